@@ -1,0 +1,151 @@
+# Countersign's commands: `make` alone prints them. All of it happens in this checkout, in .venv and build/.
+# Works with GNU make 3.81 (the one macOS ships) and a POSIX shell.
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The first Python 3.11 or newer on the PATH; `make env PYTHON=/path/to/python` chooses another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	"$$p" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+
+# A caller's shell must not change what is built or run here, and a folder's own core/ must not shadow ours.
+export PYTHONSAFEPATH := 1
+export PIP_USER := 0
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+unexport PIP_CONSTRAINT PIP_DRY_RUN PIP_EDITABLE PIP_IGNORE_INSTALLED PIP_NO_BINARY PIP_NO_BUILD_ISOLATION \
+	PIP_NO_DEPS PIP_ONLY_BINARY PIP_PLATFORM PIP_PREFIX PIP_PYTHON PIP_PYTHON_VERSION PIP_REQUIREMENT \
+	PIP_REQUIRE_HASHES PIP_REQUIRE_VIRTUALENV PIP_ROOT PIP_SRC PIP_TARGET PIP_UPGRADE
+# Git sets these for hooks: with them, tests that make repositories would write into this one.
+unexport GIT_COMMON_DIR GIT_DIR GIT_INDEX_FILE GIT_OBJECT_DIRECTORY GIT_PREFIX GIT_WORK_TREE
+# The demo and the tests make their own home, whatever home the caller works in.
+unexport COUNTERSIGN_HOME COUNTERSIGN_PERSON
+
+PIP := $(BIN)/python -m pip -q -q --disable-pip-version-check --no-input install
+
+# Missing Debian packages are installed for root only; $(1) names them. Succeeds when they are there afterwards.
+APT := apt_install() { \
+	[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1; \
+	echo "Installing Debian packages: $$*"; \
+	mkdir -p build; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	{ apt-get -qq update && apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 install "$$@"; } \
+		>build/apt.log 2>&1 </dev/null || { tail -n 5 build/apt.log; return 1; }; }
+
+# ----------------------------------------------------------------------------------------------------------
+
+.PHONY: help
+help:
+	@echo "Countersign. Start with: make demo"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "ARGS reaches the command behind a target: make demo ARGS=--yes, make test ARGS='-k guard'"
+
+.PHONY: env
+env: $(VENV)/.dev ## build .venv with everything Countersign and its tests need
+
+.PHONY: demo
+demo: $(VENV)/.app ## walk one request to a pull request; needs no account, no GPU, no server
+	@$(BIN)/countersign demo $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.dev counterparts ## run every test a change must pass
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+
+.PHONY: test-lanes
+test-lanes: $(VENV)/.dev counterparts ## only the tests of how a change is made
+	@$(BIN)/python -m pytest -q -m lanes $(ARGS)
+
+.PHONY: test-law
+test-law: $(VENV)/.dev ## only the tests of what may be done
+	@$(BIN)/python -m pytest -q -m law $(ARGS)
+
+.PHONY: test-queue
+test-queue: $(VENV)/.dev counterparts ## only the tests of what runs next
+	@$(BIN)/python -m pytest -q -m queue $(ARGS)
+
+.PHONY: bench-idle
+bench-idle: $(VENV)/.dev ## what waiting costs; writes build/bench/idle.json
+	@$(BIN)/python -m tests.bench.idle $(ARGS)
+
+.PHONY: chaos
+chaos: $(VENV)/.dev counterparts ## the long crash campaign; ends with one JSON line
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+.PHONY: check
+check: $(VENV)/.dev ## lint, format, types, import rules and spelling; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/codespell
+
+.PHONY: fix
+fix: $(VENV)/.dev ## mend what ruff can mend, and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: docs
+docs: $(VENV)/.app ## write docs/lifecycle.md from the table in core/lifecycle.py
+	@mkdir -p build docs
+	$(BIN)/countersign lifecycle > build/lifecycle.md
+	@mv build/lifecycle.md docs/lifecycle.md
+
+COMPILE := build/uv/bin/uv pip compile -q pyproject.toml -c requirements/held.in --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.PHONY: pins
+pins: $(VENV)/.base ## pin requirements/*.txt anew from pyproject.toml; ARGS=--upgrade takes new releases
+	@[ -x build/uv/bin/uv ] || { $(BIN)/python -m venv build/uv && build/uv/bin/python -m pip -q -q install uv; }
+	$(COMPILE) $(ARGS) --group build -o requirements/run.txt
+	$(COMPILE) $(ARGS) --group dev -c requirements/run.txt -o requirements/dev.txt
+
+.PHONY: clean
+clean: ## remove what make built: .venv, build/ and the tools' caches
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find bot core policies lanes migrations tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ----------------------------------------------------------------------------------------------------------
+# The environment, in four steps that are done once: a bare one, the pinned libraries, the checkout itself,
+# and the tools for tests. A moved checkout or a Python that is gone starts over.
+
+ifneq ($(shell cat $(VENV)/.base 2>/dev/null && $(BIN)/python -I -c '' 2>/dev/null && echo works),$(CURDIR) works)
+.PHONY: $(VENV)/.base
+endif
+
+$(VENV)/.base:
+	@[ -n "$(PYTHON)" ] && "$(PYTHON)" -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Countersign needs Python 3.11 or newer; install it, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@$(APT); "$(PYTHON)" -I -c 'import ensurepip' 2>/dev/null || { apt_install python3-venv \
+		&& "$(PYTHON)" -I -c 'import ensurepip'; } || { \
+		echo "Python cannot make environments here; install the package python3-venv (Debian: sudo apt-get install python3-venv)." >&2; \
+		exit 1; }
+	@echo "Building $(VENV) with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv --clear $(VENV)
+	@echo "$(CURDIR)" > $@
+
+$(VENV)/.run: requirements/run.txt $(VENV)/.base
+	@echo "Installing what Countersign runs on (requirements/run.txt)"
+	@$(PIP) --require-hashes -r requirements/run.txt
+	@touch $@
+
+$(VENV)/.app: pyproject.toml $(VENV)/.run
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.app
+	@echo "Installing what its tests need (requirements/dev.txt)"
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# What the tests meet for real. Never a reason to stop: a test that misses its counterpart skips, or fails with CI=true.
+.PHONY: counterparts
+counterparts:
+	@$(APT); [ "$$(uname)" = Linux ] || exit 0; \
+	missing=; \
+	command -v bwrap >/dev/null || missing=bubblewrap; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	[ -z "$$missing" ] || apt_install $$missing || \
+		echo "Not on this machine: $$missing (Debian's names). Their tests skip until it is installed."

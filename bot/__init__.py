@@ -1,0 +1,1 @@
+"""The doors: surfaces, cards, the command line, and the wiring of everything."""

@@ -1,0 +1,268 @@
+"""The diff as people read it: hunks for showing only. Nothing is decided on it; the guard reads trees.
+
+`unidiff` reads the hunks and nothing else: names, which it gets wrong (security.md 72-75), are read here from git's
+own header, and what it cannot read is shown as it stands.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Final
+
+from bot.cards.safe import count_hidden, visible
+from core.change import show_path
+
+MAX_LINES: Final = 60
+MAX_COLUMNS: Final = 500
+_TAB: Final = 4
+_SECTION: Final = re.compile(rb"^diff --git ", re.MULTILINE)
+_HUNK: Final = re.compile(rb"^@@ ", re.MULTILINE)
+_NUMBERS: Final = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+_LONG: Final = 2000
+"""Lines of one file from which on only those to show are read."""
+_ESCAPE: Final = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
+_PLAIN: Final = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
+_MODES: Final = {"100644": "file", "100755": "executable", "120000": "symlink", "160000": "submodule"}
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """One line to show: `sign` is ``+``, ``-``, a space, ``@`` (a hunk's heading) or a backslash (git's remark).
+
+    `number` is the line's number in the new file, of a removed one in the old; `cut` counts characters left out.
+    """
+
+    sign: str
+    number: int | None
+    text: str
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """One file's part of the diff.
+
+    `paths` is its path, or the old and the new one of a rename. `notes` are what git says beside the lines; `strange`
+    counts the characters that are spelled out as code points.
+    """
+
+    paths: tuple[str, ...]
+    notes: tuple[str, ...]
+    lines: tuple[DiffLine, ...]
+    strange: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiffView:
+    """A diff as far as it is shown, and how much of it is not.
+
+    `lines_left_out` counts those of the `files_left_out` too; `cut_lines` are shown in part.
+    """
+
+    files: tuple[FileDiff, ...]
+    files_left_out: int
+    lines_left_out: int
+    cut_lines: int
+    strange: int
+
+    def hidden(self, paths: Iterable[str]) -> int:
+        """How many lines a reader does not see in full, at least one for each of `paths` that is not shown at all."""
+        missing = set(paths).difference(*(file.paths for file in self.files))
+        return max(self.lines_left_out, self.files_left_out, len(missing)) + self.cut_lines
+
+
+def read_diff(
+    diff: bytes,
+    *,
+    first: Sequence[str] = (),
+    max_lines: int | None = MAX_LINES,
+    max_columns: int | None = MAX_COLUMNS,
+) -> DiffView:
+    """The view of git's `diff`: the files named in `first` (as a card's rows name them) lead, in that order.
+
+    `max_lines` bounds the lines of all files together and `max_columns` each line; None shows everything. Work and
+    memory follow what is shown, not what is there.
+    """
+    rank = {path: place for place, path in enumerate(first)}
+    sections = sorted(_sections(diff), key=lambda s: min(rank.get(p, len(rank)) for p in s.paths))
+    files: list[FileDiff] = []
+    budget = max_lines
+    for section in sections:
+        if budget is not None and budget <= 0:
+            break
+        file = _file(section, budget, max_columns)
+        files.append(file)
+        budget = None if budget is None else budget - len(file.lines) - 1
+    shown = sum(1 for file in files for line in file.lines if line.sign != "@")
+    return DiffView(
+        files=tuple(files),
+        files_left_out=len(sections) - len(files),
+        lines_left_out=sum(section.line_count for section in sections) - shown,
+        cut_lines=sum(1 for file in files for line in file.lines if line.cut),
+        strange=sum(file.strange for file in files),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """One file's part of git's text: the header's lines, and the hunks as bytes."""
+
+    paths: tuple[str, ...]
+    header: tuple[bytes, ...]
+    body: bytes
+
+    @property
+    def line_count(self) -> int:
+        """Lines of content in the hunks, headings apart."""
+        return (
+            self.body.count(b"\n") + (not self.body.endswith(b"\n") and bool(self.body)) - len(_HUNK.findall(self.body))
+        )
+
+
+def _sections(diff: bytes) -> list[_Section]:
+    starts = [match.start() for match in _SECTION.finditer(diff)]
+    found = []
+    for start, end in pairwise([*starts, len(diff)]):
+        hunk = _HUNK.search(diff, start, end)
+        at = hunk.start() if hunk else end
+        header = tuple(diff[start:at].split(b"\n"))
+        found.append(_Section(_paths(header), header, diff[at:end]))
+    return found
+
+
+def _paths(header: Sequence[bytes]) -> tuple[str, ...]:
+    """The path, or the old and the new one of a rename; from the lines that name one path alone where there are any."""
+    named = {line.partition(b" ")[0]: line.partition(b" ")[2] for line in header[1:] if line[:4] in (b"--- ", b"+++ ")}
+    for old, new in ((b"rename from ", b"rename to "), (b"copy from ", b"copy to ")):
+        both = [_unquoted(line[len(mark) :]) for mark in (old, new) for line in header if line.startswith(mark)]
+        if len(both) == 2:
+            return _named(both[0]), _named(both[1])
+    for mark in (b"+++", b"---"):
+        path = _unquoted(named.get(mark, b"/dev/null").removesuffix(b"\t"))
+        if path != b"/dev/null":
+            return (_named(path[2:]),)
+    both_sides = header[0].removeprefix(b"diff --git ")  # "a/P b/P": two spellings of one path, of equal length
+    half = both_sides[: (len(both_sides) - 1) // 2]
+    return (_named(_unquoted(half)[2:]),)
+
+
+def _named(path: bytes) -> str:
+    """A path as the file rows of a card have it."""
+    return visible(show_path(path))
+
+
+def _unquoted(name: bytes) -> bytes:
+    """A name as git prints it: C-quoted if it has unusual bytes."""
+    if not (len(name) > 1 and name.startswith(b'"') and name.endswith(b'"')):
+        return name
+    return _ESCAPE.sub(
+        lambda m: _PLAIN.get(m[1]) or (m[1] if len(m[1]) == 1 else bytes([int(m[1], 8) & 255])), name[1:-1]
+    )
+
+
+def _file(section: _Section, budget: int | None, max_columns: int | None) -> FileDiff:
+    crlf = _all_crlf(section.body)
+    notes = [*_notes(section)]
+    if crlf:
+        notes.append("CRLF line ends")
+    lines: list[DiffLine] = []
+    strange = 0
+    for sign, number, text in islice(_lines(section, budget), budget):
+        content = text.removesuffix("\r") if crlf else text
+        strange += count_hidden(content.replace("\t", ""))
+        lines.append(_shown(sign, number, content, max_columns))
+    return FileDiff(section.paths, tuple(notes), tuple(lines), strange)
+
+
+def _notes(section: _Section) -> Iterator[str]:
+    """What the header says, in our words."""
+    said = {}
+    for line in section.header[1:]:
+        text = line.decode("ascii", "replace")
+        for mark in ("new file mode ", "deleted file mode ", "old mode ", "new mode "):
+            if text.startswith(mark):
+                said[mark] = text[len(mark) :].strip()
+        if text.startswith(("Binary files ", "GIT binary patch")):
+            said["binary"] = ""
+    if len(section.paths) == 2:
+        yield f"renamed from {section.paths[0]}"
+    if "new file mode " in said:
+        yield f"new {_MODES.get(said['new file mode '], said['new file mode '])}"
+    if "deleted file mode " in said:
+        yield "deleted"
+    if "old mode " in said and "new mode " in said:
+        yield f"mode {said['old mode ']} to {said['new mode ']}"
+    if "binary" in said:
+        yield "binary, its bytes are not shown"
+    elif not section.body and "old mode " not in said and len(section.paths) == 1:
+        yield "empty"
+
+
+def _lines(section: _Section, budget: int | None) -> Iterator[tuple[str, int | None, str]]:
+    """(sign, number, text) of each line; read by unidiff, or as it stands where unidiff cannot or would take long."""
+    from unidiff.errors import UnidiffParseError
+    from unidiff.patch import PatchSet
+
+    if budget is not None and section.line_count > _LONG:
+        head = section.body[: _end_of_line(section.body, budget + 1)]
+        yield from _as_it_stands(_text_lines(head))
+        return
+    raw = _text_lines(section.body)
+    try:
+        files = list(PatchSet(["--- a\n", "+++ b\n", *raw]))
+    except (UnidiffParseError, AssertionError, ValueError):
+        yield from _as_it_stands(raw)
+        return
+    for hunk in (hunk for file in files for hunk in file):
+        yield "@", None, hunk.section_header.strip()
+        for line in hunk:
+            number = line.source_line_no if line.is_removed else line.target_line_no
+            yield line.line_type or " ", number, line.value.removesuffix("\n")
+
+
+def _text_lines(body: bytes) -> list[str]:
+    """The lines of a hunk, ended by LF alone: a CR or a form feed within a line begins no other (security.md 76-77)."""
+    lines = [line + "\n" for line in body.decode("utf-8", "surrogateescape").split("\n")]
+    return lines[:-1] if lines[-1] == "\n" else lines
+
+
+def _end_of_line(body: bytes, lines: int) -> int:
+    at = -1
+    for _ in range(lines):
+        at = body.find(b"\n", at + 1)
+        if at < 0:
+            return len(body)
+    return at + 1
+
+
+def _as_it_stands(raw: Sequence[str]) -> Iterator[tuple[str, int | None, str]]:
+    """The lines with their numbers as far as the hunk's heading tells them."""
+    old = new = None
+    for line in raw:
+        sign, text = line[0], line[1:].removesuffix("\n")
+        heading = _NUMBERS.match(line) if sign == "@" else None
+        if sign == "@":
+            old, new = (int(heading[1]), int(heading[2])) if heading else (None, None)
+            yield sign, None, text.rpartition("@@")[2].strip()
+            continue
+        sign = sign if sign in "+-\\" else " "
+        yield sign, None if sign == "\\" else (old if sign == "-" else new), text
+        old = old + 1 if old is not None and sign in "- " else old
+        new = new + 1 if new is not None and sign in "+ " else new
+
+
+def _shown(sign: str, number: int | None, text: str, max_columns: int | None) -> DiffLine:
+    cut = 0
+    if max_columns is not None and len(text) > max_columns:
+        text, cut = text[:max_columns], len(text) - max_columns
+    return DiffLine(sign, number, visible(text.expandtabs(_TAB)), cut)
+
+
+def _all_crlf(body: bytes) -> bool:
+    """True when every line of content ends with CR LF, so that showing each CR would only be noise."""
+    ends, crlf = body.count(b"\n"), body.count(b"\r\n")
+    remarks = len(_HUNK.findall(body)) + body.count(b"\n\\ ")
+    return crlf > 0 and crlf >= ends - remarks

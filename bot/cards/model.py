@@ -1,0 +1,330 @@
+"""The card of a task: everything a surface may show of it, drawn from the task document alone; pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from bot.cards.parts import (
+    ICONS,
+    Action,
+    ActionKind,
+    Asked,
+    Check,
+    Decided,
+    FileRow,
+    Hidden,
+    Link,
+    Needed,
+    Quote,
+    Staged,
+    Trouble,
+)
+from bot.cards.risk import Level, flags_of, level_of
+from bot.cards.safe import map_text, one_line, visible
+from bot.cards.times import ago, span, until
+from core.lifecycle import State
+from core.staged_diff import GuardVerdict
+
+SHORT: Final = 12
+"""Digits of a digest that people are shown and type."""
+_NAMED: Final = 6
+"""People named before the others are counted."""
+_WORKING: Final = (State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED)
+_WORST: Final = (GuardVerdict.PASS, GuardVerdict.WARN, GuardVerdict.BLOCK)
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What is shown of one revision of a task. Every text in it is `visible` already; facts come from the host.
+
+    `byline` is who, where and since when, as separate facts; `law` the rule and why. `risk` sums up the files and the
+    guard; it is None until something is staged. `superseded` says which revision took its place.
+    """
+
+    number: int
+    revision: int
+    icon: str
+    label: str
+    state: State
+    lane: str
+    title: str
+    risk: Level | None
+    byline: tuple[str, ...]
+    law: str
+    quotes: tuple[Quote, ...]
+    staged: Staged | None
+    needs: tuple[Needed, ...]
+    decided: tuple[Decided, ...]
+    expiry: str
+    asked: Asked | None
+    trouble: Trouble | None
+    hitch: str
+    link: Link | None
+    actions: tuple[Action, ...]
+    superseded: str
+    hidden: Hidden | None = None
+
+    @property
+    def asks_for_approval(self) -> bool:
+        """True when the bytes are there for somebody to countersign."""
+        return self.state is State.STAGED and self.staged is not None and not self.superseded
+
+    def showing(self, files: int, hidden_lines: int | None) -> Card:
+        """This card on a surface that shows `files` rows and all but `hidden_lines` lines of the diff (None: no diff).
+
+        A diff of which a line is hidden cannot be approved from the card: Approve gives way to the diff (security.md
+        42). File rows may be left out, for the whole diff has every file in it.
+        """
+        if self.staged is None or not self.asks_for_approval:
+            return self
+        hidden = Hidden(files, len(self.staged.files), hidden_lines)
+        if hidden_lines == 0:
+            return replace(self, hidden=hidden)
+        kept = (action for action in self.actions if action.kind is not ActionKind.APPROVE)
+        return replace(self, hidden=hidden, actions=tuple(sorted(kept, key=lambda a: a.kind is not ActionKind.DIFF)))
+
+
+def card_of(document: Document, *, now: datetime, revision: int | None = None) -> Card:
+    """The card of a task document (contract.md) at `now`; `revision` is the one an older card was drawn for.
+
+    A card of an older revision shows no bytes and offers only the current card.
+    """
+    state, newest = State(document["state"]), int(document["revision"])
+    revision = newest if revision is None else revision
+    old = revision < newest
+    staged = None if old else _staged(document)
+    card = Card(
+        number=int(document["number"]),
+        revision=revision,
+        icon="⏩" if old else ICONS[state],
+        label=_label(document["number"], revision),
+        state=state,
+        lane=document["lane"] or "",
+        title=one_line(document["title"], 200),
+        risk=_risk(staged),
+        byline=() if old else _byline(document, state, now),
+        law="" if old else _law(document),
+        quotes=() if old else _quotes(document),
+        staged=staged,
+        needs=_needs(document) if staged and state is State.STAGED else (),
+        decided=_decided(document, staged, now),
+        expiry="" if old else _expiry(document, state, now),
+        asked=None if old else _asked(document),
+        trouble=None if old else _trouble(document),
+        hitch="" if old else one_line((document["queue"] or {}).get("problem") or ""),
+        link=_link(document),
+        actions=_old_actions(document) if old else tuple(_actions(document, state)),
+        superseded=f"superseded by {_label(document['number'], newest)}" if old else "",
+    )
+    return map_text(card, visible)
+
+
+def _label(number: object, revision: int) -> str:
+    return f"#{number}" if revision == 1 else f"#{number}.{revision}"
+
+
+def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
+    staged, queue = document["staged"], document["queue"] or {}
+    repo = document["repo"] or ""
+    where = f"{repo}@{staged['base'][:7]}" if staged and repo else repo
+    facts = [document["requester"], where, _since(document, state, now)]
+    if queue.get("waits_for"):
+        facts.append(f"waits for #{queue['waits_for']}")
+    elif queue.get("position"):
+        eta = f", ~{span(queue['eta_s'])}" if queue.get("eta_s") else ""
+        facts.append(f"queue {queue['position']}{eta}")
+    if document.get("priority"):
+        facts.append(f"priority {document['priority']}")
+    if document.get("deadline") and (state in _WORKING or state in (State.ASKING, State.STAGED)):
+        facts.append(f"due {until(document['deadline'], now)}")
+    return tuple(fact for fact in facts if fact)
+
+
+def _since(document: Document, state: State, now: datetime) -> str:
+    when = ago(document.get("updated_at"), now)
+    if state is State.ASKING:
+        return f"asked {when}".strip()
+    if not when:
+        return state.value
+    lasts = state in _WORKING and when.endswith(" ago")
+    return f"{state.value} for {when.removesuffix(' ago')}" if lasts else f"{state.value} {when}"
+
+
+def _law(document: Document) -> str:
+    """Why this lane and this rule; no reason when the trouble says the same already, no rule's name twice."""
+    reason, rule = one_line(document["reason"] or ""), document["rule"]
+    if document["error"] and one_line(document["error"]["message"]) == reason:
+        return f"rule {rule}" if rule else ""
+    if not rule or f"rule {rule} " in reason:
+        return reason
+    return f"rule {rule}: {reason}".rstrip(": ")
+
+
+def _quotes(document: Document) -> tuple[Quote, ...]:
+    """What was asked for in this revision, unless the title is just that, and what a model says of its work."""
+    turns = [turn for turn in document["turns"] if turn.get("revision", document["revision"]) == document["revision"]]
+    said = [
+        Quote(f"{turn['person']} {'asked' if turn['n'] == 1 else 'replied'}", one_line(turn["text"]))
+        for turn in turns[-1:]
+        if one_line(turn["text"]) != one_line(document["title"])
+    ]
+    model = document.get("model") or {}
+    if model.get("words"):
+        said.append(Quote(f"the model {model['name']} says", one_line(model["words"]), by_model=True))
+    return tuple(said)
+
+
+def _staged(document: Document) -> Staged | None:
+    found = document["staged"]
+    if found is None:
+        return None
+    rows = [_row(row) for row in found["files"]]
+    order = {Level.HIGH: 0, Level.MEDIUM: 1, Level.LOW: 2}
+    rows.sort(key=lambda row: order[row.level])
+    return Staged(
+        digest=found["digest"],
+        short=found["digest"][:SHORT],
+        base=found["base"],
+        files=tuple(rows),
+        added=sum(row.added or 0 for row in rows),
+        removed=sum(row.removed or 0 for row in rows),
+        checks=_checks(found["guard"]),
+    )
+
+
+def _row(row: Mapping[str, Any]) -> FileRow:
+    flags = flags_of(row)
+    names = tuple(dict.fromkeys(name for name, _ in flags))
+    level = level_of(flags, (), 1, 0)
+    return FileRow(row["path"], row["status"], row["added"], row["removed"], names, level)
+
+
+def _checks(findings: Iterable[Mapping[str, Any]]) -> tuple[Check, ...]:
+    """Findings by check, in the guard's order; what passed keeps a number as its note (``118`` tests)."""
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for finding in findings:
+        grouped.setdefault(finding["check"], []).append(finding)
+    checks = []
+    for name, found in grouped.items():
+        verdict = max((GuardVerdict(f["verdict"]) for f in found), key=_WORST.index)
+        details = tuple(_detail(f) for f in found if f["verdict"] != GuardVerdict.PASS)
+        note = found[0]["detail"] if verdict is GuardVerdict.PASS and found[0]["detail"].isdecimal() else ""
+        checks.append(Check(name, verdict, details, note))
+    return tuple(checks)
+
+
+def _detail(finding: Mapping[str, Any]) -> str:
+    detail = one_line(finding["detail"])
+    path = finding["path"]
+    return f"{path}: {detail}" if path and path not in detail else detail
+
+
+def _risk(staged: Staged | None) -> Level | None:
+    if staged is None:
+        return None
+    weights = [("", row.level) for row in staged.files]
+    lines = staged.added + staged.removed
+    return level_of(weights, (check.verdict for check in staged.checks), len(staged.files), lines)
+
+
+def _needs(document: Document) -> tuple[Needed, ...]:
+    """What is still needed; there is always a sentence, for a person must see why nobody is asked."""
+    rows = document["staged"]["needs"]
+    if not rows:
+        return (Needed(0, (), (), "policy no longer allows this change"),)
+    return tuple(
+        Needed(row["count"], tuple(row["of"]), tuple(row["have"]), _sentence(row, many=len(rows) > 1)) for row in rows
+    )
+
+
+def _sentence(row: Mapping[str, Any], *, many: bool) -> str:
+    who = f"of {_names(row['of'])}" if row["of"] else "approval, and nobody may give it"
+    have = f"; has {_names(row['have'])}" if row["have"] else ""
+    rule = f" ({row['rule']})" if many else ""
+    return f"needs {row['count']} {who}{rule}{have}"
+
+
+def _names(people: Sequence[str]) -> str:
+    more = len(people) - _NAMED
+    return ", ".join(people) if more <= 1 else f"{', '.join(people[:_NAMED])} and {more} others"
+
+
+def _decided(document: Document, staged: Staged | None, now: datetime) -> tuple[Decided, ...]:
+    if staged is None:
+        return ()
+    return tuple(
+        Decided(
+            said["person"],
+            said["verdict"] == "approve",
+            said["surface"],
+            ago(said["at"], now),
+            one_line(said.get("reason", "")),
+        )
+        for said in document["approvals"]
+        if said["digest"] == staged.digest
+    )
+
+
+def _expiry(document: Document, state: State, now: datetime) -> str:
+    if state not in (State.STAGED, State.ASKING):
+        return ""
+    when = until(document.get("expires_at"), now)
+    return f"expires {when}" if when.startswith("in ") else f"expired {when}".rstrip() if when else ""
+
+
+def _asked(document: Document) -> Asked | None:
+    question = document.get("question")
+    if not question:
+        return None
+    return Asked(one_line(question["text"]), tuple(question["options"]))
+
+
+def _trouble(document: Document) -> Trouble | None:
+    error = document["error"]
+    return Trouble(error["code"], one_line(error["message"]), one_line(error["mend"])) if error else None
+
+
+def _link(document: Document) -> Link | None:
+    found = document["pull_request"]
+    if found is None:
+        return None
+    carries = found.get("revision", document["revision"])
+    of_revision = carries if carries != document["revision"] else None
+    return Link(found["number"], found["state"], found["branch"], found["head"], found["url"], of_revision)
+
+
+def _old_actions(document: Document) -> tuple[Action, ...]:
+    number = document["number"]
+    return (Action(ActionKind.SHOW, f"Show {_label(number, int(document['revision']))}", f"show {number}"),)
+
+
+def _actions(document: Document, state: State) -> Iterable[Action]:
+    """What may be done now, the thing a person came for first; who may do it is judged at the click."""
+    number, staged = document["number"], document["staged"]
+    reply = Action(ActionKind.REPLY, "Reply", f'reply {number} "…"')
+    if state is State.ASKING:
+        for option in (document.get("question") or {}).get("options", ()):
+            yield Action(ActionKind.ANSWER, option, f"reply {number} {shlex.quote(option)}")
+        yield reply
+    if state is State.STAGED and staged:
+        short = staged["digest"][:SHORT]
+        yield Action(ActionKind.APPROVE, f"Approve {short[:4]}", f"approve {number} {short}")
+        yield Action(ActionKind.REJECT, "Reject", f'reject {number} --reason "…"')
+        yield reply
+    if state is State.PUBLISHED:
+        yield Action(ActionKind.MERGE, "Merge", f"merge {number}")
+        yield reply
+    if state in (State.PUBLISHED, State.MERGED):
+        yield Action(ActionKind.UNDO, "Undo", f"undo {number}")
+    if state in (State.REFUSED, State.REJECTED, State.EXPIRED, State.FAILED):
+        yield reply
+    if staged:
+        yield Action(ActionKind.DIFF, "Full diff", f"show {number} --diff")
+    if state in (State.ASKING, *_WORKING):
+        yield Action(ActionKind.CANCEL, "Cancel", f"cancel {number}")

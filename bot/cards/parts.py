@@ -1,0 +1,176 @@
+"""The parts of a card: facts that the host worked out, and words that are quoted as somebody's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.cards.risk import Level
+from core.lifecycle import State
+from core.staged_diff import GuardVerdict
+
+ICONS: dict[State, str] = {
+    State.RECEIVED: "👀",
+    State.ASKING: "❓",
+    State.QUEUED: "🕒",
+    State.RUNNING: "🔨",
+    State.STAGED: "⏳",
+    State.APPROVED: "👍",
+    State.PUBLISHED: "🚀",
+    State.MERGED: "✅",
+    State.REFUSED: "⛔",
+    State.REJECTED: "❌",
+    State.EXPIRED: "⌛",
+    State.FAILED: "💥",
+    State.CANCELLED: "🚫",
+    State.CLOSED: "🔒",
+}
+"""One picture a state, all two cells wide."""
+
+
+class ActionKind(StrEnum):
+    """What a person can do with a card."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    ANSWER = "answer"
+    REPLY = "reply"
+    DIFF = "diff"
+    MERGE = "merge"
+    UNDO = "undo"
+    CANCEL = "cancel"
+    SHOW = "show"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that is possible now: a button's `label`, and the `command` that follows ``countersign``."""
+
+    kind: ActionKind
+    label: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One changed file. `added` and `removed` count lines, None where there are none to count."""
+
+    path: str
+    status: str
+    added: int | None
+    removed: int | None
+    flags: tuple[str, ...]
+    level: Level
+
+    @property
+    def risky(self) -> bool:
+        """True when it is shown before the others."""
+        return self.level is not Level.LOW
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One of the guard's checks, its findings folded into the worst; `details` are of those that did not pass."""
+
+    name: str
+    verdict: GuardVerdict
+    details: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Words that are not ours; `says` is who wrote them and how: ``ana asked``, ``the model qwen3-coder says``."""
+
+    says: str
+    text: str
+    by_model: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A person's verdict on the digest shown."""
+
+    person: str
+    approved: bool
+    surface: str
+    when: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What the staged diff still needs; `sentence` says all of it."""
+
+    count: int
+    of: tuple[str, ...]
+    have: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The thing to countersign. `digest` is all 64 hex digits, `short` the twelve that people type."""
+
+    digest: str
+    short: str
+    base: str
+    files: tuple[FileRow, ...]
+    added: int
+    removed: int
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The question the task waits on; its answers are among the card's actions."""
+
+    text: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong and the mend."""
+
+    code: str
+    message: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The pull request; `of_revision` is set when it carries an earlier revision than the card's."""
+
+    number: int
+    state: str
+    branch: str
+    head: str
+    url: str
+    of_revision: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What a surface left out: it showed `files_shown` of `files`, and not `lines` of the diff (None: none of it)."""
+
+    files_shown: int
+    files: int
+    lines: int | None
+
+    @property
+    def anything(self) -> bool:
+        """True unless everything was shown."""
+        return self.lines is None or self.lines > 0 or self.files_shown < self.files
+
+    @property
+    def sentence(self) -> str:
+        """The same in words, empty when nothing is hidden."""
+        said = []
+        if self.files_shown < self.files:
+            said.append(f"{self.files_shown} of {self.files} files shown")
+        if self.lines is None:
+            said.append("the diff is not shown here")
+        elif self.lines:
+            said.append(f"{self.lines} lines of the diff are not shown here")
+        return "; ".join(said)

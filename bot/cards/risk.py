@@ -1,0 +1,121 @@
+"""Risk: which files of a change deserve the eye first, and why. It orders and warns; the guard alone judges."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import cache
+from typing import Any, Final
+
+from core.change import ABSENT, EXECUTABLE, GITLINK, SYMLINK
+from core.staged_diff import GuardVerdict
+
+MANY_FILES: Final = 20
+MANY_LINES: Final = 400
+
+
+class Level(StrEnum):
+    """How carefully a change wants to be read."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+Flag = tuple[str, Level]
+"""What is special about a file, and how much it weighs."""
+
+_ORDER: Final = (Level.LOW, Level.MEDIUM, Level.HIGH)
+_WEIGHTS: Final = {
+    GuardVerdict.PASS: Level.LOW,
+    GuardVerdict.WARN: Level.MEDIUM,
+    GuardVerdict.BLOCK: Level.HIGH,
+}
+_CI: Final = r"""
+    \.github/.* | \.circleci/.* | \.buildkite/.* | \.husky/.* | \.gitlab/.* | \.gitlab-ci\.yml | \.travis\.yml |
+    \.drone\.yml | jenkinsfile[^/]* | azure-pipelines\.ya?ml | bitbucket-pipelines\.yml | action\.ya?ml |
+    \.pre-commit-config\.yaml | codeowners
+"""
+_GIT: Final = r"\.gitattributes | \.gitmodules | \.gitconfig"
+_TOOLS: Final = r"""
+    agents\.md | claude\.md | \.claude/.* | \.codex/.* | \.cursor/.* | \.mcp\.json | \.vscode/.* | \.devcontainer/.* |
+    \.envrc | \.env(?:\.[^/]*)?
+"""
+_DEPENDENCIES: Final = r"""
+    package\.json | package-lock\.json | npm-shrinkwrap\.json | yarn\.lock | pnpm-lock\.yaml | bun\.lockb? |
+    deno\.(?:json|lock) | pyproject\.toml | setup\.cfg |
+    requirements[^/]*\.(?:txt|in) | requirements/[^/]*\.(?:txt|in) |
+    poetry\.lock | uv\.lock | pdm\.lock | pipfile(?:\.lock)? | environment\.ya?ml | cargo\.(?:toml|lock) |
+    go\.(?:mod|sum) | gemfile(?:\.lock)? | [^/]*\.gemspec | composer\.(?:json|lock) | pom\.xml |
+    build\.gradle(?:\.kts)? | gradle\.lockfile | mix\.(?:exs|lock) | pubspec\.(?:yaml|lock) |
+    package\.(?:swift|resolved) | flake\.(?:nix|lock) | [^/]*\.csproj | packages\.lock\.json
+"""
+_BUILDS: Final = r"""
+    setup\.py | conftest\.py | (?:gnu)?makefile | [^/]*\.mk | build\.rs | [^/]*\.pth | (?:site|user)customize\.py |
+    dockerfile[^/]* | containerfile | justfile | noxfile\.py | tox\.ini
+"""
+_NAMES: Final = (
+    ("CI", Level.HIGH, _CI),
+    ("git settings", Level.HIGH, _GIT),
+    ("tool settings", Level.HIGH, _TOOLS),
+    ("dependencies", Level.MEDIUM, _DEPENDENCIES),
+    ("runs in builds", Level.MEDIUM, _BUILDS),
+)
+"""Names in small letters that steer machines (security.md 60-65), below whatever folder."""
+
+
+def flags_of(row: Mapping[str, Any]) -> tuple[Flag, ...]:
+    """What is special about one file of a staged diff, the heaviest first."""
+    found = [*_mode_flags(row), *_name_flags(str(row["path"]))]
+    return tuple(sorted(found, key=lambda flag: -_ORDER.index(flag[1])))
+
+
+def level_of(flags: Iterable[Flag], verdicts: Iterable[GuardVerdict], files: int, lines: int) -> Level:
+    """The level of a whole change: of its heaviest flag, at least medium when the guard warned or it is big."""
+    levels = [level for _, level in flags]
+    levels.extend(_WEIGHTS[verdict] for verdict in verdicts)
+    if files > MANY_FILES or lines > MANY_LINES:
+        levels.append(Level.MEDIUM)
+    return max(levels, key=_ORDER.index, default=Level.LOW)
+
+
+def _mode_flags(row: Mapping[str, Any]) -> list[Flag]:
+    old, new = str(row["old_mode"]), str(row["mode"])
+    found: list[Flag] = []
+    if SYMLINK in (old, new):
+        found.append(("symlink", Level.HIGH))
+    if GITLINK in (old, new):
+        found.append(("submodule", Level.HIGH))
+    elif row["added"] is None:
+        found.append(("binary", Level.MEDIUM))
+    if new == EXECUTABLE != old:
+        found.append(("executable", Level.HIGH))
+    elif old == EXECUTABLE and new not in (EXECUTABLE, ABSENT):
+        found.append(("no longer executable", Level.MEDIUM))
+    if row["status"] == "T":
+        found.append(("type changed", Level.HIGH))
+    if row["status"] == "D":
+        found.append(("deleted", Level.MEDIUM))
+    return found
+
+
+def _name_flags(path: str) -> list[Flag]:
+    plain = _folded(path)
+    found = [(name, level) for name, level, names in _NAMES if _pattern(names).search(plain)][:1]
+    if "\\" in path:  # `show_path` had to escape something in it
+        found.append(("odd name", Level.HIGH))
+    return found
+
+
+@cache
+def _pattern(names: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:^|/)(?:{names})$", re.VERBOSE)
+
+
+def _folded(path: str) -> str:
+    """`path` as a careless file system or reader takes it: compatible, small, nothing invisible (security.md 52)."""
+    shown = re.sub(r"\\(?:x[0-9a-f]{2}|u\{[0-9a-f]+\})", "", path)
+    plain = "".join(c for c in unicodedata.normalize("NFKC", shown) if unicodedata.category(c)[0] != "M").casefold()
+    return "/".join(part.rstrip(". ") or part for part in plain.split("/"))

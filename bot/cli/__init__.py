@@ -1,0 +1,69 @@
+"""The command line: ``countersign``. Importing this loads nothing, so that `main` meets even a Ctrl-C at the start."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells give it."""
+UNAVAILABLE = 7
+"""The exit status of contract.md for what may work later."""
+
+
+def main() -> None:
+    """The console script."""
+    gc.set_threshold(50_000)  # a command imports much and ends soon: looking for garbage there costs a fifth of it
+    try:
+        _fill_closed_streams()
+        status = call(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = interrupted()
+    status = _flushed(status)
+    if os.name == "posix":  # what is left is Python's own end, which would print a traceback at Ctrl-C
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.exit(status)
+
+
+def call(argv: list[str]) -> int:
+    """Run one command line; the exit status of contract.md, and never a traceback."""
+    from bot.cli.commands import call as run
+
+    return run(argv)
+
+
+def interrupted() -> int:
+    """Tell a person that Ctrl-C was heard; the exit status for it."""
+    sentence = "countersign: interrupted; nothing was lost, what is queued goes on when a worker runs.\n"
+    try:
+        sys.stderr.write(sentence)
+        sys.stderr.flush()
+    except OSError:  # nobody reads it
+        pass
+    return INTERRUPTED
+
+
+def _fill_closed_streams() -> None:
+    """Put the null device where the caller closed a stream, or the next file we open takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 (open until the end)
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 shows the code point
+
+
+def _flushed(status: int) -> int:
+    """Write out what is still buffered; when the output cannot be written, not all was done as asked."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            # what is buffered goes to the null device, or Python would complain about it at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if stream is sys.stdout and status == 0 and not isinstance(error, BrokenPipeError):
+                sys.stderr.write(f"countersign: the output could not be written: {error.strerror}. Try again.\n")
+                status = UNAVAILABLE
+    return status

@@ -1,0 +1,95 @@
+"""The commands in the order of their use, and what a person is told when one of them does not go through."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+import click
+
+from bot.cli import home, interrupted, law, proof, requests, running
+from bot.cli.demo import demo
+from bot.cli.frame import Door, complain
+from core.errors import CountersignError, Kind, Problem
+
+VERSION = "0.1.0"
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Sections(click.Group):
+    """Help in the order of use rather than of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        """The commands as they were added."""
+        return list(self.commands)
+
+
+@click.group(cls=Sections, context_settings=CONTEXT)
+@click.option("--home", metavar="DIR", help="The home directory (default: COUNTERSIGN_HOME, ./.countersign, ...).")
+@click.version_option(VERSION, prog_name="countersign")
+@click.pass_context
+def countersign(ctx: click.Context, home: str | None) -> None:
+    """Ask for a change, countersign the exact bytes, get a pull request."""
+    ctx.obj = Door(home)
+
+
+for group in (requests, running, law, proof, home):
+    for command in group.COMMANDS:
+        countersign.add_command(command)
+countersign.add_command(demo)
+
+
+def call(argv: list[str]) -> int:
+    """Run one command line; the exit status of contract.md, and never a traceback."""
+    as_json = "--json" in argv
+    try:
+        _check_words(argv)
+        result: Any = countersign.main(argv, prog_name="countersign", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return Kind.USAGE.exit_code
+    except click.ClickException as error:
+        return complain(_usage(error), as_json=as_json)
+    except (KeyboardInterrupt, click.Abort):
+        return interrupted()
+    except (BrokenPipeError, SystemExit):  # SystemExit is click's word for it: the reader of our output went away
+        return 0
+    except Exception as error:
+        if os.environ.get("COUNTERSIGN_LOG", "").upper() == "DEBUG":
+            raise
+        return complain(_problem_of(error), as_json=as_json)
+
+
+def _problem_of(error: BaseException) -> Problem:
+    """What a fault that nobody expected means for a person."""
+    if isinstance(error, BaseExceptionGroup):  # what failed first in a task group took the rest down
+        return _problem_of(error.exceptions[0])
+    if isinstance(error, CountersignError):
+        return error.problem
+    if isinstance(error, OSError):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return Problem(Kind.UNAVAILABLE, "disk_full", "The disk is full", "Free some disk space; nothing was lost.")
+        where = f"{error.filename}: " if error.filename else ""
+        return Problem(Kind.UNAVAILABLE, "os_error", f"{where}{error.strerror or error}", "Mend it and try again.")
+    return Problem(
+        Kind.FAILED,
+        "bug",
+        f"Countersign met a fault of its own: {type(error).__name__}: {error}"[:500],
+        "Please report it; COUNTERSIGN_LOG=DEBUG shows where.",
+    )
+
+
+def _check_words(argv: list[str]) -> None:
+    """Raise for bytes that are not text where the terminal says what its text is."""
+    for word in argv:
+        if any(0xD800 <= ord(char) <= 0xDFFF for char in word):
+            raise click.UsageError(f"{word[:80]!r} is not valid UTF-8; type it again.")
+
+
+def _usage(error: click.ClickException) -> Problem:
+    message = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    mend = f"See `{context.command_path} --help`." if context is not None else "See `countersign --help`."
+    return Problem(Kind.USAGE, "usage", message, mend)

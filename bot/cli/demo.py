@@ -1,0 +1,116 @@
+"""The demo: one request walked to a pull request on a repository of its own, with the commands a person would type."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from core.errors import PermanentError
+
+FILES = {
+    "README.md": "# Web\n\nA small service.\n",
+    "config/app.yaml": "# how the service runs\nserver:\n  host: 0.0.0.0\n  timeout: 10   # seconds\n",
+    "src/app.py": 'print("hello")\n',
+    ".github/workflows/ci.yml": "on: push\n",
+}
+REQUEST = "set server.timeout to 30 in config/app.yaml"
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+def demo(yes: bool) -> int:
+    """Walk one request to a pull request, on a repository and a home of its own."""
+    root = _fresh_directory()
+    remote, home = root / "web.git", root / "home"
+    _make_repository(remote)
+    walk = _Walk(home)
+    walk.say("A repository, two people: ana is a member, lee a maintainer. The starter policy rules.")
+    walk.run("init", "--repo", f"web={remote}", "--person", "ana:member", "--person", "lee:maintainer")
+    walk.say("ana asks for a change in plain English. Policy picks the lane, the guard judges the result.")
+    walk.run("ask", REQUEST, "--as", "ana", "--wait")
+    digest = _digest_of(home)
+    walk.say("Nobody approves their own request, and a digest stands for exactly these bytes.")
+    walk.run("approve", "1", digest, "--as", "ana", expect=3)
+    if not yes and sys.stdin.isatty() and not click.confirm(f"\nCountersign {digest} as lee?", default=True):
+        walk.run("reject", "1", "--reason", "not today", "--as", "lee")
+        click.echo("\nNothing reached the repository.")
+        return 0
+    walk.say("lee countersigns. Only now is a branch pushed and a pull request opened.")
+    walk.run("approve", "1", digest, "--as", "lee", "--wait")
+    walk.say("Anybody can prove afterwards that what was published is what lee approved.")
+    walk.run("verify", "1")
+    walk.say("Some things no lane may touch.")
+    walk.run("ask", "delete .github/workflows/ci.yml", "--as", "ana", "--wait", expect=3)
+    click.echo(f"\nLook further:\n  export COUNTERSIGN_HOME={shlex.quote(str(home))}")
+    for command in ("show 1 --diff", "merge 1", "events --task 1", "doctor"):
+        click.echo(f"  {_program()} {command}")
+    return 0
+
+
+class _Walk:
+    """Prints each command as it would be typed, and runs it in this process."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def say(self, text: str) -> None:
+        click.echo("")
+        click.secho(f"# {text}", fg="cyan")
+
+    def run(self, *argv: str, expect: int = 0) -> None:
+        from bot.cli import call
+
+        shown = shlex.join(argv).replace("'", '"')
+        click.secho(f"$ countersign {shown}", bold=True)
+        sys.stdout.flush()
+        code = call(["--home", str(self._home), *argv])
+        if code != expect:
+            raise PermanentError("demo_failed", f"countersign {argv[0]} ended with {code}, {expect} was expected")
+
+
+def _fresh_directory() -> Path:
+    """A directory of the demo's own; the last demo's is replaced."""
+    from platformdirs import user_cache_path
+
+    chosen = user_cache_path("countersign", appauthor=False) / "demo"
+    try:
+        shutil.rmtree(chosen, ignore_errors=True)
+        chosen.mkdir(parents=True)
+    except OSError:
+        chosen = Path(tempfile.mkdtemp(prefix="countersign-demo-"))
+    return chosen
+
+
+def _make_repository(path: Path) -> None:
+    """A bare repository with one commit, as a forge would hold it."""
+    from core.ports import RepositorySpec
+    from lanes.repository.clone import make_bare
+
+    spec = RepositorySpec("web", "local:web", str(path), "main", "local")
+    make_bare(spec, {name: content.encode() for name, content in FILES.items()}, "Start\n")
+
+
+def _digest_of(home: Path) -> str:
+    import asyncio
+
+    from bot.app import opened
+    from bot.home import Home
+
+    async def read() -> str:
+        async with opened(Home(home)) as app:
+            staged = (await app.document(1)).task.staged
+            if staged is None:
+                raise PermanentError("demo_failed", "the demo's request was not staged")
+            return staged.digest[:12]
+
+    return asyncio.run(read())
+
+
+def _program() -> str:
+    program = Path(sys.argv[0])
+    return str(program) if program.name.startswith("countersign") else "countersign"

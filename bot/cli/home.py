@@ -1,0 +1,119 @@
+"""The home: init, doctor, migrate, backup, restore, schema, lifecycle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bot.cli.frame import Door, json_option, run, say_json
+
+
+@click.command()
+@click.option("--repo", "repos", multiple=True, metavar="NAME=PATH_OR_URL", help="A repository; may be repeated.")
+@click.option("--person", "people", multiple=True, metavar="NAME:ROLE", help="A person; may be repeated.")
+@click.option("--forge", type=click.Choice(["local"]), default="local", help="Where pull requests live.")
+@json_option
+@click.pass_obj
+def init(door: Door, repos: tuple[str, ...], people: tuple[str, ...], forge: str, as_json: bool) -> int:
+    """Make a home: configuration, starter policy and lanes, signing key, database."""
+    from bot.init import make_home
+
+    made = run(make_home(door.home(), repos, people, forge))
+    if as_json:
+        say_json(made.to_json())
+        return 0
+    click.echo(f"Made the home {made.home.root}.")
+    for note in made.notes:
+        click.echo(f"  {note}")
+    click.echo('Next: countersign ask "set KEY to VALUE in FILE" --as PERSON --wait')
+    return 0
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def doctor(door: Door, as_json: bool) -> int:
+    """Check every dependency, permission, sandbox and repository, and say how to mend what fails."""
+    from bot.cli.output import show_checks
+    from bot.doctor import examine
+
+    checks = run(examine(door.home()))
+    failed = [check for check in checks if check["verdict"] == "fail"]
+    if as_json:
+        say_json({"healthy": not failed, "checks": checks})
+    else:
+        show_checks("Not healthy" if failed else "Healthy", checks)
+    return 1 if failed else 0
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def migrate(door: Door, as_json: bool) -> int:
+    """Bring the database to this program's schema."""
+    from bot.config import load_config
+    from core.store.database import Location
+    from core.store.migrate import HEAD
+    from core.store.migrate import migrate as bring
+
+    home = door.home()
+    home.check()
+    changed = bring(Location.of(load_config(home.config).database, home.state))
+    if as_json:
+        say_json({"version": HEAD, "changed": changed})
+    else:
+        click.echo(f"The database is at version {HEAD}" + (" now." if changed else " already."))
+    return 0
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@json_option
+@click.pass_obj
+def backup(door: Door, file: Path, as_json: bool) -> int:
+    """Write the whole home, consistent while everything runs, into FILE (.tar.gz). It holds the signing key."""
+    from bot.backup import write_backup
+
+    size = write_backup(door.home(), file)
+    say_json({"file": str(file), "size_bytes": size}) if as_json else click.echo(f"Wrote {file} ({size:,} bytes).")
+    return 0
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@json_option
+@click.pass_obj
+def restore(door: Door, file: Path, as_json: bool) -> int:
+    """Restore FILE into a new home, with its queue paused until you have looked."""
+    from bot.backup import read_backup
+
+    home = door.home()
+    run(read_backup(home, file))
+    if as_json:
+        say_json({"home": str(home.root), "paused": True})
+    else:
+        click.echo(f"Restored {file} into {home.root}. The queue is paused: look at `countersign list`, then resume.")
+    return 0
+
+
+@click.command()
+@click.argument("document", type=click.Choice(["task", "event", "receipt"]))
+def schema(document: str) -> int:
+    """Print the JSON Schema of a document."""
+    from bot.schema import schema_of
+
+    say_json(schema_of(document))
+    return 0
+
+
+@click.command()
+def lifecycle() -> int:
+    """Print the state diagram, generated from the table that runs (Markdown with Mermaid)."""
+    from bot.schema import lifecycle_page
+
+    click.echo(lifecycle_page(), nl=False)
+    return 0
+
+
+COMMANDS = (init, doctor, migrate, backup, restore, schema, lifecycle)

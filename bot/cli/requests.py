@@ -1,0 +1,280 @@
+"""Requests and turns: ask, reply, show, list, approve, reject, cancel, merge, undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cards.safe import visible
+from bot.cli.frame import NUMBER, Door, as_option, complain, json_option, moment, operator, run, say_json, speaker
+from core.errors import Kind, Problem
+from core.job import JobState
+from core.lifecycle import RESTING, State
+
+if TYPE_CHECKING:
+    from bot.app import App
+    from core.document import TaskDocument
+
+PATIENCE = 3
+"""How many tries `--wait` stays for when something outside is unavailable; the queue goes on by itself."""
+
+wait_option = click.option("--wait", is_flag=True, help="Work the queue here until the task rests.")
+
+
+@click.command()
+@click.argument("text")
+@click.option("--repo", metavar="NAME", help="Which repository.")
+@click.option("--lane", metavar="LANE", help="Which lane, instead of policy's choice.")
+@as_option
+@click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Higher goes first (default 0).")
+@click.option("--deadline", metavar="T", help="When it must be done: 2h, 1d, or a time.")
+@click.option("--after", type=NUMBER, metavar="N", help="Only once #N is published or merged.")
+@wait_option
+@json_option
+@click.pass_obj
+def ask(
+    door: Door,
+    text: str,
+    repo: str | None,
+    lane: str | None,
+    person: str | None,
+    priority: int,
+    deadline: str | None,
+    after: int | None,
+    wait: bool,
+    as_json: bool,
+) -> int:
+    """Ask for a change in plain English."""
+    from core.service import Request
+
+    deadline_at = moment(deadline)
+
+    async def work() -> int:
+        async with door.open() as app:
+            request = Request(
+                text=text,
+                actor=speaker(app, person),
+                repo=repo,
+                lane=lane,
+                priority=priority,
+                deadline_at=deadline_at,
+                after=after,
+            )
+            number = await app.service.ask(request)
+            return await _follow(app, number, wait=wait, as_json=as_json)
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
+@click.argument("text")
+@as_option
+@wait_option
+@json_option
+@click.pass_obj
+def reply(door: Door, number: int, text: str, person: str | None, wait: bool, as_json: bool) -> int:
+    """Say more: makes the next revision of a task."""
+
+    async def work() -> int:
+        async with door.open() as app:
+            await app.service.reply(number, text, speaker(app, person))
+            return await _follow(app, number, wait=wait, as_json=as_json)
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
+@click.option("--diff", "part", flag_value="diff", help="The whole diff.")
+@click.option("--receipt", "part", flag_value="receipt", help="The signed receipt.")
+@click.option("--transcript", "part", flag_value="transcript", help="What was said and what the executor printed.")
+@json_option
+@click.pass_obj
+def show(door: Door, number: int, part: str | None, as_json: bool) -> int:
+    """Show a task's card, or a part of it."""
+    from bot.cli.output import show_card, show_part
+
+    async def work() -> int:
+        async with door.open() as app:
+            document = await app.document(number)
+            if part is not None:
+                await show_part(app, document, part, as_json=as_json)
+            elif as_json:
+                say_json(document.to_json())
+            else:
+                await show_card(app, document)
+            return 0
+
+    return run(work())
+
+
+@click.command("list")
+@click.option("--state", type=click.Choice([s.value for s in State]), help="Only tasks in this state.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, help="How many, newest first (default 50).")
+@click.option("--before", type=NUMBER, metavar="N", help="Only tasks older than #N.")
+@json_option
+@click.pass_obj
+def list_(door: Door, state: str | None, limit: int, before: int | None, as_json: bool) -> int:
+    """List tasks, the newest first."""
+    from bot.cli.output import show_list
+    from core.store import tasks
+
+    async def work() -> int:
+        async with door.open() as app:
+            wanted = State(state) if state else None
+            rows = await app.database.read(
+                lambda session: tasks.summaries(session, state=wanted, limit=limit, before=before)
+            )
+            if as_json:
+                say_json([row.to_json() for row in rows])
+            else:
+                show_list([row.to_json() for row in rows])
+            return 0
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
+@click.argument("digest")
+@as_option
+@wait_option
+@json_option
+@click.pass_obj
+def approve(door: Door, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
+    """Countersign a staged diff by its digest (at least 12 hex digits)."""
+
+    async def work() -> int:
+        async with door.open() as app:
+            answer = await app.verdicts.approve(number, digest, speaker(app, person))
+            if answer.problem is not None:
+                return complain(answer.problem, as_json=as_json)
+            return await _follow(app, number, wait=wait, as_json=as_json)
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
+@click.option("--reason", default="", metavar="TEXT", help="Why; the requester sees it.")
+@as_option
+@json_option
+@click.pass_obj
+def reject(door: Door, number: int, reason: str, person: str | None, as_json: bool) -> int:
+    """Say no to a staged diff."""
+
+    async def work() -> int:
+        async with door.open() as app:
+            answer = await app.verdicts.reject(number, reason.strip(), speaker(app, person))
+            if answer.problem is not None:
+                return complain(answer.problem, as_json=as_json)
+            await _print(app, await app.document(number), as_json=as_json)
+            return 0
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
+@as_option
+@json_option
+@click.pass_obj
+def cancel(door: Door, number: int, person: str | None, as_json: bool) -> int:
+    """Stop a task that is not published yet."""
+
+    async def work() -> int:
+        async with door.open() as app:
+            await app.service.cancel(number, operator(app, person))
+            await _print(app, await app.document(number), as_json=as_json)
+            return 0
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
+@as_option
+@click.option("--no-wait", is_flag=True, help="Leave the merging to a running worker.")
+@json_option
+@click.pass_obj
+def merge(door: Door, number: int, person: str | None, no_wait: bool, as_json: bool) -> int:
+    """Merge a published task's pull request, as its forge would."""
+
+    async def work() -> int:
+        async with door.open() as app:
+            await app.service.merge(number, operator(app, person))
+            return await _follow(app, number, wait=not no_wait, as_json=as_json)
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
+@as_option
+@wait_option
+@json_option
+@click.pass_obj
+def undo(door: Door, number: int, person: str | None, wait: bool, as_json: bool) -> int:
+    """Take a task back: revert a merged one through the same gate, close a published one."""
+
+    async def work() -> int:
+        async with door.open() as app:
+            next_number = await app.service.undo(number, operator(app, person))
+            return await _follow(app, next_number, wait=wait, as_json=as_json)
+
+    return run(work())
+
+
+COMMANDS = (ask, reply, show, list_, approve, reject, cancel, merge, undo)
+
+
+async def _follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
+    """With `wait` work the queue until the task rests; print it; the exit status it deserves."""
+    if wait:
+        await _work_until_rest(app, number, quiet=as_json)
+    document = await app.document(number)
+    await _print(app, document, as_json=as_json)
+    if document.queue is not None:
+        if not wait or document.queue.problem is None:
+            return 0
+        mend = "It is kept, and tried again while a worker runs."
+        problem = Problem(Kind.UNAVAILABLE, "still_waiting", document.queue.problem, mend)
+    elif document.task.error is not None:
+        problem = document.task.error
+    else:
+        return 0
+    click.echo(f"countersign: {visible(problem.sentence())}", err=True)
+    return problem.kind.exit_code
+
+
+async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
+    from bot.cli.output import progress
+    from core.store import jobs, tasks
+    from core.store.database import Session
+
+    async def look(session: Session) -> tuple[State, bool]:
+        task = await tasks.load(session, number)
+        active = await jobs.active_of(session, number)
+        tried_enough = any(job.state is JobState.READY and job.attempt > PATIENCE for job in active)
+        return task.state, tried_enough or (task.state in RESTING and not active)
+
+    with progress(number, quiet=quiet) as told:
+
+        async def rests() -> bool:
+            state, rested = await app.database.read(look)
+            if told is not None:
+                told.update(state.value)
+            return rested
+
+        await app.worker().run(until=rests)
+
+
+async def _print(app: App, document: TaskDocument, *, as_json: bool) -> None:
+    from bot.cli.output import show_card
+
+    if as_json:
+        say_json(document.to_json())
+    else:
+        await show_card(app, document)

@@ -1,0 +1,255 @@
+"""countersign.yaml, policy.yaml and lanes/*.yaml: read strictly, and read again when they change."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from bot.home import Home
+from core.errors import CountersignError
+from core.lane import Lane
+from core.log import log
+from core.person import People, Person
+from core.ports import RepositorySpec
+from core.settings import Settings, Timing
+from core.strict_yaml import Document, StrictModel, load, validate
+from core.turn import SURFACES
+
+if TYPE_CHECKING:
+    from policies.rules import Names, Rules
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class _Repository(StrictModel):
+    url: str = Field(min_length=1)
+    branch: str = "main"
+    id: str | None = None
+    forge: Literal["local"] | None = None
+
+
+class _Person(StrictModel):
+    roles: tuple[str, ...] = ()
+    identities: dict[str, str] = Field(default_factory=dict)
+
+
+class _Worker(StrictModel):
+    heartbeat_s: PositiveFloat = 3.0
+    lease_s: PositiveFloat = 15.0
+    poll_s: PositiveFloat = 1.0
+    slots: PositiveInt = 2
+
+
+class _Config(StrictModel):
+    version: Literal[1]
+    database: str = "sqlite"
+    database_password_file: str | None = None
+    forge: Literal["local"] = "local"
+    roles: tuple[str, ...] = ()
+    repositories: dict[str, _Repository]
+    people: dict[str, _Person]
+    worker: _Worker = _Worker()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """countersign.yaml, made valid."""
+
+    database: str
+    people: People
+    roles: frozenset[str]
+    repositories: dict[str, RepositorySpec]
+    timing: Timing
+
+
+def load_config(path: Path) -> Config:
+    """Read countersign.yaml; raises `ConfigError` with file, line and key."""
+    document = load(path)
+    raw = validate(document, _Config)
+    _check_names(document, raw)
+    people = {
+        name: Person(name, frozenset(person.roles), dict(person.identities)) for name, person in raw.people.items()
+    }
+    _check_forges(document, raw)
+    repositories = {
+        name: RepositorySpec(
+            name=name,
+            id=repo.id or f"{repo.forge or raw.forge}:{name}",
+            url=_absolute(repo.url, path.parent),
+            branch=repo.branch,
+            forge=repo.forge or raw.forge,
+        )
+        for name, repo in raw.repositories.items()
+    }
+    return Config(
+        database=_database(document, raw, path.parent),
+        people=People(people),
+        roles=frozenset(raw.roles) | {role for p in raw.people.values() for role in p.roles},
+        repositories=repositories,
+        timing=_timing(document, raw.worker),
+    )
+
+
+def _check_names(document: Document, raw: _Config) -> None:
+    """Names are plain words, and none is both a person and a role."""
+    roles = {"member", "maintainer", *raw.roles, *(r for p in raw.people.values() for r in p.roles)}
+    for name in raw.repositories:
+        if not _NAME.fullmatch(name):
+            raise document.error(("repositories", name), "is not a plain name", "Use letters, digits, '-', '_', '.'.")
+    seen: dict[tuple[str, str], str] = {}
+    for name, person in raw.people.items():
+        if not _NAME.fullmatch(name):
+            raise document.error(("people", name), "is not a plain name", "Use letters, digits, '-', '_', '.'.")
+        if name in roles:
+            raise document.error(("people", name), "is a person and a role at once", "Rename one of them.")
+        for surface, identity in person.identities.items():
+            if surface not in SURFACES:
+                raise document.error(
+                    ("people", name, "identities", surface), "is no surface", f"Known: {', '.join(sorted(SURFACES))}."
+                )
+            other = seen.setdefault((surface, identity), name)
+            if other != name:
+                raise document.error(
+                    ("people", name, "identities", surface), f"belongs to {other} already", "An identity is one person."
+                )
+
+
+def _check_forges(document: Document, raw: _Config) -> None:
+    """The local forge keeps its pull requests in the remote itself, so that must be on this host."""
+    for name, repo in raw.repositories.items():
+        if not is_local(repo.url):
+            raise document.error(
+                ("repositories", name, "url"),
+                "is an address, and the forge `local` needs a git repository on this host",
+                "Name the path of a bare clone.",
+            )
+
+
+def is_local(url: str) -> bool:
+    """Whether `url` names a folder of this host."""
+    return url.startswith("file://") or not ("://" in url or re.match(r"[\w.-]+@[\w.-]+:", url))
+
+
+def _database(document: Document, raw: _Config, root: Path) -> str:
+    """`sqlite`, or a PostgreSQL address whose password came from outside the file."""
+    chosen = os.environ.get("COUNTERSIGN_DATABASE_URL") or raw.database
+    if chosen == "sqlite":
+        return chosen
+    if not re.match(r"postgres(ql)?://", chosen):
+        raise document.error(("database",), "must be sqlite or postgresql://…", "Correct it.")
+    if raw.database == chosen and re.match(r"\w+://[^/@:]*:[^@]*@", chosen):
+        raise document.error(
+            ("database",),
+            "holds a password",
+            "Put it into COUNTERSIGN_DATABASE_URL, or into a file named by database_password_file.",
+        )
+    if raw.database_password_file is None:
+        return chosen
+    from urllib.parse import quote
+
+    file = root / raw.database_password_file
+    try:
+        password = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise document.error(("database_password_file",), f"{file}: {error.strerror}", "Make it readable.") from error
+    return re.sub(r"^(\w+://[^/@:]*)@", lambda m: f"{m.group(1)}:{quote(password, safe='')}@", chosen)
+
+
+def _timing(document: Document, worker: _Worker) -> Timing:
+    if worker.lease_s < 2 * worker.heartbeat_s:
+        raise document.error(
+            ("worker", "lease_s"), "must be at least twice heartbeat_s", "Raise it, or lower heartbeat_s."
+        )
+    return Timing(worker.heartbeat_s, worker.lease_s, worker.poll_s, worker.slots)
+
+
+def _absolute(url: str, root: Path) -> str:
+    """A relative or `~` path as an absolute one; addresses as they are."""
+    if "://" in url or re.match(r"[\w.-]+@[\w.-]+:", url):
+        return url
+    return str((root / Path(url).expanduser()).resolve())
+
+
+def load_settings(home: Home) -> Settings:
+    """All of the home's configuration as one consistent snapshot; raises `ConfigError`."""
+    return load_all(home)[0]
+
+
+def load_all(home: Home) -> tuple[Settings, Config, Rules]:
+    """The snapshot, with the configuration and the rules it was made of."""
+    from lanes.registry import load_lanes
+    from policies.load import load_rules
+    from policies.policy import RulePolicy
+
+    config = load_config(home.config)
+    lanes = load_lanes(home.lanes)
+    rules = load_rules(home.policy, names_of(config, lanes))
+    # what the policy file protects, it protects in every lane: the guard judges by the lane alone
+    lanes = {name: replace(lane, protect=(*lane.protect, *rules.protect)) for name, lane in lanes.items()}
+    settings = Settings(
+        people=config.people,
+        repositories=config.repositories,
+        lanes=lanes,
+        policy=RulePolicy(rules, config.people, lanes),
+        timing=config.timing,
+    )
+    return settings, config, rules
+
+
+def names_of(config: Config, lanes: dict[str, Lane]) -> Names:
+    """Every name that a rule of this home may use."""
+    from policies.rules import BUILT_IN_ROLES, Names
+
+    return Names(
+        people=frozenset(config.people.by_name),
+        roles=config.roles | BUILT_IN_ROLES,
+        lanes=frozenset(lanes),
+        repositories=frozenset(config.repositories),
+        surfaces=SURFACES,
+    )
+
+
+@dataclass(slots=True)
+class LiveSettings:
+    """The settings in force: read again when a file changed; a broken edit leaves the last good ones (139)."""
+
+    home: Home
+    _stamp: tuple[Any, ...] = ()
+    _settings: Settings | None = None
+    _complained: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    def __call__(self) -> Settings:
+        """The settings in force now; raises `ConfigError` only when none were ever good."""
+        stamp = self._look()
+        if self._settings is not None and stamp == self._stamp:
+            return self._settings
+        try:
+            self._settings = load_settings(self.home)
+            self.problems.clear()
+        except CountersignError as error:
+            if self._settings is None:
+                raise
+            if str(error) != self._complained:
+                self._complained = str(error)
+                log.error("configuration_refused", problem=str(error), kept="the last good one stays in force")
+            self.problems[:] = [str(error)]
+        self._stamp = stamp
+        return self._settings
+
+    def _look(self) -> tuple[Any, ...]:
+        files = [self.home.config, self.home.policy, *sorted(self.home.lanes.glob("*.yaml"))]
+        return tuple((str(f), *_stat(f)) for f in files)
+
+
+def _stat(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -1,0 +1,186 @@
+"""The doctor: every dependency, permission, sandbox, repository and lane: ok, warn or fail, and the mend."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from bot.home import Home
+from core.errors import CountersignError, Problem
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+Check = dict[str, Any]
+LOW_DISK_MIB = 512
+
+
+async def examine(home: Home) -> list[Check]:
+    """All checks; one that fails does not stop the others, except where nothing further could be known."""
+    checks = [_python(), await asyncio.to_thread(_git)]
+    try:
+        home.check()
+    except CountersignError as error:
+        return [*checks, _bad("home", error.problem)]
+    checks.append(_ok("home", str(home.root)))
+    checks.append(_disk(home))
+    checks.append(_rights(home))
+    from bot.app import opened
+
+    try:
+        async with opened(home) as app:
+            checks.append(_ok("configuration", f"{home.config.name}, {home.policy.name} and the lanes are sound"))
+            checks.extend(await _within(app))
+    except CountersignError as error:
+        checks.append(_bad("configuration" if error.problem.code == "config" else "database", error.problem))
+    return checks
+
+
+async def _within(app: App) -> list[Check]:
+    checks = [await _database(app), _key(app), _sandbox()]
+    checks.extend(_policy(app))
+    checks.extend(_lanes(app))
+    checks.extend([await _repository(app, name) for name in sorted(app.settings().repositories)])
+    checks.extend(await _queue(app))
+    return checks
+
+
+def _python() -> Check:
+    return _ok("python", sys.version.split()[0])
+
+
+def _git() -> Check:
+    from lanes.repository.command import check_git
+
+    try:
+        check_git()
+    except CountersignError as error:
+        return _bad("git", error.problem)
+    return _ok("git", shutil.which("git") or "git")
+
+
+def _disk(home: Home) -> Check:
+    free_mib = shutil.disk_usage(home.root).free // 2**20
+    if free_mib < LOW_DISK_MIB:
+        return _warn("disk", f"only {free_mib} MiB free at {home.root}", "Free some space before requests are refused.")
+    return _ok("disk", f"{free_mib:,} MiB free")
+
+
+def _rights(home: Home) -> Check:
+    if os.name != "posix" or not home.state.exists():
+        return _ok("rights", "not checked on this system")
+    mode = home.state.stat().st_mode & 0o777
+    if mode & 0o077:
+        return _warn("rights", f"{home.state} may be read by others ({mode:o})", f"chmod 700 {home.state}")
+    return _ok("rights", f"{home.state} is the owner's alone")
+
+
+async def _database(app: App) -> Check:
+    from core.store.migrate import HEAD
+
+    if app.location.file is None:
+        return _ok("database", f"PostgreSQL at schema {HEAD}")
+
+    async def probe(session: Any) -> str:
+        from core.store.database import quick_check
+
+        return await quick_check(session)
+
+    found = await app.database.read(probe)
+    if found != "ok":
+        return _bad_text("database", f"{app.location.file}: {found}", "Restore a backup; do not write to it.")
+    return _ok("database", f"{app.location.file.name} at schema {HEAD}, sound")
+
+
+def _key(app: App) -> Check:
+    from core.signing import Keys
+
+    try:
+        keys = Keys(app.home.keys)
+        keys.open(keys.sign(b"doctor", "text/plain"))
+    except CountersignError as error:
+        return _bad("signing key", error.problem)
+    return _ok("signing key", "signs and verifies")
+
+
+def _sandbox() -> Check:
+    from lanes.sandbox import find_sandbox
+
+    found = find_sandbox()
+    if isinstance(found, Problem):
+        return _warn("sandbox", found.message, found.mend)
+    return _ok("sandbox", f"{type(found).__name__} starts")
+
+
+def _policy(app: App) -> list[Check]:
+    from bot.config import load_all
+    from policies.rules import warnings
+
+    _, config, rules = load_all(app.home)
+    warned = [_warn("policy", text, "Edit policy.yaml or countersign.yaml.") for text in warnings(rules, config.people)]
+    return warned or [_ok("policy", f"{len(rules.rules)} rules, each can be satisfied")]
+
+
+def _lanes(app: App) -> list[Check]:
+    from lanes.executors.registry import executors, missing_executor
+
+    have = executors(app.home.scratch)
+    checks = []
+    for lane in app.settings().lanes.values():
+        executor = have.get(lane.executor)
+        problem = missing_executor(lane.executor) if executor is None else executor.unavailable(lane)
+        name = f"lane {lane.name}"
+        checks.append(_warn(name, problem.message, problem.mend) if problem else _ok(name, lane.describe))
+    return checks
+
+
+async def _repository(app: App, name: str) -> Check:
+    def reach() -> Awaitable[str]:
+        return app.repository(name).fetch_base()
+
+    return await _tried(f"repository {name}", reach, lambda base: f"reachable, its branch is at {base[:12]}")
+
+
+async def _queue(app: App) -> list[Check]:
+    from bot.stats import gather
+
+    found = await gather(app, None)
+    checks = []
+    if found["paused"]:
+        reason = found["paused"].get("reason") or "no reason given"
+        checks.append(_warn("queue", f"paused: {reason}", "Let it run with `countersign resume`."))
+    waiting = sum(found["jobs"].values())
+    if waiting and not found["workers"]:
+        checks.append(
+            _warn("workers", f"{waiting} jobs wait and no worker runs", "Start one with `countersign serve`.")
+        )
+    else:
+        checks.append(_ok("workers", f"{len(found['workers'])} running, {waiting} jobs waiting"))
+    return checks
+
+
+async def _tried(name: str, work: Callable[[], Awaitable[str]], say: Callable[[str], str]) -> Check:
+    try:
+        return _ok(name, say(await work()))
+    except CountersignError as error:
+        return _bad(name, error.problem)
+
+
+def _ok(name: str, detail: str) -> Check:
+    return {"name": name, "verdict": "ok", "detail": detail, "mend": ""}
+
+
+def _warn(name: str, detail: str, mend: str) -> Check:
+    return {"name": name, "verdict": "warn", "detail": detail, "mend": mend}
+
+
+def _bad(name: str, problem: Problem) -> Check:
+    return _bad_text(name, problem.message, problem.mend)
+
+
+def _bad_text(name: str, detail: str, mend: str) -> Check:
+    return {"name": name, "verdict": "fail", "detail": detail, "mend": mend}

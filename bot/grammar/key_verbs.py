@@ -1,0 +1,222 @@
+"""Verbs about keys and packages: set, change, bump, pin."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from bot.grammar.clause import Clause, as_path, find, is_structured
+from bot.grammar.words import Unclear, Word
+from core.edit import BumpPackage, Edit, ReplaceText, SetKey, split_key
+
+_IN = frozenset({"in", "inside", "within"})
+_INNER = _IN | {"of"}
+_NOUNS = ("key", "setting", "option", "variable", "field", "property")
+_TO = ("to", "=", "as", "be", ":=", "->", "=>", "→", "equals")
+_SET = "set server.timeout to 30 in config/app.yaml"
+_BUMP = "bump httpx to 0.28.1 in requirements.txt"
+_VAGUE = frozenset(
+    [
+        "it",
+        "this",
+        "that",
+        "something",
+        "anything",
+        "nothing",
+        "empty",
+        "blank",
+        "none",
+        "higher",
+        "lower",
+        "bigger",
+        "smaller",
+        "more",
+        "less",
+        "double",
+        "half",
+        "whatever",
+        "latest",
+        "newest",
+    ]
+)
+_VERSION = re.compile(r"v?[0-9]+(?:[.+!-][A-Za-z0-9]+){0,8}[A-Za-z0-9]{0,8}")
+_PACKAGE = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._-]{0,100}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,100})?")
+_REQUIRED = re.compile(r"(@?[A-Za-z0-9][A-Za-z0-9._/-]{0,200})(?:===?|@)([^=@]{1,60})")
+_MANIFESTS = ("pyproject.toml", "package.json")
+
+
+def set_key(clause: Clause) -> tuple[Edit, ...]:
+    """set KEY to VALUE in FILE, in any order of the three."""
+    placed = _placed(clause)
+    key, was, value, new = _assignment(placed)
+    path = placed.file(_SET)
+    return (_set(placed, path, key, was, value, new=new),)
+
+
+def change(clause: Clause) -> tuple[Edit, ...]:
+    """change X to Y: a key in a structured file, words in another, a package's version in a list of packages."""
+    placed = _placed(clause)
+    key, was, value, new = _assignment(placed)
+    version = len(value) == 1 and _VERSION.fullmatch(value[0].text) is not None and not value[0].quoted
+    if placed.place is None and version and not key.quoted:
+        return bump(clause)
+    path = placed.file(_SET)
+    name = path.rpartition("/")[2]
+    if name.endswith((".txt", ".in")) and version and ("requirements" in path or "constraints" in path):
+        return bump(replace(clause, lead=placed.place))
+    if name in _MANIFESTS and version and "." not in key.text:
+        if key.text == "version":
+            raise Unclear("I do not see whose version.", f"set project.version to {value[0].text} in {path}", _BUMP)
+        raise Unclear(
+            f"{key.text} may be a package or a key in {path}.",
+            f"bump {key.text} to {value[0].text} in {path}",
+            f"set {key.text} to {value[0].text} in {path}",
+        )
+    if is_structured(path):
+        if key.quoted:
+            raise Unclear(
+                f"“{key.text[:60]}” may be a key or words in {path}.",
+                f"set {key.text[:60]} to … in {path}",
+                f'replace "{key.text[:60]}" with "…" in {path}',
+            )
+        return (_set(placed, path, key, was, value, new=new),)
+    if was or not key.quoted:
+        said = f'replace "{key.text[:60]}" with "{placed.raw(value)[:60]}" in {path}'
+        raise Unclear(f"{path} has no keys that I know of; say which words to replace, in quotes.", said)
+    return (ReplaceText(path, placed.said((key,), "what to change"), placed.said(value, "the new words")),)
+
+
+def new_key(clause: Clause) -> tuple[Edit, ...]:
+    """add key KEY with value VALUE to FILE."""
+    placed = clause.place_at_end((*_IN, "to", "into")) or clause
+    words = list(placed.skip("the", "a", "new", *_NOUNS).words)
+    for at in find(words, "with"):
+        if len(words) > at + 1 and words[at + 1].plain == "value":
+            words[at : at + 2] = [Word("=", words[at].start, words[at].end)]
+            break
+    key, was, value, _ = _assignment(replace(placed, words=tuple(words)))
+    return (_set(placed, placed.file(_SET), key, was, value, new=True),)
+
+
+def bump(clause: Clause) -> tuple[Edit, ...]:
+    """bump or pin PACKAGE to VERSION, in a FILE or wherever it is named."""
+    own = clause.place_at_end(_IN)
+    placed = (own or clause).skip("the", "my", "our")
+    words = [word for word in placed.words if word.plain not in ("package", "dependency", "library", "requirement")]
+    if len(words) > 2 and words[0].plain == "version" and words[1].plain == "of":
+        words = words[2:]
+    words = words[:1] + [word for word in words[1:] if word.plain != "version"]
+    if len(words) == 1 and (required := _REQUIRED.fullmatch(words[0].text)):
+        package, was, version = required[1], None, required[2]
+    else:
+        package, was, version = _bumped(words)
+    if package.casefold() in ("version", "it"):
+        raise Unclear("I do not see which package you mean.", "set project.version to 1.2.0 in pyproject.toml", _BUMP)
+    if not _VERSION.fullmatch(version):
+        raise Unclear(f"“{version[:40]}” is not a version number such as 1.2.3.", _BUMP)
+    if not _PACKAGE.fullmatch(package):
+        raise Unclear(f"“{package[:40]}” is not the name of a package.", _BUMP)
+    path = placed.file(_BUMP) if placed.lead is not None else None
+    return (BumpPackage(package, version, path, exact=clause.verb in ("pin", "freeze"), was=was),)
+
+
+def _bumped(words: list[Word]) -> tuple[str, str | None, str]:
+    """PACKAGE [from A] [to] B."""
+    said = [word.text.rstrip(",") for word in words]
+    plain = [word.plain for word in words]
+    if len(said) == 5 and plain[1] == "from" and plain[3] == "to":
+        return said[0], said[2], said[4]
+    if len(said) == 3 and plain[1] in (*_TO, "@", "=="):
+        return said[0], None, said[2]
+    if len(said) == 2 and not words[0].quoted:
+        return said[0], None, said[1]
+    raise Unclear("I do not see one package and one version.", _BUMP, "pin django to 5.1")
+
+
+def _placed(clause: Clause) -> Clause:
+    """The clause with its file as lead, wherever among key, value and file it stands."""
+    at_end = clause.place_at_end(_IN)
+    if at_end is not None:
+        return at_end
+    inside = [
+        place
+        for place in clause.places(_INNER)
+        if place.last < len(clause.words) and clause.words[place.last].plain in _TO
+    ]
+    if len(inside) == 1:
+        return clause.without(inside[0])
+    if clause.words and clause.words[0].plain in _IN:
+        raise Unclear("I do not see which file you mean.", _SET)
+    return clause
+
+
+def _assignment(clause: Clause) -> tuple[Word, str | None, tuple[Word, ...], bool]:
+    """KEY [from WAS] to VALUE, KEY = VALUE or KEY: VALUE; also whether the key is to be new."""
+    new = any(
+        word.plain == "new" and after.plain in _NOUNS
+        for word, after in zip(clause.words[:2], clause.words[1:3], strict=False)
+    )
+    words = list(clause.skip("the", "value", "of", "for", "new", *_NOUNS).words)
+    if not words:
+        raise Unclear("I do not see which key to set.", _SET)
+    if len(words) == 1:
+        return (*_pair(words[0]), new)
+    first = words[0]
+    if not first.quoted and first.text.endswith((":", "=")) and len(first.text) > 1:
+        colon = Word(first.text[-1], first.end, first.end)
+        words[:1] = [Word(first.text[:-1], first.start, first.end - 1), Word("=", colon.start, colon.end)]
+    was = None
+    if words[1].plain in (*_NOUNS, "value") and len(words) > 3:
+        del words[1]
+    if words[1].plain == "from" and len(words) > 3:
+        was, words = words[2].text, [words[0], *words[3:]]
+    if words[1].plain == "equal" and len(words) > 3 and words[2].plain == "to":
+        words[1:3] = [words[2]]
+    if words[1].plain not in _TO or len(words) < 3:
+        raise Unclear("I do not see one key and one value; a key is one word.", _SET)
+    value = tuple(words[2:])
+    if len(value) > 1 and value[0].plain in ("be", "value", "the"):
+        raise Unclear("I cannot tell the value from the words around it; quote it.", _SET)
+    return words[0], was, value, new
+
+
+def _pair(word: Word) -> tuple[Word, str | None, tuple[Word, ...]]:
+    """KEY=VALUE in one word; quotes round the value make it text."""
+    key, equals, value = word.text.partition("=")
+    if word.quoted or not equals or not key or not value:
+        raise Unclear("I do not see one key and one value.", _SET)
+    quoted = len(value) > 1 and value[0] in "\"'`" and value[-1] == value[0]
+    said = value[1:-1] if quoted else value
+    return Word(key, word.start, word.start + len(key)), None, (Word(said, word.start, word.end, quoted=quoted),)
+
+
+def _set(clause: Clause, path: str, key: Word, was: str | None, value: tuple[Word, ...], *, new: bool) -> SetKey:
+    name = key.text.rstrip(",") if not key.quoted else key.text
+    if key.quoted and not _splits(name):
+        name = f'"{name}"'
+    if not key.quoted and as_path(key) is not None and "/" in name:
+        raise Unclear(f"{name[:60]} looks like a file, not like a key.", _SET)
+    if len(value) == 1:
+        only = value[0]
+        if not only.quoted and only.plain in _VAGUE:
+            raise Unclear(f"“{only.text}” does not say a value; write it, in quotes if it is text.", _SET)
+        return SetKey(path, name, only.text, quoted=only.quoted, was=was, new=new)
+    said = clause.raw(value)
+    if said[:1] + said[-1:] in ("[]", "{}"):
+        return SetKey(path, name, said, was=was, new=new)
+    raise Unclear(f"The value “{said[:60]}” has several words; put it in quotes.", f'set {name} to "…" in {path}')
+
+
+def _splits(key: str) -> bool:
+    try:
+        return bool(split_key(key))
+    except ValueError:
+        return False
+
+
+VERBS: dict[str, Callable[[Clause], tuple[Edit, ...]]] = {
+    **dict.fromkeys(("set", "assign", "configure"), set_key),
+    **dict.fromkeys(("change", "update", "modify", "switch", "edit"), change),
+    **dict.fromkeys(("bump", "pin", "upgrade", "downgrade", "freeze"), bump),
+}

@@ -1,0 +1,182 @@
+"""From a request to its edits: cut into clauses, politeness off, each clause read by its verb."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.grammar import file_verbs, key_verbs, text_verbs
+from bot.grammar.clause import Clause, as_path
+from bot.grammar.words import MAX_TEXT_BYTES, NotUnderstood, Unclear, Word, hidden, split
+from core.edit import Edit
+
+MAX_EDITS = 100
+CAN = (
+    "set KEY to VALUE in FILE",
+    'replace "old text" with "new text" in FILE',
+    'add the line "text" to FILE under "Heading"',
+    'remove the line containing "text" from FILE',
+    "rename FILE to FILE",
+    "delete FILE",
+    "bump PACKAGE to VERSION",
+    'create FILE with "content"',
+)
+_VERBS = {**key_verbs.VERBS, **text_verbs.VERBS, **file_verbs.VERBS}
+_JOINERS = frozenset({"and", "then", "&", "plus", "also", "next", "finally", "afterwards"})
+_POLITE = frozenset(
+    [
+        "please",
+        "pls",
+        "plz",
+        "kindly",
+        "hey",
+        "hi",
+        "hello",
+        "ok",
+        "okay",
+        "so",
+        "now",
+        "just",
+        "also",
+        "then",
+        "and",
+        "next",
+        "finally",
+        "yes",
+    ]
+)
+_PHRASES: dict[str, list[tuple[str, ...]]] = {}
+for _phrase in (
+    """
+    could you|can you|would you|will you|could we|can we|i want you to|i want to|i need you to|i need to
+    i would like you to|i would like to|i'd like you to|i'd like to|let's|let us|lets|we need to|you need to
+    we should|go ahead and|go and|after that|be so kind and|task|ask
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+):
+    _PHRASES.setdefault(_phrase.split()[0], []).append(tuple(_phrase.split()))
+_ENDINGS = (("thank", "you"), ("for", "me"), ("please",), ("pls",), ("plz",), ("thanks",), ("thx",), ("cheers",))
+_LEADS = frozenset({"in", "inside", "within", "from", "to", "for", "on", "at"})
+
+
+def parse(text: str) -> tuple[Edit, ...] | NotUnderstood:
+    """The edits that a text asks for, all of them, or why it is not understood; never a guess, never an exception.
+
+    Takes time linear in the text, which may have 64 KiB.
+    """
+    if len(text) > MAX_TEXT_BYTES or len(text.encode(errors="replace")) > MAX_TEXT_BYTES:
+        return NotUnderstood(f"The request is longer than {MAX_TEXT_BYTES // 1024} KiB.", CAN)
+    if char := hidden(text):
+        return NotUnderstood(f"The request holds an invisible character ({char}) that could hide its meaning.", CAN)
+    try:
+        edits = _edits(text)
+    except Unclear as unclear:
+        return NotUnderstood(unclear.reason, unclear.can or CAN)
+    except ValueError as error:  # a path or a key that cannot be; the sentence is for people
+        return NotUnderstood(str(error), CAN)
+    return edits
+
+
+def _edits(text: str) -> tuple[Edit, ...]:
+    edits: list[Edit] = []
+    lead: str | None = None
+    clauses = _clauses(split(text))
+    if not clauses:
+        raise Unclear("The request is empty.")
+    if len(clauses) > MAX_EDITS:
+        raise Unclear(f"The request has more than {MAX_EDITS} parts.")
+    for words in clauses:
+        clause, lead = _clause(text, words, lead)
+        edits.extend(_VERBS[clause.verb](clause))
+    return tuple(edits)
+
+
+def _clauses(words: list[Word]) -> list[list[Word]]:
+    """The words of each clause; a joiner or a line break parts two clauses only when a verb follows."""
+    clauses: list[list[Word]] = [[]]
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word.ends == ";" or ((word.ends or word.plain in _JOINERS) and _begins(words, at + 1)):
+            clauses.append([])
+        elif not word.ends:
+            clauses[-1].append(word)
+            listed = word.text.endswith(",") and not word.quoted and _has_verb(clauses[-1])
+            if listed and _begins(words, at + 1):
+                clauses.append([])
+        at += 1
+    return [clause for clause in map(_trimmed, clauses) if clause]
+
+
+def _begins(words: list[Word], at: int) -> bool:
+    """Whether a clause begins here: a verb, after politeness and an `in FILE` at most."""
+    rest = _unled(words[at : at + 12])
+    if rest and rest[0].plain in _LEADS:
+        path = next((n for n, word in enumerate(rest[1:5], 1) if as_path(word) is not None), None)
+        rest = _unled(rest[path + 1 :]) if path else []
+    return bool(rest) and rest[0].plain in _VERBS
+
+
+def _has_verb(words: list[Word]) -> bool:
+    """Whether the words of a clause so far are more than an `in FILE,` before the verb."""
+    return any(word.plain in _VERBS for word in words[:12])
+
+
+def _trimmed(words: list[Word]) -> list[Word]:
+    """A clause without politeness, a mention of the bot, or punctuation at its end."""
+    words = list(_unled(words))
+    while words:
+        last = words[-1]
+        bare = last.text if last.quoted else last.text.rstrip(".!?,")
+        polite = next((e for e in _ENDINGS if len(words) > len(e) and _plain(words[-len(e) :]) == e), ())
+        if bare != last.text:
+            words[-1:] = [replace(last, text=bare, end=last.start + len(bare))] if bare else []
+        elif polite:
+            del words[-len(polite) :]
+        else:
+            break
+    return words
+
+
+def _unled(words: list[Word]) -> list[Word]:
+    """The words from the first that means something."""
+    at = 0
+    while at < len(words):
+        word = words[at]
+        bullet = not word.quoted and (
+            word.text in ("-", "*", "•") or (word.text[:-1].isdigit() and word.text[-1] in ".)")
+        )
+        mention = not word.quoted and word.text.startswith(("@", "<@"))
+        begun = _PHRASES.get("".join(_plain([word])), ())
+        phrase = next((p for p in begun if _plain(words[at : at + len(p)]) == p), ())
+        if phrase:
+            at += len(phrase)
+        elif word.ends or bullet or mention or word.plain in _POLITE or word.plain.strip("!.") in _POLITE:
+            at += 1
+        else:
+            break
+    return words[at:]
+
+
+def _clause(text: str, words: list[Word], carried: str | None) -> tuple[Clause, str | None]:
+    """The clause with its verb, and the file that it names up front for those that follow."""
+    heading: str | None = None
+    lead: str | None = None
+    if words[0].plain in ("under", "below") and len(words) > 2 and words[1].quoted:
+        heading, words = words[1].text, words[2:]
+    if words[0].plain in _LEADS:
+        path = next((n for n, word in enumerate(words[1:4], 1) if as_path(word) is not None), None)
+        if path is not None:
+            lead, words = as_path(words[path]), _unled(words[path + 1 :])
+    elif words[0].text.endswith(":") and len(words) > 1 and (first := as_path(words[0])) is not None:
+        lead, words = first, _unled(words[1:])
+    verb = words[0].plain if words else ""
+    if verb not in _VERBS:
+        said = text[words[0].start : words[0].end][:40] if words else "that"
+        raise Unclear(f"I do not understand “{said}” as something to do.")
+    return Clause(text, verb, tuple(words[1:]), lead, heading, carried), lead or carried
+
+
+def _plain(words: list[Word]) -> tuple[str, ...]:
+    """The bare words with straight apostrophes and without a command's slash."""
+    return tuple(word.plain.lstrip("/").replace("\u2019", "'") for word in words)

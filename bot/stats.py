@@ -1,0 +1,32 @@
+"""Counts for operators: tasks by state, jobs, workers, and what happened lately."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from core.store import events, jobs, switches, tasks, workers
+from core.store.database import Session, to_ms
+
+if TYPE_CHECKING:
+    from bot.app import App
+
+
+async def gather(app: App, since: datetime | None) -> dict[str, Any]:
+    """The document of ``stats --json``; event counts since `since`."""
+
+    async def work(session: Session) -> dict[str, Any]:
+        living = await workers.alive(session)
+        return {
+            "tasks": await tasks.count_by_state(session),
+            "jobs": await jobs.count_by_state(session),
+            "paused": await switches.paused(session),
+            "workers": [
+                {"id": w.id, "node": w.node, "host": w.host, "pid": w.pid, "heartbeat_at": w.heartbeat_at.isoformat()}
+                for w in living
+            ],
+            "since": since.isoformat() if since else None,
+            "events": await events.count_by_kind(session, to_ms(since) if since else 0),
+        }
+
+    return await app.database.read(work)

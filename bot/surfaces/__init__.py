@@ -1,0 +1,1 @@
+"""Surfaces: the places where people talk to Countersign and are shown its cards."""

@@ -1,0 +1,101 @@
+"""Measures and pieces that every picture on the terminal shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bot.surfaces.terminal.look import ACCENT, Look
+from core.lifecycle import State
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+STATE_STYLES: dict[State, str] = {
+    **dict.fromkeys((State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED), ACCENT),
+    **dict.fromkeys((State.STAGED, State.ASKING), f"bold {ACCENT}"),
+    **dict.fromkeys((State.PUBLISHED, State.MERGED), "green"),
+    **dict.fromkeys((State.REFUSED, State.REJECTED, State.FAILED), "red"),
+    **dict.fromkeys((State.EXPIRED, State.CANCELLED, State.CLOSED), "dim"),
+}
+
+
+_COLUMNS: dict[str, dict[str, Any]] = {
+    "fixed": {"no_wrap": True},
+    "right": {"no_wrap": True, "justify": "right"},
+    "flow": {"overflow": "fold"},
+    "fill": {"overflow": "fold", "ratio": 1},
+    "cut": {},
+}
+
+
+def elide(path: str, width: int, mark: str = "…") -> str:
+    """`path` in at most `width` cells: `mark` stands for its middle; the name and the first folders stay longest."""
+    from rich.cells import cell_len
+
+    if cell_len(path) <= width:
+        return path
+    room = width - cell_len(mark)
+    head, slash, name = path.rpartition("/")
+    keep = room - cell_len(slash + name)
+    if slash and keep >= 4:
+        return f"{_first(head, keep)}{mark}{slash}{name}"
+    return f"{_first(path, room // 2)}{mark}{_last(path, room - room // 2)}"
+
+
+def grid(*columns: str, gap: int = 2) -> Table:
+    """A table without lines.
+
+    Its columns are ``fixed``, ``right`` (fixed, the words at the right), ``flow`` (wrapped), ``fill`` (wrapped, takes
+    what is left) or ``cut`` (gives way first; its cells come from `cut`).
+    """
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, gap, 0, 0))
+    for kind in columns:
+        table.add_column(**_COLUMNS[kind])
+        table.expand = table.expand or kind == "fill"
+    return table
+
+
+def cut(text: Text) -> Text:
+    """`text` kept on one line, with an ellipsis where the room ends."""
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def marked(look: Look, mark: tuple[str, str], text: str, style: str = "") -> Table:
+    """A mark, and beside it `text`, wrapped under itself."""
+    table = grid("fixed", "flow", gap=1)
+    table.add_row(look.text(mark), look.text((text, style)))
+    return table
+
+
+def joined(look: Look, parts: Iterable[tuple[str, str]], between: str = " · ") -> Text:
+    """Parts with their styles on one line, a dim mark between them."""
+    pieces: list[tuple[str, str]] = []
+    for part in parts:
+        pieces += [(between, "dim"), part] if pieces else [part]
+    return look.text(*pieces)
+
+
+def widest(texts: Sequence[str], at_most: int) -> int:
+    """The cells of the widest of `texts`, bounded."""
+    from rich.cells import cell_len
+
+    return min(at_most, max((cell_len(text) for text in texts), default=0))
+
+
+def _first(text: str, cells: int) -> str:
+    from rich.cells import chop_cells
+
+    return chop_cells(text, cells)[0] if text and cells > 1 else ""
+
+
+def _last(text: str, cells: int) -> str:
+    from rich.cells import cell_len
+
+    while text and cell_len(text) > cells:
+        text = text[max(1, (len(text) - cells) // 2) :]
+    return text

@@ -1,0 +1,83 @@
+"""A change: what differs between two git trees, as git says it, byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ABSENT = "000000"
+REGULAR = "100644"
+EXECUTABLE = "100755"
+SYMLINK = "120000"
+GITLINK = "160000"
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One path that differs; renames are a deletion and an addition, so both sides are here.
+
+    `path` is git's raw bytes. Modes are git's six digits, `ABSENT` for a side that does not exist.
+    `old_blob`/`new_blob` are object ids (None when absent), `*_sha256` the sha256 of the blob's bytes
+    (of the commit id for a gitlink, which has no blob). `added`/`removed` count lines, None for a binary.
+    """
+
+    path: bytes
+    old_mode: str
+    mode: str
+    old_blob: str | None
+    new_blob: str | None
+    old_sha256: str | None
+    new_sha256: str | None
+    old_size: int
+    new_size: int
+    added: int | None
+    removed: int | None
+
+    @property
+    def status(self) -> str:
+        """git's letter: A added, D deleted, T type changed, M modified."""
+        if self.old_mode == ABSENT:
+            return "A"
+        if self.mode == ABSENT:
+            return "D"
+        return "T" if self.old_mode[:2] != self.mode[:2] else "M"
+
+    @property
+    def shown_path(self) -> str:
+        """The path for people: valid UTF-8 as it is, anything else visibly escaped."""
+        return show_path(self.path)
+
+    def to_json(self) -> dict[str, object]:
+        """The file as the task document shows it."""
+        return {
+            "path": self.shown_path,
+            "status": self.status,
+            "added": self.added,
+            "removed": self.removed,
+            "old_mode": self.old_mode,
+            "mode": self.mode,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Everything that differs between the base commit's tree and the produced tree, sorted by path bytes."""
+
+    repository: str
+    base: str
+    tree: str
+    files: tuple[FileChange, ...]
+
+
+def show_path(path: bytes) -> str:
+    r"""`path` as printable text: control, invisible and invalid characters become ``\\x..``/``\\u{..}``."""
+    text = path.decode("utf-8", "surrogateescape")
+    return "".join(_show(c) for c in text)
+
+
+def _show(char: str) -> str:
+    point = ord(char)
+    if 0xDC80 <= point <= 0xDCFF:
+        return f"\\x{point - 0xDC00:02x}"
+    if char == " " or (char.isprintable() and char != "\\"):
+        return char
+    return "\\\\" if char == "\\" else (f"\\x{point:02x}" if point < 0x100 else f"\\u{{{point:x}}}")

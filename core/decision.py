@@ -1,0 +1,80 @@
+"""A decision: what policy says before the work, with the rule's name and the reason."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from core.lane import Limits
+from core.turn import Question
+
+
+class Effect(StrEnum):
+    """What a rule does with a request."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True)
+class Petition:
+    """What policy is asked: who wants to write where, from which surface, and which paths they named.
+
+    `lane` is the lane the person asked for, or None to let policy choose among those they may use.
+    `deterministic` is True when the edits are known already and need no model.
+    """
+
+    person: str
+    surface: str
+    repository: str
+    paths: tuple[str, ...]
+    lane: str | None = None
+    deterministic: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which approvals a change may be published.
+
+    `count` approvals of people who are, or have a role, in `approvers`; `merge_from` likewise for merging
+    (empty: those who may approve). `expires_s` is how long a staged diff may wait.
+    """
+
+    rule: str
+    count: int
+    approvers: tuple[str, ...]
+    self_approve: bool = False
+    expires_s: int = 14 * 24 * 3600
+    merge_from: tuple[str, ...] = ()
+    surfaces: tuple[str, ...] = ()
+    limits: Limits | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The terms as stored with the revision they were promised to."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Terms:
+        """The terms that `to_json` wrote."""
+        tuples = {k: tuple(value[k]) for k in ("approvers", "merge_from", "surfaces")}
+        limits = Limits(**value["limits"]) if value.get("limits") else None
+        return cls(**{**value, **tuples, "limits": limits})
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Allow with a lane and terms, deny with a reason, or ask one question first.
+
+    `policy_digest` names the policy that decided, so that a later edit of the policy is noticed.
+    """
+
+    effect: Effect
+    reason: str
+    policy_digest: str
+    rule: str | None = None
+    lane: str | None = None
+    terms: Terms | None = None
+    question: Question | None = None
+    trace: tuple[str, ...] = ()

@@ -1,0 +1,114 @@
+"""The task document of contract.md: everything about one task, as JSON and as what cards are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.approval import Approval, Needs
+from core.job import Job, JobState
+from core.settings import Settings
+from core.store import artifacts, jobs, tasks
+from core.store.artifacts import Artifact
+from core.store.database import Database, Session
+from core.task import Task
+from core.turn import Turn
+from core.verdicts import needs_of
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """Where a task's job stands: `position` 0 is running; `eta_s` is None while nothing is known."""
+
+    position: int
+    eta_s: int | None
+    waits_for: int | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDocument:
+    """One task with all that belongs to it, read in one transaction."""
+
+    task: Task
+    turns: tuple[Turn, ...]
+    approvals: tuple[Approval, ...]
+    artifacts: tuple[Artifact, ...]
+    needs: Needs | None
+    queue: QueuePlace | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The document as contract.md fixes it; further keys may be added, none removed."""
+        task = self.task
+        return {
+            "number": task.number,
+            "state": task.state.value,
+            "repo": task.repo,
+            "requester": task.requester,
+            "title": task.title,
+            "lane": task.current.lane,
+            "rule": task.current.rule,
+            "reason": task.current.reason,
+            "revision": task.revision,
+            "priority": task.priority,
+            "deadline": task.deadline_at.isoformat() if task.deadline_at else None,
+            "after": task.after,
+            "created_at": task.created_at.isoformat(),
+            "updated_at": task.updated_at.isoformat(),
+            "expires_at": task.expires_at.isoformat() if task.expires_at else None,
+            "queue": self._queue(),
+            "question": task.question.to_json() if task.question else None,
+            "staged": self._staged(),
+            "approvals": [approval.to_json() for approval in self.approvals],
+            "pull_request": task.pull_request.to_json() if task.pull_request else None,
+            "turns": [turn.to_json() for turn in self.turns],
+            "artifacts": [artifact.to_json() for artifact in self.artifacts],
+            "error": task.error.to_json() if task.error else None,
+        }
+
+    def _queue(self) -> dict[str, Any] | None:
+        if self.queue is None:
+            return None
+        return {
+            "position": self.queue.position,
+            "eta_s": self.queue.eta_s,
+            "waits_for": self.queue.waits_for,
+            "problem": self.queue.problem,
+        }
+
+    def _staged(self) -> dict[str, Any] | None:
+        if self.task.staged is None:
+            return None
+        shown = self.task.staged.to_json()
+        shown["needs"] = [self.needs.to_json()] if self.needs else []
+        return shown
+
+
+async def read_document(database: Database, settings: Settings, number: int) -> TaskDocument:
+    """The document of task `number` as it is now; raises `NotFoundError`."""
+
+    async def work(session: Session) -> TaskDocument:
+        task = await tasks.load(session, number)
+        return TaskDocument(
+            task=task,
+            turns=await tasks.turns_of(session, number),
+            approvals=await tasks.approvals_of(session, number),
+            artifacts=await artifacts.of_task(session, number),
+            needs=await needs_of(session, settings, task),
+            queue=await _place(session, number),
+        )
+
+    return await database.read(work)
+
+
+async def _place(session: Session, number: int) -> QueuePlace | None:
+    mine: list[Job] = await jobs.active_of(session, number)
+    if not mine:
+        return None
+    job = mine[0]
+    problem = await jobs.problem_of(session, job.id)
+    if job.state is JobState.RUNNING:
+        return QueuePlace(0, None, None, problem)
+    if job.state is JobState.WAITING:
+        return QueuePlace(0, None, await jobs.waits_for(session, job.id), problem)
+    return QueuePlace(await jobs.ahead_of(session, job), None, None, problem)

@@ -1,0 +1,323 @@
+"""Structured edits: what a plain request means, as values any executor can apply."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Final
+
+MAX_PATH_CHARS: Final = 1024
+MAX_KEY_PARTS: Final = 16
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+class PathError(ValueError):
+    """A path that does not stay inside the repository, with one sentence saying why."""
+
+
+class KeyTextError(ValueError):
+    """A key that cannot be split into parts, with one sentence saying why."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPart:
+    """One step of a dotted key; a literal part was quoted and is never split or read as an index."""
+
+    text: str
+    literal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetKey:
+    """Give one key of a structured file a value; `quoted` makes the value text, `was` must be its old value.
+
+    `new` says that the key must not be there yet.
+    """
+
+    path: str
+    key: str
+    value: str
+    quoted: bool = False
+    was: str | None = None
+    new: bool = False
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+        split_key(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceText:
+    """Replace every occurrence of `old` in one file, or in all files that a glob names."""
+
+    target: str
+    old: str
+    new: str
+
+    def __post_init__(self) -> None:
+        check_path(self.target)
+        if not self.old:
+            raise ValueError("The text to replace is empty.")
+
+
+@dataclass(frozen=True, slots=True)
+class AddLine:
+    """Add one line (or several) at the end of a file, or at the end of the section under a heading."""
+
+    path: str
+    line: str
+    heading: str | None = None
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveLine:
+    """Remove the one line that contains a text, or with `every` all lines that contain it."""
+
+    path: str
+    containing: str
+    every: bool = False
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+        if not self.containing.strip():
+            raise ValueError("The text that names the line is empty.")
+
+
+@dataclass(frozen=True, slots=True)
+class MoveFile:
+    """Give one file another path."""
+
+    source: str
+    target: str
+
+    def __post_init__(self) -> None:
+        check_path(self.source)
+        check_path(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFile:
+    """Remove one file."""
+
+    path: str
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class BumpPackage:
+    """Require another version of a package; `exact` pins it, else the operator in the file is kept.
+
+    Without `path` the one manifest that names the package is meant; `was` must be the version named now.
+    """
+
+    package: str
+    version: str
+    path: str | None = None
+    exact: bool = False
+    was: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.path is not None:
+            check_path(self.path)
+        for text in (self.package, self.version):
+            if not text.strip() or any(c.isspace() for c in text):
+                raise ValueError("A package and a version are one word each.")
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFile:
+    """Make a new file with exactly this content."""
+
+    path: str
+    content: str
+
+    def __post_init__(self) -> None:
+        check_path(self.path)
+
+
+Edit = SetKey | ReplaceText | AddLine | RemoveLine | MoveFile | DeleteFile | BumpPackage | CreateFile
+
+KINDS: Final[Mapping[str, type[Edit]]] = {
+    "set_key": SetKey,
+    "replace_text": ReplaceText,
+    "add_line": AddLine,
+    "remove_line": RemoveLine,
+    "move_file": MoveFile,
+    "delete_file": DeleteFile,
+    "bump_package": BumpPackage,
+    "create_file": CreateFile,
+}
+_KIND_OF: Final = {kind: name for name, kind in KINDS.items()}
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "bool": (bool,),
+    "str | None": (str, type(None)),
+}
+
+
+def paths_named(edit: Edit) -> tuple[str, ...]:
+    """The paths an edit names literally, both sides of a move; a glob or an open search names none."""
+    match edit:
+        case MoveFile(source, target):
+            return (source, target)
+        case ReplaceText(target=target):
+            return () if is_glob(target) else (target,)
+        case BumpPackage(path=path):
+            return () if path is None else (path,)
+        case _:
+            return (edit.path,)
+
+
+def is_glob(text: str) -> bool:
+    """Whether a target names several files: `*` and `?` are wildcards, brackets are ordinary characters."""
+    return "*" in text or "?" in text
+
+
+def check_path(text: str) -> str:
+    """The path itself when it stays inside the repository, else PathError with one sentence."""
+    shown = json.dumps(text[:80], ensure_ascii=True)
+    if not text:
+        raise PathError("The path is empty.")
+    if len(text) > MAX_PATH_CHARS:
+        raise PathError(f"The path {shown}… is longer than {MAX_PATH_CHARS} characters.")
+    if any(unicodedata.category(c) in _HIDDEN for c in text):
+        raise PathError(f"The path {shown} has control or invisible characters.")
+    if "\\" in text:
+        raise PathError(f"The path {shown} has a backslash; separate folders with /.")
+    if text.startswith(("/", "~")) or (len(text) > 1 and text[1] == ":" and text[0].isalpha()):
+        raise PathError(f"The path {shown} is absolute; name it from the repository's root.")
+    for part in text.split("/"):
+        if part in ("", ".", ".."):
+            raise PathError(f"The path {shown} has an empty, '.' or '..' part.")
+        if part != part.strip():
+            raise PathError(f"The path {shown} has a part that begins or ends with a space.")
+        if unicodedata.normalize("NFKC", part).casefold().rstrip(". ") in (".git", "git~1"):
+            raise PathError(f"The path {shown} is inside git's own folder.")
+    return text
+
+
+def split_key(text: str) -> tuple[KeyPart, ...]:
+    """The parts of `a.b[0]."c.d"`, or KeyTextError; quotes make a part literal, brackets hold an index or a quote."""
+    parts: list[KeyPart] = []
+    at, expects_part = 0, True
+    while at < len(text):
+        char = text[at]
+        if char == "." and not expects_part:
+            at, expects_part = at + 1, True
+            continue
+        if char == "[" and (not expects_part or not parts):
+            part, at = _bracketed(text, at)
+        elif expects_part and char in "'\"":
+            end = _quote_end(text, at)
+            part, at = KeyPart(text[at + 1 : end - 1], literal=True), end
+        elif expects_part and char not in ".[]":
+            end = min((i for i in (text.find(".", at), text.find("[", at)) if i > 0), default=len(text))
+            part, at = KeyPart(text[at:end].strip()), end
+        else:
+            raise KeyTextError(f"The key {_show(text)} has an empty part or a stray character.")
+        if not part.text or not part.text.isprintable() or ("]" in part.text and not part.literal):
+            raise KeyTextError(f"The key {_show(text)} has an empty part or a stray character.")
+        parts.append(part)
+        expects_part = False
+    if expects_part:
+        raise KeyTextError(f"The key {_show(text)} is empty or ends with a dot.")
+    if len(parts) > MAX_KEY_PARTS:
+        raise KeyTextError(f"The key {_show(text)} has more than {MAX_KEY_PARTS} parts.")
+    return tuple(parts)
+
+
+def _bracketed(text: str, at: int) -> tuple[KeyPart, int]:
+    """The part in the brackets that open at `at`, and the position after them."""
+    quoted = text[at + 1 : at + 2] in ("'", '"')
+    end = text.find("]", _quote_end(text, at + 1) if quoted else at)
+    inner = text[at + 1 : max(end, at + 1)]
+    if quoted and inner[-1:] == inner[:1]:
+        return KeyPart(inner[1:-1], literal=True), end + 1
+    if inner.isascii() and inner.isdigit():
+        return KeyPart(inner), end + 1
+    raise KeyTextError(f"The key {_show(text)} has brackets without an index in them.")
+
+
+def _quote_end(text: str, at: int) -> int:
+    """The position after the quote that closes the one at `at`."""
+    end = text.find(text[at], at + 1)
+    if end < 0:
+        raise KeyTextError(f"The key {_show(text)} has a quote that is not closed.")
+    return end + 1
+
+
+def to_json(edit: Edit) -> dict[str, object]:
+    """The edit as a JSON object with its `kind`; fields at their default are left out."""
+    out: dict[str, object] = {"kind": _KIND_OF[type(edit)]}
+    for field in fields(edit):
+        value = getattr(edit, field.name)
+        if field.default is MISSING or value != field.default:
+            out[field.name] = value
+    return out
+
+
+def from_json(document: Mapping[str, object]) -> Edit:
+    """The edit a JSON object describes; an unknown kind or key, a wrong type or a bad path is a ValueError."""
+    name = document.get("kind")
+    kind = KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ValueError(f"The edit has no known kind; it is one of {', '.join(KINDS)}.")
+    wanted = {field.name: field for field in fields(kind)}
+    if unknown := sorted(str(key) for key in document if key != "kind" and key not in wanted):
+        raise ValueError(f"The edit {name} has no field {unknown[0]!r}.")
+    given: dict[str, object] = {}
+    for key, field in wanted.items():
+        if key not in document:
+            if field.default is MISSING:
+                raise ValueError(f"The edit {name} needs the field {key!r}.")
+            continue
+        value = document[key]
+        if not isinstance(value, _TYPES[str(field.type)]):
+            raise ValueError(f"The field {key!r} of the edit {name} is to be {field.type}.")
+        given[key] = value
+    made: Edit = kind(**given)  # type: ignore[arg-type]
+    return made
+
+
+def describe(edit: Edit) -> str:
+    """One phrase a person would say for this edit, short enough for a title."""
+    match edit:
+        case SetKey():
+            value = _show(edit.value) if edit.quoted else _clip(edit.value)
+            before = f" from {_clip(edit.was)}" if edit.was is not None else ""
+            return f"set {'new key ' if edit.new else ''}{edit.key}{before} to {value} in {edit.path}"
+        case ReplaceText(target, old, new):
+            return f"replace {_show(old)} with {_show(new)} in {target}"
+        case AddLine(path, line, heading):
+            under = f" under {_show(heading)}" if heading is not None else ""
+            return f"add the line {_show(line)} to {path}{under}"
+        case RemoveLine(path, containing, every):
+            which = "all lines" if every else "the line"
+            return f"remove {which} containing {_show(containing)} from {path}"
+        case MoveFile(source, target):
+            return f"move {source} to {target}"
+        case DeleteFile(path):
+            return f"delete {path}"
+        case BumpPackage():
+            verb = "pin" if edit.exact else "bump"
+            before = f" from {edit.was}" if edit.was is not None else ""
+            place = f" in {edit.path}" if edit.path is not None else ""
+            return f"{verb} {edit.package}{before} to {edit.version}{place}"
+        case CreateFile(path, content):
+            return f"create {path} with {_show(content)}"
+
+
+def _clip(text: str, limit: int = 60) -> str:
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _show(text: str) -> str:
+    return f'"{_clip(text)}"'

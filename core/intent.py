@@ -1,0 +1,56 @@
+"""An intent: what a text seems to ask. Untrusted, whoever read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.edit import Edit, ReplaceText, describe, from_json, paths_named, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The edits a text asks for, or none when only an executor can tell (a command, an agent).
+
+    `revert_of` is the commit to take back instead.
+    """
+
+    text: str
+    edits: tuple[Edit, ...] = ()
+    revert_of: str | None = None
+
+    @property
+    def title(self) -> str:
+        """One line for cards and commit subjects; at most 72 characters."""
+        said = "; ".join(describe(edit) for edit in self.edits) if self.edits else self.text
+        line = " ".join(said.split())
+        return line if len(line) <= 72 else line[:71].rstrip() + "…"
+
+    def paths(self) -> tuple[str, ...]:
+        """The paths and globs that the edits name, in order, once each.
+
+        A glob stands for itself: the lane that covers ``docs/*.md`` as a name covers what it matches, and the
+        guard judges the files it did match.
+        """
+        return tuple(dict.fromkeys(target for edit in self.edits for target in _targets(edit)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The intent as stored with its revision."""
+        return {"text": self.text, "edits": [to_json(e) for e in self.edits], "revert_of": self.revert_of}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Intent:
+        """The intent that `to_json` wrote; raises `ValueError` for an unknown edit."""
+        return cls(value["text"], tuple(from_json(e) for e in value["edits"]), value.get("revert_of"))
+
+
+def _targets(edit: Edit) -> tuple[str, ...]:
+    return (edit.target,) if isinstance(edit, ReplaceText) else paths_named(edit)
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A text nobody could read as a request: why, and what would be understood."""
+
+    reason: str
+    can: tuple[str, ...] = ()

@@ -1,0 +1,75 @@
+"""A job: one queued unit of work of a task, and its life in the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class JobKind(StrEnum):
+    """What a job does; each kind has one module in `core/work`."""
+
+    PLAN = "plan"
+    CHANGE = "change"
+    PUBLISH = "publish"
+    MERGE = "merge"
+    CLOSE = "close"
+
+
+class JobState(StrEnum):
+    """Where a job is: `waiting` for another task, `ready`, `running`, or over."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = (JobState.WAITING, JobState.READY, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A snapshot of one row of the queue.
+
+    `attempt` counts tries (a try that ends in a transient fault is followed by another);
+    `fence` counts claims: every write of a claimant names it, so that a zombie's writes fail;
+    `needs` are the capabilities a node must have (``sandbox``, later ``gpu``);
+    `payload` is versioned by `payload_version`, so that an older worker leaves newer jobs alone.
+    """
+
+    id: str
+    number: int
+    revision: int
+    kind: JobKind
+    state: JobState
+    priority: int
+    attempt: int
+    fence: int
+    rescues: int
+    created_at: datetime
+    ready_at: datetime
+    deadline_at: datetime | None
+    owner: str | None
+    needs: frozenset[str]
+    payload: dict[str, Any]
+    payload_version: int
+
+    @property
+    def run_id(self) -> str:
+        """The durable run that this attempt is; the same after a crash, another after a retry."""
+        return f"{self.id}-{self.attempt}"
+
+
+PAYLOAD_VERSION = 1
+MAX_ATTEMPTS = 6
+MAX_RESCUES = 5
+
+
+def backoff_s(attempt: int, jitter: float) -> float:
+    """Seconds to wait before attempt `attempt` + 1: 2, 4, 8 … at most 300, spread by `jitter` in [0, 1)."""
+    return float(min(300.0, 2.0 ** min(16, max(1, attempt))) * (0.75 + jitter / 2))

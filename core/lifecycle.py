@@ -1,0 +1,229 @@
+"""The lifecycle of a task, in one table: which fact moves which state where, and what is owed then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from core.errors import ConflictError
+from core.job import JobKind
+
+
+class State(StrEnum):
+    """Where a task is; the words of contract.md."""
+
+    RECEIVED = "received"
+    ASKING = "asking"
+    QUEUED = "queued"
+    RUNNING = "running"
+    STAGED = "staged"
+    APPROVED = "approved"
+    PUBLISHED = "published"
+    MERGED = "merged"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    CLOSED = "closed"
+
+
+class Fact(StrEnum):
+    """What can have happened to a task; the event of the same name is ``task.<fact>``."""
+
+    PLANNED = "planned"
+    UNCLEAR = "unclear"
+    DENIED = "denied"
+    STARTED = "started"
+    RESCHEDULED = "rescheduled"
+    STAGED = "staged"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    COUNTED = "counted"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    VOIDED = "voided"
+    PUBLISHED = "published"
+    MERGE_ASKED = "merge_asked"
+    MERGED = "merged"
+    CLOSE_ASKED = "close_asked"
+    CLOSED = "closed"
+    UNDO_ASKED = "undo_asked"
+    REPLIED = "replied"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a fact leads, and the jobs that are owed from there."""
+
+    to: State
+    owes: tuple[JobKind, ...] = ()
+
+
+_S, _F, _J = State, Fact, JobKind
+
+TRANSITIONS: dict[tuple[State, Fact], Step] = {
+    # from a sentence to a decision
+    (_S.RECEIVED, _F.PLANNED): Step(_S.QUEUED, (_J.CHANGE,)),
+    (_S.RECEIVED, _F.UNCLEAR): Step(_S.ASKING),
+    (_S.RECEIVED, _F.DENIED): Step(_S.REFUSED),
+    (_S.RECEIVED, _F.FAILED): Step(_S.FAILED),
+    # from a decision to a staged diff
+    (_S.QUEUED, _F.STARTED): Step(_S.RUNNING),
+    (_S.QUEUED, _F.FAILED): Step(_S.FAILED),
+    (_S.RUNNING, _F.STARTED): Step(_S.RUNNING),
+    (_S.RUNNING, _F.RESCHEDULED): Step(_S.QUEUED),
+    (_S.RUNNING, _F.STAGED): Step(_S.STAGED),
+    (_S.RUNNING, _F.BLOCKED): Step(_S.REFUSED),
+    (_S.RUNNING, _F.FAILED): Step(_S.FAILED),
+    # from a staged diff to a pull request
+    (_S.STAGED, _F.COUNTED): Step(_S.STAGED),
+    (_S.STAGED, _F.APPROVED): Step(_S.APPROVED, (_J.PUBLISH,)),
+    (_S.STAGED, _F.REJECTED): Step(_S.REJECTED),
+    (_S.APPROVED, _F.VOIDED): Step(_S.STAGED),
+    (_S.APPROVED, _F.PUBLISHED): Step(_S.PUBLISHED),
+    (_S.APPROVED, _F.FAILED): Step(_S.FAILED),
+    # from a pull request to its end
+    (_S.PUBLISHED, _F.MERGE_ASKED): Step(_S.PUBLISHED, (_J.MERGE,)),
+    (_S.PUBLISHED, _F.MERGED): Step(_S.MERGED),
+    (_S.PUBLISHED, _F.CLOSE_ASKED): Step(_S.PUBLISHED, (_J.CLOSE,)),
+    (_S.PUBLISHED, _F.CLOSED): Step(_S.CLOSED),
+    (_S.PUBLISHED, _F.FAILED): Step(_S.PUBLISHED),
+    (_S.MERGED, _F.UNDO_ASKED): Step(_S.MERGED),
+    # a reply makes the next revision, from wherever words still help
+    **{
+        (state, _F.REPLIED): Step(_S.RECEIVED, (_J.PLAN,))
+        for state in (
+            _S.RECEIVED,
+            _S.ASKING,
+            _S.QUEUED,
+            _S.RUNNING,
+            _S.STAGED,
+            _S.PUBLISHED,
+            _S.REFUSED,
+            _S.REJECTED,
+            _S.EXPIRED,
+            _S.FAILED,
+        )
+    },
+    # people may stop what has not reached the forge
+    **{
+        (state, _F.CANCELLED): Step(_S.CANCELLED)
+        for state in (_S.RECEIVED, _S.ASKING, _S.QUEUED, _S.RUNNING, _S.STAGED, _S.APPROVED)
+    },
+    # what waits for a person does not wait for ever
+    (_S.ASKING, _F.EXPIRED): Step(_S.EXPIRED),
+    (_S.STAGED, _F.EXPIRED): Step(_S.EXPIRED),
+}
+
+START = Step(State.RECEIVED, (JobKind.PLAN,))
+"""How every task begins."""
+
+RESTING = frozenset(State) - {State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED}
+"""States in which no job is owed: a person, or nobody, is next."""
+
+ENDS = frozenset(
+    {State.MERGED, State.REFUSED, State.REJECTED, State.EXPIRED, State.FAILED, State.CANCELLED, State.CLOSED}
+)
+"""States that nothing but a person's new word leaves."""
+
+WAITING_FOR_PEOPLE = frozenset({State.ASKING, State.STAGED})
+"""States that expire."""
+
+OWED_IN: dict[State, JobKind] = {
+    State.RECEIVED: JobKind.PLAN,
+    State.QUEUED: JobKind.CHANGE,
+    State.RUNNING: JobKind.CHANGE,
+    State.APPROVED: JobKind.PUBLISH,
+}
+"""The job that must be alive in each working state; the reconciler looks for tasks that lack it."""
+
+FALLS_BACK = frozenset({State.REFUSED, State.REJECTED, State.EXPIRED, State.FAILED, State.CANCELLED})
+"""Ends of a revision that leave an already published one standing."""
+
+SUPERSEDING = frozenset({Fact.REPLIED, Fact.CANCELLED, Fact.EXPIRED, Fact.REJECTED})
+"""Facts after which the jobs still queued for the task are of no use."""
+
+
+class Position(Protocol):
+    """What `advance` must know of a task."""
+
+    @property
+    def number(self) -> int:
+        """What people call it."""
+
+    @property
+    def state(self) -> State:
+        """Where it is."""
+
+    @property
+    def has_open_pull_request(self) -> bool:
+        """Whether an earlier revision stands published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What a fact does to a task: its new state, the jobs owed, whether older jobs die, whether a revision begins."""
+
+    state: State
+    owes: tuple[JobKind, ...]
+    drops_jobs: bool
+    new_revision: bool
+
+
+def advance(task: Position, fact: Fact) -> Next:
+    """The one place where a task's state changes; pure.
+
+    Raises `ConflictError` when `fact` cannot happen to a task in this state.
+    """
+    step = TRANSITIONS.get((task.state, fact))
+    if step is None:
+        raise ConflictError(
+            "wrong_state",
+            f"#{task.number} is {task.state.value}, so it cannot be {_PARTICIPLES.get(fact, fact.value)}",
+            _MENDS.get(task.state, ""),
+        )
+    to = step.to
+    if to in FALLS_BACK and task.has_open_pull_request:
+        to = State.PUBLISHED
+    return Next(to, step.owes, fact in SUPERSEDING, fact is Fact.REPLIED)
+
+
+_PARTICIPLES = {
+    Fact.REPLIED: "replied to",
+    Fact.COUNTED: "approved",
+    Fact.MERGE_ASKED: "merged",
+    Fact.CLOSE_ASKED: "closed",
+    Fact.UNDO_ASKED: "undone",
+    Fact.STARTED: "started",
+}
+
+_MENDS = {
+    State.APPROVED: "It is on its way to the forge; look again with `countersign show`.",
+    State.PUBLISHED: "Reply to it, merge it, or undo it.",
+    State.MERGED: "Ask for something new, or undo it.",
+    State.CLOSED: "Ask for something new.",
+    State.CANCELLED: "Ask for something new.",
+    State.EXPIRED: "Reply to it to start its next revision.",
+    State.REJECTED: "Reply to it to start its next revision.",
+    State.REFUSED: "Reply to it to start its next revision.",
+    State.FAILED: "Reply to it to start its next revision.",
+    State.STAGED: "Approve, reject or reply to it first.",
+    State.ASKING: "Answer its question with a reply.",
+}
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram, one line a transition; `docs/lifecycle.md` holds it."""
+    lines = ["stateDiagram-v2", f"    [*] --> {START.to.value}: requested"]
+    arrows: dict[tuple[State, State], list[str]] = {}
+    for (state, fact), step in TRANSITIONS.items():
+        arrows.setdefault((state, step.to), []).append(fact.value)
+    for (state, to), facts in arrows.items():
+        lines.append(f"    {state.value} --> {to.value}: {', '.join(facts)}")
+    finals = (State.MERGED, State.CLOSED, State.CANCELLED)
+    lines.extend(f"    {state.value} --> [*]" for state in finals)
+    return "\n".join(lines)

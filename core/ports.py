@@ -1,0 +1,197 @@
+"""Ports: what the heart asks of the outside, each Protocol beside what it exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from core.change import Change
+from core.decision import Decision, Petition, Terms
+from core.errors import Problem
+from core.intent import Intent, Unclear
+from core.lane import Lane
+from core.staged_diff import GuardReport
+from core.task import PullRequest
+from core.turn import Turn
+
+
+class Interpreter(Protocol):
+    """Reads what a text seems to ask. Its answer is untrusted."""
+
+    async def interpret(self, turns: Sequence[Turn]) -> Intent | Unclear:
+        """The intent of the last of `turns`, read in the light of the earlier ones."""
+
+
+class Policy(Protocol):
+    """The law in force now: decides before the work, and says the terms again at every click."""
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits naming the policy in force."""
+
+    def decide(self, petition: Petition) -> Decision:
+        """Allow with a lane and terms, deny, or ask; pure."""
+
+    def terms_of(self, petition: Petition) -> Terms | None:
+        """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
+
+
+BlobReader = Callable[[str], Awaitable[bytes]]
+"""Reads a blob by its object id."""
+
+
+class Guard(Protocol):
+    """Policy on the result: judges trees and blobs, never words."""
+
+    async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
+        """Every check's verdict on `change`."""
+
+    def leaks(self, text: str) -> bool:
+        """Whether a short text (a title, a turn) holds a secret and must not leave for the forge."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositorySpec:
+    """A repository the configuration names. `id` is what digests and receipts say; it never changes."""
+
+    name: str
+    id: str
+    url: str
+    branch: str
+    forge: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit to write: everything that decides its object id, so that writing it twice gives one."""
+
+    tree: str
+    parent: str
+    message: str
+    at: datetime
+
+
+class Repository(Protocol):
+    """The host's own pristine git store of one repository; every method may raise `TransientError`."""
+
+    spec: RepositorySpec
+
+    async def fetch_base(self) -> str:
+        """The commit id of the remote's default branch now, with its objects here."""
+
+    async def change(self, base: str, tree: str) -> Change:
+        """What differs between commit `base` and tree `tree`, from git's raw tree comparison."""
+
+    async def read_blob(self, oid: str) -> bytes:
+        """A blob's bytes."""
+
+    async def tree_of(self, commit: str) -> str:
+        """The tree of a commit."""
+
+    async def has(self, oid: str) -> bool:
+        """True if the object, and all it reaches, is here."""
+
+    async def diff_text(self, base: str, tree: str) -> bytes:
+        """A unified diff for showing; nothing is decided on it."""
+
+    async def write_commit(self, commit: Commit) -> str:
+        """Write the commit object; the same `commit` gives the same id."""
+
+    async def keep(self, name: str, commit: str) -> None:
+        """Hold `commit` under ``refs/countersign/<name>`` so that no collection of garbage takes it."""
+
+    async def kept(self, name: str) -> tuple[str, ...]:
+        """The commits held under ``refs/countersign/<name>/``."""
+
+    async def pack(self, base: str, tree: str) -> bytes:
+        """The objects of `tree` that `base` lacks, as a thin pack another host can `unpack`."""
+
+    async def unpack(self, pack: bytes) -> None:
+        """Add the objects of a pack that `pack` made."""
+
+    async def revert(self, commit: str, onto: str) -> str:
+        """The tree of `onto` with the change of `commit` taken back; raises `PermanentError` on a conflict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an executor is told to make: `start` is the tree it begins with, `base` the commit it is judged against."""
+
+    number: int
+    revision: int
+    lane: Lane
+    intent: Intent
+    turns: tuple[Turn, ...]
+    base: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """What an executor made: a tree in the repository's git store, and files worth keeping."""
+
+    tree: str
+    artifacts: Mapping[str, bytes]
+
+
+class Executor(Protocol):
+    """One way a lane makes a change."""
+
+    name: str
+
+    def unavailable(self, lane: Lane) -> Problem | None:
+        """Why this lane cannot run here, or None when it can."""
+
+    def needs(self, lane: Lane) -> frozenset[str]:
+        """The capabilities a node must have to run this lane."""
+
+    async def produce(self, order: Order, repository: Repository) -> Produced:
+        """Do the work; raises `PermanentError` or `TransientError` with what to tell the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A pull request to open: from `branch` at `head` into `into`."""
+
+    number: int
+    branch: str
+    head: str
+    into: str
+    title: str
+    body: str
+    revision: int
+    digest: str
+
+
+class Forge(Protocol):
+    """Where pull requests live. Every effect looks for its own earlier success before it acts."""
+
+    async def push(self, repository: Repository, branch: str, commit: str, expected: str | None) -> None:
+        """Move `branch` to `commit` if it is at `expected` (None: absent); being at `commit` already is success.
+
+        Raises `ConflictError` when somebody else moved it.
+        """
+
+    async def open(self, repository: Repository, proposal: Proposal) -> PullRequest:
+        """Open the pull request, or adopt and update the one this branch already has."""
+
+    async def look(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
+        """The pull request as the forge has it now: state, head."""
+
+    async def merge(self, repository: Repository, pull_request: PullRequest, message: str) -> str:
+        """Merge if its head is still `pull_request.head`, and return the merge commit's id.
+
+        Raises `ConflictError` when the head moved or the merge does not apply.
+        """
+
+    async def close(self, repository: Repository, pull_request: PullRequest) -> None:
+        """Close without merging; being closed already is success."""
+
+
+class Milestones(Protocol):
+    """Told of every point between two effects, in order; for progress, and for tests that stop there."""
+
+    def reached(self, point: str, **facts: object) -> None:
+        """`point` was reached, e.g. ``publish.pushed``."""

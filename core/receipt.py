@@ -1,0 +1,91 @@
+"""The receipt: a signed statement of what was asked, decided, checked, approved by whom, and published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.approval import Approval
+from core.errors import PermanentError
+from core.signing import Keys
+from core.store.events import Event, canonical
+from core.task import PullRequest, Task
+from core.turn import Turn
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:countersign:receipt:v1"
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
+ARTIFACT = "receipt.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Where the approved tree went."""
+
+    pull_request: PullRequest
+    tree: str
+    at: datetime
+
+
+def statement(
+    task: Task, turns: Iterable[Turn], approvals: Iterable[Approval], last: Event, published: Published
+) -> dict[str, Any]:
+    """The in-toto statement (https://in-toto.io/Statement/v1) about the published commit.
+
+    Its subject is the commit and its tree; its predicate is everything that led there. `last` ties it to
+    the task's event chain.
+    """
+    staged, terms = task.staged, task.current.terms
+    assert staged is not None
+    assert terms is not None
+    pull_request = published.pull_request
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [
+            {
+                "name": f"{staged.repository}@{pull_request.branch}",
+                "digest": {"gitCommit": pull_request.head, "gitTree": published.tree},
+            }
+        ],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "task": {"number": task.number, "id": task.id, "revision": task.revision},
+            "requester": task.requester,
+            "authors": sorted(task.authors),
+            "turns": [turn.to_json() for turn in turns],
+            "decision": {
+                "lane": task.current.lane,
+                "rule": task.current.rule,
+                "reason": task.current.reason,
+                "policy_digest": task.current.policy_digest,
+                "terms": terms.to_json(),
+            },
+            "staged": staged.to_json(),
+            "approvals": [a.to_json() for a in approvals if a.digest == staged.digest],
+            "published": {"branch": pull_request.branch, "head": pull_request.head, "tree": published.tree},
+            "at": published.at.isoformat(),
+            "event": {"seq": last.seq, "hash": last.hash},
+        },
+    }
+
+
+def sign(keys: Keys, said: dict[str, Any]) -> bytes:
+    """The receipt's file: a DSSE envelope of the canonical statement."""
+    envelope = keys.sign(canonical(said).encode(), PAYLOAD_TYPE)
+    return (json.dumps(envelope, indent=2) + "\n").encode()
+
+
+def read(keys: Keys, receipt: bytes) -> dict[str, Any]:
+    """The predicate of a receipt whose signature holds; raises `PermanentError` otherwise."""
+    try:
+        envelope = json.loads(receipt)
+    except ValueError as error:
+        raise PermanentError("bad_receipt", "the receipt is not JSON", "Restore it from a backup.") from error
+    said = json.loads(keys.open(envelope))
+    if said.get("_type") != STATEMENT_TYPE or said.get("predicateType") != PREDICATE_TYPE:
+        raise PermanentError("bad_receipt", "the receipt states something else", "Restore it from a backup.")
+    predicate: dict[str, Any] = said["predicate"]
+    return predicate

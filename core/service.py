@@ -1,0 +1,372 @@
+"""What people do to tasks: ask, reply, cancel, merge, undo. Each is one transaction: load, advance, save."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from core.decision import Petition
+from core.errors import ConflictError, RefusedError, UsageError
+from core.ids import NewId
+from core.intent import Intent
+from core.lifecycle import START, Fact, State, advance
+from core.ports import Milestones
+from core.settings import SettingsSource
+from core.store import events, jobs, tasks
+from core.store.database import Database, Session, to_ms
+from core.store.tables import TaskRow, TurnRow
+from core.task import Basis, Revision, Task
+from core.transition import Owed, owed_job, take_step
+from core.turn import Actor
+
+MAX_TEXT_BYTES = 64 * 1024
+_AFRESH = ("instead", "start over", "from scratch")
+_AGAIN = frozenset({"retry", "try again", "again", "run it again"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request as it came in. `dedup` is the surface's own id of the message, where it has one."""
+
+    text: str
+    actor: Actor
+    repo: str | None = None
+    lane: str | None = None
+    priority: int = 0
+    deadline_at: datetime | None = None
+    after: int | None = None
+    dedup: str | None = None
+
+
+class Service:
+    """The doors' way to the heart. Every method commits, or raises and leaves everything as it was."""
+
+    def __init__(self, database: Database, settings: SettingsSource, new_id: NewId, milestones: Milestones) -> None:
+        self._database = database
+        self._settings = settings
+        self._new_id = new_id
+        self._milestones = milestones
+
+    async def ask(self, request: Request) -> int:
+        """Take in a request; returns the new task's number, or the old one's for a redelivered message."""
+        text = _checked_text(request.text)
+        settings = self._settings()
+        person = settings.people.named(request.actor.person or "")
+        if request.repo is not None:
+            settings.repository(request.repo)
+        if request.lane is not None and request.lane not in settings.lanes:
+            raise UsageError(
+                "no_such_lane",
+                f"no lane called {request.lane!r} is configured",
+                f"Known: {', '.join(sorted(settings.lanes)) or 'none'}.",
+            )
+
+        async def work(session: Session) -> int:
+            if request.dedup is not None:
+                seen = await tasks.turn_seen(session, request.actor.surface or "", request.dedup)
+                if seen is not None:
+                    return seen
+            if request.after is not None:
+                await tasks.load(session, request.after)
+            now_ms = await self._database.now_ms(session)
+            row = TaskRow(
+                id=self._new_id("task"),
+                state=START.to.value,
+                repo=request.repo or _only(settings.repositories),
+                requester=person.name,
+                surface=request.actor.surface or "",
+                title=Intent(text).title,
+                asked_lane=request.lane,
+                priority=request.priority,
+                after=request.after,
+                deadline_ms=to_ms(request.deadline_at) if request.deadline_at else None,
+                created_ms=now_ms,
+                updated_ms=now_ms,
+            )
+            return await self._begin(session, row, request.actor, text, now_ms, dedup=request.dedup)
+
+        self._milestones.reached("ask.received")
+        try:
+            number = await self._database.write(work)
+        except ConflictError:
+            if request.dedup is None:
+                raise
+            number = await self._database.write(work)  # delivered twice at once, and the other one was faster
+        self._milestones.reached("ask.committed", number=number)
+        return number
+
+    async def reply(self, number: int, text: str, actor: Actor, dedup: str | None = None) -> Task:
+        """Begin the next revision of a task with what `actor` said."""
+        text = _checked_text(text)
+
+        async def work(session: Session) -> Task:
+            task = await tasks.load(session, number, lock=True)
+            if dedup is not None and await tasks.turn_seen(session, actor.surface or "", dedup):
+                return task
+            try:
+                advance(task, Fact.REPLIED)  # a wrong state is told before missing rights
+            except ConflictError as error:
+                told = error.problem
+                raise ConflictError(told.code, told.message + await decided_by(session, task), told.mend) from error
+            self._may_speak(task, actor)
+            if task.state is State.PUBLISHED and await jobs.active_of(session, number):
+                raise ConflictError(
+                    "already_on_its_way", f"#{number} is being merged or closed", "Look again in a moment."
+                )
+            now_ms = await self._database.now_ms(session)
+            said = await tasks.turns_of(session, number)
+            n = len(said) + 1
+            basis, intent, changes = await _next_basis(session, task, text, n)
+            step = await take_step(
+                session,
+                task,
+                Fact.REPLIED,
+                now_ms,
+                self._new_id,
+                actor=actor,
+                body={"text": text},
+                changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
+            )
+            assert step.new_revision
+            await tasks.begin_revision(session, number, task.revision + 1, now_ms, actor.person or "", basis, intent)
+            await tasks.add_turn(session, _turn(number, n, task.revision + 1, actor, text, now_ms, dedup))
+            return await tasks.load(session, number)
+
+        self._milestones.reached("reply.received", number=number)
+        task = await self._database.write(work)
+        self._milestones.reached("reply.committed", number=number)
+        return task
+
+    async def cancel(self, number: int, actor: Actor) -> Task:
+        """Stop a task that has not reached the forge; a revision of a published task falls back to it."""
+
+        async def work(session: Session) -> Task:
+            task = await tasks.load(session, number, lock=True)
+            self._may_stop(task, actor)
+            if task.state is State.APPROVED and any(job.fence for job in await jobs.active_of(session, number)):
+                raise ConflictError(  # not only while somebody holds the job: a dead worker may have pushed
+                    "being_published", f"#{number} is on its way to the forge", "Undo it once it is published."
+                )
+            now_ms = await self._database.now_ms(session)
+            changes = {"digest": None, "question": None, "expires_ms": None}
+            await take_step(session, task, Fact.CANCELLED, now_ms, self._new_id, actor=actor, changes=changes)
+            return await tasks.load(session, number)
+
+        return await self._database.write(work)
+
+    async def merge(self, number: int, actor: Actor) -> Task:
+        """Owe the merge of a published task's pull request."""
+
+        async def work(session: Session) -> Task:
+            task = await tasks.load(session, number, lock=True)
+            advance(task, Fact.MERGE_ASKED)
+            self._may_merge(task, actor)
+            return await self._owe_once(session, task, Fact.MERGE_ASKED, actor)
+
+        return await self._database.write(work)
+
+    async def undo(self, number: int, actor: Actor) -> int:
+        """Take a task back: a merged one by a new task that reverts it, a published one by closing it.
+
+        Returns the number of the task to look at next.
+        """
+
+        async def work(session: Session) -> int:
+            task = await tasks.load(session, number, lock=True)
+            if task.state is State.PUBLISHED:
+                self._may_stop(task, actor)
+                await self._owe_once(session, task, Fact.CLOSE_ASKED, actor)
+                return number
+            advance(task, Fact.UNDO_ASKED)
+            assert task.pull_request is not None
+            now_ms = await self._database.now_ms(session)
+            row = TaskRow(
+                id=self._new_id("task"),
+                state=START.to.value,
+                repo=task.repo,
+                requester=actor.person or task.requester,
+                surface=actor.surface or task.surface,
+                title=f"Undo #{number}: {task.title}"[:72],
+                asked_lane=task.current.lane,
+                created_ms=now_ms,
+                updated_ms=now_ms,
+            )
+            text = f"undo #{number}"
+            intent = Intent(row.title, revert_of=task.pull_request.head)
+            undo = await self._begin(session, row, actor, text, now_ms, intent=intent)
+            await take_step(session, task, Fact.UNDO_ASKED, now_ms, self._new_id, actor=actor, body={"undo": undo})
+            return undo
+
+        return await self._database.write(work)
+
+    async def _begin(
+        self,
+        session: Session,
+        row: TaskRow,
+        actor: Actor,
+        text: str,
+        now_ms: int,
+        *,
+        dedup: str | None = None,
+        intent: Intent | None = None,
+    ) -> int:
+        """Write a new task, its first turn, its first event and the job it owes."""
+        number = await tasks.create(session, row, intent)
+        said_by = Actor(row.requester, actor.surface)
+        await tasks.add_turn(session, _turn(number, 1, 1, said_by, text, now_ms, dedup))
+        await events.append(
+            session,
+            number=number,
+            kind="task.requested",
+            at_ms=now_ms,
+            person=row.requester,
+            surface=actor.surface,
+            body={"text": text, "state": row.state, "repo": row.repo},
+        )
+        task = await tasks.load(session, number)
+        for kind in START.owes:
+            await jobs.add(session, owed_job(task, kind, 1, now_ms, self._new_id, Owed()))
+        return number
+
+    async def _owe_once(self, session: Session, task: Task, fact: Fact, actor: Actor) -> Task:
+        """Take a step that owes a job, unless that job is on its way already."""
+        step = advance(task, fact)
+        alive = {job.kind for job in await jobs.active_of(session, task.number)}
+        if alive:
+            raise ConflictError(
+                "already_on_its_way",
+                f"#{task.number} has work on its way ({', '.join(sorted(alive))})",
+                "Look again in a moment.",
+            )
+        assert step.owes
+        now_ms = await self._database.now_ms(session)
+        await take_step(session, task, fact, now_ms, self._new_id, actor=actor, changes={"error": None})
+        return await tasks.load(session, task.number)
+
+    def _may_speak(self, task: Task, actor: Actor) -> None:
+        """A reply supersedes what others look at, so only who could have asked may reply."""
+        settings = self._settings()
+        person = settings.people.named(actor.person or "")
+        if person.name == task.requester or task.repo is None:
+            return
+        petition = petition_of(task, person.name, actor.surface or "")
+        if petition.lane is None or settings.policy.terms_of(petition) is None:
+            raise RefusedError(
+                "may_not_reply",
+                f"policy does not let {person.name} write in the lane of #{task.number}",
+                f"Ask {task.requester} to reply.",
+            )
+
+    def _may_stop(self, task: Task, actor: Actor) -> None:
+        """The requester, those who may approve, and the operator at the terminal may stop a task."""
+        if actor.person is None or actor.person in task.authors:
+            return
+        settings = self._settings()
+        person = settings.people.named(actor.person)
+        terms = task.current.terms
+        if terms is None or not person.is_one_of(terms.approvers):
+            raise RefusedError(
+                "may_not_stop",
+                f"{person.name} neither asked for #{task.number} nor may approve it",
+                f"Ask {task.requester}.",
+            )
+
+    def _may_merge(self, task: Task, actor: Actor) -> None:
+        """Those the live rule names for merging, and the operator at the terminal."""
+        if actor.person is None:
+            return
+        settings = self._settings()
+        person = settings.people.named(actor.person)
+        live = settings.policy.terms_of(petition_of(task, task.requester, task.surface))
+        allowed = (live.merge_from or live.approvers) if live else ()
+        if not person.is_one_of(allowed):
+            raise RefusedError(
+                "may_not_merge",
+                f"policy does not let {person.name} merge #{task.number}",
+                f"It may be merged by {', '.join(settings.people.matching(allowed)) or 'nobody'}.",
+            )
+
+
+def petition_of(task: Task, person: str, surface: str, revision: Revision | None = None) -> Petition:
+    """What policy is asked about a revision (the current one) of a task whose lane is known."""
+    asked = revision or task.current
+    intent = asked.intent
+    return Petition(
+        person=person,
+        surface=surface,
+        repository=task.repo or "",
+        paths=intent.paths() if intent else (),
+        lane=asked.lane or task.asked_lane,
+        deterministic=bool(intent and (intent.edits or intent.revert_of)),
+    )
+
+
+async def decided_by(session: Session, task: Task) -> str:
+    """In brackets, who decided on what is staged or began the revision that has nothing staged; else nothing."""
+    if task.staged is None:
+        return f" (revision {task.revision} by {task.current.author})" if task.revision > 1 else ""
+    said = [a for a in await tasks.approvals_of(session, task.number) if a.digest == task.staged.digest]
+    return f" (decided by {', '.join(f'{a.person}: {a.verdict.value}' for a in said)})" if said else ""
+
+
+async def _next_basis(
+    session: Session, task: Task, text: str, n: int
+) -> tuple[Basis, Intent | None, dict[str, object]]:
+    """What the next revision builds on: an answer, a retry, a fresh start, or the work so far."""
+    said = " ".join(text.lower().split()).strip(" .!")
+    current = task.current
+    if task.question is not None:
+        for option in task.question.options:
+            if said == option.lower():
+                column = {"repository": "repo", "lane": "asked_lane"}[task.question.about]
+                return replace(current.basis, authors=_authors(current)), current.intent, {column: option}
+    if said in _AGAIN:
+        return replace(current.basis, authors=_authors(current)), current.intent, {}
+    if said.startswith(_AFRESH):
+        return Basis((n,)), None, {}
+    if task.state in (State.RECEIVED, State.QUEUED, State.RUNNING):
+        return Basis((*current.basis.turns, n), current.basis.continue_from, _authors(current)), None, {}
+    standing = await _standing(session, task)
+    return (Basis((n,), standing.n, _authors(standing)) if standing else Basis((n,))), None, {}
+
+
+async def _standing(session: Session, task: Task) -> Revision | None:
+    """The revision whose tree a reply goes on from: the staged one, else the published one."""
+    if task.state is State.STAGED:
+        return task.current
+    opened = task.pull_request if task.has_open_pull_request else None
+    return await tasks.revision_of(session, task.number, opened.revision) if opened else None
+
+
+def _authors(revision: Revision) -> tuple[str, ...]:
+    """Everybody whose words are in the work of `revision`."""
+    return tuple(sorted({revision.author, *revision.basis.authors}))
+
+
+def _checked_text(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise UsageError("empty", "nothing was asked", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
+        raise UsageError("too_long", f"the text is longer than {MAX_TEXT_BYTES} bytes", "Say it in fewer words.")
+    if any(0xD800 <= ord(c) <= 0xDFFF for c in text) or "\0" in text:
+        raise UsageError("not_text", "the text is not valid Unicode", "Type it again as UTF-8.")
+    return text
+
+
+def _turn(number: int, n: int, revision: int, actor: Actor, text: str, at_ms: int, dedup: str | None) -> TurnRow:
+    return TurnRow(
+        number=number,
+        n=n,
+        revision=revision,
+        person=actor.person or "",
+        surface=actor.surface or "",
+        text=text,
+        dedup=dedup,
+        at_ms=at_ms,
+    )
+
+
+def _only(names: object) -> str | None:
+    known = list(names) if isinstance(names, dict) else []
+    return str(known[0]) if len(known) == 1 else None

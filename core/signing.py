@@ -1,0 +1,74 @@
+"""Signing and verifying with a key of this home: DSSE envelopes (the one home of securesystemslib)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigError, PermanentError
+
+PRIVATE, PUBLIC = "receipt.key", "receipt.pub.json"
+
+
+class Keys:
+    """The home's signing key pair, in `directory`: a PEM private key only the owner reads, a JSON public key."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def make(self) -> None:
+        """Make the pair unless it is there; what was signed before stays verifiable."""
+        from securesystemslib.signer._crypto_signer import CryptoSigner  # noqa: PLC0415 (slow to import)
+
+        private, public = self._directory / PRIVATE, self._directory / PUBLIC
+        if private.exists():
+            return
+        self._directory.mkdir(parents=True, exist_ok=True)
+        signer = CryptoSigner.generate_ed25519()
+        handle = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(signer.private_bytes)
+        shown = {"keyid": signer.public_key.keyid, **signer.public_key.to_dict()}
+        public.write_text(json.dumps(shown, indent=2) + "\n", encoding="utf-8")
+
+    def sign(self, payload: bytes, payload_type: str) -> dict[str, Any]:
+        """A DSSE envelope of `payload`; raises `ConfigError` when this home has no key."""
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+        from securesystemslib.dsse import Envelope  # noqa: PLC0415
+        from securesystemslib.signer._crypto_signer import CryptoSigner  # noqa: PLC0415
+
+        path = self._directory / PRIVATE
+        try:
+            key = load_pem_private_key(path.read_bytes(), password=None)
+            signer = CryptoSigner(key)
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                path, None, "", "the signing key cannot be read", "Run `countersign init` again to make one."
+            ) from error
+        envelope = Envelope(payload, payload_type, {})
+        envelope.sign(signer)
+        shown: dict[str, Any] = envelope.to_dict()
+        return shown
+
+    def open(self, envelope: dict[str, Any]) -> bytes:
+        """The payload of an envelope that this home signed; raises `PermanentError` for any other."""
+        from securesystemslib.dsse import Envelope  # noqa: PLC0415
+        from securesystemslib.exceptions import Error  # noqa: PLC0415
+        from securesystemslib.signer._key import SSlibKey  # noqa: PLC0415
+
+        path = self._directory / PUBLIC
+        try:
+            shown = json.loads(path.read_text(encoding="utf-8"))
+            key = SSlibKey.from_dict(shown.pop("keyid"), shown)
+            signed = Envelope.from_dict(json.loads(json.dumps(envelope)))
+            signed.verify([key], 1)
+        except (OSError, KeyError, ValueError, TypeError, Error) as error:
+            raise PermanentError(
+                "bad_signature",
+                f"the receipt's signature does not verify with {path.name}: {error}",
+                "Somebody changed the receipt, or it was signed by another home.",
+            ) from error
+        payload: bytes = signed.payload
+        return payload

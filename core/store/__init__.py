@@ -1,0 +1,1 @@
+"""What is remembered: SQLModel tables on SQLite or PostgreSQL, and every statement that touches them."""

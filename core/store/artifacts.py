@@ -1,0 +1,107 @@
+"""Artifacts: files kept with a task, stored once under their own sha256."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import col, select
+
+from core.errors import NotFoundError, PermanentError, TransientError
+from core.store.database import Session
+from core.store.tables import ArtifactRow
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A kept file: its name, the sha256 of its bytes, and its size."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    revision: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The row of ``artifacts`` in the task document."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "size_bytes": self.size_bytes,
+            "revision": self.revision,
+        }
+
+
+class ArtifactFiles:
+    """The bytes, under ``<root>/ab/cdef…``; writing the same bytes twice is one file."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def write(self, content: bytes) -> str:
+        """Store `content` durably and return its sha256."""
+        return await asyncio.to_thread(self._write, content)
+
+    async def read(self, sha256: str) -> bytes:
+        """The bytes named `sha256`; raises when they are gone or are not what they were."""
+        return await asyncio.to_thread(self._read, sha256)
+
+    def _path(self, sha256: str) -> Path:
+        return self._root / sha256[:2] / sha256[2:]
+
+    def _write(self, content: bytes) -> str:
+        sha256 = hashlib.sha256(content).hexdigest()
+        path = self._path(sha256)
+        try:
+            if path.exists():
+                return sha256
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except OSError as error:
+            raise TransientError(
+                "artifact_not_written", f"{path}: {error.strerror}", "Free some disk space or mend its rights."
+            ) from error
+        return sha256
+
+    def _read(self, sha256: str) -> bytes:
+        try:
+            content = self._path(sha256).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                "artifact_gone", f"the file {sha256[:12]} is not in the home", "Restore it from a backup."
+            ) from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise PermanentError(
+                "artifact_changed", f"the file {sha256[:12]} was changed on disk", "Restore it from a backup."
+            )
+        return content
+
+
+async def record(session: Session, row: ArtifactRow) -> None:
+    """Note that an artifact belongs to a revision; a later one of the same name takes its place."""
+    await session.merge(row)
+    await session.flush()
+
+
+async def of_task(session: Session, number: int) -> tuple[Artifact, ...]:
+    """All artifacts of a task, by revision and name."""
+    rows = await session.exec(
+        select(ArtifactRow)
+        .where(ArtifactRow.number == number)
+        .order_by(col(ArtifactRow.revision), col(ArtifactRow.name))
+    )
+    return tuple(Artifact(r.name, r.sha256, r.size_bytes, r.revision) for r in rows)
+
+
+async def find(session: Session, number: int, revision: int, name: str) -> Artifact | None:
+    """The artifact called `name` of one revision, or None."""
+    row = await session.get(ArtifactRow, (number, revision, name))
+    return Artifact(row.name, row.sha256, row.size_bytes, row.revision) if row else None

@@ -1,0 +1,331 @@
+"""The queue's rows: adding, claiming with a fence, finishing, retrying and rescuing jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import and_, func, or_, update
+from sqlmodel import col, select
+
+from core.errors import LostClaimError, Problem
+from core.job import ACTIVE, Job, JobKind, JobState
+from core.placement import NodeView, fits, rank
+from core.store.database import Session, from_ms, to_ms
+from core.store.tables import JobRow, TaskRow
+
+CANDIDATES = 256
+"""How many ready jobs one look of a claim takes in; indexes give them in order."""
+
+_MOST_WANTED = select(JobRow).order_by(col(JobRow.priority).desc(), col(JobRow.ready_ms))
+_BEHIND_THEM = (
+    select(JobRow).order_by(col(JobRow.created_ms)),
+    select(JobRow).where(col(JobRow.deadline_ms).is_not(None)).order_by(col(JobRow.deadline_ms)),
+)
+
+
+async def add(session: Session, row: JobRow) -> None:
+    """Put a job into the queue."""
+    session.add(row)
+    await session.flush()
+
+
+async def claim(session: Session, node: NodeView, owner: str, now_ms: int) -> Job | None:
+    """Take the job that placement prefers for `node`, with a new fence; None when nothing is ready."""
+    for job in rank(await _candidates(session, node, now_ms), node, from_ms(now_ms)):
+        taken = await session.execute(
+            update(JobRow)
+            .where(
+                col(JobRow.id) == job.id,
+                col(JobRow.state) == JobState.READY.value,
+                col(JobRow.fence) == job.fence,
+            )
+            .values(state=JobState.RUNNING.value, owner=owner, fence=job.fence + 1, claimed_ms=now_ms)
+        )
+        if _rowcount(taken) == 1:
+            row = await session.get(JobRow, job.id, populate_existing=True)
+            assert row is not None
+            return _job(row)
+    return None
+
+
+async def _candidates(session: Session, node: NodeView, now_ms: int) -> list[Job]:
+    """The ready jobs among which placement chooses: all of them or, in a long queue, the most wanted that fit.
+
+    Behind these the oldest and the most urgent are looked up too, so that priority hides neither.
+    """
+    found, all_seen = await _fitting(session, node, now_ms, _MOST_WANTED)
+    for look in () if all_seen else _BEHIND_THEM:
+        more, _ = await _fitting(session, node, now_ms, look)
+        found.update(more)
+    return list(found.values())
+
+
+async def _fitting(session: Session, node: NodeView, now_ms: int, look: Any) -> tuple[dict[str, Job], bool]:
+    """The first ready jobs of `look` that fit `node`, past whatever does not; and whether that was the whole queue."""
+    ready = look.where(JobRow.state == JobState.READY.value, col(JobRow.ready_ms) <= now_ms)
+    begin = 0
+    while True:
+        jobs = [_job(row) for row in await session.exec(ready.offset(begin).limit(CANDIDATES))]
+        fitting = {job.id: job for job in jobs if fits(job, node)}
+        if fitting or len(jobs) < CANDIDATES:
+            return fitting, begin == 0 and len(jobs) < CANDIDATES
+        begin += CANDIDATES
+
+
+async def any_ready(session: Session, now_ms: int) -> bool:
+    """Whether a claim could find something now; one look at an index."""
+    rows = await session.exec(
+        select(JobRow.id).where(JobRow.state == JobState.READY.value, col(JobRow.ready_ms) <= now_ms).limit(1)
+    )
+    return rows.first() is not None
+
+
+async def held_by(session: Session, owner: str) -> set[str]:
+    """The ids of the jobs that `owner` still holds."""
+    rows = await session.exec(select(JobRow.id).where(JobRow.owner == owner, JobRow.state == JobState.RUNNING.value))
+    return set(rows)
+
+
+async def close_unclaimed(session: Session, job_id: str, state: JobState, now_ms: int) -> None:
+    """Close a job nobody holds."""
+    await session.execute(update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=now_ms))
+
+
+async def end(session: Session, job: Job, state: JobState, now_ms: int, problem: Problem | None = None) -> None:
+    """Close a claimed job; raises `LostClaimError` when its fence is no longer ours."""
+    await _fenced(
+        session,
+        job,
+        state=state.value,
+        finished_ms=now_ms,
+        error=problem.to_json() if problem else None,
+    )
+
+
+async def hold(session: Session, job: Job) -> None:
+    """Check, inside the caller's transaction, that the claim on `job` is still ours."""
+    await _fenced(session, job, owner=job.owner)
+
+
+async def holds(session: Session, job: Job) -> bool:
+    """Whether the claim on `job` is still ours, without the write that `hold` is."""
+    rows = await session.exec(select(JobRow.id).where(*_claim_of(job)))
+    return rows.first() is not None
+
+
+async def keep_result(session: Session, job: Job, result: dict[str, Any]) -> None:
+    """Remember what a job's expensive step made, before it counts as made: a later try adopts it."""
+    await _fenced(session, job, result=result)
+
+
+async def result_of(session: Session, job: Job) -> dict[str, Any] | None:
+    """What an earlier try of `job` already made, if it did."""
+    found = (await session.exec(select(JobRow.result).where(JobRow.id == job.id))).first()
+    return dict(found) if found else None
+
+
+async def put_back(
+    session: Session,
+    job: Job,
+    ready_ms: int,
+    *,
+    attempt: int,
+    problem: Problem | None = None,
+) -> None:
+    """Return a claimed job to the queue, to be ready at `ready_ms`."""
+    await _fenced(
+        session,
+        job,
+        state=JobState.READY.value,
+        owner=None,
+        attempt=attempt,
+        ready_ms=ready_ms,
+        error=problem.to_json() if problem else None,
+    )
+
+
+async def drop(session: Session, number: int, now_ms: int) -> list[str]:
+    """Cancel every job of a task that is not over; returns their ids, so that runs can be stopped."""
+    active = [state.value for state in ACTIVE]
+    rows = await session.exec(select(JobRow.id).where(JobRow.number == number, col(JobRow.state).in_(active)))
+    dropped = list(rows)
+    if dropped:
+        await session.execute(
+            update(JobRow)
+            .where(col(JobRow.id).in_(dropped))
+            .values(state=JobState.CANCELLED.value, finished_ms=now_ms, fence=col(JobRow.fence) + 1)
+        )
+    return dropped
+
+
+async def rescue_from(
+    session: Session, owners: Iterable[str], now_ms: int, *, count: bool, only: Iterable[str] | None = None
+) -> list[Job]:
+    """Return the running jobs of `owners`, or `only` these of them, to the queue under a higher fence.
+
+    With `count` the rescue is held against the job, so that one that kills its workers ends at last.
+    """
+    held = select(JobRow).where(col(JobRow.owner).in_(list(owners)), JobRow.state == JobState.RUNNING.value)
+    if only is not None:
+        held = held.where(col(JobRow.id).in_(list(only)))
+    # locked while looked at: an owner that was slow rather than dead may be ending its job this very moment
+    rows = list(await session.exec(held.with_for_update()))
+    for row in rows:
+        row.state = JobState.READY.value
+        row.owner = None
+        row.fence += 1
+        row.rescues += 1 if count else 0
+        row.ready_ms = now_ms
+        session.add(row)
+    await session.flush()
+    return [_job(row) for row in rows]
+
+
+async def release_waiting(session: Session, settled: Iterable[str], now_ms: int) -> int:
+    """Make jobs ready whose dependency is in one of the states `settled`; returns how many."""
+    ready = (
+        select(JobRow.id)
+        .join(TaskRow, and_(col(TaskRow.number) == col(JobRow.after)))
+        .where(JobRow.state == JobState.WAITING.value, col(TaskRow.state).in_(list(settled)))
+    )
+    done = await session.execute(
+        update(JobRow).where(col(JobRow.id).in_(ready)).values(state=JobState.READY.value, ready_ms=now_ms)
+    )
+    return _rowcount(done)
+
+
+async def waiting_on(session: Session, states: Iterable[str], limit: int) -> list[tuple[int, int, str]]:
+    """(task, task it waits for, that one's state) where the dependency came to one of `states`."""
+    rows = await session.execute(
+        select(JobRow.number, JobRow.after, TaskRow.state)
+        .join(TaskRow, and_(col(TaskRow.number) == col(JobRow.after)))
+        .where(JobRow.state == JobState.WAITING.value, col(TaskRow.state).in_(list(states)))
+        .limit(limit)
+    )
+    return [(int(number), int(after), str(state)) for number, after, state in rows if after is not None]
+
+
+async def active_of(session: Session, number: int) -> list[Job]:
+    """The jobs of a task that are not over."""
+    active = [state.value for state in ACTIVE]
+    rows = await session.exec(select(JobRow).where(JobRow.number == number, col(JobRow.state).in_(active)))
+    return [_job(row) for row in rows]
+
+
+async def ahead_of(session: Session, job: Job) -> int:
+    """The position of a ready job: 1 is next; by priority and age, before placement has its say."""
+    rows = await session.exec(
+        select(func.count())
+        .select_from(JobRow)
+        .where(
+            JobRow.state == JobState.READY.value,
+            or_(
+                col(JobRow.priority) > job.priority,
+                and_(col(JobRow.priority) == job.priority, col(JobRow.ready_ms) < to_ms(job.ready_at)),
+            ),
+        )
+    )
+    return int(rows.one()) + 1
+
+
+async def problem_of(session: Session, job_id: str) -> str | None:
+    """Why the last try of a job did not go through, if one did not."""
+    error = (await session.exec(select(JobRow.error).where(JobRow.id == job_id))).first()
+    return str(error["message"]) if error else None
+
+
+async def waits_for(session: Session, job_id: str) -> int | None:
+    """The task that must go through first."""
+    return (await session.exec(select(JobRow.after).where(JobRow.id == job_id))).first()
+
+
+async def orphans(session: Session, owed: dict[str, str], limit: int) -> list[int]:
+    """Numbers of tasks in a working state that have no job alive (`owed` maps state to job kind)."""
+    alive = (
+        select(JobRow.number)
+        .where(col(JobRow.state).in_([state.value for state in ACTIVE]))
+        .where(col(JobRow.number) == col(TaskRow.number))
+        .correlate(TaskRow)
+        .exists()
+    )
+    rows = await session.exec(select(TaskRow.number).where(col(TaskRow.state).in_(list(owed)), ~alive).limit(limit))
+    return [number for number in rows if number is not None]
+
+
+async def needs_of_last(session: Session, number: int, revision: int, kind: str) -> frozenset[str]:
+    """The capabilities that the newest job of this kind of a revision needed."""
+    rows = await session.exec(
+        select(JobRow.needs)
+        .where(JobRow.number == number, JobRow.revision == revision, JobRow.kind == kind)
+        .order_by(col(JobRow.created_ms).desc())
+        .limit(1)
+    )
+    return frozenset(rows.first() or ())
+
+
+async def queue(session: Session, limit: int) -> list[Job]:
+    """Every job that is not over, running first, then in the order of priority and age."""
+    rows = await session.exec(
+        select(JobRow)
+        .where(col(JobRow.state).in_([state.value for state in ACTIVE]))
+        .order_by(col(JobRow.priority).desc(), col(JobRow.ready_ms))
+        .limit(limit)
+    )
+    return [_job(row) for row in rows]
+
+
+async def any_running(session: Session) -> bool:
+    """Whether any worker holds a job."""
+    rows = await session.exec(select(JobRow.id).where(JobRow.state == JobState.RUNNING.value).limit(1))
+    return rows.first() is not None
+
+
+async def count_by_state(session: Session) -> dict[str, int]:
+    """How many jobs are in each active state."""
+    active = [state.value for state in ACTIVE]
+    rows = await session.execute(
+        select(JobRow.state, func.count()).where(col(JobRow.state).in_(active)).group_by(JobRow.state)
+    )
+    return {str(state): int(count) for state, count in rows}
+
+
+async def _fenced(session: Session, job: Job, **values: Any) -> None:
+    done = await session.execute(update(JobRow).where(*_claim_of(job)).values(**values))
+    if _rowcount(done) != 1:
+        raise LostClaimError("lost_claim", f"job {job.id} was taken over or cancelled")
+
+
+def _claim_of(job: Job) -> tuple[Any, ...]:
+    """What is true of the row for as long as the claim that `job` is a snapshot of holds."""
+    return (
+        col(JobRow.id) == job.id,
+        col(JobRow.fence) == job.fence,
+        col(JobRow.owner) == job.owner,
+        col(JobRow.state) == JobState.RUNNING.value,
+    )
+
+
+def _rowcount(result: object) -> int:
+    return int(getattr(result, "rowcount", -1))
+
+
+def _job(row: JobRow) -> Job:
+    return Job(
+        id=row.id,
+        number=row.number,
+        revision=row.revision,
+        kind=JobKind(row.kind),
+        state=JobState(row.state),
+        priority=row.priority,
+        attempt=row.attempt,
+        fence=row.fence,
+        rescues=row.rescues,
+        created_at=from_ms(row.created_ms),
+        ready_at=from_ms(row.ready_ms),
+        deadline_at=from_ms(row.deadline_ms) if row.deadline_ms is not None else None,
+        owner=row.owner,
+        needs=frozenset(row.needs),
+        payload=row.payload,
+        payload_version=row.payload_version,
+    )

@@ -1,0 +1,188 @@
+"""The tables. Times are UTC milliseconds since the epoch; JSON columns hold what the domain's `to_json` wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+def _ms(*, nullable: bool = False) -> Any:
+    return Field(sa_column=Column(BigInteger, nullable=nullable))
+
+
+class TaskRow(SQLModel, table=True):
+    """One task. `version` is compared by every save; `digest` is the current staged diff's, if any."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        Index("tasks_by_state", "state", "number"),
+        Index("tasks_by_expiry", "state", "expires_ms"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
+    id: str = Field(unique=True)
+    version: int = 1
+    state: str
+    revision: int = 1
+    repo: str | None = None
+    requester: str
+    surface: str
+    title: str = Field(sa_type=Text)
+    asked_lane: str | None = None
+    lane: str | None = None
+    digest: str | None = None
+    priority: int = 0
+    after: int | None = None
+    deadline_ms: int | None = _ms(nullable=True)
+    created_ms: int = _ms()
+    updated_ms: int = _ms()
+    expires_ms: int | None = _ms(nullable=True)
+    question: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    pull_request: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+
+
+class RevisionRow(SQLModel, table=True):
+    """One revision of a task; written when it begins, completed as its work goes on, never edited after."""
+
+    __tablename__ = "revisions"
+
+    number: int = Field(primary_key=True, foreign_key="tasks.number")
+    n: int = Field(primary_key=True)
+    created_ms: int = _ms()
+    author: str
+    lane: str | None = None
+    rule: str | None = None
+    reason: str = Field(default="", sa_type=Text)
+    policy_digest: str | None = None
+    basis: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    intent: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    terms: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    staged: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+
+
+class TurnRow(SQLModel, table=True):
+    """One inbound message. `dedup` is the platform's own id of it, so that a redelivery is a no-op."""
+
+    __tablename__ = "turns"
+    __table_args__ = (UniqueConstraint("surface", "dedup", name="turns_once"),)
+
+    number: int = Field(primary_key=True, foreign_key="tasks.number")
+    n: int = Field(primary_key=True)
+    revision: int
+    person: str
+    surface: str
+    text: str = Field(sa_type=Text)
+    dedup: str | None = None
+    at_ms: int = _ms()
+
+
+class EventRow(SQLModel, table=True):
+    """One thing that happened; append-only and chained by hash within its task (0: the whole system)."""
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("number", "seq", name="events_in_order"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
+    number: int
+    seq: int
+    kind: str
+    at_ms: int = _ms()
+    person: str | None = None
+    surface: str | None = None
+    body: str = Field(sa_type=Text)
+    previous: str
+    hash: str
+
+
+class JobRow(SQLModel, table=True):
+    """One unit of queued work. A claim adds one to `fence`; every later write of the claimant compares it."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("jobs_to_claim", "state", "priority", "ready_ms"),
+        Index("jobs_by_age", "state", "created_ms"),
+        Index("jobs_by_deadline", "state", "deadline_ms"),
+        Index("jobs_of_task", "number", "state"),
+        Index("jobs_of_owner", "owner", "state"),
+    )
+
+    id: str = Field(primary_key=True)
+    number: int = Field(foreign_key="tasks.number")
+    revision: int
+    kind: str
+    state: str
+    priority: int = 0
+    attempt: int = 1
+    fence: int = 0
+    rescues: int = 0
+    owner: str | None = None
+    after: int | None = None
+    needs: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    payload_version: int = 1
+    error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    created_ms: int = _ms()
+    ready_ms: int = _ms()
+    deadline_ms: int | None = _ms(nullable=True)
+    claimed_ms: int | None = _ms(nullable=True)
+    finished_ms: int | None = _ms(nullable=True)
+
+
+class WorkerRow(SQLModel, table=True):
+    """One process that claims jobs, and when it was last heard of by the database's clock."""
+
+    __tablename__ = "workers"
+    __table_args__ = (Index("workers_by_heartbeat", "state", "heartbeat_ms"),)
+
+    id: str = Field(primary_key=True)
+    node: str
+    host: str
+    pid: int
+    state: str
+    offers: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    started_ms: int = _ms()
+    heartbeat_ms: int = _ms()
+
+
+class ApprovalRow(SQLModel, table=True):
+    """One person's verdict on one digest of a task."""
+
+    __tablename__ = "approvals"
+
+    number: int = Field(primary_key=True, foreign_key="tasks.number")
+    digest: str = Field(primary_key=True)
+    person: str = Field(primary_key=True)
+    revision: int
+    verdict: str
+    surface: str
+    reason: str = Field(default="", sa_type=Text)
+    at_ms: int = _ms()
+
+
+class ArtifactRow(SQLModel, table=True):
+    """One file kept with a revision; its bytes lie under their own sha256."""
+
+    __tablename__ = "artifacts"
+
+    number: int = Field(primary_key=True, foreign_key="tasks.number")
+    revision: int = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    job_id: str | None = Field(default=None, index=True)
+    sha256: str
+    size_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    created_ms: int = _ms()
+
+
+class SettingRow(SQLModel, table=True):
+    """One switch of the whole system, such as the queue's pause."""
+
+    __tablename__ = "settings"
+
+    name: str = Field(primary_key=True)
+    value: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    updated_ms: int = _ms()

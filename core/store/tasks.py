@@ -1,0 +1,237 @@
+"""Tasks, revisions, turns and approvals: rows in, snapshots out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, update
+from sqlmodel import col, select
+
+from core.approval import Approval, Verdict
+from core.decision import Terms
+from core.errors import ConflictError, NotFoundError, Problem
+from core.intent import Intent
+from core.lifecycle import State
+from core.staged_diff import StagedDiff
+from core.store.database import Session, from_ms
+from core.store.tables import ApprovalRow, RevisionRow, TaskRow, TurnRow
+from core.task import Basis, PullRequest, Revision, Task
+from core.turn import Question, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A task as `list` shows it: no revision, no diff."""
+
+    number: int
+    state: State
+    repo: str | None
+    requester: str
+    title: str
+    lane: str | None
+    revision: int
+    digest: str | None
+    priority: int
+    updated_ms: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of ``list --json``."""
+        shown: dict[str, Any] = {
+            name: getattr(self, name) for name in self.__slots__ if name not in ("updated_ms", "state")
+        }
+        return {**shown, "state": self.state.value, "updated_at": from_ms(self.updated_ms).isoformat()}
+
+
+async def load(session: Session, number: int, *, lock: bool = False) -> Task:
+    """The task `number`; with `lock`, nobody else changes it before this transaction ends.
+
+    Raises `NotFoundError` when there is none.
+    """
+    query = select(TaskRow).where(TaskRow.number == number)
+    row = (await session.exec(query.with_for_update() if lock else query)).first()
+    if row is None:
+        raise NotFoundError("no_such_task", f"there is no task #{number}", "See them with `countersign list`.")
+    revision = await session.get(RevisionRow, (number, row.revision))
+    assert revision is not None
+    return _task(row, revision)
+
+
+async def create(session: Session, row: TaskRow, intent: Intent | None = None) -> int:
+    """Add a task with its first revision, still undecided; returns its number."""
+    session.add(row)
+    await session.flush()
+    assert row.number is not None
+    await begin_revision(session, row.number, 1, row.created_ms, row.requester, Basis((1,)), intent)
+    return row.number
+
+
+async def save(session: Session, task: Task, changes: Mapping[str, Any]) -> None:
+    """Write `changes` if the task is still at `task.version`; raises `ConflictError` otherwise."""
+    done = await session.execute(
+        update(TaskRow)
+        .where(col(TaskRow.number) == task.number, col(TaskRow.version) == task.version)
+        .values(version=task.version + 1, **changes)
+    )
+    if _rowcount(done) != 1:
+        raise ConflictError(
+            "changed_meanwhile",
+            f"#{task.number} changed while this was being decided",
+            "Look at it again with `countersign show`.",
+        )
+
+
+async def save_revision(session: Session, number: int, n: int, changes: Mapping[str, Any]) -> None:
+    """Complete what is known of revision `n`."""
+    await session.execute(
+        update(RevisionRow).where(col(RevisionRow.number) == number, col(RevisionRow.n) == n).values(**changes)
+    )
+
+
+async def begin_revision(
+    session: Session,
+    number: int,
+    n: int,
+    at_ms: int,
+    author: str,
+    basis: Basis,
+    intent: Intent | None = None,
+) -> None:
+    """Add revision `n`, still undecided; with an `intent` nothing has to be read from its turns."""
+    session.add(
+        RevisionRow(
+            number=number,
+            n=n,
+            created_ms=at_ms,
+            author=author,
+            basis=basis.to_json(),
+            intent=intent.to_json() if intent else None,
+        )
+    )
+    await session.flush()
+
+
+async def revision_of(session: Session, number: int, n: int) -> Revision | None:
+    """Revision `n` of a task, or None."""
+    row = await session.get(RevisionRow, (number, n))
+    return _revision(row) if row else None
+
+
+async def revisions_of(session: Session, number: int) -> list[Revision]:
+    """All revisions of a task, oldest first."""
+    rows = await session.exec(select(RevisionRow).where(RevisionRow.number == number).order_by(col(RevisionRow.n)))
+    return [_revision(row) for row in rows]
+
+
+async def add_turn(session: Session, row: TurnRow) -> None:
+    """Add a turn; its `n` is the caller's, counted under the task's lock."""
+    session.add(row)
+    await session.flush()
+
+
+async def turns_of(session: Session, number: int) -> tuple[Turn, ...]:
+    """Everything people said in a task, in order."""
+    rows = await session.exec(select(TurnRow).where(TurnRow.number == number).order_by(col(TurnRow.n)))
+    return tuple(Turn(r.n, r.person, r.surface, r.text, from_ms(r.at_ms), r.revision) for r in rows)
+
+
+async def turn_seen(session: Session, surface: str, dedup: str) -> int | None:
+    """The number of the task that a redelivered message already led to, if it did."""
+    row = await session.exec(select(TurnRow.number).where(TurnRow.surface == surface, TurnRow.dedup == dedup))
+    return row.first()
+
+
+async def approvals_of(session: Session, number: int) -> tuple[Approval, ...]:
+    """Every verdict on any digest of a task, oldest first."""
+    rows = await session.exec(
+        select(ApprovalRow)
+        .where(ApprovalRow.number == number)
+        .order_by(col(ApprovalRow.at_ms), col(ApprovalRow.person))
+    )
+    return tuple(Approval(r.person, Verdict(r.verdict), r.digest, from_ms(r.at_ms), r.surface, r.reason) for r in rows)
+
+
+async def summaries(session: Session, *, state: State | None, limit: int, before: int | None = None) -> list[Summary]:
+    """The newest tasks first, at most `limit`."""
+    query = select(TaskRow)
+    if state is not None:
+        query = query.where(TaskRow.state == state.value)
+    if before is not None:
+        query = query.where(col(TaskRow.number) < before)
+    rows = await session.exec(query.order_by(col(TaskRow.number).desc()).limit(limit))
+    return [
+        Summary(
+            r.number or 0,
+            State(r.state),
+            r.repo,
+            r.requester,
+            r.title,
+            r.lane,
+            r.revision,
+            r.digest,
+            r.priority,
+            r.updated_ms,
+        )
+        for r in rows
+    ]
+
+
+async def due_to_expire(session: Session, now_ms: int, states: tuple[State, ...], limit: int) -> list[int]:
+    """Numbers of tasks whose wait for a person is over."""
+    rows = await session.exec(
+        select(TaskRow.number)
+        .where(col(TaskRow.expires_ms) <= now_ms, col(TaskRow.state).in_([s.value for s in states]))
+        .limit(limit)
+    )
+    return [number for number in rows if number is not None]
+
+
+async def count_by_state(session: Session) -> dict[str, int]:
+    """How many tasks are in each state."""
+    rows = await session.execute(select(TaskRow.state, func.count()).group_by(TaskRow.state))
+    return {state: int(count) for state, count in rows}
+
+
+def _rowcount(result: object) -> int:
+    return int(getattr(result, "rowcount", -1))
+
+
+def _revision(row: RevisionRow) -> Revision:
+    return Revision(
+        n=row.n,
+        author=row.author,
+        basis=Basis.from_json(row.basis),
+        intent=Intent.from_json(row.intent) if row.intent else None,
+        lane=row.lane,
+        rule=row.rule,
+        reason=row.reason,
+        terms=Terms.from_json(row.terms) if row.terms else None,
+        policy_digest=row.policy_digest,
+        staged=StagedDiff.from_json(row.staged) if row.staged else None,
+    )
+
+
+def _task(row: TaskRow, revision: RevisionRow) -> Task:
+    assert row.number is not None
+    return Task(
+        id=row.id,
+        number=row.number,
+        version=row.version,
+        state=State(row.state),
+        repo=row.repo,
+        requester=row.requester,
+        surface=row.surface,
+        title=row.title,
+        asked_lane=row.asked_lane,
+        priority=row.priority,
+        deadline_at=from_ms(row.deadline_ms) if row.deadline_ms is not None else None,
+        after=row.after,
+        created_at=from_ms(row.created_ms),
+        updated_at=from_ms(row.updated_ms),
+        expires_at=from_ms(row.expires_ms) if row.expires_ms is not None else None,
+        question=Question.from_json(row.question) if row.question else None,
+        error=Problem.from_json(row.error) if row.error else None,
+        pull_request=PullRequest.from_json(row.pull_request) if row.pull_request else None,
+        current=_revision(revision),
+    )

@@ -1,0 +1,153 @@
+"""Checked models of strict YAML documents: every complaint names file, line and key, and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from core.strict_yaml.document import Document, KeyPath
+
+
+class StrictModel(BaseModel):
+    """The base of every model of a configuration file: exact types, no unknown keys, never changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def _one_or_many(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Word = Annotated[str, Field(min_length=1)]
+Words = Annotated[tuple[Word, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
+"""One text or a list of texts, never empty; always read as a tuple."""
+
+M = TypeVar("M", bound=BaseModel)
+
+_MISTYPED: Final = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "model_attributes_type": "must be a mapping of keys to values",
+}
+
+
+def validate(document: Document, model: type[M]) -> M:
+    """`document` as a `model`; raises `ConfigError` for the first complaint by line, unknown keys first.
+
+    Types are strict as in JSON: a list may become a tuple or a text an enumeration, never a number a text.
+    """
+    try:
+        return model.model_validate_json(json.dumps(document.tree))
+    except ValidationError as caught:
+        complaints = caught.errors(include_url=False)
+    loc, complaint = min(
+        ((_in_file(document, c["loc"]), c) for c in complaints),
+        key=lambda pair: (pair[1]["type"] != "extra_forbidden", document.line_of(pair[0]) or 0),
+    )
+    kind = complaint["type"]
+    if kind == "extra_forbidden":
+        raise document.error(loc, "unknown key", _did_you_mean(model, loc))
+    if kind == "missing":
+        missing = complaint["loc"][len(loc) :]
+        raise document.error((*loc, *missing), "is missing", "Add the key.")
+    raise document.error(loc, *_words(kind, complaint))
+
+
+def _in_file(document: Document, loc: tuple[str | int, ...]) -> KeyPath:
+    """`loc` without what pydantic adds (the names of alternatives), as far as the file has it."""
+    path: KeyPath = ()
+    node = document.tree
+    for part in loc:
+        inside = part in node if isinstance(node, dict) else isinstance(node, list) and part in range(len(node))
+        if inside:
+            node = node[part]
+            path = (*path, part)
+    return path
+
+
+def _words(kind: str, complaint: Any) -> tuple[str, str]:
+    """The message and the mend for one of pydantic's error types."""
+    given, context = complaint["input"], complaint.get("ctx", {})
+    if given is None:
+        return "is empty (null)", "Give it a value, or delete the key."
+    if kind in {"too_short", "string_too_short"}:
+        return "must not be empty", "Give it a value, or delete the key."
+    if kind in _MISTYPED:
+        mend = "Put quotes around it." if kind == "string_type" and not isinstance(given, list | dict) else ""
+        return f"{_MISTYPED[kind]}, not {_shown(given)}", mend
+    if kind in {"literal_error", "enum"}:
+        return f"{_shown(given)} is not one of {context.get('expected')}", "Use one of them."
+    if kind == "value_error":
+        message, _, mend = str(context.get("error", complaint["msg"])).partition("\n")
+        return message, mend
+    return f"{complaint['msg'][:1].lower()}{complaint['msg'][1:]}, not {_shown(given)}", ""
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _did_you_mean(model: type[BaseModel], loc: KeyPath) -> str:
+    """Which key was meant, or which keys there are."""
+    known = sorted({name for found in _models_at(model, loc[:-1]) for name in _names(found)})
+    wrong = str(loc[-1])
+    folded = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(wrong.lower(), folded, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {folded[close[0]]!r}?"
+    return f"Known keys here: {', '.join(known)}." if known else "Delete it."
+
+
+def _names(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield field.alias or name
+
+
+def _models_at(model: type[BaseModel], loc: KeyPath) -> list[type[BaseModel]]:
+    """The models that may stand at `loc`, found through the annotations on the way."""
+    here: list[Any] = [model]
+    for part in loc:
+        here = [inner for annotation in here for inner in _step(annotation, part)]
+    return [found for annotation in here for found in _unwrapped(annotation) if _is_model(found)]
+
+
+def _step(annotation: Any, part: str | int) -> Iterator[Any]:
+    """The annotations of the member `part` of `annotation`."""
+    for plain in _unwrapped(annotation):
+        if _is_model(plain):
+            for name, field in plain.model_fields.items():
+                if (field.alias or name) == part:
+                    yield field.annotation
+        elif arguments := get_args(plain):
+            yield arguments[-1] if isinstance(part, str) or arguments[-1] is not Ellipsis else arguments[0]
+
+
+def _unwrapped(annotation: Any) -> Iterator[Any]:
+    """`annotation` without Annotated, and each alternative of a union."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from _unwrapped(get_args(annotation)[0])
+    elif origin in {Union, types.UnionType}:
+        for alternative in get_args(annotation):
+            yield from _unwrapped(alternative)
+    else:
+        yield annotation
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,133 @@
+"""A task: the unit people see (#142), and its revisions (#142.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core.decision import Terms
+from core.errors import Problem
+from core.intent import Intent
+from core.lifecycle import State
+from core.staged_diff import StagedDiff
+from core.turn import Question
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What was opened at the forge. `revision` and `digest` name what its head carries."""
+
+    number: int
+    url: str
+    branch: str
+    head: str
+    state: str
+    revision: int
+    digest: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The ``pull_request`` of the task document."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> PullRequest:
+        """The pull request that `to_json` wrote."""
+        return cls(**value)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a revision builds on: the turns it reads, and the revision whose tree it continues (None: the base).
+
+    `authors` are those who wrote these, beside the author of the revision itself.
+    """
+
+    turns: tuple[int, ...]
+    continue_from: int | None = None
+    authors: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The basis as stored."""
+        return {"turns": list(self.turns), "continue_from": self.continue_from, "authors": list(self.authors)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Basis:
+        """The basis that `to_json` wrote."""
+        return cls(tuple(value["turns"]), value["continue_from"], tuple(value.get("authors", ())))
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One round of a task: what was read, what was decided, what was produced.
+
+    `author` is whose turn began it.
+    """
+
+    n: int
+    author: str
+    basis: Basis
+    intent: Intent | None
+    lane: str | None
+    rule: str | None
+    reason: str
+    terms: Terms | None
+    policy_digest: str | None
+    staged: StagedDiff | None
+
+    @property
+    def authors(self) -> frozenset[str]:
+        """All whose words are in it."""
+        return frozenset({self.author, *self.basis.authors})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A snapshot of one task and its current revision.
+
+    `version` grows with every change and is what every save compares; `number` is what people say.
+    """
+
+    id: str
+    number: int
+    version: int
+    state: State
+    repo: str | None
+    requester: str
+    surface: str
+    title: str
+    asked_lane: str | None
+    priority: int
+    deadline_at: datetime | None
+    after: int | None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    question: Question | None
+    error: Problem | None
+    pull_request: PullRequest | None
+    current: Revision
+
+    @property
+    def revision(self) -> int:
+        """The number of the current revision."""
+        return self.current.n
+
+    @property
+    def staged(self) -> StagedDiff | None:
+        """What the current revision staged, if it did."""
+        return self.current.staged
+
+    @property
+    def authors(self) -> frozenset[str]:
+        """Whose work the current revision is: the requester's, and of all whose words are in it; none approves it."""
+        return self.authors_of(self.current)
+
+    def authors_of(self, revision: Revision) -> frozenset[str]:
+        """Likewise of an earlier revision."""
+        return revision.authors | {self.requester}
+
+    @property
+    def has_open_pull_request(self) -> bool:
+        """True while an earlier revision stands published and undecided at the forge."""
+        return self.pull_request is not None and self.pull_request.state == "open"

@@ -1,0 +1,87 @@
+"""The step that every fact takes: new state, the event that caused it, and the jobs it owes, in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.ids import NewId
+from core.job import PAYLOAD_VERSION, JobKind, JobState
+from core.lifecycle import Fact, Next, State, advance
+from core.store import events, jobs, tasks
+from core.store.database import Session, to_ms
+from core.store.tables import JobRow
+from core.task import Task
+from core.turn import SYSTEM, Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What the jobs owed by a step carry: capabilities a node must have, and the task to wait for."""
+
+    needs: frozenset[str] = frozenset()
+    after: int | None = None
+
+
+NOTHING_MORE = Owed()
+
+
+async def take_step(  # noqa: PLR0913 (one step has all of these)
+    session: Session,
+    task: Task,
+    fact: Fact,
+    now_ms: int,
+    new_id: NewId,
+    *,
+    actor: Actor = SYSTEM,
+    body: dict[str, Any] | None = None,
+    changes: dict[str, Any] | None = None,
+    owed: Owed = NOTHING_MORE,
+) -> Next:
+    """Apply `fact` to `task` with exactly three writes: the task's row, one event, the jobs owed.
+
+    `changes` are further columns of the task's row. Raises `ConflictError` when the fact cannot happen
+    now or when somebody else changed the task since it was read.
+    """
+    step = advance(task, fact)
+    revision = task.revision + 1 if step.new_revision else task.revision
+    saved = {"state": step.state.value, "revision": revision, "updated_ms": now_ms, **(changes or {})}
+    await tasks.save(session, task, saved)
+    await events.append(
+        session,
+        number=task.number,
+        kind=f"task.{fact.value}",
+        at_ms=now_ms,
+        person=actor.person,
+        surface=actor.surface,
+        body={"state": step.state.value, "revision": revision, **(body or {})},
+    )
+    if step.drops_jobs:
+        await jobs.drop(session, task.number, now_ms)
+    for kind in step.owes:
+        await jobs.add(session, owed_job(task, kind, revision, now_ms, new_id, owed))
+    return step
+
+
+def owed_job(task: Task, kind: JobKind, revision: int, now_ms: int, new_id: NewId, owed: Owed) -> JobRow:
+    """The row of a job that `task` owes; it waits when another task must come first."""
+    waits = owed.after is not None
+    return JobRow(
+        id=new_id("job"),
+        number=task.number,
+        revision=revision,
+        kind=kind.value,
+        state=(JobState.WAITING if waits else JobState.READY).value,
+        priority=task.priority,
+        after=owed.after,
+        needs=sorted(owed.needs),
+        payload={},
+        payload_version=PAYLOAD_VERSION,
+        created_ms=now_ms,
+        ready_ms=now_ms,
+        deadline_ms=to_ms(task.deadline_at) if task.deadline_at else None,
+    )
+
+
+DEPENDENCY_MET = (State.PUBLISHED, State.MERGED)
+"""Where a task must be for those that wait for it (`--after`) to go on."""

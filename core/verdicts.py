@@ -1,0 +1,253 @@
+"""Verdicts of people on a staged diff: judged at the click by the policy in force, one decision only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.approval import Needs, Verdict, eligible, stricter, tally
+from core.decision import Terms
+from core.errors import Kind, Problem
+from core.ids import NewId
+from core.lifecycle import Fact, State
+from core.ports import Milestones
+from core.service import decided_by, petition_of
+from core.settings import Settings, SettingsSource
+from core.store import events, tasks
+from core.store.database import Database, Session, from_ms
+from core.store.tables import ApprovalRow
+from core.task import Revision, Task
+from core.transition import take_step
+from core.turn import Actor
+
+MIN_DIGEST = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a click: the task as it is now and, when it was refused, the problem that explains it."""
+
+    task: Task
+    problem: Problem | None = None
+
+
+class Verdicts:
+    """Approving and rejecting. A refused click changes nothing but leaves an event."""
+
+    def __init__(self, database: Database, settings: SettingsSource, new_id: NewId, milestones: Milestones) -> None:
+        self._database = database
+        self._settings = settings
+        self._new_id = new_id
+        self._milestones = milestones
+
+    async def approve(self, number: int, digest: str, actor: Actor) -> Answer:
+        """Countersign `digest` (64 hex digits, or at least 12 of them) of a task."""
+        settings = self._settings()
+        settings.people.named(actor.person or "")
+
+        async def work(session: Session) -> Answer:
+            task = await tasks.load(session, number, lock=True)
+            now_ms = await self._database.now_ms(session)
+            problem = await self._objection(session, task, digest, now_ms)
+            problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
+            problem = problem or await _said_already(session, settings, task, actor)
+            if problem is not None:
+                return await _refuse(session, task, problem, actor, now_ms, "approval")
+            await self._count(session, settings, task, actor, now_ms)
+            return Answer(await tasks.load(session, number))
+
+        self._milestones.reached("approve.received", number=number)
+        answer = await self._database.write(work)
+        self._milestones.reached("approve.committed", number=number)
+        return answer
+
+    async def reject(self, number: int, reason: str, actor: Actor) -> Answer:
+        """Say no to the current staged diff; one no is enough."""
+        settings = self._settings()
+        settings.people.named(actor.person or "")
+
+        async def work(session: Session) -> Answer:
+            task = await tasks.load(session, number, lock=True)
+            now_ms = await self._database.now_ms(session)
+            problem = await self._objection(session, task, None, now_ms)
+            problem = problem or self._lacks_authority(settings, task, actor, Verdict.REJECT)
+            if problem is not None:
+                return await _refuse(session, task, problem, actor, now_ms, "rejection")
+            row = _row(task, Verdict.REJECT, actor, now_ms, reason)
+            await session.merge(row)  # somebody who approved may still change their mind
+            rejection = Problem(
+                Kind.REFUSED,
+                "rejected",
+                f"{actor.person} rejected revision {task.revision}" + (f": {reason}" if reason else ""),
+                f'Reply to change it: countersign reply {number} "…".',
+            )
+            await take_step(
+                session,
+                task,
+                Fact.REJECTED,
+                now_ms,
+                self._new_id,
+                actor=actor,
+                body={"digest": row.digest, "reason": reason},
+                changes={"error": rejection.to_json(), "expires_ms": None},
+            )
+            return Answer(await tasks.load(session, number))
+
+        return await self._database.write(work)
+
+    async def _count(self, session: Session, settings: Settings, task: Task, actor: Actor, now_ms: int) -> None:
+        """Record the approval and, with the quorum met, owe the publishing."""
+        row = _row(task, Verdict.APPROVE, actor, now_ms, "")
+        await session.merge(row)
+        needs = await needs_of(session, settings, task)
+        assert needs is not None
+        fact = Fact.APPROVED if needs.met else Fact.COUNTED
+        await take_step(
+            session,
+            task,
+            fact,
+            now_ms,
+            self._new_id,
+            actor=actor,
+            body={"digest": row.digest, "needs": needs.to_json()},
+            changes={"expires_ms": None} if needs.met else {},
+        )
+
+    async def _objection(self, session: Session, task: Task, digest: str | None, now_ms: int) -> Problem | None:
+        """Why no verdict on `digest` is possible now, whoever clicks."""
+        number = task.number
+        if digest is not None and (stale := await _stale(session, task, digest)) is not None:
+            return stale
+        if task.state is not State.STAGED or task.staged is None:
+            return Problem(
+                Kind.CONFLICT,
+                "wrong_state",
+                f"#{number} is {task.state.value}, there is nothing to decide" + await decided_by(session, task),
+                f"See it with `countersign show {number}`.",
+            )
+        if task.expires_at is not None and task.expires_at <= from_ms(now_ms):
+            return Problem(
+                Kind.CONFLICT,
+                "expired",
+                f"the staged diff of #{number} waited past {task.expires_at:%Y-%m-%d %H:%M} UTC",
+                "Reply to it to start its next revision.",
+            )
+        return None
+
+    def _lacks_authority(self, settings: Settings, task: Task, actor: Actor, verdict: Verdict) -> Problem | None:
+        """Why this person's verdict does not count under the policy in force."""
+        promised, live = terms_now(settings, task)
+        if promised is None or live is None:
+            return Problem(
+                Kind.REFUSED,
+                "no_longer_allowed",
+                f"policy no longer allows #{task.number}",
+                "See why with `countersign policy explain`.",
+            )
+        person = actor.person or ""
+        if verdict is Verdict.REJECT and person in task.authors:
+            return None
+        may = eligible(promised, live, settings.people, task.authors)
+        if verdict is Verdict.REJECT:
+            may = eligible(promised, live, settings.people, ())
+        surfaces = stricter(promised, live).surfaces
+        if person in may and surfaces and actor.surface not in surfaces:
+            return Problem(
+                Kind.REFUSED,
+                "wrong_surface",
+                f"rule {live.rule} wants this decided on {', '.join(surfaces)}, not on {actor.surface}",
+            )
+        if person in may:
+            return None
+        mend = f"It may be approved by {', '.join(may)}." if may else "Nobody may approve it as things are."
+        could = person in eligible(promised, live, settings.people, ())
+        why = "wrote it and may not approve it" if could else f"may not approve under rule {live.rule}"
+        return Problem(Kind.REFUSED, "may_not_approve", f"{person} {why} (#{task.number})", mend)
+
+
+def terms_now(settings: Settings, task: Task, revision: Revision | None = None) -> tuple[Terms | None, Terms | None]:
+    """The terms promised when the revision was planned, and those of the policy in force for the same petition."""
+    asked = revision or task.current
+    live = settings.policy.terms_of(petition_of(task, asked.author, task.surface, asked))
+    return asked.terms, live
+
+
+async def needs_of(session: Session, settings: Settings, task: Task, revision: Revision | None = None) -> Needs | None:
+    """What a revision (the current one) still needs now; None when nothing is staged or policy forbids it."""
+    asked = revision or task.current
+    promised, live = terms_now(settings, task, asked)
+    if promised is None or live is None or asked.staged is None:
+        return None
+    said = await tasks.approvals_of(session, task.number)
+    return tally(promised, live, settings.people, task.authors_of(asked), said, asked.staged.digest)
+
+
+async def _stale(session: Session, task: Task, digest: str) -> Problem | None:
+    """Why `digest` is not the one to decide on, or None when it is."""
+    wanted = digest.lower()
+    if len(wanted) < MIN_DIGEST or not set(wanted) <= set("0123456789abcdef"):
+        return Problem(
+            Kind.USAGE, "bad_digest", f"{digest!r} is not a digest", f"Give at least {MIN_DIGEST} hex digits."
+        )
+    if task.staged is not None and task.staged.digest.startswith(wanted):
+        return None
+    for revision in await tasks.revisions_of(session, task.number):
+        if revision.staged is not None and revision.staged.digest.startswith(wanted):
+            now = task.staged.digest[:MIN_DIGEST] if task.staged else f"{task.state.value}, with nothing staged"
+            by = f"superseded by {task.current.author}'s revision {task.revision}"
+            return Problem(
+                Kind.CONFLICT,
+                "stale_digest",
+                f"{wanted[:MIN_DIGEST]} is revision {revision.n} of #{task.number}, {by}, which is {now}",
+                f"Look at the current one with `countersign show {task.number}`.",
+            )
+    return Problem(
+        Kind.CONFLICT,
+        "stale_digest",
+        f"{wanted[:MIN_DIGEST]} names no staged diff of #{task.number}",
+        f"Look at it with `countersign show {task.number}`.",
+    )
+
+
+async def _said_already(session: Session, settings: Settings, task: Task, actor: Actor) -> Problem | None:
+    """Why one more approval changes nothing, or None when it does.
+
+    It does after an earlier no, after a yes that does not count now, and when enough said yes already but
+    the task fell back to staged, or came to the same digest again.
+    """
+    needs = await needs_of(session, settings, task)
+    if needs is None or needs.met or actor.person not in needs.have:
+        return None
+    assert task.staged is not None
+    return Problem(
+        Kind.CONFLICT,
+        "already_decided",
+        f"{actor.person} already said approve to {task.staged.digest[:MIN_DIGEST]}",
+        "It counts once; see who is still needed with `countersign show`.",
+    )
+
+
+async def _refuse(session: Session, task: Task, problem: Problem, actor: Actor, now_ms: int, what: str) -> Answer:
+    await events.append(
+        session,
+        number=task.number,
+        kind=f"{what}.refused",
+        at_ms=now_ms,
+        person=actor.person,
+        surface=actor.surface,
+        body=dict(problem.to_json()),
+    )
+    return Answer(task, problem)
+
+
+def _row(task: Task, verdict: Verdict, actor: Actor, now_ms: int, reason: str) -> ApprovalRow:
+    assert task.staged is not None
+    return ApprovalRow(
+        number=task.number,
+        digest=task.staged.digest,
+        person=actor.person or "",
+        revision=task.revision,
+        verdict=verdict.value,
+        surface=actor.surface or "",
+        reason=reason,
+        at_ms=now_ms,
+    )

@@ -1,0 +1,101 @@
+"""Merge and close: what happens to a published pull request in the end."""
+
+from __future__ import annotations
+
+from core.approval import Needs
+from core.errors import ConflictError, Kind, Problem
+from core.job import Job
+from core.lifecycle import Fact
+from core.ports import Repository
+from core.store import tasks
+from core.store.database import Session
+from core.task import PullRequest, Task
+from core.verdicts import needs_of
+from core.work.publication import inert, shown_outside
+from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
+
+
+async def merge(shop: Workshop, job: Job, _notes: Notes) -> Notes:
+    """Merge the pull request if its head still is what was countersigned."""
+    task, repository, pull_request = await _published(shop, job)
+    forge = shop.forge_of(repository)
+    now = await forge.look(repository, pull_request)
+    shop.milestones.reached("merge.looked", number=job.number)
+    if now.head != pull_request.head:
+        await shop.fail(job, _moved(task, now))
+        return OVER
+    if now.state == "closed":
+        closed = {**pull_request.to_json(), "state": "closed"}
+        await shop.finish(job, Fact.CLOSED, Outcome(changes={"pull_request": closed}))
+        return OVER
+    ours_already = now.state == "merged"  # a try that died before it could say so: nothing is left to allow (F11)
+    if not ours_already and (problem := await _not_approved(shop, task, pull_request)) is not None:
+        await shop.fail(job, problem)
+        return OVER
+    message = f"Merge #{task.number}: {inert(shown_outside(task, shop.guard.leaks).title)}\n"
+    await shop.confirm(job)
+    merged = await forge.merge(repository, pull_request, message)
+    shop.milestones.reached("merge.forge_merged", number=job.number)
+    return {"merged": merged}
+
+
+async def record_merge(shop: Workshop, job: Job, notes: Notes) -> Notes:
+    """Commit that the task is merged."""
+    task = await shop.task_for(job)
+    assert task.pull_request is not None
+    merged = {**task.pull_request.to_json(), "state": "merged"}
+    changes = {"pull_request": merged, "error": None}
+    await shop.finish(job, Fact.MERGED, Outcome(changes=changes, body={"commit": notes["merged"]}))
+    return OVER
+
+
+async def close(shop: Workshop, job: Job, _notes: Notes) -> Notes:
+    """Close the pull request without merging it."""
+    _, repository, pull_request = await _published(shop, job)
+    shop.milestones.reached("close.loaded", number=job.number)
+    await shop.confirm(job)
+    await shop.forge_of(repository).close(repository, pull_request)
+    shop.milestones.reached("close.forge_closed", number=job.number)
+    closed = {**pull_request.to_json(), "state": "closed"}
+    await shop.finish(job, Fact.CLOSED, Outcome(changes={"pull_request": closed, "error": None}))
+    return OVER
+
+
+MERGE_STEPS: tuple[tuple[str, Step], ...] = (("merge", merge), ("record_merge", record_merge))
+CLOSE_STEPS: tuple[tuple[str, Step], ...] = (("close", close),)
+
+
+async def _published(shop: Workshop, job: Job) -> tuple[Task, Repository, PullRequest]:
+    task = await shop.task_for(job)
+    if task.pull_request is None:
+        raise ConflictError("not_published", f"#{task.number} has no pull request")
+    return task, shop.repository(needed(task.repo, "repository")), task.pull_request
+
+
+async def _not_approved(shop: Workshop, task: Task, pull_request: PullRequest) -> Problem | None:
+    """Why the approval of what is published does not hold under the policy in force now, if it does not."""
+    settings = shop.settings()
+
+    async def count(session: Session) -> Needs | None:
+        published = await tasks.revision_of(session, task.number, pull_request.revision)
+        return await needs_of(session, settings, task, published)
+
+    needs = await shop.database.read(count)
+    if needs is not None and needs.met:
+        return None
+    why = "policy no longer allows it" if needs is None else f"{len(needs.have)} of {needs.count} approvals count now"
+    return Problem(
+        Kind.REFUSED,
+        "approval_void",
+        f"#{task.number} may not be merged: {why}",
+        "Reply to it, so that its next revision is approved under the policy as it is.",
+    )
+
+
+def _moved(task: Task, now: PullRequest) -> Problem:
+    return Problem(
+        Kind.CONFLICT,
+        "head_moved",
+        f"the head of {now.branch} moved to {now.head[:12]}, which nobody countersigned",
+        f"Move it back to {task.pull_request.head[:12] if task.pull_request else 'the approved commit'}, or undo.",
+    )

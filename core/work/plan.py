@@ -1,0 +1,184 @@
+"""Plan: from what was said to an intent, and from the intent to policy's decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.decision import Decision, Effect, Petition
+from core.edit import Edit
+from core.errors import Kind, PermanentError, Problem
+from core.intent import Intent, Unclear
+from core.job import Job
+from core.lifecycle import Fact
+from core.settings import Settings
+from core.store import tasks, workers
+from core.store.database import Session
+from core.task import Task
+from core.transition import Owed
+from core.turn import Question, Turn
+from core.work.workshop import OVER, Notes, Outcome, Step, Workshop
+
+ASKING_EXPIRES_S = 14 * 24 * 3600
+MAX_TITLE = 100
+
+
+async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
+    """Read the intent, ask policy, and commit what it says."""
+    task = await shop.task_for(job)
+    shop.milestones.reached("plan.loaded", number=job.number)
+    settings = shop.settings()
+    asked = task.asked_lane and settings.lanes.get(task.asked_lane)
+    reads_text = not asked or asked.executor == "edit"
+    intent = task.current.intent or await _read(shop, task, reads_text=reads_text)
+    if isinstance(intent, Unclear):
+        await _ask(shop, job, None, Question("request", _cannot(intent)))
+        return OVER
+    if task.repo is None:
+        names = tuple(sorted(settings.repositories))
+        await _ask(shop, job, intent, Question("repository", "Which repository?", names))
+        return OVER
+    settings.repository(task.repo)
+    decision = settings.policy.decide(_petition(task, intent))
+    await _commit(shop, job, task, settings, intent, decision)
+    return OVER
+
+
+STEPS: tuple[tuple[str, Step], ...] = (("decide", decide),)
+
+
+async def _read(shop: Workshop, task: Task, *, reads_text: bool) -> Intent | Unclear:
+    """The intents of the turns this revision reads, put together in order."""
+
+    async def work(session: Session) -> tuple[Turn, ...]:
+        return await tasks.turns_of(session, task.number)
+
+    said = await shop.database.read(work)
+    edits: list[Edit] = []
+    texts: list[str] = []
+    for n in task.current.basis.turns:
+        turns = said[:n]
+        texts.append(turns[-1].text)
+        if not reads_text:
+            continue
+        intent = await shop.interpreter.interpret(turns)
+        if isinstance(intent, Unclear):
+            return intent
+        edits.extend(intent.edits)
+    return Intent("\n".join(texts), tuple(edits))
+
+
+def _petition(task: Task, intent: Intent) -> Petition:
+    return Petition(
+        person=task.current.author,
+        surface=task.surface,
+        repository=task.repo or "",
+        paths=intent.paths(),
+        lane=task.asked_lane,
+        deterministic=bool(intent.edits or intent.revert_of),
+    )
+
+
+async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, intent: Intent, decision: Decision) -> None:
+    revision = {
+        "intent": intent.to_json(),
+        "lane": decision.lane,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "policy_digest": decision.policy_digest,
+        "terms": decision.terms.to_json() if decision.terms else None,
+    }
+    body = {"lane": decision.lane, "rule": decision.rule, "reason": decision.reason}
+    title = {"title": _title(task, intent)}
+    if decision.effect is Effect.ASK and decision.question is not None:
+        await _ask(shop, job, intent, decision.question)
+        return
+    problem = _refusal(decision) or await _incapable(shop, settings, decision, intent)
+    if problem is not None:
+        await shop.finish(
+            job,
+            Fact.DENIED,
+            Outcome(changes={"lane": decision.lane, **title}, revision=revision, body=body, problem=problem),
+        )
+        return
+    lane = settings.lane(decision.lane or "")
+    needs = frozenset(lane.needs) if intent.revert_of else shop.executors[lane.executor].needs(lane)
+    owed = Owed(needs=needs, after=task.after)
+    await shop.finish(
+        job,
+        Fact.PLANNED,
+        Outcome(changes={"lane": lane.name, **title}, revision=revision, body=body, owed=owed),
+    )
+
+
+def _title(task: Task, intent: Intent) -> str:
+    """What the task is called now: a revision that goes on from an earlier one says both."""
+    if intent.revert_of or task.current.basis.turns == (1,):
+        return task.title if intent.revert_of else intent.title
+    if task.current.basis.continue_from is None:
+        return intent.title
+    both = f"{task.title}; then {intent.title}"
+    return both if len(both) <= MAX_TITLE else both[: MAX_TITLE - 1].rstrip() + "…"
+
+
+def _refusal(decision: Decision) -> Problem | None:
+    if decision.effect is Effect.ALLOW and decision.lane and decision.terms:
+        return None
+    return Problem(
+        Kind.REFUSED,
+        "refused_by_policy",
+        decision.reason,
+        "See every rule's answer with `countersign policy explain`.",
+    )
+
+
+async def _incapable(shop: Workshop, settings: Settings, decision: Decision, intent: Intent) -> Problem | None:
+    """Why no worker can run the chosen lane; a control that cannot be enforced refuses the lane."""
+    try:
+        lane = settings.lane(decision.lane or "")
+    except PermanentError as error:
+        return error.problem
+    if intent.revert_of:  # taking a change back needs git alone
+        return None
+    executor = shop.executors.get(lane.executor)
+    if executor is None:
+        return Problem(
+            Kind.REFUSED,
+            "no_executor",
+            f"{decision.reason}; but lane {lane.name} needs the executor {lane.executor!r}, which is not installed",
+            "Ask for a deterministic edit in another lane, or configure that executor.",
+        )
+    problem = executor.unavailable(lane)
+    if problem is None or await _offered_elsewhere(shop, executor.needs(lane)):
+        return None
+    return replace(problem, kind=Kind.REFUSED)
+
+
+async def _offered_elsewhere(shop: Workshop, needs: frozenset[str]) -> bool:
+    """Whether another living worker has what this host lacks."""
+    living = await shop.database.read(workers.alive)
+    return any(needs <= worker.offers for worker in living)
+
+
+async def _ask(shop: Workshop, job: Job, intent: Intent | None, question: Question) -> None:
+    problem = Problem(
+        Kind.FAILED,
+        "asking",
+        question.text,
+        f"Answer with: countersign reply {job.number} " + (" | ".join(question.options) if question.options else '"…"'),
+    )
+    await shop.finish(
+        job,
+        Fact.UNCLEAR,
+        Outcome(
+            changes={"question": question.to_json()},
+            revision={"intent": intent.to_json()} if intent else {},
+            body={"question": question.to_json()},
+            problem=problem,
+            expires_in_s=ASKING_EXPIRES_S,
+        ),
+    )
+
+
+def _cannot(unclear: Unclear) -> str:
+    can = f" I can: {'; '.join(unclear.can)}" if unclear.can else ""
+    return f"{unclear.reason.rstrip('.')}.{can}"

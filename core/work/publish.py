@@ -1,0 +1,144 @@
+"""Publish: count the approvals again, push the approved tree, open the pull request, sign the receipt."""
+
+from __future__ import annotations
+
+from core import receipt
+from core.errors import ConflictError, Kind, PermanentError, Problem
+from core.job import Job
+from core.lifecycle import Fact
+from core.ports import Commit, Forge, Proposal, Repository
+from core.staged_diff import StagedDiff
+from core.store import events, tasks
+from core.store.database import Session
+from core.task import PullRequest, Task
+from core.verdicts import needs_of
+from core.work.objects import have_objects
+from core.work.publication import body_of, branch_of, message_of, shown_outside, title_of, withheld
+from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
+
+
+async def check(shop: Workshop, job: Job, _notes: Notes) -> Notes:
+    """Recount the quorum under the policy in force now; fall back to staged when it no longer holds."""
+    task = await shop.task_for(job)
+    settings = shop.settings()
+    needs = await shop.database.read(lambda session: needs_of(session, settings, task))
+    shop.milestones.reached("publish.counted", number=job.number)
+    if needs is not None and needs.met:
+        return {}
+    why = "policy no longer allows it" if needs is None else f"{len(needs.have)} of {needs.count} approvals count now"
+    problem = Problem(
+        Kind.REFUSED,
+        "approval_void",
+        f"the approval of #{task.number} no longer holds: {why}",
+        "Look who is still needed with `countersign show`.",
+    )
+    expires_in_s = task.current.terms.expires_s if task.current.terms else None
+    await shop.finish(job, Fact.VOIDED, Outcome(problem=problem, body={"why": why}, expires_in_s=expires_in_s))
+    return OVER
+
+
+async def push(shop: Workshop, job: Job, _notes: Notes) -> Notes:
+    """Commit exactly the approved tree on the approved base, and push it to the task's own branch."""
+    task, staged, repository = await _approved(shop, job)
+    await have_objects(shop, repository, task.number, task.revision, staged.base, staged.tree)
+    said = await shop.database.read(lambda session: tasks.approvals_of(session, task.number))
+    task = shown_outside(task, shop.guard.leaks)
+    message = message_of(task, staged, [a for a in said if a.digest == staged.digest])
+    at = max((a.at for a in said if a.digest == staged.digest), default=task.created_at)
+    commit = await repository.write_commit(Commit(staged.tree, staged.base, message, at))
+    if await repository.tree_of(commit) != staged.tree:
+        raise PermanentError("wrong_tree", f"the commit of #{task.number} is not the approved tree")
+    ours = f"{task.number}/pushed"
+    earlier = await repository.kept(ours)
+    await repository.keep(f"{ours}/{commit}", commit)
+    shop.milestones.reached("publish.committed", number=job.number, commit=commit)
+    await shop.confirm(job)
+    branch = task.pull_request.branch if task.pull_request else branch_of(task)
+    await _move(shop.forge_of(repository), repository, branch, commit, (_head_of(task), *earlier))
+    shop.milestones.reached("publish.pushed", number=job.number)
+    return {"commit": commit, "branch": branch}
+
+
+async def propose(shop: Workshop, job: Job, notes: Notes) -> Notes:
+    """Open the pull request, or adopt the one an earlier try opened."""
+    task, staged, repository = await _approved(shop, job)
+    said = await shop.database.read(lambda session: tasks.approvals_of(session, task.number))
+    turns = await shop.database.read(lambda session: tasks.turns_of(session, task.number))
+    task = shown_outside(task, shop.guard.leaks)
+    turns = withheld(turns, shop.guard.leaks)
+    proposal = Proposal(
+        number=task.number,
+        branch=notes["branch"],
+        head=notes["commit"],
+        into=repository.spec.branch,
+        title=title_of(task),
+        body=body_of(task, staged, turns, [a for a in said if a.digest == staged.digest]),
+        revision=task.revision,
+        digest=staged.digest,
+    )
+    await shop.confirm(job)
+    opened = await shop.forge_of(repository).open(repository, proposal)
+    shop.milestones.reached("publish.opened", number=job.number)
+    return {"pull_request": opened.to_json()}
+
+
+async def record(shop: Workshop, job: Job, notes: Notes) -> Notes:
+    """Sign the receipt and commit that the task is published."""
+    task, staged, _ = await _approved(shop, job)
+    pull_request = PullRequest.from_json(notes["pull_request"])
+
+    async def read(session: Session) -> dict[str, object]:
+        chain = await events.chain_of(session, task.number)
+        return receipt.statement(
+            task,
+            await tasks.turns_of(session, task.number),
+            await tasks.approvals_of(session, task.number),
+            chain[-1],
+            receipt.Published(pull_request, staged.tree, chain[-1].at),
+        )
+
+    signed = receipt.sign(shop.keys, await shop.database.read(read))
+    shop.milestones.reached("publish.signed", number=job.number)
+    await shop.keep_artifact(job, receipt.ARTIFACT, signed)
+    await shop.finish(
+        job,
+        Fact.PUBLISHED,
+        Outcome(
+            changes={"pull_request": pull_request.to_json(), "error": None},
+            body={"branch": pull_request.branch, "head": pull_request.head, "number": pull_request.number},
+        ),
+    )
+    return OVER
+
+
+STEPS: tuple[tuple[str, Step], ...] = (
+    ("check", check),
+    ("push", push),
+    ("propose", propose),
+    ("record", record),
+)
+
+
+async def _move(forge: Forge, repository: Repository, branch: str, commit: str, ours: tuple[str | None, ...]) -> None:
+    """Push `commit` from wherever we ourselves left the branch; raises `ConflictError` from anywhere else.
+
+    A try that pushed and died before it could say so leaves the branch at one of the commits we kept.
+    """
+    for expected in ours[:-1]:
+        try:
+            return await forge.push(repository, branch, commit, expected)
+        except ConflictError:
+            continue
+    return await forge.push(repository, branch, commit, ours[-1])
+
+
+def _head_of(task: Task) -> str | None:
+    return task.pull_request.head if task.pull_request else None
+
+
+async def _approved(shop: Workshop, job: Job) -> tuple[Task, StagedDiff, Repository]:
+    task = await shop.task_for(job)
+    repository = shop.repository(needed(task.repo, "repository"))
+    if task.staged is None:
+        raise ConflictError("nothing_staged", f"#{task.number} has nothing staged")
+    return task, task.staged, repository

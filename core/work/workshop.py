@@ -1,0 +1,146 @@
+"""What every job's steps work with, and how a step says that its job is over."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.errors import LostClaimError, PermanentError, Problem
+from core.ids import NewId
+from core.job import Job, JobState
+from core.lifecycle import Fact
+from core.ports import Executor, Forge, Guard, Interpreter, Milestones, Repository
+from core.settings import SettingsSource
+from core.signing import Keys
+from core.store import artifacts, jobs, tasks
+from core.store.artifacts import ArtifactFiles
+from core.store.database import Database, Session
+from core.store.tables import ArtifactRow
+from core.task import Task
+from core.transition import NOTHING_MORE, Owed, take_step
+from core.turn import SYSTEM, Actor
+
+OVER = {"over": True}
+"""What a step returns when nothing of its job is left to do."""
+
+Notes = dict[str, Any]
+"""What the steps of one run hand on: JSON, merged from each step's result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The ports and the store, as the steps of a job use them."""
+
+    database: Database
+    settings: SettingsSource
+    new_id: NewId
+    milestones: Milestones
+    interpreter: Interpreter
+    guard: Guard
+    executors: Mapping[str, Executor]
+    forges: Mapping[str, Forge]
+    repository: Callable[[str], Repository]
+    files: ArtifactFiles
+    keys: Keys
+
+    async def task_for(self, job: Job) -> Task:
+        """The task of a claimed job; raises `LostClaimError` when a newer revision made the job pointless."""
+
+        async def work(session: Session) -> Task:
+            task = await tasks.load(session, job.number)
+            if task.revision != job.revision:
+                raise LostClaimError("superseded", f"job {job.id} belongs to an older revision")
+            return task
+
+        return await self.database.read(work)
+
+    async def confirm(self, job: Job) -> None:
+        """Raise `LostClaimError` unless the claim is still ours: asked right before every effect outside (F26)."""
+        if not await self.database.read(lambda session: jobs.holds(session, job)):
+            raise LostClaimError("lost_claim", f"job {job.id} was taken over or cancelled")
+
+    def forge_of(self, repository: Repository) -> Forge:
+        """Where the repository's pull requests live."""
+        return self.forges[repository.spec.forge]
+
+    async def keep_artifact(self, job: Job, name: str, content: bytes) -> None:
+        """Store a file with the job's revision, before the effect it documents counts as done."""
+        sha256 = await self.files.write(content)
+
+        async def work(session: Session) -> None:
+            await jobs.hold(session, job)
+            row = ArtifactRow(
+                number=job.number,
+                revision=job.revision,
+                name=name,
+                job_id=job.id,
+                sha256=sha256,
+                size_bytes=len(content),
+                created_ms=await self.database.now_ms(session),
+            )
+            await artifacts.record(session, row)
+
+        await self.database.write(work)
+
+    async def finish(self, job: Job, fact: Fact, outcome: Outcome) -> None:
+        """Commit what a job came to: job over, task advanced, event written, next jobs owed, all or nothing."""
+        self.milestones.reached(f"{job.kind.value}.before_{fact.value}", number=job.number)
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            failed = fact is Fact.FAILED
+            await jobs.end(session, job, JobState.FAILED if failed else JobState.DONE, now_ms, outcome.problem)
+            task = await tasks.load(session, job.number, lock=True)
+            if task.revision != job.revision:
+                raise LostClaimError("superseded", f"job {job.id} belongs to an older revision")
+            changes = dict(outcome.changes)
+            if outcome.expires_in_s is not None:
+                changes["expires_ms"] = now_ms + outcome.expires_in_s * 1000
+            if outcome.problem is not None:
+                changes["error"] = outcome.problem.to_json()
+            if outcome.revision:
+                await tasks.save_revision(session, job.number, job.revision, outcome.revision)
+            await take_step(
+                session,
+                task,
+                fact,
+                now_ms,
+                self.new_id,
+                actor=outcome.actor,
+                body=outcome.body,
+                changes=changes,
+                owed=outcome.owed,
+            )
+
+        await self.database.write(work)
+        self.milestones.reached(f"{job.kind.value}.{fact.value}", number=job.number)
+
+    async def fail(self, job: Job, problem: Problem) -> None:
+        """Commit that a job failed for good, and tell why on its task."""
+        body: dict[str, Any] = {"error": problem.to_json()}
+        await self.finish(job, Fact.FAILED, Outcome(problem=problem, body=body, changes={"expires_ms": None}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a job came to, beside its fact: columns of the task and of its revision, and the problem if any."""
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    revision: dict[str, Any] = field(default_factory=dict)
+    body: dict[str, Any] = field(default_factory=dict)
+    problem: Problem | None = None
+    expires_in_s: int | None = None
+    actor: Actor = SYSTEM
+    owed: Owed = NOTHING_MORE
+
+
+Step = Callable[[Workshop, Job, Notes], Awaitable[Notes]]
+"""One step of a job. It may run more than once, so it looks for its own earlier effect before it acts."""
+
+
+def needed(value: str | None, what: str) -> str:
+    """`value`, which an earlier step must have left; raises `PermanentError` when it is missing."""
+    if not value:
+        raise PermanentError("incomplete", f"the task has no {what}", "Reply to it to start again.")
+    return value

@@ -1,0 +1,1 @@
+"""The hands of Countersign: executors, the sandbox, git, and forges."""

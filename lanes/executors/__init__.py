@@ -1,0 +1,1 @@
+"""How a lane makes a change: one module per way."""

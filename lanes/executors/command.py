@@ -1,0 +1,104 @@
+"""The `command` executor: runs a lane's own command in the sandbox, on a copy of the files, and takes the result."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from core.change import show_path
+from core.errors import CountersignError, Problem, TransientError, WorkError
+from core.lane import Lane
+from core.ports import Order, Produced, Repository
+from lanes.executors.checkouts import Checkouts
+from lanes.executors.edit_lane import taken_back
+from lanes.repository import as_git
+from lanes.repository.worktree import room_above
+from lanes.sandbox import Confines, Ran, Sandbox, find_sandbox
+
+LOG: Final = "command.log"
+SANDBOX: Final = "sandbox"
+_FULL_BYTES: Final = 16 * 1024 * 1024
+_LIMITS: Final = {
+    "wall": ("timed_out", "was not done after {wall_s} s", "Raise `wall_s` in the lane's limits, or ask for less."),
+    "memory": ("memory_limit", "used more than {memory_mib} MiB", "Raise `memory_mib` in the lane's limits."),
+    "processes": (
+        "process_limit",
+        "started more than {processes} processes",
+        "Raise `processes` in the lane's limits.",
+    ),
+    "disk": ("disk_limit", "wrote more than a lane may", "Let the command write less."),
+    "files": ("disk_limit", "made more files than a lane may", "Let the command write less."),
+}
+
+
+class CommandExecutor:
+    """Runs what the lane's file says, never a shell and never a word of the request."""
+
+    name = "command"
+
+    def __init__(self, scratch: Path, find: Callable[[], Sandbox | Problem] = find_sandbox) -> None:
+        self._checkouts = Checkouts(scratch)
+        self._find = find
+        self._found: Sandbox | Problem | None = None
+
+    def unavailable(self, lane: Lane) -> Problem | None:  # noqa: ARG002 - the port's signature
+        """Why no command can run here; the sandbox is looked for once."""
+        found = self._sandbox()
+        return found if isinstance(found, Problem) else None
+
+    def needs(self, lane: Lane) -> frozenset[str]:
+        """A sandbox, and what the lane asks for."""
+        return frozenset({SANDBOX, *lane.needs})
+
+    async def produce(self, order: Order, repository: Repository) -> Produced:
+        """The tree that the command leaves; raises `WorkError` with its log when it fails."""
+        if order.intent.revert_of is not None:
+            return Produced(await taken_back(order, repository), {})
+        sandbox = await asyncio.to_thread(self._sandbox)
+        if isinstance(sandbox, Problem):
+            raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)
+        git, limits = as_git(repository), order.lane.limits
+        with self._checkouts.folder() as folder:
+            await git.export(order.start, folder)
+            bounds = await asyncio.to_thread(room_above, folder)
+            ran = await sandbox.run(order.lane.command, folder, dict(order.lane.environment), Confines.of(limits))
+            if problem := _problem(ran, order.lane, folder):
+                raise problem
+            tree = await git.import_tree(folder, order.start, bounds)
+        return Produced(tree, {LOG: ran.log})
+
+    def _sandbox(self) -> Sandbox | Problem:
+        if self._found is None:
+            self._found = self._find()
+        return self._found
+
+
+def _problem(ran: Ran, lane: Lane, folder: Path) -> CountersignError | None:
+    """What to tell when the command did not do its work."""
+    if ran.exit_code == 0:
+        return None
+    if shutil.disk_usage(folder).free < _FULL_BYTES:
+        mend = "Make room on the disk that holds the state folder."
+        return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
+    said = _last_lines(ran.log)
+    if ran.limit_hit is not None:
+        code, what, mend = _LIMITS[ran.limit_hit]
+        limits = lane.limits
+        told = what.format(wall_s=limits.wall_s, memory_mib=limits.memory_mib, processes=limits.processes)
+        return WorkError(code, f"The command of lane {lane.name} {told}{said}", mend, artifacts={LOG: ran.log})
+    message = f"The command of lane {lane.name} ended with {ran.exit_code}{said}"
+    if ran.exit_code == 127:
+        mend = "The sandbox has the programs of /usr only; name one of them."
+        return WorkError("command_failed", message, mend, artifacts={LOG: ran.log})
+    mend = "Mend the command, or what it works on; its log is in `countersign show --transcript`."
+    return WorkError("command_failed", message, mend, artifacts={LOG: ran.log})
+
+
+def _last_lines(log: bytes, lines: int = 3) -> str:
+    """The end of a log in one line, with every odd character visible; of a Python traceback only what went wrong."""
+    log = log.rpartition(b"Traceback (most recent call last):")[2]
+    kept = [show_path(line[-300:]) for line in log.split(b"\n") if line.strip() and not line.startswith(b"  ")]
+    return f": {' / '.join(kept[-lines:])}" if kept else ""

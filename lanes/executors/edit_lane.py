@@ -1,0 +1,65 @@
+"""The `edit` executor: makes the edits of an intent in git's own trees, without a checkout, a model or a sandbox."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.errors import Kind, PermanentError, Problem
+from core.lane import Lane
+from core.ports import Order, Produced, Repository
+from lanes.executors.edit import apply_edits
+from lanes.executors.errors import EditError
+from lanes.repository import as_git
+
+_KINDS: Final = {
+    "no_such_file": Kind.MISSING,
+    "no_such_key": Kind.MISSING,
+    "not_found": Kind.MISSING,
+    "too_large": Kind.BLOCKED,
+}
+
+
+class EditExecutor:
+    """Deterministic edits; also takes back an earlier change, in whatever lane asks for it."""
+
+    name = "edit"
+
+    def unavailable(self, lane: Lane) -> Problem | None:  # noqa: ARG002 - the port's signature
+        """Always None: it needs nothing but git."""
+        return None
+
+    def needs(self, lane: Lane) -> frozenset[str]:
+        """What the lane asks for, nothing of its own."""
+        return frozenset(lane.needs)
+
+    async def produce(self, order: Order, repository: Repository) -> Produced:
+        """The tree with the order's edits made, or its revert; raises `PermanentError` with what to say instead."""
+        git = as_git(repository)
+        if order.intent.revert_of is not None:
+            return Produced(await taken_back(order, repository), {})
+        if not order.intent.edits:
+            raise PermanentError(
+                "not_understood",
+                f"The lane {order.lane.name} makes edits by rule and found none in this request",
+                "Say for instance: set KEY to VALUE in FILE; replace X with Y in FILE; create FILE with TEXT.",
+                kind=Kind.USAGE,
+            )
+        try:
+            tree = await git.rewrite(order.start, lambda files: apply_edits(order.intent.edits, files))
+        except EditError as error:
+            kind = _KINDS.get(error.code, Kind.FAILED)
+            raise PermanentError(error.code, error.message, error.mend, kind=kind) from error
+        return Produced(tree, {})
+
+
+async def taken_back(order: Order, repository: Repository) -> str:
+    """The order's start without the change of the commit it is to take back."""
+    assert order.intent.revert_of is not None
+    start = order.start
+    if start != await repository.tree_of(order.base):
+        raise PermanentError(
+            "revert_on_top",
+            "A change can be taken back on the branch only, not on top of another revision",
+            "Ask for `countersign undo` again.",
+        )
+    return await repository.revert(order.intent.revert_of, order.base)

@@ -1,0 +1,37 @@
+"""Why an edit cannot be made, as an exception that carries the mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from core.errors import PermanentError
+
+
+class EditError(PermanentError):
+    """An edit that cannot be made as asked: a stable code, what and where, and what to say instead.
+
+    Codes: no_such_file, no_such_key, not_found, exists, bad_value, unsupported_format, unparsable_file,
+    ambiguous, too_large.
+    """
+
+    @property
+    def code(self) -> str:
+        """The stable reason code."""
+        return self.problem.code
+
+    @property
+    def message(self) -> str:
+        """What cannot be done and where."""
+        return self.problem.message
+
+    @property
+    def mend(self) -> str:
+        """What to say instead; may be empty."""
+        return self.problem.mend
+
+
+def did_you_mean(word: str, choices: Iterable[str], *, cutoff: float = 0.7) -> str:
+    """`Did you mean …?` with at most three near matches, or an empty string."""
+    near = difflib.get_close_matches(word, list(choices)[:5000], n=3, cutoff=cutoff)
+    return f"Did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,208 @@
+"""Setting a key in a TOML file by changing only that value's characters."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import InlineTable, Table
+
+from core.edit import SetKey
+from lanes.executors.errors import EditError
+from lanes.executors.formats.place import Path, Place, at, locate, same, with_value
+from lanes.executors.formats.values import (
+    check_was,
+    end_of_line,
+    is_structure,
+    line_of,
+    newline_of,
+    refuse_group,
+    wanted,
+)
+
+_MARK = "countersign mark"
+_MAX_DOTS = 100
+
+
+def set_key(text: str, edit: SetKey) -> str:
+    """The TOML text with one key set, every other character kept; EditError when that cannot be."""
+    shape = read(text, edit.path)
+    place = locate(shape, edit)
+    old = at(shape, place.path) if not place.missing else None
+    if not place.missing:
+        refuse_group(edit, old)
+        check_was(edit, old)
+        start, end = span(text, place.path, edit.path)
+        if "\n" in text[start:end] and not isinstance(old, str):
+            message = f"{edit.key} in {edit.path} is written over several lines"
+            raise EditError("bad_value", message, f"Name one of its items, such as {edit.key}[0].")
+        spelling = _spelling(edit, old, text[start:end])
+        if same(_value(spelling), old):
+            return text
+        tries: Iterator[str] = iter((text[:start] + spelling + text[end:],))
+    else:
+        spelling = _spelling(edit, None, "")
+        tries = _insertions(text, place, spelling, edit.path)
+    expected = with_value(shape, place, _value(spelling))
+    for after in tries:
+        if same(_read_or_none(after), expected):
+            return after
+    message = f"{edit.key} cannot be set in {edit.path} without changing other values"
+    raise EditError("unsupported_format", message, f'Say: replace "old text" with "new text" in {edit.path}.')
+
+
+def set_text(text: str, path: Path, value: str, file: str) -> str:
+    """The TOML text with the string at an existing path exchanged, every other character kept."""
+    start, end = span(text, path, file)
+    after = text[:start] + _quoted(value, text[start:end]) + text[end:]
+    if not same(_read_or_none(after), with_value(read(text, file), Place(path), value)):
+        raise EditError("unsupported_format", f"{file} cannot be edited without changing other values")
+    return after
+
+
+def read(text: str, path: str) -> dict[str, Any]:
+    """The parsed TOML text; EditError names the line that cannot be read."""
+    if any(line.count(".") > _MAX_DOTS for line in text.split("\n")):
+        _document(text, path)  # refuses keys so deep that the standard library's reader would take all memory
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
+        sentence = f"{path} is not TOML: {' '.join(str(error).split())[:120]}"
+        raise EditError("unparsable_file", sentence, "Mend the file first.") from None
+
+
+def span(text: str, path: Path, file: str) -> tuple[int, int]:
+    """Where the value at an existing path is written, found by exchanging it for a mark and comparing."""
+    mark = _MARK
+    while mark in text:
+        mark += "."
+    try:
+        document: Any = tomlkit.parse(text)
+        parent = document
+        for step in path[:-1]:
+            parent = parent[step]
+        parent[path[-1]] = mark
+        marked = tomlkit.dumps(document)
+    except (TOMLKitError, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
+        problem = f"{file} is written in a way that cannot be edited in place ({type(error).__name__})"
+        raise EditError("unsupported_format", problem, f'Say: replace "old" with "new" in {file}.') from None
+    before, found, after = marked.partition(f'"{mark}"')
+    start, end = len(before), len(text) - len(after)
+    if not found or start >= end or not (text.startswith(before) and text.endswith(after)):
+        line = line_of(text, min(start, len(text)))
+        problem = f"{file}:{line} is written in a way that cannot be edited in place"
+        raise EditError("unsupported_format", problem, f'Say: replace "old" with "new" in {file}.')
+    return start, end
+
+
+def _document(text: str, file: str) -> Any:
+    """The text as the reader that keeps layout sees it."""
+    try:
+        return tomlkit.parse(text)
+    except (TOMLKitError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise EditError("unparsable_file", f"{file} cannot be read: {reason}", "Mend the file first.") from None
+
+
+def _read_or_none(text: str) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _value(spelling: str) -> object:
+    return tomllib.loads(f"x = {spelling}")["x"]
+
+
+def _typed(text: str) -> object:
+    """What TOML itself reads in a bare word, or None."""
+    if "#" in text or "\n" in text or "\r" in text or text.count(".") > _MAX_DOTS:
+        return None
+    read_as = _read_or_none(f"x = {text}")
+    return read_as["x"] if read_as is not None and read_as.keys() == {"x"} else None
+
+
+def _spelling(edit: SetKey, old: object, old_spelling: str) -> str:
+    """The new value as TOML writes it: by TOML's own syntax where it reads as such, else as text."""
+    typed = None if edit.quoted else _typed(edit.value)
+    if is_structure(edit):
+        if typed is None:
+            raise EditError("bad_value", f"{edit.value[:60]} is not TOML", "Quote it to make it text.")
+        return edit.value
+    kept_text = isinstance(old, str) and isinstance(wanted(edit, old).value, str)
+    if typed is not None and not kept_text and (not edit.value.isalpha() or isinstance(old, float)):
+        return edit.value
+    meant = wanted(edit, old)
+    if meant.literal == "null":
+        raise EditError("bad_value", f"TOML has no null, so {edit.key} cannot be null in {edit.path}")
+    return meant.literal if meant.literal is not None else _quoted(str(meant.value), old_spelling)
+
+
+def _quoted(text: str, old_spelling: str) -> str:
+    """The text in the quotes of the old value where they can hold it."""
+    if old_spelling.startswith("'") and "'" not in text and text.isprintable():
+        return f"'{text}'"
+    return tomlkit.string(text).as_string()
+
+
+def _insertions(text: str, place: Place, spelling: str, file: str) -> Iterator[str]:
+    """The text with the new key after its last sibling, else as the first of its table, else in a new table."""
+    line_end = newline_of(text)
+    parent: Any = _document(text, file)
+    for step in place.path:
+        parent = parent[step]
+    name = ".".join(_key(part) for part in place.missing)
+    siblings = [key for key, value in parent.items() if not isinstance(value, Table) and _is_plain(value)]
+    if isinstance(parent, InlineTable):
+        yield from _into_inline(text, place.path, list(parent), f"{name} = {spelling}", file)
+        return
+    if len(place.missing) == 1:
+        for key in reversed(siblings[-5:]):
+            start, end = span(text, (*place.path, key), file)
+            line = text.rfind("\n", 0, start) + 1
+            indent = text[line : len(text) - len(text[line:].lstrip(" \t"))]
+            stop = end_of_line(text, end)
+            yield text[:stop] + line_end + indent + f"{name} = {spelling}" + text[stop:]
+        yield from _after_header(text, place.path, f"{name} = {spelling}", line_end)
+        if not place.path:
+            yield f"{name} = {spelling}{line_end}{line_end if text.strip() else ''}{text}"
+    if all(isinstance(step, str) for step in place.path) and len(place.path) + len(place.missing) > 1:
+        header = ".".join(_key(str(part)) for part in (*place.path, *place.missing[:-1]))
+        gap = "" if not text else line_end if text.endswith("\n") else line_end * 2
+        yield f"{text}{gap}[{header}]{line_end}{_key(place.missing[-1])} = {spelling}{line_end}"
+
+
+def _is_plain(value: object) -> bool:
+    return not (isinstance(value, list) and any(isinstance(item, Table) for item in value))
+
+
+def _into_inline(text: str, path: Path, keys: list[str], member: str, file: str) -> Iterator[str]:
+    if keys:
+        _, end = span(text, (*path, keys[-1]), file)
+        yield text[:end] + ", " + member + text[end:]
+    else:
+        start, end = span(text, path, file)
+        yield text[:start] + "{ " + member + " }" + text[end:]
+
+
+def _after_header(text: str, path: Path, line: str, line_end: str) -> Iterator[str]:
+    """The text with the line right after each header that ends in the table's name; the caller checks which fits."""
+    if not path or not isinstance(path[-1], str):
+        return
+    at_place = 0
+    for _ in range(50):
+        at_place = text.find(path[-1], at_place)
+        if at_place < 0:
+            return
+        start, stop = text.rfind("\n", 0, at_place) + 1, end_of_line(text, at_place)
+        if text[start:stop].lstrip().startswith("["):
+            yield text[:stop] + line_end + line + text[stop:]
+        at_place = stop + 1
+
+
+def _key(name: str) -> str:
+    return tomlkit.key(name).as_string()

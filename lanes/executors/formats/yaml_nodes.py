@@ -1,0 +1,158 @@
+"""A YAML text as nodes with positions; aliases stay aliases and nothing is constructed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+)
+from ruamel.yaml.resolver import implicit_resolvers
+
+from lanes.executors.errors import EditError
+from lanes.executors.formats.place import Closed, Group
+from lanes.executors.formats.values import NUMBER
+
+_MAX_DEPTH = 100
+_TAG = "tag:yaml.org,2002:"
+Signature = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node: `[start, end)` in the text; `members` are a list's items or a mapping's keys and values in turn."""
+
+    kind: str  # scalar, map, list or alias
+    start: int
+    end: int
+    value: str = ""
+    style: str | None = None  # None for plain, else one of ' " | >
+    tag: str | None = None
+    anchor: str | None = None
+    flow: bool = False
+    members: tuple[Node, ...] = field(default=())
+
+    @property
+    def pairs(self) -> tuple[tuple[Node, Node], ...]:
+        """A mapping's keys and values."""
+        return tuple(zip(self.members[::2], self.members[1::2], strict=True)) if self.kind == "map" else ()
+
+    @property
+    def signature(self) -> Signature:
+        """All that a reader of the file sees of this node, without positions; equal for equal meaning."""
+        plain = self.kind == "scalar" and self.style is None
+        return (self.kind, self.value, plain, self.tag, self.anchor, *(m.signature for m in self.members))
+
+
+def read(text: str, path: str) -> tuple[Node, ...]:
+    """The documents of a YAML text; EditError names the line that cannot be read."""
+    try:
+        return parse(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}" if mark else path
+        problem = f"{where} is not YAML: {error.problem or 'unreadable'}"
+        raise EditError("unparsable_file", problem, "Mend the file first.") from None
+    except (YAMLError, RecursionError, ValueError, AttributeError, TypeError, IndexError) as error:
+        problem = f"{path} is not YAML: {' '.join(str(error).split())[:120]}"
+        raise EditError("unparsable_file", problem, "Mend the file first.") from None
+
+
+def parse(text: str) -> tuple[Node, ...]:
+    """The documents of a YAML text; raises what the parser raises."""
+    events = iter(YAML(typ="safe", pure=True).parse(text))
+    return tuple(_node(next(events), events, 0) for event in events if isinstance(event, DocumentStartEvent))
+
+
+def kinds(plain: str, version: tuple[int, int] | None = None) -> frozenset[str]:
+    """What readers of YAML 1.1, of 1.2 or of either take a plain scalar for, besides text: bool, int, null, ..."""
+    found = set()
+    for versions, tag, pattern, first in implicit_resolvers:
+        if version is not None and version not in versions:
+            continue
+        if (plain[:1] in first or (not plain and "" in first)) and pattern.match(plain):
+            found.add(str(tag).removeprefix(_TAG))
+    return frozenset(found)
+
+
+def shape(document: Node) -> object:
+    """The document for finding places: mappings, lists, scalars, and `Closed` for what must not be changed."""
+    anchors = {node.anchor: node for node in _all(document) if node.anchor}
+    used = frozenset(node.value for node in _all(document) if node.kind == "alias")
+    return _shape(document, anchors, used)
+
+
+def _all(node: Node) -> Iterator[Node]:
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(node.members)
+
+
+def _shape(node: Node, anchors: dict[str, Node], used: frozenset[str]) -> object:
+    if node.kind == "alias":
+        return Closed(f"is behind the alias *{node.value}, so its value is shared with other keys")
+    if node.anchor in used:
+        return Closed(f"is behind the anchor &{node.anchor}, so other keys would change with it")
+    if node.tag is not None:
+        return Closed(f"has the tag {node.tag}, which says how its value is read")
+    if node.kind == "list":
+        return [_shape(item, anchors, used) for item in node.members]
+    if node.kind == "scalar":
+        return _scalar(node)
+    pairs = [(key.value, _shape(value, anchors, used)) for key, value in node.pairs if key.kind == "scalar"]
+    return Group(pairs, _inherited(node, anchors, 0))
+
+
+def _scalar(node: Node) -> object:
+    """A scalar as the value that a reader would see; text when in doubt."""
+    kind = kinds(node.value) if node.style is None else frozenset()
+    if "null" in kind:
+        return None
+    if "bool" in kind:
+        return node.value.casefold() in ("true", "yes", "on", "y")
+    if kind & {"int", "float"} and NUMBER.fullmatch(node.value):
+        return int(node.value) if node.value.lstrip("-").isdigit() else float(node.value)
+    return node.value
+
+
+def _inherited(node: Node, anchors: dict[str, Node], depth: int) -> frozenset[str]:
+    """The keys that a mapping takes from others through `<<`."""
+    names: set[str] = set()
+    for key, value in node.pairs:
+        if key.value != "<<" or depth > 5:
+            continue
+        for source in value.members if value.kind == "list" else (value,):
+            base = anchors.get(source.value) if source.kind == "alias" else source
+            if base is not None and base.kind == "map":
+                names |= {inner.value for inner, _ in base.pairs} | _inherited(base, anchors, depth + 1)
+    return frozenset(names)
+
+
+def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
+    """The node that begins with `event`; takes its other events from `events`."""
+    start, end = event.start_mark.index, event.end_mark.index
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"nested deeper than {_MAX_DEPTH}")
+    if isinstance(event, AliasEvent):
+        return Node("alias", start, end, str(event.anchor))
+    tag = None if event.tag is None else str(event.tag)
+    if isinstance(event, ScalarEvent):
+        return Node("scalar", start, end, event.value, event.style or None, tag, event.anchor)
+    kind = "map" if isinstance(event, MappingStartEvent) else "list"
+    members: list[Node] = []
+    inner = next(events)
+    while not isinstance(inner, MappingEndEvent | SequenceEndEvent):
+        members.append(_node(inner, events, depth + 1))
+        inner = next(events)
+    return Node(kind, start, inner.end_mark.index, "", None, tag, event.anchor, bool(event.flow_style), tuple(members))

@@ -1,0 +1,89 @@
+"""What a requirement says after a bump or a pin; pure text in, text out."""
+
+from __future__ import annotations
+
+import re
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+from core.edit import BumpPackage
+from lanes.executors.errors import EditError
+
+_NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]]*\])?[ \t]*")
+_PART = re.compile(r"([ \t]*)(===|==|~=|>=|<=|!=|<|>)([ \t]*)(\S+)([ \t]*)")
+_PREFIXED = re.compile(r"(\^|~=|~|>=|===?|=|)([ \t]*)(v?[0-9][A-Za-z0-9.+-]*)")
+_SEMVER = re.compile(r"v?[0-9]+(?:\.[0-9]+){0,3}(?:[-+][0-9A-Za-z.+-]+)?")
+_KEPT = ("==", "===", ">=", "~=")
+
+
+def revise_requirement(edit: BumpPackage, says: str, where: str) -> str:
+    """A PEP 508 requirement with another version; name, extras, marker and spacing are kept."""
+    try:
+        requirement = Requirement(says)
+        version = Version(edit.version)
+    except InvalidRequirement:
+        raise EditError("unsupported_format", f"{where} is no requirement that can be read: {says[:80]}") from None
+    except InvalidVersion:
+        raise EditError("bad_value", f"{edit.version} is not a Python version") from None
+    head = _NAMED.match(says)
+    end = semicolon if (semicolon := says.find(";")) >= 0 else len(says)
+    if requirement.url or head is None or "(" in says[head.end() : end]:
+        raise EditError("unsupported_format", f"{where} does not require {edit.package} by version")
+    specified = says[head.end() : end].rstrip()
+    rest = says[head.end() + len(specified) :]
+    parts = [_PART.fullmatch(part) for part in specified.split(",")] if specified else []
+    bounds = [part for part in parts if part is not None]
+    if len(bounds) < len(parts):
+        raise EditError("unsupported_format", f"{where} is no requirement that can be read: {says[:80]}")
+    _check_was(edit, [bound[4] for bound in bounds if bound[2] in _KEPT], where)
+    if edit.exact:
+        space = bounds[0][3] if bounds else ""
+        return f"{says[: head.end()]}=={space}{_plain(edit)}{rest}"
+    kept = [number for number, bound in enumerate(bounds) if bound[2] in _KEPT]
+    others = [bound for number, bound in enumerate(bounds) if number not in kept]
+    if len(kept) != 1 or not all(_allows(bound[2] + bound[4], version) for bound in others):
+        has = specified or "no version"
+        message = f"{where} asks for {edit.package} with {has}, so a bump to {edit.version} is not clear"
+        raise EditError("ambiguous", message, f"Say: pin {edit.package} to {edit.version}.")
+    chosen = kept[0]
+    revised = [bound[0] for bound in bounds]
+    bound = bounds[chosen]
+    revised[chosen] = f"{bound[1]}{bound[2]}{bound[3]}{_plain(edit)}{bound[5]}"
+    return says[: head.end()] + ",".join(revised) + rest
+
+
+def revise_prefixed(edit: BumpPackage, says: str, where: str) -> str:
+    """An npm or Poetry version with another number; `^`, `~` and the like are kept by a bump, dropped by a pin."""
+    if not _SEMVER.fullmatch(edit.version):
+        raise EditError("bad_value", f"{edit.version} is not a version")
+    prefixed = _PREFIXED.fullmatch(says)
+    if prefixed is None:
+        message = f"{where} asks for {edit.package} with {says[:60]!r}, which is not a single version"
+        raise EditError("ambiguous", message, "Say exactly which text to replace with which.")
+    _check_was(edit, [prefixed[3]], where)
+    number = edit.version.removeprefix("v")
+    return number if edit.exact else prefixed[1] + prefixed[2] + number
+
+
+def _plain(edit: BumpPackage) -> str:
+    return edit.version.removeprefix("v")
+
+
+def _allows(bound: str, version: Version) -> bool:
+    """Whether a single bound such as `<2` admits the version, pre-releases included."""
+    return Requirement(f"x{bound}").specifier.contains(version, prereleases=True)
+
+
+def _check_was(edit: BumpPackage, versions: list[str], where: str) -> None:
+    if edit.was is None or any(_equal(edit.was, version) for version in versions):
+        return
+    has = ", ".join(versions) or "no version"
+    raise EditError("not_found", f"{where} has {edit.package} at {has}, not {edit.was}")
+
+
+def _equal(one: str, other: str) -> bool:
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return one == other

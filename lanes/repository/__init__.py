@@ -1,0 +1,167 @@
+"""The host's own git: the `Repository` port over a pristine store, and what executors and forges need beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import ParamSpec, Protocol, TypeVar
+
+from core.change import Change
+from core.errors import TransientError
+from core.ports import Commit, Repository, RepositorySpec
+from lanes.repository import merging, trees, worktree
+from lanes.repository.command import MIB
+from lanes.repository.faults import explain
+from lanes.repository.running import GitError
+from lanes.repository.store import Store, check_oid
+from lanes.repository.view import TreeView
+from lanes.repository.worktree import Bounds
+
+__all__ = ["Bounds", "GitRepository", "Rewrite", "TreeView", "as_git", "guarded"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Rewrite(Protocol):
+    """What is to change in a tree: new contents, removed paths, and modes of paths that are written."""
+
+    @property
+    def writes(self) -> Mapping[str, bytes]:
+        """Contents by path."""
+
+    @property
+    def deletes(self) -> Iterable[str]:
+        """Removed paths."""
+
+    @property
+    def modes(self) -> Mapping[str, str]:
+        """git modes by path."""
+
+
+class GitRepository:
+    """One configured repository in a bare git store under `root`; the store is made and filled on first use."""
+
+    def __init__(self, spec: RepositorySpec, root: Path) -> None:
+        self.spec = spec
+        self.store = Store(spec, root)
+
+    async def fetch_base(self) -> str:
+        """The commit id of the remote's default branch now, with its objects here."""
+        return await self._do(self.store.fetch_base)
+
+    async def change(self, base: str, tree: str) -> Change:
+        """What differs between commit `base` and tree `tree`; refuses what is too large to judge."""
+        return await self._do(trees.compare, self.store, base, tree)
+
+    async def read_blob(self, oid: str) -> bytes:
+        """A blob's bytes."""
+        return await self._do(self._blob, oid)
+
+    def _blob(self, oid: str) -> bytes:
+        self.store.ensure()
+        return self.store.git.run("cat-file", "blob", check_oid(oid), limit_bytes=512 * MIB).out
+
+    async def tree_of(self, commit: str) -> str:
+        """The tree of a commit."""
+        return await self._do(self.store.tree_of, commit)
+
+    async def has(self, oid: str) -> bool:
+        """True if the object, and all it reaches, is here."""
+        return await self._do(self.store.has, oid)
+
+    async def diff_text(self, base: str, tree: str) -> bytes:
+        """A unified diff for showing; nothing is decided on it."""
+        return await self._do(trees.diff_text, self.store, base, tree)
+
+    async def write_commit(self, commit: Commit) -> str:
+        """Write the commit object; the same `commit` gives the same id."""
+        return await self._do(self.store.write_commit, commit)
+
+    async def keep(self, name: str, commit: str) -> None:
+        """Hold `commit` under ``refs/countersign/<name>``."""
+        await self._do(self.store.keep, name, commit)
+
+    async def kept(self, name: str) -> tuple[str, ...]:
+        """The commits held under ``refs/countersign/<name>/``."""
+        return await self._do(self.store.kept, name)
+
+    async def pack(self, base: str, tree: str) -> bytes:
+        """The objects of `tree` that `base` lacks, as a thin pack."""
+        return await self._do(self.store.pack, [tree], [base])
+
+    async def unpack(self, pack: bytes) -> None:
+        """Add the objects of a pack that `pack` made."""
+        await self._do(self.store.unpack, pack)
+
+    async def revert(self, commit: str, onto: str) -> str:
+        """The tree of `onto` with the change of `commit` taken back."""
+        return await self._do(merging.revert, self.store, commit, onto)
+
+    # -- for executors ------------------------------------------------------------------------------------------
+
+    async def list_paths(self, tree: str) -> dict[bytes, tuple[str, str]]:
+        """Every path of a tree, to its mode and object id."""
+        return await self._do(trees.list_paths, self.store, tree)
+
+    async def write_tree(
+        self, start: str, writes: Mapping[str, bytes], deletes: Iterable[str], modes: Mapping[str, str]
+    ) -> str:
+        """The tree `start` with some files written, deleted or given a mode; no checkout is made."""
+        return await self._do(trees.write_tree, self.store, start, writes, deletes, modes)
+
+    async def rewrite(self, start: str, work: Callable[[TreeView], Rewrite]) -> str:
+        """The tree that `work` makes of `start`; it reads in a thread of its own, and nothing is checked out."""
+        return await self._do(self._rewrite, start, work)
+
+    def _rewrite(self, start: str, work: Callable[[TreeView], Rewrite]) -> str:
+        with TreeView(self.store, start) as view:
+            made = work(view)
+        return trees.write_tree(self.store, start, made.writes, made.deletes, made.modes)
+
+    async def export(self, tree: str, directory: Path) -> None:
+        """Write the files of `tree` into an empty folder."""
+        await self._do(worktree.export, self.store, tree, directory)
+
+    async def import_tree(self, directory: Path, start: str, bounds: Bounds | None = None) -> str:
+        """The tree of the files in `directory`, which began as `start`."""
+        return await self._do(worktree.import_tree, self.store, directory, start, bounds)
+
+    async def default_branch(self) -> str:
+        """The branch that the remote's HEAD names."""
+        return await self._do(self.store.default_branch)
+
+    # -- for forges ---------------------------------------------------------------------------------------------
+
+    async def remote_refs(self, *refs: str) -> dict[str, str]:
+        """What the remote has under these full names."""
+        return await self._do(self.store.remote_refs, *refs)
+
+    async def push(self, ref: str, commit: str, expected: str | None) -> bool:
+        """Move the remote's `ref` from `expected` to `commit`; False if it is elsewhere."""
+        return await self._do(self.store.push, ref, commit, expected)
+
+    async def _do(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.to_thread(guarded, self.spec.name, lambda: work(*args, **kwargs))
+
+
+def guarded(name: str, work: Callable[[], T]) -> T:
+    """The result of `work`; git's and the disk's failures become errors about the repository `name`."""
+    try:
+        return work()
+    except GitError as failure:
+        raise explain(failure, name) from failure
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            mend = "Make room on the disk that holds the state folder."
+            raise TransientError("disk_full", "The disk is full", mend, retry_after_s=60) from error
+        raise
+
+
+def as_git(repository: Repository) -> GitRepository:
+    """`repository` as the git store it is; executors and forges here work with nothing else."""
+    if not isinstance(repository, GitRepository):
+        raise TypeError(f"{type(repository).__name__} is no git store")
+    return repository

@@ -1,0 +1,97 @@
+"""What git's complaints mean: one table from its English to errors that tell a person what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from core.change import show_path
+from core.errors import CountersignError, Kind, PermanentError, TransientError
+from lanes.repository.running import GitError, GitFloodError, GitTimeoutError
+
+_NOT_THERE: Final = re.compile(
+    r"does not appear to be a git repository|repository '.*' (?:not found|does not exist)|[Rr]epository not found"
+    r"|not a git repository|invalid gitfile format|remote: Not Found|returned error: 404"
+)
+_NO_ACCESS: Final = re.compile(
+    r"Authentication failed|could not read (?:Username|Password)|Permission denied|terminal prompts disabled"
+    r"|Host key verification failed|returned error: 40[13]|access denied|Permission to .* denied"
+)
+_UNREACHABLE: Final = re.compile(
+    r"Could not resolve host|Connection (?:refused|timed out|reset|closed)|unable to access|early EOF|hung up"
+    r"|RPC failed|timed out|Network is unreachable|No route to host|returned error: (?:429|5\d\d)|unable to look up"
+    r"|Temporary failure|Could not read from remote|TLS|SSL|Failed to connect"
+)
+_CORRUPT: Final = re.compile(
+    r"fsck error|is corrupt|object file .* is empty|bad object|missing (?:blob|tree|commit|tag)|inflate:"
+    r"|unable to read (?:tree|sha1|[0-9a-f]{40})|invalid sha1 pointer|did not send all necessary|pack has|bad pack"
+    r"|unpack(?:er)? error|index-pack (?:failed|abnormal)|loose object|packfile .* (?:cannot|claims)|could not parse"
+    r"|Could not read [0-9a-f]{40}|unable to parse|not a valid object|garbage at end"
+)
+LOCKED: Final = re.compile(r"cannot lock ref|[Uu]nable to create '[^']+\.lock': File exists")
+LOCK_FILE: Final = re.compile(r"nable to create '([^']+\.lock)': File exists")
+_FULL: Final = re.compile(r"No space left on device|Disk quota exceeded")
+
+
+def explain(failure: GitError, name: str) -> CountersignError:
+    """The error to raise for `failure`, met while working on the repository called `name`."""
+    err = failure.err
+    if isinstance(failure, GitTimeoutError):
+        return TransientError("git_timeout", f"git {failure.verb} on {name} was not done in time", retry_after_s=30)
+    if isinstance(failure, GitFloodError):
+        return PermanentError("too_large", f"git {failure.verb} on {name} gave {failure.err}", kind=Kind.BLOCKED)
+    if _FULL.search(err):
+        mend = "Make room on the disk that holds the state folder."
+        return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
+    if "dubious ownership" in err:
+        mend = "Give the repository's folder to the user who runs countersign (chown -R)."
+        return PermanentError("foreign_repository", f"The repository {name} belongs to another user", mend)
+    if re.search(r"transport '.*' not allowed|protocol '.*' is not supported", err):
+        mend = "Give an https:// or ssh:// address, or an absolute path."
+        return PermanentError("bad_address", f"The address of {name} is refused", mend, kind=Kind.USAGE)
+    if "mismatched algorithms" in err or "object format" in err:
+        mend = "Only repositories with SHA-1 object names are served."
+        return PermanentError("object_format", f"The repository {name} uses another object format", mend)
+    return _explain_remote(failure, name) or _unexpected(failure, name)
+
+
+def _explain_remote(failure: GitError, name: str) -> CountersignError | None:
+    err, said = failure.err, last_words(failure.err)
+    if _CORRUPT.search(err):
+        mend = "Run `git fsck` there; what fsck refuses is not taken over."
+        return PermanentError("repository_corrupt", f"The repository {name} is damaged: {said}", mend)
+    if _NOT_THERE.search(err):
+        mend = "Check its address in countersign.yaml."
+        return PermanentError("no_such_repository", f"There is no git repository {name}: {said}", mend)
+    if _NO_ACCESS.search(err):
+        mend = "Check the key or token that git uses for it."
+        return PermanentError("no_access", f"The repository {name} lets us not in: {said}", mend)
+    if LOCKED.search(err):
+        return TransientError("git_locked", f"The git store of {name} is busy", retry_after_s=2)
+    if _UNREACHABLE.search(err):
+        mend = "Nothing is lost; it is tried again."
+        return TransientError("remote_unreachable", f"The repository {name} cannot be reached: {said}", mend)
+    return None
+
+
+def _unexpected(failure: GitError, name: str) -> CountersignError:
+    said = last_words(failure.err)
+    return PermanentError("git_failed", f"git {failure.verb} failed on {name} ({failure.code}): {said}")
+
+
+_SAID_ALWAYS: Final = frozenset(
+    {
+        "fatal: Could not read from remote repository.",
+        "Please make sure you have the correct access rights",
+        "and the repository exists.",
+    }
+)
+"""What git adds to any fault of a remote, and which hides what it was."""
+
+
+def last_words(text: str, lines: int = 3) -> str:
+    """The last lines of what git said, in one line, without credentials and without control characters."""
+    said = (line.strip() for line in text.splitlines())
+    kept = [line for line in said if line and line not in _SAID_ALWAYS][-lines:]
+    scrubbed = re.sub(r"//[^/@\s]*@", "//", " / ".join(kept))
+    return show_path(scrubbed[-400:].encode("utf-8", "replace"))

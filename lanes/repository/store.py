@@ -1,0 +1,343 @@
+"""The host's own bare git store of one repository: made once, filled by fetching, never configured by anyone else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from core.change import show_path
+from core.errors import Kind, PermanentError
+from core.ports import Commit, RepositorySpec
+from lanes.repository.address import Address, parse_address
+from lanes.repository.command import MIB, GitCommand, check_git
+from lanes.repository.faults import LOCK_FILE, LOCKED
+from lanes.repository.running import GitError
+
+T = TypeVar("T")
+
+WHO: Final = ("Countersign", "countersign@localhost")
+"""Author and committer of every commit made here: the approvers are named in the message, not impersonated."""
+
+ATTRIBUTES: Final = (
+    "* -text !eol !crlf -ident !filter !working-tree-encoding !diff !merge !whitespace"
+    " !export-subst !export-ignore !conflict-marker-size !delta\n"
+)
+"""``info/attributes`` outranks every ``.gitattributes`` of a tree, so no tree changes what its bytes mean."""
+
+_CONFIG: Final = f"""\
+[core]
+\thooksPath = {os.devnull}
+\tattributesFile = {os.devnull}
+\texcludesFile = {os.devnull}
+\tfsmonitor = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[protocol]
+\tallow = never
+[transfer]
+\tfsckObjects = true
+"""
+
+_OID: Final = re.compile(r"[0-9a-f]{40}")
+_BRANCH: Final = re.compile(
+    r"(?!.*(?:\.\.|//|@\{|\.lock(?:/|$)|/\.|[./]$))[^\x00-\x20\x7f~^:?*\[\\.@/-][^\x00-\x20\x7f~^:?*\[\\]*"
+)
+_KEPT: Final = re.compile(r"(?!.*(?:\.\.|//|\.lock(?:/|$)|/\.|[./]$))[A-Za-z0-9][A-Za-z0-9._/-]*")
+STALE_LOCK_S: Final = 60.0
+FETCH_S: Final = 900.0
+
+
+def check_oid(oid: str) -> str:
+    """`oid` itself if it is a full object id; raises `PermanentError` before git could read it as an option."""
+    if not _OID.fullmatch(oid):
+        raise PermanentError("bad_object_id", f"{show_path(oid[:80].encode('utf-8', 'replace'))!r} is no object id")
+    return oid
+
+
+def check_branch(branch: str) -> str:
+    """`branch` itself if it is a safe branch name; raises `PermanentError` otherwise."""
+    if not _BRANCH.fullmatch(branch) or len(branch) > 200:
+        mend = "Name a branch, such as main."
+        raise PermanentError("bad_branch", f"{branch[:80]!r} is no branch name", mend, kind=Kind.USAGE)
+    return branch
+
+
+class Store:
+    """One bare git directory and the remote it is filled from; every method blocks."""
+
+    def __init__(self, spec: RepositorySpec, root: Path) -> None:
+        self.spec = spec
+        self.path = root / f"{hashlib.sha256(spec.id.encode()).hexdigest()[:32]}.git"
+        self.git = GitCommand(self.path)
+        self._ready = False
+
+    @property
+    def address(self) -> Address:
+        """The checked address of the remote."""
+        return parse_address(self.spec.url)
+
+    def ensure(self) -> None:
+        """Make the store if it is not there; several processes may try at once, and one of them wins."""
+        if self._ready:
+            return
+        check_git()
+        if not (self.path / "HEAD").exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.path.with_name(f"{self.path.name}.new-{secrets.token_hex(6)}")
+            try:
+                self._make(draft)
+                draft.rename(self.path)
+            except OSError:
+                if not (self.path / "HEAD").exists():
+                    raise
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+        self._ready = True
+
+    def _make(self, draft: Path) -> None:
+        maker = GitCommand(draft)
+        maker.run("init", "--quiet", "--bare", "--template=", "--object-format=sha1", "--initial-branch=none")
+        with (draft / "config").open("a", encoding="utf-8") as config:
+            config.write(_CONFIG)
+        (draft / "info").mkdir(exist_ok=True)
+        (draft / "info" / "attributes").write_text(ATTRIBUTES, encoding="utf-8")
+        (draft / "scratch").mkdir(exist_ok=True)
+
+    # -- the remote ---------------------------------------------------------------------------------------------
+
+    def fetch_base(self) -> str:
+        """Fetch the default branch alone; its commit id."""
+        return self.fetch_tip(self.spec.branch)
+
+    def fetch_tip(self, branch: str) -> str:
+        """Fetch one branch alone; its commit id."""
+        check_branch(branch)
+        base = f"refs/bases/{hashlib.sha256(branch.encode()).hexdigest()[:16]}"
+        try:
+            self.fetch(f"+refs/heads/{branch}:{base}")
+        except GitError as failure:
+            if "find remote ref" in failure.err:
+                raise self._no_branch(branch) from failure
+            raise
+        return self.git.line("rev-parse", "--verify", "--end-of-options", f"{base}^{{commit}}")
+
+    def fetch(self, refspec: str) -> None:
+        """Fetch what `refspec` (made here) names from the remote."""
+        self.ensure()
+        address = self.address
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+        self.unlocked(
+            lambda: self.git.run(
+                "fetch", *options, "--", address.url, refspec, protocols=address.protocol, timeout_s=FETCH_S
+            )
+        )
+
+    def remote_refs(self, *refs: str) -> dict[str, str]:
+        """What the remote has under the full names `refs` (all branches without any): name to object id."""
+        self.ensure()
+        address = self.address
+        wanted = refs or ("refs/heads/*",)
+        out = self.git.run(
+            "ls-remote", "--quiet", "--", address.url, *wanted, protocols=address.protocol, limit_bytes=64 * MIB
+        ).out
+        pairs = (line.split("\t", 1) for line in out.decode("utf-8", "surrogateescape").splitlines())
+        return {name: oid for oid, name in pairs if not refs or name in refs}
+
+    def default_branch(self) -> str:
+        """The branch that the remote's HEAD names; ``main`` when it has none yet. Needs no store."""
+        check_git()
+        address = self.address
+        asked = ("ls-remote", "--quiet", "--symref", "--", address.url, "HEAD")
+        out = self.git.run(*asked, protocols=address.protocol).out.decode("utf-8", "surrogateescape")
+        found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", out, re.MULTILINE)
+        return check_branch(found.group(1)) if found else "main"
+
+    def push(self, ref: str, commit: str, expected: str | None) -> bool:
+        """Move the remote's `ref` from `expected` (None: absent) to `commit`; False if it is elsewhere.
+
+        `commit` may be empty to delete. Raises `PermanentError` when the remote's own rules refuse it.
+        """
+        self.ensure()
+        address = self.address
+        options = ("--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", "--no-signed")
+        lease = f"--force-with-lease={ref}:{expected or ''}"
+        done = self.unlocked(
+            lambda: self.git.run(
+                "push",
+                *options,
+                lease,
+                "--",
+                address.url,
+                f"{commit}:{ref}",
+                ok=(0, 1),
+                protocols=address.protocol,
+                timeout_s=FETCH_S,
+            )
+        )
+        if done.code == 0:
+            return True
+        said = done.out.decode("utf-8", "replace")
+        if "stale info" in said or "[rejected]" in said:
+            return False
+        if re.search(r"cannot lock ref|failed to update ref|fetch first|incorrect old value", said):
+            return False
+        raise PermanentError(
+            "push_refused",
+            f"The repository {self.spec.name} refused the branch: {_spoken(said + done.err)}",
+            "Read what its rules say, then ask again.",
+        )
+
+    def _no_branch(self, branch: str) -> PermanentError:
+        heads = sorted(name.removeprefix("refs/heads/") for name in self.remote_refs())
+        name = self.spec.name
+        if not heads:
+            mend = "Push a first commit to it."
+            return PermanentError("repository_empty", f"The repository {name} has no commit yet", mend)
+        listed = ", ".join(show_path(head.encode("utf-8", "surrogateescape")) for head in heads[:5])
+        mend = f"It has {listed}; set `branch:` of {name} in countersign.yaml."
+        return PermanentError("no_such_branch", f"The repository {name} has no branch {branch}", mend)
+
+    # -- objects ------------------------------------------------------------------------------------------------
+
+    def tree_of(self, commit: str) -> str:
+        """The tree of a commit."""
+        return self._peel(commit, "tree")
+
+    def first_parent(self, commit: str) -> str:
+        """The first parent of a commit; raises `PermanentError` for a root commit."""
+        self.ensure()
+        parents = self.git.line("rev-list", "--parents", "--max-count=1", check_oid(commit)).split()[1:]
+        if not parents:
+            raise PermanentError("no_parent", f"The commit {commit[:12]} is the first one; there is nothing before it")
+        return parents[0]
+
+    def committed_at_s(self, commit: str) -> int:
+        """When a commit was committed, in seconds since 1970; never negative."""
+        head = self.git.run("cat-file", "commit", check_oid(commit)).out.split(b"\n\n", 1)[0]
+        found = re.search(rb"^committer .*> (\d+) [+-]\d+$", head, re.MULTILINE)
+        return int(found.group(1)) if found else 0
+
+    def _peel(self, oid: str, kind: str) -> str:
+        self.ensure()
+        try:
+            return self.git.line("rev-parse", "--verify", "--quiet", "--end-of-options", f"{check_oid(oid)}^{{{kind}}}")
+        except GitError as failure:
+            if failure.code in (1, 128) and not failure.err.strip().startswith("error:"):
+                raise missing(oid, self.spec.name) from failure
+            raise
+
+    def has(self, oid: str) -> bool:
+        """True if `oid` and all it reaches is here; what our own references reach is taken as whole."""
+        self.ensure()
+        try:
+            self.git.run("rev-list", "--objects", "--quiet", check_oid(oid), "--not", "--all", limit_bytes=MIB)
+        except GitError as failure:
+            if re.search(r"bad object|missing|unable to read|[Cc]ould not read|not a valid", failure.err):
+                return False
+            raise
+        return True
+
+    def write_commit(self, commit: Commit, *more_parents: str) -> str:
+        """Write a commit object; the same arguments give the same id."""
+        self.ensure()
+        parents = [check_oid(p) for p in (commit.parent, *more_parents)]
+        return self.commit_tree(commit.tree, parents, commit.message, int(commit.at.timestamp()))
+
+    def commit_tree(self, tree: str, parents: list[str], message: str, at_s: int) -> str:
+        """A commit of `tree` by us at the UTC second `at_s`."""
+        if "\0" in message:
+            raise PermanentError("bad_message", "A commit message cannot hold a NUL character")
+        name, email = WHO
+        stamp = f"@{at_s} +0000"
+        author = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email, "GIT_AUTHOR_DATE": stamp}
+        committer = {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": email, "GIT_COMMITTER_DATE": stamp}
+        text = message if message.endswith("\n") else message + "\n"
+        flags = [part for parent in parents for part in ("-p", parent)]
+        return self.git.line(
+            "commit-tree",
+            check_oid(tree),
+            *flags,
+            stdin=text.encode("utf-8", "replace"),
+            environment=author | committer,
+        )
+
+    def keep(self, name: str, commit: str) -> None:
+        """Point ``refs/countersign/<name>`` at `commit`."""
+        if not _KEPT.fullmatch(name) or len(name) > 200:
+            raise ValueError(f"{name!r} cannot name a reference")
+        self.ensure()
+        self.unlocked(lambda: self.git.run("update-ref", "--no-deref", f"refs/countersign/{name}", check_oid(commit)))
+
+    def kept(self, name: str) -> tuple[str, ...]:
+        """The commits below ``refs/countersign/<name>/``."""
+        if not _KEPT.fullmatch(name):
+            raise ValueError(f"{name!r} cannot name a reference")
+        self.ensure()
+        return tuple(self.git.line("for-each-ref", "--format=%(objectname)", f"refs/countersign/{name}/").split())
+
+    def pack(self, wanted: list[str], had: list[str]) -> bytes:
+        """A thin pack of what `wanted` reach and `had` do not."""
+        self.ensure()
+        lines = [check_oid(oid) for oid in wanted] + [f"^{check_oid(oid)}" for oid in had]
+        stdin = "".join(f"{line}\n" for line in lines).encode()
+        return self.git.run(
+            "pack-objects", "--quiet", "--revs", "--thin", "--stdout", "--delta-base-offset", stdin=stdin
+        ).out
+
+    def unpack(self, pack: bytes) -> None:
+        """Add the objects of a pack, after git has checked each of them."""
+        self.ensure()
+        unpack_into(self.git, pack)
+
+    # -- locks --------------------------------------------------------------------------------------------------
+
+    def unlocked(self, work: Callable[[], T]) -> T:
+        """Do `work`, again while another process holds the reference it needs; a dead one's lock is broken."""
+        for attempt in range(7):
+            try:
+                return work()
+            except GitError as failure:
+                if attempt == 6 or not LOCKED.search(failure.err):
+                    raise
+                self._break_stale(LOCK_FILE.search(failure.err))
+                time.sleep(0.05 * 2**attempt)
+        raise AssertionError("unreachable")
+
+    def _break_stale(self, named: re.Match[str] | None) -> None:
+        """Remove a lock that a killed git left in this store; git itself never does."""
+        if named is None:
+            return
+        lock = Path(named.group(1))
+        try:
+            inside = lock.resolve().is_relative_to(self.path.resolve())
+            if inside and time.time() - lock.stat().st_mtime > STALE_LOCK_S:
+                lock.unlink()
+        except OSError:
+            return
+
+
+def unpack_into(git: GitCommand, pack: bytes) -> None:
+    """Add a thin pack's objects to the git directory of `git`; an empty pack adds nothing."""
+    if len(pack) >= 12 and pack[:4] == b"PACK" and int.from_bytes(pack[8:12], "big") == 0:
+        return
+    git.run("index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={1024 * MIB}", stdin=pack)
+
+
+def missing(oid: str, name: str) -> PermanentError:
+    """The error for an object that is not in the store."""
+    return PermanentError("no_such_object", f"The git store of {name} lacks {oid[:12]}", kind=Kind.MISSING)
+
+
+def _spoken(text: str) -> str:
+    lines = [line.removeprefix("remote:").strip() for line in text.splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("To ", "Done", "error: failed to push"))]
+    return show_path(re.sub(r"//[^/@\s]*@", "//", " / ".join(kept))[-400:].encode("utf-8", "replace"))

@@ -1,0 +1,62 @@
+"""A tree to read from, without a checkout: one git answers for any number of files."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from core.change import GITLINK
+from lanes.repository.running import GitError, Running
+from lanes.repository.store import Store
+from lanes.repository.trees import list_paths
+
+
+class TreeView:
+    """The files of one tree, read only; paths are text, with surrogate escapes where git's bytes are no UTF-8.
+
+    Used as a context, from one thread.
+    """
+
+    def __init__(self, store: Store, tree: str) -> None:
+        self._store = store
+        listed = list_paths(store, tree)
+        self._entries = {path.decode("utf-8", "surrogateescape"): entry for path, entry in listed.items()}
+        self._stack = ExitStack()
+        self._running: Running | None = None
+
+    def paths(self) -> list[str]:
+        """All file paths, in git's order."""
+        return list(self._entries)
+
+    def mode(self, path: str) -> str | None:
+        """A file's git mode, None when there is no such file."""
+        entry = self._entries.get(path)
+        return entry[0] if entry else None
+
+    def read(self, path: str) -> bytes | None:
+        """A file's content (a symlink's target), None for no such file and for a submodule."""
+        mode, oid = self._entries.get(path, ("", ""))
+        if mode in ("", GITLINK):
+            return None
+        running = self._running or self._start()
+        running.stdin.write(f"{oid}\n".encode())
+        running.stdin.flush()
+        head = running.stdout.readline().split()
+        if len(head) != 3:
+            raise GitError("cat-file", -1, f"missing blob {oid}")
+        content = running.stdout.read(int(head[2]))
+        running.stdout.read(1)
+        return content
+
+    def _start(self) -> Running:
+        self._running = self._stack.enter_context(self._store.git.start("cat-file", "--batch", timeout_s=300))
+        return self._running
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()

@@ -1,0 +1,144 @@
+"""A tree as files and files as a tree, byte for byte, without a git directory anywhere near the files."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core.change import show_path
+from core.errors import Kind, PermanentError
+from lanes.repository.command import MIB
+from lanes.repository.faults import last_words
+from lanes.repository.running import GitError
+from lanes.repository.store import Store, check_oid
+from lanes.repository.trees import scratch
+
+_LONG_S: Final = 900.0
+_IGNORABLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much an import takes: entries of every kind, and the sum of file sizes as files claim them."""
+
+    entries: int = 300_000
+    bytes: int = 1024 * MIB
+    depth: int = 200
+
+
+def room_above(directory: Path) -> Bounds:
+    """The usual bounds, on top of what `directory` holds now: for files that are there before a program runs."""
+    entries = total = 0
+    for folder, folders, files in os.walk(directory):
+        entries += len(folders) + len(files)
+        total += sum(os.lstat(f"{folder}/{name}").st_size for name in files)
+    usual = Bounds()
+    return Bounds(usual.entries + entries, usual.bytes + total, usual.depth)
+
+
+def export(store: Store, tree: str, directory: Path, bounds: Bounds | None = None) -> None:
+    """Write every file of `tree` into the empty folder `directory`; symlinks as symlinks, modes kept.
+
+    Raises `PermanentError`, and writes nothing, when that is more than could be taken back in.
+    """
+    if any(os.scandir(directory)):
+        raise ValueError(f"{directory} is not empty")
+    _weigh(store, tree, bounds or Bounds())
+    with scratch(store) as folder:
+        where = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(directory)}
+        store.git.run("read-tree", check_oid(tree), environment=where)
+        store.git.run("checkout-index", "--all", "--quiet", environment=where, cwd=directory, timeout_s=_LONG_S)
+
+
+def _weigh(store: Store, tree: str, bounds: Bounds) -> None:
+    listed = store.git.run("ls-tree", "-r", "-z", "--full-tree", "--format=%(objectsize)", check_oid(tree)).out
+    sizes = [int(size) for size in listed.split(b"\0") if size.isdigit()]  # a submodule has none
+    if len(sizes) > bounds.entries or sum(sizes) > bounds.bytes:
+        what = f"{len(sizes)} files and {sum(sizes) // MIB} MiB"
+        limit = f"{bounds.entries} files and {bounds.bytes // MIB} MiB"
+        raise PermanentError(
+            "too_large",
+            f"The repository has {what}, and at most {limit} are checked out",
+            "Ask for an edit by rule, which needs no checkout.",
+            kind=Kind.BLOCKED,
+        )
+
+
+def import_tree(store: Store, directory: Path, start: str, bounds: Bounds | None = None) -> str:
+    """The tree of the files in `directory`, which began as `start`.
+
+    Ignored files that are not in `start` stay out. Nothing may write to `directory` meanwhile. Raises
+    `PermanentError` for what git cannot hold or must not: pipes, devices, setuid files, a nested ``.git``.
+    """
+    _inspect(directory, bounds or Bounds())
+    with scratch(store) as folder:
+        where = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(directory)}
+        store.git.run("read-tree", check_oid(start), environment=where)
+        try:
+            store.git.run("add", "--all", "--", ".", environment=where, cwd=directory, timeout_s=_LONG_S)
+        except GitError as failure:
+            if re.search(r"invalid path|is too long|does not have a commit", failure.err):
+                raise blocked("odd_path", f"git cannot hold a file: {last_words(failure.err)}") from failure
+            if "Permission denied" in failure.err:
+                raise blocked("unreadable", f"A file cannot be read: {last_words(failure.err)}") from failure
+            raise
+        return store.git.line("write-tree", environment=where)
+
+
+def _inspect(directory: Path, bounds: Bounds) -> None:
+    """Walk without following a link; raise for the first thing that may not come in."""
+    entries = total = 0
+    pending: list[tuple[bytes, int]] = [(b"", 0)]
+    root = os.fsencode(directory)
+    while pending:
+        folder, depth = pending.pop()
+        if depth > bounds.depth:
+            raise blocked("too_deep", f"Folders are nested more than {bounds.depth} deep")
+        for entry in _scan(root, folder):
+            entries += 1
+            path = folder + b"/" + entry.name if folder else entry.name
+            status = entry.stat(follow_symlinks=False)
+            _check_entry(path, entry.name, status)
+            if stat.S_ISDIR(status.st_mode):
+                pending.append((path, depth + 1))
+            else:
+                total += status.st_size
+            if entries > bounds.entries or total > bounds.bytes:
+                limit = f"{bounds.entries} files and {bounds.bytes // MIB} MiB"
+                raise blocked("too_large", f"The work left more than {limit} behind")
+
+
+def _scan(root: bytes, folder: bytes) -> list[os.DirEntry[bytes]]:
+    try:
+        with os.scandir(root + b"/" + folder if folder else root) as entries:
+            return list(entries)
+    except PermissionError as error:
+        raise blocked("unreadable", f"The folder {show_path(folder)} cannot be read") from error
+
+
+def _check_entry(path: bytes, name: bytes, status: os.stat_result) -> None:
+    mode = status.st_mode
+    if is_git_name(name):
+        raise blocked("nested_git", f"The work left a git directory behind: {show_path(path)}")
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+        raise blocked("odd_file", f"{show_path(path)} is a pipe, socket or device, not a file")
+    if stat.S_ISREG(mode) and mode & (stat.S_ISUID | stat.S_ISGID):
+        raise blocked("odd_file", f"{show_path(path)} has a setuid or setgid bit")
+
+
+def is_git_name(name: bytes) -> bool:
+    """True for ``.git`` and for what some file system takes for it: other case, NTFS short names, ignorables."""
+    text = name.decode("utf-8", "replace")
+    plain = unicodedata.normalize("NFKC", _IGNORABLE.sub("", text)).casefold()
+    plain = plain.split(":", 1)[0].rstrip(". ")
+    return plain in (".git", "git~1")
+
+
+def blocked(code: str, message: str) -> PermanentError:
+    """The error for a result that may not be taken over."""
+    return PermanentError(code, message, "Nothing was taken over; change what the lane runs.", kind=Kind.BLOCKED)

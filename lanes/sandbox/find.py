@@ -1,0 +1,89 @@
+"""Which sandbox this host has: decided by starting it, not by finding its file."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from core.change import show_path
+from core.errors import Kind, Problem
+from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
+
+_PROBE_S = 20
+_MEND = "Install it (Debian and Ubuntu: `apt install bubblewrap`), or choose a lane that runs no command."
+_BLOCKED = (
+    "Allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, or an AppArmor profile for bwrap), "
+    "or choose a lane that runs no command."
+)
+# Per-run users far from real ones; the second range is for containers that map few ids.
+_UID_RANGES = ((2_000_000_000, 1_000_000), (61_000, 2_000))
+
+
+def find_sandbox() -> BwrapSandbox | Problem:
+    """The strongest sandbox that really starts here, or why there is none; takes about 0.1 s."""
+    if sys.platform != "linux":
+        message = f"Commands of lanes run in Linux namespaces, and this host is {sys.platform}"
+        return _problem(message, "Run a worker on Linux, or choose a lane that runs no command.")
+    program = shutil.which("bwrap", path=os.environ.get("PATH", os.defpath) + ":/usr/bin:/bin")
+    if program is None:
+        return _problem("Commands of lanes run in a sandbox, and bubblewrap is not installed", _MEND)
+    told = "as root it needs setpriv (Debian package util-linux)"
+    for candidate in _candidates(program):
+        told = _probe(candidate)
+        if not told:
+            return BwrapSandbox(candidate)
+    mend = _BLOCKED if os.geteuid() != 0 else f"Run the worker as an ordinary user. {_BLOCKED}"
+    return _problem(f"bubblewrap is installed but cannot start here: {told}", mend)
+
+
+def _candidates(program: str) -> list[Bwrap]:
+    """Ways to start it, the best first; root in a user namespace is none of them."""
+    options = known_options(program)
+    if os.geteuid() != 0:
+        return [Bwrap(program, options)]
+    setpriv = next((p for p in ("/usr/bin/setpriv", "/bin/setpriv") if Path(p).exists()), None)
+    return [Bwrap(program, options, setpriv, *span) for span in _UID_RANGES] if setpriv else []
+
+
+def known_options(program: str) -> frozenset[str]:
+    """The options that this bwrap has, by its own help."""
+    try:
+        told = subprocess.run(
+            [program, "--help"], env={}, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PROBE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset(re.findall(r"--[a-z0-9-]+", (told.stdout + told.stderr).decode("utf-8", "replace")))
+
+
+def _probe(candidate: Bwrap) -> str:
+    """Start it on an empty folder; what it complained of, or nothing."""
+    with tempfile.TemporaryDirectory(prefix="countersign-probe-") as name:
+        folder = Path(name)
+        try:
+            uid = candidate.hand_over(folder)
+            etc = candidate.write_etc(folder)
+            options = candidate.options(folder, etc, {}, 16)
+            ran = subprocess.run(
+                [candidate.program, *options, "--", *candidate.inner(["true"], uid)],
+                env={},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_PROBE_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return show_path(str(error).encode("utf-8", "replace"))
+    if ran.returncode == 0:
+        return ""
+    lines = (ran.stderr or ran.stdout).strip().splitlines() or [b"no word why"]
+    return show_path(lines[-1][:300])
+
+
+def _problem(message: str, mend: str) -> Problem:
+    return Problem(Kind.UNAVAILABLE, "no_sandbox", message, mend)

@@ -1,0 +1,99 @@
+"""What a sandbox promises: the bounds of one run, and what is told of it afterwards."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from core.lane import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Confines:
+    """Upper bounds of one run.
+
+    `memory_mib` holds for each process at once and for all of them together; `disk_mib` is what the work folder may
+    grow by, `files` how many entries it may gain; `log_bytes` is what is kept of the output.
+    """
+
+    wall_s: float = 300
+    memory_mib: int = 2048
+    processes: int = 256
+    log_bytes: int = 1024 * 1024
+    disk_mib: int = 1024
+    files: int = 200_000
+
+    @classmethod
+    def of(cls, limits: Limits) -> Self:
+        """The confines that a lane's limits ask for."""
+        return cls(limits.wall_s, limits.memory_mib, limits.processes, limits.log_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a run ended; every process it started is dead.
+
+    `exit_code` is the command's (128 + n when signal n ended it), None when it was stopped. `limit_hit` names the
+    bound that stopped it: wall, memory, processes, disk or files. `log` is its output, the middle left out when long.
+    """
+
+    exit_code: int | None
+    log: bytes
+    limit_hit: str | None
+    wall_s: float
+
+    @property
+    def timed_out(self) -> bool:
+        """True if time ran out."""
+        return self.limit_hit == "wall"
+
+
+class Sandbox(Protocol):
+    """Runs one command on one folder, and nothing else of the host."""
+
+    async def run(
+        self, argv: Sequence[str], directory: Path, environment: Mapping[str, str], confines: Confines
+    ) -> Ran:
+        """Run `argv` in `directory`, which it sees as ``/work`` and alone may write to.
+
+        Raises `TransientError` when the sandbox itself cannot be started.
+        """
+
+
+class BoundedLog:
+    """Output as it comes, of which the first and the last part are kept."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._head_room = limit_bytes // 2
+        self._tail_room = limit_bytes - self._head_room
+        self._head = bytearray()
+        self._tail: deque[bytes] = deque()
+        self._tail_bytes = 0
+        self._dropped = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take the next piece of output."""
+        room = self._head_room - len(self._head)
+        if room > 0:
+            self._head += chunk[:room]
+            chunk = chunk[room:]
+        if not chunk:
+            return
+        self._tail.append(chunk)
+        self._tail_bytes += len(chunk)
+        while self._tail_bytes - len(self._tail[0]) >= self._tail_room:
+            gone = self._tail.popleft()
+            self._tail_bytes -= len(gone)
+            self._dropped += len(gone)
+
+    def content(self) -> bytes:
+        """What is kept, with a line in the middle that says how much is not."""
+        tail = b"".join(self._tail)
+        over = max(0, len(tail) - self._tail_room)
+        dropped = self._dropped + over
+        if not dropped:
+            return bytes(self._head) + tail
+        return bytes(self._head) + b"\n[... %d bytes left out ...]\n" % dropped + tail[over:]

@@ -1,0 +1,17 @@
+"""Alembic's environment: runs the migrations on the connection that `core.store.migrate` hands over."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+import core.store.tables  # noqa: F401 (fills the metadata)
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=SQLModel.metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

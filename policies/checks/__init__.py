@@ -1,0 +1,7 @@
+"""Checks: each a small function from what changed to findings, at least one each, so that a card can list them."""
+
+from policies.checks.content import Blob, Content
+from policies.checks.scope import Scope, capped
+from policies.checks.tree import CHECKS
+
+__all__ = ["CHECKS", "Blob", "Content", "Scope", "capped"]

@@ -1,0 +1,97 @@
+"""The guard: policy on the result. It judges git's raw tree comparison and the blobs, never words or diff text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from core.change import EXECUTABLE, REGULAR, Change, FileChange
+from core.decision import Terms
+from core.lane import MIB, Lane
+from core.ports import BlobReader
+from core.staged_diff import Finding, GuardReport, GuardVerdict
+from policies.checks import CHECKS, Blob, Content, Scope
+from policies.checks.scope import block
+from policies.checks.tree import size
+from policies.globs import Globs
+from policies.protected import protected
+
+MAX_FILES_BEYOND: Final = 1000
+"""Files of a change over its limit that are judged further: it is blocked already, and 10^6 would take minutes."""
+
+MAX_BEFORE_BYTES: Final = 16 * MIB
+"""A blob that was larger before counts as new in whole: the strict reading, and memory stays bounded."""
+
+CONTENT_CHECKS: Final = ("blobs", "binaries", "unicode", "secrets")
+
+
+class TreeGuard:
+    """`core.ports.Guard` by the checks of `policies.checks`; `protect` adds to what every lane protects."""
+
+    def __init__(self, protect: Iterable[str] = ()) -> None:
+        self._protect = tuple(protect)
+
+    async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
+        """Every check's verdict on `change`; blobs are read only when names, kinds and sizes are within bounds.
+
+        Errors of `read` pass through: a blob that cannot be read is a fault, not a verdict.
+        """
+        try:
+            scope = self._scope(change, lane, terms)
+        except ValueError as error:
+            return GuardReport((block("paths", f"lane {lane.name} cannot be judged: {error}"),))
+        findings = await asyncio.to_thread(_judge_tree, scope)
+        if any(f.check == "size" and f.verdict is GuardVerdict.BLOCK for f in findings):
+            unread = (block(check, "not looked into: the change is too large") for check in CONTENT_CHECKS)
+            return GuardReport((*findings, *unread))
+        return GuardReport((*findings, *await _judge_content(scope, read)))
+
+    def leaks(self, text: str) -> bool:
+        """Whether a title or a turn holds a known secret (security.md 84, 98)."""
+        from policies.secrets import leaks_in  # noqa: PLC0415 - the patterns take a while to compile
+
+        return bool(leaks_in(text))
+
+    def _scope(self, change: Change, lane: Lane, terms: Terms) -> Scope:
+        limits = lane.limits.tightened(terms.limits) if terms.limits else lane.limits
+        protect = protected(self._protect, lane.protect)
+        return Scope(change.files, lane, limits, Globs(lane.write), protect)
+
+
+def paths_judged(change: Change) -> frozenset[bytes]:
+    """Every path the guard judges: exactly those of ``git diff-tree -r -z --raw --no-renames`` (security.md 82)."""
+    return frozenset(file.path for file in change.files)
+
+
+def _judge_tree(scope: Scope) -> list[Finding]:
+    """The findings of every check on the tree, of the first files only when there are far too many."""
+    if len(scope.files) <= max(scope.limits.files, MAX_FILES_BEYOND):
+        return [finding for check in CHECKS for finding in check(scope)]
+    first = replace(scope, files=scope.files[:MAX_FILES_BEYOND])
+    findings = [finding for check in CHECKS for finding in check(scope if check is size else first)]
+    return [*findings, block("size", f"only the first {MAX_FILES_BEYOND:,} files were judged further")]
+
+
+async def _judge_content(scope: Scope, read: BlobReader) -> list[Finding]:
+    """The findings on all written regular files, one blob in memory at a time."""
+    content = Content(scope.lane)
+    deleted = {f.old_blob for f in scope.files if f.new_blob is None}
+    for file in scope.written:
+        if file.mode not in {REGULAR, EXECUTABLE} or file.new_blob is None:
+            continue
+        after = await read(file.new_blob)
+        before = await _before(file, after, read)
+        blob = Blob(file, after, before, moved=file.new_blob in deleted)
+        await asyncio.to_thread(content.inspect, blob)
+    return content.findings()
+
+
+async def _before(file: FileChange, after: bytes, read: BlobReader) -> bytes:
+    """The bytes that were at this path before, or nothing if there were none or they were no regular file."""
+    if file.old_blob == file.new_blob:
+        return after
+    if file.old_blob is None or file.old_mode not in {REGULAR, EXECUTABLE} or file.old_size > MAX_BEFORE_BYTES:
+        return b""
+    return await read(file.old_blob)

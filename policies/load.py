@@ -1,0 +1,214 @@
+"""Loading: a policy file becomes `Rules`, or a `ConfigError` that names file, line and key.
+
+version: 1
+protect: ["secrets/**"]              # optional: globs no lane may touch, beside the built-in ones
+rules:                               # the first rule that matches decides; what none matches is denied
+  - name: config-changes
+    when: {lane: config, from: [member, maintainer], surface: terminal, repo: web}   # only `from` must be
+    allow:                           # exactly one of allow, deny, ask
+      approvals: {count: 1, from: [maintainer]}
+      self_approve: false            # may the requester's own approval count?
+      expires: 14d                   # how long a staged change waits: m, h, d, w
+      merge: {from: [maintainer]}    # who may merge; without it, whoever may approve
+      surfaces: [terminal]           # where approvals must be given; without it, anywhere
+      limits: {files: 10}            # stricter than the lane's, never looser
+  - {name: no-bots, when: {from: bot}, deny: "a reason people will read"}
+  - {name: say-it, when: {from: member, lane: code}, ask: "a question; naming the lane answers it"}
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from core.decision import Terms
+from core.errors import UsageError
+from core.lane import Limits
+from core.person import check_name
+from core.strict_yaml import Document, KeyPath, StrictModel, Word, Words, load, loads, validate
+from policies import globs
+from policies.rules import Allow, Ask, Deny, Names, Rule, Rules, When
+
+UNBOUNDED: Final = 2**53 - 1
+"""A limit that tightens nothing, and the largest whole number that every JSON reader keeps."""
+
+MAX_EXPIRES_S: Final = 366 * 24 * 3600
+_UNITS_S: Final = {"m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([mhdw])")
+Sentence = Annotated[str, Field(min_length=1, max_length=500)]
+Bound = Annotated[int, Field(ge=1, lt=UNBOUNDED)]
+
+
+class RawWhen(StrictModel):
+    """The ``when`` of a rule."""
+
+    people: Words = Field(alias="from")
+    lane: Words | None = None
+    surface: Words | None = None
+    repo: Words | None = None
+
+
+class RawApprovals(StrictModel):
+    """How many must approve, and who counts."""
+
+    count: Annotated[int, Field(ge=1, le=100)]
+    people: Words = Field(alias="from")
+
+
+class RawMerge(StrictModel):
+    """Who may merge."""
+
+    people: Words = Field(alias="from")
+
+
+class RawLimits(StrictModel):
+    """Limits of one rule, in the units of `core.lane.Limits`."""
+
+    files: Bound = UNBOUNDED
+    bytes: Bound = UNBOUNDED
+    file_bytes: Bound = UNBOUNDED
+    wall_s: Bound = UNBOUNDED
+    memory_mib: Bound = UNBOUNDED
+    processes: Bound = UNBOUNDED
+    log_bytes: Bound = UNBOUNDED
+
+
+class RawAllow(StrictModel):
+    """The ``allow`` of a rule."""
+
+    approvals: RawApprovals
+    self_approve: bool = False
+    expires: Word = "14d"
+    merge: RawMerge | None = None
+    surfaces: Words | None = None
+    limits: RawLimits | None = None
+
+
+class RawRule(StrictModel):
+    """One rule as written."""
+
+    name: Word
+    when: RawWhen
+    allow: RawAllow | None = None
+    deny: Sentence | None = None
+    ask: Sentence | None = None
+
+
+class RawPolicy(StrictModel):
+    """A policy file as written."""
+
+    version: Literal[1]
+    rules: tuple[RawRule, ...]
+    protect: Words | None = None
+
+
+def load_rules(path: Path, names: Names) -> Rules:
+    """The policy in the file at `path`; raises `ConfigError`. Names outside `names` are refused."""
+    return _rules(load(path), names)
+
+
+def parse_rules(raw: bytes, path: Path | str, names: Names) -> Rules:
+    """The policy in `raw`, called `path` in errors; raises `ConfigError`."""
+    return _rules(loads(raw, path), names)
+
+
+def starter() -> str:
+    """The text of the starter policy that `countersign init` writes."""
+    return resources.files("policies").joinpath("defaults", "policy.yaml").read_text(encoding="utf-8")
+
+
+def _rules(document: Document, names: Names) -> Rules:
+    raw = validate(document, RawPolicy)
+    _refuse_empty(document, document.tree, ())
+    if both := sorted(names.people & names.roles):
+        message = f"{both[0]!r} is a person and a role, so a rule cannot say which it means"
+        raise document.error((), message, "Rename one of them in countersign.yaml.")
+    for index, pattern in enumerate(raw.protect or ()):
+        if wrong := globs.check(pattern):
+            at: KeyPath = ("protect", index) if isinstance(document.tree["protect"], list) else ("protect",)
+            raise document.error(at, f"the pattern {pattern!r} {wrong}")
+    seen: dict[str, int | None] = {}
+    rules = []
+    for index, rule in enumerate(raw.rules):
+        at = ("rules", index)
+        if rule.name in seen:
+            message = f"another rule is called {rule.name!r}, on line {seen[rule.name]}"
+            raise document.error((*at, "name"), message, "Give each rule its own name.")
+        seen[rule.name] = document.line_of(at)
+        rules.append(_rule(document, at, rule, names))
+    return Rules(tuple(rules), raw.protect or (), document.path)
+
+
+def _refuse_empty(document: Document, node: Any, at: KeyPath) -> None:
+    """Raise `ConfigError` for a null, an empty list or an empty mapping anywhere: none of them means anything."""
+    if node is None or node in ([], {}, ""):
+        raise document.error(at, "is empty", "Give it a value, or delete the key.")
+    members = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in members:
+        _refuse_empty(document, value, (*at, key))
+
+
+def _rule(document: Document, at: KeyPath, raw: RawRule, names: Names) -> Rule:
+    try:
+        check_name(raw.name, "the rule name")
+    except UsageError as error:
+        raise document.error((*at, "name"), error.problem.message) from error
+    when = When(raw.when.people, raw.when.lane, raw.when.surface, raw.when.repo)
+    _known(document, (*at, "when", "from"), when.people, names.people | names.roles, "person or role")
+    _known(document, (*at, "when", "lane"), when.lanes, names.lanes, "lane")
+    _known(document, (*at, "when", "surface"), when.surfaces, names.surfaces, "surface")
+    _known(document, (*at, "when", "repo"), when.repositories, names.repositories, "repository")
+    line = document.line_of(at)
+    outcomes = [key for key in ("allow", "deny", "ask") if getattr(raw, key) is not None]
+    if len(outcomes) != 1:
+        said = " and ".join(outcomes) or "none"
+        raise document.error(at, f"rule {raw.name} has {said}; it must have one of allow, deny, ask")
+    if raw.deny is not None:
+        return Rule(raw.name, when, Deny(raw.deny), line)
+    if raw.ask is not None:
+        return Rule(raw.name, when, Ask(raw.ask), line)
+    assert raw.allow is not None
+    return Rule(raw.name, when, Allow(_terms(document, (*at, "allow"), raw.name, raw.allow, names)), line)
+
+
+def _terms(document: Document, at: KeyPath, rule: str, raw: RawAllow, names: Names) -> Terms:
+    who = names.people | names.roles
+    merge_from = raw.merge.people if raw.merge else ()
+    _known(document, (*at, "approvals", "from"), raw.approvals.people, who, "person or role")
+    _known(document, (*at, "merge", "from"), merge_from, who, "person or role")
+    _known(document, (*at, "surfaces"), raw.surfaces, names.surfaces, "surface")
+    return Terms(
+        rule=rule,
+        count=raw.approvals.count,
+        approvers=raw.approvals.people,
+        self_approve=raw.self_approve,
+        expires_s=_seconds(document, (*at, "expires"), raw.expires),
+        merge_from=merge_from,
+        surfaces=raw.surfaces or (),
+        limits=Limits(**raw.limits.model_dump()) if raw.limits else None,
+    )
+
+
+def _seconds(document: Document, at: KeyPath, text: str) -> int:
+    found = _DURATION.fullmatch(text)
+    seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
+    if not 0 < seconds <= MAX_EXPIRES_S:
+        raise document.error(at, f"{text!r} is no duration up to 366d", "Write for example 90m, 12h, 14d or 2w.")
+    return seconds
+
+
+def _known(document: Document, at: KeyPath, said: tuple[str, ...] | None, known: frozenset[str], what: str) -> None:
+    """Raise `ConfigError` for a name that is not `known`, or that is said twice."""
+    for index, name in enumerate(said or ()):
+        here = (*at, index) if (*at, index) in document.lines else at
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            mend = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(sorted(known)) or 'none'}."
+            raise document.error(here, f"there is no {what} called {name!r}", mend)
+        if name in (said or ())[:index]:
+            raise document.error(here, f"{name!r} is said twice", "Delete one of them.")

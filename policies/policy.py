@@ -1,0 +1,80 @@
+"""The policy in force: answers the heart's questions from rules, people and lanes. Pure; reads nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+
+from core.decision import Decision, Effect, Petition, Terms
+from core.errors import ConfigError
+from core.lane import Lane
+from core.person import People
+from policies import globs
+from policies.explain import trace
+from policies.protected import PROTECTED
+from policies.routing import Map
+from policies.rules import Rules
+
+DIGEST_DOMAIN = "countersign-policy-v1"
+
+
+class RulePolicy:
+    """`core.ports.Policy` by the rules of a policy file.
+
+    Raises `ConfigError` for a lane whose `write` or `protect` globs are not anchored ones.
+    """
+
+    def __init__(self, rules: Rules, people: People, lanes: Mapping[str, Lane]) -> None:
+        for lane in lanes.values():
+            check_lane(lane)
+        self._rules, self._people, self._lanes = rules, people, lanes
+        self._map = Map(rules, people, lanes)
+
+    @cached_property
+    def digest(self) -> str:
+        """64 hex digits over the rules, the lanes they open and what is protected; comments do not count.
+
+        People are left out: their roles are asked anew at every click.
+        """
+        said = {
+            "domain": DIGEST_DOMAIN,
+            "rules": [{**asdict(r), "line": None, "does": type(r.then).__name__} for r in self._rules.rules],
+            "protect": [*PROTECTED, *self._rules.protect],
+            "lanes": {name: {**asdict(lane), "source": ""} for name, lane in sorted(self._lanes.items())},
+        }
+        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def decide(self, petition: Petition) -> Decision:
+        """Allow with a lane and terms, deny, or ask; never raises, whatever the petition says."""
+        route = self._map.route(petition)
+        allowed = route.effect is Effect.ALLOW
+        return Decision(
+            effect=route.effect,
+            reason=route.reason,
+            policy_digest=self.digest,
+            rule=route.rule.name if route.rule else None,
+            lane=route.chosen.name if route.chosen else None,
+            terms=route.chosen.terms if allowed and route.chosen else None,
+            question=route.question,
+            trace=trace(route, self._rules, self._people, petition),
+        )
+
+    def terms_of(self, petition: Petition) -> Terms | None:
+        """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
+        return self.decide(petition).terms if petition.lane is not None else None
+
+
+def check_lane(lane: Lane) -> None:
+    """Raise `ConfigError` unless the lane's globs are anchored; names its file, key and pattern."""
+    for key in ("write", "protect"):
+        for index, pattern in enumerate(getattr(lane, key)):
+            if wrong := globs.check(pattern):
+                where = f"{key}[{index}]"
+                message = f"the pattern {pattern!r} {wrong}"
+                raise ConfigError(lane.source or f"lane {lane.name}", None, where, message)
+    if not lane.write:
+        raise ConfigError(lane.source or f"lane {lane.name}", None, "write", "is empty", "Name what it may write.")

@@ -1,0 +1,5 @@
+"""Secrets: what must never be written into a repository. The one home of RE2 and detect-secrets."""
+
+from policies.secrets.scan import Leak, Scan, leaks_in, scan
+
+__all__ = ["Leak", "Scan", "leaks_in", "scan"]

@@ -1,0 +1,189 @@
+"""Patterns of known secrets, run by RE2 in linear time whatever the text.
+
+The names are gitleaks' rule ids where it has the same rule (github.com/gitleaks/gitleaks, config/gitleaks.toml);
+the shapes follow it and the vendors' own pages, but without its allow-lists: an example key blocks too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import re2
+
+MAX_CANDIDATES: Final = 20_000
+MAX_SECRETS: Final = 1000
+"""What one pattern may meet in one text; more is reported as one secret that cannot be judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One kind of secret. Group 1, or the whole match, is the secret itself.
+
+    `hints` are lower-case byte strings of which one must occur in the text, so that most patterns never run.
+    A `prefixed` pattern is distinctive enough to be looked for in joined and decoded text; a `guess` counts only
+    if its secret looks random, a `password` only if it is no placeholder.
+    """
+
+    name: str
+    regex: str
+    hints: tuple[bytes, ...]
+    prefixed: bool = True
+    guess: bool = False
+    password: bool = False
+
+    def matches(self, text: bytes) -> Iterator[tuple[int, bytes]]:
+        """The position and the bytes of each secret in `text`; past the bounds, the whole text as the last."""
+        group = 1 if _compiled(self.regex).groups else 0
+        secrets = 0
+        for candidates, match in enumerate(_compiled(self.regex).finditer(text), 1):
+            if candidates > MAX_CANDIDATES or secrets >= MAX_SECRETS:
+                yield match.start(group), hashlib.sha256(text).digest()
+                return
+            secret = bytes(match.group(group))
+            if (self.guess and not looks_random(secret)) or (self.password and is_placeholder(secret)):
+                continue
+            secrets += 1
+            yield match.start(group), secret
+
+
+@cache
+def _compiled(regex: str) -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # bytes are bytes: invalid UTF-8 hides nothing
+    options.log_errors = False
+    return re2.compile(regex.encode("ascii"), options)
+
+
+def entropy(text: bytes) -> float:
+    """Shannon entropy in bits per byte."""
+    counts = Counter(text)
+    return -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values()) if text else 0.0
+
+
+def looks_random(text: bytes) -> bool:
+    """True if `text` has the digits, letters and spread of a generated key, and no dotted name or placeholder."""
+    digits = sum(48 <= c <= 57 for c in text)
+    letters = any(65 <= c <= 90 or 97 <= c <= 122 for c in text)
+    mixed = text != text.lower() and text != text.upper()
+    if not letters or digits < (1 if mixed else 3) or is_placeholder(text):
+        return False
+    return entropy(text) >= 3.5
+
+
+_PLACEHOLDERS: Final = (
+    b"password", b"passwd", b"secret", b"changeme", b"change_me", b"change-me", b"example", b"placeholder",
+    b"your", b"xxxx", b"****", b"....", b"<", b"${", b"{{", b"$(", b"%s", b"redacted",
+)  # fmt: skip
+
+
+def is_placeholder(text: bytes) -> bool:
+    """True if `text` only stands for a secret: ``${TOKEN}``, ``<password>``, ``changeme``, or is a short word.
+
+    A short word may well be a bad password; detect-secrets' detectors warn of it.
+    """
+    low = text.lower()
+    word = text.isalpha() and len(text) <= 8
+    return word or low.startswith(b"$") or any(part in low for part in _PLACEHOLDERS)
+
+
+def _p(name: str, regex: str, *hints: str, **flags: bool) -> Pattern:
+    return Pattern(name, regex, tuple(hint.lower().encode() for hint in hints), **flags)
+
+
+_FORGES: Final = (
+    _p("github-token", r"gh[pousr]_[A-Za-z0-9]{36}", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+    _p("github-fine-grained-pat", r"github_pat_[A-Za-z0-9_]{22,255}", "github_pat_"),
+    _p("gitlab-pat", r"gl(?:pat|dt|ft|rt|soat|cbt|ptt|imt|agent|oas)-[A-Za-z0-9_-]{20,64}", "glpat-", "gldt-",
+       "glft-", "glrt-", "glsoat-", "glcbt-", "glptt-", "glimt-", "glagent-", "gloas-"),
+    _p("gitlab-rrt", r"GR1348941[A-Za-z0-9_-]{20}", "gr1348941"),
+    _p("npm-access-token", r"npm_[A-Za-z0-9]{36}", "npm_"),
+    _p("npm-auth-line", r"_authToken[ \t]{0,3}=[ \t]{0,3}([^\s\"'$]{16,200})", "_authtoken", prefixed=False,
+       password=True),
+    _p("pypi-upload-token", r"pypi-[A-Za-z0-9_-]{50,}", "pypi-"),
+    _p("rubygems-api-token", r"rubygems_[a-f0-9]{48}", "rubygems_"),
+    _p("dockerhub-pat", r"dckr_(?:pat|oat)_[A-Za-z0-9_-]{27,64}", "dckr_"),
+)  # fmt: skip
+_CLOUDS: Final = (
+    _p("aws-access-token", r"(?:^|[^A-Za-z0-9])((?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16})(?:[^A-Za-z0-9]|$)", "akia",
+       "asia", "abia", "acca"),
+    _p("aws-secret-access-key", r"(?i)aws[a-z0-9_. -]{0,20}(?:secret|sk|key)[a-z0-9_. -]{0,20}[\"']?\s{0,5}[=:>]{1,2}"
+       r"\s{0,5}[\"']?([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+]|$)", "aws", prefixed=False),
+    _p("gcp-api-key", r"AIza[A-Za-z0-9_-]{35}", "aiza"),
+    _p("gcp-service-account", r"\"type\"\s{0,5}:\s{0,5}\"service_account\"[\s\S]{0,400}", "service_account"),
+    _p("gcp-oauth-token", r"(?:ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{28})", "ya29.", "gocspx-"),
+    _p("azure-storage-key", r"AccountKey=[A-Za-z0-9+/]{40,100}={0,2}", "accountkey="),
+    _p("azure-ad-client-secret", r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}", "q~", guess=True),
+    _p("digitalocean-token", r"do[opr]_v1_[a-f0-9]{64}", "doo_v1_", "dop_v1_", "dor_v1_"),
+    _p("databricks-api-token", r"dapi[a-f0-9]{32}", "dapi"),
+    _p("hashicorp-tf-api-token", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}", ".atlasv1."),
+    _p("vault-service-token", r"hv[sbr]\.[A-Za-z0-9_-]{24,300}", "hvs.", "hvb.", "hvr."),
+    _p("doppler-api-token", r"dp\.(?:pt|st|ct|sa)\.[A-Za-z0-9_.-]{40,80}", "dp.pt.", "dp.st.", "dp.ct.", "dp.sa."),
+    _p("pulumi-api-token", r"pul-[a-f0-9]{40}", "pul-"),
+    _p("flyio-access-token", r"(?:fo1_[A-Za-z0-9_-]{43}|fm[12][ar]?_[A-Za-z0-9+/]{100,})", "fo1_", "fm1", "fm2"),
+    _p("tailscale-key", r"tskey-[a-z]{3,10}-[A-Za-z0-9]{8,30}-[A-Za-z0-9]{16,64}", "tskey-"),
+)  # fmt: skip
+_CHATS: Final = (
+    _p("slack-token", r"xox[abeprs](?:\.xox[bp])?-[A-Za-z0-9-]{10,250}", "xox"),
+    _p("slack-app-token", r"xapp-[0-9]-[A-Za-z0-9]{5,20}-[0-9]{5,20}-[A-Za-z0-9]{10,100}", "xapp-"),
+    _p("slack-webhook-url", r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,100}",
+       "hooks.slack.com"),
+    _p("telegram-bot-api-token", r"(?:^|[^A-Za-z0-9])([0-9]{5,16}:A[A-Za-z0-9_-]{32,34})", ":a"),
+    _p("discord-bot-token", r"[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}", ".", guess=True),
+    _p("discord-webhook", r"discord(?:app)?\.com/api/webhooks/[0-9]{17,20}/[A-Za-z0-9_-]{60,80}", "/api/webhooks/"),
+    _p("twilio-api-key", r"(?:^|[^A-Za-z0-9])(SK[0-9a-f]{32})(?:[^A-Za-z0-9]|$)", "sk"),
+    _p("sendgrid-api-token", r"SG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}", "sg."),
+    _p("mailgun-private-api-token", r"(?:^|[^A-Za-z0-9])(key-[0-9a-f]{32})(?:[^A-Za-z0-9]|$)", "key-"),
+    _p("mailchimp-api-key", r"(?:^|[^A-Za-z0-9])([0-9a-f]{32}-us[0-9]{1,2})(?:[^A-Za-z0-9]|$)", "-us"),
+)  # fmt: skip
+_MODELS: Final = (
+    _p("anthropic-api-key", r"sk-ant-[a-z0-9]{3,10}-[A-Za-z0-9_-]{20,200}", "sk-ant-"),
+    _p("openai-api-key", r"sk-(?:proj|svcacct|admin|None)-[A-Za-z0-9_-]{20,250}", "sk-proj-", "sk-svcacct-",
+       "sk-admin-", "sk-none-"),
+    _p("sk-api-key", r"(?:^|[^A-Za-z0-9_-])(sk-(?:or-v1-)?[A-Za-z0-9]{32,80})(?:[^A-Za-z0-9]|$)", "sk-"),
+    _p("huggingface-access-token", r"(?:hf|api_org)_[A-Za-z0-9]{30,60}", "hf_", "api_org_"),
+    _p("groq-api-key", r"gsk_[A-Za-z0-9]{50,60}", "gsk_"),
+    _p("xai-api-key", r"xai-[A-Za-z0-9]{70,90}", "xai-"),
+    _p("perplexity-api-key", r"pplx-[A-Za-z0-9]{40,60}", "pplx-"),
+    _p("replicate-api-token", r"r8_[A-Za-z0-9]{37}", "r8_"),
+)  # fmt: skip
+_SERVICES: Final = (
+    _p("stripe-access-token", r"(?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{10,200}", "sk_live_", "sk_test_", "sk_prod_",
+       "rk_live_", "rk_test_", "rk_prod_"),
+    _p("stripe-webhook-secret", r"whsec_[A-Za-z0-9+/]{24,100}", "whsec_"),
+    _p("square-access-token", r"(?:sq0(?:atp|csp)-[A-Za-z0-9_-]{22,43}|EAAA[A-Za-z0-9_-]{60})", "sq0", "eaaa"),
+    _p("shopify-token", r"shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", "shpat_", "shpca_", "shppa_", "shpss_"),
+    _p("linear-api-key", r"lin_api_[A-Za-z0-9]{40}", "lin_api_"),
+    _p("notion-api-token", r"ntn_[0-9]{11}[A-Za-z0-9]{35}", "ntn_"),
+    _p("grafana-token", r"glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/]{32,400}", "glsa_", "glc_"),
+    _p("new-relic-user-api-key", r"NRAK-[A-Za-z0-9]{27}", "nrak-"),
+    _p("postman-api-token", r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}", "pmak-"),
+    _p("sentry-token", r"sntry(?:s_eyJ[A-Za-z0-9+/=_-]{40,400}|u_[a-f0-9]{64})", "sntrys_", "sntryu_"),
+    _p("1password-service-account-token", r"ops_eyJ[A-Za-z0-9+/]{100,}", "ops_eyj"),
+)  # fmt: skip
+_KEYS: Final = (
+    # The header alone blocks; what follows belongs to the secret, so that a second key in a file is a new one.
+    _p("private-key", r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,200}", "private key"),
+    _p("putty-private-key", r"PuTTY-User-Key-File-[0-9][\s\S]{0,400}", "putty-user-key-file-"),
+    _p("age-secret-key", r"AGE-(?:SECRET-KEY-1|PLUGIN-[A-Z]{1,20}-1)[A-Z0-9]{40,80}", "age-secret-key-", "age-plugin-"),
+    _p("jwt", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "eyj"),
+)  # fmt: skip
+_SENTENCES: Final = (
+    _p("url-password", r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s:/@\"'<>`]{0,100}:([^\s/@\"'<>`]{3,200})@[A-Za-z0-9\[_]",
+       "://", prefixed=False, password=True),
+    _p("netrc-password", r"(?i)machine\s{1,5}\S{1,100}\s{1,5}login\s{1,5}\S{1,100}\s{1,5}password\s{1,5}(\S{3,200})",
+       "machine", prefixed=False, password=True),
+    _p("authorization-header", r"(?i)authorization[\"']?\s{0,3}[:=,]\s{0,3}[\"']?(?:basic|bearer|token)\s{1,3}"
+       r"([A-Za-z0-9._~+/=-]{16,})", "authorization", prefixed=False, guess=True),
+    _p("generic-api-key", r"(?i)(?:api[_-]?key|apikey|secret|token|passwd|password|passphrase|pwd|credentials?"
+       r"|private[_-]?key|access[_-]?key|auth[_-]?key)[\"']?\s{0,5}(?:=>|:=|=|:)\s{0,5}"
+       r"[\"'`]?([A-Za-z0-9_/+=~!@#$%^&*.-]{16,200})", "key", "secret", "token", "pass", "pwd", "credential",
+       prefixed=False, guess=True),
+)  # fmt: skip
+
+PATTERNS: Final = (*_FORGES, *_CLOUDS, *_CHATS, *_MODELS, *_SERVICES, *_KEYS, *_SENTENCES)

@@ -1,0 +1,108 @@
+"""Scanning: every secret in a blob, whole, with the line it is on and never the secret itself in what is told.
+
+Context lines count as much as added ones (security.md 84), and nothing in the blob switches the scan off (87).
+Time is linear in the blob: RE2 for our own patterns, and detect-secrets on a bounded part (90).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from policies.secrets import plugins
+from policies.secrets.patterns import PATTERNS, looks_random
+from policies.secrets.unwrap import Lines, layers, sealed_kind, sealed_within
+
+_SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """One secret: which rule found it on which line (from 1), and `how` it was wrapped.
+
+    A leak that is not `certain` is a guess to look at; a `sealed` one is an archive that nobody can look into.
+    The secret is kept for comparing and never shown.
+    """
+
+    rule: str
+    line: int
+    certain: bool = True
+    sealed: bool = False
+    how: str = ""
+    secret: bytes = field(default=b"", repr=False)
+
+    def sentence(self) -> str:
+        """The leak for people, without the secret."""
+        return f"{self.rule}{self.how} on line {self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a blob holds: leaks that are new in it, and leaks it held before."""
+
+    new: tuple[Leak, ...] = ()
+    old: tuple[Leak, ...] = ()
+
+
+def scan(blob: bytes, before: bytes = b"") -> Scan:
+    """All secrets of `blob`; those that are in `before` too are told apart from the new ones.
+
+    An archive or compressed piece is a sealed leak: nobody can say what is in it.
+    """
+    found = _find(blob)
+    known = {leak.secret for leak in _find(before)} if found and before else set()
+    leaks = [*found, *_detected(blob, before, {leak.line for leak in found})]
+    new = tuple(leak for leak in leaks if leak.secret not in known)
+    return Scan(new, tuple(leak for leak in leaks if leak.secret in known))
+
+
+def leaks_in(text: str) -> tuple[Leak, ...]:
+    """The certain secrets of a short text such as a title, a commit message or a file name."""
+    return tuple(_find(text.encode("utf-8", "surrogateescape")))
+
+
+def _find(blob: bytes) -> list[Leak]:
+    """Our patterns' finds in every reading of `blob`, and the archives that it is or that pieces decode to."""
+    if kind := sealed_kind(blob):
+        return [Leak(f"a {kind} archive", 1, sealed=True, secret=blob)]
+    lines, leaks = Lines(blob), dict[tuple[str, bytes], Leak]()
+    for rule, position, secret in _matches("plain", blob):
+        leaks.setdefault((rule, secret), Leak(rule, lines.at(position), secret=secret))
+    plain = tuple(leak.secret.translate(None, _SEAMS) for leak in leaks.values())
+    for layer in layers(blob):
+        how = " split over strings or lines" if layer.how == "joined" else f" in {layer.how} text"
+        for kind, line, piece in sealed_within(layer):
+            leak = Leak(f"a {kind} archive", line, sealed=True, how=how, secret=piece)
+            leaks.setdefault((leak.rule, piece), leak)
+        for rule, position, secret in _matches(layer.how, layer.text):
+            core = secret.translate(None, _SEAMS)
+            if not any(core.startswith(known) or known.startswith(core) for known in plain):
+                leak = Leak(rule, layer.line_at(position), how=how, secret=secret)
+                leaks.setdefault((rule, secret), leak)
+    return list(leaks.values())
+
+
+def _matches(how: str, text: bytes) -> Iterator[tuple[str, int, bytes]]:
+    """(rule, position, secret) for each find in one reading; only distinctive patterns in unwrapped ones."""
+    low = text.lower()
+    for pattern in PATTERNS:
+        if not (how == "plain" or pattern.prefixed) or not any(hint in low for hint in pattern.hints):
+            continue
+        for position, secret in pattern.matches(text):
+            if how != "joined" or pattern.name == "private-key" or looks_random(secret):
+                yield pattern.name, position, secret
+
+
+def _detected(blob: bytes, before: bytes, seen: set[int]) -> Iterator[Leak]:
+    """detect-secrets' finds on the lines of `blob` that `before` lacks, one for each detector that guesses."""
+    old = set(before.split(b"\n"))
+    added = ((n, line) for n, line in enumerate(blob.split(b"\n"), 1) if line not in old)
+    guessed: dict[str, Leak] = {}
+    for line, detector, secret, certain in plugins.detect(added):
+        leak = Leak(f"{detector} (detect-secrets)", line, certain, secret=secret)
+        if certain:
+            yield leak
+        elif line not in seen:
+            guessed.setdefault(detector, leak)
+    yield from guessed.values()

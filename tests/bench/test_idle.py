@@ -1,0 +1,116 @@
+"""The idle bench runs, its rows are as the heart writes them, and an idle worker asks for no scan."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import event, text
+
+from core.ids import new_id
+from core.placement import NodeView
+from core.reconcile import Reconciler
+from core.store import jobs, tasks, workers
+from core.store.database import Database, Session
+from tests import builders
+from tests.bench import idle
+from tests.bench.resting import add_resting
+
+LARGE = ("tasks", "revisions", "turns", "events", "jobs", "artifacts", "approvals")
+
+
+def test_the_bench_writes_its_figures(tmp_path):
+    out = tmp_path / "bench" / "idle.json"
+    idle.main(["--tasks", "10", "--seconds", "0.2", "--runs", "1", "--out", str(out)])
+    figures = json.loads(out.read_text())
+    assert isinstance(figures.pop("failed"), list)
+    assert {f"{name}_ratio" for name in idle.COMMANDS} | {"idle_cpu_ratio", "idle_cpu_added_percent"} <= set(figures)
+    assert all(isinstance(value, int | float) for value in figures.values()), "flat"
+
+
+def test_a_missed_goal_is_named():
+    met: dict[str, object] = {f"{name}_ratio": 1.9 for name in idle.COMMANDS}
+    met |= {"idle_cpu_added_percent": 0.4, "idle_cpu_noise_percent": 0.1}
+    assert idle.missed(met) == []
+    assert idle.missed({**met, "show_ratio": 2.1}) == ["show_ratio above 2.0"]
+    assert idle.missed({**met, "idle_cpu_noise_percent": 0.3, "idle_cpu_added_percent": 0.55}) == []
+    assert len(idle.missed({**met, "idle_cpu_added_percent": 0.55})) == 1
+
+
+def test_the_rows_of_the_bench_are_tasks_that_can_be_decided(home):
+    home.staged()
+    add_resting(home, 3)
+    rows = home.call("list", "--state", "staged", "--json").json()
+    assert [row["number"] for row in rows] == [4, 3, 2, 1]
+    assert len({row["digest"] for row in rows}) == 4
+    assert home.document("approve", 3, rows[1]["digest"], "--as", "lee")["state"] == "approved"
+    assert home.call("cancel", 3, "--as", "ana").code == 0
+    chain = [json.loads(line)["kind"] for line in home.call("events", "--task", 4, "--json").out.splitlines()]
+    assert chain == ["task.requested", "task.planned", "task.started", "task.staged"]
+
+
+async def test_what_an_idle_worker_and_the_lists_ask_needs_no_scan_of_a_large_table(database: Database):
+    said: list[tuple[str, object]] = []
+
+    def keep(_connection, _cursor, statement, parameters, _context, _many) -> None:
+        said.append((statement, parameters))
+
+    number, _ = await builders.put_staged(database)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", keep)
+    await _idle_round(database, number)
+    event.remove(database.engine.sync_engine, "before_cursor_execute", keep)
+    selects = [(s, p) for s, p in said if s.lstrip().startswith("SELECT") and any(f" {t}" in s for t in LARGE)]
+    assert len(selects) > 10
+    scans = [(statement, plan) for statement, plan in [(s, await _plan(database, s, p)) for s, p in selects] if plan]
+    assert scans == []
+
+
+async def _idle_round(database: Database, number: int) -> None:
+    """Everything that a worker with nothing to do and a person who looks ask for."""
+    node = NodeView("here", frozenset())
+    reconciler = Reconciler(database, builders.always(builders.settings()), new_id)
+    await reconciler.sweep("nobody")
+
+    async def look(session: Session) -> None:
+        now_ms = await database.now_ms(session)
+        await jobs.any_ready(session, now_ms)
+        await jobs.any_running(session)
+        await jobs.held_by(session, "nobody")
+        await jobs.queue(session, 10)
+        await jobs.count_by_state(session)
+        await jobs.active_of(session, number)
+        await workers.any_silent(session, now_ms, "nobody")
+        await tasks.load(session, number)
+        await tasks.summaries(session, state=None, limit=10)
+        await tasks.summaries(session, state=(await tasks.load(session, number)).state, limit=10)
+        await tasks.turns_of(session, number)
+        await tasks.approvals_of(session, number)
+
+    await database.read(look)
+    with suppress(AssertionError):
+        await database.write(lambda session: jobs.claim(session, node, "nobody", 0))
+
+
+async def _plan(database: Database, statement: str, parameters: Any) -> list[str]:
+    """The steps of the plan that read all of a large table, also where an index would do."""
+    postgres = database.engine.dialect.name == "postgresql"
+
+    async def explain(session: Session) -> list[str]:
+        connection = await session.connection()
+        if postgres:
+            await session.execute(text("SET LOCAL enable_seqscan = off"))
+        prefix = "EXPLAIN " if postgres else "EXPLAIN QUERY PLAN "
+        rows: Any = await connection.exec_driver_sql(prefix + statement, parameters)
+        steps = [str(row[0] if postgres else row[3]) for row in rows]
+        newest_first = "ORDER BY tasks.number DESC" in statement  # walks the primary key until its limit
+        return [step for step in steps if _is_scan(step) and not newest_first]
+
+    return await database.read(explain)
+
+
+def _is_scan(step: str) -> bool:
+    words = step.replace("->", "").split()
+    if words[:3] == ["Seq", "Scan", "on"]:  # PostgreSQL
+        return words[3] in LARGE
+    return words[0] == "SCAN" and words[1] in LARGE  # SQLite

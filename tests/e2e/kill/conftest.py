@@ -1,0 +1,48 @@
+"""A scene for every test: a home at some stage, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.kill.scene import Scene
+from tests.e2e.kill.stages import Stages
+
+
+@pytest.fixture(scope="session")
+def stages_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Stages]:
+    """The stages on each database, made when a test first asks for them."""
+    made: dict[str, Stages] = {}
+
+    def of(dialect: str) -> Stages:
+        if dialect not in made:
+            server = request.getfixturevalue("cluster") if dialect == "postgresql" else None
+            stages = Stages(tmp_path_factory.mktemp(f"stages-{dialect}"), server)
+            asyncio.run(stages.make())
+            made[dialect] = stages
+        return made[dialect]
+
+    return of
+
+
+@pytest.fixture
+def stages(stages_of: Callable[[str], Stages], dialect: str) -> Stages:
+    """The stages on this test's database."""
+    return stages_of(dialect)
+
+
+@pytest.fixture
+def scene_at(stages: Stages, tmp_path: Path) -> Iterator[Callable[[str], Scene]]:
+    """Makes the scene of this test at a stage."""
+    scenes: list[Scene] = []
+
+    def at(stage: str) -> Scene:
+        scenes.append(stages.scene(stage, tmp_path / str(len(scenes))))
+        return scenes[-1]
+
+    yield at
+    for scene in scenes:
+        stages.remove(scene)

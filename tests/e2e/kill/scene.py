@@ -1,0 +1,206 @@
+"""One home with short leases, the processes that work on it, the people who decide, and what must hold in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from signal import SIGKILL, SIGTERM
+from typing import Any
+
+from bot.app import App, opened
+from bot.home import Home
+from bot.verify import verify_task
+from core.lifecycle import State
+from core.store import events, jobs, tasks
+from core.store.database import Session
+from core.store.tables import TaskRow
+from core.task import Task
+from core.turn import Actor
+from tests import killer
+from tests.homes import CliHome
+
+ANA, LEE, OPERATOR = Actor("ana", "terminal"), Actor("lee", "terminal"), Actor(None, "terminal")
+TEXT = "set server.timeout to 30 in config/app.yaml"
+TIMING = "worker: {heartbeat_s: 0.2, lease_s: 0.6, poll_s: 0.05}\n"
+PATIENCE_S = 60.0
+"""Far beyond what anything here takes; only a fault waits it out."""
+
+PULLS, BRANCHES = "refs/countersign/pulls", "refs/heads/countersign"
+
+
+@dataclass(slots=True)
+class Scene:
+    """A home, and every process that was started on it."""
+
+    home: CliHome
+    started: list[BaseProcess] = field(default_factory=list)
+
+    def begin(self, act: str, *words: object, **order: Any) -> BaseProcess:
+        """Start a process on the home (see `killer.Order`)."""
+        process = killer.start(killer.Order(home=self.home.root, act=act, words=tuple(map(str, words)), **order))
+        self.started.append(process)
+        return process
+
+    async def fell(self, process: BaseProcess) -> None:
+        """Wait until `process` was killed; fails when it ended in any other way."""
+        assert await self.over(process) == -SIGKILL, self.told()
+
+    async def over(self, process: BaseProcess) -> int | None:
+        """Wait until `process` is over; its exit status."""
+        await until(lambda: answer(process.exitcode is not None), "a process is over", self)
+        return process.exitcode
+
+    async def survivor(self, one: BaseProcess, other: BaseProcess) -> BaseProcess:
+        """Wait until one of two was killed; the one that was not."""
+        await until(lambda: answer(-SIGKILL in (one.exitcode, other.exitcode)), "one of two was killed", self)
+        return other if one.exitcode == -SIGKILL else one
+
+    async def dismiss(self, *processes: BaseProcess) -> None:
+        """Ask workers to finish what they do and go, and wait until they are gone."""
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            assert await self.over(process) in (0, -SIGTERM), self.told()
+
+    def end(self) -> None:
+        """Kill whatever still runs."""
+        for process in self.started:
+            if process.exitcode is None and process.pid is not None:
+                process.kill()
+                process.join(PATIENCE_S)
+            process.close()
+
+    @asynccontextmanager
+    async def office(self) -> AsyncIterator[App]:
+        """The home as the people's doors have it open."""
+        async with opened(Home(self.home.root)) as app:
+            yield app
+
+    def points(self) -> list[str]:
+        """Every point that any process reached, in order."""
+        journal = killer.journal_of(self.home.root)
+        return [line.split("\t")[0] for line in journal.read_text().splitlines()] if journal.exists() else []
+
+    def refs(self, *patterns: str) -> dict[str, str]:
+        """References of the remote by name."""
+        shown = self.home.git("for-each-ref", "--format=%(refname) %(objectname)", *patterns)
+        return dict(line.split() for line in shown.splitlines())
+
+    def pulls(self) -> list[dict[str, Any]]:
+        """The pull requests that the remote has."""
+        return [json.loads(self.home.git("cat-file", "blob", oid)) for oid in self.refs(PULLS).values()]
+
+    def told(self) -> str:
+        """What the processes logged and where they came, for a failing test."""
+        log = killer.journal_of(self.home.root).with_suffix(".log")
+        said = log.read_text().splitlines()[-40:] if log.exists() else []
+        return "\n".join([f"points: {' '.join(self.points())}", *said])
+
+
+async def answer(value: bool) -> bool:
+    """`value`, to be awaited."""
+    return value
+
+
+async def until(holds: Callable[[], Awaitable[bool]], what: str, scene: Scene) -> None:
+    """Poll until `holds`; fails with the processes' logs when it never does."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not await holds():
+        assert time.monotonic() < deadline, f"never came: {what}\n{scene.told()}"
+        await asyncio.sleep(0.04)
+
+
+async def look(app: App, number: int = 1) -> tuple[Task, bool]:
+    """A task as it is now, and whether a job is on its way for it."""
+
+    async def work(session: Session) -> tuple[Task, bool]:
+        return await tasks.load(session, number), bool(await jobs.active_of(session, number))
+
+    return await app.database.read(work)
+
+
+async def carry(app: App, scene: Scene, goal: State, number: int = 1) -> Task:
+    """Be the people until the task rests at `goal`: countersign what is staged, if the goal lies beyond."""
+
+    async def there() -> bool:
+        task, busy = await look(app, number)
+        if task.state is State.STAGED and goal in (State.PUBLISHED, State.MERGED):
+            assert task.staged is not None
+            await app.verdicts.approve(number, task.staged.digest, LEE)
+            return False
+        assert task.state is goal or task.state is not State.FAILED, f"{task.error}\n{scene.told()}"
+        return task.state is goal and not busy
+
+    await until(there, f"#{number} is {goal}", scene)
+    return (await look(app, number))[0]
+
+
+async def check(app: App, scene: Scene, task: Task, *, digest: str | None = None) -> None:
+    """Nothing lost, nothing twice: what must hold of a task that rests, however often it was interrupted."""
+    assert await number_of_tasks(app) == task.number, "a request was taken in twice"
+    chain = await app.database.read(lambda session: events.chain_of(session, task.number))
+    assert events.broken_link(chain) is None
+    kinds = [event.kind for event in chain]
+    for once in ("task.requested", "task.planned", "task.staged", "task.approved", "task.published", "task.merged"):
+        assert kinds.count(once) <= task.revision, f"{once} happened again: {kinds}\n{scene.told()}"
+    assert not await app.database.read(lambda session: jobs.active_of(session, task.number))
+    check_executor(scene.points(), scene)
+    if digest is not None:
+        assert task.staged is not None
+        assert task.staged.digest == digest, "another digest for the same tree"
+    said = await app.database.read(lambda session: tasks.approvals_of(session, task.number))
+    assert len(said) == len({(a.person, a.digest) for a in said}) <= task.revision
+    if task.pull_request is not None:
+        await check_published(app, scene, task)
+
+
+async def check_published(app: App, scene: Scene, task: Task) -> None:
+    """One pull request, one branch, exactly the countersigned tree on its base; `verify` finds no fault."""
+    assert task.staged is not None
+    assert task.pull_request is not None
+    pulls, branches = scene.pulls(), scene.refs(BRANCHES)
+    assert len(pulls) == 1, pulls
+    assert pulls[0]["head"] == task.pull_request.head
+    if task.state is not State.CLOSED:
+        assert list(branches.values()) == [task.pull_request.head]
+        assert await app.repository("web").tree_of(task.pull_request.head) == task.staged.tree
+        verdicts = await verify_task(app, task.number, None)
+        assert all(verdict["verdict"] == "ok" for verdict in verdicts), verdicts
+    merges = scene.home.git("rev-list", "--count", "--merges", "main")
+    assert merges == ("1" if task.state is State.MERGED else "0")
+
+
+def check_executor(points: list[str], scene: Scene) -> None:
+    """A run of the executor that was finished and kept is never begun again for the same plan."""
+    kept = False
+    for point in points:
+        kept = (kept or point == "change.kept") and point != "plan.before_planned"
+        assert not (kept and point in ("change.fetched", "change.produced")), scene.told()
+
+
+async def number_of_tasks(app: App) -> int:
+    """How many tasks the home has."""
+
+    async def work(session: Session) -> int:
+        connection = await session.connection()
+        return len((await connection.execute(TaskRow.metadata.tables["tasks"].select())).all())
+
+    return await app.database.read(work)
+
+
+async def rows_of(app: App) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that is remembered but who works when: what a zombie must not change."""
+
+    async def work(session: Session) -> dict[str, list[tuple[Any, ...]]]:
+        connection, found = await session.connection(), {}
+        for name, table in TaskRow.metadata.tables.items():
+            if name != "workers":
+                found[name] = sorted((tuple(row) for row in await connection.execute(table.select())), key=repr)
+        return found
+
+    return await app.database.read(work)

@@ -1,0 +1,213 @@
+"""kill -9 at every point between two effects: nothing lost, nothing twice, one digest, no finished run repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from bot.app import App
+from core.job import JobKind
+from core.lifecycle import State
+from core.service import Request
+from core.store import events
+from tests.e2e.kill.points import all_points
+from tests.e2e.kill.scene import ANA, BRANCHES, LEE, OPERATOR, PULLS, TEXT, Scene, carry, check, look
+from tests.e2e.kill.stages import FRESH, PUBLISHED, STAGED
+
+pytestmark = pytest.mark.queue
+
+Prepare = Callable[[Scene, App], Awaitable[None]]
+
+
+def asked(text: str) -> Prepare:
+    async def prepare(_: Scene, app: App) -> None:
+        await app.service.ask(Request(text=text, actor=ANA, repo="web"))
+
+    return prepare
+
+
+async def approved(_: Scene, app: App) -> None:
+    task, _busy = await look(app)
+    assert task.staged is not None
+    await app.verdicts.approve(1, task.staged.digest, LEE)
+
+
+async def merge_asked(_: Scene, app: App) -> None:
+    await app.service.merge(1, OPERATOR)
+
+
+async def close_asked(_: Scene, app: App) -> None:
+    await app.service.undo(1, OPERATOR)
+
+
+async def repository_renamed(scene: Scene, app: App) -> None:
+    await asked(TEXT)(scene, app)
+    edit(scene, "countersign.yaml", "  web: {", "  site: {")
+
+
+async def rule_tightened(scene: Scene, app: App) -> None:
+    await approved(scene, app)
+    edit(scene, "policy.yaml", "approvals: {count: 1,", "approvals: {count: 2,")
+
+
+async def branch_taken(scene: Scene, app: App) -> None:
+    await approved(scene, app)
+    scene.home.git("update-ref", "refs/heads/countersign/1-set-server-timeout-to-30-in-config-app-y", "main")
+
+
+async def branch_moved(scene: Scene, app: App) -> None:
+    await merge_asked(scene, app)
+    scene.home.git("update-ref", next(iter(scene.refs(BRANCHES))), "main")
+
+
+async def branch_deleted(scene: Scene, app: App) -> None:
+    await merge_asked(scene, app)
+    scene.home.git("update-ref", "-d", next(iter(scene.refs(BRANCHES))))
+
+
+async def record_deleted(scene: Scene, app: App) -> None:
+    await close_asked(scene, app)
+    scene.home.git("update-ref", "-d", next(iter(scene.refs(PULLS))))
+
+
+def edit(scene: Scene, name: str, old: str, new: str) -> None:
+    file = scene.home.root / name
+    said = file.read_text()
+    assert old in said
+    file.write_text(said.replace(old, new))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a worker comes to a point: from which stage, after what, and where the task must rest in the end."""
+
+    stage: str
+    prepare: Prepare
+    goal: State
+
+
+PLAIN = {
+    JobKind.PLAN: Way(FRESH, asked(TEXT), State.PUBLISHED),
+    JobKind.CHANGE: Way(FRESH, asked(TEXT), State.PUBLISHED),
+    JobKind.PUBLISH: Way(STAGED, approved, State.PUBLISHED),
+    JobKind.MERGE: Way(PUBLISHED, merge_asked, State.MERGED),
+    JobKind.CLOSE: Way(PUBLISHED, close_asked, State.CLOSED),
+}
+SECRET = "-----BEGIN " + "RSA PRIVATE KEY-----"  # in two parts, for those who scan sources
+TROUBLED = {
+    "plan.unclear": Way(FRESH, asked("make it nicer"), State.ASKING),
+    "plan.denied": Way(FRESH, asked("set on to pull in .github/workflows/ci.yml"), State.REFUSED),
+    "plan.failed": Way(FRESH, repository_renamed, State.FAILED),
+    "change.blocked": Way(FRESH, asked(f'create config/key.ini with "{SECRET}"'), State.REFUSED),
+    "change.failed": Way(FRESH, asked("set server.timeout to 10 in config/app.yaml"), State.FAILED),
+    "publish.voided": Way(STAGED, rule_tightened, State.STAGED),
+    "publish.failed": Way(STAGED, branch_taken, State.FAILED),
+    "merge.closed": Way(PUBLISHED, branch_deleted, State.CLOSED),
+    "merge.failed": Way(PUBLISHED, branch_moved, State.PUBLISHED),
+    "close.failed": Way(PUBLISHED, record_deleted, State.PUBLISHED),
+}
+"""The ends of a job that need some trouble first; each has a point before and a point after its commit."""
+
+PERSON = ("ask.received", "ask.committed", "approve.received", "approve.committed", "reply.received", "reply.committed")
+SMOOTH = (
+    *("plan.claimed", "plan.loaded", "plan.before_planned", "plan.planned"),
+    *("change.claimed", "change.started", "change.fetched", "change.produced", "change.kept"),
+    *("change.compared", "change.held", "change.judged", "change.before_staged", "change.staged"),
+    *("publish.claimed", "publish.counted", "publish.committed", "publish.pushed", "publish.opened"),
+    *("publish.signed", "publish.before_published", "publish.published"),
+    *("merge.claimed", "merge.looked", "merge.forge_merged", "merge.before_merged", "merge.merged"),
+    *("close.claimed", "close.loaded", "close.forge_closed", "close.before_closed", "close.closed"),
+)
+ROUGH = tuple(f"{kind}.{when}{fact}" for kind, fact in (end.split(".") for end in TROUBLED) for when in ("before_", ""))
+
+
+def test_every_point_in_the_code_is_killed_here():
+    assert {*PERSON, *SMOOTH, *ROUGH} == all_points()
+
+
+def way_to(point: str) -> Way:
+    return PLAIN[JobKind(point.split(".", maxsplit=1)[0])]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])  # the home of one host, where a worker is started again after a crash
+@pytest.mark.parametrize("point", SMOOTH)
+async def test_the_next_worker_goes_on_where_one_was_killed(point, stages, scene_at):
+    way = way_to(point)
+    scene = scene_at(way.stage)
+    async with scene.office() as app:
+        await way.prepare(scene, app)
+        await scene.fell(scene.begin("worker", at=point))
+        heir = scene.begin("worker", steady=True)
+        task = await carry(app, scene, way.goal)
+        await scene.dismiss(heir)
+        await check(app, scene, task, digest=stages.digest)
+
+
+@pytest.mark.parametrize("point", SMOOTH)
+async def test_of_two_workers_one_is_killed_and_the_other_takes_over(point, stages, scene_at):
+    way = way_to(point)
+    scene = scene_at(way.stage)
+    async with scene.office() as app:
+        await way.prepare(scene, app)
+        both = [scene.begin("worker", at=point, once=scene.home.folder / "once", steady=True) for _ in range(2)]
+        task = await carry(app, scene, way.goal)
+        await scene.dismiss(await scene.survivor(*both))
+        await check(app, scene, task, digest=stages.digest)
+
+
+@pytest.mark.parametrize("point", ROUGH)
+async def test_a_job_that_ends_badly_ends_so_once(point, scene_at):
+    kind, fact = point.replace("before_", "").split(".")
+    way = TROUBLED[f"{kind}.{fact}"]
+    scene = scene_at(way.stage)
+    async with scene.office() as app:
+        await way.prepare(scene, app)
+        await scene.fell(scene.begin("worker", at=point))
+        heir = scene.begin("worker", steady=True)
+        task = await carry(app, scene, way.goal)
+        await scene.dismiss(heir)
+        chain = await app.database.read(lambda session: events.chain_of(session, task.number))
+        assert events.broken_link(chain) is None
+        assert [event.kind for event in chain].count(f"task.{fact}") == 1
+        assert task.error is not None or fact == "closed"
+
+
+@pytest.mark.parametrize("point", ["ask.received", "ask.committed"])
+async def test_a_request_that_is_sent_again_is_one_request(point, stages, scene_at):
+    scene = scene_at(FRESH)
+    async with scene.office() as app:
+        await scene.fell(scene.begin("ask", "ana", TEXT, "message-1", at=point))
+        assert await scene.over(scene.begin("ask", "ana", TEXT, "message-1")) == 0
+        worker = scene.begin("worker", steady=True)
+        task = await carry(app, scene, State.PUBLISHED)
+        await scene.dismiss(worker)
+        await check(app, scene, task, digest=stages.digest)
+
+
+@pytest.mark.parametrize("point", ["approve.received", "approve.committed"])
+async def test_a_click_that_is_made_again_is_one_decision(point, stages, scene_at):
+    scene = scene_at(STAGED)
+    async with scene.office() as app:
+        await scene.fell(scene.begin("approve", "lee", 1, stages.digest, at=point))
+        again = await app.verdicts.approve(1, stages.digest, LEE)
+        assert (again.problem is None) == (point == "approve.received")
+        worker = scene.begin("worker", steady=True)
+        task = await carry(app, scene, State.PUBLISHED)
+        await scene.dismiss(worker)
+        await check(app, scene, task, digest=stages.digest)
+
+
+@pytest.mark.parametrize("point", ["reply.received", "reply.committed"])
+async def test_a_reply_that_is_sent_again_is_one_revision(point, scene_at):
+    scene = scene_at(STAGED)
+    said = ("ana", 1, "set server.host to b in config/app.yaml", "message-2")
+    async with scene.office() as app:
+        await scene.fell(scene.begin("reply", *said, at=point))
+        assert await scene.over(scene.begin("reply", *said)) == 0
+        worker = scene.begin("worker", steady=True)
+        task = await carry(app, scene, State.PUBLISHED)
+        await scene.dismiss(worker)
+        assert task.revision == 2
+        await check(app, scene, task)

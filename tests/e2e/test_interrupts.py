@@ -1,0 +1,147 @@
+"""Ctrl-C at any moment of any command: one line, no traceback, and the work goes on to its right end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.homes import TRACE, CliHome, clean_environment, copy_home
+
+SEED = int(os.environ.get("COUNTERSIGN_SEED", "20261120"))
+MOMENTS = 5
+"""How often each command is interrupted; six commands make it 30 moments."""
+BEGIN = "import os, sys; from bot.cli import main; os.write(int(sys.argv.pop(1)), b'!'); main()"
+"""The console script, which tells when Python itself has started: before, Ctrl-C is Python's affair."""
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent to a process group, which only POSIX has")
+
+
+class Run:
+    """A command line in a process group of its own, as a terminal would run it."""
+
+    def __init__(self, home: CliHome, *words: object) -> None:
+        told, tell = os.pipe()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", BEGIN, str(tell), *home.argv(*words)],
+            env={**clean_environment(), "PYTHONSAFEPATH": "1"},
+            cwd=home.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(tell,),
+            start_new_session=True,
+        )
+        os.close(tell)
+        assert os.read(told, 1) == b"!"
+        os.close(told)
+        self.began = time.monotonic()
+
+    def interrupt_after(self, seconds: float) -> None:
+        """Let it run for so long, unless it ends before; then Ctrl-C."""
+        try:
+            self.process.wait(max(0.0, seconds - (time.monotonic() - self.began)))
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGINT)
+
+    def ended(self) -> tuple[int, str]:
+        """Its exit status and what it said on stderr; fails when a traceback was among it."""
+        out, err = (stream.decode("utf-8", "replace") for stream in self.process.communicate(timeout=60))
+        assert TRACE not in out + err, err
+        assert "Exception ignored" not in err, err
+        return self.process.returncode, err
+
+
+def length_of(home: CliHome, *words: object) -> float:
+    """How long a command line takes when nobody interrupts it."""
+    run = Run(home, *words)
+    run.process.communicate(timeout=60)
+    return time.monotonic() - run.began
+
+
+ASK = ("ask", "set server.timeout to 30 in config/app.yaml", "--as", "ana", "--wait")
+
+
+def _nothing(_home: CliHome) -> None:
+    """The home as it is."""
+
+
+def _asked(home: CliHome) -> None:
+    home.document(*ASK[:-1])
+
+
+def _published(home: CliHome) -> None:
+    home.published()
+
+
+COMMANDS = {
+    "ask": (_nothing, ASK),
+    "worker": (_asked, ("worker", "--drain")),
+    "approve": (lambda home: home.staged(), ("approve", 1, "DIGEST", "--as", "lee", "--wait")),
+    "merge": (_published, ("merge", 1, "--as", "lee")),
+    "serve": (_asked, ("serve",)),
+}
+ENDS = {"ask": "staged", "worker": "staged", "approve": "published", "merge": "merged", "serve": "staged"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_ctrl_c_at_any_moment_is_one_line_and_the_work_goes_on(template_home, tmp_path, name: str):
+    prepare, words = COMMANDS[name]
+    template = copy_home(template_home, tmp_path / "template")
+    template.quicken()
+    prepare(template)
+    if name == "approve":
+        words = tuple(template.document("show", 1)["staged"]["digest"] if w == "DIGEST" else w for w in words)
+    length_s = 1.5 if name == "serve" else length_of(copy_home(template, tmp_path / "measure"), *words)
+    chance = random.Random(f"{SEED}/{name}")
+    for n in range(MOMENTS):
+        home = copy_home(template, tmp_path / str(n))
+        run = Run(home, *words)
+        moment_s = length_s * (n + chance.random()) / MOMENTS
+        run.interrupt_after(moment_s)
+        code, err = run.ended()
+        where = f"{name} at {moment_s:.3f} of {length_s:.3f} s: {code} {err}"
+        assert code in (0, 130, -signal.SIGINT), where
+        if code == 130:
+            assert [line for line in err.splitlines() if line.startswith("countersign: interrupted; ")], where
+        assert home.call("worker", "--drain").code == 0, where
+        _check_end(home, name, words, where)
+
+
+def _check_end(home: CliHome, name: str, words: tuple[object, ...], where: str) -> None:
+    """The task is where it should be; what the person did not get through is done by doing it again."""
+    if name == "ask" and not home.call("list", "--json").json():
+        return  # interrupted before the request was taken in
+    state = home.document("show", 1)["state"]
+    if name in ("approve", "merge") and state != ENDS[name]:
+        assert state == {"approve": "staged", "merge": "published"}[name], where
+        assert home.call(*words).code == 0, where
+        state = home.document("show", 1)["state"]
+    assert state == ENDS[name], where
+    assert [kind["state"] for kind in home.document("queue")["jobs"]] == [], where
+    if ENDS[name] in ("published", "merged"):
+        assert home.call("verify", 1).code == 0, where
+
+
+def test_ctrl_c_during_init_leaves_a_home_or_none(template_home: CliHome, tmp_path):
+    words = ("init", "--repo", f"web={template_home.bare}", "--person", "ana:member")
+    (tmp_path / "measure").mkdir()
+    length_s = length_of(CliHome(tmp_path / "measure"), *words)
+    chance = random.Random(f"{SEED}/init")
+    for n in range(MOMENTS):
+        home = CliHome(tmp_path / str(n))
+        home.folder.mkdir()
+        run = Run(home, *words)
+        run.interrupt_after(length_s * (n + chance.random()) / MOMENTS)
+        code, err = run.ended()
+        assert code in (0, 130, -signal.SIGINT), err
+        if not (home.root / "countersign.yaml").exists():
+            assert code != 0
+            assert home.call(*words).code == 0, "what was begun is no obstacle"
+        assert home.call("policy", "check").code == 0
+        assert home.call("doctor", "--json").json()["healthy"]

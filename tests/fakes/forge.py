@@ -1,0 +1,80 @@
+"""A forge in memory: branches and pull requests, with the same looking before leaping as a real one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from core.errors import ConflictError, CountersignError
+from core.ports import Commit, Proposal
+from core.task import PullRequest
+from tests.fakes.repository import MemoryRepository
+
+
+@dataclass(slots=True)
+class MemoryForge:
+    """Where pull requests live. `faults` are raised by the next calls, one each, `deaf` after their effect."""
+
+    branches: dict[str, str] = field(default_factory=dict)
+    pulls: dict[str, PullRequest] = field(default_factory=dict)
+    faults: list[CountersignError] = field(default_factory=list)
+    deaf: list[CountersignError] = field(default_factory=list)
+    pushes: int = 0
+
+    async def push(self, repository: MemoryRepository, branch: str, commit: str, expected: str | None) -> None:
+        self._fail()
+        found = self.branches.get(branch)
+        if found != commit:
+            if found != expected:
+                raise ConflictError("branch_moved", f"somebody moved {branch}")
+            assert commit in repository.commits
+            self.branches[branch] = commit
+            self.pushes += 1
+        self._lose()
+
+    async def open(self, _repository: MemoryRepository, proposal: Proposal) -> PullRequest:
+        self._fail()
+        assert self.branches[proposal.branch] == proposal.head
+        found = self.pulls.get(proposal.branch)
+        opened = PullRequest(
+            number=found.number if found else len(self.pulls) + 1,
+            url=f"memory://{proposal.branch}",
+            branch=proposal.branch,
+            head=proposal.head,
+            state=found.state if found else "open",
+            revision=proposal.revision,
+            digest=proposal.digest,
+        )
+        self.pulls[proposal.branch] = opened
+        self._lose()
+        return opened
+
+    async def look(self, _repository: MemoryRepository, pull_request: PullRequest) -> PullRequest:
+        self._fail()
+        found = self.pulls[pull_request.branch]
+        return replace(found, head=self.branches[pull_request.branch])
+
+    async def merge(self, repository: MemoryRepository, pull_request: PullRequest, message: str) -> str:
+        self._fail()
+        found = self.pulls[pull_request.branch]
+        head = self.branches[pull_request.branch]
+        if found.state == "closed" or head != pull_request.head:
+            raise ConflictError("head_moved", f"{pull_request.branch} is not as it was")
+        if found.state == "open":
+            pushed = repository.commits[head]
+            repository.main = repository.commit(Commit(pushed.tree, repository.main, message, pushed.at))
+            self.pulls[pull_request.branch] = replace(found, state="merged")
+        self._lose()
+        return repository.main
+
+    async def close(self, _repository: MemoryRepository, pull_request: PullRequest) -> None:
+        self._fail()
+        self.pulls[pull_request.branch] = replace(self.pulls[pull_request.branch], state="closed")
+        self._lose()
+
+    def _fail(self) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+
+    def _lose(self) -> None:
+        if self.deaf:
+            raise self.deaf.pop(0)

@@ -1,0 +1,127 @@
+"""A repository in memory: trees are mappings of paths to bytes, named by what they hold, as git names them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from core.change import ABSENT, REGULAR, Change, FileChange
+from core.errors import PermanentError
+from core.ports import Commit, RepositorySpec
+
+Tree = dict[str, bytes]
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class MemoryRepository:
+    """The host's store of one repository and, for `fetch_base`, its remote's default branch `main`."""
+
+    spec: RepositorySpec
+    trees: dict[str, Tree] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    commits: dict[str, Commit] = field(default_factory=dict)
+    refs: dict[str, str] = field(default_factory=dict)
+    main: str = ""
+
+    @classmethod
+    def holding(cls, spec: RepositorySpec, files: Tree) -> MemoryRepository:
+        """A repository whose default branch has one commit of `files`."""
+        made = cls(spec)
+        made.main = made.commit(Commit(made.add(files), "0" * 40, "first", _EPOCH))
+        return made
+
+    def add(self, files: Tree) -> str:
+        """Write a tree; the same files give the same id."""
+        for content in files.values():
+            self.blobs[_oid("blob", content)] = content
+        oid = _oid("tree", json.dumps({p: _oid("blob", c) for p, c in sorted(files.items())}).encode())
+        self.trees[oid] = dict(files)
+        return oid
+
+    def commit(self, commit: Commit) -> str:
+        """Write a commit; the same commit gives the same id."""
+        if commit.tree not in self.trees:
+            raise PermanentError("no_such_object", f"there is no tree {commit.tree}")
+        said = [commit.tree, commit.parent, commit.message, commit.at.isoformat()]
+        oid = _oid("commit", json.dumps(said).encode())
+        self.commits[oid] = commit
+        return oid
+
+    async def fetch_base(self) -> str:
+        return self.main
+
+    async def change(self, base: str, tree: str) -> Change:
+        old, new = self.trees[self.commits[base].tree], self.trees[tree]
+        files = [
+            _file_change(path, old.get(path), new.get(path))
+            for path in sorted({*old, *new})
+            if old.get(path) != new.get(path)
+        ]
+        return Change(self.spec.id, base, tree, tuple(files))
+
+    async def read_blob(self, oid: str) -> bytes:
+        return self.blobs[oid]
+
+    async def tree_of(self, commit: str) -> str:
+        return self.commits[commit].tree
+
+    async def has(self, oid: str) -> bool:
+        return oid in self.trees or oid in self.commits or oid in self.blobs
+
+    async def diff_text(self, base: str, tree: str) -> bytes:
+        change = await self.change(base, tree)
+        return "".join(f"{file.status} {file.shown_path}\n" for file in change.files).encode()
+
+    async def write_commit(self, commit: Commit) -> str:
+        return self.commit(commit)
+
+    async def keep(self, name: str, commit: str) -> None:
+        assert commit in self.commits
+        self.refs[name] = commit
+
+    async def kept(self, name: str) -> tuple[str, ...]:
+        return tuple(commit for ref, commit in self.refs.items() if ref.startswith(f"{name}/"))
+
+    async def pack(self, base: str, tree: str) -> bytes:
+        assert base in self.commits
+        return json.dumps({path: content.decode("latin-1") for path, content in self.trees[tree].items()}).encode()
+
+    async def unpack(self, pack: bytes) -> None:
+        self.add({path: content.encode("latin-1") for path, content in json.loads(pack).items()})
+
+    async def revert(self, commit: str, onto: str) -> str:
+        taken = self.commits[commit]
+        before, after = self.trees[self.commits[taken.parent].tree], self.trees[taken.tree]
+        files = dict(self.trees[self.commits[onto].tree])
+        for path in {*before, *after}:
+            if before.get(path) == after.get(path):
+                continue
+            if files.get(path) != after.get(path):
+                raise PermanentError("conflict", f"{path} changed since")
+            files.pop(path, None)
+            if path in before:
+                files[path] = before[path]
+        return self.add(files)
+
+
+def _file_change(path: str, old: bytes | None, new: bytes | None) -> FileChange:
+    return FileChange(
+        path=path.encode(),
+        old_mode=ABSENT if old is None else REGULAR,
+        mode=ABSENT if new is None else REGULAR,
+        old_blob=None if old is None else _oid("blob", old),
+        new_blob=None if new is None else _oid("blob", new),
+        old_sha256=None if old is None else hashlib.sha256(old).hexdigest(),
+        new_sha256=None if new is None else hashlib.sha256(new).hexdigest(),
+        old_size=len(old or b""),
+        new_size=len(new or b""),
+        added=(new or b"").count(b"\n"),
+        removed=(old or b"").count(b"\n"),
+    )
+
+
+def _oid(kind: str, content: bytes) -> str:
+    return hashlib.sha1(f"{kind} {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest()

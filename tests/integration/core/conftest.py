@@ -1,0 +1,23 @@
+"""The heart over a real store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.store.database import Database
+from tests.office import Office
+from tests.workbench import Workbench
+
+
+@pytest.fixture
+def office(database: Database) -> Office:
+    """The heart over this test's database."""
+    return Office(database)
+
+
+@pytest.fixture
+def bench(database: Database, tmp_path: Path) -> Workbench:
+    """The heart with workers, over this test's database."""
+    return Workbench(database, home=tmp_path)

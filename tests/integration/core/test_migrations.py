@@ -1,0 +1,237 @@
+"""The schema: brought up to date once, by one program at a time, and never guessed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect, make_url, text
+from sqlmodel import SQLModel
+
+from core.errors import CountersignError, Kind, PermanentError
+from core.store.database import Database, Location
+from core.store.migrate import HEAD, alembic_config, current_version, migrate, migrations_directory
+from core.store.tables import TaskRow
+from tests import builders
+
+
+def connect(location: Location):
+    """A plain connection, to look at the database or to spoil it."""
+    driver = "sqlite" if location.is_sqlite else "postgresql+psycopg"
+    return create_engine(make_url(location.url).set(drivername=driver)).connect()
+
+
+def tables_in(location: Location) -> set[str]:
+    with connect(location) as connection:
+        return set(inspect(connection).get_table_names())
+
+
+EVERY_TABLE = {*SQLModel.metadata.tables, "alembic_version"}
+
+
+def test_an_empty_database_is_brought_up_to_date(blank):
+    assert current_version(blank) is None
+    assert migrate(blank) is True
+    assert current_version(blank) == HEAD
+    assert tables_in(blank) == EVERY_TABLE
+
+
+async def test_migrating_again_changes_nothing_and_keeps_what_is_there(blank):
+    migrate(blank)
+    database = Database(blank)
+    number = await builders.put_task(database)
+    assert migrate(blank) is False
+    assert (await builders.load(database, number)).number == number
+    await database.close()
+
+
+def test_the_database_of_a_newer_program_is_refused_and_left_alone(location):
+    with connect(location) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.commit()
+    with pytest.raises(PermanentError, match="9999") as caught:
+        migrate(location)
+    assert caught.value.problem.code == "database_newer"
+    assert caught.value.problem.kind.exit_code == 7
+    assert current_version(location) == "9999"
+    assert tables_in(location) == EVERY_TABLE
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing_behind(blank):
+    """Else the next start would meet tables that are there already, and never get past them."""
+    with connect(blank) as connection:
+        connection.execute(text("CREATE TABLE turns (mine INTEGER)"))
+        connection.commit()
+    with pytest.raises(CountersignError):
+        migrate(blank)
+    assert tables_in(blank) == {"turns"}
+    with connect(blank) as connection:
+        connection.execute(text("DROP TABLE turns"))
+        connection.commit()
+    assert migrate(blank) is True
+
+
+def _migrate_in_step(location: Location, start, results) -> None:
+    start.wait(30)
+    try:
+        results.put(migrate(location))
+    except CountersignError as error:
+        results.put(str(error))
+
+
+def test_of_many_programs_that_migrate_at_once_one_does_it(blank):
+    processes = multiprocessing.get_context("spawn")
+    start, results = processes.Barrier(4), processes.Queue()
+    migrators = [processes.Process(target=_migrate_in_step, args=(blank, start, results)) for _ in range(4)]
+    for migrator in migrators:
+        migrator.start()
+    said = [results.get(timeout=60) for _ in migrators]
+    for migrator in migrators:
+        migrator.join(30)
+    assert sorted(said, key=str) == [False, False, False, True]
+    assert tables_in(blank) == EVERY_TABLE
+
+
+def test_the_program_speaks_the_newest_schema():
+    newest = max((migrations_directory() / "versions").glob("[0-9]*.py")).name
+    assert newest.split("_")[0] == HEAD
+    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == HEAD
+
+
+def test_every_file_of_the_migrations_begins_with_its_own_version():
+    """`_known_versions` reads names, Alembic reads `revision`."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    for script in scripts.walk_revisions():
+        assert Path(script.path).name.startswith(f"{script.revision}_")
+
+
+def test_the_migrated_schema_is_what_the_tables_say(location):
+    with connect(location) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+# ---- files that are not a database, or not ours to write (F24)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Location:
+    """A SQLite home with nothing in it."""
+    return Location.of("sqlite", tmp_path)
+
+
+async def begin(location: Location) -> None:
+    """What every command does first."""
+    migrate(location)
+    await Database(location).write(lambda session: session.get(TaskRow, 1))
+
+
+async def problem_of(location: Location, *, code: str):
+    """The one problem that starting with this database meets."""
+    with pytest.raises(CountersignError) as caught:
+        await begin(location)
+    problem = caught.value.problem
+    assert problem.code == code
+    assert problem.kind is Kind.UNAVAILABLE
+    assert str(location.file) in problem.message
+    assert problem.mend
+    return problem
+
+
+async def test_a_corrupt_file_is_named_and_kept(home):
+    home.file.write_bytes(b"this was a database once\n" * 500)
+    before = home.file.read_bytes()
+    await problem_of(home, code="database_corrupt")
+    assert home.file.read_bytes() == before
+
+
+async def test_a_file_damaged_in_the_middle_is_named_and_kept(home):
+    migrate(home)
+    spoiled = bytearray(home.file.read_bytes())
+    spoiled[100:4096] = b"\xff" * 3996
+    home.file.write_bytes(spoiled)
+    await problem_of(home, code="database_corrupt")
+    assert home.file.read_bytes() == spoiled
+
+
+async def test_an_empty_file_is_not_taken_for_a_new_database(home):
+    """A full disk or a botched restore leaves one where all decisions were."""
+    home.file.touch()
+    await problem_of(home, code="database_empty")
+    assert home.file.stat().st_size == 0
+
+
+async def test_a_folder_in_the_files_place_is_named_and_kept(home):
+    home.file.mkdir()
+    await problem_of(home, code="cannot_open")
+    assert home.file.is_dir()
+
+
+START = """
+import asyncio, os, pwd, sys
+from pathlib import Path
+import aiosqlite, alembic.command, alembic.config, sqlalchemy.dialects.sqlite
+from core.errors import CountersignError
+from core.store.database import Database, Location
+from core.store.migrate import migrate
+from core.store.tables import SettingRow
+
+async def start():
+    location = Location.of("sqlite", Path(sys.argv[1]))
+    try:
+        migrate(location)
+        database = Database(location)
+        async def work(session):
+            session.add(SettingRow(name="x", updated_ms=1))
+        await database.write(work)
+    except CountersignError as error:
+        print(error.problem.code, error.problem.kind.exit_code)
+
+if os.geteuid() == 0:  # after the imports: an ordinary user need not be able to read root's Python
+    nobody = pwd.getpwnam("nobody")
+    os.setgroups([])
+    os.setgid(nobody.pw_gid)
+    os.setuid(nobody.pw_uid)
+asyncio.run(start())
+"""
+
+
+def start_as_ordinary_user(state: Path) -> list[str]:
+    """What starting says to somebody who is not root, whom file modes do not stop."""
+    argv = [sys.executable, "-c", START, str(state)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.fixture
+def shared():
+    """A folder that everybody may look into, wherever the test's own folder is."""
+    with tempfile.TemporaryDirectory(prefix="countersign-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+        Path(made).chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_written_is_named(shared):
+    shared.chmod(0o555)
+    assert start_as_ordinary_user(shared) == ["read_only", "7"]
+    assert list(shared.iterdir()) == []
+
+
+def test_a_database_that_cannot_be_written_is_named_and_kept(shared):
+    location = Location.of("sqlite", shared)
+    migrate(location)
+    assert location.file is not None
+    location.file.chmod(0o444)
+    shared.chmod(0o555)
+    before = location.file.read_bytes()
+    assert start_as_ordinary_user(shared)[0] in ("read_only", "cannot_open")
+    assert location.file.read_bytes() == before

@@ -1,0 +1,119 @@
+"""What the tests of the hands share: a remote, a store of it, and the sandboxes that start here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lanes.repository import GitRepository
+from lanes.sandbox import Ran, find_sandbox
+from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
+from lanes.sandbox.find import known_options
+from tests.integration.lanes import origin
+
+USER = 61_999
+
+START = {
+    "README.md": "# Web\n",
+    "config/app.yaml": "# keep me\nserver:\n  timeout: 10   # seconds\n  host: a\n",
+    "src/a.py": "print(1)\nprint(2)\nprint(3)\n",
+    "run.sh": "#!/bin/sh\n",
+}
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    return origin.remote(tmp_path / "origin.git", START)
+
+
+@pytest.fixture
+def web(bare: Path, tmp_path: Path) -> GitRepository:
+    return origin.store(bare, tmp_path / "state")
+
+
+def _missing(why: str) -> None:
+    told = f"needs the Debian package bubblewrap, and user namespaces: {why}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(told)
+    pytest.skip(told)
+
+
+class AsOrdinaryUser:
+    """A sandbox whose every run is asked for by a process of an ordinary user; for tests that root runs."""
+
+    def __init__(self, bwrap: Bwrap) -> None:
+        self.bwrap = bwrap
+
+    async def run(self, *args: Any) -> Ran:
+        """What `BwrapSandbox.run` gives to such a user; cancelling kills the asking process."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            self._serve(writing, *args)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as answer:
+            try:
+                came: Ran | BaseException = pickle.loads(await asyncio.to_thread(answer.read))
+            except asyncio.CancelledError:
+                os.kill(child, signal.SIGKILL)
+                raise
+            finally:
+                os.waitpid(child, 0)  # noqa: ASYNC222 - it has ended or was killed
+        if isinstance(came, BaseException):
+            raise came
+        return came
+
+    def _serve(self, writing: int, *args: Any) -> None:
+        os.setgroups([])
+        os.setgid(USER)
+        os.setuid(USER)
+        tempfile.tempdir = "/tmp"
+        came: Ran | BaseException
+        asyncio._set_running_loop(None)
+        try:
+            came = asyncio.run(BwrapSandbox(self.bwrap).run(*args))
+        except BaseException as error:  # noqa: BLE001 - the other process tells it
+            came = RuntimeError(repr(error))
+        os.write(writing, pickle.dumps(came))
+        os._exit(0)
+
+
+@pytest.fixture
+def found() -> BwrapSandbox:
+    """The sandbox that this host finds."""
+    sandbox = find_sandbox()
+    if not isinstance(sandbox, BwrapSandbox):
+        _missing(sandbox.message)
+        raise AssertionError
+    return sandbox
+
+
+_WAYS = ["as found", "as an ordinary user"] if hasattr(os, "geteuid") and os.geteuid() == 0 else ["as found"]
+
+
+@pytest.fixture(params=_WAYS)
+def sandbox(request: pytest.FixtureRequest, found: BwrapSandbox) -> BwrapSandbox | AsOrdinaryUser:
+    """The sandbox that this host finds; for root also the one that an ordinary user would find."""
+    if request.param == "as found":
+        return found
+    return AsOrdinaryUser(Bwrap(found.bwrap.program, known_options(found.bwrap.program)))
+
+
+@pytest.fixture
+def work(sandbox: BwrapSandbox | AsOrdinaryUser) -> Iterator[Path]:
+    """A folder with one file, which the sandbox may bind."""
+    with tempfile.TemporaryDirectory(prefix="countersign-test-") as name:
+        folder = Path(name)
+        (folder / "mine").write_text("in\n")
+        if sandbox.bwrap.setpriv is None and os.geteuid() == 0:
+            for path in (folder, folder / "mine"):
+                os.chown(path, USER, USER)
+        yield folder

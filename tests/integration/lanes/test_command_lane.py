@@ -1,0 +1,212 @@
+"""The command executor: a lane's own program on a copy of the files, and what it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from core.errors import Kind, PermanentError, Problem, TransientError
+from core.intent import Intent
+from core.lane import Limits
+from core.ports import Order
+from lanes.executors.checkouts import Checkouts, remove
+from lanes.executors.command import CommandExecutor
+from lanes.executors.registry import executors, missing_executor
+from lanes.sandbox import Ran
+from tests.builders import lane
+from tests.integration.lanes.origin import names_in
+
+pytestmark = pytest.mark.lanes
+needs_sandbox = pytest.mark.sandbox
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    return tmp_path / "scratch"
+
+
+async def order(web, *argv: str, limits: Limits | None = None, **others) -> Order:
+    base = await web.fetch_base()
+    made = lane("scripted", executor="command", command=argv, limits=limits or Limits(wall_s=20), **others)
+    return Order(1, 1, made, Intent("run it"), (), base, await web.tree_of(base))
+
+
+async def fails(executor, told: Order, web) -> Problem:
+    with pytest.raises(PermanentError) as caught:
+        await executor.produce(told, web)
+    return caught.value.problem
+
+
+@pytest.fixture
+def executor(scratch, found) -> CommandExecutor:
+    return CommandExecutor(scratch, lambda: found)
+
+
+@needs_sandbox
+async def test_what_the_command_leaves_is_the_tree(executor, web, scratch):
+    told = await order(
+        web, "python3", "-c", "open('src/x.txt','w').write('hi'); print('done'); import os; os.remove('README.md')"
+    )
+    made = await executor.produce(told, web)
+    files = {f.path: f.status for f in (await web.change(told.base, made.tree)).files}
+    assert files == {b"src/x.txt": "A", b"README.md": "D"}
+    assert made.artifacts == {"command.log": b"done\n"}
+    assert names_in(scratch) == []
+
+
+@needs_sandbox
+async def test_it_begins_with_the_start_and_not_with_the_base(executor, web):
+    first = await order(web, "sh", "-c", "echo two >> README.md")
+    tree = (await executor.produce(first, web)).tree
+    second = Order(1, 2, first.lane, first.intent, (), first.base, tree)
+    listed = await web.list_paths((await executor.produce(second, web)).tree)
+    assert await web.read_blob(listed[b"README.md"][1]) == b"# Web\ntwo\ntwo\n"
+
+
+@needs_sandbox
+async def test_the_lanes_environment_is_seen(executor, web):
+    told = await order(web, "sh", "-c", 'echo "$KIND" > kind', environment=(("KIND", "a b"),))
+    listed = await web.list_paths((await executor.produce(told, web)).tree)
+    assert await web.read_blob(listed[b"kind"][1]) == b"a b\n"
+
+
+@needs_sandbox
+async def test_a_failure_tells_the_end_of_the_log_and_leaves_nothing(executor, web, scratch):
+    problem = await fails(executor, await order(web, "sh", "-c", "echo a; printf 'b\\033[31m\\n'; exit 3"), web)
+    assert (problem.code, problem.kind) == ("command_failed", Kind.FAILED)
+    assert "ended with 3: a / b\\x1b[31m" in problem.message
+    assert names_in(scratch) == []
+    gone = await fails(executor, await order(web, "no-such-program"), web)
+    assert "127" in gone.message
+
+
+@needs_sandbox
+async def test_limits_are_told_apart(executor, web, scratch):
+    slow = await fails(executor, await order(web, "sleep", "30", limits=Limits(wall_s=1)), web)
+    assert slow.code == "timed_out"
+    assert names_in(scratch) == []
+    shared = "import mmap; n = 10**7\nm = [mmap.mmap(-1, n) for _ in range(40)]\n"
+    eats = shared + "while True: [x.write(bytes(n)) for x in m if not x.seek(0)]"
+    greedy = await order(web, "python3", "-c", eats, limits=Limits(wall_s=20, memory_mib=128))
+    assert (await fails(executor, greedy, web)).code == "memory_limit"
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("mkdir -p sub/.git && echo 'gitdir: /' > sub/.git/x", "nested_git"),
+        ("echo gitdir: /tmp > .git", "nested_git"),
+        ("mkfifo pipe", "odd_file"),
+        ("cp run.sh s && chmod 4755 s", "odd_file"),
+        ("truncate -s 900M big; truncate -s 900M big2; true", "too_large"),
+    ],
+)
+async def test_what_may_not_come_in_is_refused(executor, web, scratch, code, expected):
+    problem = await fails(executor, await order(web, "sh", "-c", code), web)
+    assert (problem.code, problem.kind) == (expected, Kind.BLOCKED)
+    assert names_in(scratch) == []
+
+
+@needs_sandbox
+async def test_a_link_that_leads_out_is_only_a_link(executor, web):
+    told = await order(web, "sh", "-c", "ln -s /etc/shadow out; ln -s / root")
+    listed = await web.list_paths((await executor.produce(told, web)).tree)
+    assert await web.read_blob(listed[b"out"][1]) == b"/etc/shadow"
+    assert listed[b"root"][0] == "120000"
+
+
+@needs_sandbox
+async def test_folders_without_permissions_are_removed_all_the_same(executor, web, scratch):
+    problem = await fails(
+        executor, await order(web, "sh", "-c", "mkdir -p a/b && touch a/b/c && chmod 0 a/b a; exit 1"), web
+    )
+    assert problem.code == "command_failed"
+    assert names_in(scratch) == []
+
+
+@needs_sandbox
+async def test_cancelling_leaves_nothing(executor, web, scratch):
+    task = asyncio.create_task(executor.produce(await order(web, "sleep", "30"), web))
+    await asyncio.sleep(0.5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert names_in(scratch) == []
+
+
+@needs_sandbox
+async def test_takes_a_change_back_without_running_anything(executor, web):
+    from datetime import UTC, datetime
+
+    from core.ports import Commit
+
+    told = await order(web, "false")
+    tree = await web.write_tree(told.start, {"x": b"1"}, [], {})
+    commit = await web.write_commit(Commit(tree, told.base, "x", datetime(2026, 1, 1, tzinfo=UTC)))
+    undo = Order(2, 1, told.lane, Intent("undo", revert_of=commit), (), commit, tree)
+    assert (await executor.produce(undo, web)).tree == told.start
+
+
+class Scripted:
+    """A sandbox that ends as told."""
+
+    def __init__(self, ran: Ran) -> None:
+        self.ran = ran
+
+    async def run(self, *_) -> Ran:
+        return self.ran
+
+
+async def test_a_full_disk_is_a_wait_not_a_failure(scratch, web, monkeypatch):
+    from lanes.executors import command
+
+    monkeypatch.setattr(command, "_FULL_BYTES", 1 << 60)
+    executor = CommandExecutor(scratch, lambda: Scripted(Ran(1, b"No space left on device", None, 1.0)))
+    with pytest.raises(TransientError) as caught:
+        await executor.produce(await order(web, "x"), web)
+    assert caught.value.problem.code == "disk_full"
+
+
+async def test_without_a_sandbox_the_lane_says_why(scratch, web):
+    problem = Problem(Kind.UNAVAILABLE, "no_sandbox", "There is none", "Install bubblewrap.")
+    executor = CommandExecutor(scratch, lambda: problem)
+    told = await order(web, "true")
+    assert executor.unavailable(told.lane) == problem
+    assert executor.needs(told.lane) == {"sandbox"}
+    with pytest.raises(TransientError):
+        await executor.produce(told, web)
+    assert not scratch.exists()
+
+
+def test_what_a_killed_worker_left_is_swept(tmp_path):
+    root = tmp_path / "scratch"
+    child = os.fork()
+    if child == 0:
+        with Checkouts(root).folder() as folder:
+            (folder / "left").write_text("x")
+            os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+    assert len(names_in(root)) == 1
+    with Checkouts(root).folder() as mine, Checkouts(root).folder() as other:
+        assert names_in(root) == sorted([mine.parent.name, other.parent.name])
+    assert names_in(root) == []
+
+
+def test_removing_never_follows_a_link(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir(mode=0o500)
+    (tmp_path / "gone" / "inner").mkdir(parents=True)
+    (tmp_path / "gone" / "inner" / "link").symlink_to(kept)
+    remove(tmp_path / "gone")
+    assert not (tmp_path / "gone").exists()
+    assert kept.stat().st_mode & 0o777 == 0o500
+
+
+def test_the_executors_of_this_version(scratch):
+    assert set(executors(scratch)) == {"edit", "command"}
+    assert missing_executor("ollama").kind is Kind.UNAVAILABLE
+    assert "edit" in missing_executor("edti").mend

@@ -1,0 +1,105 @@
+"""The edit executor on real trees: what it changes, what it keeps, and how it says no."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from core.edit import CreateFile, DeleteFile, MoveFile, ReplaceText, SetKey
+from core.errors import Kind, PermanentError
+from core.intent import Intent
+from core.ports import Commit, Order
+from lanes.executors.edit_lane import EditExecutor
+from lanes.repository import GitRepository
+from tests.builders import lane
+from tests.integration.lanes import origin
+
+pytestmark = pytest.mark.lanes
+
+
+async def order(web, *edits, start: str | None = None, revert_of: str | None = None) -> Order:
+    base = await web.fetch_base()
+    return Order(1, 1, lane(), Intent("x", edits, revert_of), (), base, start or await web.tree_of(base))
+
+
+async def content(web: GitRepository, tree: str, path: bytes) -> bytes:
+    return await web.read_blob((await web.list_paths(tree))[path][1])
+
+
+async def test_changes_one_value_and_no_other_byte(web):
+    told = await order(web, SetKey("config/app.yaml", "server.timeout", "30"))
+    made = await EditExecutor().produce(told, web)
+    assert (
+        await content(web, made.tree, b"config/app.yaml")
+        == b"# keep me\nserver:\n  timeout: 30   # seconds\n  host: a\n"
+    )
+    change = await web.change(told.base, made.tree)
+    assert [(f.path, f.added, f.removed) for f in change.files] == [(b"config/app.yaml", 1, 1)]
+
+
+async def test_several_edits_see_each_other(web):
+    told = await order(
+        web,
+        MoveFile("run.sh", "bin/run"),
+        ReplaceText("bin/run", "sh", "bash"),
+        DeleteFile("README.md"),
+        CreateFile("n", "x\n"),
+    )
+    listed = await web.list_paths((await EditExecutor().produce(told, web)).tree)
+    assert set(listed) == {b"config/app.yaml", b"src/a.py", b"bin/run", b"n"}
+
+
+async def test_modes_and_odd_neighbours_survive(web):
+    await web.fetch_base()
+    files = {
+        b"run.sh": ("100755", b"a\n"),
+        b"\xff b/x": ("100644", b"\0"),
+        b"l": ("120000", b"run.sh"),
+        b"s": ("160000", b"4" * 40),
+    }
+    start = origin.plant(web.store.path, files)
+    told = await order(web, ReplaceText("run.sh", "a", "b"), start=start)
+    listed = await web.list_paths((await EditExecutor().produce(told, web)).tree)
+    assert {path: mode for path, (mode, _) in listed.items()} == {path: mode for path, (mode, _) in files.items()}
+    moved = await order(web, MoveFile("run.sh", "go.sh"), start=start)
+    assert (await web.list_paths((await EditExecutor().produce(moved, web)).tree))[b"go.sh"][0] == "100755"
+
+
+@pytest.mark.parametrize(
+    ("edit", "code", "kind"),
+    [
+        (SetKey("nope/none.yaml", "x", "1"), "no_such_file", Kind.MISSING),
+        (DeleteFile("nope"), "no_such_file", Kind.MISSING),
+        (ReplaceText("README.md", "not there", "x"), "not_found", Kind.MISSING),
+        (CreateFile("README.md", "x"), "exists", Kind.FAILED),
+        (CreateFile("README.md/x", "x"), "exists", Kind.FAILED),
+    ],
+)
+async def test_says_what_cannot_be_done(web, edit, code, kind):
+    with pytest.raises(PermanentError) as caught:
+        await EditExecutor().produce(await order(web, edit), web)
+    assert (caught.value.problem.code, caught.value.problem.kind) == (code, kind)
+
+
+async def test_a_request_without_edits_is_not_guessed_at(web):
+    with pytest.raises(PermanentError) as caught:
+        await EditExecutor().produce(await order(web), web)
+    assert caught.value.problem.code == "not_understood"
+
+
+async def test_takes_a_change_back_on_the_branch_only(web):
+    base = await web.fetch_base()
+    start = await web.tree_of(base)
+    tree = await web.write_tree(start, {"x": b"1"}, [], {})
+    commit = await web.write_commit(Commit(tree, base, "x", datetime(2026, 1, 1, tzinfo=UTC)))
+    await web.push("refs/heads/main", commit, base)
+    made = await EditExecutor().produce(await order(web, revert_of=commit), web)
+    assert made.tree == start
+    with pytest.raises(PermanentError):
+        await EditExecutor().produce(await order(web, revert_of=commit, start=start), web)
+
+
+async def test_the_same_order_gives_the_same_tree(web):
+    told = await order(web, CreateFile("new.txt", "x\n"))
+    assert await EditExecutor().produce(told, web) == await EditExecutor().produce(told, web)

@@ -1,0 +1,195 @@
+"""A process that dies on purpose: it opens a home, does one thing there, and falls at a named point.
+
+Tests start it with `start`, which forks from a server that has everything imported, so that a victim costs
+milliseconds. By hand: ``python -m tests.killer HOME worker --at publish.pushed``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from bot.app import App, opened
+from bot.home import Home
+from core.log import configure
+from core.service import Request
+from core.turn import Actor
+from core.worker import DeclaredDeadError, Worker
+
+PRELOADED = (
+    *("tests.killer", "core.engine", "core.signing", "lanes.executors.registry", "lanes.forge.local"),
+    *("policies.guard", "policies.policy", "bot.interpret", "bot.grammar", "requests", "detect_secrets.core.scan"),
+    *("detect_secrets.plugins.aws", "detect_secrets.plugins.keyword", "lanes.registry", "policies.secrets.plugins"),
+)
+"""What every process here needs in the end: imported once, by the server they are forked from."""
+
+WORKERS = ("worker", "drain", "sweeper")
+FALLEN = 3
+"""The exit status of a worker that was taken for dead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the process does in `home`, and where it falls.
+
+    `act` is `worker` (until SIGTERM), `drain` (a worker until nothing is ready), `sweeper` (one that claims
+    nothing), or a person's action with its `words`. At the `nth` time that `at` is reached the process sends
+    itself `signal`: once among all orders that share the file `once`. Every point reached is a line of
+    `journal`. A `steady` worker begins anew when it was taken for dead, as a supervisor would make it.
+    """
+
+    home: Path
+    act: str
+    words: tuple[str, ...] = ()
+    at: str | None = None
+    nth: int = 1
+    signal: signal.Signals = signal.SIGKILL
+    once: Path | None = None
+    steady: bool = False
+
+    @property
+    def journal(self) -> Path:
+        """Where every point that was reached is written, one a line."""
+        return journal_of(self.home)
+
+
+def journal_of(home: Path) -> Path:
+    """The journal of all processes on a home: lines of point, task number and process id."""
+    return home.with_name("journal")
+
+
+@dataclass(slots=True)
+class Deadly:
+    """Milestones that are written down, and one of which is the last."""
+
+    order: Order
+    left: int
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def reached(self, point: str, **facts: object) -> None:
+        """Write the point down; fall if this is the one."""
+        line = f"{point}\t{facts.get('number', '')}\t{os.getpid()}\n"
+        file = os.open(self.order.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(file, line.encode())  # one write to the end of a file: whole, and there whatever becomes of us
+        os.close(file)
+        if point == self.order.at:
+            self.left -= 1
+            if self.left == 0 and _first(self.order.once):
+                os.kill(os.getpid(), self.order.signal)
+                self.woken.set()  # somebody said SIGCONT
+
+
+class Sleepwalker(Worker):
+    """A worker that is silent until it was stopped and woken.
+
+    A heartbeat is a write; a process that is stopped in the middle of one holds SQLite's lock, and so stops everybody.
+    """
+
+    woken: asyncio.Event
+
+    async def _beat(self) -> None:
+        await self.woken.wait()
+        await super()._beat()
+
+
+def _first(once: Path | None) -> bool:
+    if once is None:
+        return True
+    try:
+        once.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def start(order: Order) -> BaseProcess:
+    """Begin to carry out `order` in a process of its own."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    process = context.Process(target=carry_out, args=(order,), daemon=True)
+    process.start()
+    return process
+
+
+def carry_out(order: Order) -> None:
+    """Do what `order` says in this process, with the log beside the journal; exits with the status."""
+    gc.freeze()  # what the server imported is never garbage: do not look through it again
+    log = os.open(order.journal.with_suffix(".log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(log, 2)
+    configure(level="INFO", as_json=True)
+    raise SystemExit(asyncio.run(_main(order)))
+
+
+async def _main(order: Order) -> int:
+    async with opened(Home(order.home), Deadly(order, order.nth)) as app:
+        if order.act in WORKERS:
+            return await _work(app, order)
+        await _say(app, order)
+        return 0
+
+
+async def _work(app: App, order: Order) -> int:
+    told: list[Any] = []
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: [stop() for stop in told])
+    while True:
+        worker = _sleepwalker(app) if order.signal is signal.SIGSTOP else app.worker()
+        told[:] = [worker.stop]
+        try:
+            await worker.run(drain=order.act == "drain", claims=order.act != "sweeper")
+        except DeclaredDeadError:
+            if not order.steady:
+                return FALLEN
+        else:
+            return 0
+
+
+def _sleepwalker(app: App) -> Worker:
+    made = app.worker()
+    worker = Sleepwalker(made.shop, made.engine, made.id, made.node, made.reconciler)
+    assert isinstance(app.milestones, Deadly)
+    worker.woken = app.milestones.woken
+    return worker
+
+
+async def _say(app: App, order: Order) -> None:
+    """One action of a person, as the doors do it."""
+    words = order.words
+    match order.act:
+        case "ask":
+            person, text, dedup = words
+            await app.service.ask(Request(text=text, actor=Actor(person, "terminal"), repo="web", dedup=dedup))
+        case "reply":
+            person, number, text, dedup = words
+            await app.service.reply(int(number), text, Actor(person, "terminal"), dedup)
+        case "approve":
+            person, number, digest = words
+            await app.verdicts.approve(int(number), digest, Actor(person, "terminal"))
+        case _:
+            raise ValueError(order.act)
+
+
+def main() -> None:
+    """Carry out one order from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("home", type=Path)
+    parser.add_argument("act")
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--at")
+    parser.add_argument("--nth", type=int, default=1)
+    parser.add_argument("--signal", type=lambda name: signal.Signals[name], default=signal.SIGKILL)
+    given = parser.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        carry_out(Order(**{**vars(given), "words": tuple(given.words)}))
+
+
+if __name__ == "__main__":
+    main()

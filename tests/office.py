@@ -1,0 +1,52 @@
+"""The heart over a real store, with an operator who may change the rules between two clicks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from core.ids import new_id
+from core.lifecycle import State
+from core.service import Service
+from core.settings import Settings
+from core.store.database import Database
+from core.task import Task
+from core.verdicts import Verdicts
+from tests import builders
+from tests.fakes.policy import FakePolicy
+from tests.fakes.ports import Milestones
+
+
+@dataclass
+class Office:
+    """The doors' side of the heart. `settings` are what is in force now; a test changes them in between."""
+
+    database: Database
+    policy: FakePolicy = field(default_factory=lambda: FakePolicy(builders.terms()))
+    settings: Settings = field(init=False)
+    milestones: Milestones = field(default_factory=Milestones)
+
+    def __post_init__(self) -> None:
+        self.settings = builders.settings(self.policy)
+        self.service = Service(self.database, lambda: self.settings, new_id, self.milestones)
+        self.verdicts = Verdicts(self.database, lambda: self.settings, new_id, self.milestones)
+
+    def configure(self, **changes: Any) -> None:
+        """What an operator's edit of countersign.yaml does."""
+        self.settings = replace(self.settings, **changes)
+
+    async def task(self, number: int) -> Task:
+        """The task as it is now."""
+        return await builders.load(self.database, number)
+
+    async def state(self, number: int) -> State:
+        """Where the task is now."""
+        return (await self.task(number)).state
+
+    async def kinds(self, number: int) -> list[str]:
+        """What happened to the task, its chain of events unbroken."""
+        return await builders.kinds_of(self.database, number)
+
+    async def owed(self, number: int) -> list[str]:
+        """The kinds of the task's living jobs."""
+        return [job.kind.value for job in await builders.active_jobs(self.database, number)]

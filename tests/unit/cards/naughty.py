@@ -1,0 +1,86 @@
+"""Texts that have hurt programs before: a choice in the manner of the Big List of Naughty Strings, and our own."""
+
+# ruff: noqa: RUF001 - letters that look like others are the point
+from __future__ import annotations
+
+CONTROLS = [
+    "\x00",
+    "a\x00b",
+    "".join(map(chr, range(32))),
+    "\x7f",
+    "".join(map(chr, range(0x80, 0xA0))),
+    "\x1b[31mred\x1b[0m",
+    "\x1b]0;title\x07",
+    "\x1b]8;;http://evil.example\x1b\\bank.example\x1b]8;;\x1b\\",
+    "\x1b[2J\x1b[H",
+    "\x9b31m",
+    "\x1bP$q\x1b\\",
+    "a\rOVERWRITTEN",
+    "a\b\b\bZ",
+    "one\ntwo\n\n\n\nneeds 0 of nobody",
+    "tab\there\x0bthere\x0ceverywhere",
+    "Roses are \x1b[0;31mred\x1b[0m, violets are \x1b[0;34mblue",
+    "\u2028\u2029\x85",
+]
+INVISIBLE = [
+    "\u202egpj.exe",
+    "\u202atest\u202a",
+    "\u2066test\u2067",
+    "\u202btest\u202b \u2069",
+    "\u200bzero\u200cwidth\u200dtext\ufeff",
+    "\ufffe",
+    "\u00ad\u0600\u061c\u070f\u180e\u2060\u2064\u206f",
+    "\u115f\u1160\u3164\uffa0\u2800\u034f",
+    "\u180b\ufe00\ufe0e\ufe0f",
+    "a" + "".join(chr(0xE0100 + n) for n in range(40)),
+    "tags\U000e0001\U000e0041\U000e007f",
+    "\ud800",
+    "\udfff\udc80\udcff",
+    "\ue000\U000f0000\U0010ffff",
+    "\u0378\U000e0fff",
+]
+MARKS = [
+    "\u0301\u0302\u0303",
+    "e" + "\u0301" * 10_000,
+    "Ṱ̺̺̕o͞ ̷i̲̬͇̪͙n̝̗͕v̟̜̘̦͟o̶̙̰̠kè͚̮̺̪̹̱̤ ̖t̝͕̳̣̻̪͞h̼͓̲̦̳̘̲e͇̣̰̦̬͎ ̢̼̻̱̘h͚͎͙̜̣̲ͅi̦̲̣̰̤v̻͍e̺̭̳̪̰-m̢iͅn̖̺̞̲̯̰d̵̼̟͙̩̼̘̳",
+    "a\u20dd\u20de\u20e3\u0489\u0489\u0489\u0489\u0489",
+]
+MARKUP = [
+    "[bold red]not markup[/]",
+    "[/]",
+    "[link=http://evil.example]x[/link]",
+    ":warning:",
+    "\\[",
+    "<script>alert(1)</script>",
+    "<!channel> <@U1> <http://evil|bank.com>",
+    "*_`~[]()>#+-=|{}.!",
+    "@org/team Fixes #1 <!-- -->",
+    "%s %n {0} {} ${HOME} $(id) `id`",
+    "'; DROP TABLE tasks; --",
+    "../../etc/passwd",
+    "--output=/etc/passwd",
+]
+WORDS = [
+    "",
+    " ",
+    "undefined",
+    "null",
+    "NaN",
+    "0x0",
+    "田中さんにあげて下さい",
+    "和製漢語 사회과학원 어학연구소",
+    "𠜎𠜱𠝹𠱓",
+    "مُنَاقَشَةُ سُبُلِ اِسْتِخْدَامِ اللُّغَةِ",
+    "בְּרֵאשִׁית, בָּרָא אֱלֹהִים",
+    "ก็็็็็็็็็็",
+    "👾 🙇 💁 👩‍💻 👨‍👩‍👧 🇩🇪 ❤️ 1️⃣",
+    "ﷺ ﷽",
+    "ﬁ Ⅷ ℌ 𝕏 Ｆｕｌｌ",
+    "(｡◕ ∀ ◕｡) ¯\\_(ツ)_/¯",
+    "x" * 5000,
+    "漢" * 3000,
+    "a b " * 2000,
+    "Ω≈ç√∫˜µ≤≥÷",
+    "passe\u00a0partout\u202fici\u3000全角",
+]
+NAUGHTY = [*CONTROLS, *INVISIBLE, *MARKS, *MARKUP, *WORDS]

@@ -1,0 +1,229 @@
+"""The card: what a surface is told of a task, from its document alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.cards.model import card_of
+from bot.cards.parts import ActionKind
+from bot.cards.risk import Level
+from bot.cards.times import ago, until
+from core.lifecycle import State
+from core.staged_diff import GuardVerdict
+from tests.unit.cards import documents as docs
+from tests.unit.cards.documents import NOW
+
+
+def staged_of(document):
+    staged = card_of(document, now=NOW).staged
+    assert staged is not None
+    return staged
+
+
+def kinds(card):
+    return [action.kind for action in card.actions]
+
+
+def commands(card):
+    return [action.command for action in card.actions]
+
+
+def test_a_staged_card_offers_the_digest_to_countersign():
+    card = card_of(docs.staged(), now=NOW)
+    assert commands(card)[0] == "approve 142 9c1e04ab77d2"
+    assert card.actions[0].label == "Approve 9c1e"
+    assert card.needs[0].sentence == "needs 1 of lee, docs-team"
+    assert card.expiry == "expires in 13 days"
+    assert card.byline == ("ana", "web@3f2a91c", "staged 2 min ago")
+
+
+def test_who_has_approved_is_said_beside_who_could():
+    staged = docs.staged_diff(needs=[docs.needs(2, ("kim", "lee", "max"), ("lee",))])
+    card = card_of({**docs.staged(), "staged": staged, "approvals": [docs.approval()]}, now=NOW)
+    assert card.needs[0].sentence == "needs 2 of kim, lee, max; has lee"
+    assert [(d.person, d.approved, d.when) for d in card.decided] == [("lee", True, "5 min ago")]
+
+
+def test_many_who_could_are_counted():
+    of = tuple(f"p{n}" for n in range(40))
+    card = card_of({**docs.staged(), "staged": docs.staged_diff(needs=[docs.needs(1, of)])}, now=NOW)
+    assert card.needs[0].sentence == "needs 1 of p0, p1, p2, p3, p4, p5 and 34 others"
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ([], "policy no longer allows this change"),
+        ([docs.needs(1, ())], "needs 1 approval, and nobody may give it"),
+    ],
+)
+def test_a_staged_card_always_says_what_it_needs(rows, sentence):
+    card = card_of({**docs.staged(), "staged": docs.staged_diff(needs=rows)}, now=NOW)
+    assert [need.sentence for need in card.needs] == [sentence]
+
+
+def test_an_approval_of_another_digest_is_not_shown_as_one_of_this():
+    card = card_of(docs.published(), now=NOW)
+    assert [d.person for d in card.decided] == ["lee"]
+
+
+def test_later_revisions_carry_their_number_and_their_own_words():
+    card = card_of(docs.second_revision(), now=NOW)
+    assert card.label == "#142.2"
+    assert [(quote.says, quote.text) for quote in card.quotes] == [("kim replied", "say pipx on Debian too")]
+
+
+def test_the_card_of_an_older_revision_only_leads_to_the_current_one():
+    card = card_of(docs.second_revision(), now=NOW, revision=1)
+    assert card.superseded == "superseded by #142.2"
+    assert card.staged is None
+    assert commands(card) == ["show 142"]
+
+
+def test_risky_files_come_first_with_the_reason():
+    rows = staged_of(docs.refused_by_guard()).files
+    assert [(row.path, row.flags) for row in rows] == [
+        (".github/workflows/ci.yml", ("CI",)),
+        ("tools/run.sh", ("executable",)),
+        ("docs/old.md", ("deleted",)),
+        ("package-lock.json", ("dependencies",)),
+        ("docs/install.md", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "flag", "level"),
+    [
+        (docs.file("a", mode="120000"), "symlink", Level.HIGH),
+        (docs.file("a", "T", mode="120000"), "type changed", Level.HIGH),
+        (docs.file("lib", "A", None, None, mode="160000"), "submodule", Level.HIGH),
+        (docs.file("a.png", added=None, removed=None), "binary", Level.MEDIUM),
+        (docs.file("run", old_mode="100755"), "no longer executable", Level.MEDIUM),
+        (docs.file("sub/CLAUDE.md"), "tool settings", Level.HIGH),
+        (docs.file(".GitHub/workflows/x.yml "), "CI", Level.HIGH),
+        (docs.file(".g\uff49thub/x"), "CI", Level.HIGH),
+        (docs.file(".git\\u{200b}hub/x"), "CI", Level.HIGH),
+        (docs.file("a\\x0ab"), "odd name", Level.HIGH),
+        (docs.file("docs/CODEOWNERS"), "CI", Level.HIGH),
+        (docs.file("requirements/dev.txt"), "dependencies", Level.MEDIUM),
+        (docs.file("setup.py"), "runs in builds", Level.MEDIUM),
+    ],
+)
+def test_what_makes_a_file_risky_is_named(row, flag, level):
+    document = {**docs.staged(), "staged": docs.staged_diff(files=[row])}
+    assert flag in staged_of(document).files[0].flags
+    assert card_of(document, now=NOW).risk is level
+
+
+@pytest.mark.parametrize("path", ["docs/github/a.md", "src/makefile.py", "my-package.json5", "docs/requirements.md"])
+def test_harmless_names_are_not_flagged(path):
+    document = {**docs.staged(), "staged": docs.staged_diff(files=[docs.file(path)])}
+    assert staged_of(document).files[0].flags == ()
+    assert card_of(document, now=NOW).risk is Level.LOW
+
+
+def test_a_big_change_is_not_of_low_risk():
+    files = [docs.file(f"docs/{n}.md") for n in range(21)]
+    assert card_of({**docs.staged(), "staged": docs.staged_diff(files=files)}, now=NOW).risk is Level.MEDIUM
+
+
+def test_findings_are_folded_by_check_and_the_worst_counts():
+    checks = staged_of(docs.refused_by_guard()).checks
+    assert [(c.name, c.verdict) for c in checks] == [
+        ("paths", GuardVerdict.BLOCK),
+        ("size", GuardVerdict.PASS),
+        ("secrets", GuardVerdict.PASS),
+        ("manifests", GuardVerdict.WARN),
+    ]
+    assert checks[0].details == (
+        ".github/workflows/ci.yml: protected in every lane",
+        "tools/run.sh: not among the lane's paths",
+    )
+
+
+def test_nothing_is_said_twice():
+    document = docs.document("refused", reason="no", rule=None, error=docs.error("denied", "no", "Ask lee.", "refused"))
+    card = card_of({**document, "turns": [docs.turn(1, document["title"])]}, now=NOW)
+    assert (card.law, card.quotes) == ("", ())
+
+
+def test_the_models_words_are_quoted_as_the_models():
+    said = {"name": "qwen3-coder", "words": "Rewrote the install steps"}
+    card = card_of({**docs.staged(), "model": said}, now=NOW)
+    assert (card.quotes[-1].says, card.quotes[-1].by_model) == ("the model qwen3-coder says", True)
+
+
+def test_a_question_offers_its_answers():
+    card = card_of(docs.asking(), now=NOW)
+    assert commands(card) == ["reply 142 web", "reply 142 'site docs'", 'reply 142 "…"', "cancel 142"]
+
+
+@pytest.mark.parametrize("hidden_lines", [1, None])
+def test_what_was_hidden_cannot_be_approved(hidden_lines):
+    card = card_of(docs.staged(), now=NOW).showing(1, hidden_lines)
+    assert ActionKind.APPROVE not in kinds(card)
+    assert kinds(card)[0] is ActionKind.DIFF
+    assert card.hidden is not None
+    assert card.hidden.anything
+
+
+def test_file_rows_may_be_left_out_when_the_whole_diff_is_shown():
+    staged = docs.staged_diff(files=[docs.file(f"docs/{n}.md") for n in range(3)])
+    card = card_of({**docs.staged(), "staged": staged}, now=NOW).showing(2, 0)
+    assert ActionKind.APPROVE in kinds(card)
+    assert card.hidden is not None
+    assert card.hidden.sentence == "2 of 3 files shown"
+
+
+@pytest.mark.parametrize("state", sorted(set(State) - {State.STAGED}))
+def test_only_a_staged_task_can_be_approved(state):
+    card = card_of(docs.document(state.value, staged=docs.staged_diff()), now=NOW)
+    assert ActionKind.APPROVE not in kinds(card)
+    assert card.needs == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("queued", [ActionKind.CANCEL]),
+        ("failed", [ActionKind.REPLY]),
+        ("published", [ActionKind.MERGE, ActionKind.REPLY, ActionKind.UNDO]),
+        ("merged", [ActionKind.UNDO]),
+        ("cancelled", []),
+        ("closed", []),
+    ],
+)
+def test_each_state_offers_what_can_be_done_in_it(state, expected):
+    assert kinds(card_of(docs.document(state), now=NOW)) == expected
+
+
+def test_the_place_in_the_queue_and_the_last_problem_are_told():
+    card = card_of(docs.queued(), now=NOW)
+    assert card.byline == ("ana", "web", "queued for 2 min", "queue 2, ~4 min", "priority 5", "due in 3 h")
+    assert card.hitch == "the forge did not answer"
+
+
+def test_a_task_that_waits_for_another_says_so():
+    place = {"position": 0, "eta_s": None, "waits_for": 141, "problem": None}
+    assert "waits for #141" in card_of(docs.document("queued", queue=place), now=NOW).byline
+
+
+def test_a_pull_request_of_an_earlier_revision_says_which():
+    links = [card_of({**docs.published(), "revision": n}, now=NOW).link for n in (1, 2)]
+    assert [link.of_revision for link in links if link] == [None, 1]
+
+
+def test_an_expired_wait_is_told_as_past():
+    assert card_of({**docs.staged(), "expires_at": docs.at(hours=2)}, now=NOW).expiry == "expired 2 h ago"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "just now"), (30, "30 s ago"), (100, "2 min ago"), (3590, "1 h ago"), (47 * 3600, "47 h ago")],
+)
+def test_spans_are_said_in_one_unit(seconds, said):
+    assert ago(docs.at(seconds=seconds), NOW) == said
+
+
+def test_two_weeks_less_a_moment_are_14_days():
+    assert until(docs.at(days=-14, seconds=3), NOW) == "in 14 days"

@@ -1,0 +1,111 @@
+"""What a published change says of itself: stable, inert, and without secrets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.approval import Approval, Verdict
+from core.lifecycle import State
+from core.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff
+from core.task import Basis, Revision, Task
+from core.turn import Turn
+from core.work.publication import body_of, branch_of, inert, message_of, shown_outside, title_of, withheld
+from tests.builders import BASE, NOON
+
+STAGED = StagedDiff(
+    digest="d" * 64,
+    repository="repo-1",
+    base=BASE,
+    tree="c" * 40,
+    files=({"path": "a`.md", "status": "M", "added": 1, "removed": None, "old_mode": "100644", "mode": "100644"},),
+    guard=GuardReport((Finding("manifests", GuardVerdict.WARN, "changes dependencies"),)),
+)
+
+
+def task(title: str) -> Task:
+    revision = Revision(1, "ana", Basis((1,)), None, "docs", "docs-changes", "why", None, None, STAGED)
+    return Task(
+        id="task_1",
+        number=7,
+        version=1,
+        state=State.APPROVED,
+        repo="web",
+        requester="ana",
+        surface="terminal",
+        title=title,
+        asked_lane=None,
+        priority=0,
+        deadline_at=None,
+        after=None,
+        created_at=NOON,
+        updated_at=NOON,
+        expires_at=None,
+        question=None,
+        error=None,
+        pull_request=None,
+        current=revision,
+    )
+
+
+LEE = Approval("lee", Verdict.APPROVE, STAGED.digest, NOON, "terminal")
+
+
+@given(st.text(max_size=200))
+def test_a_branch_is_always_a_plain_name_of_ours(title):
+    branch = branch_of(task(title))
+    assert branch.startswith("countersign/7-")
+    assert branch.isascii()
+    assert set(branch) <= set("abcdefghijklmnopqrstuvwxyz0123456789/-")
+    assert len(branch) < 70
+    assert not branch.endswith("-")
+
+
+@given(st.text(max_size=200))
+def test_nothing_in_a_title_reaches_anybody_or_closes_anything(title):
+    shown = title_of(task(title))
+    assert "\n" not in shown
+    assert not any(mark + char in shown for mark in "@#" for char in "abc123")
+    assert "[" not in shown
+    assert shown.isprintable()
+
+
+def test_trailers_come_from_the_host_alone():
+    message = message_of(task("x\n\nCo-authored-by: mallory"), STAGED, [LEE])
+    subject, _, trailers = message.partition("\n\n")
+    assert subject == "x Co-authored-by: mallory"
+    assert trailers.splitlines() == [
+        "Countersign-Task: 7.1",
+        f"Countersign-Digest: {STAGED.digest}",
+        "Requested-by: ana",
+        "Countersigned-by: lee",
+    ]
+
+
+def test_the_body_quotes_what_was_asked_and_tells_what_was_warned_of():
+    said = Turn(1, "ana", "terminal", "Fixes #1\n@team look", NOON, 1)
+    body = body_of(task("x"), STAGED, [said], [LEE])
+    assert "> Fixes \uff031\n> \uff20team look" in body
+    assert "- `a.md` (M, +1 \u2212bin)" in body
+    assert "manifests: changes dependencies" in body
+    assert "Countersigned by lee (terminal, 2026-05-04 12:00 UTC)" in body
+
+
+@pytest.mark.parametrize("text", ["[skip ci]", "\x1b]8;;http://evil\x07x", "a\u202eb", "a\x00b"])
+def test_no_control_sequence_survives(text):
+    assert inert(text).isprintable()
+    assert "[" not in inert(text)
+
+
+def test_a_secret_stays_at_home():
+    def leaks(text: str) -> bool:
+        return "hunter2" in text
+
+    turns = [Turn(1, "ana", "terminal", "set x to hunter2", NOON, 1), Turn(2, "ana", "terminal", "fine", NOON, 1)]
+    assert shown_outside(task("set x to hunter2"), leaks).title == "change #7"
+    assert shown_outside(task("set x to y"), leaks).title == "set x to y"
+    assert [turn.text for turn in withheld(turns, leaks)] == ["(withheld: it holds a secret)", "fine"]
+    assert replace(turns[0], text="") not in withheld(turns, leaks)

@@ -1,0 +1,133 @@
+"""Laws that hold for every policy and every request."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.decision import Effect, Petition, Terms
+from policies.policy import RulePolicy
+from policies.protected import protected
+from policies.routing import mismatch
+from policies.rules import Allow, Ask, Deny, Rule, Rules, When
+from tests.unit.policies.cases import CREW, LANES
+
+pytestmark = pytest.mark.law
+
+people = ["ana", "lee", "eve", "member", "maintainer", "contractor"]
+
+
+def some(names):
+    return st.one_of(st.none(), st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True).map(tuple))
+
+
+whens = st.builds(
+    When,
+    people=st.lists(st.sampled_from(people), min_size=1, max_size=3, unique=True).map(tuple),
+    lanes=some(sorted(LANES)),
+    surfaces=some(["terminal", "slack"]),
+    repositories=some(["web", "infra"]),
+)
+allows = st.builds(
+    lambda count, own: Allow(Terms("r", count, ("maintainer",), self_approve=own)), st.integers(1, 3), st.booleans()
+)
+thens = st.one_of(allows, st.just(Deny("closed")), st.just(Ask("sure?")))
+rule_lists = st.lists(st.builds(Rule, st.just("r"), whens, thens), max_size=5).map(
+    lambda rules: tuple(replace(r, name=f"r{n}") for n, r in enumerate(rules))
+)
+paths = st.lists(
+    st.sampled_from(
+        ["README.md", "docs/a", "config/a.yaml", "config/b.md", "src/a.py", ".env", ".GitHub/x", "../x", "x.toml"]
+    ),
+    max_size=3,
+).map(tuple)
+petitions = st.builds(
+    Petition,
+    person=st.sampled_from(["ana", "lee", "eve", "nobody"]),
+    surface=st.sampled_from(["terminal", "slack", "web"]),
+    repository=st.sampled_from(["web", "infra"]),
+    paths=paths,
+    lane=st.one_of(st.none(), st.sampled_from(sorted(LANES))),
+    deterministic=st.booleans(),
+)
+
+
+def law(rules: tuple[Rule, ...], protect: tuple[str, ...] = ()) -> RulePolicy:
+    return RulePolicy(Rules(rules, protect), CREW, LANES)
+
+
+@given(rule_lists, petitions)
+def test_an_allowed_request_was_allowed_by_the_first_rule_that_speaks_of_it(rules, petition):
+    decision = law(rules).decide(petition)
+    if decision.effect is not Effect.ALLOW:
+        assert decision.terms is None
+        return
+    person = CREW.named(petition.person)
+    assert decision.lane is not None
+    first = next(r for r in rules if mismatch(r, person, petition, decision.lane) is None)
+    assert isinstance(first.then, Allow)
+    assert (decision.rule, decision.terms) == (first.name, first.then.terms)
+
+
+@given(rule_lists, petitions)
+def test_no_protected_path_is_allowed_and_every_path_lies_in_the_lane(rules, petition):
+    decision = law(rules).decide(petition)
+    if decision.effect is Effect.ALLOW:
+        assert not any(protected().denies(p.encode()) for p in petition.paths)
+        assert petition.lane in {None, decision.lane}
+
+
+@given(rule_lists, whens, petitions)
+def test_a_deny_rule_on_top_never_allows_more(rules, when, petition):
+    before = law(rules)
+    after = law((Rule("top", when, Deny("closed")), *rules)).decide(petition)
+    if after.effect is Effect.ALLOW:
+        same = before.decide(replace(petition, lane=after.lane))
+        assert (same.effect, same.rule, same.terms) == (Effect.ALLOW, after.rule, after.terms)
+
+
+@given(rule_lists, petitions, st.sampled_from(["docs/**", "*.toml", "**/*.md", "config"]))
+def test_protecting_more_never_allows_more(rules, petition, pattern):
+    if law(rules, (pattern,)).decide(petition).effect is Effect.ALLOW:
+        assert law(rules).decide(petition).effect is Effect.ALLOW
+
+
+@given(petitions)
+def test_no_rules_allow_nothing(petition):
+    assert law(()).decide(petition).effect is Effect.DENY
+
+
+@given(rule_lists, petitions)
+def test_a_question_is_settled_by_naming_any_of_its_lanes(rules, petition):
+    policy = law(rules)
+    asked = policy.decide(petition)
+    if asked.effect is Effect.ASK:
+        assert asked.question is not None
+        assert asked.question.options
+        for lane in asked.question.options:
+            assert policy.decide(replace(petition, lane=lane)).effect is not Effect.ASK
+
+
+@given(rule_lists, petitions)
+def test_live_terms_are_those_of_the_decision(rules, petition):
+    policy = law(rules)
+    decision = policy.decide(petition)
+    if decision.effect is Effect.ALLOW:
+        assert policy.terms_of(replace(petition, lane=decision.lane)) is not None
+    if petition.lane is not None:
+        assert policy.terms_of(petition) == decision.terms
+
+
+@given(
+    rule_lists,
+    st.builds(
+        Petition, st.text(), st.text(), st.text(), st.lists(st.text()).map(tuple), st.one_of(st.none(), st.text())
+    ),
+)
+def test_any_petition_gets_a_decision_with_a_reason(rules, petition):
+    decision = law(rules).decide(petition)
+    assert decision.reason
+    assert decision.trace

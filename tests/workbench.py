@@ -1,0 +1,122 @@
+"""The whole heart: the doors, a worker on the real engine, and fakes of everything outside."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from core.engine import DbosEngine
+from core.ids import new_id
+from core.lifecycle import State
+from core.placement import NodeView
+from core.ports import Executor, Forge, Repository
+from core.reconcile import Reconciler
+from core.service import Request
+from core.signing import Keys
+from core.store.artifacts import ArtifactFiles
+from core.work.workshop import Workshop
+from core.worker import Worker
+from tests import builders
+from tests.fakes.forge import MemoryForge
+from tests.fakes.ports import FakeExecutor, FakeGuard, FakeInterpreter
+from tests.fakes.repository import MemoryRepository
+from tests.office import Office
+
+
+@dataclass
+class Workbench(Office):
+    """An office with a workshop behind it. One worker may run at a time: DBOS keeps one instance a process."""
+
+    home: Path = field(kw_only=True)
+    executor: FakeExecutor = field(default_factory=FakeExecutor)
+    guard: FakeGuard = field(default_factory=FakeGuard)
+    forge: MemoryForge = field(default_factory=MemoryForge)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        spec = self.settings.repositories["web"]
+        self.repository = MemoryRepository.holding(spec, {"README.md": b"hello"})
+        self.keys = Keys(self.home / "keys")
+        self.keys.make()
+        self.files = ArtifactFiles(self.home / "artifacts")
+
+    def worker(self, *, node: NodeView = builders.NODE) -> Worker:
+        """Another worker of this process."""
+        identity = new_id("worker")
+        shop = Workshop(
+            database=self.database,
+            settings=lambda: self.settings,
+            new_id=new_id,
+            milestones=self.milestones,
+            interpreter=FakeInterpreter(),
+            guard=self.guard,
+            executors={"edit": cast("Executor", self.executor)},
+            forges={"local": cast("Forge", self.forge)},
+            repository=lambda _name: cast("Repository", self.repository),
+            files=self.files,
+            keys=self.keys,
+        )
+        reconciler = Reconciler(self.database, lambda: self.settings, new_id)
+        return Worker(shop, DbosEngine(self.database.location, identity), identity, node, reconciler)
+
+    async def drain(self, **others: Any) -> None:
+        """Work until nothing is ready."""
+        await self.worker(**others).run(drain=True)
+
+    async def work_until(self, number: int, *states: State) -> State:
+        """Work, whatever backs off in between, until the task is in one of `states`."""
+
+        async def there() -> bool:
+            return await self.state(number) in states
+
+        async with asyncio.timeout(30):
+            await self.worker().run(until=there)
+        return await self.state(number)
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[tuple[Worker, asyncio.Task[None]]]:
+        """A worker at work beside the block; it is stopped with the block."""
+        worker = self.worker()
+        running = asyncio.create_task(worker.run())
+        try:
+            yield worker, running
+        finally:
+            worker.stop()
+            with suppress(Exception):
+                await asyncio.wait_for(running, 20)
+
+    async def ask(self, text: str = "config/app.yaml = a: 1", **others: Any) -> int:
+        """A request of ana's."""
+        return await self.service.ask(Request(**{"text": text, "actor": builders.ANA, **others}))
+
+    async def stage(self, text: str = "config/app.yaml = a: 1") -> tuple[int, str]:
+        """A request of ana's that was worked on; its number and its digest."""
+        number = await self.ask(text)
+        await self.drain()
+        staged = (await self.task(number)).staged
+        assert staged is not None
+        return number, staged.digest
+
+    async def publish(self, text: str = "config/app.yaml = a: 1") -> int:
+        """A request of ana's that lee approved and that became a pull request."""
+        number, digest = await self.stage(text)
+        assert (await self.verdicts.approve(number, digest, builders.LEE)).problem is None
+        await self.drain()
+        assert await self.state(number) is State.PUBLISHED
+        return number
+
+
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], *, within_s: float = 10) -> None:
+    """Wait until `holds`; fails after `within_s`."""
+    until = time.monotonic() + within_s
+    while True:
+        answer = holds()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        assert time.monotonic() < until, "it never came to that"
+        await asyncio.sleep(0.02)
