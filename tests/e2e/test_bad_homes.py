@@ -189,8 +189,9 @@ def test_a_full_disk_refuses_in_a_sentence_and_everything_goes_on_when_there_is_
     asked = len(home.call("list", "--json").json())
     assert asked > 1, "with some room, requests were taken in"
     home.call(*approve)
-    home.hurry()
-    assert home.call("worker", "--drain").code == 0
+    for _ in range(2):  # the first may only get round to writing that the try before it met a full disk
+        home.hurry()
+        assert home.call("worker", "--drain").code == 0
     states = [row["state"] for row in home.call("list", "--json").json()]
     assert states == ["staged"] * (asked - 1) + ["published"]
     assert home.call("verify", 1).code == 0
