@@ -118,7 +118,8 @@ def _as_nobody(home: CliHome, *words: object) -> Said:
         pytest.skip("needs root, to become nobody: the owner of a home may always write to it")
     if shutil.which("setpriv") is None:
         pytest.skip("needs setpriv, of the Debian package util-linux")
-    run: dict[str, Any] = {"capture_output": True, "text": True, "env": {**clean_environment(), "HOME": "/"}, "cwd": "/"}
+    environment = {**clean_environment(), "HOME": "/"}
+    run: dict[str, Any] = {"capture_output": True, "text": True, "env": environment, "cwd": "/"}
     if subprocess.run([*NOBODY, str(SCRIPT), "--version"], **run, check=False).returncode != 0:
         pytest.skip("nobody may not run this Python: put the checkout, and Python itself, where others may read them")
     subprocess.run(["chmod", "-R", "a+rX,go-w", str(home.folder)], check=True)
