@@ -53,6 +53,10 @@ demo: $(VENV)/.app ## walk one request to a pull request; needs no account, no G
 test: $(VENV)/.dev counterparts ## run every test a change must pass
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
+.PHONY: test-surfaces
+test-surfaces: $(VENV)/.dev counterparts ## only the tests of where people talk
+	@$(BIN)/python -m pytest -q -m surfaces $(ARGS)
+
 .PHONY: test-lanes
 test-lanes: $(VENV)/.dev counterparts ## only the tests of how a change is made
 	@$(BIN)/python -m pytest -q -m lanes $(ARGS)
@@ -142,10 +146,11 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.app
 
 # What the tests meet for real. Never a reason to stop: a test that misses its counterpart skips, or fails with CI=true.
 .PHONY: counterparts
-counterparts:
+counterparts: $(VENV)/.base
 	@$(APT); [ "$$(uname)" = Linux ] || exit 0; \
 	missing=; \
 	command -v bwrap >/dev/null || missing=bubblewrap; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	[ -z "$$missing" ] || apt_install $$missing || \
-		echo "Not on this machine: $$missing (Debian's names). Their tests skip until it is installed."
+		echo "Not on this machine: $$missing (Debian's names). Their tests skip until it is installed."; \
+	$(BIN)/python -m tests.counterparts

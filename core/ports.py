@@ -54,13 +54,17 @@ class Guard(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RepositorySpec:
-    """A repository the configuration names. `id` is what digests and receipts say; it never changes."""
+    """A repository the configuration names. `id` is what digests and receipts say; it never changes.
+
+    `forge_id` is the forge's own immutable number of it: a renamed or transferred one is noticed (security.md 71).
+    """
 
     name: str
     id: str
     url: str
     branch: str
     forge: str
+    forge_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,7 @@ class Proposal:
     body: str
     revision: int
     digest: str
+    labels: tuple[str, ...] = ()
 
 
 class Forge(Protocol):
@@ -180,14 +185,71 @@ class Forge(Protocol):
     async def look(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
         """The pull request as the forge has it now: state, head."""
 
-    async def merge(self, repository: Repository, pull_request: PullRequest, message: str) -> str:
+    async def merge(
+        self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
+    ) -> str:
         """Merge if its head is still `pull_request.head`, and return the merge commit's id.
 
-        Raises `ConflictError` when the head moved or the merge does not apply.
+        `method` is merge, squash or rebase. Raises `ConflictError` when the head moved or the merge does not apply.
         """
 
     async def close(self, repository: Repository, pull_request: PullRequest) -> None:
         """Close without merging; being closed already is success."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeCheck:
+    """One check of a pull request's head: `app` is the id of the app that reported it (None: a commit status).
+
+    `conclusion` is None while it runs; only ``success`` is green: skipped and neutral are not (security.md 40).
+    """
+
+    name: str
+    app: int | None
+    conclusion: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A pull request as its forge has it at this moment: read, never taken from an event's word.
+
+    `tree` is the tree of its head; `checks` are the newest of each name and app on that head; `objections` the logins
+    whose latest review asks for changes; `mergeable` is None while the forge has not worked it out; `merged_as` is the
+    merge commit and `ended_by` who merged or closed it there.
+    """
+
+    pull_request: PullRequest
+    tree: str
+    checks: tuple[ForgeCheck, ...] = ()
+    objections: tuple[str, ...] = ()
+    mergeable: bool | None = None
+    merged_as: str | None = None
+    ended_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A commit status to set: `state` is success, pending, failure or error; `words` at most 140 characters."""
+
+    commit: str
+    state: str
+    words: str
+
+
+class Followed(Protocol):
+    """A forge where others act too: people comment, push, merge and close; checks run."""
+
+    async def stand(self, repository: Repository, pull_request: PullRequest) -> Standing:
+        """The pull request as it is now."""
+
+    async def mark(self, repository: Repository, mark: Mark) -> None:
+        """Set the commit status ``countersign``; being set so already is success."""
+
+    async def attach(self, repository: Repository, pull_request: PullRequest, files: Mapping[str, bytes]) -> str:
+        """Keep files beside the pull request, on a ref of its own; the address where people see them.
+
+        The same files for the same pull request and revision give the same address.
+        """
 
 
 class Milestones(Protocol):

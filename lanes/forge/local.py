@@ -74,7 +74,9 @@ class LocalForge:
         """The pull request as the remote has it now; a merge or a deleted branch made by hand counts."""
         return await _do(repository, _look, as_git(repository), pull_request)
 
-    async def merge(self, repository: Repository, pull_request: PullRequest, message: str) -> str:
+    async def merge(
+        self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
+    ) -> str:
         """Merge if its head is still `pull_request.head`, and return the merge commit's id."""
         return await _do(repository, _merge, as_git(repository), pull_request, message)
 

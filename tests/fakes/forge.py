@@ -53,7 +53,9 @@ class MemoryForge:
         found = self.pulls[pull_request.branch]
         return replace(found, head=self.branches[pull_request.branch])
 
-    async def merge(self, repository: MemoryRepository, pull_request: PullRequest, message: str) -> str:
+    async def merge(
+        self, repository: MemoryRepository, pull_request: PullRequest, message: str, method: str = "merge"
+    ) -> str:
         self._fail()
         found = self.pulls[pull_request.branch]
         head = self.branches[pull_request.branch]

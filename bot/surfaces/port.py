@@ -1,0 +1,224 @@
+"""The port of a surface: what people say to us there, and what we show them.
+
+Inbound, a surface verifies, then hands over a `Heard` or a `Clicked` and acknowledges only what was kept. Outbound it
+draws cards, posts and edits them, and tells people things. It decides nothing: who a person is, what they may do and
+what a word means is said by `bot.conversation`, the same for every surface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bot.cards.diff import DiffView
+from bot.cards.model import Card
+from bot.cards.parts import Action
+from core.place import Place
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+
+__all__ = [
+    "Answer",
+    "Attachment",
+    "Buttons",
+    "Clicked",
+    "Drawn",
+    "Ears",
+    "GitHubSurfaceConfig",
+    "Heard",
+    "Place",
+    "SlackConfig",
+    "Surface",
+    "Taken",
+    "TelegramConfig",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message somebody wrote, verified to come from the platform; `text` is data.
+
+    `identity` is the writer's immutable id there. `dedup` names this message for ever: a redelivery has the same one,
+    an edit has another. `addressed` is true when it speaks to us: a direct message, a mention (already taken out of
+    `text`), a command, or a reply to a message of ours. `reply_to` is the id of the message it answers. `context` says
+    in our words what it is about, such as a file and line. `name` is how the platform shows the writer: for logs only.
+    """
+
+    identity: str
+    place: Place
+    text: str
+    message_id: str
+    dedup: str
+    addressed: bool
+    reply_to: str | None = None
+    context: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clicked:
+    """A button somebody pressed: `button` is the opaque id that we gave it, `text` what they typed into its form."""
+
+    identity: str
+    place: Place
+    button: str
+    message_id: str
+    dedup: str
+    text: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a `Heard` or a `Clicked`, for its writer alone.
+
+    `text` is one or two plain sentences, empty when the card says it all. `refused` is true when nothing was done.
+    `form` names the kind of words a button still wants (``reply``, ``reject``): the surface asks for them and hands
+    over the same button once more, with `text`.
+    """
+
+    text: str = ""
+    refused: bool = False
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A delivery that is safely kept; `new` is false for one that was kept before."""
+
+    id: int
+    new: bool
+
+
+class Ears(Protocol):
+    """Where surfaces hand over what they hear."""
+
+    async def take(self, said: Heard | Clicked) -> Taken:
+        """Keep it durably, before anything is acknowledged; quick, and the same thing twice is kept once.
+
+        Raises `TransientError` when it cannot be kept now: then do not acknowledge, so that it is delivered again.
+        """
+
+    async def answer(self, taken: Taken, within_s: float) -> Answer | None:
+        """What became of it, or None if that takes longer; the answer to a `Heard` is posted anyway."""
+
+    async def moved(self, surface: str, channel: str, to: str) -> None:
+        """The platform says that a channel has another id from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buttons:
+    """The opaque ids of a card's actions; at most 22 characters each."""
+
+    ids: Mapping[Action, str] = field(default_factory=dict)
+
+    def of(self, action: Action) -> str | None:
+        """The id of an action's button, or None where it has none (it can still be typed)."""
+        return self.ids.get(action)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A card in the surface's own form. `hides` is true when a line of the diff is not in it (security.md 42)."""
+
+    payload: Any
+    hides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file to deliver into a conversation; `media_type` is, for example, ``text/x-diff``."""
+
+    name: str
+    content: bytes
+    media_type: str
+
+
+class Surface(Protocol):
+    """One platform where people talk.
+
+    Every method that goes out may raise `TransientError` (with `retry_after_s` where the platform said so) or
+    `PermanentError`; code ``place_gone`` means that this conversation can never be reached again.
+    """
+
+    name: str
+
+    async def run(self, ears: Ears) -> None:
+        """Listen until cancelled. Raises when it cannot go on; whoever runs it starts it again later."""
+
+    def routes(self, ears: Ears) -> Sequence[BaseRoute]:
+        """What it wants served over HTTP; nothing when it asks the platform itself."""
+
+    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> Drawn:
+        """The card as this platform shows it; pure.
+
+        `delivered` says that the whole diff was attached to this conversation; a card that hides a line and was not
+        delivered has no Approve, and neither buttons nor words that lead to it.
+        """
+
+    async def post(self, place: Place, drawn: Drawn, reply_to: str | None) -> str:
+        """Post a card; the id of its message."""
+
+    async def edit(self, place: Place, message_id: str, drawn: Drawn) -> str:
+        """Change a card in place; its id, which is another one if the old message was gone and a new one was posted.
+
+        That nothing changed is success.
+        """
+
+    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
+        """Deliver files into the conversation; returns when the platform has them."""
+
+    async def say(self, place: Place, text: str, reply_to: str | None, only_to: str | None) -> None:
+        """Say something in plain words; `only_to` is the identity of the one person it is meant for, if there is one.
+
+        Longer text than fits is split, or attached.
+        """
+
+    async def acknowledge(self, place: Place, message_id: str) -> None:
+        """Show the writer at once that the message was seen (\N{EYES})."""
+
+    async def check(self) -> Sequence[Mapping[str, Any]]:
+        """What `doctor` asks: rows of {check, verdict (ok, warn, fail), detail, mend}; reaches the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramConfig:
+    """How Telegram is reached. `chats` maps a group's id to the repositories asked for there (empty: all).
+
+    `webhook_url` set means webhook mode, else long polling. `base_url` is where the Bot API is.
+    """
+
+    token: str = field(repr=False)
+    chats: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    webhook_url: str | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
+    base_url: str = "https://api.telegram.org"
+
+
+@dataclass(frozen=True, slots=True)
+class SlackConfig:
+    """How Slack is reached: Socket Mode with an `app_token`, HTTP with a `signing_secret`, or both.
+
+    `team` is the only workspace whose people are heard; `channels` as `TelegramConfig.chats`.
+    """
+
+    bot_token: str = field(repr=False)
+    team: str
+    app_token: str | None = field(default=None, repr=False)
+    signing_secret: str | None = field(default=None, repr=False)
+    channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    base_url: str = "https://slack.com/api/"
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubSurfaceConfig:
+    """What the surface needs beside `lanes.forge.github.GitHubAccess`: the secret that signs webhooks.
+
+    `repositories` maps a repository's numeric id at GitHub, as text, to its name in countersign.yaml.
+    """
+
+    webhook_secret: str | None = field(default=None, repr=False)
+    repositories: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,224 @@
+"""Cards: where each task is shown, which of them must be drawn again, and what their buttons mean."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import update
+from sqlmodel import col, select
+
+from core.place import Place
+from core.store.database import Session
+from core.store.tables import ButtonRow, CardRow
+
+HOLD_MS = 60_000
+"""How long one process may take to draw a card before another tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A card of task `number` in `place`.
+
+    `revision` is the one it shows (0: not posted yet), `delivered` the digest whose whole diff was attached there.
+    """
+
+    id: int
+    number: int
+    place: Place
+    reply_to: str | None
+    message_id: str | None
+    revision: int
+    delivered: str | None
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """What a button means: `kind` is an action, `value` the digest or the option that it stands for."""
+
+    id: str
+    card_id: int
+    number: int
+    revision: int
+    kind: str
+    value: str
+
+
+async def bind(session: Session, number: int, place: Place, reply_to: str | None, now_ms: int) -> None:
+    """Show a task in one more place from now on; where it is shown already, nothing changes but that it is drawn."""
+    thread = place.thread or ""
+    where = (
+        CardRow.number == number,
+        CardRow.surface == place.surface,
+        CardRow.channel == place.channel,
+        CardRow.thread == thread,
+    )
+    row = (await session.exec(select(CardRow).where(*where))).first()
+    if row is None:
+        row = CardRow(
+            number=number,
+            surface=place.surface,
+            channel=place.channel,
+            thread=thread,
+            private=place.private,
+            created_ms=now_ms,
+        )
+    row.reply_to = reply_to or row.reply_to
+    row.due_ms = now_ms
+    session.add(row)
+    await session.flush()
+
+
+async def redraw(session: Session, number: int, now_ms: int) -> None:
+    """Have every card of a task drawn again: part of every step it takes."""
+    await session.execute(
+        update(CardRow).where(col(CardRow.number) == number, col(CardRow.due_ms).is_(None)).values(due_ms=now_ms)
+    )
+
+
+async def any_due(session: Session, surfaces: Iterable[str], now_ms: int) -> bool:
+    """Whether a card waits to be drawn on one of `surfaces`; one look at an index."""
+    rows = await session.exec(
+        select(CardRow.id).where(
+            col(CardRow.surface).in_(list(surfaces)), col(CardRow.due_ms) <= now_ms, col(CardRow.held_ms) <= now_ms
+        ).limit(1)
+    )  # fmt: skip
+    return rows.first() is not None
+
+
+async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[tuple[Posted, int]]:
+    """Take the cards of `surface` that are due, for `HOLD_MS` to ourselves; each with the `due_ms` it had."""
+    due = (
+        select(CardRow.id)
+        .where(CardRow.surface == surface, col(CardRow.due_ms) <= now_ms, CardRow.held_ms <= now_ms)
+        .order_by(col(CardRow.due_ms))
+        .limit(limit)
+    )
+    taken = await session.execute(
+        update(CardRow)
+        .where(col(CardRow.id).in_(due), col(CardRow.held_ms) <= now_ms)
+        .values(held_ms=now_ms + HOLD_MS)
+        .returning(CardRow)
+        .execution_options(populate_existing=True)
+    )
+    rows = list(taken.scalars())
+    return [(_posted(row), row.due_ms or now_ms) for row in rows]
+
+
+async def posted(session: Session, card: Posted, message_id: str, revision: int) -> None:
+    """Remember which message shows the card, as soon as the platform said so."""
+    await session.execute(
+        update(CardRow).where(col(CardRow.id) == card.id).values(message_id=message_id, revision=revision)
+    )
+
+
+async def delivered(session: Session, card: Posted, digest: str) -> None:
+    """Remember that the whole diff of `digest` was attached where the card is."""
+    await session.execute(update(CardRow).where(col(CardRow.id) == card.id).values(delivered=digest))
+
+
+async def drawn(session: Session, card: Posted, due_ms: int) -> None:
+    """The card shows what was so; still due if something happened while it was drawn."""
+    mine = col(CardRow.id) == card.id
+    await session.execute(update(CardRow).where(mine).values(held_ms=0, attempt=0, problem=None))
+    await session.execute(update(CardRow).where(mine, col(CardRow.due_ms) == due_ms).values(due_ms=None))
+
+
+async def put_off(session: Session, card: Posted, due_ms: int | None, problem: str) -> None:
+    """Try the card again at `due_ms`, or never (None): nobody can be reached there."""
+    await session.execute(
+        update(CardRow)
+        .where(col(CardRow.id) == card.id)
+        .values(held_ms=0, due_ms=due_ms, attempt=col(CardRow.attempt) + 1, problem=problem[:500])
+    )
+
+
+async def touch(session: Session, card_id: int, now_ms: int, *, anew: bool = False) -> None:
+    """Have one card drawn again; `anew` as a new message, for whoever cannot find the old one."""
+    changes = {"due_ms": now_ms, **({"message_id": None, "delivered": None} if anew else {})}
+    await session.execute(update(CardRow).where(col(CardRow.id) == card_id).values(**changes))
+
+
+async def of_task(session: Session, number: int) -> list[Posted]:
+    """Every card of a task."""
+    rows = await session.exec(select(CardRow).where(CardRow.number == number).order_by(col(CardRow.id)))
+    return [_posted(row) for row in rows]
+
+
+async def get(session: Session, card_id: int) -> Posted | None:
+    """One card."""
+    row = await session.get(CardRow, card_id)
+    return _posted(row) if row else None
+
+
+async def by_message(session: Session, surface: str, channel: str, message_id: str) -> Posted | None:
+    """The card that a message of ours shows."""
+    query = select(CardRow).where(
+        CardRow.surface == surface, CardRow.channel == channel, CardRow.message_id == message_id
+    )
+    row = (await session.exec(query)).first()
+    return _posted(row) if row else None
+
+
+async def in_thread(session: Session, place: Place) -> list[Posted]:
+    """The cards in one thread, the newest first; none for a place without threads."""
+    if place.thread is None:
+        return []
+    query = select(CardRow).where(
+        CardRow.surface == place.surface, CardRow.channel == place.channel, CardRow.thread == place.thread
+    )
+    return [_posted(row) for row in await session.exec(query.order_by(col(CardRow.number).desc()).limit(2))]
+
+
+async def button(session: Session, id_: str) -> Button | None:
+    """What a button means, or None for an id that we never gave."""
+    row = await session.get(ButtonRow, id_)
+    return Button(row.id, row.card_id, row.number, row.revision, row.kind, row.value) if row else None
+
+
+async def buttons(
+    session: Session, card: Posted, revision: int, wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """The ids of a card's buttons, by (kind, value); the same ones each time the same revision is drawn."""
+    rows = await session.exec(select(ButtonRow).where(ButtonRow.card_id == card.id, ButtonRow.revision == revision))
+    ids = {(row.kind, row.value): row.id for row in rows}
+    for kind, value in wanted:
+        if (kind, value) not in ids:
+            id_ = secrets.token_urlsafe(16)  # 22 characters: not to be guessed, and within Telegram's 64 bytes
+            row = ButtonRow(id=id_, card_id=card.id, number=card.number, revision=revision, kind=kind, value=value)
+            session.add(row)
+            ids[kind, value] = id_
+    await session.flush()
+    return ids
+
+
+async def move(session: Session, surface: str, channel: str, to: str) -> None:
+    """A channel has another id: its cards are there now."""
+    await session.execute(
+        update(CardRow).where(col(CardRow.surface) == surface, col(CardRow.channel) == channel).values(channel=to)
+    )
+
+
+async def revive(session: Session, surface: str, now_ms: int) -> None:
+    """A surface is back: what could not be drawn meanwhile is due at once."""
+    await session.execute(
+        update(CardRow)
+        .where(col(CardRow.surface) == surface, col(CardRow.due_ms) > now_ms, col(CardRow.attempt) > 0)
+        .values(due_ms=now_ms)
+    )
+
+
+def _posted(row: CardRow) -> Posted:
+    assert row.id is not None
+    return Posted(
+        id=row.id,
+        number=row.number,
+        place=Place(row.surface, row.channel, row.thread or None, row.private),
+        reply_to=row.reply_to,
+        message_id=row.message_id,
+        revision=row.revision,
+        delivered=row.delivered,
+        attempt=row.attempt,
+    )

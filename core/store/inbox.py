@@ -1,0 +1,129 @@
+"""The inbox: what platforms delivered, kept once before it is acknowledged, and heard in order afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import delete, func, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col, select
+
+from core.store.database import Session
+from core.store.tables import InboxRow
+
+NEW: Final = "new"
+DONE: Final = "done"
+FAILED: Final = "failed"
+
+HOLD_MS: Final = 20_000
+"""How long one process has a delivery to itself; after a crash another hears it then, and its effects are made once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One kept delivery: `kind` says what `body` is."""
+
+    surface: str
+    dedup: str
+    kind: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A delivery with its row: `attempt` counts how often it was begun to be heard."""
+
+    id: int
+    delivery: Delivery
+    attempt: int
+    received_ms: int
+
+
+async def keep(session: Session, deliveries: Sequence[Delivery], now_ms: int) -> list[tuple[int, bool]]:
+    """Keep all of `deliveries`; for each its row's id, and whether it was not there before."""
+    rows = [
+        {
+            "surface": d.surface,
+            "dedup": d.dedup,
+            "kind": d.kind,
+            "body": d.body,
+            "state": NEW,
+            "attempt": 0,
+            "received_ms": now_ms,
+            "due_ms": now_ms,
+        }
+        for d in deliveries
+    ]
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(InboxRow).on_conflict_do_nothing(index_elements=["surface", "dedup"])
+    made = await session.execute(insert.values(rows).returning(InboxRow.surface, InboxRow.dedup))
+    new = {(str(surface), str(dedup)) for surface, dedup in made}
+    keys = [(d.surface, d.dedup) for d in deliveries]
+    found = await session.execute(
+        select(InboxRow.surface, InboxRow.dedup, InboxRow.id).where(
+            tuple_(col(InboxRow.surface), col(InboxRow.dedup)).in_(keys)
+        )
+    )
+    ids = {(str(surface), str(dedup)): int(id_ or 0) for surface, dedup, id_ in found}
+    kept = []
+    for key in keys:
+        kept.append((ids[key], key in new))
+        new.discard(key)  # the same one twice in one batch is new once
+    return kept
+
+
+async def any_due(session: Session, now_ms: int) -> bool:
+    """Whether there is anything to hear now; one look at an index."""
+    rows = await session.exec(select(InboxRow.id).where(InboxRow.state == NEW, InboxRow.due_ms <= now_ms).limit(1))
+    return rows.first() is not None
+
+
+async def begin(session: Session, now_ms: int, limit: int) -> list[Kept]:
+    """Take the oldest deliveries that are due, for `HOLD_MS` to ourselves."""
+    due = select(InboxRow.id).where(InboxRow.state == NEW, InboxRow.due_ms <= now_ms)
+    taken = await session.execute(
+        update(InboxRow)
+        .where(col(InboxRow.id).in_(due.order_by(col(InboxRow.id)).limit(limit)), col(InboxRow.due_ms) <= now_ms)
+        .values(due_ms=now_ms + HOLD_MS, attempt=col(InboxRow.attempt) + 1)
+        .returning(InboxRow)
+        .execution_options(populate_existing=True)
+    )
+    kept = [
+        Kept(row.id or 0, Delivery(row.surface, row.dedup, row.kind, row.body), row.attempt, row.received_ms)
+        for row in taken.scalars()
+    ]
+    return sorted(kept, key=lambda one: one.id)
+
+
+async def finish(session: Session, id_: int, answer: dict[str, Any], now_ms: int, state: str = DONE) -> None:
+    """Say what became of a delivery."""
+    await session.execute(
+        update(InboxRow).where(col(InboxRow.id) == id_).values(state=state, answer=answer, done_ms=now_ms)
+    )
+
+
+async def put_off(session: Session, id_: int, due_ms: int) -> None:
+    """Hear a delivery again at `due_ms`: something that it needs is not there now."""
+    await session.execute(update(InboxRow).where(col(InboxRow.id) == id_).values(due_ms=due_ms))
+
+
+async def answer_to(session: Session, id_: int) -> dict[str, Any] | None:
+    """What became of a delivery, or None while it was not heard."""
+    row = (await session.exec(select(InboxRow.answer).where(InboxRow.id == id_))).first()
+    return dict(row) if row is not None else None
+
+
+async def prune(session: Session, before_ms: int) -> int:
+    """Forget what was heard before then; until then a redelivery is known."""
+    gone = await session.execute(
+        delete(InboxRow).where(col(InboxRow.state).in_([DONE, FAILED]), col(InboxRow.done_ms) < before_ms)
+    )
+    return int(getattr(gone, "rowcount", 0))
+
+
+async def waiting(session: Session) -> int:
+    """How many deliveries were not heard yet."""
+    rows = await session.exec(select(func.count()).select_from(InboxRow).where(InboxRow.state == NEW))
+    return int(rows.one())

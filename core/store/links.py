@@ -1,0 +1,97 @@
+"""Links: identities that people said are theirs, the codes they say it with, and channels that moved."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import delete, update
+from sqlmodel import col, select
+
+from core.store.database import Session
+from core.store.tables import LinkCodeRow, LinkRow, MoveRow
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An identity that wants to be `person`, until `person` says the code or it runs out."""
+
+    surface: str
+    identity: str
+    person: str
+    tries: int
+    expires_ms: int
+
+
+async def person_of(session: Session, surface: str, identity: str) -> str | None:
+    """Whose identity this is by a link."""
+    row = await session.get(LinkRow, (surface, identity))
+    return row.person if row else None
+
+
+async def links_of(session: Session, person: str) -> list[tuple[str, str]]:
+    """The linked identities of a person, as (surface, identity)."""
+    rows = await session.exec(select(LinkRow).where(LinkRow.person == person).order_by(col(LinkRow.at_ms)))
+    return [(row.surface, row.identity) for row in rows]
+
+
+async def link(session: Session, claim: Claim, now_ms: int) -> None:
+    """The identity is the person's from now on."""
+    await session.merge(LinkRow(surface=claim.surface, identity=claim.identity, person=claim.person, at_ms=now_ms))
+
+
+async def unlink(session: Session, surface: str, identity: str) -> None:
+    """The identity is nobody's."""
+    await session.execute(delete(LinkRow).where(col(LinkRow.surface) == surface, col(LinkRow.identity) == identity))
+
+
+async def open_claim(session: Session, code: str, claim: Claim) -> None:
+    """Remember a code; an identity's earlier ones are void."""
+    await session.execute(
+        delete(LinkCodeRow).where(
+            col(LinkCodeRow.surface) == claim.surface, col(LinkCodeRow.identity) == claim.identity
+        )
+    )
+    session.add(
+        LinkCodeRow(
+            code_sha256=_hashed(code),
+            surface=claim.surface,
+            identity=claim.identity,
+            person=claim.person,
+            expires_ms=claim.expires_ms,
+        )
+    )
+    await session.flush()
+
+
+async def claim_of(session: Session, code: str) -> Claim | None:
+    """The claim that a code belongs to."""
+    row = await session.get(LinkCodeRow, _hashed(code))
+    return Claim(row.surface, row.identity, row.person, row.tries, row.expires_ms) if row else None
+
+
+async def close_claim(session: Session, code: str) -> None:
+    """A code works once."""
+    await session.execute(delete(LinkCodeRow).where(col(LinkCodeRow.code_sha256) == _hashed(code)))
+
+
+async def count_wrong(session: Session, person: str, most: int) -> None:
+    """A wrong code was said by `person`: every code that waits for them has one try less, and none after `most`."""
+    mine = col(LinkCodeRow.person) == person
+    await session.execute(update(LinkCodeRow).where(mine).values(tries=col(LinkCodeRow.tries) + 1))
+    await session.execute(delete(LinkCodeRow).where(mine, col(LinkCodeRow.tries) >= most))
+
+
+async def moved(session: Session, surface: str, channel: str, to: str, now_ms: int) -> None:
+    """Remember that a channel has another id, as its platform said."""
+    await session.merge(MoveRow(surface=surface, channel=channel, to=to, at_ms=now_ms))
+
+
+async def moves_of(session: Session, surface: str) -> dict[str, str]:
+    """Old channel ids and the new ones."""
+    rows = await session.exec(select(MoveRow).where(MoveRow.surface == surface))
+    return {row.channel: row.to for row in rows}
+
+
+def _hashed(code: str) -> str:
+    return hashlib.sha256(code.strip().upper().encode()).hexdigest()

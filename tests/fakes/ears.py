@@ -1,0 +1,48 @@
+"""Ears that remember what they were told, in the order it came, and answer what a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bot.surfaces.port import Answer, Clicked, Heard, Taken
+from core.errors import TransientError
+
+
+@dataclass(slots=True)
+class FakeEars:
+    """Keeps each delivery once, by its `dedup`; `deaf` makes it refuse, as a full disk would."""
+
+    answers: Callable[[Heard | Clicked], Answer] = lambda _said: Answer()
+    deaf: bool = False
+    said: list[Heard | Clicked] = field(default_factory=list)
+    deliveries: int = 0
+    moves: list[tuple[str, str, str]] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take(self, said: Heard | Clicked) -> Taken:
+        self.deliveries += 1
+        if self.deaf:
+            raise TransientError("disk_full", "The disk is full", "Free some disk space.")
+        for n, earlier in enumerate(self.said):
+            if (earlier.place.surface, earlier.dedup) == (said.place.surface, said.dedup):
+                return Taken(n, new=False)
+        self.said.append(said)
+        self._changed.set()
+        return Taken(len(self.said) - 1, new=True)
+
+    async def answer(self, taken: Taken, within_s: float) -> Answer | None:
+        assert within_s > 0
+        return self.answers(self.said[taken.id])
+
+    async def moved(self, surface: str, channel: str, to: str) -> None:
+        self.moves.append((surface, channel, to))
+
+    async def heard(self, count: int = 1, within_s: float = 10) -> list[Heard | Clicked]:
+        """Wait until `count` different things were said; all of them."""
+        async with asyncio.timeout(within_s):
+            while len(self.said) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.said
