@@ -77,6 +77,10 @@ def stricter(promised: Terms, live: Terms) -> Terms:
         limits=promised.limits.tightened(live.limits)
         if promised.limits and live.limits
         else promised.limits or live.limits,
+        remind_s=live.remind_s,
+        escalate_s=live.escalate_s,
+        escalate_to=live.escalate_to,
+        merge=live.merge,
     )
 
 

@@ -35,11 +35,39 @@ class Petition:
 
 
 @dataclass(frozen=True, slots=True)
+class RequiredCheck:
+    """A check that must be green before a merge: by its name and the id of the app that reports it.
+
+    `app` None means a commit status, which anybody with a token can set.
+    """
+
+    name: str
+    app: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """How pull requests under a rule are merged: `auto` when every one of `checks` is green, by `method`."""
+
+    auto: bool = False
+    method: str = "merge"
+    checks: tuple[RequiredCheck, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Merging:
+        """What `Terms.to_json` wrote of it."""
+        checks = tuple(RequiredCheck(**check) for check in value.get("checks", ()))
+        return cls(value.get("auto", False), value.get("method", "merge"), checks)
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """Under which approvals a change may be published.
 
     `count` approvals of people who are, or have a role, in `approvers`; `merge_from` likewise for merging
-    (empty: those who may approve). `expires_s` is how long a staged diff may wait.
+    (empty: those who may approve). `expires_s` is how long a staged diff may wait; every `remind_s` of it people are
+    reminded, and after `escalate_s` those in `escalate_to` may approve too (0: never). `merge` says how a pull
+    request is merged, and whether that happens by itself.
     """
 
     rule: str
@@ -50,6 +78,15 @@ class Terms:
     merge_from: tuple[str, ...] = ()
     surfaces: tuple[str, ...] = ()
     limits: Limits | None = None
+    remind_s: int = 0
+    escalate_s: int = 0
+    escalate_to: tuple[str, ...] = ()
+    merge: Merging = Merging()
+
+    @property
+    def nudge_s(self) -> int | None:
+        """How long after staging people are first reminded, or others asked; None: never."""
+        return min((s for s in (self.remind_s, self.escalate_s) if s), default=None)
 
     def to_json(self) -> dict[str, Any]:
         """The terms as stored with the revision they were promised to."""
@@ -58,9 +95,10 @@ class Terms:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Terms:
         """The terms that `to_json` wrote."""
-        tuples = {k: tuple(value[k]) for k in ("approvers", "merge_from", "surfaces")}
+        tuples = {k: tuple(value.get(k, ())) for k in ("approvers", "merge_from", "surfaces", "escalate_to")}
         limits = Limits(**value["limits"]) if value.get("limits") else None
-        return cls(**{**value, **tuples, "limits": limits})
+        merge = Merging.from_json(value.get("merge") or {})
+        return cls(**{**value, **tuples, "limits": limits, "merge": merge})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class JobKind(StrEnum):
     PUBLISH = "publish"
     MERGE = "merge"
     CLOSE = "close"
+    FOLLOW = "follow"
 
 
 class JobState(StrEnum):

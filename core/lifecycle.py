@@ -44,6 +44,9 @@ class Fact(StrEnum):
     APPROVED = "approved"
     REJECTED = "rejected"
     VOIDED = "voided"
+    REMINDED = "reminded"
+    ESCALATED = "escalated"
+    FOLLOWED = "followed"
     PUBLISHED = "published"
     MERGE_ASKED = "merge_asked"
     MERGED = "merged"
@@ -83,6 +86,8 @@ TRANSITIONS: dict[tuple[State, Fact], Step] = {
     (_S.STAGED, _F.COUNTED): Step(_S.STAGED),
     (_S.STAGED, _F.APPROVED): Step(_S.APPROVED, (_J.PUBLISH,)),
     (_S.STAGED, _F.REJECTED): Step(_S.REJECTED),
+    (_S.STAGED, _F.REMINDED): Step(_S.STAGED),
+    (_S.STAGED, _F.ESCALATED): Step(_S.STAGED),
     (_S.APPROVED, _F.VOIDED): Step(_S.STAGED),
     (_S.APPROVED, _F.PUBLISHED): Step(_S.PUBLISHED),
     (_S.APPROVED, _F.FAILED): Step(_S.FAILED),
@@ -92,6 +97,7 @@ TRANSITIONS: dict[tuple[State, Fact], Step] = {
     (_S.PUBLISHED, _F.CLOSE_ASKED): Step(_S.PUBLISHED, (_J.CLOSE,)),
     (_S.PUBLISHED, _F.CLOSED): Step(_S.CLOSED),
     (_S.PUBLISHED, _F.FAILED): Step(_S.PUBLISHED),
+    (_S.PUBLISHED, _F.FOLLOWED): Step(_S.PUBLISHED),
     (_S.MERGED, _F.UNDO_ASKED): Step(_S.MERGED),
     # a reply makes the next revision, from wherever words still help
     **{
@@ -108,6 +114,12 @@ TRANSITIONS: dict[tuple[State, Fact], Step] = {
             _S.EXPIRED,
             _S.FAILED,
         )
+    },
+    # others merge or close a pull request whose next revision is under way
+    **{
+        (state, fact): Step(end)
+        for state in (_S.RECEIVED, _S.ASKING, _S.QUEUED, _S.RUNNING, _S.STAGED)
+        for fact, end in ((_F.MERGED, _S.MERGED), (_F.CLOSED, _S.CLOSED))
     },
     # people may stop what has not reached the forge
     **{
@@ -144,8 +156,8 @@ OWED_IN: dict[State, JobKind] = {
 FALLS_BACK = frozenset({State.REFUSED, State.REJECTED, State.EXPIRED, State.FAILED, State.CANCELLED})
 """Ends of a revision that leave an already published one standing."""
 
-SUPERSEDING = frozenset({Fact.REPLIED, Fact.CANCELLED, Fact.EXPIRED, Fact.REJECTED})
-"""Facts after which the jobs still queued for the task are of no use."""
+SUPERSEDING = frozenset({Fact.REPLIED, Fact.CANCELLED, Fact.EXPIRED, Fact.REJECTED, Fact.MERGED, Fact.CLOSED})
+"""Facts after which the jobs still queued for the task are of no use; what follows its pull request goes on."""
 
 
 class Position(Protocol):

@@ -12,6 +12,7 @@ from core.decision import Decision, Petition, Terms
 from core.errors import Problem
 from core.intent import Intent, Unclear
 from core.lane import Lane
+from core.place import Place
 from core.staged_diff import GuardReport
 from core.task import PullRequest
 from core.turn import Turn
@@ -238,6 +239,9 @@ class Mark:
 
 class Followed(Protocol):
     """A forge where others act too: people comment, push, merge and close; checks run."""
+
+    def place_of(self, repository: Repository, pull_request: PullRequest) -> Place:
+        """Where people talk about the pull request."""
 
     async def stand(self, repository: Repository, pull_request: PullRequest) -> Standing:
         """The pull request as it is now."""

@@ -9,6 +9,7 @@ from core.ids import NewId
 from core.job import MAX_RESCUES, Job, JobState
 from core.lifecycle import OWED_IN, WAITING_FOR_PEOPLE, Fact, State
 from core.log import log
+from core.nudge import nudge
 from core.settings import SettingsSource
 from core.store import jobs, tasks, workers
 from core.store.database import Database, Session
@@ -37,6 +38,7 @@ class Reconciler:
         """One pass on behalf of `worker`, who lives; returns how many things it changed."""
         changed = await self._bury(worker)
         changed += await self._expire()
+        changed += await self._nudge()
         changed += await self._dependencies()
         return changed + await self._orphans()
 
@@ -114,6 +116,26 @@ class Reconciler:
                 ),
             )
         return expired
+
+    async def _nudge(self) -> int:
+        """Remind of what waits for a person and, when nobody answers, ask the next ones; expiry comes last."""
+
+        async def due(session: Session) -> list[int]:
+            return await tasks.due_to_nudge(session, await self.database.now_ms(session), BATCH)
+
+        nudged = 0
+        for number in await self.database.read(due):
+
+            async def work(session: Session, number: int = number) -> None:
+                now_ms = await self.database.now_ms(session)
+                await nudge(session, self.settings(), number, now_ms, self.new_id)
+
+            try:
+                await self.database.write(work)
+            except ConflictError:  # somebody decided meanwhile
+                continue
+            nudged += 1
+        return nudged
 
     async def _dependencies(self) -> int:
         """Let go on what waited for a task that went through; fail what waited for one that did not."""

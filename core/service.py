@@ -10,9 +10,10 @@ from core.errors import ConflictError, RefusedError, UsageError
 from core.ids import NewId
 from core.intent import Intent
 from core.lifecycle import START, Fact, State, advance
+from core.place import Place
 from core.ports import Milestones
 from core.settings import SettingsSource
-from core.store import events, jobs, tasks
+from core.store import cards, events, jobs, tasks
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow, TurnRow
 from core.task import Basis, Revision, Task
@@ -26,7 +27,10 @@ _AGAIN = frozenset({"retry", "try again", "again", "run it again"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request as it came in. `dedup` is the surface's own id of the message, where it has one."""
+    """One request as it came in. `dedup` is the surface's own id of the message, where it has one.
+
+    `place` is where its card belongs, in answer to the message `reply_to`.
+    """
 
     text: str
     actor: Actor
@@ -36,6 +40,8 @@ class Request:
     deadline_at: datetime | None = None
     after: int | None = None
     dedup: str | None = None
+    place: Place | None = None
+    reply_to: str | None = None
 
 
 class Service:
@@ -83,7 +89,10 @@ class Service:
                 created_ms=now_ms,
                 updated_ms=now_ms,
             )
-            return await self._begin(session, row, request.actor, text, now_ms, dedup=request.dedup)
+            number = await self._begin(session, row, request.actor, text, now_ms, dedup=request.dedup)
+            if request.place is not None:
+                await cards.bind(session, number, request.place, request.reply_to, now_ms)
+            return number
 
         self._milestones.reached("ask.received")
         try:
@@ -165,10 +174,10 @@ class Service:
 
         return await self._database.write(work)
 
-    async def undo(self, number: int, actor: Actor) -> int:
+    async def undo(self, number: int, actor: Actor, place: Place | None = None) -> int:
         """Take a task back: a merged one by a new task that reverts it, a published one by closing it.
 
-        Returns the number of the task to look at next.
+        Returns the number of the task to look at next; a new one is shown in `place`.
         """
 
         async def work(session: Session) -> int:
@@ -194,6 +203,8 @@ class Service:
             text = f"undo #{number}"
             intent = Intent(row.title, revert_of=task.pull_request.head)
             undo = await self._begin(session, row, actor, text, now_ms, intent=intent)
+            if place is not None:
+                await cards.bind(session, undo, place, None, now_ms)
             await take_step(session, task, Fact.UNDO_ASKED, now_ms, self._new_id, actor=actor, body={"undo": undo})
             return undo
 

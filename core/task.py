@@ -16,7 +16,11 @@ from core.turn import Question
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """What was opened at the forge. `revision` and `digest` name what its head carries."""
+    """What was opened at the forge. `revision` and `digest` name what its head carries.
+
+    `followed` is true where others act on it too, so that it is looked at until it ends; `checks` says in a few words
+    how its checks stand, `files` is where its artifacts can be seen.
+    """
 
     number: int
     url: str
@@ -25,6 +29,9 @@ class PullRequest:
     state: str
     revision: int
     digest: str
+    followed: bool = False
+    checks: str = ""
+    files: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The ``pull_request`` of the task document."""
@@ -107,6 +114,7 @@ class Task:
     error: Problem | None
     pull_request: PullRequest | None
     current: Revision
+    escalated: bool = False
 
     @property
     def revision(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from core.ids import NewId
 from core.job import PAYLOAD_VERSION, JobKind, JobState
 from core.lifecycle import Fact, Next, State, advance
-from core.store import events, jobs, tasks
+from core.store import cards, events, jobs, tasks
 from core.store.database import Session, to_ms
 from core.store.tables import JobRow
 from core.task import Task
@@ -17,10 +17,11 @@ from core.turn import SYSTEM, Actor
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What the jobs owed by a step carry: capabilities a node must have, and the task to wait for."""
+    """What the jobs owed by a step carry: capabilities a node must have, the task to wait for, and a delay."""
 
     needs: frozenset[str] = frozenset()
     after: int | None = None
+    in_s: int = 0
 
 
 NOTHING_MORE = Owed()
@@ -38,8 +39,9 @@ async def take_step(  # noqa: PLR0913 (one step has all of these)
     changes: dict[str, Any] | None = None,
     owed: Owed = NOTHING_MORE,
 ) -> Next:
-    """Apply `fact` to `task` with exactly three writes: the task's row, one event, the jobs owed.
+    """Apply `fact` to `task` with exactly three writes: the task's row, one event, what it owes.
 
+    It owes the jobs of the table, a look at its pull request for as long as others may act on that, and its cards.
     `changes` are further columns of the task's row. Raises `ConflictError` when the fact cannot happen
     now or when somebody else changed the task since it was read.
     """
@@ -57,9 +59,13 @@ async def take_step(  # noqa: PLR0913 (one step has all of these)
         body={"state": step.state.value, "revision": revision, **(body or {})},
     )
     if step.drops_jobs:
-        await jobs.drop(session, task.number, now_ms)
+        await jobs.drop(session, task.number, now_ms, keep=() if step.state in _NOT_FOLLOWED else (JobKind.FOLLOW,))
     for kind in step.owes:
         await jobs.add(session, owed_job(task, kind, revision, now_ms, new_id, owed))
+    if step.state is State.PUBLISHED and _is_followed(task, saved) and not await jobs.follows(session, task.number):
+        later = NOTHING_MORE if fact is Fact.PUBLISHED else Owed(in_s=LOOK_AGAIN_S)
+        await jobs.add(session, owed_job(task, JobKind.FOLLOW, revision, now_ms, new_id, later))
+    await cards.redraw(session, task.number, now_ms)
     return step
 
 
@@ -78,10 +84,20 @@ def owed_job(task: Task, kind: JobKind, revision: int, now_ms: int, new_id: NewI
         payload={},
         payload_version=PAYLOAD_VERSION,
         created_ms=now_ms,
-        ready_ms=now_ms,
+        ready_ms=now_ms + owed.in_s * 1000,
         deadline_ms=to_ms(task.deadline_at) if task.deadline_at else None,
     )
 
+
+def _is_followed(task: Task, saved: dict[str, Any]) -> bool:
+    opened = saved.get("pull_request") or (task.pull_request.to_json() if task.pull_request else {})
+    return bool(opened.get("followed")) and opened.get("state") == "open"
+
+
+LOOK_AGAIN_S = 300
+"""How soon a pull request whose look failed for good is looked at again."""
+
+_NOT_FOLLOWED = (State.MERGED, State.CLOSED)
 
 DEPENDENCY_MET = (State.PUBLISHED, State.MERGED)
 """Where a task must be for those that wait for it (`--after`) to go on."""

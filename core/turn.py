@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-SURFACES = frozenset({"terminal"})
+SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
 """Every surface this version has; identities and rules may name no other."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.approval import Needs, Verdict, eligible, stricter, tally
 from core.decision import Terms
@@ -60,15 +60,15 @@ class Verdicts:
         self._milestones.reached("approve.committed", number=number)
         return answer
 
-    async def reject(self, number: int, reason: str, actor: Actor) -> Answer:
-        """Say no to the current staged diff; one no is enough."""
+    async def reject(self, number: int, reason: str, actor: Actor, digest: str | None = None) -> Answer:
+        """Say no to the current staged diff, or to `digest` if that still is the current one; one no is enough."""
         settings = self._settings()
         settings.people.named(actor.person or "")
 
         async def work(session: Session) -> Answer:
             task = await tasks.load(session, number, lock=True)
             now_ms = await self._database.now_ms(session)
-            problem = await self._objection(session, task, None, now_ms)
+            problem = await self._objection(session, task, digest, now_ms)
             problem = problem or self._lacks_authority(settings, task, actor, Verdict.REJECT)
             if problem is not None:
                 return await _refuse(session, task, problem, actor, now_ms, "rejection")
@@ -168,7 +168,14 @@ def terms_now(settings: Settings, task: Task, revision: Revision | None = None) 
     """The terms promised when the revision was planned, and those of the policy in force for the same petition."""
     asked = revision or task.current
     live = settings.policy.terms_of(petition_of(task, asked.author, task.surface, asked))
-    return asked.terms, live
+    return _escalated(task, asked.terms), _escalated(task, live)
+
+
+def _escalated(task: Task, terms: Terms | None) -> Terms | None:
+    """The terms with those who were asked too, once nobody else answered in time."""
+    if terms is None or not task.escalated:
+        return terms
+    return replace(terms, approvers=(*terms.approvers, *terms.escalate_to))
 
 
 async def needs_of(session: Session, settings: Settings, task: Task, revision: Revision | None = None) -> Needs | None:

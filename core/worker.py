@@ -22,7 +22,7 @@ from core.store.database import Session
 from core.store.switches import paused
 from core.store.tables import WorkerRow
 from core.transition import take_step
-from core.work import change, merge, plan, publish
+from core.work import change, follow, merge, plan, publish
 from core.work.workshop import Notes, Step, Workshop
 
 STEPS: dict[JobKind, tuple[tuple[str, Step], ...]] = {
@@ -31,6 +31,7 @@ STEPS: dict[JobKind, tuple[tuple[str, Step], ...]] = {
     JobKind.PUBLISH: publish.STEPS,
     JobKind.MERGE: merge.MERGE_STEPS,
     JobKind.CLOSE: merge.CLOSE_STEPS,
+    JobKind.FOLLOW: follow.STEPS,
 }
 
 SWEEP_EVERY_S = 2.0

@@ -9,7 +9,13 @@ rules:                               # the first rule that matches decides; what
       approvals: {count: 1, from: [maintainer]}
       self_approve: false            # may the requester's own approval count?
       expires: 14d                   # how long a staged change waits: m, h, d, w
-      merge: {from: [maintainer]}    # who may merge; without it, whoever may approve
+      remind: 4h                     # how often people are reminded of it; without it, never
+      escalate: {after: 1d, to: [owner]}   # who may approve too when nobody decided by then
+      merge:                         # who may merge; without it, whoever may approve
+        from: [maintainer]
+        auto: true                   # merge by itself once the checks are green; without it, when somebody says so
+        method: squash               # or merge (the default) or rebase
+        checks: [{name: test, app: 15368}, {name: deploy-preview}]   # what must be green; no app: a commit status
       surfaces: [terminal]           # where approvals must be given; without it, anywhere
       limits: {files: 10}            # stricter than the lane's, never looser
   - {name: no-bots, when: {from: bot}, deny: "a reason people will read"}
@@ -26,7 +32,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from core.decision import Terms
+from core.decision import Merging, RequiredCheck, Terms
 from core.errors import UsageError
 from core.lane import Limits
 from core.person import check_name
@@ -60,10 +66,27 @@ class RawApprovals(StrictModel):
     people: Words = Field(alias="from")
 
 
-class RawMerge(StrictModel):
-    """Who may merge."""
+class RawCheck(StrictModel):
+    """A check that must be green before a merge."""
 
-    people: Words = Field(alias="from")
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    app: Annotated[int, Field(ge=1)] | None = None
+
+
+class RawMerge(StrictModel):
+    """Who may merge, and how."""
+
+    people: Words | None = Field(default=None, alias="from")
+    auto: bool = False
+    method: Literal["merge", "squash", "rebase"] = "merge"
+    checks: tuple[RawCheck, ...] = ()
+
+
+class RawEscalate(StrictModel):
+    """Who is asked too when nobody answers."""
+
+    after: Word
+    to: Words
 
 
 class RawLimits(StrictModel):
@@ -84,6 +107,8 @@ class RawAllow(StrictModel):
     approvals: RawApprovals
     self_approve: bool = False
     expires: Word = "14d"
+    remind: Word | None = None
+    escalate: RawEscalate | None = None
     merge: RawMerge | None = None
     surfaces: Words | None = None
     limits: RawLimits | None = None
@@ -178,20 +203,36 @@ def _rule(document: Document, at: KeyPath, raw: RawRule, names: Names) -> Rule:
 
 def _terms(document: Document, at: KeyPath, rule: str, raw: RawAllow, names: Names) -> Terms:
     who = names.people | names.roles
-    merge_from = raw.merge.people if raw.merge else ()
+    merge = raw.merge or RawMerge()
+    merge_from = merge.people or ()
+    escalate_to = raw.escalate.to if raw.escalate else ()
     _known(document, (*at, "approvals", "from"), raw.approvals.people, who, "person or role")
     _known(document, (*at, "merge", "from"), merge_from, who, "person or role")
     _known(document, (*at, "surfaces"), raw.surfaces, names.surfaces, "surface")
+    _known(document, (*at, "escalate", "to"), escalate_to, who, "person or role")
+    expires_s = _seconds(document, (*at, "expires"), raw.expires)
     return Terms(
         rule=rule,
         count=raw.approvals.count,
         approvers=raw.approvals.people,
         self_approve=raw.self_approve,
-        expires_s=_seconds(document, (*at, "expires"), raw.expires),
+        expires_s=expires_s,
         merge_from=merge_from,
         surfaces=raw.surfaces or (),
         limits=Limits(**raw.limits.model_dump()) if raw.limits else None,
+        remind_s=_within(document, (*at, "remind"), raw.remind, expires_s) if raw.remind else 0,
+        escalate_s=_within(document, (*at, "escalate", "after"), raw.escalate.after, expires_s) if raw.escalate else 0,
+        escalate_to=escalate_to,
+        merge=Merging(merge.auto, merge.method, tuple(RequiredCheck(c.name, c.app) for c in merge.checks)),
     )
+
+
+def _within(document: Document, at: KeyPath, text: str, expires_s: int) -> int:
+    """A time that comes before the expiry; raises `ConfigError` for one that would never come."""
+    seconds = _seconds(document, at, text)
+    if seconds >= expires_s:
+        raise document.error(at, f"{text!r} is not before the change expires", "Make it shorter, or `expires` longer.")
+    return seconds
 
 
 def _seconds(document: Document, at: KeyPath, text: str) -> int:

@@ -145,10 +145,14 @@ async def put_back(
     )
 
 
-async def drop(session: Session, number: int, now_ms: int) -> list[str]:
-    """Cancel every job of a task that is not over; returns their ids, so that runs can be stopped."""
+async def drop(session: Session, number: int, now_ms: int, keep: Iterable[JobKind] = ()) -> list[str]:
+    """Cancel every job of a task that is not over, but those of the kinds `keep`; returns the cancelled ones' ids."""
     active = [state.value for state in ACTIVE]
-    rows = await session.exec(select(JobRow.id).where(JobRow.number == number, col(JobRow.state).in_(active)))
+    rows = await session.exec(
+        select(JobRow.id).where(
+            JobRow.number == number, col(JobRow.state).in_(active), col(JobRow.kind).not_in([k.value for k in keep])
+        )
+    )
     dropped = list(rows)
     if dropped:
         await session.execute(
@@ -207,10 +211,43 @@ async def waiting_on(session: Session, states: Iterable[str], limit: int) -> lis
 
 
 async def active_of(session: Session, number: int) -> list[Job]:
-    """The jobs of a task that are not over."""
+    """The jobs of a task that are not over, without the one that follows its pull request."""
     active = [state.value for state in ACTIVE]
-    rows = await session.exec(select(JobRow).where(JobRow.number == number, col(JobRow.state).in_(active)))
+    rows = await session.exec(
+        select(JobRow).where(
+            JobRow.number == number, col(JobRow.state).in_(active), JobRow.kind != JobKind.FOLLOW.value
+        )
+    )
     return [_job(row) for row in rows]
+
+
+async def follows(session: Session, number: int) -> bool:
+    """Whether a job follows the task's pull request."""
+    active = [state.value for state in ACTIVE]
+    query = select(JobRow.id).where(
+        JobRow.number == number, col(JobRow.state).in_(active), JobRow.kind == JobKind.FOLLOW.value
+    )
+    return (await session.exec(query.limit(1))).first() is not None
+
+
+async def nudge(session: Session, number: int, now_ms: int) -> None:
+    """Look at a task's pull request now: something happened there. A look under way is followed by one more."""
+    await session.execute(
+        update(JobRow)
+        .where(
+            col(JobRow.number) == number,
+            col(JobRow.kind) == JobKind.FOLLOW.value,
+            col(JobRow.state).in_([JobState.READY.value, JobState.RUNNING.value]),
+        )
+        .values(ready_ms=now_ms)
+    )
+
+
+async def look_again(session: Session, job: Job, ready_ms: int, now_ms: int) -> None:
+    """Put a look back until `ready_ms`, or until now if somebody nudged it meanwhile."""
+    row = await session.get(JobRow, job.id, populate_existing=True)
+    nudged = row is not None and row.ready_ms > to_ms(job.ready_at)
+    await put_back(session, job, now_ms if nudged else ready_ms, attempt=job.attempt + 1)
 
 
 async def ahead_of(session: Session, job: Job) -> int:
@@ -245,7 +282,7 @@ async def orphans(session: Session, owed: dict[str, str], limit: int) -> list[in
     alive = (
         select(JobRow.number)
         .where(col(JobRow.state).in_([state.value for state in ACTIVE]))
-        .where(col(JobRow.number) == col(TaskRow.number))
+        .where(col(JobRow.number) == col(TaskRow.number), col(JobRow.kind) != JobKind.FOLLOW.value)
         .correlate(TaskRow)
         .exists()
     )

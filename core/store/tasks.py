@@ -187,6 +187,14 @@ async def due_to_expire(session: Session, now_ms: int, states: tuple[State, ...]
     return [number for number in rows if number is not None]
 
 
+async def due_to_nudge(session: Session, now_ms: int, limit: int) -> list[int]:
+    """Numbers of staged tasks that people should be reminded of."""
+    rows = await session.exec(
+        select(TaskRow.number).where(TaskRow.state == State.STAGED.value, col(TaskRow.nudge_ms) <= now_ms).limit(limit)
+    )
+    return [number for number in rows if number is not None]
+
+
 async def count_by_state(session: Session) -> dict[str, int]:
     """How many tasks are in each state."""
     rows = await session.execute(select(TaskRow.state, func.count()).group_by(TaskRow.state))
@@ -234,4 +242,5 @@ def _task(row: TaskRow, revision: RevisionRow) -> Task:
         error=Problem.from_json(row.error) if row.error else None,
         pull_request=PullRequest.from_json(row.pull_request) if row.pull_request else None,
         current=_revision(revision),
+        escalated=row.escalated,
     )

@@ -99,11 +99,12 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
     shop.milestones.reached("change.judged", number=job.number)
     staged = stage(change, report)
     outcome = Outcome(
-        changes={"digest": staged.digest, "error": None},
+        changes={"digest": staged.digest, "error": None, "escalated": False, "nudge_ms": None},
         revision={"staged": staged.to_json()},
         body={"digest": staged.digest, "files": len(staged.files), "blocked": report.blocked},
         problem=_blocked(report) if report.blocked else None,
         expires_in_s=None if report.blocked else terms.expires_s,
+        nudge_in_s=None if report.blocked else terms.nudge_s,
     )
     await shop.finish(job, Fact.BLOCKED if report.blocked else Fact.STAGED, outcome)
     return OVER

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.approval import Needs
+from core.decision import Terms
 from core.errors import ConflictError, Kind, Problem
 from core.job import Job
 from core.lifecycle import Fact
@@ -10,7 +11,8 @@ from core.ports import Repository
 from core.store import tasks
 from core.store.database import Session
 from core.task import PullRequest, Task
-from core.verdicts import needs_of
+from core.verdicts import needs_of, terms_now
+from core.work.follow import hindrance
 from core.work.publication import inert, shown_outside
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
 
@@ -32,9 +34,13 @@ async def merge(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     if not ours_already and (problem := await _not_approved(shop, task, pull_request)) is not None:
         await shop.fail(job, problem)
         return OVER
+    terms = await _live_terms(shop, task, pull_request)
+    if not ours_already and (problem := await _not_green(shop, task, repository, terms)) is not None:
+        await shop.fail(job, problem)
+        return OVER
     message = f"Merge #{task.number}: {inert(shown_outside(task, shop.guard.leaks).title)}\n"
     await shop.confirm(job)
-    merged = await forge.merge(repository, pull_request, message)
+    merged = await forge.merge(repository, pull_request, message, terms.merge.method if terms else "merge")
     shop.milestones.reached("merge.forge_merged", number=job.number)
     return {"merged": merged}
 
@@ -90,6 +96,24 @@ async def _not_approved(shop: Workshop, task: Task, pull_request: PullRequest) -
         f"#{task.number} may not be merged: {why}",
         "Reply to it, so that its next revision is approved under the policy as it is.",
     )
+
+
+async def _live_terms(shop: Workshop, task: Task, pull_request: PullRequest) -> Terms | None:
+    """The terms that policy gives now to the revision that is published."""
+    published = await shop.database.read(lambda session: tasks.revision_of(session, task.number, pull_request.revision))
+    return terms_now(shop.settings(), task, published)[1]
+
+
+async def _not_green(shop: Workshop, task: Task, repository: Repository, terms: Terms | None) -> Problem | None:
+    """Why the checks that the rule requires do not allow the merge now, if they do not; always read again."""
+    forge = shop.followed_of(repository)
+    if forge is None or terms is None or task.pull_request is None or not (terms.merge.checks or terms.merge.auto):
+        return None
+    standing = await forge.stand(repository, task.pull_request)
+    why = hindrance(standing.checks, terms.merge.checks)
+    if why is None:
+        return None
+    return Problem(Kind.CONFLICT, "not_green", f"#{task.number} may not be merged yet: {why}", "Wait for its checks.")
 
 
 def _moved(task: Task, now: PullRequest) -> Problem:

@@ -13,8 +13,9 @@ from core.staged_diff import GuardVerdict, StagedDiff
 from core.task import Task
 from core.turn import Turn
 
-_LIVE = re.compile(r"[@#](?=\w)")
-_INERT = {"@": "\uff20", "#": "\uff03"}  # full-width: reads the same, pings nobody and closes no issue
+_LIVE = re.compile(r"[@#](?=\w)|<|(?<=:)//|(?<=\bGH)-(?=\d)", re.IGNORECASE)
+# full-width: reads the same, pings nobody, closes no issue and hides nothing (security.md 142)
+_INERT = {"@": "\uff20", "#": "\uff03", "<": "\uff1c", "//": "\uff0f\uff0f", "-": "\uff0d"}
 
 
 def branch_of(task: Task) -> str:

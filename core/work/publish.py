@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core import receipt
 from core.errors import ConflictError, Kind, PermanentError, Problem
 from core.job import Job
 from core.lifecycle import Fact
+from core.place import Place
 from core.ports import Commit, Forge, Proposal, Repository
 from core.staged_diff import StagedDiff
-from core.store import events, tasks
+from core.store import artifacts, events, tasks
 from core.store.database import Session
 from core.task import PullRequest, Task
 from core.verdicts import needs_of
@@ -100,11 +103,13 @@ async def record(shop: Workshop, job: Job, notes: Notes) -> Notes:
     signed = receipt.sign(shop.keys, await shop.database.read(read))
     shop.milestones.reached("publish.signed", number=job.number)
     await shop.keep_artifact(job, receipt.ARTIFACT, signed)
+    pull_request, places = await _beside(shop, job, task, pull_request)
     await shop.finish(
         job,
         Fact.PUBLISHED,
         Outcome(
             changes={"pull_request": pull_request.to_json(), "error": None},
+            places=places,
             body={"branch": pull_request.branch, "head": pull_request.head, "number": pull_request.number},
         ),
     )
@@ -117,6 +122,22 @@ STEPS: tuple[tuple[str, Step], ...] = (
     ("propose", propose),
     ("record", record),
 )
+
+
+async def _beside(shop: Workshop, job: Job, task: Task, opened: PullRequest) -> tuple[PullRequest, tuple[Place, ...]]:
+    """Where others look: the artifacts kept beside the pull request, and the place where it is talked about."""
+    repository = shop.repository(needed(task.repo, "repository"))
+    forge = shop.followed_of(repository)
+    if forge is None:
+        return opened, ()
+    kept = await shop.database.read(lambda session: artifacts.of_task(session, task.number))
+    files = {a.name: await shop.files.read(a.sha256) for a in kept if a.revision == task.revision}
+    files = {
+        name: content for name, content in files.items() if not shop.guard.leaks(content.decode("utf-8", "replace"))
+    }
+    await shop.confirm(job)
+    where = await forge.attach(repository, opened, files)
+    return replace(opened, files=where), (forge.place_of(repository, opened),)
 
 
 async def _move(forge: Forge, repository: Repository, branch: str, commit: str, ours: tuple[str | None, ...]) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 from core.errors import LostClaimError, PermanentError, Problem
 from core.ids import NewId
-from core.job import Job, JobState
+from core.job import Job, JobKind, JobState
 from core.lifecycle import Fact
-from core.ports import Executor, Forge, Guard, Interpreter, Milestones, Repository
+from core.place import Place
+from core.ports import Executor, Followed, Forge, Guard, Interpreter, Milestones, Repository
 from core.settings import SettingsSource
 from core.signing import Keys
-from core.store import artifacts, jobs, tasks
+from core.store import artifacts, cards, jobs, tasks
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Session
 from core.store.tables import ArtifactRow
@@ -40,6 +41,7 @@ class Workshop:
     guard: Guard
     executors: Mapping[str, Executor]
     forges: Mapping[str, Forge]
+    followed: Mapping[str, Followed]
     repository: Callable[[str], Repository]
     files: ArtifactFiles
     keys: Keys
@@ -59,6 +61,10 @@ class Workshop:
         """Raise `LostClaimError` unless the claim is still ours: asked right before every effect outside (F26)."""
         if not await self.database.read(lambda session: jobs.holds(session, job)):
             raise LostClaimError("lost_claim", f"job {job.id} was taken over or cancelled")
+
+    def followed_of(self, repository: Repository) -> Followed | None:
+        """The same forge, if others act there too."""
+        return self.followed.get(repository.spec.forge)
 
     def forge_of(self, repository: Repository) -> Forge:
         """Where the repository's pull requests live."""
@@ -89,14 +95,19 @@ class Workshop:
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
-            failed = fact is Fact.FAILED
-            await jobs.end(session, job, JobState.FAILED if failed else JobState.DONE, now_ms, outcome.problem)
+            if outcome.again_in_s is None:
+                over = JobState.FAILED if fact is Fact.FAILED else JobState.DONE
+                await jobs.end(session, job, over, now_ms, outcome.problem)
+            else:
+                await jobs.look_again(session, job, now_ms + outcome.again_in_s * 1000, now_ms)
             task = await tasks.load(session, job.number, lock=True)
-            if task.revision != job.revision:
+            if task.revision != job.revision and job.kind is not JobKind.FOLLOW:
                 raise LostClaimError("superseded", f"job {job.id} belongs to an older revision")
             changes = dict(outcome.changes)
             if outcome.expires_in_s is not None:
                 changes["expires_ms"] = now_ms + outcome.expires_in_s * 1000
+            if outcome.nudge_in_s is not None:
+                changes["nudge_ms"] = now_ms + outcome.nudge_in_s * 1000
             if outcome.problem is not None:
                 changes["error"] = outcome.problem.to_json()
             if outcome.revision:
@@ -112,6 +123,8 @@ class Workshop:
                 changes=changes,
                 owed=outcome.owed,
             )
+            for place in outcome.places:
+                await cards.bind(session, job.number, place, None, now_ms)
 
         await self.database.write(work)
         self.milestones.reached(f"{job.kind.value}.{fact.value}", number=job.number)
@@ -124,13 +137,19 @@ class Workshop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a job came to, beside its fact: columns of the task and of its revision, and the problem if any."""
+    """What a job came to, beside its fact: columns of the task and of its revision, and the problem if any.
+
+    With `again_in_s` the job is not over, but goes back into the queue for then.
+    """
 
     changes: dict[str, Any] = field(default_factory=dict)
     revision: dict[str, Any] = field(default_factory=dict)
     body: dict[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
     expires_in_s: int | None = None
+    nudge_in_s: int | None = None
+    again_in_s: int | None = None
+    places: tuple[Place, ...] = ()
     actor: Actor = SYSTEM
     owed: Owed = NOTHING_MORE
 
