@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from bot.home import Home
+from bot.surfaces.settings import (
+    RawGitHub,
+    RawSlack,
+    RawTelegram,
+    Surfaces,
+    check_identity,
+    github_of,
+    slack_of,
+    telegram_of,
+)
 from core.errors import CountersignError
 from core.lane import Lane
 from core.log import log
@@ -30,7 +40,8 @@ class _Repository(StrictModel):
     url: str = Field(min_length=1)
     branch: str = "main"
     id: str | None = None
-    forge: Literal["local"] | None = None
+    forge: Literal["local", "github"] | None = None
+    github_id: PositiveInt | None = None
 
 
 class _Person(StrictModel):
@@ -49,11 +60,15 @@ class _Config(StrictModel):
     version: Literal[1]
     database: str = "sqlite"
     database_password_file: str | None = None
-    forge: Literal["local"] = "local"
+    forge: Literal["local", "github"] = "local"
     roles: tuple[str, ...] = ()
     repositories: dict[str, _Repository]
     people: dict[str, _Person]
     worker: _Worker = _Worker()
+    zone: str = "UTC"
+    telegram: RawTelegram | None = None
+    slack: RawSlack | None = None
+    github: RawGitHub | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,8 @@ class Config:
     roles: frozenset[str]
     repositories: dict[str, RepositorySpec]
     timing: Timing
+    surfaces: Surfaces = field(default_factory=Surfaces)
+    zone: str = "UTC"
 
 
 def load_config(path: Path) -> Config:
@@ -83,6 +100,7 @@ def load_config(path: Path) -> Config:
             url=_absolute(repo.url, path.parent),
             branch=repo.branch,
             forge=repo.forge or raw.forge,
+            forge_id=repo.github_id,
         )
         for name, repo in raw.repositories.items()
     }
@@ -92,6 +110,8 @@ def load_config(path: Path) -> Config:
         roles=frozenset(raw.roles) | {role for p in raw.people.values() for role in p.roles},
         repositories=repositories,
         timing=_timing(document, raw.worker),
+        surfaces=_surfaces(document, raw, path.parent),
+        zone=_zone(document, raw.zone),
     )
 
 
@@ -112,6 +132,7 @@ def _check_names(document: Document, raw: _Config) -> None:
                 raise document.error(
                     ("people", name, "identities", surface), "is no surface", f"Known: {', '.join(sorted(SURFACES))}."
                 )
+            check_identity(document, ("people", name, "identities", surface), surface, identity)
             other = seen.setdefault((surface, identity), name)
             if other != name:
                 raise document.error(
@@ -120,14 +141,54 @@ def _check_names(document: Document, raw: _Config) -> None:
 
 
 def _check_forges(document: Document, raw: _Config) -> None:
-    """The local forge keeps its pull requests in the remote itself, so that must be on this host."""
+    """The local forge needs the remote on this host; GitHub needs an address and the repository's number there."""
     for name, repo in raw.repositories.items():
-        if not is_local(repo.url):
+        if (repo.forge or raw.forge) == "github":
+            _check_github(document, raw, name, repo)
+        elif not is_local(repo.url):
             raise document.error(
                 ("repositories", name, "url"),
                 "is an address, and the forge `local` needs a git repository on this host",
                 "Name the path of a bare clone.",
             )
+
+
+def _check_github(document: Document, raw: _Config, name: str, repo: _Repository) -> None:
+    at = ("repositories", name)
+    if raw.github is None:
+        raise document.error(
+            at, "lives at GitHub, and `github:` is not configured", "Add it: see docs/surfaces/github.md."
+        )
+    if is_local(repo.url):
+        raise document.error((*at, "url"), "is a folder, and GitHub is reached over https", "Name its https address.")
+    if repo.github_id is None:
+        mend = "Add it: https://api.github.com/repos/OWNER/NAME says it as `id`; a name can change hands, that cannot."
+        raise document.error((*at, "github_id"), "is missing", mend)
+
+
+def _surfaces(document: Document, raw: _Config, root: Path) -> Surfaces:
+    ids = {
+        str(repo.github_id): name for name, repo in raw.repositories.items() if (repo.forge or raw.forge) == "github"
+    }
+    access, comments = github_of(document, raw.github, root, ids) if raw.github else (None, None)
+    return Surfaces(
+        telegram=telegram_of(document, raw.telegram, root, raw.repositories) if raw.telegram else None,
+        slack=slack_of(document, raw.slack, root, raw.repositories) if raw.slack else None,
+        github=comments,
+        github_access=access,
+    )
+
+
+def _zone(document: Document, name: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise document.error(
+            ("zone",), f"{name!r} is no time zone", "Write for example Europe/Zurich or UTC."
+        ) from error
+    return name
 
 
 def is_local(url: str) -> bool:

@@ -16,7 +16,7 @@ log: Any = structlog.get_logger("countersign")
 
 _SECRET = re.compile(
     r"(x-access-token:|://[^/\s:@]+:)[^@\s]+@"  # credentials in an address
-    r"|\b(gh[pousr]_\w{20,}|github_pat_\w{20,}|xox[abprs]-[\w-]{10,}|glpat-[\w-]{16,}|sk-[\w-]{20,})"
+    r"|\b(gh[pousr]_\w{20,}|github_pat_\w{20,}|xox[abeprs]-[\w-]{10,}|xapp-[\w-]{10,}|\d{6,12}:[\w-]{30,}|glpat-[\w-]{16,}|sk-[\w-]{20,})"
 )
 
 

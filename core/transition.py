@@ -62,9 +62,8 @@ async def take_step(  # noqa: PLR0913 (one step has all of these)
         await jobs.drop(session, task.number, now_ms, keep=() if step.state in _NOT_FOLLOWED else (JobKind.FOLLOW,))
     for kind in step.owes:
         await jobs.add(session, owed_job(task, kind, revision, now_ms, new_id, owed))
-    if step.state is State.PUBLISHED and _is_followed(task, saved) and not await jobs.follows(session, task.number):
-        later = NOTHING_MORE if fact is Fact.PUBLISHED else Owed(in_s=LOOK_AGAIN_S)
-        await jobs.add(session, owed_job(task, JobKind.FOLLOW, revision, now_ms, new_id, later))
+    if step.state is State.PUBLISHED and _is_followed(task, saved):
+        await _follow(session, task, fact, revision, now_ms, new_id)
     await cards.redraw(session, task.number, now_ms)
     return step
 
@@ -87,6 +86,15 @@ def owed_job(task: Task, kind: JobKind, revision: int, now_ms: int, new_id: NewI
         ready_ms=now_ms + owed.in_s * 1000,
         deadline_ms=to_ms(task.deadline_at) if task.deadline_at else None,
     )
+
+
+async def _follow(session: Session, task: Task, fact: Fact, revision: int, now_ms: int, new_id: NewId) -> None:
+    """See that somebody looks at the pull request: at once when it has just been pushed to."""
+    if not await jobs.follows(session, task.number):
+        later = NOTHING_MORE if fact is Fact.PUBLISHED else Owed(in_s=LOOK_AGAIN_S)
+        await jobs.add(session, owed_job(task, JobKind.FOLLOW, revision, now_ms, new_id, later))
+    elif fact is Fact.PUBLISHED:
+        await jobs.nudge(session, task.number, now_ms)
 
 
 def _is_followed(task: Task, saved: dict[str, Any]) -> bool:

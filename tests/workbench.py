@@ -14,7 +14,7 @@ from core.engine import DbosEngine
 from core.ids import new_id
 from core.lifecycle import State
 from core.placement import NodeView
-from core.ports import Executor, Forge, Repository
+from core.ports import Executor, Followed, Forge, Repository
 from core.reconcile import Reconciler
 from core.service import Request
 from core.signing import Keys
@@ -57,6 +57,7 @@ class Workbench(Office):
             guard=self.guard,
             executors={"edit": cast("Executor", self.executor)},
             forges={"local": cast("Forge", self.forge)},
+            followed={"local": cast("Followed", self.forge)} if self.forge.follows else {},
             repository=lambda _name: cast("Repository", self.repository),
             files=self.files,
             keys=self.keys,

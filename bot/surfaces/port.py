@@ -177,6 +177,12 @@ class Surface(Protocol):
         Longer text than fits is split, or attached.
         """
 
+    async def admits(self, said: Heard | Clicked) -> str | None:
+        """Why this person is not heard here now (asked live: no member any more, no write permission), or None.
+
+        Raises `TransientError` when that cannot be known now; then it is heard later.
+        """
+
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """Show the writer at once that the message was seen (\N{EYES})."""
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from core.errors import ConflictError, CountersignError
-from core.ports import Commit, Proposal
+from core.place import Place
+from core.ports import Commit, ForgeCheck, Mark, Proposal, Standing
 from core.task import PullRequest
 from tests.fakes.repository import MemoryRepository
 
 
 @dataclass(slots=True)
 class MemoryForge:
-    """Where pull requests live. `faults` are raised by the next calls, one each, `deaf` after their effect."""
+    """Where pull requests live. `faults` are raised by the next calls, one each, `deaf` after their effect.
+
+    With `follows` others act there too: a test sets `checks`, `objections` and `mergeable`, moves branches, merges and
+    closes by hand.
+    """
 
     branches: dict[str, str] = field(default_factory=dict)
     pulls: dict[str, PullRequest] = field(default_factory=dict)
     faults: list[CountersignError] = field(default_factory=list)
     deaf: list[CountersignError] = field(default_factory=list)
     pushes: int = 0
+    follows: bool = False
+    checks: list[ForgeCheck] = field(default_factory=list)
+    objections: tuple[str, ...] = ()
+    mergeable: bool | None = True
+    marks: dict[str, Mark] = field(default_factory=dict)
+    attached: dict[int, dict[str, bytes]] = field(default_factory=dict)
+    methods: list[str] = field(default_factory=list)
+    looks: int = 0
 
     async def push(self, repository: MemoryRepository, branch: str, commit: str, expected: str | None) -> None:
         self._fail()
@@ -43,6 +57,7 @@ class MemoryForge:
             state=found.state if found else "open",
             revision=proposal.revision,
             digest=proposal.digest,
+            followed=self.follows,
         )
         self.pulls[proposal.branch] = opened
         self._lose()
@@ -62,6 +77,7 @@ class MemoryForge:
         if found.state == "closed" or head != pull_request.head:
             raise ConflictError("head_moved", f"{pull_request.branch} is not as it was")
         if found.state == "open":
+            self.methods.append(method)
             pushed = repository.commits[head]
             repository.main = repository.commit(Commit(pushed.tree, repository.main, message, pushed.at))
             self.pulls[pull_request.branch] = replace(found, state="merged")
@@ -72,6 +88,36 @@ class MemoryForge:
         self._fail()
         self.pulls[pull_request.branch] = replace(self.pulls[pull_request.branch], state="closed")
         self._lose()
+
+    def place_of(self, _repository: MemoryRepository, pull_request: PullRequest) -> Place:
+        return Place("github", "7", f"pull/{pull_request.number}")
+
+    async def stand(self, repository: MemoryRepository, pull_request: PullRequest) -> Standing:
+        self._fail()
+        self.looks += 1
+        found, head = self.pulls[pull_request.branch], self.branches[pull_request.branch]
+        return Standing(
+            pull_request=replace(found, head=head),
+            tree=repository.commits[head].tree,
+            checks=tuple(self.checks),
+            objections=self.objections,
+            mergeable=self.mergeable,
+            merged_as=repository.main if found.state == "merged" else None,
+            ended_by="" if found.state == "open" else "max",
+        )
+
+    async def mark(self, _repository: MemoryRepository, mark: Mark) -> None:
+        self._fail()
+        self.marks[mark.commit] = mark
+
+    async def attach(self, _repository: MemoryRepository, pull_request: PullRequest, files: Mapping[str, bytes]) -> str:
+        self._fail()
+        self.attached[pull_request.number] = dict(files)
+        return f"memory://files/{pull_request.number}"
+
+    def end_by_hand(self, branch: str, state: str) -> None:
+        """Somebody merges or closes it at the forge."""
+        self.pulls[branch] = replace(self.pulls[branch], state=state)
 
     def _fail(self) -> None:
         if self.faults:

@@ -1,0 +1,1 @@
+"""The conversation: what people's words and clicks mean here, the same on every surface."""

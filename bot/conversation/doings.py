@@ -1,0 +1,263 @@
+"""Doings: each command carried out for a person, on any surface; the answer is one or two plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from bot import commands as c
+from bot.conversation.showing import Showing
+from bot.surfaces.port import Answer
+from core.errors import ConflictError, RefusedError, UsageError
+from core.place import Place
+from core.service import Request, Service
+from core.settings import SettingsSource
+from core.store import cards, switches, tasks
+from core.store.database import Database, Session
+from core.turn import Actor
+from core.verdicts import Verdicts
+
+MAINTAINER: Final = "maintainer"
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who says something and where; `dedup` names the saying, so that what it does is done once.
+
+    `room` are the repositories that the place is for, None where it is for all.
+    """
+
+    person: str
+    place: Place
+    identity: str
+    message_id: str
+    dedup: str
+    room: tuple[str, ...] | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """The same, as the heart knows them."""
+        return Actor(self.person, self.place.surface)
+
+
+class Recurring(Protocol):
+    """Requests that are made again and again."""
+
+    async def do(self, speaker: Speaker, command: c.Command) -> Answer | None:
+        """Carry out a command about schedules; None for any other."""
+
+
+Doing = Callable[[Speaker, Any, int | None, str], Awaitable[Answer]]
+
+
+@dataclass(slots=True)
+class Doings:
+    """The commands. Who may do what is judged by the heart, at this moment, never here."""
+
+    database: Database
+    settings: SettingsSource
+    service: Service
+    verdicts: Verdicts
+    showing: Showing
+    recurring: Recurring | None = None
+
+    async def do(self, speaker: Speaker, command: c.Command, bound: int | None, context: str = "") -> Answer:
+        """Carry out `command`; `bound` is the task that the place or the answered message is about."""
+        doing = self._table().get(type(command))
+        if doing is not None:
+            return await doing(speaker, command, bound, context)
+        answer = await self.recurring.do(speaker, command) if self.recurring else None
+        if answer is None:
+            raise UsageError("not_here", "this command does not work here", "Write /help to see what does.")
+        return answer
+
+    def _table(self) -> dict[type, Doing]:
+        return {
+            c.Ask: self._ask,
+            c.Reply: self._reply,
+            c.Retry: self._retry,
+            c.Approve: self._approve,
+            c.Reject: self._reject,
+            c.Cancel: self._cancel,
+            c.Merge: self._merge,
+            c.Undo: self._undo,
+            c.Show: self._show,
+            c.Diff: self._diff,
+            c.Why: self._why,
+            c.Progress: self._progress,
+            c.Queue: self._queue,
+            c.Hold: self._hold,
+            c.Release: self._release,
+            c.Help: self._help,
+        }
+
+    # -- turns ------------------------------------------------------------------------------------------------
+
+    async def _ask(self, speaker: Speaker, command: c.Ask, _bound: int | None, context: str) -> Answer:
+        repo = command.repo
+        if speaker.room is not None:
+            if repo is not None and repo not in speaker.room:
+                raise RefusedError(
+                    "not_here", f"{repo} is not asked for here", f"Here it is: {', '.join(speaker.room)}."
+                )
+            if repo is None and len(speaker.room) == 1:
+                repo = speaker.room[0]
+        await self.service.ask(
+            Request(
+                text=_with(context, command.text),
+                actor=speaker.actor,
+                repo=repo,
+                lane=command.lane,
+                dedup=speaker.dedup,
+                place=speaker.place,
+                reply_to=speaker.message_id,
+            )
+        )
+        return Answer()  # the card says it
+
+    async def _reply(self, speaker: Speaker, command: c.Reply, bound: int | None, context: str) -> Answer:
+        number = await self._number(speaker, command.number, bound)
+        await self._say_more(speaker, number, _with(context, command.text))
+        return Answer()
+
+    async def _retry(self, speaker: Speaker, command: c.Retry, bound: int | None, _context: str) -> Answer:
+        await self._say_more(speaker, await self._number(speaker, command.number, bound), "retry")
+        return Answer()
+
+    async def _say_more(self, speaker: Speaker, number: int, text: str) -> None:
+        await self.service.reply(number, text, speaker.actor, dedup=speaker.dedup)
+        await self._answer_in(speaker, number)
+
+    async def _answer_in(self, speaker: Speaker, number: int) -> None:
+        """The card of what somebody says from elsewhere comes to where they said it."""
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            shown = await cards.of_task(session, number)
+            if all(card.place.surface != speaker.place.surface for card in shown):
+                await cards.bind(session, number, speaker.place, speaker.message_id, now_ms)
+
+        await self.database.write(work)
+
+    # -- verdicts ---------------------------------------------------------------------------------------------
+
+    async def _approve(self, speaker: Speaker, command: c.Approve, bound: int | None, _context: str) -> Answer:
+        number = await self._number(speaker, command.number, bound)
+        if not command.digest:
+            raise UsageError(
+                "no_digest",
+                "an approval names the bytes it is for",
+                f"Write /approve {number} and at least 12 hex digits of the digest that the card shows.",
+            )
+        return await self.approve(speaker, number, command.digest)
+
+    async def approve(self, speaker: Speaker, number: int, digest: str) -> Answer:
+        """Countersign a digest."""
+        answer = await self.verdicts.approve(number, digest, speaker.actor)
+        if answer.problem is not None:
+            return Answer(answer.problem.sentence(), refused=True)
+        return Answer(f"You countersigned {digest[:12]} of #{number}.")
+
+    async def _reject(self, speaker: Speaker, command: c.Reject, bound: int | None, _context: str) -> Answer:
+        number = await self._number(speaker, command.number, bound)
+        if not command.reason:
+            raise UsageError("no_reason", "a rejection says why", f"Write /reject {number} and the reason.")
+        return await self.reject(speaker, number, command.reason, None)
+
+    async def reject(self, speaker: Speaker, number: int, reason: str, digest: str | None) -> Answer:
+        """Say no, with a reason, to what is staged; with a digest only if that still is what is staged."""
+        answer = await self.verdicts.reject(number, reason, speaker.actor, digest)
+        if answer.problem is not None:
+            return Answer(answer.problem.sentence(), refused=True)
+        return Answer(f"You rejected #{number}.")
+
+    # -- the task's way ---------------------------------------------------------------------------------------
+
+    async def _cancel(self, speaker: Speaker, command: c.Cancel, bound: int | None, _context: str) -> Answer:
+        number = await self._number(speaker, command.number, bound)
+        await self.service.cancel(number, speaker.actor)
+        return Answer(f"#{number} is cancelled.")
+
+    async def _merge(self, speaker: Speaker, command: c.Merge, bound: int | None, _context: str) -> Answer:
+        number = await self._number(speaker, command.number, bound)
+        await self.service.merge(number, speaker.actor)
+        return Answer(f"#{number} is being merged.")
+
+    async def _undo(self, speaker: Speaker, command: c.Undo, bound: int | None, _context: str) -> Answer:
+        number = await self._number(speaker, command.number, bound)
+        undo = await self.service.undo(number, speaker.actor, speaker.place)
+        if undo == number:
+            return Answer(f"The pull request of #{number} is being closed.")
+        return Answer(f"#{undo} takes #{number} back; it is approved like anything else.")
+
+    # -- looking ----------------------------------------------------------------------------------------------
+
+    async def _show(self, speaker: Speaker, command: c.Show, bound: int | None, _context: str) -> Answer:
+        number = await self._number(speaker, command.number, bound)
+        await self._seeable(speaker, number)
+        await self.showing.card(number, speaker.place, speaker.message_id)
+        return Answer()
+
+    async def _diff(self, speaker: Speaker, command: c.Diff, bound: int | None, _context: str) -> Answer:
+        number = await self._number(speaker, command.number, bound)
+        await self._seeable(speaker, number)
+        return await self.showing.diff(number, command.path, speaker.place, speaker.message_id)
+
+    async def _why(self, speaker: Speaker, command: c.Why, bound: int | None, _context: str) -> Answer:
+        number = await self._number(speaker, command.number, bound)
+        await self._seeable(speaker, number)
+        return await self.showing.why(number)
+
+    async def _progress(self, speaker: Speaker, command: c.Progress, bound: int | None, _context: str) -> Answer:
+        number = command.number or bound
+        if number is not None:
+            await self._seeable(speaker, number)
+        return await self.showing.progress(number, command.since, speaker.person)
+
+    async def _queue(self, _speaker: Speaker, _command: c.Queue, _bound: int | None, _context: str) -> Answer:
+        return await self.showing.queue()
+
+    async def _help(self, _speaker: Speaker, command: c.Help, _bound: int | None, _context: str) -> Answer:
+        return Answer(c.help_text(command.topic))
+
+    # -- the queue --------------------------------------------------------------------------------------------
+
+    async def _hold(self, speaker: Speaker, command: c.Hold, _bound: int | None, _context: str) -> Answer:
+        await self._pause(speaker, {"reason": command.reason, "by": speaker.person})
+        return Answer("The queue is held: what runs is finished, requests are still taken in. /release lets it go on.")
+
+    async def _release(self, speaker: Speaker, _command: c.Release, _bound: int | None, _context: str) -> Answer:
+        await self._pause(speaker, None)
+        return Answer("The queue runs.")
+
+    async def _pause(self, speaker: Speaker, value: dict[str, Any] | None) -> None:
+        person = self.settings().people.named(speaker.person)
+        if MAINTAINER not in person.roles:
+            raise RefusedError("may_not_hold", f"{person.name} is no maintainer", "Ask one to hold the queue.")
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            await switches.set_pause(session, value, now_ms, speaker.person)
+
+        await self.database.write(work)
+
+    # -- which task -------------------------------------------------------------------------------------------
+
+    async def _number(self, speaker: Speaker, said: int | None, bound: int | None) -> int:
+        """The task that is meant; what a chat is not for cannot be touched from it."""
+        number = said if said is not None else bound
+        if number is None:
+            raise UsageError("which", "it is not clear which task you mean", "Name its number, or answer its card.")
+        await self._seeable(speaker, number)
+        return number
+
+    async def _seeable(self, speaker: Speaker, number: int) -> None:
+        task = await self.database.read(lambda session: tasks.load(session, number))
+        if speaker.room is not None and task.repo is not None and task.repo not in speaker.room:
+            raise ConflictError("not_here", f"#{number} is not about a repository of this place", "Ask elsewhere.")
+
+
+def _with(context: str, text: str) -> str:
+    """What was said, with what it is about before it."""
+    return f"{context}: {text}" if context else text

@@ -1,0 +1,174 @@
+"""Showing: what people ask to see: a card, a diff, why, how far, and the queue. Words are computed by the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from bot.cards.model import Card, card_of
+from bot.cards.safe import one_line, visible
+from bot.courier import Courier
+from bot.surfaces.port import Answer
+from core.document import TaskDocument, read_document
+from core.errors import NotFoundError
+from core.job import Job
+from core.lifecycle import State
+from core.place import Place
+from core.settings import SettingsSource
+from core.store import cards, events, jobs, switches, tasks
+from core.store.database import Database, Session, to_ms
+
+MOST_ROWS: Final = 15
+MOST_CARDS: Final = 50
+MOST_DIFF: Final = 3000
+"""Characters of one file's diff that are said in words; more is attached."""
+
+
+@dataclass(slots=True)
+class Showing:
+    """Looks things up for people."""
+
+    database: Database
+    settings: SettingsSource
+    couriers: Mapping[str, Courier]
+
+    async def card(self, number: int, place: Place, reply_to: str | None) -> None:
+        """Have the task's card posted in `place`, as a new message where there is one already."""
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            await tasks.load(session, number)
+            await cards.bind(session, number, place, reply_to, now_ms)
+            for card in await cards.of_task(session, number):
+                if card.place == place:
+                    await cards.touch(session, card.id, now_ms, anew=True)
+
+        await self.database.write(work)
+
+    async def diff(self, number: int, path: str | None, place: Place, reply_to: str | None) -> Answer:
+        """The whole diff as files, or one file's in words."""
+        courier = self.couriers[place.surface]
+        document = await self._document(number)
+        diff = await courier.diff_of(document)
+        if diff is None:
+            raise NotFoundError("no_diff", f"#{number} has staged nothing", f"See it with /show {number}.")
+        if path is not None:
+            part = _part(diff, path)
+            if part is None:
+                names = ", ".join(file["path"] for file in _files(document)[:MOST_ROWS])
+                raise NotFoundError("no_such_file", f"#{number} does not change {path!r}", f"It changes {names}.")
+            if len(part) <= MOST_DIFF:
+                return Answer("\n".join(visible(line) for line in part.splitlines()))
+        staged = document.task.staged
+        words = f"The whole diff of #{number}" + (f" ({staged.digest[:12]})" if staged else "")
+        await courier.surface.attach(place, courier.attachments(document, diff), words, reply_to)
+        await self._delivered(document, place)
+        return Answer()
+
+    async def _delivered(self, document: TaskDocument, place: Place) -> None:
+        """Once the whole diff lies in a place, the card there may be approved from."""
+        staged = document.task.staged
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            for card in await cards.of_task(session, document.task.number):
+                if staged is not None and (card.place.surface, card.place.channel) == (place.surface, place.channel):
+                    await cards.delivered(session, card, staged.digest)
+                    await cards.touch(session, card.id, now_ms)
+
+        await self.database.write(work)
+
+    async def why(self, number: int) -> Answer:
+        """The lane, the rule, what the guard found, and who is still needed."""
+        document = await self._document(number)
+        task, card = document.task, self._card(document)
+        lines = [f"#{number} is {task.state.value}."]
+        if task.current.lane:
+            lines.append(f"Lane {task.current.lane} by rule {task.current.rule}: {one_line(task.current.reason)}")
+        elif task.current.reason:
+            lines.append(one_line(task.current.reason))
+        if card.staged:
+            lines += [f"{check.name}: {detail}" for check in card.staged.checks for detail in check.details[:3]]
+        lines += [need.sentence for need in card.needs]
+        if card.trouble:
+            lines.append(f"{card.trouble.message}. {card.trouble.mend}".strip())
+        return Answer("\n".join(lines))
+
+    async def progress(self, number: int | None, since: str | None, person: str) -> Answer:
+        """How far one task is, or all that this person is concerned with."""
+        if number is None:
+            return await self._mine(person)
+        document = await self._document(number)
+        card = self._card(document)
+        begin = _since(since)
+        trail = await self.database.read(
+            lambda session: events.since(session, number=number, since_ms=to_ms(begin) if begin else None)
+        )
+        lines = [" · ".join((f"{card.label} {card.title}", *card.byline))]
+        lines += [f"{e.at:%H:%M} {e.kind.removeprefix('task.')}{f' by {e.person}' if e.person else ''}" for e in trail]
+        return Answer("\n".join(lines if len(lines) <= MOST_ROWS + 1 else [lines[0], "…", *lines[-MOST_ROWS:]]))
+
+    async def _mine(self, person: str) -> Answer:
+        recent = await self.database.read(lambda session: tasks.summaries(session, state=None, limit=200, before=None))
+        mine = [t for t in recent if t.requester == person][:MOST_ROWS]
+        if not mine:
+            return Answer("You asked for nothing lately.")
+        return Answer("\n".join(f"#{t.number} {t.state.value} · {one_line(t.title, 80)}" for t in mine))
+
+    async def queue(self) -> Answer:
+        """What runs and what comes next."""
+
+        async def look(session: Session) -> tuple[list[Job], object]:
+            return await jobs.queue(session, MOST_ROWS), await switches.paused(session)
+
+        found, paused = await self.database.read(look)
+        lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in found if job.kind.value != "follow"]
+        if isinstance(paused, dict):
+            reason = one_line(str(paused.get("reason") or ""))
+            lines.insert(0, f"The queue is held: {reason}" if reason else "The queue is held.")
+        return Answer("\n".join(lines) or "The queue is empty.")
+
+    async def waiting_for(self, person: str) -> list[Card]:
+        """The cards that wait for this person's verdict or answer, the oldest first."""
+        found = []
+        for state in (State.STAGED, State.ASKING):
+            rows = await self.database.read(
+                lambda session, state=state: tasks.summaries(session, state=state, limit=MOST_CARDS, before=None)
+            )
+            for row in reversed(rows):
+                document = await self._document(row.number)
+                needs = document.needs
+                theirs = needs is not None and person in needs.of and person not in needs.have
+                if theirs or (state is State.ASKING and document.task.requester == person):
+                    found.append(self._card(document))
+        return found
+
+    async def _document(self, number: int) -> TaskDocument:
+        return await read_document(self.database, self.settings(), number)
+
+    def _card(self, document: TaskDocument) -> Card:
+        return card_of(document.to_json(), now=datetime.now(UTC))
+
+
+def _files(document: TaskDocument) -> list[dict[str, str]]:
+    staged = document.task.staged
+    return [dict(file) for file in staged.files] if staged else []
+
+
+def _part(diff: bytes, path: str) -> str | None:
+    """One file's part of a diff, for showing."""
+    for part in diff.decode("utf-8", "replace").split("\ndiff --git "):
+        if part.partition("\n")[0].endswith(f" b/{path}"):
+            return part
+    return None
+
+
+def _since(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    units = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
+    if text[:-1].isdecimal() and text[-1:] in units:
+        return datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * units[text[-1]])
+    return None

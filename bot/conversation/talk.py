@@ -1,0 +1,123 @@
+"""Talk: what a message means here and now: who says it, about which task, and which command it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bot.commands import Ask, Command, Link, Misread, parse
+from bot.conversation.clicks import Clicks
+from bot.conversation.doings import Doings, Speaker
+from bot.directory import CODE, Directory
+from bot.limits import Limits
+from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
+from core.store import cards, events
+from core.store.cards import Posted
+from core.store.database import Database, Session
+
+Rooms = Callable[[Place], tuple[str, ...] | None]
+"""The repositories that a place is for; None where it is for all of them."""
+
+
+@dataclass(slots=True)
+class Talk:
+    """Hears what the surfaces heard. It knows no platform: a surface says only who wrote what, where."""
+
+    database: Database
+    directory: Directory
+    surfaces: Mapping[str, Surface]
+    doings: Doings
+    clicks: Clicks
+    limits: Limits
+    rooms: Rooms
+
+    async def hear(self, said: Heard | Clicked) -> Answer:
+        """Do what it asks; the answer is for who said it."""
+        card = await self._card(said) if isinstance(said, Heard) else None
+        if isinstance(said, Heard) and not said.addressed and card is None:
+            return Answer()  # people talking to each other
+        person = await self.directory.person(said.place.surface, said.identity)
+        if person is None:
+            return await self._stranger(said)
+        obstacle = await self.surfaces[said.place.surface].admits(said)
+        if obstacle is not None:
+            return Answer(obstacle, refused=True)
+        wait_s = self.limits.wait_s(person)
+        if wait_s:
+            return Answer(f"That is a lot at once. Please say it again in {max(1, round(wait_s))} s.", refused=True)
+        speaker = Speaker(person, said.place, said.identity, said.message_id, said.dedup, self.rooms(said.place))
+        if isinstance(said, Clicked):
+            return await self.clicks.click(speaker, said)
+        return await self._heard(speaker, said, card)
+
+    async def _heard(self, speaker: Speaker, said: Heard, card: Posted | None) -> Answer:
+        command = parse(said.text, bound=card is not None)
+        if isinstance(command, Misread):
+            return Answer(_misread(command), refused=True)
+        if isinstance(command, Link):
+            return await self._link(speaker, command)
+        return await self.doings.do(speaker, command, card.number if card else None, said.context)
+
+    async def _card(self, said: Heard) -> Posted | None:
+        """The card that a message is about: the one it answers, else the one whose thread it is in."""
+
+        async def look(session: Session) -> Posted | None:
+            if said.reply_to is not None:
+                found = await cards.by_message(session, said.place.surface, said.place.channel, said.reply_to)
+                if found is not None:
+                    return found
+            if not said.addressed:
+                return None
+            here = await cards.in_thread(session, said.place)
+            return here[0] if here else None
+
+        return await self.database.read(look)
+
+    async def _stranger(self, said: Heard | Clicked) -> Answer:
+        """Somebody we do not know: they may say who they are, and nothing else."""
+        if isinstance(said, Clicked):
+            await self._record_stranger(said)
+            return Answer("Countersign does not know you. Write /link and your name first.", refused=True)
+        if not said.addressed:
+            return Answer()
+        command: Command | Misread = parse(said.text, bound=False)
+        if isinstance(command, Link) and command.what and not CODE.fullmatch(command.what):
+            return await self.directory.claim(said.place.surface, said.identity, command.what)
+        await self._record_stranger(said)
+        return Answer(
+            f"I do not know you yet ({said.place.surface} {said.identity}). "
+            "Write /link and your name as countersign.yaml has it, or ask its owner to add this id.",
+            refused=True,
+        )
+
+    async def _record_stranger(self, said: Heard | Clicked) -> None:
+        """One row of the audit trail; strangers share one allowance, so that they cannot fill it."""
+        if self.limits.wait_s(f"stranger on {said.place.surface}"):
+            return
+
+        async def work(session: Session) -> None:
+            await events.append(
+                session,
+                number=events.SYSTEM,
+                kind="stranger.refused",
+                at_ms=await self.database.now_ms(session),
+                surface=said.place.surface,
+                body={"identity": said.identity, "channel": said.place.channel},
+            )
+
+        await self.database.write(work)
+
+    async def _link(self, speaker: Speaker, command: Link) -> Answer:
+        if command.what and CODE.fullmatch(command.what):
+            return await self.directory.confirm(speaker.person, speaker.place.surface, command.what)
+        return Answer(
+            f"You are {speaker.person} here. To be known elsewhere too, write /link {speaker.person} there, "
+            "then /link and the code you get here."
+        )
+
+
+def _misread(command: Misread) -> str:
+    return command.sentence
+
+
+__all__ = ["Ask", "Rooms", "Talk"]

@@ -1,0 +1,273 @@
+"""The courier: brings cards and words to one surface, each at least once and in order, however that surface is doing.
+
+What is owed are rows (`core.store.cards`, `core.store.notes`), so nothing is lost when this process or the platform
+goes away. A message has no idempotency key at any platform: a crash between a post and its record may show a card
+twice, and both lead to the same one decision (F6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from bot.cards.diff import DiffView, read_diff
+from bot.cards.model import Card, card_of
+from bot.cards.page import diff_page
+from bot.cards.parts import Action, ActionKind
+from bot.surfaces.port import Attachment, Buttons, Drawn, Surface
+from core.document import TaskDocument, read_document
+from core.errors import CountersignError, PermanentError, TransientError
+from core.lifecycle import State
+from core.log import log
+from core.settings import SettingsSource
+from core.store import cards, notes
+from core.store.artifacts import ArtifactFiles
+from core.store.cards import Posted
+from core.store.database import Database, Session
+from core.store.notes import Note
+
+BATCH: Final = 20
+REST_S: Final = 0.3
+"""How long a step after a step may share one drawing: several facts in that time are one edit."""
+MOST_TRIES: Final = 50
+PATCH: Final = "change.patch"
+_STALE_KINDS: Final = (ActionKind.APPROVE, ActionKind.REJECT)
+
+
+@dataclass(slots=True)
+class Courier:
+    """Draws and posts what is due on `surface`, until cancelled."""
+
+    surface: Surface
+    database: Database
+    settings: SettingsSource
+    files: ArtifactFiles
+    poll_s: float = 1.0
+    one_card: bool = False
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def wake(self) -> None:
+        """Something may be due now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Bring what is due; what fails is tried again later, and what cannot be brought says why."""
+        while True:
+            try:
+                busy = await self.round()
+            except TransientError as error:
+                log.warning("courier_waits", surface=self.surface.name, problem=error.problem.message)
+                busy = False
+            if not busy:
+                await self._sleep()
+
+    async def round(self) -> bool:
+        """Bring one batch; whether there was anything."""
+        said = await self._say_due()
+        drawn = await self._draw_due()
+        return said or drawn
+
+    async def _sleep(self) -> None:
+        try:
+            async with asyncio.timeout(self.poll_s):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    # -- words ------------------------------------------------------------------------------------------------
+
+    async def _say_due(self) -> bool:
+        name = self.surface.name
+
+        async def work(session: Session) -> list[Note]:
+            now_ms = await self.database.now_ms(session)
+            return await notes.begin(session, name, now_ms, BATCH)
+
+        if not await self._any(lambda session, now_ms: notes.any_due(session, name, now_ms)):
+            return False
+        stuck: set[str] = set()
+        for note in await self.database.write(work):
+            if note.place.channel in stuck:  # what follows there stays behind it
+                await self._put_off_note(note, 2.0)
+                continue
+            if not await self._say(note):
+                stuck.add(note.place.channel)
+        return True
+
+    async def _say(self, note: Note) -> bool:
+        try:
+            await self.surface.say(note.place, note.text, note.reply_to, note.only_to)
+        except TransientError as error:
+            wait_s = error.retry_after_s or _backoff_s(note.attempt)
+            log.warning("note_put_off", surface=self.surface.name, note=note.id, wait_s=round(wait_s, 1))
+            await self._put_off_note(note, wait_s)
+            return False
+        except PermanentError as error:
+            log.warning("note_undeliverable", surface=self.surface.name, note=note.id, problem=error.problem.message)
+            await self.database.write(lambda session: notes.finish(session, note, notes.FAILED))
+            return True
+        await self.database.write(lambda session: notes.finish(session, note, notes.SENT))
+        return True
+
+    async def _put_off_note(self, note: Note, wait_s: float) -> None:
+        async def work(session: Session) -> None:
+            await notes.put_off(session, note, await self.database.now_ms(session) + round(wait_s * 1000))
+
+        await self.database.write(work)
+
+    # -- cards ------------------------------------------------------------------------------------------------
+
+    async def _draw_due(self) -> bool:
+        name = self.surface.name
+
+        async def work(session: Session) -> list[tuple[Posted, int]]:
+            now_ms = await self.database.now_ms(session)
+            return await cards.begin(session, name, now_ms, BATCH)
+
+        if not await self._any(lambda session, now_ms: cards.any_due(session, [name], now_ms)):
+            return False
+        begun = await self.database.write(work)
+        results = await asyncio.gather(*(self._draw(card, due_ms) for card, due_ms in begun), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, TransientError):
+                raise result
+        return bool(begun)
+
+    async def _draw(self, card: Posted, due_ms: int) -> None:
+        """Bring one card to what is so now."""
+        try:
+            await self._bring(card)
+        except TransientError as error:
+            await self._put_off(card, error.retry_after_s or _backoff_s(card.attempt), error)
+        except PermanentError as error:
+            gone = error.problem.code == "place_gone" or card.attempt >= MOST_TRIES
+            await self._put_off(card, None if gone else 300.0, error)
+        except CountersignError as error:
+            await self._put_off(card, _backoff_s(card.attempt), error)
+        else:
+            await self.database.write(lambda session: cards.drawn(session, card, due_ms))
+
+    async def _bring(self, card: Posted) -> None:
+        document = await read_document(self.database, self.settings(), card.number)
+        revision = document.task.revision
+        if card.message_id is not None and card.revision < revision and not self.one_card:
+            await self._supersede(card, document)
+            card = _anew(card)
+        diff = await self._diff(document)
+        drawn, delivered = await self._drawn(card, document, diff)
+        if drawn.hides and not delivered and diff is not None and document.task.state is State.STAGED:
+            await self._deliver(card, document, diff)
+            drawn, _ = await self._drawn(card, document, diff, delivered=True)
+        if card.message_id is None:
+            message = await self.surface.post(card.place, drawn, card.reply_to)
+        else:
+            message = await self.surface.edit(card.place, card.message_id, drawn)
+        await self.database.write(lambda session: cards.posted(session, card, message, revision))
+
+    async def _supersede(self, card: Posted, document: TaskDocument) -> None:
+        """Let the card of an older revision say which one took its place; it has no buttons that decide."""
+        assert card.message_id is not None
+        old = card_of(document.to_json(), now=self.clock(), revision=card.revision)
+        drawn = self.surface.draw(old, None, await self._buttons(card, old, card.revision, ""), delivered=False)
+        await self.surface.edit(card.place, card.message_id, drawn)
+
+    async def _drawn(
+        self, card: Posted, document: TaskDocument, diff: bytes | None, *, delivered: bool = False
+    ) -> tuple[Drawn, bool]:
+        """The card as it is now, and whether its whole diff lies beside it."""
+        staged = document.task.staged
+        shown = card_of(document.to_json(), now=self.clock())
+        digest = staged.digest if staged else ""
+        delivered = delivered or (bool(digest) and card.delivered == digest)
+        buttons = await self._buttons(card, shown, document.task.revision, digest)
+        view = _view(shown, diff)
+        return self.surface.draw(shown, view, buttons, delivered=delivered), delivered
+
+    async def _buttons(self, card: Posted, shown: Card, revision: int, digest: str) -> Buttons:
+        wanted = {action: (action.kind.value, _value(action, digest)) for action in shown.actions}
+
+        async def work(session: Session) -> dict[tuple[str, str], str]:
+            return await cards.buttons(session, card, revision, wanted.values())
+
+        ids = await self.database.write(work) if wanted else {}
+        return Buttons({action: ids[key] for action, key in wanted.items()})
+
+    async def _deliver(self, card: Posted, document: TaskDocument, diff: bytes) -> None:
+        """Attach the whole diff, as a patch and as a page, and remember that it is there (security.md 42)."""
+        staged = document.task.staged
+        assert staged is not None
+        await self.surface.attach(card.place, self.attachments(document, diff), _caption(document), card.message_id)
+        await self.database.write(lambda session: cards.delivered(session, card, staged.digest))
+
+    def attachments(self, document: TaskDocument, diff: bytes) -> list[Attachment]:
+        """The whole diff of what is staged, for programs and for people."""
+        name = f"{document.task.number}.{document.task.revision}"
+        card = card_of(document.to_json(), now=self.clock())
+        return [
+            Attachment(f"{name}.patch", diff, "text/x-diff"),
+            Attachment(f"{name}.html", diff_page(card, diff), "text/html"),
+        ]
+
+    async def diff_of(self, document: TaskDocument) -> bytes | None:
+        """The bytes of the staged diff."""
+        return await self._diff(document)
+
+    async def _diff(self, document: TaskDocument) -> bytes | None:
+        task = document.task
+        if task.staged is None:
+            return None
+        kept = [a for a in document.artifacts if a.name == PATCH and a.revision == task.revision]
+        return await self.files.read(kept[-1].sha256) if kept else None
+
+    async def _put_off(self, card: Posted, wait_s: float | None, error: CountersignError) -> None:
+        log.warning("card_put_off", surface=self.surface.name, task=card.number, problem=error.problem.message)
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            due_ms = None if wait_s is None else now_ms + round(wait_s * 1000)
+            await cards.put_off(session, card, due_ms, error.problem.message)
+
+        await self.database.write(work)
+
+    async def _any(self, ask: Callable[[Session, int], Any]) -> bool:
+        async def look(session: Session) -> bool:
+            return bool(await ask(session, await self.database.now_ms(session)))
+
+        return await self.database.read(look)
+
+
+def _view(card: Card, diff: bytes | None) -> DiffView | None:
+    """The whole diff in the order of the card's files; how much of it fits is the surface's to say."""
+    if diff is None or card.staged is None:
+        return None
+    return read_diff(diff, first=[row.path for row in card.staged.files], max_lines=None, max_columns=None)
+
+
+def _value(action: Action, digest: str) -> str:
+    """What a button stands for beside its kind: the digest to decide on, or the answer."""
+    if action.kind in _STALE_KINDS:
+        return digest
+    return action.label if action.kind is ActionKind.ANSWER else ""
+
+
+def _anew(card: Posted) -> Posted:
+    from dataclasses import replace
+
+    return replace(card, message_id=None, reply_to=card.message_id or card.reply_to)
+
+
+def _caption(document: TaskDocument) -> str:
+    staged = document.task.staged
+    return f"The whole diff of #{document.task.number}.{document.task.revision}" + (
+        f" ({staged.digest[:12]})" if staged else ""
+    )
+
+
+def _backoff_s(attempt: int) -> float:
+    return min(300.0, 1.5 ** min(attempt, 20)) * (0.75 + random.random() / 2)  # noqa: S311 - jitter

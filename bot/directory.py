@@ -1,0 +1,116 @@
+"""Who is speaking: identities of the configuration and of links, and how a person links one more.
+
+To link, somebody writes ``/link NAME`` where we do not know them and is given a code; the person of that name says
+``/link CODE`` where we do know them. So a code that others see is worth nothing: only that person can use it, and what
+it does is give *their* authority to the identity that asked. Five wrong codes void all that wait for a person; a code
+lives ten minutes and works once (security.md 13).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from bot.surfaces.port import Answer
+from core.settings import SettingsSource
+from core.store import events, links
+from core.store.database import Database, Session
+from core.store.links import Claim
+
+TRIES: Final = 5
+LIVES_S: Final = 600
+_ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which people mistake
+_LENGTH: Final = 8
+CODE: Final = re.compile(rf"[{_ALPHABET}]{{{_LENGTH}}}", re.IGNORECASE)
+
+
+def new_code() -> str:
+    """A code of 40 random bits; at five tries in ten minutes nobody guesses it."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """People by their identities; asked anew each time, so that a change of the configuration holds at once."""
+
+    database: Database
+    settings: SettingsSource
+    code: Callable[[], str] = new_code
+
+    async def person(self, surface: str, identity: str) -> str | None:
+        """Whose identity this is, or None for a stranger or somebody whom the configuration no longer names."""
+        people = self.settings().people
+        for person in people.by_name.values():
+            if person.identities.get(surface) == identity:
+                return person.name
+        linked = await self.database.read(lambda session: links.person_of(session, surface, identity))
+        return linked if linked is not None and people.get(linked) else None
+
+    async def claim(self, surface: str, identity: str, name: str) -> Answer:
+        """A stranger says who they are: give them a code that only that person can confirm."""
+        code = self.code()
+        known = self.settings().people.get(name) is not None
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            if known:
+                await links.open_claim(session, code, Claim(surface, identity, name, 0, now_ms + LIVES_S * 1000))
+            await events.append(
+                session,
+                number=events.SYSTEM,
+                kind="identity.claimed",
+                at_ms=now_ms,
+                surface=surface,
+                body={"identity": identity, "person": name, "known": known},
+            )
+
+        await self.database.write(work)
+        # the same words for a name that nobody has: who is here is not told to strangers
+        return Answer(
+            f"Your code is {code}. Within ten minutes, write /link {code} where Countersign knows you already, "
+            f"or run: countersign link {code} --as {name}"
+        )
+
+    async def confirm(self, person: str, surface: str | None, code: str) -> Answer:
+        """A person says a code that an identity of theirs was given elsewhere."""
+
+        async def work(session: Session) -> Answer:
+            now_ms = await self.database.now_ms(session)
+            claim = await links.claim_of(session, code)
+            good = claim is not None and claim.person == person and claim.expires_ms > now_ms and claim.tries < TRIES
+            if claim is None or not good:
+                await links.count_wrong(session, person, TRIES)
+                await _record(session, now_ms, "identity.refused", person, surface, {})
+                wrong = "This code is not for you, was used, or is older than ten minutes."
+                return Answer(f"{wrong} Write /link {person} again where you want to be known.", refused=True)
+            await links.close_claim(session, code)
+            await links.link(session, claim, now_ms)
+            body = {"surface": claim.surface, "identity": claim.identity}
+            await _record(session, now_ms, "identity.linked", person, surface, body)
+            return Answer(f"Linked: {claim.surface} {claim.identity} speaks as {person} from now on.")
+
+        return await self.database.write(work)
+
+    async def unlink(self, person: str, surface: str, identity: str) -> Answer:
+        """Take an identity away that a link gave."""
+
+        async def work(session: Session) -> Answer:
+            now_ms = await self.database.now_ms(session)
+            if (surface, identity) not in await links.links_of(session, person):
+                return Answer(f"{surface} {identity} is not linked to {person}.", refused=True)
+            await links.unlink(session, surface, identity)
+            await _record(session, now_ms, "identity.unlinked", person, surface, {"identity": identity})
+            return Answer(f"{surface} {identity} no longer speaks as {person}.")
+
+        return await self.database.write(work)
+
+
+async def _record(
+    session: Session, now_ms: int, kind: str, person: str, surface: str | None, body: dict[str, str]
+) -> None:
+    await events.append(
+        session, number=events.SYSTEM, kind=kind, at_ms=now_ms, person=person, surface=surface, body=body
+    )

@@ -1,0 +1,58 @@
+"""How much people may say in a minute: each of them, and all together; what is more is answered, not dropped."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+PER_PERSON: Final = 30
+"""Words a minute that one person may say; three times that at once is forgiven."""
+ALTOGETHER: Final = 12_000
+_REMEMBERED: Final = 10_000
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A bucket of tokens that fills by `per_minute`, up to `most`; `seconds` are of a monotonic clock."""
+
+    per_minute: float
+    most: float
+    level: float = -1.0
+    seconds: float = 0.0
+
+    def take(self, now_s: float) -> float:
+        """Take a token; 0, or the seconds until there is one."""
+        if self.level < 0:
+            self.level, self.seconds = self.most, now_s
+        self.level = min(self.most, self.level + max(0.0, now_s - self.seconds) * self.per_minute / 60)
+        self.seconds = now_s
+        if self.level >= 1:
+            self.level -= 1
+            return 0.0
+        return (1 - self.level) * 60 / self.per_minute
+
+
+@dataclass(slots=True)
+class Limits:
+    """A bucket for everybody and one for each person."""
+
+    clock: Callable[[], float]
+    per_person: int = PER_PERSON
+    altogether: int = ALTOGETHER
+    _people: OrderedDict[str, Bucket] = field(default_factory=OrderedDict)
+    _all: Bucket | None = None
+
+    def wait_s(self, person: str) -> float:
+        """0 if `person` may go on, else how many seconds they should wait."""
+        now_s = self.clock()
+        mine = self._people.setdefault(person, Bucket(self.per_person, 3 * self.per_person))
+        self._people.move_to_end(person)
+        if len(self._people) > _REMEMBERED:
+            self._people.popitem(last=False)
+        if wait := mine.take(now_s):
+            return wait
+        if self._all is None:
+            self._all = Bucket(self.altogether, self.altogether)
+        return self._all.take(now_s)

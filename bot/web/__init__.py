@@ -1,0 +1,1 @@
+"""What is served over HTTP: the surfaces' webhooks; later the dashboard."""

@@ -1,0 +1,99 @@
+"""The HTTP server: Starlette's routes on uvicorn, inside our own event loop, with limits on who keeps it waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from core.errors import Kind, PermanentError
+
+HEADERS_WITHIN_S: Final = 10.0
+"""A client that has not finished the headers of its first request by then is let go (security.md 120)."""
+MOST_CONNECTIONS: Final = 2000
+MOST_HEADER_BYTES: Final = 64 * 1024
+
+
+class _Patience(H11Protocol):
+    """uvicorn waits for ever for the headers of a first request; we do not."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.loop.call_later(HEADERS_WITHIN_S, self._let_go)
+
+    def _let_go(self) -> None:
+        begun: object = self.cycle  # None until the headers of a request are complete
+        if begun is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: whoever runs us decides when to stop."""
+
+    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class WebServer:
+    """Serves `routes` on `host` and `port`; port 0 takes a free one, which `port` then says."""
+
+    def __init__(self, routes: Sequence[BaseRoute], host: str, port: int) -> None:
+        app = Starlette(routes=[Route("/healthz", _alive), *routes])
+        self._config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=_Patience,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=10,
+            h11_max_incomplete_event_size=MOST_HEADER_BYTES,
+        )
+        self.started = asyncio.Event()
+        self._server = _Server(self._config, self.started)
+        self.port = port
+
+    async def run(self) -> None:
+        """Serve until cancelled; requests under way are finished. Raises `PermanentError` if the port is taken."""
+        try:
+            listening = self._config.bind_socket()
+        except SystemExit as error:  # uvicorn's way to say that it cannot listen
+            message = f"nothing can listen on {self._config.host}:{self._config.port}; it is in use, or not allowed"
+            raise PermanentError("port_taken", message, "Choose another with --port.", kind=Kind.UNAVAILABLE) from error
+        self.port = listening.getsockname()[1]
+        serving = asyncio.create_task(self._server.serve(sockets=[listening]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            self._server.should_exit = True
+            await serving
+            listening.close()
+
+
+async def _alive(_request: Request) -> PlainTextResponse:
+    """That something answers, and nothing about it (security.md 131)."""
+    return PlainTextResponse("ok")
