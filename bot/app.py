@@ -9,16 +9,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.config import LiveSettings
+from bot.config import Config, LiveSettings, load_config
 from bot.home import Home
 from core.document import TaskDocument, read_document
 from core.errors import Kind, PermanentError
 from core.ids import new_id
 from core.log import log
-from core.ports import Milestones, Repository
+from core.ports import Followed, Forge, Milestones, Repository
 from core.reconcile import Reconciler
 from core.service import Service
-from core.settings import Settings
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
 from core.verdicts import Verdicts
@@ -26,6 +25,7 @@ from core.verdicts import Verdicts
 if TYPE_CHECKING:
     from core.work.workshop import Workshop
     from core.worker import Worker
+    from lanes.forge.github.client import GitHubClient
 
 
 class LoggedMilestones:
@@ -41,12 +41,14 @@ class App:
     """One opened home."""
 
     home: Home
+    config: Config
     settings: LiveSettings
     location: Location
     database: Database
     service: Service
     verdicts: Verdicts
     milestones: Milestones
+    github: GitHubClient | None = None
 
     async def document(self, number: int) -> TaskDocument:
         """Everything about a task."""
@@ -75,6 +77,15 @@ class App:
         from core.work.workshop import Workshop
         from lanes.executors.registry import executors
         from lanes.forge.local import LocalForge
+
+        forges: dict[str, Forge] = {"local": LocalForge()}
+        followed: dict[str, Followed] = {}
+        if self.github is not None:
+            from lanes.forge.github.forge import GitHubForge
+
+            forge = GitHubForge(self.github)
+            forges["github"] = forge
+            followed["github"] = forge
         from policies.guard import TreeGuard
 
         return Workshop(
@@ -85,7 +96,8 @@ class App:
             interpreter=GrammarInterpreter(),
             guard=TreeGuard(),
             executors=executors(self.home.scratch),
-            forges={"local": LocalForge()},
+            forges=forges,
+            followed=followed,
             repository=self.repository,
             files=ArtifactFiles(self.home.artifacts),
             keys=Keys(self.home.keys),
@@ -95,7 +107,9 @@ class App:
         """The git store of the repository called `name`."""
         from lanes.repository import GitRepository
 
-        return GitRepository(self.settings().repository(name), self.home.git)
+        spec = self.settings().repository(name)
+        letting_in = self.github.credentials if self.github is not None and spec.forge == "github" else None
+        return GitRepository(spec, self.home.git, letting_in)
 
     def _offers(self) -> frozenset[str]:
         from core.errors import Problem
@@ -111,22 +125,29 @@ async def opened(home: Home, milestones: Milestones | None = None) -> AsyncItera
 
     home.check()
     settings = LiveSettings(home)
-    location = Location.of(database_of(home, settings()), home.state)
+    settings()
+    config = load_config(home.config)
+    location = Location.of(config.database, home.state)
     _check_not_lost(home, location)
     migrate(location)
     database = Database(location)
     points = milestones or LoggedMilestones()
+    github = _github(config)
     try:
         yield App(
             home=home,
+            config=config,
             settings=settings,
             location=location,
             database=database,
             service=Service(database, settings, new_id, points),
             verdicts=Verdicts(database, settings, new_id, points),
             milestones=points,
+            github=github,
         )
     finally:
+        if github is not None:
+            github.close()
         await database.close()
 
 
@@ -146,11 +167,14 @@ def _check_not_lost(home: Home, location: Location) -> None:
         )
 
 
-def database_of(home: Home, _settings: Settings) -> str:
-    """Which database countersign.yaml names; not part of the live settings, for it cannot change under us."""
-    from bot.config import load_config
+def _github(config: Config) -> GitHubClient | None:
+    """The client that forge, surface and git share; its library is imported only where GitHub is configured."""
+    access = config.surfaces.github_access
+    if access is None:
+        return None
+    from lanes.forge.github.client import GitHubClient
 
-    return load_config(home.config).database
+    return GitHubClient(access)
 
 
 def operating_user() -> str:

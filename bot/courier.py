@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card, card_of
-from bot.cards.page import diff_page
 from bot.cards.parts import Action, ActionKind
 from bot.surfaces.port import Attachment, Buttons, Drawn, Surface
 from core.document import TaskDocument, read_document
@@ -207,6 +206,8 @@ class Courier:
 
     def attachments(self, document: TaskDocument, diff: bytes) -> list[Attachment]:
         """The whole diff of what is staged, for programs and for people."""
+        from bot.cards.page import diff_page
+
         name = f"{document.task.number}.{document.task.revision}"
         card = card_of(document.to_json(), now=self.clock())
         return [
@@ -257,8 +258,7 @@ def _value(action: Action, digest: str) -> str:
 
 
 def _anew(card: Posted) -> Posted:
-    from dataclasses import replace
-
+    """The card as one that is to be posted anew, in answer to the message that shows its older revision."""
     return replace(card, message_id=None, reply_to=card.message_id or card.reply_to)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.app import App
+    from bot.serving import Serving
     from core.store.events import Event
     from core.worker import Worker
 
@@ -23,14 +24,18 @@ FOLLOW_EVERY_S = 0.5
 
 @click.command()
 @click.option("--no-worker", is_flag=True, help="Only watch over time and dead workers; claim no jobs.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Where webhooks are listened for (default 8700; 0: any).")
+@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="On which address (default 127.0.0.1).")
 @click.pass_obj
-def serve(door: Door, no_worker: bool) -> int:
-    """Run everything this home has configured, and one worker."""
+def serve(door: Door, no_worker: bool, port: int | None, host: str) -> int:
+    """Run every surface this home has configured, and one worker."""
+    from bot.doors import build
 
     async def work() -> int:
         async with door.open() as app:
             with _only_one(app):
-                await _until_told(app, app.worker(), claims=not no_worker, drain=False)
+                serving = await build(app, host, port)
+                await _until_told(app, app.worker(), claims=not no_worker, drain=False, serving=serving)
         return 0
 
     return run(work())
@@ -174,7 +179,7 @@ async def _news(app: App, after_id: int, number: int | None, since: datetime | N
     )
 
 
-async def _until_told(app: App, running: Worker, *, claims: bool, drain: bool) -> None:
+async def _until_told(app: App, running: Worker, *, claims: bool, drain: bool, serving: Serving | None = None) -> None:
     """Run until SIGINT or SIGTERM; then finish what runs, and go. A second signal does not wait for it."""
     import asyncio
 
@@ -198,7 +203,14 @@ async def _until_told(app: App, running: Worker, *, claims: bool, drain: bool) -
             "stop with Ctrl-C.",
             err=True,
         )
-    await running.run(drain=drain, claims=claims)
+    if serving is None:
+        await running.run(drain=drain, claims=claims)
+        return
+    if serving.surfaces:
+        click.echo(f"countersign: people talk to it on {', '.join(serving.surfaces)}.", err=True)
+    if serving.web is not None:
+        serving.web.listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
+    await serving.run(running, claims=claims)
 
 
 @contextlib.contextmanager

@@ -48,7 +48,8 @@ class Talk:
         speaker = Speaker(person, said.place, said.identity, said.message_id, said.dedup, self.rooms(said.place))
         if isinstance(said, Clicked):
             return await self.clicks.click(speaker, said)
-        return await self._heard(speaker, said, card)
+        whole = await self.surfaces[said.place.surface].in_full(said)
+        return await self._heard(speaker, whole, card) if whole is not None else Answer()
 
     async def _heard(self, speaker: Speaker, said: Heard, card: Posted | None) -> Answer:
         command = parse(said.text, bound=card is not None)

@@ -183,6 +183,12 @@ class Surface(Protocol):
         Raises `TransientError` when that cannot be known now; then it is heard later.
         """
 
+    async def in_full(self, said: Heard) -> Heard | None:
+        """The message with what its delivery left out, such as a review's comments on lines; None if it says nothing.
+
+        Asked once, after `admits`.
+        """
+
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """Show the writer at once that the message was seen (\N{EYES})."""
 

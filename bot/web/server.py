@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import uvicorn
@@ -76,6 +76,7 @@ class WebServer:
         self.started = asyncio.Event()
         self._server = _Server(self._config, self.started)
         self.port = port
+        self.listening: Callable[[str], None] = lambda _address: None
 
     async def run(self) -> None:
         """Serve until cancelled; requests under way are finished. Raises `PermanentError` if the port is taken."""
@@ -85,6 +86,7 @@ class WebServer:
             message = f"nothing can listen on {self._config.host}:{self._config.port}; it is in use, or not allowed"
             raise PermanentError("port_taken", message, "Choose another with --port.", kind=Kind.UNAVAILABLE) from error
         self.port = listening.getsockname()[1]
+        self.listening(f"http://{self._config.host}:{self.port}")
         serving = asyncio.create_task(self._server.serve(sockets=[listening]))
         try:
             await asyncio.shield(serving)

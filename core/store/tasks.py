@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ from core.approval import Approval, Verdict
 from core.decision import Terms
 from core.errors import ConflictError, NotFoundError, Problem
 from core.intent import Intent
+from core.job import ACTIVE, JobKind
 from core.lifecycle import State
 from core.staged_diff import StagedDiff
 from core.store.database import Session, from_ms
-from core.store.tables import ApprovalRow, RevisionRow, TaskRow, TurnRow
+from core.store.tables import ApprovalRow, JobRow, RevisionRow, TaskRow, TurnRow
 from core.task import Basis, PullRequest, Revision, Task
 from core.turn import Question, Turn
 
@@ -193,6 +194,27 @@ async def due_to_nudge(session: Session, now_ms: int, limit: int) -> list[int]:
         select(TaskRow.number).where(TaskRow.state == State.STAGED.value, col(TaskRow.nudge_ms) <= now_ms).limit(limit)
     )
     return [number for number in rows if number is not None]
+
+
+async def published_at(session: Session, repos: Iterable[str], pull: int | None, commit: str | None) -> list[int]:
+    """Numbers of tasks with an open pull request in one of `repos`: that one, or the one with this head."""
+    rows = await session.exec(
+        select(TaskRow).where(
+            col(TaskRow.repo).in_(list(repos)),
+            col(TaskRow.number).in_(
+                select(JobRow.number).where(
+                    JobRow.kind == JobKind.FOLLOW.value, col(JobRow.state).in_([s.value for s in ACTIVE])
+                )
+            ),
+        )
+    )
+    found = []
+    for row in rows:
+        opened = row.pull_request or {}
+        hit = opened.get("number") == pull if pull is not None else commit in (None, opened.get("head"))
+        if hit and row.number is not None:
+            found.append(row.number)
+    return found
 
 
 async def count_by_state(session: Session) -> dict[str, int]:

@@ -94,6 +94,9 @@ class MemorySurface:
     async def admits(self, said: Heard | Clicked) -> str | None:
         return self.banned.get(said.identity)
 
+    async def in_full(self, said: Heard) -> Heard | None:
+        return said
+
     async def acknowledge(self, _place: Place, message_id: str) -> None:
         self.seen.append(message_id)
 

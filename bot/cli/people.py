@@ -1,0 +1,66 @@
+"""People: linking an identity to one, and taking a link away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bot.cli.frame import Door, as_option, json_option, run, say_json, speaker
+from core.errors import RefusedError
+
+if TYPE_CHECKING:
+    from bot.surfaces.port import Answer
+
+
+@click.command()
+@click.argument("code")
+@as_option
+@json_option
+@click.pass_obj
+def link(door: Door, code: str, person: str | None, as_json: bool) -> int:
+    """Confirm a code that /link gave on another surface: whoever got it speaks as you from now on."""
+
+    async def work() -> int:
+        from bot.directory import Directory
+
+        async with door.open() as app:
+            actor = speaker(app, person)
+            answer = await Directory(app.database, app.settings).confirm(actor.person or "", actor.surface, code)
+            return _say(answer, as_json=as_json)
+
+    return run(work())
+
+
+@click.command()
+@click.argument("surface")
+@click.argument("identity")
+@as_option
+@json_option
+@click.pass_obj
+def unlink(door: Door, surface: str, identity: str, person: str | None, as_json: bool) -> int:
+    """Take a linked identity away from you."""
+
+    async def work() -> int:
+        from bot.directory import Directory
+
+        async with door.open() as app:
+            actor = speaker(app, person)
+            answer = await Directory(app.database, app.settings).unlink(actor.person or "", surface, identity)
+            return _say(answer, as_json=as_json)
+
+    return run(work())
+
+
+COMMANDS = (link, unlink)
+
+
+def _say(answer: Answer, *, as_json: bool) -> int:
+    """Print what became of it; raises `RefusedError` when nothing did."""
+    if answer.refused:
+        raise RefusedError("not_linked", answer.text.rstrip("."))
+    if as_json:
+        say_json({"said": answer.text})
+    else:
+        click.echo(answer.text)
+    return 0

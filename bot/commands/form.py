@@ -1,0 +1,70 @@
+"""Writing: a command as the line that reads back as it."""
+
+from __future__ import annotations
+
+from bot.commands import model as m
+from bot.commands.read import parse
+
+_WORDS: dict[type, str] = {
+    m.Show: "show",
+    m.Why: "why",
+    m.Cancel: "cancel",
+    m.Undo: "undo",
+    m.Merge: "merge",
+    m.Retry: "retry",
+    m.Queue: "queue",
+    m.Release: "release",
+    m.Schedules: "schedules",
+    m.Unschedule: "unschedule",
+    m.PauseSchedule: "pause_schedule",
+    m.ResumeSchedule: "resume_schedule",
+}
+
+
+def format_command(command: m.Command) -> str:
+    """The line with a slash that `parse` reads as `command`, in a place about a task where no number is named."""
+    match command:
+        case m.Ask():
+            given = (("repo", command.repo), ("lane", command.lane), ("priority", command.priority or None))
+            return _escaped(command, f"/task{_options(given)}", command.text)
+        case m.Reply(number, text):
+            return _escaped(command, f"/reply{_number(number)}", text)
+        case m.Approve(number, digest):
+            return f"/approve{_number(number)}{f' {digest}' if digest else ''}"
+        case m.Reject(number, reason):
+            return _escaped(command, f"/reject{_number(number)}", reason)
+        case m.Diff(number, path):
+            return _escaped(command, f"/diff{_number(number)}", path or "")
+        case m.Pick(number, what):
+            return f"/pick{f' #{number}' if number else ''} {what}"
+        case m.Progress(number, since):
+            return f"/progress{_number(number)}{f' --since {since}' if since else ''}"
+        case m.Hold(reason):
+            return _escaped(command, "/hold", reason)
+        case m.Every():
+            given = (("zone", command.zone), ("repo", command.repo), ("lane", command.lane))
+            return f'/every "{command.when}"{_options(given)} -- {command.text}'
+        case m.Link(what):
+            return f"/link {what}" if what else "/link"
+        case m.Help(topic):
+            return f"/help {topic}" if topic else "/help"
+        case m.Unschedule(name) | m.PauseSchedule(name) | m.ResumeSchedule(name):
+            return f"/{_WORDS[type(command)]} {name}"
+        case m.Queue() | m.Release() | m.Schedules():
+            return f"/{_WORDS[type(command)]}"
+        case _:
+            return f"/{_WORDS[type(command)]}{_number(command.number)}"
+
+
+def _number(number: int | None) -> str:
+    return f" {number}" if number is not None else ""
+
+
+def _options(given: tuple[tuple[str, str | int | None], ...]) -> str:
+    return "".join(f" --{name} {value}" for name, value in given if value is not None)
+
+
+def _escaped(command: m.Command, begin: str, text: str) -> str:
+    """The line, with a lone ``--`` before the text where something of it would be read as meant for us."""
+    plain = f"{begin} {text}".strip()
+    return plain if parse(plain, bound=True) == command else f"{begin} -- {text}"

@@ -1,0 +1,58 @@
+"""What is told about the commands: help in chat, and the page of the documentation; both from the one table."""
+
+from __future__ import annotations
+
+from bot.commands.table import COMMANDS, NAMES, Spec
+
+
+def help_text(topic: str | None) -> str:
+    """What can be said, one line a command; about one command how it is written, and an example."""
+    spec = NAMES.get(topic.lower().removeprefix("/")) if topic else None
+    if spec is not None:
+        return f"{_line(spec)}\n{spec.help}\nFor example: {spec.example}"
+    lines = [f"{_line(spec)}: {spec.help}" for spec in COMMANDS]
+    return "\n".join(
+        [
+            "Say in plain words what to change; I answer with a card. N is a task's number, such as 12 or #12;",
+            "in answer to a task's card, or in its thread, leave it out, and anything else you write is a reply.",
+            *lines,
+        ]
+    )
+
+
+def page() -> str:
+    """`docs/commands.md`."""
+    rows = [f"| `{_line(spec).replace('|', '&#124;')}` | {spec.help} |" for spec in COMMANDS]
+    rows = [row.replace("`/", "`/").replace("&#124;", "\\|") for row in rows]
+    examples = "\n".join(spec.example for spec in COMMANDS)
+    return f"{_BEFORE}\n| command | what it does |\n|---|---|\n" + "\n".join(rows) + f"\n{_AFTER}{examples}\n```\n"
+
+
+def _line(spec: Spec) -> str:
+    return f"/{spec.name} {spec.usage}".strip()
+
+
+_BEFORE = """\
+# Commands
+
+The same words work on every surface. They are read in one place, `bot/commands/`; this page is made from its table.
+
+Without a slash, what you write to the bot (a mention, a direct message) is a request, and what you write in answer to
+a task's card or in its thread is a reply. `N` is a task's number, `12` or `#12`; in such a place it may be left out.
+"""
+
+_AFTER = """
+- After a mention the slash may be left out: `@countersign approve 12 9c1e04ab77d2`. It is a command only if all of it
+  fits one; "undo the change of the title" is a request. `approve` and `reject` are always commands.
+- Slack's own slash command takes the same words: `/countersign approve 12 9c1e04ab77d2`. In a Telegram group,
+  `/task@your_bot …` is meant for that bot alone.
+- Options stand before or after the text, never within it, and their values may be quoted: `--repo "web"`. `in repo web`
+  at the end says the same. A lone `--` before the text says that all of it is text: `/reply 12 -- 2 lines too many`.
+- A misspelt command is never taken for a request: you are told which one it is nearest to. A command with invisible or
+  look-alike characters is refused.
+- Hunks are counted through the whole diff, files in the order of their paths: `/pick 12 1,3-5`, `/pick 12 docs/a.md`,
+  `/pick 12 not 4`. In a task's thread the number needs its `#`: `/pick #12 1,3`.
+- In `/every`, the time in quotes and the zone are those of [recurring requests](schedules.md).
+
+```text title="one example each"
+"""

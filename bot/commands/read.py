@@ -1,0 +1,161 @@
+"""Reading: from a line of text to the command it is, for every surface alike.
+
+A line is read in one of three ways. With a slash it is a command or a mistake, never a request. After ``countersign``
+(Slack's slash command, or a line copied for the terminal) a command's name makes it one. Without either (a mention, a
+direct message, a reply to a card) it is a command only if all of it fits one; anything else is what people ask or
+answer. `approve` and `reject` are never read as anything else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Final
+
+from bot.commands.model import Ask, Command, Help, Misread, Reply
+from bot.commands.readers import READERS
+from bot.commands.table import COMMANDS, HINTS, NAMES
+from bot.commands.words import NAME, Said, bared, first, hidden, number, options, quoted
+
+MAX_BYTES: Final = 64 * 1024
+"""As many as the heart takes in of one turn."""
+
+_FREE: Final = "To ask for a change in words like these, begin with /task."
+_ALWAYS: Final = frozenset({"approve", "reject"})
+_SELECTION: Final = re.compile(r"not\b|all\b|[#0-9]|\S*[./]", re.IGNORECASE)
+_OPTIONS: Final = ("repo", "lane", "priority")
+
+
+def parse(text: str, *, bound: bool) -> Command | Misread:
+    """The command that `text` is; with `bound` the place is about one task already, whose number may be left out.
+
+    Never raises, in time linear in the text, whatever the text.
+    """
+    if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        return Misread(f"This is longer than {MAX_BYTES // 1024} KiB", "Say it in fewer words.")
+    said = text.strip()
+    word, rest = first(said)
+    if not word:
+        return Misread("Nothing was said", "Write /help to see what can be.")
+    if bared(word[:64]).startswith("/"):
+        return _slash(word, rest, bound=bound)
+    if word.lower() == "countersign" and first(rest)[0].lower() in NAMES:
+        return _line(rest, bound=bound)
+    return _bare(said, bound=bound)
+
+
+def ask(said: Said | Misread) -> Ask | Misread:
+    """The request in a text whose options were read."""
+    if isinstance(said, Misread):
+        return said
+    if not said.text:
+        return Misread("Nothing was asked", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
+    for name in ("repo", "lane"):
+        if name in said.given and not NAME.fullmatch(said.given[name]):
+            return Misread(f"--{name} is no plain name", "Write it as countersign.yaml has it.")
+    priority = said.given.get("priority", "0")
+    if not re.fullmatch(r"[+-]?[0-9]{1,3}", priority, re.ASCII) or abs(int(priority)) > 100:
+        return Misread("--priority is no number from -100 to 100", "Higher goes first; 0 is usual.")
+    return Ask(said.text, said.given.get("repo"), said.given.get("lane"), int(priority))
+
+
+def _slash(word: str, rest: str, *, bound: bool) -> Command | Misread:
+    """A line that begins with a slash; Telegram adds the bot's name to the command in groups (``/task@bot``)."""
+    name = word[1:].partition("@")[0].lower()
+    if hidden(word) or not word.isascii():
+        near = nearest(bared(word[:64]).lstrip("/").partition("@")[0])
+        return Misread("The command has a character that looks like another, or like none", "Type it anew.", near)
+    if name == "countersign":
+        return _line(rest, bound=bound) if rest else Help()
+    if name not in NAMES:
+        return _unknown(name)
+    return _read(NAMES[name].name, rest, bound=bound)
+
+
+def _line(text: str, *, bound: bool) -> Command | Misread:
+    """What follows ``countersign``: a command by its name, else words."""
+    word, rest = first(text)
+    if word.startswith("/"):
+        return _slash(word, rest, bound=bound)
+    spec = NAMES.get(word.lower())
+    return _read(spec.name, rest, bound=bound) if spec else _bare(text, bound=bound)
+
+
+def _bare(text: str, *, bound: bool) -> Command | Misread:
+    """Words without a slash."""
+    spoken = text if bound else text.lstrip(",:; \t")  # what stands after a mention
+    word, rest = first(spoken)
+    name = word.rstrip(":,").lower()
+    if name not in NAMES:
+        return _misspelt(word, rest) or _free(spoken, bound=bound)
+    name = NAMES[name].name
+    if name == "task":
+        return _free(spoken, bound=True) if bound else _free(rest, bound=False)
+    if not _fits(name, rest):
+        return _free(spoken, bound=bound)
+    found = _read(name, rest, bound=bound)
+    meant = name in _ALWAYS or not rest or number(first(rest)[0]) is not None or name == "every"
+    if not isinstance(found, Misread):
+        return found
+    return Misread(found.reason, f"{found.mend} {_FREE}".strip(), found.near) if meant else _free(spoken, bound=bound)
+
+
+def _fits(name: str, rest: str) -> bool:
+    """Whether words after a command's bare name could be meant for it: people begin sentences with "hold" and "every"."""
+    if name == "hold":
+        return not rest
+    if name == "every":
+        return quoted(rest) is not None
+    if name == "reply":
+        return number(first(rest)[0]) is not None
+    return name != "pick" or _SELECTION.match(rest) is not None
+
+
+def _free(text: str, *, bound: bool) -> Command | Misread:
+    """Words that are no command: the answer in a task's place, a request elsewhere."""
+    if bound:
+        return Reply(None, text)
+    return ask(options(text, _OPTIONS, strict=False, in_repo=True))
+
+
+def _read(name: str, rest: str, *, bound: bool) -> Command | Misread:
+    if name == "task":
+        return ask(options(rest, _OPTIONS, strict=True, in_repo=True))
+    if name == "help":
+        return _help(rest)
+    return READERS[name](rest, bound)
+
+
+def _help(rest: str) -> Help | Misread:
+    topic = rest.lower().removeprefix("/")
+    if not topic:
+        return Help()
+    if topic in NAMES:
+        return Help(NAMES[topic].name)
+    return Misread("There is no command of that name", "Write /help to see all.", nearest(topic))
+
+
+def _misspelt(word: str, rest: str) -> Misread | None:
+    """A bare word that was meant as a command: nearly its name, and a task's number after it."""
+    read = bared(word[:64]).rstrip(":,")
+    near = nearest(read, cutoff=0.8)
+    disguised = read in NAMES and read != word.lower()
+    if disguised or (near and number(first(rest)[0]) is not None):
+        return Misread("This looks like a command, and is none", _FREE, near)
+    return None
+
+
+def _unknown(name: str) -> Misread:
+    near = HINTS.get(name) or nearest(name)
+    return Misread("There is no such command", "" if near else "Write /help to see all.", near)
+
+
+def nearest(word: str, *, cutoff: float = 0.6) -> tuple[str, ...]:
+    """The names of the commands that a misspelt word is likely to mean, at most two."""
+    if len(word) > 32:
+        return ()
+    found = difflib.get_close_matches(word, NAMES, n=2, cutoff=cutoff)
+    return tuple(dict.fromkeys(NAMES[name].name for name in found))
+
+
+__all__ = ["COMMANDS", "ask", "nearest", "parse"]

@@ -1,0 +1,251 @@
+"""How the words after each command's name are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from bot.commands.model import (
+    Approve,
+    Cancel,
+    Command,
+    Diff,
+    Every,
+    Hold,
+    Link,
+    Merge,
+    Misread,
+    PauseSchedule,
+    Pick,
+    Progress,
+    Queue,
+    Reject,
+    Release,
+    Reply,
+    ResumeSchedule,
+    Retry,
+    Schedules,
+    Show,
+    Undo,
+    Unschedule,
+    Why,
+)
+from bot.commands.table import NAMES
+from bot.commands.words import NAME, digest, first, number, options, quoted, unquoted
+
+Reader = Callable[[str, bool], Command | Misread]
+
+_SINCE: Final = re.compile(
+    r"(?:--|[\u2014\u2013])?since(?:\s{0,8}=\s{0,8}|\s{1,8})([0-9]{1,5})\s{0,2}([mhdw])[a-z]{0,6}",
+    re.IGNORECASE | re.ASCII,
+)
+_REASON: Final = re.compile(r"(?:--|[\u2014\u2013])reason(?:\s{0,8}=\s{0,8}|\s{1,8})(?=\S)", re.IGNORECASE)
+_ZONE: Final = re.compile(r"in\s{1,8}(?P<zone>[A-Z][A-Za-z_]{0,31}(?:/[A-Za-z0-9_+-]{1,31}){0,3})(?=\s|$)")
+_ZONE_AFTER: Final = re.compile(rf"^(?P<when>.{{1,200}}?)\s{{1,8}}{_ZONE.pattern[:-8]}$", re.DOTALL)
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_QUOTES: Final = 'Write for instance: /every "weekday 09:00" TEXT.'
+
+
+def usage(name: str) -> str:
+    """How a command is written."""
+    spec = NAMES[name]
+    return f"Write /{spec.name}{f' {spec.usage}' if spec.usage else ''}."
+
+
+def is_zone(name: str) -> bool:
+    """Whether `name` is an IANA time zone of this host."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown, no plain name, or a folder of zones
+        return False
+    return True
+
+
+def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | Misread:
+    """The task's number and what follows it; None only where the place is about a task."""
+    word, more = first(rest)
+    found = number(word)
+    if found is not None:
+        return found, more
+    if not bound:
+        return Misread(f"/{name} needs the number of a task", usage(name))
+    return None, rest
+
+
+def _verbatim(text: str) -> str:
+    """A text that may begin with a lone ``--``, which says that nothing of it is meant for us."""
+    word, rest = first(text)
+    return rest if word == "--" else text
+
+
+def _reason(text: str) -> str:
+    found = _REASON.match(text)
+    return unquoted(text[found.end() :]) if found else _verbatim(text)
+
+
+def _only_number(
+    name: str, make: type[Show] | type[Why] | type[Cancel] | type[Undo] | type[Merge] | type[Retry]
+) -> Reader:
+    def read(rest: str, bound: bool) -> Command | Misread:  # noqa: FBT001 (the shape of every reader)
+        found = _numbered(name, rest, bound=bound)
+        if isinstance(found, Misread):
+            return found
+        if found[1]:
+            return Misread(f"/{name} takes the number of a task and nothing else", usage(name))
+        return make(found[0])
+
+    return read
+
+
+def _reply(rest: str, bound: bool) -> Command | Misread:
+    found = _numbered("reply", rest, bound=bound)
+    if isinstance(found, Misread):
+        return found
+    text = _verbatim(found[1])
+    return Reply(found[0], text) if text else Misread("The reply is empty", usage("reply"))
+
+
+def _approve(rest: str, bound: bool) -> Command | Misread:
+    """A number and a digest, each of which may be missing: a digest has 12 digits and more, a number at most 10."""
+    words = rest.split()
+    at = 0
+    named = None
+    if words and (named := number(words[0])) is not None:
+        at = 1
+    elif not bound:
+        return Misread("/approve needs the number of a task", usage("approve"))
+    if len(words) == at:
+        return Approve(named)
+    signed = digest(words[at])
+    if signed is None or len(words) > at + 1:
+        return Misread("/approve takes a number, a digest of hex digits, and nothing else", usage("approve"))
+    return Approve(named, signed)
+
+
+def _reject(rest: str, bound: bool) -> Command | Misread:
+    found = _numbered("reject", rest, bound=bound)
+    return found if isinstance(found, Misread) else Reject(found[0], _reason(found[1]))
+
+
+def _diff(rest: str, bound: bool) -> Command | Misread:
+    found = _numbered("diff", rest, bound=bound)
+    if isinstance(found, Misread):
+        return found
+    named, path = found
+    if first(path)[0] == "--":
+        return Diff(named, _verbatim(path) or None)
+    single = unquoted(path)
+    if single == path and len(path.split()) > 1:
+        return Misread("/diff takes the number of a task and one path", "Put a path that has spaces into quotes.")
+    return Diff(named, single or None)
+
+
+def _pick(rest: str, bound: bool) -> Command | Misread:
+    """A number and a selection; where the number may be left out, a plain one would be either, so it needs its #."""
+    word, more = first(rest)
+    named = number(word)
+    if bound and named is not None and not word.startswith("#"):
+        if more and first(more)[0].lower() != "not":
+            mend = f"Write /pick #{named} {more[:40]} for task #{named}, or put commas between the hunks."
+            return Misread(f"It is not clear whether {named} is a task or a hunk", mend)
+        return Pick(None, rest)
+    if named is None and not bound:
+        return Misread("/pick needs the number of a task", usage("pick"))
+    what = more if named is not None else rest
+    return Pick(named, what) if what else Misread("/pick needs hunks or files", usage("pick"))
+
+
+def _progress(rest: str, _bound: bool) -> Command | Misread:
+    word, more = first(rest)
+    named = number(word)
+    rest = rest if named is None else more
+    if not rest:
+        return Progress(named)
+    found = _SINCE.fullmatch(rest)
+    if found is None:
+        return Misread("/progress takes a number and --since with a time such as 30m, 2h or 1d", usage("progress"))
+    return Progress(named, f"{int(found.group(1))}{found.group(2).lower()}")
+
+
+def _nothing(name: str, make: type[Queue] | type[Release] | type[Schedules]) -> Reader:
+    def read(rest: str, _bound: bool) -> Command | Misread:  # noqa: FBT001 (the shape of every reader)
+        return Misread(f"/{name} takes nothing after it", usage(name)) if rest else make()
+
+    return read
+
+
+def _hold(rest: str, _bound: bool) -> Command | Misread:
+    return Hold(_reason(rest))
+
+
+def _every(rest: str, _bound: bool) -> Command | Misread:
+    found = quoted(rest)
+    if found is None or not found[0]:
+        return Misread("/every needs in quotes when it is to be", _QUOTES)
+    when, rest = found
+    zones = []
+    after = _ZONE_AFTER.match(when)
+    if after is not None and is_zone(after["zone"]):
+        when, zone = after["when"].strip(), after["zone"]
+        zones.append(zone)
+    named = _ZONE.match(rest)
+    if named is not None and is_zone(named["zone"]):
+        zones.append(named["zone"])
+        rest = rest[named.end() :].strip()
+    said = options(rest, ("repo", "lane", "zone"), strict=True, in_repo=True)
+    if isinstance(said, Misread):
+        return said
+    zones += [said.given["zone"]] if "zone" in said.given else []
+    for name in ("repo", "lane"):
+        if name in said.given and not NAME.fullmatch(said.given[name]):
+            return Misread(f"--{name} is no plain name", "Write it as countersign.yaml has it.")
+    if len(zones) > 1:
+        return Misread("The time zone is said twice", "Say it once.")
+    if not said.text:
+        return Misread("/every needs what to ask for", _QUOTES)
+    return Every(when, said.text, said.given.get("repo"), said.given.get("lane"), zones[0] if zones else None)
+
+
+def _named(name: str, make: type[Unschedule] | type[PauseSchedule] | type[ResumeSchedule]) -> Reader:
+    def read(rest: str, _bound: bool) -> Command | Misread:  # noqa: FBT001 (the shape of every reader)
+        if not _ID.fullmatch(rest):
+            return Misread(f"/{name} needs the id of a recurring request", "See them with /schedules.")
+        return make(rest.lower())
+
+    return read
+
+
+def _link(rest: str, _bound: bool) -> Command | Misread:
+    if not rest:
+        return Link()
+    if len(rest) > 64 or len(rest.split()) > 1:
+        return Misread("/link takes one name, or one code", usage("link"))
+    return Link(rest)
+
+
+READERS: Final[dict[str, Reader]] = {
+    "reply": _reply,
+    "approve": _approve,
+    "reject": _reject,
+    "show": _only_number("show", Show),
+    "diff": _diff,
+    "why": _only_number("why", Why),
+    "pick": _pick,
+    "progress": _progress,
+    "retry": _only_number("retry", Retry),
+    "cancel": _only_number("cancel", Cancel),
+    "merge": _only_number("merge", Merge),
+    "undo": _only_number("undo", Undo),
+    "queue": _nothing("queue", Queue),
+    "hold": _hold,
+    "release": _nothing("release", Release),
+    "every": _every,
+    "schedules": _nothing("schedules", Schedules),
+    "unschedule": _named("unschedule", Unschedule),
+    "pause_schedule": _named("pause_schedule", PauseSchedule),
+    "resume_schedule": _named("resume_schedule", ResumeSchedule),
+    "link": _link,
+}
+"""Every command but `task` and `help`, which `bot.commands.read` reads itself."""

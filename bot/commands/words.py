@@ -1,0 +1,133 @@
+"""Words of a line: the first one, task numbers, digests, quoted values and options. Every reading is linear in time."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bot.commands.model import Misread
+
+MAX_NUMBER: Final = 2**31 - 1
+"""The largest number of a task that the store can hold."""
+
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me", "Zl", "Zp"})
+_NUMBER: Final = re.compile(r"#?([0-9]{1,10})", re.ASCII)
+_DIGEST: Final = re.compile(r"[0-9a-fA-F]{1,64}")
+_CLOSING: Final = {'"': '"', "“": "”", "„": "“”", "”": "”", "«": "»", "‘": "’", "'": "'", "‚": "‘’"}
+"""Opening quotes and what may close them; phones and desktops turn the straight ones into these."""
+
+_VALUE: Final = r"(?:[\"“„”«'‘‚]\s*(?P<quoted>[^\"“”»'’‘\s]{1,128})\s*[\"“”»'’‘]|(?P<plain>[^\s\"“”„«»'‘’‚]{1,128}))"
+_DASHES: Final = r"(?:--|[\u2014\u2013])"  # phones turn two dashes into one long one
+_LEADING: Final = re.compile(rf"{_DASHES}(?P<name>[A-Za-z]{{1,32}})(?:\s{{0,8}}=\s{{0,8}}|\s{{1,8}}){_VALUE}(?=\s|$)")
+_TRAILING: Final = re.compile(rf"(?:^|\s){_DASHES}(?P<name>[A-Za-z]{{1,32}})(?:\s{{0,8}}=\s{{0,8}}|\s{{1,8}}){_VALUE}$")
+_TAIL: Final = 256
+"""Characters at the end of a text in which its last option lies; more than the longest one."""
+_IN_REPO: Final = re.compile(rf"(?:^|\s)in\s{{1,8}}(?:the\s{{1,8}})?repo(?:sitory)?\s{{1,8}}{_VALUE}$", re.IGNORECASE)
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""What a repository or lane may be called, as countersign.yaml has it."""
+
+
+def first(text: str) -> tuple[str, str]:
+    """The first word and the rest, both without space around them."""
+    parts = text.split(maxsplit=1)
+    if not parts:
+        return "", ""
+    return parts[0], parts[1].strip() if len(parts) > 1 else ""
+
+
+def hidden(word: str) -> bool:
+    """Whether a word has a character that nobody sees: zero-width, bidirectional, combining, control."""
+    return not word.isascii() and any(unicodedata.category(char) in _HIDDEN for char in word) or not word.isprintable()
+
+
+def bared(word: str) -> str:
+    """The word as somebody reads it: without invisible characters, compatibility forms made plain, small letters."""
+    seen = "".join(char for char in unicodedata.normalize("NFKD", word) if unicodedata.category(char) not in _HIDDEN)
+    return seen.casefold()
+
+
+def number(word: str) -> int | None:
+    """The task's number that a word is (``12`` or ``#12``), or None."""
+    found = _NUMBER.fullmatch(word)
+    value = int(found.group(1)) if found else 0
+    return value if 1 <= value <= MAX_NUMBER else None
+
+
+def digest(word: str) -> str | None:
+    """The digest, or the beginning of one, that a word is; the sign of a card that cuts it off may follow."""
+    plain = word.removesuffix("…").removesuffix("...")
+    return plain.lower() if _DIGEST.fullmatch(plain) else None
+
+
+def quoted(text: str) -> tuple[str, str] | None:
+    """What is in the quotes that `text` begins with, and the rest; None when it begins with none or they stay open."""
+    closing = _CLOSING.get(text[:1])
+    if closing is None:
+        return None
+    ends = [at for at in (text.find(char, 1) for char in closing) if at > 0]
+    if not ends:
+        return None
+    return text[1 : min(ends)].strip(), text[min(ends) + 1 :].strip()
+
+
+def unquoted(text: str) -> str:
+    """The text without quotes when they are around the whole of it."""
+    found = quoted(text)
+    return found[0] if found is not None and found[0] and not found[1] else text
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A text without its options, and what those give; `verbatim` when a lone ``--`` said that the rest is text."""
+
+    text: str
+    given: Mapping[str, str]
+    verbatim: bool = False
+
+
+def options(text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = False) -> Said | Misread:
+    """The text without the options at its beginning and its end, and their values by name.
+
+    Options stand at either end, never within the text: what is asked for may well be about options. With `strict` an
+    unknown one at the beginning is a mistake, else it is text; with `in_repo` ``in repo NAME`` is one as well.
+    """
+    given: dict[str, str] = {}
+    while (found := _LEADING.match(text)) is not None:
+        name = found["name"].lower()
+        if name not in known and strict:
+            return Misread(f"There is no option --{name} here", f"Known: {', '.join(f'--{k}' for k in known)}.")
+        if name not in known:
+            break
+        if name in given:
+            return _twice(name)
+        given[name] = found["quoted"] or found["plain"]
+        text = text[found.end() :].strip()
+    word, rest = first(text)
+    if word == "--":
+        return Said(rest, given, verbatim=True)
+    return _from_the_end(text, given, known, in_repo=in_repo)
+
+
+def _from_the_end(text: str, given: dict[str, str], known: tuple[str, ...], *, in_repo: bool) -> Said | Misread:
+    while True:
+        tail = text[-_TAIL:]
+        found = _TRAILING.search(tail)
+        if found is not None and (name := found["name"].lower()) in known:
+            value = found["quoted"] or found["plain"]
+        elif in_repo and (found := _IN_REPO.search(tail)) is not None:
+            name, value = "repo", (found["quoted"] or found["plain"]).rstrip(".!")
+            if not NAME.fullmatch(value):
+                return Said(text, given)
+        else:
+            return Said(text, given)
+        if name in given:
+            return _twice(name)
+        given[name] = value
+        text = text[: len(text) - len(tail) + found.start()].strip()
+
+
+def _twice(name: str) -> Misread:
+    return Misread(f"--{name} is said twice", "Say it once.")

@@ -1,0 +1,146 @@
+"""The doors: builds every configured surface of a home and what serves them; the wiring of `countersign serve`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
+
+from bot.conversation.clicks import Clicks
+from bot.conversation.doings import Doings
+from bot.conversation.hearing import Hearing
+from bot.conversation.showing import Showing
+from bot.conversation.talk import Talk
+from bot.courier import Courier
+from bot.directory import Directory
+from bot.ears import DurableEars
+from bot.limits import Limits
+from bot.serving import Serving
+from bot.surfaces.port import Place, Surface
+from core.store import jobs, links, tasks
+from core.store.artifacts import ArtifactFiles
+from core.store.database import Session
+
+if TYPE_CHECKING:
+    from bot.app import App
+    from bot.surfaces.settings import Surfaces
+    from bot.web.server import WebServer
+
+DEFAULT_PORT = 8700
+
+
+async def build(app: App, host: str, port: int | None) -> Serving:
+    """Everything that `serve` runs beside the worker."""
+    surfaces = await surfaces_of(app)
+    return serve_surfaces(app, surfaces, host, port)
+
+
+def serve_surfaces(app: App, surfaces: Mapping[str, Surface], host: str, port: int | None) -> Serving:
+    """The same for surfaces that are there already."""
+    files = ArtifactFiles(app.home.artifacts)
+    couriers = {name: Courier(surface, app.database, app.settings, files, one_card=name == "github")
+                for name, surface in surfaces.items()}  # fmt: skip
+    ears = DurableEars(app.database)
+    showing = Showing(app.database, app.settings, couriers)
+    doings = Doings(app.database, app.settings, app.service, app.verdicts, showing)
+    talk = Talk(
+        database=app.database,
+        directory=Directory(app.database, app.settings),
+        surfaces=surfaces,
+        doings=doings,
+        clicks=Clicks(app.database, doings),
+        limits=Limits(time.monotonic),
+        rooms=lambda place: room_of(app.config.surfaces, place),
+    )
+
+    def wake_couriers() -> None:
+        for courier in couriers.values():
+            courier.wake()
+
+    hearing = Hearing(app.database, ears, talk, surfaces, said=wake_couriers)
+    ears.wake = hearing.wake
+    return Serving(
+        database=app.database,
+        surfaces=surfaces,
+        ears=ears,
+        hearing=hearing,
+        couriers=couriers,
+        web=_web(surfaces, ears, host, port),
+        rooms=rooms_of(app.config.surfaces),
+    )
+
+
+def _web(surfaces: Mapping[str, Surface], ears: DurableEars, host: str, port: int | None) -> WebServer | None:
+    """The web server, when a surface wants one or a port was named."""
+    routes = [route for surface in surfaces.values() for route in surface.routes(ears)]
+    if not routes and port is None:
+        return None
+    from bot.web.server import WebServer
+
+    return WebServer(routes, host, DEFAULT_PORT if port is None else port)
+
+
+async def surfaces_of(app: App) -> dict[str, Surface]:
+    """Each configured surface; a vendor's library is imported only for one that is."""
+    said = app.config.surfaces
+    found: dict[str, Surface] = {}
+    if said.telegram is not None:
+        from dataclasses import replace
+
+        from bot.surfaces.telegram.surface import TelegramSurface
+
+        moves = await app.database.read(lambda session: links.moves_of(session, "telegram"))
+        chats = {moves.get(chat, chat): repos for chat, repos in said.telegram.chats.items()}
+        found["telegram"] = TelegramSurface(replace(said.telegram, chats=chats))
+    if said.slack is not None:
+        from bot.surfaces.slack.surface import SlackSurface
+
+        found["slack"] = SlackSurface(said.slack)
+    if said.github is not None and said.github.webhook_secret is not None and app.github is not None:
+        from bot.surfaces.github.comments import ClientComments
+        from bot.surfaces.github.surface import GitHubSurface
+
+        found["github"] = GitHubSurface(said.github, ClientComments(app.github), nudge=_nudge(app))
+    return found
+
+
+def _nudge(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]:
+    """Something happened at a pull request: look at it soon; whatever was said of it is read anew."""
+
+    async def nudge(repository: str, pull: int | None, commit: str | None) -> None:
+        names = [spec.name for spec in app.settings().repositories.values() if str(spec.forge_id) == repository]
+
+        async def work(session: Session) -> None:
+            now_ms = await app.database.now_ms(session)
+            for number in await tasks.published_at(session, names, pull, commit):
+                await jobs.nudge(session, number, now_ms)
+
+        if names:
+            await app.database.write(work)
+
+    return nudge
+
+
+def room_of(said: Surfaces, place: Place) -> tuple[str, ...] | None:
+    """The repositories that a place is for; None for all of them."""
+    if place.private:
+        return None
+    if place.surface == "telegram" and said.telegram is not None:
+        return said.telegram.chats.get(place.channel) or None
+    if place.surface == "slack" and said.slack is not None:
+        return said.slack.channels.get(place.channel) or None
+    if place.surface == "github" and said.github is not None:
+        name = said.github.repositories.get(place.channel)
+        return (name,) if name else ()
+    return None
+
+
+def rooms_of(said: Surfaces) -> list[Place]:
+    """Where people are told that another surface is in trouble: the first group of each."""
+    rooms = []
+    for surface, chats in (
+        ("telegram", said.telegram.chats if said.telegram else {}),
+        ("slack", said.slack.channels if said.slack else {}),
+    ):
+        rooms += [Place(surface, channel) for channel in list(chats)[:1]]
+    return rooms

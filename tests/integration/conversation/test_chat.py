@@ -1,0 +1,371 @@
+"""The conversation on a surface in memory, over a real home: one card, clicks, replies, and what goes stale."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from bot.surfaces.port import Place
+from core.errors import PermanentError, TransientError
+from core.lifecycle import State
+from core.store import inbox
+from tests.fakes.surface import MemorySurface
+from tests.homes import CliHome
+from tests.town import ASK, IDS, Town, introduce, town
+
+pytestmark = pytest.mark.surfaces
+
+GROUP = Place("telegram", "-100", None)
+DM = Place("telegram", "101", None, private=True)
+
+
+@pytest_asyncio.fixture
+async def place(home: CliHome) -> AsyncIterator[Town]:
+    """A served home with a group on one surface."""
+    introduce(home)
+    async with town(home, {"telegram": MemorySurface("telegram"), "slack": MemorySurface("slack")}) as served:
+        yield served
+
+
+async def test_a_request_becomes_one_card_that_is_edited_until_it_is_published(place):
+    card = await place.staged(GROUP)
+    chat = place.memory()
+    assert chat.seen == [card.reply_to], "eyes at once, and the card answers the asker's message"
+    assert [label.split()[0] for label in card.buttons] == ["Approve", "Reject", "Reply", "Full"]
+    answer = await place.clicks("lee", card, "Approve")
+    assert not answer.refused
+    assert "countersigned" in answer.text
+    published = await place.card(1, "published")
+    assert published.id == card.id
+    assert len(chat.cards) == 1
+    assert chat.words == [], "no chatter"
+    assert place.home.git("rev-parse", "countersign/1-set-server-timeout-to-30-in-config-app-y")
+
+
+async def test_the_requester_may_not_approve_and_is_told_who_may(place):
+    card = await place.staged(GROUP)
+    answer = await place.clicks("ana", card, "Approve")
+    assert answer.refused
+    assert "lee, max" in answer.text
+    assert (await place.app.document(1)).task.state is State.STAGED
+
+
+async def test_fifty_presses_at_once_are_one_decision(place):
+    card = await place.staged(GROUP)
+    presses = [place.clicks(who, card, "Approve") for who in ("lee", "max") for _ in range(25)]
+    answers = await asyncio.gather(*presses)
+    assert sum(not a.refused for a in answers) == 1
+    losers = [a.text for a in answers if a.refused]
+    assert all("lee" in text or "max" in text for text in losers), "the losers are told who decided"
+    document = await place.app.document(1)
+    assert len(document.approvals) == 1
+
+
+async def test_reject_asks_for_a_reason_which_is_kept(place):
+    card = await place.staged(GROUP)
+    asked = await place.clicks("lee", card, "Reject")
+    assert asked.form == "reject"
+    assert (await place.app.document(1)).task.state is State.STAGED
+    await place.clicks("lee", card, "Reject", "too long")
+    rejected = await place.card(1, "rejected")
+    assert rejected.card.trouble.message == "lee rejected revision 1: too long"
+    assert not any(label.startswith("Approve") for label in rejected.buttons)
+
+
+async def test_a_reply_makes_a_new_card_and_the_old_one_says_superseded(place):
+    card = await place.staged(GROUP)
+    await place.says("ana", "set server.host to b in config/app.yaml", GROUP, reply_to=card.id)
+    chat = place.memory()
+    await place.until(lambda: len(chat.cards) == 2, "a second card")
+    new = await place.card(1, "staged")
+    await place.until(lambda: chat.messages[card.id].card.superseded, "the old card's word")
+    assert new.card.revision == 2
+    assert chat.messages[card.id].card.superseded == "superseded by #1.2"
+    assert list(chat.messages[card.id].buttons) == ["Show #1.2"]
+
+
+async def test_a_stale_button_decides_nothing_and_explains_itself(place):
+    card = await place.staged(GROUP)
+    old = dict(card.buttons)
+    await place.says("ana", "set server.host to b in config/app.yaml", GROUP, reply_to=card.id)
+    await place.until(lambda: len(place.memory().cards) == 2, "a second card")
+    await place.card(1, "staged")
+    card.buttons = old
+    for label, words in (("Approve", ""), ("Reject", "no"), ("Reply", "more")):
+        answer = await place.clicks("lee", card, label, words)
+        assert answer.refused, label
+        assert "revision" in answer.text
+    task = (await place.app.document(1)).task
+    assert (task.state, task.revision) == (State.STAGED, 2)
+
+
+async def test_another_chats_button_and_a_made_up_one_do_nothing(place):
+    card = await place.staged(GROUP)
+    elsewhere = Place("telegram", "-666", None)
+    press = place.memory().clicks(IDS["telegram"]["lee"], card, "Approve")
+    for forged in (
+        press.__class__(**{**_fields(press), "place": elsewhere, "dedup": "c:a"}),
+        press.__class__(**{**_fields(press), "button": "A" * 22, "dedup": "c:b"}),
+    ):
+        answer = await place._tell(forged)
+        assert answer.refused
+    assert (await place.app.document(1)).task.state is State.STAGED
+
+
+def _fields(said) -> dict:
+    return {name: getattr(said, name) for name in said.__slots__}
+
+
+async def test_what_does_not_fit_is_attached_before_approve_is_there(home):
+    introduce(home)
+    chat = MemorySurface("telegram", room=1)
+    chat.faults = []
+    async with town(home, {"telegram": chat}) as served:
+        card = await served.staged(GROUP)
+        await served.until(lambda: any(label.startswith("Approve") for label in card.buttons), "Approve")
+        files = [m for m in chat.messages.values() if m.files]
+        assert [sorted(m.files) for m in files] == [["1.1.html", "1.1.patch"]]
+        assert b"timeout: 30" in files[0].files["1.1.patch"]
+
+
+async def test_an_attachment_that_cannot_be_brought_leaves_the_card_without_approve(home):
+    introduce(home)
+    chat = MemorySurface("telegram", room=1)
+
+    async def refuse(*_args):
+        raise PermanentError("too_big", "the platform takes no such file")
+
+    async with town(home, {"telegram": chat}) as served:
+        chat.__class__ = type("Bare", (MemorySurface,), {"attach": lambda _self, *args: refuse(*args), "__slots__": ()})
+        await served.says("ana", ASK, GROUP)
+        await served.until(lambda: chat.cards, "a card")
+        for _ in range(20):
+            await asyncio.sleep(0.05)
+            assert not any(label.startswith("Approve") for card in chat.cards for label in card.buttons)
+
+
+async def test_the_same_delivery_twice_is_one_task(place):
+    heard = place.memory().writes(IDS["telegram"]["ana"], ASK, GROUP, dedup="m:same")
+    taken = await asyncio.gather(*(place.serving.ears.take(heard) for _ in range(20)))
+    assert sum(t.new for t in taken) == 1
+    assert len({t.id for t in taken}) == 1
+    await place.card(1, "staged")
+    assert len(place.memory().cards) == 1
+
+
+async def test_a_stranger_is_told_how_to_be_known_and_gets_nothing_else(place):
+    heard = place.memory().writes("666", ASK, GROUP)
+    answer = await place._tell(heard)
+    assert answer.refused
+    assert "/link" in answer.text
+    chatter = place.memory().writes("666", "hello all", GROUP, addressed=False)
+    assert (await place._tell(chatter)).text == ""
+    assert place.memory().cards == []
+
+
+async def test_people_talking_to_each_other_are_left_alone(place):
+    await place.staged(GROUP)
+    answer = await place.says("bo", "shall we have lunch?", GROUP, addressed=False)
+    assert answer.text == ""
+    assert len(place.memory().cards) == 1
+
+
+async def test_linking_takes_both_sides_and_works_once(place):
+    chat, slack = place.memory(), place.memory("slack")
+    room = Place("slack", "C1", None)
+    asked = await place._tell(slack.writes("T1AAA/U777", "/link lee", room))
+    code = asked.text.split()[3].rstrip(".")
+    assert (await place.says("max", f"/link {code}", DM)).refused, "only lee may say it"
+    assert not (await place.says("lee", f"/link {code}", DM)).refused
+    assert (await place.says("lee", f"/link {code}", DM)).refused, "once"
+    await place.staged(GROUP)
+    digest = (await place.app.document(1)).task.staged.digest
+    answer = await place._tell(slack.writes("T1AAA/U777", f"/approve 1 {digest[:12]}", room))
+    assert not answer.refused, answer
+    assert [a.person for a in (await place.app.document(1)).approvals] == ["lee"]
+    assert chat.cards
+
+
+async def test_five_wrong_codes_void_the_right_one(place):
+    slack = place.memory("slack")
+    asked = await place._tell(slack.writes("T1AAA/U777", "/link lee", Place("slack", "C1", None)))
+    code = asked.text.split()[3].rstrip(".")
+    for n in range(5):
+        assert (await place.says("lee", f"/link AAAAAAA{'BCDEF'[n]}", DM)).refused
+    assert (await place.says("lee", f"/link {code}", DM)).refused
+
+
+async def test_a_name_nobody_has_gets_a_code_that_is_worth_nothing(place):
+    slack = place.memory("slack")
+    asked = await place._tell(slack.writes("T1AAA/U777", "/link nobody", Place("slack", "C1", None)))
+    code = asked.text.split()[3].rstrip(".")
+    for who in ("lee", "max", "ana"):
+        assert (await place.says(who, f"/link {code}", DM)).refused
+
+
+async def test_an_unclear_request_is_asked_back_with_buttons(home):
+    introduce(home)
+    (home.root / "lanes" / "more.yaml").write_text(
+        (home.root / "lanes" / "docs.yaml").read_text().replace("name: docs", "name: more")
+    )
+    policy = home.root / "policy.yaml"
+    policy.write_text(policy.read_text().replace("lane: docs", "lane: [docs, more]"))
+    async with town(home, {"telegram": MemorySurface("telegram")}) as served:
+        await served.says("ana", 'append "- x" to CHANGELOG.md', GROUP)
+        await served.until(lambda: served.memory().cards, "a card")
+        asking = await served.card(1, "asking")
+        assert {"docs", "more"} <= set(asking.buttons)
+        await served.clicks("ana", asking, "docs")
+        await served.until(lambda: served.memory().cards[-1].card.state is State.STAGED, "a staged card")
+        assert (await served.app.document(1)).task.current.lane == "docs"
+
+
+async def test_commands_answer_in_words(place):
+    card = await place.staged(GROUP)
+    assert "timeout: 30" in (await place.says("bo", "/diff 1 config/app.yaml", GROUP)).text
+    assert "config-changes" in (await place.says("bo", "/why 1", GROUP)).text
+    assert "staged" in (await place.says("bo", "/progress 1", GROUP)).text
+    assert "#1 staged" in (await place.says("ana", "/progress", GROUP)).text
+    assert (await place.says("bo", "/queue", GROUP)).text == "The queue is empty."
+    assert "/approve" in (await place.says("bo", "/help", GROUP)).text
+    assert (await place.says("bo", "/hold lunch", GROUP)).refused, "bo is no maintainer"
+    assert not (await place.says("lee", "/hold lunch", GROUP)).refused
+    assert "lunch" in (await place.says("bo", "/queue", GROUP)).text
+    assert not (await place.says("lee", "/release", GROUP)).refused
+    misread = await place.says("bo", "/aprove 1 abc", GROUP)
+    assert misread.refused
+    assert "/approve" in misread.text
+    assert (await place.says("lee", "/approve 1", GROUP)).refused, "an approval names the bytes"
+    assert (await place.says("lee", "/cancel 99", GROUP)).refused
+    assert not (await place.says("ana", "/cancel", GROUP, reply_to=card.id)).refused
+    await place.card(1, "cancelled")
+
+
+async def test_a_refusal_is_said_to_the_one_it_is_for(place):
+    await place.says("lee", "/approve 1 aaaaaaaaaaaa", GROUP)
+    await place.until(lambda: place.memory().words, "the answer")
+    (note,) = [m for m in place.memory().messages.values() if m.text]
+    assert note.only_to == IDS["telegram"]["lee"]
+    assert "there is no task #1" in note.text
+
+
+async def test_somebody_the_platform_no_longer_trusts_is_refused_at_the_click(place):
+    card = await place.staged(GROUP)
+    place.memory().banned[IDS["telegram"]["lee"]] = "lee left the workspace"
+    answer = await place.clicks("lee", card, "Approve")
+    assert (answer.refused, answer.text) == (True, "lee left the workspace")
+
+
+async def test_an_approver_removed_between_card_and_click_is_refused(place):
+    card = await place.staged(GROUP)
+    config = place.home.root / "countersign.yaml"
+    config.write_text(config.read_text().replace("lee: {roles: [maintainer]", "lee: {roles: [member]"))
+    assert (await place.clicks("lee", card, "Approve")).refused
+
+
+async def test_one_task_crosses_surfaces(place):
+    room = Place("slack", "C1", "1.0")
+    await place.staged(GROUP)
+    digest = (await place.app.document(1)).task.staged.digest
+    await place.says("bo", "/reply 1 set server.host to b in config/app.yaml", room)
+    await place.until(lambda: place.memory("slack").cards, "a card where the reply was")
+    card = await place.card(1, "staged", "slack")
+    assert card.card.revision == 2
+    assert (await place.says("max", f"/approve 1 {digest[:12]}", GROUP)).refused, "that was revision 1"
+    await place.clicks("max", card, "Approve")
+    await place.card(1, "published", "slack")
+    await place.card(1, "published", "telegram")
+    document = await place.app.document(1)
+    assert [t.surface for t in document.turns] == ["telegram", "slack"]
+    assert [a.surface for a in document.approvals] == ["slack"]
+
+
+async def test_a_person_on_two_surfaces_counts_once(place):
+    policy = place.home.root / "policy.yaml"
+    policy.write_text(policy.read_text().replace("count: 1", "count: 2"))
+    card = await place.staged(GROUP)
+    await place.clicks("lee", card, "Approve")
+    digest = (await place.app.document(1)).task.staged.digest
+    again = await place.says("lee", f"/approve 1 {digest[:12]}", Place("slack", "C1", None))
+    assert again.refused
+    assert (await place.app.document(1)).task.state is State.STAGED
+    await place.clicks("max", card, "Approve")
+    await place.card(1, "published")
+
+
+async def test_a_flood_from_one_person_is_answered_politely_and_others_go_on(place):
+    answers = await asyncio.gather(*(place.says("ana", "/queue", DM) for _ in range(120)))
+    refused = [a for a in answers if a.refused]
+    assert refused
+    assert "a lot at once" in refused[0].text
+    assert not (await place.says("bo", "/queue", DM)).refused
+
+
+# ---- faults
+
+
+async def test_a_platform_that_is_slow_or_down_gets_everything_later_in_order(place):
+    chat = place.memory()
+    chat.faults = [TransientError("429", "slow down", retry_after_s=0.2)] * 3
+    for n in range(3):
+        await place.says("ana", f"/cancel {90 + n}", GROUP)
+    await place.until(lambda: len(chat.words) == 3, "three answers")
+    assert ["90" in chat.words[0], "91" in chat.words[1], "92" in chat.words[2]] == [True] * 3
+
+
+async def test_an_answer_lost_after_the_card_was_posted_makes_one_more_card_and_still_one_decision(place):
+    chat = place.memory()
+    chat.deaf = [TransientError("timeout", "no answer", retry_after_s=0.1)]
+    await place.says("ana", ASK, GROUP)
+    await place.until(lambda: len(chat.cards) == 2, "the card again")
+    card = await place.card(1, "staged")
+    await place.clicks("lee", card, "Approve")
+    await place.card(1, "published")
+    assert len((await place.app.document(1)).approvals) == 1
+
+
+async def test_a_place_that_is_gone_is_given_up_and_the_task_goes_on(place):
+    chat = place.memory()
+    chat.faults = [PermanentError("place_gone", "the bot was kicked")]
+    await place.says("ana", ASK, GROUP)
+
+    async def staged() -> bool:
+        return (await place.app.document(1)).task.state is State.STAGED
+
+    for _ in range(500):
+        if await staged():
+            break
+        await asyncio.sleep(0.02)
+    assert await staged()
+
+
+async def test_what_was_heard_before_a_crash_is_heard_after_it(home):
+    introduce(home)
+    chat = MemorySurface("telegram")
+    heard = chat.writes(IDS["telegram"]["ana"], ASK, GROUP)
+    async with town(home, {"telegram": chat}) as served:
+        served.serving.hearing.round = lambda: asyncio.sleep(3600)  # type: ignore[method-assign]
+        await asyncio.sleep(0.05)
+        await served.serving.ears.take(heard)
+    async with town(home, {"telegram": chat}) as served:
+        taken = await served.serving.ears.take(heard)
+        assert not taken.new
+        await served.until(lambda: chat.cards, "a card")
+        await served.card(1, "staged")
+        assert await served.app.database.read(inbox.waiting) == 0
+
+
+async def test_a_surface_that_breaks_is_told_elsewhere_and_comes_back(home):
+    introduce(home)
+    broken = MemorySurface("slack", broken=PermanentError("token_revoked", "the token was revoked", "Make a new one."))
+    chat = MemorySurface("telegram")
+    async with town(home, {"telegram": chat, "slack": broken}) as served:
+        served.serving.rooms = [GROUP]
+        await served.until(lambda: any("slack cannot be reached" in w for w in chat.words), "the word")
+        await served.staged(GROUP)
+        broken.broken = None
+        await served.until(lambda: broken.ears is not None, "slack back", 20)
+        await asyncio.sleep(0)

@@ -1,0 +1,124 @@
+"""A town: a real home that is served, with people who talk on several surfaces, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.app import App, opened
+from bot.doors import serve_surfaces
+from bot.home import Home
+from bot.serving import Serving
+from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
+from tests.fakes.surface import MemorySurface, Message
+from tests.homes import CliHome
+
+IDS = {
+    "telegram": {"ana": "101", "bo": "102", "lee": "103", "max": "104"},
+    "slack": {"ana": "T1AAA/U101", "bo": "T1AAA/U102", "lee": "T1AAA/U103", "max": "T1AAA/U104"},
+    "github": {"ana": "9101", "bo": "9102", "lee": "9103", "max": "9104"},
+}
+"""Everybody's identity on every surface."""
+ROLES = {"ana": "member", "bo": "member", "lee": "maintainer", "max": "maintainer"}
+ASK = "set server.timeout to 30 in config/app.yaml"
+
+
+def introduce(home: CliHome, surfaces: Mapping[str, Mapping[str, str]] = IDS, more: str = "") -> None:
+    """Write everybody's identities, and a pace for tests, into the home's configuration."""
+    config = home.root / "countersign.yaml"
+    text = config.read_text()
+    begin = text.index("people:")
+    lines = ["people:"]
+    for name, role in ROLES.items():
+        known = ", ".join(f'{surface}: "{ids[name]}"' for surface, ids in surfaces.items() if name in ids)
+        lines.append(f"  {name}: {{roles: [{role}], identities: {{{known}}}}}")
+    pace = "worker: {heartbeat_s: 0.5, lease_s: 5, poll_s: 0.1}"
+    config.write_text(text[:begin] + "\n".join(lines) + f"\n{pace}\n{more}\n")
+
+
+@dataclass
+class Town:
+    """What is served, and everybody who talks to it."""
+
+    home: CliHome
+    app: App
+    serving: Serving
+    surfaces: Mapping[str, Surface]
+    running: asyncio.Task[None] = field(repr=False)
+
+    def memory(self, name: str = "telegram") -> MemorySurface:
+        """A surface that is in memory."""
+        surface = self.surfaces[name]
+        assert isinstance(surface, MemorySurface)
+        return surface
+
+    async def says(self, person: str, text: str, where: Place, **more: Any) -> Answer:
+        """What `person` is answered for a message on a surface in memory."""
+        surface = self.memory(where.surface)
+        return await self._tell(surface.writes(IDS[where.surface][person], text, where, **more))
+
+    async def clicks(self, person: str, message: Message, label: str, text: str = "") -> Answer:
+        """What `person` is answered for pressing the button of a message."""
+        surface = self.memory(message.place.surface)
+        return await self._tell(surface.clicks(IDS[message.place.surface][person], message, label, text))
+
+    async def _tell(self, said: Heard | Clicked) -> Answer:
+        taken = await self.serving.ears.take(said)
+        answer = await self.serving.ears.answer(taken, 20)
+        assert answer is not None, f"nobody answered {said}"
+        return answer
+
+    async def card(self, number: int, state: str, surface: str = "telegram", within_s: float = 30) -> Message:
+        """The newest message that shows task `number`, once it shows this state."""
+        shown = self.memory(surface)
+
+        def found() -> Message | None:
+            mine = [m for m in shown.cards if m.card is not None and m.card.number == number]
+            return mine[-1] if mine and mine[-1].card is not None and mine[-1].card.state.value == state else None
+
+        return await self.until(found, f"a card of #{number} that is {state}", within_s)
+
+    async def staged(self, where: Place, text: str = ASK, person: str = "ana") -> Message:
+        """The staged card of a new request."""
+        before = len(self.memory(where.surface).cards)
+        await self.says(person, text, where)
+        await self.until(lambda: len(self.memory(where.surface).cards) > before, "a card")
+        number = self.memory(where.surface).cards[-1].card.number  # type: ignore[union-attr]
+        return await self.card(number, "staged", where.surface)
+
+    async def until(self, found: Any, what: str, within_s: float = 30) -> Any:
+        """Wait until `found()` gives something."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within_s
+        while not (got := found()):
+            if self.running.done():
+                self.running.result()
+            assert loop.time() < end, f"{what} never came: {self._seen()}"
+            await asyncio.sleep(0.02)
+        return got
+
+    def _seen(self) -> str:
+        shown = [s for s in self.surfaces.values() if isinstance(s, MemorySurface)]
+        return "; ".join(
+            f"{m.id} {m.card.label} {m.card.state.value}" if m.card else f"{m.id} {m.text!r}"
+            for s in shown
+            for m in s.messages.values()
+        )
+
+
+@asynccontextmanager
+async def town(home: CliHome, surfaces: Mapping[str, Surface], port: int | None = None) -> AsyncIterator[Town]:
+    """Serve `home` on these surfaces beside the block."""
+    async with opened(Home(home.root)) as app:
+        serving = serve_surfaces(app, surfaces, "127.0.0.1", port)
+        worker = app.worker()
+        running = asyncio.create_task(serving.run(worker, claims=True))
+        try:
+            yield Town(home, app, serving, surfaces, running)
+        finally:
+            worker.stop()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait_for(running, 60)
