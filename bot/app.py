@@ -48,7 +48,7 @@ class App:
     service: Service
     verdicts: Verdicts
     milestones: Milestones
-    github: GitHubClient | None = None
+    _github: GitHubClient | None = None
 
     async def document(self, number: int) -> TaskDocument:
         """Everything about a task."""
@@ -80,10 +80,11 @@ class App:
 
         forges: dict[str, Forge] = {"local": LocalForge()}
         followed: dict[str, Followed] = {}
-        if self.github is not None:
+        hub = self.github()
+        if hub is not None:
             from lanes.forge.github.forge import GitHubForge
 
-            forge = GitHubForge(self.github)
+            forge = GitHubForge(hub)
             forges["github"] = forge
             followed["github"] = forge
         from policies.guard import TreeGuard
@@ -108,8 +109,21 @@ class App:
         from lanes.repository import GitRepository
 
         spec = self.settings().repository(name)
-        letting_in = self.github.credentials if self.github is not None and spec.forge == "github" else None
-        return GitRepository(spec, self.home.git, letting_in)
+        hub = self.github() if spec.forge == "github" else None
+        return GitRepository(spec, self.home.git, hub.credentials if hub else None)
+
+    def github(self) -> GitHubClient | None:
+        """The client that forge, surface and git share; its library is imported only where GitHub is configured."""
+        if self._github is None and (access := self.config.surfaces().github_access) is not None:
+            from lanes.forge.github.client import GitHubClient
+
+            self._github = GitHubClient(access)
+        return self._github
+
+    def close(self) -> None:
+        """Let go of what was reached over the network."""
+        if self._github is not None:
+            self._github.close()
 
     def _offers(self) -> frozenset[str]:
         from core.errors import Problem
@@ -132,22 +146,20 @@ async def opened(home: Home, milestones: Milestones | None = None) -> AsyncItera
     migrate(location)
     database = Database(location)
     points = milestones or LoggedMilestones()
-    github = _github(config)
+    app = App(
+        home=home,
+        config=config,
+        settings=settings,
+        location=location,
+        database=database,
+        service=Service(database, settings, new_id, points),
+        verdicts=Verdicts(database, settings, new_id, points),
+        milestones=points,
+    )
     try:
-        yield App(
-            home=home,
-            config=config,
-            settings=settings,
-            location=location,
-            database=database,
-            service=Service(database, settings, new_id, points),
-            verdicts=Verdicts(database, settings, new_id, points),
-            milestones=points,
-            github=github,
-        )
+        yield app
     finally:
-        if github is not None:
-            github.close()
+        app.close()
         await database.close()
 
 
@@ -165,16 +177,6 @@ def _check_not_lost(home: Home, location: Location) -> None:
             "Restore a backup; or begin with an empty database: `countersign migrate`.",
             kind=Kind.UNAVAILABLE,
         )
-
-
-def _github(config: Config) -> GitHubClient | None:
-    """The client that forge, surface and git share; its library is imported only where GitHub is configured."""
-    access = config.surfaces.github_access
-    if access is None:
-        return None
-    from lanes.forge.github.client import GitHubClient
-
-    return GitHubClient(access)
 
 
 def operating_user() -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from bot.home import Home
 from bot.surfaces.settings import (
+    Outside,
     RawGitHub,
     RawSlack,
     RawTelegram,
@@ -80,8 +83,9 @@ class Config:
     roles: frozenset[str]
     repositories: dict[str, RepositorySpec]
     timing: Timing
-    surfaces: Surfaces = field(default_factory=Surfaces)
     zone: str = "UTC"
+    surfaces: Callable[[], Surfaces] = Surfaces
+    """Where people talk, with its secrets: read when they are needed, for most commands need none."""
 
 
 def load_config(path: Path) -> Config:
@@ -93,6 +97,8 @@ def load_config(path: Path) -> Config:
         name: Person(name, frozenset(person.roles), dict(person.identities)) for name, person in raw.people.items()
     }
     _check_forges(document, raw)
+    surfaces = partial(_surfaces, document, raw, path.parent)
+    surfaces(strict=False)
     repositories = {
         name: RepositorySpec(
             name=name,
@@ -110,7 +116,7 @@ def load_config(path: Path) -> Config:
         roles=frozenset(raw.roles) | {role for p in raw.people.values() for role in p.roles},
         repositories=repositories,
         timing=_timing(document, raw.worker),
-        surfaces=_surfaces(document, raw, path.parent),
+        surfaces=surfaces,
         zone=_zone(document, raw.zone),
     )
 
@@ -166,14 +172,16 @@ def _check_github(document: Document, raw: _Config, name: str, repo: _Repository
         raise document.error((*at, "github_id"), "is missing", mend)
 
 
-def _surfaces(document: Document, raw: _Config, root: Path) -> Surfaces:
+def _surfaces(document: Document, raw: _Config, root: Path, *, strict: bool = True) -> Surfaces:
+    """Where people talk; what lacks a secret raises or, if not `strict`, is left out."""
     ids = {
         str(repo.github_id): name for name, repo in raw.repositories.items() if (repo.forge or raw.forge) == "github"
     }
-    access, comments = github_of(document, raw.github, root, ids) if raw.github else (None, None)
+    there = Outside(document, root, strict=strict)
+    access, comments = github_of(there, raw.github, ids) if raw.github else (None, None)
     return Surfaces(
-        telegram=telegram_of(document, raw.telegram, root, raw.repositories) if raw.telegram else None,
-        slack=slack_of(document, raw.slack, root, raw.repositories) if raw.slack else None,
+        telegram=telegram_of(there, raw.telegram, raw.repositories) if raw.telegram else None,
+        slack=slack_of(there, raw.slack, raw.repositories) if raw.slack else None,
         github=comments,
         github_access=access,
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Check = dict[str, Any]
 LOW_DISK_MIB = 512
+SURFACE_S = 20.0
 
 
 async def examine(home: Home) -> list[Check]:
@@ -45,6 +46,7 @@ async def _within(app: App) -> list[Check]:
     checks.extend(_policy(app))
     checks.extend(_lanes(app))
     checks.extend([await _repository(app, name) for name in sorted(app.settings().repositories)])
+    checks.extend(await _surfaces(app))
     checks.extend(await _queue(app))
     return checks
 
@@ -143,6 +145,39 @@ async def _repository(app: App, name: str) -> Check:
         return app.repository(name).fetch_base()
 
     return await _tried(f"repository {name}", reach, lambda base: f"reachable, its branch is at {base[:12]}")
+
+
+async def _surfaces(app: App) -> list[Check]:
+    """What each configured surface says of itself, and whether `serve` found it down."""
+    from bot.doors import surfaces_of
+
+    checks: list[Check] = []
+    for name, surface in (await surfaces_of(app)).items():
+        try:
+            async with asyncio.timeout(SURFACE_S):
+                rows = await surface.check()
+        except TimeoutError:
+            rows = []
+            checks.append(_bad_text(name, f"did not answer within {SURFACE_S:g} s", "Look at the network."))
+        except CountersignError as error:
+            rows = []
+            checks.append(_bad(name, error.problem))
+        checks += [
+            {"name": row["check"], "verdict": row["verdict"], "detail": row["detail"], "mend": row["mend"]}
+            for row in rows
+        ]
+        checks.extend(await _seen_down(app, name))
+    return checks
+
+
+async def _seen_down(app: App, name: str) -> list[Check]:
+    from core.store import switches
+
+    found = await app.database.read(lambda session: switches.value_of(session, f"surface.{name}"))
+    if found is None or found.get("up"):
+        return []
+    problem = Problem.from_json(found["problem"])
+    return [_warn(f"{name} in serve", f"down: {problem.message}", problem.mend or "It is tried again by itself.")]
 
 
 async def _queue(app: App) -> list[Check]:

@@ -37,7 +37,7 @@ async def build(app: App, host: str, port: int | None) -> Serving:
 
 def serve_surfaces(app: App, surfaces: Mapping[str, Surface], host: str, port: int | None) -> Serving:
     """The same for surfaces that are there already."""
-    files = ArtifactFiles(app.home.artifacts)
+    said, files = app.config.surfaces(), ArtifactFiles(app.home.artifacts)
     couriers = {name: Courier(surface, app.database, app.settings, files, one_card=name == "github")
                 for name, surface in surfaces.items()}  # fmt: skip
     ears = DurableEars(app.database)
@@ -50,7 +50,7 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], host: str, port: i
         doings=doings,
         clicks=Clicks(app.database, doings),
         limits=Limits(time.monotonic),
-        rooms=lambda place: room_of(app.config.surfaces, place),
+        rooms=lambda place: room_of(said, place),
     )
 
     def wake_couriers() -> None:
@@ -66,7 +66,7 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], host: str, port: i
         hearing=hearing,
         couriers=couriers,
         web=_web(surfaces, ears, host, port),
-        rooms=rooms_of(app.config.surfaces),
+        rooms=rooms_of(said),
     )
 
 
@@ -82,7 +82,7 @@ def _web(surfaces: Mapping[str, Surface], ears: DurableEars, host: str, port: in
 
 async def surfaces_of(app: App) -> dict[str, Surface]:
     """Each configured surface; a vendor's library is imported only for one that is."""
-    said = app.config.surfaces
+    said = app.config.surfaces()
     found: dict[str, Surface] = {}
     if said.telegram is not None:
         from dataclasses import replace
@@ -96,11 +96,12 @@ async def surfaces_of(app: App) -> dict[str, Surface]:
         from bot.surfaces.slack.surface import SlackSurface
 
         found["slack"] = SlackSurface(said.slack)
-    if said.github is not None and said.github.webhook_secret is not None and app.github is not None:
+    hub = app.github()
+    if said.github is not None and said.github.webhook_secret is not None and hub is not None:
         from bot.surfaces.github.comments import ClientComments
         from bot.surfaces.github.surface import GitHubSurface
 
-        found["github"] = GitHubSurface(said.github, ClientComments(app.github), nudge=_nudge(app))
+        found["github"] = GitHubSurface(said.github, ClientComments(hub), nudge=_nudge(app))
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +79,8 @@ class Town:
             mine = [m for m in shown.cards if m.card is not None and m.card.number == number]
             return mine[-1] if mine and mine[-1].card is not None and mine[-1].card.state.value == state else None
 
-        return await self.until(found, f"a card of #{number} that is {state}", within_s)
+        shows: Message = await self.until(found, f"a card of #{number} that is {state}", within_s)
+        return shows
 
     async def staged(self, where: Place, text: str = ASK, person: str = "ana") -> Message:
         """The staged card of a new request."""
@@ -110,10 +111,13 @@ class Town:
 
 
 @asynccontextmanager
-async def town(home: CliHome, surfaces: Mapping[str, Surface], port: int | None = None) -> AsyncIterator[Town]:
+async def town(
+    home: CliHome, surfaces: Mapping[str, Surface], port: int | None = None, rooms: Sequence[Place] = ()
+) -> AsyncIterator[Town]:
     """Serve `home` on these surfaces beside the block."""
     async with opened(Home(home.root)) as app:
         serving = serve_surfaces(app, surfaces, "127.0.0.1", port)
+        serving.rooms = [*serving.rooms, *rooms]
         worker = app.worker()
         running = asyncio.create_task(serving.run(worker, claims=True))
         try:

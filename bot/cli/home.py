@@ -12,14 +12,17 @@ from bot.cli.frame import Door, json_option, run, say_json
 @click.command()
 @click.option("--repo", "repos", multiple=True, metavar="NAME=PATH_OR_URL", help="A repository; may be repeated.")
 @click.option("--person", "people", multiple=True, metavar="NAME:ROLE", help="A person; may be repeated.")
-@click.option("--forge", type=click.Choice(["local"]), default="local", help="Where pull requests live.")
+@click.option("--forge", type=click.Choice(["local", "github"]), default="local", help="Where pull requests live.")
+@click.option("--github-url", metavar="URL", help="GitHub Enterprise: https://HOST/api/v3.")
 @json_option
 @click.pass_obj
-def init(door: Door, repos: tuple[str, ...], people: tuple[str, ...], forge: str, as_json: bool) -> int:
+def init(
+    door: Door, repos: tuple[str, ...], people: tuple[str, ...], forge: str, github_url: str | None, as_json: bool
+) -> int:
     """Make a home: configuration, starter policy and lanes, signing key, database."""
     from bot.init import make_home
 
-    made = run(make_home(door.home(), repos, people, forge))
+    made = run(make_home(door.home(), repos, people, forge, github_url))
     if as_json:
         say_json(made.to_json())
         return 0

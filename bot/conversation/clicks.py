@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bot import commands as c
+import bot.commands as c
 from bot.cards.parts import ActionKind
 from bot.conversation.doings import Doings, Speaker
 from bot.surfaces.port import Answer, Clicked

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from bot import commands as c
+import bot.commands as c
 from bot.conversation.showing import Showing
 from bot.surfaces.port import Answer
 from core.errors import ConflictError, RefusedError, UsageError
@@ -109,6 +109,7 @@ class Doings:
                 actor=speaker.actor,
                 repo=repo,
                 lane=command.lane,
+                priority=command.priority,
                 dedup=speaker.dedup,
                 place=speaker.place,
                 reply_to=speaker.message_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from bot.cards.model import Card, card_of
@@ -134,9 +135,8 @@ class Showing:
         """The cards that wait for this person's verdict or answer, the oldest first."""
         found = []
         for state in (State.STAGED, State.ASKING):
-            rows = await self.database.read(
-                lambda session, state=state: tasks.summaries(session, state=state, limit=MOST_CARDS, before=None)
-            )
+            look = partial(tasks.summaries, state=state, limit=MOST_CARDS, before=None)
+            rows = await self.database.read(look)
             for row in reversed(rows):
                 document = await self._document(row.number)
                 needs = document.needs

@@ -93,74 +93,114 @@ class Surfaces:
     github_access: GitHubAccess | None = None
 
 
-def telegram_of(document: Document, raw: RawTelegram, root: Path, repositories: Mapping[str, Any]) -> TelegramConfig:
+class MissingError(Exception):
+    """A secret is not there, and that is no fault yet: the command may not need it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Where the secrets of a configuration come from; without `strict` a missing one only leaves its surface out."""
+
+    document: Document
+    root: Path
+    strict: bool
+
+    def given(self, name: str, file: str | None) -> str | None:
+        """The secret, if there is one."""
+        return secret(name, file, self.root)
+
+    def needed(self, found: str | None, at: KeyPath, lack: str, mend: str) -> str:
+        """`found`; raises `ConfigError`, or `MissingError` where it may be missing."""
+        if found is not None:
+            return found
+        if not self.strict:
+            raise MissingError
+        raise self.document.error(at, lack, mend)
+
+
+def telegram_of(there: Outside, raw: RawTelegram, repositories: Mapping[str, Any]) -> TelegramConfig | None:
     """Telegram's settings; raises `ConfigError`."""
-    token = secret("COUNTERSIGN_TELEGRAM_TOKEN", raw.token_file, root)
-    if token is None:
-        raise document.error(("telegram",), "has no token", "Set COUNTERSIGN_TELEGRAM_TOKEN, or name a token_file.")
-    if not re.fullmatch(r"\d+:[\w-]+", token):
-        raise document.error(
-            ("telegram",), "has a token that is none", "Copy it from @BotFather: digits, a colon, more."
-        )
     for chat in raw.chats:
         if not re.fullmatch(r"-\d{1,20}", chat):
             mend = 'Write the id of a group in quotes, such as "-1001234567890".'
-            raise document.error(("telegram", "chats", chat), "is no group's id", mend)
-    webhook_secret = None
-    if raw.webhook is not None:
-        webhook_secret = secret("COUNTERSIGN_TELEGRAM_WEBHOOK_SECRET", raw.webhook.secret_file, root)
-        if webhook_secret is None:
-            mend = "Set COUNTERSIGN_TELEGRAM_WEBHOOK_SECRET, or name a secret_file."
-            raise document.error(("telegram", "webhook"), "has no secret, so anybody could write to it", mend)
+            raise there.document.error(("telegram", "chats", chat), "is no group's id", mend)
+    chats = _chats(there.document, ("telegram", "chats"), raw.chats, repositories)
+    token = there.given("COUNTERSIGN_TELEGRAM_TOKEN", raw.token_file)
+    try:
+        token = there.needed(
+            token, ("telegram",), "has no token", "Set COUNTERSIGN_TELEGRAM_TOKEN, or name a token_file."
+        )
+        webhook = _telegram_webhook(there, raw)
+    except MissingError:
+        return None
+    if not re.fullmatch(r"\d+:[\w-]+", token):
+        mend = "Copy it from @BotFather: digits, a colon, more."
+        raise there.document.error(("telegram",), "has a token that is none", mend)
     return TelegramConfig(
         token=token,
-        chats=_chats(document, ("telegram", "chats"), raw.chats, repositories),
+        chats=chats,
         webhook_url=raw.webhook.url if raw.webhook else None,
-        webhook_secret=webhook_secret,
+        webhook_secret=webhook,
         base_url=raw.base_url.rstrip("/"),
     )
 
 
-def slack_of(document: Document, raw: RawSlack, root: Path, repositories: Mapping[str, Any]) -> SlackConfig:
+def _telegram_webhook(there: Outside, raw: RawTelegram) -> str | None:
+    if raw.webhook is None:
+        return None
+    found = there.given("COUNTERSIGN_TELEGRAM_WEBHOOK_SECRET", raw.webhook.secret_file)
+    mend = "Set COUNTERSIGN_TELEGRAM_WEBHOOK_SECRET, or name a secret_file."
+    return there.needed(found, ("telegram", "webhook"), "has no secret, so anybody could write to it", mend)
+
+
+def slack_of(there: Outside, raw: RawSlack, repositories: Mapping[str, Any]) -> SlackConfig | None:
     """Slack's settings; raises `ConfigError`."""
-    bot = secret("COUNTERSIGN_SLACK_BOT_TOKEN", raw.bot_token_file, root)
-    app = secret("COUNTERSIGN_SLACK_APP_TOKEN", raw.app_token_file, root)
-    signing = secret("COUNTERSIGN_SLACK_SIGNING_SECRET", raw.signing_secret_file, root)
-    if bot is None:
-        mend = "Set COUNTERSIGN_SLACK_BOT_TOKEN (xoxb-…), or name a bot_token_file."
-        raise document.error(("slack",), "has no bot token", mend)
-    if app is None and signing is None:
-        mend = "Set COUNTERSIGN_SLACK_APP_TOKEN (xapp-…) for Socket Mode, or COUNTERSIGN_SLACK_SIGNING_SECRET for HTTP."
-        raise document.error(("slack",), "has neither an app token nor a signing secret", mend)
+    channels = _chats(there.document, ("slack", "channels"), raw.channels, repositories)
+    app = there.given("COUNTERSIGN_SLACK_APP_TOKEN", raw.app_token_file)
+    signing = there.given("COUNTERSIGN_SLACK_SIGNING_SECRET", raw.signing_secret_file)
+    either = "Set COUNTERSIGN_SLACK_APP_TOKEN (xapp-…) for Socket Mode, or COUNTERSIGN_SLACK_SIGNING_SECRET for HTTP."
+    try:
+        bot = there.needed(
+            there.given("COUNTERSIGN_SLACK_BOT_TOKEN", raw.bot_token_file),
+            ("slack",),
+            "has no bot token",
+            "Set COUNTERSIGN_SLACK_BOT_TOKEN (xoxb-…), or name a bot_token_file.",
+        )
+        there.needed(app or signing, ("slack",), "has neither an app token nor a signing secret", either)
+    except MissingError:
+        return None
     return SlackConfig(
         bot_token=bot,
         team=raw.team,
         app_token=app,
         signing_secret=signing,
-        channels=_chats(document, ("slack", "channels"), raw.channels, repositories),
+        channels=channels,
         base_url=raw.base_url.rstrip("/") + "/",
     )
 
 
 def github_of(
-    document: Document, raw: RawGitHub, root: Path, ids: Mapping[str, str]
-) -> tuple[GitHubAccess, GitHubSurfaceConfig | None]:
+    there: Outside, raw: RawGitHub, ids: Mapping[str, str]
+) -> tuple[GitHubAccess | None, GitHubSurfaceConfig | None]:
     """How GitHub is reached, and what its surface needs; `ids` maps numeric ids to names. Raises `ConfigError`."""
-    token = secret("COUNTERSIGN_GITHUB_TOKEN", raw.token_file, root)
-    key = secret("COUNTERSIGN_GITHUB_APP_KEY", raw.app.key_file if raw.app else None, root)
-    if raw.app is not None and key is None:
-        mend = "Set COUNTERSIGN_GITHUB_APP_KEY, or name a key_file."
-        raise document.error(("github", "app"), "has no private key", mend)
-    if raw.app is None and token is None:
-        mend = "Name an app with its key, or set COUNTERSIGN_GITHUB_TOKEN (a fine-grained token)."
-        raise document.error(("github",), "has neither an app nor a token", mend)
+    token = there.given("COUNTERSIGN_GITHUB_TOKEN", raw.token_file)
+    key = there.given("COUNTERSIGN_GITHUB_APP_KEY", raw.app.key_file if raw.app else None)
+    webhook = there.given("COUNTERSIGN_GITHUB_WEBHOOK_SECRET", raw.webhook_secret_file)
+    try:
+        if raw.app is not None:
+            mend = "Set COUNTERSIGN_GITHUB_APP_KEY, or name a key_file."
+            there.needed(key, ("github", "app"), "has no private key", mend)
+        else:
+            mend = "Name an app with its key, or set COUNTERSIGN_GITHUB_TOKEN (a fine-grained token)."
+            there.needed(token, ("github",), "has neither an app nor a token", mend)
+    except MissingError:
+        return None, None
     access = GitHubAccess(
         api_url=raw.api_url.rstrip("/"),
         token=None if raw.app else token,
         app_id=raw.app.id if raw.app else None,
         app_key=key if raw.app else None,
     )
-    webhook = secret("COUNTERSIGN_GITHUB_WEBHOOK_SECRET", raw.webhook_secret_file, root)
     return access, GitHubSurfaceConfig(webhook_secret=webhook, repositories=dict(ids)) if raw.comments else None
 
 

@@ -48,7 +48,13 @@ async def said(bench: Workbench) -> list[str]:
 async def staged(bench: Workbench) -> tuple[int, str]:
     number = await bench.ask(place=CHAT)
     await bench.drain()
-    return number, (await bench.task(number)).staged.digest
+    return number, await digest_of(bench, number)
+
+
+async def digest_of(bench: Workbench, number: int) -> str:
+    staged = (await bench.task(number)).staged
+    assert staged is not None
+    return staged.digest
 
 
 async def test_people_are_reminded_where_the_card_is_and_told_who_could_decide(bench):
@@ -106,5 +112,5 @@ async def test_a_new_revision_begins_its_wait_anew(bench):
     await bench.drain()
     assert not (await bench.task(number)).escalated
     olga = Actor("olga", "terminal")
-    digest = (await bench.task(number)).staged.digest
+    digest = await digest_of(bench, number)
     assert (await bench.verdicts.approve(number, digest, olga)).problem.code == "may_not_approve"

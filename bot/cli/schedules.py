@@ -1,0 +1,124 @@
+"""Recurring requests: every, schedules, unschedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cards.safe import one_line
+from bot.cli.frame import Door, as_option, json_option, operator, run, say_json, speaker
+from core.errors import UsageError
+
+if TYPE_CHECKING:
+    from bot.app import App
+    from bot.schedule.schedules import Schedules
+    from core.store.schedules import Schedule
+
+
+@click.command()
+@click.argument("when")
+@click.argument("text")
+@click.option("--repo", metavar="NAME", help="Which repository.")
+@click.option("--lane", metavar="LANE", help="Which lane, instead of policy's choice.")
+@click.option("--zone", metavar="ZONE", help="The time zone of WHEN, such as Europe/Zurich.")
+@click.option("--missed", type=click.Choice(["skip", "once"]), default="skip", help="What to do about missed times.")
+@as_option
+@json_option
+@click.pass_obj
+def every(
+    door: Door,
+    when: str,
+    text: str,
+    repo: str | None,
+    lane: str | None,
+    zone: str | None,
+    missed: str,
+    person: str | None,
+    as_json: bool,
+) -> int:
+    """Ask for a change again and again, e.g. every "weekday 09:00" "…"."""
+    from bot.schedule.schedules import Wanted
+
+    async def work() -> int:
+        async with door.open() as app:
+            actor = speaker(app, person)
+            wanted = Wanted(when=when, text=text, actor=actor, repo=repo, lane=lane, zone=zone, missed=missed)
+            made = await _schedules(app).add(wanted)
+            say_json(_document(made)) if as_json else click.echo(_line(made))
+            return 0
+
+    return run(work())
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def schedules(door: Door, as_json: bool) -> int:
+    """List the recurring requests."""
+
+    async def work() -> int:
+        async with door.open() as app:
+            found = await _schedules(app).listed()
+            if as_json:
+                say_json([_document(schedule) for schedule in found])
+            for schedule in found if not as_json else ():
+                click.echo(_line(schedule))
+            if not found and not as_json:
+                click.echo('There are none. Add one with `countersign every "weekday 09:00" "…"`.')
+            return 0
+
+    return run(work())
+
+
+@click.command()
+@click.argument("schedule", metavar="ID")
+@click.option("--pause", is_flag=True, help="Keep it, but leave it out until it is resumed.")
+@click.option("--resume", is_flag=True, help="Let a paused one go on.")
+@as_option
+@json_option
+@click.pass_obj
+def unschedule(door: Door, schedule: str, pause: bool, resume: bool, person: str | None, as_json: bool) -> int:
+    """Delete a recurring request, or pause or resume it."""
+    if pause and resume:
+        raise UsageError("both", "--pause and --resume are said together", "Say one of them.")
+
+    async def work() -> int:
+        async with door.open() as app:
+            known, actor = _schedules(app), operator(app, person)
+            change = known.pause if pause else known.resume if resume else known.remove
+            changed = await change(schedule, actor)
+            if as_json:
+                say_json(_document(changed) | ({} if pause or resume else {"state": "deleted", "next": None}))
+            else:
+                done = "Paused" if pause else "Resumed" if resume else "Deleted"
+                click.echo(f"{done}: {_line(changed)}")
+            return 0
+
+    return run(work())
+
+
+COMMANDS = (every, schedules, unschedule)
+
+
+def _schedules(app: App) -> Schedules:
+    from bot.config import load_config
+    from bot.schedule.schedules import Schedules
+    from core.ids import new_id
+
+    return Schedules(app.database, app.settings, new_id, load_config(app.home.config).zone)
+
+
+def _document(schedule: Schedule) -> dict[str, Any]:
+    from core.store.database import from_ms
+
+    times = {"next": schedule.next_ms, "last": schedule.last_ms, "created": schedule.created_ms}
+    return schedule.to_json() | {name: from_ms(ms).isoformat() if ms else None for name, ms in times.items()}
+
+
+def _line(schedule: Schedule) -> str:
+    from bot.schedule.schedules import next_words
+
+    where = f" in {schedule.repo}" if schedule.repo else ""
+    who = f"{schedule.person}{where}"
+    return f"{schedule.id}  {schedule.phrase} ({next_words(schedule)})  {who}: {one_line(schedule.text, 80)}"
