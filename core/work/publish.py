@@ -137,7 +137,7 @@ async def _beside(shop: Workshop, job: Job, task: Task, opened: PullRequest) -> 
     }
     await shop.confirm(job)
     where = await forge.attach(repository, opened, files)
-    return replace(opened, files=where), (forge.place_of(repository, opened),)
+    return replace(opened, followed=True, files=where), (forge.place_of(repository, opened),)
 
 
 async def _move(forge: Forge, repository: Repository, branch: str, commit: str, ours: tuple[str | None, ...]) -> None:

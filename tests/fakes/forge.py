@@ -57,7 +57,6 @@ class MemoryForge:
             state=found.state if found else "open",
             revision=proposal.revision,
             digest=proposal.digest,
-            followed=self.follows,
         )
         self.pulls[proposal.branch] = opened
         self._lose()

@@ -1,0 +1,173 @@
+"""Schedules: requests that are made again and again, a row each; whoever makes one moves its `next_ms` on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from sqlalchemy import CursorResult, delete, func, update
+from sqlmodel import col, select
+
+from core.place import Place
+from core.store.database import Session
+from core.store.tables import ScheduleRow
+
+ACTIVE: Final = "active"
+PAUSED: Final = "paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """One recurring request of `person`.
+
+    `phrase` says when in words and `zone` in which time zone; `missed` is ``skip`` or ``once``. `next_ms` is when it is
+    to be made next (None while paused), `last_ms` the time for which it was made last.
+    """
+
+    id: str
+    person: str
+    surface: str
+    place: Place | None
+    text: str
+    repo: str | None
+    lane: str | None
+    phrase: str
+    zone: str
+    state: str
+    missed: str
+    next_ms: int | None
+    last_ms: int | None
+    created_ms: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The schedule as `countersign schedules --json` shows it."""
+        return {
+            "id": self.id,
+            "person": self.person,
+            "surface": self.surface,
+            "text": self.text,
+            "repo": self.repo,
+            "lane": self.lane,
+            "when": self.phrase,
+            "zone": self.zone,
+            "state": self.state,
+            "missed": self.missed,
+        }
+
+
+async def add(session: Session, schedule: Schedule) -> None:
+    """Keep a new schedule."""
+    session.add(
+        ScheduleRow(
+            id=schedule.id,
+            person=schedule.person,
+            surface=schedule.surface,
+            place=schedule.place.to_json() if schedule.place else None,
+            text=schedule.text,
+            repo=schedule.repo,
+            lane=schedule.lane,
+            phrase=schedule.phrase,
+            zone=schedule.zone,
+            state=schedule.state,
+            missed=schedule.missed,
+            next_ms=schedule.next_ms,
+            last_ms=schedule.last_ms,
+            created_ms=schedule.created_ms,
+            updated_ms=schedule.created_ms,
+        )
+    )
+    await session.flush()
+
+
+async def get(session: Session, name: str, *, lock: bool = False) -> Schedule | None:
+    """The schedule of that id."""
+    row = await session.get(ScheduleRow, name, with_for_update=lock or None, populate_existing=True)
+    return _schedule(row) if row else None
+
+
+async def listed(session: Session, person: str | None = None) -> list[Schedule]:
+    """All schedules, or one person's, the oldest first."""
+    query = select(ScheduleRow)
+    if person is not None:
+        query = query.where(ScheduleRow.person == person)
+    rows = await session.exec(query.order_by(col(ScheduleRow.created_ms), col(ScheduleRow.id)))
+    return [_schedule(row) for row in rows]
+
+
+async def count_of(session: Session, person: str) -> int:
+    """How many schedules a person has."""
+    found = await session.execute(select(func.count()).where(ScheduleRow.person == person))
+    return int(found.scalar_one())
+
+
+async def remove(session: Session, name: str) -> bool:
+    """Forget a schedule; False when it was not there."""
+    done = await session.execute(delete(ScheduleRow).where(col(ScheduleRow.id) == name))
+    return cast("CursorResult[Any]", done).rowcount == 1
+
+
+async def set_state(session: Session, name: str, state: str, next_ms: int | None, now_ms: int) -> None:
+    """Pause a schedule (`next_ms` None), or let it go on at `next_ms`."""
+    await session.execute(
+        update(ScheduleRow)
+        .where(col(ScheduleRow.id) == name)
+        .values(state=state, next_ms=next_ms, updated_ms=now_ms)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def any_due(session: Session, now_ms: int) -> bool:
+    """Whether one is to be made now; one look at an index."""
+    rows = await session.exec(
+        select(ScheduleRow.id).where(ScheduleRow.state == ACTIVE, col(ScheduleRow.next_ms) <= now_ms).limit(1)
+    )
+    return rows.first() is not None
+
+
+async def due(session: Session, now_ms: int, limit: int) -> list[Schedule]:
+    """The schedules that are to be made now, the longest due first."""
+    rows = await session.exec(
+        select(ScheduleRow)
+        .where(ScheduleRow.state == ACTIVE, col(ScheduleRow.next_ms) <= now_ms)
+        .order_by(col(ScheduleRow.next_ms), col(ScheduleRow.id))
+        .limit(limit)
+    )
+    return [_schedule(row) for row in rows]
+
+
+async def advance(
+    session: Session, name: str, seen_ms: int, next_ms: int | None, now_ms: int, *, made_ms: int | None = None
+) -> bool:
+    """Move a schedule on from `seen_ms`; False when somebody else did, or it was paused or removed meanwhile.
+
+    `made_ms` is the time for which it was made, None when it was left out.
+    """
+    values: dict[str, Any] = {"next_ms": next_ms, "updated_ms": now_ms}
+    if made_ms is not None:
+        values["last_ms"] = made_ms
+    done = await session.execute(
+        update(ScheduleRow)
+        .where(col(ScheduleRow.id) == name, col(ScheduleRow.state) == ACTIVE, col(ScheduleRow.next_ms) == seen_ms)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )
+    return cast("CursorResult[Any]", done).rowcount == 1
+
+
+def _schedule(row: ScheduleRow) -> Schedule:
+    return Schedule(
+        id=row.id,
+        person=row.person,
+        surface=row.surface,
+        place=Place.from_json(row.place) if row.place else None,
+        text=row.text,
+        repo=row.repo,
+        lane=row.lane,
+        phrase=row.phrase,
+        zone=row.zone,
+        state=row.state,
+        missed=row.missed,
+        next_ms=row.next_ms,
+        last_ms=row.last_ms,
+        created_ms=row.created_ms,
+    )
