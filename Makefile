@@ -73,6 +73,14 @@ test-queue: $(VENV)/.dev counterparts ## only the tests of what runs next
 bench-idle: $(VENV)/.dev ## what waiting costs; writes build/bench/idle.json
 	@$(BIN)/python -m tests.bench.idle $(ARGS)
 
+.PHONY: bench-slack-ack
+bench-slack-ack: $(VENV)/.dev ## how soon a click in Slack is acknowledged, beside stock bolt; writes build/bench/slack-ack.json
+	@$(BIN)/python -m tests.bench.slack_ack $(ARGS)
+
+.PHONY: bench-intake
+bench-intake: $(VENV)/.dev ## 10,000 requests in a minute from 1,000 people; writes build/bench/intake.json
+	@$(BIN)/python -m tests.bench.intake $(ARGS)
+
 .PHONY: chaos
 chaos: $(VENV)/.dev counterparts ## the long crash campaign; ends with one JSON line
 	@$(BIN)/python -m tests.chaos $(ARGS)

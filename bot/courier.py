@@ -161,8 +161,8 @@ class Courier:
         diff = await self._diff(document)
         drawn, delivered = await self._drawn(card, document, diff)
         if drawn.hides and not delivered and diff is not None and document.task.state is State.STAGED:
-            await self._deliver(card, document, diff)
-            drawn, _ = await self._drawn(card, document, diff, delivered=True)
+            if await self._deliver(card, document, diff):
+                drawn, _ = await self._drawn(card, document, diff, delivered=True)
         if card.message_id is None:
             message = await self.surface.post(card.place, drawn, card.reply_to)
         else:
@@ -197,12 +197,23 @@ class Courier:
         ids = await self.database.write(work) if wanted else {}
         return Buttons({action: ids[key] for action, key in wanted.items()})
 
-    async def _deliver(self, card: Posted, document: TaskDocument, diff: bytes) -> None:
-        """Attach the whole diff, as a patch and as a page, and remember that it is there (security.md 42)."""
+    async def _deliver(self, card: Posted, document: TaskDocument, diff: bytes) -> bool:
+        """Attach the whole diff, as a patch and as a page, and remember that it is there (security.md 42).
+
+        False where this surface can never take it; the card then has no Approve, and may be approved elsewhere.
+        """
         staged = document.task.staged
         assert staged is not None
-        await self.surface.attach(card.place, self.attachments(document, diff), _caption(document), card.message_id)
+        files = self.attachments(document, diff)
+        try:
+            await self.surface.attach(card.place, files, _caption(document), card.message_id)
+        except PermanentError as error:
+            if error.problem.code == "place_gone":
+                raise
+            log.warning("diff_undeliverable", surface=self.surface.name, problem=error.problem.message)
+            return False
         await self.database.write(lambda session: cards.delivered(session, card, staged.digest))
+        return True
 
     def attachments(self, document: TaskDocument, diff: bytes) -> list[Attachment]:
         """The whole diff of what is staged, for programs and for people."""

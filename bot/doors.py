@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bot.cards.model import Card
 from bot.conversation.clicks import Clicks
 from bot.conversation.doings import Doings
 from bot.conversation.hearing import Hearing
@@ -59,6 +60,7 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], host: str, port: i
 
     hearing = Hearing(app.database, ears, talk, surfaces, said=wake_couriers)
     ears.wake = hearing.wake
+    talk.seen = hearing.acknowledge
     return Serving(
         database=app.database,
         surfaces=surfaces,
@@ -95,14 +97,26 @@ async def surfaces_of(app: App) -> dict[str, Surface]:
     if said.slack is not None:
         from bot.surfaces.slack.surface import SlackSurface
 
-        found["slack"] = SlackSurface(said.slack)
+        found["slack"] = SlackSurface(said.slack, waiting=_waiting(app))
     hub = app.github()
     if said.github is not None and said.github.webhook_secret is not None and hub is not None:
-        from bot.surfaces.github.comments import ClientComments
+        from bot.surfaces.github.rest import ClientComments
         from bot.surfaces.github.surface import GitHubSurface
 
         found["github"] = GitHubSurface(said.github, ClientComments(hub), nudge=_nudge(app))
     return found
+
+
+def _waiting(app: App) -> Callable[[str], Awaitable[Sequence[Card]]]:
+    """The cards that wait for whoever has this identity at Slack."""
+    directory = Directory(app.database, app.settings)
+    showing = Showing(app.database, app.settings, {})
+
+    async def waiting(identity: str) -> Sequence[Card]:
+        person = await directory.person("slack", identity)
+        return await showing.waiting_for(person) if person is not None else ()
+
+    return waiting
 
 
 def _nudge(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,16 +112,20 @@ class Town:
 
 @asynccontextmanager
 async def town(
-    home: CliHome, surfaces: Mapping[str, Surface], port: int | None = None, rooms: Sequence[Place] = ()
+    home: CliHome,
+    surfaces: Mapping[str, Surface],
+    port: int | None = None,
+    rooms: Sequence[Place] = (),
+    app: App | None = None,
 ) -> AsyncIterator[Town]:
-    """Serve `home` on these surfaces beside the block."""
-    async with opened(Home(home.root)) as app:
-        serving = serve_surfaces(app, surfaces, "127.0.0.1", port)
+    """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
+    async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
+        serving = serve_surfaces(served, surfaces, "127.0.0.1", port)
         serving.rooms = [*serving.rooms, *rooms]
-        worker = app.worker()
+        worker = served.worker()
         running = asyncio.create_task(serving.run(worker, claims=True))
         try:
-            yield Town(home, app, serving, surfaces, running)
+            yield Town(home, served, serving, surfaces, running)
         finally:
             worker.stop()
             with suppress(asyncio.CancelledError):

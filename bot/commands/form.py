@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from bot.commands import model as m
 from bot.commands.read import parse
 
@@ -24,43 +26,50 @@ _WORDS: dict[type, str] = {
 def format_command(command: m.Command) -> str:
     """The line with a slash that `parse` reads as `command`, in a place about a task where no number is named."""
     match command:
-        case m.Ask():
-            given = (("repo", command.repo), ("lane", command.lane), ("priority", command.priority or None))
-            return _escaped(command, f"/task{_options(given)}", command.text)
-        case m.Reply(number, text):
-            return _escaped(command, f"/reply{_number(number)}", text)
         case m.Approve(number, digest):
             return f"/approve{_number(number)}{f' {digest}' if digest else ''}"
-        case m.Reject(number, reason):
-            return _escaped(command, f"/reject{_number(number)}", reason)
-        case m.Diff(number, path):
-            return _escaped(command, f"/diff{_number(number)}", path or "")
         case m.Pick(number, what):
             return f"/pick{f' #{number}' if number else ''} {what}"
         case m.Progress(number, since):
             return f"/progress{_number(number)}{f' --since {since}' if since else ''}"
-        case m.Hold(reason):
-            return _escaped(command, "/hold", reason)
-        case m.Every():
-            given = (("zone", command.zone), ("repo", command.repo), ("lane", command.lane))
-            return f'/every "{command.when}"{_options(given)} -- {command.text}'
-        case m.Link(what):
-            return f"/link {what}" if what else "/link"
-        case m.Help(topic):
-            return f"/help {topic}" if topic else "/help"
-        case m.Unschedule(name) | m.PauseSchedule(name) | m.ResumeSchedule(name):
-            return f"/{_WORDS[type(command)]} {name}"
+        case m.Link(word) | m.Help(word):
+            return f"/{type(command).__name__.lower()}{f' {word}' if word else ''}"
+        case m.Show() | m.Why() | m.Cancel() | m.Undo() | m.Merge() | m.Retry():
+            return f"/{_WORDS[type(command)]}{_number(command.number)}"
+        case m.Unschedule() | m.PauseSchedule() | m.ResumeSchedule():
+            return f"/{_WORDS[type(command)]} {command.id}"
         case m.Queue() | m.Release() | m.Schedules():
             return f"/{_WORDS[type(command)]}"
         case _:
-            return f"/{_WORDS[type(command)]}{_number(command.number)}"
+            return _with_text(command)
+
+
+def _with_text(command: m.Ask | m.Reply | m.Reject | m.Diff | m.Hold | m.Every) -> str:
+    match command:
+        case m.Ask():
+            priority = str(command.priority) if command.priority else None
+            given = (("repo", command.repo), ("lane", command.lane), ("priority", priority))
+            return _escaped(command, f"/task{_options(given)}", command.text)
+        case m.Every():
+            given = (("zone", command.zone), ("repo", command.repo), ("lane", command.lane))
+            return f'/every "{command.when}"{_options(given)} -- {command.text}'
+        case m.Reply(number, text):
+            return _escaped(command, f"/reply{_number(number)}", text)
+        case m.Reject(number, text):
+            return _escaped(command, f"/reject{_number(number)}", text)
+        case m.Diff(number, path):
+            return _escaped(command, f"/diff{_number(number)}", path or "")
+        case m.Hold(text):
+            return _escaped(command, "/hold", text)
+        case _:
+            assert_never(command)
 
 
 def _number(number: int | None) -> str:
     return f" {number}" if number is not None else ""
 
 
-def _options(given: tuple[tuple[str, str | int | None], ...]) -> str:
+def _options(given: tuple[tuple[str, str | None], ...]) -> str:
     return "".join(f" --{name} {value}" for name, value in given if value is not None)
 
 

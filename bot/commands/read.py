@@ -101,7 +101,7 @@ def _bare(text: str, *, bound: bool) -> Command | Misread:
 
 
 def _fits(name: str, rest: str) -> bool:
-    """Whether words after a command's bare name could be meant for it: people begin sentences with "hold" and "every"."""
+    """Whether the words after a bare name could be meant for its command: sentences, too, begin with "hold"."""
     if name == "hold":
         return not rest
     if name == "every":

@@ -42,8 +42,9 @@ _SINCE: Final = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _REASON: Final = re.compile(r"(?:--|[\u2014\u2013])reason(?:\s{0,8}=\s{0,8}|\s{1,8})(?=\S)", re.IGNORECASE)
-_ZONE: Final = re.compile(r"in\s{1,8}(?P<zone>[A-Z][A-Za-z_]{0,31}(?:/[A-Za-z0-9_+-]{1,31}){0,3})(?=\s|$)")
-_ZONE_AFTER: Final = re.compile(rf"^(?P<when>.{{1,200}}?)\s{{1,8}}{_ZONE.pattern[:-8]}$", re.DOTALL)
+_IN_ZONE: Final = r"in\s{1,8}(?P<zone>[A-Z][A-Za-z_]{0,31}(?:/[A-Za-z0-9_+-]{1,31}){0,3})"
+_ZONE: Final = re.compile(rf"{_IN_ZONE}(?=\s|$)")
+_ZONE_AFTER: Final = re.compile(rf"(?P<when>.{{1,200}}?)\s{{1,8}}{_IN_ZONE}", re.DOTALL)
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _QUOTES: Final = 'Write for instance: /every "weekday 09:00" TEXT.'
 
@@ -85,10 +86,8 @@ def _reason(text: str) -> str:
     return unquoted(text[found.end() :]) if found else _verbatim(text)
 
 
-def _only_number(
-    name: str, make: type[Show] | type[Why] | type[Cancel] | type[Undo] | type[Merge] | type[Retry]
-) -> Reader:
-    def read(rest: str, bound: bool) -> Command | Misread:  # noqa: FBT001 (the shape of every reader)
+def _only_number(name: str, make: type[Show | Why | Cancel | Undo | Merge | Retry]) -> Reader:
+    def read(rest: str, bound: bool) -> Command | Misread:
         found = _numbered(name, rest, bound=bound)
         if isinstance(found, Misread):
             return found
@@ -169,8 +168,8 @@ def _progress(rest: str, _bound: bool) -> Command | Misread:
     return Progress(named, f"{int(found.group(1))}{found.group(2).lower()}")
 
 
-def _nothing(name: str, make: type[Queue] | type[Release] | type[Schedules]) -> Reader:
-    def read(rest: str, _bound: bool) -> Command | Misread:  # noqa: FBT001 (the shape of every reader)
+def _nothing(name: str, make: type[Queue | Release | Schedules]) -> Reader:
+    def read(rest: str, _bound: bool) -> Command | Misread:
         return Misread(f"/{name} takes nothing after it", usage(name)) if rest else make()
 
     return read
@@ -186,7 +185,7 @@ def _every(rest: str, _bound: bool) -> Command | Misread:
         return Misread("/every needs in quotes when it is to be", _QUOTES)
     when, rest = found
     zones = []
-    after = _ZONE_AFTER.match(when)
+    after = _ZONE_AFTER.fullmatch(when)
     if after is not None and is_zone(after["zone"]):
         when, zone = after["when"].strip(), after["zone"]
         zones.append(zone)
@@ -208,8 +207,8 @@ def _every(rest: str, _bound: bool) -> Command | Misread:
     return Every(when, said.text, said.given.get("repo"), said.given.get("lane"), zones[0] if zones else None)
 
 
-def _named(name: str, make: type[Unschedule] | type[PauseSchedule] | type[ResumeSchedule]) -> Reader:
-    def read(rest: str, _bound: bool) -> Command | Misread:  # noqa: FBT001 (the shape of every reader)
+def _named(name: str, make: type[Unschedule | PauseSchedule | ResumeSchedule]) -> Reader:
+    def read(rest: str, _bound: bool) -> Command | Misread:
         if not _ID.fullmatch(rest):
             return Misread(f"/{name} needs the id of a recurring request", "See them with /schedules.")
         return make(rest.lower())

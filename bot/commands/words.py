@@ -16,10 +16,16 @@ MAX_NUMBER: Final = 2**31 - 1
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me", "Zl", "Zp"})
 _NUMBER: Final = re.compile(r"#?([0-9]{1,10})", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-fA-F]{1,64}")
-_CLOSING: Final = {'"': '"', "“": "”", "„": "“”", "”": "”", "«": "»", "‘": "’", "'": "'", "‚": "‘’"}
+_LOW, _LEFT, _RIGHT = "\u201a", "\u2018", "\u2019"  # single quotes that a reader takes for a comma or an accent
+_CLOSING: Final = {
+    '"': '"', "“": "”", "„": "“”", "”": "”", "«": "»", "'": "'", _LEFT: _RIGHT, _LOW: _LEFT + _RIGHT
+}  # fmt: skip
 """Opening quotes and what may close them; phones and desktops turn the straight ones into these."""
 
-_VALUE: Final = r"(?:[\"“„”«'‘‚]\s*(?P<quoted>[^\"“”»'’‘\s]{1,128})\s*[\"“”»'’‘]|(?P<plain>[^\s\"“”„«»'‘’‚]{1,128}))"
+_OPEN, _SHUT = "".join(_CLOSING), "".join(sorted(set("".join(_CLOSING.values()))))
+_VALUE: Final = (
+    rf"(?:[{_OPEN}]\s*(?P<quoted>[^{_SHUT}\s]{{1,128}})\s*[{_SHUT}]|(?P<plain>[^\s{_OPEN}{_SHUT}]{{1,128}}))"
+)
 _DASHES: Final = r"(?:--|[\u2014\u2013])"  # phones turn two dashes into one long one
 _LEADING: Final = re.compile(rf"{_DASHES}(?P<name>[A-Za-z]{{1,32}})(?:\s{{0,8}}=\s{{0,8}}|\s{{1,8}}){_VALUE}(?=\s|$)")
 _TRAILING: Final = re.compile(rf"(?:^|\s){_DASHES}(?P<name>[A-Za-z]{{1,32}})(?:\s{{0,8}}=\s{{0,8}}|\s{{1,8}}){_VALUE}$")
@@ -40,7 +46,7 @@ def first(text: str) -> tuple[str, str]:
 
 def hidden(word: str) -> bool:
     """Whether a word has a character that nobody sees: zero-width, bidirectional, combining, control."""
-    return not word.isascii() and any(unicodedata.category(char) in _HIDDEN for char in word) or not word.isprintable()
+    return not word.isprintable() or (not word.isascii() and any(unicodedata.category(c) in _HIDDEN for c in word))
 
 
 def bared(word: str) -> str:

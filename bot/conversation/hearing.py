@@ -91,8 +91,6 @@ class Hearing:
 
     async def _hear(self, kept: Kept) -> None:
         said = said_of(kept.delivery)
-        if isinstance(said, Heard) and said.addressed:
-            self._acknowledge(said)
         try:
             answer = await self.listener.hear(said)
         except TransientError as error:
@@ -128,7 +126,7 @@ class Hearing:
 
         await self.database.write(work)
 
-    def _acknowledge(self, said: Heard) -> None:
+    def acknowledge(self, said: Heard) -> None:
         """Show that it was seen, beside the work: a platform that is slow to show it holds nobody up."""
         surface = self.surfaces.get(said.place.surface)
         if surface is None:

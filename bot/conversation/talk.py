@@ -30,6 +30,7 @@ class Talk:
     clicks: Clicks
     limits: Limits
     rooms: Rooms
+    seen: Callable[[Heard], None] = lambda _said: None
 
     async def hear(self, said: Heard | Clicked) -> Answer:
         """Do what it asks; the answer is for who said it."""
@@ -37,17 +38,20 @@ class Talk:
         if isinstance(said, Heard) and not said.addressed and card is None:
             return Answer()  # people talking to each other
         person = await self.directory.person(said.place.surface, said.identity)
-        if person is None:
-            return await self._stranger(said)
+        wait_s = self.limits.wait_s(person or f"{said.place.surface} {said.identity}")
+        if person is None and wait_s:
+            return Answer()
         obstacle = await self.surfaces[said.place.surface].admits(said)
         if obstacle is not None:
             return Answer(obstacle, refused=True)
-        wait_s = self.limits.wait_s(person)
+        if person is None:
+            return await self._stranger(said)
         if wait_s:
             return Answer(f"That is a lot at once. Please say it again in {max(1, round(wait_s))} s.", refused=True)
         speaker = Speaker(person, said.place, said.identity, said.message_id, said.dedup, self.rooms(said.place))
         if isinstance(said, Clicked):
             return await self.clicks.click(speaker, said)
+        self.seen(said)
         whole = await self.surfaces[said.place.surface].in_full(said)
         return await self._heard(speaker, whole, card) if whole is not None else Answer()
 
@@ -67,7 +71,7 @@ class Talk:
                 found = await cards.by_message(session, said.place.surface, said.place.channel, said.reply_to)
                 if found is not None:
                     return found
-            if not said.addressed:
+            if not said.addressed and not said.context:  # what is about a file and line speaks to whoever changed it
                 return None
             here = await cards.in_thread(session, said.place)
             return here[0] if here else None

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
 from core.errors import ConflictError, NotFoundError, PermanentError, TransientError
@@ -15,12 +16,13 @@ from core.task import PullRequest
 from lanes.forge.branches import check_ours, moved, push_branch
 from lanes.repository import GitRepository, as_git, guarded
 from lanes.repository.bare import Bare
-from lanes.repository.merging import merge
+from lanes.repository.merging import merge, rebase
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 PULLS: Final = "refs/countersign/pulls/"
+METHODS: Final = frozenset({"merge", "squash", "rebase"})
 _TRIES: Final = 8
 
 
@@ -77,8 +79,10 @@ class LocalForge:
     async def merge(
         self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
     ) -> str:
-        """Merge if its head is still `pull_request.head`, and return the merge commit's id."""
-        return await _do(repository, _merge, as_git(repository), pull_request, message)
+        """Merge if its head is still `pull_request.head`, and return the id of the commit that it made the tip."""
+        if method not in METHODS:
+            raise PermanentError("merge_method", f"{method[:40]!r} is no way to merge", "merge, squash or rebase.")
+        return await _do(repository, _merge, as_git(repository), pull_request, message, method)
 
     async def close(self, repository: Repository, pull_request: PullRequest) -> None:
         """Close without merging and delete the branch, unless somebody else moved it."""
@@ -145,42 +149,61 @@ def _look(git: GitRepository, pull_request: PullRequest) -> PullRequest:
         return _shown(bare, record)
     head = bare.ref(f"refs/heads/{record.branch}")
     tip = bare.ref(f"refs/heads/{record.into}")
-    if tip is not None and bare.reaches(record.head, tip):
+    if tip is not None and _merged_as(bare, record, tip):
         return _shown(bare, replace(record, state="merged"))
     if head is None:
         return _shown(bare, replace(record, state="closed"))
     return _shown(bare, replace(record, head=head))
 
 
-def _merge(git: GitRepository, pull_request: PullRequest, message: str) -> str:
+def _merge(git: GitRepository, pull_request: PullRequest, message: str, method: str) -> str:
     bare = Bare(git.spec.url)
     _, record = _record(bare, pull_request)
     if record.state == "closed":
         raise ConflictError("closed", f"pull request {record.number} is closed", "Ask for it again.")
     if record.state == "merged" and record.merge_commit:
         return record.merge_commit
-    merged = _merge_now(git, bare, record, pull_request, message)
+    merged = _merge_now(git, bare, pull_request, message, method)
     _settle(git, bare, pull_request, lambda r: replace(r, state="merged", merge_commit=merged))
     return merged
 
 
-def _merge_now(git: GitRepository, bare: Bare, record: Record, pull_request: PullRequest, message: str) -> str:
+def _merge_now(git: GitRepository, bare: Bare, pull_request: PullRequest, message: str, method: str) -> str:
     """The commit that merges the head: one that a crash, a person or a rival left there, else a new one."""
-    store, head, into = git.store, pull_request.head, f"refs/heads/{record.into}"
+    store, head = git.store, pull_request.head
     for _ in range(_TRIES):
+        _, record = _record(bare, pull_request)
         tip = store.fetch_tip(record.into)
-        if bare.reaches(head, tip):
-            return bare.merge_of(head, tip)
+        if (merged := _merged_as(bare, replace(record, head=head), tip)) is not None:
+            return merged
         _check_mergeable(bare, record, head)
         if not store.has(head):
             store.fetch(f"{check_ours(record.branch)}:refs/heads-seen/{record.number}")
-        tree = merge(store, tip, head)
-        at = datetime.fromtimestamp(max(store.committed_at_s(tip), store.committed_at_s(head)), UTC)
-        commit = store.write_commit(Commit(tree, tip, message, at), head)
+        commit = _joined(git, tip, head, message, method)
         bare.receive(store.pack([commit], [tip, head]))
-        if bare.move(into, commit, tip):
+        if method != "merge":  # its head will be no ancestor: a crash after the move finds it by this alone
+            _settle(git, bare, pull_request, partial(replace, merge_commit=commit))
+        if bare.move(f"refs/heads/{record.into}", commit, tip):
             return commit
     raise _busy(git)
+
+
+def _merged_as(bare: Bare, record: Record, tip: str) -> str | None:
+    """The commit below `tip` that merged the record's head, if one did."""
+    if bare.reaches(record.head, tip):
+        return bare.merge_of(record.head, tip)
+    begun = record.merge_commit
+    return begun if begun and bare.reaches(begun, tip) else None
+
+
+def _joined(git: GitRepository, tip: str, head: str, message: str, method: str) -> str:
+    """A commit on top of `tip` with the change of `head`; the same arguments give the same id."""
+    store = git.store
+    if method == "rebase":
+        return rebase(store, tip, head)
+    tree = merge(store, tip, head)
+    at = datetime.fromtimestamp(max(store.committed_at_s(tip), store.committed_at_s(head)), UTC)
+    return store.write_commit(Commit(tree, tip, message, at), *((head,) if method == "merge" else ()))
 
 
 def _check_mergeable(bare: Bare, record: Record, head: str) -> None:

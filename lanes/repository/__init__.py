@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -13,13 +14,14 @@ from core.errors import TransientError
 from core.ports import Commit, Repository, RepositorySpec
 from lanes.repository import merging, trees, worktree
 from lanes.repository.command import MIB
+from lanes.repository.credentials import Credentials
 from lanes.repository.faults import explain
 from lanes.repository.running import GitError
 from lanes.repository.store import Store, check_oid
 from lanes.repository.view import TreeView
 from lanes.repository.worktree import Bounds
 
-__all__ = ["Bounds", "GitRepository", "Rewrite", "TreeView", "as_git", "guarded"]
+__all__ = ["Bounds", "Credentials", "GitRepository", "Rewrite", "TreeView", "as_git", "guarded"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,11 +44,14 @@ class Rewrite(Protocol):
 
 
 class GitRepository:
-    """One configured repository in a bare git store under `root`; the store is made and filled on first use."""
+    """One configured repository in a bare git store under `root`; the store is made and filled on first use.
 
-    def __init__(self, spec: RepositorySpec, root: Path) -> None:
+    `credentials` give the token for a private https remote, each time git needs it.
+    """
+
+    def __init__(self, spec: RepositorySpec, root: Path, credentials: Credentials | None = None) -> None:
         self.spec = spec
-        self.store = Store(spec, root)
+        self.store = Store(spec, root, credentials)
 
     async def fetch_base(self) -> str:
         """The commit id of the remote's default branch now, with its objects here."""
@@ -128,6 +133,10 @@ class GitRepository:
     async def import_tree(self, directory: Path, start: str, bounds: Bounds | None = None) -> str:
         """The tree of the files in `directory`, which began as `start`."""
         return await self._do(worktree.import_tree, self.store, directory, start, bounds)
+
+    async def write_root(self, tree: str, message: str, at: datetime) -> str:
+        """Write a commit without parents; the same arguments give the same id."""
+        return await self._do(self.store.commit_tree, tree, [], message, int(at.timestamp()))
 
     async def default_branch(self) -> str:
         """The branch that the remote's HEAD names."""

@@ -10,13 +10,14 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from core.change import show_path
 from core.errors import Kind, PermanentError
 from core.ports import Commit, RepositorySpec
 from lanes.repository.address import Address, parse_address
-from lanes.repository.command import MIB, GitCommand, check_git
+from lanes.repository.command import MIB, GitCommand, Output, check_git
+from lanes.repository.credentials import Credentials, admitted
 from lanes.repository.faults import LOCK_FILE, LOCKED
 from lanes.repository.running import GitError
 
@@ -72,10 +73,15 @@ def check_branch(branch: str) -> str:
 
 
 class Store:
-    """One bare git directory and the remote it is filled from; every method blocks."""
+    """One bare git directory and the remote it is filled from; every method blocks.
 
-    def __init__(self, spec: RepositorySpec, root: Path) -> None:
-        self.spec = spec
+    `credentials` let git into a private https remote; an ssh or local one needs none.
+    """
+
+    credentials: Credentials | None = None
+
+    def __init__(self, spec: RepositorySpec, root: Path, credentials: Credentials | None = None) -> None:
+        self.spec, self.credentials = spec, credentials
         self.path = root / f"{hashlib.sha256(spec.id.encode()).hexdigest()[:32]}.git"
         self.git = GitCommand(self.path)
         self._ready = False
@@ -133,31 +139,32 @@ class Store:
     def fetch(self, refspec: str) -> None:
         """Fetch what `refspec` (made here) names from the remote."""
         self.ensure()
-        address = self.address
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
-        self.unlocked(
-            lambda: self.git.run(
-                "fetch", *options, "--", address.url, refspec, protocols=address.protocol, timeout_s=FETCH_S
-            )
+        self.unlocked(lambda: self._reach("fetch", *options, "--", self.address.url, refspec, timeout_s=FETCH_S))
+
+    def _reach(self, *argv: str, **how: Any) -> Output:
+        """Run git on the remote: over its one protocol, and let in where that needs a token."""
+        protocol = self.address.protocol
+        return admitted(
+            self.credentials,
+            self.spec,
+            protocol,
+            lambda environment: self.git.run(*argv, protocols=protocol, environment=environment, **how),
         )
 
     def remote_refs(self, *refs: str) -> dict[str, str]:
         """What the remote has under the full names `refs` (all branches without any): name to object id."""
         self.ensure()
-        address = self.address
         wanted = refs or ("refs/heads/*",)
-        out = self.git.run(
-            "ls-remote", "--quiet", "--", address.url, *wanted, protocols=address.protocol, limit_bytes=64 * MIB
-        ).out
+        out = self._reach("ls-remote", "--quiet", "--", self.address.url, *wanted, limit_bytes=64 * MIB).out
         pairs = (line.split("\t", 1) for line in out.decode("utf-8", "surrogateescape").splitlines())
         return {name: oid for oid, name in pairs if not refs or name in refs}
 
     def default_branch(self) -> str:
         """The branch that the remote's HEAD names; ``main`` when it has none yet. Needs no store."""
         check_git()
-        address = self.address
-        asked = ("ls-remote", "--quiet", "--symref", "--", address.url, "HEAD")
-        out = self.git.run(*asked, protocols=address.protocol).out.decode("utf-8", "surrogateescape")
+        asked = ("ls-remote", "--quiet", "--symref", "--", self.address.url, "HEAD")
+        out = self._reach(*asked).out.decode("utf-8", "surrogateescape")
         found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", out, re.MULTILINE)
         return check_branch(found.group(1)) if found else "main"
 
@@ -167,25 +174,15 @@ class Store:
         `commit` may be empty to delete. Raises `PermanentError` when the remote's own rules refuse it.
         """
         self.ensure()
-        address = self.address
         options = ("--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules", "--no-signed")
         lease = f"--force-with-lease={ref}:{expected or ''}"
-        done = self.unlocked(
-            lambda: self.git.run(
-                "push",
-                *options,
-                lease,
-                "--",
-                address.url,
-                f"{commit}:{ref}",
-                ok=(0, 1),
-                protocols=address.protocol,
-                timeout_s=FETCH_S,
-            )
-        )
+        argv = ("push", *options, lease, "--", self.address.url, f"{commit}:{ref}")
+        done = self.unlocked(lambda: self._reach(*argv, ok=(0, 1), timeout_s=FETCH_S))
         if done.code == 0:
             return True
         said = done.out.decode("utf-8", "replace")
+        if "[remote failure]" in said or not re.search(r"^!\t", said, re.MULTILINE):
+            raise GitError("push", done.code, done.err)  # the line broke: nobody refused anything
         if "stale info" in said or "[rejected]" in said:
             return False
         if re.search(r"cannot lock ref|failed to update ref|fetch first|incorrect old value", said):
@@ -225,6 +222,11 @@ class Store:
         head = self.git.run("cat-file", "commit", check_oid(commit)).out.split(b"\n\n", 1)[0]
         found = re.search(rb"^committer .*> (\d+) [+-]\d+$", head, re.MULTILINE)
         return int(found.group(1)) if found else 0
+
+    def message_of(self, commit: str) -> str:
+        """The message of a commit."""
+        raw = self.git.run("cat-file", "commit", check_oid(commit)).out
+        return raw.partition(b"\n\n")[2].decode("utf-8", "replace")
 
     def _peel(self, oid: str, kind: str) -> str:
         self.ensure()

@@ -16,7 +16,7 @@ SECRET = "a-long-made-up-webhook-secret-of-tests"
 
 def hub_home(folder: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch, more: str = "") -> CliHome:
     """`countersign init --forge github`, then everybody's identities; the bot's account is `countersign-bot`."""
-    github.repository(REPO, {path: text for path, text in FILES.items() if isinstance(text, str)})
+    github.repository(REPO, FILES)
     github.allow(REPO, "countersign-bot", "write")
     for person in ("ana", "bo", "lee", "max"):
         github.allow(REPO, person)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 
+from bot.app import opened
 from bot.doors import surfaces_of
+from bot.home import Home
 from bot.surfaces.port import Place
 from core.lifecycle import State
 from tests.e2e.surfaces.hub import REPO, SECRET, hub_home
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github.fixtures import github  # noqa: F401 - a fixture
 from tests.fakes.surface import MemorySurface
-from tests.town import ASK, Town, town
+from tests.homes import CliHome
+from tests.town import Town, town
 
 pytestmark = pytest.mark.surfaces
 
 GROUP = Place("telegram", "-100", None)
-AUTO = """
-      merge: {auto: true, method: squash, checks: [{name: test, app: 15368}]}"""
+AUTO = "merge: {auto: true, method: squash, checks: [{name: test, app: 15368}]}"
 
 
 async def state(place: Town, number: int = 1) -> State:
@@ -30,17 +37,136 @@ def home(tmp_path, github, monkeypatch):  # noqa: F811 - the fixture
 
 
 async def test_a_request_in_chat_becomes_a_pull_request_whose_tree_is_the_approved_tree(home, github):  # noqa: F811
-    async with town(home, {"telegram": MemorySurface("telegram")}) as place:
+    async with served(home, github) as place:
         card = await place.staged(GROUP)
         await place.clicks("lee", card, "Approve")
         await place.card(1, "published")
         pull = github.pull(REPO, 1)
+        assert tree_of(github, pull.sha) == await approved_tree(place)
+        await place.until(lambda: status(github, pull.sha) == "success", "the status")
+
+
+async def test_a_comment_makes_revision_two_which_is_approved_there_and_merges_on_green(home, github):  # noqa: F811
+    allow_merging(home)
+    async with served(home, github) as place:
+        card = await place.staged(GROUP)
+        await place.clicks("lee", card, "Approve")
+        await place.card(1, "published")
+        first = github.pull(REPO, 1).sha
+        sticky = await place.until(lambda: ours(github), "the card in the pull request")
+        assert len(sticky) == 1
+
+        github.comment(REPO, 1, "bo", "/reply set server.host to b in config/app.yaml")
+        staged = await place.card(1, "staged")
+        assert staged.card.revision == 2
+        digest = (await place.app.document(1)).task.staged.digest
+        await place.until(lambda: digest[:12] in ours(github)[0], "the new digest in the comment")
+        assert len(ours(github)) == 1, "one sticky comment"
+
+        github.comment(REPO, 1, "max", f"Looks right to me.\n\n/approve {digest[:12]}")
+        await place.card(1, "published")
+        second = github.pull(REPO, 1).sha
+        assert second != first
+        assert tree_of(github, second) == await approved_tree(place)
+        await place.until(lambda: status(github, second) == "success", "the status of the new head")
+
+        github.set_check(REPO, second, "test", 15368, "success")
+        await place.card(1, "merged")
+        assert github.pull(REPO, 1).merge_sha
         document = await place.app.document(1)
-        tree = github.git(REPO).run("rev-parse", f"{pull.sha}^{{tree}}").decode().strip()
-        assert tree == document.task.staged.tree
-        await place.until(lambda: statuses(github, pull.sha), "the status")
-        assert statuses(github, pull.sha)["countersign"] == "success"
+        assert [(t.person, t.surface) for t in document.turns] == [("ana", "telegram"), ("bo", "github")]
+        assert [(a.person, a.surface) for a in document.approvals] == [("lee", "telegram"), ("max", "github")]
 
 
-def statuses(hub: FakeGitHub, sha: str) -> dict[str, str]:
-    return {s.context: s.state for s in hub.repo(REPO).statuses if s.sha == sha}
+async def test_a_review_on_lines_becomes_a_turn_with_file_and_line(home, github):  # noqa: F811
+    async with served(home, github) as place:
+        await publish(place)
+        github.review(REPO, 1, "bo", "CHANGES_REQUESTED", "set server.host to b in config/app.yaml")
+        await place.until(lambda: len(place.memory().cards) == 2, "a second card")
+        assert (await place.app.document(1)).task.revision == 2
+
+
+async def test_those_without_write_permission_are_ignored_and_strangers_who_may_write_are_told(home, github):  # noqa: F811
+    async with served(home, github) as place:
+        await publish(place)
+        await place.until(lambda: ours(github), "the card in the pull request")
+        before = len(github.repo(REPO).comments)
+        github.user("mallory")
+        github.comment(REPO, 1, "mallory", "/cancel 1")
+        github.comment(REPO, 1, "mallory", "/undo")
+        github.allow(REPO, "newcomer")
+        github.comment(REPO, 1, "newcomer", "/undo")
+        await place.until(lambda: any("do not know you" in c for c in ours(github)), "the word to the newcomer")
+        assert len(github.repo(REPO).comments) == before + 4, "mallory was not answered"
+        assert await state(place) is State.PUBLISHED
+
+
+async def test_a_head_moved_by_hand_turns_red_and_does_not_merge(home, github):  # noqa: F811
+    allow_merging(home)
+    async with served(home, github) as place:
+        await publish(place)
+        branch = github.pull(REPO, 1).head
+        moved = github.push(REPO, branch, {"config/app.yaml": "evil: true\n"}, "bo")
+        await place.until(lambda: status(github, moved) == "failure", "the red status")
+        github.set_check(REPO, moved, "test", 15368, "success")
+        await place.card(1, "published")
+        await place.until(lambda: place.memory().cards[-1].card.trouble, "the trouble on the card")
+        assert "nobody countersigned" in place.memory().cards[-1].card.trouble.message
+        assert not github.pull(REPO, 1).merge_sha
+
+
+@pytest.mark.parametrize("end", ["merged", "closed"])
+async def test_a_pull_request_that_ends_by_hand_ends_the_task(home, github, end):  # noqa: F811
+    async with served(home, github) as place:
+        await publish(place)
+        if end == "merged":
+            github.merge_by_hand(REPO, 1, "max")
+        else:
+            github.close_by_hand(REPO, 1, "max")
+        await place.card(1, end)
+
+
+async def publish(place: Town) -> None:
+    card = await place.staged(GROUP)
+    await place.clicks("lee", card, "Approve")
+    await place.card(1, "published")
+
+
+def allow_merging(home: CliHome) -> None:
+    policy = home.root / "policy.yaml"
+    text, count = re.subn(r"merge: \{.*\}", AUTO, policy.read_text())
+    assert count
+    policy.write_text(text)
+
+
+@asynccontextmanager
+async def served(home: CliHome, hub: FakeGitHub) -> AsyncIterator[Town]:
+    """The home served on a chat in memory and on GitHub, which sends its webhooks there."""
+    async with opened(Home(home.root)) as app:
+        surfaces = {"telegram": MemorySurface("telegram"), **await surfaces_of(app)}
+        async with town(home, surfaces, port=0, app=app) as place:
+            await place.serving.web.started.wait()
+            hub.hooks.to(f"http://127.0.0.1:{place.serving.web.port}/hooks/github", SECRET)
+            yield place
+            await asyncio.to_thread(hub.hooks.settle)
+
+
+async def approved_tree(place: Town) -> str:
+    staged = (await place.app.document(1)).task.staged
+    assert staged is not None
+    return staged.tree
+
+
+def tree_of(hub: FakeGitHub, commit: str) -> str:
+    return hub.git(REPO).run("rev-parse", f"{commit}^{{tree}}").decode().strip()
+
+
+def status(hub: FakeGitHub, sha: str) -> str | None:
+    """What our commit status says of a commit."""
+    said = [s.state for s in hub.repo(REPO).statuses if s.sha == sha and s.context == "countersign"]
+    return said[-1] if said else None
+
+
+def ours(hub: FakeGitHub) -> list[str]:
+    """What we wrote into conversations."""
+    return [c.body for c in hub.repo(REPO).comments.values() if c.login == "countersign-bot"]

@@ -7,8 +7,8 @@ import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from tests.fakes.github.basics import when
 from tests.fakes.github.rest import ApiError, Reply, Request, Routes, paged
-from tests.fakes.github.shapes import when
 from tests.fakes.github.state import App, Token, now
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ class Fault:
     """What happens to the next `times` requests whose method and path match (whole, as regular expressions).
 
     `status` answers with an error, `message` is what it says, `headers` go with it; `after` lets the effect happen
-    first, so that only the answer is lost; `drop` closes the connection instead of answering; `delay_s` waits before.
-    `garbage` answers 200 with these bytes. `meanwhile` is called first: what somebody else did just before. With none of status and drop, the request is
-    served all the same.
+    first, so that only the answer is lost; `drop` closes the connection instead of answering; `garbage` answers 200
+    with these bytes; `delay_s` waits before. `meanwhile` is called first: what somebody else did just before. With
+    none of status, drop and garbage, the request is served all the same.
     """
 
     method: str

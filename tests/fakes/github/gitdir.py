@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 from collections.abc import Mapping
@@ -30,9 +31,9 @@ class GitDir:
         """A new one whose protected `branch` holds one commit of `files`; empty without any."""
         path.mkdir(parents=True)
         made = cls(path)
-        made.run("init", "-q", "--bare", f"--initial-branch={branch}", ".")
-        for setting in ("http.receivepack=true", "uploadpack.allowAnySHA1InWant=true", "gc.auto=0"):
-            made.run("config", *setting.split("="))
+        made.run("init", "-q", "--bare", "--template=", f"--initial-branch={branch}", ".")
+        with (path / "config").open("a") as config:
+            config.write("[http]\n\treceivepack = true\n[uploadpack]\n\tallowAnySHA1InWant = true\n[gc]\n\tauto = 0\n")
         hook = path / "hooks" / "pre-receive"
         hook.parent.mkdir(exist_ok=True)
         hook.write_text(_PROTECT.format(branch=branch))
@@ -159,31 +160,38 @@ class GitDir:
 
     def changes(self, base: str, head: str) -> list[dict[str, object]]:
         """The files that differ since the two parted, with counts and patches, as a diff entry has them."""
-        start = self.merge_base(base, head) or base
-        raw = self.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--abbrev=40", start, head).split(b"\0")
-        found: list[dict[str, object]] = []
-        for meta, path in zip(raw[0:-1:2], raw[1::2], strict=True):
-            _, _, old, new, letter = meta.decode().lstrip(":").split(" ")
-            name = path.decode("utf-8", "replace")
-            patch = self.run("diff-tree", "-p", "--no-renames", start, head, "--", f":(literal){name}").decode(
-                "utf-8", "replace"
-            )
-            lines = patch.split("\n")
-            hunks = "\n".join(lines[next((n for n, text in enumerate(lines) if text.startswith("@@")), len(lines)) :])
-            added = sum(text.startswith("+") for text in hunks.split("\n"))
-            removed = sum(text.startswith("-") for text in hunks.split("\n"))
-            found.append(
-                {
-                    "filename": name,
-                    "sha": new if letter != "D" else old,
-                    "status": {"A": "added", "D": "removed"}.get(letter, "modified"),
-                    "additions": added,
-                    "deletions": removed,
-                    "changes": added + removed,
-                    "patch": hunks.rstrip("\n"),
-                }
-            )
-        return found
+        return [dict(file) for file in _changes(self.path, base, head)]
+
+
+@functools.lru_cache(maxsize=256)
+def _changes(path: Path, base: str, head: str) -> list[dict[str, object]]:
+    """Kept, for commits never change and a pull request is shown often."""
+    git = GitDir(path)
+    start = git.merge_base(base, head) or base
+    raw = git.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--abbrev=40", start, head).split(b"\0")
+    found: list[dict[str, object]] = []
+    for meta, raw_path in zip(raw[0:-1:2], raw[1::2], strict=True):
+        _, _, old, new, letter = meta.decode().lstrip(":").split(" ")
+        name = raw_path.decode("utf-8", "replace")
+        patch = git.run("diff-tree", "-p", "--no-renames", start, head, "--", f":(literal){name}").decode(
+            "utf-8", "replace"
+        )
+        lines = patch.split("\n")
+        hunks = "\n".join(lines[next((n for n, text in enumerate(lines) if text.startswith("@@")), len(lines)) :])
+        added = sum(text.startswith("+") for text in hunks.split("\n"))
+        removed = sum(text.startswith("-") for text in hunks.split("\n"))
+        found.append(
+            {
+                "filename": name,
+                "sha": new if letter != "D" else old,
+                "status": {"A": "added", "D": "removed"}.get(letter, "modified"),
+                "additions": added,
+                "deletions": removed,
+                "changes": added + removed,
+                "patch": hunks.rstrip("\n"),
+            }
+        )
+    return found
 
 
 def _who(login: str) -> dict[str, str]:

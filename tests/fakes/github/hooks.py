@@ -66,7 +66,7 @@ class Hooks:
         """Send one event of `repo` that `login` caused."""
         value: dict[str, Any] = {"action": action} if action else {}
         shapes = self._hub.shapes
-        value |= payload | {"repository": shapes.repo(repo), "sender": shapes.user(login)}
+        value |= {"repository": shapes.repo(repo), "sender": shapes.user(login)} | payload
         owner = repo.owner.lower()
         for app in self._hub.apps.values():
             for number, where in app.installations.items():

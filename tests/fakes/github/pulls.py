@@ -18,8 +18,7 @@ BODY_LIMIT = 65_536
 def pull_of(hub: FakeGitHub, request: Request, role: str = "read") -> tuple[Repo, Pull]:
     """The pull request a request is about."""
     repo = repo_of(hub, request, role)
-    number = request.params["pull_number"]
-    found = repo.pulls.get(int(number)) if number.isdigit() else None
+    found = repo.pulls.get(int(request.params["pull_number"]))
     if found is None or not found.head:
         raise ApiError(404, "Not Found")
     return repo, found
@@ -37,7 +36,8 @@ def list_pulls(hub: FakeGitHub, request: Request) -> Reply:
     if base:
         found = [pull for pull in found if pull.base == base]
     newest = request.query.get("direction", "desc") == "desc"
-    found.sort(key=lambda pull: pull.number, reverse=newest)
+    by_update = request.query.get("sort") == "updated"
+    found.sort(key=lambda pull: (pull.updated_at if by_update else pull.at, pull.number), reverse=newest)
     return paged(request, [hub.shapes.pull(repo, pull) for pull in found])
 
 

@@ -96,16 +96,21 @@ class Routes:
     def at(self, method: str, template: str) -> Callable[[Route], Route]:
         """Register a function for a path as GitHub's description writes it."""
         parts = re.split(r"\{(\w+)\}", template)
-        pattern = "".join(
-            re.escape(part) if n % 2 == 0 else f"(?P<{part}>{'.+' if part == 'ref' else '[^/]+'})"
-            for n, part in enumerate(parts)
-        )
+        pattern = "".join(re.escape(p) if n % 2 == 0 else f"(?P<{p}>{_form(p)})" for n, p in enumerate(parts))
 
         def register(work: Route) -> Route:
             self.entries.append(_Entry(method, template, re.compile(pattern), work))
+            self.entries.sort(key=lambda entry: entry.template.count("{"))  # what is spelled out goes before any name
             return work
 
         return register
+
+
+def _form(name: str) -> str:
+    """What may stand for a parameter: ``issues/comments`` is no issue called comments."""
+    if name == "ref":
+        return ".+"
+    return "[0-9]+" if name.endswith(("_number", "_id")) else "[^/]+"
 
 
 def find(tables: Sequence[Routes], request: Request) -> tuple[str, Route] | None:

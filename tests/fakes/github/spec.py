@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 import tempfile
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 _SERVER = "http://github.invalid"
 _GAPS = (("POST", re.compile(r"/repos/[^/]+/[^/]+/issues/\d+/labels")),)
-"""Requests that GitHub takes and its description does not know: labels as a bare array."""
+"""Requests that GitHub takes and its description does not know: labels as a bare array.
+
+Two more are mended in the cut: what it calls nullable is listed by its words or its kinds without null; and in
+the list of an app's installations, an account is said to be a user and an enterprise at once.
+"""
 
 
 @functools.cache
@@ -41,9 +46,8 @@ def description(templates: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _name(wanted: Iterable[str]) -> str:
-    import hashlib
-
-    return hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:12]
+    """Changes with the paths, and with how we cut."""
+    return hashlib.sha256("\n".join([*wanted, Path(__file__).read_text()]).encode()).hexdigest()[:12]
 
 
 def _cut(whole: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
@@ -60,7 +64,15 @@ def _cut(whole: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
         if isinstance(value, list):
             pending += value
         elif isinstance(value, dict):
-            value.pop("examples", None) if "schema" in value else None
+            if "schema" in value:
+                value.pop("examples", None)
+            if value.get("nullable") is True and None not in value.get("enum", [None]):
+                value["enum"] = [*value["enum"], None]
+            for either in ("anyOf", "oneOf"):
+                if value.get("nullable") is True and either in value:
+                    value[either] = [*value[either], {"type": "object", "nullable": True, "enum": [None]}]
+            if [part.get("title") for part in value.get("allOf", [])] == ["Simple User", "Enterprise"]:
+                value["anyOf"] = value.pop("allOf")
             pending += value.values()
             target = value.get("$ref")
             if isinstance(target, str):

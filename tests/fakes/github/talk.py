@@ -18,8 +18,7 @@ _REACTIONS = ("+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eye
 
 def _issue_of(hub: FakeGitHub, request: Request) -> tuple[Repo, Pull]:
     repo = repo_of(hub, request)
-    number = request.params["issue_number"]
-    found = repo.pulls.get(int(number)) if number.isdigit() else None
+    found = repo.pulls.get(int(request.params["issue_number"]))
     if found is None:
         raise ApiError(404, "Not Found")
     return repo, found
@@ -76,6 +75,8 @@ def list_all_comments(hub: FakeGitHub, request: Request) -> Reply:
 def _comments(hub: FakeGitHub, request: Request, repo: Repo, found: list[Comment]) -> Reply:
     since = request.query.get("since", "")
     shown = [hub.shapes.comment(repo, comment) for comment in found if comment.path is None]
+    if request.query.get("sort") == "updated":
+        shown.sort(key=lambda comment: str(comment["updated_at"]))
     if request.query.get("direction") == "desc":
         shown.reverse()
     return paged(request, [comment for comment in shown if str(comment["updated_at"]) >= since])
@@ -206,8 +207,10 @@ def list_review_comments(hub: FakeGitHub, request: Request) -> Reply:
 def list_line_comments(hub: FakeGitHub, request: Request) -> Reply:
     """Comments on lines."""
     repo, pull = pull_of(hub, request)
+    since = request.query.get("since", "")
     found = [c for c in repo.comments.values() if c.number == pull.number and c.path is not None]
-    return paged(request, [hub.shapes.line_comment(repo, comment) for comment in found])
+    shown = [hub.shapes.line_comment(repo, comment) for comment in found]
+    return paged(request, [comment for comment in shown if str(comment["updated_at"]) >= since])
 
 
 @ROUTES.at("GET", "/repos/{owner}/{repo}/pulls/comments/{comment_id}")

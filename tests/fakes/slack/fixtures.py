@@ -13,9 +13,9 @@ In a test module (or a conftest)::
             card = await slack.message(containing="#142")
             await slack.clicks(card, "Approve", user=LEE)
 
-`slack` ends the test when a rule of Slack's was broken or a message would ping somebody; tests about that say
-`slack.expect("invalid_blocks")` or `slack.pings.clear()`. `slack.fail("chat.postMessage", "limit", retry_after_s=2)` and
-`slack.revoke(BOT_TOKEN)` make it fail. Names and ids: `tests.fakes.slack.program`. Signed HTTP:
+`slack` fails the test when a rule of Slack's was broken or a message would ping somebody; tests about that say
+`slack.expect("invalid_blocks")` or `slack.pings.clear()`. It fails by `slack.revoke(BOT_TOKEN)` and, for instance,
+`slack.fail("chat.postMessage", "limit", retry_after_s=2)`. Names and ids: `tests.fakes.slack.program`. Signed HTTP:
 `SlackSurface(slack.config_http()).routes(ears)` and `tests.fakes.slack.signing.Signer`.
 
 Forms are kept by the proxy, per person; the program has one for all. Slash commands, shortcuts and submitted forms are

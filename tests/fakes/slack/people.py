@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -157,6 +158,11 @@ class Slack(Proxy):
         """Close the sockets, as Slack does when it moves a connection."""
         for socket in list(self._sockets):
             await socket.close()
+
+    async def moves_us(self) -> None:
+        """Ask for a new connection and close the old one, as Slack does every few hours."""
+        for socket in list(self._sockets):
+            await socket.send_str(json.dumps({"type": "disconnect", "reason": "refresh_requested"}))
 
     def connected(self) -> bool:
         return bool(self._sockets)

@@ -78,6 +78,7 @@ class Proxy:
     delivered: list[dict[str, Any]] = field(default_factory=list)
     posted: set[str] = field(default_factory=set)
     url: str = ""
+    refuse_sockets: bool = False
     _faults: dict[str, deque[Fault]] = field(default_factory=dict)
     _triggers: dict[str, tuple[float, str]] = field(default_factory=dict)
     _expected: set[str] = field(default_factory=set)
@@ -310,6 +311,8 @@ class Proxy:
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         assert self._client is not None
+        if self.refuse_sockets:
+            raise web.HTTPServiceUnavailable
         ours = web.WebSocketResponse()
         await ours.prepare(request)
         target = f"{self.program.replace('http', 'ws', 1)}/socket/{request.match_info['key']}"

@@ -49,6 +49,7 @@ class Person:
         document: str | None = None,
         forwarded: bool = False,
         via_bot: bool = False,
+        as_channel: bool = False,
     ) -> Shown:
         """Write `text` (below a photo or a document: as its caption); the bot hears what Telegram lets it hear."""
         extra: Json = {}
@@ -61,6 +62,8 @@ class Person:
             extra["forward_origin"] = {"type": "user", "date": self.telegram.now(), "sender_user": origin}
         if via_bot:
             extra["via_bot"] = {"id": 4343, "is_bot": True, "first_name": "Gif", "username": "gif"}
+        if as_channel:
+            extra["sender_chat"] = _channel()
         return _write(self.telegram, chat, self.to_json(), text, reply_to, thread, extra)
 
     def edits(self, message: Shown, text: str) -> None:

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import types
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Self, Union, get_args, get_origin
+from typing import Any, Final, Self
 
-from aiogram import methods as documented
 from aiogram.types import Update
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from tests.fakes.telegram.api import Methods, Params, Refusal
+from tests.fakes.telegram.documented import checked_params, class_of, params_of, strict
 from tests.fakes.telegram.model import Chat, Click, Json, Shown, Upload
 from tests.fakes.telegram.people import Person
 from tests.fakes.telegram.queue import Updates
@@ -189,7 +187,7 @@ class FakeTelegram:
 
     def arrives(self, update: Json) -> None:
         """Something happened that the bot is told; what the fake tells is held against aiogram's types first."""
-        _strict(Update.model_validate({"update_id": 1, **update}))
+        strict(Update.model_validate({"update_id": 1, **update}))
         self.queue.put(update)
         self.changed()
 
@@ -237,13 +235,16 @@ class FakeTelegram:
             if refusal.parameters:
                 answer["parameters"] = refusal.parameters
             return web.json_response(answer, status=refusal.status)
+        except Exception as error:  # a fault of the fake's must not look like one of Telegram's
+            self.violations.append(f"{name}: the fake failed: {error!r}")
+            raise
         self.changed()
         if fault is not None:
             return await _lose(request, fault)
         return web.json_response({"ok": True, "result": result})
 
     async def _call(self, request: web.Request, name: str, fault: Fault | None) -> Any:
-        params = await _params(request)
+        params = await params_of(request)
         if request.match_info["token"] != self.token or self.revoked:
             raise Refusal(401, "Unauthorized")
         if fault is not None and fault.kind is FaultKind.FLOOD:
@@ -253,32 +254,13 @@ class FakeTelegram:
         method = getattr(self._methods, name, None)
         if method is None or name.startswith("_"):
             raise Refusal(404, "Not Found")
-        checked = self._checked(name, params)
+        checked = checked_params(name, params)
         if name in _PACED:
             self._pace(checked)
         result = await method(checked)
-        shape: Any = getattr(documented, _class_name(name)).__returning__
-        _strict(TypeAdapter(shape).validate_python(result))
+        shape: Any = class_of(name).__returning__
+        strict(TypeAdapter(shape).validate_python(result))
         return result
-
-    def _checked(self, name: str, params: Params) -> Params:
-        """The parameters, held against the documentation by aiogram's class of the method."""
-        shape: Any = getattr(documented, _class_name(name))
-        unknown = [key for key in params if key not in shape.model_fields]
-        fields = shape.model_fields
-        deprecated = [k for k in params if "deprecated" in str(getattr(fields.get(k), "json_schema_extra", ""))]
-        if unknown or deprecated:
-            raise Refusal(400, f"Bad Request: parameters {unknown + deprecated} are not documented", ours=True)
-        plain = {key: value for key, value in params.items() if not isinstance(value, Upload)}
-        uploads = {key: value for key, value in params.items() if isinstance(value, Upload)}
-        decoded = {key: _decoded(shape, key, value) for key, value in plain.items()}
-        try:
-            found = shape.model_validate({**decoded, **dict.fromkeys(uploads, "attach://it")})
-        except ValidationError as error:
-            raise Refusal(400, f"Bad Request: can't parse parameters: {error}", ours=True) from error
-        _strict(found)
-        values = found.model_dump(mode="python", exclude_unset=True, exclude_none=True)
-        return {**values, **uploads}
 
     def _pace(self, params: Params) -> None:
         """429 for a chat that gets too much at once, when the test wants it."""
@@ -334,48 +316,3 @@ async def _lose(request: web.Request, fault: Fault) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
-
-
-async def _params(request: web.Request) -> dict[str, Any]:
-    """The parameters however they came: address, form, parts, JSON."""
-    found: dict[str, Any] = dict(request.query)
-    if request.content_type == "application/json":
-        return found | dict(await request.json())
-    for key, value in (await request.post()).items():
-        if isinstance(value, web.FileField):
-            found[key] = Upload(value.filename, value.file.read(), value.content_type)
-        else:
-            found[key] = value
-    for key, value in list(found.items()):  # a file may come beside the parameter that names it
-        if isinstance(value, str) and value.startswith("attach://"):
-            found[key] = found.pop(value.removeprefix("attach://"))
-    return found
-
-
-def _class_name(name: str) -> str:
-    return name[0].upper() + name[1:]
-
-
-def _decoded(shape: type[BaseModel], key: str, value: Any) -> Any:
-    """A form's text as the parameter's type wants it: JSON for all that is not plain text."""
-    field = shape.model_fields[key]
-    union = get_origin(field.annotation) in (Union, types.UnionType)
-    kinds = get_args(field.annotation) if union else (field.annotation,)
-    if not isinstance(value, str) or str in kinds:
-        return value
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise Refusal(400, f"Bad Request: can't parse {key} JSON object", ours=True) from error
-
-
-def _strict(value: Any) -> None:
-    """Fail on any field that aiogram, and so the documentation, does not know."""
-    if isinstance(value, list | tuple):
-        for item in value:
-            _strict(item)
-    elif isinstance(value, BaseModel):
-        if value.model_extra:
-            raise Refusal(400, f"Bad Request: {type(value).__name__} has no {sorted(value.model_extra)}", ours=True)
-        for name in value.model_fields_set & set(type(value).model_fields):
-            _strict(getattr(value, name))

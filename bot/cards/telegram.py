@@ -1,0 +1,300 @@
+"""The card on Telegram: one message of at most 4096 UTF-16 units with entities, and its buttons; pure.
+
+Facts come first and have a fixed place and size, so that nothing people or models wrote can push them out of sight
+(security.md 43). The diff stands in the card only if all of it fits; else the card says so and, until the whole diff
+was delivered, has no Approve (security.md 42). How people's text is kept from acting is told in `telegram_words`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from bot.cards.diff import DiffView
+from bot.cards.model import Card
+from bot.cards.parts import Action, ActionKind, Check, Decided, FileRow, Hidden, Link, Quote, Staged
+from bot.cards.telegram_words import MAX_TEXT, Line, Piece, Span, cut, cut_path, joined, plain, size, spell
+from core.lifecycle import State
+from core.staged_diff import GuardVerdict
+
+MAX_DATA_BYTES: Final = 64
+"""Of a button's callback data (core.telegram.org/bots/api#inlinekeyboardbutton: 1-64 bytes)."""
+MAX_ROWS: Final = 12
+MAX_FINDINGS: Final = 6
+MAX_ANSWERS: Final = 20
+"""Buttons of a question's answers; more can be typed."""
+_NAMED_CHECKS: Final = 8
+_NOTE_ROOM: Final = 160
+_WITH_DIFF: Final = (State.STAGED, State.REFUSED)
+"""States in which the bytes are what a person looks for."""
+_MARKS: Final = {GuardVerdict.PASS: "✓", GuardVerdict.WARN: "⚠️", GuardVerdict.BLOCK: "⛔"}
+_ICONS: Final = {
+    ActionKind.APPROVE: "✅",
+    ActionKind.REJECT: "❌",
+    ActionKind.REPLY: "💬",
+    ActionKind.DIFF: "📄",
+    ActionKind.MERGE: "🔀",
+    ActionKind.UNDO: "↩️",
+    ActionKind.CANCEL: "🚫",
+    ActionKind.SHOW: "👁",
+}
+_URL: Final = "https://"
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramButton:
+    """A button: what stands on it, and the opaque id that comes back when it is pressed."""
+
+    label: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramCard:
+    """A card as a message. `plain` is the same text for when Telegram refuses its entities; both fit."""
+
+    text: str
+    spans: tuple[Span, ...]
+    plain: str
+    rows: tuple[tuple[TelegramButton, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramDrawing:
+    """A card, and whether a line of its diff is not in it."""
+
+    card: TelegramCard
+    hides: bool
+
+
+def draw_telegram(
+    card: Card, diff: DiffView | None, buttons: Mapping[Action, str], *, delivered: bool
+) -> TelegramDrawing:
+    """The card as Telegram shows it; `buttons` are the ids of its actions, `delivered` is `Surface.draw`'s."""
+    files = [row.path for row in card.staged.files] if card.staged else []
+    whole = diff is not None and card.state in _WITH_DIFF and not diff.hidden(files)
+    if diff is not None and whole:
+        shown = card.showing(len(files), 0)
+        lines = _compose(shown, diff, "")
+        if lines is not None:
+            return TelegramDrawing(_message(shown, lines, buttons), hides=False)
+    shown = card if delivered else card.showing(len(files), None)
+    lines = _compose(shown, None, _where_the_diff_is(card, delivered=delivered))
+    assert lines is not None, "a card without its diff always fits"
+    return TelegramDrawing(_message(shown, lines, buttons), hides=card.staged is not None)
+
+
+def _message(card: Card, lines: Sequence[Line], buttons: Mapping[Action, str]) -> TelegramCard:
+    text, spans = spell(lines)
+    return TelegramCard(text, spans, plain(lines), _rows(card, buttons))
+
+
+def _where_the_diff_is(card: Card, *, delivered: bool) -> str:
+    if not card.asks_for_approval:
+        return ""
+    return "the whole diff was sent to this chat" if delivered else "the diff is not shown here"
+
+
+def _compose(card: Card, diff: DiffView | None, note: str) -> list[Line] | None:
+    """The card's lines, or None when the diff does not fit beside the facts."""
+    head, foot = list(_head(card)), list(_foot(card))
+    room = MAX_TEXT - size(head) - size(foot) - _NOTE_ROOM
+    middle: list[Line] = []
+    block: list[Line] = []
+    if diff is not None and diff.files:
+        block = [[], [Piece(_diff_text(diff), "pre")]]
+        if diff.strange:
+            block.insert(1, [Piece(f"⚠️ {diff.strange} invisible or control characters are spelled out", "bold")])
+        room -= size(block)
+        if room < size([list(_totals(card.staged))] if card.staged else []) + 2:
+            return None
+    rows_shown = _fill(card, middle, room)
+    said = _note(card, rows_shown, note)
+    lines = [*head, *middle, *block, *([[]] if foot or said else []), *said, *foot]
+    return _trimmed(lines)
+
+
+def _trimmed(lines: list[Line]) -> list[Line]:
+    """Lines that end in something visible: Telegram cuts white space off the end, and would call an edit unchanged."""
+    while True:
+        last = [*lines[-1]]
+        while last and not last[-1].text.rstrip():
+            last.pop()
+        if last:
+            return [*lines[:-1], [*last[:-1], replace(last[-1], text=last[-1].text.rstrip())]]
+        lines = lines[:-1]
+
+
+def _fill(card: Card, middle: list[Line], room: int) -> int:
+    """Put between head and foot what there is room for, the weightiest first; how many file rows were shown."""
+    rows_shown = 0
+
+    def fits(*lines: Line) -> bool:
+        nonlocal room
+        need = size(lines)
+        if need > room:
+            return False
+        room -= need
+        middle.extend(lines)
+        return True
+
+    if card.staged:
+        fits([], list(_totals(card.staged)))
+        for finding in _findings(card.staged):
+            if not fits(finding):
+                break
+        room -= 60  # for the line that counts the files left out
+        for row in card.staged.files[:MAX_ROWS]:
+            if not fits(list(_file(row))):
+                break
+            rows_shown += 1
+        room += 60
+        rest = card.staged.files[rows_shown:]
+        if rest:
+            risky = sum(1 for row in rest if row.risky)
+            fits([Piece(f"… {len(rest)} more files, {risky or 'none'} of them risky", "bold" if risky else "")])
+    for quote in card.quotes:
+        fits([], *_quote(quote))
+    return rows_shown
+
+
+def _head(card: Card) -> Iterator[Line]:
+    lane = f" {cut(card.lane, 60)}" if card.lane else ""
+    yield [Piece(f"{card.icon} {cut(card.label, 30)}{lane} · "), Piece(cut(card.title, 200) or "(no title)", "bold")]
+    if card.superseded:
+        yield [Piece(f"{cut(card.superseded, 60)}; nothing can be decided here", "italic")]
+    if card.risk:
+        yield [Piece(f"risk: {card.risk.value}", "" if card.risk.value == "low" else "bold")]
+    byline = " · ".join(fact for fact in card.byline if fact.strip())
+    if byline:
+        yield [Piece(cut(byline, 300))]
+    if card.law:
+        yield [Piece(cut(card.law, 200), "italic")]
+
+
+def _totals(staged: Staged) -> Iterator[Piece]:
+    count = len(staged.files)
+    yield Piece(f"{count} file{'s' if count != 1 else ''} +{staged.added} \N{MINUS SIGN}{staged.removed}", "bold")
+    for check in staged.checks[:_NAMED_CHECKS]:
+        note = f" {cut(check.note, 20)}" if check.note else ""
+        yield Piece(f"  {cut(check.name, 30)}{note} {_MARKS[check.verdict]}")
+    rest = staged.checks[_NAMED_CHECKS:]
+    if rest:
+        passed = sum(1 for check in rest if check.verdict is GuardVerdict.PASS)
+        yield Piece(f"  and {passed} of {len(rest)} more ✓")
+
+
+def _findings(staged: Staged) -> Iterator[Line]:
+    found: list[tuple[Check, str]] = [(check, detail) for check in staged.checks for detail in check.details]
+    found.sort(key=lambda f: f[0].verdict is not GuardVerdict.BLOCK)
+    for check, detail in found[:MAX_FINDINGS]:
+        yield [Piece(f"{_MARKS[check.verdict]} {cut(check.name, 30)}: {cut(detail, 200)}")]
+    if len(found) > MAX_FINDINGS:
+        yield [Piece(f"… {len(found) - MAX_FINDINGS} more findings")]
+
+
+def _file(row: FileRow) -> Iterator[Piece]:
+    counts = [f"+{row.added}"] if row.added is not None else []
+    counts += [f"\N{MINUS SIGN}{row.removed}"] if row.removed is not None else []
+    yield Piece(f"{'⚠️' if row.risky else '▫️'} ")
+    yield Piece(cut_path(row.path, 120), "code")
+    yield Piece(" ".join(["", *counts]))
+    notes = [{"A": "new", "D": "deleted", "T": "type changed"}.get(row.status, ""), *row.flags]
+    said = ", ".join(dict.fromkeys(filter(None, notes)))
+    if said:
+        yield Piece(f" {cut(said, 80)}", "bold" if row.risky else "")
+
+
+def _quote(quote: Quote) -> Iterator[Line]:
+    yield [Piece(f"{cut(quote.says, 80)}:")]
+    yield [Piece(f"“{cut(quote.text, 600)}”", "blockquote")]
+
+
+def _diff_text(diff: DiffView) -> str:
+    """The whole diff as one block: every line of content begins with its sign, so none can pose as a heading."""
+    lines = []
+    for file in diff.files:
+        notes = f" ({', '.join(file.notes)})" if file.notes else ""
+        lines.append(f"━━ {file.paths[-1]}{notes}")
+        for n, line in enumerate(file.lines):
+            if line.sign == "@":
+                if n or line.text:
+                    lines.append(f"@@ {line.text}".rstrip())
+            else:
+                lines.append(f"{line.sign}{line.text}")
+    return "\n".join(lines)
+
+
+def _note(card: Card, rows_shown: int, where: str) -> list[Line]:
+    """What is not shown, in words, where something is to be approved."""
+    if not card.asks_for_approval or card.staged is None:
+        return []
+    shown = Hidden(rows_shown, len(card.staged.files), 0).sentence if where else ""
+    said = "; ".join(part for part in (shown, where) if part)
+    return [[Piece(f"{said}.", "italic")]] if said else []
+
+
+def _foot(card: Card) -> Iterator[Line]:
+    """What stands between the card and its end: question, digest, verdicts, pull request, trouble."""
+    if card.asked:
+        yield [Piece("❓ "), Piece(cut(card.asked.text, 300), "bold")]
+        if card.expiry:
+            yield [Piece(cut(card.expiry, 40))]
+    if card.hitch:
+        yield [Piece(f"last try: {cut(card.hitch, 120)}")]
+    if card.staged:
+        yield list(joined(_digest(card, card.staged)))
+    for said in card.decided[:4]:
+        yield [Piece(_verdict(said))]
+    if len(card.decided) > 4:
+        yield [Piece(f"… and {len(card.decided) - 4} more verdicts")]
+    if card.link:
+        yield from _pull_request(card.link)
+    if card.trouble:
+        told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
+        if not told:
+            yield [Piece("✗ "), Piece(cut(card.trouble.message, 250) or card.trouble.code, "bold")]
+        if card.trouble.mend:
+            yield [Piece(f"→ {cut(card.trouble.mend, 250)}")]
+
+
+def _digest(card: Card, staged: Staged) -> Iterator[Piece]:
+    yield Piece(f"diff {staged.short[:64]}", "code")
+    needs = "; ".join(need.sentence for need in card.needs)
+    if needs:
+        yield Piece(cut(needs, 400), "bold")
+        if card.expiry:
+            yield Piece(cut(card.expiry, 40))
+
+
+def _verdict(said: Decided) -> str:
+    mark, did = ("✓", "approved") if said.approved else ("✗", "rejected")
+    where = ", ".join(part for part in (said.surface, said.when) if part)
+    reason = f": “{cut(said.reason, 60)}”" if said.reason else ""
+    return f"{mark} {cut(said.person, 40)} {did} it ({cut(where, 40)}){reason}"
+
+
+def _pull_request(link: Link) -> Iterator[Line]:
+    facts = [Piece(f"pull request {link.number} {cut(link.state, 20)}", "bold"), Piece(cut(link.branch, 80), "code")]
+    if link.of_revision:
+        facts.append(Piece(f"carries revision {link.of_revision}"))
+    yield list(joined(facts))
+    if link.url:
+        ours = link.url.startswith(_URL) and link.url.isascii() and len(link.url) <= 250
+        yield [Piece(link.url if ours else cut(link.url, 250), "url" if ours else "code")]
+
+
+def _rows(card: Card, buttons: Mapping[Action, str]) -> tuple[tuple[TelegramButton, ...], ...]:
+    """Answers one below the other, all else two in a row; an action without an id can still be typed."""
+    answers: list[TelegramButton] = []
+    others: list[TelegramButton] = []
+    for action in card.actions:
+        data = buttons.get(action, "")
+        if not 1 <= len(data.encode()) <= MAX_DATA_BYTES:
+            continue
+        is_answer = action.kind is ActionKind.ANSWER
+        label = action.label if is_answer else f"{_ICONS[action.kind]} {action.label}"
+        (answers if is_answer else others).append(TelegramButton(cut(label, 60) if label.strip() else "…", data))
+    pairs = [tuple(others[n : n + 2]) for n in range(0, len(others), 2)]
+    return (*((answer,) for answer in answers[:MAX_ANSWERS]), *pairs)

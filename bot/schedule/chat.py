@@ -1,0 +1,77 @@
+"""Recurring requests in chat: the commands about them, carried out for whoever speaks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from bot import commands as c
+from bot.cards.safe import one_line
+from bot.conversation.doings import Speaker
+from bot.schedule.schedules import Schedules, Wanted, next_words
+from bot.surfaces.port import Answer
+from core.errors import RefusedError
+from core.store.schedules import Schedule
+
+MOST_ROWS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSchedules:
+    """What `bot.conversation.doings.Recurring` asks for."""
+
+    schedules: Schedules
+
+    async def do(self, speaker: Speaker, command: c.Command) -> Answer | None:
+        """Carry out a command about recurring requests; None for any other."""
+        match command:
+            case c.Every():
+                return await self._every(speaker, command)
+            case c.Schedules():
+                return await self._listed(speaker)
+            case c.Unschedule(name):
+                gone = await self.schedules.remove(name, speaker.actor)
+                return Answer(f"{gone.id} is deleted: {_words(gone)}")
+            case c.PauseSchedule(name):
+                paused = await self.schedules.pause(name, speaker.actor)
+                return Answer(f"{paused.id} is paused. /resume_schedule {paused.id} lets it go on.")
+            case c.ResumeSchedule(name):
+                resumed = await self.schedules.resume(name, speaker.actor)
+                return Answer(f"{resumed.id} goes on, {next_words(resumed)}.")
+            case _:
+                return None
+
+    async def _every(self, speaker: Speaker, command: c.Every) -> Answer:
+        """In a room that is for some repositories only, it must be one of them, as for any request."""
+        repo = command.repo
+        if speaker.room is not None:
+            if repo is not None and repo not in speaker.room:
+                mend = f"Here it is: {', '.join(speaker.room)}."
+                raise RefusedError("not_here", f"{repo} is not asked for here", mend)
+            repo = speaker.room[0] if repo is None and len(speaker.room) == 1 else repo
+        made = await self.schedules.add(
+            Wanted(
+                when=command.when,
+                text=command.text,
+                actor=speaker.actor,
+                repo=repo,
+                lane=command.lane,
+                zone=command.zone,
+                place=speaker.place,
+            )
+        )
+        return Answer(f"{made.id}: {made.phrase}, {next_words(made)}. /unschedule {made.id} deletes it.")
+
+    async def _listed(self, speaker: Speaker) -> Answer:
+        """The speaker's own; whose text is whose is nobody else's matter in a room."""
+        mine = await self.schedules.listed(speaker.person)
+        if not mine:
+            return Answer('You have no recurring requests. Write /every "weekday 09:00" and what to ask for.')
+        lines = [f"{schedule.id}: {_words(schedule)}" for schedule in mine[:MOST_ROWS]]
+        left = len(mine) - len(lines)
+        return Answer("\n".join([*lines, *([f"and {left} more"] if left > 0 else [])]))
+
+
+def _words(schedule: Schedule) -> str:
+    where = f" in {schedule.repo}" if schedule.repo else ""
+    return f"{schedule.phrase} ({next_words(schedule)}){where}: {one_line(schedule.text, 120)}"

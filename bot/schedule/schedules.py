@@ -1,0 +1,178 @@
+"""Schedules: adding, listing, pausing and deleting recurring requests, the same for chat and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from bot.schedule.when import LEAST_S, read_when, zone_named
+from core.errors import NotFoundError, RefusedError, UsageError
+from core.ids import NewId
+from core.place import Place
+from core.settings import SettingsSource
+from core.store import events, schedules
+from core.store.database import Database, Session
+from core.store.schedules import ACTIVE, PAUSED, Schedule
+from core.turn import Actor
+
+MOST: Final = 100
+"""Recurring requests that one person may have."""
+MAX_TEXT_BYTES: Final = 16 * 1024
+MISSED: Final = ("skip", "once")
+MAINTAINER: Final = "maintainer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A recurring request as somebody asked for it; without a `zone` it is the one of the configuration."""
+
+    when: str
+    text: str
+    actor: Actor
+    repo: str | None = None
+    lane: str | None = None
+    zone: str | None = None
+    missed: str = "skip"
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """The recurring requests of one home. `zone` is its time zone, an IANA name."""
+
+    database: Database
+    settings: SettingsSource
+    new_id: NewId
+    zone: str = "UTC"
+
+    async def add(self, wanted: Wanted) -> Schedule:
+        """Keep a recurring request of `wanted.actor`; raises `UsageError` for what cannot be, or is too much."""
+        when = read_when(wanted.when)
+        zone = wanted.zone or self.zone
+        zone_named(zone)
+        person = self._checked(wanted)
+
+        async def work(session: Session) -> Schedule:
+            now_ms = await self.database.now_ms(session)
+            if await schedules.count_of(session, person) >= MOST:
+                raise UsageError(
+                    "too_many", f"{person} has {MOST} recurring requests already", "Delete some with /unschedule."
+                )
+            made = Schedule(
+                id=self.new_id("sch"),
+                person=person,
+                surface=wanted.actor.surface or "",
+                place=wanted.place,
+                text=wanted.text.strip(),
+                repo=wanted.repo,
+                lane=wanted.lane,
+                phrase=when.phrase,
+                zone=zone,
+                state=ACTIVE,
+                missed=wanted.missed,
+                next_ms=when.after(now_ms, zone, now_ms),
+                last_ms=None,
+                created_ms=now_ms,
+            )
+            await schedules.add(session, made)
+            await _record(session, made, "schedule.added", wanted.actor, now_ms)
+            return made
+
+        return await self.database.write(work)
+
+    async def listed(self, person: str | None = None) -> list[Schedule]:
+        """All recurring requests, or those of one person; the oldest first."""
+        return await self.database.read(lambda session: schedules.listed(session, person))
+
+    async def pause(self, name: str, actor: Actor) -> Schedule:
+        """Leave it out until it is resumed; being paused already is success."""
+
+        async def work(session: Session) -> Schedule:
+            found, now_ms = await self._theirs(session, name, actor)
+            if found.state != PAUSED:
+                await schedules.set_state(session, found.id, PAUSED, None, now_ms)
+                await _record(session, found, "schedule.paused", actor, now_ms)
+            return replace(found, state=PAUSED, next_ms=None)
+
+        return await self.database.write(work)
+
+    async def resume(self, name: str, actor: Actor) -> Schedule:
+        """Let it go on from its next time; what fell into the pause is left out."""
+
+        async def work(session: Session) -> Schedule:
+            found, now_ms = await self._theirs(session, name, actor)
+            if found.state == ACTIVE:
+                return found
+            next_ms = read_when(found.phrase).after(now_ms, found.zone, found.created_ms)
+            await schedules.set_state(session, found.id, ACTIVE, next_ms, now_ms)
+            await _record(session, found, "schedule.resumed", actor, now_ms)
+            return replace(found, state=ACTIVE, next_ms=next_ms)
+
+        return await self.database.write(work)
+
+    async def remove(self, name: str, actor: Actor) -> Schedule:
+        """Forget it; what it asked for already stays."""
+
+        async def work(session: Session) -> Schedule:
+            found, now_ms = await self._theirs(session, name, actor)
+            await schedules.remove(session, found.id)
+            await _record(session, found, "schedule.removed", actor, now_ms)
+            return found
+
+        return await self.database.write(work)
+
+    def _checked(self, wanted: Wanted) -> str:
+        """The person's name, when all that was named is configured."""
+        settings = self.settings()
+        person = settings.people.named(wanted.actor.person or "")
+        text = wanted.text.strip()
+        if not text or len(text.encode("utf-8", "replace")) > MAX_TEXT_BYTES:
+            raise UsageError("bad_text", f"a recurring request has 1 to {MAX_TEXT_BYTES} bytes", "Say what to change.")
+        if any(0xD800 <= ord(char) <= 0xDFFF for char in text) or "\0" in text:
+            raise UsageError("not_text", "the text is not valid Unicode", "Type it again as UTF-8.")
+        if wanted.missed not in MISSED:
+            raise UsageError("bad_missed", f"{wanted.missed!r} is not known", f"Say {' or '.join(MISSED)}.")
+        if wanted.repo is not None:
+            settings.repository(wanted.repo)
+        if wanted.lane is not None and wanted.lane not in settings.lanes:
+            known = f"Known: {', '.join(sorted(settings.lanes)) or 'none'}."
+            raise UsageError("no_such_lane", f"no lane called {wanted.lane!r} is configured", known)
+        return person.name
+
+    async def _theirs(self, session: Session, name: str, actor: Actor) -> tuple[Schedule, int]:
+        """The schedule, if `actor` may change it: its author, a maintainer, or the operator (no person at all)."""
+        found = await schedules.get(session, name.lower(), lock=True)
+        if found is None:
+            raise NotFoundError("no_such_schedule", f"there is no recurring request {name[:64]!r}", "See /schedules.")
+        if actor.person is not None and actor.person != found.person:
+            person = self.settings().people.named(actor.person)
+            if MAINTAINER not in person.roles:
+                raise RefusedError(
+                    "not_yours", f"{found.id} is a recurring request of {found.person}", f"Ask {found.person}."
+                )
+        return found, await self.database.now_ms(session)
+
+
+async def _record(session: Session, schedule: Schedule, kind: str, actor: Actor, now_ms: int) -> None:
+    await events.append(
+        session,
+        number=events.SYSTEM,
+        kind=kind,
+        at_ms=now_ms,
+        person=actor.person,
+        surface=actor.surface,
+        body={"schedule": schedule.id, "of": schedule.person, "when": schedule.phrase, "zone": schedule.zone},
+    )
+
+
+def next_words(schedule: Schedule) -> str:
+    """When it is made next, in its own zone and in words."""
+    if schedule.next_ms is None:
+        return "paused" if schedule.state == PAUSED else "never again"
+    at = datetime.fromtimestamp(schedule.next_ms / 1000, UTC).astimezone(ZoneInfo(schedule.zone))
+    return f"next {at:%a %Y-%m-%d %H:%M} {schedule.zone}"
+
+
+__all__ = ["LEAST_S", "MISSED", "MOST", "Schedules", "Wanted", "next_words"]

@@ -1,0 +1,201 @@
+"""One webhook delivery: what somebody said in it, and what it is worth looking at again; pure.
+
+The header that names the event is not signed, so each event is read by the shape its own payload has, and a payload
+that has another says nothing. Nothing that an event claims about a pull request or a check is believed: it only says
+where to look (security.md 23).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from bot.surfaces.github.said import COMMANDS, said_in
+from bot.surfaces.github.written import Kind, Written, look, read, text, whole
+from bot.surfaces.port import Heard, Place
+
+SURFACE: Final = "github"
+MAX_AGE: Final = timedelta(days=3)
+"""GitHub lets a delivery be sent again for three days; what is older is a replay (security.md 22)."""
+
+_LOOK_AGAIN: Final = ("opened", "synchronize", "closed", "reopened", "edited")
+_OID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_REVIEWED: Final = ("commented", "changes_requested")
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """Somewhere to look again: a repository, and the pull request or the commit where the event names one."""
+
+    repository: str
+    number: int | None
+    sha: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What one delivery comes to; `why` says why nothing was heard in it."""
+
+    heard: tuple[Heard, ...] = ()
+    nudges: tuple[Nudge, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Whom we listen to: `repositories` by numeric id, one `installation` (None: any), `own` account, our `name`.
+
+    `name` is our login without ``[bot]``, as people mention it. `commands` are the words after a ``/`` that we know.
+    """
+
+    repositories: Collection[str]
+    installation: int | None
+    own: int | None
+    name: str
+    commands: Collection[str] = COMMANDS
+
+
+def parsed(body: bytes) -> Mapping[str, Any]:
+    """The JSON object in `body`; raises `ValueError` where it is none, or could be read in two ways (security.md 24).
+
+    Refused are duplicate keys, NaN, bytes that are no UTF-8, and nesting or numbers beyond what a payload has.
+    """
+    try:
+        value = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(value, dict):
+        raise ValueError("it is no object")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is in it twice")
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def understood(event: str, payload: Mapping[str, Any], listening: Listening, now: datetime) -> Delivery:
+    """What the delivery of `event` comes to for us; anything unknown, unlisted, old or not a person's says nothing."""
+    repository = whole(look(payload, "repository", "id"))
+    if repository is None or str(repository) not in listening.repositories:
+        return Delivery(why="not a repository that is listed")
+    installation = whole(look(payload, "installation", "id"))
+    if listening.installation is not None and installation not in (None, listening.installation):
+        return Delivery(why="another installation")
+    nudges = tuple(dict.fromkeys(_nudges(event, payload, str(repository))))
+    written = _written(event, payload)
+    if written is None:
+        return Delivery((), nudges, "" if nudges else "nothing to do")
+    if whole(look(payload, "sender", "id")) != written.author.id:  # who edits another's words does not speak for them
+        return Delivery((), nudges, "not sent by its author")
+    edited = look(payload, "action") == "edited"
+    return replace(heard_in(written, str(repository), listening, now, edited=edited), nudges=nudges)
+
+
+def heard_in(
+    written: Written, repository: str, listening: Listening, now: datetime, *, edited: bool = False
+) -> Delivery:
+    """What somebody's words say to us: commands, a mention, or a review as a whole."""
+    author = written.author
+    if not author.person or author.id == listening.own:
+        return Delivery(why="not written by a person")
+    if written.changed_at < now - MAX_AGE:
+        return Delivery(why="too old")
+    said = said_in(written.body, listening.name, listening.commands)
+    spoken = said.commands or ((said.mention,) if said.mention else ())
+    if spoken:
+        return Delivery(tuple(_commands(written, repository, spoken)))
+    if written.kind is Kind.REVIEW and written.state in _REVIEWED and not edited:
+        return Delivery((_review(written, repository),))
+    return Delivery(why="it does not speak to us")
+
+
+def _commands(written: Written, repository: str, spoken: Iterable[str]) -> Iterable[Heard]:
+    """One `Heard` a command, named by the text it is in and by its own words.
+
+    So a redelivery is the same, an edit elsewhere in the text changes nothing, and an edited command is a new one.
+    """
+    seen: dict[str, int] = {}
+    for command in spoken:
+        seen[command] = seen.get(command, 0) + 1
+        words = hashlib.sha256(f"{seen[command]}:{command}".encode()).hexdigest()[:16]
+        yield Heard(
+            identity=str(written.author.id),
+            place=_place(written, repository),
+            text=command,
+            message_id=written.message_id,
+            dedup=f"{written.message_id}:{words}",
+            addressed=True,
+            reply_to=f"{Kind.LINE}:{written.answers}" if written.answers else None,
+            context=written.spot.context if written.spot else "",
+            name=written.author.login,
+        )
+
+
+def _review(written: Written, repository: str) -> Heard:
+    asks = " that asks for changes" if written.state == "changes_requested" else ""
+    return Heard(
+        identity=str(written.author.id),
+        place=_place(written, repository),
+        text=written.body.strip(),
+        message_id=written.message_id,
+        dedup=f"{written.message_id}:{written.at:%Y-%m-%dT%H:%M:%SZ}",
+        addressed=False,
+        context=f"a review{asks}",
+        name=written.author.login,
+    )
+
+
+def _place(written: Written, repository: str) -> Place:
+    return Place(SURFACE, repository, f"{'pull' if written.on_pull else 'issues'}/{written.number}")
+
+
+def _written(event: str, payload: Mapping[str, Any]) -> Written | None:
+    """The words in a delivery of one of the three events that have any, when they were written or edited just now."""
+    action = look(payload, "action")
+    if event == "issue_comment" and action in ("created", "edited"):
+        on_pull = look(payload, "issue", "pull_request") is not None
+        return read(Kind.COMMENT, look(payload, "comment"), look(payload, "issue", "number"), on_pull=on_pull)
+    number = look(payload, "pull_request", "number")
+    if event == "pull_request_review_comment" and action in ("created", "edited"):
+        return read(Kind.LINE, look(payload, "comment"), number, on_pull=True)
+    if event == "pull_request_review" and action in ("submitted", "edited"):
+        return read(Kind.REVIEW, look(payload, "review"), number, on_pull=True)
+    return None
+
+
+def _nudges(event: str, payload: Mapping[str, Any], repository: str) -> Iterable[Nudge]:
+    action = look(payload, "action")
+    if (event == "pull_request" and action in _LOOK_AGAIN) or event == "pull_request_review":
+        pull = look(payload, "pull_request")
+        number = whole(look(pull, "number"))
+        if number is not None:
+            yield Nudge(repository, number, _sha(look(pull, "head", "sha")))
+    elif event in ("check_suite", "check_run") and action == "completed":
+        check = look(payload, event)
+        pulls = look(check, "pull_requests")
+        sha = _sha(look(check, "head_sha"))
+        numbers = {whole(look(pull, "number")) for pull in pulls} if isinstance(pulls, list) else set()
+        for number in sorted(n for n in numbers if n is not None) or (None,):
+            yield Nudge(repository, number, sha)
+    elif event == "status":
+        yield Nudge(repository, None, _sha(look(payload, "sha")))
+    elif event == "push":
+        yield Nudge(repository, None, _sha(look(payload, "after")))
+
+
+def _sha(value: Any) -> str | None:
+    """A commit's name, or None for anything else and for the zeros that stand for a deleted branch."""
+    found = text(value).lower()
+    return found if _OID.fullmatch(found) and set(found) != {"0"} else None

@@ -1,0 +1,95 @@
+"""What `doctor` asks of Slack: the token, its workspace, the scopes, the channels, the socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import aiohttp
+
+from bot.surfaces.port import SlackConfig
+from bot.surfaces.slack import socket
+from bot.surfaces.slack.api import SlackApi
+from bot.surfaces.slack.faults import translated
+from core.errors import CountersignError
+
+SCOPES: Final = (
+    *("app_mentions:read", "channels:history", "channels:read", "chat:write", "commands", "files:write"),
+    *("groups:history", "groups:read", "im:history", "im:write", "reactions:write", "users:read"),
+)
+"""What the app is given in deploy/slack-manifest.yaml, and nothing more."""
+_TIMEOUT_S: Final = 10.0
+
+Row = Mapping[str, Any]
+
+
+async def rows(api: SlackApi, config: SlackConfig) -> Sequence[Row]:
+    """One row for each thing that has to be so; a fault is a row as well."""
+    found = [*await _token(api, config)]
+    if found[0]["verdict"] != "ok":
+        return found
+    found += [await _channel(api, channel) for channel in sorted(config.channels)]
+    if config.app_token is not None:
+        found.append(await _socket(api, config.app_token))
+    if config.signing_secret is not None:
+        found.append(_row("slack http", "ok", "a signing secret is set; Slack tests the addresses when you save them"))
+    return found
+
+
+async def _token(api: SlackApi, config: SlackConfig) -> Sequence[Row]:
+    try:
+        answer = await api.ask("auth.test", {}, timeout_s=_TIMEOUT_S)
+    except CountersignError as error:
+        return [_fault("slack token", error)]
+    team = answer.data.get("team_id")
+    if team != config.team:
+        mend = "Set the team to the workspace in which the app is installed."
+        return [_row("slack token", "fail", f"the token is for workspace {team}, not for {config.team}", mend)]
+    token = _row("slack token", "ok", f"{answer.data.get('user')} in {answer.data.get('team')} ({team})")
+    given = {scope.strip() for scope in answer.headers.get("x-oauth-scopes", "").split(",")}
+    missing = [scope for scope in SCOPES if scope not in given]
+    if missing:
+        mend = "Give the app the scopes of deploy/slack-manifest.yaml and install it again."
+        return [token, _row("slack scopes", "fail", f"missing: {', '.join(missing)}", mend)]
+    return [token, _row("slack scopes", "ok", f"all {len(SCOPES)} are there")]
+
+
+async def _channel(api: SlackApi, channel: str) -> Row:
+    check = f"slack channel {channel}"
+    try:
+        answer = await api.ask("conversations.info", {"channel": channel}, timeout_s=_TIMEOUT_S)
+    except CountersignError as error:
+        return _fault(check, error)
+    found = answer.data.get("channel", {})
+    if found.get("is_archived"):
+        return _row(check, "fail", "it is archived", "Take it out of the configuration.")
+    if not found.get("is_member"):
+        return _row(check, "warn", "the bot is not in it", "Invite the bot there.")
+    return _row(check, "ok", f"#{found.get('name', '')}")
+
+
+async def _socket(api: SlackApi, app_token: str) -> Row:
+    """Open a connection and wait for Slack's hello; nothing is delivered on it before it closes again."""
+    try:
+        to = await socket.address(api, app_token)
+        with translated("Socket Mode"):
+            async with (
+                asyncio.timeout(_TIMEOUT_S),
+                aiohttp.ClientSession() as session,
+                session.ws_connect(to, proxy=api.client.proxy) as connection,
+            ):
+                hello = await connection.receive_json()
+    except CountersignError as error:
+        return _fault("slack socket", error)
+    except (TypeError, ValueError):
+        return _row("slack socket", "fail", "Slack closed it at once", "Turn Socket Mode on in the app's settings.")
+    return _row("slack socket", "ok" if hello.get("type") == "hello" else "warn", str(hello.get("type", "")))
+
+
+def _fault(check: str, error: CountersignError) -> Row:
+    return _row(check, "fail", error.problem.message, error.problem.mend)
+
+
+def _row(check: str, verdict: str, detail: str, mend: str = "") -> Row:
+    return {"check": check, "verdict": verdict, "detail": detail, "mend": mend}

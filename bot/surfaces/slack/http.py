@@ -1,0 +1,122 @@
+"""Deliveries over HTTP: signed requests, checked over their raw bytes before anything reads them.
+
+https://docs.slack.dev/authentication/verifying-requests-from-slack
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.request.async_request import AsyncBoltRequest
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from bot.surfaces.slack import payloads
+from core.log import log
+
+MAX_BODY_BYTES: Final = 1_000_000
+MAX_AGE_S: Final = 300
+"""How old a signed request may be; within it a replay is kept once, by what it says."""
+BODY_S: Final = 10.0
+_SIGNATURE: Final = re.compile(rb"v0=[0-9a-f]{64}")
+_TIMESTAMP: Final = re.compile(rb"[0-9]{1,12}")
+_FORM: Final = "application/x-www-form-urlencoded"
+_JSON: Final = "application/json"
+
+
+def verified(secret: bytes, timestamp: bytes, signature: bytes, body: bytes, now_s: float) -> bool:
+    """True when Slack signed exactly these bytes within the last `MAX_AGE_S`; never raises (security.md 15-18).
+
+    slack_sdk's own verifier raises for a timestamp that is no number, a signature that is not ASCII, a body that is not
+    UTF-8: any stranger could make it answer 500.
+    """
+    if not secret or not _TIMESTAMP.fullmatch(timestamp) or not _SIGNATURE.fullmatch(signature):
+        return False
+    if abs(now_s - int(timestamp)) > MAX_AGE_S:
+        return False
+    digest = hmac.new(secret, b"v0:" + timestamp + b":" + body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(b"v0=" + digest.encode(), signature)
+
+
+def routes_of(app: AsyncApp, secret: str, clock: Callable[[], float] = time.time) -> Sequence[BaseRoute]:
+    """The three addresses that the app's settings at Slack name; all take POST alone."""
+
+    async def events(request: Request) -> Response:
+        return await _delivered(app, secret.encode(), clock, request, _JSON)
+
+    async def forms(request: Request) -> Response:
+        return await _delivered(app, secret.encode(), clock, request, _FORM)
+
+    return (
+        Route("/slack/events", events, methods=["POST"]),
+        Route("/slack/interactions", forms, methods=["POST"]),
+        Route("/slack/commands", forms, methods=["POST"]),
+    )
+
+
+async def _delivered(
+    app: AsyncApp, secret: bytes, clock: Callable[[], float], request: Request, media_type: str
+) -> Response:
+    try:
+        async with asyncio.timeout(BODY_S):
+            body = await _body(request)
+    except (TimeoutError, ClientDisconnect):
+        return Response(status_code=408)
+    if body is None:
+        return Response(status_code=413)
+    headers = dict(request.scope["headers"])
+    stamp, signature = headers.get(b"x-slack-request-timestamp", b""), headers.get(b"x-slack-signature", b"")
+    if not verified(secret, stamp, signature, body, clock()):
+        log.info("slack_signature_refused", path=request.url.path)
+        return Response(status_code=401)
+    text, said = _read(body, media_type)
+    if text is None or said is None:
+        return Response(status_code=401 if text is None else 400)
+    if said.get("type") == "url_verification" and media_type == _JSON:
+        return JSONResponse({"challenge": str(said.get("challenge", ""))[:1000]})
+    if not payloads.well_formed(said):
+        log.warning("slack_delivery_malformed", path=request.url.path)
+        return Response(status_code=400)
+    answer = await app.async_dispatch(AsyncBoltRequest(body=text, headers={"content-type": media_type}))
+    kind = answer.headers.get("content-type", ["text/plain"])[0]
+    return Response(answer.body or b"", status_code=answer.status, media_type=kind)
+
+
+async def _body(request: Request) -> bytes | None:
+    """The raw bytes, or None when they are too many; read no further than that."""
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdecimal() and int(declared[:20]) > MAX_BODY_BYTES:
+        return None
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > MAX_BODY_BYTES:
+            return None
+    return bytes(received)
+
+
+def _read(body: bytes, media_type: str) -> tuple[str | None, dict[str, Any] | None]:
+    """The body as text (None: not UTF-8) and what it says (None: not what Slack sends)."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None, None
+    try:
+        if media_type == _JSON:
+            said = json.loads(text)
+        else:
+            fields = parse_qs(text, max_num_fields=100)
+            said = json.loads(fields["payload"][0]) if "payload" in fields else {"command": fields["command"][0]}
+    except (ValueError, KeyError, RecursionError):
+        return text, None
+    return text, said if isinstance(said, dict) else None

@@ -1,0 +1,267 @@
+"""What Slack delivers, read into `Heard` and `Clicked`; pure. Who may speak is asked elsewhere, what it means too.
+
+The shapes are those of https://docs.slack.dev/reference/events and
+https://docs.slack.dev/reference/interaction-payloads. What does not have them, or is not for us, is None.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bot.cards.safe import one_line
+from bot.cards.slack_text import plain
+from bot.surfaces.port import Clicked, Heard
+from core.place import Place
+
+SURFACE: Final = "slack"
+ASK: Final = "countersign_ask"
+"""The callback id of the message shortcut and of its form."""
+FORM: Final = "countersign_form"
+"""The callback id of the form that asks for the words a button still wants."""
+FIELD: Final = "words"
+"""Block id and action id of a form's one field."""
+_SPOKEN: Final = (None, "file_share", "thread_broadcast")
+"""Subtypes of messages that people write; every other is a notice, or somebody's program."""
+_TS: Final = re.compile(r"\d{1,12}\.\d{1,9}")
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Who we are on Slack: the one workspace, our own user there, and the channels in which we listen."""
+
+    team: str
+    bot: str
+    channels: Collection[str]
+
+
+def well_formed(body: object) -> bool:
+    """Whether a body has the outline of something that Slack delivers; bolt trips over some that have not."""
+    if not isinstance(body, Mapping):
+        return False
+    for key in ("team", "user", "channel", "event", "view", "message", "container"):
+        part = body.get(key)
+        if isinstance(part, Mapping):
+            if not all(isinstance(part.get(name), str | None) for name in ("id", "team_id", "type", "callback_id")):
+                return False
+        elif not isinstance(part, str | None):
+            return False
+    if not all(isinstance(body.get(key), str | None) for key in ("type", "command", "team_id", "callback_id")):
+        return False
+    kind, actions = body.get("type"), body.get("actions")
+    if kind == "block_actions":
+        return isinstance(actions, list) and bool(actions) and all(isinstance(one, Mapping) for one in actions)
+    wanted = {"event_callback": "event", "view_submission": "view", "view_closed": "view"}.get(kind or "")
+    return wanted is None or isinstance(body.get(wanted), Mapping)
+
+
+def is_ts(value: object) -> bool:
+    """True for the id of a message; other ids of ours name things that Slack has no message for."""
+    return isinstance(value, str) and _TS.fullmatch(value) is not None
+
+
+def identity_of(team: str, user: str) -> str:
+    """The immutable id of a person on Slack: user ids are unique only together with their workspace."""
+    return f"{team}/{user}"
+
+
+def user_of(identity: str) -> str:
+    """The user part of an identity."""
+    return identity.rpartition("/")[2]
+
+
+def heard_in_event(body: Body, ours: Ours) -> Heard | None:
+    """The message of a ``message`` or ``app_mention`` event, when a person of our workspace wrote it where we listen.
+
+    The same message arrives as both kinds, and again in retries: its `dedup` is made of channel and time alone. An edit
+    counts as another message, and only when the new words speak to us.
+    """
+    event = _mapping(body.get("event"))
+    channel, edited = _text(event, "channel"), ""
+    private = event.get("channel_type") == "im" or channel.startswith("D")
+    said = event
+    if event.get("type") == "message" and event.get("subtype") == "message_changed":
+        said, before = _mapping(event.get("message")), _mapping(event.get("previous_message"))
+        edited = _text(_mapping(said.get("edited")), "ts")
+        if not edited or said.get("text") == before.get("text"):
+            return None  # an unfurled link, or a new reply in its thread
+    elif event.get("type") == "app_mention":
+        edited = _text(_mapping(event.get("edited")), "ts")
+    user, ts = _text(said, "user"), _text(said, "ts")
+    foreign = _foreign(body, event, ours) or _foreign(body, said, ours)
+    if foreign or not is_ts(ts) or not _is_person(said, user, ours) or not (private or channel in ours.channels):
+        return None
+    text, mentioned = _without_mention(_text(said, "text"), ours.bot)
+    thread = _text(said, "thread_ts") or None
+    addressed = private or mentioned or (said.get("parent_user_id") == ours.bot and not edited)
+    if not addressed and (thread in (None, ts) or edited):
+        return None  # talk among people
+    return Heard(
+        identity=identity_of(ours.team, user),
+        place=Place(SURFACE, channel, thread or (None if private else ts), private),
+        text=plain(text),
+        message_id=ts,
+        dedup=f"m:{channel}:{ts}:e{edited}" if edited else f"m:{channel}:{ts}",
+        addressed=addressed,
+        reply_to=thread if thread != ts else None,
+    )
+
+
+def heard_in_command(body: Body, ours: Ours, direct: str | None) -> Heard | None:
+    """A slash command's words; `direct` is our direct message with its writer, set when it was typed in one.
+
+    Slack has no message for it: the id that stands in for one is its trigger's.
+    """
+    user, channel, trigger = _text(body, "user_id"), _text(body, "channel_id"), _text(body, "trigger_id")
+    if body.get("team_id") != ours.team or not user or not trigger:
+        return None
+    if direct is None and channel not in ours.channels:
+        return None
+    return Heard(
+        identity=identity_of(ours.team, user),
+        place=Place(SURFACE, direct or channel, None, private=direct is not None),
+        text=plain(_text(body, "text")).strip(),
+        message_id=f"s:{trigger}",
+        dedup=f"s:{trigger}",
+        addressed=True,
+        name=one_line(_text(body, "user_name"), 60),
+    )
+
+
+def clicked_in(body: Body, ours: Ours) -> Clicked | None:
+    """The button pressed in a ``block_actions`` payload, when it is one of a card's."""
+    actions = body.get("actions")
+    action = _mapping(actions[0] if isinstance(actions, list) and actions else None)
+    container = _mapping(body.get("container"))
+    message, user = _mapping(body.get("message")), _mapping(body.get("user"))
+    channel = _text(_mapping(body.get("channel")), "id") or _text(container, "channel_id")
+    ts = _text(container, "message_ts")
+    button, moment = _text(action, "value"), _text(body, "trigger_id") or _text(action, "action_ts")
+    if not (button and moment and is_ts(ts) and _listens(channel, ours) and person_in(body, ours)):
+        return None
+    thread = _text(message, "thread_ts") or _text(container, "thread_ts") or None
+    return Clicked(
+        identity=identity_of(ours.team, _text(user, "id")),
+        place=Place(SURFACE, channel, thread if thread != ts else None, channel.startswith("D")),
+        button=button,
+        message_id=ts,
+        dedup=f"c:{moment}:{_text(user, 'id')}:{_text(action, 'action_id')}",
+        name=one_line(_text(user, "username") or _text(user, "name"), 60),
+    )
+
+
+def person_in(body: Body, ours: Ours) -> str | None:
+    """The identity behind an interaction; None when the person is of another workspace (security.md 8)."""
+    user, team = _mapping(body.get("user")), _mapping(body.get("team"))
+    of = _text(user, "team_id") or _text(team, "id")
+    if not _text(user, "id") or of != ours.team or _text(team, "id") not in ("", ours.team):
+        return None
+    return identity_of(ours.team, _text(user, "id"))
+
+
+def keep_click(said: Clicked) -> str:
+    """A click as the private metadata of the form it opens; Slack keeps at most 3000 characters of it.
+
+    https://docs.slack.dev/reference/views/modal-views
+    """
+    return json.dumps({"button": said.button, "message": said.message_id, "place": said.place.to_json()})
+
+
+def click_in_form(body: Body, ours: Ours) -> Clicked | None:
+    """The click that opened a form, with the words that were typed into it."""
+    view, kept, who = _mapping(body.get("view")), _kept(body), person_in(body, ours)
+    place = _place(kept, ours)
+    if who is None or place is None or not _text(view, "id") or not _text(kept, "button"):
+        return None
+    words = typed_in(body)
+    return Clicked(who, place, _text(kept, "button"), _text(kept, "message"), f"v:{view['id']}", words, _name(body))
+
+
+def keep_message(body: Body, ours: Ours, direct: str | None) -> str:
+    """Where a shortcut's message is, as the private metadata of its form; where we do not listen, `direct`.
+
+    `direct` is our direct message with the person who used it.
+    """
+    message = _mapping(body.get("message"))
+    channel, ts = _text(_mapping(body.get("channel")), "id"), _text(message, "ts") or _text(body, "message_ts")
+    if channel in ours.channels or channel == direct:
+        private = channel == direct
+        place = Place(SURFACE, channel, _text(message, "thread_ts") or (None if private else ts), private)
+        return json.dumps({"place": place.to_json(), "message": ts})
+    return json.dumps({"place": Place(SURFACE, direct or "", None, private=True).to_json(), "message": ""})
+
+
+def heard_in_form(body: Body, ours: Ours) -> Heard | None:
+    """What somebody asked for in the form of the message shortcut."""
+    view, kept, who = _mapping(body.get("view")), _kept(body), person_in(body, ours)
+    place = _place(kept, ours)
+    if who is None or place is None or not _text(view, "id"):
+        return None
+    key = f"v:{view['id']}"
+    return Heard(who, place, typed_in(body), _text(kept, "message") or key, key, addressed=True, name=_name(body))
+
+
+def typed_in(body: Body) -> str:
+    """What stands in a submitted form's one field; forms carry plain words, without markup."""
+    state = _mapping(_mapping(body.get("view")).get("state"))
+    field = _mapping(_mapping(_mapping(state.get("values")).get(FIELD)).get(FIELD))
+    return _text(field, "value").strip()
+
+
+def _kept(body: Body) -> Body:
+    try:
+        return _mapping(json.loads(_text(_mapping(body.get("view")), "private_metadata") or "null"))
+    except ValueError:
+        return {}
+
+
+def _place(kept: Body, ours: Ours) -> Place | None:
+    """The place kept in a form, if it still is one where we listen."""
+    found = _mapping(kept.get("place"))
+    channel, thread = _text(found, "channel"), _text(found, "thread") or None
+    if not _listens(channel, ours) or (thread is not None and not is_ts(thread)):
+        return None
+    return Place(SURFACE, channel, thread, channel.startswith("D"))
+
+
+def _listens(channel: str, ours: Ours) -> bool:
+    return channel.startswith("D") or channel in ours.channels
+
+
+def _foreign(body: Body, event: Body, ours: Ours) -> bool:
+    """True when any of Slack's ways to name the writer's workspace names another than ours."""
+    named = [event.get(key) for key in ("team", "user_team", "source_team")]
+    return body.get("team_id") != ours.team or any(team not in (None, "", ours.team) for team in named)
+
+
+def _is_person(said: Body, user: str, ours: Ours) -> bool:
+    machine = any(said.get(key) for key in ("bot_id", "bot_profile", "app_id")) or user in (ours.bot, "USLACKBOT")
+    return bool(user) and not machine and said.get("subtype") in _SPOKEN
+
+
+def _without_mention(text: str, bot: str) -> tuple[str, bool]:
+    """The text without the mentions of us, and whether there was one."""
+    parts = re.split(rf"<@{re.escape(bot)}(?:\|[^>]*)?>", text)
+    if len(parts) == 1:
+        return text.strip(), False
+    words = " ".join(filter(None, (parts[0].rstrip(), *(part.strip(" \t,:") for part in parts[1:]))))
+    return words.strip(), True
+
+
+def _name(body: Body) -> str:
+    user = _mapping(body.get("user"))
+    return one_line(_text(user, "username") or _text(user, "name"), 60)
+
+
+def _mapping(value: object) -> Body:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(of: Body, key: str) -> str:
+    value = of.get(key)
+    return value if isinstance(value, str) else ""

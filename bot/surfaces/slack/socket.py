@@ -1,0 +1,133 @@
+"""Socket Mode: deliveries over a connection that we open, so that no public address is needed.
+
+https://docs.slack.dev/apis/events-api/using-socket-mode
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+
+from bot.surfaces.slack import payloads
+from bot.surfaces.slack.api import SlackApi, quiet_logger
+from bot.surfaces.slack.faults import translated
+from core.errors import CountersignError, PermanentError, TransientError
+from core.log import log
+
+PING_S: Final = 5.0
+"""How often the connection is tried; four missed ones and slack_sdk opens another."""
+CONNECT_S: Final = 30.0
+DRAIN_S: Final = 2.0
+"""How long deliveries under way may take to be kept and acknowledged when we end; Slack delivers others again."""
+
+
+async def listen(api: SlackApi, app_token: str, app: AsyncApp, *, connect_s: float = CONNECT_S) -> None:
+    """Dispatch what comes over the socket until cancelled; a lost connection is opened again underneath.
+
+    Raises `PermanentError` when Slack takes the app token no longer, `TransientError` when it cannot be reached, or
+    gives an address on which nothing opens within `connect_s`.
+    """
+    connection = _Connection(api, app_token, app, connect_s)
+    try:
+        await connection.open()
+        await connection.lost
+    finally:
+        await connection.end()
+
+
+async def address(api: SlackApi, app_token: str) -> str:
+    """Where the next connection is to go; it carries a key, so it is never shown."""
+    with translated("apps.connections.open"):
+        answer = await api.client.apps_connections_open(app_token=app_token)
+    return str(answer["url"])
+
+
+class _Connection(SocketModeClient):
+    """slack_sdk's client; it tells us when it will never come back instead of trying for ever."""
+
+    def __init__(self, api: SlackApi, app_token: str, app: AsyncApp, connect_s: float) -> None:
+        super().__init__(app_token=app_token, logger=quiet_logger(), web_client=api.client, ping_interval=PING_S)
+        self.proxy = api.client.proxy
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._api, self._app, self._connect_s = api, app, connect_s
+        self._running: set[asyncio.Task[Any]] = set()
+        self.socket_mode_request_listeners.append(self._dispatch)
+
+    async def open(self) -> None:
+        self.wss_uri = await address(self._api, self.app_token)
+        await self.connect()
+        if not self.lost.done():
+            log.info("slack_socket_opened")
+
+    async def connect(self) -> None:
+        """Asked by slack_sdk whenever it connects; by itself it would try one address for ever, and each works once."""
+        try:
+            async with asyncio.timeout(self._connect_s):
+                await super().connect()  # type: ignore[no-untyped-call]  # slack_sdk leaves it so
+        except TimeoutError as error:
+            told = "Slack's socket did not open"
+            self._give_up(TransientError("slack_unreachable", told, "It is tried again."), error)
+
+    async def issue_new_wss_url(self) -> str:
+        """Asked by slack_sdk whenever it connects anew."""
+        try:
+            return await address(self._api, self.app_token)
+        except PermanentError as error:
+            self._give_up(error, error.__cause__)
+            raise
+        except CountersignError as error:
+            log.warning("slack_socket_not_opened", code=error.problem.code)
+            raise
+
+    async def _dispatch(self, _client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        started = asyncio.get_running_loop().time()
+        if not payloads.well_formed(request.payload):
+            log.warning("slack_delivery_malformed", kind=request.type)
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            response = await run_async_bolt_app(self._app, request)
+            await send_async_response(self, request, response, started)
+        finally:
+            self._running.discard(task)
+
+    def _give_up(self, fault: CountersignError, cause: BaseException | None) -> None:
+        fault.__cause__ = cause
+        if not self.lost.done():
+            self.lost.set_exception(fault)
+
+    async def end(self) -> None:
+        """Let deliveries under way be acknowledged, and close, even if we are told to hurry meanwhile."""
+        try:
+            if self._running:
+                await asyncio.wait(self._running, timeout=DRAIN_S)
+        finally:
+            ending = asyncio.create_task(self._end_now())
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                await asyncio.wait([ending], timeout=DRAIN_S)
+                raise
+
+    async def _end_now(self) -> None:
+        """Close, and wait for what slack_sdk only cancels."""
+        tasks = [self.message_processor, self.current_session_monitor, self.message_receiver]
+        if self.lost.done() and not self.lost.cancelled():
+            self.lost.exception()
+        else:
+            self.lost.cancel()
+        try:
+            await self.close()  # type: ignore[no-untyped-call]  # slack_sdk leaves it so
+        except (OSError, SlackApiError) as error:
+            log.warning("slack_socket_not_closed", error=type(error).__name__)
+        waiting: list[Any] = [task for task in tasks if task is not None]
+        await asyncio.gather(*waiting, return_exceptions=True)

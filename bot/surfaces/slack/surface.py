@@ -1,0 +1,196 @@
+"""Slack as a surface: what is heard there goes to `Ears`, what is to be shown there goes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from bot.cards.diff import DiffView
+from bot.cards.model import Card
+from bot.cards.slack import draw_card
+from bot.cards.slack_text import clip, escape, pieces
+from bot.surfaces.port import Attachment, Buttons, Clicked, Drawn, Ears, Heard, SlackConfig
+from bot.surfaces.slack import checks, http, payloads, socket
+from bot.surfaces.slack.api import SlackApi
+from bot.surfaces.slack.faults import error_code
+from bot.surfaces.slack.listening import Listening, Waiting
+from bot.surfaces.slack.members import Members
+from core.errors import PermanentError, UsageError
+from core.place import Place
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+_MAX_PARTS: Final = 3
+"""Messages that a long text is split into; a longer one is attached."""
+_MAX_WORDS: Final = 700
+"""UTF-16 units said beside files; escaped they come to five times as many."""
+_MEMBERS_ONLY: Final = "Only full members of this Slack workspace have a say here; guests and former members do not."
+_VANISHED: Final = ("message_not_found", "cant_update_message", "edit_window_closed")
+_QUIET: Final = {"unfurl_links": False, "unfurl_media": False, "link_names": False, "parse": "none", "mrkdwn": False}
+"""Slack is to find nothing in our words: no previews, names, channels or formats.
+
+https://docs.slack.dev/reference/methods/chat.postMessage
+"""
+
+
+class SlackSurface:
+    """One app in one workspace, over Socket Mode, signed HTTP, or both.
+
+    `waiting` tells what waits for an identity, for the Home tab; without it the tab says how to ask. Raises
+    `UsageError` for a configuration under which nothing could be heard, or anything could be forged.
+    """
+
+    name = payloads.SURFACE
+
+    def __init__(self, config: SlackConfig, waiting: Waiting | None = None) -> None:
+        _require(config)
+        self._config, self._waiting = config, waiting
+        self._api = SlackApi(config.bot_token, config.base_url)
+        self._members = Members(self._api, config.team)
+        self._us: payloads.Ours | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, ears: Ears) -> None:
+        """Listen until cancelled. Raises when it cannot go on; whoever runs it starts it again later."""
+        async with self._api.session():
+            try:
+                await self.ours()
+                if self._config.app_token is not None:
+                    await socket.listen(self._api, self._config.app_token, self._listening(ears).app())
+                else:
+                    await asyncio.Event().wait()  # HTTP brings it all; answers go out by the connections kept here
+            finally:
+                await self._end_tasks()
+
+    def routes(self, ears: Ears) -> Sequence[BaseRoute]:
+        """The addresses for signed requests; none without a signing secret."""
+        if self._config.signing_secret is None:
+            return ()
+        return http.routes_of(self._listening(ears).app(), self._config.signing_secret)
+
+    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> Drawn:
+        """The card as blocks; pure."""
+        drawn = draw_card(card, diff, buttons.ids, delivered=delivered)
+        return Drawn({"text": drawn.text, "blocks": list(drawn.blocks)}, drawn.hides)
+
+    async def post(self, place: Place, drawn: Drawn, reply_to: str | None) -> str:
+        """Post a card; the id (``ts``) of its message."""
+        answer = await self._post(place, drawn.payload, reply_to)
+        return str(answer["ts"])
+
+    async def edit(self, place: Place, message_id: str, drawn: Drawn) -> str:
+        """Change a card in place; where the message is gone a new one is posted, and its id returned."""
+        arguments = {"channel": place.channel, "ts": message_id, "link_names": False, "parse": "none", **drawn.payload}
+        try:
+            await self._api.call("chat.update", arguments, lane=place.channel)
+        except PermanentError as error:
+            if error_code(error) not in _VANISHED:
+                raise
+            return await self.post(place, drawn, None)
+        return message_id
+
+    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
+        """Upload files into the conversation; returns when Slack has them all."""
+        uploads = [{"filename": file.name, "title": file.name, "content": file.content} for file in files]
+        said = escape(clip(words, _MAX_WORDS)) if words else None
+        await self._api.upload(uploads, place.channel, _thread(place, reply_to), said)
+
+    async def say(self, place: Place, text: str, reply_to: str | None, only_to: str | None) -> None:
+        """Say it in plain words; to one person alone as an ephemeral message, which nobody else sees and nothing keeps.
+
+        A direct message is to one person anyway. What three messages do not hold is attached.
+        """
+        parts = list(pieces(text))
+        if len(parts) > _MAX_PARTS:
+            whole = Attachment("message.txt", text.encode("utf-8", "backslashreplace"), "text/plain")
+            await self.attach(place, [whole], parts[0][:200].rstrip() + " …", reply_to)
+            return
+        for part in parts:
+            if only_to is not None and not place.private:
+                await self._whisper(place, part, reply_to, only_to)
+            else:
+                await self._post(place, {"text": escape(part)}, reply_to)
+
+    async def acknowledge(self, place: Place, message_id: str) -> None:
+        """Put eyes on the message; a command or a form has none to put them on."""
+        if not payloads.is_ts(message_id):
+            return
+        arguments = {"channel": place.channel, "timestamp": message_id, "name": "eyes"}
+        try:
+            await self._api.call("reactions.add", arguments, lane=place.channel)
+        except PermanentError as error:
+            if error_code(error) not in ("already_reacted", "message_not_found", "too_many_reactions"):
+                raise
+
+    async def check(self) -> Sequence[Mapping[str, Any]]:
+        """What `doctor` asks; reaches Slack."""
+        return await checks.rows(self._api, self._config)
+
+    async def admits(self, said: Heard | Clicked) -> str | None:
+        """Nothing against full members of our workspace; who was let go since, or is a guest, has no say."""
+        return None if await self._members.ok(said.identity) else _MEMBERS_ONLY
+
+    async def in_full(self, said: Heard) -> Heard | None:
+        """`said` as it is: Slack delivers messages whole."""
+        return said
+
+    async def member_ok(self, identity: str) -> bool:
+        """True for a full member of our workspace right now; raises `TransientError` when Slack does not tell."""
+        return await self._members.ok(identity)
+
+    async def ours(self) -> payloads.Ours:
+        """Who we are there, asked once. Raises `PermanentError` when the token is of another workspace."""
+        if self._us is None:
+            answer = (await self._api.ask("auth.test", {}, timeout_s=5)).data
+            if answer.get("team_id") != self._config.team:
+                told = f"The Slack token is for workspace {answer.get('team_id')}, not for {self._config.team}"
+                raise PermanentError("slack_team", told, "Set the team to the workspace in which the app is installed.")
+            self._us = payloads.Ours(self._config.team, str(answer["user_id"]), frozenset(self._config.channels))
+        return self._us
+
+    def _listening(self, ears: Ears) -> Listening:
+        return Listening(self._api, self._members, self.ours, ears, self._tell, self._waiting, self._tasks)
+
+    async def _end_tasks(self) -> None:
+        """End the answers under way; the words they answer are kept."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _tell(self, clicked: Clicked, text: str) -> None:
+        await self.say(clicked.place, text, None, clicked.identity)
+
+    async def _post(self, place: Place, payload: Mapping[str, Any], reply_to: str | None) -> Mapping[str, Any]:
+        thread = _thread(place, reply_to)
+        arguments = {"channel": place.channel, **_QUIET, **payload, **({"thread_ts": thread} if thread else {})}
+        return await self._api.call("chat.postMessage", arguments, lane=place.channel)
+
+    async def _whisper(self, place: Place, text: str, reply_to: str | None, only_to: str) -> None:
+        thread = _thread(place, reply_to)
+        arguments: dict[str, Any] = {"channel": place.channel, "user": payloads.user_of(only_to), "text": escape(text)}
+        arguments |= {"link_names": False, "parse": "none", **({"thread_ts": thread} if thread else {})}
+        await self._api.call("chat.postEphemeral", arguments, lane=place.channel)
+
+
+def _thread(place: Place, reply_to: str | None) -> str | None:
+    """The thread to write into: the conversation's, else below what is answered; a direct message stays flat."""
+    if place.thread is not None or place.private:
+        return place.thread
+    return reply_to if payloads.is_ts(reply_to) else None
+
+
+def _require(config: SlackConfig) -> None:
+    mend = "See docs/surfaces/slack.md."
+    if not config.bot_token.startswith("xoxb-"):
+        raise UsageError("slack_config", "Slack's bot token is missing, or is none (xoxb-…)", mend)
+    if not config.team:
+        raise UsageError("slack_config", "Slack's team id is missing", mend)
+    if config.signing_secret is not None and not config.signing_secret.strip():
+        raise UsageError("slack_config", "Slack's signing secret is empty: anybody could sign with it", mend)
+    if config.app_token is None and config.signing_secret is None:
+        raise UsageError("slack_config", "Slack needs an app token (Socket Mode) or a signing secret (HTTP)", mend)
+    if config.app_token is not None and not config.app_token.startswith("xapp-"):
+        raise UsageError("slack_config", "Slack's app token is none (xapp-…)", mend)

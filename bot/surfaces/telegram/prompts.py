@@ -1,0 +1,60 @@
+"""Prompts: how a button's words are asked for, and how the reply finds its button again, restarts or not.
+
+A message that forces a reply cannot have buttons, and a callback carries no text. So the question ends with a line that
+names the button and the card, signed with a key made of the bot's token: nobody else can make us take a reply for a
+click, whatever words they bring us to repeat.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_QUESTIONS: Final = {
+    "reject": ("Why not? Please reply to this message; the reason goes into the next try.", "Reason"),
+    "reply": ("What should be different? Please reply to this message.", "What should change"),
+}
+_OTHER: Final = ("Please reply to this message.", "Your answer")
+_REFERENCE: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.([0-9]{1,19})\.([0-9a-f]{16})")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """What a question was asked for: the button, and the message id of its card."""
+
+    button: str
+    card: str
+
+
+def question(form: str) -> tuple[str, str]:
+    """The question for a form's words, and what stands in the empty field."""
+    return _QUESTIONS.get(form, _OTHER)
+
+
+def reference(token: str, chat_id: int, button: str, card: str) -> str:
+    """The line that leads from the reply back to the button."""
+    return f"{button}.{card}.{_mac(token, chat_id, button, card)}"
+
+
+def prompted(token: str, chat_id: int, text: str) -> Prompted | None:
+    """What the question `text`, a message of ours in that chat, was asked for; None if it is none."""
+    found = _REFERENCE.fullmatch(text.rpartition("\n")[2])
+    if found is None:
+        return None
+    button, card, mac = found.groups()
+    if not hmac.compare_digest(mac, _mac(token, chat_id, button, card)):
+        return None
+    return Prompted(button, card)
+
+
+def derived(token: str, purpose: str) -> str:
+    """32 hex digits that only the token's holder can work out, and that do not give it away."""
+    return hmac.new(token.encode(), f"countersign {purpose}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _mac(token: str, chat_id: int, button: str, card: str) -> str:
+    key = derived(token, "prompt").encode()
+    return hmac.new(key, f"{chat_id}:{button}:{card}".encode(), hashlib.sha256).hexdigest()[:16]

@@ -1,0 +1,111 @@
+"""GitHub as a forge: branches by git, pull requests by its interface, and what others do to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Final
+
+from core.errors import ConflictError, PermanentError
+from core.place import Place
+from core.ports import Mark, Proposal, Repository, Standing
+from core.task import PullRequest
+from lanes.forge.branches import check_ours, push_branch
+from lanes.forge.github import pulls, standing
+from lanes.forge.github.client import GitHubClient
+from lanes.repository import as_git
+
+EMPTY_TREE: Final = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_METHODS: Final = frozenset({"merge", "squash", "rebase"})
+
+
+class GitHubForge:
+    """Pull requests at GitHub: implements `core.ports.Forge` and `core.ports.Followed`.
+
+    Nothing is remembered here; every effect is looked for at GitHub before it is caused, so a call that was cut off
+    anywhere may be made again. The repositories it is given get their token from the same client's `credentials`.
+    """
+
+    def __init__(self, client: GitHubClient) -> None:
+        self.client = client
+
+    async def push(self, repository: Repository, branch: str, commit: str, expected: str | None) -> None:
+        """Move `branch` to `commit` if it is at `expected`; raises `ConflictError` when somebody else moved it."""
+        check_ours(branch)
+        await self.client.repository(repository.spec)
+        await push_branch(as_git(repository), branch, commit, expected)
+
+    async def open(self, repository: Repository, proposal: Proposal) -> PullRequest:
+        """Open the pull request, or adopt and update the one this branch already has."""
+        check_ours(proposal.branch)
+        return await self.client.at(repository.spec, lambda repo: pulls.open_pull(repo, proposal))
+
+    async def look(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
+        """The pull request as GitHub has it now."""
+        ours = pull_request
+        return await self.client.at(
+            repository.spec,
+            lambda repo: pulls.shown(repo.get_pull(ours.number), ours.branch, ours.revision, ours.digest),
+        )
+
+    async def merge(
+        self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
+    ) -> str:
+        """Merge if its head is still `pull_request.head`, and return the merge commit's id."""
+        if method not in _METHODS:
+            raise PermanentError("merge_method", f"{method[:40]!r} is no way to merge", "merge, squash or rebase.")
+        spec = repository.spec
+        return await self.client.at(
+            spec, lambda repo: pulls.merge_pull(repo, pull_request, spec.branch, message, method)
+        )
+
+    async def close(self, repository: Repository, pull_request: PullRequest) -> None:
+        """Close without merging and delete the branch, unless somebody else moved it."""
+        ref, git = check_ours(pull_request.branch), as_git(repository)
+        await self.client.at(repository.spec, lambda repo: pulls.close_pull(repo, pull_request))
+        try:
+            if ref in await git.remote_refs(ref):
+                await git.push(ref, "", pull_request.head)
+        except PermanentError:
+            return  # a rule of the repository keeps its branches; the pull request is closed all the same
+
+    # -- what others do -------------------------------------------------------------------------------------------
+
+    def place_of(self, repository: Repository, pull_request: PullRequest) -> Place:
+        """The pull request's own conversation."""
+        return Place("github", str(repository.spec.forge_id), f"pull/{pull_request.number}")
+
+    async def stand(self, repository: Repository, pull_request: PullRequest) -> Standing:
+        """The pull request as it is now."""
+        return await self.client.at(repository.spec, lambda repo: standing.stand(repo, pull_request))
+
+    async def mark(self, repository: Repository, mark: Mark) -> None:
+        """Set the commit status ``countersign``; being set so already is success."""
+        await self.client.at(repository.spec, lambda repo: standing.mark(repo, mark))
+
+    async def attach(self, repository: Repository, pull_request: PullRequest, files: Mapping[str, bytes]) -> str:
+        """Keep files in a commit without parents below ``refs/countersign/``; the address of that commit's tree.
+
+        The commit's date is its head's, so the same files give the same commit on every host.
+        """
+        git, spec = as_git(repository), repository.spec
+        ref = _side_ref(pull_request)
+        url, at = await self.client.at(
+            spec, lambda repo: (repo.html_url, repo.get_git_commit(pull_request.head).committer.date)
+        )
+        tree = await git.write_tree(EMPTY_TREE, files, (), {})
+        commit = await git.write_root(tree, f"Files of {pull_request.branch}\n", at.replace(tzinfo=at.tzinfo or UTC))
+        for _ in range(3):
+            now = (await git.remote_refs(ref)).get(ref)
+            if now == commit or await git.push(ref, commit, now):
+                return f"{url}/tree/{commit}"
+        raise ConflictError("ref_busy", f"{ref} changes faster than we can write")
+
+
+def _side_ref(pull_request: PullRequest) -> str:
+    """``refs/countersign/<task>.<revision>``: no branch, so nothing runs on it and nobody merges it."""
+    check_ours(pull_request.branch)
+    found = re.match(r"countersign/(\d+)", pull_request.branch)
+    assert found is not None
+    return f"refs/countersign/{found.group(1)}.{pull_request.revision}"

@@ -1,0 +1,104 @@
+"""A token is nowhere but in its request: not on a command line, in a file, a log, an error or a repr."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import CountersignError
+from core.ports import Mark
+from lanes.forge.github import GitHubAccess
+from lanes.forge.github.faults import words
+from lanes.forge.github.forge import GitHubForge
+from tests.integration.github_forge.conftest import BRANCH, commit, published, store_of
+
+pytestmark = pytest.mark.surfaces
+
+
+class CommandLines(threading.Thread):
+    """Reads every command line of this host, again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.seen: set[bytes] = set()
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            for file in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    self.seen.add(file.read_bytes())
+            time.sleep(0.001)
+
+
+async def test_a_canary_token_is_never_seen_outside_its_requests(hub, make_client, tmp_path, caplog):
+    caplog.set_level(logging.DEBUG)
+    token = hub.token("bot")
+    access = GitHubAccess(hub.url, token=token)
+    client = make_client(access)
+    web, forge = store_of(hub, client, tmp_path / "state"), GitHubForge(client)
+    said: list[str] = [repr(access), repr(client), repr(web.spec)]
+    watching = CommandLines()
+    watching.start()
+    pull = await published(forge, web)
+    await forge.attach(web, pull, {"a": b"1"})
+    said += [repr(pull), pull.url]
+    faults: list[dict[str, Any]] = [
+        {"status": 403, "message": f"no {token}"},
+        {"status": 422, "message": f"bad {token}"},
+        {"status": 500},
+        {"drop": True},
+        {"status": 401},
+    ]
+    for fault in faults:
+        for method, path in (("GET", "/repositories/.*"), ("GET", ".*info/refs.*")):
+            hub.faults.clear()
+            hub.fail(method, path, times=3, **fault)
+            for asked in (
+                forge.look(web, pull),
+                web.fetch_base(),
+                forge.push(web, BRANCH, await commit_here(web), None),
+            ):
+                try:
+                    await asked
+                except CountersignError as error:
+                    said += [str(error), repr(error.problem), "".join(traceback.format_exception(error))]
+    hub.faults.clear()
+    watching.over.set()
+    await asyncio.to_thread(watching.join)
+    basic = base64.b64encode(f"x-access-token:{token}".encode())
+    kept = b"".join(file.read_bytes() for file in (tmp_path / "state").rglob("*") if file.is_file())
+    everywhere = "\n".join([*said, caplog.text]).encode() + kept + b"\n".join(watching.seen)
+    assert any(b"git-receive-pack" in line or b"push" in line for line in watching.seen), "pushes were watched"
+    assert token.encode() not in everywhere
+    assert basic not in everywhere
+
+
+async def commit_here(web):
+    """A commit made without asking the remote."""
+    listed = await asyncio.to_thread(web.store.git.line, "for-each-ref", "--format=%(objectname)")
+    return await commit(web, "print(11)\n", parent=listed.split()[0])
+
+
+def test_what_looks_like_a_token_is_taken_out_of_githubs_words():
+    from github import GithubException
+
+    said = "see ghp_abcDEF123 and github_pat_11AA_x, Authorization: Bearer abc.def.ghi \x1b[31m"
+    shown = words(GithubException(403, {"message": said}, {}))
+    assert "abc" not in shown
+    assert "11AA" not in shown
+    assert "\x1b" not in shown
+
+
+async def test_a_mark_reaches_github_with_the_token_in_its_header_alone(hub, forge, web):
+    await forge.mark(web, Mark(await web.fetch_base(), "success", "x"))
+    assert all("gh" not in path.split("?")[-1] or "?" not in path for _, path in hub.requests)

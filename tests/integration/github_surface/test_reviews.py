@@ -1,0 +1,169 @@
+"""A review as one turn, what missed webhooks bring, and what is refused to come with it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.surfaces.github.comments import Review
+from bot.surfaces.github.surface import GitHubSurface
+from bot.surfaces.github.written import Author, Kind, Spot, Written
+from bot.surfaces.port import Clicked, Drawn, GitHubSurfaceConfig, Place
+from core.errors import PermanentError, TransientError
+from tests.fakes.ears import FakeEars
+from tests.integration.github_surface import payloads
+from tests.integration.github_surface.paper import PaperComments
+from tests.integration.github_surface.payloads import NOW, reviewed
+
+pytestmark = pytest.mark.surfaces
+
+ANA = Author(payloads.CODERTOCAT, "Codertocat", person=True)
+MALLORY = Author(666, "mallory", person=True)
+AT = NOW - timedelta(seconds=30)
+REVIEW = Written(Kind.REVIEW, 237895671, ANA, "whatever it says now", AT, AT, 2, on_pull=True, state="commented")
+
+
+def line(body, n=1, author=ANA, late_s=0.0, path="docs/a.md"):
+    spot = Spot(path, n, None, old_side=False, hunk=())
+    return Written(Kind.LINE, 100 + n, author, body, AT, AT + timedelta(seconds=late_s), 2, True, spot, REVIEW.id)
+
+
+async def full(office, body, lines, state="commented"):
+    """What becomes of a review delivered with `body`, when GitHub has `lines` for it."""
+    await office.deliver("pull_request_review", reviewed(body, state))
+    office.comments.reviews[REVIEW.id] = Review(REVIEW, tuple(lines))
+    return await office.surface.in_full(office.ears.said[-1])
+
+
+async def test_its_own_words_are_those_of_the_delivery(office):
+    found = await full(office, "As it was sent", [line("shorter", 12), line("and here", 40)])
+    assert found.text == "As it was sent\n\nOn docs/a.md line 12:\nshorter\n\nOn docs/a.md line 40:\nand here"
+    assert found.context == "a review with 2 line comments"
+
+
+async def test_a_review_without_words_or_lines_says_nothing(office):
+    assert await full(office, None, []) is None
+
+
+async def test_a_review_that_is_gone_still_says_what_was_delivered(office):
+    await office.deliver("pull_request_review", reviewed("Otherwise please"))
+    found = await office.surface.in_full(office.ears.said[-1])
+    assert found.text == "Otherwise please"
+
+
+async def test_only_its_authors_unedited_lines_without_commands_count(office):
+    robot = replace(ANA, person=False)
+    lines = [
+        line("mine"),
+        line("not mine", 2, MALLORY),
+        line("a program's", 3, robot),
+        line("edited at once", 4, late_s=2),
+        line("edited later", 5, late_s=2.5),
+        line("/approve 9c1e04ab77d2", 6),
+        line("@countersign do", 7),
+        line("   ", 8),
+    ]
+    found = await full(office, "", lines)
+    assert found.text.split("\n\n") == [
+        "On docs/a.md line 1:\nmine",
+        "On docs/a.md line 4:\nedited at once",
+        "(1 line comment was edited since and left out.)",
+    ]
+
+
+async def test_a_reply_in_a_review_takes_its_lines_along_and_an_approval_does_not(office):
+    replied = await full(office, "/reply 142 as noted", [line("shorter")])
+    assert replied.text == "/reply 142 as noted\n\nOn docs/a.md line 1:\nshorter"
+    approved = await full(office, "/approve 142 9c1e04ab77d2", [line("shorter")])
+    assert approved.text == "/approve 142 9c1e04ab77d2"
+
+
+async def test_a_review_of_a_thousand_lines_is_cut_and_says_so(office):
+    found = await full(office, "", [line(f"note {n}", n) for n in range(1, 1001)])
+    assert "note 100\n\n(900 more line comments are left out.)" in found.text
+    huge = await full(office, "", [line("x" * 60_000, n) for n in range(1, 9)])
+    assert len(huge.text) == 65_535
+
+
+async def test_what_is_no_review_stays_as_it_is(office):
+    await office.deliver("issue_comment", payloads.commented("/task x"))
+    (said,) = office.ears.said
+    assert await office.surface.in_full(said) is said
+
+
+@pytest.mark.parametrize(
+    ("surface", "channel", "identity"),
+    [
+        ("slack", payloads.HELLO_WORLD, "21031067"),
+        ("github", "1", "21031067"),
+        ("github", payloads.HELLO_WORLD, "Codertocat"),
+        ("github", payloads.HELLO_WORLD, ""),
+        ("github", payloads.HELLO_WORLD, "\N{ARABIC-INDIC DIGIT ONE}"),
+    ],
+)
+async def test_who_is_no_number_in_a_listed_repository_may_not_speak(office, surface, channel, identity):
+    office.comments.writers = {21031067, 1}
+    said = Clicked(identity, Place(surface, channel, "pull/1"), "b", "issue_comment:1", "d")
+    assert not await office.surface.may_speak(said)
+
+
+async def test_an_unreadable_repository_does_not_keep_the_others_from_being_read():
+    class Partly(PaperComments):
+        async def recent(self, repository, since):
+            if repository == "1":
+                raise PermanentError("place_gone", "There is no such repository")
+            return await super().recent(repository, since)
+
+    comments, ears = Partly(), FakeEars()
+    comments.news = [replace(REVIEW, body="Otherwise please")]
+    config = GitHubSurfaceConfig(payloads.SECRET, {"1": "gone", payloads.HELLO_WORLD: "hello"})
+    surface = GitHubSurface(config, comments, now=lambda: NOW)
+    assert await surface.catch_up(ears, NOW - timedelta(days=400)) == 1
+    assert comments.asked_since == [NOW - timedelta(days=3)]
+
+
+async def test_an_outage_while_catching_up_is_waited_out_and_nothing_is_skipped():
+    comments, ears = PaperComments(), FakeEars()
+    surface = GitHubSurface(GitHubSurfaceConfig(payloads.SECRET, {"1": "x"}), comments, catch_up_every_s=0.01)
+    comments.down = TransientError("github_down", "down", retry_after_s=0.01)
+    running = asyncio.create_task(surface.run(ears))
+    await asyncio.sleep(0)
+    comments.down = None
+    try:
+        async with asyncio.timeout(10):
+            while len(comments.asked_since) < 3:  # noqa: ASYNC110 - a deadline stands around it
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    first, second, third = comments.asked_since[:3]
+    assert second - first > timedelta(days=2)
+    assert third - second < timedelta(minutes=1)
+
+
+async def test_ears_that_cannot_keep_stop_a_catch_up_before_its_time_moves_on():
+    comments, ears = PaperComments(), FakeEars(deaf=True)
+    comments.news = [replace(REVIEW, body="Otherwise please")]
+    config = GitHubSurfaceConfig(payloads.SECRET, {payloads.HELLO_WORLD: "hello"})
+    surface = GitHubSurface(config, comments, now=lambda: NOW)
+    with pytest.raises(TransientError):
+        await surface.catch_up(ears, NOW - timedelta(hours=1))
+    ears.deaf = False
+    assert await surface.catch_up(ears, NOW - timedelta(hours=1)) == 1
+
+
+async def test_posts_of_one_card_at_once_make_one_comment(office):
+    place = Place("github", payloads.HELLO_WORLD, "pull/1")
+    drawn = Drawn("<!-- countersign:task:1 -->\n<!-- countersign:revision:1 -->\n\nx")
+    ids = await asyncio.gather(*(office.surface.post(place, drawn, None) for _ in range(10)))
+    assert len(set(ids)) == len(office.comments.bodies) == 1
+
+
+async def test_without_repositories_there_is_nothing_to_ask(make_office):
+    office = make_office(repositories={})
+    office.comments.down = AssertionError("nobody is asked")
+    assert [row["verdict"] for row in await office.surface.check()] == ["ok", "warn"]
+    assert await office.surface.catch_up(office.ears, NOW) == 0

@@ -1,0 +1,53 @@
+"""A Slack for each test, a surface that talks to it, and ears that listen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest_asyncio
+
+from bot.cards.diff import read_diff
+from bot.cards.model import Card, card_of
+from bot.surfaces.port import Buttons, Drawn, Heard, Place
+from bot.surfaces.slack.surface import SlackSurface
+from tests.fakes.ears import FakeEars
+from tests.fakes.slack.fixtures import running, slack, slack_program
+from tests.fakes.slack.people import Slack
+from tests.fakes.slack.program import DEV
+from tests.unit.cards import documents as docs
+
+__all__ = ["slack", "slack_program"]
+
+CHANNEL = Place("slack", DEV)
+
+
+@dataclass(slots=True)
+class Talk:
+    """A surface that runs, its Slack, and its ears."""
+
+    slack: Slack
+    surface: SlackSurface
+    ears: FakeEars
+
+    async def heard(self, count: int = 1) -> list[Heard]:
+        found = await self.ears.heard(count)
+        return [said for said in found if isinstance(said, Heard)]
+
+
+@pytest_asyncio.fixture
+async def talk(slack) -> AsyncIterator[Talk]:
+    surface, ears = SlackSurface(slack.config()), FakeEars()
+    async with running(surface, ears, slack):
+        yield Talk(slack, surface, ears)
+
+
+def staged_card(**changes) -> Card:
+    return card_of(docs.staged(**changes), now=docs.NOW)
+
+
+def drawn_by(surface, card: Card | None = None, *, delivered: bool = False) -> Drawn:
+    card = card or staged_card()
+    buttons = Buttons({action: f"opaque-{action.kind}-{n}" for n, action in enumerate(card.actions)})
+    drawn: Drawn = surface.draw(card, read_diff(docs.DIFF), buttons, delivered=delivered)
+    return drawn

@@ -1,0 +1,299 @@
+"""What people write on Slack, over Socket Mode and the real libraries: who is heard, once, and what is not for us."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from slack_bolt.async_app import AsyncApp
+
+from bot.surfaces.port import Place
+from bot.surfaces.slack import socket
+from bot.surfaces.slack.api import SlackApi
+from bot.surfaces.slack.surface import SlackSurface
+from core.errors import PermanentError, TransientError
+from tests.fakes.ears import FakeEars
+from tests.fakes.slack.fixtures import running
+from tests.fakes.slack.people import fresh
+from tests.fakes.slack.program import (
+    ANA,
+    APP_TOKEN,
+    BOT,
+    BOT_TOKEN,
+    DEV,
+    GONE,
+    GUEST,
+    KIM,
+    LEE,
+    OTHER,
+    STRANGER,
+    TEAM,
+)
+from tests.fakes.slack.signing import message_event
+from tests.integration.slack.conftest import CHANNEL, drawn_by
+
+pytestmark = pytest.mark.surfaces
+
+
+async def nothing_more(talk, count):
+    """After a last message that is heard, nothing but `count` and it was."""
+    text = fresh()
+    await talk.slack.mentions(text)
+    said = await talk.ears.heard(count + 1)
+    assert [one.text for one in said][count:] == [text]
+
+
+async def test_a_mention_is_heard_once_though_slack_tells_it_twice(talk):
+    ts = await talk.slack.mentions("bump lodash to 4.17.21 &amp; tell <@U0LEE>")
+    (heard,) = await talk.heard()
+    assert heard.identity == f"{TEAM}/{ANA}"
+    assert heard.place == Place("slack", DEV, ts)
+    assert heard.text == "bump lodash to 4.17.21 & tell @U0LEE"
+    assert (heard.message_id, heard.reply_to, heard.addressed) == (ts, None, True)
+    assert heard.dedup == f"m:{DEV}:{ts}"
+    await talk.slack.until(lambda: talk.ears.deliveries == 2)
+    assert len(talk.ears.said) == 1
+
+
+async def test_a_direct_message_needs_no_mention_and_stays_flat(talk):
+    channel, ts = await talk.slack.direct("fix the typo in README.md")
+    (heard,) = await talk.heard()
+    assert heard.place == Place("slack", channel, None, private=True)
+    assert (heard.text, heard.message_id, heard.addressed) == ("fix the typo in README.md", ts, True)
+
+
+async def test_a_reply_below_our_card_speaks_to_us_and_one_in_a_thread_of_people_may(talk):
+    card = await talk.surface.post(CHANNEL, drawn_by(talk.surface), None)
+    await talk.slack.says("say pipx too", thread=card)
+    (reply,) = await talk.heard()
+    assert (reply.addressed, reply.reply_to, reply.place.thread) == (True, card, card)
+    root = await talk.slack.says("lunch?")
+    await talk.slack.says("at noon", thread=root)
+    _, talked = await talk.heard(2)
+    assert (talked.addressed, talked.reply_to) == (False, root)
+
+
+async def test_talk_among_people_is_not_kept(talk):
+    await talk.slack.says("good morning")
+    await nothing_more(talk, 0)
+
+
+async def test_only_channels_that_are_listened_in_are_heard(talk):
+    await talk.slack.mentions("change it", channel=OTHER)
+    await nothing_more(talk, 0)
+
+
+async def test_a_stranger_of_slack_connect_is_not_heard(talk):
+    await talk.slack.mentions("approve 1 0123456789ab", user=STRANGER)
+    await nothing_more(talk, 0)
+
+
+@pytest.mark.parametrize(("user", "has_a_say"), [(ANA, True), (GUEST, False), (GONE, False)])
+async def test_guests_and_the_deactivated_are_heard_but_have_no_say(talk, user, has_a_say):
+    await talk.slack.mentions("approve 1 0123456789ab", user=user)
+    (heard,) = await talk.heard()
+    assert (await talk.surface.admits(heard) is None) == has_a_say
+    assert await talk.surface.in_full(heard) is heard
+
+
+async def test_a_stranger_with_our_persons_user_id_is_somebody_else(talk):
+    outer = {"is_ext_shared_channel": True}
+    event = message_event(f"<@{BOT}> approve", ANA, team="T0THEIRS", user_team="T0THEIRS", source_team="T0THEIRS")
+    payload = {"type": "event_callback", "team_id": TEAM, "event_id": "Ev1", "event": event, **outer}
+    await talk.slack.acknowledged(await talk.slack.deliver("events_api", payload))
+    await nothing_more(talk, 0)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"bot_id": "B1", "subtype": "bot_message"},
+        {"bot_id": "B1"},
+        {"user": BOT},
+        {"user": "USLACKBOT"},
+        {"subtype": "channel_join"},
+        {"subtype": "message_deleted", "deleted_ts": "1.1"},
+        {"subtype": "message_replied"},
+        {"ts": "not a time"},
+        {"text": None, "user": None},
+        {"channel": None},
+        {"channel": ["C0DEV"], "text": {"a": 1}},
+    ],
+    ids=str,
+)
+async def test_programs_notices_and_malformed_events_are_acknowledged_and_ignored(talk, fields):
+    event = {**message_event(f"<@{BOT}> approve"), **fields}
+    payload = {"type": "event_callback", "team_id": TEAM, "event_id": "Ev1", "event": event}
+    await talk.slack.acknowledged(await talk.slack.deliver("events_api", payload))
+    await nothing_more(talk, 0)
+
+
+async def test_an_edit_is_another_message_only_if_it_speaks_to_us(talk):
+    ts = await talk.slack.says("lunch?")
+    await talk.slack.edits(ts, "dinner?")
+    await talk.slack.edits(ts, f"<@{BOT}> bump x to 2")
+    (heard,) = await talk.heard()
+    assert (heard.text, heard.message_id) == ("bump x to 2", ts)
+    assert heard.dedup.startswith(f"m:{DEV}:{ts}:e")
+    await nothing_more(talk, 1)
+
+
+async def test_what_cannot_be_kept_is_not_acknowledged_and_heard_at_the_retry(talk):
+    talk.ears.deaf = True
+    text = fresh()
+    await talk.slack.mentions(text)
+    await talk.slack.until(lambda: talk.ears.deliveries >= 1)
+    envelopes = [found for found in talk.slack.delivered if text in str(found["payload"].get("event"))]
+    assert not [found for found in envelopes if found["envelope_id"] in talk.slack.acks]
+    talk.ears.deaf = False
+    for retry in (1, 2, 3):
+        await talk.slack.acknowledged(await talk.slack.delivers_again(envelopes[0], retry))
+    assert [said.text for said in talk.ears.said] == [text]
+
+
+class SlowEars(FakeEars):
+    """Ears whose disk takes its time."""
+
+    gate: asyncio.Event
+    waiting: int = 0
+
+    async def take(self, said):
+        self.waiting += 1
+        await self.gate.wait()
+        return await super().take(said)
+
+
+async def test_retries_while_the_first_delivery_is_still_being_kept_have_one_effect(slack):
+    ears = SlowEars()
+    ears.gate = asyncio.Event()
+    async with running(SlackSurface(slack.config()), ears, slack):
+        await slack.mentions(text := fresh())
+        first = await slack.until(lambda: [e for e in slack.delivered if text in str(e["payload"])])
+        again = [await slack.delivers_again(first[0], retry) for retry in (1, 2, 3)]
+        assert not slack.acks
+        ears.gate.set()
+        for envelope in again:
+            await slack.acknowledged(envelope)
+        assert [said.text for said in ears.said] == [text]
+
+
+async def test_a_person_whom_slack_cannot_vouch_for_now_is_kept_and_judged_later(talk):
+    talk.slack.fail("users.info", "down")
+    await talk.slack.mentions("approve 1 0123456789ab")
+    (heard,) = await talk.heard()
+    with pytest.raises(TransientError):
+        await talk.surface.admits(heard)
+    assert await talk.surface.admits(heard) is None
+
+
+async def test_a_command_is_heard_without_a_message(talk):
+    assert await talk.slack.commands("bump x to 2", user=LEE) is None
+    (heard,) = await talk.heard()
+    assert (heard.identity, heard.text, heard.addressed) == (f"{TEAM}/{LEE}", "bump x to 2", True)
+    assert heard.place == Place("slack", DEV)
+    await talk.surface.acknowledge(heard.place, heard.message_id)
+    assert not talk.slack.called("reactions.add")
+
+
+async def test_a_command_typed_in_a_private_talk_is_answered_in_ours(talk):
+    ours = await talk.slack.direct_channel(KIM)
+    for channel in ("D0ELSEWHERE", ours):
+        await talk.slack.commands(f"help in {channel}", user=KIM, channel=channel)
+    heard = await talk.heard(2)
+    assert {said.place for said in heard} == {Place("slack", ours, None, private=True)}
+    assert len(talk.slack.called("conversations.open")) == 1
+
+
+async def test_a_command_that_is_not_heard_says_why_to_its_writer_alone(talk):
+    answer = await talk.slack.commands("approve 1", channel=OTHER)
+    assert answer["response_type"] == "ephemeral"
+    assert "I do not listen in this channel" in answer["text"]
+    assert not talk.ears.said
+
+
+async def test_the_shortcut_asks_with_the_messages_words_and_answers_in_its_thread(talk):
+    ts = await talk.slack.says("install.md says pip &amp; should say pipx")
+    await talk.slack.shortcuts(ts, "install.md says pip &amp; should say pipx", user=LEE)
+    form = await talk.slack.form(LEE)
+    assert form["blocks"][0]["element"]["initial_value"] == "install.md says pip & should say pipx"
+    assert await talk.slack.submits("say pipx in docs/install.md", LEE, form) is None
+    await talk.slack.submits("say pipx in docs/install.md", LEE, form)
+    (heard,) = await talk.heard()
+    assert (heard.identity, heard.text) == (f"{TEAM}/{LEE}", "say pipx in docs/install.md")
+    assert (heard.place, heard.message_id) == (Place("slack", DEV, ts), ts)
+
+
+async def test_the_shortcut_elsewhere_leads_to_a_direct_message(talk):
+    await talk.slack.shortcuts("1700000000.000100", "please fix", channel=OTHER)
+    assert await talk.slack.submits("  ") == {"response_action": "errors", "errors": {"words": "Write a few words."}}
+    await talk.slack.submits("please fix it")
+    (heard,) = await talk.heard()
+    assert heard.place == Place("slack", await talk.slack.direct_channel(), None, private=True)
+
+
+async def test_a_lost_connection_is_opened_again(talk):
+    await talk.slack.mentions("one")
+    await talk.ears.heard()
+    await talk.slack.hangs_up()
+    await talk.slack.until(talk.slack.connected, within_s=20)
+    await talk.slack.mentions("two")
+    assert [said.text for said in await talk.ears.heard(2)] == ["one", "two"]
+
+
+async def test_a_connection_that_slack_moves_is_opened_anew_and_nothing_is_missed(talk):
+    before = set(talk.slack._sockets)
+    await talk.slack.moves_us()
+    await talk.slack.until(lambda: set(talk.slack._sockets) - before, within_s=20)
+    await talk.slack.mentions(text := fresh())
+    assert [said.text for said in await talk.ears.heard()] == [text]
+
+
+async def test_a_socket_that_never_opens_ends_the_run_so_that_it_starts_afresh(slack):
+    slack.refuse_sockets = True
+    api = SlackApi(BOT_TOKEN, slack.url)
+    with pytest.raises(TransientError, match="did not open"):
+        await socket.listen(api, APP_TOKEN, AsyncApp(client=api.client), connect_s=0.2)
+
+
+async def test_what_is_being_kept_when_we_end_is_still_acknowledged(slack):
+    ears = SlowEars()
+    ears.gate = asyncio.Event()
+    async with running(SlackSurface(slack.config()), ears, slack) as task:
+        await slack.mentions(text := fresh())
+        await slack.until(lambda: [e for e in slack.delivered if text in str(e["payload"])])
+        await slack.until(lambda: ears.waiting)
+        task.cancel()
+        await asyncio.sleep(0)
+        ears.gate.set()
+        await slack.until(lambda: slack.acks)
+    assert [said.text for said in ears.said] == [text]
+
+
+@pytest.mark.parametrize("token", [BOT_TOKEN, APP_TOKEN])
+async def test_running_with_a_revoked_token_ends_and_says_what_to_do(slack, token):
+    slack.revoke(token)
+    with pytest.raises(PermanentError, match="token_revoked") as caught:
+        await SlackSurface(slack.config()).run(FakeEars())
+    assert caught.value.problem.mend
+    assert token not in str(caught.value)
+
+
+async def test_running_ends_when_the_app_token_is_revoked_meanwhile(slack):
+    async with running(SlackSurface(slack.config()), FakeEars(), slack) as task:
+        slack.revoke(APP_TOKEN)
+        await slack.hangs_up()
+        with pytest.raises(PermanentError, match="token_revoked"):
+            await asyncio.wait_for(task, 20)
+
+
+async def test_running_without_a_slack_ends_and_may_be_started_again(slack):
+    with pytest.raises(TransientError):
+        await SlackSurface(slack.config(base_url="http://127.0.0.1:9/api/")).run(FakeEars())
+
+
+async def test_acknowledgements_come_well_within_a_second(talk):
+    for n in range(20):
+        await talk.slack.mentions(f"number {n}")
+    await talk.ears.heard(20)
+    await talk.slack.until(lambda: len(talk.slack.ack_s) >= 40)
+    assert max(talk.slack.ack_s) < 1

@@ -1,0 +1,13 @@
+"""Cards as the surface draws them, made by hand."""
+
+from __future__ import annotations
+
+from bot.cards.telegram import TelegramButton, TelegramCard
+from bot.cards.telegram_words import Span
+from bot.surfaces.port import Drawn
+
+ROWS = ((TelegramButton("✅ Approve 9c1e", "b-approve"), TelegramButton("❌ Reject", "b-reject")),)
+
+
+def drawing(text="a card", spans=(), plain=None, rows=ROWS):
+    return Drawn(TelegramCard(text, tuple(Span(*span) for span in spans), text if plain is None else plain, rows))

@@ -1,0 +1,86 @@
+"""Every kind of card, drawn by the surface, posted through the wire and accepted by Telegram."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.cards.diff import read_diff
+from bot.cards.model import card_of
+from bot.cards.page import diff_page
+from bot.cards.parts import ActionKind
+from bot.surfaces.port import Answer, Attachment, Buttons, Place
+from tests.unit.cards import documents as docs
+from tests.unit.cards.documents import NOW
+from tests.unit.cards.naughty import NAUGHTY
+
+pytestmark = pytest.mark.surfaces
+
+KINDS = [
+    docs.document,
+    docs.staged,
+    docs.asking,
+    docs.queued,
+    docs.refused_by_guard,
+    docs.published,
+    docs.failed,
+    docs.rejected,
+    docs.second_revision,
+]
+
+
+def buttons_of(card):
+    return Buttons({action: f"{n:04d}{'x' * 18}" for n, action in enumerate(card.actions)})
+
+
+def drawn(surface, document, diff=docs.DIFF, *, delivered=False):
+    card = card_of(document, now=NOW)
+    return surface.draw(card, read_diff(diff) if diff else None, buttons_of(card), delivered=delivered)
+
+
+async def test_telegram_takes_every_kind_of_card_and_every_change_of_it(mute):
+    place = Place("telegram", str(mute.team.id), "7")
+    number = await mute.surface.post(place, drawn(mute.surface, docs.document()), None)
+    for kind in KINDS:
+        for delivered in (False, True):
+            assert await mute.surface.edit(place, number, drawn(mute.surface, kind(), delivered=delivered)) == number
+    assert len(mute.team.by_bot()) == 1
+    assert mute.telegram.violations == []
+
+
+async def test_telegram_takes_cards_of_naughty_words_with_and_without_entities(mute):
+    place = Place("telegram", str(mute.team.id))
+    for refuses in (False, True):
+        mute.telegram.refuse_entities = refuses
+        cards = [docs.staged(title=text, requester=text, reason=text, turns=[docs.turn(1, text)]) for text in NAUGHTY]
+        await asyncio.gather(*(mute.surface.post(place, drawn(mute.surface, card), None) for card in cards))
+    assert len(mute.team.by_bot()) == 2 * len(NAUGHTY)
+    found = {entity["type"] for message in mute.team.by_bot() for entity in message.entities}
+    assert found <= {"bold", "italic", "code", "pre", "blockquote"}
+    assert mute.telegram.violations == []
+
+
+async def test_approve_comes_with_the_diff_and_brings_its_own_id_back(stage):
+    """A diff too long for a message: first its files, then the button."""
+    diff = docs.DIFF + b"".join(b"+line %d\n" % n for n in range(3000))
+    place = Place("telegram", str(stage.team.id))
+    card = card_of(docs.staged(), now=NOW)
+    first = stage.surface.draw(card, read_diff(diff), buttons_of(card), delivered=False)
+    assert first.hides
+    number = await stage.surface.post(place, first, None)
+    shown = stage.team.messages[int(number)]
+    assert not any("Approve" in button.label for button in shown.buttons)
+    files = [
+        Attachment("142.patch", diff, "text/x-diff"),
+        Attachment("142.html", diff_page(card, diff), "text/html"),
+    ]
+    await stage.surface.attach(place, files, f"{card.label}: the whole diff", number)
+    await stage.surface.edit(place, number, stage.surface.draw(card, read_diff(diff), buttons_of(card), delivered=True))
+    stage.ears.answers = lambda _said: Answer("Approved.")
+    (click,) = stage.telegram.person("Lee").clicks(shown, "Approve 9c1e")
+    await click.answered()
+    approve = next(action for action in card.actions if action.kind is ActionKind.APPROVE)
+    (clicked,) = stage.ears.said
+    assert clicked.button == buttons_of(card).of(approve)
+    assert [m.document.name for m in stage.team.by_bot() if m.document] == ["142.patch", "142.html"]

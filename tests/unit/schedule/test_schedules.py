@@ -1,0 +1,304 @@
+"""Recurring requests over a real store: each time once, whoever asks and whatever dies."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import update
+from sqlmodel import col
+
+from bot.schedule.chat import ChatSchedules
+from bot.schedule.clock import GRACE_MS, Clock, asker, dedup_of, turn_of
+from bot.schedule.schedules import MOST, Schedules, Wanted
+from bot.schedule.when import read_when
+from core.errors import NotFoundError, RefusedError, TransientError, UsageError
+from core.ids import new_id
+from core.place import Place
+from core.store import schedules, tasks
+from core.store.schedules import ACTIVE, PAUSED, Schedule
+from core.store.tables import ScheduleRow
+from tests import builders
+from tests.builders import ANA, BO, LEE
+from tests.office import Office
+
+pytestmark = pytest.mark.surfaces
+
+DAY_MS = 86_400_000
+NINE_MS = round(datetime(2026, 5, 4, 9, tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.fixture
+def office(database):
+    return Office(database)
+
+
+@pytest.fixture
+def known(office):
+    return Schedules(office.database, lambda: office.settings, new_id, "Europe/Zurich")
+
+
+def wanted(**others) -> Wanted:
+    given = {"when": "daily 09:00", "text": "set a to 1 in x.yaml", "actor": ANA}
+    return Wanted(**{**given, **others})
+
+
+def schedule(**others) -> Schedule:
+    given = {
+        "id": "sch_1",
+        "person": "ana",
+        "surface": "telegram",
+        "place": None,
+        "text": "set a to 1 in x.yaml",
+        "repo": "web",
+        "lane": None,
+        "phrase": "daily 09:00",
+        "zone": "UTC",
+        "state": ACTIVE,
+        "missed": "skip",
+        "next_ms": NINE_MS,
+        "last_ms": None,
+        "created_ms": NINE_MS - DAY_MS,
+    }
+    return Schedule(**{**given, **others})
+
+
+async def make_due(database, name, ago_ms=1000):
+    """As if the time had come `ago_ms` ago."""
+
+    async def work(session):
+        at_ms = await database.now_ms(session) - ago_ms
+        await session.execute(update(ScheduleRow).where(col(ScheduleRow.id) == name).values(next_ms=at_ms))
+        return at_ms
+
+    return await database.write(work)
+
+
+async def row(database, name):
+    found = await database.read(lambda session: schedules.get(session, name))
+    assert found is not None
+    return found
+
+
+async def numbers(database) -> list[int]:
+    found = await database.read(lambda session: tasks.summaries(session, state=None, limit=100, before=None))
+    return sorted(task.number for task in found)
+
+
+async def test_is_kept_with_its_next_time_in_its_zone(known):
+    made = await known.add(wanted(when="every day at 9am", place=Place("telegram", "-5", "7")))
+    assert (made.phrase, made.zone, made.state, made.missed) == ("daily 09:00", "Europe/Zurich", ACTIVE, "skip")
+    assert made.next_ms is not None
+    assert made.next_ms == read_when("daily 09:00").after(made.created_ms, "Europe/Zurich", 0)
+    assert await known.listed("ana") == [made]
+    assert await known.listed("bo") == []
+    assert (await known.listed())[0].place == Place("telegram", "-5", "7")
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"when": "soon"},
+        {"when": "every 1m"},
+        {"zone": "Europe/Nowhere"},
+        {"zone": "../etc/passwd"},
+        {"zone": "Europe"},
+        {"text": "  "},
+        {"text": "x" * 20_000},
+        {"text": "\ud800"},
+        {"repo": "nowhere"},
+        {"lane": "nowhere"},
+        {"missed": "twice"},
+    ],
+)
+async def test_what_cannot_be_asked_for_is_not_kept(known, others):
+    with pytest.raises((UsageError, NotFoundError)):
+        await known.add(wanted(**others))
+    assert await known.listed() == []
+
+
+async def test_one_person_has_a_hundred_at_most(known, database):
+    async def fill(session):
+        for n in range(MOST):
+            await schedules.add(session, schedule(id=f"sch_{n}"))
+
+    await database.write(fill)
+    with pytest.raises(UsageError, match="100"):
+        await known.add(wanted())
+    await known.add(wanted(actor=BO))
+
+
+async def test_only_its_author_and_maintainers_may_change_it(known):
+    made = await known.add(wanted())
+    for change in (known.pause, known.resume, known.remove):
+        with pytest.raises(RefusedError):
+            await change(made.id, BO)
+    assert (await known.pause(made.id, LEE)).state == PAUSED
+    assert (await known.pause(made.id, ANA)).next_ms is None
+    resumed = await known.resume(made.id, ANA)
+    assert resumed.next_ms == made.next_ms
+    await known.remove(made.id.upper(), ANA)
+    with pytest.raises(NotFoundError):
+        await known.remove(made.id, ANA)
+    kinds = await builders.kinds_of(known.database, 0)
+    assert kinds == ["schedule.added", "schedule.paused", "schedule.resumed", "schedule.removed"]
+
+
+async def test_a_due_one_becomes_a_task_of_its_author_once(office, known, database):
+    made = await known.add(wanted(repo="web", place=Place("telegram", "-5")))
+    at_ms = await make_due(database, made.id)
+    clock = Clock(database, asker(office.service))
+    assert await clock.sweep() == 1
+    assert await clock.sweep() == 0
+    assert await numbers(database) == [1]
+    task = await office.task(1)
+    assert (task.requester, task.repo, task.title) == ("ana", "web", "set a to 1 in x.yaml")
+    after = await row(database, made.id)
+    assert (after.last_ms, after.next_ms) == (at_ms, made.next_ms)
+
+
+async def test_two_hosts_make_one_task(office, known, database):
+    for actor in (ANA, BO, LEE):
+        await make_due(database, (await known.add(wanted(actor=actor))).id)
+    hosts = [Clock(database, asker(office.service)) for _ in range(4)]
+    await asyncio.gather(*(host.sweep() for host in hosts))
+    assert len(await numbers(database)) == 3
+
+
+async def test_a_crash_between_asking_and_moving_on_makes_no_second_task(office, known, database):
+    made = await known.add(wanted())
+    at_ms = await make_due(database, made.id)
+    before = await row(database, made.id)
+    await asker(office.service)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
+    assert (await row(database, made.id)).next_ms == at_ms
+    await Clock(database, asker(office.service)).sweep()
+    assert await numbers(database) == [1]
+    assert (await row(database, made.id)).next_ms == made.next_ms
+
+
+async def test_a_pause_that_comes_during_the_sweep_is_kept(known, database):
+    made = await known.add(wanted())
+    await make_due(database, made.id)
+
+    async def ask(_schedule, _at):
+        await known.pause(made.id, ANA)
+
+    await Clock(database, ask).sweep()
+    after = await row(database, made.id)
+    assert (after.state, after.next_ms) == (PAUSED, None)
+
+
+async def test_what_is_not_there_at_the_moment_is_asked_again(known, database):
+    made = await known.add(wanted())
+    at_ms = await make_due(database, made.id)
+    asked = []
+
+    async def ask(found, at):
+        asked.append(dedup_of(found, at))
+        if len(asked) == 1:
+            raise TransientError("away", "The database is away")
+
+    clock = Clock(database, ask)
+    assert await clock.sweep() == 0
+    assert await clock.sweep() == 1
+    assert asked == [f"schedule:{made.id}:{at_ms}"] * 2
+
+
+async def test_one_that_breaks_does_not_keep_the_others_waiting(known, database):
+    for actor in (ANA, BO):
+        await make_due(database, (await known.add(wanted(actor=actor))).id)
+    asked = []
+
+    async def ask(found, _at):
+        asked.append(found.person)
+        if found.person == "ana":
+            raise ZeroDivisionError
+
+    assert await Clock(database, ask).sweep() == 1
+    assert sorted(asked) == ["ana", "bo"]
+
+
+async def test_an_author_who_is_gone_asks_for_nothing(office, known, database):
+    made = await known.add(wanted())
+    await make_due(database, made.id)
+    office.configure(people=builders.people(lee="maintainer"))
+    clock = Clock(database, asker(office.service))
+    assert await clock.sweep() == 0
+    assert await clock.sweep() == 0
+    assert await numbers(database) == []
+    assert (await row(database, made.id)).state == PAUSED
+    assert (await builders.kinds_of(database, 0))[-1] == "schedule.refused"
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "missed", "asked_ms"),
+    [
+        (0, "skip", NINE_MS),
+        (400, "skip", NINE_MS),
+        (GRACE_MS, "skip", NINE_MS),
+        (GRACE_MS + 1, "skip", None),
+        (GRACE_MS + 1, "once", NINE_MS),
+        (3 * DAY_MS + 3_600_000, "skip", None),
+        (3 * DAY_MS + 3_600_000, "once", NINE_MS),
+        (3 * DAY_MS + 60_000, "skip", NINE_MS + 3 * DAY_MS),
+        (3 * DAY_MS + 60_000, "once", NINE_MS + 3 * DAY_MS),
+    ],
+)
+def test_missed_times_are_left_out_or_made_up_for_once(late_ms, missed, asked_ms):
+    found = schedule(missed=missed)
+    turn = turn_of(found, read_when(found.phrase), NINE_MS + late_ms)
+    assert turn.at_ms == asked_ms
+    assert turn.next_ms is not None
+    assert NINE_MS + late_ms < turn.next_ms <= NINE_MS + late_ms + DAY_MS
+    assert turn.next_ms % DAY_MS == NINE_MS % DAY_MS
+    following = replace(found, next_ms=turn.next_ms)
+    assert turn_of(following, read_when(found.phrase), turn.next_ms).at_ms == turn.next_ms
+
+
+async def test_the_running_clock_wakes_by_itself_and_stops(known, database):
+    made = await known.add(wanted())
+    await make_due(database, made.id)
+    asked = asyncio.Event()
+
+    async def ask(_schedule, _at):
+        asked.set()
+
+    running = asyncio.create_task(Clock(database, ask, sweep_s=0.05).run())
+    async with asyncio.timeout(10):
+        await asked.wait()
+        asked.clear()
+        await make_due(database, made.id)
+        await asked.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_in_chat_one_is_added_listed_paused_and_deleted(known):
+    from bot.commands import Every, PauseSchedule, Queue, ResumeSchedule, Unschedule
+    from bot.commands import Schedules as Listed
+    from bot.conversation.doings import Speaker
+
+    chat = ChatSchedules(known)
+    speaker = Speaker("ana", Place("telegram", "-5", "7"), "77", "1", "d1", room=("web",))
+
+    async def said_to(command):
+        answer = await chat.do(speaker, command)
+        assert answer is not None
+        return answer.text
+
+    assert await chat.do(speaker, Queue()) is None
+    assert "no recurring" in await said_to(Listed())
+    said = await said_to(Every("daily 9:00", "bump x", zone="UTC"))
+    (made,) = await known.listed()
+    assert made.id in said
+    assert (made.repo, made.zone, made.place, made.surface) == ("web", "UTC", speaker.place, "telegram")
+    assert "bump x" in await said_to(Listed())
+    assert "paused" in await said_to(PauseSchedule(made.id))
+    assert "next" in await said_to(ResumeSchedule(made.id))
+    with pytest.raises(RefusedError):
+        await chat.do(speaker, Every("daily 9:00", "bump x", repo="other"))
+    assert "deleted" in await said_to(Unschedule(made.id))
+    assert await known.listed() == []
