@@ -12,11 +12,13 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card, card_of
 from bot.cards.parts import Action, ActionKind
+from bot.cards.spoken import spoken_card
 from bot.surfaces.port import Attachment, Buttons, Drawn, Surface
 from core.document import TaskDocument, read_document
 from core.errors import CountersignError, PermanentError, TransientError
@@ -33,6 +35,8 @@ BATCH: Final = 20
 REST_S: Final = 0.3
 """How long a step after a step may share one drawing: several facts in that time are one edit."""
 MOST_TRIES: Final = 50
+MOST_PAGE_BYTES: Final = 1_000_000
+"""A longer diff is attached as a patch alone: its page would be many times as long, and nobody reads it on a phone."""
 PATCH: Final = "change.patch"
 _STALE_KINDS: Final = (ActionKind.APPROVE, ActionKind.REJECT)
 
@@ -125,20 +129,20 @@ class Courier:
     async def _draw_due(self) -> bool:
         name = self.surface.name
 
-        async def work(session: Session) -> list[tuple[Posted, int]]:
+        async def work(session: Session) -> list[Posted]:
             now_ms = await self.database.now_ms(session)
             return await cards.begin(session, name, now_ms, BATCH)
 
         if not await self._any(lambda session, now_ms: cards.any_due(session, [name], now_ms)):
             return False
         begun = await self.database.write(work)
-        results = await asyncio.gather(*(self._draw(card, due_ms) for card, due_ms in begun), return_exceptions=True)
+        results = await asyncio.gather(*(self._draw(card) for card in begun), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, TransientError):
                 raise result
         return bool(begun)
 
-    async def _draw(self, card: Posted, due_ms: int) -> None:
+    async def _draw(self, card: Posted) -> None:
         """Bring one card to what is so now."""
         try:
             await self._bring(card)
@@ -150,7 +154,10 @@ class Courier:
         except CountersignError as error:
             await self._put_off(card, _backoff_s(card.attempt), error)
         else:
-            await self.database.write(lambda session: cards.drawn(session, card, due_ms))
+            await self.database.write(partial(self._drawn_now, card))
+
+    async def _drawn_now(self, card: Posted, session: Session) -> None:
+        await cards.drawn(session, card, await self.database.now_ms(session))
 
     async def _bring(self, card: Posted) -> None:
         document = await read_document(self.database, self.settings(), card.number)
@@ -160,19 +167,22 @@ class Courier:
             card = _anew(card)
         diff = await self._diff(document)
         drawn, delivered = await self._drawn(card, document, diff)
-        if drawn.hides and not delivered and diff is not None and document.task.state is State.STAGED:
-            if await self._deliver(card, document, diff):
-                drawn, _ = await self._drawn(card, document, diff, delivered=True)
+        owed = drawn.hides and not delivered and document.task.state is State.STAGED
+        if owed and diff is not None and await self._deliver(card, document, diff):
+            drawn, delivered = await self._drawn(card, document, diff, delivered=True)
         if card.message_id is None:
             message = await self.surface.post(card.place, drawn, card.reply_to)
         else:
             message = await self.surface.edit(card.place, card.message_id, drawn)
         await self.database.write(lambda session: cards.posted(session, card, message, revision))
+        if document.task.staged is not None and not drawn.hides and not delivered:
+            digest = document.task.staged.digest
+            await self.database.write(lambda session: cards.delivered(session, card, digest))
 
     async def _supersede(self, card: Posted, document: TaskDocument) -> None:
         """Let the card of an older revision say which one took its place; it has no buttons that decide."""
         assert card.message_id is not None
-        old = card_of(document.to_json(), now=self.clock(), revision=card.revision)
+        old = self._card_of(document, card.revision)
         drawn = self.surface.draw(old, None, await self._buttons(card, old, card.revision, ""), delivered=False)
         await self.surface.edit(card.place, card.message_id, drawn)
 
@@ -181,12 +191,16 @@ class Courier:
     ) -> tuple[Drawn, bool]:
         """The card as it is now, and whether its whole diff lies beside it."""
         staged = document.task.staged
-        shown = card_of(document.to_json(), now=self.clock())
+        shown = self._card_of(document)
         digest = staged.digest if staged else ""
         delivered = delivered or (bool(digest) and card.delivered == digest)
         buttons = await self._buttons(card, shown, document.task.revision, digest)
         view = _view(shown, diff)
         return self.surface.draw(shown, view, buttons, delivered=delivered), delivered
+
+    def _card_of(self, document: TaskDocument, revision: int | None = None) -> Card:
+        """The card, with what people can do said in this surface's words."""
+        return spoken_card(card_of(document.to_json(), now=self.clock(), revision=revision))
 
     async def _buttons(self, card: Posted, shown: Card, revision: int, digest: str) -> Buttons:
         wanted = {action: (action.kind.value, _value(action, digest)) for action in shown.actions}
@@ -204,7 +218,7 @@ class Courier:
         """
         staged = document.task.staged
         assert staged is not None
-        files = self.attachments(document, diff)
+        files = await self.attachments(document, diff)
         try:
             await self.surface.attach(card.place, files, _caption(document), card.message_id)
         except PermanentError as error:
@@ -215,16 +229,17 @@ class Courier:
         await self.database.write(lambda session: cards.delivered(session, card, staged.digest))
         return True
 
-    def attachments(self, document: TaskDocument, diff: bytes) -> list[Attachment]:
-        """The whole diff of what is staged, for programs and for people."""
+    async def attachments(self, document: TaskDocument, diff: bytes) -> list[Attachment]:
+        """The whole diff of what is staged, for programs and, unless it is too long to be read there, as a page."""
+        name = f"{document.task.number}.{document.task.revision}"
+        patch = Attachment(f"{name}.patch", diff, "text/x-diff")
+        if len(diff) > MOST_PAGE_BYTES:
+            return [patch]
         from bot.cards.page import diff_page
 
-        name = f"{document.task.number}.{document.task.revision}"
-        card = card_of(document.to_json(), now=self.clock())
-        return [
-            Attachment(f"{name}.patch", diff, "text/x-diff"),
-            Attachment(f"{name}.html", diff_page(card, diff), "text/html"),
-        ]
+        card = self._card_of(document)
+        page = await asyncio.to_thread(diff_page, card, diff)  # seconds of work for a large diff
+        return [patch, Attachment(f"{name}.html", page, "text/html")]
 
     async def diff_of(self, document: TaskDocument) -> bytes | None:
         """The bytes of the staged diff."""

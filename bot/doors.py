@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.cards.model import Card
@@ -20,7 +22,7 @@ from bot.serving import Serving
 from bot.surfaces.port import Place, Surface
 from core.store import jobs, links, tasks
 from core.store.artifacts import ArtifactFiles
-from core.store.database import Session
+from core.store.database import Database, Session
 
 if TYPE_CHECKING:
     from bot.app import App
@@ -32,16 +34,17 @@ DEFAULT_PORT = 8700
 
 async def build(app: App, host: str, port: int | None) -> Serving:
     """Everything that `serve` runs beside the worker."""
-    surfaces = await surfaces_of(app)
-    return serve_surfaces(app, surfaces, host, port)
+    rooms = Rooms(app.config.surfaces(), app.database)
+    await rooms.load()
+    return serve_surfaces(app, await surfaces_of(app, rooms), rooms, host, port)
 
 
-def serve_surfaces(app: App, surfaces: Mapping[str, Surface], host: str, port: int | None) -> Serving:
+def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host: str, port: int | None) -> Serving:
     """The same for surfaces that are there already."""
     said, files = app.config.surfaces(), ArtifactFiles(app.home.artifacts)
     couriers = {name: Courier(surface, app.database, app.settings, files, one_card=name == "github")
                 for name, surface in surfaces.items()}  # fmt: skip
-    ears = DurableEars(app.database)
+    ears = DurableEars(app.database, told_move=rooms.moved)
     showing = Showing(app.database, app.settings, couriers)
     doings = Doings(app.database, app.settings, app.service, app.verdicts, showing)
     talk = Talk(
@@ -51,7 +54,7 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], host: str, port: i
         doings=doings,
         clicks=Clicks(app.database, doings),
         limits=Limits(time.monotonic),
-        rooms=lambda place: room_of(said, place),
+        rooms=rooms.of,
     )
 
     def wake_couriers() -> None:
@@ -82,18 +85,19 @@ def _web(surfaces: Mapping[str, Surface], ears: DurableEars, host: str, port: in
     return WebServer(routes, host, DEFAULT_PORT if port is None else port)
 
 
-async def surfaces_of(app: App) -> dict[str, Surface]:
+async def surfaces_of(app: App, rooms: Rooms | None = None) -> dict[str, Surface]:
     """Each configured surface; a vendor's library is imported only for one that is."""
     said = app.config.surfaces()
     found: dict[str, Surface] = {}
     if said.telegram is not None:
-        from dataclasses import replace
-
         from bot.surfaces.telegram.surface import TelegramSurface
 
-        moves = await app.database.read(lambda session: links.moves_of(session, "telegram"))
-        chats = {moves.get(chat, chat): repos for chat, repos in said.telegram.chats.items()}
-        found["telegram"] = TelegramSurface(replace(said.telegram, chats=chats))
+        if rooms is None:
+            rooms = Rooms(said, app.database)
+            await rooms.load()
+        found["telegram"] = TelegramSurface(
+            replace(said.telegram, chats=rooms.current("telegram", said.telegram.chats))
+        )
     if said.slack is not None:
         from bot.surfaces.slack.surface import SlackSurface
 
@@ -136,18 +140,42 @@ def _nudge(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]
     return nudge
 
 
-def room_of(said: Surfaces, place: Place) -> tuple[str, ...] | None:
-    """The repositories that a place is for; None for all of them."""
-    if place.private:
-        return None
-    if place.surface == "telegram" and said.telegram is not None:
-        return said.telegram.chats.get(place.channel) or None
-    if place.surface == "slack" and said.slack is not None:
-        return said.slack.channels.get(place.channel) or None
-    if place.surface == "github" and said.github is not None:
-        name = said.github.repositories.get(place.channel)
-        return (name,) if name else ()
-    return None
+@dataclass(slots=True)
+class Rooms:
+    """Which repositories a place is for. A channel that moved is for those of its old id, once its platform said so."""
+
+    said: Surfaces
+    database: Database
+    _moved: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    async def load(self) -> None:
+        """Learn which channels moved in earlier lives."""
+        for surface in ("telegram", "slack"):
+            moves = await self.database.read(partial(links.moves_of, surface=surface))
+            for channel, to in moves.items():
+                self.moved(surface, channel, to)
+
+    def moved(self, surface: str, channel: str, to: str) -> None:
+        """A channel has another id from now on."""
+        self._moved[surface, to] = self._moved.get((surface, channel), channel)
+
+    def current(self, surface: str, chats: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """The channels of the configuration under the ids that they have now."""
+        now = {old: to for (where, to), old in self._moved.items() if where == surface}
+        return {now.get(chat, chat): repos for chat, repos in chats.items()}
+
+    def of(self, place: Place) -> tuple[str, ...] | None:
+        """The repositories that a place is for; None for all of them, nothing for a channel that is not listed."""
+        if place.private:
+            return None
+        channel = self._moved.get((place.surface, place.channel), place.channel)
+        said = self.said
+        if place.surface == "github":
+            name = said.github.repositories.get(channel) if said.github else None
+            return (name,) if name else ()
+        telegram = said.telegram.chats if said.telegram else {}
+        listed = telegram if place.surface == "telegram" else said.slack.channels if said.slack else {}
+        return (listed[channel] or None) if channel in listed else ()
 
 
 def rooms_of(said: Surfaces) -> list[Place]:

@@ -36,6 +36,7 @@ class DurableEars:
 
     database: Database
     wake: Callable[[], None] = lambda: None
+    told_move: Callable[[str, str, str], None] = lambda _surface, _channel, _to: None
     _pending: list[_Pending] = field(default_factory=list)
     _writer: asyncio.Task[None] | None = None
     _answers: dict[int, asyncio.Future[Answer]] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class DurableEars:
             await cards.move(session, surface, channel, to)
 
         await self.database.write(work)
+        self.told_move(surface, channel, to)
 
     async def _write(self) -> None:
         while self._pending:

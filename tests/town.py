@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.app import App, opened
-from bot.doors import serve_surfaces
+from bot.doors import Rooms, serve_surfaces
 from bot.home import Home
 from bot.serving import Serving
 from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
@@ -110,6 +110,14 @@ class Town:
         )
 
 
+class OpenRooms(Rooms):
+    """Rooms where chats in memory, which no configuration names, are for everything."""
+
+    def of(self, place: Place) -> tuple[str, ...] | None:
+        listed = Rooms.of(self, place)
+        return None if listed == () and place.surface != "github" else listed
+
+
 @asynccontextmanager
 async def town(
     home: CliHome,
@@ -120,7 +128,9 @@ async def town(
 ) -> AsyncIterator[Town]:
     """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
-        serving = serve_surfaces(served, surfaces, "127.0.0.1", port)
+        serving = serve_surfaces(
+            served, surfaces, OpenRooms(served.config.surfaces(), served.database), "127.0.0.1", port
+        )
         serving.rooms = [*serving.rooms, *rooms]
         worker = served.worker()
         running = asyncio.create_task(serving.run(worker, claims=True))

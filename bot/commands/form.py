@@ -29,7 +29,7 @@ def format_command(command: m.Command) -> str:
         case m.Approve(number, digest):
             return f"/approve{_number(number)}{f' {digest}' if digest else ''}"
         case m.Pick(number, what):
-            return f"/pick{f' #{number}' if number else ''} {what}"
+            return f"/pick{f' #{number}' if number else ''} {what}".rstrip()
         case m.Progress(number, since):
             return f"/progress{_number(number)}{f' --since {since}' if since else ''}"
         case m.Link(word) | m.Help(word):

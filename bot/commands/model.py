@@ -117,7 +117,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Only some hunks of what is staged; `what` is read by `core.pick`."""
+    """Only some hunks of what is staged; `what` is read by `core.pick`, and empty to be told which there are."""
 
     number: int | None
     what: str

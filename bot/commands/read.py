@@ -23,6 +23,10 @@ MAX_BYTES: Final = 64 * 1024
 _FREE: Final = "To ask for a change in words like these, begin with /task."
 _ALWAYS: Final = frozenset({"approve", "reject"})
 _SELECTION: Final = re.compile(r"not\b|all\b|[#0-9]|\S*[./]", re.IGNORECASE)
+_BETWEEN: Final = ",:; \t"
+"""What stands between a mention and the words after it."""
+_ENDS: Final = ",:.!?"
+"""What people write after a word that is all they say."""
 _OPTIONS: Final = ("repo", "lane", "priority")
 
 
@@ -83,9 +87,10 @@ def _line(text: str, *, bound: bool) -> Command | Misread:
 
 def _bare(text: str, *, bound: bool) -> Command | Misread:
     """Words without a slash."""
-    spoken = text if bound else text.lstrip(",:; \t")  # what stands after a mention
-    word, rest = first(spoken)
-    name = word.rstrip(":,").lower()
+    said = text.lstrip(_BETWEEN)
+    spoken = text if bound else said
+    word, rest = first(said)
+    name = word.rstrip(_ENDS).lower()
     if name not in NAMES:
         return _misspelt(word, rest) or _free(spoken, bound=bound)
     name = NAMES[name].name
@@ -108,7 +113,7 @@ def _fits(name: str, rest: str) -> bool:
         return quoted(rest) is not None
     if name == "reply":
         return number(first(rest)[0]) is not None
-    return name != "pick" or _SELECTION.match(rest) is not None
+    return name != "pick" or not rest or _SELECTION.match(rest) is not None
 
 
 def _free(text: str, *, bound: bool) -> Command | Misread:
@@ -137,9 +142,9 @@ def _help(rest: str) -> Help | Misread:
 
 def _misspelt(word: str, rest: str) -> Misread | None:
     """A bare word that was meant as a command: nearly its name, and a task's number after it."""
-    read = bared(word[:64]).rstrip(":,")
+    read = bared(word[:64]).rstrip(_ENDS)
     near = nearest(read, cutoff=0.8)
-    disguised = read in NAMES and read != word.lower()
+    disguised = read in NAMES and read != word.rstrip(_ENDS).lower()
     if disguised or (near and number(first(rest)[0]) is not None):
         return Misread("This looks like a command, and is none", _FREE, near)
     return None

@@ -153,7 +153,7 @@ def _pick(rest: str, bound: bool) -> Command | Misread:
     if named is None and not bound:
         return Misread("/pick needs the number of a task", usage("pick"))
     what = more if named is not None else rest
-    return Pick(named, what) if what else Misread("/pick needs hunks or files", usage("pick"))
+    return Pick(named, what)
 
 
 def _progress(rest: str, _bound: bool) -> Command | Misread:

@@ -40,7 +40,12 @@ COMMANDS: Final = (
     Spec("show", "N", "Show a task's card again.", "/show 12"),
     Spec("diff", "N [PATH]", "Show the whole diff, or that of one file.", "/diff 12 docs/install.md"),
     Spec("why", "N", "Tell why this lane, this rule and these findings.", "/why 12"),
-    Spec("pick", "N HUNKS", "Keep only some hunks or files of what is staged.", "/pick 12 1,3-5 not 4"),
+    Spec(
+        "pick",
+        "N [HUNKS]",
+        "Keep only some hunks or files of what is staged; alone, list them.",
+        "/pick 12 1,3-5 not 4",
+    ),
     Spec(
         "progress",
         "[N] [--since 2h]",

@@ -151,7 +151,22 @@ class Doings:
                 "an approval names the bytes it is for",
                 f"Write /approve {number} and at least 12 hex digits of the digest that the card shows.",
             )
+        await self._seen_whole(number, command.digest)
         return await self.approve(speaker, number, command.digest)
+
+    async def _seen_whole(self, number: int, digest: str) -> None:
+        """What was hidden cannot be approved: the whole diff must have been shown where the task has a card (42)."""
+
+        async def look(session: Session) -> list[str | None]:
+            return [card.delivered for card in await cards.of_task(session, number)]
+
+        shown = await self.database.read(look)
+        if shown and not any(whole and whole.startswith(digest.lower()) for whole in shown):
+            task = await self.database.read(lambda session: tasks.load(session, number))
+            if task.staged is not None and task.staged.digest.startswith(digest.lower()):
+                raise ConflictError(
+                    "not_shown", f"the whole diff of #{number} was not shown yet", f"Ask for it with /diff {number}."
+                )
 
     async def approve(self, speaker: Speaker, number: int, digest: str) -> Answer:
         """Countersign a digest."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
+from bot.cards.spoken import spoken
 from bot.ears import DurableEars, said_of
 from bot.surfaces.port import Answer, Clicked, Heard, Surface
 from core.errors import CountersignError, TransientError
@@ -103,7 +104,7 @@ class Hearing:
         except Exception:  # noqa: BLE001 - a message that breaks us must not stop the others; it is told and logged
             log.exception("hearing_broke", surface=said.place.surface, delivery=kept.id)
             answer = Answer(_APOLOGY, refused=True)
-        await self._conclude(kept, said, answer)
+        await self._conclude(kept, said, replace(answer, text=spoken(answer.text)))
 
     async def _conclude(self, kept: Kept, said: Heard | Clicked, answer: Answer) -> None:
         async def work(session: Session) -> None:

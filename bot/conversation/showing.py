@@ -64,7 +64,7 @@ class Showing:
                 return Answer("\n".join(visible(line) for line in part.splitlines()))
         staged = document.task.staged
         words = f"The whole diff of #{number}" + (f" ({staged.digest[:12]})" if staged else "")
-        await courier.surface.attach(place, courier.attachments(document, diff), words, reply_to)
+        await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to)
         await self._delivered(document, place)
         return Answer()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from bot import commands as c
+import bot.commands as c
 from bot.cards.safe import one_line
 from bot.conversation.doings import Speaker
 from bot.schedule.schedules import Schedules, Wanted, next_words

@@ -42,7 +42,7 @@ class RawChat(StrictModel):
 class RawWebhook(StrictModel):
     """How Telegram calls us instead of being asked."""
 
-    url: str = Field(pattern=r"^https?://")
+    url: str = Field(pattern=r"^https://")
     secret_file: str | None = None
 
 
@@ -133,7 +133,7 @@ def telegram_of(there: Outside, raw: RawTelegram, repositories: Mapping[str, Any
         webhook = _telegram_webhook(there, raw)
     except MissingError:
         return None
-    if not re.fullmatch(r"\d+:[\w-]+", token):
+    if not re.fullmatch(r"[0-9]{1,20}:[A-Za-z0-9_-]{8,100}", token):
         mend = "Copy it from @BotFather: digits, a colon, more."
         raise there.document.error(("telegram",), "has a token that is none", mend)
     return TelegramConfig(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import col, select
 
 from core.place import Place
@@ -21,7 +22,8 @@ HOLD_MS = 60_000
 class Posted:
     """A card of task `number` in `place`.
 
-    `revision` is the one it shows (0: not posted yet), `delivered` the digest whose whole diff was attached there.
+    `revision` is the one it shows (0: not posted yet), `delivered` the digest whose whole diff was shown or attached
+    there; `version` counts what happened that it must show.
     """
 
     id: int
@@ -32,6 +34,7 @@ class Posted:
     revision: int
     delivered: str | None
     attempt: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +70,19 @@ async def bind(session: Session, number: int, place: Place, reply_to: str | None
         )
     row.reply_to = reply_to or row.reply_to
     row.due_ms = now_ms
+    row.version += 1
     session.add(row)
     await session.flush()
 
 
 async def redraw(session: Session, number: int, now_ms: int) -> None:
-    """Have every card of a task drawn again: part of every step it takes."""
-    await session.execute(
-        update(CardRow).where(col(CardRow.number) == number, col(CardRow.due_ms).is_(None)).values(due_ms=now_ms)
-    )
+    """Have every card of a task drawn again: part of every step it takes. One that must wait still waits."""
+    await session.execute(update(CardRow).where(col(CardRow.number) == number).values(**_anew(now_ms)))
+
+
+def _anew(now_ms: int) -> dict[str, Any]:
+    """What makes a card due; `version` tells whoever is drawing it meanwhile that it has become old."""
+    return {"due_ms": func.coalesce(CardRow.due_ms, now_ms), "version": col(CardRow.version) + 1}
 
 
 async def any_due(session: Session, surfaces: Iterable[str], now_ms: int) -> bool:
@@ -88,8 +95,8 @@ async def any_due(session: Session, surfaces: Iterable[str], now_ms: int) -> boo
     return rows.first() is not None
 
 
-async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[tuple[Posted, int]]:
-    """Take the cards of `surface` that are due, for `HOLD_MS` to ourselves; each with the `due_ms` it had."""
+async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[Posted]:
+    """Take the cards of `surface` that are due, for `HOLD_MS` to ourselves."""
     due = (
         select(CardRow.id)
         .where(CardRow.surface == surface, col(CardRow.due_ms) <= now_ms, CardRow.held_ms <= now_ms)
@@ -103,8 +110,7 @@ async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list
         .returning(CardRow)
         .execution_options(populate_existing=True)
     )
-    rows = list(taken.scalars())
-    return [(_posted(row), row.due_ms or now_ms) for row in rows]
+    return [_posted(row) for row in taken.scalars()]
 
 
 async def posted(session: Session, card: Posted, message_id: str, revision: int) -> None:
@@ -115,15 +121,15 @@ async def posted(session: Session, card: Posted, message_id: str, revision: int)
 
 
 async def delivered(session: Session, card: Posted, digest: str) -> None:
-    """Remember that the whole diff of `digest` was attached where the card is."""
+    """Remember that the whole diff of `digest` was shown or attached where the card is."""
     await session.execute(update(CardRow).where(col(CardRow.id) == card.id).values(delivered=digest))
 
 
-async def drawn(session: Session, card: Posted, due_ms: int) -> None:
-    """The card shows what was so; still due if something happened while it was drawn."""
+async def drawn(session: Session, card: Posted, now_ms: int) -> None:
+    """The card shows what was so; it is due at once if something happened while it was drawn."""
     mine = col(CardRow.id) == card.id
-    await session.execute(update(CardRow).where(mine).values(held_ms=0, attempt=0, problem=None))
-    await session.execute(update(CardRow).where(mine, col(CardRow.due_ms) == due_ms).values(due_ms=None))
+    await session.execute(update(CardRow).where(mine).values(held_ms=0, attempt=0, problem=None, due_ms=now_ms))
+    await session.execute(update(CardRow).where(mine, col(CardRow.version) == card.version).values(due_ms=None))
 
 
 async def put_off(session: Session, card: Posted, due_ms: int | None, problem: str) -> None:
@@ -137,7 +143,7 @@ async def put_off(session: Session, card: Posted, due_ms: int | None, problem: s
 
 async def touch(session: Session, card_id: int, now_ms: int, *, anew: bool = False) -> None:
     """Have one card drawn again; `anew` as a new message, for whoever cannot find the old one."""
-    changes = {"due_ms": now_ms, **({"message_id": None, "delivered": None} if anew else {})}
+    changes = {**_anew(now_ms), "due_ms": now_ms, **({"message_id": None, "delivered": None} if anew else {})}
     await session.execute(update(CardRow).where(col(CardRow.id) == card_id).values(**changes))
 
 
@@ -221,4 +227,5 @@ def _posted(row: CardRow) -> Posted:
         revision=row.revision,
         delivered=row.delivered,
         attempt=row.attempt,
+        version=row.version,
     )

@@ -221,7 +221,8 @@ class InboxRow(SQLModel, table=True):
 class CardRow(SQLModel, table=True):
     """One task's card in one place. `due_ms` is set when it must be drawn again, null while it shows what is so.
 
-    `thread` is empty where there is none. `delivered` is the digest whose whole diff was attached there.
+    `thread` is empty where there is none. `delivered` is the digest whose whole diff was shown or attached there;
+    `version` counts what happened that it must show.
     """
 
     __tablename__ = "cards"

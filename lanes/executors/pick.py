@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from core.change import ABSENT, GITLINK, Change, FileChange
-from core.errors import Kind, PermanentError
+from core.errors import Kind, NotFoundError, PermanentError, UsageError
 from core.pick import Part, Span, Spans, parts_of, read_selection, spans_of, subset
 from core.ports import Repository
 from lanes.repository import as_git
@@ -31,11 +31,16 @@ async def pickable(repository: Repository, base: str, tree: str) -> Pickable:
 async def picked_tree(repository: Repository, base: str, tree: str, what: str) -> str:
     """The tree of `base` with what `what` names of the change to `tree`.
 
-    Raises `UsageError` or `NotFoundError` for a selection that names nothing, `PermanentError` for one that cannot be
-    made: a submodule alone, or a file without the folder it needs gone.
+    Raises `PermanentError` for a selection that names nothing, and for one that cannot be made: a submodule alone, or a
+    file whose folder still is a file. The same selection of the same change makes the same tree.
     """
     found = await pickable(repository, base, tree)
-    return await subset_tree(repository, found, read_selection(what, found.parts))
+    try:
+        numbers = read_selection(what, found.parts)
+    except (UsageError, NotFoundError) as error:
+        said = error.problem
+        raise PermanentError(said.code, said.message, said.mend, kind=said.kind) from error
+    return await subset_tree(repository, found, numbers)
 
 
 async def subset_tree(repository: Repository, found: Pickable, numbers: Collection[int]) -> str:

@@ -31,7 +31,7 @@ ids = st.from_regex(r"sch_[a-z0-9]{4,26}", fullmatch=True)
 digests = st.none() | st.from_regex(r"[0-9a-f]{12,64}", fullmatch=True)
 zones = st.sampled_from(["UTC", "Europe/Zurich", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
 phrases = st.sampled_from(["daily 09:00", "weekday 9:30", "*/15 * * * *", "every 2h"])
-selections = st.sampled_from(["1,3-5", "docs/a.md", "2,3 not 3", "1, 2", "not 2"])
+selections = st.sampled_from(["", "1,3-5", "docs/a.md", "2,3 not 3", "1, 2", "not 2"])
 
 commands = st.one_of(
     st.builds(m.Ask, texts, st.none() | names, st.none() | names, st.integers(-100, 100)),

@@ -90,6 +90,7 @@ ANYWHERE = [
     ("merge #12", Merge(12)),
     ("/retry 12", Retry(12)),
     ("/pick #12 1,3-5", Pick(12, "1,3-5")),
+    ("/pick #12", Pick(12, "")),
     ("/help", Help()),
     ("/start", Help()),
     ("/help approve", Help("approve")),
@@ -169,6 +170,9 @@ def test_words_after_a_mention_lose_what_stood_between():
         ("/pick 2", Pick(None, "2")),
         ("/pick 2 not 5", Pick(None, "2 not 5")),
         ("/pick docs/a.md", Pick(None, "docs/a.md")),
+        ("/pick", Pick(None, "")),
+        ("why?", Why(None)),
+        (": cancel!", Cancel(None)),
     ],
 )
 def test_the_number_may_be_left_out_where_the_place_has_one(text, command):
@@ -251,7 +255,6 @@ def test_a_command_written_wrong_is_told_the_nearest_and_does_nothing(text, near
         "/queue now",
         "/release 12",
         "cancel 12 please",
-        "/pick 12",
         "/pick",
         "/every weekday 09:00 bump x",
         '/every "weekday 09:00"',
