@@ -13,6 +13,8 @@ from bot.doors import Rooms, serve_surfaces
 from bot.home import Home
 from bot.serving import Serving
 from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
+from bot.web.server import WebServer
+from core.task import Task
 from tests.fakes.surface import MemorySurface, Message
 from tests.homes import CliHome
 
@@ -71,6 +73,22 @@ class Town:
         assert answer is not None, f"nobody answered {said}"
         return answer
 
+    async def task(self, number: int = 1) -> Task:
+        """The task as it is now."""
+        return (await self.app.document(number)).task
+
+    async def digest(self, number: int = 1) -> str:
+        """The digest of what is staged."""
+        staged = (await self.task(number)).staged
+        assert staged is not None
+        return staged.digest
+
+    @property
+    def web(self) -> WebServer:
+        """What listens for webhooks."""
+        assert self.serving.web is not None
+        return self.serving.web
+
     async def card(self, number: int, state: str, surface: str = "telegram", within_s: float = 30) -> Message:
         """The newest message that shows task `number`, once it shows this state."""
         shown = self.memory(surface)
@@ -87,7 +105,7 @@ class Town:
         before = len(self.memory(where.surface).cards)
         await self.says(person, text, where)
         await self.until(lambda: len(self.memory(where.surface).cards) > before, "a card")
-        number = self.memory(where.surface).cards[-1].card.number  # type: ignore[union-attr]
+        number = self.memory(where.surface).cards[-1].shown.number
         return await self.card(number, "staged", where.surface)
 
     async def until(self, found: Any, what: str, within_s: float = 30) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class CheckedClient:
     def __init__(
         self, *, resolve: Resolve | None = None, trust: ssl.SSLContext | None = None, timeout_s: float = TIMEOUT_S
     ) -> None:
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write whole addresses, and they hold secrets
         self._resolve = resolve
         self._trust = trust
         self._timeout_s = timeout_s
@@ -56,7 +58,8 @@ class CheckedClient:
 
     async def _post(self, target: Target, content: bytes, headers: Mapping[str, str]) -> Reply:
         """Post to the judged address itself: the name is not resolved again, so it cannot be another by now."""
-        sent = {"User-Agent": "countersign", **headers, "Host": target.host_header}
+        ours = {"User-Agent": "countersign", "Accept-Encoding": "identity", "Host": target.host_header}
+        sent = {**headers, **ours}
         if self._trust is None:
             self._trust = httpx.create_ssl_context()  # reads every root there is: once is enough
         client = httpx.AsyncClient(
@@ -71,7 +74,7 @@ class CheckedClient:
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """The body as it was sent, cut off: what is compressed is not unpacked, for it may grow without end."""
+    """The body as it was sent, cut off. It was asked for plain: what is compressed may grow without end."""
     body = b""
     async for chunk in response.aiter_raw():
         body += chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,8 +87,9 @@ class Clock:
 
     async def run(self) -> None:
         """Sweep every few seconds; a sweep that takes longer is not begun again before it has ended."""
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # that a slow sweep is not begun twice is no news
         scheduler = AsyncIOScheduler(timezone=UTC)
-        scheduler.add_job(
+        job = scheduler.add_job(
             self._swept,
             IntervalTrigger(seconds=self._sweep_s, timezone=UTC),
             next_run_time=datetime.now(UTC),
@@ -97,7 +99,11 @@ class Clock:
         )
         scheduler.start()
         try:
-            await asyncio.Event().wait()
+            while True:
+                await asyncio.sleep(max(60.0, self._sweep_s))
+                ahead = job.next_run_time - datetime.now(UTC)
+                if ahead.total_seconds() > 2 * self._sweep_s:  # this host's clock was put back
+                    job.modify(next_run_time=datetime.now(UTC))
         finally:
             scheduler.shutdown(wait=False)
 
@@ -121,6 +127,8 @@ class Clock:
         for schedule in found:
             try:
                 made += await self._made(schedule, now_ms)
+            except CountersignError as error:
+                log.warning("schedule_waits", schedule=schedule.id, problem=error.problem.message)
             except Exception:  # noqa: BLE001 (one that breaks us must not keep the others waiting)
                 log.exception("schedule_broke", schedule=schedule.id)
         return made

@@ -27,10 +27,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from bot.app import App, opened
-from bot.doors import serve_surfaces
+from bot.doors import Rooms, serve_surfaces
 from bot.home import Home
 from bot.surfaces.github.surface import PATH, GitHubSurface
-from bot.surfaces.port import Ears, GitHubSurfaceConfig
+from bot.surfaces.port import Ears, GitHubSurfaceConfig, Place
 from core.store import inbox
 from core.store.database import Session
 from core.store.tables import TaskRow
@@ -77,7 +77,9 @@ async def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     comments = PaperComments(writers={_id_of(n) for n in range(options.people)})
     surface = _WithPeer(GitHubSurfaceConfig(SECRET, {str(REPOSITORY): "web"}), comments, name_at_github="countersign")
     async with opened(Home(home.root)) as app:
-        serving = serve_surfaces(app, {"github": surface}, "127.0.0.1", 0)
+        serving = serve_surfaces(
+            app, {"github": surface}, EveryRoom(app.config.surfaces(), app.database), "127.0.0.1", 0
+        )
         worker = app.worker()
         running = asyncio.create_task(serving.run(worker, claims=False))
         assert serving.web is not None
@@ -110,6 +112,13 @@ class _WithPeer(GitHubSurface):
 
     def routes(self, ears: Ears) -> Sequence[BaseRoute]:
         return [*GitHubSurface.routes(self, ears), Route(PEER, _checked, methods=["POST"])]
+
+
+class EveryRoom(Rooms):
+    """Everything may be asked for everywhere: the benchmark's home has no GitHub in its configuration."""
+
+    def of(self, _place: Place) -> tuple[str, ...] | None:
+        return None
 
 
 async def _checked(request: Request) -> Response:

@@ -28,6 +28,12 @@ class Message:
     only_to: str | None = None
     edits: int = 0
 
+    @property
+    def shown(self) -> Card:
+        """The card that it shows."""
+        assert self.card is not None
+        return self.card
+
 
 @dataclass(slots=True)
 class MemorySurface:

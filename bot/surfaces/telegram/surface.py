@@ -15,7 +15,7 @@ from bot.cards.model import Card
 from bot.cards.safe import one_line
 from bot.cards.telegram import TelegramCard, draw_telegram
 from bot.commands.table import COMMANDS
-from bot.surfaces.port import Answer, Attachment, Buttons, Clicked, Drawn, Ears, Place, TelegramConfig
+from bot.surfaces.port import Answer, Attachment, Buttons, Clicked, Drawn, Ears, Heard, Place, TelegramConfig
 from bot.surfaces.telegram.checks import check
 from bot.surfaces.telegram.hearing import SURFACE, WANTED, Moved, Pressed, Said, Spurious, Unlisted, Us, hear
 from bot.surfaces.telegram.pace import Limits
@@ -116,6 +116,15 @@ class TelegramSurface:
         """See `Surface.say`; Telegram has no words for one pair of ears in a group, so all in it can read them."""
         del only_to
         await self._speaker.say(place, text, reply_to)
+
+    async def admits(self, said: Heard | Clicked) -> str | None:
+        """Everybody whose id is known: Telegram itself lets only members write in a group."""
+        del said
+        return None
+
+    async def in_full(self, said: Heard) -> Heard | None:
+        """The message as it is; Telegram's updates are whole."""
+        return said
 
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """See `Surface.acknowledge`."""

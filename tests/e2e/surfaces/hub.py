@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.github import FakeGitHub
 from tests.homes import FILES, PEOPLE, CliHome
-from tests.town import IDS, introduce
+from tests.town import IDS, Town, introduce
 
 REPO = "acme/web"
 SECRET = "a-long-made-up-webhook-secret-of-tests"
@@ -31,3 +32,37 @@ def hub_home(folder: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch, 
     ids = {**IDS, "github": {name: str(github.account(name).id) for name in ("ana", "bo", "lee", "max")}}
     introduce(home, ids, more)
     return home
+
+
+AUTO = "merge: {auto: true, method: squash, checks: [{name: test, app: 15368}]}"
+
+
+def allow_merging(home: CliHome) -> None:
+    """Let every rule merge by itself once `test` is green."""
+    policy = home.root / "policy.yaml"
+    text, count = re.subn(r"merge: \{.*\}", AUTO, policy.read_text())
+    assert count
+    policy.write_text(text)
+
+
+async def approved_tree(place: Town) -> str:
+    """The tree that was countersigned."""
+    staged = (await place.task()).staged
+    assert staged is not None
+    return staged.tree
+
+
+def tree_of(hub: FakeGitHub, commit: str) -> str:
+    """A commit's tree at GitHub."""
+    return hub.git(REPO).run("rev-parse", f"{commit}^{{tree}}").decode().strip()
+
+
+def status(hub: FakeGitHub, sha: str) -> str | None:
+    """What our commit status says of a commit."""
+    said = [s.state for s in hub.repo(REPO).statuses if s.sha == sha and s.context == "countersign"]
+    return said[-1] if said else None
+
+
+def ours(hub: FakeGitHub) -> list[str]:
+    """What we wrote into conversations."""
+    return [c.body for c in hub.repo(REPO).comments.values() if c.login == "countersign-bot"]

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.app import opened
-from bot.doors import surfaces_of
-from bot.home import Home
 from bot.surfaces.port import Place
 from core.lifecycle import State
-from tests.e2e.surfaces.hub import REPO, SECRET, hub_home
-from tests.fakes.github import FakeGitHub
-from tests.fakes.github.fixtures import github  # noqa: F401 - a fixture
+from tests.e2e.surfaces.conftest import served
+from tests.e2e.surfaces.hub import REPO, allow_merging, approved_tree, ours, status, tree_of
 from tests.fakes.surface import MemorySurface
-from tests.homes import CliHome
 from tests.town import Town, town
 
 pytestmark = pytest.mark.surfaces
 
 GROUP = Place("telegram", "-100", None)
-AUTO = "merge: {auto: true, method: squash, checks: [{name: test, app: 15368}]}"
 
 
 async def state(place: Town, number: int = 1) -> State:
     return (await place.app.document(number)).task.state
 
 
-@pytest.fixture
-def home(tmp_path, github, monkeypatch):  # noqa: F811 - the fixture
-    return hub_home(tmp_path, github, monkeypatch)
-
-
-async def test_a_request_in_chat_becomes_a_pull_request_whose_tree_is_the_approved_tree(home, github):  # noqa: F811
-    async with served(home, github) as place:
+async def test_a_request_in_chat_becomes_a_pull_request_whose_tree_is_the_approved_tree(hub, github):
+    async with served(hub, github, telegram=MemorySurface("telegram")) as place:
         card = await place.staged(GROUP)
         await place.clicks("lee", card, "Approve")
         await place.card(1, "published")
@@ -46,9 +31,9 @@ async def test_a_request_in_chat_becomes_a_pull_request_whose_tree_is_the_approv
         await place.until(lambda: status(github, pull.sha) == "success", "the status")
 
 
-async def test_a_comment_makes_revision_two_which_is_approved_there_and_merges_on_green(home, github):  # noqa: F811
-    allow_merging(home)
-    async with served(home, github) as place:
+async def test_a_comment_makes_revision_two_which_is_approved_there_and_merges_on_green(hub, github):
+    allow_merging(hub)
+    async with served(hub, github, telegram=MemorySurface("telegram")) as place:
         card = await place.staged(GROUP)
         await place.clicks("lee", card, "Approve")
         await place.card(1, "published")
@@ -58,8 +43,8 @@ async def test_a_comment_makes_revision_two_which_is_approved_there_and_merges_o
 
         github.comment(REPO, 1, "bo", "/reply set server.host to b in config/app.yaml")
         staged = await place.card(1, "staged")
-        assert staged.card.revision == 2
-        digest = (await place.app.document(1)).task.staged.digest
+        assert staged.shown.revision == 2
+        digest = await place.digest()
         await place.until(lambda: digest[:12] in ours(github)[0], "the new digest in the comment")
         assert len(ours(github)) == 1, "one sticky comment"
 
@@ -78,16 +63,16 @@ async def test_a_comment_makes_revision_two_which_is_approved_there_and_merges_o
         assert [(a.person, a.surface) for a in document.approvals] == [("lee", "telegram"), ("max", "github")]
 
 
-async def test_a_review_on_lines_becomes_a_turn_with_file_and_line(home, github):  # noqa: F811
-    async with served(home, github) as place:
+async def test_a_review_on_lines_becomes_a_turn_with_file_and_line(hub, github):
+    async with served(hub, github, telegram=MemorySurface("telegram")) as place:
         await publish(place)
         github.review(REPO, 1, "bo", "CHANGES_REQUESTED", "set server.host to b in config/app.yaml")
         await place.until(lambda: len(place.memory().cards) == 2, "a second card")
         assert (await place.app.document(1)).task.revision == 2
 
 
-async def test_those_without_write_permission_are_ignored_and_strangers_who_may_write_are_told(home, github):  # noqa: F811
-    async with served(home, github) as place:
+async def test_those_without_write_permission_are_ignored_and_strangers_who_may_write_are_told(hub, github):
+    async with served(hub, github, telegram=MemorySurface("telegram")) as place:
         await publish(place)
         await place.until(lambda: ours(github), "the card in the pull request")
         before = len(github.repo(REPO).comments)
@@ -101,23 +86,25 @@ async def test_those_without_write_permission_are_ignored_and_strangers_who_may_
         assert await state(place) is State.PUBLISHED
 
 
-async def test_a_head_moved_by_hand_turns_red_and_does_not_merge(home, github):  # noqa: F811
-    allow_merging(home)
-    async with served(home, github) as place:
+async def test_a_head_moved_by_hand_turns_red_and_does_not_merge(hub, github):
+    allow_merging(hub)
+    async with served(hub, github, telegram=MemorySurface("telegram")) as place:
         await publish(place)
         branch = github.pull(REPO, 1).head
         moved = github.push(REPO, branch, {"config/app.yaml": "evil: true\n"}, "bo")
         await place.until(lambda: status(github, moved) == "failure", "the red status")
         github.set_check(REPO, moved, "test", 15368, "success")
         await place.card(1, "published")
-        await place.until(lambda: place.memory().cards[-1].card.trouble, "the trouble on the card")
-        assert "nobody countersigned" in place.memory().cards[-1].card.trouble.message
+        await place.until(lambda: place.memory().cards[-1].shown.trouble, "the trouble on the card")
+        trouble = place.memory().cards[-1].shown.trouble
+        assert trouble is not None
+        assert "nobody countersigned" in trouble.message
         assert not github.pull(REPO, 1).merge_sha
 
 
 @pytest.mark.parametrize("end", ["merged", "closed"])
-async def test_a_pull_request_that_ends_by_hand_ends_the_task(home, github, end):  # noqa: F811
-    async with served(home, github) as place:
+async def test_a_pull_request_that_ends_by_hand_ends_the_task(hub, github, end):
+    async with served(hub, github, telegram=MemorySurface("telegram")) as place:
         await publish(place)
         if end == "merged":
             github.merge_by_hand(REPO, 1, "max")
@@ -130,43 +117,3 @@ async def publish(place: Town) -> None:
     card = await place.staged(GROUP)
     await place.clicks("lee", card, "Approve")
     await place.card(1, "published")
-
-
-def allow_merging(home: CliHome) -> None:
-    policy = home.root / "policy.yaml"
-    text, count = re.subn(r"merge: \{.*\}", AUTO, policy.read_text())
-    assert count
-    policy.write_text(text)
-
-
-@asynccontextmanager
-async def served(home: CliHome, hub: FakeGitHub) -> AsyncIterator[Town]:
-    """The home served on a chat in memory and on GitHub, which sends its webhooks there."""
-    async with opened(Home(home.root)) as app:
-        surfaces = {"telegram": MemorySurface("telegram"), **await surfaces_of(app)}
-        async with town(home, surfaces, port=0, app=app) as place:
-            await place.serving.web.started.wait()
-            hub.hooks.to(f"http://127.0.0.1:{place.serving.web.port}/hooks/github", SECRET)
-            yield place
-            await asyncio.to_thread(hub.hooks.settle)
-
-
-async def approved_tree(place: Town) -> str:
-    staged = (await place.app.document(1)).task.staged
-    assert staged is not None
-    return staged.tree
-
-
-def tree_of(hub: FakeGitHub, commit: str) -> str:
-    return hub.git(REPO).run("rev-parse", f"{commit}^{{tree}}").decode().strip()
-
-
-def status(hub: FakeGitHub, sha: str) -> str | None:
-    """What our commit status says of a commit."""
-    said = [s.state for s in hub.repo(REPO).statuses if s.sha == sha and s.context == "countersign"]
-    return said[-1] if said else None
-
-
-def ours(hub: FakeGitHub) -> list[str]:
-    """What we wrote into conversations."""
-    return [c.body for c in hub.repo(REPO).comments.values() if c.login == "countersign-bot"]

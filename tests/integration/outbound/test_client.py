@@ -141,6 +141,7 @@ async def test_the_name_reaches_the_server_and_its_certificate_is_checked_agains
         assert got.sni == "hooks.example"
         assert got.headers["host"] == f"hooks.example:{receiver.port}"
         assert (got.line, got.body, got.headers["x-a"]) == ("POST /hook HTTP/1.1", b"{}", "b")
+        assert got.headers["accept-encoding"] == "identity"
         assert len(resolve.asked) == 1  # a second look could find another address
         with pytest.raises(TransientError, match="cannot be reached"):
             await client.post(receiver.url("other.example"), b"{}", {}, allow_private=True)

@@ -302,3 +302,25 @@ async def test_in_chat_one_is_added_listed_paused_and_deleted(known):
         await chat.do(speaker, Every("daily 9:00", "bump x", repo="other"))
     assert "deleted" in await said_to(Unschedule(made.id))
     assert await known.listed() == []
+
+
+async def test_a_sweep_goes_on_when_the_store_does_not_take_one(known, database):
+    """What was asked for and could not be moved on is asked for under the same name at the next sweep."""
+    for actor in (ANA, BO):
+        await make_due(database, (await known.add(wanted(actor=actor))).id)
+    asked = []
+
+    async def ask(found, at):
+        asked.append(dedup_of(found, at))
+
+    class Stumbling(Clock):
+        async def _move_on(self, schedule, turn):
+            if len(asked) == 1:
+                raise TransientError("disk_full", "The disk is full")
+            await super()._move_on(schedule, turn)
+
+    clock = Stumbling(database, ask)
+    assert await clock.sweep() == 1
+    assert await clock.sweep() == 1
+    assert len(asked) == 3
+    assert len(set(asked)) == 2
