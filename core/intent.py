@@ -12,12 +12,18 @@ from core.edit import Edit, ReplaceText, describe, from_json, paths_named, to_js
 class Intent:
     """The edits a text asks for, or none when only an executor can tell (a command, an agent).
 
-    `revert_of` is the commit to take back instead.
+    `revert_of` is the commit to take back instead, `pick` what to keep of the revision before (see `core.pick`).
     """
 
     text: str
     edits: tuple[Edit, ...] = ()
     revert_of: str | None = None
+    pick: str | None = None
+
+    @property
+    def needs_git_alone(self) -> bool:
+        """True for what is made of trees that are there already: no model, no executor of the lane's."""
+        return self.revert_of is not None or self.pick is not None
 
     @property
     def title(self) -> str:
@@ -36,12 +42,19 @@ class Intent:
 
     def to_json(self) -> dict[str, Any]:
         """The intent as stored with its revision."""
-        return {"text": self.text, "edits": [to_json(e) for e in self.edits], "revert_of": self.revert_of}
+        return {
+            "text": self.text,
+            "edits": [to_json(e) for e in self.edits],
+            "revert_of": self.revert_of,
+            "pick": self.pick,
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Intent:
         """The intent that `to_json` wrote; raises `ValueError` for an unknown edit."""
-        return cls(value["text"], tuple(from_json(e) for e in value["edits"]), value.get("revert_of"))
+        return cls(
+            value["text"], tuple(from_json(e) for e in value["edits"]), value.get("revert_of"), value.get("pick")
+        )
 
 
 def _targets(edit: Edit) -> tuple[str, ...]:

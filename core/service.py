@@ -106,6 +106,13 @@ class Service:
 
     async def reply(self, number: int, text: str, actor: Actor, dedup: str | None = None) -> Task:
         """Begin the next revision of a task with what `actor` said."""
+        return await self._speak(number, text, actor, dedup, pick=None)
+
+    async def pick(self, number: int, what: str, actor: Actor, dedup: str | None = None) -> Task:
+        """Begin the next revision of a task with only what `what` names of the staged one (see `core.pick`)."""
+        return await self._speak(number, f"pick {what}", actor, dedup, pick=what)
+
+    async def _speak(self, number: int, text: str, actor: Actor, dedup: str | None, *, pick: str | None) -> Task:
         text = _checked_text(text)
 
         async def work(session: Session) -> Task:
@@ -125,7 +132,11 @@ class Service:
             now_ms = await self._database.now_ms(session)
             said = await tasks.turns_of(session, number)
             n = len(said) + 1
-            basis, intent, changes = await _next_basis(session, task, text, n)
+            basis, intent, changes = (
+                await _next_basis(session, task, text, n)
+                if pick is None
+                else await _picked_basis(session, task, pick, n)
+            )
             step = await take_step(
                 session,
                 task,
@@ -308,7 +319,7 @@ def petition_of(task: Task, person: str, surface: str, revision: Revision | None
         repository=task.repo or "",
         paths=intent.paths() if intent else (),
         lane=asked.lane or task.asked_lane,
-        deterministic=bool(intent and (intent.edits or intent.revert_of)),
+        deterministic=bool(intent and (intent.edits or intent.needs_git_alone)),
     )
 
 
@@ -339,6 +350,15 @@ async def _next_basis(
         return Basis((*current.basis.turns, n), current.basis.continue_from, _authors(current)), None, {}
     standing = await _standing(session, task)
     return (Basis((n,), standing.n, _authors(standing)) if standing else Basis((n,))), None, {}
+
+
+async def _picked_basis(session: Session, task: Task, what: str, n: int) -> tuple[Basis, Intent, dict[str, object]]:
+    """What a choice among hunks builds on: what stands now, in the lane that it was made in."""
+    standing = await _standing(session, task)
+    if standing is None or standing.staged is None:
+        raise ConflictError("nothing_staged", f"#{task.number} has nothing staged to pick from", "Look at its card.")
+    basis = Basis((n,), standing.n, _authors(standing))
+    return basis, Intent(f"pick {what}", pick=what), {"asked_lane": standing.lane}
 
 
 async def _standing(session: Session, task: Task) -> Revision | None:

@@ -122,7 +122,7 @@ def _lane(shop: Workshop, task: Task) -> Lane:
 
 def _executor(shop: Workshop, lane: Lane, intent: Intent) -> Executor:
     """The lane's executor; taking a change back needs none but git, whatever the lane works with."""
-    return shop.executors["edit" if intent.revert_of else lane.executor]
+    return shop.executors["edit" if intent.needs_git_alone else lane.executor]
 
 
 def _intent(task: Task) -> Intent:

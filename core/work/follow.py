@@ -20,7 +20,6 @@ from core.ports import Followed, ForgeCheck, Mark, Repository, Standing
 from core.store import jobs, tasks
 from core.store.database import Session, from_ms
 from core.task import PullRequest, Revision, Task
-from core.turn import Actor
 from core.verdicts import needs_of, terms_now
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
 
@@ -48,7 +47,11 @@ async def look(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     await _mark(forge, repository, task, standing, published, needs)
     terms = terms_now(shop.settings(), task, published)[1] if published else None
     if _may_merge(task, standing, terms) and needs is not None and needs.met:
-        await shop.finish(job, Fact.MERGE_ASKED, Outcome(body={"by": f"rule {terms.rule if terms else ''}: on green"}))
+        await shop.finish(
+            job,
+            Fact.MERGE_ASKED,
+            Outcome(body={"by": f"rule {terms.rule if terms else ''}: on green"}, seen=task.version),
+        )
         return OVER
     await _tell(shop, job, task, standing, terms)
     return OVER
@@ -66,7 +69,7 @@ async def _ended(shop: Workshop, job: Job, task: Task, standing: Standing) -> No
     problem = None
     if now.state == "merged" and now.head != ours.head:
         problem = _moved(task, now, "was merged by hand")
-    outcome = Outcome(changes={"error": None, **changes}, body=body, problem=problem, actor=Actor(None, "github"))
+    outcome = Outcome(changes={"error": None, **changes}, body=body, problem=problem, seen=task.version)
     if task.state is State.APPROVED:  # the publishing that is on its way meets it, and the next look ends it
         await _again(shop, job, SOON_S)
     elif now.state == "merged":
@@ -158,7 +161,7 @@ async def _tell(shop: Workshop, job: Job, task: Task, standing: Standing, terms:
         error = problem.to_json() if problem else None if told == "head_moved" else _kept(task)
         body = {"checks": said, "head": now.head, "countersigned": problem is None}
         changes = {"pull_request": shown, "error": error}
-        await shop.finish(job, Fact.FOLLOWED, Outcome(changes=changes, body=body, again_in_s=SOON_S))
+        await shop.finish(job, Fact.FOLLOWED, Outcome(changes=changes, body=body, again_in_s=SOON_S, seen=task.version))
         return
     busy = any(check.conclusion is None for check in standing.checks) or standing.mergeable is None
     await _again(shop, job, SOON_S if busy else None)

@@ -74,7 +74,7 @@ def _petition(task: Task, intent: Intent) -> Petition:
         repository=task.repo or "",
         paths=intent.paths(),
         lane=task.asked_lane,
-        deterministic=bool(intent.edits or intent.revert_of),
+        deterministic=bool(intent.edits or intent.needs_git_alone),
     )
 
 
@@ -101,7 +101,7 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         )
         return
     lane = settings.lane(decision.lane or "")
-    needs = frozenset(lane.needs) if intent.revert_of else shop.executors[lane.executor].needs(lane)
+    needs = frozenset(lane.needs) if intent.needs_git_alone else shop.executors[lane.executor].needs(lane)
     owed = Owed(needs=needs, after=task.after)
     await shop.finish(
         job,
@@ -137,7 +137,7 @@ async def _incapable(shop: Workshop, settings: Settings, decision: Decision, int
         lane = settings.lane(decision.lane or "")
     except PermanentError as error:
         return error.problem
-    if intent.revert_of:  # taking a change back needs git alone
+    if intent.needs_git_alone:
         return None
     executor = shop.executors.get(lane.executor)
     if executor is None:

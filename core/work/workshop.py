@@ -9,7 +9,7 @@ from typing import Any
 from core.errors import LostClaimError, PermanentError, Problem
 from core.ids import NewId
 from core.job import Job, JobKind, JobState
-from core.lifecycle import Fact
+from core.lifecycle import TRANSITIONS, Fact, State
 from core.place import Place
 from core.ports import Executor, Followed, Forge, Guard, Interpreter, Milestones, Repository
 from core.settings import SettingsSource
@@ -95,12 +95,15 @@ class Workshop:
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
+            task = await tasks.load(session, job.number, lock=True)
+            if job.kind is JobKind.FOLLOW and _has_moved_on(task, fact, outcome):
+                await jobs.look_again(session, job, now_ms + SOON_MS, now_ms)
+                return
             if outcome.again_in_s is None:
                 over = JobState.FAILED if fact is Fact.FAILED else JobState.DONE
                 await jobs.end(session, job, over, now_ms, outcome.problem)
             else:
                 await jobs.look_again(session, job, now_ms + outcome.again_in_s * 1000, now_ms)
-            task = await tasks.load(session, job.number, lock=True)
             if task.revision != job.revision and job.kind is not JobKind.FOLLOW:
                 raise LostClaimError("superseded", f"job {job.id} belongs to an older revision")
             changes = dict(outcome.changes)
@@ -139,7 +142,8 @@ class Workshop:
 class Outcome:
     """What a job came to, beside its fact: columns of the task and of its revision, and the problem if any.
 
-    With `again_in_s` the job is not over, but goes back into the queue for then.
+    With `again_in_s` the job is not over, but goes back into the queue for then. `seen` is the version of the task that
+    a look at its pull request was about.
     """
 
     changes: dict[str, Any] = field(default_factory=dict)
@@ -149,9 +153,25 @@ class Outcome:
     expires_in_s: int | None = None
     nudge_in_s: int | None = None
     again_in_s: int | None = None
+    seen: int | None = None
     places: tuple[Place, ...] = ()
     actor: Actor = SYSTEM
     owed: Owed = NOTHING_MORE
+
+
+SOON_MS = 2000
+"""How soon a look is made again that somebody overtook."""
+
+
+def _has_moved_on(task: Task, fact: Fact, outcome: Outcome) -> bool:
+    """Whether what a look found is about a task that is no more: then nothing of it may be written.
+
+    A look that fails for good tells it only on a task that rests published; any other has a revision under way, which
+    the trouble of looking does not concern.
+    """
+    if outcome.seen is not None and outcome.seen != task.version:
+        return True
+    return (task.state, fact) not in TRANSITIONS or (fact is Fact.FAILED and task.state is not State.PUBLISHED)
 
 
 Step = Callable[[Workshop, Job, Notes], Awaitable[Notes]]

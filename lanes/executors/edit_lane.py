@@ -9,6 +9,7 @@ from core.lane import Lane
 from core.ports import Order, Produced, Repository
 from lanes.executors.edit import apply_edits
 from lanes.executors.errors import EditError
+from lanes.executors.pick import picked_tree
 from lanes.repository import as_git
 
 _KINDS: Final = {
@@ -37,6 +38,8 @@ class EditExecutor:
         git = as_git(repository)
         if order.intent.revert_of is not None:
             return Produced(await taken_back(order, repository), {})
+        if order.intent.pick is not None:
+            return Produced(await picked_tree(repository, order.base, order.start, order.intent.pick), {})
         if not order.intent.edits:
             raise PermanentError(
                 "not_understood",

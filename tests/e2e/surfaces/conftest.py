@@ -25,7 +25,7 @@ __all__ = ["github", "slack", "slack_program", "telegram"]
 
 
 @pytest.fixture
-def hub(tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> CliHome:  # noqa: F811 - the fixture
+def hub(tmp_path: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> CliHome:
     """A home whose repository is at the fake GitHub."""
     return hub_home(tmp_path, github, monkeypatch)
 

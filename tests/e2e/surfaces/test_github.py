@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from bot.surfaces.port import Place
@@ -10,7 +9,7 @@ from core.lifecycle import State
 from tests.e2e.surfaces.conftest import served
 from tests.e2e.surfaces.hub import REPO, allow_merging, approved_tree, ours, status, tree_of
 from tests.fakes.surface import MemorySurface
-from tests.town import Town, town
+from tests.town import Town
 
 pytestmark = pytest.mark.surfaces
 

@@ -265,3 +265,40 @@ async def test_a_nudge_while_it_is_being_looked_at_makes_one_more_look(hub):
 def test_only_a_green_check_of_the_right_name_by_the_right_app_counts(checks, required, why):
     found = hindrance(checks, required)
     assert (found is None) if why is None else (found is not None and why in found)
+
+
+async def test_a_reply_while_it_is_being_looked_at_is_not_disturbed_by_the_look(hub):
+    """What a look found of revision 1 must not be written onto revision 2, and its failing must not fail that."""
+    hub.policy.terms = builders.terms(merge=ON_GREEN)
+    number = await hub.publish()
+    stand = hub.forge.stand
+    began, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(*args):
+        standing = await stand(*args)
+        began.set()
+        await go.wait()
+        return standing
+
+    hub.forge.__class__ = type("Slow", (type(hub.forge),), {"stand": lambda _self, *args: slow(*args), "__slots__": ()})
+    hub.forge.checks = [GREEN]
+    await nudge(hub.database, number)
+    async with hub.working():
+        await asyncio.wait_for(began.wait(), 10)
+        await hub.service.reply(number, "config/app.yaml = a: 2", ANA)
+
+        async def staged() -> bool:
+            return await hub.state(number) is State.STAGED
+
+        await eventually(staged)
+        go.set()
+        await asyncio.sleep(0.3)
+        assert await hub.state(number) is State.STAGED
+        digest = (await hub.task(number)).staged.digest
+        await hub.verdicts.approve(number, digest, LEE)
+
+        async def merged() -> bool:
+            return await hub.state(number) is State.MERGED
+
+        await eventually(merged, within_s=20)
+    assert "task.failed" not in await hub.kinds(number)
