@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from bot.home import Home
+from bot.outbound.hooks import Hook
+from bot.outbound.settings import RawHook, RawTickets, hooks_of, trackers_of
 from bot.surfaces.settings import (
     Outside,
     RawGitHub,
@@ -24,6 +26,7 @@ from bot.surfaces.settings import (
     slack_of,
     telegram_of,
 )
+from bot.tickets import Trackers
 from core.errors import CountersignError
 from core.lane import Lane
 from core.log import log
@@ -72,6 +75,8 @@ class _Config(StrictModel):
     telegram: RawTelegram | None = None
     slack: RawSlack | None = None
     github: RawGitHub | None = None
+    webhooks: dict[str, RawHook] = Field(default_factory=dict)
+    tickets: RawTickets = RawTickets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class Config:
     repositories: dict[str, RepositorySpec]
     timing: Timing
     zone: str = "UTC"
+    hooks: Callable[[], tuple[Hook, ...]] = tuple
+    trackers: Callable[[], Trackers] = Trackers
     surfaces: Callable[[], Surfaces] = Surfaces
     """Where people talk, with its secrets: read when they are needed, for most commands need none."""
 
@@ -117,6 +124,8 @@ def load_config(path: Path) -> Config:
         repositories=repositories,
         timing=_timing(document, raw.worker),
         surfaces=surfaces,
+        hooks=partial(hooks_of, document, raw.webhooks, path.parent),
+        trackers=partial(trackers_of, document, raw.tickets, path.parent),
         zone=_zone(document, raw.zone),
     )
 

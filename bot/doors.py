@@ -18,8 +18,11 @@ from bot.courier import Courier
 from bot.directory import Directory
 from bot.ears import DurableEars
 from bot.limits import Limits
+from bot.schedule.chat import ChatSchedules
+from bot.schedule.schedules import Schedules
 from bot.serving import Serving
 from bot.surfaces.port import Place, Surface
+from core.ids import new_id
 from core.store import jobs, links, tasks
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Session
@@ -46,7 +49,8 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host
                 for name, surface in surfaces.items()}  # fmt: skip
     ears = DurableEars(app.database, told_move=rooms.moved)
     showing = Showing(app.database, app.settings, couriers)
-    doings = Doings(app.database, app.settings, app.service, app.verdicts, showing)
+    doings = Doings(app.database, app.settings, app.service, app.verdicts, showing, app.repository)
+    doings.recurring = ChatSchedules(Schedules(app.database, app.settings, new_id, app.config.zone))
     talk = Talk(
         database=app.database,
         directory=Directory(app.database, app.settings),
@@ -72,7 +76,23 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host
         couriers=couriers,
         web=_web(surfaces, ears, host, port),
         rooms=rooms_of(said),
+        also=_also(app),
     )
+
+
+def _also(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
+    """The loops beside the surfaces: recurring requests and outbound webhooks."""
+    from bot.outbound.client import CheckedClient
+    from bot.outbound.run import Outbound
+    from bot.schedule.clock import Clock, asker
+    from bot.tickets import TicketComments
+
+    client = CheckedClient()
+    hooks, trackers = app.config.hooks(), app.config.trackers()
+    comments = TicketComments(lambda: trackers, client)
+    # always, even without a hook: its cursor goes along, so that a hook that is added gets what happens from then on
+    outbound = Outbound(app.database, lambda: hooks, new_id, client=client, receivers=comments)
+    return {"schedules": Clock(app.database, asker(app.service)).run, "webhooks": outbound.run}
 
 
 def _web(surfaces: Mapping[str, Surface], ears: DurableEars, host: str, port: int | None) -> WebServer | None:

@@ -124,7 +124,8 @@ class Service:
             except ConflictError as error:
                 told = error.problem
                 raise ConflictError(told.code, told.message + await decided_by(session, task), told.mend) from error
-            self._may_speak(task, actor)
+            if pick is None or not self._may_decide(task, actor):
+                self._may_speak(task, actor)
             if task.state is State.PUBLISHED and await jobs.active_of(session, number):
                 raise ConflictError(
                     "already_on_its_way", f"#{number} is being merged or closed", "Look again in a moment."
@@ -148,7 +149,9 @@ class Service:
                 changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
             )
             assert step.new_revision
-            await tasks.begin_revision(session, number, task.revision + 1, now_ms, actor.person or "", basis, intent)
+            # whoever picks leaves out what others wrote, and writes nothing: they may still approve what is left
+            author = actor.person or "" if pick is None else task.current.author
+            await tasks.begin_revision(session, number, task.revision + 1, now_ms, author, basis, intent)
             await tasks.add_turn(session, _turn(number, n, task.revision + 1, actor, text, now_ms, dedup))
             return await tasks.load(session, number)
 
@@ -278,6 +281,12 @@ class Service:
                 f"policy does not let {person.name} write in the lane of #{task.number}",
                 f"Ask {task.requester} to reply.",
             )
+
+    def _may_decide(self, task: Task, actor: Actor) -> bool:
+        """Whether this person may approve what is staged, and so also a part of it."""
+        person = self._settings().people.named(actor.person or "")
+        terms = task.current.terms
+        return terms is not None and person.is_one_of(terms.approvers)
 
     def _may_stop(self, task: Task, actor: Actor) -> None:
         """The requester, those who may approve, and the operator at the terminal may stop a task."""

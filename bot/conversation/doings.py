@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import bot.commands as c
+from bot.cards.safe import visible
 from bot.conversation.showing import Showing
 from bot.surfaces.port import Answer
 from core.errors import ConflictError, RefusedError, UsageError
+from core.pick import read_selection
 from core.place import Place
+from core.ports import Repository
 from core.service import Request, Service
 from core.settings import SettingsSource
 from core.store import cards, switches, tasks
 from core.store.database import Database, Session
 from core.turn import Actor
 from core.verdicts import Verdicts
+from lanes.executors.pick import pickable
 
 MAINTAINER: Final = "maintainer"
+MOST_PARTS: Final = 60
+"""Hunks that are listed; more are picked from the numbers that the diff has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Doings:
     service: Service
     verdicts: Verdicts
     showing: Showing
+    repository: Callable[[str], Repository]
     recurring: Recurring | None = None
 
     async def do(self, speaker: Speaker, command: c.Command, bound: int | None, context: str = "") -> Answer:
@@ -77,6 +84,7 @@ class Doings:
             c.Ask: self._ask,
             c.Reply: self._reply,
             c.Retry: self._retry,
+            c.Pick: self._pick,
             c.Approve: self._approve,
             c.Reject: self._reject,
             c.Cancel: self._cancel,
@@ -140,6 +148,20 @@ class Doings:
                 await cards.bind(session, number, speaker.place, speaker.message_id, now_ms)
 
         await self.database.write(work)
+
+    async def _pick(self, speaker: Speaker, command: c.Pick, bound: int | None, _context: str) -> Answer:
+        """Keep only some hunks of what is staged; without any named, say what there is to pick from."""
+        number = await self._number(speaker, command.number, bound)
+        task = await self.database.read(lambda session: tasks.load(session, number))
+        if task.staged is None or task.repo is None:
+            raise ConflictError("nothing_staged", f"#{number} has nothing staged to pick from", "Look at its card.")
+        found = await pickable(self.repository(task.repo), task.staged.base, task.staged.tree)
+        if not command.what:
+            return Answer("\n".join(visible(part.label) for part in found.parts[:MOST_PARTS]))
+        read_selection(command.what, found.parts)  # a slip is told, and supersedes nothing
+        await self.service.pick(number, command.what, speaker.actor, dedup=speaker.dedup)
+        await self._answer_in(speaker, number)
+        return Answer()
 
     # -- verdicts ---------------------------------------------------------------------------------------------
 
