@@ -102,6 +102,7 @@ class App:
             repository=self.repository,
             files=ArtifactFiles(self.home.artifacts),
             keys=Keys(self.home.keys),
+            footnote=self._footnote,
         )
 
     def repository(self, name: str) -> Repository:
@@ -117,8 +118,15 @@ class App:
         if self._github is None and (access := self.config.surfaces().github_access) is not None:
             from lanes.forge.github.client import GitHubClient
 
-            self._github = GitHubClient(access)
+            self._github = GitHubClient(access, between_changes_s=access.between_changes_s)
         return self._github
+
+    def _footnote(self, text: str) -> str:
+        """Links to the tickets that a text names."""
+        from bot.tickets import body_line, tickets_in
+
+        line = body_line(tickets_in(text, self.config.trackers()))
+        return f"\n{line}\n" if line else ""
 
     def close(self) -> None:
         """Let go of what was reached over the network."""

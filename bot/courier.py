@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card, card_of
-from bot.cards.parts import Action, ActionKind
+from bot.cards.parts import Action, ActionKind, TicketLink
 from bot.cards.spoken import spoken_card
 from bot.surfaces.port import Attachment, Buttons, Drawn, Surface
 from core.document import TaskDocument, read_document
@@ -49,6 +49,7 @@ class Courier:
     database: Database
     settings: SettingsSource
     files: ArtifactFiles
+    tickets: Callable[[str], tuple[TicketLink, ...]] = lambda _text: ()
     poll_s: float = 1.0
     one_card: bool = False
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -200,7 +201,9 @@ class Courier:
 
     def _card_of(self, document: TaskDocument, revision: int | None = None) -> Card:
         """The card, with what people can do said in this surface's words."""
-        return spoken_card(card_of(document.to_json(), now=self.clock(), revision=revision))
+        card = spoken_card(card_of(document.to_json(), now=self.clock(), revision=revision))
+        said = "\n".join(turn.text for turn in document.turns)
+        return replace(card, tickets=() if card.superseded else self.tickets(said))
 
     async def _buttons(self, card: Posted, shown: Card, revision: int, digest: str) -> Buttons:
         wanted = {action: (action.kind.value, _value(action, digest)) for action in shown.actions}

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.cards.model import Card
+from bot.cards.parts import TicketLink
 from bot.conversation.clicks import Clicks
 from bot.conversation.doings import Doings
 from bot.conversation.hearing import Hearing
@@ -22,6 +23,7 @@ from bot.schedule.chat import ChatSchedules
 from bot.schedule.schedules import Schedules
 from bot.serving import Serving
 from bot.surfaces.port import Place, Surface
+from bot.tickets import tickets_in
 from core.ids import new_id
 from core.store import jobs, links, tasks
 from core.store.artifacts import ArtifactFiles
@@ -45,7 +47,12 @@ async def build(app: App, host: str, port: int | None) -> Serving:
 def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host: str, port: int | None) -> Serving:
     """The same for surfaces that are there already."""
     said, files = app.config.surfaces(), ArtifactFiles(app.home.artifacts)
-    couriers = {name: Courier(surface, app.database, app.settings, files, one_card=name == "github")
+    trackers = app.config.trackers()
+
+    def tickets(text: str) -> tuple[TicketLink, ...]:
+        return tuple(TicketLink(ticket.key, ticket.url) for ticket in tickets_in(text, trackers))
+
+    couriers = {name: Courier(surface, app.database, app.settings, files, tickets=tickets, one_card=name == "github")
                 for name, surface in surfaces.items()}  # fmt: skip
     ears = DurableEars(app.database, told_move=rooms.moved)
     showing = Showing(app.database, app.settings, couriers)

@@ -186,6 +186,8 @@ def _outcome(card: Card, room: _Room, *, delivered: bool) -> Iterator[str]:
         yield f"- … {len(card.decided) - room.rows} more verdicts"
     if card.link:
         yield f"- {_pull_request(card.link, room)}"
+    for ticket in card.tickets:
+        yield f"- ticket {prose(ticket.key, 40)} {_address(ticket.url, room)}"
     if card.trouble:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
@@ -206,9 +208,18 @@ def _pull_request(link: Link, room: _Room) -> str:
     parts = [f"pull request {link.number} {prose(link.state, 40)}", code(link.branch, room.characters)]
     if link.of_revision:
         parts.append(f"carries revision {link.of_revision}")
+    if link.checks:
+        parts.append(prose(link.checks, 200))
     if link.url:
-        parts.append(f"<{link.url}>" if _is_plain_link(link.url) else code(link.url, room.characters))
+        parts.append(_address(link.url, room))
+    if link.files:
+        parts.append(f"its files: {_address(link.files, room)}")
     return " · ".join(parts)
+
+
+def _address(url: str, room: _Room) -> str:
+    """An address of ours, live if it is a plain one."""
+    return f"<{url}>" if _is_plain_link(url) else code(url, room.characters)
 
 
 def _is_plain_link(url: str) -> bool:
@@ -246,5 +257,7 @@ def command(action: Action, card: Card) -> str:
             return f"/reply {number} TEXT"
         case ActionKind.ANSWER:
             return f"/reply {number} {action.label}"
-        case ActionKind.SHOW | ActionKind.DIFF | ActionKind.MERGE | ActionKind.UNDO | ActionKind.CANCEL:
+        case (
+            ActionKind.SHOW | ActionKind.DIFF | ActionKind.MERGE | ActionKind.UNDO | ActionKind.CANCEL | ActionKind.WHY
+        ):
             return f"/{action.kind.value} {number}"

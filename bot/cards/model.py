@@ -21,6 +21,7 @@ from bot.cards.parts import (
     Needed,
     Quote,
     Staged,
+    TicketLink,
     Trouble,
 )
 from bot.cards.risk import Level, flags_of, level_of
@@ -69,6 +70,7 @@ class Card:
     actions: tuple[Action, ...]
     superseded: str
     hidden: Hidden | None = None
+    tickets: tuple[TicketLink, ...] = ()
 
     @property
     def asks_for_approval(self) -> bool:
@@ -296,7 +298,16 @@ def _link(document: Document) -> Link | None:
         return None
     carries = found.get("revision", document["revision"])
     of_revision = carries if carries != document["revision"] else None
-    return Link(found["number"], found["state"], found["branch"], found["head"], found["url"], of_revision)
+    return Link(
+        found["number"],
+        found["state"],
+        found["branch"],
+        found["head"],
+        found["url"],
+        of_revision,
+        one_line(found.get("checks", "")),
+        found.get("files", ""),
+    )
 
 
 def _old_actions(document: Document) -> tuple[Action, ...]:
@@ -326,5 +337,7 @@ def _actions(document: Document, state: State) -> Iterable[Action]:
         yield reply
     if staged:
         yield Action(ActionKind.DIFF, "Full diff", f"show {number} --diff")
+    if state is State.STAGED and staged:
+        yield Action(ActionKind.WHY, "Why", f"why {number}")
     if state in (State.ASKING, *_WORKING):
         yield Action(ActionKind.CANCEL, "Cancel", f"cancel {number}")

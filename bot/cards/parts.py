@@ -40,6 +40,7 @@ class ActionKind(StrEnum):
     UNDO = "undo"
     CANCEL = "cancel"
     SHOW = "show"
+    WHY = "why"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,10 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The pull request; `of_revision` is set when it carries an earlier revision than the card's."""
+    """The pull request; `of_revision` is set when it carries an earlier revision than the card's.
+
+    `checks` says how it stands there, `files` is where its artifacts can be seen.
+    """
 
     number: int
     state: str
@@ -148,6 +152,16 @@ class Link:
     head: str
     url: str
     of_revision: int | None
+    checks: str = ""
+    files: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketLink:
+    """A ticket that the request names; `url` is made of the configuration and the key alone."""
+
+    key: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)

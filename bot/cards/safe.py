@@ -56,6 +56,11 @@ def visible(text: str) -> str:
     return "".join(shown)
 
 
+def visible_lines(text: str) -> str:
+    """`visible` text that keeps its lines."""
+    return "\n".join(visible(line) for line in text.splitlines())
+
+
 def one_line(text: str, limit: int = 500) -> str:
     """`visible` prose: any white space becomes one space, and what is longer than `limit` characters is cut."""
     line = visible(" ".join(text.split()))

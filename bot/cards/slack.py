@@ -30,6 +30,7 @@ _ICONS: Final = {
     ActionKind.UNDO: "↩️",
     ActionKind.CANCEL: "🛑",
     ActionKind.SHOW: "👁️",
+    ActionKind.WHY: "🔎",
 }
 _STYLES: Final = {ActionKind.APPROVE: "primary", ActionKind.REJECT: "danger", ActionKind.CANCEL: "danger"}
 
@@ -185,6 +186,8 @@ def _outcome(card: Card, size: _Size) -> Iterator[_Words]:
         yield [(f"… {len(card.decided) - size.rows} more verdicts", "")]
     if card.link:
         yield from _pull_request(card.link)
+    for ticket in card.tickets:
+        yield [(f"ticket {clip(ticket.key, 40)} ", ""), _address(ticket.url)]
     if card.trouble:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told and card.trouble.message:
@@ -230,8 +233,17 @@ def _pull_request(link: Link) -> Iterator[_Words]:
         (f"pull request {link.number} {clip(link.state, 20)} ", "bold"),
         (f"{middle(link.branch, 120)}{carries}", ""),
     ]
+    if link.checks:
+        yield [(clip(link.checks, 200), "")]
     if link.url:
-        yield [(clip(link.url, 500), "link" if link.url.startswith(("https://", "http://")) else "")]
+        yield [_address(link.url)]
+    if link.files:
+        yield [("its files: ", ""), _address(link.files)]
+
+
+def _address(url: str) -> tuple[str, str]:
+    """An address of ours, to be pressed."""
+    return clip(url, 500), "link" if url.startswith(("https://", "http://")) else ""
 
 
 def _actions(actions: Sequence[Action], buttons: Mapping[Action, str]) -> Iterator[Block]:

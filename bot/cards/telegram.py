@@ -38,6 +38,7 @@ _ICONS: Final = {
     ActionKind.UNDO: "↩️",
     ActionKind.CANCEL: "🚫",
     ActionKind.SHOW: "👁",
+    ActionKind.WHY: "🔎",
 }
 _URL: Final = "https://"
 
@@ -251,6 +252,8 @@ def _foot(card: Card) -> Iterator[Line]:
         yield [Piece(f"… and {len(card.decided) - 4} more verdicts")]
     if card.link:
         yield from _pull_request(card.link)
+    for ticket in card.tickets:
+        yield [Piece(f"ticket {cut(ticket.key, 40)}"), Piece(" "), _address(ticket.url)]
     if card.trouble:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
@@ -280,9 +283,18 @@ def _pull_request(link: Link) -> Iterator[Line]:
     if link.of_revision:
         facts.append(Piece(f"carries revision {link.of_revision}"))
     yield list(joined(facts))
+    if link.checks:
+        yield [Piece(cut(link.checks, 200))]
     if link.url:
-        ours = link.url.startswith(_URL) and link.url.isascii() and len(link.url) <= 250
-        yield [Piece(link.url if ours else cut(link.url, 250), "url" if ours else "code")]
+        yield [_address(link.url)]
+    if link.files:
+        yield [Piece("its files: "), _address(link.files)]
+
+
+def _address(url: str) -> Piece:
+    """An address of ours that can be pressed, if it is a plain one; else in code, where nothing is live."""
+    ours = url.startswith(_URL) and url.isascii() and len(url) <= 250
+    return Piece(url if ours else cut(url, 250), "url" if ours else "code")
 
 
 def _rows(card: Card, buttons: Mapping[Action, str]) -> tuple[tuple[TelegramButton, ...], ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cards.safe import visible
+from bot.cards.safe import visible, visible_lines
 from bot.cli.frame import NUMBER, Door, as_option, complain, json_option, moment, operator, run, say_json, speaker
 from core.errors import Kind, Problem
 from core.job import JobState
@@ -105,6 +105,27 @@ def show(door: Door, number: int, part: str | None, as_json: bool) -> int:
                 say_json(document.to_json())
             else:
                 await show_card(app, document)
+            return 0
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
+@json_option
+@click.pass_obj
+def why(door: Door, number: int, as_json: bool) -> int:
+    """Tell why a task is where it is: lane, rule, findings, and who is still needed."""
+
+    async def work() -> int:
+        from bot.conversation.showing import Showing
+
+        async with door.open() as app:
+            answer = await Showing(app.database, app.settings, {}).why(number)
+            if as_json:
+                say_json({"task": number, "why": answer.text.splitlines()})
+            else:
+                click.echo(visible_lines(answer.text))
             return 0
 
     return run(work())
@@ -227,7 +248,7 @@ def undo(door: Door, number: int, person: str | None, wait: bool, as_json: bool)
     return run(work())
 
 
-COMMANDS = (ask, reply, show, list_, approve, reject, cancel, merge, undo)
+COMMANDS = (ask, reply, show, why, list_, approve, reject, cancel, merge, undo)
 
 
 async def _follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from bot.cards.model import Card, card_of
-from bot.cards.safe import one_line, visible
+from bot.cards.safe import one_line, visible_lines
 from bot.courier import Courier
 from bot.surfaces.port import Answer
 from core.document import TaskDocument, read_document
@@ -61,7 +61,7 @@ class Showing:
                 names = ", ".join(file["path"] for file in _files(document)[:MOST_ROWS])
                 raise NotFoundError("no_such_file", f"#{number} does not change {path!r}", f"It changes {names}.")
             if len(part) <= MOST_DIFF:
-                return Answer("\n".join(visible(line) for line in part.splitlines()))
+                return Answer(visible_lines(part))
         staged = document.task.staged
         words = f"The whole diff of #{number}" + (f" ({staged.digest[:12]})" if staged else "")
         await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to)

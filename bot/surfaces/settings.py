@@ -81,6 +81,7 @@ class RawGitHub(StrictModel):
     token_file: str | None = None
     webhook_secret_file: str | None = None
     comments: bool = True
+    between_changes_s: float = Field(default=1.0, ge=0, le=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,7 @@ def github_of(
         token=None if raw.app else token,
         app_id=raw.app.id if raw.app else None,
         app_key=key if raw.app else None,
+        between_changes_s=raw.between_changes_s,
     )
     return access, GitHubSurfaceConfig(webhook_secret=webhook, repositories=dict(ids)) if raw.comments else None
 

@@ -25,6 +25,8 @@ from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
 
 SOON_S = 30
 """How soon to look again while checks run; a webhook makes it at once."""
+WORKED_OUT_S = 3
+"""How soon GitHub has worked out whether a pull request can be merged, after the first time it is asked."""
 SELDOM_S = 1800
 """The longest wait between two looks at a pull request where nothing happens."""
 GREEN = "success"
@@ -163,8 +165,10 @@ async def _tell(shop: Workshop, job: Job, task: Task, standing: Standing, terms:
         changes = {"pull_request": shown, "error": error}
         await shop.finish(job, Fact.FOLLOWED, Outcome(changes=changes, body=body, again_in_s=SOON_S, seen=task.version))
         return
-    busy = any(check.conclusion is None for check in standing.checks) or standing.mergeable is None
-    await _again(shop, job, SOON_S if busy else None)
+    if standing.mergeable is None:
+        await _again(shop, job, WORKED_OUT_S)
+        return
+    await _again(shop, job, SOON_S if any(check.conclusion is None for check in standing.checks) else None)
 
 
 def _kept(task: Task) -> dict[str, Any] | None:

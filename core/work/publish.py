@@ -75,7 +75,9 @@ async def propose(shop: Workshop, job: Job, notes: Notes) -> Notes:
         head=notes["commit"],
         into=repository.spec.branch,
         title=title_of(task),
-        body=body_of(task, staged, turns, [a for a in said if a.digest == staged.digest]),
+        body=body_of(task, staged, turns, [a for a in said if a.digest == staged.digest])
+        + shop.footnote("\n".join(turn.text for turn in turns)),
+        labels=("countersign",),
         revision=task.revision,
         digest=staged.digest,
     )

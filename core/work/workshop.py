@@ -31,7 +31,11 @@ Notes = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """The ports and the store, as the steps of a job use them."""
+    """The ports and the store, as the steps of a job use them.
+
+    `footnote` is what a pull request's body says of a request's text beside it, such as links to its tickets: Markdown
+    of ours.
+    """
 
     database: Database
     settings: SettingsSource
@@ -45,6 +49,7 @@ class Workshop:
     repository: Callable[[str], Repository]
     files: ArtifactFiles
     keys: Keys
+    footnote: Callable[[str], str] = lambda _text: ""
 
     async def task_for(self, job: Job) -> Task:
         """The task of a claimed job; raises `LostClaimError` when a newer revision made the job pointless."""

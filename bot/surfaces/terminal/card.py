@@ -202,6 +202,8 @@ def _outcome(look: Look, card: Card) -> Iterator[Item]:
         yield _verdict(look, said)
     if card.link:
         yield from _pull_request(look, card.link)
+    for ticket in card.tickets:
+        yield look.text(f"ticket {ticket.key} ", (ticket.url, "dim"))
     if card.trouble:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
@@ -233,8 +235,12 @@ def _verdict(look: Look, said: Decided) -> RenderableType:
 def _pull_request(look: Look, link: Link) -> Iterator[Item]:
     carries = [(f"carries revision {link.of_revision}", "yellow")] if link.of_revision else []
     yield joined(look, [(f"pull request {link.number} {link.state}", "bold green"), (link.branch, ""), *carries])
+    if link.checks:
+        yield look.text((link.checks, "dim"))
     if link.url:
         yield look.text((link.url, "dim"))
+    if link.files:
+        yield look.text(("its files: ", "dim"), (link.files, "dim"))
 
 
 def _actions(look: Look, card: Card, without: ActionKind | None = None) -> Iterator[Item]:

@@ -20,13 +20,16 @@ class GitHubAccess:
     """Either a `token`, or an app: its `app_id` and `app_key` (PEM).
 
     `api_url` is ``https://HOST/api/v3`` on an Enterprise server. Raises `UsageError` for neither, for both, and for an
-    address that is not https (this host's own apart).
+    address that is not https (this host's own apart). `between_changes_s` is the pause between two changing requests
+    that GitHub asks for
+    (https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api).
     """
 
     api_url: str = "https://api.github.com"
     token: str | None = field(default=None, repr=False)
     app_id: int | None = None
     app_key: str | None = field(default=None, repr=False)
+    between_changes_s: float = 1.0
 
     def __post_init__(self) -> None:
         """Check that it names one way in."""

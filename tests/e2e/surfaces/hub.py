@@ -22,16 +22,27 @@ def hub_home(folder: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch, 
     for person in ("ana", "bo", "lee", "max"):
         github.allow(REPO, person)
     monkeypatch.setenv("COUNTERSIGN_GITHUB_TOKEN", github.token("countersign-bot"))
-    monkeypatch.setenv("COUNTERSIGN_GITHUB_WEBHOOK_SECRET", SECRET)
     folder.mkdir(parents=True, exist_ok=True)
     home = CliHome(folder)
     people = [word for person in PEOPLE for word in ("--person", person)]
     where = ["--forge", "github", "--github-url", github.url, "--repo", f"web={github.git_url(REPO)}"]
     said = home.call("init", *where, *people)
     assert said.code == 0, said
+    monkeypatch.delenv("COUNTERSIGN_GITHUB_TOKEN")
+    give_secrets(home, github)
     ids = {**IDS, "github": {name: str(github.account(name).id) for name in ("ana", "bo", "lee", "max")}}
     introduce(home, ids, more)
     return home
+
+
+def give_secrets(home: CliHome, github: FakeGitHub) -> None:
+    """Name the secrets in the home, for processes that do not have our environment; and need no pauses."""
+    (home.root / "github.token").write_text(github.token("countersign-bot"))
+    (home.root / "state" / "github-webhook.secret").write_text(SECRET)
+    config = home.root / "countersign.yaml"
+    text = config.read_text()
+    assert "github:\n" in text
+    config.write_text(text.replace("github:\n", "github:\n  token_file: github.token\n  between_changes_s: 0\n"))
 
 
 AUTO = "merge: {auto: true, method: squash, checks: [{name: test, app: 15368}]}"

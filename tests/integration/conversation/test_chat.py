@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from bot.app import opened
 from bot.ears import DurableEars
@@ -37,7 +38,7 @@ async def test_a_request_becomes_one_card_that_is_edited_until_it_is_published(p
     card = await place.staged(GROUP)
     chat = place.memory()
     assert chat.seen == [card.reply_to], "eyes at once, and the card answers the asker's message"
-    assert [label.split()[0] for label in card.buttons] == ["Approve", "Reject", "Reply", "Full"]
+    assert [label.split()[0] for label in card.buttons] == ["Approve", "Reject", "Reply", "Full", "Why"]
     answer = await place.clicks("lee", card, "Approve")
     assert not answer.refused
     assert "countersigned" in answer.text
@@ -268,6 +269,48 @@ async def test_an_approver_removed_between_card_and_click_is_refused(place):
     config = place.home.root / "countersign.yaml"
     config.write_text(config.read_text().replace("lee: {roles: [maintainer]", "lee: {roles: [member]"))
     assert (await place.clicks("lee", card, "Approve")).refused
+
+
+async def test_only_some_files_are_picked_and_countersigned_under_a_new_digest(place):
+    """Who may approve may leave parts out; the rest is guarded again and has a digest of its own."""
+    card = await place.staged(GROUP, f'{ASK}; create config/b.json with "{{}}"')
+    digest = await place.digest()
+    listed = await place.says("lee", "/pick #1", GROUP)
+    assert "config/b.json" in listed.text
+    assert "config/app.yaml" in listed.text
+    assert (await place.says("lee", "/pick #1 nowhere.txt", GROUP)).refused, "a slip supersedes nothing"
+    assert not (await place.says("lee", "/pick #1 config/app.yaml", GROUP)).refused
+    await place.until(lambda: len(place.memory().cards) == 2, "a second card")
+    second = await place.card(1, "staged")
+    assert [row.path for row in second.shown.staged.files] == ["config/app.yaml"]
+    assert await place.digest() != digest
+    assert (await place.says("lee", f"/approve 1 {digest[:12]}", GROUP)).refused, "that was all of it"
+    assert (await place.clicks("ana", second, "Approve")).refused, "it still is what ana asked for"
+    assert not (await place.clicks("lee", second, "Approve")).refused
+    await place.card(1, "published")
+    assert place.memory().messages[card.id].shown.superseded
+
+
+async def test_a_request_that_is_made_again_and_again_is_an_ordinary_task(place):
+    made = await place.says("ana", f'/every "hourly" {ASK}', GROUP)
+    assert not made.refused, made
+    listed = await place.says("ana", "/schedules", GROUP)
+    assert "hourly" in listed.text
+    (name,) = {word.strip(":.") for word in listed.text.split() if word.startswith("sch_")} or {None}
+    assert name, listed
+    assert (await place.says("bo", f"/unschedule {name}", GROUP)).refused, "it is ana's"
+    await place.app.database.write(lambda s: s.execute(text("UPDATE schedules SET next_ms = 1000, missed = 'once'")))
+    await place.until(lambda: place.memory().cards, "the card of the request that was due", 60)
+    await place.card(1, "staged")
+    assert (await place.task()).requester == "ana"
+    assert not (await place.says("ana", f"/unschedule {name}", GROUP)).refused
+
+
+async def test_a_ticket_in_a_request_is_linked_on_its_card(home):
+    introduce(home, more="tickets: {jira: {url: 'https://acme.example', projects: [WEB]}}")
+    async with town(home, {"telegram": MemorySurface("telegram")}) as served:
+        card = await served.staged(GROUP, 'append "- done in WEB-12" to CHANGELOG.md')
+        assert [(t.key, t.url) for t in card.shown.tickets] == [("WEB-12", "https://acme.example/browse/WEB-12")]
 
 
 async def test_one_task_crosses_surfaces(place):

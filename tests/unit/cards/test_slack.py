@@ -94,7 +94,7 @@ def test_a_staged_card_shows_facts_quotes_diff_and_buttons_in_that_order():
         "needs 1 of lee, docs-team",
     ):
         assert part in words, part
-    assert labels(shown) == ["✅ Approve 9c1e", "❌ Reject", "💬 Reply", "📄 Full diff"]
+    assert labels(shown) == ["✅ Approve 9c1e", "❌ Reject", "💬 Reply", "📄 Full diff", "🔎 Why"]
     assert not shown.hides
     judged(shown)
 

@@ -118,6 +118,7 @@ def test_a_staged_card_shows_facts_words_diff_and_what_it_needs():
     assert [[b.label for b in row] for row in drawing.card.rows] == [
         ["✅ Approve 9c1e", "❌ Reject"],
         ["💬 Reply", "📄 Full diff"],
+        ["🔎 Why"],
     ]
     assert holds(drawing)
 
@@ -125,7 +126,7 @@ def test_a_staged_card_shows_facts_words_diff_and_what_it_needs():
 def test_without_the_diff_there_is_no_approve_and_the_card_says_why():
     drawing = draw(card_for(docs.staged()))
     assert drawing.hides
-    assert labels(drawing) == ["📄 Full diff", "❌ Reject", "💬 Reply"]
+    assert labels(drawing) == ["📄 Full diff", "❌ Reject", "💬 Reply", "🔎 Why"]
     assert "the diff is not shown here." in shown(drawing)
     assert "pprove" not in shown(drawing)
     assert holds(drawing)
