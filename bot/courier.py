@@ -34,7 +34,8 @@ from core.store.notes import Note
 BATCH: Final = 20
 REST_S: Final = 0.3
 """How long a step after a step may share one drawing: several facts in that time are one edit."""
-MOST_TRIES: Final = 50
+MOST_TRIES: Final = 30
+"""How often words that a platform refuses are tried again: about a day."""
 MOST_PAGE_BYTES: Final = 1_000_000
 """A longer diff is attached as a patch alone: its page would be many times as long, and nobody reads it on a phone."""
 PATCH: Final = "change.patch"
@@ -114,6 +115,9 @@ class Courier:
             return False
         except PermanentError as error:
             log.warning("note_undeliverable", surface=self.surface.name, note=note.id, problem=error.problem.message)
+            if error.problem.code != "place_gone" and note.attempt < MOST_TRIES:
+                await self._put_off_note(note, _patience_s(note.attempt))
+                return False
             await self.database.write(lambda session: notes.finish(session, note, notes.FAILED))
             return True
         await self.database.write(lambda session: notes.finish(session, note, notes.SENT))
@@ -150,8 +154,9 @@ class Courier:
         except TransientError as error:
             await self._put_off(card, error.retry_after_s or _backoff_s(card.attempt), error)
         except PermanentError as error:
-            gone = error.problem.code == "place_gone" or card.attempt >= MOST_TRIES
-            await self._put_off(card, None if gone else 300.0, error)
+            # a revoked token or a platform's new rule may be mended, so only a place that is gone is given up
+            gone = error.problem.code == "place_gone"
+            await self._put_off(card, None if gone else _patience_s(card.attempt), error)
         except CountersignError as error:
             await self._put_off(card, _backoff_s(card.attempt), error)
         else:
@@ -296,6 +301,11 @@ def _caption(document: TaskDocument) -> str:
     return f"The whole diff of #{document.task.number}.{document.task.revision}" + (
         f" ({staged.digest[:12]})" if staged else ""
     )
+
+
+def _patience_s(attempt: int) -> float:
+    """How long to wait for somebody to mend what a platform refuses: a minute, growing to an hour."""
+    return min(3600.0, 60.0 * 2.0 ** min(attempt, 6))
 
 
 def _backoff_s(attempt: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from bot.surfaces.port import Place
@@ -28,6 +30,12 @@ async def test_a_request_in_chat_becomes_a_pull_request_whose_tree_is_the_approv
         pull = github.pull(REPO, 1)
         assert tree_of(github, pull.sha) == await approved_tree(place)
         await place.until(lambda: status(github, pull.sha) == "success", "the status")
+        opened = (await place.task()).pull_request
+        assert opened is not None
+        files = github.git(REPO).run("ls-tree", "--name-only", opened.files.rsplit("/", 1)[1]).decode().split()
+        assert {"change.patch", "receipt.json"} <= set(files)
+        verified = await asyncio.to_thread(hub.run, "verify", 1)
+        assert verified.code == 0, verified
 
 
 async def test_a_comment_makes_revision_two_which_is_approved_there_and_merges_on_green(hub, github):

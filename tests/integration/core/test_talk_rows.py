@@ -1,0 +1,168 @@
+"""The rows behind conversations, on both databases: what is kept once, taken by one, and owed until it is shown."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.place import Place
+from core.store import cards, inbox, links, notes
+from core.store.database import Database
+from core.store.inbox import Delivery
+from core.store.links import Claim
+from tests import builders
+from tests.office import Office
+
+pytestmark = pytest.mark.surfaces
+
+CHAT = Place("telegram", "-100", "7")
+
+
+def delivery(n: int) -> Delivery:
+    return Delivery("telegram", f"m:{n}", "heard", {"place": CHAT.to_json(), "text": str(n)})
+
+
+async def now(database: Database) -> int:
+    return await database.read(database.now_ms)
+
+
+async def keep(database: Database, *wanted: Delivery) -> list[tuple[int, bool]]:
+    async def work(session):
+        return await inbox.keep(session, wanted, await database.now_ms(session))
+
+    return await database.write(work)
+
+
+async def test_the_same_delivery_is_kept_once_within_a_batch_and_between_batches(database):
+    first = await keep(database, delivery(1), delivery(1), delivery(2))
+    assert [new for _, new in first] == [True, False, True]
+    again = await keep(database, delivery(2), delivery(3))
+    assert [new for _, new in again] == [False, True]
+    assert again[0][0] == first[2][0]
+
+
+async def test_hosts_that_keep_the_same_delivery_at_once_keep_one(database):
+    kept = await asyncio.gather(*(keep(database, delivery(n % 5)) for n in range(40)))
+    assert sum(new for ((_, new),) in kept) == 5
+    assert len({id_ for ((id_, _),) in kept}) == 5
+
+
+async def test_each_delivery_is_heard_by_one_until_its_time_is_over(database):
+    await keep(database, *(delivery(n) for n in range(30)))
+    at = await now(database)
+
+    async def take(session):
+        return await inbox.begin(session, at, 10)
+
+    taken = await asyncio.gather(*(database.write(take) for _ in range(6)))
+    ids = [kept.id for batch in taken for kept in batch]
+    assert len(ids) == len(set(ids)) == 30
+    assert await database.write(take) == []
+    late = await database.write(lambda s: inbox.begin(s, at + inbox.HOLD_MS + 1, 100))
+    assert len(late) == 30, "whoever took them died, and another hears them"
+    assert {kept.attempt for kept in late} == {2}
+
+
+async def test_what_was_heard_is_known_until_it_is_pruned(database):
+    ((id_, _),) = await keep(database, delivery(1))
+    at = await now(database)
+    await database.write(lambda s: inbox.finish(s, id_, {"text": "done", "refused": False, "form": ""}, at))
+    assert (await database.read(lambda s: inbox.answer_to(s, id_)))["text"] == "done"
+    assert not (await keep(database, delivery(1)))[0][1]
+    assert await database.write(lambda s: inbox.prune(s, at + 1)) == 1
+    assert (await keep(database, delivery(1)))[0][1]
+
+
+@pytest.fixture
+async def number(office: Office) -> int:
+    """A task that is shown in the chat."""
+    return await office.service.ask(builders_request())
+
+
+def builders_request():
+    from core.service import Request
+
+    return Request(text="config/app.yaml = a: 1", actor=builders.ANA, place=CHAT, reply_to="m1")
+
+
+async def begun(database: Database) -> list[cards.Posted]:
+    async def work(session):
+        return await cards.begin(session, "telegram", await database.now_ms(session) + 1, 10)
+
+    return await database.write(work)
+
+
+async def test_a_card_that_changed_while_it_was_drawn_is_drawn_again(office, number):
+    database = office.database
+    (card,) = await begun(database)
+    assert await begun(database) == [], "one draws it at a time"
+    at = await now(database)
+    await database.write(lambda s: cards.redraw(s, number, at))
+    await database.write(lambda s: cards.drawn(s, card, at))
+    (again,) = await begun(database)
+    await database.write(lambda s: cards.drawn(s, again, at))
+    assert await begun(database) == []
+
+
+async def test_every_step_of_a_task_makes_its_cards_due(office, number):
+    database = office.database
+    (card,) = await begun(database)
+    at = await now(database)
+    await database.write(lambda s: cards.drawn(s, card, at))
+    assert await begun(database) == []
+    await office.service.cancel(number, builders.ANA)
+    assert [c.number for c in await begun(database)] == [number]
+
+
+async def test_a_card_that_waits_for_its_platform_still_waits_when_its_task_goes_on(office, number):
+    database = office.database
+    (card,) = await begun(database)
+    at = await now(database)
+    await database.write(lambda s: cards.put_off(s, card, at + 60_000, "slow down"))
+    await office.service.cancel(number, builders.ANA)
+    assert await begun(database) == []
+    await database.write(lambda s: cards.revive(s, "telegram", at))
+    assert len(await begun(database)) == 1
+
+
+async def test_buttons_keep_their_ids_and_are_not_to_be_guessed(office, number):
+    database = office.database
+    (card,) = await begun(database)
+    wanted = [("approve", "d" * 64), ("reply", "")]
+    first = await database.write(lambda s: cards.buttons(s, card, 1, wanted))
+    assert await database.write(lambda s: cards.buttons(s, card, 1, wanted)) == first
+    other = await database.write(lambda s: cards.buttons(s, card, 2, wanted))
+    assert not set(first.values()) & set(other.values())
+    assert all(len(id_) == 22 for id_ in first.values())
+    found = await database.read(lambda s: cards.button(s, first["approve", "d" * 64]))
+    assert (found.number, found.revision, found.kind) == (number, 1, "approve")
+    assert await database.read(lambda s: cards.button(s, "A" * 22)) is None
+
+
+async def test_a_channel_that_moves_takes_its_cards_along(office, number):
+    await office.database.write(lambda s: cards.move(s, "telegram", "-100", "-1009"))
+    (card,) = await office.database.read(lambda s: cards.of_task(s, number))
+    assert card.place.channel == "-1009"
+
+
+async def test_notes_are_said_in_order_by_one_and_again_after_their_time(database):
+    at = await now(database)
+    for n in range(3):
+        await database.write(lambda s, n=n: notes.add(s, CHAT, f"{n}", at))
+    first = await database.write(lambda s: notes.begin(s, "telegram", at, 10))
+    assert [note.text for note in first] == ["0", "1", "2"]
+    assert await database.write(lambda s: notes.begin(s, "telegram", at, 10)) == []
+    await database.write(lambda s: notes.finish(s, first[0], notes.SENT))
+    late = await database.write(lambda s: notes.begin(s, "telegram", at + notes.HOLD_MS + 1, 10))
+    assert [note.text for note in late] == ["1", "2"]
+
+
+async def test_a_code_is_kept_as_a_hash_and_has_five_tries(database):
+    at = await now(database)
+    claim = Claim("slack", "T1/U1", "lee", 0, at + 1000)
+    await database.write(lambda s: links.open_claim(s, "ABCD2345", claim))
+    assert (await database.read(lambda s: links.claim_of(s, "abcd2345"))).identity == "T1/U1"
+    for _ in range(5):
+        await database.write(lambda s: links.count_wrong(s, "lee", 5))
+    assert await database.read(lambda s: links.claim_of(s, "ABCD2345")) is None
