@@ -12,7 +12,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 
 from bot.cards.diff import DiffView, read_diff
@@ -159,11 +158,6 @@ class Courier:
             await self._put_off(card, None if gone else _patience_s(card.attempt), error)
         except CountersignError as error:
             await self._put_off(card, _backoff_s(card.attempt), error)
-        else:
-            await self.database.write(partial(self._drawn_now, card))
-
-    async def _drawn_now(self, card: Posted, session: Session) -> None:
-        await cards.drawn(session, card, await self.database.now_ms(session))
 
     async def _bring(self, card: Posted) -> None:
         document = await read_document(self.database, self.settings(), card.number)
@@ -180,10 +174,15 @@ class Courier:
             message = await self.surface.post(card.place, drawn, card.reply_to)
         else:
             message = await self.surface.edit(card.place, card.message_id, drawn)
-        await self.database.write(lambda session: cards.posted(session, card, message, revision))
-        if document.task.staged is not None and not drawn.hides and not delivered:
-            digest = document.task.staged.digest
-            await self.database.write(lambda session: cards.delivered(session, card, digest))
+        staged = document.task.staged if document.task.state is State.STAGED else None
+
+        async def work(session: Session) -> None:
+            await cards.posted(session, card, message, revision)
+            if staged is not None and not drawn.hides:
+                await cards.delivered(session, card, staged.digest)
+            await cards.drawn(session, card, await self.database.now_ms(session))
+
+        await self.database.write(work)
 
     async def _supersede(self, card: Posted, document: TaskDocument) -> None:
         """Let the card of an older revision say which one took its place; it has no buttons that decide."""
@@ -216,7 +215,9 @@ class Courier:
         async def work(session: Session) -> dict[tuple[str, str], str]:
             return await cards.buttons(session, card, revision, wanted.values())
 
-        ids = await self.database.write(work) if wanted else {}
+        ids = await self.database.read(lambda session: cards.known_buttons(session, card, revision))
+        if not ids.keys() >= set(wanted.values()):
+            ids = await self.database.write(work)
         return Buttons({action: ids[key] for action, key in wanted.items()})
 
     async def _deliver(self, card: Posted, document: TaskDocument, diff: bytes) -> bool:

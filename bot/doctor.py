@@ -152,6 +152,10 @@ async def _surfaces(app: App) -> list[Check]:
     from bot.doors import surfaces_of
 
     checks: list[Check] = []
+    said = app.config.surfaces()
+    if said.github is not None and said.github.webhook_secret is None:
+        mend = "Set COUNTERSIGN_GITHUB_WEBHOOK_SECRET, or name a webhook_secret_file; or say `comments: false`."
+        checks.append(_warn("github comments", "nobody is heard there: the webhooks have no secret", mend))
     for name, surface in (await surfaces_of(app)).items():
         try:
             async with asyncio.timeout(SURFACE_S):
@@ -162,6 +166,8 @@ async def _surfaces(app: App) -> list[Check]:
         except CountersignError as error:
             rows = []
             checks.append(_bad(name, error.problem))
+        finally:
+            await surface.close()
         checks += [
             {"name": row["check"], "verdict": row["verdict"], "detail": row["detail"], "mend": row["mend"]}
             for row in rows

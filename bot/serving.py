@@ -61,6 +61,8 @@ class Serving:
                 await _stop(doors)
                 await _stop(loops)
         await self._bring_out()
+        for surface in self.surfaces.values():
+            await surface.close()
 
     async def _bring_out(self) -> None:
         """What was heard and what is owed, once more: a click in the last second is kept and shown (F34)."""

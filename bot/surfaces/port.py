@@ -192,6 +192,9 @@ class Surface(Protocol):
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """Show the writer at once that the message was seen (\N{EYES})."""
 
+    async def close(self) -> None:
+        """Let go of what was opened by calls outside `run`, which itself leaves nothing open."""
+
     async def check(self) -> Sequence[Mapping[str, Any]]:
         """What `doctor` asks: rows of {check, verdict (ok, warn, fail), detail, mend}; reaches the platform."""
 

@@ -86,11 +86,15 @@ class WebServer:
             message = f"nothing can listen on {self._config.host}:{self._config.port}; it is in use, or not allowed"
             raise PermanentError("port_taken", message, "Choose another with --port.", kind=Kind.UNAVAILABLE) from error
         self.port = listening.getsockname()[1]
-        self.listening(f"http://{self._config.host}:{self.port}")
         serving = asyncio.create_task(self._server.serve(sockets=[listening]))
+        ready = asyncio.create_task(self.started.wait())
         try:
+            await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if self.started.is_set():
+                self.listening(f"http://{self._config.host}:{self.port}")
             await asyncio.shield(serving)
         finally:
+            ready.cancel()
             self._server.should_exit = True
             await serving
             listening.close()

@@ -188,8 +188,7 @@ async def buttons(
     session: Session, card: Posted, revision: int, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
     """The ids of a card's buttons, by (kind, value); the same ones each time the same revision is drawn."""
-    rows = await session.exec(select(ButtonRow).where(ButtonRow.card_id == card.id, ButtonRow.revision == revision))
-    ids = {(row.kind, row.value): row.id for row in rows}
+    ids = await known_buttons(session, card, revision)
     for kind, value in wanted:
         if (kind, value) not in ids:
             id_ = secrets.token_urlsafe(16)  # 22 characters: not to be guessed, and within Telegram's 64 bytes
@@ -198,6 +197,12 @@ async def buttons(
             ids[kind, value] = id_
     await session.flush()
     return ids
+
+
+async def known_buttons(session: Session, card: Posted, revision: int) -> dict[tuple[str, str], str]:
+    """The ids that a card's buttons have already, by (kind, value)."""
+    rows = await session.exec(select(ButtonRow).where(ButtonRow.card_id == card.id, ButtonRow.revision == revision))
+    return {(row.kind, row.value): row.id for row in rows}
 
 
 async def move(session: Session, surface: str, channel: str, to: str) -> None:

@@ -106,6 +106,9 @@ class MemorySurface:
     async def acknowledge(self, _place: Place, message_id: str) -> None:
         self.seen.append(message_id)
 
+    async def close(self) -> None:
+        self.ears = None
+
     async def check(self) -> Sequence[Mapping[str, Any]]:
         return [{"check": self.name, "verdict": "ok", "detail": "in memory", "mend": ""}]
 

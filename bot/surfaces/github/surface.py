@@ -174,6 +174,9 @@ class GitHubSurface:
         if found is not None and found[0] is not Kind.REVIEW:
             await self.comments.react(place.channel, *found)
 
+    async def close(self) -> None:
+        """Nothing: the client belongs to whoever made it."""
+
     async def check(self) -> Sequence[Mapping[str, Any]]:
         """The secret, our account and each repository, with the mend where one is not right."""
         short = len(self.config.webhook_secret or "") < _SHORT_SECRET

@@ -124,6 +124,9 @@ class SlackSurface:
             if error_code(error) not in ("already_reacted", "message_not_found", "too_many_reactions"):
                 raise
 
+    async def close(self) -> None:
+        """Nothing: a call outside `run` closes its own connection."""
+
     async def check(self) -> Sequence[Mapping[str, Any]]:
         """What `doctor` asks; reaches Slack."""
         return await checks.rows(self._api, self._config)
