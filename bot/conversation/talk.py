@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from bot.commands import Ask, Command, Link, Misread, parse
 from bot.conversation.clicks import Clicks
@@ -14,6 +15,9 @@ from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
 from core.store import cards, events
 from core.store.cards import Posted
 from core.store.database import Database, Session
+
+TASK_THREADS: Final = frozenset({"slack", "github"})
+"""Where a thread is about one thing: below a message, on a pull request. A topic of Telegram holds many tasks."""
 
 Rooms = Callable[[Place], tuple[str, ...] | None]
 """The repositories that a place is for; None where it is for all of them."""
@@ -71,7 +75,8 @@ class Talk:
                 found = await cards.by_message(session, said.place.surface, said.place.channel, said.reply_to)
                 if found is not None:
                     return found
-            if not said.addressed and not said.context:  # what is about a file and line speaks to whoever changed it
+            speaks = said.addressed or bool(said.context)  # what is about a file and line is for whoever changed it
+            if not speaks or said.place.surface not in TASK_THREADS:
                 return None
             here = await cards.in_thread(session, said.place)
             return here[0] if here else None

@@ -91,6 +91,22 @@ async def test_a_reply_makes_a_new_card_and_the_old_one_says_superseded(place):
     assert list(chat.messages[card.id].buttons) == ["Show #1.2"]
 
 
+async def test_a_second_request_in_the_same_topic_is_a_task_of_its_own(place):
+    topic = Place("telegram", "-100", "7")
+    await place.staged(topic)
+    await place.says("bo", "set server.host to b in config/app.yaml", topic)
+    await place.card(2, "staged")
+    assert (await place.task(1)).revision == 1
+
+
+async def test_words_in_the_thread_of_a_task_are_a_reply_to_it(place):
+    thread = Place("slack", "C1", "17.001")
+    await place.staged(thread)
+    await place.says("ana", "set server.host to b in config/app.yaml", thread)
+    await place.until(lambda: len(place.memory("slack").cards) == 2, "a second card")
+    assert (await place.card(1, "staged", "slack")).shown.revision == 2
+
+
 async def test_a_stale_button_decides_nothing_and_explains_itself(place):
     card = await place.staged(GROUP)
     old = dict(card.buttons)
