@@ -4,6 +4,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Tests wait more than they compute, so twice as many processes as the two cores that a change is tested on.
+WORKERS ?= 4
 
 # The first Python 3.11 or newer on the PATH; `make env PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
@@ -51,7 +53,7 @@ demo: $(VENV)/.app ## walk one request to a pull request; needs no account, no G
 
 .PHONY: test
 test: $(VENV)/.dev counterparts ## run every test a change must pass
-	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
 
 .PHONY: test-surfaces
 test-surfaces: $(VENV)/.dev counterparts ## only the tests of where people talk

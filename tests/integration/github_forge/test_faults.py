@@ -150,7 +150,7 @@ def in_(seconds: int) -> str:
     [
         (403, "You have exceeded a secondary rate limit", {"Retry-After": "42"}, 42, 42),
         (429, "slow down", {"Retry-After": "7"}, 7, 7),
-        (403, "API rate limit exceeded", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": in_(900)}, 600, 902),
+        (403, "API rate limit exceeded", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": in_(9000)}, 6000, 9002),
         (403, "You have exceeded a secondary rate limit", {}, 60, 60),
         (429, "", {}, 60, 60),
         (403, "API rate limit exceeded", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "0"}, 1, 1),
