@@ -258,6 +258,12 @@ def command(action: Action, card: Card) -> str:
         case ActionKind.ANSWER:
             return f"/reply {number} {action.label}"
         case (
-            ActionKind.SHOW | ActionKind.DIFF | ActionKind.MERGE | ActionKind.UNDO | ActionKind.CANCEL | ActionKind.WHY
+            ActionKind.SHOW
+            | ActionKind.DIFF
+            | ActionKind.MERGE
+            | ActionKind.UNDO
+            | ActionKind.CANCEL
+            | ActionKind.WHY
+            | ActionKind.PICK
         ):
             return f"/{action.kind.value} {number}"

@@ -339,5 +339,7 @@ def _actions(document: Document, state: State) -> Iterable[Action]:
         yield Action(ActionKind.DIFF, "Full diff", f"show {number} --diff")
     if state is State.STAGED and staged:
         yield Action(ActionKind.WHY, "Why", f"why {number}")
+        if len(staged["files"]) > 1:
+            yield Action(ActionKind.PICK, "Pick parts", f"pick {number} 1,3-5")
     if state in (State.ASKING, *_WORKING):
         yield Action(ActionKind.CANCEL, "Cancel", f"cancel {number}")

@@ -41,6 +41,7 @@ class ActionKind(StrEnum):
     CANCEL = "cancel"
     SHOW = "show"
     WHY = "why"
+    PICK = "pick"
 
 
 @dataclass(frozen=True, slots=True)

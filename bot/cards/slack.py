@@ -31,6 +31,7 @@ _ICONS: Final = {
     ActionKind.CANCEL: "🛑",
     ActionKind.SHOW: "👁️",
     ActionKind.WHY: "🔎",
+    ActionKind.PICK: "✂️",
 }
 _STYLES: Final = {ActionKind.APPROVE: "primary", ActionKind.REJECT: "danger", ActionKind.CANCEL: "danger"}
 

@@ -39,6 +39,7 @@ _ICONS: Final = {
     ActionKind.CANCEL: "🚫",
     ActionKind.SHOW: "👁",
     ActionKind.WHY: "🔎",
+    ActionKind.PICK: "✂️",
 }
 _URL: Final = "https://"
 

@@ -112,6 +112,33 @@ def show(door: Door, number: int, part: str | None, as_json: bool) -> int:
 
 @click.command()
 @click.argument("number", type=NUMBER)
+@click.argument("what", default="")
+@as_option
+@wait_option
+@json_option
+@click.pass_obj
+def pick(door: Door, number: int, what: str, person: str | None, wait: bool, as_json: bool) -> int:
+    """Keep only some hunks or files of what is staged: "1,3-5", "docs/a.md", "not 2"; without WHAT, list them."""
+
+    async def work() -> int:
+        from bot.conversation.picking import parts_of, picked
+
+        async with door.open() as app:
+            if not what:
+                parts = await parts_of(app.database, app.repository, number)
+                if as_json:
+                    say_json({"task": number, "parts": [{"n": part.number, "label": part.label} for part in parts]})
+                else:
+                    click.echo("\n".join(visible(part.label) for part in parts))
+                return 0
+            await picked(app.database, app.repository, app.service, number, what, speaker(app, person))
+            return await _follow(app, number, wait=wait, as_json=as_json)
+
+    return run(work())
+
+
+@click.command()
+@click.argument("number", type=NUMBER)
 @json_option
 @click.pass_obj
 def why(door: Door, number: int, as_json: bool) -> int:
@@ -248,7 +275,7 @@ def undo(door: Door, number: int, person: str | None, wait: bool, as_json: bool)
     return run(work())
 
 
-COMMANDS = (ask, reply, show, why, list_, approve, reject, cancel, merge, undo)
+COMMANDS = (ask, reply, show, why, pick, list_, approve, reject, cancel, merge, undo)
 
 
 async def _follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:

@@ -8,7 +8,7 @@ import bot.commands as c
 from bot.cards.parts import ActionKind
 from bot.conversation.doings import Doings, Speaker
 from bot.surfaces.port import Answer, Clicked
-from core.store import cards, tasks
+from core.store import cards, notes, tasks
 from core.store.cards import Button, Posted
 from core.store.database import Database, Session
 from core.task import Task
@@ -53,9 +53,21 @@ class Clicks:
         if button.revision != task.revision:
             current = f"#{number} is now at revision {task.revision}"
             return Answer(f"This card shows revision {button.revision}; {current}.", refused=True)
+        if kind is ActionKind.PICK and not words:
+            listed = await self.doings.do(speaker, c.Pick(number, ""), number)
+            await self._tell(card, listed.text)
         if kind in _FORMS and not words:
             return Answer(_FORMS[kind], form=kind.value)
         return await self.doings.do(speaker, _command(kind, number, words or button.value), number)
+
+    async def _tell(self, card: Posted, words: str) -> None:
+        """Say something below the card, for whoever fills in the form that follows."""
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            await notes.add(session, card.place, words, now_ms, reply_to=card.message_id)
+
+        await self.database.write(work)
 
 
 def _command(kind: ActionKind, number: int, words: str) -> c.Command:
@@ -63,6 +75,8 @@ def _command(kind: ActionKind, number: int, words: str) -> c.Command:
     match kind:
         case ActionKind.REPLY | ActionKind.ANSWER:
             return c.Reply(number, words)
+        case ActionKind.PICK:
+            return c.Pick(number, words)
         case ActionKind.DIFF:
             return c.Diff(number, None)
         case ActionKind.MERGE:
@@ -78,5 +92,6 @@ def _command(kind: ActionKind, number: int, words: str) -> c.Command:
 _FORMS = {
     ActionKind.REJECT: "Why not? Your reason is kept with the task, and is the next turn's context.",
     ActionKind.REPLY: "What should be different?",
+    ActionKind.PICK: "Which parts stay? Give their numbers, such as 1,3-5.",
 }
 """Buttons that want words first."""

@@ -8,19 +8,17 @@ from typing import Any, Final, Protocol
 
 import bot.commands as c
 from bot.cards.safe import visible
+from bot.conversation.picking import Repositories, parts_of, picked
 from bot.conversation.showing import Showing
 from bot.surfaces.port import Answer
 from core.errors import ConflictError, RefusedError, UsageError
-from core.pick import read_selection
 from core.place import Place
-from core.ports import Repository
 from core.service import Request, Service
 from core.settings import SettingsSource
 from core.store import cards, switches, tasks
 from core.store.database import Database, Session
 from core.turn import Actor
 from core.verdicts import Verdicts
-from lanes.executors.pick import pickable
 
 MAINTAINER: Final = "maintainer"
 MOST_PARTS: Final = 60
@@ -66,7 +64,7 @@ class Doings:
     service: Service
     verdicts: Verdicts
     showing: Showing
-    repository: Callable[[str], Repository]
+    repository: Repositories
     recurring: Recurring | None = None
 
     async def do(self, speaker: Speaker, command: c.Command, bound: int | None, context: str = "") -> Answer:
@@ -152,14 +150,11 @@ class Doings:
     async def _pick(self, speaker: Speaker, command: c.Pick, bound: int | None, _context: str) -> Answer:
         """Keep only some hunks of what is staged; without any named, say what there is to pick from."""
         number = await self._number(speaker, command.number, bound)
-        task = await self.database.read(lambda session: tasks.load(session, number))
-        if task.staged is None or task.repo is None:
-            raise ConflictError("nothing_staged", f"#{number} has nothing staged to pick from", "Look at its card.")
-        found = await pickable(self.repository(task.repo), task.staged.base, task.staged.tree)
         if not command.what:
-            return Answer("\n".join(visible(part.label) for part in found.parts[:MOST_PARTS]))
-        read_selection(command.what, found.parts)  # a slip is told, and supersedes nothing
-        await self.service.pick(number, command.what, speaker.actor, dedup=speaker.dedup)
+            parts = await parts_of(self.database, self.repository, number)
+            return Answer("\n".join(visible(part.label) for part in parts[:MOST_PARTS]))
+        where = (self.database, self.repository, self.service)
+        await picked(*where, number, command.what, speaker.actor, speaker.dedup)
         await self._answer_in(speaker, number)
         return Answer()
 

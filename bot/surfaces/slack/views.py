@@ -18,6 +18,7 @@ MAX_HOME: Final = 100
 _FORMS: Final = {
     "reject": ("Reject", "Why? The reason is what the next attempt works from.", "Reject"),
     "reply": ("Reply", "What should be different?", "Reply"),
+    "pick": ("Pick parts", "Which parts stay? Their numbers, such as 1,3-5", "Pick"),
 }
 _OTHER: Final = ("Countersign", "In your words", "Send")
 

@@ -16,6 +16,7 @@ from typing import Final
 _QUESTIONS: Final = {
     "reject": ("Why not? Please reply to this message; the reason goes into the next try.", "Reason"),
     "reply": ("What should be different? Please reply to this message.", "What should change"),
+    "pick": ("Which parts stay? Please reply to this message with their numbers, such as 1,3-5.", "1,3-5"),
 }
 _OTHER: Final = ("Please reply to this message.", "Your answer")
 _REFERENCE: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.([0-9]{1,19})\.([0-9a-f]{16})")
