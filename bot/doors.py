@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bot.cards.model import Card
@@ -19,19 +18,19 @@ from bot.courier import Courier
 from bot.directory import Directory
 from bot.ears import DurableEars
 from bot.limits import Limits
+from bot.rooms import Rooms, rooms_of
 from bot.schedule.chat import ChatSchedules
 from bot.schedule.schedules import Schedules
 from bot.serving import Serving
-from bot.surfaces.port import Place, Surface
+from bot.surfaces.port import Surface
 from bot.tickets import tickets_in
 from core.ids import new_id
-from core.store import jobs, links, tasks
+from core.store import jobs, tasks
 from core.store.artifacts import ArtifactFiles
-from core.store.database import Database, Session
+from core.store.database import Session
 
 if TYPE_CHECKING:
     from bot.app import App
-    from bot.surfaces.settings import Surfaces
     from bot.web.server import WebServer
 
 DEFAULT_PORT = 8700
@@ -52,8 +51,10 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host
     def tickets(text: str) -> tuple[TicketLink, ...]:
         return tuple(TicketLink(ticket.key, ticket.url) for ticket in tickets_in(text, trackers))
 
-    couriers = {name: Courier(surface, app.database, app.settings, files, tickets=tickets, one_card=name == "github")
-                for name, surface in surfaces.items()}  # fmt: skip
+    couriers = {
+        name: Courier(surface, app.database, app.settings, files, tickets=tickets, one_card=name == "github")
+        for name, surface in surfaces.items()
+    }
     ears = DurableEars(app.database, told_move=rooms.moved)
     showing = Showing(app.database, app.settings, couriers)
     doings = Doings(app.database, app.settings, app.service, app.verdicts, showing, app.repository)
@@ -165,52 +166,3 @@ def _nudge(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]
             await app.database.write(work)
 
     return nudge
-
-
-@dataclass(slots=True)
-class Rooms:
-    """Which repositories a place is for. A channel that moved is for those of its old id, once its platform said so."""
-
-    said: Surfaces
-    database: Database
-    _moved: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    async def load(self) -> None:
-        """Learn which channels moved in earlier lives."""
-        for surface in ("telegram", "slack"):
-            moves = await self.database.read(partial(links.moves_of, surface=surface))
-            for channel, to in moves.items():
-                self.moved(surface, channel, to)
-
-    def moved(self, surface: str, channel: str, to: str) -> None:
-        """A channel has another id from now on."""
-        self._moved[surface, to] = self._moved.get((surface, channel), channel)
-
-    def current(self, surface: str, chats: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        """The channels of the configuration under the ids that they have now."""
-        now = {old: to for (where, to), old in self._moved.items() if where == surface}
-        return {now.get(chat, chat): repos for chat, repos in chats.items()}
-
-    def of(self, place: Place) -> tuple[str, ...] | None:
-        """The repositories that a place is for; None for all of them, nothing for a channel that is not listed."""
-        if place.private:
-            return None
-        channel = self._moved.get((place.surface, place.channel), place.channel)
-        said = self.said
-        if place.surface == "github":
-            name = said.github.repositories.get(channel) if said.github else None
-            return (name,) if name else ()
-        telegram = said.telegram.chats if said.telegram else {}
-        listed = telegram if place.surface == "telegram" else said.slack.channels if said.slack else {}
-        return (listed[channel] or None) if channel in listed else ()
-
-
-def rooms_of(said: Surfaces) -> list[Place]:
-    """Where people are told that another surface is in trouble: the first group of each."""
-    rooms = []
-    for surface, chats in (
-        ("telegram", said.telegram.chats if said.telegram else {}),
-        ("slack", said.slack.channels if said.slack else {}),
-    ):
-        rooms += [Place(surface, channel) for channel in list(chats)[:1]]
-    return rooms

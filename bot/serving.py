@@ -48,10 +48,10 @@ class Serving:
         """Serve until `worker` is stopped; then take nothing in any more, and bring out what is owed."""
         async with asyncio.TaskGroup() as group:
             doors = [group.create_task(self._keep_open(surface)) for surface in self.surfaces.values()]
+            hearing = {"hearing": self.hearing.run} if self.surfaces else {}
             loops = [
-                group.create_task(_again_and_again("hearing", self.hearing.run)),
                 *(group.create_task(_again_and_again(f"courier.{n}", c.run)) for n, c in self.couriers.items()),
-                *(group.create_task(_again_and_again(name, loop)) for name, loop in self.also.items()),
+                *(group.create_task(_again_and_again(name, loop)) for name, loop in {**hearing, **self.also}.items()),
             ]
             if self.web is not None:
                 doors.append(group.create_task(self.web.run()))

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot.app import App, opened
-from bot.doors import Rooms, serve_surfaces
+from bot.doors import serve_surfaces
 from bot.home import Home
+from bot.rooms import Rooms
 from bot.serving import Serving
 from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
 from bot.web.server import WebServer

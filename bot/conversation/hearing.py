@@ -81,8 +81,11 @@ class Hearing:
 
         async def channel(deliveries: list[Kept]) -> None:
             async with gate:
-                for kept in deliveries:
-                    await self._hear(kept)
+                try:
+                    for kept in deliveries:
+                        await self._hear(kept)
+                except TransientError as error:  # what was begun is heard again once its time is over
+                    log.warning("hearing_waits", problem=error.problem.message)
 
         async with asyncio.TaskGroup() as group:
             for deliveries in channels.values():

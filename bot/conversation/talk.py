@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.commands import Ask, Command, Link, Misread, parse
+from bot.commands import Command, Link, Misread, parse
 from bot.conversation.clicks import Clicks
 from bot.conversation.doings import Doings, Speaker
 from bot.directory import CODE, Directory
@@ -62,7 +62,7 @@ class Talk:
     async def _heard(self, speaker: Speaker, said: Heard, card: Posted | None) -> Answer:
         command = parse(said.text, bound=card is not None)
         if isinstance(command, Misread):
-            return Answer(_misread(command), refused=True)
+            return Answer(command.sentence, refused=True)
         if isinstance(command, Link):
             return await self._link(speaker, command)
         return await self.doings.do(speaker, command, card.number if card else None, said.context)
@@ -124,10 +124,3 @@ class Talk:
             f"You are {speaker.person} here. To be known elsewhere too, write /link {speaker.person} there, "
             "then /link and the code you get here."
         )
-
-
-def _misread(command: Misread) -> str:
-    return command.sentence
-
-
-__all__ = ["Ask", "Rooms", "Talk"]

@@ -27,8 +27,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from bot.app import App, opened
-from bot.doors import Rooms, serve_surfaces
+from bot.doors import serve_surfaces
 from bot.home import Home
+from bot.rooms import Rooms
 from bot.surfaces.github.surface import PATH, GitHubSurface
 from bot.surfaces.port import Ears, GitHubSurfaceConfig, Place
 from core.store import inbox
