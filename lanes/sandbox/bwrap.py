@@ -202,22 +202,21 @@ class _Run:
         """Follow the process to its end; the bound that it hit, if any."""
         log = asyncio.create_task(self._read_log(process))
         statuses = asyncio.create_task(self._read_statuses(status))
-        pidfd = -1
+        pidfd, beside = -1, []
         try:
             pidfd = await self._open_gate(process, gate)
             watch = asyncio.create_task(Watch(self._statuses["child-pid"], self._directory, self._confines).hit())
             ended = asyncio.create_task(process.wait())
-            done, _ = await asyncio.wait(
-                {watch, ended}, timeout=self._confines.wall_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            for task in (watch, ended):
-                task.cancel()
+            beside = [watch, ended]
+            done, _ = await asyncio.wait(beside, timeout=self._confines.wall_s, return_when=asyncio.FIRST_COMPLETED)
             if ended in done:
                 return None
             return watch.result() if watch in done else "wall"
         except _NotStartedError:
             return None
         finally:
+            for task in beside:  # also when we are cancelled: nobody else knows of them
+                task.cancel()
             await asyncio.shield(self._end(process, pidfd, log, statuses))
 
     async def _open_gate(self, process: asyncio.subprocess.Process, gate: int) -> int:
