@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
+from core.basis import next_basis, picked_basis
 from core.decision import Petition
 from core.errors import ConflictError, RefusedError, UsageError
 from core.ids import NewId
@@ -16,13 +17,11 @@ from core.settings import SettingsSource
 from core.store import cards, events, jobs, tasks
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow, TurnRow
-from core.task import Basis, Revision, Task
+from core.task import Revision, Task
 from core.transition import Owed, owed_job, take_step
 from core.turn import Actor
 
 MAX_TEXT_BYTES = 64 * 1024
-_AFRESH = ("instead", "start over", "from scratch")
-_AGAIN = frozenset({"retry", "try again", "again", "run it again"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +133,7 @@ class Service:
             said = await tasks.turns_of(session, number)
             n = len(said) + 1
             basis, intent, changes = (
-                await _next_basis(session, task, text, n)
-                if pick is None
-                else await _picked_basis(session, task, pick, n)
+                await next_basis(session, task, text, n) if pick is None else await picked_basis(session, task, pick, n)
             )
             step = await take_step(
                 session,
@@ -338,49 +335,6 @@ async def decided_by(session: Session, task: Task) -> str:
         return f" (revision {task.revision} by {task.current.author})" if task.revision > 1 else ""
     said = [a for a in await tasks.approvals_of(session, task.number) if a.digest == task.staged.digest]
     return f" (decided by {', '.join(f'{a.person}: {a.verdict.value}' for a in said)})" if said else ""
-
-
-async def _next_basis(
-    session: Session, task: Task, text: str, n: int
-) -> tuple[Basis, Intent | None, dict[str, object]]:
-    """What the next revision builds on: an answer, a retry, a fresh start, or the work so far."""
-    said = " ".join(text.lower().split()).strip(" .!")
-    current = task.current
-    if task.question is not None:
-        for option in task.question.options:
-            if said == option.lower():
-                column = {"repository": "repo", "lane": "asked_lane"}[task.question.about]
-                return replace(current.basis, authors=_authors(current)), current.intent, {column: option}
-    if said in _AGAIN:
-        return replace(current.basis, authors=_authors(current)), current.intent, {}
-    if said.startswith(_AFRESH):
-        return Basis((n,)), None, {}
-    if task.state in (State.RECEIVED, State.QUEUED, State.RUNNING):
-        return Basis((*current.basis.turns, n), current.basis.continue_from, _authors(current)), None, {}
-    standing = await _standing(session, task)
-    return (Basis((n,), standing.n, _authors(standing)) if standing else Basis((n,))), None, {}
-
-
-async def _picked_basis(session: Session, task: Task, what: str, n: int) -> tuple[Basis, Intent, dict[str, object]]:
-    """What a choice among hunks builds on: what stands now, in the lane that it was made in."""
-    standing = await _standing(session, task)
-    if standing is None or standing.staged is None:
-        raise ConflictError("nothing_staged", f"#{task.number} has nothing staged to pick from", "Look at its card.")
-    basis = Basis((n,), standing.n, _authors(standing))
-    return basis, Intent(f"pick {what}", pick=what), {"asked_lane": standing.lane}
-
-
-async def _standing(session: Session, task: Task) -> Revision | None:
-    """The revision whose tree a reply goes on from: the staged one, else the published one."""
-    if task.state is State.STAGED:
-        return task.current
-    opened = task.pull_request if task.has_open_pull_request else None
-    return await tasks.revision_of(session, task.number, opened.revision) if opened else None
-
-
-def _authors(revision: Revision) -> tuple[str, ...]:
-    """Everybody whose words are in the work of `revision`."""
-    return tuple(sorted({revision.author, *revision.basis.authors}))
 
 
 def _checked_text(text: str) -> str:

@@ -1,0 +1,56 @@
+"""What the next revision of a task builds on: which turns it reads, and the tree it goes on from (decision 0013)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.errors import ConflictError
+from core.intent import Intent
+from core.lifecycle import State
+from core.store import tasks
+from core.store.database import Session
+from core.task import Basis, Revision, Task
+
+_AFRESH = ("instead", "start over", "from scratch")
+_AGAIN = frozenset({"retry", "try again", "again", "run it again"})
+
+
+async def next_basis(session: Session, task: Task, text: str, n: int) -> tuple[Basis, Intent | None, dict[str, object]]:
+    """What the next revision builds on: an answer, a retry, a fresh start, or the work so far."""
+    said = " ".join(text.lower().split()).strip(" .!")
+    current = task.current
+    if task.question is not None:
+        for option in task.question.options:
+            if said == option.lower():
+                column = {"repository": "repo", "lane": "asked_lane"}[task.question.about]
+                return replace(current.basis, authors=_authors(current)), current.intent, {column: option}
+    if said in _AGAIN:
+        return replace(current.basis, authors=_authors(current)), current.intent, {}
+    if said.startswith(_AFRESH):
+        return Basis((n,)), None, {}
+    if task.state in (State.RECEIVED, State.QUEUED, State.RUNNING):
+        return Basis((*current.basis.turns, n), current.basis.continue_from, _authors(current)), None, {}
+    standing = await _standing(session, task)
+    return (Basis((n,), standing.n, _authors(standing)) if standing else Basis((n,))), None, {}
+
+
+async def picked_basis(session: Session, task: Task, what: str, n: int) -> tuple[Basis, Intent, dict[str, object]]:
+    """What a choice among hunks builds on: what stands now, in the lane that it was made in."""
+    standing = await _standing(session, task)
+    if standing is None or standing.staged is None:
+        raise ConflictError("nothing_staged", f"#{task.number} has nothing staged to pick from", "Look at its card.")
+    basis = Basis((n,), standing.n, _authors(standing))
+    return basis, Intent(f"pick {what}", pick=what), {"asked_lane": standing.lane}
+
+
+async def _standing(session: Session, task: Task) -> Revision | None:
+    """The revision whose tree a reply goes on from: the staged one, else the published one."""
+    if task.state is State.STAGED:
+        return task.current
+    opened = task.pull_request if task.has_open_pull_request else None
+    return await tasks.revision_of(session, task.number, opened.revision) if opened else None
+
+
+def _authors(revision: Revision) -> tuple[str, ...]:
+    """Everybody whose words are in the work of `revision`."""
+    return tuple(sorted({revision.author, *revision.basis.authors}))
