@@ -112,6 +112,8 @@ class Clock:
             await self.sweep()
         except CountersignError as error:  # the rows are still there at the next sweep
             log.warning("schedules_wait", problem=error.problem.message)
+        except asyncio.CancelledError:
+            return  # only the end of the program cancels it; APScheduler would print that as a fault of ours
 
     async def sweep(self) -> int:
         """Ask for everything that is due; how many requests were made."""

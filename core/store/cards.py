@@ -102,6 +102,7 @@ async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list
         .where(CardRow.surface == surface, col(CardRow.due_ms) <= now_ms, CardRow.held_ms <= now_ms)
         .order_by(col(CardRow.due_ms))
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     taken = await session.execute(
         update(CardRow)

@@ -83,9 +83,10 @@ async def any_due(session: Session, now_ms: int) -> bool:
 async def begin(session: Session, now_ms: int, limit: int) -> list[Kept]:
     """Take the oldest deliveries that are due, for `HOLD_MS` to ourselves."""
     due = select(InboxRow.id).where(InboxRow.state == NEW, InboxRow.due_ms <= now_ms)
+    free = due.order_by(col(InboxRow.id)).limit(limit).with_for_update(skip_locked=True)  # what others just take
     taken = await session.execute(
         update(InboxRow)
-        .where(col(InboxRow.id).in_(due.order_by(col(InboxRow.id)).limit(limit)), col(InboxRow.due_ms) <= now_ms)
+        .where(col(InboxRow.id).in_(free), col(InboxRow.due_ms) <= now_ms)
         .values(due_ms=now_ms + HOLD_MS, attempt=col(InboxRow.attempt) + 1)
         .returning(InboxRow)
         .execution_options(populate_existing=True)

@@ -63,6 +63,7 @@ async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list
         .where(NoteRow.state == DUE, NoteRow.surface == surface, NoteRow.due_ms <= now_ms, NoteRow.held_ms <= now_ms)
         .order_by(col(NoteRow.id))
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     taken = await session.execute(
         update(NoteRow)

@@ -40,6 +40,10 @@ def explain(failure: GitError, name: str) -> CountersignError:
         return TransientError("git_timeout", f"git {failure.verb} on {name} was not done in time", retry_after_s=30)
     if isinstance(failure, GitFloodError):
         return PermanentError("too_large", f"git {failure.verb} on {name} gave {failure.err}", kind=Kind.BLOCKED)
+    if failure.code < 0:
+        # somebody ended it, not git itself: a Ctrl-C reaches it too, in the moment before it has a session of its own
+        told = f"git {failure.verb} on {name} was ended by signal {-failure.code}"
+        return TransientError("git_killed", told, retry_after_s=0.1)
     if _FULL.search(err):
         mend = "Make room on the disk that holds the state folder."
         return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)

@@ -188,3 +188,11 @@ def test_only_known_verbs_run():
         assert verb not in VERBS
         with pytest.raises(ValueError, match="verbs in use"):
             git.run(verb)
+
+
+@pytest.mark.parametrize("signal", [2, 9, 15])
+def test_a_git_that_somebody_ended_is_asked_again(signal):
+    error = explain(GitError("update-ref", -signal, ""), "web")
+    assert isinstance(error, TransientError)
+    assert error.problem.code == "git_killed"
+    assert f"signal {signal}" in error.problem.message
