@@ -113,11 +113,6 @@ def tickets_in(text: str, trackers: Trackers) -> tuple[Ticket, ...]:
     return tuple(found.values())
 
 
-def card_line(tickets: Sequence[Ticket]) -> str:
-    """One line for a card; empty without tickets."""
-    return " · ".join(f"{ticket.key} {ticket.url}" for ticket in tickets)
-
-
 def body_line(tickets: Sequence[Ticket]) -> str:
     """One line of Markdown for a pull request's body; empty without tickets. Keys and addresses are ours to trust."""
     links = ", ".join(f"[{ticket.key}]({ticket.url})" for ticket in tickets)

@@ -139,10 +139,6 @@ class SlackSurface:
         """`said` as it is: Slack delivers messages whole."""
         return said
 
-    async def member_ok(self, identity: str) -> bool:
-        """True for a full member of our workspace right now; raises `TransientError` when Slack does not tell."""
-        return await self._members.ok(identity)
-
     async def ours(self) -> payloads.Ours:
         """Who we are there, asked once. Raises `PermanentError` when the token is of another workspace."""
         if self._us is None:

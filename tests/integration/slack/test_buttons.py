@@ -116,8 +116,8 @@ async def test_nobody_is_a_member_while_slack_does_not_tell(slack):
 
 
 @pytest.mark.parametrize("identity", ["", "U0ANA", "T0THEIRS/U0ANA", f"{TEAM}/", f"{TEAM}/U0NOBODY", "/U0ANA"])
-async def test_no_other_identity_is_a_member(talk, identity):
-    assert not await talk.surface.member_ok(identity)
+async def test_no_other_identity_is_a_member(slack, identity):
+    assert not await Members(SlackApi(BOT_TOKEN, slack.url), TEAM).ok(identity)
 
 
 @pytest.mark.parametrize(("kind", "label"), [("reject", "Reject"), ("reply", "Reply")])
