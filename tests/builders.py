@@ -30,7 +30,7 @@ from tests.fakes.policy import FakePolicy
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 BASE = "b" * 40
 NODE = NodeView("here", frozenset({"sandbox"}))
-QUICK = Timing(heartbeat_s=0.05, lease_s=1.0, poll_s=0.02, slots=2)
+QUICK = Timing(heartbeat_s=0.05, lease_s=2.0, poll_s=0.02, slots=2)
 
 ANA, BO, LEE, MAX = (Actor(name, "terminal") for name in ("ana", "bo", "lee", "max"))
 """A member and requester, another member, and two maintainers."""
@@ -233,7 +233,7 @@ async def put_job(database: Database, number: int, *, ready_in: timedelta = time
 
 
 async def put_worker(database: Database, worker: str, *, silent_s: float = 0, **columns: Any) -> None:
-    """A worker that was last heard of `silent_s` ago."""
+    """A worker that was last heard of `silent_s` ago; below nothing, one that no sweep will find silent."""
 
     async def work(session: Session) -> None:
         now_ms = await database.now_ms(session)

@@ -138,7 +138,7 @@ class CliHome:
     def quicken(self) -> None:
         """Let a worker that is silent for a second count as dead."""
         config = self.root / "countersign.yaml"
-        config.write_text(config.read_text() + "\nworker: {heartbeat_s: 0.2, lease_s: 1.0, poll_s: 0.2}\n")
+        config.write_text(config.read_text() + "\nworker: {heartbeat_s: 0.2, lease_s: 2.0, poll_s: 0.2}\n")
 
     def hurry(self) -> None:
         """Let jobs that wait out a backoff be ready now."""

@@ -90,7 +90,7 @@ class Town:
         assert self.serving.web is not None
         return self.serving.web
 
-    async def card(self, number: int, state: str, surface: str = "telegram", within_s: float = 30) -> Message:
+    async def card(self, number: int, state: str, surface: str = "telegram", within_s: float = 60) -> Message:
         """The newest message that shows task `number`, once it shows this state."""
         shown = self.memory(surface)
 
@@ -109,7 +109,7 @@ class Town:
         number = self.memory(where.surface).cards[-1].shown.number
         return await self.card(number, "staged", where.surface)
 
-    async def until(self, found: Any, what: str, within_s: float = 30) -> Any:
+    async def until(self, found: Any, what: str, within_s: float = 60) -> Any:
         """Wait until `found()` gives something."""
         loop = asyncio.get_running_loop()
         end = loop.time() + within_s

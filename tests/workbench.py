@@ -75,7 +75,7 @@ class Workbench(Office):
         async def there() -> bool:
             return await self.state(number) in states
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             await self.worker().run(until=there)
         return await self.state(number)
 
@@ -89,7 +89,7 @@ class Workbench(Office):
         finally:
             worker.stop()
             with suppress(Exception):
-                await asyncio.wait_for(running, 20)
+                await asyncio.wait_for(running, 60)
 
     async def ask(self, text: str = "config/app.yaml = a: 1", **others: Any) -> int:
         """A request of ana's."""
@@ -112,7 +112,7 @@ class Workbench(Office):
         return number
 
 
-async def eventually(holds: Callable[[], bool | Awaitable[bool]], *, within_s: float = 10) -> None:
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], *, within_s: float = 30) -> None:
     """Wait until `holds`; fails after `within_s`."""
     until = time.monotonic() + within_s
     while True:

@@ -26,7 +26,7 @@ from tests.homes import CliHome
 
 ANA, LEE, OPERATOR = Actor("ana", "terminal"), Actor("lee", "terminal"), Actor(None, "terminal")
 TEXT = "set server.timeout to 30 in config/app.yaml"
-TIMING = "worker: {heartbeat_s: 0.2, lease_s: 0.6, poll_s: 0.05}\n"
+TIMING = "worker: {heartbeat_s: 0.2, lease_s: 1.5, poll_s: 0.05}\n"
 PATIENCE_S = 60.0
 """Far beyond what anything here takes; only a fault waits it out."""
 

@@ -25,7 +25,7 @@ from tests.town import ASK, Town
 
 pytestmark = pytest.mark.surfaces
 
-QUICK = Limits(chat=(1000, 1.0), group=(10_000, 60.0), overall=(10_000, 1.0), patience_s=5.0)
+QUICK = Limits(chat=(1000, 1.0), group=(10_000, 60.0), overall=(10_000, 1.0), patience_s=20.0)
 MORE = "set server.host to b in config/app.yaml"
 
 

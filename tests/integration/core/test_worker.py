@@ -182,7 +182,7 @@ async def test_a_lane_that_no_worker_can_run_is_refused(bench):
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.error.code, task.error.kind) == (State.REFUSED, "no_gpu", Kind.REFUSED)
-    await builders.put_worker(bench.database, "elsewhere", offers=["gpu", "sandbox"])
+    await builders.put_worker(bench.database, "elsewhere", silent_s=-3600, offers=["gpu", "sandbox"])
     waits = await bench.ask()
     await bench.drain()
     assert await bench.state(waits) is State.QUEUED

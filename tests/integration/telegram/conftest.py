@@ -19,7 +19,7 @@ from tests.fakes.telegram.fixtures import telegram
 
 __all__ = ["telegram"]
 
-QUICK = Limits(chat=(1000, 1.0), group=(10_000, 60.0), overall=(10_000, 1.0), patience_s=5.0)
+QUICK = Limits(chat=(1000, 1.0), group=(10_000, 60.0), overall=(10_000, 1.0), patience_s=20.0)
 """No waiting of our own: what a test slows down, it slows down on purpose."""
 
 
