@@ -448,7 +448,7 @@ async def test_a_worker_that_others_took_for_dead_ends_and_what_it_did_is_done_b
             return [job.number for job in await jobs.rescue_from(session, dead, now_ms, count=True)]
 
         async def rescued() -> bool:  # a row that is just being beaten is left to the next sweep
-            return await bench.database.write(bury) == [number]
+            return bool(await bench.database.write(bury) == [number])
 
         await eventually(rescued)
         with pytest.raises(DeclaredDeadError):
