@@ -347,9 +347,9 @@ HOSTILE = [
     ids=lambda text: text[:12],
 )
 def test_hostile_texts_take_bounded_time(text):
-    begun = time.perf_counter()
+    begun = time.process_time()
     parse(text)
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 VOCABULARY = st.sampled_from(

@@ -240,7 +240,7 @@ async def test_time_runs_out_for_everything(sandbox, work):
     )
     assert ran.timed_out
     assert ran.exit_code is None
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 15
     await assert_still(work / "alive")
 
 

@@ -62,10 +62,10 @@ def test_write_patterns_agree_with_gitignore_once_anchored(pattern, path):
 
 
 def test_matching_takes_no_exponential_time():
-    began = time.perf_counter()
+    began = time.process_time()
     Globs(("*a" * 100,)).covers(b"a" * 4000)
     Globs(("/".join(["**", "a"] * 100),)).covers(b"/".join([b"a"] * 2000) + b"/b")
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 SPELLINGS = [
