@@ -85,7 +85,7 @@ class OnSlack:
         await self.slack.mentions(text)
 
     async def approves(self) -> str:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while True:
                 for message in reversed(await self.slack.messages()):
                     if "Approve" in str(message.get("blocks")) and "actions" in str(message.get("blocks")):
@@ -94,7 +94,7 @@ class OnSlack:
                 await asyncio.sleep(0.05)
 
     async def shows(self, words: str) -> None:
-        await self.slack.message(containing=words, within_s=30)
+        await self.slack.message(containing=words, within_s=60)
 
 
 def know(home: CliHome, **surfaces: dict[str, str]) -> None:
@@ -118,7 +118,7 @@ def chat(request: pytest.FixtureRequest) -> Any:
 
 async def comes_to(place: Town, state: State, revision: int = 1) -> None:
     """Wait until the task is there."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while True:
             with suppress(NotFoundError):  # not asked for yet
                 task = await place.task()
@@ -155,7 +155,7 @@ async def test_asked_in_chat_approved_by_button_revised_by_comment_merged_on_gre
 
 async def approve_again(chat: Any, place: Town) -> None:
     """Press Approve on the newest card until it is the one of revision 2."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while (await place.task()).state is State.STAGED:
             await chat.approves()
             await asyncio.sleep(0.2)
@@ -201,7 +201,7 @@ async def test_reject_on_slack_asks_for_a_reason_in_a_form(slack: Slack, hub: Cl
     async with served(hub, github, slack=chat.surface(hub)) as place:
         await chat.asks(ASK)
         await comes_to(place, State.STAGED)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "Reject" not in str(message := await slack.message(containing="#1")):  # noqa: ASYNC110 - polls Slack
                 await asyncio.sleep(0.05)
         await slack.clicks(message, "Reject", user=LEE)
