@@ -39,7 +39,7 @@ class FakeEars:
     async def moved(self, surface: str, channel: str, to: str) -> None:
         self.moves.append((surface, channel, to))
 
-    async def heard(self, count: int = 1, within_s: float = 10) -> list[Heard | Clicked]:
+    async def heard(self, count: int = 1, within_s: float = 60) -> list[Heard | Clicked]:
         """Wait until `count` different things were said; all of them."""
         async with asyncio.timeout(within_s):
             while len(self.said) < count:

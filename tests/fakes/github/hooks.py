@@ -83,7 +83,7 @@ class Hooks:
         for url, secret in self._targets:
             self._owed.put((event, url, secret, str(uuid.uuid4()) if new_delivery else None))
 
-    def settle(self, within_s: float = 10) -> None:
+    def settle(self, within_s: float = 60) -> None:
         """Wait until every event was delivered."""
         until = time.monotonic() + within_s
         while self._owed.unfinished_tasks:

@@ -137,7 +137,7 @@ class Slack(Proxy):
         found = (await self.to_program("GET", f"/_control/messages/{channel}"))["messages"]
         return [message for message in found if not of_bot or message.get("user") == BOT]
 
-    async def message(self, channel: str = DEV, containing: str = "", within_s: float = 10) -> dict[str, Any]:
+    async def message(self, channel: str = DEV, containing: str = "", within_s: float = 60) -> dict[str, Any]:
         """The newest message of ours in which `containing` stands, once it is there."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:

@@ -141,7 +141,7 @@ class Proxy:
     def called(self, method: str) -> list[dict[str, Any]]:
         return [call.arguments for call in self.calls if call.method == method]
 
-    async def until(self, met: Any, within_s: float = 10) -> Any:
+    async def until(self, met: Any, within_s: float = 60) -> Any:
         """Wait until `met()` is true; what it gave."""
         deadline = time.monotonic() + within_s
         while not (found := met()):
@@ -169,7 +169,7 @@ class Proxy:
             await socket.send_str(json.dumps(envelope))
         return str(envelope["envelope_id"])
 
-    async def acknowledged(self, envelope_id: str, within_s: float = 10) -> Any:
+    async def acknowledged(self, envelope_id: str, within_s: float = 60) -> Any:
         """The payload of an envelope's acknowledgement, once it is there."""
         await self.until(lambda: envelope_id in self.acks, within_s)
         return self.acks[envelope_id]

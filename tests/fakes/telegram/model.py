@@ -146,7 +146,7 @@ class Click:
         self.answers.append(answer)
         self._changed.set()
 
-    async def answered(self, within_s: float = 10) -> Mapping[str, Any]:
+    async def answered(self, within_s: float = 60) -> Mapping[str, Any]:
         """The bot's answer: ``text`` and ``show_alert``."""
         async with asyncio.timeout(within_s):
             await self._changed.wait()

@@ -147,7 +147,7 @@ class FakeTelegram:
         taken, self.violations = self.violations, []
         return taken
 
-    async def until(self, true: Callable[[], Any], within_s: float = 10) -> Any:
+    async def until(self, true: Callable[[], Any], within_s: float = 60) -> Any:
         """Wait until `true()` is truthy; its value. Looks again after everything the bot does."""
         async with asyncio.timeout(within_s):
             while not (found := true()):
@@ -156,7 +156,7 @@ class FakeTelegram:
                     await asyncio.wait_for(self._changed.wait(), 0.05)
         return found
 
-    async def confirmed(self, within_s: float = 10) -> None:
+    async def confirmed(self, within_s: float = 60) -> None:
         """Wait until the bot has taken all updates."""
         await self.until(lambda: not self.queue.pending, within_s)
 
