@@ -83,6 +83,14 @@ bench-slack-ack: $(VENV)/.dev ## how soon a click in Slack is acknowledged, besi
 bench-intake: $(VENV)/.dev ## 10,000 requests in a minute from 1,000 people; writes build/bench/intake.json
 	@$(BIN)/python -m tests.bench.intake $(ARGS)
 
+.PHONY: bench-sandbox
+bench-sandbox: $(VENV)/.dev ## what starting a sandbox costs over the bare program; writes build/bench/sandbox.json
+	@$(BIN)/python -m tests.bench.sandbox $(ARGS)
+
+.PHONY: bench-lane
+bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
+	@$(BIN)/python -m tests.bench.lane $(ARGS)
+
 .PHONY: chaos
 chaos: $(VENV)/.dev counterparts ## the long crash campaign; ends with one JSON line
 	@$(BIN)/python -m tests.chaos $(ARGS)

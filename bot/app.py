@@ -15,7 +15,7 @@ from core.document import TaskDocument, read_document
 from core.errors import Kind, PermanentError
 from core.ids import new_id
 from core.log import log
-from core.ports import Followed, Forge, Milestones, Repository
+from core.ports import Executor, Followed, Forge, Interpreter, Milestones, Repository
 from core.reconcile import Reconciler
 from core.service import Service
 from core.store.artifacts import ArtifactFiles
@@ -23,9 +23,13 @@ from core.store.database import Database, Location
 from core.verdicts import Verdicts
 
 if TYPE_CHECKING:
+    from bot.plugins.load import Plugins
     from core.work.workshop import Workshop
     from core.worker import Worker
+    from lanes.agents import Place
     from lanes.forge.github.client import GitHubClient
+    from lanes.models.shelf import Shelf
+    from lanes.sandbox import Sandboxes
 
 
 class LoggedMilestones:
@@ -49,6 +53,10 @@ class App:
     verdicts: Verdicts
     milestones: Milestones
     _github: GitHubClient | None = None
+    _executors: dict[str, Executor] | None = None
+    _shelf: Shelf | None = None
+    _sandboxes: Sandboxes | None = None
+    _plugins: Plugins | None = None
 
     async def document(self, number: int) -> TaskDocument:
         """Everything about a task."""
@@ -72,14 +80,13 @@ class App:
 
     def workshop(self) -> Workshop:
         """The ports with everything real behind them."""
-        from bot.interpret import GrammarInterpreter
         from core.signing import Keys
         from core.work.workshop import Workshop
-        from lanes.executors.registry import executors
         from lanes.forge.local import LocalForge
 
-        forges: dict[str, Forge] = {"local": LocalForge()}
-        followed: dict[str, Followed] = {}
+        plugins = self.plugins()
+        forges: dict[str, Forge] = {"local": LocalForge(), **plugins.forges()}
+        followed: dict[str, Followed] = plugins.followed()
         hub = self.github()
         if hub is not None:
             from lanes.forge.github.forge import GitHubForge
@@ -94,9 +101,9 @@ class App:
             settings=self.settings,
             new_id=new_id,
             milestones=self.milestones,
-            interpreter=GrammarInterpreter(),
-            guard=TreeGuard(),
-            executors=executors(self.home.scratch),
+            interpreter=self.interpreter(),
+            guard=plugins.guard(TreeGuard()),
+            executors=self.executors(),
             forges=forges,
             followed=followed,
             repository=self.repository,
@@ -105,11 +112,69 @@ class App:
             footnote=self._footnote,
         )
 
+    def interpreter(self) -> Interpreter:
+        """Who reads requests: the grammar, and the configured models for what it cannot read."""
+        from bot.interpret import GrammarInterpreter
+
+        models = self.config.models()
+        if not models.interpreter:
+            return GrammarInterpreter()
+        from bot.interpret.model import ModelInterpreter
+
+        return ModelInterpreter(self.shelf().model(list(map(str, models.interpreter))), models.patience_s)
+
+    def executors(self) -> dict[str, Executor]:
+        """Every executor of this installation by name."""
+        from bot.grammar import read_sentence
+        from lanes.assembly import Means, executors
+
+        if self._executors is None:
+            endpoints = self.config.models().endpoints
+            means = Means(
+                self.home.scratch, self.sandboxes().of, self.shelf().model, endpoints, self._agents(), read_sentence
+            )
+            self._executors = executors(means, self.plugins().executors())
+        return self._executors
+
+    def _agents(self) -> dict[str, Place]:
+        """Where the configuration says that agents' programs are."""
+        from lanes.agents import Place
+
+        said = self.config.models().agents
+        return {name: Place(place.program, place.programs) for name, place in said.items()}
+
+    def shelf(self) -> Shelf:
+        """The models of the configured endpoints; all who ask in this process share what is known of them."""
+        from lanes.models.breaker import Breakers
+        from lanes.models.shelf import Shelf
+
+        if self._shelf is None:
+            self._shelf = Shelf(self.config.models().endpoints, Breakers())
+        return self._shelf
+
+    def sandboxes(self) -> Sandboxes:
+        """The sandboxes of this host, each looked for once."""
+        from lanes.sandbox import Sandboxes
+
+        if self._sandboxes is None:
+            self._sandboxes = Sandboxes()
+        return self._sandboxes
+
+    def plugins(self) -> Plugins:
+        """The plugins that the configuration enables; each is imported when it is first needed."""
+        from bot.plugins.load import Plugins
+
+        if self._plugins is None:
+            self._plugins = Plugins(self.config.plugins, self.home.state, lambda kind: self.sandboxes().of(kind))
+        return self._plugins
+
     def repository(self, name: str) -> Repository:
         """The git store of the repository called `name`."""
         from lanes.repository import GitRepository
 
         spec = self.settings().repository(name)
+        if spec.forge not in ("local", "github"):
+            return GitRepository(spec, self.home.git, self.plugins().credentials(spec.forge))
         hub = self.github() if spec.forge == "github" else None
         return GitRepository(spec, self.home.git, hub.credentials if hub else None)
 
@@ -134,10 +199,14 @@ class App:
             self._github.close()
 
     def _offers(self) -> frozenset[str]:
+        """What this host can do for the lanes that are configured."""
         from core.errors import Problem
-        from lanes.sandbox import find_sandbox
+        from lanes.agents import agents_here
+        from lanes.sandbox import need_of
 
-        return frozenset() if isinstance(find_sandbox(), Problem) else frozenset({"sandbox"})
+        kinds = {"bwrap"} | {lane.isolation.kind for lane in self.settings().lanes.values()}
+        here = frozenset(need_of(kind) for kind in kinds if not isinstance(self.sandboxes().of(kind), Problem))
+        return here | agents_here(self._agents())
 
 
 @asynccontextmanager

@@ -13,8 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from bot.home import Home
+from bot.models import (
+    Models,
+    RawAgent,
+    RawEndpoint,
+    RawInterpreter,
+    check_lane_models,
+    checked_names,
+    models_of,
+)
 from bot.outbound.hooks import Hook
 from bot.outbound.settings import RawHook, RawTickets, hooks_of, trackers_of
+from bot.plugins.settings import FORGES, Enabled, RawPlugins, enabled_of
+from bot.plugins.settings import names_of as plugin_names
 from bot.surfaces.settings import (
     Outside,
     RawGitHub,
@@ -46,7 +57,7 @@ class _Repository(StrictModel):
     url: str = Field(min_length=1)
     branch: str = "main"
     id: str | None = None
-    forge: Literal["local", "github"] | None = None
+    forge: str | None = None
     github_id: PositiveInt | None = None
 
 
@@ -66,7 +77,7 @@ class _Config(StrictModel):
     version: Literal[1]
     database: str = "sqlite"
     database_password_file: str | None = None
-    forge: Literal["local", "github"] = "local"
+    forge: str = "local"
     roles: tuple[str, ...] = ()
     repositories: dict[str, _Repository]
     people: dict[str, _Person]
@@ -77,6 +88,10 @@ class _Config(StrictModel):
     github: RawGitHub | None = None
     webhooks: dict[str, RawHook] = Field(default_factory=dict)
     tickets: RawTickets = RawTickets()
+    models: dict[str, RawEndpoint] = Field(default_factory=dict)
+    interpreter: RawInterpreter = RawInterpreter()
+    agents: dict[str, RawAgent] = Field(default_factory=dict)
+    plugins: RawPlugins = RawPlugins()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +106,30 @@ class Config:
     zone: str = "UTC"
     hooks: Callable[[], tuple[Hook, ...]] = tuple
     trackers: Callable[[], Trackers] = Trackers
+    models: Callable[[], Models] = Models
+    endpoints: frozenset[str] = frozenset()
     surfaces: Callable[[], Surfaces] = Surfaces
     """Where people talk, with its secrets: read when they are needed, for most commands need none."""
+    plugins: tuple[Enabled, ...] = ()
+
+    def surface_names(self) -> frozenset[str]:
+        """Every surface that identities and rules may name: our own, and those of enabled plugins."""
+        return SURFACES | plugin_names(self.plugins, "surfaces")
 
 
 def load_config(path: Path) -> Config:
     """Read countersign.yaml; raises `ConfigError` with file, line and key."""
     document = load(path)
     raw = validate(document, _Config)
+    plugins = enabled_of(document, raw.plugins)
     _check_names(document, raw)
     people = {
         name: Person(name, frozenset(person.roles), dict(person.identities)) for name, person in raw.people.items()
     }
-    _check_forges(document, raw)
+    _check_forges(document, raw, plugin_names(plugins, "forges"))
     surfaces = partial(_surfaces, document, raw, path.parent)
     surfaces(strict=False)
+    checked_names(document, raw.models, raw.interpreter, raw.agents)
     repositories = {
         name: RepositorySpec(
             name=name,
@@ -126,7 +150,10 @@ def load_config(path: Path) -> Config:
         surfaces=surfaces,
         hooks=partial(hooks_of, document, raw.webhooks, path.parent),
         trackers=partial(trackers_of, document, raw.tickets, path.parent),
+        models=partial(models_of, document, raw.models, raw.interpreter, raw.agents, path.parent),
+        endpoints=frozenset(raw.models),
         zone=_zone(document, raw.zone),
+        plugins=plugins,
     )
 
 
@@ -143,11 +170,13 @@ def _check_names(document: Document, raw: _Config) -> None:
         if name in roles:
             raise document.error(("people", name), "is a person and a role at once", "Rename one of them.")
         for surface, identity in person.identities.items():
-            if surface not in SURFACES:
+            known = SURFACES | raw.plugins.surfaces.keys()
+            if surface not in known:
                 raise document.error(
-                    ("people", name, "identities", surface), "is no surface", f"Known: {', '.join(sorted(SURFACES))}."
+                    ("people", name, "identities", surface), "is no surface", f"Known: {', '.join(sorted(known))}."
                 )
-            check_identity(document, ("people", name, "identities", surface), surface, identity)
+            if surface in SURFACES:
+                check_identity(document, ("people", name, "identities", surface), surface, identity)
             other = seen.setdefault((surface, identity), name)
             if other != name:
                 raise document.error(
@@ -155,12 +184,17 @@ def _check_names(document: Document, raw: _Config) -> None:
                 )
 
 
-def _check_forges(document: Document, raw: _Config) -> None:
+def _check_forges(document: Document, raw: _Config, plugins: frozenset[str]) -> None:
     """The local forge needs the remote on this host; GitHub needs an address and the repository's number there."""
+    chosen = {name: repo.forge for name, repo in raw.repositories.items()}
+    for at, forge in [(("forge",), raw.forge), *((("repositories", name, "forge"), chosen[name]) for name in chosen)]:
+        if forge is not None and forge not in FORGES | plugins:
+            mend = f"Known: {', '.join(sorted(FORGES | plugins))}; others are plugins: docs/plugins.md."
+            raise document.error(at, f"there is no forge {forge!r} here", mend)
     for name, repo in raw.repositories.items():
         if (repo.forge or raw.forge) == "github":
             _check_github(document, raw, name, repo)
-        elif not is_local(repo.url):
+        elif (repo.forge or raw.forge) == "local" and not is_local(repo.url):
             raise document.error(
                 ("repositories", name, "url"),
                 "is an address, and the forge `local` needs a git repository on this host",
@@ -260,12 +294,14 @@ def load_settings(home: Home) -> Settings:
 
 def load_all(home: Home) -> tuple[Settings, Config, Rules]:
     """The snapshot, with the configuration and the rules it was made of."""
+    from bot.plugins.load import Plugins
     from lanes.registry import load_lanes
     from policies.load import load_rules
     from policies.policy import RulePolicy
 
     config = load_config(home.config)
-    lanes = load_lanes(home.lanes)
+    lanes = load_lanes(home.lanes, Plugins(config.plugins, home.state).check)
+    check_lane_models(lanes, config.endpoints)
     rules = load_rules(home.policy, names_of(config, lanes))
     # what the policy file protects, it protects in every lane: the guard judges by the lane alone
     lanes = {name: replace(lane, protect=(*lane.protect, *rules.protect)) for name, lane in lanes.items()}
@@ -288,7 +324,7 @@ def names_of(config: Config, lanes: dict[str, Lane]) -> Names:
         roles=config.roles | BUILT_IN_ROLES,
         lanes=frozenset(lanes),
         repositories=frozenset(config.repositories),
-        surfaces=SURFACES,
+        surfaces=config.surface_names(),
     )
 
 

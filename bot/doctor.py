@@ -38,13 +38,16 @@ async def examine(home: Home) -> list[Check]:
             checks.extend(await _within(app))
     except CountersignError as error:
         checks.append(_bad("configuration" if error.problem.code == "config" else "database", error.problem))
+        checks.extend(_plugins_alone(home))
     return checks
 
 
 async def _within(app: App) -> list[Check]:
-    checks = [await _database(app), _key(app), _sandbox()]
+    checks = [await _database(app), _key(app), *_sandboxes(app)]
     checks.extend(_policy(app))
+    checks.extend(app.plugins().rows())
     checks.extend(_lanes(app))
+    checks.extend(await _models(app))
     checks.extend([await _repository(app, name) for name in sorted(app.settings().repositories)])
     checks.extend(await _surfaces(app))
     checks.extend(await _queue(app))
@@ -109,13 +112,18 @@ def _key(app: App) -> Check:
     return _ok("signing key", "signs and verifies")
 
 
-def _sandbox() -> Check:
-    from lanes.sandbox import find_sandbox
+def _sandboxes(app: App) -> list[Check]:
+    """bubblewrap, and what else a lane asks for."""
+    kinds = {"bwrap": None} | dict.fromkeys(lane.isolation.kind for lane in app.settings().lanes.values())
+    return [_sandbox(app, kind) for kind in kinds]
 
-    found = find_sandbox()
+
+def _sandbox(app: App, kind: str) -> Check:
+    found = app.sandboxes().of(kind)
+    name = "sandbox" if kind == "bwrap" else f"sandbox {kind}"
     if isinstance(found, Problem):
-        return _warn("sandbox", found.message, found.mend)
-    return _ok("sandbox", f"{type(found).__name__} starts")
+        return _warn(name, found.message, found.mend)
+    return _ok(name, f"{type(found).__name__} starts")
 
 
 def _policy(app: App) -> list[Check]:
@@ -128,16 +136,42 @@ def _policy(app: App) -> list[Check]:
 
 
 def _lanes(app: App) -> list[Check]:
-    from lanes.executors.registry import executors, missing_executor
+    from lanes.assembly import missing_executor
 
-    have = executors(app.home.scratch)
-    checks = []
+    checks: list[Check] = []
+    try:
+        have = app.executors()
+    except CountersignError as error:
+        return [_bad("executors", error.problem)]
     for lane in app.settings().lanes.values():
         executor = have.get(lane.executor)
         problem = missing_executor(lane.executor) if executor is None else executor.unavailable(lane)
         name = f"lane {lane.name}"
         checks.append(_warn(name, problem.message, problem.mend) if problem else _ok(name, lane.describe))
     return checks
+
+
+async def _models(app: App) -> list[Check]:
+    try:
+        models = app.config.models()
+    except CountersignError as error:  # a key that cannot be read
+        return [_bad("models", error.problem)]
+    if not models.endpoints:
+        return []
+    from bot.doctor_models import model_checks
+
+    return await model_checks(models, app.settings().lanes.values())
+
+
+def _plugins_alone(home: Home) -> list[Check]:
+    """The rows of the plugins where the rest of the configuration is not sound, as far as it says which they are."""
+    from bot.config import load_config
+    from bot.plugins.load import Plugins
+
+    try:
+        return Plugins(load_config(home.config).plugins, home.state).rows()
+    except CountersignError:
+        return []
 
 
 async def _repository(app: App, name: str) -> Check:
@@ -156,7 +190,11 @@ async def _surfaces(app: App) -> list[Check]:
     if said.github is not None and said.github.webhook_secret is None:
         mend = "Set COUNTERSIGN_GITHUB_WEBHOOK_SECRET, or name a webhook_secret_file; or say `comments: false`."
         checks.append(_warn("github comments", "nobody is heard there: the webhooks have no secret", mend))
-    for name, surface in (await surfaces_of(app)).items():
+    try:
+        found = await surfaces_of(app)
+    except CountersignError as error:
+        return [*checks, _bad("surfaces", error.problem)]
+    for name, surface in found.items():
         try:
             async with asyncio.timeout(SURFACE_S):
                 rows = await surface.check()

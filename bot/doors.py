@@ -66,7 +66,7 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host
         doings=doings,
         clicks=Clicks(app.database, doings),
         limits=Limits(time.monotonic),
-        rooms=rooms.of,
+        rooms=app.plugins().rooms(rooms.of, surfaces),
     )
 
     def wake_couriers() -> None:
@@ -99,7 +99,7 @@ def _also(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
     hooks, trackers = app.config.hooks(), app.config.trackers()
     comments = TicketComments(lambda: trackers, client)
     # always, even without a hook: its cursor goes along, so that a hook that is added gets what happens from then on
-    outbound = Outbound(app.database, lambda: hooks, new_id, client=client, receivers=comments)
+    outbound = Outbound(app.database, lambda: hooks, new_id, client=client, receivers=app.plugins().receivers(comments))
     return {"schedules": Clock(app.database, asker(app.service)).run, "webhooks": outbound.run}
 
 
@@ -114,7 +114,7 @@ def _web(surfaces: Mapping[str, Surface], ears: DurableEars, host: str, port: in
 
 
 async def surfaces_of(app: App, rooms: Rooms | None = None) -> dict[str, Surface]:
-    """Each configured surface; a vendor's library is imported only for one that is."""
+    """Each configured surface and those of plugins; a vendor's library is imported only for one that is."""
     said = app.config.surfaces()
     found: dict[str, Surface] = {}
     if said.telegram is not None:
@@ -136,7 +136,7 @@ async def surfaces_of(app: App, rooms: Rooms | None = None) -> dict[str, Surface
         from bot.surfaces.github.surface import GitHubSurface
 
         found["github"] = GitHubSurface(said.github, ClientComments(hub), nudge=_nudge(app))
-    return found
+    return found | app.plugins().surfaces()
 
 
 def _waiting(app: App) -> Callable[[str], Awaitable[Sequence[Card]]]:

@@ -46,6 +46,23 @@ _APPROVAL = _object(person=_TEXT, verdict={"enum": [v.value for v in Verdict]}, 
 _TURN = _object(n=_COUNT, person=_TEXT, surface=_TEXT, text=_TEXT)
 _ERROR = _object(code=_TEXT, message=_TEXT, mend=_TEXT, kind={"enum": [k.value for k in Kind]})
 
+_SPENT = _object(
+    model=_TEXT,
+    calls=_COUNT,
+    input_tokens=_COUNT,
+    output_tokens=_COUNT,
+    usd=_or_null({"type": "number", "minimum": 0}),
+)
+_CHECKED = _object(
+    name=_TEXT,
+    passed={"type": "boolean"},
+    required={"type": "boolean"},
+    detail=_TEXT,
+    artifact=_TEXT,
+    wall_s={"type": "number", "minimum": 0},
+)
+_MAKING = _object(executor=_TEXT, words=_TEXT, usage=_list(_SPENT), checks=_list(_CHECKED), tries=_COUNT)
+
 _TASK = _object(
     number=_COUNT,
     state={"enum": [state.value for state in State]},
@@ -62,6 +79,10 @@ _TASK = _object(
     pull_request=_or_null(_object(number=_COUNT, url=_TEXT, branch=_TEXT, head=_OID, state=_TEXT)),
     turns=_list(_TURN),
     artifacts=_list(_object(name=_TEXT, sha256=_DIGEST, size_bytes=_COUNT)),
+    making=_or_null(_MAKING),
+    model=_or_null(_object(name=_TEXT, words=_TEXT)),
+    parameters={"type": "object"},
+    read_by=_TEXT,
     error=_or_null(_ERROR),
 )
 _EVENT = _object(

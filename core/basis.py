@@ -12,6 +12,9 @@ from core.store.database import Session
 from core.task import Basis, Revision, Task
 
 _AFRESH = ("instead", "start over", "from scratch")
+PARAMETER = "parameter "
+"""What a question about a parameter begins to be about; its name follows."""
+
 _AGAIN = frozenset({"retry", "try again", "again", "run it again"})
 
 
@@ -19,19 +22,24 @@ async def next_basis(session: Session, task: Task, text: str, n: int) -> tuple[B
     """What the next revision builds on: an answer, a retry, a fresh start, or the work so far."""
     said = " ".join(text.lower().split()).strip(" .!")
     current = task.current
-    if task.question is not None:
+    if task.question is not None and task.question.about.startswith(PARAMETER) and not said.startswith(_AFRESH):
+        told = {**task.parameters, task.question.about.removeprefix(PARAMETER): text.strip()}
+        return replace(current.basis, authors=_authors(current)), current.intent, {"parameters": told}
+    column = {"repository": "repo", "lane": "asked_lane"}.get(task.question.about) if task.question else None
+    if task.question is not None and column is not None:
         for option in task.question.options:
             if said == option.lower():
-                column = {"repository": "repo", "lane": "asked_lane"}[task.question.about]
                 return replace(current.basis, authors=_authors(current)), current.intent, {column: option}
     if said in _AGAIN:
         return replace(current.basis, authors=_authors(current)), current.intent, {}
     if said.startswith(_AFRESH):
         return Basis((n,)), None, {}
+    if task.question is not None and task.question.about == "request":  # said anew: what was not read is left behind
+        return replace(current.basis, turns=(n,), authors=_authors(current)), None, {}
     if task.state in (State.RECEIVED, State.QUEUED, State.RUNNING):
-        return Basis((*current.basis.turns, n), current.basis.continue_from, _authors(current)), None, {}
+        return replace(current.basis, turns=(*current.basis.turns, n), authors=_authors(current)), None, {}
     standing = await _standing(session, task)
-    return (Basis((n,), standing.n, _authors(standing)) if standing else Basis((n,))), None, {}
+    return (_on(standing, n) if standing else Basis((n,))), None, {}
 
 
 async def picked_basis(session: Session, task: Task, what: str, n: int) -> tuple[Basis, Intent, dict[str, object]]:
@@ -39,8 +47,7 @@ async def picked_basis(session: Session, task: Task, what: str, n: int) -> tuple
     standing = await _standing(session, task)
     if standing is None or standing.staged is None:
         raise ConflictError("nothing_staged", f"#{task.number} has nothing staged to pick from", "Look at its card.")
-    basis = Basis((n,), standing.n, _authors(standing))
-    return basis, Intent(f"pick {what}", pick=what), {"asked_lane": standing.lane}
+    return _on(standing, n), Intent(f"pick {what}", pick=what), {"asked_lane": standing.lane}
 
 
 async def _standing(session: Session, task: Task) -> Revision | None:
@@ -49,6 +56,11 @@ async def _standing(session: Session, task: Task) -> Revision | None:
         return task.current
     opened = task.pull_request if task.has_open_pull_request else None
     return await tasks.revision_of(session, task.number, opened.revision) if opened else None
+
+
+def _on(standing: Revision, n: int) -> Basis:
+    """On top of what stands, in the same part of its lane's workflow, with turn `n` alone."""
+    return Basis((n,), standing.n, _authors(standing), standing.basis.passed)
 
 
 def _authors(revision: Revision) -> tuple[str, ...]:

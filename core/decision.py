@@ -23,7 +23,8 @@ class Petition:
     """What policy is asked: who wants to write where, from which surface, and which paths they named.
 
     `lane` is the lane the person asked for, or None to let policy choose among those they may use.
-    `deterministic` is True when the edits are known already and need no model.
+    `deterministic` is True when the edits are known already and need no model. `suggested` is the lane that a model
+    would take: it decides only between lanes that are open to the person anyway, and only where nothing else does.
     """
 
     person: str
@@ -32,6 +33,7 @@ class Petition:
     paths: tuple[str, ...]
     lane: str | None = None
     deterministic: bool = True
+    suggested: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

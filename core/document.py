@@ -24,6 +24,7 @@ class QueuePlace:
     eta_s: int | None
     waits_for: int | None
     problem: str | None
+    progress: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,22 @@ class TaskDocument:
             "pull_request": task.pull_request.to_json() if task.pull_request else None,
             "turns": [turn.to_json() for turn in self.turns],
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
+            "making": self._making(),
+            "model": self._model(),
+            "parameters": dict(task.parameters),
+            "read_by": task.current.intent.read_by if task.current.intent else "",
             "error": task.error.to_json() if task.error else None,
         }
+
+    def _making(self) -> dict[str, Any] | None:
+        return self.task.current.making.to_json() if self.task.current.making else None
+
+    def _model(self) -> dict[str, str] | None:
+        """What a model says of its work: its own words, which prove nothing."""
+        making = self.task.current.making
+        if making is None or not making.words:
+            return None
+        return {"name": making.usage[0].model if making.usage else making.executor, "words": making.words}
 
     def _queue(self) -> dict[str, Any] | None:
         if self.queue is None:
@@ -74,6 +89,7 @@ class TaskDocument:
             "eta_s": self.queue.eta_s,
             "waits_for": self.queue.waits_for,
             "problem": self.queue.problem,
+            "progress": self.queue.progress,
         }
 
     def _staged(self) -> dict[str, Any] | None:
@@ -108,7 +124,7 @@ async def _place(session: Session, number: int) -> QueuePlace | None:
     job = mine[0]
     problem = await jobs.problem_of(session, job.id)
     if job.state is JobState.RUNNING:
-        return QueuePlace(0, None, None, problem)
+        return QueuePlace(0, None, None, problem, await jobs.progress_of(session, job.id))
     if job.state is JobState.WAITING:
         return QueuePlace(0, None, await jobs.waits_for(session, job.id), problem)
     return QueuePlace(await jobs.ahead_of(session, job), None, None, problem)

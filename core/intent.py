@@ -13,12 +13,15 @@ class Intent:
     """The edits a text asks for, or none when only an executor can tell (a command, an agent).
 
     `revert_of` is the commit to take back instead, `pick` what to keep of the revision before (see `core.pick`).
+    `lane` is where a model thinks it belongs, among the lanes that policy offered; `read_by` names that model.
     """
 
     text: str
     edits: tuple[Edit, ...] = ()
     revert_of: str | None = None
     pick: str | None = None
+    lane: str | None = None
+    read_by: str = ""
 
     @property
     def needs_git_alone(self) -> bool:
@@ -47,13 +50,20 @@ class Intent:
             "edits": [to_json(e) for e in self.edits],
             "revert_of": self.revert_of,
             "pick": self.pick,
+            "lane": self.lane,
+            "read_by": self.read_by,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Intent:
         """The intent that `to_json` wrote; raises `ValueError` for an unknown edit."""
         return cls(
-            value["text"], tuple(from_json(e) for e in value["edits"]), value.get("revert_of"), value.get("pick")
+            text=value["text"],
+            edits=tuple(from_json(e) for e in value["edits"]),
+            revert_of=value.get("revert_of"),
+            pick=value.get("pick"),
+            lane=value.get("lane"),
+            read_by=value.get("read_by", ""),
         )
 
 
@@ -63,7 +73,8 @@ def _targets(edit: Edit) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A text nobody could read as a request: why, and what would be understood."""
+    """A text nobody could read as a request: why, and what would be understood; or a `question` with its `options`."""
 
     reason: str
     can: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ class Fact(StrEnum):
     FAILED = "failed"
     COUNTED = "counted"
     APPROVED = "approved"
+    CONTINUED = "continued"
     REJECTED = "rejected"
     VOIDED = "voided"
     REMINDED = "reminded"
@@ -85,6 +86,7 @@ TRANSITIONS: dict[tuple[State, Fact], Step] = {
     # from a staged diff to a pull request
     (_S.STAGED, _F.COUNTED): Step(_S.STAGED),
     (_S.STAGED, _F.APPROVED): Step(_S.APPROVED, (_J.PUBLISH,)),
+    (_S.STAGED, _F.CONTINUED): Step(_S.QUEUED, (_J.CHANGE,)),  # an approval between the steps of a lane's workflow
     (_S.STAGED, _F.REJECTED): Step(_S.REJECTED),
     (_S.STAGED, _F.REMINDED): Step(_S.STAGED),
     (_S.STAGED, _F.ESCALATED): Step(_S.STAGED),
@@ -160,6 +162,10 @@ SUPERSEDING = frozenset({Fact.REPLIED, Fact.CANCELLED, Fact.EXPIRED, Fact.REJECT
 """Facts after which the jobs still queued for the task are of no use; what follows its pull request goes on."""
 
 
+BEGINNING = frozenset({Fact.REPLIED, Fact.CONTINUED})
+"""Facts that begin the task's next revision."""
+
+
 class Position(Protocol):
     """What `advance` must know of a task."""
 
@@ -201,12 +207,13 @@ def advance(task: Position, fact: Fact) -> Next:
     to = step.to
     if to in FALLS_BACK and task.has_open_pull_request:
         to = State.PUBLISHED
-    return Next(to, step.owes, fact in SUPERSEDING, fact is Fact.REPLIED)
+    return Next(to, step.owes, fact in SUPERSEDING, fact in BEGINNING)
 
 
 _PARTICIPLES = {
     Fact.REPLIED: "replied to",
     Fact.COUNTED: "approved",
+    Fact.CONTINUED: "approved",
     Fact.MERGE_ASKED: "merged",
     Fact.CLOSE_ASKED: "closed",
     Fact.UNDO_ASKED: "undone",

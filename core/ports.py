@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.change import Change
 from core.decision import Decision, Petition, Terms
@@ -13,15 +13,36 @@ from core.errors import Problem
 from core.intent import Intent, Unclear
 from core.lane import Lane
 from core.place import Place
+from core.production import NOT_TOLD, Making, Usage
 from core.staged_diff import GuardReport
 from core.task import PullRequest
 from core.turn import Turn
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A lane that policy would let the person use; `reads` is true when its executor takes any wording."""
+
+    lane: str
+    describe: str
+    write: tuple[str, ...]
+    reads: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where a request is read: the repository (None: not said yet), its files, and the lanes on offer there."""
+
+    repository: str | None = None
+    offers: tuple[Offer, ...] = ()
+    files: Callable[[], Awaitable[Sequence[str]]] | None = None
+    journal: Journal | None = None
+
+
 class Interpreter(Protocol):
     """Reads what a text seems to ask. Its answer is untrusted."""
 
-    async def interpret(self, turns: Sequence[Turn]) -> Intent | Unclear:
+    async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
         """The intent of the last of `turns`, read in the light of the earlier ones."""
 
 
@@ -34,6 +55,9 @@ class Policy(Protocol):
 
     def decide(self, petition: Petition) -> Decision:
         """Allow with a lane and terms, deny, or ask; pure."""
+
+    def open_lanes(self, petition: Petition) -> tuple[str, ...]:
+        """The lanes that the person may use there at all, whatever the paths will be; pure."""
 
     def terms_of(self, petition: Petition) -> Terms | None:
         """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
@@ -92,6 +116,9 @@ class Repository(Protocol):
     async def read_blob(self, oid: str) -> bytes:
         """A blob's bytes."""
 
+    async def paths(self, commit: str) -> Sequence[str]:
+        """The paths of a commit's files, in order, odd characters shown; for people and models to read."""
+
     async def tree_of(self, commit: str) -> str:
         """The tree of a commit."""
 
@@ -120,9 +147,66 @@ class Repository(Protocol):
         """The tree of `onto` with the change of `commit` taken back; raises `PermanentError` on a conflict."""
 
 
+class Journal(Protocol):
+    """What a piece of work has finished so far, kept so that whoever takes it over need not do it again."""
+
+    async def recall(self) -> tuple[Mapping[str, Any], ...]:
+        """Every entry so far, in order."""
+
+    async def add(self, entry: Mapping[str, Any]) -> None:
+        """Keep one more entry (JSON); it is durable on return. Raises `LostClaimError` when the work is not ours."""
+
+    def part(self, name: str) -> Journal:
+        """The journal of one part of the work, apart from the rest."""
+
+
+class Forgetful:
+    """A `Journal` that keeps nothing beyond the process: for work that nobody takes over."""
+
+    def __init__(self) -> None:
+        self._entries: list[Mapping[str, Any]] = []
+
+    async def recall(self) -> tuple[Mapping[str, Any], ...]:
+        """Every entry so far."""
+        return tuple(self._entries)
+
+    async def add(self, entry: Mapping[str, Any]) -> None:
+        """Keep one more."""
+        self._entries.append(entry)
+
+    def part(self, _name: str) -> Journal:
+        """An empty one."""
+        return Forgetful()
+
+
+class Told(Protocol):
+    """Hears how the work goes, in a few words at a time; for the card. What it hears may be dropped."""
+
+    async def __call__(self, words: str, /) -> None:
+        """`words` are facts of the host; never a model's."""
+
+
+async def tell_nobody(_words: str) -> None:
+    """A `Told` for work that nobody watches."""
+
+
+class Charge(Protocol):
+    """Takes what a model has spent on this piece of work so far, each time it spent more."""
+
+    async def __call__(self, usage: Usage, /) -> None:
+        """`usage` is the sum of this try for its model."""
+
+
+async def charge_nobody(_usage: Usage) -> None:
+    """A `Charge` for work that nobody pays for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What an executor is told to make: `start` is the tree it begins with, `base` the commit it is judged against."""
+    """What an executor is told to make: `start` is the tree it begins with, `base` the commit it is judged against.
+
+    `feedback` is what the lane's checks said of an earlier try. `parameters` are the lane's, as the request set them.
+    """
 
     number: int
     revision: int
@@ -131,20 +215,32 @@ class Order:
     turns: tuple[Turn, ...]
     base: str
     start: str
+    feedback: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    journal: Journal = field(default_factory=Forgetful)
+    told: Told = tell_nobody
+    charge: Charge = charge_nobody
 
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """What an executor made: a tree in the repository's git store, and files worth keeping."""
+    """What an executor made: a tree in the repository's git store, files worth keeping, and how it was made."""
 
     tree: str
     artifacts: Mapping[str, bytes]
+    making: Making = NOT_TOLD
 
 
 class Executor(Protocol):
     """One way a lane makes a change."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What lane files call it."""
+
+    @property
+    def reads(self) -> bool:
+        """Whether it takes any wording, as a model does; else it works by rule, or by its lane's file alone."""
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why this lane cannot run here, or None when it can."""

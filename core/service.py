@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.basis import next_basis, picked_basis
@@ -13,13 +14,14 @@ from core.intent import Intent
 from core.lifecycle import START, Fact, State, advance
 from core.place import Place
 from core.ports import Milestones
-from core.settings import SettingsSource
+from core.settings import Settings, SettingsSource
 from core.store import cards, events, jobs, tasks
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow, TurnRow
 from core.task import Revision, Task
 from core.transition import Owed, owed_job, take_step
 from core.turn import Actor
+from core.workflow import values_of
 
 MAX_TEXT_BYTES = 64 * 1024
 
@@ -28,7 +30,8 @@ MAX_TEXT_BYTES = 64 * 1024
 class Request:
     """One request as it came in. `dedup` is the surface's own id of the message, where it has one.
 
-    `place` is where its card belongs, in answer to the message `reply_to`.
+    `place` is where its card belongs, in answer to the message `reply_to`. `parameters` are what it sets of its
+    lane's; those that are missing are asked for.
     """
 
     text: str
@@ -41,6 +44,7 @@ class Request:
     dedup: str | None = None
     place: Place | None = None
     reply_to: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 class Service:
@@ -65,6 +69,7 @@ class Service:
                 f"no lane called {request.lane!r} is configured",
                 f"Known: {', '.join(sorted(settings.lanes)) or 'none'}.",
             )
+        parameters = _checked_parameters(settings, request)
 
         async def work(session: Session) -> int:
             if request.dedup is not None:
@@ -82,6 +87,7 @@ class Service:
                 surface=request.actor.surface or "",
                 title=Intent(text).title,
                 asked_lane=request.lane,
+                parameters=parameters or None,
                 priority=request.priority,
                 after=request.after,
                 deadline_ms=to_ms(request.deadline_at) if request.deadline_at else None,
@@ -346,6 +352,16 @@ def _checked_text(text: str) -> str:
     if any(0xD800 <= ord(c) <= 0xDFFF for c in text) or "\0" in text:
         raise UsageError("not_text", "the text is not valid Unicode", "Type it again as UTF-8.")
     return text
+
+
+def _checked_parameters(settings: Settings, request: Request) -> dict[str, str]:
+    """What the request sets, checked as far as its lane is known; raises `UsageError` naming what is wrong."""
+    if not request.parameters:
+        return {}
+    if request.lane is None:
+        mend = "Name the lane that has them with --lane; see `countersign lane list`."
+        raise UsageError("which_lane", f"it is not clear whose parameter {next(iter(request.parameters))} is", mend)
+    return values_of(request.lane, settings.lanes[request.lane].parameters, request.parameters, whole=False)
 
 
 def _turn(number: int, n: int, revision: int, actor: Actor, text: str, at_ms: int, dedup: str | None) -> TurnRow:

@@ -55,6 +55,10 @@ class GuardReport:
         """The findings that block."""
         return tuple(f for f in self.findings if f.verdict is GuardVerdict.BLOCK)
 
+    def beside(self, more: Iterable[Finding]) -> GuardReport:
+        """This report and further findings, as one."""
+        return GuardReport((*self.findings, *more))
+
     def to_json(self) -> list[dict[str, object]]:
         """The ``guard`` array of the task document."""
         return [f.to_json() for f in self.findings]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from core.decision import Terms
 from core.errors import Problem
 from core.intent import Intent
 from core.lifecycle import State
+from core.production import Making
 from core.staged_diff import StagedDiff
 from core.turn import Question
 
@@ -47,21 +49,29 @@ class PullRequest:
 class Basis:
     """What a revision builds on: the turns it reads, and the revision whose tree it continues (None: the base).
 
-    `authors` are those who wrote these, beside the author of the revision itself.
+    `authors` are those who wrote these, beside the author of the revision itself. `passed` is the approval step of the
+    lane's workflow that it goes on from; empty: it begins with the first step.
     """
 
     turns: tuple[int, ...]
     continue_from: int | None = None
     authors: tuple[str, ...] = ()
+    passed: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The basis as stored."""
-        return {"turns": list(self.turns), "continue_from": self.continue_from, "authors": list(self.authors)}
+        return {
+            "turns": list(self.turns),
+            "continue_from": self.continue_from,
+            "authors": list(self.authors),
+            "passed": self.passed,
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Basis:
         """The basis that `to_json` wrote."""
-        return cls(tuple(value["turns"]), value["continue_from"], tuple(value.get("authors", ())))
+        authors, passed = tuple(value.get("authors", ())), value.get("passed", "")
+        return cls(tuple(value["turns"]), value["continue_from"], authors, passed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,7 @@ class Revision:
     terms: Terms | None
     policy_digest: str | None
     staged: StagedDiff | None
+    making: Making | None = None
 
     @property
     def authors(self) -> frozenset[str]:
@@ -115,6 +126,7 @@ class Task:
     pull_request: PullRequest | None
     current: Revision
     escalated: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def revision(self) -> int:

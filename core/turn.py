@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
-"""Every surface this version has; identities and rules may name no other."""
+"""Every surface this version has; identities and rules may name no other, but for those of enabled plugins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,16 @@ from core.approval import Needs, Verdict, eligible, stricter, tally
 from core.decision import Terms
 from core.errors import Kind, Problem
 from core.ids import NewId
+from core.job import JobKind
 from core.lifecycle import Fact, State
 from core.ports import Milestones
 from core.service import decided_by, petition_of
 from core.settings import Settings, SettingsSource
-from core.store import events, tasks
+from core.store import events, jobs, tasks
 from core.store.database import Database, Session, from_ms
 from core.store.tables import ApprovalRow
-from core.task import Revision, Task
-from core.transition import take_step
+from core.task import Basis, Revision, Task
+from core.transition import Owed, take_step
 from core.turn import Actor
 
 MIN_DIGEST = 12
@@ -95,11 +96,14 @@ class Verdicts:
         return await self._database.write(work)
 
     async def _count(self, session: Session, settings: Settings, task: Task, actor: Actor, now_ms: int) -> None:
-        """Record the approval and, with the quorum met, owe the publishing."""
+        """Record the approval and, with the quorum met, owe the publishing, or the rest of the lane's workflow."""
         row = _row(task, Verdict.APPROVE, actor, now_ms, "")
         await session.merge(row)
         needs = await needs_of(session, settings, task)
         assert needs is not None
+        if needs.met and task.current.making is not None and task.current.making.awaits:
+            await self._continue(session, task, actor, now_ms, {"digest": row.digest, "needs": needs.to_json()})
+            return
         fact = Fact.APPROVED if needs.met else Fact.COUNTED
         await take_step(
             session,
@@ -111,6 +115,37 @@ class Verdicts:
             body={"digest": row.digest, "needs": needs.to_json()},
             changes={"expires_ms": None} if needs.met else {},
         )
+
+    async def _continue(self, session: Session, task: Task, actor: Actor, now_ms: int, body: dict[str, object]) -> None:
+        """Owe the steps after the approval that was waited for, as a revision on exactly the approved tree and base."""
+        current = task.current
+        assert current.making is not None
+        needs = [
+            await jobs.needs_of_last(session, task.number, n, JobKind.CHANGE.value) for n in range(1, task.revision + 1)
+        ]
+        await take_step(
+            session,
+            task,
+            Fact.CONTINUED,
+            now_ms,
+            self._new_id,
+            actor=actor,
+            body={**body, "passed": current.making.awaits},
+            changes={"digest": None, "expires_ms": None, "nudge_ms": None, "escalated": False},
+            owed=Owed(frozenset().union(*needs)),
+        )
+        basis = Basis(current.basis.turns, current.n, tuple(sorted(current.authors)), current.making.awaits)
+        intent = replace(current.intent, pick=None) if current.intent else None
+        n = task.revision + 1
+        await tasks.begin_revision(session, task.number, n, now_ms, current.author, basis, intent)
+        decided = {
+            "lane": current.lane,
+            "rule": current.rule,
+            "reason": current.reason,
+            "policy_digest": current.policy_digest,
+            "terms": current.terms.to_json() if current.terms else None,
+        }
+        await tasks.save_revision(session, task.number, n, decided)
 
     async def _objection(self, session: Session, task: Task, digest: str | None, now_ms: int) -> Problem | None:
         """Why no verdict on `digest` is possible now, whoever clicks."""

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from core.errors import ConfigError
-from core.lane import Lane, Limits
+from core.errors import ConfigError, CountersignError, UsageError
+from core.lane import AgentCli, Budget, Check, Isolation, Lane, Limits
 from core.strict_yaml import Document, StrictModel, Word, load, validate
+from core.workflow import WORKFLOW
+from lanes.workflow.keys import ParameterFile, StepFile, check_glob, check_variables, workflow_of
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _MAX_LANES: Final = 200
 _GIB: Final = 1024**3
 _DEFAULT: Final = Limits()
+_BUDGET: Final = Budget()
 
 Names = Annotated[tuple[Word, ...], Field(min_length=1)]
 
@@ -32,6 +36,46 @@ class LimitsFile(StrictModel):
     memory_mib: int = Field(_DEFAULT.memory_mib, ge=16, le=1_048_576)
     processes: int = Field(_DEFAULT.processes, ge=4, le=65_536)
     log_bytes: int = Field(_DEFAULT.log_bytes, ge=1024, le=100_000_000)
+
+
+class BudgetFile(StrictModel):
+    """The ``budget`` of a lane file; 0 means no bound."""
+
+    tokens: int = Field(_BUDGET.tokens, ge=0, le=1_000_000_000)
+    steps: int = Field(_BUDGET.steps, ge=1, le=10_000)
+    repeats: int = Field(_BUDGET.repeats, ge=1, le=100)
+    usd: float = Field(_BUDGET.usd, ge=0, le=100_000)
+    day_tokens: int = Field(_BUDGET.day_tokens, ge=0, le=100_000_000_000)
+    day_usd: float = Field(_BUDGET.day_usd, ge=0, le=1_000_000)
+
+
+class CheckFile(StrictModel):
+    """One of the ``checks`` of a lane file: a command of its own, or with `use` one that a plugin offers."""
+
+    use: Word | None = None
+    name: Word | None = None
+    command: Names | None = None
+    wall_s: int = Field(0, ge=0, le=86_400)
+    required: bool = False
+
+
+class IsolationFile(StrictModel):
+    """The ``isolation`` of a lane file."""
+
+    kind: Literal["bwrap", "podman", "docker", "landlock"] = "bwrap"
+    image: str = ""
+    hosts: tuple[Word, ...] = ()
+
+
+class AgentFile(StrictModel):
+    """The ``agent`` of a lane file with the executor `agent`: a program that this version does not know by name."""
+
+    argv: Names
+    speaks: Literal["anthropic", "openai", "gemini"] = "openai"
+    env: dict[str, str] = Field(default_factory=dict)
+    home: dict[str, str] = Field(default_factory=dict)
+    events: Literal["jsonl", "text"] = "text"
+    success: str = ""
 
 
 class LaneFile(StrictModel):
@@ -49,9 +93,28 @@ class LaneFile(StrictModel):
     executables: bool = False
     odd_names: bool = False
     needs: tuple[Word, ...] = ()
+    models: tuple[Word, ...] = ()
+    budget: BudgetFile = Field(default_factory=BudgetFile)
+    checks: tuple[CheckFile, ...] = ()
+    retries: int = Field(1, ge=0, le=10)
+    isolation: IsolationFile = Field(default_factory=IsolationFile)
+    agent: AgentFile | None = None
+    version: int = Field(1, ge=1, le=1_000_000)
+    parameters: dict[str, ParameterFile] = Field(default_factory=dict)
+    steps: tuple[StepFile, ...] = ()
 
 
-def load_lanes(directory: Path) -> dict[str, Lane]:
+Shared = Callable[[str], Check]
+"""Finds the check that lane files call ``use: NAME``; raises `UsageError`."""
+
+
+def nothing_shared(name: str) -> Check:
+    """A `Shared` where no plugin is enabled."""
+    mend = "Enable a plugin that offers it below `plugins.checks` in countersign.yaml: docs/plugins.md."
+    raise UsageError("no_check", f"no enabled plugin offers the check {name!r}", mend)
+
+
+def load_lanes(directory: Path, shared: Shared = nothing_shared) -> dict[str, Lane]:
     """Every lane of the folder by name; raises `ConfigError` naming file, line and key."""
     if not directory.is_dir():
         raise ConfigError(
@@ -63,25 +126,35 @@ def load_lanes(directory: Path) -> dict[str, Lane]:
             continue
         if path.suffix == ".yml":
             raise ConfigError(path, None, "", "a lane's file ends in .yaml", f"Rename it to {path.stem}.yaml.")
-        lane = load_lane(path)
+        lane = load_lane(path, shared)
         lanes[lane.name] = lane
         if len(lanes) > _MAX_LANES:
             raise ConfigError(directory, None, "", f"more than {_MAX_LANES} lanes", "Merge some of them.")
     return lanes
 
 
-def load_lane(path: Path) -> Lane:
+def load_lane(path: Path, shared: Shared = nothing_shared) -> Lane:
     """The lane in one file, whose name the file has; raises `ConfigError`."""
     document = load(path)
+    lane = lane_of(document, shared)
+    if path.stem != lane.name:
+        mend = f"Rename the file to {lane.name}.yaml, or the lane to {path.stem}."
+        raise document.error(("name",), f"the lane {lane.name!r} is in the file {path.name}", mend)
+    return lane
+
+
+def lane_of(document: Document, shared: Shared = nothing_shared) -> Lane:
+    """The lane that a document describes, whatever its file is called; raises `ConfigError`."""
     file = validate(document, LaneFile)
-    _check_name(document, path, file)
+    _check_name(document, file)
     _check_command(document, file)
     for key in ("write", "protect"):
         for n, pattern in enumerate(getattr(file, key)):
-            _check_glob(document, (key, n), pattern)
-    for variable in file.env:
-        if not _VARIABLE.fullmatch(variable) or variable.startswith("LD_"):
-            raise document.error(("env", variable), "is no name for a variable of a lane", "Use letters, digits and _.")
+            check_glob(document, (key, n), pattern)
+    check_variables(document, ("env",), file.env)
+    checks = tuple(_check(document, n, check, shared) for n, check in enumerate(file.checks))
+    names = frozenset(check.name for check in checks)
+    parameters, steps = workflow_of(document, file.executor, file.parameters, file.steps, names)
     return Lane(
         name=file.name,
         describe=file.describe,
@@ -95,7 +168,45 @@ def load_lane(path: Path) -> Lane:
         executables=file.executables,
         odd_names=file.odd_names,
         needs=file.needs,
-        source=str(path),
+        models=file.models,
+        budget=Budget(**file.budget.model_dump()),
+        checks=checks,
+        retries=file.retries,
+        isolation=Isolation(file.isolation.kind, file.isolation.image, file.isolation.hosts),
+        agent=_agent(file.agent) if file.agent else None,
+        version=file.version,
+        parameters=parameters,
+        steps=steps,
+        source=document.path,
+    )
+
+
+def _check(document: Document, n: int, file: CheckFile, shared: Shared) -> Check:
+    """The check of a lane: its own, or a shared one, which the lane may make stricter and give its own time."""
+    at = ("checks", n)
+    if file.use is None:
+        for key, given in (("name", file.name), ("command", file.command)):
+            if given is None:
+                raise document.error((*at, key), "is missing", "Add the key.")
+        return Check(file.name or "", file.command or (), file.wall_s, file.required)
+    for key, given in (("name", file.name), ("command", file.command)):
+        if given is not None:
+            raise document.error((*at, key), "is said by the check that `use` names", "Delete the key.")
+    try:
+        found = shared(file.use)
+    except CountersignError as error:
+        raise document.error((*at, "use"), error.problem.message, error.problem.mend) from error
+    return replace(found, wall_s=file.wall_s or found.wall_s, required=file.required or found.required)
+
+
+def _agent(file: AgentFile) -> AgentCli:
+    return AgentCli(
+        argv=file.argv,
+        speaks=file.speaks,
+        environment=tuple(sorted(file.env.items())),
+        home=tuple(sorted(file.home.items())),
+        events=file.events,
+        success=file.success,
     )
 
 
@@ -109,14 +220,11 @@ def starter_lanes() -> dict[str, str]:
     }
 
 
-def _check_name(document: Document, path: Path, file: LaneFile) -> None:
+def _check_name(document: Document, file: LaneFile) -> None:
     if not NAME.fullmatch(file.name) or len(file.name) > 40:
         raise document.error(
             ("name",), f"{file.name!r} is no lane name", "Use small letters, digits and single dashes."
         )
-    if path.stem != file.name:
-        mend = f"Rename the file to {file.name}.yaml, or the lane to {path.stem}."
-        raise document.error(("name",), f"the lane {file.name!r} is in the file {path.name}", mend)
 
 
 def _check_command(document: Document, file: LaneFile) -> None:
@@ -125,18 +233,8 @@ def _check_command(document: Document, file: LaneFile) -> None:
         raise document.error(("executor",), "the executor command needs the key `command`", mend)
     if file.executor != "command" and file.command is not None:
         raise document.error(("command",), f"the executor {file.executor} runs no command", "Delete the key.")
-    if file.executor != "command" and file.env:
+    if file.executor not in ("command", WORKFLOW) and file.env:
         raise document.error(("env",), f"the executor {file.executor} has no environment", "Delete the key.")
     for n, word in enumerate(file.command or ()):
         if "\0" in word:
             raise document.error(("command", n), "has a NUL character", "Delete it.")
-
-
-def _check_glob(document: Document, key: tuple[str, int], pattern: str) -> None:
-    """Refuse what is plainly no anchored glob, with its line; the policy checks the rest of the style."""
-    parts = pattern.removeprefix("/").split("/")
-    if pattern.endswith("/"):
-        raise document.error(key, f"the pattern {pattern!r} floats", f"Write {pattern}** for everything inside.")
-    if pattern.startswith("!") or "\\" in pattern or any(part in ("", ".", "..") for part in parts):
-        mend = "Write it from the repository's root, such as src/** or *.toml."
-        raise document.error(key, f"the pattern {pattern!r} is not anchored", mend)

@@ -63,6 +63,10 @@ class RulePolicy:
             trace=trace(route, self._rules, self._people, petition),
         )
 
+    def open_lanes(self, petition: Petition) -> tuple[str, ...]:
+        """The lanes that the person may use there at all, whatever the paths will be."""
+        return self._map.open_lanes(petition)
+
     def terms_of(self, petition: Petition) -> Terms | None:
         """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
         return self.decide(petition).terms if petition.lane is not None else None

@@ -125,6 +125,14 @@ class Map:
             return _nothing_covers(views, usable, petition)
         return _choose(views, fitting, person, petition)
 
+    def open_lanes(self, petition: Petition) -> tuple[str, ...]:
+        """The names of the lanes that a rule opens for the person, by name."""
+        person = self.people.get(petition.person)
+        if person is None:
+            return ()
+        views = (self._view(post, person, petition) for post in self.posts if petition.lane in {None, post.lane.name})
+        return tuple(view.name for view in views if view.open)
+
     def _refuse_paths(self, paths: Sequence[str]) -> str | None:
         """Why a named path may be touched in no lane, or None."""
         for path in paths:
@@ -203,8 +211,7 @@ def _choose(views: tuple[View, ...], fitting: Sequence[View], person: Person, pe
     if asking is not None and isinstance(asking.then, Ask):
         question = Question("lane", asking.then.question, names)
         return Route(Effect.ASK, f"rule {asking.name} asks first", views, rule=asking, question=question)
-    strictest = min(_strictness(v) for v in suited)
-    best = [v for v in suited if _strictness(v) == strictest]
+    best = _best(suited, petition)
     if len(best) > 1:
         names = tuple(v.name for v in best)
         what = ", ".join(_show(path) for path in petition.paths[:3])
@@ -213,6 +220,20 @@ def _choose(views: tuple[View, ...], fitting: Sequence[View], person: Person, pe
         return Route(Effect.ASK, reason, views, question=question)
     chosen = best[0]
     return Route(Effect.ALLOW, _why(chosen, fitting, person, petition), views, chosen, chosen.rule)
+
+
+def _best(suited: Sequence[View], petition: Petition) -> list[View]:
+    """The lanes of the strictest terms, of which a model may name one.
+
+    Where the text names no path, strictness says nothing of what is asked, so there the model's choice comes first:
+    every lane here is open to the person, and its own paths and approvals bind in the end.
+    """
+    named = [v for v in suited if v.name == petition.suggested]
+    if named and not petition.paths:
+        return named
+    strictest = min(_strictness(v) for v in suited)
+    best = [v for v in suited if _strictness(v) == strictest]
+    return [v for v in best if v in named] or best
 
 
 def suits(view: View, petition: Petition) -> bool:

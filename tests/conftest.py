@@ -22,6 +22,8 @@ settings.register_profile("ci", parent=settings.get_profile("here"), max_example
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 ROOM_BYTES = 256 * 1024 * 1024
+CANARY = "canary-" + "4f9d1c7be2a0" * 2
+"""A secret in the environment of every test with a home. In two parts, so that this file does not hold it."""
 DIALECTS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
 
 
@@ -114,6 +116,14 @@ def template_home(tmp_path_factory: pytest.TempPathFactory) -> CliHome:
 
 
 @pytest.fixture
-def home(template_home: CliHome, tmp_path: Path) -> CliHome:
-    """A home of this test's own, with the repository `web` and four people."""
-    return copy_home(template_home, tmp_path)
+def home(template_home: CliHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CliHome]:
+    """A home of this test's own, with the repository `web` and four people.
+
+    Whoever works in it has a secret in the environment, which must be nowhere afterwards: in no log, database row,
+    artifact, journal, transcript or pull request.
+    """
+    monkeypatch.setenv("CANARY_SECRET", CANARY)
+    made = copy_home(template_home, tmp_path)
+    yield made
+    leaked = [path for path in made.folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    assert not leaked, f"the secret of the environment reached {leaked}"

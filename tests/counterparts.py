@@ -1,10 +1,13 @@
-"""Fetches the counterparts that come as npm packages: exactly these versions, checked by hash, into build/npm.
+"""Fetches the counterparts that come as packages: exactly these versions, checked by hash, below build/.
 
-`make counterparts` runs it. `package(name)` gives a test the folder of one, and skips, or fails with CI=true, without.
+`make counterparts` runs it. `package(name)` gives a test the folder of one, and skips, or fails with CI=true, without;
+`agent(name)` gives it an agent's program. aider, opencode and gemini-cli are large and are not fetched: their tests run
+where COUNTERSIGN_TEST_AIDER, _OPENCODE or _GEMINI_CLI names the program, or where it is in the PATH.
 """
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import os
@@ -13,10 +16,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1] / "build" / "npm"
+MINI: Final = ROOT.with_name("mini")
+MINI_PINS: Final = ROOT.parents[1] / "requirements" / "mini.txt"
+WORK: Final = Path("/work")  # where a sandbox shows the files that are worked on, so that it shows nothing else of it
 
 PINS: Final = {
     name: (version, sha512)
@@ -40,6 +47,87 @@ def package(name: str) -> Path:
             pytest.fail(told)
         pytest.skip(told)
     return folder
+
+
+AGENTS: Final = {
+    "claude-code": ("@anthropic-ai/claude-code-linux-x64", "claude"),
+    "codex": ("@openai/codex", "vendor/x86_64-unknown-linux-musl/bin/codex"),
+}
+OPTIONAL: Final = {
+    "aider": ("aider", "aider-chat"),
+    "opencode": ("opencode", "opencode-ai"),
+    "gemini-cli": ("gemini", "@google/gemini-cli"),
+}
+
+
+def agent(name: str) -> Path:
+    """The program of an agent; a test without it skips, or fails with CI=true if it is one that is fetched."""
+    import pytest
+
+    if name in AGENTS:
+        folder, inside = AGENTS[name]
+        return _outside_work(package(folder)) / inside
+    if name in OPTIONAL:
+        program, needed = OPTIONAL[name]
+        found = os.environ.get(f"COUNTERSIGN_TEST_{name.upper().replace('-', '_')}") or shutil.which(program)
+        if found is None:
+            pytest.skip(f"needs the package {needed}: install it, or name its program")
+        return Path(found)
+    if not (MINI / ".done").is_file():
+        told = "needs the Python package mini-swe-agent in build/mini: run `make counterparts`"
+        if os.environ.get("CI") == "true":
+            pytest.fail(told)
+        pytest.skip(told)
+    return _outside_work(MINI) / "bin" / "mini"
+
+
+@cache
+def _outside_work(folder: Path) -> Path:
+    """The folder, or a copy of it where a sandbox can show it: of a checkout below /work it shows nothing."""
+    real = folder.resolve()
+    if not real.is_relative_to(WORK):
+        return real
+    copy = Path(tempfile.mkdtemp(prefix="countersign-agent-")) / real.name
+    atexit.register(shutil.rmtree, copy.parent, ignore_errors=True)
+    shutil.copytree(real, copy, symlinks=True, copy_function=_linked)
+    for script in copy.glob("bin/mini*"):
+        text = script.read_text()
+        script.unlink()
+        script.write_text(text.replace(str(real), str(copy)))
+        script.chmod(0o755)
+    return copy
+
+
+def _linked(source: str, target: str) -> str:
+    """A hard link where that works, else a copy."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+    return target
+
+
+def fetch_mini() -> None:
+    """Build the environment of mini-swe-agent unless it is here; only what it needs to run (`requirements/mini.in`)."""
+    pins = hashlib.sha256(MINI_PINS.read_bytes()).hexdigest()
+    done = MINI / ".done"
+    if done.is_file() and done.read_text() == pins:
+        return
+    shutil.rmtree(MINI, ignore_errors=True)
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "timeout": 600}
+    subprocess.run([sys.executable, "-m", "venv", str(MINI)], check=True, **quiet)
+    pip = [
+        str(MINI / "bin" / "python"),
+        "-m",
+        "pip",
+        "-q",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-input",
+        "install",
+    ]
+    subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", str(MINI_PINS)], check=True, **quiet)
+    done.write_text(pins)
 
 
 def fetch(name: str) -> None:
@@ -78,6 +166,10 @@ def main() -> int:
             fetch(name)
         except (OSError, subprocess.SubprocessError) as error:
             missing.append(f"{name} ({type(error).__name__})")
+    try:
+        fetch_mini()
+    except (OSError, subprocess.SubprocessError) as error:
+        missing.append(f"mini-swe-agent ({type(error).__name__})")
     if missing:
         print(f"Not on this machine: {', '.join(missing)}. Their tests skip until `make counterparts` can fetch them.")
     return 0

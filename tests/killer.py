@@ -26,7 +26,7 @@ from core.turn import Actor
 from core.worker import DeclaredDeadError, Worker
 
 PRELOADED = (
-    *("tests.killer", "core.engine", "core.signing", "lanes.executors.registry", "lanes.forge.local"),
+    *("tests.killer", "core.engine", "core.signing", "lanes.assembly", "lanes.forge.local"),
     *("policies.guard", "policies.policy", "bot.interpret", "bot.grammar", "requests", "detect_secrets.core.scan"),
     *("detect_secrets.plugins.aws", "detect_secrets.plugins.keyword", "lanes.registry", "policies.secrets.plugins"),
 )

@@ -141,11 +141,31 @@ def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
     elif queue.get("position"):
         eta = f", ~{span(queue['eta_s'])}" if queue.get("eta_s") else ""
         facts.append(f"queue {queue['position']}{eta}")
+    if state is State.RUNNING and queue.get("progress"):
+        facts.append(one_line(queue["progress"], 120))
+    facts += _made_by(document)
+    if document.get("read_by"):
+        facts.append(f"read by {one_line(document['read_by'], 80)}")
     if document.get("priority"):
         facts.append(f"priority {document['priority']}")
     if document.get("deadline") and (state in _WORKING or state in (State.ASKING, State.STAGED)):
         facts.append(f"due {until(document['deadline'], now)}")
     return tuple(fact for fact in facts if fact)
+
+
+def _made_by(document: Document) -> list[str]:
+    """What models were asked for the bytes that are shown, and what that cost as far as they say."""
+    making = document.get("making")
+    if not making or not making["usage"]:
+        return []
+    said = []
+    for spent in making["usage"]:
+        cost = f", ${spent['usd']:.2f}" if spent["usd"] is not None else ""
+        tokens = spent["input_tokens"] + spent["output_tokens"]
+        name = one_line(spent["model"], 80)
+        said.append(f"{name}: {spent['calls']} answers, {tokens:,} tokens{cost}")
+    tries = f" in {making['tries']} tries" if making["tries"] > 1 else ""
+    return [f"made by {making['executor']}{tries} ({'; '.join(said)})"]
 
 
 def _since(document: Document, state: State, now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,8 @@ from core.errors import Problem, UsageError
 if TYPE_CHECKING:
     from bot.app import App
     from core.decision import Decision
+    from core.ports import Scene
+    from core.turn import Actor
 
 
 @click.group()
@@ -46,9 +49,18 @@ def check(door: Door, as_json: bool) -> int:
 @as_option
 @click.option("--repo", metavar="NAME", help="In which repository.")
 @click.option("--lane", metavar="LANE", help="In this lane, instead of policy's choice.")
+@click.option("--with-model", is_flag=True, help="Let the configured model read what the grammar cannot.")
 @json_option
 @click.pass_obj
-def explain(door: Door, text: str, person: str | None, repo: str | None, lane: str | None, as_json: bool) -> int:
+def explain(
+    door: Door,
+    text: str,
+    person: str | None,
+    repo: str | None,
+    lane: str | None,
+    with_model: bool,
+    as_json: bool,
+) -> int:
     """Say what policy would decide about a request, and why, rule by rule. Changes nothing."""
     from bot.cli.output import show_explanation
     from bot.interpret import GrammarInterpreter
@@ -75,10 +87,15 @@ def explain(door: Door, text: str, person: str | None, repo: str | None, lane: s
             chosen = settings.lanes.get(lane) if lane else None
             read: Intent | Unclear = Intent(text)
             if chosen is None or chosen.executor == "edit":
-                read = await GrammarInterpreter().interpret([turn])
+                reader = app.interpreter() if with_model else GrammarInterpreter()
+                read = await reader.interpret([turn], _scene(app, actor, name, lane))
             if isinstance(read, Unclear):
-                raise UsageError("not_understood", read.reason, f"I can: {'; '.join(read.can)}." if read.can else "")
-            petition = Petition(actor.person or "", "terminal", name, read.paths(), lane, bool(read.edits))
+                mend = f"I can: {'; '.join(read.can)}." if read.can else ""
+                mend = f"Say: {' | '.join(read.options)}" if read.options else mend
+                raise UsageError("not_understood", read.reason, mend)
+            petition = Petition(
+                actor.person or "", "terminal", name, read.paths(), lane, bool(read.edits), suggested=read.lane
+            )
             decision = settings.policy.decide(petition)
             show_explanation(decision, read.title, _obstacle(app, decision), as_json=as_json)
             return 0
@@ -86,14 +103,34 @@ def explain(door: Door, text: str, person: str | None, repo: str | None, lane: s
     return run(work())
 
 
+def _scene(app: App, actor: Actor, repository: str, lane: str | None) -> Scene:
+    """The lanes on offer, as the worker's interpreter would see them on this machine."""
+    from core.decision import Petition
+    from core.ports import Offer, Scene
+
+    settings = app.settings()
+    petition = Petition(actor.person or "", "terminal", repository, (), lane, deterministic=False)
+    offers = []
+    for found in map(settings.lane, settings.policy.open_lanes(petition)):
+        executor = app.executors().get(found.executor)
+        reads = executor is not None and executor.reads and executor.unavailable(found) is None
+        offers.append(Offer(found.name, found.describe, found.write, reads))
+    store = app.repository(repository)
+
+    async def files() -> Sequence[str]:
+        return await store.paths(await store.fetch_base())
+
+    return Scene(repository, tuple(offers), files)
+
+
 def _obstacle(app: App, decision: Decision) -> Problem | None:
     """Why the lane that policy chose cannot run on this machine, if it cannot."""
-    from lanes.executors.registry import executors, missing_executor
+    from lanes.assembly import missing_executor
 
     if decision.effect is not Effect.ALLOW or decision.lane is None:
         return None
     lane = app.settings().lane(decision.lane)
-    executor = executors(app.home.scratch).get(lane.executor)
+    executor = app.executors().get(lane.executor)
     return missing_executor(lane.executor) if executor is None else executor.unavailable(lane)
 
 

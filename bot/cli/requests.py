@@ -8,7 +8,7 @@ import click
 
 from bot.cards.safe import visible, visible_lines
 from bot.cli.frame import NUMBER, Door, as_option, complain, json_option, moment, operator, run, say_json, speaker
-from core.errors import Kind, Problem
+from core.errors import Kind, Problem, UsageError
 from core.job import JobState
 from core.lifecycle import RESTING, State
 
@@ -26,6 +26,7 @@ wait_option = click.option("--wait", is_flag=True, help="Work the queue here unt
 @click.argument("text")
 @click.option("--repo", metavar="NAME", help="Which repository.")
 @click.option("--lane", metavar="LANE", help="Which lane, instead of policy's choice.")
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A parameter of the lane; may be repeated.")
 @as_option
 @click.option("--priority", type=click.IntRange(-100, 100), default=0, help="Higher goes first (default 0).")
 @click.option("--deadline", metavar="T", help="When it must be done: 2h, 1d, or a time.")
@@ -38,6 +39,7 @@ def ask(
     text: str,
     repo: str | None,
     lane: str | None,
+    given: tuple[str, ...],
     person: str | None,
     priority: int,
     deadline: str | None,
@@ -49,9 +51,11 @@ def ask(
     from core.service import Request
 
     deadline_at = moment(deadline)
+    parameters = pairs(given)
 
     async def work() -> int:
         async with door.open() as app:
+            _check_parameters(app, lane, parameters)
             request = Request(
                 text=text,
                 actor=speaker(app, person),
@@ -60,6 +64,7 @@ def ask(
                 priority=priority,
                 deadline_at=deadline_at,
                 after=after,
+                parameters=parameters,
             )
             number = await app.service.ask(request)
             return await _follow(app, number, wait=wait, as_json=as_json)
@@ -276,6 +281,28 @@ def undo(door: Door, number: int, person: str | None, wait: bool, as_json: bool)
 
 
 COMMANDS = (ask, reply, show, why, pick, list_, approve, reject, cancel, merge, undo)
+
+
+def pairs(given: tuple[str, ...]) -> dict[str, str]:
+    """``KEY=VALUE`` words as a mapping; raises `UsageError` for one that is none, or is said twice."""
+    found: dict[str, str] = {}
+    for word in given:
+        key, sign, value = word.partition("=")
+        if not sign or not key:
+            raise UsageError("bad_parameter", f"{word!r} sets nothing", "Write --set KEY=VALUE.")
+        if key in found:
+            raise UsageError("bad_parameter", f"the parameter {key} is set twice", "Say it once.")
+        found[key] = value
+    return found
+
+
+def _check_parameters(app: App, lane: str | None, parameters: dict[str, str]) -> None:
+    """Raise `UsageError` for what is missing: whoever sits at a terminal need not be asked by the task."""
+    from core.workflow import values_of
+
+    found = app.settings().lanes.get(lane or "")
+    if found is not None and found.parameters:
+        values_of(found.name, found.parameters, parameters)
 
 
 async def _follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:

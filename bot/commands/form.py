@@ -48,7 +48,8 @@ def _with_text(command: m.Ask | m.Reply | m.Reject | m.Diff | m.Hold | m.Every) 
     match command:
         case m.Ask():
             priority = str(command.priority) if command.priority else None
-            given = (("repo", command.repo), ("lane", command.lane), ("priority", priority))
+            sets = tuple(("set", f"{name}={value}") for name, value in command.parameters)
+            given = (("repo", command.repo), ("lane", command.lane), ("priority", priority), *sets)
             return _escaped(command, f"/task{_options(given)}", command.text)
         case m.Every():
             given = (("zone", command.zone), ("repo", command.repo), ("lane", command.lane))

@@ -8,12 +8,13 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A new request in plain words; `priority` is between -100 and 100."""
+    """A new request in plain words; `priority` is between -100 and 100, `parameters` are names and values."""
 
     text: str
     repo: str | None = None
     lane: str | None = None
     priority: int = 0
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

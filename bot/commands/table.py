@@ -24,7 +24,7 @@ class Spec:
 COMMANDS: Final = (
     Spec(
         "task",
-        "TEXT [--repo NAME] [--lane LANE] [--priority N]",
+        "TEXT [--repo NAME] [--lane LANE] [--set NAME=VALUE] [--priority N]",
         "Ask for a change in plain words.",
         "/task set server.timeout to 30 in config/app.yaml --repo web",
         ("ask",),

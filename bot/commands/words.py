@@ -32,6 +32,9 @@ _TRAILING: Final = re.compile(rf"(?:^|\s){_DASHES}(?P<name>[A-Za-z]{{1,32}})(?:\
 _TAIL: Final = 256
 """Characters at the end of a text in which its last option lies; more than the longest one."""
 _IN_REPO: Final = re.compile(rf"(?:^|\s)in\s{{1,8}}(?:the\s{{1,8}})?repo(?:sitory)?\s{{1,8}}{_VALUE}$", re.IGNORECASE)
+REPEATED: Final = frozenset({"set"})
+"""Options that may be said more than once."""
+
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a repository or lane may be called, as countersign.yaml has it."""
 
@@ -87,7 +90,10 @@ def unquoted(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A text without its options, and what those give; `verbatim` when a lone ``--`` said that the rest is text."""
+    """A text without its options, and what those give; `verbatim` when a lone ``--`` said that the rest is text.
+
+    `given` has the value of each option, and of one that may be repeated all of them, a line each.
+    """
 
     text: str
     given: Mapping[str, str]
@@ -98,7 +104,8 @@ def options(text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = 
     """The text without the options at its beginning and its end, and their values by name.
 
     Options stand at either end, never within the text: what is asked for may well be about options. With `strict` an
-    unknown one at the beginning is a mistake, else it is text; with `in_repo` ``in repo NAME`` is one as well.
+    unknown one at the beginning is a mistake, else it is text; with `in_repo` ``in repo NAME`` is one as well. Each
+    may be said once, but for those in `REPEATED`.
     """
     given: dict[str, str] = {}
     while (found := _LEADING.match(text)) is not None:
@@ -107,9 +114,10 @@ def options(text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = 
             return Misread(f"There is no option --{name} here", f"Known: {', '.join(f'--{k}' for k in known)}.")
         if name not in known:
             break
-        if name in given:
+        value = found["quoted"] or found["plain"]
+        if name in given and name not in REPEATED:
             return _twice(name)
-        given[name] = found["quoted"] or found["plain"]
+        given[name] = f"{given[name]}\n{value}" if name in given else value
         text = text[found.end() :].strip()
     word, rest = first(text)
     if word == "--":
@@ -129,9 +137,9 @@ def _from_the_end(text: str, given: dict[str, str], known: tuple[str, ...], *, i
                 return Said(text, given)
         else:
             return Said(text, given)
-        if name in given:
+        if name in given and name not in REPEATED:
             return _twice(name)
-        given[name] = value
+        given[name] = f"{given[name]}\n{value}" if name in given else value
         text = text[: len(text) - len(tail) + found.start()].strip()
 
 

@@ -116,6 +116,7 @@ class Doings:
                 repo=repo,
                 lane=command.lane,
                 priority=command.priority,
+                parameters=dict(command.parameters),
                 dedup=speaker.dedup,
                 place=speaker.place,
                 reply_to=speaker.message_id,

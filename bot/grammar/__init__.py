@@ -4,5 +4,16 @@ from __future__ import annotations
 
 from bot.grammar.parse import parse
 from bot.grammar.words import NotUnderstood
+from core.edit import Edit
+from core.errors import UsageError
 
-__all__ = ["NotUnderstood", "parse"]
+__all__ = ["NotUnderstood", "parse", "read_sentence"]
+
+
+def read_sentence(sentence: str) -> tuple[Edit, ...]:
+    """What a plain sentence asks for; raises `UsageError` for one that is not understood."""
+    read = parse(sentence)
+    if isinstance(read, NotUnderstood):
+        mend = f"I can: {'; '.join(read.can)}." if read.can else ""
+        raise UsageError("not_understood", f"{sentence[:100]!r}: {read.reason.rstrip('.')}", mend)
+    return read

@@ -125,6 +125,16 @@ async def result_of(session: Session, job: Job) -> dict[str, Any] | None:
     return dict(found) if found else None
 
 
+async def tell(session: Session, job: Job, words: str) -> None:
+    """Say how far a claimed job is."""
+    await _fenced(session, job, progress=words)
+
+
+async def progress_of(session: Session, job_id: str) -> str | None:
+    """What was last said of how far a job is."""
+    return (await session.exec(select(JobRow.progress).where(JobRow.id == job_id))).first()
+
+
 async def put_back(
     session: Session,
     job: Job,

@@ -49,6 +49,7 @@ class TaskRow(SQLModel, table=True):
     question: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     pull_request: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    parameters: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 
 class RevisionRow(SQLModel, table=True):
@@ -68,6 +69,7 @@ class RevisionRow(SQLModel, table=True):
     intent: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     terms: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     staged: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    making: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 
 class TurnRow(SQLModel, table=True):
@@ -132,11 +134,43 @@ class JobRow(SQLModel, table=True):
     payload_version: int = 1
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    progress: str | None = Field(default=None, sa_type=Text)
     created_ms: int = _ms()
     ready_ms: int = _ms()
     deadline_ms: int | None = _ms(nullable=True)
     claimed_ms: int | None = _ms(nullable=True)
     finished_ms: int | None = _ms(nullable=True)
+
+
+class JournalRow(SQLModel, table=True):
+    """One finished turn of a job's work; `part` sets the parts of the work apart."""
+
+    __tablename__ = "journal"
+
+    job_id: str = Field(primary_key=True, foreign_key="jobs.id")
+    part: str = Field(primary_key=True)
+    n: int = Field(primary_key=True)
+    body: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    at_ms: int = _ms()
+
+
+class SpendingRow(SQLModel, table=True):
+    """What one model spent on one try of a job, charged to its lane and to whoever asked."""
+
+    __tablename__ = "spending"
+    __table_args__ = (Index("spending_of_lane", "lane", "at_ms"),)
+
+    job_id: str = Field(primary_key=True, foreign_key="jobs.id")
+    attempt: int = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    number: int = Field(index=True)
+    lane: str
+    person: str
+    calls: int
+    input_tokens: int = Field(sa_column=Column(BigInteger, nullable=False))
+    output_tokens: int = Field(sa_column=Column(BigInteger, nullable=False))
+    usd: float | None = None
+    at_ms: int = _ms()
 
 
 class WorkerRow(SQLModel, table=True):

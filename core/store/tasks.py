@@ -15,6 +15,7 @@ from core.errors import ConflictError, NotFoundError, Problem
 from core.intent import Intent
 from core.job import ACTIVE, JobKind
 from core.lifecycle import State
+from core.production import Making
 from core.staged_diff import StagedDiff
 from core.store.database import Session, from_ms
 from core.store.tables import ApprovalRow, JobRow, RevisionRow, TaskRow, TurnRow
@@ -239,6 +240,7 @@ def _revision(row: RevisionRow) -> Revision:
         terms=Terms.from_json(row.terms) if row.terms else None,
         policy_digest=row.policy_digest,
         staged=StagedDiff.from_json(row.staged) if row.staged else None,
+        making=Making.from_json(row.making) if row.making else None,
     )
 
 
@@ -265,4 +267,5 @@ def _task(row: TaskRow, revision: RevisionRow) -> Task:
         pull_request=PullRequest.from_json(row.pull_request) if row.pull_request else None,
         current=_revision(revision),
         escalated=row.escalated,
+        parameters=row.parameters or {},
     )

@@ -12,13 +12,17 @@ from core.job import Job
 from core.lane import Lane
 from core.lifecycle import Fact
 from core.ports import Commit, Executor, Order, Produced, Repository
-from core.staged_diff import GuardReport, stage
+from core.production import NOT_TOLD, CheckResult, Making
+from core.staged_diff import Finding, GuardReport, GuardVerdict, stage
 from core.store import jobs, tasks
 from core.store.database import Session
+from core.store.journal import JobJournal
 from core.task import Revision, Task
 from core.transition import take_step
+from core.work.heard import Charging, Telling, within_budget
 from core.work.objects import have_objects, keep_objects
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
+from core.workflow import Part, part_after
 
 PATCH = "change.patch"
 
@@ -52,12 +56,13 @@ async def produce(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     if made is not None:
         await have_objects(shop, repository, job.number, job.revision, made["base"], made["tree"])
         return made
-    lane = _lane(shop, task)
+    whole = _lane(shop, task)
+    part = _part(whole, task)
+    lane = replace(whole, steps=part.steps)
     base, begin = await _beginning(shop, repository, task)
     shop.milestones.reached("change.fetched", number=job.number, base=base)
     await shop.confirm(job)  # a run of the executor may be long and dear
-    turns = await shop.database.read(lambda session: tasks.turns_of(session, task.number))
-    order = Order(task.number, task.revision, lane, _intent(task), turns, base, begin)
+    order = await _order(shop, job, task, await within_budget(shop, lane), base, begin)
     # the lane's own limit is the executor's to keep; this one only frees a worker from an executor that hangs
     async with asyncio.timeout(lane.limits.wall_s + 120):
         produced = await _run(shop, job, _executor(shop, lane, order.intent), order, repository)
@@ -65,10 +70,29 @@ async def produce(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     for name, content in produced.artifacts.items():
         await shop.keep_artifact(job, name, content)
     await keep_objects(shop, job, repository, base, produced.tree)
-    made = {"base": base, "tree": produced.tree}
+    making = replace(produced.making, awaits=part.awaits)
+    made = {"base": base, "tree": produced.tree, "making": making.to_json()}
     await shop.database.write(lambda session: jobs.keep_result(session, job, made))
     shop.milestones.reached("change.kept", number=job.number)
     return made
+
+
+async def _order(shop: Workshop, job: Job, task: Task, lane: Lane, base: str, begin: str) -> Order:
+    """What the executor is told, with the doors through which it is heard while it works."""
+    turns = await shop.database.read(lambda session: tasks.turns_of(session, task.number))
+    return Order(
+        number=task.number,
+        revision=task.revision,
+        lane=lane,
+        intent=_intent(task),
+        turns=turns,
+        base=base,
+        start=begin,
+        parameters=task.parameters,
+        journal=JobJournal(shop.database, job),
+        told=Telling(shop, job),
+        charge=Charging(shop, job, lane.name, task.current.author),
+    )
 
 
 async def _run(shop: Workshop, job: Job, executor: Executor, order: Order, repository: Repository) -> Produced:
@@ -93,15 +117,17 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
         await shop.fail(job, _no_change(task))
         return OVER
     lane = settings.lane(needed(task.current.lane, "lane"))
+    making = Making.from_json(notes["making"]) if notes.get("making") else NOT_TOLD
     report = await shop.guard.judge(change, lane, terms, repository.read_blob)
+    report = report.beside(map(_finding, making.checks))
     await shop.keep_artifact(job, PATCH, await repository.diff_text(change.base, change.tree))
     await _hold(shop, repository, task, change)
     shop.milestones.reached("change.judged", number=job.number)
     staged = stage(change, report)
     outcome = Outcome(
         changes={"digest": staged.digest, "error": None, "escalated": False, "nudge_ms": None},
-        revision={"staged": staged.to_json()},
-        body={"digest": staged.digest, "files": len(staged.files), "blocked": report.blocked},
+        revision={"staged": staged.to_json(), "making": making.to_json()},
+        body={"digest": staged.digest, "files": len(staged.files), "blocked": report.blocked} | _awaiting(making),
         problem=_blocked(report) if report.blocked else None,
         expires_in_s=None if report.blocked else terms.expires_s,
         nudge_in_s=None if report.blocked else terms.nudge_s,
@@ -118,6 +144,13 @@ def _lane(shop: Workshop, task: Task) -> Lane:
     lane = shop.settings().lane(needed(task.current.lane, "lane"))
     terms = task.current.terms
     return replace(lane, limits=lane.limits.tightened(terms.limits)) if terms and terms.limits else lane
+
+
+def _part(lane: Lane, task: Task) -> Part:
+    """The steps of the lane that this revision takes, up to the next approval; taking a change back takes none."""
+    if not lane.steps or _intent(task).revert_of is not None:
+        return Part(())
+    return part_after(lane.name, lane.steps, task.current.basis.passed)
 
 
 def _executor(shop: Workshop, lane: Lane, intent: Intent) -> Executor:
@@ -161,6 +194,10 @@ def _is_published_already(task: Task, change: Change) -> bool:
     )
 
 
+def _awaiting(making: Making) -> dict[str, str]:
+    return {"awaits": making.awaits} if making.awaits else {}
+
+
 def _no_change(task: Task) -> Problem:
     return Problem(
         Kind.FAILED,
@@ -168,6 +205,12 @@ def _no_change(task: Task) -> Problem:
         f"nothing to change for #{task.number}: the files already are as asked",
         "Reply with something else, or leave it.",
     )
+
+
+def _finding(check: CheckResult) -> Finding:
+    """What one of the lane's own checks said, as the guard's findings are shown."""
+    failed = GuardVerdict.BLOCK if check.required else GuardVerdict.WARN
+    return Finding(f"check {check.name}", GuardVerdict.PASS if check.passed else failed, check.detail)
 
 
 def _blocked(report: GuardReport) -> Problem:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.basis import PARAMETER
 from core.decision import Decision, Effect, Petition
 from core.edit import Edit
 from core.errors import Kind, PermanentError, Problem
 from core.intent import Intent, Unclear
 from core.job import Job
+from core.lane import Lane
 from core.lifecycle import Fact
+from core.ports import Scene
 from core.settings import Settings
-from core.store import tasks, workers
+from core.store import tasks
 from core.store.database import Session
 from core.task import Task
 from core.transition import Owed
 from core.turn import Question, Turn
+from core.work.scene import helped_elsewhere, scene_of
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop
+from core.workflow import first_wrong
 
 ASKING_EXPIRES_S = 14 * 24 * 3600
 MAX_TITLE = 100
@@ -29,13 +34,15 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     settings = shop.settings()
     asked = task.asked_lane and settings.lanes.get(task.asked_lane)
     reads_text = not asked or asked.executor == "edit"
-    intent = task.current.intent or await _read(shop, task, reads_text=reads_text)
+    scene = await scene_of(shop, job, task) if reads_text and task.current.intent is None else None
+    intent = task.current.intent or await _read(shop, task, scene)
     if isinstance(intent, Unclear):
-        await _ask(shop, job, None, Question("request", _cannot(intent)))
+        await _ask(shop, job, None, _question(intent, scene))
         return OVER
     if task.repo is None:
         names = tuple(sorted(settings.repositories))
-        await _ask(shop, job, intent, Question("repository", "Which repository?", names))
+        known = intent if intent.edits else None  # what no rule can read is read once the repository is known
+        await _ask(shop, job, known, Question("repository", "Which repository?", names))
         return OVER
     settings.repository(task.repo)
     decision = settings.policy.decide(_petition(task, intent))
@@ -46,8 +53,8 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
 STEPS: tuple[tuple[str, Step], ...] = (("decide", decide),)
 
 
-async def _read(shop: Workshop, task: Task, *, reads_text: bool) -> Intent | Unclear:
-    """The intents of the turns this revision reads, put together in order."""
+async def _read(shop: Workshop, task: Task, scene: Scene | None) -> Intent | Unclear:
+    """The intents of the turns this revision reads, put together in order; without a scene nothing needs reading."""
 
     async def work(session: Session) -> tuple[Turn, ...]:
         return await tasks.turns_of(session, task.number)
@@ -55,16 +62,21 @@ async def _read(shop: Workshop, task: Task, *, reads_text: bool) -> Intent | Unc
     said = await shop.database.read(work)
     edits: list[Edit] = []
     texts: list[str] = []
+    last: Intent | None = None
+    by_rule, read_by = True, ""
     for n in task.current.basis.turns:
         turns = said[:n]
         texts.append(turns[-1].text)
-        if not reads_text:
+        if scene is None:
             continue
-        intent = await shop.interpreter.interpret(turns)
-        if isinstance(intent, Unclear):
-            return intent
-        edits.extend(intent.edits)
-    return Intent("\n".join(texts), tuple(edits))
+        read = await shop.interpreter.interpret(turns, scene)
+        if isinstance(read, Unclear):
+            return read
+        by_rule, read_by = by_rule and bool(read.edits), read.read_by or read_by
+        edits.extend(read.edits)
+        last = read
+    text, known = "\n".join(texts), tuple(edits) if by_rule else ()
+    return Intent(text, known, lane=last.lane if last else None, read_by=read_by)
 
 
 def _petition(task: Task, intent: Intent) -> Petition:
@@ -75,6 +87,7 @@ def _petition(task: Task, intent: Intent) -> Petition:
         paths=intent.paths(),
         lane=task.asked_lane,
         deterministic=bool(intent.edits or intent.needs_git_alone),
+        suggested=intent.lane,
     )
 
 
@@ -102,12 +115,26 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         return
     lane = settings.lane(decision.lane or "")
     needs = frozenset(lane.needs) if intent.needs_git_alone else shop.executors[lane.executor].needs(lane)
+    question = None if intent.needs_git_alone else _about_parameters(lane, task)
+    if question is not None:
+        await _ask(shop, job, intent, question)
+        return
     owed = Owed(needs=needs, after=task.after)
     await shop.finish(
         job,
         Fact.PLANNED,
         Outcome(changes={"lane": lane.name, **title}, revision=revision, body=body, owed=owed),
     )
+
+
+def _about_parameters(lane: Lane, task: Task) -> Question | None:
+    """What to ask about the lane's parameters: the first that is missing or wrong. An unknown one is a `UsageError`."""
+    wrong = first_wrong(lane.name, lane.parameters, task.parameters)
+    if wrong is None:
+        return None
+    parameter, why = wrong
+    about = f": {parameter.describe}" if parameter.describe else ""
+    return Question(f"{PARAMETER}{parameter.name}", f"{why}. What is {parameter.name}{about}?", parameter.choices)
 
 
 def _title(task: Task, intent: Intent) -> str:
@@ -148,15 +175,9 @@ async def _incapable(shop: Workshop, settings: Settings, decision: Decision, int
             "Ask for a deterministic edit in another lane, or configure that executor.",
         )
     problem = executor.unavailable(lane)
-    if problem is None or await _offered_elsewhere(shop, executor.needs(lane)):
+    if problem is None or await helped_elsewhere(shop, executor, lane, problem):
         return None
     return replace(problem, kind=Kind.REFUSED)
-
-
-async def _offered_elsewhere(shop: Workshop, needs: frozenset[str]) -> bool:
-    """Whether another living worker has what this host lacks."""
-    living = await shop.database.read(workers.alive)
-    return any(needs <= worker.offers for worker in living)
 
 
 async def _ask(shop: Workshop, job: Job, intent: Intent | None, question: Question) -> None:
@@ -179,6 +200,14 @@ async def _ask(shop: Workshop, job: Job, intent: Intent | None, question: Questi
     )
 
 
+def _question(unclear: Unclear, scene: Scene | None) -> Question:
+    """What to ask about a text that could not be read; where every answer is a lane on offer, the lane is asked for."""
+    offered = {offer.lane for offer in scene.offers} if scene else set()
+    about = "lane" if unclear.options and offered.issuperset(unclear.options) else "request"
+    return Question(about, _cannot(unclear), unclear.options)
+
+
 def _cannot(unclear: Unclear) -> str:
     can = f" I can: {'; '.join(unclear.can)}" if unclear.can else ""
-    return f"{unclear.reason.rstrip('.')}.{can}"
+    reason = unclear.reason.rstrip(".")
+    return f"{reason}{'' if reason.endswith(('?', '?”')) else '.'}{can}"

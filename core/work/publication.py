@@ -13,9 +13,9 @@ from core.staged_diff import GuardVerdict, StagedDiff
 from core.task import Task
 from core.turn import Turn
 
-_LIVE = re.compile(r"[@#](?=\w)|<|(?<=:)//|(?<=\bGH)-(?=\d)", re.IGNORECASE)
+_LIVE = re.compile(r"[@#](?=\w)|<|(?<=:)//|(?<=\bGH)-(?=\d)|(?<=\bwww)\.", re.IGNORECASE)
 # full-width: reads the same, pings nobody, closes no issue and hides nothing (security.md 142)
-_INERT = {"@": "\uff20", "#": "\uff03", "<": "\uff1c", "//": "\uff0f\uff0f", "-": "\uff0d"}
+_INERT = {"@": "\uff20", "#": "\uff03", "<": "\uff1c", "//": "\uff0f\uff0f", "-": "\uff0d", ".": "\uff0e"}
 
 
 def branch_of(task: Task) -> str:

@@ -12,14 +12,12 @@ from core.change import show_path
 from core.errors import CountersignError, Problem, TransientError, WorkError
 from core.lane import Lane
 from core.ports import Order, Produced, Repository
-from lanes.executors.checkouts import Checkouts
 from lanes.executors.edit_lane import taken_back
+from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
-from lanes.repository.worktree import room_above
-from lanes.sandbox import Confines, Ran, Sandbox, find_sandbox
+from lanes.sandbox import Confines, Ran, Run, Sandbox, need_of
 
 LOG: Final = "command.log"
-SANDBOX: Final = "sandbox"
 _FULL_BYTES: Final = 16 * 1024 * 1024
 _LIMITS: Final = {
     "wall": ("timed_out", "was not done after {wall_s} s", "Raise `wall_s` in the lane's limits, or ask for less."),
@@ -38,42 +36,42 @@ class CommandExecutor:
     """Runs what the lane's file says, never a shell and never a word of the request."""
 
     name = "command"
+    reads = False
 
-    def __init__(self, scratch: Path, find: Callable[[], Sandbox | Problem] = find_sandbox) -> None:
-        self._checkouts = Checkouts(scratch)
+    def __init__(self, scratch: Path, find: Callable[[str], Sandbox | Problem]) -> None:
+        self._places = Workplaces(scratch)
         self._find = find
-        self._found: Sandbox | Problem | None = None
 
-    def unavailable(self, lane: Lane) -> Problem | None:  # noqa: ARG002 - the port's signature
-        """Why no command can run here; the sandbox is looked for once."""
-        found = self._sandbox()
+    def unavailable(self, lane: Lane) -> Problem | None:
+        """Why no command can run here."""
+        found = self._find(lane.isolation.kind)
         return found if isinstance(found, Problem) else None
 
     def needs(self, lane: Lane) -> frozenset[str]:
         """A sandbox, and what the lane asks for."""
-        return frozenset({SANDBOX, *lane.needs})
+        return frozenset({need_of(lane.isolation.kind), *lane.needs})
 
     async def produce(self, order: Order, repository: Repository) -> Produced:
         """The tree that the command leaves; raises `WorkError` with its log when it fails."""
         if order.intent.revert_of is not None:
             return Produced(await taken_back(order, repository), {})
-        sandbox = await asyncio.to_thread(self._sandbox)
+        sandbox = await asyncio.to_thread(self._find, order.lane.isolation.kind)
         if isinstance(sandbox, Problem):
             raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)
-        git, limits = as_git(repository), order.lane.limits
-        with self._checkouts.folder() as folder:
-            await git.export(order.start, folder)
-            bounds = await asyncio.to_thread(room_above, folder)
-            ran = await sandbox.run(order.lane.command, folder, dict(order.lane.environment), Confines.of(limits))
-            if problem := _problem(ran, order.lane, folder):
+        async with self._places.showing(as_git(repository), order.start, sandbox) as place:
+            run = Run(
+                order.lane.command,
+                place.directory,
+                Confines.of(order.lane.limits),
+                environment=dict(order.lane.environment),
+                image=order.lane.isolation.image,
+                beneath=place.beneath,
+            )
+            ran = await sandbox.run(run)
+            if problem := _problem(ran, order.lane, place.directory):
                 raise problem
-            tree = await git.import_tree(folder, order.start, bounds)
+            tree = await place.take()
         return Produced(tree, {LOG: ran.log})
-
-    def _sandbox(self) -> Sandbox | Problem:
-        if self._found is None:
-            self._found = self._find()
-        return self._found
 
 
 def _problem(ran: Ran, lane: Lane, folder: Path) -> CountersignError | None:

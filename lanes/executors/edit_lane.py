@@ -24,6 +24,7 @@ class EditExecutor:
     """Deterministic edits; also takes back an earlier change, in whatever lane asks for it."""
 
     name = "edit"
+    reads = False
 
     def unavailable(self, lane: Lane) -> Problem | None:  # noqa: ARG002 - the port's signature
         """Always None: it needs nothing but git."""

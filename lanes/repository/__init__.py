@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
-from core.change import Change
+from core.change import Change, show_path
 from core.errors import TransientError
 from core.ports import Commit, Repository, RepositorySpec
 from lanes.repository import merging, trees, worktree
 from lanes.repository.command import MIB
 from lanes.repository.credentials import Credentials
 from lanes.repository.faults import explain
+from lanes.repository.layer import take_layer
+from lanes.repository.pristine import Pristine
 from lanes.repository.running import GitError
 from lanes.repository.store import Store, check_oid
 from lanes.repository.view import TreeView
@@ -69,6 +72,11 @@ class GitRepository:
         self.store.ensure()
         return self.store.git.run("cat-file", "blob", check_oid(oid), limit_bytes=512 * MIB).out
 
+    async def paths(self, commit: str) -> Sequence[str]:
+        """The paths of a commit's files, odd characters shown."""
+        found = await self._do(trees.list_paths, self.store, await self.tree_of(commit))
+        return [show_path(path) for path in sorted(found)]
+
     async def tree_of(self, commit: str) -> str:
         """The tree of a commit."""
         return await self._do(self.store.tree_of, commit)
@@ -111,6 +119,15 @@ class GitRepository:
         """Every path of a tree, to its mode and object id."""
         return await self._do(trees.list_paths, self.store, tree)
 
+    async def read_files(self, tree: str, paths: Sequence[str], limit_bytes: int) -> dict[str, bytes]:
+        """The contents of those of `paths` in a tree that are no larger than `limit_bytes`, in one reading."""
+        return await self._do(self._read_files, tree, paths, limit_bytes)
+
+    def _read_files(self, tree: str, paths: Sequence[str], limit_bytes: int) -> dict[str, bytes]:
+        with TreeView(self.store, tree) as view:
+            found = ((path, view.read(path)) for path in paths)
+            return {path: content for path, content in found if content is not None and len(content) <= limit_bytes}
+
     async def write_tree(
         self, start: str, writes: Mapping[str, bytes], deletes: Iterable[str], modes: Mapping[str, str]
     ) -> str:
@@ -133,6 +150,18 @@ class GitRepository:
     async def import_tree(self, directory: Path, start: str, bounds: Bounds | None = None) -> str:
         """The tree of the files in `directory`, which began as `start`."""
         return await self._do(worktree.import_tree, self.store, directory, start, bounds)
+
+    async def lease(self, stack: ExitStack, tree: str, root: Path, owner: int | None) -> Path | None:
+        """A folder that holds exactly `tree` until `stack` is closed, for many to read; None while it is busy."""
+        return await self._do(self._lease, stack, tree, root, owner)
+
+    def _lease(self, stack: ExitStack, tree: str, root: Path, owner: int | None) -> Path | None:
+        self.store.ensure()
+        return stack.enter_context(Pristine(self.store, root, owner).leased(tree))
+
+    async def take_layer(self, directory: Path, start: str, bounds: Bounds | None = None) -> str:
+        """The tree of `start` with what the layer in `directory` changes of it."""
+        return await self._do(take_layer, self.store, directory, start, bounds)
 
     async def write_root(self, tree: str, message: str, at: datetime) -> str:
         """Write a commit without parents; the same arguments give the same id."""

@@ -48,14 +48,16 @@ def export(store: Store, tree: str, directory: Path, bounds: Bounds | None = Non
     """
     if any(os.scandir(directory)):
         raise ValueError(f"{directory} is not empty")
-    _weigh(store, tree, bounds or Bounds())
+    weigh(store, tree, bounds)
     with scratch(store) as folder:
         where = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(directory)}
         store.git.run("read-tree", check_oid(tree), environment=where)
         store.git.run("checkout-index", "--all", "--quiet", environment=where, cwd=directory, timeout_s=_LONG_S)
 
 
-def _weigh(store: Store, tree: str, bounds: Bounds) -> None:
+def weigh(store: Store, tree: str, bounds: Bounds | None = None) -> None:
+    """Raise `PermanentError` when `tree` is more than could be taken back in."""
+    bounds = bounds or Bounds()
     listed = store.git.run("ls-tree", "-r", "-z", "--full-tree", "--format=%(objectsize)", check_oid(tree)).out
     sizes = [int(size) for size in listed.split(b"\0") if size.isdigit()]  # a submodule has none
     if len(sizes) > bounds.entries or sum(sizes) > bounds.bytes:
@@ -82,12 +84,19 @@ def import_tree(store: Store, directory: Path, start: str, bounds: Bounds | None
         try:
             store.git.run("add", "--all", "--", ".", environment=where, cwd=directory, timeout_s=_LONG_S)
         except GitError as failure:
-            if re.search(r"invalid path|is too long|does not have a commit", failure.err):
-                raise blocked("odd_path", f"git cannot hold a file: {last_words(failure.err)}") from failure
-            if "Permission denied" in failure.err:
-                raise blocked("unreadable", f"A file cannot be read: {last_words(failure.err)}") from failure
-            raise
+            if (problem := refusal(failure)) is None:
+                raise
+            raise problem from failure
         return store.git.line("write-tree", environment=where)
+
+
+def refusal(failure: GitError) -> PermanentError | None:
+    """What to tell when git would not add files; None when that is no fault of theirs."""
+    if re.search(r"invalid path|is too long|does not have a commit", failure.err):
+        return blocked("odd_path", f"git cannot hold a file: {last_words(failure.err)}")
+    if "Permission denied" in failure.err:
+        return blocked("unreadable", f"A file cannot be read: {last_words(failure.err)}")
+    return None
 
 
 def _inspect(directory: Path, bounds: Bounds) -> None:
@@ -103,7 +112,7 @@ def _inspect(directory: Path, bounds: Bounds) -> None:
             entries += 1
             path = folder + b"/" + entry.name if folder else entry.name
             status = entry.stat(follow_symlinks=False)
-            _check_entry(path, entry.name, status)
+            check_entry(path, entry.name, status)
             if stat.S_ISDIR(status.st_mode):
                 pending.append((path, depth + 1))
             else:
@@ -121,7 +130,8 @@ def _scan(root: bytes, folder: bytes) -> list[os.DirEntry[bytes]]:
         raise blocked("unreadable", f"The folder {show_path(folder)} cannot be read") from error
 
 
-def _check_entry(path: bytes, name: bytes, status: os.stat_result) -> None:
+def check_entry(path: bytes, name: bytes, status: os.stat_result) -> None:
+    """Raise `PermanentError` for what may not come in: a git directory, a pipe, a device, a setuid file."""
     mode = status.st_mode
     if is_git_name(name):
         raise blocked("nested_git", f"The work left a git directory behind: {show_path(path)}")

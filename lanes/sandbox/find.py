@@ -8,11 +8,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from core.change import show_path
 from core.errors import Kind, Problem
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
+from lanes.sandbox.calls import call_filter
+from lanes.sandbox.overlay import layering
 
 _PROBE_S = 20
 _MEND = "Install it (Debian and Ubuntu: `apt install bubblewrap`), or choose a lane that runs no command."
@@ -36,18 +39,18 @@ def find_sandbox() -> BwrapSandbox | Problem:
     for candidate in _candidates(program):
         told = _probe(candidate)
         if not told:
-            return BwrapSandbox(candidate)
+            return BwrapSandbox(replace(candidate, layering=layering()))
     mend = _BLOCKED if os.geteuid() != 0 else f"Run the worker as an ordinary user. {_BLOCKED}"
     return _problem(f"bubblewrap is installed but cannot start here: {told}", mend)
 
 
 def _candidates(program: str) -> list[Bwrap]:
     """Ways to start it, the best first; root in a user namespace is none of them."""
-    options = known_options(program)
+    options, calls = known_options(program), call_filter()
     if os.geteuid() != 0:
-        return [Bwrap(program, options)]
+        return [Bwrap(program, options, calls=calls)]
     setpriv = next((p for p in ("/usr/bin/setpriv", "/bin/setpriv") if Path(p).exists()), None)
-    return [Bwrap(program, options, setpriv, *span) for span in _UID_RANGES] if setpriv else []
+    return [Bwrap(program, options, setpriv, *span, calls) for span in _UID_RANGES] if setpriv else []
 
 
 def known_options(program: str) -> frozenset[str]:
@@ -69,14 +72,19 @@ def _probe(candidate: Bwrap) -> str:
             uid = candidate.hand_over(folder)
             etc = candidate.write_etc(folder)
             options = candidate.options(folder, etc, {}, 16)
-            ran = subprocess.run(
-                [candidate.program, *options, "--", *candidate.inner(["true"], uid)],
-                env={},
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_PROBE_S,
-                check=False,
-            )
+            with tempfile.TemporaryFile(buffering=0) as calls:
+                calls.write(candidate.calls)
+                calls.seek(0)
+                filtered = ["--seccomp", str(calls.fileno())] if candidate.calls else []
+                ran = subprocess.run(
+                    [candidate.program, *filtered, *options, "--", *candidate.inner(["true"], uid)],
+                    env={},
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    timeout=_PROBE_S,
+                    check=False,
+                    pass_fds=(calls.fileno(),),
+                )
         except (OSError, subprocess.TimeoutExpired) as error:
             return show_path(str(error).encode("utf-8", "replace"))
     if ran.returncode == 0:

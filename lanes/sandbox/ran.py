@@ -1,10 +1,10 @@
-"""What a sandbox promises: the bounds of one run, and what is told of it afterwards."""
+"""What a sandbox promises: what one run sees and may use, and what is told of it afterwards."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -51,13 +51,59 @@ class Ran:
         return self.limit_hit == "wall"
 
 
-class Sandbox(Protocol):
-    """Runs one command on one folder, and nothing else of the host."""
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The only way out of a sandbox: what is sent to ``127.0.0.1:port`` inside comes out at our unix socket."""
 
-    async def run(
-        self, argv: Sequence[str], directory: Path, environment: Mapping[str, str], confines: Confines
-    ) -> Ran:
-        """Run `argv` in `directory`, which it sees as ``/work`` and alone may write to.
+    socket: Path
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One command to run: `argv` in `directory`, which it sees as ``/work`` and alone may write to.
+
+    `programs` are folders of the host that it sees at their own paths and cannot write to. `home` are the files of its
+    own home folder, by path below it. `heard` gets its output as it comes. `image` names a container's, where the
+    sandbox is one. With `beneath`, the files of that folder are seen under ``/work`` too, and changes of them are what
+    `directory` holds afterwards (see `lanes.repository.layer`).
+    """
+
+    argv: tuple[str, ...]
+    directory: Path
+    confines: Confines = field(default_factory=Confines)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    programs: tuple[Path, ...] = ()
+    home: Mapping[str, bytes] = field(default_factory=dict)
+    doors: tuple[Door, ...] = ()
+    image: str = ""
+    beneath: Path | None = None
+    heard: Callable[[bytes], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What files beneath a layer need: to belong to the user `owner` (None: to whoever runs us)."""
+
+    owner: int | None = None
+
+
+def need_of(kind: str) -> str:
+    """The capability that a node with a sandbox of this kind offers, and that lanes of this isolation need."""
+    return "sandbox" if kind == "bwrap" else f"sandbox:{kind}"
+
+
+class Sandbox(Protocol):
+    """Runs one command on one folder, and nothing else of the host.
+
+    `layers` is None where it cannot show files beneath the folder.
+    """
+
+    kind: str
+    layers: Layers | None
+
+    async def run(self, run: Run) -> Ran:
+        """Run it to its end; whatever happens, nothing of it lives on.
 
         Raises `TransientError` when the sandbox itself cannot be started.
         """

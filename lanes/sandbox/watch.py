@@ -28,8 +28,12 @@ _FREE_MEMORY_MIB: Final = 256
 _FREE_DISK_MIB: Final = 256
 
 
-def limit_process(pid: int, confines: Confines) -> None:
-    """Put limits on `pid`, which all that it starts inherits; raises `OSError`."""
+def limit_process(pid: int, confines: Confines, *, count: bool = True, sharing: int = 1) -> None:
+    """Put limits on `pid`, which all that it starts inherits; raises `OSError`.
+
+    Without `count` not on processes, which are counted for each user where there is no user namespace; `sharing` says
+    for how many runs of one user at once.
+    """
     data = confines.memory_mib * _MIB
     cpu_s = int(confines.wall_s) + 5
     for limit, value in (
@@ -39,7 +43,7 @@ def limit_process(pid: int, confines: Confines) -> None:
         (resource.RLIMIT_DATA, data),
         (resource.RLIMIT_FSIZE, confines.disk_mib * _MIB),
         (resource.RLIMIT_NOFILE, 1024),
-        *([(resource.RLIMIT_NPROC, confines.processes)] if _counts_per_namespace() else []),
+        *([(resource.RLIMIT_NPROC, confines.processes * sharing)] if count and _counts_per_namespace() else []),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
     ):
@@ -62,9 +66,12 @@ def wait_dead(pidfd: int, timeout_s: float) -> bool:
 
 
 class Watch:
-    """Looks at the process `pid` with all its descendants, and at the folder they write to."""
+    """Looks at the process `pid` with all its descendants, and at the folder they write to.
 
-    def __init__(self, pid: int, directory: Path, confines: Confines) -> None:
+    Without `pid` at the folder alone, where something else counts the processes.
+    """
+
+    def __init__(self, pid: int | None, directory: Path, confines: Confines) -> None:
         self._pid, self._directory, self._confines = pid, directory, confines
         self._had = _usage(directory, 10**9)
         self._disk_due = 0.0
@@ -78,6 +85,8 @@ class Watch:
                 return found
 
     def _processes(self) -> str | None:
+        if self._pid is None:
+            return None
         pids = descendants(self._pid, self._confines.processes * 2 + 16)
         if len(pids) > self._confines.processes + 4:  # bwrap's own first process, and what is just being born
             return "processes"

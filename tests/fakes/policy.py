@@ -21,6 +21,9 @@ class FakePolicy:
     question: Question | None = None
     refuses: set[str] = field(default_factory=set)
 
+    def open_lanes(self, _petition: Petition) -> tuple[str, ...]:
+        return (self.lane,)
+
     def decide(self, petition: Petition) -> Decision:
         """Allow, deny or ask."""
         terms = self.terms_of(petition)

@@ -12,7 +12,7 @@ from core.edit import CreateFile
 from core.errors import Problem
 from core.intent import Intent, Unclear
 from core.lane import Lane
-from core.ports import BlobReader, Order, Produced
+from core.ports import BlobReader, Order, Produced, Scene
 from core.staged_diff import Finding, GuardReport, GuardVerdict
 from core.turn import Turn
 from tests.fakes.repository import MemoryRepository
@@ -22,7 +22,7 @@ from tests.fakes.repository import MemoryRepository
 class FakeInterpreter:
     """Reads ``PATH = CONTENT`` as a file to create and nothing else."""
 
-    async def interpret(self, turns: Sequence[Turn]) -> Intent | Unclear:
+    async def interpret(self, turns: Sequence[Turn], _scene: Scene) -> Intent | Unclear:
         path, equals, content = turns[-1].text.partition(" = ")
         if not equals:
             return Unclear("that is not a request", ("PATH = CONTENT",))
@@ -57,6 +57,7 @@ class FakeExecutor:
     """
 
     name: str = "edit"
+    reads: bool = False
     before: Callable[[Order], object] | None = None
     wants: frozenset[str] = frozenset()
     problem: Problem | None = None

@@ -62,6 +62,9 @@ class MemoryRepository:
         ]
         return Change(self.spec.id, base, tree, tuple(files))
 
+    async def paths(self, commit: str) -> list[str]:
+        return sorted(self.trees[await self.tree_of(commit)])
+
     async def read_blob(self, oid: str) -> bytes:
         return self.blobs[oid]
 

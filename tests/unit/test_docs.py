@@ -18,6 +18,7 @@ from bot.grammar import parse
 from bot.schema import lifecycle_page
 from core.errors import Kind
 from core.turn import SURFACES
+from lanes.models.endpoint import key_variable
 from lanes.registry import load_lane
 from policies.load import parse_rules
 from policies.policy import check_lane
@@ -249,7 +250,7 @@ def test_every_exit_code_is_explained():
 def test_the_variables_that_are_read_are_the_ones_explained():
     sources = [path.read_text(encoding="utf-8") for part in PROGRAMS for path in (ROOT / part).rglob("*.py")]
     reads = re.compile(r'(?:environ(?:\.get)?|secret|given)[([]"(COUNTERSIGN_\w+)"')
-    read = {name for text in sources for name in reads.findall(text)}
+    read = {name for text in sources for name in reads.findall(text)} | {key_variable("name")}
     explained = re.findall(r"^\| `(COUNTERSIGN_\w+)` \|", (DOCS / "operating.md").read_text("utf-8"), re.MULTILINE)
     example = re.findall(r"^#? ?(COUNTERSIGN_\w+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
     assert sorted(explained) == sorted(example) == sorted(read)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 (an ordinary user could not read root's Python any more, once forked)
 import os
 import pickle
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def sandbox(request: pytest.FixtureRequest, found: BwrapSandbox) -> BwrapSandbox
     """The sandbox that this host finds; for root also the one that an ordinary user would find."""
     if request.param == "as found":
         return found
-    return AsOrdinaryUser(Bwrap(found.bwrap.program, known_options(found.bwrap.program)))
+    return AsOrdinaryUser(Bwrap(found.bwrap.program, known_options(found.bwrap.program), calls=found.bwrap.calls))
 
 
 @pytest.fixture
@@ -117,3 +118,44 @@ def work(sandbox: BwrapSandbox | AsOrdinaryUser) -> Iterator[Path]:
             for path in (folder, folder / "mine"):
                 os.chown(path, USER, USER)
         yield folder
+
+
+def given_to_user(sandbox: BwrapSandbox | AsOrdinaryUser, *paths: Path) -> None:
+    """Make `paths` the ordinary user's, where the sandbox is asked for by one."""
+    if isinstance(sandbox, AsOrdinaryUser):
+        for path in paths:
+            os.chown(path, USER, USER)
+
+
+async def as_user(work: Callable[..., Any], *args: Any, fork: bool = True) -> Any:
+    """What `work` gives when a process of an ordinary user calls it; in this process if nobody needs to change."""
+
+    def become() -> None:
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(USER)
+            os.setuid(USER)
+            tempfile.tempdir = "/tmp"
+            os.environ["HOME"] = "/tmp"
+
+    if not fork:
+        become()
+        return await asyncio.to_thread(work, *args)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        asyncio._set_running_loop(None)
+        try:
+            become()
+            came = work(*args)
+        except BaseException as error:  # noqa: BLE001 - the other process tells it
+            came = RuntimeError(repr(error))
+        os.write(writing, pickle.dumps(came))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        came = pickle.loads(await asyncio.to_thread(answer.read))
+    os.waitpid(child, 0)  # noqa: ASYNC222 - it has ended
+    if isinstance(came, BaseException):
+        raise came
+    return came

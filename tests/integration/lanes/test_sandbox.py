@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import Problem
-from lanes.sandbox import Confines, find_sandbox
+from lanes.sandbox import Confines, Run, find_sandbox
 from tests.integration.lanes.conftest import AsOrdinaryUser
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
@@ -25,7 +25,7 @@ QUICK = Confines(wall_s=20, memory_mib=256, processes=32, log_bytes=64_000)
 
 
 async def run(sandbox, work, code: str, confines: Confines = QUICK, **environment):
-    return await sandbox.run(["python3", "-c", textwrap.dedent(code)], work, environment, confines)
+    return await sandbox.run(Run(("python3", "-c", textwrap.dedent(code)), work, confines, environment))
 
 
 async def assert_still(file: Path) -> None:
@@ -263,11 +263,11 @@ async def test_killing_the_worker_kills_it(found, tmp_path):
     work.mkdir()
     code = f"""
 import asyncio, pathlib
-from lanes.sandbox import Confines
+from lanes.sandbox import Run
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 sandbox = BwrapSandbox({found.bwrap!r})
 argv = ["python3", "-c", "import time\\nwhile 1: open('alive','w').write(str(time.time())); time.sleep(.01)"]
-asyncio.run(sandbox.run(argv, pathlib.Path({str(work)!r}), {{}}, Confines()))
+asyncio.run(sandbox.run(Run(tuple(argv), pathlib.Path({str(work)!r}))))
 """
     worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=Path(__file__).parents[3])
     while not (work / "alive").exists():
@@ -345,16 +345,16 @@ async def test_a_flood_of_output_keeps_its_beginning_and_its_end(sandbox, work):
 
 
 async def test_a_program_that_is_not_there_is_told_as_a_shell_would(sandbox, work):
-    ran = await sandbox.run(["no-such-program"], work, {}, QUICK)
+    ran = await sandbox.run(Run(("no-such-program",), work, QUICK))
     assert ran.exit_code == 127
     assert b"no-such-program" in ran.log
 
 
 async def test_words_of_the_command_are_never_read_by_a_shell_or_as_options(sandbox, work):
     argv = ["printf", "%s|", "$(id)", "; ls", "--bind", "*", "a b", "", "\n", "ü"]
-    ran = await sandbox.run(argv, work, {}, QUICK)
+    ran = await sandbox.run(Run(tuple(argv), work, QUICK))
     assert ran.log.decode() == "$(id)|; ls|--bind|*|a b||\n|ü|"
-    dashed = await sandbox.run(["--help"], work, {}, QUICK)
+    dashed = await sandbox.run(Run(("--help",), work, QUICK))
     assert dashed.exit_code == 127
 
 

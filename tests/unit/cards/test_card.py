@@ -153,6 +153,20 @@ def test_the_models_words_are_quoted_as_the_models():
     assert (card.quotes[-1].says, card.quotes[-1].by_model) == ("the model qwen3-coder says", True)
 
 
+def test_who_made_the_bytes_and_what_it_cost_are_facts_beside_the_others():
+    spent = {"model": "local/qwen3:8b", "calls": 12, "input_tokens": 34_000, "output_tokens": 567, "usd": 0.125}
+    making = {"executor": "ollama", "words": "", "usage": [spent, {**spent, "usd": None}], "checks": [], "tries": 2}
+    card = card_of({**docs.staged(), "making": making}, now=NOW)
+    told = "local/qwen3:8b: 12 answers, 34,567 tokens"
+    assert f"made by ollama in 2 tries ({told}, $0.12; {told})" in card.byline
+
+
+def test_how_far_the_work_is_stands_on_the_card_while_it_runs():
+    queue = {"position": 0, "eta_s": None, "waits_for": None, "problem": None, "progress": "step 3 of at most 50"}
+    assert "step 3 of at most 50" in card_of(docs.document("running", queue=queue), now=NOW).byline
+    assert "step 3 of at most 50" not in card_of(docs.document("queued", queue=queue), now=NOW).byline
+
+
 def test_a_question_offers_its_answers():
     card = card_of(docs.asking(), now=NOW)
     assert commands(card) == ["reply 142 web", "reply 142 'site docs'", 'reply 142 "…"', "cancel 142"]

@@ -54,7 +54,7 @@ def test_a_fact_gives_the_tables_answer_or_a_conflict_that_names_state_and_numbe
     assert after.state is (State.PUBLISHED if falls_back else step.to)
     assert after.owes == step.owes
     assert after.drops_jobs is (fact in SUPERSEDING)
-    assert after.new_revision is (fact is Fact.REPLIED)
+    assert after.new_revision is (fact in (Fact.REPLIED, Fact.CONTINUED))
 
 
 @pytest.mark.parametrize("fact", [Fact.REJECTED, Fact.EXPIRED, Fact.CANCELLED])
@@ -113,7 +113,7 @@ def test_a_resting_state_is_entered_with_a_job_only_on_a_persons_word():
 
 def test_what_is_decided_cannot_be_decided_again():
     for state in (State.APPROVED, State.PUBLISHED, State.MERGED, *ENDS):
-        for fact in (Fact.APPROVED, Fact.COUNTED, Fact.REJECTED):
+        for fact in (Fact.APPROVED, Fact.COUNTED, Fact.CONTINUED, Fact.REJECTED):
             assert (state, fact) not in TRANSITIONS
 
 

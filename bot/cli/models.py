@@ -1,0 +1,234 @@
+"""The models of the configured endpoints: models list, show, pull, load, unload and ps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot.cli.frame import Door, complain, json_option, run, say_json
+from core.errors import CountersignError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from bot.models import Models
+    from lanes.models import Endpoint
+    from lanes.models.stock import OllamaStock
+
+
+@click.group()
+def models() -> None:
+    """See and keep the models of the endpoints. NAME is endpoint/model; with one endpoint the model is enough."""
+
+
+@models.command(name="list")
+@click.option("--endpoint", metavar="NAME", help="Only this endpoint.")
+@json_option
+@click.pass_obj
+def list_(door: Door, endpoint: str | None, as_json: bool) -> int:
+    """List the models that each endpoint has, and say which endpoint does not answer."""
+
+    async def work() -> int:
+        import asyncio
+
+        from lanes.models.shelf import endpoint_of
+
+        configured = _models(door).endpoints
+        chosen = [endpoint_of(configured, endpoint)] if endpoint else list(configured.values())
+        rows = await asyncio.gather(*(_stock(one) for one in chosen))
+        if as_json:
+            say_json({"endpoints": rows})
+        else:
+            from bot.cli.stock import show_stock
+
+            show_stock(rows)
+        return _failed(rows)
+
+    return run(work())
+
+
+@models.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def show(door: Door, name: str, as_json: bool) -> int:
+    """Show what an endpoint tells of one model: what it can do, and how much it can hold."""
+
+    async def work() -> int:
+        from bot.surfaces.terminal import print_counts
+
+        endpoint, stock, model = _chosen(door, name)
+        found = await stock.shown(model)
+        if as_json:
+            say_json({"endpoint": endpoint.name, **found.to_json()})
+            return 0
+        context = f"{found.context_tokens:,} tokens" if found.context_tokens else "not told"
+        facts = [
+            ("can", ", ".join(found.abilities) or "not told"),
+            ("family", found.family or "-"),
+            ("parameters", found.parameters or "-"),
+            ("quantization", found.quantization or "-"),
+            ("context", f"{context} (lanes ask for {endpoint.context_tokens:,})"),
+        ]
+        print_counts(sys.stdout, f"{endpoint.name}/{found.name}", facts)
+        return 0
+
+    return run(work())
+
+
+@models.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def pull(door: Door, name: str, as_json: bool) -> int:
+    """Fetch a model from Ollama's registry to the endpoint. Interrupted, it goes on when pulled again."""
+
+    async def work() -> int:
+        from bot.cli.stock import Progress
+
+        endpoint, stock, model = _chosen(door, name)
+        with Progress(f"{endpoint.name}/{model}", quiet=as_json) as progress:
+            await stock.pull(model, progress.update)
+        return _done("pulled", endpoint, model, "is there", as_json=as_json)
+
+    return run(work())
+
+
+@models.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def load(door: Door, name: str, as_json: bool) -> int:
+    """Load a model into memory now, so that the next request need not wait for it."""
+
+    async def work() -> int:
+        endpoint, stock, model = _chosen(door, name)
+        await stock.load(model)
+        return _done("loaded", endpoint, model, f"is loaded, and stays for {endpoint.keep_alive}", as_json=as_json)
+
+    return run(work())
+
+
+@models.command()
+@click.argument("name")
+@json_option
+@click.pass_obj
+def unload(door: Door, name: str, as_json: bool) -> int:
+    """Free the memory that a model takes."""
+
+    async def work() -> int:
+        endpoint, stock, model = _chosen(door, name)
+        await stock.unload(model)
+        return _done("unloaded", endpoint, model, "is unloaded", as_json=as_json)
+
+    return run(work())
+
+
+@models.command()
+@click.option("--endpoint", metavar="NAME", help="Only this endpoint.")
+@json_option
+@click.pass_obj
+def ps(door: Door, endpoint: str | None, as_json: bool) -> int:
+    """List the models in memory, how much of each is on the GPU, and until when it stays."""
+
+    async def work() -> int:
+        import asyncio
+
+        from lanes.models.shelf import endpoint_of
+        from lanes.models.stock import ollama_stock
+
+        configured = _models(door).endpoints
+        chosen = [endpoint_of(configured, endpoint)] if endpoint else list(configured.values())
+        stocks = [ollama_stock(one) for one in chosen if endpoint or one.kind == "ollama"]
+        rows = await asyncio.gather(*(_memory(stock) for stock in stocks))
+        if as_json:
+            say_json({"endpoints": rows})
+        else:
+            from bot.cli.stock import show_memory
+
+            show_memory(rows)
+        return _failed(rows)
+
+    return run(work())
+
+
+def _models(door: Door) -> Models:
+    """The configuration's, without the database: these commands touch no task."""
+    from bot.config import load_config
+
+    home = door.home()
+    home.check()
+    return load_config(home.config).models()
+
+
+def _chosen(door: Door, name: str) -> tuple[Endpoint, OllamaStock, str]:
+    """The endpoint that `name` means, its stock, and the model there; raises `UsageError`."""
+    from lanes.models.shelf import endpoint_of
+    from lanes.models.stock import ollama_stock
+
+    endpoints = _models(door).endpoints
+    first, slash, rest = name.partition("/")
+    if slash and rest and first in endpoints:
+        chosen, model = endpoints[first], rest
+    else:
+        keeping = [endpoint for endpoint in endpoints.values() if endpoint.kind == "ollama"]
+        if len(keeping) != 1:  # which one is meant must be said
+            mend = "Write endpoint/model, such as local/qwen3:8b."
+            if not slash:
+                raise UsageError("which_endpoint", f"{name!r} names no endpoint", f"{mend} {_known(endpoints)}")
+            endpoint_of(endpoints, first)
+            raise UsageError("no_model", f"{name!r} names no model", mend)
+        chosen, model = keeping[0], name
+    if not model.strip():
+        raise UsageError("no_model", "no model is named", "Write its name, such as qwen3:8b.")
+    return chosen, ollama_stock(chosen), model
+
+
+def _known(endpoints: Mapping[str, Endpoint]) -> str:
+    return f"Endpoints: {', '.join(sorted(endpoints)) or 'none; see `models:` in countersign.yaml'}."
+
+
+async def _stock(endpoint: Endpoint) -> dict[str, Any]:
+    """One endpoint's row of ``models list``; one that does not answer is a row too."""
+    from lanes.models.stock import asked_directly, stock_of
+
+    row: dict[str, Any] = {"endpoint": endpoint.name, "kind": endpoint.kind, "url": endpoint.url}
+    if not asked_directly(endpoint):
+        return {**row, "up": None, "version": "", "models": [], "problem": None}
+    stock = stock_of(endpoint)
+    try:
+        version, kept = await stock.version(), await stock.kept()
+    except CountersignError as error:
+        return {**row, "up": False, "version": "", "models": [], "problem": error.problem.to_json()}
+    shown = [{**model.to_json(), "name": f"{endpoint.name}/{model.name}"} for model in kept]
+    return {**row, "up": True, "version": version, "models": shown, "problem": None}
+
+
+async def _memory(stock: OllamaStock) -> dict[str, Any]:
+    name = stock.endpoint.name
+    try:
+        loaded = await stock.loaded()
+    except CountersignError as error:
+        return {"endpoint": name, "up": False, "models": [], "problem": error.problem.to_json()}
+    shown = [{**model.to_json(), "name": f"{name}/{model.name}"} for model in loaded]
+    return {"endpoint": name, "up": True, "models": shown, "problem": None}
+
+
+def _failed(rows: Sequence[Mapping[str, Any]]) -> int:
+    """Complain about each endpoint that does not answer; the exit status."""
+    problems = [Problem.from_json(row["problem"]) for row in rows if row["problem"]]
+    return max((complain(problem) for problem in problems), default=0)
+
+
+def _done(word: str, endpoint: Endpoint, model: str, sentence: str, *, as_json: bool) -> int:
+    if as_json:
+        say_json({word: f"{endpoint.name}/{model}"})
+    else:
+        from bot.cards.safe import visible
+
+        click.echo(f"{endpoint.name}/{visible(model)} {sentence}.")
+    return 0
+
+
+COMMANDS = (models,)

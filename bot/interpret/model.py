@@ -1,0 +1,206 @@
+"""Interpretation by a model: it is asked only for what the grammar cannot read, and its answer is never trusted.
+
+A model can choose among the lanes that policy offers, name edits that `core.edit` can hold, or ask one question. The
+repository, the person, the terms and the limits are not its to say; whatever else it writes is refused or left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bot.grammar import parse
+from bot.interpret.answer import OPTION_CHARS, Answer, BadAnswerError, read_answer
+from bot.interpret.earlier import earlier_words
+from bot.interpret.files import shown_files
+from bot.interpret.hiding import hiding_place
+from bot.interpret.plainly import GrammarInterpreter, without_opening
+from bot.interpret.schema import schema_of
+from bot.interpret.words import asked_words, once_more, system_words
+from core.edit import BumpPackage, CreateFile, Edit, MoveFile, describe, is_glob, paths_named
+from core.errors import PermanentError, TransientError
+from core.intent import Intent, Unclear
+from core.log import log
+from core.ports import Forgetful, Journal, Scene
+from core.turn import Turn
+from lanes.models import Ask, Message, Model, Reply
+
+MOST_ASKS: Final = 2
+_CHARS_A_TOKEN: Final = 3
+_MOST_REQUEST_CHARS: Final = 24_000
+_MOST_TOKENS: Final = 4_096
+_MODEL_CHARS: Final = 120
+
+
+class _NoAnswerError(Exception):
+    """No model answered in time, or at all; one sentence says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInterpreter:
+    """Reads by the grammar first, and by `model` what that cannot read, within `patience_s` for all of its answers.
+
+    `files_tokens` and `talk_tokens` are how much of the repository's file names and of the earlier turns it is shown.
+    """
+
+    model: Model
+    patience_s: float = 30.0
+    files_tokens: int = 2_000
+    talk_tokens: int = 1_500
+    grammar: GrammarInterpreter = field(default_factory=GrammarInterpreter)
+
+    async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
+        """The intent of the last of `turns`, read in the light of the earlier ones."""
+        plain = await self.grammar.interpret(turns, scene)
+        text = turns[-1].text
+        if isinstance(plain, Intent) and plain.edits:
+            return plain
+        if hiding_place(text) or len(text) > _MOST_REQUEST_CHARS:
+            return plain
+        if scene.repository is None:
+            return Intent(text)  # the repository is asked for first: what is meant depends on its files and lanes
+        if not scene.offers:
+            return plain
+        reading = _Reading(self, turns, scene, _can_of(plain))
+        try:
+            return await reading.run()
+        except _NoAnswerError as reason:
+            log.info("reading_without_model", why=str(reason))
+            return plain if isinstance(plain, Intent) else Unclear(f"{plain.reason.rstrip('.')} ({reason})", plain.can)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The reading of one turn by a model."""
+
+    by: ModelInterpreter
+    turns: Sequence[Turn]
+    scene: Scene
+    can: tuple[str, ...]
+    until: float = 0.0
+    files: Sequence[str] = ()
+
+    async def run(self) -> Intent | Unclear:
+        """What the model reads, in at most `MOST_ASKS` answers; answers of an earlier try of this work count."""
+        turn = self.turns[-1]
+        journal = self.scene.journal.part(f"turn-{turn.n}") if self.scene.journal else Forgetful()
+        self.files = await self._listed()
+        kept = [entry for entry in await journal.recall() if _is_answer(entry)]
+        self.until = asyncio.get_running_loop().time() + self.by.patience_s
+        talk: tuple[Message, ...] = ()
+        complaint = ""
+        for n in range(MOST_ASKS):
+            if n >= len(kept):
+                talk = talk or await self._opening(journal)
+                kept.append(await self._asked(talk, journal))
+            answer, model = str(kept[n]["answer"]), str(kept[n]["model"])[:_MODEL_CHARS]
+            try:
+                return self._meant(read_answer(answer), model)
+            except BadAnswerError as error:
+                complaint = str(error)
+                log.info("bad_reading", task_turn=turn.n, model=model, why=complaint)
+                talk = (*(talk or await self._opening(journal)), *once_more(answer, complaint))
+        return self._given_up(complaint)
+
+    async def _opening(self, journal: Journal) -> tuple[Message, ...]:
+        turn = self.turns[-1]
+        room = self.by.talk_tokens * _CHARS_A_TOKEN
+        earlier = await earlier_words(self.turns, room, self._ask, journal.part("summary"))
+        files = shown_files(self.files, turn.text, self.by.files_tokens * _CHARS_A_TOKEN)
+        return system_words(self.scene.offers), asked_words(turn, without_opening(turn.text), earlier, files)
+
+    async def _asked(self, talk: tuple[Message, ...], journal: Journal) -> dict[str, Any]:
+        try:
+            reply = await self._ask(Ask(talk, schema=schema_of(self.scene.offers), most_tokens=_MOST_TOKENS))
+        except (TransientError, PermanentError) as error:
+            raise _NoAnswerError(f"no model answered: {error.problem.message}") from error
+        entry = {"answer": _storable(reply.text), "model": _storable(reply.model)}
+        await journal.add(entry)
+        return entry
+
+    async def _ask(self, ask: Ask) -> Reply:
+        """One question within what is left of the patience; only the model's own time counts."""
+        try:
+            async with asyncio.timeout_at(self.until):
+                return await self.by.model.ask(ask)
+        except TimeoutError as error:
+            raise _NoAnswerError(f"no model answered within {self.by.patience_s:g} s") from error
+
+    async def _listed(self) -> Sequence[str]:
+        """The repository's files; a remote that is down only makes the reading poorer."""
+        if self.scene.files is None:
+            return ()
+        try:
+            return await self.scene.files()
+        except (TransientError, PermanentError) as error:
+            log.info("reading_without_files", why=error.problem.message)
+            return ()
+
+    def _meant(self, answer: Answer, model: str) -> Intent | Unclear:
+        """What the answer comes to among what is on offer; raises `BadAnswerError`."""
+        text = self.turns[-1].text
+        if answer.reading == "unclear" or (not answer.sure and answer.question):
+            return self._question(answer, model)
+        readers = {offer.lane for offer in self.scene.offers if offer.reads}
+        if answer.reading == "work":
+            if not readers:
+                return Unclear("That needs a lane with a model or an agent, and none is on offer to you here", self.can)
+            return Intent(text, lane=answer.lane if answer.lane in readers else None, read_by=model)
+        self._check_files(answer.edits)
+        if not answer.sure:
+            return _surely(answer.edits, model)
+        offered = {offer.lane for offer in self.scene.offers}
+        return Intent(text, answer.edits, lane=answer.lane if answer.lane in offered else None, read_by=model)
+
+    def _question(self, answer: Answer, model: str) -> Unclear:
+        """The model's question, marked as its words. Names of lanes that are not on offer are no answers to it."""
+        known = {offer.lane for offer in self.scene.offers}
+        lanes = tuple(option for option in answer.options if option in known)
+        options = lanes if lanes and all(" " not in option for option in answer.options) else answer.options
+        return Unclear(f"{model} asks: “{answer.question or 'What exactly shall it be?'}”", options=options)
+
+    def _check_files(self, edits: Sequence[Edit]) -> None:
+        """An edit of a file that is neither there nor named by a person is a slip, which the model can mend."""
+        if not self.files:
+            return
+        there, said = set(self.files), "\n".join(turn.text for turn in self.turns)
+        for edit in edits:
+            if isinstance(edit, MoveFile):
+                there.add(edit.target)
+            if isinstance(edit, CreateFile):
+                there.add(edit.path)
+            if isinstance(edit, BumpPackage) and edit.path is None:
+                continue
+            for path in paths_named(edit):
+                if path not in there and path not in said and not is_glob(path):
+                    raise BadAnswerError(f"There is no file {path!a} in the repository.")
+
+    def _given_up(self, complaint: str) -> Unclear:
+        """After two answers that cannot be used: what a person can do, with the lanes that take any wording to pick."""
+        readers = tuple(offer.lane for offer in self.scene.offers if offer.reads)
+        reason = f"The model's answers could not be used ({complaint.rstrip('.')})"
+        if readers:
+            return Unclear(f"{reason}. Which lane shall work on it?", options=readers)
+        return Unclear(reason, self.can)
+
+
+def _surely(edits: Sequence[Edit], model: str) -> Unclear:
+    """A guess is asked about; its button holds the same edits in words that the grammar reads just so."""
+    said = "; ".join(map(describe, edits))
+    exact = len(said) <= OPTION_CHARS and said.isprintable() and parse(said) == tuple(edits)
+    return Unclear(f"{model} is not sure. Is it this: “{said[:300]}”?", options=(said,) if exact else ())
+
+
+def _can_of(plain: Intent | Unclear) -> tuple[str, ...]:
+    return plain.can if isinstance(plain, Unclear) else ()
+
+
+def _is_answer(entry: Mapping[str, Any]) -> bool:
+    return isinstance(entry.get("answer"), str) and isinstance(entry.get("model"), str)
+
+
+def _storable(text: str) -> str:
+    """`text` as any database keeps it; one that is changed by this is no valid answer anyway."""
+    return text[: 128 * 1024].encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

@@ -1,0 +1,42 @@
+"""The grammar's reading of a request: exact and free, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.grammar import NotUnderstood, parse
+from bot.interpret.hiding import hiding_place
+from core.intent import Intent, Unclear
+from core.ports import Scene
+from core.turn import Turn
+
+
+class GrammarInterpreter:
+    """Reads plain sentences without a model; what it cannot read it leaves to a lane that takes any wording.
+
+    Where no such lane is on offer it says so, and never guesses. A text that hides something from its readers is left
+    to nobody.
+    """
+
+    async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
+        """The intent of the last of `turns`."""
+        text = turns[-1].text
+        read = parse(without_opening(text))
+        if not isinstance(read, NotUnderstood):
+            return Intent(text, read)
+        if hidden := hiding_place(text):
+            return Unclear(hidden, read.can)
+        if any(offer.reads for offer in scene.offers):
+            return Intent(text)
+        return Unclear(read.reason, read.can)
+
+
+_OPENINGS = ("instead", "start over", "from scratch")
+
+
+def without_opening(text: str) -> str:
+    """A reply that starts afresh says so first ("instead, set …"); the request follows."""
+    for opening in _OPENINGS:
+        if text.lower().startswith(opening):
+            return text[len(opening) :].lstrip(" ,:;.-\u2013\u2014\n")
+    return text

@@ -1,0 +1,62 @@
+"""The JSON Schema of a reading: the vocabulary of `core.edit`, and the names of the lanes on offer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from typing import Any, Final
+
+from bot.interpret.answer import MAX_OPTIONS, OPTION_CHARS, QUESTION_CHARS
+from core.edit import KINDS, Edit
+from core.ports import Offer
+
+_TYPES: Final[dict[str, dict[str, Any]]] = {
+    "str": {"type": "string"},
+    "bool": {"type": "boolean"},
+    "str | None": {"type": ["string", "null"]},
+}
+
+
+def schema_of(offers: Sequence[Offer]) -> dict[str, Any]:
+    """What an answer must look like where these lanes are on offer."""
+    properties = {
+        "reading": {"type": "string", "enum": ["edits", "work", "unclear"]},
+        "sure": {"type": "boolean"},
+        "lane": {"type": "string", "enum": [*(offer.lane for offer in offers), ""]},
+        "edits": {"type": "array", "items": {"anyOf": [_edit(name, kind) for name, kind in KINDS.items()]}},
+        "question": {"type": "string", "maxLength": QUESTION_CHARS},
+        "options": {
+            "type": "array",
+            "items": {"type": "string", "maxLength": OPTION_CHARS},
+            "maxItems": MAX_OPTIONS,
+        },
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _edit(name: str, kind: type[Edit]) -> dict[str, Any]:
+    found = fields(kind)
+    return {
+        "type": "object",
+        "properties": {"kind": {"const": name}, **{field.name: _TYPES[str(field.type)] for field in found}},
+        "required": ["kind", *(field.name for field in found if field.default is MISSING)],
+        "additionalProperties": False,
+    }
+
+
+def vocabulary() -> str:
+    """The edits in words, a line each, for models that are not held to a schema."""
+    return "\n".join(f"- {name}: {_signature(kind)}. {_contract(kind)}" for name, kind in KINDS.items())
+
+
+def _signature(kind: type[Edit]) -> str:
+    return ", ".join(f"{field.name}{'' if field.default is MISSING else '?'}" for field in fields(kind))
+
+
+def _contract(kind: type[Edit]) -> str:
+    return " ".join((kind.__doc__ or "").split())

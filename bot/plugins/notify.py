@@ -1,0 +1,67 @@
+"""Notifiers of plugins: told of every event through the same rows as webhooks, so at least once, and in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bot.outbound.hooks import body_of
+from bot.outbound.run import Receivers
+from bot.plugins.ports import Notifier
+from core.errors import CountersignError, PermanentError, TransientError
+
+if TYPE_CHECKING:
+    from core.store.database import Session
+    from core.store.deliveries import Delivery
+    from core.store.events import Event
+    from core.task import Task
+
+PREFIX: Final = "plugin:"
+NOTIFY_S: Final = 45.0
+"""Less than what a delivery is held for (`core.store.deliveries.HOLD_MS`): nobody else tries it meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notifiers:
+    """Receivers for `bot.outbound.run.Outbound`: `ours`, and one called ``plugin:NAME`` for each notifier."""
+
+    ours: Receivers
+    notifiers: Mapping[str, Notifier]
+    notify_s: float = NOTIFY_S
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """What their names begin with."""
+        return (*self.ours.prefixes, PREFIX)
+
+    async def owed(self, session: Session, event: Event, task: Task | None) -> Mapping[str, str]:
+        """Every event to every notifier, and what `ours` owe."""
+        found = dict(await self.ours.owed(session, event, task))
+        for name, notifier in self.notifiers.items():
+            include_text = getattr(notifier, "include_text", False) is True
+            found[f"{PREFIX}{name}"] = body_of(event, task, include_text=include_text)
+        return found
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Tell the notifier; whatever it raises that is no `PermanentError` is tried again later."""
+        if not delivery.hook.startswith(PREFIX):
+            await self.ours.deliver(delivery)
+            return
+        name = delivery.hook.removeprefix(PREFIX)
+        notifier = self.notifiers.get(name)
+        if notifier is None:
+            raise PermanentError("no_notifier", f"The notifier {name} is not enabled any more", "Enable it again.")
+        try:
+            async with asyncio.timeout(self.notify_s):
+                await notifier.notify({"delivery": delivery.id, **json.loads(delivery.body)})
+        except CountersignError:
+            raise
+        except TimeoutError as error:
+            message = f"the notifier {name} did not take it within {self.notify_s:g} s"
+            raise TransientError("not_taken", message, "It is tried again.") from error
+        except Exception as error:
+            message = f"the notifier {name} broke: {type(error).__name__}: {error}"[:300]
+            raise TransientError("not_taken", message, "It is tried again.") from error

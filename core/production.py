@@ -1,0 +1,80 @@
+"""What is known of how a change was made: who was asked, what it cost, and how the lane's checks came out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one model spent on one piece of work, as far as its endpoint or agent said; `usd` None: not said."""
+
+    model: str
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Both directions together."""
+        return self.input_tokens + self.output_tokens
+
+    def plus(self, other: Usage) -> Usage:
+        """Both together, under this one's name."""
+        known = [spent.usd for spent in (self, other) if spent.usd is not None]
+        return Usage(
+            self.model,
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            sum(known) if known else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """How one of the lane's checks came out on the tree that was made; `artifact` is its log's name."""
+
+    name: str
+    passed: bool
+    required: bool
+    detail: str
+    artifact: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How a change was made: facts from the host, and `words`, which are the model's own and prove nothing.
+
+    `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come.
+    """
+
+    executor: str = ""
+    words: str = ""
+    usage: tuple[Usage, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    tries: int = 1
+    awaits: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The making as stored with its revision and shown as ``making`` in the task document."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Making:
+        """The making that `to_json` wrote."""
+        return cls(
+            executor=value.get("executor", ""),
+            words=value.get("words", ""),
+            usage=tuple(Usage(**spent) for spent in value.get("usage", ())),
+            checks=tuple(CheckResult(**check) for check in value.get("checks", ())),
+            tries=value.get("tries", 1),
+            awaits=value.get("awaits", ""),
+        )
+
+
+NOT_TOLD = Making()
+"""The making of what says nothing of itself, such as an edit by rule."""

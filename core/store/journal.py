@@ -1,0 +1,53 @@
+"""The journal of work under way: finished turns of a job, which whoever takes the job over need not make again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import delete, func
+from sqlmodel import col, select
+
+from core.job import Job
+from core.store import jobs
+from core.store.database import Database, Session
+from core.store.tables import JournalRow
+
+
+class JobJournal:
+    """`core.ports.Journal` of a claimed job. Every try of the job reads on where the one before it stopped."""
+
+    def __init__(self, database: Database, job: Job, part: str = "") -> None:
+        self._database, self._job, self._part = database, job, part
+
+    async def recall(self) -> tuple[Mapping[str, Any], ...]:
+        """Every entry so far, in order."""
+        return await self._database.read(self._entries)
+
+    async def add(self, entry: Mapping[str, Any]) -> None:
+        """Keep one more entry, durable on return; raises `LostClaimError` when the claim is no longer ours."""
+
+        async def work(session: Session) -> None:
+            await jobs.hold(session, self._job)
+            rows = await session.exec(select(func.max(JournalRow.n)).where(*self._mine()))
+            n = (rows.first() or 0) + 1
+            now_ms = await self._database.now_ms(session)
+            session.add(JournalRow(job_id=self._job.id, part=self._part, n=n, body=dict(entry), at_ms=now_ms))
+
+        await self._database.write(work)
+
+    def part(self, name: str) -> JobJournal:
+        """The journal of one part of the work, apart from the rest."""
+        return JobJournal(self._database, self._job, f"{self._part}/{name}" if self._part else name)
+
+    async def _entries(self, session: Session) -> tuple[Mapping[str, Any], ...]:
+        rows = await session.exec(select(JournalRow.body).where(*self._mine()).order_by(col(JournalRow.n)))
+        return tuple(rows)
+
+    def _mine(self) -> tuple[Any, ...]:
+        return col(JournalRow.job_id) == self._job.id, col(JournalRow.part) == self._part
+
+
+async def forget(session: Session, job_ids: Iterable[str]) -> None:
+    """Drop the journal of jobs that are over: what they came to is kept with their task."""
+    await session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(list(job_ids))))

@@ -1,0 +1,52 @@
+"""What models spent: one row for each try of a job and model, and sums for the budgets of a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from core.job import Job
+from core.production import Usage
+from core.store.database import Session
+from core.store.tables import SpendingRow
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A sum: tokens in both directions, and dollars as far as they were reported."""
+
+    tokens: int
+    usd: float
+
+
+async def charge(session: Session, job: Job, lane: str, person: str, usage: Usage, now_ms: int) -> None:
+    """Write down what a try of `job` spent on one model; told again, the newer word holds."""
+    await session.merge(
+        SpendingRow(
+            job_id=job.id,
+            attempt=job.attempt,
+            model=usage.model,
+            number=job.number,
+            lane=lane,
+            person=person,
+            calls=usage.calls,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            usd=usage.usd,
+            at_ms=now_ms,
+        )
+    )
+
+
+async def of_lane(session: Session, lane: str, since_ms: int) -> Spent:
+    """What the lane spent since then."""
+    rows = await session.exec(
+        select(
+            func.coalesce(func.sum(col(SpendingRow.input_tokens) + col(SpendingRow.output_tokens)), 0),
+            func.coalesce(func.sum(col(SpendingRow.usd)), 0.0),
+        ).where(col(SpendingRow.lane) == lane, col(SpendingRow.at_ms) >= since_ms)
+    )
+    tokens, usd = rows.one()
+    return Spent(int(tokens or 0), float(usd or 0))

@@ -1,0 +1,1 @@
+"""Plugins for Countersign. Do nothing here: an import is not yet a use."""

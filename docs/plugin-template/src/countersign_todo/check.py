@@ -1,0 +1,13 @@
+"""The check `compiles`: a command that lanes share. It runs in the lane's sandbox, on a copy of the produced tree."""
+
+from __future__ import annotations
+
+from bot.plugins import PluginContext
+from core.lane import Check
+
+COMMAND = ("python3", "-m", "compileall", "-q", ".")
+
+
+def make(context: PluginContext) -> Check:
+    """The factory; its name is what people read on the card."""
+    return Check(context.name, COMMAND, wall_s=120)

@@ -1,0 +1,74 @@
+"""Claude Code (npm ``@anthropic-ai/claude-code``), told to trust nothing in the repository; measured with 2.1.197.
+
+Its exit code says nothing: without permission it is 0, with nothing changed and `permission_denials` filled; with a
+dead server its last event has ``subtype: success`` and ``is_error: true``.
+"""
+
+from __future__ import annotations
+
+import json
+
+from lanes.agents.cli import Call, Cli, Errand, Heard
+from lanes.agents.lines import event, many, money, part, text
+
+_TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Write")
+_SETTINGS = {"disableAllHooks": True, "enableAllProjectMcpServers": False, "autoUpdates": False}
+
+
+def _call(errand: Errand) -> Call:
+    words = [
+        *("-p", errand.task, "--model", errand.model, "--output-format", "stream-json", "--verbose"),
+        *("--setting-sources", "user", "--strict-mcp-config", "--no-session-persistence", "--no-chrome"),
+        *("--disable-slash-commands", "--tools", ",".join(_TOOLS)),
+    ]
+    if errand.budget.usd:
+        words += ["--max-budget-usd", f"{errand.budget.usd:g}"]
+    return Call(
+        (*words, "--allowedTools", *_TOOLS),
+        {
+            "ANTHROPIC_API_KEY": "none",
+            "ANTHROPIC_BASE_URL": errand.url,
+            "ANTHROPIC_SMALL_FAST_MODEL": errand.model,
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_AUTOUPDATER": "1",
+            "DISABLE_TELEMETRY": "1",
+        },
+        {".claude/settings.json": json.dumps(_SETTINGS).encode()},
+    )
+
+
+class ClaudeEar:
+    """Its stream of JSON: the truth is in the last event, ``result``."""
+
+    def __init__(self) -> None:
+        self._heard = Heard(ended=False)
+
+    def line(self, line: bytes) -> None:
+        """Take one event."""
+        said = event(line) or {}
+        heard = self._heard
+        if said.get("type") == "assistant":
+            for block in many(said, "message", "content"):
+                heard.words = text(part(block, "text")) or heard.words
+        elif said.get("type") == "result":
+            result = text(said.get("result"))
+            heard.ended = said.get("subtype") == "success" and said.get("is_error") is False
+            heard.why = "" if heard.ended else result or text(said.get("subtype")) or "an error"
+            heard.words = result or heard.words
+            heard.usd = money(said.get("total_cost_usd"))
+            heard.denied = tuple(text(part(one, "tool_name")) for one in many(said, "permission_denials"))
+
+    def heard(self) -> Heard:
+        """What it all came to."""
+        return self._heard
+
+
+CLAUDE = Cli(
+    name="claude-code",
+    programs=("claude",),
+    speaks="anthropic",
+    get="npm install -g @anthropic-ai/claude-code",
+    call=_call,
+    ear=ClaudeEar,
+    litter=(".claude", ".claude.json"),
+)

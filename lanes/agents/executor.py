@@ -1,0 +1,250 @@
+"""The executors that send an agent program into the sandbox, and take what it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from core.errors import CountersignError, Kind, Problem, TransientError, UsageError
+from core.lane import Lane
+from core.ports import Order, Produced, Repository
+from core.production import Making, Usage
+from lanes.agents.aside import Aside
+from lanes.agents.cli import MARK, PORT, PROXY_PORT, Call, Cli, Errand, Heard
+from lanes.agents.generic import NAME, described
+from lanes.agents.judge import Outcome
+from lanes.agents.lines import Lines
+from lanes.agents.program import Place, Program, find_program
+from lanes.agents.words import task
+from lanes.broker import SPOKEN, Account, Broker, Log, Proxy
+from lanes.executors.edit_lane import taken_back
+from lanes.executors.workplace import Place as Workplace
+from lanes.executors.workplace import Workplaces
+from lanes.models import Endpoint, ModelName
+from lanes.repository import as_git
+from lanes.sandbox import Confines, Door, Ran, Run, Sandbox, need_of
+
+BROKER_LOG: Final = "broker.log"
+_TELL_S: Final = 2.0
+_MOST_WORDS: Final = 500
+_FULL_BYTES: Final = 16 * 1024 * 1024
+# Runs the program, and tells a file of its home on behind a mark; its words are never read as a script.
+_THEN: Final = f'"$@"; code=$?; printf "\\n%s\\n" "{MARK.decode()}"; cat "$0"; exit $code'
+
+
+@dataclass(slots=True)
+class Shift:
+    """One run, while it goes on."""
+
+    order: Order
+    cli: Cli
+    account: Account
+    log: Log = field(default_factory=Log)
+    ran: Ran | None = None
+    output: bytes = b""
+
+
+class AgentExecutor:
+    """Works an order with one agent program. Without `cli` it is the one that each lane's file describes.
+
+    `endpoints` are the servers of models by name, `find` gives the sandbox of a kind, and `place` is where the
+    configuration says that the program is.
+    """
+
+    reads = True
+
+    def __init__(
+        self,
+        cli: Cli | None,
+        endpoints: Mapping[str, Endpoint],
+        find: Callable[[str], Sandbox | Problem],
+        scratch: Path,
+        place: Place | None = None,
+    ) -> None:
+        self.name = NAME if cli is None else cli.name
+        self._cli, self._place = cli, place
+        self._endpoints, self._find = endpoints, find
+        self._places = Workplaces(scratch)
+
+    def unavailable(self, lane: Lane) -> Problem | None:
+        """Why the lane cannot run here: its program, its model's endpoint, or the sandbox."""
+        try:
+            cli = self._described(lane)
+            self._model(lane, cli)
+        except CountersignError as error:
+            told = error.problem
+            return Problem(Kind.UNAVAILABLE, told.code, told.message, told.mend)
+        program = find_program(cli, self._place)
+        if isinstance(program, Problem):
+            return program
+        found = self._find(lane.isolation.kind)
+        return found if isinstance(found, Problem) else None
+
+    def needs(self, lane: Lane) -> frozenset[str]:
+        """A sandbox, the program, and what the lane asks for."""
+        return frozenset({need_of(lane.isolation.kind), f"agent:{self.name}", *lane.needs})
+
+    async def produce(self, order: Order, repository: Repository) -> Produced:
+        """The tree that the program leaves; raises `WorkError` with its words when it comes to no good end."""
+        if order.intent.revert_of is not None:
+            return Produced(await taken_back(order, repository), {})
+        cli = self._described(order.lane)
+        endpoint, models = self._model(order.lane, cli)
+        program = await asyncio.to_thread(find_program, cli, self._place)
+        sandbox = await asyncio.to_thread(self._find, order.lane.isolation.kind)
+        for found in (program, sandbox):
+            if isinstance(found, Problem):
+                raise TransientError(found.code, found.message, found.mend, retry_after_s=600)
+        assert isinstance(program, Program)
+        assert not isinstance(sandbox, Problem)
+        git = as_git(repository)
+        account = Account(str(ModelName(endpoint.name, models[0])), order.lane.budget, order.charge)
+        shift = Shift(order, cli, account)
+        aside = await Aside.of(git, order.start)
+        async with self._places.showing(git, await aside.without(git), sandbox) as place:
+            heard = await self._work(shift, program, sandbox, endpoint, models, place)
+            outcome = Outcome(self.name, order.lane, shift.ran, heard, account, self._artifacts(shift, endpoint))
+            if problem := _disk_full(shift, place.directory) or outcome.problem():
+                raise problem
+            tree = await aside.put_back(git, await place.take(), cli.litter)
+        if tree == order.start and (denied := outcome.denied()):
+            raise denied
+        return Produced(tree, outcome.artifacts, Making(self.name, _clipped(heard.words), _usage(account, heard)))
+
+    def _described(self, lane: Lane) -> Cli:
+        if self._cli is not None:
+            return self._cli
+        if lane.agent is None or not lane.agent.argv:
+            mend = 'Add it, as in: agent: {argv: ["my-agent", "--task", "{task}"], speaks: openai}.'
+            raise UsageError("no_agent", f"lane {lane.name} does not describe its program", mend)
+        return described(lane.agent)
+
+    def _model(self, lane: Lane, cli: Cli) -> tuple[Endpoint, tuple[str, ...]]:
+        """The endpoint of the lane's first model that the program can talk to, and the lane's models there."""
+        names = tuple(map(ModelName.parse, lane.models))
+        if not names:
+            mend = "Add one to its file, as in: models: [endpoint/name]."
+            raise UsageError("no_model", f"lane {lane.name} names no model", mend)
+        for name in names:
+            endpoint = self._endpoints.get(name.endpoint)
+            if endpoint is not None and cli.speaks in SPOKEN.get(endpoint.kind, ()):
+                return endpoint, tuple(other.name for other in names if other.endpoint == name.endpoint)
+        kinds = " or ".join(sorted(kind for kind, spoken in SPOKEN.items() if cli.speaks in spoken))
+        message = f"lane {lane.name} names no endpoint that {cli.name} can talk to"
+        raise UsageError("no_endpoint", message, f"Name a model of an endpoint of kind {kinds} (`models:`).")
+
+    async def _work(
+        self,
+        shift: Shift,
+        program: Program,
+        sandbox: Sandbox,
+        endpoint: Endpoint,
+        models: tuple[str, ...],
+        place: Workplace,
+    ) -> Heard:
+        """Run the program behind its broker until it ends, or until going on is pointless; what it said."""
+        order, cli, ear = shift.order, shift.cli, shift.cli.ear()
+        lane, lines, kept = order.lane, Lines(ear.line), bytearray()
+
+        def hear(chunk: bytes) -> None:
+            lines.add(chunk)
+            if len(kept) < lane.limits.log_bytes:
+                kept.extend(chunk)  # for a run that is stopped, which leaves no log
+
+        call = cli.call(Errand(task(order), models[0], lane.budget, endpoint.context_tokens))
+        async with contextlib.AsyncExitStack() as stack:
+            broker = await stack.enter_async_context(Broker(endpoint, models, shift.account, shift.log))
+            doors = [Door(broker.socket, PORT)]
+            if lane.isolation.hosts:
+                proxy = await stack.enter_async_context(Proxy(lane.isolation.hosts, shift.log))
+                doors.append(Door(proxy.socket, PROXY_PORT))
+            run = Run(
+                _argv(program, call),
+                place.directory,
+                Confines.of(lane.limits),
+                environment={**_ways_out(lane), **call.environment},
+                programs=program.shown,
+                home=call.home,
+                doors=tuple(doors),
+                image=lane.isolation.image,
+                beneath=place.beneath,
+                heard=hear,
+            )
+            shift.ran = await self._watched(shift, sandbox, run)
+        lines.end()
+        shift.output = shift.ran.log if shift.ran is not None else bytes(kept[: lane.limits.log_bytes])
+        return ear.heard()
+
+    async def _watched(self, shift: Shift, sandbox: Sandbox, run: Run) -> Ran | None:
+        """The run to its end, None when its account was closed first; tells how it goes meanwhile."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        running = asyncio.create_task(sandbox.run(run))
+        closing = asyncio.create_task(shift.account.closed.wait())
+        told = -1
+        try:
+            while not running.done() and not closing.done():
+                await asyncio.wait({running, closing}, timeout=_TELL_S, return_when=asyncio.FIRST_COMPLETED)
+                usage = shift.account.usage
+                if usage.calls != told:
+                    told = usage.calls
+                    seconds = int(loop.time() - began)
+                    await shift.order.told(f"{self.name}: {told} answers, {usage.tokens:,} tokens, {seconds} s")
+            return running.result() if running.done() else None
+        finally:
+            closing.cancel()
+            running.cancel()
+            await asyncio.wait({running})  # until all of it is dead, also when we are cancelled
+            if not running.cancelled():
+                running.exception()  # looked at, so that nobody is told that nobody looked
+
+    @staticmethod
+    def _artifacts(shift: Shift, endpoint: Endpoint) -> dict[str, bytes]:
+        """What is kept of a run; a key that an endpoint gave away itself is taken out."""
+        made = {shift.cli.transcript: shift.output, BROKER_LOG: shift.log.content()}
+        if endpoint.key:
+            return {name: content.replace(endpoint.key.encode(), b"[key]") for name, content in made.items()}
+        return made
+
+
+def _argv(program: Program, call: Call) -> tuple[str, ...]:
+    words = (*program.words, *call.words)
+    return ("/bin/sh", "-c", _THEN, call.also, *words) if call.also else words
+
+
+def _ways_out(lane: Lane) -> dict[str, str]:
+    """The environment that leads a program to the lane's hosts, where it has any."""
+    if not lane.isolation.hosts:
+        return dict(lane.environment)
+    proxy = f"http://127.0.0.1:{PROXY_PORT}"
+    ways = {
+        "HTTPS_PROXY": proxy,
+        "https_proxy": proxy,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+    return {**dict(lane.environment), **ways}
+
+
+def _disk_full(shift: Shift, folder: Path) -> TransientError | None:
+    if shift.ran is None or shutil.disk_usage(folder).free >= _FULL_BYTES:
+        return None
+    mend = "Make room on the disk that holds the state folder."
+    return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
+
+
+def _usage(account: Account, heard: Heard) -> tuple[Usage, ...]:
+    """What the broker counted, and the money that the program believes it cost."""
+    if not account.usage.calls:
+        return ()
+    return (account.usage if heard.usd is None else replace(account.usage, usd=heard.usd),)
+
+
+def _clipped(words: str) -> str:
+    words = words.strip()
+    return words if len(words) <= _MOST_WORDS else words[: _MOST_WORDS - 1].rstrip() + "…"

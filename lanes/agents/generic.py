@@ -1,0 +1,69 @@
+"""An agent program that a lane's file describes, for those that this version does not know by name."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from core.lane import AgentCli
+from lanes.agents.aider import TextEar
+from lanes.agents.cli import Call, Cli, Ear, Errand, Heard
+from lanes.agents.lines import event, text
+
+NAME = "agent"
+
+
+def described(agent: AgentCli) -> Cli:
+    """The program of a lane's file: ``{task}``, ``{model}`` and ``{url}`` stand for what it is called with."""
+
+    def call(errand: Errand) -> Call:
+        values = {"{task}": errand.task, "{model}": errand.model, "{url}": errand.url}
+        home = {name: _filled(content, values).encode() for name, content in agent.home}
+        environment = {name: _filled(content, values) for name, content in agent.environment}
+        return Call(tuple(_filled(word, values) for word in agent.argv[1:]), environment, home)
+
+    def ear() -> Ear:
+        return KeyEar(agent.success) if agent.events == "jsonl" else TextEar()
+
+    return Cli(
+        name=NAME,
+        programs=(agent.argv[0],),
+        speaks=agent.speaks,
+        get=f"put {PurePosixPath(agent.argv[0]).name} into the PATH of the worker",
+        call=call,
+        ear=ear,
+        transcript="transcript.jsonl" if agent.events == "jsonl" else "transcript.txt",
+    )
+
+
+def _filled(word: str, values: dict[str, str]) -> str:
+    """`word` with the values in it; what a value holds is not looked at again."""
+    found = [(at, name) for name in values if (at := word.find(name)) >= 0]
+    if not found:
+        return word
+    at, name = min(found)
+    return word[:at] + values[name] + _filled(word[at + len(name) :], values)
+
+
+class KeyEar:
+    """Lines of JSON, of which the last event that has the key of `success` (``key=value``) says how it ended."""
+
+    def __init__(self, success: str) -> None:
+        self._key, _, self._value = success.partition("=")
+        self._heard = Heard(ended=False if success else None)
+
+    def line(self, line: bytes) -> None:
+        """Take one event."""
+        said = event(line)
+        if said is None:
+            return
+        for key in ("text", "message", "content", "result"):
+            self._heard.words = text(said.get(key)) or self._heard.words
+        if self._key in said and self._key:
+            found = said[self._key]
+            shown = {True: "true", False: "false"}.get(found, str(found)) if isinstance(found, bool) else str(found)
+            self._heard.ended = shown == self._value
+            self._heard.why = "" if self._heard.ended else f"{self._key} is {shown[:100]}"
+
+    def heard(self) -> Heard:
+        """What it all came to."""
+        return self._heard

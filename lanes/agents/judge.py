@@ -1,0 +1,108 @@
+"""How a program's run came out, by what proves it: the tree, its own events, the deadline, and what the broker saw.
+
+Never by its exit code, which lies (see each program's file).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from core.change import show_path
+from core.errors import CountersignError, PermanentError, TransientError, WorkError
+from core.lane import Lane
+from lanes.agents.cli import Heard
+from lanes.broker import Account
+from lanes.sandbox import Ran
+
+_DOWN_S: Final = 60.0
+_MOST_SAID: Final = 300
+_LIMITS: Final = {
+    "memory": ("memory_limit", "used more than {memory_mib} MiB", "Raise `memory_mib` in the lane's limits."),
+    "processes": (
+        "process_limit",
+        "started more than {processes} processes",
+        "Raise `processes` in the lane's limits.",
+    ),
+    "disk": ("disk_limit", "wrote more than a lane may", "Ask for less at once."),
+    "files": ("disk_limit", "made more files than a lane may", "Ask for less at once."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All that is known of one run: `ran` is None when it was stopped because its account was closed."""
+
+    name: str
+    lane: Lane
+    ran: Ran | None
+    heard: Heard
+    account: Account
+    artifacts: Mapping[str, bytes]
+
+    def problem(self) -> CountersignError | None:
+        """What to tell when the program did not do its work; before its tree is looked at."""
+        account = self.account
+        if account.fault is not None:
+            told = account.fault.problem
+            if isinstance(account.fault, PermanentError):
+                return WorkError(told.code, told.message, told.mend, artifacts=self.artifacts)
+            return account.fault
+        if account.spent_out:
+            message = f"{self._who()} came to {account.spent_out}, which is all it may spend"
+            mend = f"Ask for less at once, or raise `{account.bound}` in the lane's budget."
+            return self._failed("budget_spent", message, mend)
+        if self.ran is not None and self.ran.limit_hit in _LIMITS:
+            code, what, mend = _LIMITS[self.ran.limit_hit]
+            limits = self.lane.limits
+            said = what.format(memory_mib=limits.memory_mib, processes=limits.processes)
+            return self._failed(code, f"{self._who()} {said}", mend)
+        if self.heard.ended and self.ran is not None and not self.ran.timed_out:
+            return None
+        return self._endpoint() or self._own()
+
+    def denied(self) -> CountersignError | None:
+        """What to tell when nothing changed because the program was not let do it."""
+        if not self.heard.denied:
+            return None
+        tools = ", ".join(sorted({_shown(tool)[:40] for tool in self.heard.denied}))
+        message = f"{self._who()} changed nothing: it was not allowed to use {tools}"
+        return self._failed("agent_denied", message, "Ask for what files alone can do, or choose another lane.")
+
+    def _endpoint(self) -> CountersignError | None:
+        """What the endpoint has to do with it."""
+        account = self.account
+        if account.down:
+            message = f"The model of lane {self.lane.name} does not answer: {_shown(account.down)}"
+            mend = "Look at the endpoint; the work begins again when it answers."
+            return TransientError("model_down", message, mend, retry_after_s=_DOWN_S)
+        if account.refused:
+            message = f"The model of lane {self.lane.name} refuses: {_shown(account.refused)}"
+            return self._failed("model_refused", message, "Look at the endpoint's key and the model's name.")
+        return None
+
+    def _own(self) -> CountersignError | None:
+        """What the program itself has to do with it; a program that says nothing of its end is judged by the broker."""
+        lane, account = self.lane, self.account
+        if self.ran is not None and self.ran.timed_out:
+            message = f"{self._who()} was not done after {lane.limits.wall_s} s"
+            return self._failed("timed_out", message, "Raise `wall_s` in the lane's limits, or ask for less.")
+        if self.heard.ended is None and self.ran is not None and account.usage.calls and not account.failing:
+            return None
+        why = _shown(self.heard.why or account.failing)
+        if not why and self.ran is not None:
+            why = _shown(self.ran.log[-_MOST_SAID:].decode("utf-8", "replace").strip())
+        message = f"{self._who()} did not come to a good end{f': {why}' if why else ''}"
+        return self._failed("agent_failed", message, "Its words are in `countersign show --transcript`.")
+
+    def _who(self) -> str:
+        return f"{self.name} of lane {self.lane.name}"
+
+    def _failed(self, code: str, message: str, mend: str) -> WorkError:
+        return WorkError(code, message, mend, artifacts=self.artifacts)
+
+
+def _shown(text: str) -> str:
+    """Somebody else's words in one line, with every odd character visible."""
+    return show_path(" ".join(text.split()).encode("utf-8", "replace"))[:_MOST_SAID]

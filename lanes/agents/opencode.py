@@ -1,0 +1,83 @@
+"""opencode (npm ``opencode-ai``), with a configuration of ours; measured with 1.18.33.
+
+With a dead server it asks on and on.
+"""
+
+from __future__ import annotations
+
+import json
+
+from lanes.agents.cli import HOME, Call, Cli, Errand, Heard
+from lanes.agents.lines import event, part, text
+
+
+def _call(errand: Errand) -> Call:
+    config = {
+        "$schema": "https://opencode.ai/config.json",
+        "autoupdate": False,
+        "share": "disabled",
+        "provider": {
+            "lane": {
+                "npm": "@ai-sdk/openai-compatible",
+                "name": "lane",
+                "options": {"baseURL": f"{errand.url}/v1", "apiKey": "none"},
+                "models": {errand.model: {"name": errand.model}},
+            }
+        },
+        "permission": {"*": "allow"},
+        "plugin": [],
+        "mcp": {},
+    }
+    return Call(
+        ("run", "--model", f"lane/{errand.model}", "--format", "json", "--", errand.task),
+        {
+            "OPENCODE_DISABLE_AUTOUPDATE": "1",
+            "OPENCODE_DISABLE_MODELS_FETCH": "1",
+            "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+            "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
+            "OPENCODE_CONFIG": f"{HOME}/.config/opencode/opencode.json",
+        },
+        {".config/opencode/opencode.json": json.dumps(config).encode()},
+    )
+
+
+class OpencodeEar:
+    """Its stream of JSON: the last step ends with ``stop`` when all went well."""
+
+    def __init__(self) -> None:
+        self._heard = Heard(ended=False)
+        self._last = ""
+
+    def line(self, line: bytes) -> None:
+        """Take one event."""
+        said, heard = event(line), self._heard
+        if said is None:
+            self._last = text(line.decode("utf-8", "replace")).strip()[:300] or self._last
+            return
+        kind = said.get("type")
+        if kind == "text":
+            heard.words = text(part(said, "part", "text")) or heard.words
+        elif kind == "step_finish":
+            heard.ended = part(said, "part", "reason") == "stop"
+        elif kind == "error":
+            heard.ended = False
+            named = text(part(said, "error", "data", "message")) or text(part(said, "error", "message"))
+            heard.why = named or text(part(said, "error", "name")) or "an error"
+
+    def heard(self) -> Heard:
+        """What it all came to."""
+        if self._heard.ended is False and not self._heard.why:
+            self._heard.why = self._last
+        return self._heard
+
+
+OPENCODE = Cli(
+    name="opencode",
+    programs=("opencode",),
+    speaks="openai",
+    get="npm install -g opencode-ai",
+    call=_call,
+    ear=OpencodeEar,
+    litter=(".opencode",),
+)

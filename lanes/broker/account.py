@@ -1,0 +1,93 @@
+"""What a run may still ask of its model, what it spent, and whether the model is there; kept by the host alone."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from core.errors import CountersignError
+from core.lane import Budget
+from core.ports import Charge, charge_nobody
+from core.production import Usage
+
+PATIENCE: Final = 5
+"""How many answers in a row may fail before a run is not worth going on with."""
+_MOST_FRUITLESS: Final = 100
+
+
+@dataclass(slots=True)
+class Account:
+    """The account of one run. `closed` is set when going on is pointless, and one of the reasons says why.
+
+    `spent_out` says what was reached of the budget, and `bound` which key of it; `down` says what the endpoint did
+    instead of answering, `refused` why it will not answer this lane at all; `fault` is what charging raised.
+    """
+
+    model: str
+    budget: Budget
+    charge: Charge = charge_nobody
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    usage: Usage = field(init=False)
+    spent_out: str = ""
+    bound: str = ""
+    refused: str = ""
+    failing: str = ""
+    fault: CountersignError | None = None
+    asking: int = 0
+    _rejected: bool = False
+    _failed: int = 0
+    _fruitless: int = 0
+
+    def __post_init__(self) -> None:
+        self.usage = Usage(self.model)
+
+    @property
+    def down(self) -> str:
+        """Why the model counts as gone: its last answers all failed; empty while it answers."""
+        if self._rejected:
+            return ""
+        return self.failing if self._failed >= PATIENCE or not self.usage.calls else ""
+
+    def may_ask(self) -> str:
+        """Why nothing more may be asked; empty when it may."""
+        budget, usage = self.budget, self.usage
+        if budget.steps and usage.calls >= budget.steps:
+            return self._over(f"{usage.calls} answers of the model", "steps")
+        if budget.steps and usage.calls + self.asking >= budget.steps:
+            return "As many answers are on their way as this work may still have"
+        if budget.tokens and usage.tokens >= budget.tokens:
+            return self._over(f"{usage.tokens:,} tokens", "tokens")
+        if self.fault is not None:
+            return str(self.fault)
+        return self.refused
+
+    async def answered(self, input_tokens: int, output_tokens: int, *, whole: bool = True) -> None:
+        """One more answer came, and cost this; one that was not `whole` costs as well."""
+        if whole:
+            self._failed, self.failing, self._rejected = 0, "", False
+        self.usage = self.usage.plus(Usage(self.model, 1, input_tokens, output_tokens))
+        try:
+            await self.charge(self.usage)
+        except CountersignError as fault:
+            self.fault = fault
+            self.closed.set()
+
+    def failed(self, why: str, *, rejected: bool = False) -> None:
+        """An answer did not come, or broke off; `rejected` when the endpoint said that the question is at fault."""
+        self._rejected = rejected
+        self._failed += 1
+        self._fruitless += 1
+        self.failing = why
+        if self._failed >= PATIENCE or self._fruitless >= _MOST_FRUITLESS:
+            self.closed.set()
+
+    def refuses(self, why: str) -> None:
+        """The endpoint will not have us: asking again cannot help."""
+        self.refused = why
+        self.closed.set()
+
+    def _over(self, what: str, bound: str) -> str:
+        self.spent_out, self.bound = what, bound
+        self.closed.set()
+        return f"The budget of this work is spent: {what}"

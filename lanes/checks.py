@@ -1,0 +1,161 @@
+"""A lane's checks: its own commands, run in its sandbox on what was made, and told back to who made it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from core.change import show_path
+from core.errors import Problem, TransientError
+from core.lane import Check, Lane
+from core.ports import Executor, Order, Produced, Repository
+from core.production import CheckResult, Making
+from lanes.executors.workplace import Workplaces
+from lanes.repository import as_git
+from lanes.sandbox import Confines, Ran, Run, Sandbox, need_of
+
+_LAST_BYTES: Final = 6_000
+
+
+class CheckRunner:
+    """Runs checks, each on files of its own, so that none sees what another left."""
+
+    def __init__(self, scratch: Path, find: Callable[[str], Sandbox | Problem]) -> None:
+        self._places = Workplaces(scratch)
+        self._find = find
+
+    def unavailable(self, lane: Lane) -> Problem | None:
+        """Why the lane's checks cannot run here; None where it has none."""
+        found = self._find(lane.isolation.kind) if lane.checks else None
+        return found if isinstance(found, Problem) else None
+
+    def needs(self, lane: Lane) -> frozenset[str]:
+        """What a node must have for the lane's checks."""
+        return frozenset({need_of(lane.isolation.kind)} if lane.checks else ())
+
+    async def run(
+        self, lane: Lane, repository: Repository, tree: str, only: str | None = None
+    ) -> tuple[tuple[CheckResult, ...], dict[str, bytes]]:
+        """How the lane's checks came out on `tree`, or the one called `only`; and their logs by artifact name."""
+        results: list[CheckResult] = []
+        logs: dict[str, bytes] = {}
+        for check in lane.checks:
+            if only is None or check.name == only:
+                result, log = await self._one(lane, check, repository, tree)
+                results.append(result)
+                logs[result.artifact] = log
+        return tuple(results), logs
+
+    async def _one(self, lane: Lane, check: Check, repository: Repository, tree: str) -> tuple[CheckResult, bytes]:
+        sandbox = await asyncio.to_thread(self._find, lane.isolation.kind)
+        if isinstance(sandbox, Problem):
+            raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)
+        limits = replace(lane.limits, wall_s=check.wall_s or lane.limits.wall_s)
+        async with self._places.showing(as_git(repository), tree, sandbox) as place:
+            run = Run(
+                check.command,
+                place.directory,
+                Confines.of(limits),
+                environment=dict(lane.environment),
+                image=lane.isolation.image,
+                beneath=place.beneath,
+            )
+            ran = await sandbox.run(run)
+        artifact = f"check-{check.name}.log"
+        return CheckResult(check.name, ran.exit_code == 0, check.required, _told(ran), artifact, ran.wall_s), ran.log
+
+
+def _told(ran: Ran) -> str:
+    """How a check ended, in one line."""
+    if ran.exit_code == 0:
+        return f"passed in {ran.wall_s:.1f} s"
+    if ran.limit_hit is not None:
+        return f"stopped: it hit its limit of {ran.limit_hit}"
+    lines = [line for line in ran.log.split(b"\n") if line.strip()]
+    last = f": {show_path(lines[-1][-200:])}" if lines else ""
+    return f"failed with {ran.exit_code}{last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An executor whose work the lane's checks judge.
+
+    A failing check goes back to an executor that reads, with its log, at most `retries` times; the last result is
+    told as it is.
+    """
+
+    inner: Executor
+    checks: CheckRunner
+
+    @property
+    def name(self) -> str:
+        """The inner executor's name."""
+        return self.inner.name
+
+    @property
+    def reads(self) -> bool:
+        """Whether the inner executor takes any wording."""
+        return self.inner.reads
+
+    def unavailable(self, lane: Lane) -> Problem | None:
+        """Why the executor or the lane's checks cannot run here."""
+        return self.inner.unavailable(lane) or self.checks.unavailable(lane)
+
+    def needs(self, lane: Lane) -> frozenset[str]:
+        """What both need."""
+        return self.inner.needs(lane) | self.checks.needs(lane)
+
+    async def produce(self, order: Order, repository: Repository) -> Produced:
+        """What the inner executor made, with how the checks came out."""
+        if not order.lane.checks or order.intent.needs_git_alone:
+            return await self.inner.produce(order, repository)
+        tries = 1 + (order.lane.retries if self.inner.reads else 0)
+        making, files = Making(self.inner.name), dict[str, bytes]()
+        for n in range(1, tries + 1):
+            made = await self._try(order, repository, n)
+            making, files = _added(making, made.making, n), {**files, **made.artifacts}
+            order = replace(order, start=made.tree, feedback=_feedback(made))
+            if not order.feedback:
+                break
+        return Produced(order.start, files, making)
+
+    async def _try(self, order: Order, repository: Repository, n: int) -> Produced:
+        """One try with its checks; one that an earlier worker finished is taken from the journal."""
+        journal = order.journal.part(f"try{n}")
+        for entry in await journal.part("made").recall():
+            if entry["start"] == order.start and await repository.has(entry["tree"]):
+                return Produced(entry["tree"], {}, Making.from_json(entry["making"]))
+        made = await self.inner.produce(replace(order, journal=journal), repository)
+        if made.tree == order.start and not order.feedback:
+            return made  # nothing changed, so there is nothing to check
+        await order.told(f"checking: {', '.join(check.name for check in order.lane.checks)}")
+        results, logs = await self.checks.run(order.lane, repository, made.tree)
+        making = replace(made.making, executor=self.inner.name, checks=results)
+        await journal.part("made").add({"start": order.start, "tree": made.tree, "making": making.to_json()})
+        return Produced(made.tree, {**made.artifacts, **logs}, making)
+
+
+def _added(before: Making, made: Making, tries: int) -> Making:
+    """Both together: the words and checks of the later, the sum of what was spent."""
+    spent = {usage.model: usage for usage in before.usage}
+    for usage in made.usage:
+        spent[usage.model] = spent[usage.model].plus(usage) if usage.model in spent else usage
+    return replace(made, usage=tuple(spent.values()), tries=tries)
+
+
+def _feedback(made: Produced) -> str:
+    """What the failing checks said, for who is to mend it; empty when all passed."""
+    said = []
+    for check in made.making.checks:
+        if not check.passed:
+            log = made.artifacts.get(check.artifact, b"")[-_LAST_BYTES:].decode("utf-8", "replace")
+            said.append(f"The check {check.name} {check.detail}.\n{log}".rstrip())
+    return "\n\n".join(said)
+
+
+def checked(executors: Mapping[str, Executor], checks: CheckRunner) -> dict[str, Executor]:
+    """Every executor, judged by the checks of the lane it works in."""
+    return {name: Checked(executor, checks) for name, executor in executors.items()}

@@ -1,0 +1,116 @@
+"""The `ollama` executor: works an order with a model, within the lane's budget and time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from core.errors import CountersignError, Kind, PermanentError, Problem, TransientError, UsageError, WorkError
+from core.lane import Lane
+from core.ports import Order, Produced, Repository
+from core.production import Making
+from lanes.checks import CheckRunner
+from lanes.coder.budget import Meter
+from lanes.coder.desk import Desk
+from lanes.coder.loop import Loop
+from lanes.coder.tools import Tools
+from lanes.coder.words import opening
+from lanes.executors.edit_lane import taken_back
+from lanes.models import Endpoint, Message, Model, ModelName
+from lanes.repository import as_git
+
+TRANSCRIPT: Final = "transcript.jsonl"
+_MOST_WORDS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CoderExecutor:
+    """A model edits through tools. `shelf` gives the model of these names, of which the first that answers is taken."""
+
+    endpoints: Mapping[str, Endpoint]
+    shelf: Callable[[Sequence[str]], Model]
+    checks: CheckRunner
+    name: str = "ollama"
+    reads: bool = True
+
+    def unavailable(self, lane: Lane) -> Problem | None:
+        """Why the lane's models cannot be asked; whether they answer shows when they are."""
+        try:
+            names = self._names(lane)
+            self.shelf(list(map(str, names)))
+        except CountersignError as error:
+            return Problem(Kind.REFUSED, error.problem.code, error.problem.message, error.problem.mend)
+        return self.checks.unavailable(lane)
+
+    def needs(self, lane: Lane) -> frozenset[str]:
+        """What the lane asks for; its checks need a sandbox."""
+        return frozenset(lane.needs) | self.checks.needs(lane)
+
+    async def produce(self, order: Order, repository: Repository) -> Produced:
+        """The tree that the model leaves; raises `WorkError` with the transcript when it comes to no end."""
+        if order.intent.revert_of is not None:
+            return Produced(await taken_back(order, repository), {})
+        names = self._names(order.lane)
+        desk = Desk(as_git(repository), order.start, order.lane.write, order.lane.limits.bytes)
+        await desk.open()
+
+        async def run_check(name: str, tree: str) -> str:
+            results, logs = await self.checks.run(order.lane, repository, tree, only=name)
+            log = next(iter(logs.values()), b"").decode("utf-8", "replace")
+            return f"{'It passed' if results[0].passed else results[0].detail}.\n{log[-8_000:]}"
+
+        loop = Loop(
+            model=self.shelf(list(map(str, names))),
+            tools=Tools(desk, tuple(check.name for check in order.lane.checks), run_check),
+            meter=Meter(order.lane.budget, order.lane.name),
+            journal=order.journal,
+            told=order.told,
+            charge=order.charge,
+            room_tokens=min(self.endpoints[name.endpoint].context_tokens for name in names),
+            talk=opening(order),
+        )
+        summary = await self._within(order.lane, loop)
+        making = Making(self.name, summary.strip()[:_MOST_WORDS], loop.meter.usage)
+        return Produced(await desk.result(), {TRANSCRIPT: transcript(loop.talk)}, making)
+
+    async def _within(self, lane: Lane, loop: Loop) -> str:
+        """The loop's end, within the lane's time; what it did so far explains a failure."""
+        try:
+            async with asyncio.timeout(lane.limits.wall_s):
+                return await loop.run()
+        except TimeoutError as error:
+            message = f"The model of lane {lane.name} was not done after {lane.limits.wall_s} s"
+            mend = "Raise `wall_s` in the lane's limits, or ask for less."
+            raise WorkError("timed_out", message, mend, artifacts={TRANSCRIPT: transcript(loop.talk)}) from error
+        except TransientError:
+            raise
+        except PermanentError as error:
+            told = error.problem
+            kept = {TRANSCRIPT: transcript(loop.talk)}
+            raise WorkError(told.code, told.message, told.mend, artifacts=kept) from error
+
+    def _names(self, lane: Lane) -> tuple[ModelName, ...]:
+        if not lane.models:
+            raise UsageError(
+                "no_model",
+                f"lane {lane.name} names no model",
+                'Add one to its file, as in: models: ["local/qwen3:8b"].',
+            )
+        names = tuple(map(ModelName.parse, lane.models))
+        for name in names:
+            if name.endpoint not in self.endpoints:
+                known = ", ".join(sorted(self.endpoints)) or "none is configured"
+                raise UsageError(
+                    "no_endpoint",
+                    f"lane {lane.name} names the endpoint {name.endpoint!r}, which countersign.yaml does not know",
+                    f"Known: {known}. Add it under `models:`.",
+                )
+        return names
+
+
+def transcript(talk: Sequence[Message]) -> bytes:
+    """The whole talk, a line of JSON for each message."""
+    return b"".join(json.dumps(message.to_json(), ensure_ascii=True).encode() + b"\n" for message in talk)

@@ -1,0 +1,136 @@
+"""The loop: ask the model, do what it calls for, tell it what came of that, until it says that it is done.
+
+Every answer is kept in the journal before anything is done about it, and what was done right after. So whoever takes
+the work over replays both, and asks the model for nothing that it answered already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from core.errors import PermanentError
+from core.ports import Charge, Journal, Told
+from core.production import Usage
+from lanes.coder.budget import Meter
+from lanes.coder.context import fitted
+from lanes.coder.plain import called, plainly
+from lanes.coder.tools import FINISH, TOOLS, Tools
+from lanes.models import Ask, Message, Model, Reply, ToolCall
+
+_IDLE_ANSWERS: Final = 3
+_NUDGE: Final = "Call a tool. When the change is complete, call finish with one sentence about it."
+
+
+@dataclass(slots=True)
+class Loop:
+    """One piece of work. `talk` is what was said so far, the system's words and the request first."""
+
+    model: Model
+    tools: Tools
+    meter: Meter
+    journal: Journal
+    told: Told
+    charge: Charge
+    room_tokens: int
+    talk: list[Message]
+    uses_tools: bool = True
+    idle: int = 0
+    summary: str | None = field(default=None, init=False)
+
+    async def run(self) -> str:
+        """Work until the model is done; its own words about it.
+
+        Raises `BudgetError` when it spends too much or goes in circles, and what `Model.ask` raises.
+        """
+        await self._replay()
+        while self.summary is None:
+            reply = await self._ask()
+            await self.journal.add({"reply": _kept(reply)})
+            results = await self._carry_out(reply, None)
+            await self.journal.add({"results": results})
+        return self.summary
+
+    async def _ask(self) -> Reply:
+        """The model's next answer, within what it may still spend."""
+        self.meter.before_step()
+        messages = tuple(fitted(self.talk, self.room_tokens))
+        try:
+            reply = await self._put(messages)
+        except PermanentError as error:
+            if error.problem.code != "model_no_tools" or not self.uses_tools:
+                raise
+            self.uses_tools = False  # such a model answers with the call as JSON instead
+            reply = await self._put(messages)
+        self.meter.after_step(reply.usage)
+        for usage in self.meter.usage:
+            await self.charge(usage)
+        return reply
+
+    async def _put(self, messages: tuple[Message, ...]) -> Reply:
+        heard = self.meter.hearing(self.told)
+        most = self.meter.most_tokens(self.room_tokens // 4)
+        if self.uses_tools:
+            return await self.model.ask(Ask(messages, TOOLS, heard=heard, most_tokens=most))
+        reply = await self.model.ask(replace(plainly(messages), heard=heard, most_tokens=most))
+        return replace(reply, text="", calls=called(reply.text))
+
+    async def _carry_out(self, reply: Reply, results: list[str] | None) -> list[str]:
+        """Do what the answer calls for; `results` are what an earlier try was told of it, if one was."""
+        self.talk.append(Message("assistant", reply.text, reply.calls))
+        if not reply.calls:
+            return self._idle(reply)
+        self.idle = 0
+        said: list[str] = []
+        for n, call in enumerate(reply.calls):
+            before = results[n] if results is not None and n < len(results) else None
+            said.append(await self._call(call, before))
+            self.talk.append(Message("tool", said[-1], tool=call.name))
+            if call.name == FINISH and self.tools.may_finish:
+                self.summary = str(call.arguments.get("summary") or reply.text)
+        return said
+
+    async def _call(self, call: ToolCall, before: str | None) -> str:
+        self.meter.before_call(call, self.tools.changes)
+        if before is None:
+            await self.told(f"{self.meter.told()}; {call.name}" if call.name in self.tools.names else self.meter.told())
+        return await self.tools.call(call, before)
+
+    def _idle(self, reply: Reply) -> list[str]:
+        """An answer without a call: some models say so that they are done; others must be asked to go on."""
+        self.idle += 1
+        if (self.tools.changes and reply.text.strip()) or self.idle >= _IDLE_ANSWERS:
+            self.summary = reply.text
+        else:
+            self.talk.append(Message("user", _NUDGE))
+        return []
+
+    async def _replay(self) -> None:
+        """Do again, on the files, what an earlier try of this work did; its answers count as asked."""
+        entries = await self.journal.recall()
+        for n, entry in enumerate(entries):
+            if "reply" not in entry:
+                continue
+            reply = _reply(entry["reply"])
+            self.meter.before_step()
+            self.meter.after_step(reply.usage)
+            results = entries[n + 1].get("results") if n + 1 < len(entries) else None
+            told = await self._carry_out(reply, results)
+            if results is None:
+                await self.journal.add({"results": told})
+
+
+def _kept(reply: Reply) -> dict[str, Any]:
+    usage = reply.usage
+    return {
+        "message": Message("assistant", reply.text, reply.calls).to_json(),
+        "model": reply.model,
+        "usage": {"input": usage.input_tokens, "output": usage.output_tokens, "usd": usage.usd},
+    }
+
+
+def _reply(kept: Mapping[str, Any]) -> Reply:
+    message, spent = Message.from_json(kept["message"]), kept["usage"]
+    usage = Usage(kept["model"], 1, spent["input"], spent["output"], spent["usd"])
+    return Reply(message.text, message.calls, kept["model"], usage)

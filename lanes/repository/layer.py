@@ -1,0 +1,125 @@
+"""A layer: what a program changed on top of files that it could not write, as overlayfs leaves it.
+
+Taking a layer in costs what was changed, not what the repository holds. The kernel's words for it
+(Documentation/filesystems/overlayfs.rst): a character device 0/0 stands for a path that was deleted, and a folder
+whose attribute ``trusted.overlay.opaque`` (``user.`` for mounts without root) is ``y`` hides all that was beneath.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.change import show_path
+from lanes.repository.running import GitError
+from lanes.repository.store import Store, check_oid
+from lanes.repository.trees import list_paths, scratch
+from lanes.repository.worktree import Bounds, blocked, check_entry, refusal
+
+_IGNORING = b".gitignore"
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a layer says, beside the files in it: paths that are gone, and folders that hide what was beneath."""
+
+    gone: list[bytes] = field(default_factory=list)
+    opaque: list[bytes] = field(default_factory=list)
+    folders: list[bytes] = field(default_factory=list)
+
+
+def take_layer(store: Store, layer: Path, start: str, bounds: Bounds | None = None) -> str:
+    """The tree of `start` with what the folder `layer` changes of it.
+
+    As `worktree.import_tree`: ignored files that are not in `start` stay out, and what git must not hold is refused
+    with `PermanentError`. Nothing may write to `layer` meanwhile; it is ours afterwards, and changed.
+    """
+    found = _read(layer, bounds or Bounds())
+    listed = list_paths(store, start)
+    hidden = [path for path in listed if _is_below(path, found.gone, found.opaque)]
+    for path in found.gone:
+        (layer / os.fsdecode(path)).unlink()
+    with scratch(store) as folder:
+        where = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(layer)}
+        store.git.run("read-tree", check_oid(start), environment=where)
+        lines = b"".join(b"0 %s\t%s\0" % (b"0" * 40, path) for path in hidden)
+        store.git.run("update-index", "-z", "--index-info", stdin=lines, environment=where)
+        _lay_ignoring(store, layer, found, {path: entry for path, entry in listed.items() if path not in set(hidden)})
+        try:
+            store.git.run("add", "--ignore-removal", "--", ".", environment=where, cwd=layer, timeout_s=900.0)
+        except GitError as failure:
+            if (problem := refusal(failure)) is None:
+                raise
+            raise problem from failure
+        return store.git.line("write-tree", environment=where)
+
+
+def _read(layer: Path, bounds: Bounds) -> _Found:
+    """Walk without following a link; raise for the first thing that may not come in."""
+    found, entries, total = _Found(), 0, 0
+    for path, entry, depth in _walk(os.fsencode(layer)):
+        entries += 1
+        status = entry.stat(follow_symlinks=False)
+        if depth > bounds.depth:
+            raise blocked("too_deep", f"Folders are nested more than {bounds.depth} deep")
+        if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+            found.gone.append(path)
+            continue
+        check_entry(path, entry.name, status)
+        if stat.S_ISDIR(status.st_mode):
+            found.folders.append(path)
+            if _is_opaque(entry.path):
+                found.opaque.append(path)
+        else:
+            total += status.st_size
+        if entries > bounds.entries or total > bounds.bytes:
+            raise blocked("too_large", f"The work left more than {bounds.entries} files or {bounds.bytes} bytes behind")
+    return found
+
+
+def _walk(root: bytes) -> Iterator[tuple[bytes, os.DirEntry[bytes], int]]:
+    pending = [(b"", 0)]
+    while pending:
+        folder, depth = pending.pop()
+        try:
+            with os.scandir(root + b"/" + folder if folder else root) as entries:
+                listed = list(entries)
+        except PermissionError as error:
+            raise blocked("unreadable", f"The folder {show_path(folder)} cannot be read") from error
+        for entry in listed:
+            path = folder + b"/" + entry.name if folder else entry.name
+            yield path, entry, depth
+            if entry.is_dir(follow_symlinks=False):
+                pending.append((path, depth + 1))
+
+
+def _is_opaque(path: bytes) -> bool:
+    for name in ("trusted.overlay.opaque", "user.overlay.opaque"):
+        try:
+            if os.getxattr(path, name, follow_symlinks=False) in (b"y", b"x"):
+                return True
+        except OSError:  # no such attribute, or none may be read: the next name
+            continue
+    return False
+
+
+def _is_below(path: bytes, gone: list[bytes], opaque: list[bytes]) -> bool:
+    """Whether something in the layer hides `path`."""
+    above = {path, *(path[:n] for n, char in enumerate(path) if char == ord("/"))}
+    return not above.isdisjoint(gone) or not (above - {path}).isdisjoint(opaque)
+
+
+def _lay_ignoring(store: Store, layer: Path, found: _Found, listed: dict[bytes, tuple[str, str]]) -> None:
+    """Put the ``.gitignore`` files beneath into the layer's own folders, so that git reads there what is ignored."""
+    root = os.fsencode(layer)
+    for folder in [b"", *found.folders]:
+        path = folder + b"/" + _IGNORING if folder else _IGNORING
+        mode, oid = listed.get(path, ("", ""))
+        if mode.startswith("100") and not os.path.lexists(root + b"/" + path):
+            content = store.git.run("cat-file", "blob", oid).out
+            new = os.open(root + b"/" + path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+            with os.fdopen(new, "wb") as file:
+                file.write(content)

@@ -1,0 +1,240 @@
+"""The keys of a lane file that make it a workflow, ``parameters`` and ``steps``: each checked, with its line."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from core.errors import UsageError
+from core.strict_yaml import Document, StrictModel, Word
+from core.strict_yaml.document import KeyPath
+from core.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WORKFLOW, Parameter, Step, matches, parts_of
+from lanes.workflow import condition
+from lanes.workflow.fill import is_program, named_in
+
+_PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_STEP: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_MAX_STEPS: Final = 100
+_MAX_PARAMETERS: Final = 50
+
+
+class ParameterFile(StrictModel):
+    """One of the ``parameters`` of a lane file."""
+
+    type: Literal["string", "integer", "boolean", "choice", "path", "version"] = "string"
+    describe: str = ""
+    default: str | int | bool | None = None
+    choices: tuple[Word, ...] = ()
+    pattern: str = ""
+
+
+class StepFile(StrictModel):
+    """One of the ``steps`` of a lane file."""
+
+    name: Word
+    run: Word
+    do: str = ""
+    command: Annotated[tuple[Word, ...], Field(min_length=1)] | None = None
+    needs: tuple[Word, ...] = ()
+    when: str = ""
+    retries: int = Field(0, ge=0, le=10)
+    writes: tuple[Word, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    checks: tuple[Word, ...] = ()
+    models: tuple[Word, ...] = ()
+    wall_s: int = Field(0, ge=0, le=86_400)
+    cache: bool = False
+
+
+_TAKES: Final = {
+    EDIT: {"do", "needs", "when", "writes", "retries"},
+    REVERT: {"do", "needs", "when", "writes", "retries"},
+    COMMAND: {"command", "needs", "when", "writes", "retries", "env", "wall_s", "cache"},
+    CHECK: {"command", "needs", "when", "retries", "env", "wall_s"},
+    APPROVAL: {"do", "needs"},
+}
+_ANY_EXECUTOR: Final = {"do", "needs", "when", "writes", "retries", "checks", "models", "wall_s", "cache"}
+_WANTS: Final = {COMMAND: "command", CHECK: "command", APPROVAL: ""}
+
+
+def workflow_of(
+    document: Document,
+    executor: str,
+    parameters: dict[str, ParameterFile],
+    steps: tuple[StepFile, ...],
+    checks: frozenset[str],
+) -> tuple[tuple[Parameter, ...], tuple[Step, ...]]:
+    """The parameters and steps of a lane file with these `checks`; raises `ConfigError` with file, line and key."""
+    if executor != WORKFLOW:
+        for key, given in (("steps", bool(steps)), ("parameters", bool(parameters))):
+            if given:
+                raise document.error((key,), f"the executor {executor} has none", "Write executor: workflow.")
+        return (), ()
+    if not steps:
+        raise document.error(("executor",), "the executor workflow needs the key `steps`", "Add it.")
+    if len(steps) > _MAX_STEPS or len(parameters) > _MAX_PARAMETERS:
+        raise document.error(("steps",), f"more than {_MAX_STEPS} steps or {_MAX_PARAMETERS} parameters", "Use fewer.")
+    told = tuple(_parameter(document, name, raw) for name, raw in parameters.items())
+    made = tuple(_step(document, n, raw, checks) for n, raw in enumerate(steps))
+    _check_order(document, made)
+    _check_parameters(document, told, made)
+    return told, made
+
+
+def _parameter(document: Document, name: str, raw: ParameterFile) -> Parameter:
+    at = ("parameters", name)
+    if not _PARAMETER.fullmatch(name):
+        raise document.error(at, f"{name!r} is no name of a parameter", "Use small letters, digits and _.")
+    if (raw.type == "choice") is not bool(raw.choices):
+        raise document.error((*at, "choices"), "belongs to the type choice, which needs it", "Add or delete it.")
+    try:
+        if raw.pattern:
+            matches(raw.pattern, "")
+    except ValueError as error:
+        raise document.error((*at, "pattern"), f"cannot be read: {error}", "Write it as RE2 has it.") from error
+    bare = Parameter(name, raw.type, raw.describe, None, raw.choices, raw.pattern)
+    if raw.default is None:
+        return bare
+    said = str(raw.default).lower() if isinstance(raw.default, bool) else str(raw.default)
+    try:
+        return Parameter(name, raw.type, raw.describe, bare.read(said), raw.choices, raw.pattern)
+    except UsageError as error:
+        raise document.error((*at, "default"), error.problem.message, "Give another default.") from error
+
+
+def _step(document: Document, n: int, raw: StepFile, checks: frozenset[str]) -> Step:
+    at = ("steps", n)
+    if not _STEP.fullmatch(raw.name) or len(raw.name) > 40:
+        raise document.error((*at, "name"), f"{raw.name!r} is no step name", "Use small letters, digits and dashes.")
+    if raw.run == WORKFLOW:
+        raise document.error((*at, "run"), "a workflow cannot run within a workflow", "Write its steps here.")
+    takes = _TAKES.get(raw.run, _ANY_EXECUTOR)
+    for key in sorted(raw.model_fields_set - takes - {"name", "run"}):
+        raise document.error((*at, key), f"a step that runs {raw.run} has no such key", "Delete it.")
+    wants = _WANTS.get(raw.run, "do")
+    if wants and not getattr(raw, wants):
+        raise document.error((*at, "run"), f"a step that runs {raw.run} needs the key `{wants}`", "Add it.")
+    if raw.cache and raw.checks:
+        raise document.error((*at, "cache"), "a step whose work is checked is made anew each time", "Delete one key.")
+    for m, check in enumerate(raw.checks):
+        if check not in checks:
+            known = ", ".join(sorted(checks)) or "none"
+            raise document.error((*at, "checks", m), f"the lane has no check {check!r}", f"It has: {known}.")
+    for m, pattern in enumerate(raw.writes):
+        check_glob(document, (*at, "writes", m), pattern)
+    check_variables(document, (*at, "env"), raw.env)
+    return Step(
+        name=raw.name,
+        run=raw.run,
+        do=raw.do,
+        command=raw.command or (),
+        needs=raw.needs,
+        when=raw.when,
+        retries=raw.retries,
+        writes=raw.writes,
+        environment=tuple(sorted(raw.env.items())),
+        checks=raw.checks,
+        models=raw.models,
+        wall_s=raw.wall_s,
+        cache=raw.cache or raw.run in (EDIT, REVERT),
+    )
+
+
+def _check_order(document: Document, steps: tuple[Step, ...]) -> None:
+    """Names are unique, needs are known and make no circle, and an approval stands between two parts."""
+    place: dict[str, int] = {}
+    for n, step in enumerate(steps):
+        if step.name in place:
+            raise document.error(("steps", n, "name"), f"there are two steps called {step.name}", "Rename one.")
+        place[step.name] = n
+    part = {step.name: number for number, each in enumerate(parts_of(steps)) for step in each.steps}
+    for n, step in enumerate(steps):
+        for m, need in enumerate(step.needs):
+            at = ("steps", n, "needs", m)
+            if need not in place:
+                raise document.error(at, f"there is no step called {need!r}", f"There are: {', '.join(place)}.")
+            if need == step.name:
+                raise document.error(at, f"{need} needs itself", "Delete it.")
+            if part.get(need, 0) > part.get(step.name, part.get(need, 0)):
+                mend = "Move it below the approval, or the other one above."
+                raise document.error(at, f"{need} comes only after an approval that {step.name} comes before", mend)
+    if circle := circle_in(steps):
+        n = place[circle[0]]
+        raise document.error(("steps", n, "needs"), f"the steps go round: {' → '.join(circle)}", "Delete one need.")
+    for each in parts_of(steps):
+        if not any(step.run != CHECK for step in each.steps):
+            name = each.awaits or each.passed
+            if not name:
+                continue
+            where = "above" if each.awaits else "below"
+            message = f"no step {where} the approval {name} changes anything"
+            raise document.error(("steps", place[name]), message, "Move or delete it: the end is approved anyway.")
+
+
+def circle_in(steps: tuple[Step, ...]) -> list[str]:
+    """The names of steps that need each other in a circle, the first one twice; empty without one."""
+    needs = {step.name: step.needs for step in steps}
+    left = {name: set(wanted) for name, wanted in needs.items()}
+    while free := [name for name, wanted in left.items() if not wanted]:
+        for name in free:
+            del left[name]
+        for wanted in left.values():
+            wanted.difference_update(free)
+    if not left:
+        return []
+    trail = [next(iter(left))]
+    while trail.count(trail[-1]) < 2:
+        trail.append(next(name for name in needs[trail[-1]] if name in left))
+    return trail[trail.index(trail[-1]) :]
+
+
+def _check_parameters(document: Document, told: tuple[Parameter, ...], steps: tuple[Step, ...]) -> None:
+    """Every parameter that is named is there, and every one that is there is named."""
+    known, used = {parameter.name for parameter in told}, set[str]()
+    for n, step in enumerate(steps):
+        for key, names in _names_of(document, n, step):
+            for name in names:
+                if name not in known:
+                    mend = f"There are: {', '.join(sorted(known)) or 'none'}; a brace that is text is written twice."
+                    raise document.error(("steps", n, *key), f"there is no parameter {name!r}", mend)
+                used.add(name)
+    for name in known - used:
+        message = "no step uses this parameter (a program after -c gets it as a word of its own, from sys.argv)"
+        raise document.error(("parameters", name), message, "Use it, or delete it.")
+
+
+def _names_of(document: Document, n: int, step: Step) -> list[tuple[KeyPath, list[str]]]:
+    """Where a step names parameters, with the key of each place."""
+    try:
+        asked = condition.parse(step.when)
+    except ValueError as error:
+        mend = 'Write for example {flag}, or {kind} == "major" and not {quiet}.'
+        raise document.error(("steps", n, "when"), str(error), mend) from error
+    found: list[tuple[KeyPath, list[str]]] = [(("when",), sorted(asked.names)), (("do",), named_in(step.do))]
+    found += [(("env", name), named_in(text)) for name, text in step.environment]
+    for m, word in enumerate(step.command):
+        if "\0" in word:
+            raise document.error(("steps", n, "command", m), "has a NUL character", "Delete it.")
+        if not is_program(step.command, m):
+            found.append((("command", m), named_in(word)))
+    return found
+
+
+def check_variables(document: Document, key: KeyPath, names: dict[str, str]) -> None:
+    """Refuse what is no name for a variable, or would steer the dynamic linker."""
+    for variable in names:
+        if not _VARIABLE.fullmatch(variable) or variable.startswith("LD_"):
+            raise document.error((*key, variable), "is no name for a variable of a lane", "Use letters, digits and _.")
+
+
+def check_glob(document: Document, key: KeyPath, pattern: str) -> None:
+    """Refuse what is plainly no anchored glob, with its line; the policy checks the rest of the style."""
+    parts = pattern.removeprefix("/").split("/")
+    if pattern.endswith("/"):
+        raise document.error(key, f"the pattern {pattern!r} floats", f"Write {pattern}** for everything inside.")
+    if pattern.startswith("!") or "\\" in pattern or any(part in ("", ".", "..") for part in parts):
+        mend = "Write it from the repository's root, such as src/** or *.toml."
+        raise document.error(key, f"the pattern {pattern!r} is not anchored", mend)

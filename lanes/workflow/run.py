@@ -1,0 +1,182 @@
+"""The `workflow` executor: runs a lane's steps with the other executors, side by side where nothing orders them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from core.errors import CountersignError, Kind, PermanentError, Problem, WorkError
+from core.lane import Lane
+from core.ports import Executor, Order, Produced, Repository
+from core.production import Making, Usage
+from core.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, Step, values_of
+from lanes.checks import CheckRunner
+from lanes.executors.edit_lane import taken_back
+from lanes.repository import as_git
+from lanes.workflow import condition
+from lanes.workflow.cache import StepCache
+from lanes.workflow.fill import ReadSentence
+from lanes.workflow.merge import Changes, before, changes_of, merged
+from lanes.workflow.purse import Purse
+from lanes.workflow.step import Made, Maker, lane_of
+
+AT_ONCE: Final = 4
+"""How many steps of one workflow run side by side."""
+
+STEPS_LOG: Final = "steps.log"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowExecutor:
+    """Runs each step with the executor that it names. It is told the steps up to the next approval, and no further."""
+
+    executors: Mapping[str, Executor]
+    checks: CheckRunner
+    read: ReadSentence
+    cache: StepCache
+    name: str = WORKFLOW
+    reads: bool = False
+
+    def unavailable(self, lane: Lane) -> Problem | None:
+        """Why one of the lane's steps cannot run here."""
+        for step in lane.steps:
+            if step.run in (APPROVAL, REVERT):
+                continue
+            own = lane_of(lane, step)
+            if step.run == CHECK:
+                problem = self.checks.unavailable(own)
+            elif step.run in self.executors:
+                problem = self.executors[step.run].unavailable(own)
+            else:
+                mend = "Name another executor in the lane's file: docs/lanes.md has them all."
+                message = f"the step {step.name} needs the executor {step.run!r}, which is not installed"
+                problem = Problem(Kind.UNAVAILABLE, "no_executor", message, mend)
+            if problem is not None:
+                return problem
+        return None
+
+    def needs(self, lane: Lane) -> frozenset[str]:
+        """What any of the lane's steps needs, before an approval or after."""
+        found = frozenset(lane.needs)
+        for step in lane.steps:
+            own = lane_of(lane, step)
+            if step.run == CHECK:
+                found |= self.checks.needs(own)
+            elif step.run in self.executors:
+                found |= self.executors[step.run].needs(own)
+        return found
+
+    async def produce(self, order: Order, repository: Repository) -> Produced:
+        """The tree that all steps together make; raises `PermanentError` naming the step that could not."""
+        if order.intent.revert_of is not None:
+            return Produced(await taken_back(order, repository), {})
+        lane = order.lane
+        values = values_of(lane.name, lane.parameters, order.parameters)
+        run = _Run(Maker(self.executors, self.checks, self.read, self.cache, order, repository, values, Purse(order)))
+        try:
+            async with asyncio.timeout(lane.limits.wall_s):
+                return await run.all()
+        except TimeoutError as error:
+            under_way = ", ".join(run.under_way) or "none"
+            raise PermanentError(
+                "timed_out",
+                f"The steps of lane {lane.name} were not done after {lane.limits.wall_s} s; under way: {under_way}",
+                "Raise `wall_s` in the lane's limits, or ask for less.",
+            ) from error
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+
+
+class _Run:
+    """One run of the steps; a step begins once all it needs are done."""
+
+    def __init__(self, maker: Maker) -> None:
+        self._maker, self._order = maker, maker.order
+        self._steps = {step.name: step for step in maker.order.lane.steps}
+        self._before = before(self._steps.values())
+        self._made: dict[str, Made] = {}
+        self._changes: dict[str, Changes] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self.under_way: list[str] = []
+
+    async def all(self) -> Produced:
+        """Run every step, and put together what they made."""
+        tasks: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            for step in self._steps.values():
+                tasks[step.name] = group.create_task(self._one(step, tasks))
+        tree = await self._together(frozenset(self._steps))
+        files = {name: content for made in self._made.values() for name, content in made.artifacts.items()}
+        files[STEPS_LOG] = "".join(f"{name}: {self._made[name].told}\n" for name in self._steps).encode()
+        return Produced(tree, files, _making([self._made[name] for name in self._steps]))
+
+    async def _one(self, step: Step, tasks: Mapping[str, asyncio.Task[None]]) -> None:
+        for need in step.needs:
+            if need in tasks:  # the others are done, and approved
+                await tasks[need]
+        start = await self._together(self._before[step.name])
+        if not condition.parse(step.when).holds(self._maker.values):
+            self._made[step.name] = Made(start, told=f"left out, for it is not so that {step.when}")
+            self._changes[step.name] = {}
+            return
+        async with self._room:
+            self.under_way.append(step.name)
+            try:
+                made = await self._maker.make(step, start)
+            except CountersignError as error:
+                raise _named(step, error) from error
+        self._changes[step.name] = await self._own(start, made.tree)
+        self._made[step.name] = made
+        self.under_way.remove(step.name)
+
+    async def _own(self, start: str, tree: str) -> Changes:
+        """What a step that made `tree` of `start` changed."""
+        return {} if start == tree else changes_of(await self._maker.repository.change(start, tree))
+
+    async def _together(self, names: frozenset[str]) -> str:
+        """The tree that all of these steps left; they are done, and so is all that is before them."""
+        tops = [name for name in names if not any(name in self._before[other] for other in names)]
+        if not tops:
+            return self._order.start
+        if len(tops) == 1:
+            return self._made[tops[0]].tree
+        entries = merged({name: self._changes[name] for name in self._steps if name in names}, self._before)
+        git = as_git(self._maker.repository)
+        writes, modes, deletes = {}, {}, []
+        for raw, entry in entries.items():
+            path = raw.decode("utf-8", "surrogateescape")
+            if entry.blob is None:
+                deletes.append(path)
+            else:
+                writes[path], modes[path] = await git.read_blob(entry.blob), entry.mode
+        return await git.write_tree(self._order.start, writes, deletes, modes)
+
+
+def _making(made: list[Made]) -> Making:
+    """How all was made: the words of each, the sum of what was spent, every check."""
+    spent: dict[str, Usage] = {}
+    for each in made:
+        for usage in each.making.usage:
+            spent[usage.model] = spent[usage.model].plus(usage) if usage.model in spent else usage
+    words = " ".join(each.making.words for each in made if each.making.words)
+    checks = tuple(check for each in made for check in each.making.checks)
+    return Making(WORKFLOW, words, tuple(spent.values()), checks, max((each.making.tries for each in made), default=1))
+
+
+def _named(step: Step, error: CountersignError) -> CountersignError:
+    """The error with its step's name in front; its code, kind and artifacts stay."""
+    told = error.problem
+    error.problem = replace(told, message=f"step {step.name}: {told.message}")
+    if isinstance(error, WorkError):
+        error.artifacts = {f"{step.name}.{name}": content for name, content in error.artifacts.items()}
+    return error
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What failed first; the rest was stopped by it, or waited for it."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

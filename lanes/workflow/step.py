@@ -1,0 +1,232 @@
+"""One step: the order it becomes for its executor, its tries, and what of it is kept for whoever comes later."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from core.change import show_path
+from core.errors import Kind, PermanentError, TransientError, WorkError
+from core.intent import Intent
+from core.lane import Check, Lane
+from core.ports import Commit, Executor, Order, Produced, Repository
+from core.production import NOT_TOLD, Making
+from core.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, Step
+from lanes.checks import CheckRunner
+from lanes.executors.tree import matching
+from lanes.workflow import condition, fill
+from lanes.workflow.cache import StepCache, key_of, packed, restored
+from lanes.workflow.purse import Purse
+
+PATIENCE_S: Final = 60.0
+"""A fault that asks for a longer wait than this is left to the queue, which waits without holding a worker."""
+_OID: Final = re.compile(r"[0-9a-f]{40}")
+_JOURNALED_BYTES: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a step came to; `told` is a line of the host's about it."""
+
+    tree: str
+    making: Making = NOT_TOLD
+    artifacts: Mapping[str, bytes] = field(default_factory=dict)
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes the steps of one order."""
+
+    executors: Mapping[str, Executor]
+    checks: CheckRunner
+    read: fill.ReadSentence
+    cache: StepCache
+    order: Order
+    repository: Repository
+    values: Mapping[str, str]
+    purse: Purse
+
+    async def make(self, step: Step, start: str) -> Made:
+        """What the step makes of `start`: as an earlier worker left it, as it is kept, or made now."""
+        key = key_of(self.order, step, self._used(step), start, self.repository.spec.id)
+        found = await self._finished(step, key) or await self._kept(step, key)
+        if found is not None:
+            return found
+        began = time.monotonic()
+        produced = await self._tries(step, start)
+        await self._check_bounds(step, start, produced.tree)
+        took = f"{step.run}, {time.monotonic() - began:.1f} s"
+        made = Made(produced.tree, produced.making, produced.artifacts, took)
+        await self._finish(step, key, start, made)
+        if step.cache:
+            await self.cache.keep(key, start, made.tree, self.repository)
+        return made
+
+    # -- what was made before ------------------------------------------------------------------------------------
+
+    async def _finished(self, step: Step, key: str) -> Made | None:
+        """What an earlier worker of this very job made of the same step."""
+        for entry in await self.order.journal.part(f"{step.name}:made").recall():
+            if entry["key"] == key and await self._has(entry):
+                making = Making.from_json(entry["making"])
+                self.purse.adopt(step.name, making.usage)
+                return Made(entry["tree"], making, told="finished by an earlier worker")
+        return None
+
+    async def _has(self, entry: Mapping[str, Any]) -> bool:
+        if await self.repository.has(entry["tree"]):
+            return True
+        return bool(entry["pack"]) and await restored(base64.b64decode(entry["pack"]), self.repository) is not None
+
+    async def _finish(self, step: Step, key: str, start: str, made: Made) -> None:
+        pack = await packed(start, made.tree, self.repository)
+        kept = base64.b64encode(pack).decode() if len(pack) <= _JOURNALED_BYTES else ""
+        entry = {"key": key, "tree": made.tree, "pack": kept, "making": made.making.to_json()}
+        await self.order.journal.part(f"{step.name}:made").add(entry)
+
+    async def _kept(self, step: Step, key: str) -> Made | None:
+        tree = await self.cache.find(key, self.repository) if step.cache else None
+        return None if tree is None else Made(tree, told=f"taken from what was kept of the same step ({key[:12]})")
+
+    def _used(self, step: Step) -> dict[str, str]:
+        """The values that the step uses."""
+        names = {*fill.named_in(step.do), *condition.parse(step.when).names}
+        names.update(name for _, text in step.environment for name in fill.named_in(text))
+        for n, word in enumerate(step.command):
+            names.update(() if fill.is_program(step.command, n) else fill.named_in(word))
+        return {name: self.values[name] for name in sorted(names)}
+
+    # -- making it -------------------------------------------------------------------------------------------------
+
+    async def _tries(self, step: Step, start: str) -> Produced:
+        """The step's work, tried again after what may pass by itself."""
+        for n in range(step.retries + 1):
+            await self.order.told(f"step {step.name}" + (f", try {n + 1}" if n else ""))
+            try:
+                return await self._try(step, start)
+            except TransientError as error:
+                wait_s = error.retry_after_s if error.retry_after_s is not None else 0.5 * 2**n
+                if n == step.retries or wait_s > PATIENCE_S:
+                    raise
+                await asyncio.sleep(wait_s)
+        raise AssertionError("unreachable")
+
+    async def _try(self, step: Step, start: str) -> Produced:
+        if step.run == CHECK:
+            return await self._checked(step, start)
+        if step.run == REVERT:
+            return Produced(await self._reverted(step, start), {})
+        executor = self.executors.get(step.run)
+        if executor is None or step.run == APPROVAL:
+            message = f"nothing here runs {step.run!r}"
+            raise PermanentError("no_executor", message, "Name another executor in the lane's file.", kind=Kind.REFUSED)
+        produced = await executor.produce(self._order(step, start), self.repository)
+        return _prefixed(step.name, produced)
+
+    async def _checked(self, step: Step, start: str) -> Produced:
+        """The tree as it is, once the step's command was content with it."""
+        lane = self._lane(step)
+        results, logs = await self.checks.run(lane, self.repository, start)
+        for result in results:
+            if not result.passed:
+                mend = "Mend what it finds, or the steps before it; its log is in `countersign show --transcript`."
+                raise WorkError("check_failed", f"it {result.detail}", mend, artifacts=logs)
+        return _prefixed(step.name, Produced(start, logs, Making(checks=results)))
+
+    async def _reverted(self, step: Step, start: str) -> str:
+        """The tree without the change of one commit of the branch."""
+        oid = fill.filled(step.do, self.values).strip()
+        if not _OID.fullmatch(oid):
+            message = f"{oid[:60]!r} is no commit"
+            raise PermanentError("bad_parameter", message, "Give all 40 hex digits of its id.", kind=Kind.USAGE)
+        on_top = Commit(start, self.order.base, "countersign: before a revert\n", datetime.fromtimestamp(0, UTC))
+        return await self.repository.revert(oid, await self.repository.write_commit(on_top))
+
+    def _order(self, step: Step, start: str) -> Order:
+        """What the step's executor is told: its own words, lane and journal, and nothing of the other steps."""
+
+        async def told(words: str) -> None:
+            await self.order.told(f"{step.name}: {words}")
+
+        return replace(
+            self.order,
+            lane=self._lane(step),
+            intent=self._intent(step),
+            start=start,
+            feedback="",
+            parameters={} if step.run in (EDIT, COMMAND) else self._used(step),
+            journal=self.order.journal.part(step.name),
+            told=told,
+            charge=self.purse.of(step.name),
+        )
+
+    def _lane(self, step: Step) -> Lane:
+        lane = lane_of(self.order.lane, step)
+        command = fill.argv(step.name, step.command, self.values)
+        environment = tuple((name, fill.filled(text, self.values)) for name, text in lane.environment)
+        checks = lane.checks
+        if step.run == CHECK:
+            checks = (replace(checks[0], command=command),)
+        reads = step.run in self.executors and self.executors[step.run].reads
+        budget = self.purse.left(lane.budget) if reads else lane.budget
+        return replace(lane, command=command, environment=environment, checks=checks, budget=budget)
+
+    def _intent(self, step: Step) -> Intent:
+        text = fill.filled(step.do, self.values)
+        if step.run != EDIT:
+            return Intent(text or self.order.intent.text)
+        try:
+            edits = fill.edits(step.do, self.order.lane.parameters, self.values, self.read)
+        except ValueError as error:  # a path or a key that cannot be, or a version that is none
+            message = f"cannot do {text[:100]!r}: {str(error).rstrip('.')}"
+            raise PermanentError("bad_parameter", message, "Give another value.", kind=Kind.USAGE) from error
+        return Intent(text, tuple(edits))
+
+    async def _check_bounds(self, step: Step, start: str, tree: str) -> None:
+        """Raise `PermanentError` when the step changed what its `writes` do not name; the guard judges the lane's."""
+        if not step.writes or start == tree:
+            return
+        for file in (await self.repository.change(start, tree)).files:
+            path = file.path.decode("utf-8", "surrogateescape")
+            if not any(matching(pattern.removeprefix("/"), [path]) for pattern in step.writes):
+                raise PermanentError(
+                    "step_out_of_bounds",
+                    f"it changed {show_path(file.path)}, and may write only {', '.join(step.writes)}",
+                    "Ask for less, or widen the step's `writes`.",
+                    kind=Kind.BLOCKED,
+                )
+
+
+def _prefixed(step: str, produced: Produced) -> Produced:
+    """The same, its files named after the step."""
+    files = {f"{step}.{name}": content for name, content in produced.artifacts.items()}
+    checks = tuple(replace(check, artifact=f"{step}.{check.artifact}") for check in produced.making.checks)
+    return Produced(produced.tree, files, replace(produced.making, checks=checks))
+
+
+def lane_of(lane: Lane, step: Step) -> Lane:
+    """The lane as one step of it has it: never more than the whole, its command and environment still unfilled."""
+    checks = tuple(check for check in lane.checks if check.name in step.checks)
+    if step.run == CHECK:
+        checks = (Check(step.name, step.command, required=True),)
+    wall_s = min(step.wall_s or lane.limits.wall_s, lane.limits.wall_s)
+    return replace(
+        lane,
+        executor=step.run,
+        command=step.command,
+        environment=tuple({**dict(lane.environment), **dict(step.environment)}.items()),
+        write=step.writes or lane.write,
+        models=step.models or lane.models,
+        checks=checks,
+        retries=step.retries,
+        limits=replace(lane.limits, wall_s=wall_s),
+        parameters=(),
+        steps=(),
+    )

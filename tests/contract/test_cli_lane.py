@@ -1,0 +1,179 @@
+"""What `countersign lane` promises: files that are sound, exit codes, JSON, and nothing overwritten in silence."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.homes import CliHome
+
+pytestmark = pytest.mark.lanes
+
+PARAMETERS = ("--set", "package=httpx", "--set", "version=0.28.1")
+
+
+def add(home: CliHome, name: str, text: str, *, rule: bool = True) -> None:
+    """A lane in the home and, with `rule`, the rule that lets members use it."""
+    (home.root / "lanes" / f"{name}.yaml").write_text(text)
+    if rule:
+        said = f"  - name: {name}-changes\n    when: {{lane: {name}, from: [member, maintainer]}}\n"
+        said += "    allow: {approvals: {count: 1, from: [maintainer]}, self_approve: false}\n"
+        policy = home.root / "policy.yaml"
+        policy.write_text(policy.read_text().replace("\nrules:\n", f"\nrules:\n{said}", 1))
+
+
+def test_a_new_lane_is_sound_and_says_which_rule_is_missing(home):
+    said = home.call("lane", "new", "bump", "--template", "dependency-bump")
+    assert said.code == 0
+    assert "No rule opens the lane bump" in said.out
+    assert "when: {lane: bump, from: [member, maintainer]}" in said.out
+    assert home.call("lane", "check").code == 0
+    assert home.call("policy", "check").code == 0
+    again = home.document("lane", "new", "bump", "--template", "docs-fix", code=5)
+    assert again["error"]["code"] == "lane_exists"
+
+
+def test_the_rule_that_it_says_is_one_that_opens_it(home):
+    rule = home.document("lane", "new", "bump", "--template", "dependency-bump")["missing_rule"]
+    policy = home.root / "policy.yaml"
+    policy.write_text(policy.read_text().replace("\nrules:\n", f"\nrules:\n{rule}", 1))
+    (row,) = [row for row in home.document("lane", "list") if row["name"] == "bump"]
+    assert row["people"] == ["ana", "bo", "lee", "max"]
+    assert row["parameters"] == ["package", "version", "changelog"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "code"),
+    [("Bad Name", (), 2), ("../up", (), 2), ("x", ("--template", "nothing"), 6)],
+)
+def test_a_bad_name_or_template_leaves_nothing(home, name, options, code):
+    before = sorted((home.root / "lanes").iterdir())
+    said = home.call("lane", "new", name, *options)
+    assert said.code == code
+    assert said.sentence()
+    assert sorted((home.root / "lanes").iterdir()) == before
+
+
+def test_check_names_file_line_and_key(home, tmp_path):
+    file = tmp_path / "odd.yaml"
+    text = 'name: x\ndescribe: x\nwrite: ["**"]\nexecutor: workflow\nsteps:\n'
+    file.write_text(text + "  - {name: a, run: edit, do: delete x.md, needs: [b]}\n")
+    said = home.call("lane", "check", str(file))
+    assert (said.code, f"{file}:6: steps[0].needs[0]" in said.sentence()) == (2, True)
+    file.write_text(text + "  - {name: a, run: edit, do: make it nice}\n")
+    said = home.call("lane", "check", str(file))
+    assert (said.code, "steps[0].do" in said.sentence()) == (2, True)
+    file.write_text(text + "  - {name: a, run: edit, do: delete x.md}\n")
+    assert home.document("lane", "check", str(file))["lanes"][0]["steps"] == 1
+    missing = home.document("lane", "check", str(tmp_path / "none.yaml"), code=6)
+    assert missing["error"]["code"] == "no_such_file"
+
+
+def test_what_is_exported_is_imported_as_it_was_and_shown(home, tmp_path):
+    home.call("lane", "new", "bump", "--template", "dependency-bump")
+    written = (home.root / "lanes" / "bump.yaml").read_text()
+    exported = home.call("lane", "export", "bump").out
+    (home.root / "lanes" / "bump.yaml").unlink()
+    file = tmp_path / "elsewhere.yaml"
+    file.write_text(exported)
+    shown = home.document("lane", "import", str(file))
+    assert shown["digest_was_named"] is True
+    assert shown["writes"] == ["requirements*.txt", "requirements/**", "pyproject.toml", "package.json", "CHANGELOG.md"]
+    assert shown["runs"][0] == "bump: edit bump {package} to {version}"
+    assert "when: {lane: bump" in shown["missing_rule"]
+    assert (home.root / "lanes" / "bump.yaml").read_text() == written
+    assert home.document("lane", "export", "bump")["digest"] == shown["digest"]
+    assert home.call("lane", "import", str(file)).code == 0, "the same again changes nothing"
+
+
+def test_an_import_overwrites_nothing_in_silence_and_takes_nothing_that_was_changed(home, tmp_path):
+    home.call("lane", "new", "bump", "--template", "dependency-bump")
+    file = tmp_path / "x.yaml"
+    file.write_text(home.call("lane", "export", "bump").out.replace("limits: {files: 5}", "limits: {files: 500}"))
+    assert home.document("lane", "import", str(file), code=2)["error"]["code"] == "lane_digest"
+    file.write_text(file.read_text().partition("\n")[2])
+    assert home.document("lane", "import", str(file), code=5)["error"]["code"] == "lane_exists"
+    assert "files: 5}" in (home.root / "lanes" / "bump.yaml").read_text()
+    assert home.document("lane", "import", str(file), "--replace")["digest_was_named"] is False
+    assert "files: 500}" in (home.root / "lanes" / "bump.yaml").read_text()
+
+
+def test_an_import_from_a_pipe_and_of_no_lane(home):
+    text = home.call("lane", "export", "format").out
+    said = home.run("lane", "import", "-", stdin=text)
+    assert said.code == 0, said
+    assert "runs: format: command python3 -c" in said.out
+    assert home.run("lane", "import", "-", stdin="a: [").code == 2
+
+
+def test_search_finds_templates_and_lanes_by_any_word(home):
+    names = [row["name"] for row in home.document("lane", "search")]
+    assert "rename-symbol" in names
+    assert "docs" in names
+    found = home.document("lane", "search", "misspelt")
+    assert [(row["name"], row["where"]) for row in found] == [("typo-sweep", "template")]
+    assert home.document("lane", "search", "zzz") == []
+
+
+LONG = """\
+name: long
+describe: several steps
+write: ["**"]
+executor: workflow
+version: 3
+steps:
+  - {name: a, run: edit, do: delete README.md}
+  - {name: b, run: command, command: ["true"], needs: [a], wall_s: 20}
+  - {name: c, run: command, command: ["true"], wall_s: 5}
+  - {name: look, run: approval}
+  - {name: d, run: edit, do: delete CHANGELOG.md, needs: [b, c]}
+limits: {wall_s: 60}
+"""
+
+
+def test_the_plan_shows_layers_and_the_critical_path(home):
+    add(home, "long", LONG, rule=False)
+    plan = home.document("lane", "plan", "long", "--took", "a=1.5", "--took", "d=2")
+    assert plan["version"] == 3
+    assert plan["layers"] == [
+        {"steps": ["a", "c"], "approval": False},
+        {"steps": ["b"], "approval": False},
+        {"steps": ["look"], "approval": True},
+        {"steps": ["d"], "approval": False},
+    ]
+    assert (plan["critical_path"], plan["critical_s"]) == (["a", "b", "look", "d"], 23.5)
+    words = home.call("lane", "plan", "long").out
+    assert "critical path (*): a → b → look → d" in words
+    assert home.call("lane", "plan", "docs").code == 2
+    assert home.call("lane", "plan", "nothing").code == 6
+    assert home.call("lane", "plan", "long", "--took", "x=1").code == 2
+    assert home.call("lane", "plan", "long", "--took", "a=soon").code == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("--set", "package=httpx"), "needs the parameter version"),
+        (("--set", "package=a b", "--set", "version=1.0"), "the parameter package is 'a b'"),
+        ((*PARAMETERS, "--set", "colour=red"), "has no parameter 'colour'"),
+        (("--set", "package"), "sets nothing"),
+        (("--set", "package=a", "--set", "package=b"), "set twice"),
+    ],
+)
+def test_a_parameter_that_is_missing_or_wrong_is_named_and_makes_no_task(home, given, said):
+    home.call("lane", "new", "bump", "--template", "dependency-bump")
+    answer = home.call("ask", "bump it", "--lane", "bump", "--as", "ana", *given)
+    assert answer.code == 2
+    assert said in answer.sentence()
+    assert home.document("list") == []
+
+
+def test_a_parameter_of_no_lane_is_nobodys(home):
+    answer = home.call("ask", "bump it", "--set", "package=httpx", "--as", "ana")
+    assert (answer.code, "--lane" in answer.sentence()) == (2, True)
+
+
+def test_json_errors_are_one_document(home):
+    said = home.call("lane", "export", "nothing", "--json")
+    assert (said.code, json.loads(said.out)["error"]["code"]) == (6, "no_such_template")

@@ -1,0 +1,104 @@
+"""From a request to a published pull request, with the real agent programs at work."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.errors import Problem
+from lanes.sandbox import find_sandbox
+from tests.counterparts import agent
+from tests.fakes.models import KEY, Fault, Models, always, runs, serving_beside, writes
+from tests.homes import CliHome
+
+pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
+PROGRAMS = {"claude-code": "anthropic", "codex": "openai", "mini-swe-agent": "openai"}
+
+
+@pytest.fixture(autouse=True)
+def _needs_sandbox(monkeypatch):
+    found = find_sandbox()
+    if isinstance(found, Problem):
+        if os.environ.get("CI") == "true":
+            pytest.fail(found.message)
+        pytest.skip(f"needs a sandbox: install the Debian package bubblewrap ({found.message})")
+    monkeypatch.setenv("COUNTERSIGN_MODEL_FAKE_KEY", KEY)
+
+
+def with_agent(home: CliHome, name: str, models: Models, **lane: object) -> None:
+    """Let members of the home use an agent's lane, with `models` behind it."""
+    config = home.root / "countersign.yaml"
+    endpoint = {"fake": {"kind": PROGRAMS[name], "url": models.url}}
+    text = f"\nmodels: {json.dumps(endpoint)}\nagents: {json.dumps({name: {'program': str(agent(name))}})}\n"
+    config.write_text(config.read_text() + text)
+    file = {
+        "name": "agent", "describe": "an agent writes code", "write": ["src/**"], "executor": name,
+        "models": ["fake/m"], "limits": {"wall_s": 90}, **lane,
+    }  # fmt: skip
+    (home.root / "lanes" / "agent.yaml").write_text(json.dumps(file))
+    rule = "  - name: agent-changes\n    when: {lane: agent, from: [member, maintainer]}\n"
+    rule += "    allow: {approvals: {count: 1, from: [maintainer]}, self_approve: false}\n"
+    policy = home.root / "policy.yaml"
+    policy.write_text(policy.read_text().replace("\nrules:\n", f"\nrules:\n{rule}", 1))
+
+
+@pytest.fixture
+def models() -> Iterator[Models]:
+    with serving_beside(writes("src/new.txt", "hello\n")) as made:
+        yield made
+
+
+ASK = ("ask", "please add a greeting", "--lane", "agent", "--repo", "web", "--as", "ana", "--wait")
+
+
+def _holds_key(folder: Path) -> list[str]:
+    return [str(path) for path in folder.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("name", list(PROGRAMS))
+def test_what_an_agent_wrote_is_staged_approved_and_published(home: CliHome, models: Models, name: str):
+    with_agent(home, name, models)
+    task = home.document(*ASK)
+    assert task["state"] == "staged", task
+    assert [file["path"] for file in task["staged"]["files"]] == ["src/new.txt"]
+    assert task["making"]["executor"] == name
+    assert task["making"]["usage"][0]["calls"] == len(models.asked)
+    done = home.document("approve", task["number"], task["staged"]["digest"], "--as", "lee", "--wait")
+    assert done["state"] == "published"
+    branch = done["pull_request"]["branch"]
+    assert home.git("show", f"{branch}:src/new.txt") == "hello"
+    assert home.call("verify", task["number"]).code == 0
+    assert models.violations == []
+    assert _holds_key(home.folder) == []
+
+
+def test_an_agent_that_leaves_the_lane_is_blocked(home: CliHome):
+    with serving_beside(
+        runs("mkdir -p .github/workflows; echo x > .github/workflows/x.yml; echo y > README.md")
+    ) as models:
+        with_agent(home, "codex", models)
+        said = home.call(*ASK, "--json")
+    assert said.json()["state"] not in ("staged", "published")
+    assert home.git("branch", "--list").strip("* ") == "main"
+
+
+def test_an_agent_that_changes_nothing_is_no_change(home: CliHome):
+    with serving_beside(runs("true")) as models:
+        with_agent(home, "codex", models)
+        said = home.call(*ASK)
+    assert said.code == 1
+    assert "no change" in said.err.lower() or "nothing" in said.err.lower(), said
+
+
+def test_a_key_that_does_not_fit_is_told_to_who_asked(home: CliHome, monkeypatch):
+    monkeypatch.setenv("COUNTERSIGN_MODEL_FAKE_KEY", "sk-other")
+    with serving_beside(always(Fault("status"))) as models:
+        with_agent(home, "codex", models)
+        said = home.call(*ASK)
+    assert said.code == 1
+    assert "The model of lane agent refuses" in said.err
+    assert "sk-other" not in said.err + said.out

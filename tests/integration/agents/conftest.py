@@ -1,0 +1,118 @@
+"""What the tests of agent programs share: a repository, a fake model, the real programs, and a lane around them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import CountersignError
+from core.intent import Intent
+from core.lane import Limits
+from core.ports import Order, Produced
+from core.production import Usage
+from core.turn import Turn
+from lanes.agents import CLIS, AgentExecutor, Place, agent_executors
+from lanes.agents.cli import Cli
+from lanes.models import Endpoint
+from lanes.repository import GitRepository
+from lanes.sandbox import find_sandbox
+from lanes.sandbox.bwrap import BwrapSandbox
+from tests import builders
+from tests.counterparts import agent
+from tests.fakes.models import Models
+from tests.integration.lanes import origin
+
+START = {"README.md": "# Web\n", "src/a.py": "print(1)\n", "docs/guide.md": "The colour is red.\n"}
+KINDS = {"claude-code": "anthropic", "gemini-cli": "gemini"}
+FETCHED = ("claude-code", "codex", "mini-swe-agent")
+OPTIONAL = ("aider", "opencode", "gemini-cli")
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> GitRepository:
+    return origin.store(origin.remote(tmp_path / "origin.git", START), tmp_path / "state")
+
+
+@pytest.fixture
+def sandbox() -> BwrapSandbox:
+    found = find_sandbox()
+    if not isinstance(found, BwrapSandbox):
+        if os.environ.get("CI") == "true":
+            pytest.fail(found.message)
+        pytest.skip(f"needs the Debian package bubblewrap, and user namespaces: {found.message}")
+    return found
+
+
+@dataclass
+class Bench:
+    """One agent program in one lane, on one repository; `artifacts` are those of the last work, good or bad."""
+
+    web: GitRepository
+    scratch: Path
+    find: Any
+    told: list[str] = field(default_factory=list)
+    charged: list[Usage] = field(default_factory=list)
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+
+    def executor(
+        self, name: str, models: Models | Endpoint, place: Path | None = None, **endpoint: Any
+    ) -> AgentExecutor:
+        if isinstance(models, Models):
+            models = Endpoint("fake", KINDS.get(name, "openai"), models.url, models.key, **endpoint)
+        places = {name: Place(place or agent(name))}
+        return agent_executors(self.scratch, {"fake": models}, self.find, places)[name]
+
+    def other(self, cli: Cli, models: Models, place: Path) -> AgentExecutor:
+        """A program that is described like another, but for a change."""
+        endpoint = Endpoint("fake", KINDS.get(cli.name, "openai"), models.url, models.key)
+        return AgentExecutor(cli, {"fake": endpoint}, self.find, self.scratch, Place(place))
+
+    async def order(self, text: str = "add src/new.txt", **others: Any) -> Order:
+        base = await self.web.fetch_base()
+        lane = builders.lane("code", executor="agent", write=("src/**",), models=("fake/m",), limits=Limits(wall_s=90))
+
+        async def told(words: str) -> None:
+            self.told.append(words)
+
+        async def charge(usage: Usage) -> None:
+            self.charged.append(usage)
+
+        turns = (Turn(1, "ana", "terminal", text, builders.NOON, 1),)
+        order = Order(
+            1, 1, replace(lane, **others.pop("lane", {})), Intent(text), turns, base, await self.web.tree_of(base)
+        )
+        return replace(order, **{"told": told, "charge": charge, **others})
+
+    async def made(self, executor: AgentExecutor, order: Order | None = None) -> Produced:
+        """What the executor makes."""
+        produced = await executor.produce(order or await self.order(), self.web)
+        self.artifacts = dict(produced.artifacts)
+        return produced
+
+    async def fails(self, executor: AgentExecutor, order: Order | None = None) -> CountersignError:
+        """Why it makes nothing."""
+        with pytest.raises(CountersignError) as caught:
+            await self.made(executor, order)
+        self.artifacts = dict(getattr(caught.value, "artifacts", {}))
+        return caught.value
+
+    async def changed(self, tree: str) -> dict[str, str]:
+        """The files that differ from the start, with their content now."""
+        base = await self.web.fetch_base()
+        files = (await self.web.change(base, tree)).files
+        content = await self.web.read_files(tree, [f.path.decode() for f in files if f.new_blob], 10**6)
+        return {f.path.decode(): content.get(f.path.decode(), b"").decode() if f.new_blob else "" for f in files}
+
+
+@pytest.fixture
+def bench(web: GitRepository, tmp_path: Path, sandbox: BwrapSandbox) -> Bench:
+    return Bench(web, tmp_path / "scratch", lambda _kind: sandbox)
+
+
+def known(name: str) -> Cli:
+    """The description of a program."""
+    return next(cli for cli in CLIS if cli.name == name)

@@ -1,0 +1,131 @@
+"""What programs say, and what is made of it: recorded lines of the real ones, and lines that lie."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from core.lane import AgentCli
+from lanes.agents import CLIS
+from lanes.agents.cli import MARK, Errand, Heard
+from lanes.agents.generic import described
+from lanes.agents.lines import Lines
+from tests.integration.agents.conftest import known
+
+pytestmark = pytest.mark.lanes
+
+
+def hear(ear: Any, *said: dict[str, Any] | bytes) -> Heard:
+    for one in said:
+        ear.line(one if isinstance(one, bytes) else json.dumps(one).encode())
+    heard: Heard = ear.heard()
+    return heard
+
+
+RESULT = {"type": "result", "subtype": "success", "is_error": False, "result": "All done.", "total_cost_usd": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "words", "ended", "why"),
+    [
+        ("claude-code", [RESULT], "All done.", True, ""),
+        ("claude-code", [{**RESULT, "is_error": True, "result": "API Error"}], "API Error", False, "API Error"),
+        ("claude-code", [{**RESULT, "subtype": "error_max_turns", "result": None}], "", False, "error_max_turns"),
+        ("claude-code", [{"type": "assistant", "message": {"content": [{"type": "text", "text": "Hm"}]}}], "Hm", False,
+         ""),
+        ("claude-code", [{**RESULT, "is_error": "no"}], "All done.", False, "All done."),
+        ("claude-code", [{"type": "result"}], "", False, "an error"),
+        ("codex", [{"type": "item.completed", "item": {"type": "agent_message", "text": "Ok"}},
+                   {"type": "turn.completed"}], "Ok", True, ""),
+        ("codex", [{"type": "error", "message": "Reconnecting"}, {"type": "turn.completed"}], "", True, ""),
+        ("codex", [{"type": "turn.completed"}, {"type": "turn.failed", "error": {"message": "no"}}], "", False, "no"),
+        ("codex", [{"type": "thread.started"}], "", False, ""),
+        ("opencode", [{"type": "text", "part": {"text": "Ok"}}, {"type": "step_finish", "part": {"reason": "stop"}}],
+         "Ok", True, ""),
+        ("opencode", [{"type": "step_finish", "part": {"reason": "tool-calls"}}, b"killed"], "", False, "killed"),
+        ("opencode", [{"type": "error", "error": {"name": "APIError", "data": {"message": "no"}}}], "", False, "no"),
+        ("gemini-cli", [{"type": "message", "role": "assistant", "content": "O"},
+                        {"type": "message", "role": "assistant", "content": "k"},
+                        {"type": "result", "status": "success"}], "Ok", True, ""),
+        ("gemini-cli", [{"type": "result", "status": "error", "error": {"message": "no"}}], "", False, "no"),
+        ("aider", [b"Aider v1", b"litellm.APIError: no"], "Aider v1 / litellm.APIError: no", None,
+         "Aider v1 / litellm.APIError: no"),
+    ],
+)  # fmt: skip
+def test_how_a_program_ended_is_read_from_its_last_events(name, said, words, ended, why):
+    heard = hear(known(name).ear(), *said)
+    assert (heard.words, heard.ended, heard.why) == (words, ended, why)
+
+
+def test_what_claude_was_denied_and_what_it_cost():
+    heard = hear(known("claude-code").ear(), {**RESULT, "permission_denials": [{"tool_name": "Write"}, 3]})
+    assert heard.denied == ("Write", "")
+    assert heard.usd == 0.25
+    for odd in (-1, True, "1", 1e300, None):
+        assert hear(known("claude-code").ear(), {**RESULT, "total_cost_usd": odd}).usd is None
+
+
+def trajectory(status: str, **others: Any) -> bytes:
+    messages = [{"role": "assistant", "content": "Ok"}, {"role": "assistant", "content": None}]
+    return json.dumps(
+        {"info": {"exit_status": status, "model_stats": {"instance_cost": 0.5}}, "messages": messages, **others}
+    ).encode()
+
+
+def test_mini_swe_agent_is_read_from_its_trajectory():
+    heard = hear(known("mini-swe-agent").ear(), b"hello", MARK, trajectory("Submitted"))
+    assert heard == Heard("Ok", True, "", (), 0.5)
+    assert hear(known("mini-swe-agent").ear(), b"x", MARK, trajectory("LimitsExceeded")).why == "LimitsExceeded x"
+    assert hear(known("mini-swe-agent").ear(), b"Traceback", MARK, b"").ended is False
+    lie = hear(known("mini-swe-agent").ear(), MARK, trajectory("Submitted"), MARK, trajectory("Timeout"))
+    assert lie.ended is False, "what stands before the last mark may be anybody's"
+
+
+NASTY = [b"", b"{", b"[]", b"null", b"{}", b"\xff\xfe", b'{"type": {}}', b'{"type": "result"}', b'{"type": ["x"]}',
+         b"[" * 99999, b'{"a":' * 99999,
+         b'{"type": "assistant", "message": {"content": 3}}', b'{"type": "assistant", "message": {"content": [3]}}',
+         b'{"type": "item.completed", "item": []}', b'{"type": "text", "part": "x"}', b'{"type": "error", "error": 3}',
+         b'{"type": "result", "permission_denials": {"a": 1}}', b'{"messages": 3}', b'{"messages": [3], "info": []}',
+         b'{"type": "message", "role": "assistant", "content": {"a": 1}}', MARK]  # fmt: skip
+
+
+@pytest.mark.parametrize("cli", CLIS, ids=lambda cli: cli.name)
+def test_no_words_of_a_program_break_its_ear(cli):
+    for line in NASTY:
+        ear = cli.ear()
+        assert isinstance(hear(ear, line), Heard)
+        assert isinstance(hear(ear, *NASTY, line), Heard)
+
+
+def test_lines_come_whole_however_they_are_cut_and_one_without_end_is_dropped():
+    got: list[bytes] = []
+    lines = Lines(got.append)
+    for chunk in (b"a", b"b\nc\r\n", b"\n", b"x" * (17 * 1024 * 1024), b"y\nlast"):
+        lines.add(chunk)
+    lines.end()
+    assert got == [b"ab", b"c", b"", b"last"]
+
+
+@pytest.mark.parametrize(
+    ("success", "said", "ended"),
+    [("status=ok", [{"status": "ok"}], True), ("status=ok", [{"status": "ok"}, {"status": "bad"}], False),
+     ("status=ok", [{"x": 1}], False), ("done=true", [{"done": True}], True), ("code=0", [{"code": 0}], True),
+     ("", [{"status": "ok"}], None), ("status=ok", [b"{", b"x"], False)],
+)  # fmt: skip
+def test_a_described_program_is_judged_by_the_value_its_file_names(success, said, ended):
+    cli = described(AgentCli(("tool", "{task}"), events="jsonl", success=success))
+    assert hear(cli.ear(), *said).ended is ended
+
+
+def test_a_described_program_gets_what_its_file_says_and_no_word_of_the_task_is_read_as_more():
+    agent = AgentCli(
+        ("tool", "--do={task}", "-m", "{model}", "{url}/v1"),
+        environment=(("URL", "{url}"),),
+        home=((".t/c", "m={model}"),),
+    )
+    call = described(agent).call(Errand("x {model} {task}", "m"))
+    assert call.words == ("--do=x {model} {task}", "-m", "m", "http://127.0.0.1:8091/v1")
+    assert call.environment == {"URL": "http://127.0.0.1:8091"}
+    assert call.home == {".t/c": b"m=m"}

@@ -1,0 +1,129 @@
+"""The heart with a model that reads: a real store, the real law, and everything outside in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from bot.interpret.model import ModelInterpreter
+from core.edit import CreateFile
+from core.ids import new_id
+from core.lane import Lane
+from core.placement import NodeView
+from core.ports import Executor, Forge, Order, Produced, Repository
+from core.reconcile import Reconciler
+from core.store.database import Database
+from core.work.workshop import Workshop
+from core.worker import Worker
+from lanes.models import Model
+from policies.load import parse_rules
+from policies.policy import RulePolicy
+from policies.rules import BUILT_IN_ROLES, Names
+from tests import builders
+from tests.fakes.repository import MemoryRepository
+from tests.fakes.scripted import ScriptedModel
+from tests.integration.injection.lab import InlineEngine
+from tests.workbench import Workbench
+
+LANES = {
+    lane.name: lane
+    for lane in (
+        Lane("docs", "documentation", ("docs/**", "*.md"), "edit"),
+        Lane("config", "settings", ("config/**",), "edit"),
+        Lane("code", "any wording", ("**",), "ollama"),
+        Lane("deploy", "production", ("deploy/**",), "ollama"),
+    )
+}
+POLICY = b"""version: 1
+rules:
+  - name: members
+    when: {lane: [docs, config, code], from: [member, maintainer]}
+    allow: {approvals: {count: 1, from: [maintainer]}, self_approve: false}
+  - name: deploys
+    when: {lane: deploy, from: [maintainer]}
+    allow: {approvals: {count: 1, from: [maintainer]}, self_approve: false}
+"""
+
+
+class Writing:
+    """An executor that takes any wording, and writes it into a file."""
+
+    name = "ollama"
+    reads = True
+
+    def unavailable(self, _lane: Lane) -> None:
+        return None
+
+    def needs(self, _lane: Lane) -> frozenset[str]:
+        return frozenset()
+
+    async def produce(self, order: Order, repository: MemoryRepository) -> Produced:
+        tree = {**repository.trees[order.start], "docs/said.md": order.intent.text.encode()}
+        return Produced(repository.add(tree), {})
+
+
+class Creating(Writing):
+    """An executor that makes the files of its edits."""
+
+    name = "edit"
+    reads = False
+
+    async def produce(self, order: Order, repository: MemoryRepository) -> Produced:
+        made = {edit.path: edit.content.encode() for edit in order.intent.edits if isinstance(edit, CreateFile)}
+        return Produced(repository.add({**repository.trees[order.start], **made}), {})
+
+
+@dataclass
+class ReadingBench(Workbench):
+    """A workbench whose worker reads with `model`."""
+
+    model: Model = field(default_factory=lambda: ScriptedModel(["no answer"]))
+    patience_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        people = self.settings.people
+        names = Names(frozenset(people.by_name), BUILT_IN_ROLES, frozenset(LANES), frozenset({"web", "site"}))
+        law = RulePolicy(parse_rules(POLICY, "policy.yaml", names), people, LANES)
+        self.configure(lanes=LANES, policy=law)
+
+    def worker(self, *, node: NodeView = builders.NODE) -> Worker:
+        """Another worker, which keeps no steps: what survives it is what the journal has."""
+        identity = new_id("worker")
+        shop = Workshop(
+            database=self.database,
+            settings=lambda: self.settings,
+            new_id=new_id,
+            milestones=self.milestones,
+            interpreter=ModelInterpreter(self.model, self.patience_s),
+            guard=self.guard,
+            executors={"edit": cast("Executor", Creating()), "ollama": cast("Executor", Writing())},
+            forges={"local": cast("Forge", self.forge)},
+            followed={},
+            repository=lambda _name: cast("Repository", self.repository),
+            files=self.files,
+            keys=self.keys,
+        )
+        return Worker(shop, InlineEngine(), identity, node, Reconciler(self.database, lambda: self.settings, new_id))
+
+    async def read(self, text: str, *answers: Any, **others: Any) -> int:
+        """A request of ana's that was worked on with a model that gives `answers`."""
+        self.model = ScriptedModel(list(answers))
+        number = await self.ask(text, **others)
+        await self.drain()
+        return number
+
+
+@pytest.fixture
+def dialect() -> str:
+    """SQLite: what is read does not depend on the database."""
+    return "sqlite"
+
+
+@pytest.fixture
+def bench(database: Database, tmp_path: Path) -> ReadingBench:
+    """The heart with a model that reads, over this test's database."""
+    return ReadingBench(database, home=tmp_path)

@@ -1,0 +1,195 @@
+"""Layers: what a program changes on top of files that nobody writes to is the same tree as of a copy of them all."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from core.errors import PermanentError
+from lanes.executors.workplace import Workplaces
+from lanes.sandbox import Confines, Layers, Ran, Run
+from tests.integration.lanes import origin
+
+pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
+
+FILES = {
+    "README.md": "# Web\n",
+    ".gitignore": "*.log\nbuild/\n",
+    "src/a.py": "print(1)\n",
+    "src/b.py": "print(2)\n",
+    "src/deep/er/c.py": "print(3)\n",
+    "docs/.gitignore": "private.md\n",
+    "docs/guide.md": "guide\n",
+    "run.sh": "#!/bin/sh\n",
+}
+
+PROGRAMS = {
+    "nothing": "true",
+    "a change in place": "echo more >> src/a.py",
+    "touched only": "touch src/a.py && cat src/b.py > /dev/null",
+    "a new file": "echo new > src/new.py",
+    "a new file in new folders": "mkdir -p x/y/z && echo new > x/y/z/n",
+    "a deleted file": "rm src/a.py",
+    "a deleted folder": "rm -r src",
+    "a folder made anew": "rm -r src && mkdir src && echo only > src/only.py",
+    "a folder made anew as it was": "cp -r src /tmp/s && rm -r src && cp -r /tmp/s src",
+    "a file where a folder was": "rm -r src && echo file > src",
+    "a folder where a file was": "rm README.md && mkdir README.md && echo x > README.md/x",
+    "a moved file": "mv src/a.py docs/a.py",
+    "a moved folder": "mv src lib",
+    "a folder moved away and back": "mv src tmp && mv tmp src",
+    "an executable": "chmod +x src/a.py",
+    "no executable any more": "chmod +x run.sh && chmod -x run.sh",
+    "a link": "ln -s a.py src/link",
+    "a link where a file was": "ln -sf b.py src/a.py",
+    "a link where a folder was": "rm -r docs && ln -s src docs",
+    "a link to nowhere": "ln -s /etc/passwd gone",
+    "ignored files stay out": "echo x > debug.log && mkdir build && echo x > build/out && echo y > docs/private.md",
+    "ignored but in the tree": "echo more >> kept.log && mv kept.log kept2.log && cp kept2.log kept.log",
+    "the ignoring file changes": "echo '!*.log' >> .gitignore && echo x > debug.log",
+    "the ignoring file goes": "rm docs/.gitignore && echo y > docs/private.md",
+    "a folder replaced and ignored": "rm -r docs && mkdir docs && echo y > docs/private.md",
+    "many files": "mkdir many && cd many && for n in $(seq 300); do echo $n > $n; done",
+    "odd names": "echo x > 'a b' && echo y > ./-x && printf z > \"$(printf 'q\\351')\"",
+    "an empty folder": "mkdir -p empty/er",
+    "a hard link": "ln src/a.py src/same.py",
+    "all gone": "rm -rf ./* .gitignore",
+}
+
+
+@pytest.fixture
+def web(tmp_path: Path):
+    return origin.store(origin.remote(tmp_path / "origin.git", FILES), tmp_path / "state")
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Workplaces:
+    return Workplaces(tmp_path / "scratch")
+
+
+async def start(web) -> str:
+    """The tree to begin with; one of its files is ignored by name, and in it all the same."""
+    tree = await web.tree_of(await web.fetch_base())
+    return str(await web.write_tree(tree, {"kept.log": b"in the tree though ignored\n"}, [], {}))
+
+
+class Copying:
+    """A sandbox that lays no layers; nothing is run in it."""
+
+    kind = "bwrap"
+    layers: Layers | None = None
+
+    async def run(self, _run: Run) -> Ran:
+        raise NotImplementedError
+
+
+async def left_by(program: str, web, places: Workplaces, sandbox, tree: str, *, layered: bool) -> str:
+    async with places.showing(web, tree, sandbox if layered else Copying()) as place:
+        assert (place.beneath is not None) is layered
+        run = Run(("sh", "-c", program), place.directory, Confines(wall_s=60), beneath=place.beneath)
+        ran = await sandbox.run(run)
+        assert ran.exit_code == 0, ran
+        return await place.take()
+
+
+def needs_layers(found) -> None:
+    if found.layers is None:
+        pytest.skip("overlayfs cannot be mounted here (needs util-linux, and Linux 5.11 without root)")
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+async def test_a_layer_and_a_copy_give_the_same_tree(found, web, places, program):
+    needs_layers(found)
+    tree = await start(web)
+    layered = await left_by(program, web, places, found, tree, layered=True)
+    assert layered == await left_by(program, web, places, found, tree, layered=False)
+    assert (layered == tree) is (program in UNCHANGED)
+
+
+UNCHANGED = {
+    PROGRAMS["nothing"],
+    PROGRAMS["touched only"],
+    PROGRAMS["a folder made anew as it was"],
+    PROGRAMS["a folder moved away and back"],
+    PROGRAMS["no executable any more"],
+    PROGRAMS["ignored files stay out"],
+    PROGRAMS["an empty folder"],
+}
+
+
+async def test_what_lies_beneath_is_never_written(found, web, places, tmp_path):
+    needs_layers(found)
+    tree = await start(web)
+    await left_by("rm -rf ./* && echo x > README.md", web, places, found, tree, layered=True)
+    kept = next((tmp_path / "scratch" / "pristine").iterdir()) / "files"
+    assert {str(p.relative_to(kept)): p.read_text() for p in kept.rglob("*") if p.is_file()} == {
+        **FILES,
+        "kept.log": "in the tree though ignored\n",
+    }
+    assert await left_by("true", web, places, found, tree, layered=True) == tree
+
+
+async def test_the_kept_files_go_from_tree_to_tree(found, web, places):
+    needs_layers(found)
+    first = await start(web)
+    second = await web.write_tree(first, {"src/a.py": b"second\n", "new/n": b"n\n"}, ["docs/guide.md"], {})
+    third = await web.write_tree(second, {"src/a.py": b"third\n"}, ["new/n", "src/deep/er/c.py"], {})
+    for tree in (first, second, third, first):
+        assert await left_by("true", web, places, found, tree, layered=True) == tree
+        changed = await left_by("cat src/a.py > copy", web, places, found, tree, layered=True)
+        assert changed == await left_by("cat src/a.py > copy", web, places, found, tree, layered=False)
+
+
+async def test_two_trees_at_once_do_not_meet(found, web, places):
+    needs_layers(found)
+    first = await start(web)
+    second = await web.write_tree(first, {"src/a.py": b"second\n"}, [], {})
+    async with places.showing(web, first, found) as one, places.showing(web, second, found) as other:
+        assert one.beneath is not None
+        assert other.beneath is None, "the kept files are in use for another tree"
+        async with places.showing(web, first, found) as third:
+            assert third.beneath == one.beneath
+        for place, tree in ((one, first), (other, second)):
+            ran = await found.run(Run(("cat", "src/a.py"), place.directory, beneath=place.beneath))
+            assert ran.log == (b"second\n" if tree == second else b"print(1)\n")
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [
+        ("mkfifo pipe", "odd_file"),
+        ("mkdir sub && cd sub && mkdir .git && echo x > .git/config", "nested_git"),
+        ("mkdir .GIT", "nested_git"),
+        ("cp /bin/true s && chmod u+s s", "odd_file"),
+    ],
+)
+async def test_what_must_not_come_in_is_refused(found, web, places, program, code):
+    needs_layers(found)
+    tree = await start(web)
+    with pytest.raises(PermanentError) as refused:
+        await left_by(program, web, places, found, tree, layered=True)
+    assert refused.value.problem.code == code
+
+
+async def test_a_writer_that_died_in_the_middle_is_made_good(found, web, places, tmp_path):
+    needs_layers(found)
+    tree = await start(web)
+    await left_by("true", web, places, found, tree, layered=True)
+    kept = next((tmp_path / "scratch" / "pristine").iterdir())
+    (kept / "tree").unlink()
+    (kept / "files" / "README.md").write_text("half")
+    assert await left_by("true", web, places, found, tree, layered=True) == tree
+    assert (kept / "files" / "README.md").read_text() == "# Web\n"
+
+
+async def test_the_lease_ends_with_the_block(found, web, tmp_path):
+    needs_layers(found)
+    tree = await start(web)
+    other = await web.write_tree(tree, {"x": b"x"}, [], {})
+    for wanted in (tree, other, tree):
+        with ExitStack() as stack:
+            assert await web.lease(stack, wanted, tmp_path / "kept", found.layers.owner) is not None
+    await asyncio.sleep(0)

@@ -1,0 +1,118 @@
+"""Guards and notifiers of plugins beside our own: what they add, and what comes of one that breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from bot.plugins.guard import Guards
+from bot.plugins.notify import Notifiers
+from core.change import Change
+from core.decision import Terms
+from core.errors import PermanentError, TransientError
+from core.lane import Lane
+from core.staged_diff import Finding, GuardReport, GuardVerdict
+from core.store.deliveries import Delivery
+
+pytestmark = pytest.mark.lanes
+
+CHANGE = Change("r", "base", "tree", ())
+LANE = Lane("l", "d", ("**",), "edit")
+PASSED = Finding("paths", GuardVerdict.PASS, "fine")
+BLOCKED = Finding("secrets", GuardVerdict.BLOCK, "a key", "a.py")
+
+
+class Judge:
+    def __init__(self, result: object, leaks: object = False) -> None:
+        self._result, self._leaks = result, leaks
+
+    async def judge(self, *_: object) -> GuardReport:
+        if isinstance(self._result, Exception):
+            raise self._result
+        if self._result == "never":
+            await asyncio.Event().wait()
+        return self._result  # type: ignore[return-value]
+
+    def leaks(self, text: str) -> bool:
+        if isinstance(self._leaks, Exception):
+            raise self._leaks
+        return bool(self._leaks)
+
+
+async def judged(ours: GuardReport, *more: Judge) -> GuardReport:
+    guards = Guards(Judge(ours), {f"g{n}": guard for n, guard in enumerate(more)}, judge_s=0.2)
+    terms: Terms = None  # type: ignore[assignment]
+    return await guards.judge(CHANGE, LANE, terms, None)  # type: ignore[arg-type]
+
+
+async def test_what_a_plugin_finds_is_added_under_its_name_and_takes_no_block_away():
+    cheerful = Judge(GuardReport((Finding("secrets", GuardVerdict.PASS, "all is well"),)))
+    report = await judged(GuardReport((PASSED, BLOCKED)), cheerful)
+    assert report.findings[:2] == (PASSED, BLOCKED)
+    assert report.findings[2].check == "g0/secrets"
+    assert report.blocked
+
+
+@pytest.mark.parametrize("result", [
+    ValueError("oh"), None, "never", GuardReport(("no finding",)),  # type: ignore[arg-type]
+    GuardReport((Finding("x", "pass", "words"),)),  # type: ignore[arg-type]
+    GuardReport((Finding("x", GuardVerdict.PASS, 3),)),  # type: ignore[arg-type]
+], ids=["raises", "nothing", "never", "no finding", "no verdict", "no words"])  # fmt: skip
+async def test_a_guard_that_breaks_or_says_nothing_sensible_blocks(result):
+    report = await judged(GuardReport((PASSED,)), Judge(result))
+    (finding,) = report.blocks()
+    assert finding.check == "g0"
+    assert finding.detail.startswith("the plugin ")
+
+
+async def test_a_fault_that_says_what_to_do_is_a_fault_and_no_verdict():
+    with pytest.raises(TransientError):
+        await judged(GuardReport((PASSED,)), Judge(TransientError("down", "the server is down")))
+
+
+@pytest.mark.parametrize(("ours", "theirs", "leaks"), [
+    (False, False, False), (True, False, True), (False, True, True), (False, ValueError("x"), True),
+])  # fmt: skip
+def test_a_text_leaks_when_anybody_says_so(ours, theirs, leaks):
+    without = SimpleNamespace(judge=None)
+    assert Guards(Judge(None, ours), {"a": without, "b": Judge(None, theirs)}).leaks("text") is leaks
+
+
+class Listener:
+    def __init__(self, *faults: Exception) -> None:
+        self.faults, self.told = list(faults), []  # type: ignore[var-annotated]
+
+    async def notify(self, event: object) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+        self.told.append(event)
+
+
+def delivery(name: str) -> Delivery:
+    return Delivery("delivery_1", name, 1, json.dumps({"event": {"kind": "task.staged"}, "task": None}), 1, 0)
+
+
+async def test_a_notifier_that_breaks_is_told_again_and_one_that_is_gone_is_not():
+    listener = Listener(OSError("full"), PermanentError("no", "never"))
+    notifiers = Notifiers(SimpleNamespace(prefixes=("jira:",)), {"ear": listener}, notify_s=5)
+    assert notifiers.prefixes == ("jira:", "plugin:")
+    with pytest.raises(TransientError, match="the notifier ear broke: OSError: full"):
+        await notifiers.deliver(delivery("plugin:ear"))
+    with pytest.raises(PermanentError, match="never"):
+        await notifiers.deliver(delivery("plugin:ear"))
+    await notifiers.deliver(delivery("plugin:ear"))
+    assert listener.told == [{"delivery": "delivery_1", "event": {"kind": "task.staged"}, "task": None}]
+    with pytest.raises(PermanentError, match="not enabled any more"):
+        await notifiers.deliver(delivery("plugin:gone"))
+
+
+async def test_a_notifier_that_never_answers_is_given_up_for_now():
+    class Deaf:
+        async def notify(self, _event: object) -> None:
+            await asyncio.Event().wait()
+
+    with pytest.raises(TransientError, match="did not take it within"):
+        await Notifiers(SimpleNamespace(prefixes=()), {"ear": Deaf()}, notify_s=0.1).deliver(delivery("plugin:ear"))

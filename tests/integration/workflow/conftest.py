@@ -1,0 +1,158 @@
+"""What the tests of workflows share: a real repository, the real executors, and one that does as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.grammar import NotUnderstood, parse
+from core.edit import Edit
+from core.errors import Problem, UsageError
+from core.intent import Intent
+from core.lane import Lane
+from core.ports import Executor, Forgetful, Journal, Order, Produced, Repository
+from core.production import Making, Usage
+from core.strict_yaml.document import loads
+from core.turn import Turn
+from lanes.checks import CheckRunner, checked
+from lanes.executors.command import CommandExecutor
+from lanes.executors.edit_lane import EditExecutor
+from lanes.registry import lane_of
+from lanes.repository import GitRepository, as_git
+from lanes.sandbox import Sandbox, find_sandbox
+from lanes.workflow.cache import StepCache
+from lanes.workflow.run import WorkflowExecutor
+from tests.integration.lanes import origin
+
+FILES = {
+    "README.md": "# Web\n\nIt is blorf best.\n",
+    "CHANGELOG.md": "# Changelog\n\n## Unreleased\n\n- nothing yet\n",
+    "requirements.txt": "httpx==0.27.0\nrich==13.0\n",
+    "config/app.yaml": "server:\n  timeout: 10   # seconds\n",
+    "src/a.py": "def old_name():   \n    return 1\n\n\nolder = old_name()",
+    "src/b.py": "#!/usr/bin/python3\nfrom a import old_name\n",
+    "docs/guide.md": "Blorf guide.\n",
+}
+
+
+class Remembering(Forgetful):
+    """A journal that outlives a worker: its parts are the same when they are asked for again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: dict[str, Remembering] = {}
+
+    def part(self, name: str) -> Journal:
+        return self.parts.setdefault(name, Remembering())
+
+
+@dataclass
+class Doing:
+    """An executor that writes what a test says: of each step's words, a function from order to files, or a fault."""
+
+    does: Callable[[Order], Mapping[str, str | None]] = field(default=lambda _order: {})
+    name: str = "doing"
+    reads: bool = True
+    orders: list[Order] = field(default_factory=list)
+    before: Callable[[Order], Any] | None = None
+    tokens: int = 10
+
+    def unavailable(self, _lane: Lane) -> Problem | None:
+        return None
+
+    def needs(self, _lane: Lane) -> frozenset[str]:
+        return frozenset({"gpu"})
+
+    async def produce(self, order: Order, repository: Repository) -> Produced:
+        self.orders.append(order)
+        if self.before is not None and asyncio.iscoroutine(waiting := self.before(order)):
+            await waiting
+        usage = Usage("local/fake", 1, self.tokens, 0)
+        await order.charge(usage)
+        await order.told("thinking")
+        files = self.does(order)
+        writes = {path: text.encode() for path, text in files.items() if text is not None}
+        deletes = [path for path, text in files.items() if text is None]
+        tree = await as_git(repository).write_tree(order.start, writes, deletes, {})
+        return Produced(tree, {"transcript.jsonl": b"{}\n"}, Making(self.name, f"did {order.intent.text}.", (usage,)))
+
+
+@dataclass
+class Bench:
+    """A workflow executor on a repository; `run` works an order of a lane given as YAML."""
+
+    web: GitRepository
+    doing: Doing
+    executor: WorkflowExecutor
+    journal: Remembering = field(default_factory=Remembering)
+    said: list[str] = field(default_factory=list)
+    charged: list[Usage] = field(default_factory=list)
+
+    async def run(self, lane: Lane | str, **parameters: str) -> Produced:
+        return await self.executor.produce(await self.order(lane, **parameters), self.web)
+
+    async def order(self, lane: Lane | str, **parameters: str) -> Order:
+        base = await self.web.fetch_base()
+
+        async def told(words: str) -> None:
+            self.said.append(words)
+
+        async def charge(usage: Usage) -> None:
+            self.charged.append(usage)
+
+        found = lane if isinstance(lane, Lane) else lane_named(lane)
+        start = await self.web.tree_of(base)
+        text = "do as the lane says"
+        turns = (Turn(1, "ana", "terminal", text, origin.WHEN, 1),) if hasattr(origin, "WHEN") else ()
+        return Order(1, 1, found, Intent(text), turns, base, start, "", parameters, self.journal, told, charge)
+
+    async def changed(self, made: Produced) -> dict[str, str | None]:
+        """What differs from the branch: paths to their text, None where a file is gone."""
+        change = await self.web.change(await self.web.fetch_base(), made.tree)
+        return {
+            file.shown_path: None if file.new_blob is None else (await self.web.read_blob(file.new_blob)).decode()
+            for file in change.files
+        }
+
+
+def lane_named(steps: str, more: str = "") -> Lane:
+    """A lane with these steps (YAML, one a line) and, above them, further keys."""
+    head = 'name: it\ndescribe: it\nwrite: ["**"]\nexecutor: workflow\n'
+    lines = "".join(f"  - {{{line}}}\n" for line in steps.strip().splitlines())
+    return lane_of(loads(f"{head}{more}steps:\n{lines}".encode(), "it.yaml"))
+
+
+def read(sentence: str) -> tuple[Edit, ...]:
+    """The real grammar, as `bot.app` gives it to the executor."""
+    understood = parse(sentence)
+    if isinstance(understood, NotUnderstood):
+        raise UsageError("not_understood", understood.reason)
+    return understood
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> GitRepository:
+    return origin.store(origin.remote(tmp_path / "origin.git", FILES), tmp_path / "state")
+
+
+@pytest.fixture
+def doing() -> Doing:
+    return Doing()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, web: GitRepository, doing: Doing) -> Bench:
+    found: Sandbox | Problem = find_sandbox()
+
+    def sandbox(_kind: str) -> Sandbox | Problem:
+        return found
+
+    checks = CheckRunner(tmp_path / "scratch", sandbox)
+    inner: list[Executor] = [EditExecutor(), CommandExecutor(tmp_path / "scratch", sandbox), doing]
+    executors = checked({executor.name: executor for executor in inner}, checks)
+    return Bench(web, doing, WorkflowExecutor(executors, checks, read, StepCache(tmp_path / "steps")))

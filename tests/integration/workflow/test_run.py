@@ -1,0 +1,327 @@
+"""Workflows run: order, side by side, conditions, tries, bounds, and what is not done twice."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from core.errors import CountersignError, Kind, PermanentError, TransientError, WorkError
+from core.lane import Budget, Limits
+from lanes.workflow.cache import StepCache
+from lanes.workflow.run import STEPS_LOG
+from tests.integration.lanes import origin
+from tests.integration.workflow.conftest import Bench, Remembering, lane_named
+
+pytestmark = pytest.mark.lanes
+needs_sandbox = pytest.mark.sandbox
+
+
+async def fails(bench: Bench, lane, kind: type[CountersignError] = PermanentError, **parameters: str):
+    with pytest.raises(kind) as caught:
+        await bench.run(lane, **parameters)
+    return caught.value.problem
+
+
+async def test_a_step_begins_with_the_trees_of_those_it_needs(bench, doing):
+    seen = {}
+
+    def does(order):
+        seen[order.intent.text] = order.start
+        return {f"{order.intent.text}.txt": "made\n"}
+
+    doing.does = does
+    lane = (
+        "name: last, run: doing, do: c, needs: [one, two]\nname: one, run: doing, do: a\nname: two, run: doing, do: b"
+    )
+    made = await bench.run(lane_named(lane))
+    assert await bench.changed(made) == {"a.txt": "made\n", "b.txt": "made\n", "c.txt": "made\n"}
+    order = await bench.order(lane_named(lane))
+    assert seen["a"] == seen["b"] == order.start != seen["c"]
+    listed = await bench.web.list_paths(seen["c"])
+    assert {b"a.txt", b"b.txt"} <= set(listed)
+
+
+async def test_steps_that_nothing_orders_run_side_by_side(bench, doing):
+    both = asyncio.Barrier(2)
+
+    async def meet(_order):
+        async with asyncio.timeout(60):
+            await both.wait()
+
+    doing.before = meet
+    doing.does = lambda order: {f"{order.intent.text}.txt": "x"}
+    made = await bench.run(lane_named("name: one, run: doing, do: a\nname: two, run: doing, do: b"))
+    assert set(await bench.changed(made)) == {"a.txt", "b.txt"}
+
+
+async def test_one_path_changed_in_two_ways_names_both_steps(bench, doing):
+    doing.does = lambda order: {"README.md": order.intent.text, "CHANGELOG.md": None}
+    problem = await fails(bench, lane_named("name: left, run: doing, do: a\nname: right, run: doing, do: b"))
+    assert problem.code == "steps_disagree"
+    assert "left and right both changed README.md" in problem.message
+    bench.journal = Remembering()
+    doing.does = lambda _order: {"README.md": "same", "CHANGELOG.md": None}
+    made = await bench.run(lane_named("name: left, run: doing, do: a\nname: right, run: doing, do: b"))
+    assert await bench.changed(made) == {"README.md": "same", "CHANGELOG.md": None}
+
+
+async def test_a_step_whose_condition_does_not_hold_is_left_out(bench):
+    more = "parameters:\n  log: {type: boolean, default: false}\n  word: {}\n"
+    lane = lane_named(
+        'name: a, run: edit, do: "add the line \\"{word}\\" to README.md"\n'
+        'name: b, run: edit, do: "delete CHANGELOG.md", when: "{log} and {word} != x", needs: [a]\n'
+        'name: c, run: edit, do: "delete src/b.py", needs: [b]',
+        more,
+    )
+    made = await bench.run(lane, word="one; delete src/a.py")
+    changed = await bench.changed(made)
+    assert set(changed) == {"README.md", "src/b.py"}
+    assert changed["README.md"].endswith("one; delete src/a.py\n")
+    assert "b: left out, for it is not so that {log}" in made.artifacts[STEPS_LOG].decode()
+    assert set(await bench.changed(await bench.run(lane, word="y", log="true"))) == {
+        "README.md",
+        "src/b.py",
+        "CHANGELOG.md",
+    }
+
+
+async def test_what_may_pass_by_itself_is_tried_again_and_no_more_than_said(bench, doing):
+    faults = [TransientError("busy", "busy", retry_after_s=0), TransientError("busy", "busy", retry_after_s=0)]
+
+    def before(_order):
+        if faults:
+            raise faults.pop()
+
+    doing.before = before
+    doing.does = lambda _order: {"a.txt": "x"}
+    made = await bench.run(lane_named("name: a, run: doing, do: a, retries: 2"))
+    assert set(await bench.changed(made)) == {"a.txt"}
+    assert [word for word in bench.said if word.startswith("step")] == ["step a", "step a, try 2", "step a, try 3"]
+    faults[:] = [TransientError("busy", "busy", retry_after_s=0)] * 2
+    bench.journal = Remembering()
+    problem = await fails(bench, lane_named("name: a, run: doing, do: a, retries: 1"), TransientError)
+    assert problem.message == "step a: busy"
+    faults[:] = [TransientError("busy", "busy", retry_after_s=3600)] * 2
+    assert (await fails(bench, lane_named("name: b, run: doing, do: a, retries: 1"), TransientError)).code == "busy"
+    assert len(faults) == 1, "an hour is left to the queue"
+
+
+async def test_a_step_writes_only_what_it_may(bench, doing):
+    doing.does = lambda _order: {"src/c.py": "x", "docs/x.md": "y"}
+    problem = await fails(bench, lane_named('name: a, run: doing, do: a, writes: ["src/**"]'))
+    assert (problem.code, problem.kind) == ("step_out_of_bounds", Kind.BLOCKED)
+    assert "step a: it changed docs/x.md, and may write only src/**" in problem.message
+    assert doing.orders[0].lane.write == ("src/**",)
+    assert doing.orders[0].lane.steps == ()
+
+
+async def test_a_finished_step_is_not_run_again_by_whoever_takes_the_work_over(bench, doing):
+    doing.does = lambda order: {f"{order.intent.text}.txt": "x"}
+    lane = lane_named("name: one, run: doing, do: a\nname: two, run: doing, do: b, needs: [one]")
+
+    def dies(order):
+        if order.intent.text == "b":
+            raise TransientError("gone", "the worker died", retry_after_s=600)
+
+    doing.before = dies
+    assert (await fails(bench, lane, TransientError)).code == "gone"
+    assert [order.intent.text for order in doing.orders] == ["a", "b"]
+    doing.before = None
+    made = await bench.run(lane)
+    assert [order.intent.text for order in doing.orders] == ["a", "b", "b"]
+    assert set(await bench.changed(made)) == {"a.txt", "b.txt"}
+    assert made.making.usage[0].calls == 2, "what the dead worker spent on the finished step counts"
+
+
+async def test_another_start_makes_a_finished_step_anew(bench, doing, tmp_path):
+    doing.does = lambda order: {f"{order.intent.text}.txt": "x"}
+    lane = lane_named("name: one, run: doing, do: a")
+    await bench.run(lane)
+    order = await bench.order(lane)
+    other = await bench.web.write_tree(order.start, {"new.txt": b"n"}, [], {})
+    made = await bench.executor.produce(replace(order, start=other), bench.web)
+    assert set(await bench.changed(made)) == {"a.txt", "new.txt"}
+    assert len(doing.orders) == 2
+
+
+async def test_a_kept_result_is_used_again_for_the_same_inputs_alone(bench, doing):
+    doing.does = lambda order: {f"{order.intent.text}.txt": "x"}
+    doing.reads = False
+    parameters = "version: {}\nparameters:\n  word: {{}}\n  other: {{default: z}}\n"
+    steps = (
+        'name: one, run: doing, do: "{word}", cache: true\n'
+        'name: two, run: edit, do: "add the line \\"{other}\\" to README.md"'
+    )
+
+    async def run(version: int, **values: str) -> set[str]:
+        bench.journal = Remembering()  # another task's
+        return set(await bench.changed(await bench.run(lane_named(steps, parameters.format(version)), **values)))
+
+    assert await run(1, word="a") == {"a.txt", "README.md"}
+    assert await run(1, word="a") == {"a.txt", "README.md"}
+    assert len(doing.orders) == 1
+    await run(1, word="a", other="y")
+    assert len(doing.orders) == 1, "a value that the step does not use is no input of it"
+    await run(1, word="b")
+    assert len(doing.orders) == 2
+    await run(2, word="a")
+    assert len(doing.orders) == 3, "another version of the lane"
+
+
+async def test_a_model_is_asked_again_unless_its_step_says_otherwise(bench, doing):
+    doing.does = lambda _order: {"a.txt": "x"}
+    for _ in range(2):
+        bench.journal = Remembering()
+        await bench.run(lane_named("name: one, run: doing, do: a"))
+    assert len(doing.orders) == 2
+
+
+async def test_a_kept_result_brings_its_objects_when_git_has_forgotten_them(bench, doing, tmp_path):
+    doing.does = lambda _order: {"a.txt": "unusual text\n"}
+    lane = lane_named("name: one, run: doing, do: a, cache: true")
+    made = await bench.run(lane)
+    bench.journal = Remembering()
+    bench.web = origin.store(tmp_path / "origin.git", tmp_path / "elsewhere")  # another host, the same state folder
+    await bench.web.fetch_base()
+    assert not await bench.web.has(made.tree)
+    again = await bench.run(lane)
+    assert (again.tree, len(doing.orders)) == (made.tree, 1)
+    assert await bench.changed(again) == {"a.txt": "unusual text\n"}
+
+
+async def test_the_cache_keeps_no_more_than_it_may_and_survives_what_was_spoilt(bench, doing, tmp_path):
+    cache = StepCache(tmp_path / "small", most=3)
+    order = await bench.order(lane_named("name: one, run: doing, do: a"))
+    tree = order.start
+    for n in range(6):
+        tree = await bench.web.write_tree(order.start, {f"{n}.txt": b"x"}, [], {})
+        await cache.keep(f"{n:064x}", order.start, tree, bench.web)
+    kept = list((tmp_path / "small").glob("??/*"))
+    assert len(kept) == 3
+    assert await cache.find(f"{5:064x}", bench.web) == tree
+    assert await cache.find(f"{9:064x}", bench.web) is None
+    kept[0].write_bytes(b"spoilt")
+    assert await cache.find(kept[0].name, bench.web) is None
+
+
+async def test_what_steps_spend_is_one_sum_within_one_budget(bench, doing):
+    doing.does = lambda order: {f"{order.intent.text}.txt": "x"}
+    chain = lane_named("name: one, run: doing, do: a\nname: two, run: doing, do: b, needs: [one]")
+    made = await bench.run(chain)
+    assert [usage.tokens for usage in bench.charged] == [10, 20]
+    assert made.making.usage[0].tokens == 20
+    assert made.making.words == "did a. did b."
+    bench.journal = Remembering()
+    problem = await fails(bench, replace(chain, budget=Budget(tokens=10)))
+    assert (problem.code, problem.kind) == ("budget_spent", Kind.REFUSED)
+    assert doing.orders[-1].lane.budget.tokens == 10
+
+
+async def test_the_whole_has_the_lanes_time_and_says_what_was_under_way(bench, doing):
+    doing.before = lambda _order: asyncio.sleep(300)
+    slow = replace(lane_named("name: one, run: doing, do: a"), limits=Limits(wall_s=1))
+    problem = await fails(bench, slow)
+    assert problem.code == "timed_out"
+    assert "under way: one" in problem.message
+
+
+async def test_a_failing_step_stops_the_others_and_is_named(bench, doing):
+    stopped = []
+
+    async def before(order):
+        if order.intent.text == "b":
+            raise WorkError("broke", "it broke", artifacts={"log.txt": b"why"})
+        try:
+            await asyncio.sleep(300)
+        except asyncio.CancelledError:
+            stopped.append(order.intent.text)
+            raise
+
+    doing.before = before
+    lane = lane_named("name: a, run: doing, do: a\nname: b, run: doing, do: b\nname: c, run: doing, do: c, needs: [b]")
+    with pytest.raises(WorkError) as caught:
+        await bench.run(lane)
+    assert caught.value.problem.message == "step b: it broke"
+    assert caught.value.artifacts == {"b.log.txt": b"why"}
+    assert stopped == ["a"]
+
+
+async def test_a_step_is_told_its_own_words_and_heard_under_its_name(bench, doing):
+    doing.does = lambda _order: {"a.txt": "x"}
+    more = "parameters:\n  word: {}\n  other: {default: z}\n"
+    lane = lane_named('name: one, run: doing, do: "write {word}"\nname: two, run: doing, do: "{other}"', more)
+    made = await bench.run(lane, word="it")
+    order = next(order for order in doing.orders if order.intent.text == "write it")
+    assert order.parameters == {"word": "it"}
+    assert "one: thinking" in bench.said
+    assert "one.transcript.jsonl" in made.artifacts
+
+
+async def test_an_approval_is_never_run_over(bench):
+    lane = lane_named(
+        "name: a, run: edit, do: delete README.md\nname: o, run: approval\nname: b, run: edit, do: delete src/a.py"
+    )
+    problem = await fails(bench, lane)
+    assert problem.code == "no_executor"
+
+
+async def test_what_a_lane_needs_is_what_any_step_needs(bench):
+    lane = lane_named('name: a, run: doing, do: x\nname: b, run: check, command: ["true"]')
+    assert bench.executor.needs(lane) == {"gpu", "sandbox"}
+    missing = bench.executor.unavailable(lane_named("name: a, run: nobody, do: x"))
+    assert missing is not None
+    assert "step a needs the executor 'nobody'" in missing.message
+
+
+async def test_a_sentence_that_nobody_understands_or_a_value_that_fits_nowhere_is_told(bench):
+    problem = await fails(bench, lane_named("name: a, run: edit, do: make it nice"), CountersignError)
+    assert problem.message.startswith("step a: ")
+    more = "parameters:\n  word: {}\n"
+    lane = lane_named('name: a, run: edit, do: "bump {word} to 1.0"', more)
+    assert (await fails(bench, lane, word="two words")).code == "bad_parameter"
+
+
+@needs_sandbox
+async def test_a_check_step_judges_and_changes_nothing(bench):
+    more = "parameters:\n  word: {}\n"
+    steps = (
+        'name: add, run: edit, do: "add the line \\"{word}\\" to README.md"\n'
+        "name: look, run: check, needs: [add], "
+        'command: [sh, -c, \'echo seen; touch made; grep -q "$0" README.md\', "{word}"]'
+    )
+    made = await bench.run(lane_named(steps, more), word="hello")
+    assert set(await bench.changed(made)) == {"README.md"}
+    (result,) = made.making.checks
+    assert (result.name, result.passed, made.artifacts[result.artifact]) == ("look", True, b"seen\n")
+    failing = lane_named('name: look, run: check, command: [sh, -c, "echo no; exit 3"]')
+    with pytest.raises(WorkError, match="step look: it failed with 3: no") as caught:
+        await bench.run(failing)
+    assert caught.value.artifacts == {"look.check-look.log": b"no\n"}
+
+
+@needs_sandbox
+async def test_a_value_never_reaches_a_shell(bench):
+    more = "parameters:\n  word: {}\nenv: {KIND: lane}\n"
+    steps = (
+        'name: a, run: command, env: {WORD: "{word}"}, command: '
+        "[python3, -c, \"import os, sys; said = [sys.argv[1:], os.environ['WORD'], os.environ['KIND']]; "
+        "open('out','w').write(repr(said))\","
+        ' "{word}"]'
+    )
+    hostile = "$(touch pwned); `id` '\" {word} && rm -rf ."
+    made = await bench.run(lane_named(steps, more), word=hostile)
+    changed = await bench.changed(made)
+    assert set(changed) == {"out"}
+    assert changed["out"] == repr([[hostile], hostile, "lane"])
+
+
+@needs_sandbox
+async def test_a_failing_check_of_the_lane_goes_back_to_the_step_that_named_it(bench, doing):
+    more = "checks:\n  - {name: good, command: [grep, -q, good, a.txt]}\n"
+    doing.does = lambda order: {"a.txt": "good\n" if order.feedback else "bad\n"}
+    made = await bench.run(lane_named("name: a, run: doing, do: a, checks: [good], retries: 1", more))
+    assert await bench.changed(made) == {"a.txt": "good\n"}
+    assert [check.passed for check in made.making.checks] == [True]
+    assert made.making.tries == 2

@@ -1,0 +1,36 @@
+"""The guard `no-shouting`: some files may not be written in capitals, and no title may shout the secret word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.plugins import ExtraGuard, PluginContext
+from core.change import Change
+from core.decision import Terms
+from core.lane import Lane
+from core.ports import BlobReader
+from core.staged_diff import Finding, GuardReport, GuardVerdict
+
+
+class NoShouting:
+    """Blocks files of `quiet` that are all in capitals."""
+
+    def __init__(self, quiet: Sequence[str], hush: str) -> None:
+        self._quiet = frozenset(quiet)
+        self._hush = hush
+
+    async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
+        findings = []
+        for file in change.files:
+            path = file.shown_path
+            if path in self._quiet and file.new_blob is not None and (await read(file.new_blob)).decode().isupper():
+                findings.append(Finding("loud", GuardVerdict.BLOCK, "is all in capitals", path))
+        return GuardReport(tuple(findings) or (Finding("loud", GuardVerdict.PASS, "nobody shouts"),))
+
+    def leaks(self, text: str) -> bool:
+        return bool(self._hush) and self._hush in text
+
+
+def make(context: PluginContext) -> ExtraGuard:
+    """The factory; the setting `quiet` is a list of paths, `hush` a word that may not leave for the forge."""
+    return NoShouting(context.settings.get("quiet", ()), str(context.settings.get("hush", "")))

@@ -1,0 +1,63 @@
+"""Scenes and turns as the heart gives them to an interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from core.ports import Forgetful, Journal, Offer, Scene
+from core.turn import Turn
+from tests.builders import NOON
+
+FILES = ("README.md", "config/app.yaml", "docs/guide.md", "src/a.py")
+DOCS = Offer("docs", "documentation", ("docs/**", "**/*.md"), reads=False)
+CONFIG = Offer("config", "settings", ("config/**",), reads=False)
+CODE = Offer("code", "everything else", ("**",), reads=True)
+BY_RULE = (CONFIG, DOCS)
+ALL = (CODE, CONFIG, DOCS)
+
+
+class Remembering(Forgetful):
+    """A journal whose parts remember too, as a job's does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: dict[str, Remembering] = {}
+
+    def part(self, name: str) -> Remembering:
+        return self.parts.setdefault(name, Remembering())
+
+
+def scene(
+    offers: Sequence[Offer] = ALL,
+    *,
+    files: Sequence[str] = FILES,
+    repository: str | None = "web",
+    journal: Journal | None = None,
+) -> Scene:
+    """A scene with these files."""
+
+    async def listed() -> Sequence[str]:
+        return files
+
+    return Scene(repository, tuple(offers), listed, journal)
+
+
+def turns(*texts: str) -> tuple[Turn, ...]:
+    """What ana said, in order."""
+    return tuple(Turn(n, "ana", "terminal", text, NOON, n) for n, text in enumerate(texts, 1))
+
+
+def edits(*found: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """An answer that means edits."""
+    return {"reading": "edits", "sure": True, "lane": "", "edits": list(found), **others}
+
+
+def set_timeout(**others: Any) -> dict[str, Any]:
+    """The edit that sets the timeout to 30."""
+    return {"kind": "set_key", "path": "config/app.yaml", "key": "server.timeout", "value": "30", **others}
+
+
+WORK = {"reading": "work", "lane": "code"}
+VAGUE = "the server gives up too early, could it wait for half a minute?"
+"""A request that the grammar cannot read."""

@@ -1,0 +1,48 @@
+"""A card says when a model, and not the grammar, read the request: on every surface."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from bot.cards.github import draw_comment
+from bot.cards.model import card_of
+from bot.cards.page import diff_page
+from bot.cards.slack import draw_card
+from bot.cards.telegram import draw_telegram
+from bot.surfaces.terminal import Look, print_card
+from tests.unit.cards import documents as docs
+from tests.unit.cards.documents import NOW
+
+
+def shown(**changes):
+    card = card_of(docs.staged(**changes), now=NOW)
+    buttons = {action: f"{n:022d}" for n, action in enumerate(card.actions)}
+    stream = io.StringIO()
+    print_card(stream, card, None, look=Look(80))
+    return {
+        "terminal": stream.getvalue(),
+        "slack": str(draw_card(card, None, buttons, delivered=False).blocks),
+        "telegram": draw_telegram(card, None, buttons, delivered=False).card.plain.replace("\u2060", ""),
+        "github": draw_comment(card, None).text.replace("`", ""),
+        "page": diff_page(card, docs.DIFF).decode(),
+    }
+
+
+SURFACES = ("terminal", "slack", "telegram", "github", "page")
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_the_model_that_read_the_request_is_named(surface):
+    assert "read by local/qwen3:8b" in shown(read_by="local/qwen3:8b")[surface]
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_what_the_grammar_read_says_nothing_of_it(surface):
+    assert "read by" not in shown(read_by="")[surface]
+    assert "read by" not in shown()[surface]
+
+
+def test_a_models_name_cannot_act():
+    assert "\x1b" not in "".join(shown(read_by="local/\x1b[2J").values())

@@ -1,0 +1,109 @@
+"""What faults say, and what they never say; and text that any database takes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from core.errors import PermanentError, TransientError
+from lanes.models import Endpoint
+from lanes.models.faults import Whose, of_status
+from lanes.models.reading import storable, storable_arguments
+from lanes.models.wire import _seconds
+
+pytestmark = pytest.mark.lanes
+KEY = "sk-live-7Jq2Zr9XwB4m"
+HERE = Endpoint("local", "ollama", "http://127.0.0.1:11434", key=KEY)
+STATUSES = st.sampled_from([301, 400, 401, 403, 404, 413, 418, 429, 500, 502, 503, 504])
+
+
+@given(STATUSES, st.text(max_size=40), st.integers(0, 60), st.text(max_size=40))
+def test_a_fault_never_repeats_the_prompt(status, before, start, after):
+    prompt = "Ana's plan: move the whole of config/production.yaml to the new cluster on Friday, before anyone looks."
+    told = before + prompt[start : start + 30] + after
+    said = str(of_status(Whose(HERE, "qwen3:8b", (prompt,)), status, told))
+    assert not any(prompt[n : n + 16] in said for n in range(len(prompt) - 15))
+
+
+@given(STATUSES, st.text(max_size=40), st.integers(0, 12), st.text(max_size=40))
+@example(401, "Incorrect API key provided: ", 0, "***")
+def test_a_fault_never_repeats_the_key_nor_a_part_of_it(status, before, start, after):
+    said = str(of_status(Whose(HERE, "qwen3:8b"), status, before + KEY[start : start + 8] + after))
+    assert KEY[start : start + 8] not in said
+
+
+@given(STATUSES, st.text(max_size=400))
+def test_a_fault_is_one_plain_line_with_a_mend(status, words):
+    error = of_status(Whose(HERE, "qwen3:8b"), status, words)
+    assert isinstance(error, TransientError | PermanentError)
+    assert error.problem.mend
+    assert str(error).isprintable()
+    assert len(str(error)) < 500
+
+
+def test_what_the_server_says_is_quoted_when_it_tells_no_secret():
+    said = of_status(Whose(HERE, "qwen3:8b", ("hello",)), 500, "model requires more system memory (9 GiB)")
+    assert said.problem.message == (
+        'local/qwen3:8b failed with status 500: it says "model requires more system memory (9 GiB)"'
+    )
+
+
+@given(st.text(st.characters(), max_size=50) | st.sampled_from(["\ud800", "a\0b", "\udc00\ud800", "\ud83d\ude00"]))
+def test_text_can_be_stored_and_stays_as_it_is_where_it_could_be(text):
+    kept = storable(text)
+    assert kept.encode().decode() == kept
+    assert "\0" not in kept
+    assert storable(kept) == kept
+    if "\0" not in text and not any(0xD800 <= ord(char) <= 0xDFFF for char in text):
+        assert kept == text
+
+
+@given(
+    st.dictionaries(
+        st.text(),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+            max_leaves=10,
+        ),
+        max_size=4,
+    )
+)
+def test_arguments_can_be_stored_or_are_refused(arguments):
+    try:
+        kept = storable_arguments(Whose(HERE, "qwen3:8b"), arguments)
+    except PermanentError as error:
+        refused = error.problem.code
+        kept = {}
+    else:
+        refused = ""
+    assert refused in ("", "model_babbled")
+    assert json.loads(json.dumps(kept, allow_nan=False)) == kept
+
+
+def test_arguments_nested_beyond_reason_are_refused():
+    deep: object = "x"
+    for _ in range(1000):
+        deep = [deep]
+    with pytest.raises(PermanentError, match="deep"):
+        storable_arguments(Whose(HERE, "qwen3:8b"), {"path": deep})
+
+
+@pytest.mark.parametrize(
+    ("said", "wait_s"),
+    [("", None), ("7", 7), ("0", 0), ("99999999", 3600), ("soon", None), ("-5", None), ("1.5", None)],
+)
+def test_retry_after_is_read_in_seconds(said, wait_s):
+    assert _seconds(said) == wait_s
+
+
+def test_retry_after_is_read_as_a_date():
+    assert _seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    later = _seconds(format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True))
+    assert later is not None
+    assert 300 < later <= 601
