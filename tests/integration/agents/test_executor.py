@@ -109,7 +109,7 @@ async def test_the_proxy_is_there_only_for_lanes_with_hosts(web, tmp_path, progr
     order = await bench.order()
     executor = bench.executor("claude-code", ENDPOINT, program)
     await bench.made(executor, order)
-    isolation = replace(order.lane.isolation, hosts=("pypi.org",))
+    isolation = replace(order.lane.isolation, hosts=("mirror.example",))
     await bench.made(executor, replace(order, lane=replace(order.lane, isolation=isolation)))
     without, with_hosts = sandbox.runs
     assert (len(without.doors), "HTTPS_PROXY" in without.environment) == (1, False)

@@ -55,10 +55,10 @@ def connect(host: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "host", ["pypi.org:443", "PyPI.org:443", "files.pythonhosted.org:443", "a.b.pythonhosted.org:443"]
+    "host", ["mirror.example:443", "Mirror.Example:443", "files.files.example:443", "a.b.files.example:443"]
 )
 async def test_a_listed_host_is_reached_at_the_address_that_was_looked_up(host):
-    async with proxy("pypi.org", "*.pythonhosted.org") as (made, did):
+    async with proxy("mirror.example", "*.files.example") as (made, did):
         assert (await ask(made, connect(host))).endswith(b"olleh")
         assert did == [f"look up {host.casefold()[:-4]}", f"connect {PUBLIC}"]
     log = made.log.content().decode()
@@ -68,13 +68,13 @@ async def test_a_listed_host_is_reached_at_the_address_that_was_looked_up(host):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.org:443", "pypi.org.evil.org:443", "xpypi.org:443", "pythonhosted.org:443", "evilpythonhosted.org:443",
-     "pypi.org:80", "pypi.org:22", "pypi.org", "pypi.org:443:443", "1.2.3.4:443", "[::1]:443", "2130706433:443",
-     "0x7f.1:443", "localhost:443", "127.1:443", "pypi.org%00.evil.org:443", "pypi\xad.org:443", "user@pypi.org:443",
-     ":443", "*.pythonhosted.org:443", "-.pythonhosted.org:443"],
+    ["evil.org:443", "mirror.example.evil.org:443", "xmirror.example:443", "files.example:443", "evilfiles.example:443",
+     "mirror.example:80", "mirror.example:22", "mirror.example", "mirror.example:443:443", "1.2.3.4:443",
+     "[::1]:443", "2130706433:443", "0x7f.1:443", "localhost:443", "127.1:443", "mirror.example%00.evil.org:443",
+     "mirror\xad.example:443", "user@mirror.example:443", ":443", "*.files.example:443", "-.files.example:443"],
 )  # fmt: skip
 async def test_no_other_host_is_even_looked_up(host):
-    async with proxy("pypi.org", "*.pythonhosted.org", "1.2.3.4") as (made, did):
+    async with proxy("mirror.example", "*.files.example", "1.2.3.4") as (made, did):
         assert b" 403 " in await ask(made, connect(host))
         assert did == []
     assert "REFUSED" in made.log.content().decode()
@@ -87,24 +87,24 @@ async def test_no_other_host_is_even_looked_up(host):
      ("255.255.255.255",), ("fe80::1%eth0",), ("not an address",), (), (PUBLIC, "10.0.0.1")],
 )  # fmt: skip
 async def test_a_name_that_leads_into_a_private_network_leads_nowhere(addresses):
-    async with proxy("pypi.org", addresses=addresses) as (made, did):
-        assert b" 403 " in await ask(made, connect("pypi.org:443"))
-        assert did == ["look up pypi.org"]
+    async with proxy("mirror.example", addresses=addresses) as (made, did):
+        assert b" 403 " in await ask(made, connect("mirror.example:443"))
+        assert did == ["look up mirror.example"]
 
 
 @pytest.mark.parametrize(
-    "head", ["GET http://pypi.org/ HTTP/1.1\r\n\r\n", "CONNECT\r\n\r\n", "POST / HTTP/1.1\r\n\r\n"]
+    "head", ["GET http://mirror.example/ HTTP/1.1\r\n\r\n", "CONNECT\r\n\r\n", "POST / HTTP/1.1\r\n\r\n"]
 )
 async def test_nothing_but_connect_is_served(head):
-    async with proxy("pypi.org") as (made, did):
+    async with proxy("mirror.example") as (made, did):
         assert b" 405 " in await ask(made, head)
         assert did == []
 
 
 async def test_a_head_without_end_is_cut():
-    async with proxy("pypi.org") as (made, did):
+    async with proxy("mirror.example") as (made, did):
         reader, writer = await asyncio.open_unix_connection(made.socket)
-        writer.write(b"CONNECT pypi.org:443 HTTP/1.1\r\n" + b"x: y\r\n" * 10_000)
+        writer.write(b"CONNECT mirror.example:443 HTTP/1.1\r\n" + b"x: y\r\n" * 10_000)
         async with asyncio.timeout(30):
             assert await reader.read() == b""
         writer.close()
@@ -112,9 +112,9 @@ async def test_a_head_without_end_is_cut():
 
 
 async def test_leaving_drops_what_is_open():
-    async with proxy("pypi.org") as (made, _):
+    async with proxy("mirror.example") as (made, _):
         reader, writer = await asyncio.open_unix_connection(made.socket)
-        writer.write(connect("pypi.org:443").encode())
+        writer.write(connect("mirror.example:443").encode())
         await reader.readuntil(b"\r\n\r\n")
     assert not made.socket.exists()
     async with asyncio.timeout(30):
