@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, func
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from core.job import Job
@@ -46,8 +46,3 @@ class JobJournal:
 
     def _mine(self) -> tuple[Any, ...]:
         return col(JournalRow.job_id) == self._job.id, col(JournalRow.part) == self._part
-
-
-async def forget(session: Session, job_ids: Iterable[str]) -> None:
-    """Drop the journal of jobs that are over: what they came to is kept with their task."""
-    await session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(list(job_ids))))
