@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from core.store import events, jobs, switches, tasks, workers
+from core.store import events, queue, switches, tasks, workers
 from core.store.database import Session, to_ms
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ async def gather(app: App, since: datetime | None) -> dict[str, Any]:
         living = await workers.alive(session)
         return {
             "tasks": await tasks.count_by_state(session),
-            "jobs": await jobs.count_by_state(session),
+            "jobs": await queue.count_by_state(session),
             "paused": await switches.paused(session),
             "workers": [
                 {"id": w.id, "node": w.node, "host": w.host, "pid": w.pid, "heartbeat_at": w.heartbeat_at.isoformat()}

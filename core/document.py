@@ -8,7 +8,7 @@ from typing import Any
 from core.approval import Approval, Needs
 from core.job import Job, JobState
 from core.settings import Settings
-from core.store import artifacts, jobs, tasks
+from core.store import artifacts, queue, tasks
 from core.store.artifacts import Artifact
 from core.store.database import Database, Session
 from core.task import Task
@@ -118,13 +118,13 @@ async def read_document(database: Database, settings: Settings, number: int) -> 
 
 
 async def _place(session: Session, number: int) -> QueuePlace | None:
-    mine: list[Job] = await jobs.active_of(session, number)
+    mine: list[Job] = await queue.active_of(session, number)
     if not mine:
         return None
     job = mine[0]
-    problem = await jobs.problem_of(session, job.id)
+    problem = await queue.problem_of(session, job.id)
     if job.state is JobState.RUNNING:
-        return QueuePlace(0, None, None, problem, await jobs.progress_of(session, job.id))
+        return QueuePlace(0, None, None, problem, await queue.progress_of(session, job.id))
     if job.state is JobState.WAITING:
-        return QueuePlace(0, None, await jobs.waits_for(session, job.id), problem)
-    return QueuePlace(await jobs.ahead_of(session, job), None, None, problem)
+        return QueuePlace(0, None, await queue.waits_for(session, job.id), problem)
+    return QueuePlace(await queue.ahead_of(session, job), None, None, problem)

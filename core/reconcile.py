@@ -11,7 +11,7 @@ from core.lifecycle import OWED_IN, WAITING_FOR_PEOPLE, Fact, State
 from core.log import log
 from core.nudge import nudge
 from core.settings import SettingsSource
-from core.store import jobs, tasks, workers
+from core.store import jobs, queue, tasks, workers
 from core.store.database import Database, Session
 from core.transition import DEPENDENCY_MET, Owed, owed_job, take_step
 
@@ -141,10 +141,10 @@ class Reconciler:
         """Let go on what waited for a task that went through; fail what waited for one that did not."""
 
         async def lost(session: Session) -> list[tuple[int, int, str]]:
-            return await jobs.waiting_on(session, [s.value for s in _DEPENDENCY_LOST], BATCH)
+            return await queue.waiting_on(session, [s.value for s in _DEPENDENCY_LOST], BATCH)
 
         async def met(session: Session) -> bool:
-            return bool(await jobs.waiting_on(session, [s.value for s in DEPENDENCY_MET], 1))
+            return bool(await queue.waiting_on(session, [s.value for s in DEPENDENCY_MET], 1))
 
         async def release(session: Session) -> int:
             now_ms = await self.database.now_ms(session)
@@ -164,16 +164,16 @@ class Reconciler:
     async def _orphans(self) -> int:
         """A working task without a living job lost it to a fault; it gets a new one."""
         owed = {state.value: kind.value for state, kind in OWED_IN.items()}
-        orphans = await self.database.read(lambda session: jobs.orphans(session, owed, BATCH))
+        orphans = await self.database.read(lambda session: queue.orphans(session, owed, BATCH))
         for number in orphans:
 
             async def work(session: Session, number: int = number) -> None:
                 task = await tasks.load(session, number, lock=True)
                 kind = OWED_IN.get(task.state)
-                if kind is None or await jobs.active_of(session, number):
+                if kind is None or await queue.active_of(session, number):
                     return
                 now_ms = await self.database.now_ms(session)
-                owed = Owed(await jobs.needs_of_last(session, number, task.revision, kind.value))
+                owed = Owed(await queue.needs_of_last(session, number, task.revision, kind.value))
                 await jobs.add(session, owed_job(task, kind, task.revision, now_ms, self.new_id, owed))
 
             log.warning("job_owed_again", task=number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from core.basis import next_basis, picked_basis
 from core.decision import Petition
@@ -15,7 +16,7 @@ from core.lifecycle import START, Fact, State, advance
 from core.place import Place
 from core.ports import Milestones
 from core.settings import Settings, SettingsSource
-from core.store import cards, events, jobs, tasks
+from core.store import cards, events, jobs, queue, tasks
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow, TurnRow
 from core.task import Revision, Task
@@ -60,16 +61,8 @@ class Service:
         """Take in a request; returns the new task's number, or the old one's for a redelivered message."""
         text = _checked_text(request.text)
         settings = self._settings()
-        person = settings.people.named(request.actor.person or "")
-        if request.repo is not None:
-            settings.repository(request.repo)
-        if request.lane is not None and request.lane not in settings.lanes:
-            raise UsageError(
-                "no_such_lane",
-                f"no lane called {request.lane!r} is configured",
-                f"Known: {', '.join(sorted(settings.lanes)) or 'none'}.",
-            )
-        parameters = _checked_parameters(settings, request)
+        _check_names(settings, request)
+        row = self._row_of(request, settings, text)
 
         async def work(session: Session) -> int:
             if request.dedup is not None:
@@ -79,22 +72,14 @@ class Service:
             if request.after is not None:
                 await tasks.load(session, request.after)
             now_ms = await self._database.now_ms(session)
-            row = TaskRow(
-                id=self._new_id("task"),
-                state=START.to.value,
-                repo=request.repo or _only(settings.repositories),
-                requester=person.name,
-                surface=request.actor.surface or "",
-                title=Intent(text).title,
-                asked_lane=request.lane,
-                parameters=parameters or None,
-                priority=request.priority,
-                after=request.after,
-                deadline_ms=to_ms(request.deadline_at) if request.deadline_at else None,
-                created_ms=now_ms,
-                updated_ms=now_ms,
+            number = await self._begin(
+                session,
+                TaskRow(**row, created_ms=now_ms, updated_ms=now_ms),
+                request.actor,
+                text,
+                now_ms,
+                dedup=request.dedup,
             )
-            number = await self._begin(session, row, request.actor, text, now_ms, dedup=request.dedup)
             if request.place is not None:
                 await cards.bind(session, number, request.place, request.reply_to, now_ms)
             return number
@@ -108,6 +93,22 @@ class Service:
             number = await self._database.write(work)  # delivered twice at once, and the other one was faster
         self._milestones.reached("ask.committed", number=number)
         return number
+
+    def _row_of(self, request: Request, settings: Settings, text: str) -> dict[str, Any]:
+        """The columns of a new task, but for its times; raises `UsageError` for what the request may not set."""
+        return {
+            "id": self._new_id("task"),
+            "state": START.to.value,
+            "repo": request.repo or _only(settings.repositories),
+            "requester": settings.people.named(request.actor.person or "").name,
+            "surface": request.actor.surface or "",
+            "title": Intent(text).title,
+            "asked_lane": request.lane,
+            "parameters": _checked_parameters(settings, request) or None,
+            "priority": request.priority,
+            "after": request.after,
+            "deadline_ms": to_ms(request.deadline_at) if request.deadline_at else None,
+        }
 
     async def reply(self, number: int, text: str, actor: Actor, dedup: str | None = None) -> Task:
         """Begin the next revision of a task with what `actor` said."""
@@ -124,17 +125,7 @@ class Service:
             task = await tasks.load(session, number, lock=True)
             if dedup is not None and await tasks.turn_seen(session, actor.surface or "", dedup):
                 return task
-            try:
-                advance(task, Fact.REPLIED)  # a wrong state is told before missing rights
-            except ConflictError as error:
-                told = error.problem
-                raise ConflictError(told.code, told.message + await decided_by(session, task), told.mend) from error
-            if pick is None or not self._may_decide(task, actor):
-                self._may_speak(task, actor)
-            if task.state is State.PUBLISHED and await jobs.active_of(session, number):
-                raise ConflictError(
-                    "already_on_its_way", f"#{number} is being merged or closed", "Look again in a moment."
-                )
+            await self._check_speaking(session, task, actor, picks=pick is not None)
             now_ms = await self._database.now_ms(session)
             said = await tasks.turns_of(session, number)
             n = len(said) + 1
@@ -163,13 +154,26 @@ class Service:
         self._milestones.reached("reply.committed", number=number)
         return task
 
+    async def _check_speaking(self, session: Session, task: Task, actor: Actor, *, picks: bool) -> None:
+        """Raise what keeps `actor` from beginning the next revision; a wrong state is told before missing rights."""
+        try:
+            advance(task, Fact.REPLIED)
+        except ConflictError as error:
+            told = error.problem
+            raise ConflictError(told.code, told.message + await decided_by(session, task), told.mend) from error
+        if not picks or not self._may_decide(task, actor):
+            self._may_speak(task, actor)
+        if task.state is State.PUBLISHED and await queue.active_of(session, task.number):
+            what = f"#{task.number} is being merged or closed"
+            raise ConflictError("already_on_its_way", what, "Look again in a moment.")
+
     async def cancel(self, number: int, actor: Actor) -> Task:
         """Stop a task that has not reached the forge; a revision of a published task falls back to it."""
 
         async def work(session: Session) -> Task:
             task = await tasks.load(session, number, lock=True)
             self._may_stop(task, actor)
-            if task.state is State.APPROVED and any(job.fence for job in await jobs.active_of(session, number)):
+            if task.state is State.APPROVED and any(job.fence for job in await queue.active_of(session, number)):
                 raise ConflictError(  # not only while somebody holds the job: a dead worker may have pushed
                     "being_published", f"#{number} is on its way to the forge", "Undo it once it is published."
                 )
@@ -259,7 +263,7 @@ class Service:
     async def _owe_once(self, session: Session, task: Task, fact: Fact, actor: Actor) -> Task:
         """Take a step that owes a job, unless that job is on its way already."""
         step = advance(task, fact)
-        alive = {job.kind for job in await jobs.active_of(session, task.number)}
+        alive = {job.kind for job in await queue.active_of(session, task.number)}
         if alive:
             raise ConflictError(
                 "already_on_its_way",
@@ -352,6 +356,15 @@ def _checked_text(text: str) -> str:
     if any(0xD800 <= ord(c) <= 0xDFFF for c in text) or "\0" in text:
         raise UsageError("not_text", "the text is not valid Unicode", "Type it again as UTF-8.")
     return text
+
+
+def _check_names(settings: Settings, request: Request) -> None:
+    """Whether the repository and the lane that a request names are there; raises `UsageError`."""
+    if request.repo is not None:
+        settings.repository(request.repo)
+    if request.lane is not None and request.lane not in settings.lanes:
+        known = ", ".join(sorted(settings.lanes)) or "none"
+        raise UsageError("no_such_lane", f"no lane called {request.lane!r} is configured", f"Known: {known}.")
 
 
 def _checked_parameters(settings: Settings, request: Request) -> dict[str, str]:

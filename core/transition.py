@@ -8,7 +8,7 @@ from typing import Any
 from core.ids import NewId
 from core.job import PAYLOAD_VERSION, JobKind, JobState
 from core.lifecycle import Fact, Next, State, advance
-from core.store import cards, events, jobs, tasks
+from core.store import cards, events, jobs, queue, tasks
 from core.store.database import Session, to_ms
 from core.store.tables import JobRow
 from core.task import Task
@@ -90,7 +90,7 @@ def owed_job(task: Task, kind: JobKind, revision: int, now_ms: int, new_id: NewI
 
 async def _follow(session: Session, task: Task, fact: Fact, revision: int, now_ms: int, new_id: NewId) -> None:
     """See that somebody looks at the pull request: at once when it has just been pushed to."""
-    if not await jobs.follows(session, task.number):
+    if not await queue.follows(session, task.number):
         later = NOTHING_MORE if fact is Fact.PUBLISHED else Owed(in_s=LOOK_AGAIN_S)
         await jobs.add(session, owed_job(task, JobKind.FOLLOW, revision, now_ms, new_id, later))
     elif fact is Fact.PUBLISHED:

@@ -13,7 +13,7 @@ from core.lifecycle import Fact, State
 from core.ports import Milestones
 from core.service import decided_by, petition_of
 from core.settings import Settings, SettingsSource
-from core.store import events, jobs, tasks
+from core.store import events, queue, tasks
 from core.store.database import Database, Session, from_ms
 from core.store.tables import ApprovalRow
 from core.task import Basis, Revision, Task
@@ -121,7 +121,8 @@ class Verdicts:
         current = task.current
         assert current.making is not None
         needs = [
-            await jobs.needs_of_last(session, task.number, n, JobKind.CHANGE.value) for n in range(1, task.revision + 1)
+            await queue.needs_of_last(session, task.number, n, JobKind.CHANGE.value)
+            for n in range(1, task.revision + 1)
         ]
         await take_step(
             session,

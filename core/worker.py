@@ -17,7 +17,7 @@ from core.lifecycle import Fact, State
 from core.log import log
 from core.placement import NodeView
 from core.reconcile import Reconciler
-from core.store import jobs, tasks, workers
+from core.store import jobs, queue, tasks, workers
 from core.store.database import Session
 from core.store.switches import paused
 from core.store.tables import WorkerRow
@@ -121,7 +121,7 @@ class Worker:
         """Whether a draining worker may go: nothing of ours runs, nothing was tidied, nobody else works."""
         if self._running or await self.reconciler.sweep(self.id):
             return False
-        if await self.shop.database.read(jobs.any_running):
+        if await self.shop.database.read(queue.any_running):
             return False
         job = await self._claim()  # the sweep beside us, or another worker, may have left one since we looked
         if job is not None:

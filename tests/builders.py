@@ -20,7 +20,7 @@ from core.placement import NodeView
 from core.ports import Policy, RepositorySpec
 from core.settings import Settings, SettingsSource, Timing
 from core.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
-from core.store import events, jobs, tasks, workers
+from core.store import events, jobs, queue, tasks, workers
 from core.store.database import Database, Session
 from core.store.tables import JobRow, TaskRow, TurnRow, WorkerRow
 from core.task import PullRequest, Task
@@ -264,4 +264,4 @@ async def kinds_of(database: Database, number: int) -> list[str]:
 
 async def active_jobs(database: Database, number: int) -> list[Job]:
     """What a task still has in the queue."""
-    return await database.read(lambda session: jobs.active_of(session, number))
+    return await database.read(lambda session: queue.active_of(session, number))

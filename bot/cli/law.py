@@ -14,7 +14,9 @@ from core.errors import Problem, UsageError
 if TYPE_CHECKING:
     from bot.app import App
     from core.decision import Decision
+    from core.intent import Intent
     from core.ports import Scene
+    from core.settings import Settings
     from core.turn import Actor
 
 
@@ -63,36 +65,16 @@ def explain(
 ) -> int:
     """Say what policy would decide about a request, and why, rule by rule. Changes nothing."""
     from bot.cli.output import show_explanation
-    from bot.interpret import GrammarInterpreter
     from core.decision import Petition
-    from core.intent import Intent, Unclear
-    from core.turn import Turn
 
     async def work() -> int:
-        from datetime import UTC, datetime
-
         async with door.open() as app:
             from bot.cli.frame import speaker
 
             actor = speaker(app, person)
             settings = app.settings()
-            name = repo or (next(iter(settings.repositories)) if len(settings.repositories) == 1 else None)
-            if name is None:
-                known = ", ".join(sorted(settings.repositories))
-                raise UsageError("which_repository", "several repositories are configured", f"Add --repo: {known}.")
-            settings.repository(name)
-            if not text.strip():
-                raise UsageError("empty", "nothing was asked", "Give the request's text.")
-            turn = Turn(1, actor.person or "", "terminal", text, datetime.now(UTC), 1)
-            chosen = settings.lanes.get(lane) if lane else None
-            read: Intent | Unclear = Intent(text)
-            if chosen is None or chosen.executor == "edit":
-                reader = app.interpreter() if with_model else GrammarInterpreter()
-                read = await reader.interpret([turn], _scene(app, actor, name, lane))
-            if isinstance(read, Unclear):
-                mend = f"I can: {'; '.join(read.can)}." if read.can else ""
-                mend = f"Say: {' | '.join(read.options)}" if read.options else mend
-                raise UsageError("not_understood", read.reason, mend)
+            name = _one_repository(settings, repo)
+            read = await _read(app, actor, text, name, lane, with_model=with_model)
             petition = Petition(
                 actor.person or "", "terminal", name, read.paths(), lane, bool(read.edits), suggested=read.lane
             )
@@ -101,6 +83,39 @@ def explain(
             return 0
 
     return run(work())
+
+
+def _one_repository(settings: Settings, asked: str | None) -> str:
+    """The repository that is meant; raises `UsageError` when that is not clear."""
+    name = asked or (next(iter(settings.repositories)) if len(settings.repositories) == 1 else None)
+    if name is None:
+        known = ", ".join(sorted(settings.repositories))
+        raise UsageError("which_repository", "several repositories are configured", f"Add --repo: {known}.")
+    settings.repository(name)
+    return name
+
+
+async def _read(app: App, actor: Actor, text: str, repository: str, lane: str | None, *, with_model: bool) -> Intent:
+    """The request as the worker would read it; raises `UsageError` when it is not understood."""
+    from datetime import UTC, datetime
+
+    from bot.interpret import GrammarInterpreter
+    from core.intent import Intent, Unclear
+    from core.turn import Turn
+
+    if not text.strip():
+        raise UsageError("empty", "nothing was asked", "Give the request's text.")
+    chosen = app.settings().lanes.get(lane) if lane else None
+    if chosen is not None and chosen.executor != "edit":
+        return Intent(text)
+    reader = app.interpreter() if with_model else GrammarInterpreter()
+    turn = Turn(1, actor.person or "", "terminal", text, datetime.now(UTC), 1)
+    read = await reader.interpret([turn], _scene(app, actor, repository, lane))
+    if isinstance(read, Unclear):
+        mend = f"I can: {'; '.join(read.can)}." if read.can else ""
+        mend = f"Say: {' | '.join(read.options)}" if read.options else mend
+        raise UsageError("not_understood", read.reason, mend)
+    return read
 
 
 def _scene(app: App, actor: Actor, repository: str, lane: str | None) -> Scene:

@@ -326,12 +326,12 @@ async def _follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
 
 async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
     from bot.cli.output import progress
-    from core.store import jobs, tasks
+    from core.store import queue, tasks
     from core.store.database import Session
 
     async def look(session: Session) -> tuple[State, bool]:
         task = await tasks.load(session, number)
-        active = await jobs.active_of(session, number)
+        active = await queue.active_of(session, number)
         tried_enough = any(job.state is JobState.READY and job.attempt > PATIENCE for job in active)
         return task.state, tried_enough or (task.state in RESTING and not active)
 

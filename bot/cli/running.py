@@ -62,7 +62,7 @@ def worker(door: Door, node: str | None, drain: bool) -> int:
 def queue(door: Door, as_json: bool) -> int:
     """Show what is queued and what runs."""
     from bot.cli.output import show_queue
-    from core.store import jobs, switches
+    from core.store import queue, switches
     from core.store.database import Session
 
     async def look(session: Session) -> dict[str, Any]:
@@ -79,9 +79,9 @@ def queue(door: Door, as_json: bool) -> int:
                 "deadline": job.deadline_at.isoformat() if job.deadline_at else None,
                 "worker": job.owner,
                 "needs": sorted(job.needs),
-                "problem": await jobs.problem_of(session, job.id),
+                "problem": await queue.problem_of(session, job.id),
             }
-            for job in await jobs.queue(session, 1000)
+            for job in await queue.waiting_line(session, 1000)
         ]
         return {"paused": await switches.paused(session), "jobs": rows}
 

@@ -18,7 +18,7 @@ from core.job import Job
 from core.lifecycle import State
 from core.place import Place
 from core.settings import SettingsSource
-from core.store import cards, events, jobs, switches, tasks
+from core.store import cards, events, queue, switches, tasks
 from core.store.database import Database, Session, to_ms
 
 MOST_ROWS: Final = 15
@@ -122,7 +122,7 @@ class Showing:
         """What runs and what comes next."""
 
         async def look(session: Session) -> tuple[list[Job], object]:
-            return await jobs.queue(session, MOST_ROWS), await switches.paused(session)
+            return await queue.waiting_line(session, MOST_ROWS), await switches.paused(session)
 
         found, paused = await self.database.read(look)
         lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in found if job.kind.value != "follow"]

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from core.place import Place
 from core.store.database import Session
-from core.store.tables import ButtonRow, CardRow
+from core.store.talk_tables import ButtonRow, CardRow
 
 HOLD_MS = 60_000
 """How long one process may take to draw a card before another tries."""

@@ -13,7 +13,8 @@ from sqlmodel import col, select
 from core.store import events
 from core.store.database import Session
 from core.store.events import Event
-from core.store.tables import DeliveryRow, EventRow, SettingRow
+from core.store.tables import EventRow, SettingRow
+from core.store.talk_tables import DeliveryRow
 
 DUE: Final = "due"
 SENT: Final = "sent"

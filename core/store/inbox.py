@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from core.store.database import Session
-from core.store.tables import InboxRow
+from core.store.talk_tables import InboxRow
 
 NEW: Final = "new"
 DONE: Final = "done"

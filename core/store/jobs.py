@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import and_, func, or_, update
+from sqlalchemy import and_, delete, update
 from sqlmodel import col, select
 
 from core.errors import LostClaimError, Problem
 from core.job import ACTIVE, Job, JobKind, JobState
 from core.placement import NodeView, fits, rank
 from core.store.database import Session, from_ms, to_ms
-from core.store.tables import JobRow, TaskRow
+from core.store.tables import JobRow, JournalRow, TaskRow
 
 CANDIDATES = 256
 """How many ready jobs one look of a claim takes in; indexes give them in order."""
@@ -45,7 +45,7 @@ async def claim(session: Session, node: NodeView, owner: str, now_ms: int) -> Jo
         if _rowcount(taken) == 1:
             row = await session.get(JobRow, job.id, populate_existing=True)
             assert row is not None
-            return _job(row)
+            return job_of(row)
     return None
 
 
@@ -66,7 +66,7 @@ async def _fitting(session: Session, node: NodeView, now_ms: int, look: Any) -> 
     ready = look.where(JobRow.state == JobState.READY.value, col(JobRow.ready_ms) <= now_ms)
     begin = 0
     while True:
-        jobs = [_job(row) for row in await session.exec(ready.offset(begin).limit(CANDIDATES))]
+        jobs = [job_of(row) for row in await session.exec(ready.offset(begin).limit(CANDIDATES))]
         fitting = {job.id: job for job in jobs if fits(job, node)}
         if fitting or len(jobs) < CANDIDATES:
             return fitting, begin == 0 and len(jobs) < CANDIDATES
@@ -90,6 +90,7 @@ async def held_by(session: Session, owner: str) -> set[str]:
 async def close_unclaimed(session: Session, job_id: str, state: JobState, now_ms: int) -> None:
     """Close a job nobody holds."""
     await session.execute(update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=now_ms))
+    await _forget_turns(session, [job_id])
 
 
 async def end(session: Session, job: Job, state: JobState, now_ms: int, problem: Problem | None = None) -> None:
@@ -101,6 +102,7 @@ async def end(session: Session, job: Job, state: JobState, now_ms: int, problem:
         finished_ms=now_ms,
         error=problem.to_json() if problem else None,
     )
+    await _forget_turns(session, [job.id])
 
 
 async def hold(session: Session, job: Job) -> None:
@@ -128,11 +130,6 @@ async def result_of(session: Session, job: Job) -> dict[str, Any] | None:
 async def tell(session: Session, job: Job, words: str) -> None:
     """Say how far a claimed job is."""
     await _fenced(session, job, progress=words)
-
-
-async def progress_of(session: Session, job_id: str) -> str | None:
-    """What was last said of how far a job is."""
-    return (await session.exec(select(JobRow.progress).where(JobRow.id == job_id))).first()
 
 
 async def put_back(
@@ -170,6 +167,7 @@ async def drop(session: Session, number: int, now_ms: int, keep: Iterable[JobKin
             .where(col(JobRow.id).in_(dropped))
             .values(state=JobState.CANCELLED.value, finished_ms=now_ms, fence=col(JobRow.fence) + 1)
         )
+        await _forget_turns(session, dropped)
     return dropped
 
 
@@ -193,7 +191,7 @@ async def rescue_from(
         row.ready_ms = now_ms
         session.add(row)
     await session.flush()
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
 async def release_waiting(session: Session, settled: Iterable[str], now_ms: int) -> int:
@@ -207,37 +205,6 @@ async def release_waiting(session: Session, settled: Iterable[str], now_ms: int)
         update(JobRow).where(col(JobRow.id).in_(ready)).values(state=JobState.READY.value, ready_ms=now_ms)
     )
     return _rowcount(done)
-
-
-async def waiting_on(session: Session, states: Iterable[str], limit: int) -> list[tuple[int, int, str]]:
-    """(task, task it waits for, that one's state) where the dependency came to one of `states`."""
-    rows = await session.execute(
-        select(JobRow.number, JobRow.after, TaskRow.state)
-        .join(TaskRow, and_(col(TaskRow.number) == col(JobRow.after)))
-        .where(JobRow.state == JobState.WAITING.value, col(TaskRow.state).in_(list(states)))
-        .limit(limit)
-    )
-    return [(int(number), int(after), str(state)) for number, after, state in rows if after is not None]
-
-
-async def active_of(session: Session, number: int) -> list[Job]:
-    """The jobs of a task that are not over, without the one that follows its pull request."""
-    active = [state.value for state in ACTIVE]
-    rows = await session.exec(
-        select(JobRow).where(
-            JobRow.number == number, col(JobRow.state).in_(active), JobRow.kind != JobKind.FOLLOW.value
-        )
-    )
-    return [_job(row) for row in rows]
-
-
-async def follows(session: Session, number: int) -> bool:
-    """Whether a job follows the task's pull request."""
-    active = [state.value for state in ACTIVE]
-    query = select(JobRow.id).where(
-        JobRow.number == number, col(JobRow.state).in_(active), JobRow.kind == JobKind.FOLLOW.value
-    )
-    return (await session.exec(query.limit(1))).first() is not None
 
 
 async def nudge(session: Session, number: int, now_ms: int) -> None:
@@ -260,81 +227,9 @@ async def look_again(session: Session, job: Job, ready_ms: int, now_ms: int) -> 
     await put_back(session, job, now_ms if nudged else ready_ms, attempt=job.attempt + 1)
 
 
-async def ahead_of(session: Session, job: Job) -> int:
-    """The position of a ready job: 1 is next; by priority and age, before placement has its say."""
-    rows = await session.exec(
-        select(func.count())
-        .select_from(JobRow)
-        .where(
-            JobRow.state == JobState.READY.value,
-            or_(
-                col(JobRow.priority) > job.priority,
-                and_(col(JobRow.priority) == job.priority, col(JobRow.ready_ms) < to_ms(job.ready_at)),
-            ),
-        )
-    )
-    return int(rows.one()) + 1
-
-
-async def problem_of(session: Session, job_id: str) -> str | None:
-    """Why the last try of a job did not go through, if one did not."""
-    error = (await session.exec(select(JobRow.error).where(JobRow.id == job_id))).first()
-    return str(error["message"]) if error else None
-
-
-async def waits_for(session: Session, job_id: str) -> int | None:
-    """The task that must go through first."""
-    return (await session.exec(select(JobRow.after).where(JobRow.id == job_id))).first()
-
-
-async def orphans(session: Session, owed: dict[str, str], limit: int) -> list[int]:
-    """Numbers of tasks in a working state that have no job alive (`owed` maps state to job kind)."""
-    alive = (
-        select(JobRow.number)
-        .where(col(JobRow.state).in_([state.value for state in ACTIVE]))
-        .where(col(JobRow.number) == col(TaskRow.number), col(JobRow.kind) != JobKind.FOLLOW.value)
-        .correlate(TaskRow)
-        .exists()
-    )
-    rows = await session.exec(select(TaskRow.number).where(col(TaskRow.state).in_(list(owed)), ~alive).limit(limit))
-    return [number for number in rows if number is not None]
-
-
-async def needs_of_last(session: Session, number: int, revision: int, kind: str) -> frozenset[str]:
-    """The capabilities that the newest job of this kind of a revision needed."""
-    rows = await session.exec(
-        select(JobRow.needs)
-        .where(JobRow.number == number, JobRow.revision == revision, JobRow.kind == kind)
-        .order_by(col(JobRow.created_ms).desc())
-        .limit(1)
-    )
-    return frozenset(rows.first() or ())
-
-
-async def queue(session: Session, limit: int) -> list[Job]:
-    """Every job that is not over, running first, then in the order of priority and age."""
-    rows = await session.exec(
-        select(JobRow)
-        .where(col(JobRow.state).in_([state.value for state in ACTIVE]))
-        .order_by(col(JobRow.priority).desc(), col(JobRow.ready_ms))
-        .limit(limit)
-    )
-    return [_job(row) for row in rows]
-
-
-async def any_running(session: Session) -> bool:
-    """Whether any worker holds a job."""
-    rows = await session.exec(select(JobRow.id).where(JobRow.state == JobState.RUNNING.value).limit(1))
-    return rows.first() is not None
-
-
-async def count_by_state(session: Session) -> dict[str, int]:
-    """How many jobs are in each active state."""
-    active = [state.value for state in ACTIVE]
-    rows = await session.execute(
-        select(JobRow.state, func.count()).where(col(JobRow.state).in_(active)).group_by(JobRow.state)
-    )
-    return {str(state): int(count) for state, count in rows}
+async def _forget_turns(session: Session, job_ids: list[str]) -> None:
+    """The journal of a job that is over is for nobody: nobody takes the job over again."""
+    await session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
 
 
 async def _fenced(session: Session, job: Job, **values: Any) -> None:
@@ -357,7 +252,8 @@ def _rowcount(result: object) -> int:
     return int(getattr(result, "rowcount", -1))
 
 
-def _job(row: JobRow) -> Job:
+def job_of(row: JobRow) -> Job:
+    """The domain's job of a row."""
     return Job(
         id=row.id,
         number=row.number,

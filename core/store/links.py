@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 from sqlmodel import col, select
 
 from core.store.database import Session
-from core.store.tables import LinkCodeRow, LinkRow, MoveRow
+from core.store.talk_tables import LinkCodeRow, LinkRow, MoveRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from core.place import Place
 from core.store.database import Session
-from core.store.tables import ScheduleRow
+from core.store.talk_tables import ScheduleRow
 
 ACTIVE: Final = "active"
 PAUSED: Final = "paused"

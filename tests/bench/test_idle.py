@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from core.ids import new_id
 from core.placement import NodeView
 from core.reconcile import Reconciler
-from core.store import jobs, tasks, workers
+from core.store import jobs, queue, tasks, workers
 from core.store.database import Database, Session
 from tests import builders
 from tests.bench import idle
@@ -75,11 +75,11 @@ async def _idle_round(database: Database, number: int) -> None:
     async def look(session: Session) -> None:
         now_ms = await database.now_ms(session)
         await jobs.any_ready(session, now_ms)
-        await jobs.any_running(session)
+        await queue.any_running(session)
         await jobs.held_by(session, "nobody")
-        await jobs.queue(session, 10)
-        await jobs.count_by_state(session)
-        await jobs.active_of(session, number)
+        await queue.waiting_line(session, 10)
+        await queue.count_by_state(session)
+        await queue.active_of(session, number)
         await workers.any_silent(session, now_ms, "nobody")
         await tasks.load(session, number)
         await tasks.summaries(session, state=None, limit=10)

@@ -15,7 +15,7 @@ from bot.tickets import MOST, Jira, Linear, TicketComments, Trackers, body_line,
 from core.ids import new_id
 from core.service import Request
 from core.store import deliveries, events, tasks
-from core.store.tables import DeliveryRow
+from core.store.talk_tables import DeliveryRow
 from tests.builders import ANA, load, pull_request
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office

@@ -10,7 +10,7 @@ import pytest
 
 from core.job import JobState
 from core.lifecycle import State
-from core.store import jobs
+from core.store import queue
 from tests.e2e.kill.scene import TEXT, Scene, answer, carry, check, rows_of, until
 from tests.e2e.kill.stages import FRESH, STAGED
 from tests.e2e.kill.test_points import approved, asked, way_to
@@ -63,7 +63,7 @@ async def test_what_a_zombie_leaves_behind_does_not_mislead_its_heir(point, stag
         sweeper = scene.begin("sweeper")
 
         async def rescued() -> bool:
-            return [j.state for j in await app.database.read(lambda s: jobs.active_of(s, 1))] == [JobState.READY]
+            return [j.state for j in await app.database.read(lambda s: queue.active_of(s, 1))] == [JobState.READY]
 
         await until(rescued, "the rescue of its job", scene)
         wake(zombie)

@@ -11,7 +11,7 @@ from core.decision import Merging, RequiredCheck
 from core.errors import PermanentError, TransientError
 from core.lifecycle import State
 from core.ports import Commit, ForgeCheck
-from core.store import cards, jobs
+from core.store import cards, jobs, queue
 from core.store.database import Database
 from core.work.follow import hindrance
 from tests import builders
@@ -113,7 +113,7 @@ async def test_it_merges_by_itself_once_all_required_checks_are_green(hub):
     hub.forge.checks = [GREEN]
     await look(hub, number)
     assert await hub.state(number) is State.MERGED
-    assert not await hub.database.read(lambda s: jobs.follows(s, number))
+    assert not await hub.database.read(lambda s: queue.follows(s, number))
 
 
 async def test_without_the_rules_word_nothing_merges_by_itself(hub):
@@ -158,7 +158,7 @@ async def test_a_pull_request_that_ends_by_hand_ends_the_task(hub, state, end):
     await look(hub, number)
     task = await hub.task(number)
     assert (task.state, task.pull_request.state, task.error) == (end, state, None)
-    assert not await hub.database.read(lambda s: jobs.follows(s, number))
+    assert not await hub.database.read(lambda s: queue.follows(s, number))
 
 
 async def test_a_merge_by_hand_of_other_bytes_says_so(hub):
@@ -222,7 +222,7 @@ async def test_a_look_that_fails_for_good_is_told_and_made_again_later(hub):
     hub.forge.faults = [PermanentError("gone", "the repository is gone")]
     await look(hub, number)
     assert (await hub.task(number)).error.code == "gone"
-    assert await hub.database.read(lambda s: jobs.follows(s, number))
+    assert await hub.database.read(lambda s: queue.follows(s, number))
 
 
 async def test_a_nudge_while_it_is_being_looked_at_makes_one_more_look(hub):

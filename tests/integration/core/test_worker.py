@@ -13,7 +13,7 @@ from core.errors import Kind, PermanentError, Problem, TransientError
 from core.job import JobState
 from core.lifecycle import State
 from core.placement import NodeView
-from core.store import artifacts, jobs, switches, workers
+from core.store import artifacts, jobs, queue, switches, workers
 from core.store.database import from_ms
 from core.turn import Question
 from core.work.publication import branch_of
@@ -263,7 +263,7 @@ async def test_a_passing_fault_without_advice_waits_ever_longer(bench):
         assert waits_s > at_least_s
         await make_ready(bench, job.id)
         await bench.drain()
-    assert await bench.database.read(lambda session: jobs.problem_of(session, job.id)) == "the forge does not answer"
+    assert await bench.database.read(lambda session: queue.problem_of(session, job.id)) == "the forge does not answer"
 
 
 async def claimed_at(bench, job_id) -> datetime:

@@ -19,7 +19,8 @@ from bot.outbound.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign, verif
 from core.ids import new_id
 from core.service import Request
 from core.store import deliveries, events
-from core.store.tables import DeliveryRow, EventRow
+from core.store.tables import EventRow
+from core.store.talk_tables import DeliveryRow
 from tests.builders import ANA
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office

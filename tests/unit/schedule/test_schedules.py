@@ -19,7 +19,7 @@ from core.ids import new_id
 from core.place import Place
 from core.store import schedules, tasks
 from core.store.schedules import ACTIVE, PAUSED, Schedule
-from core.store.tables import ScheduleRow
+from core.store.talk_tables import ScheduleRow
 from tests import builders
 from tests.builders import ANA, BO, LEE
 from tests.office import Office

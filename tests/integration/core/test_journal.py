@@ -1,0 +1,78 @@
+"""The journal of a job: read on by whoever takes it over, written by its holder alone, gone when the job is over."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+
+from core.errors import LostClaimError
+from core.job import Job, JobState
+from core.lifecycle import State
+from core.store import jobs
+from core.store.database import Database
+from core.store.journal import JobJournal
+from tests import builders
+
+pytestmark = pytest.mark.queue
+
+
+async def claimed(database: Database, owner: str) -> Job:
+    async def work(session):
+        return await jobs.claim(session, builders.NODE, owner, await database.now_ms(session))
+
+    job = await database.write(work)
+    assert job is not None
+    return job
+
+
+@pytest.fixture
+async def job(database):
+    await builders.put_job(database, await builders.put_task(database, State.QUEUED))
+    return await claimed(database, "first")
+
+
+async def hand_over(database: Database, job: Job) -> Job:
+    """The same job in the hands of another worker."""
+    await database.write(lambda session: jobs.put_back(session, job, 0, attempt=job.attempt + 1))
+    return await claimed(database, "second")
+
+
+async def rows(database: Database) -> int:
+    return int(
+        (await database.read(lambda session: session.execute(text("SELECT count(*) FROM journal")))).scalar_one()
+    )
+
+
+async def test_the_next_holder_reads_on_where_the_last_one_stopped(database, job):
+    first = JobJournal(database, job)
+    await first.add({"answer": 1})
+    await first.part("step").add({"answer": "of a part"})
+    await first.add({"answer": 2})
+    heir = JobJournal(database, await hand_over(database, job))
+    assert list(await heir.recall()) == [{"answer": 1}, {"answer": 2}]
+    assert list(await heir.part("step").recall()) == [{"answer": "of a part"}]
+
+
+async def test_who_lost_the_job_writes_nothing_more(database, job):
+    heir = await hand_over(database, job)
+    with pytest.raises(LostClaimError):
+        await JobJournal(database, job).add({"answer": "late"})
+    assert list(await JobJournal(database, heir).recall()) == []
+
+
+@pytest.mark.parametrize("over", [JobState.DONE, JobState.FAILED])
+async def test_the_journal_of_a_job_that_is_over_is_gone(database, job, over):
+    await JobJournal(database, job).part("step").add({"answer": 1})
+    await database.write(lambda session: jobs.end(session, job, over, 1))
+    assert await rows(database) == 0
+
+
+async def test_a_cancelled_job_leaves_no_journal_and_other_jobs_keep_theirs(database, job):
+    await JobJournal(database, job).add({"answer": 1})
+    other = await builders.put_task(database, State.QUEUED)
+    await builders.put_job(database, other)
+    kept = JobJournal(database, await claimed(database, "second"))
+    await kept.add({"answer": "kept"})
+    await database.write(lambda session: jobs.drop(session, job.number, 1))
+    assert list(await kept.recall()) == [{"answer": "kept"}]
+    assert await rows(database) == 1
