@@ -8,7 +8,20 @@ from typing import Any
 
 import click
 
-from bot.cli import home, interrupted, lanes, law, models, people, plugins, proof, requests, running, schedules
+from bot.cli import (
+    decisions,
+    home,
+    interrupted,
+    lanes,
+    law,
+    models,
+    people,
+    plugins,
+    proof,
+    requests,
+    running,
+    schedules,
+)
 from bot.cli.demo import demo
 from bot.cli.frame import Door, complain
 from core.errors import CountersignError, Kind, Problem
@@ -34,7 +47,7 @@ def countersign(ctx: click.Context, home: str | None) -> None:
     ctx.obj = Door(home)
 
 
-for group in (requests, schedules, running, people, law, lanes, models, plugins, proof, home):
+for group in (requests, decisions, schedules, running, people, law, lanes, models, plugins, proof, home):
     for command in group.COMMANDS:
         countersign.add_command(command)
 countersign.add_command(demo)

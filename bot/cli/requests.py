@@ -1,4 +1,4 @@
-"""Requests and turns: ask, reply, show, list, approve, reject, cancel, merge, undo."""
+"""Requests and turns: ask, reply, pick, show, why, list."""
 
 from __future__ import annotations
 
@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cards.safe import visible, visible_lines
-from bot.cli.frame import NUMBER, Door, as_option, complain, json_option, moment, operator, run, say_json, speaker
-from core.errors import Kind, Problem, UsageError
-from core.job import JobState
-from core.lifecycle import RESTING, State
+from bot.cli.following import follow, wait_option
+from bot.cli.frame import NUMBER, Door, as_option, json_option, moment, run, say_json, speaker
+from core.errors import UsageError
+from core.lifecycle import State
 
 if TYPE_CHECKING:
     from bot.app import App
-    from core.document import TaskDocument
-
-PATIENCE = 3
-"""How many tries `--wait` stays for when something outside is unavailable; the queue goes on by itself."""
-
-wait_option = click.option("--wait", is_flag=True, help="Work the queue here until the task rests.")
 
 
 @click.command()
@@ -67,7 +61,7 @@ def ask(
                 parameters=parameters,
             )
             number = await app.service.ask(request)
-            return await _follow(app, number, wait=wait, as_json=as_json)
+            return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())
 
@@ -85,7 +79,7 @@ def reply(door: Door, number: int, text: str, person: str | None, wait: bool, as
     async def work() -> int:
         async with door.open() as app:
             await app.service.reply(number, text, speaker(app, person))
-            return await _follow(app, number, wait=wait, as_json=as_json)
+            return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())
 
@@ -137,7 +131,7 @@ def pick(door: Door, number: int, what: str, person: str | None, wait: bool, as_
                     click.echo("\n".join(visible(part.label) for part in parts))
                 return 0
             await picked(app.database, app.repository, app.service, number, what, speaker(app, person))
-            return await _follow(app, number, wait=wait, as_json=as_json)
+            return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())
 
@@ -189,98 +183,7 @@ def list_(door: Door, state: str | None, limit: int, before: int | None, as_json
     return run(work())
 
 
-@click.command()
-@click.argument("number", type=NUMBER)
-@click.argument("digest")
-@as_option
-@wait_option
-@json_option
-@click.pass_obj
-def approve(door: Door, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
-    """Countersign a staged diff by its digest (at least 12 hex digits)."""
-
-    async def work() -> int:
-        async with door.open() as app:
-            answer = await app.verdicts.approve(number, digest, speaker(app, person))
-            if answer.problem is not None:
-                return complain(answer.problem, as_json=as_json)
-            return await _follow(app, number, wait=wait, as_json=as_json)
-
-    return run(work())
-
-
-@click.command()
-@click.argument("number", type=NUMBER)
-@click.option("--reason", default="", metavar="TEXT", help="Why; the requester sees it.")
-@as_option
-@json_option
-@click.pass_obj
-def reject(door: Door, number: int, reason: str, person: str | None, as_json: bool) -> int:
-    """Say no to a staged diff."""
-
-    async def work() -> int:
-        async with door.open() as app:
-            answer = await app.verdicts.reject(number, reason.strip(), speaker(app, person))
-            if answer.problem is not None:
-                return complain(answer.problem, as_json=as_json)
-            await _print(app, await app.document(number), as_json=as_json)
-            return 0
-
-    return run(work())
-
-
-@click.command()
-@click.argument("number", type=NUMBER)
-@as_option
-@json_option
-@click.pass_obj
-def cancel(door: Door, number: int, person: str | None, as_json: bool) -> int:
-    """Stop a task that is not published yet."""
-
-    async def work() -> int:
-        async with door.open() as app:
-            await app.service.cancel(number, operator(app, person))
-            await _print(app, await app.document(number), as_json=as_json)
-            return 0
-
-    return run(work())
-
-
-@click.command()
-@click.argument("number", type=NUMBER)
-@as_option
-@click.option("--no-wait", is_flag=True, help="Leave the merging to a running worker.")
-@json_option
-@click.pass_obj
-def merge(door: Door, number: int, person: str | None, no_wait: bool, as_json: bool) -> int:
-    """Merge a published task's pull request, as its forge would."""
-
-    async def work() -> int:
-        async with door.open() as app:
-            await app.service.merge(number, operator(app, person))
-            return await _follow(app, number, wait=not no_wait, as_json=as_json)
-
-    return run(work())
-
-
-@click.command()
-@click.argument("number", type=NUMBER)
-@as_option
-@wait_option
-@json_option
-@click.pass_obj
-def undo(door: Door, number: int, person: str | None, wait: bool, as_json: bool) -> int:
-    """Take a task back: revert a merged one through the same gate, close a published one."""
-
-    async def work() -> int:
-        async with door.open() as app:
-            next_number = await app.service.undo(number, operator(app, person))
-            return await _follow(app, next_number, wait=wait, as_json=as_json)
-
-    return run(work())
-
-
-COMMANDS = (ask, reply, show, why, pick, list_, approve, reject, cancel, merge, undo)
+COMMANDS = (ask, reply, show, why, pick, list_)
 
 
 def pairs(given: tuple[str, ...]) -> dict[str, str]:
@@ -303,53 +206,3 @@ def _check_parameters(app: App, lane: str | None, parameters: dict[str, str]) ->
     found = app.settings().lanes.get(lane or "")
     if found is not None and found.parameters:
         values_of(found.name, found.parameters, parameters)
-
-
-async def _follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
-    """With `wait` work the queue until the task rests; print it; the exit status it deserves."""
-    if wait:
-        await _work_until_rest(app, number, quiet=as_json)
-    document = await app.document(number)
-    await _print(app, document, as_json=as_json)
-    if document.queue is not None:
-        if not wait or document.queue.problem is None:
-            return 0
-        mend = "It is kept, and tried again while a worker runs."
-        problem = Problem(Kind.UNAVAILABLE, "still_waiting", document.queue.problem, mend)
-    elif document.task.error is not None:
-        problem = document.task.error
-    else:
-        return 0
-    click.echo(f"countersign: {visible(problem.sentence())}", err=True)
-    return problem.kind.exit_code
-
-
-async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
-    from bot.cli.output import progress
-    from core.store import queue, tasks
-    from core.store.database import Session
-
-    async def look(session: Session) -> tuple[State, bool]:
-        task = await tasks.load(session, number)
-        active = await queue.active_of(session, number)
-        tried_enough = any(job.state is JobState.READY and job.attempt > PATIENCE for job in active)
-        return task.state, tried_enough or (task.state in RESTING and not active)
-
-    with progress(number, quiet=quiet) as told:
-
-        async def rests() -> bool:
-            state, rested = await app.database.read(look)
-            if told is not None:
-                told.update(state.value)
-            return rested
-
-        await app.worker().run(until=rests)
-
-
-async def _print(app: App, document: TaskDocument, *, as_json: bool) -> None:
-    from bot.cli.output import show_card
-
-    if as_json:
-        say_json(document.to_json())
-    else:
-        await show_card(app, document)
