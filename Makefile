@@ -91,6 +91,10 @@ bench-sandbox: $(VENV)/.dev ## what starting a sandbox costs over the bare progr
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)
 
+.PHONY: injections
+injections: $(VENV)/.dev ## every attack in every carrier against a model that obeys: 1,015 cases, about 10 minutes
+	@COUNTERSIGN_INJECTIONS=all $(BIN)/python -m pytest -q tests/integration/injection $(ARGS)
+
 .PHONY: chaos
 chaos: $(VENV)/.dev counterparts ## the long crash campaign; ends with one JSON line
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -127,11 +127,18 @@ class App:
         """Every executor of this installation by name."""
         from bot.grammar import read_sentence
         from lanes.assembly import Means, executors
+        from policies.guard import TreeGuard
 
         if self._executors is None:
             endpoints = self.config.models().endpoints
             means = Means(
-                self.home.scratch, self.sandboxes().of, self.shelf().model, endpoints, self._agents(), read_sentence
+                self.home.scratch,
+                self.sandboxes().of,
+                self.shelf().model,
+                endpoints,
+                self._agents(),
+                read_sentence,
+                TreeGuard().leaks,
             )
             self._executors = executors(means, self.plugins().executors())
         return self._executors

@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bot.home import Home
@@ -45,8 +45,10 @@ async def examine(home: Home) -> list[Check]:
 async def _within(app: App) -> list[Check]:
     checks = [await _database(app), _key(app), *_sandboxes(app)]
     checks.extend(_policy(app))
-    checks.extend(app.plugins().rows())
-    checks.extend(_lanes(app))
+    plugins = app.plugins().rows()
+    app.plugins().lenient = True  # one that is broken has its row; everything else is looked at without it
+    checks.extend(plugins)
+    checks.extend(_lanes(app, {row["name"]: row["mend"] for row in plugins if row["verdict"] == "fail"}))
     checks.extend(await _models(app))
     checks.extend([await _repository(app, name) for name in sorted(app.settings().repositories)])
     checks.extend(await _surfaces(app))
@@ -135,7 +137,8 @@ def _policy(app: App) -> list[Check]:
     return warned or [_ok("policy", f"{len(rules.rules)} rules, each can be satisfied")]
 
 
-def _lanes(app: App) -> list[Check]:
+def _lanes(app: App, broken: Mapping[str, str]) -> list[Check]:
+    """A row for each lane; `broken` are the names of rows of plugins, with the mend of each."""
     from lanes.assembly import missing_executor
 
     checks: list[Check] = []
@@ -147,6 +150,9 @@ def _lanes(app: App) -> list[Check]:
         executor = have.get(lane.executor)
         problem = missing_executor(lane.executor) if executor is None else executor.unavailable(lane)
         name = f"lane {lane.name}"
+        if (row := f"plugin executors/{lane.executor}") in broken:
+            checks.append(_warn(name, f"its executor cannot be used: see {row}", broken[row]))
+            continue
         checks.append(_warn(name, problem.message, problem.mend) if problem else _ok(name, lane.describe))
     return checks
 

@@ -31,12 +31,19 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Where a request is read: the repository (None: not said yet), its files, and the lanes on offer there."""
+    """Where a request is read: the repository (None: not said yet), its files, and the lanes on offer there.
+
+    `asked` are the questions that people were asked so far, as turns: each has the number of the turn it came after.
+    `charge` takes what reading costs; `spent` says why nothing may be spent on it any more, or is empty.
+    """
 
     repository: str | None = None
     offers: tuple[Offer, ...] = ()
     files: Callable[[], Awaitable[Sequence[str]]] | None = None
     journal: Journal | None = None
+    asked: tuple[Turn, ...] = ()
+    charge: Charge | None = None
+    spent: str = ""
 
 
 class Interpreter(Protocol):

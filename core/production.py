@@ -50,6 +50,7 @@ class Making:
     """How a change was made: facts from the host, and `words`, which are the model's own and prove nothing.
 
     `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come.
+    It is the `step`-th of the lane's `steps`, and `asks` is what its file says that people are asked.
     """
 
     executor: str = ""
@@ -58,6 +59,9 @@ class Making:
     checks: tuple[CheckResult, ...] = ()
     tries: int = 1
     awaits: str = ""
+    step: int = 0
+    steps: int = 0
+    asks: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The making as stored with its revision and shown as ``making`` in the task document."""
@@ -73,6 +77,9 @@ class Making:
             checks=tuple(CheckResult(**check) for check in value.get("checks", ())),
             tries=value.get("tries", 1),
             awaits=value.get("awaits", ""),
+            step=value.get("step", 0),
+            steps=value.get("steps", 0),
+            asks=value.get("asks", ""),
         )
 
 

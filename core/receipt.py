@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,14 +31,14 @@ class Published:
 
 
 def statement(
-    task: Task, turns: Iterable[Turn], approvals: Iterable[Approval], last: Event, published: Published
+    task: Task, turns: Iterable[Turn], approvals: Iterable[Approval], chain: Sequence[Event], published: Published
 ) -> dict[str, Any]:
     """The in-toto statement (https://in-toto.io/Statement/v1) about the published commit.
 
-    Its subject is the commit and its tree; its predicate is everything that led there. `last` ties it to
-    the task's event chain.
+    Its subject is the commit and its tree; its predicate is everything that led there. The last event of `chain` ties
+    it to the task's history. What older versions signed has no `parameters` and no `lane_version`.
     """
-    staged, terms = task.staged, task.current.terms
+    staged, terms, last = task.staged, task.current.terms, chain[-1]
     assert staged is not None
     assert terms is not None
     pull_request = published.pull_request
@@ -56,8 +56,10 @@ def statement(
             "requester": task.requester,
             "authors": sorted(task.authors),
             "turns": [turn.to_json() for turn in turns],
+            "parameters": dict(task.parameters),
             "decision": {
                 "lane": task.current.lane,
+                "lane_version": _lane_version(chain),
                 "rule": task.current.rule,
                 "reason": task.current.reason,
                 "policy_digest": task.current.policy_digest,
@@ -70,6 +72,12 @@ def statement(
             "event": {"seq": last.seq, "hash": last.hash},
         },
     }
+
+
+def _lane_version(chain: Sequence[Event]) -> int | None:
+    """The version that the lane's file had when the change was staged; None for what was staged before it was told."""
+    said = (json.loads(event.body).get("lane_version") for event in reversed(chain))
+    return next((int(version) for version in said if version is not None), None)
 
 
 def sign(keys: Keys, said: dict[str, Any]) -> bytes:

@@ -149,6 +149,14 @@ def part_after(lane: str, steps: Sequence[Step], passed: str) -> Part:
     )
 
 
+def awaited(steps: Sequence[Step], name: str) -> dict[str, int | str]:
+    """Where the approval called `name` stands among the steps, from 1, and what it asks; empty for one that is gone."""
+    for n, step in enumerate(steps, 1):
+        if step.name == name and step.run == APPROVAL:
+            return {"step": n, "steps": len(steps), "asks": step.do}
+    return {}
+
+
 def missing(parameters: Sequence[Parameter], given: Mapping[str, str]) -> Parameter | None:
     """The first parameter that must be told and was not."""
     return next((each for each in parameters if each.default is None and each.name not in given), None)

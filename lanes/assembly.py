@@ -12,6 +12,7 @@ from core.workflow import WORKFLOW
 from lanes.agents import Place, agent_executors
 from lanes.checks import CheckRunner, checked
 from lanes.coder import CoderExecutor
+from lanes.coder.withheld import Leaks, leaks_unknown
 from lanes.executors.command import CommandExecutor
 from lanes.executors.edit_lane import EditExecutor
 from lanes.models import Endpoint, Model
@@ -26,7 +27,7 @@ class Means:
     """What executors work with: `scratch` for checkouts, a sandbox of each kind, and what the configuration names.
 
     `agents` says where agents' programs are that are not in the PATH, `read` understands the sentences of a workflow's
-    edit steps.
+    edit steps. `leaks` says whether a text holds a secret, which models are not shown.
     """
 
     scratch: Path
@@ -35,6 +36,7 @@ class Means:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     agents: Mapping[str, Place] = field(default_factory=dict)
     read: ReadSentence = reads_nothing
+    leaks: Leaks = leaks_unknown
 
 
 def executors(means: Means, plugins: Mapping[str, Executor] | None = None) -> dict[str, Executor]:
@@ -46,7 +48,7 @@ def executors(means: Means, plugins: Mapping[str, Executor] | None = None) -> di
     made: list[Executor] = [
         EditExecutor(),
         CommandExecutor(means.scratch, means.sandbox),
-        CoderExecutor(means.endpoints, means.shelf, checks),
+        CoderExecutor(means.endpoints, means.shelf, checks, means.leaks),
         *agent_executors(means.scratch, means.endpoints, means.sandbox, means.agents).values(),
     ]
     found = checked(_beside({executor.name: executor for executor in made}, plugins or {}), checks)

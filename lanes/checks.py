@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from core.change import show_path
-from core.errors import Problem, TransientError
+from core.errors import PermanentError, Problem, TransientError, WorkError
 from core.lane import Check, Lane
 from core.ports import Executor, Order, Produced, Repository
 from core.production import CheckResult, Making
+from lanes.artifacts import adopted, files_beside, kept
 from lanes.executors.workplace import Workplaces
+from lanes.purse import Purse
 from lanes.repository import as_git
 from lanes.sandbox import Confines, Ran, Run, Sandbox, need_of
 
 _LAST_BYTES: Final = 6_000
 
 
+@runtime_checkable
+class Mending(Protocol):
+    """An executor of several parts, of which only some lanes have one that can mend what a check found."""
+
+    def mends(self, lane: Lane) -> bool:
+        """Whether a failing check of the lane is worth telling."""
+
+
 class CheckRunner:
-    """Runs checks, each on files of its own, so that none sees what another left."""
+    """Runs checks, each on files of its own, so that none sees what another left. `files` keeps finished work's."""
 
     def __init__(self, scratch: Path, find: Callable[[str], Sandbox | Problem]) -> None:
         self._places = Workplaces(scratch)
+        self.files = files_beside(scratch)
         self._find = find
 
     def unavailable(self, lane: Lane) -> Problem | None:
@@ -83,8 +94,8 @@ def _told(ran: Ran) -> str:
 class Checked:
     """An executor whose work the lane's checks judge.
 
-    A failing check goes back to an executor that reads, with its log, at most `retries` times; the last result is
-    told as it is.
+    A failing check goes back to an executor that reads, with its log, at most `retries` times and while the budget
+    lasts, which is one for all tries; the last result is told as it is.
     """
 
     inner: Executor
@@ -112,38 +123,63 @@ class Checked:
         """What the inner executor made, with how the checks came out."""
         if not order.lane.checks or order.intent.needs_git_alone:
             return await self.inner.produce(order, repository)
-        tries = 1 + (order.lane.retries if self.inner.reads else 0)
-        making, files = Making(self.inner.name), dict[str, bytes]()
+        tries = 1 + (order.lane.retries if self._mends(order.lane) else 0)
+        making, files, purse = Making(self.inner.name), dict[str, bytes](), Purse(order)
         for n in range(1, tries + 1):
-            made = await self._try(order, repository, n)
+            try:
+                made = await self._try(order, repository, n, purse)
+            except PermanentError as error:
+                if n == 1 or error.problem.code != "budget_spent":
+                    raise
+                files.update(error.artifacts if isinstance(error, WorkError) else {})
+                break  # nothing is left to mend it with: what there is is shown
             making, files = _added(making, made.making, n), {**files, **made.artifacts}
             order = replace(order, start=made.tree, feedback=_feedback(made))
             if not order.feedback:
                 break
         return Produced(order.start, files, making)
 
-    async def _try(self, order: Order, repository: Repository, n: int) -> Produced:
-        """One try with its checks; one that an earlier worker finished is taken from the journal."""
-        journal = order.journal.part(f"try{n}")
+    def _mends(self, lane: Lane) -> bool:
+        return self.inner.mends(lane) if isinstance(self.inner, Mending) else self.inner.reads
+
+    async def _try(self, order: Order, repository: Repository, n: int, purse: Purse) -> Produced:
+        """One try with its checks; one that an earlier worker finished is taken from the journal, with its files."""
+        part = f"try{n}"
+        journal = order.journal.part(part)
         for entry in await journal.part("made").recall():
             if entry["start"] == order.start and await repository.has(entry["tree"]):
-                return Produced(entry["tree"], {}, Making.from_json(entry["making"]))
-        made = await self.inner.produce(replace(order, journal=journal), repository)
+                making = Making.from_json(entry["making"])
+                purse.adopt(part, making.usage)
+                files, gone = await adopted(self.checks.files, entry.get("files", {}))
+                await order.told(f"try {n} was finished by an earlier worker{gone}")
+                return Produced(entry["tree"], files, making)
+        async with purse.share(part) as budget:
+            lane = replace(order.lane, budget=budget)
+            own = replace(order, lane=lane, journal=journal, charge=purse.of(part))
+            made = await self.inner.produce(own, repository)
         if made.tree == order.start and not order.feedback:
             return made  # nothing changed, so there is nothing to check
         await order.told(f"checking: {', '.join(check.name for check in order.lane.checks)}")
         results, logs = await self.checks.run(order.lane, repository, made.tree)
-        making = replace(made.making, executor=self.inner.name, checks=results)
-        await journal.part("made").add({"start": order.start, "tree": made.tree, "making": making.to_json()})
-        return Produced(made.tree, {**made.artifacts, **logs}, making)
+        making = replace(made.making, executor=self.inner.name, checks=_latest((*made.making.checks, *results)))
+        files = {**made.artifacts, **logs}
+        said = {"start": order.start, "tree": made.tree, "making": making.to_json()}
+        await journal.part("made").add({**said, "files": await kept(self.checks.files, files)})
+        return Produced(made.tree, files, making)
 
 
 def _added(before: Making, made: Making, tries: int) -> Making:
-    """Both together: the words and checks of the later, the sum of what was spent."""
+    """Both together: the words of the later, every check as it last came out, the sum of what was spent."""
     spent = {usage.model: usage for usage in before.usage}
     for usage in made.usage:
         spent[usage.model] = spent[usage.model].plus(usage) if usage.model in spent else usage
-    return replace(made, usage=tuple(spent.values()), tries=tries)
+    words, checks = made.words or before.words, _latest((*before.checks, *made.checks))
+    return replace(made, words=words, usage=tuple(spent.values()), checks=checks, tries=max(tries, made.tries))
+
+
+def _latest(results: Sequence[CheckResult]) -> tuple[CheckResult, ...]:
+    """Every check as it came out last, for it judged the later tree."""
+    return tuple({result.name: result for result in results}.values())
 
 
 def _feedback(made: Produced) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from core.store.database import Database, Location
 from core.store.migrate import migrate
-from tests import postgres
+from tests import canary, postgres
 from tests.homes import CliHome, copy_home, make_home
 
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,9 +22,38 @@ settings.register_profile("ci", parent=settings.get_profile("here"), max_example
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 ROOM_BYTES = 256 * 1024 * 1024
-CANARY = "canary-" + "4f9d1c7be2a0" * 2
-"""A secret in the environment of every test with a home. In two parts, so that this file does not hold it."""
 DIALECTS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
+
+
+def pytest_configure() -> None:
+    """Whatever is started from here on has a secret in its environment (see `tests.canary`)."""
+    os.environ[canary.NAME] = canary.CANARY
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test printed and logged may not hold the secret either."""
+    report = yield
+    for title, text in report.sections:
+        if how := canary.spelling_in(text.encode("utf-8", "replace")):
+            report.outcome = "failed"
+            report.longrepr = f"the secret of the environment is in what it printed ({title}), {how}"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def no_secret_leaves() -> Iterator[None]:
+    """Fail the test in which somebody outside received the secret; it is looked for when all else is taken down."""
+    yield
+    assert not (found := canary.taken()), found
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_secret_stays() -> Iterator[None]:
+    """Look through every home that no test of its own looked through."""
+    yield
+    canary.homes_over()
+    assert not (found := canary.taken()), found
 
 
 @pytest.fixture(scope="session")
@@ -116,14 +145,8 @@ def template_home(tmp_path_factory: pytest.TempPathFactory) -> CliHome:
 
 
 @pytest.fixture
-def home(template_home: CliHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CliHome]:
-    """A home of this test's own, with the repository `web` and four people.
-
-    Whoever works in it has a secret in the environment, which must be nowhere afterwards: in no log, database row,
-    artifact, journal, transcript or pull request.
-    """
-    monkeypatch.setenv("CANARY_SECRET", CANARY)
+def home(template_home: CliHome, tmp_path: Path) -> Iterator[CliHome]:
+    """A home of this test's own, with the repository `web` and four people."""
     made = copy_home(template_home, tmp_path)
     yield made
-    leaked = [path for path in made.folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
-    assert not leaked, f"the secret of the environment reached {leaked}"
+    canary.home_over(made.folder)

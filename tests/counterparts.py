@@ -1,8 +1,9 @@
 """Fetches the counterparts that come as packages: exactly these versions, checked by hash, below build/.
 
 `make counterparts` runs it. `package(name)` gives a test the folder of one, and skips, or fails with CI=true, without;
-`agent(name)` gives it an agent's program. aider, opencode and gemini-cli are large and are not fetched: their tests run
-where COUNTERSIGN_TEST_AIDER, _OPENCODE or _GEMINI_CLI names the program, or where it is in the PATH.
+`agent(name)` gives it an agent's program, `engine()` the Python that has llama.cpp. aider, opencode and gemini-cli are
+large and are not fetched: their tests run where COUNTERSIGN_TEST_AIDER, _OPENCODE or _GEMINI_CLI names the program, or
+where it is in the PATH.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import atexit
 import base64
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -22,7 +24,10 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1] / "build" / "npm"
 MINI: Final = ROOT.with_name("mini")
-MINI_PINS: Final = ROOT.parents[1] / "requirements" / "mini.txt"
+ENGINE: Final = ROOT.with_name("engine")
+PINNED: Final = ROOT.parents[1] / "requirements"
+HAS_ENGINE: Final = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
+"""Where llama.cpp must be to be had; elsewhere it may."""
 WORK: Final = Path("/work")  # where a sandbox shows the files that are worked on, so that it shows nothing else of it
 
 PINS: Final = {
@@ -81,6 +86,18 @@ def agent(name: str) -> Path:
     return _outside_work(MINI) / "bin" / "mini"
 
 
+def engine() -> Path:
+    """The Python that has llama.cpp; a test without it skips, or fails with CI=true where it must be to be had."""
+    import pytest
+
+    if not (ENGINE / ".done").is_file():
+        told = "needs the Python package xllamacpp in build/engine: run `make counterparts`"
+        if os.environ.get("CI") == "true" and HAS_ENGINE:
+            pytest.fail(told)
+        pytest.skip(told)
+    return ENGINE / "bin" / "python"
+
+
 @cache
 def _outside_work(folder: Path) -> Path:
     """The folder, or a copy of it where a sandbox can show it: of a checkout below /work it shows nothing."""
@@ -107,26 +124,18 @@ def _linked(source: str, target: str) -> str:
     return target
 
 
-def fetch_mini() -> None:
-    """Build the environment of mini-swe-agent unless it is here; only what it needs to run (`requirements/mini.in`)."""
-    pins = hashlib.sha256(MINI_PINS.read_bytes()).hexdigest()
-    done = MINI / ".done"
+def fetch_python(folder: Path) -> None:
+    """Build the environment `folder` unless it is here: only what `requirements/` names for it, which is all."""
+    pinned = PINNED / f"{folder.name}.txt"
+    pins = hashlib.sha256(pinned.read_bytes()).hexdigest()
+    done = folder / ".done"
     if done.is_file() and done.read_text() == pins:
         return
-    shutil.rmtree(MINI, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "timeout": 600}
-    subprocess.run([sys.executable, "-m", "venv", str(MINI)], check=True, **quiet)
-    pip = [
-        str(MINI / "bin" / "python"),
-        "-m",
-        "pip",
-        "-q",
-        "-q",
-        "--disable-pip-version-check",
-        "--no-input",
-        "install",
-    ]
-    subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", str(MINI_PINS)], check=True, **quiet)
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, **quiet)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "-q", "-q", "--disable-pip-version-check", "--no-input"]
+    subprocess.run([*pip, "install", "--no-deps", "--require-hashes", "-r", str(pinned)], check=True, **quiet)
     done.write_text(pins)
 
 
@@ -166,10 +175,11 @@ def main() -> int:
             fetch(name)
         except (OSError, subprocess.SubprocessError) as error:
             missing.append(f"{name} ({type(error).__name__})")
-    try:
-        fetch_mini()
-    except (OSError, subprocess.SubprocessError) as error:
-        missing.append(f"mini-swe-agent ({type(error).__name__})")
+    for needed, folder in (("mini-swe-agent", MINI), ("xllamacpp", ENGINE)):
+        try:
+            fetch_python(folder)
+        except (OSError, subprocess.SubprocessError) as error:
+            missing.append(f"{needed} ({type(error).__name__})")
     if missing:
         print(f"Not on this machine: {', '.join(missing)}. Their tests skip until `make counterparts` can fetch them.")
     return 0

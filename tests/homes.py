@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import canary
+
 SCRIPT = Path(sys.executable).with_name("countersign")
 """The console script that `pip install` made beside this Python."""
 
@@ -53,7 +55,8 @@ class Said:
         return lines[0]
 
     def checked(self) -> Said:
-        """Itself; fails when a traceback reached a person."""
+        """Itself; fails when a traceback reached a person. Nor may a secret of the environment."""
+        canary.seen(f"who ran {' '.join(self.argv)[:100]}", self.out, self.err)
         assert TRACE not in self.out + self.err, f"{self.argv}: {self.out}{self.err}"
         return self
 
@@ -221,6 +224,7 @@ def make_repository(bare: Path, files: Mapping[str, str | bytes]) -> None:
 def make_home(folder: Path, files: Mapping[str, str | bytes] | None = None) -> CliHome:
     """A new home made by `countersign init`, with the repository `web` and the people of `PEOPLE`."""
     folder.mkdir(parents=True, exist_ok=True)
+    canary.home_made(folder)
     home = CliHome(folder)
     make_repository(home.bare, FILES if files is None else files)
     people = [word for person in PEOPLE for word in ("--person", person)]
@@ -231,6 +235,7 @@ def make_home(folder: Path, files: Mapping[str, str | bytes] | None = None) -> C
 
 def copy_home(template: CliHome, folder: Path) -> CliHome:
     """Another home like `template`, which nothing has open; much quicker than `init`."""
+    canary.home_made(folder)
     copy = CliHome(folder)
     shutil.copytree(template.folder, folder, symlinks=True, dirs_exist_ok=True)
     config = copy.root / "countersign.yaml"

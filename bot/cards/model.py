@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from bot.cards.awaited import awaited
 from bot.cards.parts import (
     ICONS,
     Action,
@@ -136,6 +137,8 @@ def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
     repo = document["repo"] or ""
     where = f"{repo}@{staged['base'][:7]}" if staged and repo else repo
     facts = [document["requester"], where, _since(document, state, now)]
+    if state is State.STAGED:
+        facts.append(awaited(document))
     if queue.get("waits_for"):
         facts.append(f"waits for #{queue['waits_for']}")
     elif queue.get("position"):

@@ -169,7 +169,7 @@ def _chosen(door: Door, name: str) -> tuple[Endpoint, OllamaStock, str]:
 
     endpoints = _models(door).endpoints
     first, slash, rest = name.partition("/")
-    if slash and rest and first in endpoints:
+    if slash and first in endpoints:
         chosen, model = endpoints[first], rest
     else:
         keeping = [endpoint for endpoint in endpoints.values() if endpoint.kind == "ollama"]
@@ -181,7 +181,7 @@ def _chosen(door: Door, name: str) -> tuple[Endpoint, OllamaStock, str]:
             raise UsageError("no_model", f"{name!r} names no model", mend)
         chosen, model = keeping[0], name
     if not model.strip():
-        raise UsageError("no_model", "no model is named", "Write its name, such as qwen3:8b.")
+        raise UsageError("no_model", f"{name!r} names no model", "Write endpoint/model, such as local/qwen3:8b.")
     return chosen, ollama_stock(chosen), model
 
 

@@ -1,7 +1,7 @@
 """A model's answer, read strictly: exactly one JSON object of the agreed shape, or a complaint that says what is wrong.
 
-Nothing here trusts the model: bounds come first, then JSON without what JSON leaves open (keys given twice, NaN,
-numbers beyond 64 bits, depth), then the shape, and then the constructors of `core.edit`, which say what an edit may be.
+Nothing here trusts the model: first it must be JSON by the strictest reading, then of the shape, and then the
+constructors of `core.edit` say what an edit may be.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn
+from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
 from bot.grammar.parse import MAX_EDITS
 from bot.interpret.hiding import hiding_place
 from core.edit import Edit, from_json
+from core.strict_json import NotJsonError, read_object
 from core.strict_yaml import StrictModel
 
 MAX_CHARS: Final = 64 * 1024
@@ -23,7 +24,6 @@ MAX_DEPTH: Final = 6
 MAX_OPTIONS: Final = 4
 OPTION_CHARS: Final = 72
 QUESTION_CHARS: Final = 300
-_INT64: Final = 2**63
 _SHOWN: Final = 80
 
 
@@ -56,9 +56,10 @@ class Answer:
 
 def read_answer(text: str) -> Answer:
     """The answer in `text`; raises `BadAnswerError`, and nothing else, for anything that is not one."""
-    tree = _strict_json(text)
     try:
-        shape = Shape.model_validate_json(json.dumps(tree))
+        shape = Shape.model_validate_json(json.dumps(read_object(text, most_chars=MAX_CHARS, most_depth=MAX_DEPTH)))
+    except NotJsonError as error:
+        raise BadAnswerError(str(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part)[:_SHOWN] for part in first["loc"][:3]) or "the object"
@@ -80,57 +81,6 @@ def _edit(document: Mapping[str, object]) -> Edit:
         return from_json({key: value for key, value in document.items() if value is not None})
     except ValueError as error:
         raise BadAnswerError(str(error)) from error
-
-
-def _strict_json(text: str) -> dict[str, Any]:
-    """The one object in `text`, by the strictest reading of JSON."""
-    if len(text) > MAX_CHARS:
-        raise BadAnswerError(f"The answer has more than {MAX_CHARS} characters.")
-    _check_depth(text)
-    try:
-        text.encode()
-        tree = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_whole)
-    except BadAnswerError:
-        raise
-    except (ValueError, RecursionError) as error:  # UnicodeEncodeError and JSONDecodeError are ValueErrors
-        raise BadAnswerError("The answer is not one JSON object and nothing else.") from error
-    if not isinstance(tree, dict):
-        raise BadAnswerError("The answer is JSON, but no object.")
-    return tree
-
-
-def _check_depth(text: str) -> None:
-    """Count brackets outside strings, so that no parser meets a million of them."""
-    depth, in_string, escaped = 0, False, False
-    for char in text:
-        if in_string:
-            in_string = escaped or char != '"'
-            escaped = char == "\\" and not escaped
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise BadAnswerError(f"The answer is nested deeper than {MAX_DEPTH}.")
-        elif char in "]}":
-            depth -= 1
-
-
-def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise BadAnswerError("A key is given twice.")
-    return made
-
-
-def _constant(name: str) -> NoReturn:
-    raise BadAnswerError(f"{name} is no JSON.")
-
-
-def _whole(digits: str) -> int:
-    if len(digits) > 20 or not -_INT64 <= int(digits) < _INT64:
-        raise BadAnswerError("A number does not fit into 64 bits.")
-    return int(digits)
 
 
 def _texts(shape: Shape) -> list[str]:

@@ -13,17 +13,18 @@ from typing import Any, Final
 
 from bot.grammar import parse
 from bot.interpret.answer import OPTION_CHARS, Answer, BadAnswerError, read_answer
-from bot.interpret.earlier import earlier_words
+from bot.interpret.earlier import NoAnswerError, earlier_words
 from bot.interpret.files import shown_files
 from bot.interpret.hiding import hiding_place
 from bot.interpret.plainly import GrammarInterpreter, without_opening
 from bot.interpret.schema import schema_of
-from bot.interpret.words import asked_words, once_more, system_words
+from bot.interpret.words import asked_words, once_more, storable, system_words
 from core.edit import BumpPackage, CreateFile, Edit, MoveFile, describe, is_glob, paths_named
 from core.errors import PermanentError, TransientError
 from core.intent import Intent, Unclear
 from core.log import log
 from core.ports import Forgetful, Journal, Scene
+from core.production import Usage
 from core.turn import Turn
 from lanes.models import Ask, Message, Model, Reply
 
@@ -32,10 +33,6 @@ _CHARS_A_TOKEN: Final = 3
 _MOST_REQUEST_CHARS: Final = 24_000
 _MOST_TOKENS: Final = 4_096
 _MODEL_CHARS: Final = 120
-
-
-class _NoAnswerError(Exception):
-    """No model answered in time, or at all; one sentence says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +62,10 @@ class ModelInterpreter:
             return plain
         reading = _Reading(self, turns, scene, _can_of(plain))
         try:
+            if scene.spent:
+                raise NoAnswerError(scene.spent)
             return await reading.run()
-        except _NoAnswerError as reason:
+        except NoAnswerError as reason:
             log.info("reading_without_model", why=str(reason))
             return plain if isinstance(plain, Intent) else Unclear(f"{plain.reason.rstrip('.')} ({reason})", plain.can)
 
@@ -81,6 +80,7 @@ class _Reading:
     can: tuple[str, ...]
     until: float = 0.0
     files: Sequence[str] = ()
+    cost: dict[str, Usage] = field(default_factory=dict)
 
     async def run(self) -> Intent | Unclear:
         """What the model reads, in at most `MOST_ASKS` answers; answers of an earlier try of this work count."""
@@ -107,7 +107,9 @@ class _Reading:
     async def _opening(self, journal: Journal) -> tuple[Message, ...]:
         turn = self.turns[-1]
         room = self.by.talk_tokens * _CHARS_A_TOKEN
-        earlier = await earlier_words(self.turns, room, self._ask, journal.part("summary"))
+        talk = [*self.turns[:-1], *(question for question in self.scene.asked if question.n < turn.n)]
+        before = sorted(talk, key=lambda said: said.n)  # a question has the number of the turn it came after
+        earlier = await earlier_words(before, room, self._summary, journal.part("summary"))
         files = shown_files(self.files, turn.text, self.by.files_tokens * _CHARS_A_TOKEN)
         return system_words(self.scene.offers), asked_words(turn, without_opening(turn.text), earlier, files)
 
@@ -115,18 +117,28 @@ class _Reading:
         try:
             reply = await self._ask(Ask(talk, schema=schema_of(self.scene.offers), most_tokens=_MOST_TOKENS))
         except (TransientError, PermanentError) as error:
-            raise _NoAnswerError(f"no model answered: {error.problem.message}") from error
-        entry = {"answer": _storable(reply.text), "model": _storable(reply.model)}
+            raise NoAnswerError(f"no model answered: {error.problem.message}") from error
+        entry = {"answer": storable(reply.text), "model": storable(reply.model)}
         await journal.add(entry)
         return entry
 
-    async def _ask(self, ask: Ask) -> Reply:
-        """One question within what is left of the patience; only the model's own time counts."""
+    async def _summary(self, ask: Ask) -> Reply:
+        """A summary of what was said, in half of the patience that is left: the request comes first."""
+        now = asyncio.get_running_loop().time()
+        return await self._ask(ask, (now + self.until) / 2)
+
+    async def _ask(self, ask: Ask, until: float | None = None) -> Reply:
+        """One question within what is left of the patience, charged; only the model's own time counts."""
         try:
-            async with asyncio.timeout_at(self.until):
-                return await self.by.model.ask(ask)
+            async with asyncio.timeout_at(self.until if until is None else until):
+                reply = await self.by.model.ask(ask)
         except TimeoutError as error:
-            raise _NoAnswerError(f"no model answered within {self.by.patience_s:g} s") from error
+            raise NoAnswerError(f"no model answered within {self.by.patience_s:g} s") from error
+        if self.scene.charge is not None:
+            known = self.cost.get(reply.usage.model)
+            self.cost[reply.usage.model] = known.plus(reply.usage) if known else reply.usage
+            await self.scene.charge(self.cost[reply.usage.model])
+        return reply
 
     async def _listed(self) -> Sequence[str]:
         """The repository's files; a remote that is down only makes the reading poorer."""
@@ -199,8 +211,3 @@ def _can_of(plain: Intent | Unclear) -> tuple[str, ...]:
 
 def _is_answer(entry: Mapping[str, Any]) -> bool:
     return isinstance(entry.get("answer"), str) and isinstance(entry.get("model"), str)
-
-
-def _storable(text: str) -> str:
-    """`text` as any database keeps it; one that is changed by this is no valid answer anyway."""
-    return text[: 128 * 1024].encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

@@ -83,3 +83,8 @@ def as_json(text: str) -> str:
 
 def _shown(char: str) -> str:
     return f"<{hidden(char)}>" if hidden(char) else char
+
+
+def storable(text: str) -> str:
+    """A model's `text` as any database keeps it; one that is changed by this is no valid answer anyway."""
+    return text[: 128 * 1024].encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

@@ -36,12 +36,14 @@ class Plugins:
     """The enabled plugins of one process. `state` is the home's; `sandbox` finds the sandbox of a kind.
 
     Each is made when it is first needed, once. One that cannot be made raises `PermanentError`: Countersign does not go
-    on without what its operator enabled.
+    on without what its operator enabled. Only while `lenient` is the rest had without it: for the doctor, who looks at
+    everything.
     """
 
     enabled: tuple[Enabled, ...]
     state: Path
     sandbox: Callable[[str], Sandbox | Problem] = _any_sandbox
+    lenient: bool = False
     _made: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def executors(self) -> dict[str, Executor]:
@@ -70,7 +72,7 @@ class Plugins:
         if forge not in names_of(self.enabled, "forges"):
             message = f"The forge {forge!r} was enabled after this process began"
             raise PermanentError("restart_needed", message, "Restart Countersign.", kind=Kind.UNAVAILABLE)
-        return getattr(self.forges()[forge], "credentials", None)
+        return getattr(self._named("forges", forge), "credentials", None)
 
     def guard(self, ours: Guard) -> Guard:
         """Our guard, with what the guards of plugins add."""
@@ -105,7 +107,7 @@ class Plugins:
                 f"Enable it below `plugins.checks` in countersign.yaml; enabled: {', '.join(sorted(known)) or 'none'}."
             )
             raise UsageError("no_check", f"no enabled plugin offers the check {name!r}", mend)
-        found: Check = self._all("checks", name)[name]
+        found: Check = self._named("checks", name)
         return found
 
     def rows(self) -> list[dict[str, Any]]:
@@ -121,9 +123,19 @@ class Plugins:
                 rows.append({**row, "detail": f"{one.offered.source}, runs with Countersign's own rights"})
         return rows
 
-    def _all(self, kind: str, only: str | None = None) -> dict[str, Any]:
-        chosen = (one for one in self.enabled if one.offered.kind == kind and only in (None, one.offered.name))
-        return {one.offered.name: self._one(one) for one in chosen}
+    def _all(self, kind: str) -> dict[str, Any]:
+        found = {}
+        for one in self.enabled:
+            if one.offered.kind == kind:
+                try:
+                    found[one.offered.name] = self._one(one)
+                except CountersignError:
+                    if not self.lenient:
+                        raise
+        return found
+
+    def _named(self, kind: str, name: str) -> Any:
+        return self._one(next(one for one in self.enabled if (one.offered.kind, one.offered.name) == (kind, name)))
 
     def _one(self, enabled: Enabled) -> Any:
         key = enabled.offered.kind, enabled.offered.name

@@ -1,10 +1,10 @@
-"""What models spent: one row for each try of a job and model, and sums for the budgets of a day."""
+"""What models spent: one row for each job and model, and sums for the budgets of a day."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func
+from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
 from core.job import Job
@@ -22,7 +22,9 @@ class Spent:
 
 
 async def charge(session: Session, job: Job, lane: str, person: str, usage: Usage, now_ms: int) -> None:
-    """Write down what a try of `job` spent on one model; told again, the newer word holds."""
+    """Write down what `job` spent on one model, in all its tries so far; told again, the newer word holds."""
+    earlier = (col(SpendingRow.job_id) == job.id, col(SpendingRow.model) == usage.model)
+    await session.execute(delete(SpendingRow).where(*earlier, col(SpendingRow.attempt) != job.attempt))
     await session.merge(
         SpendingRow(
             job_id=job.id,
@@ -38,6 +40,12 @@ async def charge(session: Session, job: Job, lane: str, person: str, usage: Usag
             at_ms=now_ms,
         )
     )
+
+
+async def settle(session: Session, job: Job, lane: str) -> None:
+    """Let what `job` spent before its lane was known count for `lane`."""
+    mine = (col(SpendingRow.job_id) == job.id, col(SpendingRow.lane) == "")
+    await session.execute(update(SpendingRow).where(*mine).values(lane=lane))
 
 
 async def of_lane(session: Session, lane: str, since_ms: int) -> Spent:

@@ -156,7 +156,7 @@ class JournalRow(SQLModel, table=True):
 
 
 class SpendingRow(SQLModel, table=True):
-    """What one model spent on one try of a job, charged to its lane and to whoever asked."""
+    """What a job spent on one model up to its try `attempt`, charged to its lane and to whoever asked."""
 
     __tablename__ = "spending"
     __table_args__ = (Index("spending_of_lane", "lane", "at_ms"),)

@@ -21,8 +21,9 @@ from core.task import Revision, Task
 from core.transition import take_step
 from core.work.heard import Charging, Telling, within_budget
 from core.work.objects import have_objects, keep_objects
+from core.work.scene import talk_of
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
-from core.workflow import Part, part_after
+from core.workflow import Part, awaited, part_after
 
 PATCH = "change.patch"
 
@@ -79,7 +80,7 @@ async def produce(shop: Workshop, job: Job, _notes: Notes) -> Notes:
 
 async def _order(shop: Workshop, job: Job, task: Task, lane: Lane, base: str, begin: str) -> Order:
     """What the executor is told, with the doors through which it is heard while it works."""
-    turns = await shop.database.read(lambda session: tasks.turns_of(session, task.number))
+    turns = await talk_of(shop, task.number)
     return Order(
         number=task.number,
         revision=task.revision,
@@ -126,8 +127,14 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
     staged = stage(change, report)
     outcome = Outcome(
         changes={"digest": staged.digest, "error": None, "escalated": False, "nudge_ms": None},
-        revision={"staged": staged.to_json(), "making": making.to_json()},
-        body={"digest": staged.digest, "files": len(staged.files), "blocked": report.blocked} | _awaiting(making),
+        revision={"staged": staged.to_json(), "making": making.to_json() | awaited(lane.steps, making.awaits)},
+        body={
+            "digest": staged.digest,
+            "files": len(staged.files),
+            "blocked": report.blocked,
+            "lane_version": lane.version,
+            **_awaiting(making),
+        },
         problem=_blocked(report) if report.blocked else None,
         expires_in_s=None if report.blocked else terms.expires_s,
         nudge_in_s=None if report.blocked else terms.nudge_s,

@@ -62,26 +62,41 @@ class Charging:
 
 async def within_budget(shop: Workshop, lane: Lane) -> Lane:
     """`lane` with no more to spend than is left of its day; raises `PermanentError` when nothing is."""
-    budget = lane.budget
-    if not (budget.day_tokens or budget.day_usd):
+    if lane.executor == "edit" or not _has_day(lane.budget):  # what is done by rule costs nothing
         return lane
-
-    async def work(session: Session) -> spending.Spent:
-        return await spending.of_lane(session, lane.name, await shop.database.now_ms(session) - DAY_MS)
-
-    spent = await shop.database.read(work)
-    tokens_left, usd_left = budget.day_tokens - spent.tokens, budget.day_usd - spent.usd
-    if (budget.day_tokens and tokens_left <= 0) or (budget.day_usd and usd_left <= 0):
+    spent = await _spent_today(shop, lane)
+    left = _left(lane.budget, spent)
+    if left is None:
         raise PermanentError(
             "budget_spent",
             f"lane {lane.name} has spent its budget of a day: {spent.tokens} tokens, {spent.usd:.2f} dollars",
             "Ask again tomorrow, or raise `day_tokens` or `day_usd` in the lane's budget.",
             kind=Kind.REFUSED,
         )
-    return replace(lane, budget=_tightened(budget, tokens_left, usd_left))
+    return replace(lane, budget=left)
 
 
-def _tightened(budget: Budget, tokens_left: int, usd_left: float) -> Budget:
+async def day_is_spent(shop: Workshop, lane: Lane) -> bool:
+    """Whether the lane has a budget of a day, and nothing is left of it."""
+    return _has_day(lane.budget) and _left(lane.budget, await _spent_today(shop, lane)) is None
+
+
+def _has_day(budget: Budget) -> bool:
+    return bool(budget.day_tokens or budget.day_usd)
+
+
+async def _spent_today(shop: Workshop, lane: Lane) -> spending.Spent:
+    async def work(session: Session) -> spending.Spent:
+        return await spending.of_lane(session, lane.name, await shop.database.now_ms(session) - DAY_MS)
+
+    return await shop.database.read(work)
+
+
+def _left(budget: Budget, spent: spending.Spent) -> Budget | None:
+    """`budget` with no more in it than is left of the day, or None when that is over."""
+    tokens_left, usd_left = budget.day_tokens - spent.tokens, budget.day_usd - spent.usd
+    if (budget.day_tokens and tokens_left <= 0) or (budget.day_usd and usd_left <= 0):
+        return None
     tokens = min(budget.tokens or tokens_left, tokens_left) if budget.day_tokens else budget.tokens
     usd = min(budget.usd or usd_left, usd_left) if budget.day_usd else budget.usd
     return replace(budget, tokens=tokens, usd=usd)

@@ -14,7 +14,7 @@ from core.lane import Lane
 from core.lifecycle import Fact
 from core.ports import Scene
 from core.settings import Settings
-from core.store import tasks
+from core.store import spending, tasks
 from core.store.database import Session
 from core.task import Task
 from core.transition import Owed
@@ -46,6 +46,8 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
         return OVER
     settings.repository(task.repo)
     decision = settings.policy.decide(_petition(task, intent))
+    if intent.read_by and (lane := decision.lane):  # what reading it cost counts for the lane it led to
+        await shop.database.write(lambda session: spending.settle(session, job, lane))
     await _commit(shop, job, task, settings, intent, decision)
     return OVER
 

@@ -98,7 +98,7 @@ async def record(shop: Workshop, job: Job, notes: Notes) -> Notes:
             task,
             await tasks.turns_of(session, task.number),
             await tasks.approvals_of(session, task.number),
-            chain[-1],
+            chain,
             receipt.Published(pull_request, staged.tree, chain[-1].at),
         )
 

@@ -1,18 +1,26 @@
-"""The scene of a request: what an interpreter may know of the repository, and the lanes that policy offers there."""
+"""The scene of a request: what an interpreter may know of the repository, of the talk, and of the lanes on offer."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from core.decision import Petition
 from core.errors import Kind, Problem
 from core.job import Job
 from core.lane import Lane
+from core.lifecycle import Fact
 from core.ports import Executor, Offer, Scene
-from core.store import tasks, workers
+from core.store import events, tasks, workers
+from core.store.database import Session
 from core.store.journal import JobJournal
 from core.task import Task
+from core.turn import Question, Turn
+from core.work.heard import Charging, day_is_spent
 from core.work.workshop import Workshop
+
+ASKER = "countersign itself"
+"""Who says the questions in a talk; the space sets it apart from every person's name."""
 
 
 async def scene_of(shop: Workshop, job: Job, task: Task) -> Scene:
@@ -27,7 +35,9 @@ async def scene_of(shop: Workshop, job: Job, task: Task) -> Scene:
         deterministic=False,
     )
     names = settings.policy.open_lanes(petition) if task.repo else ()
-    offers = [await _offer(shop, settings.lanes[name]) for name in names]
+    lanes = [settings.lanes[name] for name in names]
+    offers = [await _offer(shop, lane) for lane in lanes]
+    talk = await talk_of(shop, task.number)
 
     listed: list[Sequence[str]] = []
 
@@ -36,7 +46,41 @@ async def scene_of(shop: Workshop, job: Job, task: Task) -> Scene:
             listed.append(await _files(shop, task))
         return listed[0]
 
-    return Scene(task.repo, tuple(offers), files, JobJournal(shop.database, job, "interpret"))
+    return Scene(
+        task.repo,
+        tuple(offers),
+        files,
+        JobJournal(shop.database, job, "interpret"),
+        tuple(turn for turn in talk if turn.person == ASKER),
+        Charging(shop, job, task.asked_lane or "", task.current.author),
+        await _spent(shop, lanes),
+    )
+
+
+async def talk_of(shop: Workshop, number: int) -> tuple[Turn, ...]:
+    """The whole talk about a task: everything people said, and what `ASKER` asked them, in order."""
+
+    async def work(session: Session) -> tuple[tuple[Turn, ...], list[events.Event]]:
+        return await tasks.turns_of(session, number), await events.chain_of(session, number)
+
+    said, chain = await shop.database.read(work)
+    asked = [_as_turn(event, said) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
+    return tuple(sorted([*said, *asked], key=lambda turn: (turn.n, turn.person == ASKER)))
+
+
+def _as_turn(event: events.Event, said: Sequence[Turn]) -> Turn:
+    """The question of an event, after the last turn of the revision that it was about."""
+    body = json.loads(event.body)
+    question = Question.from_json(body["question"])
+    options = f" (to press: {' | '.join(question.options)})" if question.options else ""
+    after = max(turn.n for turn in said if turn.revision <= body["revision"])
+    return Turn(after, ASKER, "", question.text + options, event.at, body["revision"])
+
+
+async def _spent(shop: Workshop, lanes: Sequence[Lane]) -> str:
+    """Why no model may read for these lanes: every one of them has spent its day."""
+    over = [await day_is_spent(shop, lane) for lane in lanes]
+    return "the lanes on offer have spent their budget of a day" if over and all(over) else ""
 
 
 async def _files(shop: Workshop, task: Task) -> Sequence[str]:

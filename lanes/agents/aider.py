@@ -5,6 +5,8 @@ It speaks plain text and never says how it ended: whether the model answered is 
 
 from __future__ import annotations
 
+import re
+
 from lanes.agents.cli import HOME, Call, Cli, Errand, Heard
 from lanes.agents.lines import text
 
@@ -24,6 +26,7 @@ _FILES = {
 }
 
 _EMPTY = {"models.json": b"{}\n", "models.yml": b"[]\n", "config.yml": b"{}\n"}
+_COST = re.compile(r"^Tokens: .* Cost: .* message, \$(\d{1,6}(?:\.\d{1,9})?) session\.$", re.ASCII)
 
 
 def _call(errand: Errand) -> Call:
@@ -36,19 +39,22 @@ def _call(errand: Errand) -> Call:
 
 
 class TextEar:
-    """Plain text: its last lines are its last words, and it says nothing of how it ended."""
+    """Plain text: its last lines are its last words; it says what it cost, and nothing of how it ended."""
 
     def __init__(self) -> None:
         self._last: list[str] = []
+        self._usd: float | None = None
 
     def line(self, line: bytes) -> None:
         """Take one line."""
         if said := text(line.decode("utf-8", "replace")).strip():
             self._last = [*self._last[-4:], said[:300]]
+            if cost := _COST.search(said):
+                self._usd = float(cost[1])
 
     def heard(self) -> Heard:
         """What it all came to."""
-        return Heard(words=" / ".join(self._last[-2:]), why=" / ".join(self._last[-3:]))
+        return Heard(words=" / ".join(self._last[-2:]), why=" / ".join(self._last[-3:]), usd=self._usd)
 
 
 AIDER = Cli(

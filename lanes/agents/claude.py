@@ -7,9 +7,10 @@ dead server its last event has ``subtype: success`` and ``is_error: true``.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from lanes.agents.cli import Call, Cli, Errand, Heard
-from lanes.agents.lines import event, many, money, part, text
+from lanes.agents.lines import EventEar, many, money, part, text
 
 _TOOLS = ("Bash", "Edit", "Glob", "Grep", "Read", "Write")
 _SETTINGS = {"disableAllHooks": True, "enableAllProjectMcpServers": False, "autoUpdates": False}
@@ -37,16 +38,11 @@ def _call(errand: Errand) -> Call:
     )
 
 
-class ClaudeEar:
+class ClaudeEar(EventEar):
     """Its stream of JSON: the truth is in the last event, ``result``."""
 
-    def __init__(self) -> None:
-        self._heard = Heard(ended=False)
-
-    def line(self, line: bytes) -> None:
+    def take(self, said: dict[str, Any], heard: Heard) -> None:
         """Take one event."""
-        said = event(line) or {}
-        heard = self._heard
         if said.get("type") == "assistant":
             for block in many(said, "message", "content"):
                 heard.words = text(part(block, "text")) or heard.words
@@ -57,10 +53,6 @@ class ClaudeEar:
             heard.words = result or heard.words
             heard.usd = money(said.get("total_cost_usd"))
             heard.denied = tuple(text(part(one, "tool_name")) for one in many(said, "permission_denials"))
-
-    def heard(self) -> Heard:
-        """What it all came to."""
-        return self._heard
 
 
 CLAUDE = Cli(

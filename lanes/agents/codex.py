@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from lanes.agents.cli import Call, Cli, Errand, Heard
-from lanes.agents.lines import event, part, text
+from lanes.agents.lines import EventEar, part, text
 
 # `projects`: what the repository's own .codex says counts for folders that somebody trusts, and nobody does here
 _CONFIG = """\
@@ -42,16 +43,12 @@ def _call(errand: Errand) -> Call:
     return Call((*words, "--", errand.task), {}, {".codex/config.toml": config.encode()})
 
 
-class CodexEar:
+class CodexEar(EventEar):
     """Its stream of JSON: a turn is good when it was completed and none failed after it."""
 
-    def __init__(self) -> None:
-        self._heard = Heard(ended=False)
-
-    def line(self, line: bytes) -> None:
+    def take(self, said: dict[str, Any], heard: Heard) -> None:
         """Take one event."""
-        said = event(line) or {}
-        heard, kind = self._heard, said.get("type")
+        kind = said.get("type")
         if kind == "item.completed" and part(said, "item", "type") == "agent_message":
             heard.words = text(part(said, "item", "text")) or heard.words
         elif kind == "turn.completed":
@@ -59,10 +56,6 @@ class CodexEar:
         elif kind in ("turn.failed", "error"):
             heard.ended = False
             heard.why = text(part(said, "error", "message")) or text(said.get("message")) or heard.why
-
-    def heard(self) -> Heard:
-        """What it all came to."""
-        return self._heard
 
 
 def _inner(launcher: Path) -> Path | None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from lanes.agents.aside import Aside
 from lanes.agents.cli import MARK, PORT, PROXY_PORT, Call, Cli, Errand, Heard
 from lanes.agents.generic import NAME, described
 from lanes.agents.judge import Outcome
-from lanes.agents.lines import Lines
+from lanes.agents.lines import Lines, plain
 from lanes.agents.program import Place, Program, find_program
 from lanes.agents.words import task
 from lanes.broker import SPOKEN, Account, Broker, Log, Proxy
@@ -52,8 +52,8 @@ class Shift:
 class AgentExecutor:
     """Works an order with one agent program. Without `cli` it is the one that each lane's file describes.
 
-    `endpoints` are the servers of models by name, `find` gives the sandbox of a kind, and `place` is where the
-    configuration says that the program is.
+    `endpoints` are the servers of models by name, `find` gives the sandbox of a kind, `place` is where the
+    configuration says that the program is, and `proxy` opens the door to a lane's hosts.
     """
 
     reads = True
@@ -65,11 +65,12 @@ class AgentExecutor:
         find: Callable[[str], Sandbox | Problem],
         scratch: Path,
         place: Place | None = None,
+        proxy: Callable[[tuple[str, ...], Log], Proxy] = Proxy,
     ) -> None:
         self.name = NAME if cli is None else cli.name
         self._cli, self._place = cli, place
         self._endpoints, self._find = endpoints, find
-        self._places = Workplaces(scratch)
+        self._places, self._proxy = Workplaces(scratch), proxy
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why the lane cannot run here: its program, its model's endpoint, or the sandbox."""
@@ -103,18 +104,20 @@ class AgentExecutor:
         assert isinstance(program, Program)
         assert not isinstance(sandbox, Problem)
         git = as_git(repository)
-        account = Account(str(ModelName(endpoint.name, models[0])), order.lane.budget, order.charge)
+        account = await _account(order, str(ModelName(endpoint.name, models[0])))
         shift = Shift(order, cli, account)
         aside = await Aside.of(git, order.start)
         async with self._places.showing(git, await aside.without(git), sandbox) as place:
             heard = await self._work(shift, program, sandbox, endpoint, models, place)
-            outcome = Outcome(self.name, order.lane, shift.ran, heard, account, self._artifacts(shift, endpoint))
+            kept = self._artifacts(shift, endpoint)
+            outcome = Outcome(self.name, order.lane, shift.ran, heard, account, kept, cli.transcript)
             if problem := _disk_full(shift, place.directory) or outcome.problem():
                 raise problem
             tree = await aside.put_back(git, await place.take(), cli.litter)
         if tree == order.start and (denied := outcome.denied()):
             raise denied
-        return Produced(tree, outcome.artifacts, Making(self.name, _clipped(heard.words), _usage(account, heard)))
+        spent = (account.total,) if account.total.calls else ()
+        return Produced(tree, outcome.artifacts, Making(self.name, _clipped(heard.words), spent))
 
     def _described(self, lane: Lane) -> Cli:
         if self._cli is not None:
@@ -149,25 +152,27 @@ class AgentExecutor:
     ) -> Heard:
         """Run the program behind its broker until it ends, or until going on is pointless; what it said."""
         order, cli, ear = shift.order, shift.cli, shift.cli.ear()
-        lane, lines, kept = order.lane, Lines(ear.line), bytearray()
+        lane, lines, output = order.lane, Lines(ear.line), bytearray()
 
         def hear(chunk: bytes) -> None:
             lines.add(chunk)
-            if len(kept) < lane.limits.log_bytes:
-                kept.extend(chunk)  # for a run that is stopped, which leaves no log
+            if lane.budget.usd and (usd := ear.heard().usd) is not None:
+                shift.account.costs(usd)
+            if len(output) < lane.limits.log_bytes:
+                output.extend(chunk)  # for a run that is stopped, which leaves no log
 
         call = cli.call(Errand(task(order), models[0], lane.budget, endpoint.context_tokens))
         async with contextlib.AsyncExitStack() as stack:
             broker = await stack.enter_async_context(Broker(endpoint, models, shift.account, shift.log))
             doors = [Door(broker.socket, PORT)]
             if lane.isolation.hosts:
-                proxy = await stack.enter_async_context(Proxy(lane.isolation.hosts, shift.log))
+                proxy = await stack.enter_async_context(self._proxy(lane.isolation.hosts, shift.log))
                 doors.append(Door(proxy.socket, PROXY_PORT))
             run = Run(
                 _argv(program, call),
                 place.directory,
                 Confines.of(lane.limits),
-                environment={**_ways_out(lane), **call.environment},
+                environment={**ways_out(lane), **call.environment},
                 programs=program.shown,
                 home=call.home,
                 doors=tuple(doors),
@@ -177,8 +182,12 @@ class AgentExecutor:
             )
             shift.ran = await self._watched(shift, sandbox, run)
         lines.end()
-        shift.output = shift.ran.log if shift.ran is not None else bytes(kept[: lane.limits.log_bytes])
-        return ear.heard()
+        shift.output = shift.ran.log if shift.ran is not None else bytes(output[: lane.limits.log_bytes])
+        heard = ear.heard()
+        if heard.usd is not None and shift.account.usage.calls:
+            shift.account.costs(heard.usd)
+            await shift.account.settle()
+        return replace(heard, words=plain(heard.words, endpoint.key), why=plain(heard.why, endpoint.key))
 
     async def _watched(self, shift: Shift, sandbox: Sandbox, run: Run) -> Ran | None:
         """The run to its end, None when its account was closed first; tells how it goes meanwhile."""
@@ -205,11 +214,12 @@ class AgentExecutor:
 
     @staticmethod
     def _artifacts(shift: Shift, endpoint: Endpoint) -> dict[str, bytes]:
-        """What is kept of a run; a key that an endpoint gave away itself is taken out."""
+        """What is kept of a run, without secrets, and with nothing in it that a terminal would obey."""
         made = {shift.cli.transcript: shift.output, BROKER_LOG: shift.log.content()}
-        if endpoint.key:
-            return {name: content.replace(endpoint.key.encode(), b"[key]") for name, content in made.items()}
-        return made
+        return {
+            name: plain(content.decode("utf-8", "surrogateescape"), endpoint.key).encode()
+            for name, content in made.items()
+        }
 
 
 def _argv(program: Program, call: Call) -> tuple[str, ...]:
@@ -217,7 +227,7 @@ def _argv(program: Program, call: Call) -> tuple[str, ...]:
     return ("/bin/sh", "-c", _THEN, call.also, *words) if call.also else words
 
 
-def _ways_out(lane: Lane) -> dict[str, str]:
+def ways_out(lane: Lane) -> dict[str, str]:
     """The environment that leads a program to the lane's hosts, where it has any."""
     if not lane.isolation.hosts:
         return dict(lane.environment)
@@ -238,11 +248,16 @@ def _disk_full(shift: Shift, folder: Path) -> TransientError | None:
     return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
 
 
-def _usage(account: Account, heard: Heard) -> tuple[Usage, ...]:
-    """What the broker counted, and the money that the program believes it cost."""
-    if not account.usage.calls:
-        return ()
-    return (account.usage if heard.usd is None else replace(account.usage, usd=heard.usd),)
+async def _account(order: Order, model: str) -> Account:
+    """The account of one try: what earlier ones spent stands in the journal, and is held against it."""
+    spent = [entry["spent"] for entry in await order.journal.recall() if "spent" in entry]
+
+    async def charge(usage: Usage) -> None:
+        await order.journal.add({"spent": asdict(usage)})
+        await order.charge(usage)
+
+    before = replace(Usage(**spent[-1]), model=model) if spent else None
+    return Account(model, order.lane.budget, charge, before)
 
 
 def _clipped(words: str) -> str:

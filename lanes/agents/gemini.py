@@ -6,9 +6,10 @@ With a dead server it asks on and on.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from lanes.agents.cli import Call, Cli, Errand, Heard
-from lanes.agents.lines import event, part, text
+from lanes.agents.lines import EventEar, part, text
 
 _SETTINGS = {
     "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
@@ -33,37 +34,23 @@ def _call(errand: Errand) -> Call:
     )
 
 
-class GeminiEar:
-    """Its stream of JSON: the truth is in the last event, ``result``."""
+class GeminiEar(EventEar):
+    """Its stream of JSON: the truth is in the last event, ``result``; what it says comes in pieces."""
 
-    def __init__(self) -> None:
-        self._heard = Heard(ended=False)
-        self._last = ""
-        self._speaking = False
+    _speaking = False
 
-    def line(self, line: bytes) -> None:
-        """Take one event; what it says comes in pieces."""
-        said, heard = event(line), self._heard
-        if said is None:
-            self._last = text(line.decode("utf-8", "replace")).strip()[:300] or self._last
-            return
+    def take(self, said: dict[str, Any], heard: Heard) -> None:
+        """Take one event."""
         kind = said.get("type")
-        if kind == "message" and said.get("role") == "assistant":
+        speaks = kind == "message" and said.get("role") == "assistant"
+        if speaks:
             heard.words = text((heard.words if self._speaking else "") + text(said.get("content")))
-            self._speaking = True
-            return
-        self._speaking = False
-        if kind == "result":
+        elif kind == "result":
             heard.ended = said.get("status") == "success"
             heard.why = "" if heard.ended else text(part(said, "error", "message")) or heard.why or "an error"
         elif kind == "error":
             heard.why = text(said.get("message")) or text(part(said, "error", "message"))
-
-    def heard(self) -> Heard:
-        """What it all came to."""
-        if self._heard.ended is False and not self._heard.why:
-            self._heard.why = self._last
-        return self._heard
+        self._speaking = speaks
 
 
 GEMINI = Cli(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import Any
 
 from core.lane import AgentCli
 from lanes.agents.aider import TextEar
 from lanes.agents.cli import Call, Cli, Ear, Errand, Heard
-from lanes.agents.lines import event, text
+from lanes.agents.lines import EventEar, text
 
 NAME = "agent"
 
@@ -44,26 +45,19 @@ def _filled(word: str, values: dict[str, str]) -> str:
     return word[:at] + values[name] + _filled(word[at + len(name) :], values)
 
 
-class KeyEar:
+class KeyEar(EventEar):
     """Lines of JSON, of which the last event that has the key of `success` (``key=value``) says how it ended."""
 
     def __init__(self, success: str) -> None:
+        super().__init__(ended=False if success else None)
         self._key, _, self._value = success.partition("=")
-        self._heard = Heard(ended=False if success else None)
 
-    def line(self, line: bytes) -> None:
+    def take(self, said: dict[str, Any], heard: Heard) -> None:
         """Take one event."""
-        said = event(line)
-        if said is None:
-            return
         for key in ("text", "message", "content", "result"):
-            self._heard.words = text(said.get(key)) or self._heard.words
+            heard.words = text(said.get(key)) or heard.words
         if self._key in said and self._key:
             found = said[self._key]
             shown = {True: "true", False: "false"}.get(found, str(found)) if isinstance(found, bool) else str(found)
-            self._heard.ended = shown == self._value
-            self._heard.why = "" if self._heard.ended else f"{self._key} is {shown[:100]}"
-
-    def heard(self) -> Heard:
-        """What it all came to."""
-        return self._heard
+            heard.ended = shown == self._value
+            heard.why = "" if heard.ended else f"{self._key} is {shown[:100]}"

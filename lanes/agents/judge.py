@@ -25,6 +25,7 @@ _LIMITS: Final = {
         "started more than {processes} processes",
         "Raise `processes` in the lane's limits.",
     ),
+    "cpu": ("cpu_limit", "used more processor time than a lane may", "Ask for less at once."),
     "disk": ("disk_limit", "wrote more than a lane may", "Ask for less at once."),
     "files": ("disk_limit", "made more files than a lane may", "Ask for less at once."),
 }
@@ -32,7 +33,10 @@ _LIMITS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All that is known of one run: `ran` is None when it was stopped because its account was closed."""
+    """All that is known of one run: `ran` is None when it was stopped because its account was closed.
+
+    `heard` and the `artifacts`, the one called `transcript` among them, hold no key.
+    """
 
     name: str
     lane: Lane
@@ -40,6 +44,7 @@ class Outcome:
     heard: Heard
     account: Account
     artifacts: Mapping[str, bytes]
+    transcript: str
 
     def problem(self) -> CountersignError | None:
         """What to tell when the program did not do its work; before its tree is looked at."""
@@ -53,6 +58,10 @@ class Outcome:
             message = f"{self._who()} came to {account.spent_out}, which is all it may spend"
             mend = f"Ask for less at once, or raise `{account.bound}` in the lane's budget."
             return self._failed("budget_spent", message, mend)
+        if account.circles:
+            message = f"The model of lane {self.lane.name} {_shown(account.circles)}"
+            mend = "Say more exactly what to change, or name another model in the lane."
+            return self._failed("model_in_circles", message, mend)
         if self.ran is not None and self.ran.limit_hit in _LIMITS:
             code, what, mend = _LIMITS[self.ran.limit_hit]
             limits = self.lane.limits
@@ -91,8 +100,8 @@ class Outcome:
         if self.heard.ended is None and self.ran is not None and account.usage.calls and not account.failing:
             return None
         why = _shown(self.heard.why or account.failing)
-        if not why and self.ran is not None:
-            why = _shown(self.ran.log[-_MOST_SAID:].decode("utf-8", "replace").strip())
+        if not why:
+            why = _shown(self.artifacts[self.transcript][-_MOST_SAID:].decode("utf-8", "replace").strip())
         message = f"{self._who()} did not come to a good end{f': {why}' if why else ''}"
         return self._failed("agent_failed", message, "Its words are in `countersign show --transcript`.")
 

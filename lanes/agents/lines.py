@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from core.log import redact
+from lanes.agents.cli import Heard
+
 _MOST_LINE: Final = 16 * 1024 * 1024
 _MOST_WORDS: Final = 20_000
+# Controls but for line ends and tabs, what shifts or hides text, tags, and bytes that are no text
+_ODD: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\U000e0000-\U000e0fff]"
+)
 
 
 class Lines:
@@ -39,6 +48,13 @@ class Lines:
         self._rest.clear()
 
 
+def plain(said: str, key: str | None) -> str:
+    """`said` as it may be kept and shown: without `key` and what looks like one, its odd characters written out."""
+    if key:
+        said = said.replace(key, "[key]")
+    return _ODD.sub(lambda odd: json.dumps(odd[0])[1:-1], redact(said))  # as JSON writes them: an event stays one
+
+
 def event(line: bytes) -> dict[str, Any] | None:
     """The JSON object that a line is, None for anything else."""
     if not line.startswith(b"{"):
@@ -48,6 +64,26 @@ def event(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+class EventEar:
+    """Hears lines of JSON; `take` makes of each what it means."""
+
+    def __init__(self, *, ended: bool | None = False) -> None:
+        self._heard = Heard(ended=ended)
+
+    def line(self, line: bytes) -> None:
+        """Take one line; what is no JSON says nothing."""
+        if (said := event(line)) is not None:
+            self.take(said, self._heard)
+
+    def take(self, said: dict[str, Any], heard: Heard) -> None:
+        """Write down what one event says."""
+        raise NotImplementedError
+
+    def heard(self) -> Heard:
+        """What it all came to."""
+        return self._heard
 
 
 def text(value: object) -> str:

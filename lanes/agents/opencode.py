@@ -6,9 +6,10 @@ With a dead server it asks on and on.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from lanes.agents.cli import HOME, Call, Cli, Errand, Heard
-from lanes.agents.lines import event, part, text
+from lanes.agents.lines import EventEar, money, part, text
 
 
 def _call(errand: Errand) -> Call:
@@ -42,34 +43,21 @@ def _call(errand: Errand) -> Call:
     )
 
 
-class OpencodeEar:
-    """Its stream of JSON: the last step ends with ``stop`` when all went well."""
+class OpencodeEar(EventEar):
+    """Its stream of JSON: the last step ends with ``stop`` when all went well, and each says what it cost."""
 
-    def __init__(self) -> None:
-        self._heard = Heard(ended=False)
-        self._last = ""
-
-    def line(self, line: bytes) -> None:
+    def take(self, said: dict[str, Any], heard: Heard) -> None:
         """Take one event."""
-        said, heard = event(line), self._heard
-        if said is None:
-            self._last = text(line.decode("utf-8", "replace")).strip()[:300] or self._last
-            return
         kind = said.get("type")
         if kind == "text":
             heard.words = text(part(said, "part", "text")) or heard.words
         elif kind == "step_finish":
             heard.ended = part(said, "part", "reason") == "stop"
+            heard.usd = ((heard.usd or 0.0) + (money(part(said, "part", "cost")) or 0.0)) or None
         elif kind == "error":
             heard.ended = False
             named = text(part(said, "error", "data", "message")) or text(part(said, "error", "message"))
             heard.why = named or text(part(said, "error", "name")) or "an error"
-
-    def heard(self) -> Heard:
-        """What it all came to."""
-        if self._heard.ended is False and not self._heard.why:
-            self._heard.why = self._last
-        return self._heard
 
 
 OPENCODE = Cli(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from core.errors import CountersignError
@@ -20,17 +20,21 @@ _MOST_FRUITLESS: Final = 100
 class Account:
     """The account of one run. `closed` is set when going on is pointless, and one of the reasons says why.
 
-    `spent_out` says what was reached of the budget, and `bound` which key of it; `down` says what the endpoint did
-    instead of answering, `refused` why it will not answer this lane at all; `fault` is what charging raised.
+    `usage` is what this run spent, and `before` what earlier tries of the same work did, which counts as well.
+    `spent_out` says what was reached of the budget, and `bound` which key of it; `circles` says what call came again
+    and again; `down` says what the endpoint did instead of answering, `refused` why it will not answer this lane at
+    all; `fault` is what charging raised.
     """
 
     model: str
     budget: Budget
     charge: Charge = charge_nobody
+    before: Usage | None = None
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     usage: Usage = field(init=False)
     spent_out: str = ""
     bound: str = ""
+    circles: str = ""
     refused: str = ""
     failing: str = ""
     fault: CountersignError | None = None
@@ -49,26 +53,52 @@ class Account:
             return ""
         return self.failing if self._failed >= PATIENCE or not self.usage.calls else ""
 
-    def may_ask(self) -> str:
-        """Why nothing more may be asked; empty when it may."""
-        budget, usage = self.budget, self.usage
-        if budget.steps and usage.calls >= budget.steps:
-            return self._over(f"{usage.calls} answers of the model", "steps")
-        if budget.steps and usage.calls + self.asking >= budget.steps:
+    @property
+    def total(self) -> Usage:
+        """What all tries of this work spent."""
+        return self.usage if self.before is None else self.usage.plus(self.before)
+
+    def may_ask(self, call: str = "", times: int = 0) -> str:
+        """Why nothing more may be asked; empty when it may.
+
+        `call` is the name of the model's last call, and `times` how often it came, the same, in a row.
+        """
+        budget, total = self.budget, self.total
+        if budget.steps and total.calls >= budget.steps:
+            return self._over(f"{total.calls} answers of the model", "steps")
+        if budget.steps and total.calls + self.asking >= budget.steps:
             return "As many answers are on their way as this work may still have"
-        if budget.tokens and usage.tokens >= budget.tokens:
-            return self._over(f"{usage.tokens:,} tokens", "tokens")
-        if self.fault is not None:
-            return str(self.fault)
-        return self.refused
+        if budget.tokens and total.tokens >= budget.tokens:
+            return self._over(f"{total.tokens:,} tokens", "tokens")
+        if budget.repeats and times > budget.repeats:
+            self.circles = f"called {call!r} {times} times in the same way"
+            self.closed.set()
+        if self.circles:
+            return f"The model goes in circles: it {self.circles}"
+        return str(self.fault) if self.fault is not None else self.refused
+
+    def overdrawn(self, tokens: int) -> bool:
+        """True for an answer that is `tokens` long so far, and so longer than what is left."""
+        return 0 < self.budget.tokens < self.total.tokens + tokens
+
+    def costs(self, usd: float) -> None:
+        """The program says what this run cost so far."""
+        self.usage = replace(self.usage, usd=usd)
+        spent = self.total.usd or 0.0
+        if self.budget.usd and spent >= self.budget.usd:
+            self._over(f"{spent:.2f} dollars", "usd")
 
     async def answered(self, input_tokens: int, output_tokens: int, *, whole: bool = True) -> None:
         """One more answer came, and cost this; one that was not `whole` costs as well."""
         if whole:
             self._failed, self.failing, self._rejected = 0, "", False
         self.usage = self.usage.plus(Usage(self.model, 1, input_tokens, output_tokens))
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Charge what was spent so far."""
         try:
-            await self.charge(self.usage)
+            await self.charge(self.total)
         except CountersignError as fault:
             self.fault = fault
             self.closed.set()

@@ -1,7 +1,7 @@
 """The second door, where a lane's file lists hosts: an HTTP proxy that opens https connections to them, and logs.
 
-Only CONNECT is served. The name that is asked for is the one that is looked up here and connected to, so what a
-program says later in its TLS greeting leads nowhere else; a name that leads into a private network leads nowhere.
+Only CONNECT is served. The name that is asked for is the one that is looked up here and connected to, and the one
+that must stand in the TLS greeting that follows; a name that leads into a private network leads nowhere.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import asyncio
 import contextlib
 import ipaddress
 import re
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from lanes.broker.greeting import read_greeting
 from lanes.broker.log import Log
+from lanes.sandbox.folders import DOORS, own_folder, sweep
 
 _HEAD_S: Final = 10.0
 _CONNECT_S: Final = 10.0
@@ -61,7 +61,7 @@ class Proxy:
         self._hosts = tuple(host.casefold() for host in hosts)
         self.log = log or Log()
         self._find, self._connect = find, connect
-        self._folder = Path()
+        self._folder, self._stack = Path(), contextlib.ExitStack()
         self._server: asyncio.Server | None = None
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._serving: set[asyncio.Task[None]] = set()
@@ -73,7 +73,8 @@ class Proxy:
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        self._folder = Path(tempfile.mkdtemp(prefix="countersign-door-"))
+        await asyncio.to_thread(sweep, None, DOORS)
+        self._folder = self._stack.enter_context(own_folder(prefix=DOORS))
         self._server = await asyncio.start_unix_server(self._accept, path=self.socket, limit=_MOST_HEAD)
         return self
 
@@ -86,7 +87,7 @@ class Proxy:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await asyncio.to_thread(self._stack.close)
 
     def allows(self, host: str, port: str) -> str:
         """Why a host is not reached; empty when it may be."""
@@ -119,21 +120,50 @@ class Proxy:
             head = await reader.readuntil(b"\r\n\r\n")
         words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
         if len(words) != 3 or words[0] != "CONNECT":
-            told.append("REFUSED: no CONNECT")
-            writer.write(b"HTTP/1.1 405 Method Not Allowed\r\ncontent-length: 0\r\n\r\n")
+            _refuse(writer, told, "405 Method Not Allowed", "only CONNECT, for https, is served")
             return
         host, _, port = words[1].rpartition(":")
         host = host.casefold().removesuffix(".")
         told.append(words[1])
         why = self.allows(host, port)
-        streams = None if why else await self._open(host, told)
-        if streams is None:
-            told.append(f"REFUSED: {why or 'it leads nowhere public'}")
-            writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+        if why:
+            _refuse(writer, told, "403 Forbidden", why)
             return
+        try:
+            streams = await self._open(host, told)
+        except (OSError, TimeoutError) as error:
+            _refuse(writer, told, "502 Bad Gateway", f"it cannot be reached ({type(error).__name__})")
+            return
+        if streams is None:
+            _refuse(writer, told, "403 Forbidden", "it leads nowhere public")
+            return
+        try:
+            await self._pass(host, reader, writer, streams, told)
+        finally:
+            streams[1].close()
+
+    async def _pass(
+        self,
+        host: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        streams: Streams,
+        told: list[object],
+    ) -> None:
+        """Pass on a connection whose greeting is meant for `host`; any other gets no further."""
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        try:
+            async with asyncio.timeout(_HEAD_S):
+                greeting, named = await read_greeting(reader)
+        except (ValueError, asyncio.IncompleteReadError):
+            told.append("REFUSED: it does not begin with a greeting of TLS")
+            return
+        if named != host:
+            told.append(f"REFUSED: its greeting is for {named or 'nobody'}")
+            return
+        streams[1].write(greeting)
         there, back = await _both(reader, writer, *streams)
-        told.append(f"{there}B out {back}B in")
+        told.append(f"{len(greeting) + there}B out {back}B in")
 
     async def _open(self, host: str, told: list[object]) -> Streams | None:
         """A connection to the first public address of `host`; None when any of its addresses is not public."""
@@ -143,6 +173,14 @@ class Proxy:
                 return None
             told.append(addresses[0])
             return await self._connect(addresses[0])
+
+
+def _refuse(writer: asyncio.StreamWriter, told: list[object], status: str, why: str) -> None:
+    """Answer with the reason where programs show it: behind the status, and as the body."""
+    told.append(f"REFUSED: {why}")
+    said = f"The lane's proxy refuses this host: {why}.\n".encode()
+    head = f"HTTP/1.1 {status}: {why}\r\ncontent-type: text/plain\r\ncontent-length: {len(said)}\r\n\r\n"
+    writer.write(head.encode() + said)
 
 
 def public(address: str) -> bool:
@@ -183,10 +221,6 @@ async def _both(
         with contextlib.suppress(OSError):
             writer.write_eof()
 
-    try:
+    with contextlib.suppress(OSError, TimeoutError):
         await asyncio.gather(pump(inner, outer_out, 0), pump(outer, inner_out, 1))
-    except (OSError, TimeoutError):
-        pass
-    finally:
-        outer_out.close()
     return counts[0], counts[1]

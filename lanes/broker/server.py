@@ -7,9 +7,8 @@ on is written anew from what was read; the endpoint's key is put in here and is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -24,7 +23,9 @@ from lanes.broker.account import Account
 from lanes.broker.log import Log
 from lanes.broker.routes import Route, address, authority, models_shown, refusal, route, settled
 from lanes.broker.tally import Tally
+from lanes.broker.turns import in_a_row
 from lanes.models import Endpoint
+from lanes.sandbox.folders import DOORS, own_folder, sweep
 
 _MIB: Final = 1024 * 1024
 _MOST_ASKED: Final = 32 * _MIB
@@ -41,13 +42,17 @@ _MAYBE_LATER: Final = (408, 429)
 
 @dataclass(slots=True)
 class Passing:
-    """One answer on its way through: since when, how much of it, how it broke off, and what the log is told."""
+    """One answer on its way through: since when, how much of it, how it broke off, and what the log is told.
+
+    `cut` is true for one that is longer than the budget has tokens left.
+    """
 
     tally: Tally
     began: float
     told: list[object]
     heard: int = 0
     broke: str = ""
+    cut: bool = False
 
 
 class Broker:
@@ -59,7 +64,7 @@ class Broker:
     def __init__(self, endpoint: Endpoint, models: tuple[str, ...], account: Account, log: Log | None = None) -> None:
         self.endpoint, self.models, self.account = endpoint, models, account
         self.log = log or Log()
-        self._folder = Path()
+        self._folder, self._stack = Path(), contextlib.ExitStack()
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -71,7 +76,8 @@ class Broker:
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        self._folder = Path(tempfile.mkdtemp(prefix="countersign-door-"))
+        await asyncio.to_thread(sweep, None, DOORS)
+        self._folder = self._stack.enter_context(own_folder(prefix=DOORS))
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -93,7 +99,7 @@ class Broker:
             await self._session.close()
         if self._runner is not None:
             await self._runner.cleanup()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        await asyncio.to_thread(self._stack.close)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
@@ -124,7 +130,7 @@ class Broker:
         body, strange = settled(body, found, self.models)
         if strange:
             told.append(f"asked for the model {strange}, got {self.models[0]}")
-        if found.thinks and (why := self.account.may_ask()):
+        if found.thinks and (why := self.account.may_ask(*in_a_row(body))):
             told.append(f"REFUSED: {why}")
             return self._refuse(429, why)
         self.account.asking += found.thinks
@@ -174,7 +180,7 @@ class Broker:
             return self._refuse(502, f"The endpoint {passing.broke}")
         if not out.prepared:
             await out.prepare(request)
-        if passing.broke and request.transport is not None:
+        if (passing.broke or passing.cut) and request.transport is not None:
             request.transport.abort()  # what was cut must not look whole
         return out
 
@@ -191,6 +197,9 @@ class Broker:
                 until = loop.time() + endpoint.between_tokens_s
                 passing.heard += len(chunk)
                 passing.tally.hear(chunk)
+                passing.cut = self.account.overdrawn(passing.tally.so_far)
+                if passing.cut:
+                    break
                 yield chunk
                 if passing.heard > _MOST_ANSWERED:
                     passing.broke = "said too much"
@@ -205,12 +214,15 @@ class Broker:
         tally, broke = passing.tally, passing.broke
         tally.end()
         about = " (estimated)" if tally.estimated else ""
-        passing.told.append(f"{passing.heard}B {tally.input_tokens}+{tally.output_tokens} tokens{about}")
         broke = broke or tally.failed or ("" if tally.understood else "said nothing that can be understood")
+        output_tokens = tally.so_far if passing.cut else tally.output_tokens
+        passing.told.append(f"{passing.heard}B {tally.input_tokens}+{output_tokens} tokens{about}")
         if broke:
             passing.told.append(f"FAILED: {broke}")
         if found.thinks and passing.heard:
-            await self.account.answered(tally.input_tokens, tally.output_tokens, whole=not broke)
+            await self.account.answered(tally.input_tokens, output_tokens, whole=not broke)
+        if passing.cut:
+            passing.told.append(f"CUT: {self.account.may_ask()}")
         if found.thinks and broke:
             self.account.failed(f"{self.endpoint.name} {broke}")
 

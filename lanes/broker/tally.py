@@ -8,6 +8,8 @@ from typing import Any, Final
 
 _MOST_LINE: Final = 4 * 1024 * 1024
 _CHARS_A_TOKEN: Final = 4
+_MOST_BYTES_A_TOKEN: Final = 1000  # of a stream, with all that is around its words
+_SPOKEN: Final = ("delta", "choices", "candidates", "message")  # where a piece of an answer has its words
 
 
 class Tally:
@@ -16,6 +18,7 @@ class Tally:
     def __init__(self, asked_bytes: int) -> None:
         self._asked_bytes = asked_bytes
         self._heard_bytes = 0
+        self._spoken = 0
         self._line = bytearray()
         self._whole = bytearray()
         self._too_long = False
@@ -62,7 +65,13 @@ class Tally:
     @property
     def output_tokens(self) -> int:
         """What was answered."""
-        return self._heard_bytes // _CHARS_A_TOKEN if self._output is None else self._output
+        return (self._spoken or self._heard_bytes) // _CHARS_A_TOKEN if self._output is None else self._output
+
+    @property
+    def so_far(self) -> int:
+        """What was answered while the answer still comes; of one that says its tokens at its end, an estimate."""
+        spoken = (self._spoken + len(self._line)) // _CHARS_A_TOKEN
+        return max(self._output or 0, spoken, self._heard_bytes // _MOST_BYTES_A_TOKEN)
 
     def _read(self, line: bytes) -> None:
         line = line.strip().removeprefix(b"data:").strip()
@@ -78,6 +87,7 @@ class Tally:
                 self._take(event)
 
     def _take(self, event: dict[str, Any]) -> None:
+        self._spoken += sum(_length(event.get(key)) for key in _SPOKEN)
         for usage in _usages(event):
             asked = _sum(usage, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
             self._input = _most(self._input, asked, _sum(usage, "prompt_tokens"), _sum(usage, "promptTokenCount"))
@@ -98,6 +108,13 @@ def _usages(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
             for key in ("usage", "usageMetadata"):
                 if isinstance(found := place.get(key), dict):
                     yield found
+
+
+def _length(value: object) -> int:
+    """The length of all text in a piece of an answer."""
+    if isinstance(value, dict):
+        return sum(map(_length, value.values()))
+    return sum(map(_length, value)) if isinstance(value, list) else len(value) if isinstance(value, str) else 0
 
 
 def _sum(usage: dict[str, Any], *keys: str) -> int | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from core.change import EXECUTABLE, REGULAR, show_path
 from core.edit import PathError, check_path
+from lanes.coder.withheld import Withheld
 from lanes.executors.errors import EditError
 from lanes.executors.tree import MAX_FILE_BYTES, MAX_WRITTEN_BYTES, matching, near_path
 from lanes.repository import GitRepository
@@ -21,12 +22,13 @@ _PLAIN: Final = (REGULAR, EXECUTABLE)
 
 @dataclass(slots=True)
 class Desk:
-    """The files of `tree`; `may_write` are the lane's globs, `most_files` and `most_bytes` its limits."""
+    """The files of `tree`; `may_write` are the lane's globs, `most_bytes` its limit, `withheld` what is not shown."""
 
     git: GitRepository
     tree: str
     may_write: tuple[str, ...]
     most_bytes: int = MAX_WRITTEN_BYTES
+    withheld: Withheld = field(default_factory=Withheld)
     _entries: dict[str, tuple[str, str]] = field(default_factory=dict)
     _written: dict[str, bytes] = field(default_factory=dict)
     _removed: set[str] = field(default_factory=set)
@@ -46,10 +48,12 @@ class Desk:
         content = await self._content(path)
         if b"\0" in content:
             raise EditError("unsupported_format", f"{show(path)} is no text file", "Leave it as it is.")
-        return content.decode("utf-8", "surrogateescape")
+        text = content.decode("utf-8", "surrogateescape")
+        await self.withheld.check(path, text, show(path))
+        return text
 
     async def texts(self, paths: list[str]) -> Iterator[tuple[str, str]]:
-        """The texts of those of `paths` that are ordinary text files, in one reading."""
+        """The texts of those of `paths` that are ordinary text files, in one reading; the withheld are among them."""
         unread = [path for path in paths if path not in self._written and self._entries.get(path, ("",))[0] in _PLAIN]
         found = await self.git.read_files(self.tree, unread, MAX_FILE_BYTES)
         found.update({path: self._written[path] for path in paths if path in self._written})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from core.errors import CountersignError, Kind, PermanentError, Problem, TransientError, UsageError, WorkError
@@ -16,7 +16,8 @@ from lanes.checks import CheckRunner
 from lanes.coder.budget import Meter
 from lanes.coder.desk import Desk
 from lanes.coder.loop import Loop
-from lanes.coder.tools import Tools
+from lanes.coder.tools import LOG_WITHHELD, Tools
+from lanes.coder.withheld import Leaks, Withheld, leaks_unknown
 from lanes.coder.words import opening
 from lanes.executors.edit_lane import taken_back
 from lanes.models import Endpoint, Message, Model, ModelName
@@ -28,11 +29,15 @@ _MOST_WORDS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class CoderExecutor:
-    """A model edits through tools. `shelf` gives the model of these names, of which the first that answers is taken."""
+    """A model edits through tools. `shelf` gives the model of these names, of which the first that answers is taken.
+
+    `leaks` says whether a text holds a secret; such texts are kept from the model.
+    """
 
     endpoints: Mapping[str, Endpoint]
     shelf: Callable[[Sequence[str]], Model]
     checks: CheckRunner
+    leaks: Leaks = leaks_unknown
     name: str = "ollama"
     reads: bool = True
 
@@ -54,7 +59,10 @@ class CoderExecutor:
         if order.intent.revert_of is not None:
             return Produced(await taken_back(order, repository), {})
         names = self._names(order.lane)
-        desk = Desk(as_git(repository), order.start, order.lane.write, order.lane.limits.bytes)
+        withheld = Withheld(order.lane.write, self.leaks)
+        if order.feedback and await withheld.leaking(order.feedback):
+            order = replace(order, feedback=f"The lane's checks failed. {LOG_WITHHELD}")
+        desk = Desk(as_git(repository), order.start, order.lane.write, order.lane.limits.bytes, withheld)
         await desk.open()
 
         async def run_check(name: str, tree: str) -> str:

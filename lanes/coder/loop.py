@@ -13,6 +13,7 @@ from typing import Any, Final
 from core.errors import PermanentError
 from core.ports import Charge, Journal, Told
 from core.production import Usage
+from core.strict_json import NotJsonError
 from lanes.coder.budget import Meter
 from lanes.coder.context import fitted
 from lanes.coder.plain import called, plainly
@@ -20,12 +21,18 @@ from lanes.coder.tools import FINISH, TOOLS, Tools
 from lanes.models import Ask, Message, Model, Reply, ToolCall
 
 _IDLE_ANSWERS: Final = 3
+_MOST_RETRIES: Final = 2
+_ECHO_CHARS: Final = 2_000
+_AGAIN: Final = "That answer cannot be used: {why} Answer once more, with the JSON object only."
 _NUDGE: Final = "Call a tool. When the change is complete, call finish with one sentence about it."
 
 
 @dataclass(slots=True)
 class Loop:
-    """One piece of work. `talk` is what was said so far, the system's words and the request first."""
+    """One piece of work. `talk` is what was said so far, the system's words and the request first.
+
+    `misread` says why the last answer of a model without tools was no call.
+    """
 
     model: Model
     tools: Tools
@@ -37,12 +44,14 @@ class Loop:
     talk: list[Message]
     uses_tools: bool = True
     idle: int = 0
+    misread: str = ""
     summary: str | None = field(default=None, init=False)
 
     async def run(self) -> str:
         """Work until the model is done; its own words about it.
 
-        Raises `BudgetError` when it spends too much or goes in circles, and what `Model.ask` raises.
+        Raises `BudgetError` when it spends too much or goes in circles, `PermanentError` ``model_babbled`` when its
+        answers cannot be read, and what `Model.ask` raises.
         """
         await self._replay()
         while self.summary is None:
@@ -74,7 +83,12 @@ class Loop:
         if self.uses_tools:
             return await self.model.ask(Ask(messages, TOOLS, heard=heard, most_tokens=most))
         reply = await self.model.ask(replace(plainly(messages), heard=heard, most_tokens=most))
-        return replace(reply, text="", calls=called(reply.text))
+        self.misread = ""
+        try:
+            return replace(reply, text="", calls=(called(reply.text),))
+        except NotJsonError as error:
+            self.misread = str(error)
+            return replace(reply, text=reply.text[:_ECHO_CHARS], calls=())
 
     async def _carry_out(self, reply: Reply, results: list[str] | None) -> list[str]:
         """Do what the answer calls for; `results` are what an earlier try was told of it, if one was."""
@@ -100,6 +114,12 @@ class Loop:
     def _idle(self, reply: Reply) -> list[str]:
         """An answer without a call: some models say so that they are done; others must be asked to go on."""
         self.idle += 1
+        if self.misread:
+            if self.idle > _MOST_RETRIES:
+                message = f"{reply.model} gave {self.idle} answers in a row that cannot be used. {self.misread}"
+                raise PermanentError("model_babbled", message, "Name another model in the lane; best one with tools.")
+            self.talk.append(Message("user", _AGAIN.format(why=self.misread)))
+            return [self.misread]
         if (self.tools.changes and reply.text.strip()) or self.idle >= _IDLE_ANSWERS:
             self.summary = reply.text
         else:
@@ -116,6 +136,7 @@ class Loop:
             self.meter.before_step()
             self.meter.after_step(reply.usage)
             results = entries[n + 1].get("results") if n + 1 < len(entries) else None
+            self.misread = results[0] if results and not reply.calls else ""
             told = await self._carry_out(reply, results)
             if results is None:
                 await self.journal.add({"results": told})

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from core.strict_json import NotJsonError, read_object
 from lanes.coder.tools import TOOLS
 from lanes.models import Ask, Message, ToolCall
 
 _MAX_CHARS: Final = 200_000
+_MAX_DEPTH: Final = 8
+_FENCE: Final = re.compile(r"```(?:json)?\n(.*)\n```", re.DOTALL)
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
@@ -33,19 +37,19 @@ def plainly(messages: Sequence[Message]) -> Ask:
     return Ask((opening, *map(_without_calls, messages[1:])), schema=_SCHEMA)
 
 
-def called(text: str) -> tuple[ToolCall, ...]:
-    """The call that an answer holds; none when it holds no such JSON, which is told to the model as such."""
-    begin, end = text.find("{"), text.rfind("}")
-    if begin < 0 or end < begin or len(text) > _MAX_CHARS:
-        return ()
-    try:
-        found = json.loads(text[begin : end + 1])
-    except (ValueError, RecursionError):
-        return ()
-    if not isinstance(found, dict) or not isinstance(found.get("tool"), str):
-        return ()
-    arguments = found.get("arguments")
-    return (ToolCall(found["tool"], arguments if isinstance(arguments, dict) else {}),)
+def called(text: str) -> ToolCall:
+    """The one call that an answer is, a Markdown fence around it aside; raises `NotJsonError` for anything else."""
+    found = read_object(_unfenced(text), most_chars=_MAX_CHARS, most_depth=_MAX_DEPTH)
+    if set(found) != {"tool", "arguments"}:
+        raise NotJsonError('The answer must have the keys "tool" and "arguments", and no others.')
+    if not isinstance(found["tool"], str) or not isinstance(found["arguments"], dict):
+        raise NotJsonError('"tool" must be a name, and "arguments" an object.')
+    return ToolCall(found["tool"], found["arguments"])
+
+
+def _unfenced(text: str) -> str:
+    fenced = _FENCE.fullmatch(text.strip())
+    return fenced[1] if fenced else text
 
 
 def _without_calls(message: Message) -> Message:

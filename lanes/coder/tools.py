@@ -18,6 +18,7 @@ _FOUND: Final = 60
 _LINES: Final = 400
 _CHARS: Final = 40_000
 _LINE_CHARS: Final = 400
+LOG_WITHHELD: Final = "What it printed holds a secret and is kept from models."
 
 Checks = Callable[[str, str], Awaitable[str]]
 """Runs the declared check of this name on this tree; what it said."""
@@ -113,14 +114,20 @@ class Tools:
     async def _search(self, words: _Words) -> str:
         wanted = words.text("text").casefold()
         found: list[str] = []
+        hidden = 0
         for path, text in await self.desk.texts(self.desk.paths(words.text("glob", "**"))):
             if wanted not in text.casefold():
+                continue
+            if await self.desk.withheld.hides(path, text):
+                hidden += 1
                 continue
             for n, line in enumerate(text.split("\n"), 1):
                 if wanted in line.casefold():
                     found.append(f"{show(path)}:{n}: {line.strip()[:_LINE_CHARS]}")
             if len(found) > _FOUND:
                 return "\n".join(found[:_FOUND]) + "\n… and more; search for something rarer, or give a glob."
+        if hidden:
+            found.append(f"… and in {hidden} files that are kept from models, for they hold secrets.")
         return "\n".join(found) or "Not found."
 
     async def _edit(self, words: _Words) -> str:
@@ -155,9 +162,10 @@ class Tools:
         if name not in self.checks:
             raise EditError("no_such_check", f"There is no check {name[:60]!r}", f"There are: {_list(self.checks)}.")
         try:
-            return await self.run_check(name, await self.desk.result())
+            log = await self.run_check(name, await self.desk.result())
         except PermanentError as error:
             return f"It could not run. {error.problem.sentence()}"
+        return LOG_WITHHELD if await self.desk.withheld.leaking(log) else log
 
     async def _finish(self, _words: _Words) -> str:
         self.may_finish = True

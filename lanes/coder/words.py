@@ -29,15 +29,26 @@ def opening(order: Order) -> list[Message]:
 def asked(order: Order) -> str:
     """The request as the model, or an agent, is told it: the words of people, marked as theirs."""
     earlier = [turn for turn in order.turns if turn.text != order.intent.text]
-    said = "\n".join(f"{turn.person} said: {json.dumps(turn.text, ensure_ascii=False)}" for turn in earlier)
+    said = _newest([f"{turn.person} said: {json.dumps(turn.text, ensure_ascii=False)}" for turn in earlier])
     parts = [f"The request, as written by a person:\n<request>\n{_plain(order.intent.text)}\n</request>"]
     if said:
-        parts.append(f"What was said about it before, oldest first:\n{said[-_EARLIER_CHARS:]}")
+        parts.append(f"What was said about it before, oldest first:\n{said}")
     if order.parameters:
         parts.append("With these values:\n" + "\n".join(f"{key} = {value}" for key, value in order.parameters.items()))
     if order.feedback:
         parts.append(f"An earlier try failed; the files hold what it made. Mend it:\n{order.feedback}")
     return "\n\n".join(parts)
+
+
+def _newest(lines: list[str]) -> str:
+    """The last lines that fit, each whole: half a line would be no JSON, and could pose as anything."""
+    kept: list[str] = []
+    room = _EARLIER_CHARS
+    for line in reversed(lines):
+        if (room := room - len(line) - 1) < 0:
+            return "\n".join([f"[{len(lines) - len(kept)} older ones are left out for want of room]", *kept])
+        kept.insert(0, line)
+    return "\n".join(kept)
 
 
 def _plain(text: str) -> str:

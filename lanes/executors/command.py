@@ -27,6 +27,11 @@ _LIMITS: Final = {
         "started more than {processes} processes",
         "Raise `processes` in the lane's limits.",
     ),
+    "cpu": (
+        "cpu_limit",
+        "used more processor time than a lane may",
+        "Raise `wall_s` in the lane's limits, or ask for less.",
+    ),
     "disk": ("disk_limit", "wrote more than a lane may", "Let the command write less."),
     "files": ("disk_limit", "made more files than a lane may", "Let the command write less."),
 }

@@ -24,9 +24,12 @@ _TELLTALE: Final = 16
 _KEY_TELLTALE: Final = 6
 _NO_MODEL: Final = re.compile(r"model\b.*(not found|does not exist)|no such model", re.IGNORECASE | re.DOTALL)
 _UNPUBLISHED: Final = re.compile(r"pull model manifest: (file does not exist|.*not found)", re.IGNORECASE)
+_NO_ROOM: Final = re.compile(r"no space left on device|disk quota exceeded|not enough (disk )?space", re.IGNORECASE)
 _NO_TOOLS: Final = re.compile(
-    r"does not support tools|tools? (?:use |calling )?(?:is|are) not supported", re.IGNORECASE
+    r"does not support tools|tools? (?:use |calling )?(?:is|are) not supported|tools param requires --jinja",
+    re.IGNORECASE,
 )
+_TOO_LONG: Final = re.compile(r"exceeds the available context size|maximum context length", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +59,19 @@ def of_status(whose: Whose, status: int, words: str, retry_after_s: float | None
     if _UNPUBLISHED.search(words):
         mend = "Look for its name at https://ollama.com/library."
         return PermanentError("model_missing", f"Ollama's registry has no {whose.name}", mend, kind=Kind.MISSING)
+    if status in (400, 500) and _NO_TOOLS.search(words):  # 500 is llama.cpp's
+        mend = "It is asked without tools instead; or name a model that has them."
+        return PermanentError("model_no_tools", f"{whose} knows no tools", mend)
     if status in (429, 503):
         mend = "It is asked again later; give it more room, or the lane another model."
         return TransientError("model_busy", f"{whose} is busy{said}", mend, retry_after_s=retry_after_s)
     if status == 504:
         return TransientError("model_slow", f"{whose} did not answer the gateway before it in time{said}", _LATER)
     if status >= 500:
-        return TransientError("model_down", f"{whose} failed with status {status}{said}", _LATER)
+        mend = _ROOM if _NO_ROOM.search(words) else _LATER
+        return TransientError("model_down", f"{whose} failed with status {status}{said}", mend)
     if status == 404 and whose.name and _NO_MODEL.search(words):
         return missing(whose)
-    if status == 400 and _NO_TOOLS.search(words):
-        mend = "It is asked without tools instead; or name a model that has them."
-        return PermanentError("model_no_tools", f"{whose} knows no tools", mend)
     return _refused(whose, status, said)
 
 
@@ -80,6 +84,8 @@ def _refused(whose: Whose, status: int, said: str) -> PermanentError:
     elif 300 <= status < 400:
         message = f"{whose} at {endpoint.url} sends us to another address"
         mend = "Write its final address into countersign.yaml; redirects are not followed."
+    elif _TOO_LONG.search(said):
+        mend = f"Set context_tokens of {endpoint.name} in countersign.yaml to what its server has, or give that more."
     elif status == 404:
         message = f"{endpoint.url} speaks no {endpoint.kind} (status 404)"
         mend = f"Check `url` and `kind` of {endpoint.name} in countersign.yaml."
@@ -135,6 +141,7 @@ def of_nonsense(whose: Whose, error: Exception) -> PermanentError:
 
 
 _LATER: Final = "It is tried again later; look at the server's log if it stays so."
+_ROOM: Final = "Make room on the disk of its host, such as by deleting a model there; then do it again."
 _START: Final = "Start the server, or correct `url` in countersign.yaml."
 _OTHER: Final = "Name another model, or look at the server's log."
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from core.production import Usage
-from lanes.models.chat import Ask, Message, Reply, Tool, ToolCall
-from lanes.models.endpoint import Endpoint, ModelName
-from lanes.models.faults import Whose, babbled, cut_short, of_status
+from core.errors import CountersignError
+from core.strict_json import NotJsonError, read_object
+from lanes.models.answering import Piece, answer, tools_on_offer, whose_is
+from lanes.models.chat import Ask, Message, Reply, ToolCall
+from lanes.models.endpoint import Endpoint
+from lanes.models.faults import Whose, babbled, of_status
 from lanes.models.kept import Kept
 from lanes.models.line import got, sent
-from lanes.models.reading import Meter, in_time, storable, storable_arguments
 
 _MOST_CALLS: Final = 128
+_MOST_CHARS: Final = 8 * 1024 * 1024  # the meter of an answer stops far below
+_DEEPEST: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +34,44 @@ class OpenAiModel:
     name: str
 
     async def ask(self, ask: Ask) -> Reply:
-        """The answer to `ask`, as `Model.ask` promises it.
+        """The answer to `ask`, as `Model.ask` promises it."""
+        whose = whose_is(self.endpoint, self.name, ask)
+        reply = await answer(whose, ask, self._pieces(whose, ask))
+        if ask.tools and not reply.calls and await self._leaves_out_tools():
+            raise of_status(whose, 400, "its chat template does not support tools")
+        return reply
 
-        Raises `PermanentError` ``model_no_tools`` where the model knows none, ``model_babbled`` for what is no answer.
+    async def _leaves_out_tools(self) -> bool:
+        """Whether it is a llama.cpp whose chat template knows no tools: it leaves them out without a word.
+
+        https://github.com/ggml-org/llama.cpp/tree/master/tools/server, GET /props; no other server has that.
         """
-        whose = Whose(self.endpoint, self.name, tuple(message.text for message in ask.messages))
-        heard = _Heard(whose, Meter(whose, ask.most_tokens))
-        async with aclosing(in_time(whose, self._chunks(whose, ask))) as chunks:
-            async for chunk in chunks:
-                text = heard.chunk(chunk)
-                if text and ask.heard is not None:
-                    await ask.heard(text)
-        return heard.reply(str(ModelName(self.endpoint.name, self.name)))
+        root = replace(self.endpoint, url=self.endpoint.url.removesuffix("/v1"))
+        try:
+            said = await got(Whose(root), "/props")
+        except CountersignError:
+            return False
+        can = said.get("chat_template_caps") if isinstance(said, dict) else None
+        return isinstance(can, dict) and can.get("supports_tool_calls") is False
 
-    async def _chunks(self, whose: Whose, ask: Ask) -> AsyncGenerator[Mapping[str, Any], None]:
-        """The chunks of the stream; the caller's own faults pass by the translation in `sent`."""
+    async def _pieces(self, whose: Whose, ask: Ask) -> AsyncGenerator[Piece, None]:
+        calls, ended = _Calls(whose), ""
         async with sent(whose, "POST", "/chat/completions", self._body(ask)) as response:
             async for line in response.aiter_lines():
                 said = line.removeprefix("data:").strip()
                 if not line.startswith("data:") or not said:
                     continue  # comments and the like, which keep the line open
                 if said == "[DONE]":
-                    return
+                    break
                 chunk = json.loads(said)
                 if not isinstance(chunk, dict):
                     raise babbled(whose, "a chunk of it is no object")
                 if chunk.get("error"):
-                    raise of_status(whose, 500, str(chunk["error"]))
-                yield chunk
+                    raise _broken_off(whose, chunk["error"])
+                piece = _piece(chunk, calls)
+                ended = piece.ended or ended
+                yield piece
+            yield Piece(calls=calls.whole(cut_off=ended == "length"))
 
     def _body(self, ask: Ask) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -70,7 +82,7 @@ class OpenAiModel:
             "max_tokens": ask.most_tokens,
         }
         if ask.tools:
-            body["tools"] = [_tool(tool) for tool in ask.tools]
+            body["tools"] = tools_on_offer(ask.tools)
         if ask.schema is not None:
             shape = {"name": "answer", "schema": dict(ask.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": shape}
@@ -78,72 +90,69 @@ class OpenAiModel:
 
 
 @dataclass(slots=True)
-class _Called:
-    """A call whose arguments come in pieces."""
-
-    name: str = ""
-    arguments: str = ""
-
-
-@dataclass(slots=True)
-class _Heard:
-    """What came of an answer so far."""
+class _Calls:
+    """Calls come in parts, a name and pieces of JSON by an index; they are whole when the answer is."""
 
     whose: Whose
-    meter: Meter
-    texts: list[str] = field(default_factory=list)
-    calls: dict[int, _Called] = field(default_factory=dict)
-    finish: str = ""
-    usage: Mapping[str, Any] = field(default_factory=dict)
+    parts: dict[int, list[str]] = field(default_factory=dict)
 
-    def chunk(self, chunk: Mapping[str, Any]) -> str:
-        """Take one chunk in; its text."""
-        try:
-            return self._take(chunk)
-        except (TypeError, AttributeError, KeyError, ValueError, IndexError):
-            raise babbled(self.whose, "a chunk of it has another shape") from None
-
-    def _take(self, chunk: Mapping[str, Any]) -> str:
-        self.usage = chunk.get("usage") or self.usage
-        if not chunk.get("choices"):
-            return ""
-        choice = chunk["choices"][0]
-        said = choice.get("delta") or {}
-        text = storable(said.get("content") or "")
-        self.meter.count(text, said.get("reasoning_content"))
-        self.texts.append(text)
-        for call in said.get("tool_calls") or ():
-            self._call(call)
-        self.finish = choice.get("finish_reason") or self.finish
-        return text
-
-    def _call(self, call: Mapping[str, Any]) -> None:
-        called = self.calls.setdefault(int(call.get("index", len(self.calls))), _Called())
-        if len(self.calls) > _MOST_CALLS:
+    def take(self, call: Mapping[str, Any]) -> str:
+        """Take a part in; its letters."""
+        parts = self.parts.setdefault(int(call.get("index", len(self.parts))), ["", ""])
+        if len(self.parts) > _MOST_CALLS:
             raise babbled(self.whose, f"it wants more than {_MOST_CALLS} tools called at once")
         said = call.get("function") or {}
-        name, arguments = said.get("name") or "", said.get("arguments") or ""
-        self.meter.count(name, arguments)
-        called.name += name
-        called.arguments += arguments
+        for n, key in enumerate(("name", "arguments")):
+            parts[n] += said.get(key) or ""
+        return f"{said.get('name') or ''}{said.get('arguments') or ''}"
 
-    def reply(self, model: str) -> Reply:
-        """The whole answer; raises `TransientError` when its end never came."""
-        if not self.finish:
-            raise cut_short(self.whose)
-        calls = tuple(self._made(call) for _, call in sorted(self.calls.items()))
-        counts = [self.usage.get(key) for key in ("prompt_tokens", "completion_tokens")]
-        told = [count if isinstance(count, int) and count > 0 else 0 for count in counts]
-        return Reply("".join(self.texts), calls, model, Usage(model, 1, *told), self.finish == "length")
+    def whole(self, *, cut_off: bool) -> tuple[ToolCall, ...]:
+        """The calls, in the order of their index; of an answer that was cut off, those before the cut."""
+        made: list[ToolCall] = []
+        for name, said in (self.parts[index] for index in sorted(self.parts)):
+            try:
+                arguments = read_object(said or "{}", most_chars=_MOST_CHARS, most_depth=_DEEPEST)
+            except NotJsonError as error:
+                if cut_off:
+                    break
+                raise babbled(self.whose, f"a call's arguments cannot be used. {error}") from None
+            made.append(ToolCall(name, arguments))
+        return tuple(made)
 
-    def _made(self, call: _Called) -> ToolCall:
-        try:
-            arguments = json.loads(call.arguments or "{}")
-        except (ValueError, RecursionError):
-            raise babbled(self.whose, "a call's arguments are no JSON") from None
-        if not isinstance(arguments, dict):
-            raise babbled(self.whose, "a call's arguments are no object")
-        return ToolCall(storable(call.name), storable_arguments(self.whose, arguments))
+
+def _piece(chunk: Mapping[str, Any], calls: _Calls) -> Piece:
+    """A chunk as a piece; what has another shape raises what `sent` translates."""
+    spent = _spent(chunk["usage"]) if chunk.get("usage") else None
+    if not chunk.get("choices"):
+        return Piece(spent=spent)
+    choice = chunk["choices"][0]
+    said = choice.get("delta") or {}
+    taken = "".join([calls.take(call) for call in said.get("tool_calls") or ()])
+    text, thought = _text(said, "content"), _text(said, "reasoning_content")
+    return Piece(text, besides=thought + taken, ended=_text(choice, "finish_reason"), spent=spent)
+
+
+def _text(said: Mapping[str, Any], key: str) -> str:
+    found = said.get(key) or ""
+    if not isinstance(found, str):
+        raise TypeError(key)
+    return found
+
+
+def _spent(usage: Mapping[str, Any]) -> tuple[int, int]:
+    prompt, completion = (
+        count if isinstance(count, int) and count > 0 else 0
+        for count in (usage.get("prompt_tokens"), usage.get("completion_tokens"))
+    )
+    return prompt, completion
+
+
+def _broken_off(whose: Whose, error: object) -> CountersignError:
+    """The fault that is told in the middle of an answer, where the line's own status was good."""
+    said = error if isinstance(error, dict) else {"message": str(error)}
+    code = said.get("code")
+    status = code if isinstance(code, int) and 400 <= code < 600 else 500
+    return of_status(whose, status, str(said.get("message") or said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +211,3 @@ def _answer(message: Message, waiting: list[str]) -> dict[str, Any]:
 def _call(number: str, call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": json.dumps(dict(call.arguments))}
     return {"id": number, "type": "function", "function": function}
-
-
-def _tool(tool: Tool) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.describe, "parameters": dict(tool.parameters)}
-    return {"type": "function", "function": function}

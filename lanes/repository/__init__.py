@@ -14,13 +14,12 @@ from core.change import Change, show_path
 from core.errors import TransientError
 from core.ports import Commit, Repository, RepositorySpec
 from lanes.repository import merging, trees, worktree
-from lanes.repository.command import MIB
 from lanes.repository.credentials import Credentials
 from lanes.repository.faults import explain
 from lanes.repository.layer import take_layer
 from lanes.repository.pristine import Pristine
 from lanes.repository.running import GitError
-from lanes.repository.store import Store, check_oid
+from lanes.repository.store import Store
 from lanes.repository.view import TreeView
 from lanes.repository.worktree import Bounds
 
@@ -66,11 +65,7 @@ class GitRepository:
 
     async def read_blob(self, oid: str) -> bytes:
         """A blob's bytes."""
-        return await self._do(self._blob, oid)
-
-    def _blob(self, oid: str) -> bytes:
-        self.store.ensure()
-        return self.store.git.run("cat-file", "blob", check_oid(oid), limit_bytes=512 * MIB).out
+        return await self._do(self.store.read_blob, oid)
 
     async def paths(self, commit: str) -> Sequence[str]:
         """The paths of a commit's files, odd characters shown."""
@@ -125,8 +120,8 @@ class GitRepository:
 
     def _read_files(self, tree: str, paths: Sequence[str], limit_bytes: int) -> dict[str, bytes]:
         with TreeView(self.store, tree) as view:
-            found = ((path, view.read(path)) for path in paths)
-            return {path: content for path, content in found if content is not None and len(content) <= limit_bytes}
+            found = ((path, view.read_up_to(path, limit_bytes)) for path in paths)
+            return {path: content for path, content in found if content is not None}
 
     async def write_tree(
         self, start: str, writes: Mapping[str, bytes], deletes: Iterable[str], modes: Mapping[str, str]

@@ -9,8 +9,9 @@ from typing import Final
 from core.errors import Kind, PermanentError
 from lanes.repository.address import parse_address
 from lanes.repository.command import GitCommand
+from lanes.repository.packs import unpack_into
 from lanes.repository.running import GitError
-from lanes.repository.store import check_oid, unpack_into
+from lanes.repository.store import check_oid
 
 _ABSENT: Final = "0" * 40
 _MOVED: Final = re.compile(r"but expected|already exists|unable to resolve reference|is at [0-9a-f]{40}")

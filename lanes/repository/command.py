@@ -57,6 +57,13 @@ _PASSED: Final = frozenset(
     | {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 )
 
+FSCK: Final = {"zeroPaddedFilemode": "warn", "badTimezone": "warn", "badFilemode": "error"}
+"""What of ``git fsck`` is judged otherwise than it does itself.
+
+Two faults that old and harmless histories have; refusing them would refuse well-known repositories. And a mode that
+is none, which git would take for a submodule.
+"""
+
 # Said on every command line, so that no configuration file of any repository has a word in it.
 _SETTINGS: Final = (
     f"core.hooksPath={os.devnull}",
@@ -75,6 +82,7 @@ _SETTINGS: Final = (
     "core.protectNTFS=true",
     "core.quotePath=false",
     "core.bigFileThreshold=64m",
+    "core.deltaBaseCacheLimit=32m",
     "core.filesRefLockTimeout=1000",
     "core.packedRefsTimeout=5000",
     "core.fsync=objects,reference",
@@ -84,17 +92,20 @@ _SETTINGS: Final = (
     "gc.auto=0",
     "maintenance.auto=false",
     "fetch.recurseSubmodules=no",
+    "fetch.unpackLimit=1",  # a pack stays a pack: nothing of a refused one becomes an object of ours
     "push.gpgSign=false",
     "push.recurseSubmodules=no",
     "submodule.recurse=false",
     "transfer.fsckObjects=true",
-    # Two faults that old and harmless histories have; refusing them would refuse well-known repositories.
-    "fetch.fsck.zeroPaddedFilemode=warn",
-    "fetch.fsck.badTimezone=warn",
+    *(f"fetch.fsck.{fault}={verdict}" for fault, verdict in FSCK.items()),
     "transfer.credentialsInUrl=die",
 )
 
 MIB: Final = 1024 * 1024
+_MEMORY_BYTES: Final = 256 * MIB
+_TAKING_BYTES: Final = 512 * MIB
+FILE_BYTES: Final = 4096 * MIB
+"""How large a file, such as a fetched pack, a git may write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +135,16 @@ class GitCommand:
         stdin: bytes = b"",
         ok: Iterable[int] = (0,),
         limit_bytes: int = 512 * MIB,
+        limit_records: int | None = None,
         **how: Any,
     ) -> Output:
-        """Run to the end; raises `GitError` unless the status is in `ok`. `how` is as for `start`."""
+        """Run to the end; raises `GitError` unless the status is in `ok`. `how` is as for `start`.
+
+        Raises `GitFloodError`, and ends git, beyond `limit_bytes` or `limit_records` (each ends with a NUL) of output.
+        """
         with self.start(verb, *args, **how) as running:
             writer = running.feed(stdin)
-            out = running.read(limit_bytes)
+            out = running.read(limit_bytes, limit_records)
             code, err = running.finish()
             writer.join(5)
         if code not in ok:
@@ -155,7 +170,7 @@ class GitCommand:
             raise ValueError(f"git {verb} is not among the verbs in use")
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
         wanted = _environment(self.git_dir, protocols) | dict(environment or {})
-        argv = [*_unsetting(wanted), "git", *settings, verb, *args]
+        argv = [*_unsetting(wanted), *_bounding(verb), "git", *settings, verb, *args]
         session: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
         launcher = _launcher()(str(cwd or _existing(self.git_dir)))
         process = launcher.execute(argv, istream=PIPE, as_process=True, env=wanted, **session)
@@ -205,6 +220,23 @@ def _unsetting(wanted: Mapping[str, str]) -> list[str]:
         return []
     names = (name for name in os.environ if name.upper() not in _PASSED)
     return ["env", *(part for name in names if name not in wanted for part in ("-u", name))]
+
+
+def memory_of(verb: str) -> int:
+    """The bytes that a git may fill of its own: more where objects come in, for a history has a million of them."""
+    return _TAKING_BYTES if verb in {"fetch", "index-pack"} else _MEMORY_BYTES
+
+
+def _bounding(verb: str) -> list[str]:
+    """``sh -c 'ulimit ...'``: what a remote sent cannot make git, or what git starts, fill the memory or the disk.
+
+    A push is not bounded: it sends what is here already, and on this host it runs the remote's own hooks.
+    """
+    if os.name != "posix" or verb == "push":
+        return []
+    # with the signal off, git says which write failed, where it would have died without a word
+    limits = f"trap '' XFSZ; ulimit -d {memory_of(verb) // 1024}; ulimit -f {FILE_BYTES // 512}"
+    return ["sh", "-c", f'{{ {limits}; }} 2>/dev/null; exec "$@"', "sh"]
 
 
 def _environment(git_dir: Path, protocols: str) -> dict[str, str]:

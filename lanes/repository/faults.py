@@ -7,6 +7,7 @@ from typing import Final
 
 from core.change import show_path
 from core.errors import CountersignError, Kind, PermanentError, TransientError
+from lanes.repository.command import FILE_BYTES, MIB, memory_of
 from lanes.repository.running import GitError, GitFloodError, GitTimeoutError
 
 _NOT_THERE: Final = re.compile(
@@ -26,27 +27,62 @@ _CORRUPT: Final = re.compile(
     r"fsck error|is corrupt|object file .* is empty|bad object|missing (?:blob|tree|commit|tag)|inflate:"
     r"|unable to read (?:tree|sha1|[0-9a-f]{40})|invalid sha1 pointer|did not send all necessary|pack has|bad pack"
     r"|unpack(?:er)? error|index-pack (?:failed|abnormal)|loose object|packfile .* (?:cannot|claims)|could not parse"
+    r"|did not receive expected object|is a (?:blob|tree|commit|tag), not a|bogus commit|bad tree pointer"
+    r"|expected commit type|invalid length|invalid index-pack output"
     r"|Could not read [0-9a-f]{40}|unable to parse|not a valid object|garbage at end"
 )
 LOCKED: Final = re.compile(r"cannot lock ref|[Uu]nable to create '[^']+\.lock': File exists")
 LOCK_FILE: Final = re.compile(r"nable to create '([^']+\.lock)': File exists")
 _FULL: Final = re.compile(r"No space left on device|Disk quota exceeded")
+_TOO_LARGE: Final = re.compile(
+    r"[Oo]ut of memory|Cannot allocate memory|cannot create thread|File too large"
+    r"|maximum allowed size|larger than (?:2|4)GB"
+)
+_CRASHED: Final = re.compile(r"died of signal (?:6|7|11)\b")
+_CRASHES: Final = frozenset({-6, -7, -11})
+"""Signals that git brings on itself, by what it was made to read."""
 
 
 def explain(failure: GitError, name: str) -> CountersignError:
     """The error to raise for `failure`, met while working on the repository called `name`."""
-    err = failure.err
+    return (
+        _explain_end(failure, name)
+        or _explain_here(failure, name)
+        or _explain_remote(failure, name)
+        or _unexpected(failure, name)
+    )
+
+
+def _explain_end(failure: GitError, name: str) -> CountersignError | None:
+    """What ended git, if it did not end by itself."""
     if isinstance(failure, GitTimeoutError):
         return TransientError("git_timeout", f"git {failure.verb} on {name} was not done in time", retry_after_s=30)
     if isinstance(failure, GitFloodError):
         return PermanentError("too_large", f"git {failure.verb} on {name} gave {failure.err}", kind=Kind.BLOCKED)
+    if _TOO_LARGE.search(failure.err):
+        limits = f"{memory_of(failure.verb) // MIB} MiB of memory and files of {FILE_BYTES // MIB} MiB"
+        told = f"git {failure.verb} on {name} needs more than it is given, which is {limits}"
+        mend = "Something in it is, or unpacks to, more than that: find it with `git cat-file --batch-check`."
+        return PermanentError("too_large", told, mend, kind=Kind.BLOCKED)
+    if failure.code in _CRASHES or _CRASHED.search(failure.err):
+        mend = "Run `git fsck` there: something in it is nested too deeply, or made to break git."
+        return PermanentError("repository_corrupt", f"git {failure.verb} crashed on the repository {name}", mend)
     if failure.code < 0:
         # somebody ended it, not git itself: a Ctrl-C reaches it too, in the moment before it has a session of its own
         told = f"git {failure.verb} on {name} was ended by signal {-failure.code}"
         return TransientError("git_killed", told, retry_after_s=0.1)
+    return None
+
+
+def _explain_here(failure: GitError, name: str) -> CountersignError | None:
+    """What is wrong on this host, or with what was asked of it."""
+    err = failure.err
     if _FULL.search(err):
         mend = "Make room on the disk that holds the state folder."
         return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
+    if failure.verb == "index-pack":
+        mend = "It was changed since it was made, or holds what no repository may: make the change anew."
+        return PermanentError("bad_pack", f"A pack for {name} is refused: {last_words(err)}", mend)
     if "dubious ownership" in err:
         mend = "Give the repository's folder to the user who runs countersign (chown -R)."
         return PermanentError("foreign_repository", f"The repository {name} belongs to another user", mend)
@@ -56,7 +92,7 @@ def explain(failure: GitError, name: str) -> CountersignError:
     if "mismatched algorithms" in err or "object format" in err:
         mend = "Only repositories with SHA-1 object names are served."
         return PermanentError("object_format", f"The repository {name} uses another object format", mend)
-    return _explain_remote(failure, name) or _unexpected(failure, name)
+    return None
 
 
 def _explain_remote(failure: GitError, name: str) -> CountersignError | None:
@@ -96,6 +132,6 @@ _SAID_ALWAYS: Final = frozenset(
 def last_words(text: str, lines: int = 3) -> str:
     """The last lines of what git said, in one line, without credentials and without control characters."""
     said = (line.strip() for line in text.splitlines())
-    kept = [line for line in said if line and line not in _SAID_ALWAYS][-lines:]
+    kept = [line for line in said if line and line not in _SAID_ALWAYS and "% (" not in line][-lines:]  # no progress
     scrubbed = re.sub(r"//[^/@\s]*@", "//", " / ".join(kept))
     return show_path(scrubbed[-400:].encode("utf-8", "replace"))

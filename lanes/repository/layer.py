@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from core.change import show_path
 from lanes.repository.running import GitError
@@ -19,7 +20,7 @@ from lanes.repository.store import Store, check_oid
 from lanes.repository.trees import list_paths, scratch
 from lanes.repository.worktree import Bounds, blocked, check_entry, refusal
 
-_IGNORING = b".gitignore"
+_IGNORING: Final = b".gitignore"
 
 
 @dataclass(slots=True)
@@ -97,13 +98,12 @@ def _walk(root: bytes) -> Iterator[tuple[bytes, os.DirEntry[bytes], int]]:
 
 
 def _is_opaque(path: bytes) -> bool:
-    for name in ("trusted.overlay.opaque", "user.overlay.opaque"):
-        try:
-            if os.getxattr(path, name, follow_symlinks=False) in (b"y", b"x"):
-                return True
-        except OSError:  # no such attribute, or none may be read: the next name
-            continue
-    return False
+    """By the attribute that our mount reads: the other one is the program's to write, and hides nothing from it."""
+    space = "trusted" if os.geteuid() == 0 else "user"
+    try:
+        return os.getxattr(path, f"{space}.overlay.opaque", follow_symlinks=False) == b"y"
+    except OSError:  # no such attribute
+        return False
 
 
 def _is_below(path: bytes, gone: list[bytes], opaque: list[bytes]) -> bool:

@@ -64,13 +64,15 @@ class Running:
         thread.start()
         return thread
 
-    def read(self, limit_bytes: int) -> bytes:
-        """All the process writes; raises `GitFloodError` beyond `limit_bytes`."""
-        out = io.BytesIO()
+    def read(self, limit_bytes: int, limit_records: int | None = None) -> bytes:
+        """All the process writes; raises `GitFloodError` beyond `limit_bytes`, or beyond `limit_records` NULs."""
+        out, records = io.BytesIO(), 0
         while chunk := self.stdout.read(_CHUNK_BYTES):
             out.write(chunk)
             if out.tell() > limit_bytes:
                 raise GitFloodError(self._verb, -1, f"more than {limit_bytes} bytes of output")
+            if limit_records is not None and (records := records + chunk.count(0)) > limit_records:
+                raise GitFloodError(self._verb, -1, f"more than {limit_records} entries")
         return out.getvalue()
 
     def finish(self) -> tuple[int, str]:

@@ -19,7 +19,8 @@ from lanes.repository.address import Address, parse_address
 from lanes.repository.command import MIB, GitCommand, Output, check_git
 from lanes.repository.credentials import Credentials, admitted
 from lanes.repository.faults import LOCK_FILE, LOCKED
-from lanes.repository.running import GitError
+from lanes.repository.packs import sweep, unpack_into
+from lanes.repository.running import GitError, GitFloodError
 
 T = TypeVar("T")
 
@@ -55,6 +56,8 @@ _BRANCH: Final = re.compile(
 _KEPT: Final = re.compile(r"(?!.*(?:\.\.|//|\.lock(?:/|$)|/\.|[./]$))[A-Za-z0-9][A-Za-z0-9._/-]*")
 STALE_LOCK_S: Final = 60.0
 FETCH_S: Final = 900.0
+READ_BYTES: Final = 64 * MIB
+"""How much of one file is held in memory: 2 GiB of zeros are 2 MiB in a pack."""
 
 
 def check_oid(oid: str) -> str:
@@ -140,7 +143,12 @@ class Store:
         """Fetch what `refspec` (made here) names from the remote."""
         self.ensure()
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
-        self.unlocked(lambda: self._reach("fetch", *options, "--", self.address.url, refspec, timeout_s=FETCH_S))
+        argv = ("fetch", *options, "--", self.address.url, refspec)
+        try:
+            self.unlocked(lambda: self._reach(*argv, timeout_s=FETCH_S))
+        except GitError:
+            sweep(self.path)
+            raise
 
     def _reach(self, *argv: str, **how: Any) -> Output:
         """Run git on the remote: over its one protocol, and let in where that needs a token."""
@@ -237,6 +245,14 @@ class Store:
                 raise missing(oid, self.spec.name) from failure
             raise
 
+    def read_blob(self, oid: str) -> bytes:
+        """A blob's bytes; raises `PermanentError` for more than `READ_BYTES`."""
+        self.ensure()
+        try:
+            return self.git.run("cat-file", "blob", check_oid(oid), limit_bytes=READ_BYTES).out
+        except GitFloodError as failure:
+            raise too_large_to_read(f"The file with the content {oid[:12]}") from failure
+
     def has(self, oid: str) -> bool:
         """True if `oid` and all it reaches is here; what our own references reach is taken as whole."""
         self.ensure()
@@ -327,11 +343,10 @@ class Store:
             return
 
 
-def unpack_into(git: GitCommand, pack: bytes) -> None:
-    """Add a thin pack's objects to the git directory of `git`; an empty pack adds nothing."""
-    if len(pack) >= 12 and pack[:4] == b"PACK" and int.from_bytes(pack[8:12], "big") == 0:
-        return
-    git.run("index-pack", "--stdin", "--fix-thin", "--strict", f"--max-input-size={1024 * MIB}", stdin=pack)
+def too_large_to_read(what: str) -> PermanentError:
+    """The error for a file of more than `READ_BYTES`."""
+    mend = "Keep such files out of the repository, or edit them by hand."
+    return PermanentError("too_large", f"{what} has more than {READ_BYTES // MIB} MiB", mend, kind=Kind.BLOCKED)
 
 
 def missing(oid: str, name: str) -> PermanentError:

@@ -14,11 +14,13 @@ from core.change import ABSENT, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Change, F
 from core.errors import Kind, PermanentError
 from lanes.repository.command import MIB, GitCommand
 from lanes.repository.faults import last_words
-from lanes.repository.running import GitError
+from lanes.repository.running import GitError, GitFloodError
 from lanes.repository.store import Store, check_oid
 
 MAX_CHANGED_FILES: Final = 100_000
 MAX_CHANGED_BYTES: Final = 512 * MIB
+MAX_FILES: Final = 300_000
+"""How many files a tree may have: ten trees of ten times the same are 10^10 files, and a few hundred bytes."""
 _RAW_BYTES: Final = 128 * MIB
 _COUNT_LINES_UP_TO: Final = 64 * MIB
 _NO_BLOB: Final = "0" * 40
@@ -76,14 +78,10 @@ def compare(store: Store, base: str, tree: str) -> Change:
 def _raw(store: Store, base: str, tree: str) -> list[RawEntry]:
     args = ("-r", "-z", "--raw", "--no-renames", "--no-abbrev", check_oid(base), check_oid(tree))
     try:
-        entries = list(parse_raw(store.git.run("diff-tree", *args, limit_bytes=_RAW_BYTES).out))
-    except GitError as failure:
-        if failure.err.startswith("more than"):
-            raise _too_large(f"its list of files alone has more than {_RAW_BYTES // MIB} MiB") from failure
-        raise
-    if len(entries) > MAX_CHANGED_FILES:
-        raise _too_large(f"it touches {len(entries)} files, at most {MAX_CHANGED_FILES} are judged")
-    return entries
+        out = store.git.run("diff-tree", *args, limit_bytes=_RAW_BYTES, limit_records=2 * MAX_CHANGED_FILES).out
+    except GitFloodError as failure:
+        raise _too_large(f"it touches more than the {MAX_CHANGED_FILES} files that are judged") from failure
+    return list(parse_raw(out))
 
 
 def _modified(entry: RawEntry) -> bool:
@@ -215,16 +213,27 @@ def diff_text(store: Store, base: str, tree: str) -> bytes:
 
 
 def list_paths(store: Store, tree: str) -> dict[bytes, tuple[str, str]]:
-    """Every path of a tree, to its mode and object id."""
-    store.ensure()
-    out = store.git.run("ls-tree", "-r", "-z", "--full-tree", check_oid(tree)).out
+    """Every path of a tree, to its mode and object id; raises `PermanentError` for more than `MAX_FILES`."""
     paths: dict[bytes, tuple[str, str]] = {}
-    for record in out.split(b"\0"):
-        if record:
-            meta, _, path = record.partition(b"\t")
-            mode, _, oid = meta.decode("ascii").split(" ")
-            paths[path] = (mode, oid)
+    for record in listed(store, tree):
+        meta, _, path = record.partition(b"\t")
+        mode, _, oid = meta.decode("ascii").split(" ")
+        paths[path] = (mode, oid)
     return paths
+
+
+def listed(store: Store, tree: str, *options: str) -> list[bytes]:
+    """What ``ls-tree`` says of each file of a tree; raises `PermanentError`, early, for more than `MAX_FILES`."""
+    store.ensure()
+    argv = ("ls-tree", "-r", "-z", "--full-tree", *options, check_oid(tree))
+    try:
+        out = store.git.run(*argv, limit_bytes=_RAW_BYTES, limit_records=MAX_FILES).out
+    except GitFloodError as failure:
+        what = f"more than {MAX_FILES} files, or paths of more than {_RAW_BYTES // MIB} MiB"
+        mend = "Take out of the repository what makes it so large; `git ls-tree -r` lists it."
+        problem = f"A tree of the repository {store.spec.name} has {what}"
+        raise PermanentError("too_large", problem, mend, kind=Kind.BLOCKED) from failure
+    return out.split(b"\0")[:-1]
 
 
 def write_tree(
@@ -234,11 +243,11 @@ def write_tree(
 
     Raises `PermanentError` ``path_conflict`` where a file would have to be a folder, or the other way round.
     """
-    listed = list_paths(store, start)
+    before = list_paths(store, start)
     gone = {_raw_path(path) for path in deletes}
     blobs = _write_blobs(store, writes)
-    lines = [b"0 %s\t%s\0" % (_NO_BLOB.encode(), path) for path in sorted(gone) if path in listed]
-    kept = {path: entry for path, entry in listed.items() if path not in gone}
+    lines = [b"0 %s\t%s\0" % (_NO_BLOB.encode(), path) for path in sorted(gone) if path in before]
+    kept = {path: entry for path, entry in before.items() if path not in gone}
     wanted = {path: _mode(path, kept, modes) for path in {*writes, *modes}}
     _check_fits(kept, [_raw_path(path) for path in wanted])
     for text, mode in sorted(wanted.items()):

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from core.change import GITLINK
+from core.change import GITLINK, show_path
 from lanes.repository.running import GitError, Running
-from lanes.repository.store import Store
+from lanes.repository.store import READ_BYTES, Store, too_large_to_read
 from lanes.repository.trees import list_paths
 
 
@@ -35,7 +35,17 @@ class TreeView:
         return entry[0] if entry else None
 
     def read(self, path: str) -> bytes | None:
-        """A file's content (a symlink's target), None for no such file and for a submodule."""
+        """A file's content (a symlink's target), None for no such file and for a submodule.
+
+        Raises `PermanentError` for more than `READ_BYTES`.
+        """
+        content = self.read_up_to(path, READ_BYTES)
+        if content is None and self.mode(path) not in (None, GITLINK):
+            raise too_large_to_read(show_path(path.encode("utf-8", "surrogateescape")))
+        return content
+
+    def read_up_to(self, path: str, limit_bytes: int) -> bytes | None:
+        """As `read`, and None for a file that is larger, which is not read at all."""
         mode, oid = self._entries.get(path, ("", ""))
         if mode in ("", GITLINK):
             return None
@@ -45,6 +55,9 @@ class TreeView:
         head = running.stdout.readline().split()
         if len(head) != 3:
             raise GitError("cat-file", -1, f"missing blob {oid}")
+        if int(head[2]) > limit_bytes:
+            self._stop()
+            return None
         content = running.stdout.read(int(head[2]))
         running.stdout.read(1)
         return content
@@ -52,6 +65,10 @@ class TreeView:
     def _start(self) -> Running:
         self._running = self._stack.enter_context(self._store.git.start("cat-file", "--batch", timeout_s=300))
         return self._running
+
+    def _stop(self) -> None:
+        self._stack.close()
+        self._running = None
 
     def __enter__(self) -> Self:
         return self

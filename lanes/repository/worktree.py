@@ -16,7 +16,7 @@ from lanes.repository.command import MIB
 from lanes.repository.faults import last_words
 from lanes.repository.running import GitError
 from lanes.repository.store import Store, check_oid
-from lanes.repository.trees import scratch
+from lanes.repository.trees import MAX_FILES, listed, scratch
 
 _LONG_S: Final = 900.0
 _IGNORABLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
@@ -26,7 +26,7 @@ _IGNORABLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\u
 class Bounds:
     """How much an import takes: entries of every kind, and the sum of file sizes as files claim them."""
 
-    entries: int = 300_000
+    entries: int = MAX_FILES
     bytes: int = 1024 * MIB
     depth: int = 200
 
@@ -58,8 +58,7 @@ def export(store: Store, tree: str, directory: Path, bounds: Bounds | None = Non
 def weigh(store: Store, tree: str, bounds: Bounds | None = None) -> None:
     """Raise `PermanentError` when `tree` is more than could be taken back in."""
     bounds = bounds or Bounds()
-    listed = store.git.run("ls-tree", "-r", "-z", "--full-tree", "--format=%(objectsize)", check_oid(tree)).out
-    sizes = [int(size) for size in listed.split(b"\0") if size.isdigit()]  # a submodule has none
+    sizes = [int(size) for size in listed(store, tree, "--format=%(objectsize)") if size.isdigit()]  # a submodule: none
     if len(sizes) > bounds.entries or sum(sizes) > bounds.bytes:
         what = f"{len(sizes)} files and {sum(sizes) // MIB} MiB"
         limit = f"{bounds.entries} files and {bounds.bytes // MIB} MiB"

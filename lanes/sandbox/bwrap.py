@@ -11,16 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from lanes.sandbox.folders import own_folder, sweep
 from lanes.sandbox.overlay import laid
 from lanes.sandbox.ran import Layers, Ran, Run
-from lanes.sandbox.shown import environment, give_files, let_connect, shown
-from lanes.sandbox.start import Start
+from lanes.sandbox.shown import SCRATCH, environment, give_files, let_connect, shown
+from lanes.sandbox.start import GATED, Start
 
 _MIB: Final = 1024 * 1024
 
@@ -91,9 +91,9 @@ class Bwrap:
         words += ["--ro-bind", "/usr", "/usr", *self._system(), "--proc", "/proc", "--dev", "/dev"]
         for path in ("/etc", "/etc/ssl", "/home"):
             words += ["--perms", "0755", "--dir", path]
-        for path, mode in (("/dev/shm", "1777"), ("/tmp", "1777"), ("/home/lane", "1777")):  # noqa: S108 - inside
+        for path in SCRATCH:
             size = ["--size", str(tmp_mib * _MIB)] if "--size" in self.known else []
-            words += ["--perms", mode, *size, "--tmpfs", path]
+            words += ["--perms", "1777", *size, "--tmpfs", path]
         for name in _ETC:
             words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
         for name in _ETC_FILES:
@@ -153,8 +153,9 @@ class BwrapSandbox:
 
     async def run(self, run: Run) -> Ran:
         """Run it; whatever happens, cancelling included, nothing of it lives on."""
+        await asyncio.to_thread(sweep)
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="countersign-run-")))
+            folder = stack.enter_context(own_folder())
             let_connect(run.doors, None if self.bwrap.setpriv is None else self.bwrap.first_uid)
             beside = shown(run, folder)
             before: list[str] = []
@@ -165,5 +166,5 @@ class BwrapSandbox:
             etc = self.bwrap.write_etc(folder, uid)
             tmp_mib = min(run.confines.memory_mib, 512)
             options = self.bwrap.options(work, etc, environment(run.environment), tmp_mib, beside.binds)
-            argv = self.bwrap.inner([*beside.before, *run.argv], uid)
-            return await Start(stack, run).go([*before, self.bwrap.program], options, argv, self.bwrap.calls)
+            argv = self.bwrap.inner([*GATED, *beside.before, *run.argv], uid)
+            return await Start(stack, run, folder).go([*before, self.bwrap.program], options, argv, self.bwrap.calls)

@@ -45,11 +45,10 @@ def main() -> int:
     """Do as ordered; 0 when the command was started and all of it is dead."""
     orders = json.load(sys.stdin)
     libc = ctypes.CDLL(None, use_errno=True)
-    asker = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: _end(orders, None))
     libc.prctl(_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     libc.prctl(_SUBREAPER, 1, 0, 0, 0)
-    if os.getppid() != asker:
+    if os.getppid() != orders["asker"]:  # died before we could be told of it
         return 1
     child = os.fork()
     if child == 0:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import secrets
 import socket
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Final
 
 from core.change import show_path
 from core.errors import PermanentError, TransientError
+from lanes.sandbox.folders import own_folder, sweep
 from lanes.sandbox.ran import BoundedLog, Layers, Ran, Run
 from lanes.sandbox.shown import HOME, WORK, environment, give_files, let_connect, shown
 from lanes.sandbox.watch import Watch
@@ -28,6 +29,8 @@ from lanes.sandbox.watch import Watch
 LABEL: Final = "countersign.asker"
 _ENGINE_S: Final = 60.0
 _SCRATCH_MIB: Final = 512
+_CPU_SHARES: Final = 128
+"""An eighth of what engines give by default, where all want more than there is: who asked for it goes first."""
 _KEPT: Final = ("PATH", "XDG_RUNTIME_DIR", "DOCKER_HOST", "CONTAINER_HOST", "HOME")
 
 
@@ -61,6 +64,7 @@ class Engine:
         words += ["--network", "none", "--hostname", "sandbox", "--ipc", "private", "--read-only"]
         words += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--security-opt", "label=disable"]
         words += ["--user", f"{uid}:{uid if self.first_uid is not None else os.getegid()}", "--workdir", WORK]
+        words += ["--no-healthcheck", "--cpu-shares", str(_CPU_SHARES)]
         words += ["--memory", f"{confines.memory_mib}m", "--memory-swap", f"{confines.memory_mib}m"]
         words += ["--pids-limit", str(confines.processes + len(run.doors) + 4)]
         for limit, value in (
@@ -68,7 +72,7 @@ class Engine:
             ("core", 0),
             ("nproc", confines.processes),
             ("fsize", confines.disk_mib << 20),
-            ("cpu", int(confines.wall_s) + 5),
+            ("cpu", math.ceil(confines.most_cpu_s) + 5),
         ):
             words += ["--ulimit", f"{limit}={value}:{value}"]
         for at in ("/tmp", HOME):  # noqa: S108 - inside
@@ -105,8 +109,9 @@ class ContainerSandbox:
             message = f"A lane that runs in {self.kind} names no image"
             raise PermanentError("no_image", message, "Set `image` in the lane's isolation.")
         await self.sweep()
+        await asyncio.to_thread(sweep)
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="countersign-run-")))
+            folder = stack.enter_context(own_folder())
             folder.chmod(0o711)
             let_connect(run.doors, self.engine.first_uid)
             beside = await asyncio.to_thread(shown, run, folder, image=True)
@@ -115,7 +120,7 @@ class ContainerSandbox:
                 await asyncio.to_thread(give_files, run.directory, uid)
             name = f"countersign-{secrets.token_hex(8)}"
             options = self.engine.options(run, name, uid, beside.binds)
-            return await _Container(self.engine, name, run).go(options, [*beside.before, *run.argv])
+            return await _Container(self.engine, name, run, folder).go(options, [*beside.before, *run.argv])
 
     async def sweep(self) -> None:
         """Remove the containers whose asker, on this machine, is dead."""
@@ -129,8 +134,8 @@ class ContainerSandbox:
 class _Container:
     """One container, from its start to its removal."""
 
-    def __init__(self, engine: Engine, name: str, run: Run) -> None:
-        self._engine, self._name, self._run = engine, name, run
+    def __init__(self, engine: Engine, name: str, run: Run, folder: Path) -> None:
+        self._engine, self._name, self._run, self._folder = engine, name, run, folder
         self._log = BoundedLog(run.confines.log_bytes)
 
     async def go(self, options: list[str], argv: list[str]) -> Ran:
@@ -145,6 +150,7 @@ class _Container:
             *image,
             *argv[1:],
             env=self._engine.environment(),
+            cwd=self._folder,  # podman's conmon leaves a file "oom" where it was started
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -169,7 +175,7 @@ class _Container:
     async def _follow(self, process: asyncio.subprocess.Process) -> str | None:
         """Its output until it ends, or the bound that it hit."""
         reading = asyncio.create_task(self._read(process))
-        watch = asyncio.create_task(Watch(None, self._run.directory, self._run.confines).hit())
+        watch = asyncio.create_task(Watch(None, (self._run.directory,), self._run.confines).hit())
         try:
             waits = {reading, watch}
             done, _ = await asyncio.wait(waits, timeout=self._run.confines.wall_s, return_when=asyncio.FIRST_COMPLETED)

@@ -7,19 +7,26 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from core.change import show_path
 from core.errors import Kind, Problem
 from lanes.sandbox.container import ContainerSandbox, Engine
+from lanes.sandbox.folders import own_folder
 from lanes.sandbox.ran import Confines, Run
 
 _ASK_S: Final = 30
 _UIDS: Final = (2_000_000_000, 1_000_000)
-# podman's own extras: no proxies of ours, no scratch but what we mount, no files of its own making
-_PODMAN: Final = ("--http-proxy=false", "--read-only-tmpfs=false", "--image-volume", "ignore", "--no-hosts")
+# podman's own extras: no mounts for systemd, no proxies of ours, no scratch but what we mount, no files of its making
+_PODMAN: Final = (
+    "--systemd=false",
+    "--http-proxy=false",
+    "--read-only-tmpfs=false",
+    "--image-volume",
+    "ignore",
+    "--no-hosts",
+)
 # where the default runtime and systemd are not there, as in a container
 _WAYS: Final = {
     "podman": ((), ("--runtime=runc", "--cgroup-manager=cgroupfs"), ("--runtime=crun", "--cgroup-manager=cgroupfs")),
@@ -60,9 +67,9 @@ def _asked(engine: Engine) -> str:
 
 def _started(engine: Engine) -> str:
     """Start a container from a root that holds the host's programs alone; what was complained of, or nothing."""
-    with tempfile.TemporaryDirectory(prefix="countersign-probe-") as name:
-        root, work = Path(name) / "root", Path(name) / "work"
-        Path(name).chmod(0o755)
+    with own_folder() as own:
+        root, work = own / "root", own / "work"
+        own.chmod(0o755)
         for folder in ("usr", "etc", "proc", "sys", "dev", "tmp", "run", "work"):
             (root / folder).mkdir(parents=True)
         for link in ("bin", "sbin", "lib", "lib64"):

@@ -15,6 +15,7 @@ from core.change import show_path
 from core.errors import Kind, Problem
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 from lanes.sandbox.calls import call_filter
+from lanes.sandbox.folders import own_folder
 from lanes.sandbox.overlay import layering
 
 _PROBE_S = 20
@@ -66,8 +67,7 @@ def known_options(program: str) -> frozenset[str]:
 
 def _probe(candidate: Bwrap) -> str:
     """Start it on an empty folder; what it complained of, or nothing."""
-    with tempfile.TemporaryDirectory(prefix="countersign-probe-") as name:
-        folder = Path(name)
+    with own_folder() as folder:
         try:
             uid = candidate.hand_over(folder)
             etc = candidate.write_etc(folder)

@@ -16,16 +16,17 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from core.change import show_path
 from core.errors import Kind, PermanentError, Problem, TransientError
 from lanes.sandbox.calls import call_filter
+from lanes.sandbox.folders import own_folder, sweep
+from lanes.sandbox.processes import limit_process
 from lanes.sandbox.ran import BoundedLog, Layers, Ran, Run
 from lanes.sandbox.shown import environment, furnish, programs
-from lanes.sandbox.watch import Watch, limit_process
+from lanes.sandbox.watch import Watch
 
 _LAUNCHER: Final = Path(__file__).with_name("confine.py")
 _SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -54,8 +55,8 @@ def find_landlock() -> LandlockSandbox | Problem:
         has = f"has its version {abi}" if abi else "has none"
         needs = "Landlock keeps signals and abstract sockets of others apart from its version 6 on (Linux 6.12)"
         return _problem(f"{needs}; this kernel {has}")
-    with tempfile.TemporaryDirectory(prefix="countersign-probe-") as name:
-        told = asyncio.run(_probe(Path(name)))
+    with own_folder() as folder:
+        told = asyncio.run(_probe(folder))
     return _problem(f"Landlock does not work here: {told}") if told else LandlockSandbox()
 
 
@@ -101,41 +102,40 @@ class LandlockSandbox:
             raise PermanentError(
                 "no_doors", message, "Use `isolation: bwrap`, podman or docker for lanes with a model."
             )
+        await asyncio.to_thread(sweep)
         with contextlib.ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="countersign-run-")))
+            folder = stack.enter_context(own_folder())
             furnish(run.home, folder / "home")
             (folder / "tmp").mkdir(mode=0o700)
             report_in, report_out = os.pipe()
             report = stack.enter_context(os.fdopen(report_in, "rb"))
-            try:
-                return await self._start(run, folder, report, report_out)
-            finally:
-                with contextlib.suppress(OSError):
-                    os.close(report_out)
+            return await self._start(run, folder, report, report_out)
 
     async def _start(self, run: Run, folder: Path, report: Any, report_out: int) -> Ran:
         loop = asyncio.get_running_loop()
         began, log = loop.time(), BoundedLog(run.confines.log_bytes)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            str(_LAUNCHER),
-            _libraries(),
-            env={},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(report_out,),
-            start_new_session=True,
-        )
-        os.close(report_out)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                str(_LAUNCHER),
+                _libraries(),
+                env={},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                pass_fds=(report_out,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(report_out)  # once: its number may be another file's right afterwards
         hit = None
         try:
-            limit_process(process.pid, run.confines, count=False)
+            limit_process(process.pid, run.confines, None)  # the user is our own
             assert process.stdin is not None
             process.stdin.write(json.dumps(_orders(run, folder, report_out)).encode())
             process.stdin.close()
-            hit = await _follow(process, run, log)
+            hit = await _follow(process, run, folder, log)
         finally:
             await asyncio.shield(_dead(process))
         told = _told(await asyncio.to_thread(report.read))
@@ -149,6 +149,7 @@ def _orders(run: Run, folder: Path, report: int) -> dict[str, Any]:
     own = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "PWD": str(run.directory)}
     etc = [f"/etc/{name}" for name in _ETC]
     return {
+        "asker": os.getpid(),
         "argv": list(run.argv),
         "work": str(run.directory),
         "environment": environment({**own, **run.environment}),
@@ -160,11 +161,11 @@ def _orders(run: Run, folder: Path, report: int) -> dict[str, Any]:
     }
 
 
-async def _follow(process: asyncio.subprocess.Process, run: Run, log: BoundedLog) -> str | None:
+async def _follow(process: asyncio.subprocess.Process, run: Run, own: Path, log: BoundedLog) -> str | None:
     """Its output until its end, or the bound that it hit."""
     tasks = [
         asyncio.create_task(_read(process, run, log)),
-        asyncio.create_task(Watch(process.pid, run.directory, run.confines).hit()),
+        asyncio.create_task(Watch(process.pid, (run.directory, own), run.confines).hit()),
         asyncio.create_task(process.wait()),
     ]
     reading, watch, ended = tasks

@@ -3,6 +3,7 @@
 bwrap mounts overlays of its own only since 0.9, which Debian 12 does not have; so ``unshare`` and ``mount`` of
 util-linux do, in a mount namespace that ends with the sandbox. Root mounts as root, another user in a user namespace
 (Linux 5.11). All names are relative to the run's own folder, for a comma or colon in a path would end it for ``mount``.
+Redirections are not followed: with ``off`` many kernels would still follow one that somebody wrote by hand.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from lanes.sandbox.folders import own_folder
+
 _PROBE_S: Final = 20
 _MERGED, _ASIDE = "merged", "layer"
-_OPTIONS: Final = "redirect_dir=off,metacopy=off,index=off"
+_OPTIONS: Final = "redirect_dir=nofollow,metacopy=off,index=off"
 _SCRIPT: Final = 'cd "$1" && mount -t overlay overlay -o "$2" merged && shift 2 && exec /usr/bin/env -i "$@"'
 
 
@@ -45,8 +47,8 @@ def laid(words: Sequence[str], directory: Path, beneath: Path) -> tuple[list[str
 
 def _works(words: Sequence[str]) -> bool:
     """Mount one, write through it, and see what is left of that."""
-    with tempfile.TemporaryDirectory(prefix="countersign-probe-") as name:
-        files, beneath = Path(name) / "own" / "files", Path(name) / "beneath"
+    with own_folder() as own:
+        files, beneath = own / "run" / "files", own / "beneath"
         files.mkdir(parents=True)
         beneath.mkdir()
         (beneath / "old").write_text("old", encoding="ascii")

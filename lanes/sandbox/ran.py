@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from core.lane import Limits
+
+_SLACK_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +19,9 @@ class Confines:
     """Upper bounds of one run.
 
     `memory_mib` holds for each process at once and for all of them together; `disk_mib` is what the work folder may
-    grow by, `files` how many entries it may gain; `log_bytes` is what is kept of the output.
+    grow by and what one file may hold, `files` how many entries may be made, in scratch folders too; `cpu_s` is the
+    processor time of all together, 0 for as much as the host's processors have in `wall_s`; `log_bytes` is what is kept
+    of the output.
     """
 
     wall_s: float = 300
@@ -25,6 +30,12 @@ class Confines:
     log_bytes: int = 1024 * 1024
     disk_mib: int = 1024
     files: int = 200_000
+    cpu_s: float = 0
+
+    @property
+    def most_cpu_s(self) -> float:
+        """The processor time of all processes together."""
+        return self.cpu_s or self.wall_s * (os.cpu_count() or 1) + _SLACK_S
 
     @classmethod
     def of(cls, limits: Limits) -> Self:
@@ -37,7 +48,9 @@ class Ran:
     """How a run ended; every process it started is dead.
 
     `exit_code` is the command's (128 + n when signal n ended it), None when it was stopped. `limit_hit` names the
-    bound that stopped it: wall, memory, processes, disk or files. `log` is its output, the middle left out when long.
+    bound that stopped it: wall, cpu, memory, processes, disk or files. What one process meets alone is an error to that
+    process, which may end of it or not: no memory, a file too large, no more open files. `log` is its output, the
+    middle left out when long.
     """
 
     exit_code: int | None

@@ -21,6 +21,7 @@ from lanes.sandbox.ran import Door, Run
 INSIDE: Final = "/run/countersign"
 HOME: Final = "/home/lane"
 WORK: Final = "/work"
+SCRATCH: Final = ("/tmp", "/dev/shm", HOME)  # noqa: S108 - inside, and in memory
 _PYTHON: Final = "/usr/bin/python3"
 _RELAY: Final = Path(relay.__file__)
 

@@ -8,37 +8,52 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from core.change import show_path
 from core.errors import TransientError
+from lanes.sandbox.folders import tie
+from lanes.sandbox.processes import SHARING, limit_process, wait_dead, waits_for_children
 from lanes.sandbox.ran import BoundedLog, Ran, Run
-from lanes.sandbox.watch import Watch, limit_process, wait_dead
+from lanes.sandbox.shown import SCRATCH
+from lanes.sandbox.watch import Watch
 
 _START_S: Final = 30.0
 _DEATH_S: Final = 30.0
-_SHARING: Final = 4
-"""Runs on a layer share a user where root starts them: the watch counts for each, the kernel for all."""
+_STEP_S: Final = 0.002
+# Two wait at one pipe. bwrap waits for its limits, and goes on when we are dead. The shell inside waits until bwrap's
+# first process is one that dies with us, and does not go on when we are dead: nobody would watch over its command.
+_LIMITED, _GO = b"1", b"\n"
+GATED: Final = (
+    "/bin/sh",
+    "-c",
+    'read -r go || exit 125; case $1 in -*) echo "$1: not found" >&2; exit 127; esac; exec "$@" </dev/null',
+    "gate",
+)
+"""The words before a command that `Start` lets go: it never starts once who asked for it was killed."""
 
 
 class Start:
     """One start of bwrap, from its pipes to the death of its last process."""
 
-    def __init__(self, stack: contextlib.ExitStack, run: Run) -> None:
-        self._stack, self._run, self._confines = stack, run, run.confines
+    def __init__(self, stack: contextlib.ExitStack, run: Run, folder: Path) -> None:
+        """`folder` is the run's own."""
+        self._stack, self._run, self._confines, self._folder = stack, run, run.confines, folder
         self._log = BoundedLog(run.confines.log_bytes)
         self._statuses: dict[str, Any] = {}
         self._deaf: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def go(self, program: Sequence[str], options: Sequence[str], argv: Sequence[str], calls: bytes) -> Ran:
-        """Start, watch, and end it; `calls` is the filter of system calls, if any."""
+        """Start, watch, and end it; `argv` begins the command with `GATED`, `calls` is the filter of system calls."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         # a file, not the command line, which is seen inside
         words = self._file(b"".join(os.fsencode(word) + b"\0" for word in options))
         status_in, status_out = os.pipe()
         gate_in, gate_out = os.pipe()
+        tie(self._folder, gate_in)
         status = await _reader(self._stack, status_in)
         fds = {"--args": words, "--json-status-fd": status_out, "--block-fd": gate_in}
         if calls:
@@ -51,7 +66,7 @@ class Start:
                 "--",
                 *argv,
                 env={},
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=gate_in,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 pass_fds=tuple(fds.values()),
@@ -68,9 +83,7 @@ class Start:
             self._deaf.result()  # raises what `heard` raised
         code = self._statuses.get("exit-code")
         if code is None and hit is None:
-            if b"bwrap: execvp " not in self._log.content():
-                raise self._not_started()
-            code = 127  # what a shell says of a program that is not there
+            raise self._not_started()
         return Ran(None if hit else int(code or 0), self._log.content(), hit, loop.time() - began)
 
     def _file(self, content: bytes) -> int:
@@ -88,7 +101,8 @@ class Start:
         beside: list[asyncio.Task[Any]] = []
         try:
             pidfd = await self._open_gate(process, gate)
-            watch = asyncio.create_task(Watch(self._statuses["child-pid"], self._run.directory, self._confines).hit())
+            pid, folders = self._statuses["child-pid"], (self._run.directory,)
+            watch = asyncio.create_task(Watch(pid, folders, self._confines, SCRATCH).hit())
             ended = asyncio.create_task(process.wait())
             beside += [watch, ended]
             done, _ = await asyncio.wait(
@@ -107,24 +121,30 @@ class Start:
     async def _open_gate(self, process: asyncio.subprocess.Process, gate: int) -> int:
         """Wait for the sandbox's first process, put its limits on, and let it go."""
         try:
-            for _ in range(int(_START_S / 0.002)):
-                if "child-pid" in self._statuses:
-                    break
-                if process.returncode is not None:
-                    raise _NotStartedError
-                await asyncio.sleep(0.002)
-            else:
-                raise _NotStartedError
+            await self._until(process, lambda: "child-pid" in self._statuses)
             pid = int(self._statuses["child-pid"])
-            try:
-                pidfd = os.pidfd_open(pid)
-                limit_process(pid, self._confines, sharing=_SHARING if self._run.beneath else 1)
-            except OSError as error:
-                raise _NotStartedError from error
-            os.write(gate, b"1")
-            return pidfd
+            processes = self._confines.processes
+            limit_process(pid, self._confines, processes if self._run.beneath is None else max(processes, SHARING))
+            os.write(gate, _LIMITED)
+            await self._until(process, lambda: waits_for_children(pid))
+            pidfd = os.pidfd_open(pid)
+            os.write(gate, _GO)
+        except OSError as error:
+            raise _NotStartedError from error
         finally:
             os.close(gate)
+        return pidfd
+
+    @staticmethod
+    async def _until(process: asyncio.subprocess.Process, there: Callable[[], bool]) -> None:
+        """Wait until it is so, as long as `process` lives."""
+        for _ in range(int(_START_S / _STEP_S)):
+            if there():
+                return
+            if process.returncode is not None:
+                break
+            await asyncio.sleep(_STEP_S)
+        raise _NotStartedError
 
     async def _end(
         self, process: asyncio.subprocess.Process, pidfd: int, log: asyncio.Task[None], statuses: asyncio.Task[None]

@@ -11,11 +11,21 @@ from typing import Final
 from core.errors import NotFoundError, UsageError
 from core.lane import Lane
 from core.strict_yaml.document import loads
-from lanes.registry import lane_of
+from lanes.registry import Shared, lane_of, nothing_shared
 
 _NAME: Final = re.compile(r"^name:.*$", re.MULTILINE)
 _HEAD: Final = re.compile(r"# countersign lane (?P<format>[0-9]+) sha256:(?P<digest>[0-9a-f]{64})\r?\n")
 _FORMAT: Final = "1"
+_ARCHIVES: Final = (
+    b"PK\x03\x04",
+    b"PK\x05\x06",
+    b"\x1f\x8b",
+    b"BZh",
+    b"\xfd7zXZ\0",
+    b"7z\xbc\xaf",
+    b"\x28\xb5\x2f\xfd",
+)
+_TAR: Final = slice(257, 262)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +69,15 @@ def exported(text: str) -> str:
     return f"# countersign lane {_FORMAT} sha256:{digest_of(body)}\n{body}"
 
 
-def imported(raw: bytes, source: str) -> Carried:
-    """The lane in a file from elsewhere; raises `ConfigError` or `UsageError` for what is none, or was changed."""
-    lane = lane_of(loads(raw, source))
+def imported(raw: bytes, source: str, shared: Shared = nothing_shared) -> Carried:
+    """The lane in a file from elsewhere; raises `ConfigError` or `UsageError` for what is none, or was changed.
+
+    `shared` finds the checks that a lane takes from plugins. Archives are refused: nothing is ever unpacked.
+    """
+    if raw.startswith(_ARCHIVES) or raw[_TAR] == b"ustar":
+        mend = "Unpack it yourself, and import the file of its lane."
+        raise UsageError("lane_archive", f"{source} is an archive, and a lane is one file of text", mend)
+    lane = lane_of(loads(raw, source), shared)
     text = raw.decode("utf-8")
     head = _HEAD.match(text)
     if head is None:

@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from core.workflow import CHECK, COMMAND, EDIT, REVERT, Step
 MOST: Final = 1000
 MOST_BYTES: Final = 256 * 1024 * 1024
 MOST_ONE_BYTES: Final = 16 * 1024 * 1024
-_DOMAIN: Final = "countersign-step-v1"
+_DOMAIN: Final = "countersign-step-v2"
 """Changes whenever an executor of ours makes something else of the same step."""
 
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -40,11 +40,19 @@ def key_of(order: Order, step: Step, values: Mapping[str, str], start: str, repo
         "version": lane.version,
         "step": {**asdict(step), "retries": 0, "needs": ()},
         "lane": [lane.write, lane.environment, asdict(lane.isolation), lane.models, list(map(asdict, lane.checks))],
-        "said": [] if by_rule else [order.intent.text, *(turn.text for turn in order.turns)],
+        "said": [] if by_rule else [order.intent.text, *(turn.text for turn in order.turns), order.feedback],
         "values": dict(values),
         "start": start,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a step: the tree it made, and the sha256 of each of its files by name."""
+
+    tree: str
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 class StepCache:
@@ -56,14 +64,23 @@ class StepCache:
     def __init__(self, root: Path, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._root, self._most, self._most_bytes = root, most, most_bytes
 
-    async def find(self, key: str, repository: Repository) -> str | None:
-        """The tree kept under `key`, with its objects in the repository's store again."""
-        kept = await asyncio.to_thread(self._read, key)
-        return await restored(kept, repository) if kept else None
+    async def find(self, key: str, repository: Repository) -> Kept | None:
+        """What is kept under `key`, its tree's objects in the repository's store again."""
+        content = await asyncio.to_thread(self._read, key)
+        if not content:
+            return None
+        head, _, pack = content.partition(b"\n")
+        try:
+            said = json.loads(head)
+            kept = Kept(str(said["tree"]), {str(name): str(sha256) for name, sha256 in said["files"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return kept if await restored(kept.tree, pack, repository) else None
 
-    async def keep(self, key: str, start: str, tree: str, repository: Repository) -> None:
+    async def keep(self, key: str, start: str, made: Kept, repository: Repository) -> None:
         """Keep what a step made of the tree `start`; what is too large to be worth it is not kept."""
-        content = await packed(start, tree, repository)
+        head = json.dumps({"tree": made.tree, "files": dict(made.files)}).encode()
+        content = head + b"\n" + await packed(start, made.tree, repository)
         if len(content) <= MOST_ONE_BYTES:
             await asyncio.to_thread(self._write, key, content)
 
@@ -105,17 +122,14 @@ class StepCache:
 
 
 async def packed(start: str, tree: str, repository: Repository) -> bytes:
-    """A tree's name, and the objects that it has beyond those of `start`."""
-    pack = b"" if tree == start else await repository.pack(start, tree)
-    return tree.encode("ascii") + b"\n" + pack
+    """The objects that a tree has beyond those of `start`."""
+    return b"" if tree == start else await repository.pack(start, tree)
 
 
-async def restored(kept: bytes, repository: Repository) -> str | None:
-    """The tree that `packed` wrote, its objects in the store again; None when they cannot be."""
-    tree, _, pack = kept.partition(b"\n")
-    name = tree.decode("ascii", "replace")
-    if not re.fullmatch("[0-9a-f]{40}", name):
-        return None
-    if not await repository.has(name) and pack:
+async def restored(tree: str, pack: bytes, repository: Repository) -> bool:
+    """Whether the tree that `packed` wrote has its objects in the store, now at least."""
+    if not re.fullmatch("[0-9a-f]{40}", tree):
+        return False
+    if not await repository.has(tree) and pack:
         await repository.unpack(pack)
-    return name if await repository.has(name) else None
+    return await repository.has(tree)

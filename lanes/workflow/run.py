@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,12 +14,13 @@ from core.production import Making, Usage
 from core.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, Step, values_of
 from lanes.checks import CheckRunner
 from lanes.executors.edit_lane import taken_back
+from lanes.purse import Purse
 from lanes.repository import as_git
 from lanes.workflow import condition
 from lanes.workflow.cache import StepCache
 from lanes.workflow.fill import ReadSentence
 from lanes.workflow.merge import Changes, before, changes_of, merged
-from lanes.workflow.purse import Purse
+from lanes.workflow.plan import in_order
 from lanes.workflow.step import Made, Maker, lane_of
 
 AT_ONCE: Final = 4
@@ -74,7 +75,10 @@ class WorkflowExecutor:
             return Produced(await taken_back(order, repository), {})
         lane = order.lane
         values = values_of(lane.name, lane.parameters, order.parameters)
-        run = _Run(Maker(self.executors, self.checks, self.read, self.cache, order, repository, values, Purse(order)))
+        steps, mending = self._to_run(lane.steps, values) if order.feedback else (lane.steps, "")
+        purse = Purse(order, lambda name: run.beside(name))  # noqa: PLW0108 - the run needs the purse first
+        maker = Maker(self.executors, self.checks, self.read, self.cache, order, repository, values, purse, mending)
+        run = _Run(maker, steps, {step.name for step in self._asking(steps, values)})
         try:
             async with asyncio.timeout(lane.limits.wall_s):
                 return await run.all()
@@ -88,14 +92,33 @@ class WorkflowExecutor:
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
+    def mends(self, lane: Lane) -> bool:
+        """Whether a step of the lane reads, so that a failing check of the whole is worth telling."""
+        return any(map(self._reads, lane.steps))
+
+    def _reads(self, step: Step) -> bool:
+        return step.run in self.executors and self.executors[step.run].reads
+
+    def _asking(self, steps: Sequence[Step], values: Mapping[str, str]) -> list[Step]:
+        return [step for step in steps if self._reads(step) and condition.parse(step.when).holds(values)]
+
+    def _to_run(self, steps: Sequence[Step], values: Mapping[str, str]) -> tuple[tuple[Step, ...], str]:
+        """What runs again after a failing check: the last step that reads, which is named, and all that follow it."""
+        asking = self._asking(in_order(steps), values)
+        if not asking:
+            return (), ""
+        last, earlier = asking[-1].name, before(steps)
+        return tuple(step for step in steps if step.name == last or last in earlier[step.name]), last
+
 
 class _Run:
-    """One run of the steps; a step begins once all it needs are done."""
+    """One run of steps; each begins once all it needs are done. `asking` are those that may ask models."""
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: Maker, steps: Sequence[Step], asking: set[str]) -> None:
         self._maker, self._order = maker, maker.order
-        self._steps = {step.name: step for step in maker.order.lane.steps}
+        self._steps = {step.name: step for step in steps}
         self._before = before(self._steps.values())
+        self._asking = asking
         self._made: dict[str, Made] = {}
         self._changes: dict[str, Changes] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -111,6 +134,12 @@ class _Run:
         files = {name: content for made in self._made.values() for name, content in made.artifacts.items()}
         files[STEPS_LOG] = "".join(f"{name}: {self._made[name].told}\n" for name in self._steps).encode()
         return Produced(tree, files, _making([self._made[name] for name in self._steps]))
+
+    def beside(self, name: str) -> int:
+        """How many steps may yet ask models beside this one, which asks now."""
+        self._asking.discard(name)
+        rest = self._asking - self._made.keys() - self._before[name]
+        return min(sum(name not in self._before[other] for other in rest), AT_ONCE - 1)
 
     async def _one(self, step: Step, tasks: Mapping[str, asyncio.Task[None]]) -> None:
         for need in step.needs:

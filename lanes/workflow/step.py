@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from core.change import show_path
 from core.errors import Kind, PermanentError, TransientError, WorkError
@@ -18,11 +18,12 @@ from core.lane import Check, Lane
 from core.ports import Commit, Executor, Order, Produced, Repository
 from core.production import NOT_TOLD, Making
 from core.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, Step
+from lanes.artifacts import adopted, kept
 from lanes.checks import CheckRunner
 from lanes.executors.tree import matching
+from lanes.purse import Purse
 from lanes.workflow import condition, fill
-from lanes.workflow.cache import StepCache, key_of, packed, restored
-from lanes.workflow.purse import Purse
+from lanes.workflow.cache import Kept, StepCache, key_of, packed, restored
 
 PATIENCE_S: Final = 60.0
 """A fault that asks for a longer wait than this is left to the queue, which waits without holding a worker."""
@@ -42,7 +43,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Makes the steps of one order."""
+    """Makes the steps of one order; the step `mending` is told what the lane's checks said of an earlier try."""
 
     executors: Mapping[str, Executor]
     checks: CheckRunner
@@ -52,6 +53,7 @@ class Maker:
     repository: Repository
     values: Mapping[str, str]
     purse: Purse
+    mending: str = ""
 
     async def make(self, step: Step, start: str) -> Made:
         """What the step makes of `start`: as an earlier worker left it, as it is kept, or made now."""
@@ -63,37 +65,39 @@ class Maker:
         produced = await self._tries(step, start)
         await self._check_bounds(step, start, produced.tree)
         took = f"{step.run}, {time.monotonic() - began:.1f} s"
-        made = Made(produced.tree, produced.making, produced.artifacts, took)
-        await self._finish(step, key, start, made)
+        keep = Kept(produced.tree, await kept(self.checks.files, produced.artifacts))
+        await self._finish(step, key, start, keep, produced.making)
         if step.cache:
-            await self.cache.keep(key, start, made.tree, self.repository)
-        return made
+            await self.cache.keep(key, start, keep, self.repository)
+        return Made(produced.tree, produced.making, produced.artifacts, took)
 
     # -- what was made before ------------------------------------------------------------------------------------
 
     async def _finished(self, step: Step, key: str) -> Made | None:
         """What an earlier worker of this very job made of the same step."""
         for entry in await self.order.journal.part(f"{step.name}:made").recall():
-            if entry["key"] == key and await self._has(entry):
+            pack = base64.b64decode(entry["pack"])
+            if entry["key"] == key and await restored(entry["tree"], pack, self.repository):
                 making = Making.from_json(entry["making"])
                 self.purse.adopt(step.name, making.usage)
-                return Made(entry["tree"], making, told="finished by an earlier worker")
+                files, gone = await adopted(self.checks.files, entry["files"])
+                return Made(entry["tree"], making, files, f"finished by an earlier worker{gone}")
         return None
 
-    async def _has(self, entry: Mapping[str, Any]) -> bool:
-        if await self.repository.has(entry["tree"]):
-            return True
-        return bool(entry["pack"]) and await restored(base64.b64decode(entry["pack"]), self.repository) is not None
-
-    async def _finish(self, step: Step, key: str, start: str, made: Made) -> None:
+    async def _finish(self, step: Step, key: str, start: str, made: Kept, making: Making) -> None:
         pack = await packed(start, made.tree, self.repository)
-        kept = base64.b64encode(pack).decode() if len(pack) <= _JOURNALED_BYTES else ""
-        entry = {"key": key, "tree": made.tree, "pack": kept, "making": made.making.to_json()}
+        said = base64.b64encode(pack).decode() if len(pack) <= _JOURNALED_BYTES else ""
+        entry = {"key": key, "tree": made.tree, "pack": said, "making": making.to_json(), "files": dict(made.files)}
         await self.order.journal.part(f"{step.name}:made").add(entry)
 
     async def _kept(self, step: Step, key: str) -> Made | None:
-        tree = await self.cache.find(key, self.repository) if step.cache else None
-        return None if tree is None else Made(tree, told=f"taken from what was kept of the same step ({key[:12]})")
+        """What the same step made of the same inputs, for whatever task."""
+        found = await self.cache.find(key, self.repository) if step.cache else None
+        if found is None:
+            return None
+        files, gone = await adopted(self.checks.files, found.files)
+        told = f"taken from what was kept of the same step ({key[:12]}){gone}"
+        return Made(found.tree, artifacts=files, told=told)
 
     def _used(self, step: Step) -> dict[str, str]:
         """The values that the step uses."""
@@ -127,8 +131,12 @@ class Maker:
         if executor is None or step.run == APPROVAL:
             message = f"nothing here runs {step.run!r}"
             raise PermanentError("no_executor", message, "Name another executor in the lane's file.", kind=Kind.REFUSED)
-        produced = await executor.produce(self._order(step, start), self.repository)
-        return _prefixed(step.name, produced)
+        if not executor.reads:
+            return _prefixed(step.name, await executor.produce(self._order(step, start), self.repository))
+        async with self.purse.share(step.name) as budget:
+            order = self._order(step, start)
+            asked = replace(order, lane=replace(order.lane, budget=budget))
+            return _prefixed(step.name, await executor.produce(asked, self.repository))
 
     async def _checked(self, step: Step, start: str) -> Produced:
         """The tree as it is, once the step's command was content with it."""
@@ -146,6 +154,10 @@ class Maker:
         if not _OID.fullmatch(oid):
             message = f"{oid[:60]!r} is no commit"
             raise PermanentError("bad_parameter", message, "Give all 40 hex digits of its id.", kind=Kind.USAGE)
+        if not await self.repository.has(oid):
+            message = f"there is no commit {oid[:12]} in {self.repository.spec.name}"
+            mend = "Name one of its branch, with all 40 hex digits."
+            raise PermanentError("no_such_commit", message, mend, kind=Kind.MISSING)
         on_top = Commit(start, self.order.base, "countersign: before a revert\n", datetime.fromtimestamp(0, UTC))
         return await self.repository.revert(oid, await self.repository.write_commit(on_top))
 
@@ -160,7 +172,7 @@ class Maker:
             lane=self._lane(step),
             intent=self._intent(step),
             start=start,
-            feedback="",
+            feedback=self.order.feedback if step.name == self.mending else "",
             parameters={} if step.run in (EDIT, COMMAND) else self._used(step),
             journal=self.order.journal.part(step.name),
             told=told,
@@ -174,9 +186,7 @@ class Maker:
         checks = lane.checks
         if step.run == CHECK:
             checks = (replace(checks[0], command=command),)
-        reads = step.run in self.executors and self.executors[step.run].reads
-        budget = self.purse.left(lane.budget) if reads else lane.budget
-        return replace(lane, command=command, environment=environment, checks=checks, budget=budget)
+        return replace(lane, command=command, environment=environment, checks=checks)
 
     def _intent(self, step: Step) -> Intent:
         text = fill.filled(step.do, self.values)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tarfile
+import zipfile
 
 import pytest
 
@@ -40,7 +43,7 @@ def test_the_rule_that_it_says_is_one_that_opens_it(home):
     policy.write_text(policy.read_text().replace("\nrules:\n", f"\nrules:\n{rule}", 1))
     (row,) = [row for row in home.document("lane", "list") if row["name"] == "bump"]
     assert row["people"] == ["ana", "bo", "lee", "max"]
-    assert row["parameters"] == ["package", "version", "changelog"]
+    assert row["parameters"] == ["package", "version", "file", "changelog"]
 
 
 @pytest.mark.parametrize(
@@ -143,12 +146,33 @@ def test_the_plan_shows_layers_and_the_critical_path(home):
         {"steps": ["d"], "approval": False},
     ]
     assert (plan["critical_path"], plan["critical_s"]) == (["a", "b", "look", "d"], 23.5)
-    words = home.call("lane", "plan", "long").out
-    assert "critical path (*): a → b → look → d" in words
+    assert [step["name"] for step in plan["steps"] if step["measured"]] == ["a", "d"]
+    words = home.call("lane", "plan", "long", "--took", "a=1.5").out
+    assert "critical path (*): a → b → look → d\nat most 81.5 s; one by one at most 86.5 s\n" in words
+    assert "long, version 3: 5 steps, in 4 layers, one after the other\n" in words
+    rows = [line.split(maxsplit=5) for line in words.splitlines()]
+    assert ["1", "*", "a", "edit", "1.5", "s"] in rows
+    assert ["c", "command", "at", "most", "5", "s"] in rows
+    assert ["2", "*", "b", "command", "at", "most 20 s  after a"] in rows
     assert home.call("lane", "plan", "docs").code == 2
     assert home.call("lane", "plan", "nothing").code == 6
     assert home.call("lane", "plan", "long", "--took", "x=1").code == 2
     assert home.call("lane", "plan", "long", "--took", "a=soon").code == 2
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_a_plan_fits_its_terminal_whatever_its_steps_are_called(home, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    longer = LONG.replace("name: b,", f"name: {'b' * 40},").replace("[b, c]", f"[{'b' * 40}, c]")
+    add(
+        home,
+        "long",
+        longer.replace("run: approval", "run: approval, do: 'is it well? " + "really " * 9 + "'"),
+        rule=False,
+    )
+    lines = home.call("lane", "plan", "long").out.splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    assert "bb…" not in "".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -176,4 +200,125 @@ def test_a_parameter_of_no_lane_is_nobodys(home):
 
 def test_json_errors_are_one_document(home):
     said = home.call("lane", "export", "nothing", "--json")
-    assert (said.code, json.loads(said.out)["error"]["code"]) == (6, "no_such_template")
+    assert (said.code, json.loads(said.out)["error"]["code"]) == (6, "no_such_lane")
+
+
+def files(home: CliHome) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (home.root / "lanes").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("new", "a" * 41), 2, "is no lane name"),
+        (("new", "x", "--template", "../docs"), 6, "there is no template called '../docs'"),
+        (("check", "."), 2, "is a directory"),
+        (("export", "a" * 300), 6, "there is no lane and no template called"),
+        (("export", "docs/../docs"), 6, "there is no lane and no template called"),
+        (("export", ""), 6, "there is no lane and no template called ''"),
+        (("import", "none.yaml"), 6, "there is no file none.yaml"),
+        (("import", "/dev/null"), 2, "the file is empty"),
+        (("import", "/dev/zero"), 2, "is larger than"),
+        (("plan", "a" * 300), 6, "there is no lane and no template called"),
+        (("plan", "dependency-bump", "--took", "bump=nan"), 2, "'nan' is no number of seconds"),
+        (("plan", "dependency-bump", "--took", "bump"), 2, "sets nothing"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else None,
+)
+def test_what_cannot_be_is_one_sentence_and_changes_nothing(home, words, code, said):
+    before = files(home)
+    answer = home.call("lane", *words)
+    assert (answer.code, said in answer.sentence()) == (code, True), answer
+    assert home.document("lane", *words, code=code)["error"]["message"]
+    assert files(home) == before
+
+
+SOUND = 'name: odd\ndescribe: x\nwrite: ["**"]\nexecutor: workflow\nsteps:\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: [", ":2: is not valid YAML"),
+        (SOUND + "  - {name: a, run: edit, do: x, needs: [b]}\n  - {name: b, run: edit, do: x, needs: [a]}\n",
+         ":6: steps[0].needs: the steps go round: a → b → a"),
+        (SOUND + "  - {name: a, run: edit, do: delete {where}.md}\n", ":6: is not valid YAML"),
+        (SOUND + "  - {name: a, run: edit, do: 'delete {where}'}\n", ":6: steps[0].do: there is no parameter 'where'"),
+        (SOUND.replace("odd", "../odd") + "  - {name: a, run: edit, do: delete x.md}\n", "'../odd' is no lane"),
+        (SOUND + "  - {name: a, run: edit, do: delete x.md, wall_s: 3}\n", ":6: steps[0].wall_s"),
+        (SOUND.replace('"**"', '"../**"') + "  - {name: a, run: edit, do: delete x.md}\n", ":3: write[0]"),
+        (SOUND + "  - &a {name: a, run: edit, do: delete x.md}\n  - *a\n", ":6"),
+        ("models: [nowhere/x]\n" + SOUND + "  - {name: a, run: ollama, do: x}\n", "no endpoint is called 'nowhere'"),
+        ("\xff", "is not UTF-8"),
+    ],
+    ids=range(10),
+)  # fmt: skip
+def test_what_is_no_lane_is_refused_with_file_and_line_and_leaves_the_home_as_it_was(home, tmp_path, text, said):
+    file = tmp_path / "odd.yaml"
+    file.write_bytes(text.encode("latin-1" if text == "\xff" else "utf-8"))
+    before = files(home)
+    answer = home.call("lane", "import", str(file))
+    assert (answer.code, said in answer.sentence()) == (2, True), answer
+    assert str(file) in answer.sentence()
+    assert files(home) == before
+    assert home.call("lane", "check").code == 0, "the home is as sound as before"
+
+
+def test_a_lane_that_the_home_cannot_take_leaves_the_one_it_would_replace(home, tmp_path):
+    home.call("lane", "new", "odd")
+    file = tmp_path / "odd.yaml"
+    file.write_text("models: [nowhere/x]\n" + SOUND + "  - {name: a, run: ollama, do: x}\n")
+    before = files(home)
+    refused = home.document("lane", "import", str(file), "--replace", code=2)["error"]
+    assert (refused["code"], "was not added" in refused["message"]) == ("lane_refused", True)
+    assert files(home) == before
+
+
+@pytest.mark.parametrize("kind", ["zip", "gz", "tar"])
+def test_an_archive_is_refused_and_never_unpacked(home, tmp_path, kind):
+    inside = (SOUND + "  - {name: a, run: edit, do: delete x.md}\n").encode()
+    file = tmp_path / f"odd.{kind}"
+    if kind == "zip":
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("../../../outside.yaml", inside)
+            archive.writestr("bomb.yaml", b"a" * 50_000_000)
+    elif kind == "gz":
+        file.write_bytes(gzip.compress(inside * 100_000))
+    else:
+        with tarfile.open(file, "w") as tar:
+            link = tarfile.TarInfo("lane.yaml")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            tar.addfile(link)
+    before = files(home)
+    refused = home.document("lane", "import", str(file), code=2)["error"]
+    assert (refused["code"], "is an archive" in refused["message"]) == ("lane_archive", True)
+    assert files(home) == before
+    assert not list(tmp_path.rglob("outside.yaml"))
+
+
+def test_a_wrong_type_of_a_parameter_is_named_with_how_it_is_said(home):
+    text = SOUND.replace("odd", "typed").replace(
+        "steps:\n",
+        "parameters:\n  many: {type: integer}\n  flag: {type: boolean}\n  file: {type: path}\n"
+        "  kind: {type: choice, choices: [minor, major]}\n  v: {type: version}\n"
+        "steps:\n",
+    )
+    add(
+        home,
+        "typed",
+        text + "  - {name: a, run: command, command: [echo, '{many}', '{flag}', '{file}', '{kind}', '{v}']}\n",
+    )
+    right = {"many": "3", "flag": "yes", "file": "a/b.md", "kind": "minor", "v": "1.2"}
+    for name, wrong in (
+        ("many", "3.5"),
+        ("flag", "maybe"),
+        ("file", "../x"),
+        ("kind", "patch"),
+        ("v", "new"),
+        ("many", ""),
+    ):
+        words = [word for key, value in (right | {name: wrong}).items() for word in ("--set", f"{key}={value}")]
+        answer = home.call("ask", "do it", "--lane", "typed", "--as", "ana", *words)
+        assert (answer.code, f"the parameter {name} " in answer.sentence()) == (2, True), answer
+        assert f"--set {name}=" in answer.sentence()
+    assert home.document("list") == []

@@ -61,6 +61,18 @@ def test_a_worker_killed_in_the_middle_of_the_talk_is_gone_on_for_without_asking
     assert task["making"]["usage"][0]["calls"] == 3
 
 
+def test_a_model_is_not_shown_the_secrets_of_the_repository(home):
+    token = "ghp_" + "Zk81mQpX4vTn7RbW2yLc9HdJ6sFg3AeU0oNi"
+    home.commit({".env": "PASSWORD=hunter2\n", "src/token.py": f"TOKEN = {token!r}\n"})
+    reads = [Call("read_file", path=".env"), Call("read_file", path="src/token.py"), Call("search", text="TOKEN")]
+    with running_shim(Script(*reads, EDIT, DONE)) as shim:
+        with_model(home, shim.url).staged(ASK)
+        told = "\n".join(request.text for request in shim.requests)
+    assert told.count("is kept from models") >= 2
+    assert token not in told
+    assert "hunter2" not in told
+
+
 def test_a_model_cannot_leave_its_lane(home):
     with running_shim(
         Script(Call("write_file", path=".github/workflows/ci.yml", text="on: pull_request\n"), DONE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import sqlite3
 import time
@@ -10,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from core import receipt
+from core.signing import Keys
 from tests.contract.test_cli_lane import PARAMETERS, add
 from tests.homes import CliHome
 
@@ -56,6 +60,8 @@ def test_each_half_is_countersigned_and_the_whole_is_published_as_approved(bumpi
     assert (first["state"], paths(first), first["revision"]) == ("staged", ["requirements.txt"], 1)
     assert first["making"]["awaits"] == "look"
     assert first["parameters"] == {"package": "httpx", "version": "0.28.1"}
+    card = " ".join(bumping.call("show", 1).out.split())
+    assert "waits for look by lee or max, step 2 of 4: is this the version we want?" in card
     whole = approved(bumping, first)
     assert (whole["state"], paths(whole), whole["revision"]) == ("staged", ["CHANGELOG.md", "requirements.txt"], 2)
     assert whole["making"]["awaits"] == ""
@@ -68,7 +74,10 @@ def test_each_half_is_countersigned_and_the_whole_is_published_as_approved(bumpi
     branch = published["pull_request"]["branch"]
     assert bumping.git("rev-parse", f"{branch}^{{tree}}") == whole["staged"]["tree"]
     assert bumping.git("show", f"{branch}:requirements.txt") == "httpx==0.28.1"
-    assert bumping.call("verify", 1).code == 0
+    said = receipt_of(bumping)
+    assert (said["parameters"], said["decision"]["lane_version"]) == (first["parameters"], 2)
+    verified_without_what_is_new(bumping, said)
+    assert "waits for" not in bumping.call("show", 1).out
     kinds = [event["kind"] for event in map(_json, bumping.call("events", "--task", 1, "--json").out.splitlines())]
     assert kinds.count("task.continued") == 1
     assert "task.published" in kinds
@@ -77,6 +86,28 @@ def test_each_half_is_countersigned_and_the_whole_is_published_as_approved(bumpi
 def _json(line: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(line)
     return found
+
+
+def receipt_of(home: CliHome) -> dict[str, Any]:
+    envelope = json.loads(home.call("show", 1, "--receipt").out)
+    found: dict[str, Any] = json.loads(base64.b64decode(envelope["payload"]))["predicate"]
+    return found
+
+
+def verified_without_what_is_new(home: CliHome, said: dict[str, Any]) -> None:
+    """The receipt holds, and so does one as older versions signed it, without the parameters and the lane's version."""
+    assert home.call("verify", 1).code == 0
+    statement = json.loads(base64.b64decode(json.loads(home.call("show", 1, "--receipt").out)["payload"]))
+    del statement["predicate"]["parameters"], statement["predicate"]["decision"]["lane_version"]
+    signed = receipt.sign(Keys(home.root / "state" / "keys"), statement)
+    sha256 = hashlib.sha256(signed).hexdigest()
+    kept = home.root / "state" / "artifacts" / sha256[:2] / sha256[2:]
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(signed)
+    with closing(sqlite3.connect(home.database)) as database, database:
+        database.execute("UPDATE artifacts SET sha256 = ? WHERE name = 'receipt.json'", (sha256,))
+    assert "parameters" not in receipt_of(home)
+    assert home.call("verify", 1).code == 0
 
 
 def test_the_author_approves_neither_half(bumping):
@@ -170,13 +201,36 @@ def test_an_undo_of_a_workflow_needs_no_parameters_and_no_steps(bumping):
     )
 
 
+CHORES = {
+    "dependency-bump": ({"package": "httpx", "version": "0.28.1"}, ["requirements.txt"]),
+    "format": ({}, ["src/b.py"]),
+    "licence-header": ({"line": "SPDX-License-Identifier: MIT", "ending": ".js"}, ["src/c.js"]),
+    "revert": ({}, ["src/bad.py"]),
+}
+
+
+def test_lanes_made_of_templates_are_sound_in_a_home_and_do_their_chore(home):
+    home.commit({"requirements.txt": "httpx==0.27.0\n", "src/b.py": "x = 1  \n", "src/c.js": "let x\n"})
+    CHORES["revert"][0]["commit"] = home.commit({"src/bad.py": "oops\n"})
+    for name in home.document("lane", "search"):
+        if name["where"] == "template":
+            rule = home.document("lane", "new", f"my-{name['name']}", "--template", name["name"])["missing_rule"]
+            policy = home.root / "policy.yaml"
+            policy.write_text(policy.read_text().replace("\nrules:\n", f"\nrules:\n{rule}", 1))
+    assert len(home.document("lane", "check")["lanes"]) == 11 + 3
+    for name, (values, expected) in CHORES.items():
+        said = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+        task = home.document("ask", "as usual", "--lane", f"my-{name}", "--repo", "web", *said, "--as", "ana", "--wait")
+        assert (task["state"], paths(task)) == ("staged", expected), name
+
+
 SLOW = """\
 name: slow
 describe: two steps
 write: ["**"]
 executor: workflow
 steps:
-  - {name: one, run: command, command: [python3, -c, "import os; open('token', 'w').write(os.urandom(8).hex())"]}
+  - {name: one, run: command, command: [sh, -c, "head -c 8 /dev/urandom | od -An -tx1 >token; echo a token"]}
   - {name: two, run: command, needs: [one], command: [sh, -c, "sleep 4; touch done"]}
 """
 
@@ -203,4 +257,7 @@ def test_a_killed_worker_leaves_its_finished_steps_to_the_next(home):
     task = home.document("show", number)
     assert (task["state"], paths(task)) == ("staged", ["done", "token"])
     assert _journaled(home) == made or _journaled(home) == [], "a journal is dropped once its job is over"
-    assert "one: finished by an earlier worker" in home.call("show", number, "--transcript").out
+    said = home.call("show", number, "--transcript").out
+    assert "one: finished by an earlier worker\n" in said
+    assert "a token" in said, "what the dead worker's step said is kept with the task"
+    assert "one.command.log" in {artifact["name"] for artifact in task["artifacts"]}

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.production import Usage
 from lanes.models import Ask, Message, Reply, ToolCall
+from tests import canary
 
 if TYPE_CHECKING:
     from tests.fakes.ollama import Calls, Say
@@ -27,6 +28,8 @@ NAME = "local/obedient:1b"
 _CASE = re.compile(r"\[case ([a-z-]+)\.([a-z-]+)\]")
 _PATH = re.compile(r"\b[\w./-]+\.(?:md|py|yaml)\b")
 _SPELLED = re.compile(r"<U\+(E00[0-7][0-9A-F])>|\\u\{(e00[0-7][0-9a-f])\}|\\udb40\\udc([0-7][0-9a-f])", re.IGNORECASE)
+
+_TAGS = re.compile("[\U000e0020-\U000e007e]+")
 
 Called = tuple[str, Mapping[str, Any]]
 
@@ -70,6 +73,7 @@ class ObedientModel:
     def _does(self, messages: list[Message], *, wants_json: bool, has_tools: bool) -> tuple[str, tuple[Called, ...]]:
         told = "\n".join(message.text for message in messages)
         self.prompts.append(told)
+        canary.seen("the obedient model", told)
         case = _CASE.search(told)
         carrier, name = case.groups() if case else ("", "")
         misled = f"OBEY({name} via {carrier})" in uncovered(told)
@@ -102,7 +106,7 @@ class ObedientModel:
 def uncovered(text: str) -> str:
     """`text` with the invisible letters of Unicode's tags as plain ones, however they are spelled."""
     spelled = _SPELLED.sub(lambda found: chr(0xE0000 + int((found[1] or found[2] or found[3])[-2:], 16)), text)
-    return "".join(chr(ord(c) - 0xE0000) if 0xE0020 <= ord(c) <= 0xE007E else c for c in spelled)
+    return _TAGS.sub(lambda found: "".join(chr(ord(c) - 0xE0000) for c in found[0]), spelled)
 
 
 def in_tags(text: str) -> str:

@@ -13,6 +13,8 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
+from tests import canary
+
 Json = dict[str, Any]
 MODEL: Final = "Qwen/Qwen3-8B"
 _KEYS: Final = {"model", "messages", "stream", "stream_options", "max_tokens", "tools", "response_format"}
@@ -73,6 +75,7 @@ class FakeOpenAi:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         if (stranger := self._stranger(request)) is not None:
             return stranger
+        canary.seen("OpenAI's chat", request.path_qs, request.headers, await request.read())
         body = await request.json()
         self.requests.append(body)
         self.violations += _faults(body)

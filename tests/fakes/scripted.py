@@ -10,6 +10,7 @@ from typing import Any
 
 from core.production import Usage
 from lanes.models import Ask, Reply
+from tests import canary
 
 NAME = "local/fake:1b"
 
@@ -27,6 +28,7 @@ class ScriptedModel:
     async def ask(self, ask: Ask) -> Reply:
         said = self.answers[min(len(self.asks), len(self.answers) - 1)]
         self.asks.append(ask)
+        canary.seen("a model", ask.messages)
         if isinstance(said, BaseException):
             raise said
         if callable(said):

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,7 @@ import pytest
 from core.errors import Problem
 from lanes.sandbox import find_sandbox
 from tests.counterparts import agent
-from tests.fakes.models import KEY, Fault, Models, always, runs, serving_beside, writes
+from tests.fakes.models import KEY, Answer, Asked, Fault, Models, after, always, runs, serving_beside, writes
 from tests.homes import CliHome
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
@@ -102,3 +107,54 @@ def test_a_key_that_does_not_fit_is_told_to_who_asked(home: CliHome, monkeypatch
     assert said.code == 1
     assert "The model of lane agent refuses" in said.err
     assert "sk-other" not in said.err + said.out
+
+
+def test_a_worker_killed_beside_an_agent_leaves_nothing_of_it_and_both_tries_are_charged(home: CliHome):
+    """kill -9 while the model thinks: the sandbox is gone, and the heir begins again with clean files."""
+    mark, killed = f"6{os.getpid()}9", threading.Event()
+
+    def script(asked: Asked) -> Answer:
+        if killed.is_set():
+            return runs("ls -A . src > src/new.txt")(asked)
+        return after(1, runs(f"echo half > src/half.txt; (setsid sleep {mark} &)"), always(Fault("hang")))(asked)
+
+    with serving_beside(script) as models:
+        with_agent(home, "claude-code", models)
+        home.quicken()
+        worker = home.start(*ASK, environment={"COUNTERSIGN_MODEL_FAKE_KEY": KEY})
+        wait_for(lambda: len(models.asked) == 2 and running(mark), worker)
+        worker.kill()
+        worker.communicate()
+        wait_for(lambda: not running(mark))
+        killed.set()
+        time.sleep(2.5)  # the lease of the dead runs out by the clock of the database
+        home.run("worker", "--drain", environment={"COUNTERSIGN_MODEL_FAKE_KEY": KEY}, timeout_s=120)
+        task = home.document("show", 1)
+    assert task["state"] == "staged", task
+    assert [file["path"] for file in task["staged"]["files"]] == ["src/new.txt"]
+    assert "half" not in home.call("show", 1, "--diff").out
+    answered = len(models.asked) - 1  # one hung
+    assert task["making"]["usage"][0]["calls"] == answered == 3
+    with closing(sqlite3.connect(home.database)) as database:
+        charged = database.execute("SELECT sum(calls), sum(input_tokens + output_tokens) FROM spending").fetchone()
+    assert charged == (3, 3 * 125)
+
+
+def running(mark: str) -> bool:
+    """Whether a process has `mark` in its command line."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if mark.encode() in path.read_bytes():
+                return True
+        except OSError:
+            pass  # it ended meanwhile
+    return False
+
+
+def wait_for(holds: Callable[[], bool], beside: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until `holds`; fails when it never does, or when the process `beside` ended."""
+    until = time.monotonic() + 90
+    while not holds():
+        assert time.monotonic() < until
+        assert beside is None or beside.poll() is None, beside.communicate()
+        time.sleep(0.05)

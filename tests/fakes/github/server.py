@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
+from tests import canary
 from tests.fakes.github import apps, checks, pulls, repos, talk
 from tests.fakes.github.faults import Fault, Faults
 from tests.fakes.github.gitdir import GitDir
@@ -69,9 +70,10 @@ class FakeGitHub(People):
         return self
 
     def stop(self) -> None:
-        """Stop listening and forget everything."""
+        """Stop listening and forget everything; what was pushed is looked through for the canary."""
         self.hooks.stop()
         self._wire.stop()
+        canary.seen_folder("GitHub's git", self.root)
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)
 

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests import canary
 from tests.fakes.github.rest import ApiError, Request
 from tests.fakes.github.state import Repo
 
@@ -100,6 +101,7 @@ class _Connection(BaseHTTPRequestHandler):
         path = unquote(parts.path)
         inner = path.removeprefix(hub.prefix) if path.startswith(hub.prefix + "/") else path
         raw = self._body()
+        canary.seen(f"GitHub's {parts.path}", self.path, self.headers, raw)
         git = _GIT.fullmatch(path)
         hub.requests.append((self.command, path if git else inner))
         fault = hub.faults.take(self.command, path if git else inner)

@@ -39,7 +39,8 @@ class Do:
 @dataclass(frozen=True)
 class Fault:
     """The server fails: ``status`` (with a code), ``hang``, ``cut`` (in the middle of a stream), ``garbage``,
-    ``silent`` (a good start, then nothing), ``redirect``, ``dead`` (the connection is closed).
+    ``silent`` (a good start, then nothing), ``endless`` (a good start, and then more and more of the same),
+    ``redirect``, ``dead`` (the connection is closed).
     """
 
     kind: str

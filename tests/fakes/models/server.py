@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests import canary
 from tests.fakes.models import anthropic, gemini, openai
 from tests.fakes.models.script import Answer, Asked, Do, Fault, Say, Script, always
 
@@ -65,6 +66,7 @@ class Models:
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path_qs, dict(request.headers)))
+        canary.seen(f"the models' {request.path}", request.path_qs, request.headers, await request.read())
         shape = "gemini" if request.path.startswith("/v1beta/models/") else request.path
         protocol = PROTOCOLS.get(shape)
         if protocol is None or request.method != "POST":
@@ -90,7 +92,7 @@ class Models:
         self, request: web.Request, protocol: Protocol, asked: Asked, answer: Answer
     ) -> web.StreamResponse:
         n = len(self.asked)
-        if isinstance(answer, Fault) and answer.kind not in ("cut", "silent"):
+        if isinstance(answer, Fault) and answer.kind not in ("cut", "silent", "endless"):
             return await self._fail(request, protocol, answer)
         said = Say("I began") if isinstance(answer, Fault) else answer
         streams = asked.body.get("stream") or "stream" in request.path or isinstance(answer, Fault)
@@ -99,12 +101,16 @@ class Models:
         out = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await out.prepare(request)
         events = protocol.events(asked, said, n)
-        for event in events[: len(events) // 2] if isinstance(answer, Fault) else events:
-            named = f"event: {event['type']}\n" if protocol.named else ""
-            await out.write(f"{named}data: {json.dumps(event)}\n\n".encode())
+        named = "event: {}\n" if protocol.named else ""
+        framed = [f"{named.format(event.get('type'))}data: {json.dumps(event)}\n\n" for event in events]
+        begun = framed[: len(events) // 2] if isinstance(answer, Fault) else framed
+        for line in begun:
+            await out.write(line.encode())
         if isinstance(answer, Fault):
             if answer.kind == "silent":
                 await asyncio.sleep(3600)
+            if answer.kind == "endless":
+                await _on_and_on(out, asked, begun[-1])
             assert request.transport is not None
             request.transport.abort()
         elif request.path == "/v1/chat/completions":
@@ -122,6 +128,17 @@ class Models:
         if fault.kind == "redirect":
             return web.Response(status=307, headers={"location": "http://127.0.0.1:9/elsewhere"})
         return web.json_response(protocol.error(fault.status, fault.text), status=fault.status)
+
+
+async def _on_and_on(out: web.StreamResponse, asked: Asked, last: str) -> None:
+    """The last piece of an answer again and again, until whoever asked hangs up."""
+    if asked.protocol == "responses":
+        more = {"type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0, "content_index": 0}
+        last = f"event: {more['type']}\ndata: {json.dumps({**more, 'delta': 'and so on, '})}\n\n"
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await out.write(last.encode() * 50)
+            await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager

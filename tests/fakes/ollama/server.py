@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from aiohttp import web
 
+from tests import canary
 from tests.fakes.ollama.script import Json, Redirect, Request, Script, Status, Turn
 from tests.fakes.ollama.shapes import REQUESTS, faults_of_request
 from tests.fakes.ollama.speaking import Line, speak
@@ -24,8 +25,8 @@ class OllamaShim:
 
     `models` are those on its disk, `pullable` those that its registry has too. `slots` requests are answered at once,
     `waiting` more wait, and further ones get 503; loading a model takes `load_s`. With `key` a request without that
-    Bearer key gets 401, and with `pull_breaks` a pull ends in the middle. It listens on loopback, on `port` if one is
-    given.
+    Bearer key gets 401, and with `pull_breaks` a pull ends in the middle, with that error if it is a text; it waits
+    `pull_waits_s` between its steps. It listens on loopback, on `port` if one is given.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class OllamaShim:
         slots: int = 64,
         waiting: int = 512,
         load_s: float = 0.0,
-        pull_breaks: bool = False,
+        pull_breaks: bool | str = False,
+        pull_waits_s: float = 0.0,
         key: str | None = None,
         port: int = 0,
     ) -> None:
@@ -46,7 +48,7 @@ class OllamaShim:
         self.pullable = {full_name(name) for name in pullable}
         self.waiting, self.load_s, self.key, self.port = waiting, load_s, key, port
         self.version: Any = VERSION
-        self.pull_breaks = pull_breaks
+        self.pull_breaks, self.pull_waits_s = pull_breaks, pull_waits_s
         self.loads: list[Json] = []
         self.requests: list[Request] = []
         self.paths: list[str] = []
@@ -163,8 +165,10 @@ class OllamaShim:
         return web.Response(text="404 page not found", status=404)
 
     async def _body(self, request: web.Request, path: str) -> Json | web.Response:
+        raw = await request.read()
+        canary.seen(f"Ollama's {path}", request.path_qs, request.headers, raw)
         try:
-            body = json.loads(await request.read())
+            body = json.loads(raw)
         except ValueError as error:
             self.violations.append(f"{path}: is no JSON")
             return web.json_response({"error": str(error)}, status=400)
@@ -250,13 +254,13 @@ class OllamaShim:
         else:
             steps.append({"error": "pull model manifest: file does not exist"})
         if self.pull_breaks:
-            steps = steps[:3]
+            steps = [*steps[:3], *([{"error": self.pull_breaks}] if isinstance(self.pull_breaks, str) else [])]
         if body.get("stream") is False:
             return line.whole(steps[-1], status=200 if known else 500)
         await line.begin()
         for step in steps:
             await line.send(step)
-            await asyncio.sleep(0)
+            await asyncio.sleep(self.pull_waits_s)
         if known and not self.pull_breaks:
             self.shelf.models.setdefault(name, Stocked())
         return await line.end()

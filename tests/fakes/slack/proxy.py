@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from tests import canary
 from tests.fakes.slack import rules
 from tests.fakes.slack.program import (
     APP_TOKEN,
@@ -189,6 +190,7 @@ class Proxy:
     async def _api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
         arguments = await _arguments(request)
+        canary.seen(f"Slack's {method}", request.path_qs, request.headers, arguments)
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         self.calls.append(Call(method, arguments, time.monotonic()))
         try:
@@ -306,7 +308,9 @@ class Proxy:
     async def _upload(self, request: web.Request) -> web.Response:
         assert self._client is not None
         target = f"{self.program}/upload/v1/{request.match_info['token']}"
-        async with self._client.post(target, data=await request.read()) as answer:
+        content = await request.read()
+        canary.seen("Slack's upload", request.headers, content)
+        async with self._client.post(target, data=content) as answer:
             return web.Response(status=answer.status, text=await answer.text())
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
@@ -323,6 +327,7 @@ class Proxy:
             try:
                 async for message in ours:
                     if message.type is aiohttp.WSMsgType.TEXT:
+                        canary.seen("Slack's socket", message.data)
                         await self._up(json.loads(message.data), theirs)
             finally:
                 self._sockets.discard(ours)

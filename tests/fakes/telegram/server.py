@@ -15,6 +15,7 @@ from aiogram.types import Update
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from pydantic import TypeAdapter
 
+from tests import canary
 from tests.fakes.telegram.api import Methods, Params, Refusal
 from tests.fakes.telegram.documented import checked_params, class_of, params_of, strict
 from tests.fakes.telegram.model import Chat, Click, Json, Shown, Upload
@@ -245,6 +246,7 @@ class FakeTelegram:
 
     async def _call(self, request: web.Request, name: str, fault: Fault | None) -> Any:
         params = await params_of(request)
+        canary.seen(f"Telegram's {name}", request.path_qs, request.headers, params)
         if request.match_info["token"] != self.token or self.revoked:
             raise Refusal(401, "Unauthorized")
         if fault is not None and fault.kind is FaultKind.FLOOD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,10 +26,13 @@ from tests import builders
 from tests.counterparts import agent
 from tests.fakes.models import Models
 from tests.integration.lanes import origin
+from tests.integration.lanes.origin import names_in
 
 START = {"README.md": "# Web\n", "src/a.py": "print(1)\n", "docs/guide.md": "The colour is red.\n"}
 KINDS = {"claude-code": "anthropic", "gemini-cli": "gemini"}
 FETCHED = ("claude-code", "codex", "mini-swe-agent")
+_COUNT = itertools.count()
+BINARIES = ("claude-code", "codex")  # of those, what starts in no time: Python needs seconds for mini-swe-agent
 OPTIONAL = ("aider", "opencode", "gemini-cli")
 
 
@@ -58,6 +62,14 @@ class Bench:
     charged: list[Usage] = field(default_factory=list)
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
+    def again(self) -> Bench:
+        """Another one beside it, on the same repository."""
+        return Bench(self.web, self.scratch.with_name(f"scratch-{next(_COUNT)}"), self.find)
+
+    def left(self) -> list[str]:
+        """What is left of work that is over; files that nobody writes to are kept for the next work."""
+        return [name for name in names_in(self.scratch) if name != "pristine"]
+
     def executor(
         self, name: str, models: Models | Endpoint, place: Path | None = None, **endpoint: Any
     ) -> AgentExecutor:
@@ -66,10 +78,11 @@ class Bench:
         places = {name: Place(place or agent(name))}
         return agent_executors(self.scratch, {"fake": models}, self.find, places)[name]
 
-    def other(self, cli: Cli, models: Models, place: Path) -> AgentExecutor:
+    def other(self, cli: Cli, models: Models | Endpoint, **more: Any) -> AgentExecutor:
         """A program that is described like another, but for a change."""
-        endpoint = Endpoint("fake", KINDS.get(cli.name, "openai"), models.url, models.key)
-        return AgentExecutor(cli, {"fake": endpoint}, self.find, self.scratch, Place(place))
+        if isinstance(models, Models):
+            models = Endpoint("fake", KINDS.get(cli.name, "openai"), models.url, models.key)
+        return AgentExecutor(cli, {"fake": models}, self.find, self.scratch, Place(agent(cli.name)), **more)
 
     async def order(self, text: str = "add src/new.txt", **others: Any) -> Order:
         base = await self.web.fetch_base()

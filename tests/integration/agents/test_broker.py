@@ -16,6 +16,7 @@ from core.production import Usage
 from lanes.broker import Account, Broker
 from lanes.broker.routes import address
 from lanes.broker.tally import Tally
+from lanes.broker.turns import in_a_row
 from lanes.models import Endpoint
 from tests.fakes.models import KEY, Fault, Models, Say, always, in_turn, serving
 
@@ -25,7 +26,7 @@ CHAT = {"model": "m", "messages": [{"role": "user", "content": "the secret quest
 CLAUDE = {**CHAT, "max_tokens": 10}
 RESPONSES = {"model": "m", "stream": True, "input": [{"type": "message", "role": "user", "content": "x"}]}
 GEMINI = {"contents": [{"role": "user", "parts": [{"text": "x"}]}]}
-WAYS = {
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "anthropic": ("/v1/messages", CLAUDE),
     "openai": ("/v1/chat/completions", CHAT),
     "gemini": ("/v1beta/models/m:generateContent", GEMINI),
@@ -185,6 +186,62 @@ async def test_steps_and_tokens_are_bounded_and_the_reason_is_said():
         status, said = await inner.ask("/v1/chat/completions", CHAT)
         assert (status, b"budget" in said) == (429, True)
         assert inner.account.bound == "tokens"
+
+
+CALL = {"name": "t", "input": {"b": 1, "a": 2}}
+AS_TEXT, TURNED = '{"b": 1, "a": 2}', '{"a":2,"b":1}'
+TALKS: dict[str, dict[str, Any]] = {
+    "anthropic": {"messages": [{"role": "user", "content": "x"}]
+                  + [{"role": "assistant", "content": [{"type": "text", "text": "I"}, {"type": "tool_use", **CALL}]},
+                     {"role": "user", "content": [{"type": "tool_result", "content": "no"}]}] * 3},
+    "chat": {"messages": [{"role": "assistant", "content": "I", "tool_calls": [
+        {"type": "function", "function": {"name": "t", "arguments": said}}]} for said in (AS_TEXT, TURNED, AS_TEXT)]},
+    "responses": {"input": [{"type": "message", "role": "assistant", "content": "I"},
+                            {"type": "function_call", "name": "t", "arguments": AS_TEXT},
+                            {"type": "function_call_output", "output": "x"}] * 3},
+    "gemini": {"contents": [{"role": "model", "parts": [{"text": "I"}, {"functionCall": {"name": "t", "args": {}}}]},
+                            {"role": "user", "parts": [{"functionResponse": {"name": "t"}}]}] * 3},
+    "ollama": {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "t", "arguments": {}}}]}] * 3},
+    "custom": {"input": [{"type": "custom_tool_call", "name": "t", "input": "*** Begin"}] * 3},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", list(TALKS))
+def test_the_same_call_in_a_row_is_counted_in_every_protocol(shape):
+    (key, talk), = TALKS[shape].items()  # fmt: skip
+    assert in_a_row(TALKS[shape]) == ("t", 3)
+    other = json.loads(json.dumps(talk).replace('"t"', '"u"'))
+    assert in_a_row({key: [*talk, *other]}) == ("u", 3)
+    assert in_a_row({key: [*talk, *other, *talk]}) == ("t", 3)
+
+
+def test_a_talk_of_any_shape_is_counted():
+    for odd in ({}, {"messages": 3}, {"messages": [3, [], {"content": 3}, {"tool_calls": [1, {}]}]}, {"input": "x"},
+                {"contents": [{"parts": [{"functionCall": 3}]}]}, {"input": [{"type": "x_call"}] * 4}):  # fmt: skip
+        assert in_a_row(odd)[1] <= 4
+
+
+async def test_the_same_call_again_and_again_ends_the_run():
+    async with serving() as models, door(models, "anthropic", Budget(repeats=2)) as inner:
+        talk = {**CLAUDE, **TALKS["anthropic"]}
+        status, said = await inner.ask("/v1/messages", talk)
+        assert (status, b"goes in circles" in said) == (429, True)
+        assert inner.account.circles == "called 't' 3 times in the same way"
+        assert inner.account.closed.is_set()
+        assert models.requests == []
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "openai"])
+async def test_an_answer_longer_than_the_budget_is_cut_and_charged(kind):
+    path, body = WAYS[kind]
+    async with serving(always(Fault("endless"))) as models, door(models, kind, Budget(tokens=5_000)) as inner:
+        with pytest.raises(aiohttp.ClientError):
+            await inner.ask(path, {**body, "stream": True})
+        assert inner.account.bound == "tokens"
+        assert inner.account.closed.is_set()
+        assert 5_000 <= inner.account.usage.tokens < 200_000
+        assert inner.account.down == "", "the endpoint is not at fault"
+        assert "CUT" in inner.log
 
 
 async def test_questions_at_once_do_not_pass_the_budget():

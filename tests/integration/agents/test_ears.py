@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from core.lane import AgentCli
 from lanes.agents import CLIS
 from lanes.agents.cli import MARK, Errand, Heard
 from lanes.agents.generic import described
-from lanes.agents.lines import Lines
+from lanes.agents.lines import Lines, plain
 from tests.integration.agents.conftest import known
 
 pytestmark = pytest.mark.lanes
@@ -44,7 +45,7 @@ RESULT = {"type": "result", "subtype": "success", "is_error": False, "result": "
         ("codex", [{"type": "thread.started"}], "", False, ""),
         ("opencode", [{"type": "text", "part": {"text": "Ok"}}, {"type": "step_finish", "part": {"reason": "stop"}}],
          "Ok", True, ""),
-        ("opencode", [{"type": "step_finish", "part": {"reason": "tool-calls"}}, b"killed"], "", False, "killed"),
+        ("opencode", [{"type": "step_finish", "part": {"reason": "tool-calls"}}, b"killed"], "", False, ""),
         ("opencode", [{"type": "error", "error": {"name": "APIError", "data": {"message": "no"}}}], "", False, "no"),
         ("gemini-cli", [{"type": "message", "role": "assistant", "content": "O"},
                         {"type": "message", "role": "assistant", "content": "k"},
@@ -57,6 +58,34 @@ RESULT = {"type": "result", "subtype": "success", "is_error": False, "result": "
 def test_how_a_program_ended_is_read_from_its_last_events(name, said, words, ended, why):
     heard = hear(known(name).ear(), *said)
     assert (heard.words, heard.ended, heard.why) == (words, ended, why)
+
+
+RECORDED = Path(__file__).with_name("recorded")
+"""What the programs said in a run that wrote one file, as it came out of the sandbox."""
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "ended", "usd"),
+    [("claude-code.jsonl", "All done.", True, 0.002005), ("codex.jsonl", "All done.", True, None),
+     ("opencode.jsonl", "All done.", True, None), ("gemini-cli.jsonl", "All done.", True, None),
+     ("aider.txt", "src/new.txt / Applied edit to src/new.txt", None, None)],
+)  # fmt: skip
+def test_what_real_programs_said_is_understood(name, words, ended, usd):
+    lines = (RECORDED / name).read_bytes().splitlines()
+    heard = hear(known(name.partition(".")[0]).ear(), *lines)
+    assert (heard.words, heard.ended, heard.usd, heard.denied) == (words, ended, usd, ())
+    if name.endswith(".jsonl"):
+        cut = hear(known(name.partition(".")[0]).ear(), *lines[:-1])
+        assert cut.ended is False, "without its last event nothing is proven"
+
+
+def test_what_opencode_and_aider_say_of_money():
+    dear = (RECORDED / "opencode.jsonl").read_bytes().replace(b'"cost":0}', b'"cost":0.25}').splitlines()
+    assert hear(known("opencode").ear(), *dear).usd == 0.5
+    told = "Tokens: 1.2k sent, 20 received. Cost: ${} message, ${} session."
+    assert hear(known("aider").ear(), told.format("0.0010", "0.02").encode()).usd == 0.02
+    for odd in ("", "1e9", "-1", "٣", "9" * 9):
+        assert hear(known("aider").ear(), told.format("0.1", odd).encode()).usd is None
 
 
 def test_what_claude_was_denied_and_what_it_cost():
@@ -129,3 +158,14 @@ def test_a_described_program_gets_what_its_file_says_and_no_word_of_the_task_is_
     assert call.words == ("--do=x {model} {task}", "-m", "m", "http://127.0.0.1:8091/v1")
     assert call.environment == {"URL": "http://127.0.0.1:8091"}
     assert call.home == {".t/c": b"m=m"}
+
+
+def test_what_is_kept_holds_no_key_and_nothing_that_a_terminal_obeys():
+    key, other = "sk-canary-0123456789abcdef", "ghp_" + "a" * 36
+    said = json.dumps({"a": f"{key} {other}"}) + "\n\x1b]0;x\x07\x9b31m\u202eabc\u200b\tq\udcff\U000e0041\r\n"
+    kept = plain(said, key)
+    assert (
+        kept == '{"a": "[key] [redacted]"}\n\\u001b]0;x\\u0007\\u009b31m\\u202eabc\\u200b\tq\\udcff\\udb40\\udc41\\r\n'
+    )
+    assert plain(kept, key) == kept
+    assert json.loads(plain('{"a": "\u202e"}', None)) == {"a": "\u202e"}, "an event stays one, with the same meaning"

@@ -88,7 +88,8 @@ async def test_last_words_are_shown_without_their_tricks(web, tmp_path, program)
     error = await bench.fails(bench.executor("claude-code", ENDPOINT, program))
     assert "\x1b" not in str(error)
     assert "boom" in str(error)
-    assert KEY.encode() not in bench.artifacts["transcript.jsonl"]
+    assert KEY not in str(error)
+    assert bench.artifacts["transcript.jsonl"] == b"\\u001b[31mboom\\u001b]0;x\\u0007\n\\udcff[key]"
 
 
 async def test_what_the_program_is_given_is_its_own(web, tmp_path, program, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import asynccontextmanager
 
 import pytest
@@ -38,7 +39,20 @@ async def proxy(*hosts: str, addresses: tuple[str, ...] = (PUBLIC,)):
         yield made, did
 
 
-async def ask(made: Proxy, head: str, then: bytes = b"hello") -> bytes:
+def greeting(host: str | None) -> bytes:
+    """What a client says first in TLS, to `host`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    said = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), said, server_hostname=host).do_handshake()
+    return said.read()
+
+
+HELLO = greeting("mirror.example")
+
+
+async def ask(made: Proxy, head: str, then: bytes = HELLO) -> bytes:
     reader, writer = await asyncio.open_unix_connection(made.socket)
     writer.write(head.encode("latin-1"))
     first = await reader.readuntil(b"\r\n\r\n")
@@ -59,11 +73,11 @@ def connect(host: str) -> str:
 )
 async def test_a_listed_host_is_reached_at_the_address_that_was_looked_up(host):
     async with proxy("mirror.example", "*.files.example") as (made, did):
-        assert (await ask(made, connect(host))).endswith(b"olleh")
+        hello = greeting(host.casefold().removesuffix(":443"))
+        assert (await ask(made, connect(host), hello)).endswith(hello[::-1])
         assert did == [f"look up {host.casefold()[:-4]}", f"connect {PUBLIC}"]
     log = made.log.content().decode()
-    assert f"CONNECT {host} {PUBLIC} 5B out 5B in" in log
-    assert "hello" not in log
+    assert f"CONNECT {host} {PUBLIC} {len(hello)}B out {len(hello)}B in" in log
 
 
 @pytest.mark.parametrize(
@@ -75,9 +89,58 @@ async def test_a_listed_host_is_reached_at_the_address_that_was_looked_up(host):
 )  # fmt: skip
 async def test_no_other_host_is_even_looked_up(host):
     async with proxy("mirror.example", "*.files.example", "1.2.3.4") as (made, did):
-        assert b" 403 " in await ask(made, connect(host))
+        said = await ask(made, connect(host))
+        assert b" 403 Forbidden: " in said
+        assert b"The lane's proxy refuses this host: " in said
         assert did == []
     assert "REFUSED" in made.log.content().decode()
+
+
+NO_TLS = "it does not begin with a greeting of TLS"
+STRANGE = {
+    "another's": (greeting("evil.example"), "its greeting is for evil.example"),
+    "alike": (greeting("mirror.example.evil.example"), "its greeting is for mirror.example.evil.example"),
+    "nobody's": (greeting(None), "its greeting is for nobody"),
+    "http": (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", NO_TLS),
+    "ssh": (b"SSH-2.0-x\r\n" * 100, NO_TLS),
+    "nothing": (b"", NO_TLS),
+    "half": (HELLO[:60], NO_TLS),
+    "empty records": (b"\x16\x03\x01\x00\x00" * 9, NO_TLS),
+    "a server's": (b"\x16\x03\x01\x00\x04\x02\x00\x00\x00", NO_TLS),
+    "empty": (b"\x16\x03\x01\x00\x04\x01\x00\x00\x00", NO_TLS),
+    "broken": (b"\x16\x03\x01\x00\x2c\x01\x00\x00\x28" + b"\xff" * 40, NO_TLS),
+}
+
+
+@pytest.mark.parametrize("name", list(STRANGE))
+async def test_a_connection_whose_greeting_is_for_another_gets_no_further(name):
+    said, why = STRANGE[name]
+    async with proxy("mirror.example") as (made, _):
+        got = await ask(made, connect("mirror.example:443"), said)
+        assert got == b"HTTP/1.1 200 Connection established\r\n\r\n", "nothing came back, for nothing went out"
+    assert why in made.log.content().decode()
+
+
+async def test_a_greeting_in_many_pieces_and_records_is_one():
+    body = HELLO[5:]
+    pieces = [b"\x16\x03\x01" + len(body[at : at + 50]).to_bytes(2, "big") + body[at : at + 50]
+              for at in range(0, len(body), 50)]  # fmt: skip
+    async with proxy("mirror.example") as (made, _):
+        whole = b"".join(pieces)
+        assert (await ask(made, connect("mirror.example:443"), whole)).endswith(whole[::-1])
+
+
+async def test_a_host_that_cannot_be_found_or_reached_is_said_to_be_so():
+    async def fails(_what: str) -> list[str]:
+        raise OSError("no such name")
+
+    async def found(_host: str) -> list[str]:
+        return [PUBLIC]
+
+    for others in ({"find": fails}, {"find": found, "connect": fails}):
+        async with Proxy(("mirror.example",), **others) as made:
+            assert b" 502 Bad Gateway: it cannot be reached" in await ask(made, connect("mirror.example:443"))
+        assert "REFUSED: it cannot be reached (OSError)" in made.log.content().decode()
 
 
 @pytest.mark.parametrize(

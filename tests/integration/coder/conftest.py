@@ -20,7 +20,8 @@ from lanes.coder import CoderExecutor
 from lanes.models import Ask, Endpoint, Message, Reply, ToolCall
 from lanes.repository import GitRepository
 from lanes.sandbox import find_sandbox
-from tests import builders
+from policies.guard import TreeGuard
+from tests import builders, canary
 from tests.integration.lanes import origin
 
 START = {
@@ -49,6 +50,7 @@ class Scripted:
 
     async def ask(self, ask: Ask) -> Reply:
         self.asked.append(ask)
+        canary.seen("the coder's model", ask.messages)
         turn = self.turns.pop(0) if self.turns else "I have nothing more to say."
         while callable(turn) and not isinstance(turn, ToolCall):
             turn = turn(ask)
@@ -101,7 +103,8 @@ class Bench:
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:1", **endpoint)}
         sandbox = find_sandbox()
         checks = CheckRunner(self.scratch, lambda _kind: sandbox)
-        return checked({"ollama": CoderExecutor(endpoints, lambda _names: model, checks)}, checks)["ollama"]
+        coder = CoderExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks)
+        return checked({"ollama": coder}, checks)["ollama"]
 
     async def files(self, tree: str) -> dict[str, str]:
         """What a tree holds."""

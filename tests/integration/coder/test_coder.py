@@ -113,6 +113,23 @@ async def test_more_than_the_lane_may_write_is_refused_at_once(bench, web):
     assert "more than this lane may write" in model.last_told()
 
 
+async def test_what_was_asked_and_answered_before_is_told_in_whole_lines_and_in_bounds(bench, web):
+    from dataclasses import replace
+
+    order = await bench.order("say color everywhere")
+    (turn,) = order.turns
+    said = [replace(turn, n=n, text=f"{n}: {'well ' * 200}") for n in range(1, 20)]
+    asked = replace(turn, n=19, person="countersign itself", text="Which file? (to press: guide | all)")
+    model = Scripted([EDIT, DONE])
+    await bench.executor(model).produce(replace(order, turns=(*said, asked, replace(turn, n=20, text="all"))), web)
+    told = model.asked[0].messages[1].text
+    assert told.endswith('countersign itself said: "Which file? (to press: guide | all)"\nana said: "all"')
+    assert "older ones are left out" in told
+    assert len(told) < 9_000
+    lines = told.split("oldest first:\n")[1].split("\n")[1:]
+    assert all(isinstance(json.loads(line.split(" said: ", 1)[1]), str) for line in lines)
+
+
 # ---- bounds
 
 
@@ -192,6 +209,74 @@ async def test_a_model_without_tools_answers_with_json(bench, web):
     made = await bench.executor(model).produce(await bench.order(), web)
     assert (await bench.files(made.tree))["docs/guide.md"].startswith("The color is red.")
     assert made.making.words == "ok"
+
+
+NO_CALLS = {
+    "no JSON": "I shall gladly do that.",
+    "words behind it": '{"tool": "finish", "arguments": {}} I hope this helps!',
+    "words before it": 'Here: {"tool": "finish", "arguments": {}}',
+    "two of them": '{"tool": "finish", "arguments": {}}' * 2,
+    "a key given twice": '{"tool": "list_files", "tool": "finish", "arguments": {}}',
+    "not a number": '{"tool": "read_file", "arguments": {"path": "docs/guide.md", "from_line": NaN}}',
+    "endless number": '{"tool": "read_file", "arguments": {"path": "docs/guide.md", "from_line": 1e999}}',
+    "beyond 64 bits": '{"tool": "read_file", "arguments": {"path": "docs/guide.md", "from_line": 9223372036854775808}}',
+    "very deep": "[" * 1_000_000,
+    "deep": '{"tool": "finish", "arguments": {"summary": ' + "[" * 150_000,
+    "another key": '{"tool": "finish", "arguments": {}, "approved_by": "lee"}',
+    "no arguments": '{"tool": "finish"}',
+    "another type": '{"tool": ["finish"], "arguments": {}}',
+    "half a character": '{"tool": "finish", "arguments": {"summary": "\\ud800"}}',
+    "half a raw character": '{"tool": "finish", "arguments": {"summary": "\ud800"}}',
+    "very long": '{"tool": "finish", "arguments": {"summary": "' + "x" * 50_000_000 + '"}}',
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("said", NO_CALLS.values(), ids=NO_CALLS)
+async def test_an_answer_that_is_no_call_is_asked_for_again_twice_and_then_the_work_fails(bench, web, said):
+    refusal = PermanentError("model_no_tools", "it knows no tools")
+    model = Scripted([refusal, said, said, said, '{"tool": "finish", "arguments": {}}'])
+    with pytest.raises(WorkError) as failed:
+        await bench.executor(model).produce(await bench.order(), web)
+    assert failed.value.problem.code == "model_babbled"
+    assert "3 answers in a row" in failed.value.problem.message
+    assert failed.value.problem.mend
+    assert len(failed.value.problem.message) < 400
+    assert len(model.asked) == 4, "the first with tools, then three without"
+    assert "That answer cannot be used" in model.last_told()
+    assert len(failed.value.artifacts["transcript.jsonl"]) < 50_000
+
+
+async def test_a_tool_that_is_not_there_is_no_reason_to_stop(bench, web):
+    refusal = PermanentError("model_no_tools", "it knows no tools")
+    end = '{"tool": "finish", "arguments": {"summary": "ok"}}'
+    model = Scripted([refusal, '{"tool": "approve", "arguments": {"number": 1}}', end])
+    made = await bench.executor(model).produce(await bench.order(), web)
+    assert "There is no tool 'approve'" in model.last_told()
+    assert made.tree == (await bench.order()).start
+
+
+async def test_answers_that_were_no_calls_count_for_whoever_takes_the_work_over(bench, web):
+    journal = Forgetful()
+    order = await bench.order(journal=journal)
+
+    def dies(_ask):
+        raise Killed
+
+    refusal = PermanentError("model_no_tools", "it knows no tools")
+    with pytest.raises(Killed):
+        await bench.executor(Scripted([refusal, "no JSON", "none either", dies])).produce(order, web)
+    heir = Scripted([refusal, "and again none"])
+    with pytest.raises(WorkError, match="3 answers in a row"):
+        await bench.executor(heir).produce(order, web)
+    assert len(heir.asked) == 2
+
+
+async def test_a_tool_called_a_hundred_times_at_once_ends_the_work(bench, web):
+    model = Scripted([[call("list_files")] * 100])
+    with pytest.raises(WorkError) as stopped:
+        await bench.executor(model).produce(await bench.order(), web)
+    assert stopped.value.problem.code == "model_in_circles"
 
 
 # ---- checks

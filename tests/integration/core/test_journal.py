@@ -20,7 +20,7 @@ async def claimed(database: Database, owner: str) -> Job:
     async def work(session):
         return await jobs.claim(session, builders.NODE, owner, await database.now_ms(session))
 
-    job = await database.write(work)
+    job: Job | None = await database.write(work)
     assert job is not None
     return job
 

@@ -98,6 +98,16 @@ class PrintingSandbox:
         return Ran(int(failing), log.encode(), None, 0.01)
 
 
+class StillRepository(GitRepository):
+    """A store of a remote whose main stands still while the lab works, so that it is fetched once for all cases."""
+
+    _base = ""
+
+    async def fetch_base(self) -> str:
+        self._base = self._base or await super().fetch_base()
+        return self._base
+
+
 class InlineEngine:
     """Runs the steps of a job one after the other, without keeping any."""
 
@@ -177,7 +187,7 @@ class Lab:
             RulePolicy(parse_rules(POLICY, "policy.yaml", names), people, LANES),
             Timing(heartbeat_s=5, lease_s=600, poll_s=0.02, slots=4),
         )
-        self.repository = GitRepository(self.settings.repositories["web"], self.folder / "git")
+        self.repository = StillRepository(self.settings.repositories["web"], self.folder / "git")
 
     async def run(self, cases: list[Case]) -> dict[str, Seen]:
         """Every case, from its request to a pull request if it comes so far."""
@@ -247,7 +257,7 @@ class Lab:
         sandbox = PrintingSandbox()
         checks = CheckRunner(self.folder / "scratch", lambda _kind: sandbox)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:9")}
-        coder = CoderExecutor(endpoints, lambda _names: self.asked or self.model, checks)
+        coder = CoderExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
         return checked({"edit": EditExecutor(), "ollama": coder}, checks)
 
     def _keys(self) -> Keys:
@@ -287,14 +297,14 @@ class Lab:
 
 
 def cases(*, every: bool = False) -> list[Case]:
-    """Every attack in a request, and each in every third carrier of words and every fourth of files; or `every` pair.
+    """Every attack in a request, and each in every fourth of the other carriers; or `every` pair.
 
     With `lane` code no interpreter stands before the one that writes.
     """
     found = []
     for c, carrier in enumerate(CARRIERS.values()):
         for a, attack in enumerate(ATTACKS):
-            step = 1 if every or carrier.name == "request" else 4 if carrier.is_of_files else 3
+            step = 1 if every or carrier.name == "request" else 4
             if (a + c) % step == 0:
                 found.append(Case(carrier, attack, None))
             if (every and not carrier.is_of_files) or (carrier.name in ("request", "file-name") and (a + c) % 4 == 0):

@@ -48,8 +48,11 @@ rules:
 """
 
 
+@dataclass
 class Writing:
-    """An executor that takes any wording, and writes it into a file."""
+    """An executor that takes any wording, and writes it into a file; `orders` are what it was told."""
+
+    orders: list[Order] = field(default_factory=list)
 
     name = "ollama"
     reads = True
@@ -61,6 +64,7 @@ class Writing:
         return frozenset()
 
     async def produce(self, order: Order, repository: MemoryRepository) -> Produced:
+        self.orders.append(order)
         tree = {**repository.trees[order.start], "docs/said.md": order.intent.text.encode()}
         return Produced(repository.add(tree), {})
 
@@ -82,6 +86,7 @@ class ReadingBench(Workbench):
 
     model: Model = field(default_factory=lambda: ScriptedModel(["no answer"]))
     patience_s: float = 30.0
+    writing: Writing = field(default_factory=Writing)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,7 +105,7 @@ class ReadingBench(Workbench):
             milestones=self.milestones,
             interpreter=ModelInterpreter(self.model, self.patience_s),
             guard=self.guard,
-            executors={"edit": cast("Executor", Creating()), "ollama": cast("Executor", Writing())},
+            executors={"edit": cast("Executor", Creating()), "ollama": cast("Executor", self.writing)},
             forges={"local": cast("Forge", self.forge)},
             followed={},
             repository=lambda _name: cast("Repository", self.repository),

@@ -23,7 +23,7 @@ for path in ('@STATE@/secret', '@STATE@/../state/secret'): read(path)
 """,
     "everything-readable": """
 for top, folders, files in os.walk('/'):
-    folders[:] = [f for f in folders if os.path.join(top, f) not in ('/usr', '/proc', '/dev', '/lib', '/lib64', '/bin')]
+    folders[:] = [f for f in folders if os.path.join(top, f) not in ('/usr', '/proc', '/dev', '/lib', '/lib64', '/bin', '/etc/ssl/certs')]
     for name in files: read(os.path.join(top, name), 100_000)
 """,
     "run": """
@@ -86,7 +86,7 @@ for path in glob.glob('/proc/[0-9]*/root') + glob.glob('/proc/[0-9]*/cwd'):
     read(path + '@STATE@/secret'); read(path + '/etc/shadow')
 """,
     "host-processes": """
-if len(pids()) > 3: out(pids())
+if len(pids()) > 4: out(pids())
 for pid in (@VICTIM@, @US@):
     if pid > 10 and os.path.exists(f'/proc/{pid}'): out(pid)
     if pid > 10 and says(os.kill, pid, 9): out('killed', pid)
@@ -190,13 +190,7 @@ says(os.kill, -1, 9)
 says(os.killpg, os.getpgid(0), 0)
 """,
     "setuid-programs": """
-found = []
-for top, _, files in os.walk('/usr'):
-    for name in files:
-        path = os.path.join(top, name)
-        try: mode = os.lstat(path).st_mode
-        except OSError: continue
-        if mode & 0o6000 and stat.S_ISREG(mode): found.append(path)
+found = subprocess.run(['find', '/usr', '-type', 'f', '-perm', '/6000'], capture_output=True, text=True).stdout.split()
 for path in found:
     null = subprocess.DEVNULL
     child = says(lambda: subprocess.Popen([path, '--version'], stdout=null, stderr=null, stdin=null))
@@ -356,4 +350,82 @@ with socket.socket(socket.AF_UNIX) as s:
 """,
 }
 
+LAYERS = {
+    "what-lies-beneath-is-changed-in-every-way": """
+old = open('/work/kept/text', 'rb')
+held = os.open('/work/kept/other', os.O_RDONLY)
+says(fcntl.ioctl, held, 0x40086602, struct.pack('l', 0x10 | 0x40))
+for path in ('/work/kept/text', '/work/kept/run', f'/proc/self/fd/{held}'):
+    writes(path, b'changed'); says(os.truncate, path, 1); says(os.chmod, path, 0o777); says(os.utime, path, (1, 1))
+    says(os.chown, path, os.getuid(), os.getgid()); says(os.setxattr, path, 'user.mine', b'x')
+import mmap
+says(lambda: mmap.mmap(old.fileno(), 0, prot=mmap.PROT_READ | mmap.PROT_WRITE).write(b'changed')) and out('mapped')
+says(os.unlink, '/work/kept/deep/er/file'); says(os.rmdir, '/work/kept/deep/er'); says(os.unlink, '/work/kept/link')
+for at in ('/work/kept', '/work/kept/deep', '/work'): says(os.chmod, at, 0o777); says(os.utime, at, (1, 1))
+""",
+    "hard-links-of-what-lies-beneath": """
+for at in ('/tmp', '/dev/shm', os.environ['HOME']):
+    if says(os.link, '/work/kept/linked', at + '/out'): out(at)
+if says(os.link, '/work/kept/linked', '/work/same'): writes('/work/same', b'changed')
+fd = os.open('/work/kept/linked', os.O_RDONLY)
+says(lambda: os.link(f'/proc/self/fd/{fd}', '/work/again', follow_symlinks=True)) and writes('/work/again', b'changed')
+""",
+    "whiteouts-by-hand": """
+for at in ('/work/gone', '/work/kept/other', '/work/kept/deep/gone'):
+    if says(os.mknod, at, stat.S_IFCHR | 0o666, 0): out('made', at)
+    if says(os.mknod, '/tmp/gone', stat.S_IFCHR | 0o666, 0) and says(os.rename, '/tmp/gone', at): out('moved', at)
+    says(os.unlink, '/tmp/gone')
+for name in ('.wh.other', '.wh..wh..opq'): open('/work/kept/' + name, 'w').close()
+if not os.path.exists('/work/kept/other'): out('hidden')
+""",
+    "overlay-attributes-by-hand": """
+os.mkdir('/work/lead'); open('/work/empty', 'w').close()
+for space in ('trusted.overlay.', 'user.overlay.', 'trusted.overlay.overlay.', 'user.overlay.overlay.', 'system.overlay.'):
+    for name, value in dict(opaque=b'y', redirect=b'/../../../..@STATE@', metacopy=b'', whiteout=b'', origin=bytes(30), impure=b'y', nlink=b'U+9').items():
+        for at in ('/work/kept', '/work/kept/deep', '/work/lead', '/work/empty', '/work/kept/other'):
+            if says(os.setxattr, at, space + name, value) and space.startswith('trusted.'): out(space, name, at)
+if not os.path.exists('/work/kept/stays') or not os.path.exists('/work/kept/deep/stays'): out('hidden')
+if os.listdir('/work/lead'): out(os.listdir('/work/lead'))
+""",
+    "folders-beneath-are-moved": """
+for old, new in (('/work/kept/deep', '/work/moved'), ('/work/kept', '/work/all'), ('/work/kept/deep', '/tmp/deep')):
+    if says(os.rename, old, new): print('moved', old, sorted(os.listdir(new))); says(os.rename, new, old)
+if call(316, -100, b'/work/kept/deep', -100, b'/work/kept/other', 2) == 0: print('exchanged')
+if call(316, -100, b'/work/kept/stays', -100, b'/work/white', 4) == 0: out('left a whiteout')
+""",
+    "setuid-after-copying-up": """
+import shutil
+shutil.copyfile('/usr/bin/id', '/work/kept/run')
+for mode in (0o4755, 0o6755, 0o2755):
+    os.chmod('/work/kept/run', mode)
+    told = subprocess.run(['/work/kept/run'], capture_output=True).stdout
+    if b'euid=' in told or b'uid=0' in told or b'egid=' in told: out(told)
+os.chmod('/work/kept/run', 0o755)
+""",
+    "links-on-top-lead-nowhere": """
+says(os.unlink, '/work/kept/linked'); says(os.symlink, '@STATE@/secret', '/work/kept/linked')
+says(os.symlink, '@STATE@', '/work/kept/folder')
+read('/work/kept/linked'); writes('/work/kept/linked')
+if says(os.listdir, '/work/kept/folder'): out('listed')
+""",
+    "above-the-layer": """
+for way in ('/work/..', '/work/../layer', '/work/../files', '/work/../merged', '/proc/self/cwd/../layer', '/proc/1/root/work/../layer'):
+    listed = says(os.listdir, way)
+    if listed and sorted(listed) != sorted(os.listdir('/')): out(way, listed)
+for line in open('/proc/self/mountinfo'):
+    if '@STATE@' in line or 'workdir=/' in line or 'lowerdir=/' in line: out(line)
+for path in glob.glob('/proc/[0-9]*/mountinfo'): read(path)
+""",
+    "odd-files-on-top": """
+os.mkfifo('/work/kept/pipe')
+socket.socket(socket.AF_UNIX).bind('/work/kept/sock')
+for at in ('/work/kept/disk', '/work/kept/deep/disk'):
+    if says(os.mknod, at, stat.S_IFBLK | 0o666, os.makedev(8, 0)): out('made', at)
+    if says(os.mknod, at, stat.S_IFCHR | 0o666, os.makedev(1, 1)): out('made', at)
+""",
+}
+"""Over a layer only; what is then beneath is in `escapes.BENEATH`."""
+
 PROBES = {**FILES, **KERNEL, **NETWORK, **DOORS}
+ALONE = frozenset({"killing-everybody"})
+"""Probes that would end the others of their campaign."""

@@ -1,13 +1,15 @@
 """A host with things to find and to hit, the probes that try to get at them from inside, and what the host saw of it.
 
 A probe prints ``OUT: what`` for everything it got that it must not get, and ``END`` when it has tried all it knows.
-Whatever it says, the host is asked as well: its listeners, its files, its processes, its settings.
+Whatever it says, the host is asked as well: its listeners, its files, its processes, its settings. A campaign runs many
+probes one after the other in one sandbox, each in a process of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import secrets
 import socket
@@ -15,7 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lanes.sandbox import Confines, Door, Ran, Run
@@ -77,10 +79,14 @@ class World:
 
     def program(self, code: str) -> str:
         """The probe's code with the host's addresses filled in."""
+        return BEFORE + self.filled(code) + "\nprint('END', flush=True)\n"
+
+    def filled(self, code: str) -> str:
+        """The code with what the host has for its ``@NAME@``."""
         for name, value in self.words.items():
             code = code.replace(f"@{name}@", str(value))
         assert self.canary not in code
-        return BEFORE + code + "\nprint('END', flush=True)\n"
+        return code
 
     def hits(self) -> list[str]:
         """Which of our listeners were reached."""
@@ -136,8 +142,96 @@ def world(folder: Path, door: Path) -> Iterator[World]:
         assert memory.startswith(canary.encode())
 
 
+# Forks a process for each probe, and prints what it said, and as JSON: [name, how it ended, what got out, the end].
+CAMPAIGN = r"""
+import select, traceback
+def attempt(code, reading, writing):
+    os.close(reading); os.dup2(writing, 1); os.dup2(writing, 2); os.close(writing)
+    try: exec(code, dict(globals())); print('END', flush=True); os._exit(0)
+    except SystemExit: raise
+    except BaseException: traceback.print_exc(); sys.stderr.flush(); os._exit(1)
+for name, code in json.load(open('/work/probes.json')).items():
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0: attempt(code, reading, writing)
+    os.close(writing)
+    said, until = b'', time.monotonic() + 60
+    while select.select([reading], [], [], max(0, until - time.monotonic()))[0]:
+        piece = os.read(reading, 1 << 20)
+        if not piece: break
+        said += piece
+    os.close(reading); says(os.kill, child, 9)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    words = said.decode('utf-8', 'replace').splitlines()
+    sys.stdout.buffer.write(said)
+    print('\nTOLD:', json.dumps([name, status, [l for l in words if l.startswith('OUT:')], words[-3:]]), flush=True)
+"""
+BENEATH = {
+    "kept/text": 0o644, "kept/other": 0o644, "kept/stays": 0o600, "kept/linked": 0o644, "kept/run": 0o755,
+    "kept/deep/er/file": 0o644, "kept/deep/stays": 0o444,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What came of many probes in one sandbox: their words by name, and the host afterwards."""
+
+    said: dict[str, tuple[int, list[str], list[str]]]
+    ran: Ran
+    found: list[str]
+
+    def assert_held(self, name: str) -> None:
+        """One probe tried all it knows, and got nothing."""
+        assert name in self.said, self.ran.log[-3000:]
+        status, out, last = self.said[name]
+        assert out == []
+        assert (status, last[-1:]) == (0, ["END"]), last
+
+
+def lay_beneath(folder: Path, owner: int) -> None:
+    """Files for a layer to lie on, which belong to the user `owner`."""
+    for name, mode in BENEATH.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"what {name} holds\n")
+        path.chmod(mode)
+    (folder / "kept" / "link").symlink_to("text")
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, owner, owner, follow_symlinks=False)
+
+
+def seen(folder: Path) -> dict[str, object]:
+    """All that can be told of the files below `folder`: bytes, modes, owners, times, names and numbers."""
+    found: dict[str, object] = {}
+    for path in (folder, *sorted(folder.rglob("*"))):
+        at = path.lstat()
+        content: object = path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        told = (at.st_ino, at.st_mode, at.st_nlink, at.st_uid, at.st_gid, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
+        found[str(path.relative_to(folder))] = (*told, content, tuple(os.listxattr(path, follow_symlinks=False)))
+    return found
+
+
+async def campaign(sandbox, host: World, work: Path, probes: dict[str, str], beneath: Path | None = None) -> Campaign:
+    """Run all the probes in one sandbox, behind a door and with a home."""
+    (work / "probes.json").write_text(json.dumps({name: host.filled(code) for name, code in probes.items()}))
+    before = seen(beneath) if beneath else {}
+    ran = await _run(sandbox, host, work, CAMPAIGN, replace(ROOMY, wall_s=280, log_bytes=1 << 27), beneath=beneath)
+    found = [f"changed beneath: {beneath}"] if beneath and seen(beneath) != before else []
+    found += got_out(host, work, ran)
+    told = (json.loads(line[5:]) for line in ran.log.splitlines() if line.startswith(b"TOLD:"))
+    return Campaign({name: (status, out, last) for name, status, out, last in told}, ran, found)
+
+
 async def probe(sandbox, host: World, work: Path, code: str, confines: Confines = ROOMY, **more) -> Ran:
     """Run one probe behind a door and with a home, and let the host say that nothing got out."""
+    ran = await _run(sandbox, host, work, code, confines, **more)
+    assert [line for line in ran.log.decode("utf-8", "replace").splitlines() if line.startswith("OUT:")] == []
+    assert got_out(host, work, ran) == []
+    return ran
+
+
+async def _run(sandbox, host: World, work: Path, code: str, confines: Confines, **more) -> Ran:
     mark = "probe-" + secrets.token_hex(8)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -151,21 +245,17 @@ async def probe(sandbox, host: World, work: Path, code: str, confines: Confines 
         argv = more.pop("argv", ("/usr/bin/python3", "/work/probe.py", mark))
         run = Run(argv, work, confines, home=HOME, doors=(Door(host.door, int(str(host.words["DOOR"]))),), **more)
         ran: Ran = await sandbox.run(run)
-    assert_nothing_got_out(host, work, ran)
     assert not living(mark)
     return ran
 
 
-def assert_nothing_got_out(host: World, work: Path, ran: Ran) -> None:
-    """The probe's words, the files it left, and the host itself."""
-    lines = ran.log.decode("utf-8", "replace").splitlines()
-    assert [line for line in lines if line.startswith("OUT:")] == []
-    assert host.canary.encode() not in ran.log
+def got_out(host: World, work: Path, ran: Ran) -> list[str]:
+    """What the host has to say: the canary in the words or the files that were left, its listeners, its own things."""
+    found = ["the canary was said"] if host.canary.encode() in ran.log else []
     left = [path for path in work.rglob("*") if path.is_file() and not path.is_symlink()]
-    assert not any(host.canary.encode() in _content(path) for path in left)
-    assert host.canary not in "".join(map(str, host.came))
-    assert host.hits() == []
-    assert host.changed() == []
+    found += [f"the canary is in {path}" for path in left if host.canary.encode() in _content(path)]
+    found += ["the canary came through the door"] if host.canary in "".join(map(str, host.came)) else []
+    return [*found, *host.hits(), *host.changed()]
 
 
 def living(mark: str) -> list[str]:

@@ -13,9 +13,10 @@ from core.intent import Intent
 from core.lane import Limits
 from core.ports import Order
 from lanes.assembly import missing_executor
-from lanes.executors.checkouts import Checkouts, remove
+from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
 from lanes.sandbox import Layers, Ran
+from lanes.sandbox.folders import remove
 from tests.builders import lane
 from tests.integration.lanes.origin import names_in
 

@@ -7,24 +7,45 @@ on the host and for how each is judged.
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import json
+import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from lanes.sandbox import find_sandbox
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
-from tests.integration.lanes.conftest import AsOrdinaryUser, given_to_user
-from tests.integration.lanes.escape_probes import PROBES
-from tests.integration.lanes.escapes import World, probe, world
+from lanes.sandbox.find import known_options
+from lanes.sandbox.overlay import layering
+from tests.integration.lanes.conftest import USER, AsOrdinaryUser, as_user, given_to_user
+from tests.integration.lanes.conftest import _missing as missing
+from tests.integration.lanes.escape_probes import ALONE, LAYERS, PROBES
+from tests.integration.lanes.escapes import CAMPAIGN, Campaign, World, campaign, lay_beneath, probe, world
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
 
 
-@pytest.fixture
-def host(sandbox, tmp_path_factory, monkeypatch) -> Iterator[World]:
-    with tempfile.TemporaryDirectory(prefix="countersign-host-") as name:
+def _modes() -> dict[str, frozenset[str]]:
+    """Each way to run a probe, and how it is told apart from the plain one."""
+    ways = {"as found": frozenset(), "layered": frozenset({"layered"})}
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    users = {"as an ordinary user": frozenset({"user"}), "as an ordinary user, layered": frozenset({"user", "layered"})}
+    return {**ways, **users} if root else ways
+
+
+MODES = _modes()
+
+
+@contextmanager
+def host_for(sandbox) -> Iterator[World]:
+    """A host with a home and an environment that hold the canary."""
+    with tempfile.TemporaryDirectory(prefix="countersign-host-") as name, pytest.MonkeyPatch.context() as patch:
         folder, ours = Path(name), Path(name) / "ours"
         folder.chmod(0o755)
         ours.mkdir(mode=0o700)
@@ -32,16 +53,89 @@ def host(sandbox, tmp_path_factory, monkeypatch) -> Iterator[World]:
         with world(folder, ours / "door.sock") as made:
             (folder / ".ssh").mkdir()
             (folder / ".ssh" / "id_ed25519").write_text(made.canary)
-            monkeypatch.setenv("HOME", name)
-            monkeypatch.setenv("COUNTERSIGN_CANARY", made.canary)
-            monkeypatch.setenv("SSH_AUTH_SOCK", str(made.state / "host.sock"))
+            patch.setenv("HOME", name)
+            patch.setenv("COUNTERSIGN_CANARY", made.canary)
+            patch.setenv("SSH_AUTH_SOCK", str(made.state / "host.sock"))
             yield made
 
 
-@pytest.mark.parametrize("name", PROBES)
-async def test_nothing_gets_out(sandbox, work, host, name):
+@pytest.fixture
+def host(sandbox) -> Iterator[World]:
+    with host_for(sandbox) as made:
+        yield made
+
+
+async def _ordinary(found: BwrapSandbox) -> AsOrdinaryUser:
+    words = await as_user(layering)
+    options = known_options(found.bwrap.program)
+    return AsOrdinaryUser(Bwrap(found.bwrap.program, options, calls=found.bwrap.calls, layering=words))
+
+
+@contextmanager
+def place_for(sandbox, *, layered: bool) -> Iterator[tuple[Path, Path | None]]:
+    """A work folder, and what lies beneath it."""
+    with tempfile.TemporaryDirectory(prefix="countersign-test-") as name:
+        folder, work, beneath = Path(name), Path(name) / "own" / "files", Path(name) / "beneath"
+        folder.chmod(0o755)
+        work.mkdir(parents=True)
+        beneath.mkdir()
+        given_to_user(sandbox, work.parent, work)
+        if layered:
+            root = sandbox.bwrap.setpriv is not None
+            owner = sandbox.bwrap.first_uid if root else USER if os.geteuid() == 0 else os.geteuid()
+            lay_beneath(beneath, owner)
+        yield work, beneath if layered else None
+
+
+@functools.cache
+def sandbox_of(mode: str) -> BwrapSandbox | AsOrdinaryUser:
+    """The sandbox of this mode; skips where there is none."""
+    sandbox = find_sandbox()
+    if not isinstance(sandbox, BwrapSandbox):
+        missing(sandbox.message)
+        raise AssertionError
+    made = asyncio.run(_ordinary(sandbox)) if "user" in MODES[mode] else sandbox
+    if "layered" in MODES[mode] and not made.bwrap.layering:
+        pytest.skip("overlayfs cannot be mounted here (needs util-linux, and Linux 5.11 without root)")
+    return made
+
+
+@functools.cache
+def told_of(mode: str) -> Campaign:
+    """What came of all probes in one sandbox of this mode; asked once."""
+    sandbox, layered = sandbox_of(mode), "layered" in MODES[mode]
+    probes = {name: code for name, code in probes_of(mode).items() if name not in ALONE}
+    with host_for(sandbox) as host, place_for(sandbox, layered=layered) as (work, beneath):
+        return asyncio.run(campaign(sandbox, host, work, probes, beneath))
+
+
+def probes_of(mode: str) -> dict[str, str]:
+    return {**PROBES, **LAYERS} if "layered" in MODES[mode] else PROBES
+
+
+def _together(mode: str, *words: str) -> object:
+    """A parameter that one worker runs with all others of its mode, for they share one sandbox."""
+    return pytest.param(mode, *words, marks=pytest.mark.xdist_group(f"escape {mode}"))
+
+
+EVERY = [_together(mode, name) for mode in MODES for name in probes_of(mode) if name not in ALONE]
+
+
+@pytest.mark.parametrize(("mode", "name"), EVERY)
+def test_nothing_gets_out(mode, name):
+    told_of(mode).assert_held(name)
+
+
+@pytest.mark.parametrize("mode", [_together(mode) for mode in MODES])
+def test_after_all_probes_the_host_is_as_it_was(mode):
+    told = told_of(mode)
+    assert told.found == []
+    assert (told.ran.exit_code, told.ran.limit_hit) == (0, None), told.ran.log[-3000:]
+
+
+@pytest.mark.parametrize("name", sorted(ALONE))
+async def test_what_ends_all_inside_gets_nothing_out(sandbox, work, host, name):
     ran = await probe(sandbox, host, work, PROBES[name])
-    assert ran.exit_code == 0, ran.log[-3000:]
     assert ran.log.endswith(b"END\n"), ran.log[-3000:]
     assert ran.limit_hit is None
 
@@ -82,7 +176,7 @@ OPEN = ("--perms", "0755", "--dir")
 LEAKS = {
     "host-loopback": lambda words, _: [w for w in words if w not in ("--unshare-net", "--unshare-all")],
     "abstract-sockets": lambda words, _: [w for w in words if w not in ("--unshare-net", "--unshare-all")],
-    "host-processes": lambda words, _: [w for w in words if w not in ("--unshare-pid", "--unshare-all")],
+    "host-processes": lambda words, _: [*words, "--ro-bind", "/proc", "/proc"],
     "our-state": lambda words, host: [*words, *OPEN, str(host.state.parent), "--ro-bind", *2 * [str(host.state)]],
     "everything-readable": lambda words, host: [*words, "--ro-bind", str(host.state), "/home/lane/bound"],
     "sockets-by-path": lambda words, host: [*words, *OPEN, str(host.state.parent), "--bind", *2 * [str(host.state)]],
@@ -109,3 +203,22 @@ async def test_a_sandbox_with_a_hole_is_found_out(sandbox, found, tmp_path, host
     except AssertionError:
         return
     pytest.fail(f"nothing was found: {said[0][-2000:]!r}")
+
+
+BARE = 'cd "$1" && under=${2#lowerdir=} && mount --bind "${under%%,*}" merged && shift 2 && exec /usr/bin/env -i "$@"'
+
+
+async def test_a_layer_with_a_hole_is_found_out(found):
+    """The probes of layers have teeth: here the kept files themselves are mounted, and nothing above them."""
+    if found.bwrap.setpriv is None or not found.bwrap.layering:
+        pytest.skip("only root binds folders where another would lay a layer")
+    words = [BARE if word.startswith("cd ") else word for word in found.bwrap.layering]
+    told = {f.name: getattr(found.bwrap, f.name) for f in fields(Bwrap)}
+    sandbox = BwrapSandbox(Bwrap(**{**told, "layering": tuple(words)}))
+    name = "what-lies-beneath-is-changed-in-every-way"
+    with host_for(sandbox) as host, place_for(sandbox, layered=True) as (work, beneath):
+        assert beneath is not None
+        (beneath / "probe.py").write_text(host.program(CAMPAIGN))
+        (beneath / "probes.json").write_text(json.dumps({name: LAYERS[name]}))
+        said = await campaign(sandbox, host, work, {name: LAYERS[name]}, beneath)
+    assert any("changed beneath" in word for word in said.found)

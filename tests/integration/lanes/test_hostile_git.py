@@ -1,131 +1,118 @@
-"""Everything in git's configuration that runs a program, in every place an attacker can write: nothing runs."""
+"""Every executing configuration key, with every verb the host uses, in every place an attacker writes: 0 executions.
+
+Why four walks are the whole product of keys, verbs and places. A walk goes through every method of the repository
+and the local forge, and so through every verb: a git in front of the real one writes down which, and they are compared
+with the list in the source. All keys are set at once, each to a program of its own that leaves a mark with the key's
+name, and in all places at once, each place with marks of its own. A trap could hide another only by being in force
+itself, and then leaves its own mark: of one key in many places git takes the value of one, and a filter that ends git
+has run. Where nothing has left a mark, nothing was hidden by what ran. That no value stops a verb before it gets to
+the others is seen by every method of the walk doing its work. Keys
+that exclude each other by what they mean (where an address is sent to, by which program a commit is signed) are in
+different suits, one a walk. `test_hostile_traps` has plain git run the traps of the very same suits, each beside all
+the others, and from each place alone.
+
+What is not the host's side: a push to a repository on this host runs git in that repository, which asks its own
+configuration and its own hooks, as that of a server does. That is what the last of the walk looks at.
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import shutil
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from core.errors import CountersignError
-from core.ports import Commit, Proposal
+from core.ports import Commit, Proposal, RepositorySpec
 from lanes.forge.local import LocalForge
-from lanes.repository import GitRepository
+from lanes.repository import GitRepository, TreeView, merging
+from lanes.repository.bare import Bare
+from lanes.repository.clone import make_bare
+from lanes.repository.command import VERBS
+from lanes.repository.running import GitError
 from tests.integration.lanes import origin
+from tests.integration.lanes.traps import (
+    ATTRIBUTES,
+    ON_RECEIVE,
+    SUITS,
+    Traps,
+    as_count,
+    as_file,
+    as_parameters,
+    put_in_front,
+)
 
 pytestmark = pytest.mark.lanes
 AT = datetime(2026, 5, 4, 12, tzinfo=UTC)
 BRANCH = "countersign/1-change"
-
-HOOKS = (
-    "applypatch-msg", "pre-applypatch", "post-applypatch", "pre-commit", "pre-merge-commit", "prepare-commit-msg",
-    "commit-msg", "post-commit", "pre-rebase", "post-checkout", "post-merge", "pre-push", "post-rewrite", "pre-auto-gc",
-    "reference-transaction", "fsmonitor-watchman", "post-index-change", "sendemail-validate",
+IN_THE_REMOTE = ("local", "worktree", "included", "included-if", "remote-home")
+VARIABLES = (
+    "EXTERNAL_DIFF", "SSH", "SSH_COMMAND", "ASKPASS", "EDITOR", "PAGER", "PROXY_COMMAND", "SEQUENCE_EDITOR",
 )  # fmt: skip
-ON_RECEIVE = ("pre-receive", "update", "proc-receive", "post-receive", "post-update", "push-to-checkout")
-
-ATTRIBUTES = "* filter=evil diff=evil merge=evil ident text eol=crlf working-tree-encoding=UTF-16 export-subst\n"
-
-
-def traps(marks: Path, hooks: Path | None) -> str:
-    """A git configuration in which every executing key leaves a mark with its name."""
-
-    def trap(name: str) -> str:
-        script = marks.parent / "traps" / name  # a file: some keys name a program, others a line for the shell
-        script.parent.mkdir(exist_ok=True)
-        script.write_text(f"#!/bin/sh\ntouch {marks}/{name}\nexit 1\n")
-        script.chmod(0o755)
-        return str(script)
-
-    paths = f"\thooksPath = {hooks}\n" if hooks else ""
-    return f"""
-[core]
-{paths}\tfsmonitor = "{trap("fsmonitor")}"
-\tsshCommand = "{trap("sshCommand")}"
-\tgitProxy = "{trap("gitProxy")}"
-\taskPass = "{trap("askPass")}"
-\tpager = "{trap("pager")}"
-\teditor = "{trap("editor")}"
-\talternateRefsCommand = "{trap("alternateRefs")}"
-\tattributesFile = {marks}/../attributes
-[sequence]
-\teditor = "{trap("sequence")}"
-[diff]
-\texternal = "{trap("diff-external")}"
-[diff "evil"]
-\tcommand = "{trap("diff-command")}"
-\ttextconv = "{trap("textconv")}"
-[filter "evil"]
-\tclean = "{trap("clean")}"
-\tsmudge = "{trap("smudge")}"
-\tprocess = "{trap("process")}"
-\trequired = false
-[merge "evil"]
-\tdriver = "{trap("merge-driver")}"
-[gpg]
-\tprogram = "{trap("gpg")}"
-[commit]
-\tgpgSign = true
-[push]
-\tgpgSign = if-asked
-[credential]
-\thelper = "!{trap("credential")}"
-[uploadpack]
-\tpackObjectsHook = "{trap("packObjectsHook")}"
-[alias]
-\tfetch = "!{trap("alias")}"
-\tadd = "!{trap("alias")}"
-[protocol]
-\tallow = always
-[protocol "ext"]
-\tallow = always
-[url "ext::sh -c touch% {marks}/insteadOf% "]
-\tinsteadOf = /
-\tpushInsteadOf = /
-[remote "origin"]
-\turl = "ext::sh -c touch% {marks}/promisor"
-\tpromisor = true
-\tpartialclonefilter = blob:none
-\tuploadpack = "{trap("uploadpack")}"
-\treceivepack = "{trap("receivepack")}"
-[gc]
-\tauto = 1
-[interactive]
-\tdiffFilter = "{trap("diffFilter")}"
-[pager]
-\tdiff = "{trap("pager-diff")}"
-[extensions]
-\tpartialClone = origin
-[submodule "sub"]
-\turl = "ext::sh -c touch% {marks}/submodule"
-\tupdate = "!{trap("submodule-update")}"
-\tactive = true
-[trace2]
-\teventTarget = {marks}/trace2
-"""
 
 
 @pytest.fixture
-def marks(tmp_path: Path) -> Path:
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    (tmp_path / "attributes").write_text(ATTRIBUTES)
-    return folder
+def traps(tmp_path):
+    return Traps(tmp_path / "hostile")
 
 
-def plant_hooks(folder: Path, marks: Path, names=HOOKS + ON_RECEIVE) -> Path:
-    folder.mkdir(exist_ok=True)
-    for name in names:
-        hook = folder / name
-        hook.write_text(f"#!/bin/sh\ncat >/dev/null\ntouch {marks}/hook-{name}\n")
-        hook.chmod(0o755)
-    return folder
+@pytest.fixture
+def verbs(tmp_path, monkeypatch):
+    """A git that writes down what is asked of it, in front of the real one; gives what reads it."""
+    seen = tmp_path / "verbs"
+    seen.touch()
+    put_in_front(
+        tmp_path,
+        monkeypatch,
+        f'for word; do [ "$last" = -c ] || [ "$word" = -c ] || break; last=$word; done\necho "$word" >> {seen}\n',
+    )
+    return lambda: set(seen.read_text().split())
 
 
-def fired(marks: Path) -> list[str]:
-    return origin.names_in(marks)
+def surround(traps, tmp_path, monkeypatch, suit):
+    """Everything git could ask of its surroundings, hostile."""
+    home = tmp_path / "home"
+    files = {
+        "home": home / ".gitconfig",
+        "xdg": home / ".config" / "git" / "config",
+        "global": tmp_path / "global",
+        "system": tmp_path / "system",
+    }
+    for place, path in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(as_file(traps.pairs(place, suit=suit)))
+    (home / ".config" / "git" / "attributes").write_text(ATTRIBUTES)
+    variables = {
+        "HOME": home,
+        "XDG_CONFIG_HOME": home / ".config",
+        "GIT_CONFIG_GLOBAL": files["global"],
+        "GIT_CONFIG_SYSTEM": files["system"],
+        "GIT_CONFIG_PARAMETERS": as_parameters(traps.pairs("parameters", suit=suit, suspects=False)),
+        "GIT_TEMPLATE_DIR": traps.hooks(tmp_path / "template" / "hooks", "template").parent,
+        "GIT_EXEC_PATH": tmp_path / "exec",
+        "GIT_TRACE2_EVENT": traps.marks / "env~trace2",
+        **{f"GIT_{name}": traps.trap(f"env~{name}") for name in VARIABLES},
+        **{name: traps.trap(f"env~{name}") for name in ("EDITOR", "VISUAL", "PAGER", "SSH_ASKPASS", "BROWSER")},
+        **as_count(traps.pairs("count", suit=suit, suspects=False)),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+
+
+def poison(traps, bare, suit):
+    """Everything that can be written into a remote repository, hostile; the hooks of its own side are not in it."""
+    for place in ("included", "included-if"):
+        (traps.root / place).write_text(as_file(traps.pairs(place, suit=suit)))
+    (bare / "config.worktree").write_text(as_file(traps.pairs("worktree", suit=suit)))
+    (bare / ".gitconfig").write_text(as_file(traps.pairs("remote-home", suit=suit)))
+    include = f'[include]\n\tpath = {traps.root}/included\n[includeIf "gitdir:/"]\n\tpath = {traps.root}/included-if\n'
+    with (bare / "config").open("a") as config:
+        config.write(include + as_file(traps.pairs("local", suit=suit)))
+    (bare / "info").mkdir(exist_ok=True)
+    (bare / "info" / "attributes").write_text(ATTRIBUTES)
+    traps.hooks(bare / "hooks", "remote")
 
 
 async def make(web: GitRepository, folder: Path) -> str:
@@ -142,9 +129,8 @@ async def make(web: GitRepository, folder: Path) -> str:
     return await web.write_commit(Commit(tree, base, "change", AT))
 
 
-async def everything(web, folder: Path) -> None:
-    """Every method there is, on such a change."""
-    commit = await make(web, folder)
+async def everything(web: GitRepository, commit: str, root: Path) -> None:
+    """Every method there is, on such a change that was pushed already."""
     base, tree = await web.fetch_base(), await web.tree_of(commit)
     for file in (await web.change(base, tree)).files:
         if file.new_blob:
@@ -153,115 +139,84 @@ async def everything(web, folder: Path) -> None:
     await web.unpack(await web.pack(base, tree))
     assert await web.has(tree)
     await web.keep("1/1", commit)
+    assert await web.kept("1")
     await web.revert(commit, commit)
+    merging.rebase(web.store, base, commit)
+    with TreeView(web.store, tree) as view:
+        assert view.read("src/a.py")
+    layer = root / "layer"
+    layer.mkdir()
+    (layer / "new.py").write_text("1\n")
+    await web.take_layer(layer, tree)
+    for leased in (tree, await web.tree_of(base)):
+        with ExitStack() as stack:
+            assert await web.lease(stack, leased, root / "pristine", None)
+    assert await web.default_branch() == "main"
+    assert await web.remote_refs()
+    make_bare(RepositorySpec("made", "made", str(root / "made.git"), "main", "local"), {"a.py": b"1"}, "start")
     forge = LocalForge()
-    await forge.push(web, BRANCH, commit, None)
     opened = await forge.open(web, Proposal(1, BRANCH, commit, "main", "t", "b", 1, "d" * 64))
     assert (await forge.look(web, opened)).state == "open"
     await forge.merge(web, opened, "merge")
     assert (await forge.look(web, opened)).state == "merged"
+    bare = Bare(web.spec.url)
+    bare.reaches(base, commit)
+    bare.write(b"x")
 
 
-async def test_a_hostile_remote_runs_nothing(web, bare, marks, tmp_path):
-    """Its configuration, its attributes and all its hooks; the branch is there already, so nothing is pushed."""
-    prepared = origin.store(bare, tmp_path / "before")
-    await LocalForge().push(prepared, BRANCH, await make(prepared, tmp_path / "once"), None)
-    hooks = plant_hooks(tmp_path / "hooks", marks)
-    plant_hooks(bare / "hooks", marks)
-    (bare / "info").mkdir(exist_ok=True)
-    (bare / "info" / "attributes").write_text(ATTRIBUTES)
-    with (bare / "config").open("a") as config:
-        config.write(traps(marks, hooks))
-    await everything(web, tmp_path / "again")
-    assert fired(marks) == []
+@pytest.mark.parametrize("suit", SUITS)
+async def test_no_key_in_no_place_runs_anything_with_any_verb(suit, web, bare, traps, verbs, tmp_path, monkeypatch):
+    before = origin.store(bare, tmp_path / "before")
+    await LocalForge().push(before, BRANCH, await make(before, tmp_path / "once"), None)
+    poison(traps, bare, suit)
+    surround(traps, tmp_path, monkeypatch, suit)
+    commit = await make(web, tmp_path / "again")
+    await everything(web, commit, tmp_path)
+    assert traps.fired() == set()
+    assert verbs() | {"push"} == VERBS
+    assert await web.push("refs/heads/another", commit, None)
+    assert verbs() == VERBS
+    own = {name.split("~")[1] for name in traps.fired()}
+    assert own
+    assert own <= {"core.alternateRefsCommand", *(f"hook-{name}" for name in ON_RECEIVE)}
+    assert {name.split("~")[0] for name in traps.fired()} <= {"remote", *IN_THE_REMOTE}
 
 
-async def test_a_hostile_remotes_configuration_runs_at_most_its_own_side_of_a_push(web, bare, marks, tmp_path):
-    """receive-pack is the remote's own program, and asks its own configuration what its alternates have."""
-    for hook in (bare / "hooks").glob("*"):
-        hook.unlink()
-    with (bare / "config").open("a") as config:
-        config.write(traps(marks, None))
-    await everything(web, tmp_path / "once")
-    assert set(fired(marks)) <= {"alternateRefs"}
-
-
-async def test_a_remotes_own_hooks_answer_a_push_and_only_a_push(web, bare, marks, tmp_path):
-    plant_hooks(bare / "hooks", marks, ON_RECEIVE[:2])
+async def test_a_remotes_own_hooks_answer_a_push_and_only_a_push(web, bare, traps):
+    traps.hooks(bare / "hooks", "remote", ("pre-receive", "update"))
     base = await web.fetch_base()
-    forge = LocalForge()
     tree = await web.write_tree(await web.tree_of(base), {"x": b"1"}, [], {})
     commit = await web.write_commit(Commit(tree, base, "change", AT))
-    assert fired(marks) == []
-    await forge.push(web, BRANCH, commit, None)
-    assert fired(marks) == ["hook-pre-receive", "hook-update"]
+    assert traps.fired() == set()
+    await LocalForge().push(web, BRANCH, commit, None)
+    assert traps.fired() == {"remote~hook-pre-receive", "remote~hook-update"}
 
 
-async def test_a_hostile_home_and_environment_run_nothing(web, marks, tmp_path, monkeypatch):
-    home = tmp_path / "home"
-    (home / ".config" / "git").mkdir(parents=True)
-    hooks = plant_hooks(tmp_path / "hooks", marks)
-    (home / ".gitconfig").write_text(traps(marks, hooks))
-    (home / ".config" / "git" / "config").write_text(traps(marks, hooks))
-    (home / ".config" / "git" / "attributes").write_text(ATTRIBUTES)
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", str(home / ".gitconfig"))
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.fsmonitor")
-    monkeypatch.setenv("GIT_CONFIG_VALUE_0", f"touch {marks}/count")
-    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", f"'core.fsmonitor'='touch {marks}/parameters'")
-    for name in (
-        "EXTERNAL_DIFF",
-        "SSH",
-        "SSH_COMMAND",
-        "ASKPASS",
-        "EDITOR",
-        "PAGER",
-        "PROXY_COMMAND",
-        "SEQUENCE_EDITOR",
-    ):
-        monkeypatch.setenv(f"GIT_{name}", f"touch {marks}/env-{name}")
-    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(tmp_path / "template"))
-    monkeypatch.setenv("GIT_EXEC_PATH", str(tmp_path / "exec"))
-    plant_hooks(tmp_path / "template", marks)
-    await everything(web, tmp_path / "once")
-    assert fired(marks) == []
-
-
-async def test_a_git_directory_in_the_files_is_refused_before_git_sees_it(web, marks, tmp_path):
-    base = await web.fetch_base()
-    start = await web.tree_of(base)
-    folder = tmp_path / "files"
-    folder.mkdir()
-    await web.export(start, folder)
-    origin.git("init", "-q", ".", at=folder)
-    with (folder / ".git" / "config").open("a") as config:
-        config.write(traps(marks, plant_hooks(tmp_path / "hooks", marks)))
+async def test_an_ext_address_from_the_configuration_runs_nothing(traps, tmp_path):
     with pytest.raises(CountersignError):
-        await web.import_tree(folder, start)
-    assert fired(marks) == []
+        await origin.store(f"ext::{traps.trap('ext')} ", tmp_path).fetch_base()
+    assert traps.fired() == set()
 
 
-def test_the_traps_are_real(marks, tmp_path):
-    """The same configuration makes plain git run many of them, so that the silence above means something."""
-    work = origin.remote(tmp_path / "naive", {"a": "1\n"}, bare=False)
-    with (work / ".git" / "config").open("a") as config:
-        text = traps(marks, plant_hooks(tmp_path / "hooks", marks))
-        lines = text.splitlines(keepends=True)
-        config.write("".join(line for line in lines if "process =" not in line and "partialClone =" not in line))
-    (marks.parent / "attributes").write_text("a filter=evil diff=evil\n")
-    (work / "a").write_text("2\n")
-    for argv in (["status"], ["add", "-A"], ["diff", "--cached"], ["commit", "-qm", "x"], ["push", "/nowhere", "main"]):
-        subprocess.run(
-            ["git", *argv], cwd=work, env={**os.environ, **origin.WHO}, capture_output=True, check=False, timeout=30
-        )
-    assert {"fsmonitor", "clean", "diff-command", "insteadOf"} <= set(fired(marks))
-    assert any(name.startswith("hook-") for name in fired(marks))
-
-
-async def test_an_ext_address_from_the_configuration_runs_nothing(marks, tmp_path):
+async def test_what_a_remote_only_promises_is_not_fetched_from_where_it_says(bare, traps, tmp_path):
+    """The remote lacks an object and says that another git has it, reached by a program of its choice."""
+    tree = origin.plant(bare, {b"a": ("100644", b"promised")})
+    origin.git("update-ref", "refs/heads/main", origin.commit(bare, tree), at=bare)
+    blob = origin.line("rev-parse", "main:a", at=bare)
+    shutil.copytree(bare, tmp_path / "other.git")
+    (bare / "objects" / blob[:2] / blob[2:]).unlink()
+    pairs = [
+        ("extensions.partialClone", "origin"), ("remote.origin.promisor", "true"),
+        ("remote.origin.url", str(tmp_path / "other.git")), ("remote.origin.uploadpack", traps.trap("promisor")),
+    ]  # fmt: skip
+    with (bare / "config").open("a") as config:
+        config.write(as_file(pairs))
+    web = origin.store(bare, tmp_path / "state")
     with pytest.raises(CountersignError):
-        await origin.store(f"ext::sh -c touch% {marks}/ext", tmp_path).fetch_base()
-    assert fired(marks) == []
+        await web.fetch_base()
+    with pytest.raises(GitError):
+        Bare(str(bare)).read(blob)
+    assert traps.fired() == set()
+    with pytest.raises(AssertionError):
+        origin.git("cat-file", "-p", blob, at=bare)  # plain git does what it is told
+    assert traps.fired() == {"promisor"}

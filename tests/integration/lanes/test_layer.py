@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - programs for the inside, written as densely as they are read
 """Layers: what a program changes on top of files that nobody writes to is the same tree as of a copy of them all."""
 
 from __future__ import annotations
@@ -193,3 +194,100 @@ async def test_the_lease_ends_with_the_block(found, web, tmp_path):
         with ExitStack() as stack:
             assert await web.lease(stack, wanted, tmp_path / "kept", found.layers.owner) is not None
     await asyncio.sleep(0)
+
+
+FORGED = """
+import os
+for path in ('src', 'docs', 'README.md', 'src/a.py'):
+    for space in ('user.overlay.', 'trusted.overlay.', 'user.overlay.overlay.'):
+        for name in ('opaque', 'whiteout', 'redirect', 'metacopy'):
+            try: os.setxattr(path, space + name, b'y')
+            except OSError: pass
+try: os.mknod('src/b.py.gone', 0o020666, 0); raise SystemExit('a whiteout was made')
+except OSError: pass
+open('src/new.py', 'w').write('new')
+assert open('src/deep/er/c.py').read() and os.path.exists('docs/guide.md')
+"""
+
+
+async def test_marks_that_a_program_sets_by_hand_hide_nothing(found, web, places):
+    """What the kernel marks folders with to hide what is beneath, forged: the tree is what the program saw."""
+    needs_layers(found)
+    tree = await start(web)
+    async with places.showing(web, tree, found) as place:
+        ran = await found.run(Run(("python3", "-c", FORGED), place.directory, beneath=place.beneath))
+        assert ran.exit_code == 0, ran
+        left = await place.take()
+    before, after = await web.list_paths(tree), await web.list_paths(left)
+    assert {path: entry for path, entry in after.items() if path != b"src/new.py"} == before
+
+
+async def test_a_link_that_a_program_left_is_not_followed_when_the_layer_is_read(found, web, places, tmp_path):
+    needs_layers(found)
+    secret, folder = tmp_path / "secret", tmp_path / "folder"
+    secret.write_text("canary-of-the-host")
+    folder.mkdir()
+    (folder / ".gitignore").write_text("*\n")
+    tree = await start(web)
+    program = f"ln -sf {secret} README.md; ln -s {folder} linked; rm .gitignore; ln -s {secret} .gitignore; rm -r docs; ln -s {folder} docs"
+    left = await left_by(program, web, places, found, tree, layered=True)
+    listed = await web.list_paths(left)
+    assert {listed[name][0] for name in (b"README.md", b"linked", b".gitignore", b"docs")} == {"120000"}
+    for _, oid in listed.values():
+        assert b"canary" not in await web.read_blob(oid)
+    assert list(folder.iterdir()) == [folder / ".gitignore"]
+
+
+async def test_two_at_once_on_the_same_files_neither_see_nor_touch_each_other(found, web, places):
+    """As root they are one user: what each can name of the other is nothing, and what one replaces the other keeps."""
+    needs_layers(found)
+    tree = await start(web)
+    code = """
+import os, signal, sys, time
+seen = set()
+open('mine', 'w').write(sys.argv[1]); os.unlink('src/a.py'); open('src/a.py', 'w').write(sys.argv[1]); open('/tmp/x', 'x')
+until = time.monotonic() + 1.5
+while time.monotonic() < until:
+    for pid in range(2, 400):
+        if pid != os.getpid():
+            try: os.kill(pid, 9); seen.add(pid)
+            except OSError: pass
+    seen |= {open('src/a.py').read(), open('mine').read(), open('src/b.py').read(), *os.listdir('/dev/shm'), *os.listdir('/tmp')}
+    seen |= set(filter(str.isdigit, os.listdir('/proc'))) - {'1', str(os.getpid())}
+print(sorted(map(str, seen)))
+"""
+    async with places.showing(web, tree, found) as one, places.showing(web, tree, found) as other:
+        assert one.beneath == other.beneath is not None
+        ran = await asyncio.gather(*(
+            found.run(Run(("python3", "-c", code, word), place.directory, beneath=place.beneath))
+            for place, word in ((one, "one"), (other, "other"))
+        ))  # fmt: skip
+        assert [r.log for r in ran] == [b"['one', 'print(2)\\n', 'x']\n", b"['other', 'print(2)\\n', 'x']\n"]
+        trees = [await one.take(), await other.take()]
+    assert trees[0] != trees[1]
+
+
+async def test_one_with_many_processes_leaves_room_for_another(found, web, places):
+    """The kernel counts them for the user, who is the same for both where root starts them; the bounds are each one's."""
+    needs_layers(found)
+    tree = await start(web)
+    full = asyncio.Event()
+    many = "import os, time\nfor _ in range(150):\n  if os.fork() == 0: time.sleep(60); os._exit(0)\nprint('full', flush=True)\ntime.sleep(60)"
+    few = "import os\nfor _ in range(8): os.fork() or os._exit(0)\nprint('done')"
+    async with places.showing(web, tree, found) as one, places.showing(web, tree, found) as other:
+        run = Run(
+            ("python3", "-c", many),
+            one.directory,
+            Confines(processes=200),
+            beneath=one.beneath,
+            heard=lambda _: full.set(),
+        )
+        crowd = asyncio.create_task(found.run(run))
+        await full.wait()
+        ran = await found.run(
+            Run(("python3", "-c", few), other.directory, Confines(processes=16), beneath=other.beneath)
+        )
+        crowd.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await crowd
+    assert (ran.exit_code, ran.log) == (0, b"done\n"), ran

@@ -279,57 +279,6 @@ asyncio.run(sandbox.run(Run(tuple(argv), pathlib.Path({str(work)!r}))))
     await assert_still(work / "alive")
 
 
-async def test_a_fork_bomb_stays_inside(sandbox, work):
-    ran = await run(
-        sandbox,
-        work,
-        """
-        import os, time
-        born = 0
-        for _ in range(500):
-            try:
-                if os.fork() == 0: time.sleep(30); os._exit(0)
-                born += 1
-            except OSError: break
-        print(born)
-        """,
-    )
-    assert ran.limit_hit == "processes" or int(ran.log) < QUICK.processes
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "x = []\nwhile True: x.append(bytearray(10_000_000))",
-        # each of them within the bound, all of them not
-        "import os, time\nfor _ in range(20):\n  os.fork() or [bytearray(b'x' * 60**4), time.sleep(20)]\nos.wait()",
-        "import mmap\nm = [mmap.mmap(-1, 50_000_000) for _ in range(20)]\nfor x in m: x.write(b'x' * 50_000_000)",
-    ],
-    ids=["one", "together", "shared"],
-)
-async def test_memory_is_bounded(sandbox, work, code):
-    ran = await run(sandbox, work, code)
-    assert ran.limit_hit == "memory" or b"MemoryError" in ran.log
-    assert ran.wall_s < 15
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "f = open('big', 'wb')\nwhile True: f.write(b'x' * 10_000_000)",
-        "for n in range(100):\n  open(f'f{n}', 'wb').write(b'x' * 10_000_000)\nimport time; time.sleep(20)",
-        "for n in range(10**6): open(f'n{n}', 'w')\nimport time; time.sleep(20)",
-        "f = open('/tmp/big', 'wb')\nwhile True: f.write(b'x' * 10_000_000)",
-    ],
-    ids=["one file", "many files", "empty files", "scratch"],
-)
-async def test_the_disk_is_bounded(sandbox, work, code):
-    ran = await run(sandbox, work, code, replace(QUICK, disk_mib=100, files=3000))
-    assert ran.exit_code != 0
-    assert ran.limit_hit in ("disk", "files") or b"No space left" in ran.log or b"File too large" in ran.log
-    assert sum(p.stat().st_blocks * 512 for p in work.rglob("*")) < 1500 * 1024 * 1024
-
-
 async def test_a_flood_of_output_keeps_its_beginning_and_its_end(sandbox, work):
     ran = await run(
         sandbox,

@@ -32,9 +32,9 @@ ENGINE = '''#!{python}
 import json, os, signal, subprocess, sys
 from pathlib import Path
 STATE = Path({state!r})
-FLAGS = {{"--read-only", "--init", "--http-proxy=false", "--read-only-tmpfs=false", "--no-hosts"}}
+FLAGS = {{"--read-only", "--no-healthcheck", "--systemd=false", "--init", "--http-proxy=false", "--read-only-tmpfs=false", "--no-hosts"}}
 ONCE = {{"--name", "--pull", "--log-driver", "--network", "--hostname", "--ipc", "--cap-drop", "--user", "--workdir", "--memory",
-        "--memory-swap", "--pids-limit", "--entrypoint", "--image-volume", "--userns"}}
+        "--memory-swap", "--pids-limit", "--entrypoint", "--image-volume", "--userns", "--cpu-shares"}}
 MANY = {{"--label", "--security-opt", "--ulimit", "--tmpfs", "--env", "--mount"}}
 def fail(why, code=125):
     print("engine:", why, file=sys.stderr); sys.exit(code)
@@ -126,8 +126,12 @@ async def test_everything_is_closed_that_is_not_asked_for(paper, state, work, mo
     assert once["--memory"] == once["--memory-swap"] == "128m"
     assert int(once["--pids-limit"]) <= 40
     assert once["--user"] == f"{os.geteuid()}:{os.getegid()}"
+    given = dict(limit.split("=") for limit in many["--ulimit"])
+    assert given["fsize"] == f"{QUICK.disk_mib << 20}:{QUICK.disk_mib << 20}"
+    assert int(given["cpu"].partition(":")[0]) >= QUICK.wall_s
     assert {"no-new-privileges", "label=disable"} == set(many["--security-opt"])
-    assert "--read-only" in flags
+    assert {"--read-only", "--no-healthcheck"} <= set(flags)
+    assert int(once["--cpu-shares"]) < 1024, "less than what engines give a container that asks for nothing"
     assert not {"--privileged", "--tty", "--interactive", "--device", "--volume"} & {*once, *many, *flags}
     assert {t.partition(":")[0] for t in many["--tmpfs"]} == {"/tmp", "/home/lane"}
     assert all("nosuid,nodev" in t and "size=" in t for t in many["--tmpfs"])
@@ -327,10 +331,27 @@ async def test_podman_has_the_same_doors_and_the_same_home(real, root, work, tmp
     assert ran.log == b"b'\\nhello' mine\n", ran
 
 
-async def test_podman_kills_all_of_it_when_time_is_out_and_when_cancelled(real, root, work):
+DAEMON = """
+import os, signal, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for n in range(1, 32):
+            if n not in (9, 19): signal.signal(n, signal.SIG_IGN)
+        while True: open('alive', 'w').write(str(time.time())); time.sleep(.01)
+    os._exit(0)
+while not os.path.exists('alive'): time.sleep(.01)
+"""
+
+
+async def test_podman_kills_all_of_it_when_time_is_out_when_it_is_done_and_when_cancelled(real, root, work):
     code = "import os, time\n\nif os.fork() == 0: os.setsid()\nwhile True: open('alive', 'w').write(str(time.time())); time.sleep(.01)"
     ran = await inside(real, root, work, code, confines=replace(QUICK, wall_s=3))
     assert ran.limit_hit == "wall"
+    await assert_still(work / "alive")
+    (work / "alive").unlink()
+    daemon = await inside(real, root, work, DAEMON)
+    assert daemon.exit_code == 0, daemon
     await assert_still(work / "alive")
     (work / "alive").unlink()
     task = asyncio.create_task(inside(real, root, work, code))

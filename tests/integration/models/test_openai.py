@@ -97,6 +97,12 @@ FAULTS: dict[str, tuple[Turn, type[CountersignError], str]] = {
     "no text": (b'data: {"choices": [{"delta": {"content": 7}}]}\n\n', PermanentError, "model_babbled"),
     "broken arguments": ([called(0, "{", "read"), chunk("tool_calls")], PermanentError, "model_babbled"),
     "arguments of another kind": ([called(0, "[]", "read"), chunk("tool_calls")], PermanentError, "model_babbled"),
+    "arguments with a key twice": (
+        [called(0, '{"path": "a", "path": "b"}', "read"), chunk("tool_calls")],
+        PermanentError,
+        "model_babbled",
+    ),
+    "arguments without a number": ([called(0, '{"n": NaN}', "read"), chunk("stop")], PermanentError, "model_babbled"),
     "very many calls": ([called(n, "{}", "read") for n in range(200)], PermanentError, "model_babbled"),
     "endless": ([chunk(content="word " * 1000) for _ in range(100)], PermanentError, "model_babbled"),
 }

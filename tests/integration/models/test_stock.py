@@ -51,6 +51,14 @@ async def test_a_pull_that_breaks_off_can_be_tried_again():
     assert caught.value.problem.mend == "Pull it again; it goes on."
 
 
+async def test_a_disk_without_room_is_said_with_what_to_do():
+    full = "write /models/blobs/sha256-54484f-partial: no space left on device"
+    async with OllamaShim(pullable=["tiny"], pull_breaks=full) as shim:
+        with pytest.raises(TransientError, match="no space left on device") as caught:
+            await stock(shim).pull("tiny", told)
+    assert caught.value.problem.mend.startswith("Make room on the disk")
+
+
 async def test_loading_takes_the_context_and_the_time_that_lanes_will_ask_for():
     async with OllamaShim() as shim:
         await stock(shim, context_tokens=8192, keep_alive="-1").load(MODEL)

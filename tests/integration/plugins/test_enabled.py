@@ -139,6 +139,30 @@ def test_a_factory_that_fails_is_told_with_its_distribution_and_the_mend(home, s
     assert (row["verdict"], said.removesuffix(". Say one.") in row["detail"]) == ("fail", True)
 
 
+def test_the_doctor_names_the_one_that_is_broken_and_looks_at_all_the_rest_without_it(home, site):
+    fails = "def make(context): raise OSError('no address')\n"
+    wall = "class Made:\n    async def judge(self, change, lane, terms, read): ...\n"
+    made_up(site, "works", EXECUTOR + "def make(context): return Made()", executors="own = :make")
+    made_up(site, "judges", wall + "def make(context): return Made()", guards="own = :make")
+    broken = ("executors", "surfaces", "forges", "guards", "notifiers")
+    made_up(site, "fails", fails, **dict.fromkeys(broken, "bad = :make"))
+    enable(home.root, "\n".join(f"  {kind}: {{bad: {{}}}}" for kind in broken).replace(
+        "executors: {", "executors: {own: {}, ").replace("guards: {", "guards: {own: {}, "))  # fmt: skip
+    for name, executor in (("mine", "own"), ("theirs", "bad")):
+        text = f"name: {name}\ndescribe: {name}\nwrite: ['*.md']\nexecutor: {executor}\n"
+        (home.root / "lanes" / f"{name}.yaml").write_text(text)
+    config = home.root / "countersign.yaml"
+    config.write_text(config.read_text().replace("forge: local", "forge: bad"))
+    rows = {row["name"]: row for row in home.document("doctor", code=1)["checks"]}
+    failed = {name for name, row in rows.items() if row["verdict"] == "fail"}
+    assert failed == {*(f"plugin {kind}/bad" for kind in broken), "repository web"}
+    assert "countersign.forges/bad of fails 2.1 cannot be used: OSError: no address" in rows["repository web"]["detail"]
+    names = ("plugin executors/own", "plugin guards/own", "lane mine", "lane docs")
+    assert {rows[name]["verdict"] for name in names} == {"ok"}
+    assert rows["lane theirs"]["detail"] == "its executor cannot be used: see plugin executors/bad"
+    assert "delete `bad` below `plugins.executors`" in rows["lane theirs"]["mend"]
+
+
 @pytest.mark.parametrize(("kind", "lacking"), [
     ("surfaces", "`run`, `routes`, `draw`"), ("forges", "`push`, `open`, `look`, `merge`, `close`"),
     ("guards", "`judge`"), ("notifiers", "`notify`"),

@@ -76,6 +76,7 @@ def test_installed_alone_it_is_listed_and_nothing_of_it_is_imported(home, enviro
         ("notifiers", "diary"),
         ("surfaces", "bulletin"),
         ("forges", "binder"),
+        ("forges", "ledger"),
     }
     assert {(row["version"], row["installed"], row["enabled"]) for row in ours} == {("1.0.0", True, False)}
     asked = home.run(
@@ -87,24 +88,23 @@ def test_installed_alone_it_is_listed_and_nothing_of_it_is_imported(home, enviro
 
 
 @pytest.mark.sandbox
-def test_from_a_request_to_a_pull_request_with_executor_guard_check_and_notifier(home, environment):
+def test_from_a_request_to_a_pull_request_with_executor_guard_check_and_notifier(
+    home, example, environment, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(example))  # for the commands in this process; the server finds it by itself
     shouting(home, "checks: [{use: ends-with-newline, required: true}]\n")
     enable(
         home.root,
         "  executors: {shout: {loudness: 3}}\n  guards: {no-shouting: {quiet: [README.md], hush: PSST}}\n"
         "  checks: {ends-with-newline: {}}\n  notifiers: {diary: {}}",
     )
-    rows = home.run("plugins", "list", "--json", environment=environment).json()["plugins"]
-    assert sorted(row["name"] for row in rows if row["enabled"]) == [
-        "diary",
-        "ends-with-newline",
-        "no-shouting",
-        "shout",
-    ]
+    lane = home.root / "lanes" / "loud.yaml"
+    checked = home.document("lane", "check", str(lane))
+    assert [row["name"] for row in checked["lanes"]] == ["loud"], "a lane is judged with the checks that plugins share"
     diary = home.root / "state" / "plugins" / "notifiers-diary" / "diary.jsonl"
 
     def run(*words: object) -> dict[str, Any]:
-        document: dict[str, Any] = home.run(*words, "--json", environment=environment).json()
+        document: dict[str, Any] = home.call(*words, "--json").json()
         return document
 
     with serving(home, environment):
@@ -172,3 +172,47 @@ def test_from_a_chat_to_a_pull_request_with_surface_and_forge(home, environment,
     rows = home.run("doctor", "--json", environment=environment).json()["checks"]
     shown = {row["name"]: row["verdict"] for row in rows if "bulletin" in row["name"] or "binder" in row["name"]}
     assert shown == {"plugin surfaces/bulletin": "ok", "plugin forges/binder": "ok", "bulletin": "ok"}
+
+
+def test_a_forge_where_others_act_is_followed_from_its_opening_to_its_merge(home, example, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(example))
+    pages = tmp_path / "pages"
+    enable(home.root, f"  forges: {{ledger: {{folder: {pages}}}}}")
+    config = home.root / "countersign.yaml"
+    config.write_text(config.read_text().replace("forge: local", "forge: ledger"))
+    published = home.published()
+    number, opened = published["number"], published["pull_request"]
+    page = pages / f"web-{number}.json"
+
+    def there(**said: object) -> dict[str, Any]:
+        """Others write onto the page; then somebody looks."""
+        page.write_text(json.dumps({**json.loads(page.read_text()), **said}))
+        home.hurry()
+        assert home.call("worker", "--drain").code == 0
+        shown: dict[str, Any] = home.document("show", number)
+        return shown
+
+    assert (opened["state"], opened["followed"]) == ("open", True)
+    beside = Path(opened["files"].removeprefix("file://"))
+    assert (beside / "change.patch").read_bytes().startswith(b"diff --git")
+
+    looked = there(found={"tests": "success", "lint": None}, objections=["kim"])
+    assert looked["state"] == "published"
+    assert looked["pull_request"]["checks"] == "1 of 2 checks green; changes asked for by kim"
+    mark = (pages / f"mark-{opened['head']}.txt").read_text()
+    assert mark.startswith(f"success: #{number}.1 {published['staged']['digest'][:12]} countersigned by lee")
+
+    foreign = home.commit({"README.md": "# Other\n"}, "not ours")
+    home.git("update-ref", f"refs/heads/{opened['branch']}", foreign)
+    moved = there()
+    assert (moved["error"]["code"], moved["state"]) == ("head_moved", "published")
+    assert "were not countersigned" in (pages / f"mark-{foreign}.txt").read_text()
+    home.git("update-ref", f"refs/heads/{opened['branch']}", opened["head"])
+    assert there(found={"tests": "success"}, objections=[])["error"] is None
+
+    merged = there(state="merged", merged_as=opened["head"], by="kim")
+    assert (merged["state"], merged["pull_request"]["state"], merged["error"]) == ("merged", "merged", None)
+    events = [json.loads(line) for line in home.call("events", "--task", number, "--json").out.splitlines()]
+    assert [event["body"]["by"] for event in events if event["kind"] == "task.merged"] == ["kim"]
+    assert {"task.published", "task.followed"} <= {event["kind"] for event in events}
+    assert home.call("verify", number).code == 0

@@ -88,7 +88,7 @@ class Bench:
 
     web: GitRepository
     doing: Doing
-    executor: WorkflowExecutor
+    executor: Executor
     journal: Remembering = field(default_factory=Remembering)
     said: list[str] = field(default_factory=list)
     charged: list[Usage] = field(default_factory=list)
@@ -155,4 +155,5 @@ def bench(tmp_path: Path, web: GitRepository, doing: Doing) -> Bench:
     checks = CheckRunner(tmp_path / "scratch", sandbox)
     inner: list[Executor] = [EditExecutor(), CommandExecutor(tmp_path / "scratch", sandbox), doing]
     executors = checked({executor.name: executor for executor in inner}, checks)
-    return Bench(web, doing, WorkflowExecutor(executors, checks, read, StepCache(tmp_path / "steps")))
+    workflow = WorkflowExecutor(executors, checks, read, StepCache(tmp_path / "steps"))
+    return Bench(web, doing, checked({workflow.name: workflow}, checks)[workflow.name])

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import CountersignError, Kind, PermanentError, TransientError, WorkError
 from core.lane import Budget, Limits
-from lanes.workflow.cache import StepCache
+from lanes.workflow.cache import Kept, StepCache
 from lanes.workflow.run import STEPS_LOG
 from tests.integration.lanes import origin
 from tests.integration.workflow.conftest import Bench, Remembering, lane_named
@@ -133,6 +133,7 @@ async def test_a_finished_step_is_not_run_again_by_whoever_takes_the_work_over(b
     assert [order.intent.text for order in doing.orders] == ["a", "b", "b"]
     assert set(await bench.changed(made)) == {"a.txt", "b.txt"}
     assert made.making.usage[0].calls == 2, "what the dead worker spent on the finished step counts"
+    assert made.artifacts["one.transcript.jsonl"] == made.artifacts["two.transcript.jsonl"] == b"{}\n"
 
 
 async def test_another_start_makes_a_finished_step_anew(bench, doing, tmp_path):
@@ -188,6 +189,7 @@ async def test_a_kept_result_brings_its_objects_when_git_has_forgotten_them(benc
     assert not await bench.web.has(made.tree)
     again = await bench.run(lane)
     assert (again.tree, len(doing.orders)) == (made.tree, 1)
+    assert again.artifacts["one.transcript.jsonl"] == made.artifacts["one.transcript.jsonl"]
     assert await bench.changed(again) == {"a.txt": "unusual text\n"}
 
 
@@ -197,10 +199,10 @@ async def test_the_cache_keeps_no_more_than_it_may_and_survives_what_was_spoilt(
     tree = order.start
     for n in range(6):
         tree = await bench.web.write_tree(order.start, {f"{n}.txt": b"x"}, [], {})
-        await cache.keep(f"{n:064x}", order.start, tree, bench.web)
+        await cache.keep(f"{n:064x}", order.start, Kept(tree), bench.web)
     kept = list((tmp_path / "small").glob("??/*"))
     assert len(kept) == 3
-    assert await cache.find(f"{5:064x}", bench.web) == tree
+    assert await cache.find(f"{5:064x}", bench.web) == Kept(tree)
     assert await cache.find(f"{9:064x}", bench.web) is None
     kept[0].write_bytes(b"spoilt")
     assert await cache.find(kept[0].name, bench.web) is None
@@ -324,4 +326,92 @@ async def test_a_failing_check_of_the_lane_goes_back_to_the_step_that_named_it(b
     made = await bench.run(lane_named("name: a, run: doing, do: a, checks: [good], retries: 1", more))
     assert await bench.changed(made) == {"a.txt": "good\n"}
     assert [check.passed for check in made.making.checks] == [True]
-    assert made.making.tries == 2
+    assert (made.making.tries, len(doing.orders)) == (2, 2)
+
+
+LANE_CHECK = "retries: {}\nchecks:\n  - {{name: good, command: [sh, -c, 'cat a.txt; grep -q good a.txt']}}\n"
+
+
+@needs_sandbox
+async def test_a_failing_check_of_the_whole_goes_back_to_the_last_step_that_reads_and_what_follows_runs_again(
+    bench, doing
+):
+    doing.does = lambda order: {f"{order.intent.text}.txt": "good\n" if order.feedback else "bad\n"}
+    steps = (
+        "name: first, run: doing, do: z\nname: write, run: doing, do: a, needs: [first]\n"
+        'name: count, run: command, needs: [write], command: [sh, -c, "wc -l <a.txt >>counted"]\n'
+        'name: beside, run: edit, do: "delete src/b.py"'
+    )
+    made = await bench.run(lane_named(steps, LANE_CHECK.format(2)))
+    assert [(order.intent.text, bool(order.feedback)) for order in doing.orders] == [
+        ("z", False),
+        ("a", False),
+        ("a", True),
+    ]
+    assert "The check good failed with 1: bad" in doing.orders[-1].feedback
+    assert (made.making.tries, [check.passed for check in made.making.checks]) == (2, [True])
+    assert made.making.usage[0].calls == 3
+    assert bench.charged[-1].tokens == 30, "both tries are one sum"
+    changed = await bench.changed(made)
+    assert (changed["a.txt"], changed["src/b.py"], changed["counted"]) == ("good\n", None, "1\n1\n")
+
+
+@needs_sandbox
+async def test_a_check_that_never_passes_is_tried_as_often_as_said_and_shown(bench, doing):
+    doing.does = lambda _order: {"a.txt": f"bad {len(doing.orders)}\n"}
+    made = await bench.run(lane_named("name: write, run: doing, do: a", LANE_CHECK.format(2)))
+    assert (len(doing.orders), made.making.tries) == (3, 3)
+    assert [(check.name, check.passed) for check in made.making.checks] == [("good", False)]
+    assert made.artifacts["check-good.log"] == b"bad 3\n"
+
+
+@needs_sandbox
+async def test_where_no_step_reads_a_failing_check_is_shown_at_once(bench, doing):
+    steps = 'name: a, run: command, command: [sh, -c, "echo bad >a.txt"]\n'
+    made = await bench.run(lane_named(steps, LANE_CHECK.format(5)))
+    assert (made.making.tries, [check.passed for check in made.making.checks]) == (1, [False])
+    assert bench.said.count("step a") == 1
+
+
+@needs_sandbox
+async def test_a_try_that_a_dead_worker_finished_is_adopted_with_its_logs_and_told_to_the_next(bench, doing):
+    doing.does = lambda order: {"a.txt": "good\n" if order.feedback else "bad\n"}
+
+    def dies(order):
+        if order.feedback:
+            raise TransientError("gone", "the worker died", retry_after_s=600)
+
+    doing.before = dies
+    lane = lane_named("name: write, run: doing, do: a", LANE_CHECK.format(1))
+    await fails(bench, lane, TransientError)
+    assert len(doing.orders) == 2
+    doing.before = None
+    made = await bench.run(lane)
+    assert (len(doing.orders), made.making.tries) == (3, 2)
+    assert "bad" in doing.orders[-1].feedback, "the log of the adopted try"
+    assert made.artifacts["write.transcript.jsonl"] == b"{}\n"
+
+
+@needs_sandbox
+async def test_tries_share_one_budget_and_what_is_there_is_shown_when_it_is_spent(bench, doing):
+    doing.does = lambda _order: {"a.txt": f"bad {len(doing.orders)}\n"}
+    lane = lane_named("name: write, run: doing, do: a", LANE_CHECK.format(9))
+    made = await bench.run(replace(lane, budget=Budget(tokens=15)))
+    assert (len(doing.orders), made.making.tries) == (2, 2)
+    assert [check.passed for check in made.making.checks] == [False]
+    assert [order.lane.budget.tokens for order in doing.orders] == [15, 5]
+
+
+async def test_steps_side_by_side_spend_one_budget_together(bench, doing):
+    both = asyncio.Barrier(2)
+
+    async def meet(_order):
+        async with asyncio.timeout(60):
+            await both.wait()
+
+    doing.before = meet
+    doing.does = lambda order: {f"{order.intent.text}.txt": "x"}
+    lane = lane_named("name: one, run: doing, do: a\nname: two, run: doing, do: b")
+    await bench.run(replace(lane, budget=Budget(tokens=80)))
+    assert [order.lane.budget.tokens for order in doing.orders] == [35, 35]
+    assert bench.charged[-1].tokens == 20

@@ -34,13 +34,14 @@ def scene(
     files: Sequence[str] = FILES,
     repository: str | None = "web",
     journal: Journal | None = None,
+    **others: Any,
 ) -> Scene:
     """A scene with these files."""
 
     async def listed() -> Sequence[str]:
         return files
 
-    return Scene(repository, tuple(offers), listed, journal)
+    return Scene(repository, tuple(offers), listed, journal, **others)
 
 
 def turns(*texts: str) -> tuple[Turn, ...]:

@@ -60,7 +60,10 @@ def test_a_good_answer_is_read():
         '{"reading": "unclear", "question": "click \\u001b]8;;http://evil.example\\u0007here?"}',
         '{"reading": "work", "lane": "code\\u200b"}',
         json.dumps(edits(*[set_timeout()] * 101)),
+        '{"reading": "work", "sure": 1e999}',
+        "x" * 50_000_000,
     ],
+    ids=lambda text: text[:40] or "nothing",
 )
 def test_anything_else_is_refused_with_a_sentence(text):
     with pytest.raises(BadAnswerError) as caught:

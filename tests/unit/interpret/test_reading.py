@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -12,6 +13,8 @@ from bot.interpret.model import ModelInterpreter
 from core.edit import AddLine, MoveFile, SetKey
 from core.errors import PermanentError, TransientError
 from core.intent import Intent, Unclear
+from core.turn import Turn
+from tests.builders import NOON
 from tests.fakes.scripted import NAME, ScriptedModel, SilentModel
 from tests.unit.interpret import scenes
 from tests.unit.interpret.scenes import VAGUE, WORK, scene, set_timeout, turns
@@ -271,6 +274,79 @@ async def test_without_a_summary_the_older_turns_are_left_out_and_that_is_said()
     model = ScriptedModel([TransientError("model_busy", "busy"), WORK])
     assert isinstance(await ModelInterpreter(model, talk_tokens=100).interpret(said, scene()), Intent)
     assert "left out for want of room" in model.told()
+
+
+async def test_the_summary_of_any_talk_is_asked_for_in_bounds_and_the_newest_words_stay():
+    said = turns(*(f"{n}: {'make the docs nicer ' * 300}" for n in range(60)), "the guide is docs/guide.md", VAGUE)
+    model = ScriptedModel(["Nicer docs. " * 5_000, WORK])
+    assert isinstance(await ModelInterpreter(model).interpret(said, scene()), Intent)
+    summary, reading = model.asks
+    assert sum(len(message.text) for message in summary.messages) < 26_000
+    assert summary.most_tokens == 400
+    assert "the guide is docs/guide.md" in reading.messages[1].text
+    assert len(reading.messages[1].text) < 6_000
+
+
+async def test_a_summary_that_takes_too_long_is_done_without_and_the_request_is_read():
+    class SlowSummary(ScriptedModel):
+        async def ask(self, ask):
+            if ask.schema is None:
+                await asyncio.Event().wait()
+            return await super().ask(ask)
+
+    model = SlowSummary([WORK])
+    said = turns("make the docs nicer " * 300, VAGUE)
+    found = await ModelInterpreter(model, patience_s=1, talk_tokens=100).interpret(said, scene())
+    assert found == Intent(VAGUE, lane="code", read_by=NAME)
+    assert "1 oldest turns are left out" in model.told()
+
+
+async def test_a_summary_of_characters_that_are_none_is_kept_all_the_same():
+    journal = scenes.Remembering()
+    model = ScriptedModel(["nicer \ud800\0 docs", WORK])
+    said = turns("make the docs nicer " * 300, VAGUE)
+    await ModelInterpreter(model, talk_tokens=100).interpret(said, scene(journal=journal))
+    (kept,) = await journal.part("turn-2").part("summary").recall()
+    assert kept["summary"] == "nicer \\ud800\\0 docs"
+
+
+async def test_what_was_asked_stands_between_what_people_said_before_and_after():
+    question = Turn(1, "countersign itself", "", "Which page? (to press: a | b)", NOON, 1)
+    later = Turn(3, "countersign itself", "", "not asked yet", NOON, 3)
+    model = ScriptedModel([WORK])
+    where = scene(asked=(question, later))
+    await ModelInterpreter(model).interpret(turns("a page, please", "the first", VAGUE)[:3], where)
+    told = model.told()
+    places = [told.index(words) for words in ("a page, please", "Which page?", "the first", VAGUE)]
+    assert places == sorted(places)
+    assert "not asked yet" not in told
+
+
+# ---- what it costs
+
+
+async def test_every_answer_is_charged_as_a_sum_the_summary_and_the_bad_ones_too():
+    charged = []
+
+    async def charge(usage):
+        charged.append(usage)
+
+    model = ScriptedModel(["They want nicer docs.", "no JSON", WORK])
+    said = turns("make the docs nicer " * 300, VAGUE)
+    await ModelInterpreter(model, talk_tokens=100).interpret(said, scene(charge=charge))
+    assert [(usage.model, usage.calls, usage.tokens) for usage in charged] == [
+        (NAME, 1, 20), (NAME, 2, 40), (NAME, 3, 60),
+    ]  # fmt: skip
+
+
+async def test_where_nothing_may_be_spent_no_model_is_asked_and_the_person_is_told_why():
+    found, model = await read(WORK, scene=scene(scenes.BY_RULE, spent="the day is spent"))
+    assert isinstance(found, Unclear)
+    assert "(the day is spent)" in found.reason
+    assert not model.asks
+    found, model = await read(WORK, scene=scene(spent="the day is spent"))
+    assert found == Intent(VAGUE)
+    assert not model.asks
 
 
 # ---- a worker that is killed

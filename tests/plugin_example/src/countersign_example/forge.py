@@ -1,14 +1,17 @@
-"""The forge `binder`: pushes branches to the remote, and keeps its pull requests as pages in a folder."""
+"""The forges `binder` and `ledger`: push branches to the remote, and keep pull requests as pages in a folder."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bot.plugins import PluginContext
 from core.errors import NotFoundError, PermanentError, UsageError
-from core.ports import Forge, Proposal, Repository
+from core.place import Place
+from core.ports import Forge, ForgeCheck, Mark, Proposal, Repository, Standing
 from core.task import PullRequest
 from lanes.forge.branches import push_branch
 from lanes.repository import as_git
@@ -60,17 +63,63 @@ class Binder:
         said = {**opened.to_json(), "title": proposal.title, "body": proposal.body}
         page.write_text(json.dumps(said), encoding="utf-8")
 
-    def _read(self, page: Path) -> dict[str, str]:
+    def _read(self, page: Path) -> dict[str, Any]:
         try:
-            found: dict[str, str] = json.loads(page.read_text(encoding="utf-8"))
+            found: dict[str, Any] = json.loads(page.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise NotFoundError("no_page", f"{page} is gone") from error
         return found
 
 
-def make(context: PluginContext) -> Forge:
-    """The factory; the setting `folder` is where the pages are."""
+def folder_of(context: PluginContext) -> Path:
+    """The setting `folder`."""
     folder = context.settings.get("folder")
     if not isinstance(folder, str) or not Path(folder).is_absolute():
         raise UsageError("bad_setting", "`folder` is missing, or is no absolute path", "Name the folder of the pages.")
-    return Binder(Path(folder))
+    return Path(folder)
+
+
+class Ledger(Binder):
+    """A binder where others act too (`Followed` of `core.ports`): they write checks, objections, merges on its pages.
+
+    What stands on a page is read anew each time, and never believed from elsewhere.
+    """
+
+    def place_of(self, repository: Repository, pull_request: PullRequest) -> Place:
+        return Place("bulletin", "board")
+
+    async def stand(self, repository: Repository, pull_request: PullRequest) -> Standing:
+        page = self._read(self._page(repository, pull_request.number))
+        ref, git = f"refs/heads/{pull_request.branch}", as_git(repository)
+        head = (await git.remote_refs(ref)).get(ref, pull_request.head)
+        tree = await git.tree_of(head) if await git.has(head) else ""  # what others pushed never was ours
+        return Standing(
+            replace(pull_request, state=page["state"], head=head),
+            tree,
+            tuple(ForgeCheck(name, None, conclusion) for name, conclusion in page.get("found", {}).items()),
+            tuple(page.get("objections", ())),
+            mergeable=True,
+            merged_as=page.get("merged_as"),
+            ended_by=page.get("by", ""),
+        )
+
+    async def mark(self, repository: Repository, mark: Mark) -> None:
+        file = self._folder / f"mark-{mark.commit}.txt"
+        file.write_text(f"{mark.state}: {mark.words}\n", encoding="utf-8")
+
+    async def attach(self, repository: Repository, pull_request: PullRequest, files: Mapping[str, bytes]) -> str:
+        beside = self._folder / f"files-{pull_request.number}.{pull_request.revision}"
+        beside.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (beside / name).write_bytes(content)
+        return beside.as_uri()
+
+
+def make(context: PluginContext) -> Forge:
+    """The factory; the setting `folder` is where the pages are."""
+    return Binder(folder_of(context))
+
+
+def make_ledger(context: PluginContext) -> Forge:
+    """The factory of `ledger`, with the same setting."""
+    return Ledger(folder_of(context))

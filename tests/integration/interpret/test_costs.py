@@ -1,0 +1,42 @@
+"""What reading by a model costs is charged, and a day's budget that is spent asks no model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlmodel import select
+
+from core.lane import Budget
+from core.lifecycle import State
+from core.store.tables import SpendingRow
+from tests.fakes.scripted import NAME
+from tests.integration.interpret.test_from_words_to_a_lane import PAGE, VAGUE
+
+pytestmark = pytest.mark.lanes
+
+
+async def spent(bench):
+    async def work(session):
+        return list(await session.exec(select(SpendingRow)))
+
+    rows = await bench.database.read(work)
+    return [(row.number, row.lane, row.model, row.calls, row.input_tokens + row.output_tokens) for row in rows]
+
+
+async def test_a_reading_is_charged_to_the_lane_that_it_led_to(bench):
+    number = await bench.read(VAGUE, "no JSON", PAGE)
+    assert await spent(bench) == [(number, "docs", NAME, 2, 40)]
+    await bench.read('create docs/x.md with "hello"', "rubbish")
+    assert len(await spent(bench)) == 1, "the grammar costs nothing"
+
+
+async def test_a_reading_counts_for_the_day_of_the_lane_that_was_named(bench):
+    docs = replace(bench.settings.lanes["docs"], budget=Budget(day_tokens=20))
+    bench.configure(lanes={**bench.settings.lanes, "docs": docs})
+    first = await bench.task(await bench.read(VAGUE, PAGE, lane="docs"))
+    assert first.state is State.STAGED
+    second = await bench.task(await bench.read(VAGUE, PAGE, lane="docs"))
+    assert bench.model.asks == []
+    assert second.state is State.ASKING
+    assert "have spent their budget of a day" in second.question.text
