@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 p
 # A caller's shell must not change what is built or run here, and a folder's own core/ must not shadow ours.
 export PYTHONSAFEPATH := 1
 export PIP_USER := 0
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 unexport PIP_CONSTRAINT PIP_DRY_RUN PIP_EDITABLE PIP_IGNORE_INSTALLED PIP_NO_BINARY PIP_NO_BUILD_ISOLATION \
 	PIP_NO_DEPS PIP_ONLY_BINARY PIP_PLATFORM PIP_PREFIX PIP_PYTHON PIP_PYTHON_VERSION PIP_REQUIREMENT \
 	PIP_REQUIRE_HASHES PIP_REQUIRE_VIRTUALENV PIP_ROOT PIP_SRC PIP_TARGET PIP_UPGRADE
@@ -91,9 +91,10 @@ bench-sandbox: $(VENV)/.dev ## what starting a sandbox costs over the bare progr
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)
 
-.PHONY: injections
-injections: $(VENV)/.dev ## every attack in every carrier against a model that obeys: 1,015 cases, about 10 minutes
-	@COUNTERSIGN_INJECTIONS=all $(BIN)/python -m pytest -q tests/integration/injection $(ARGS)
+.PHONY: campaigns
+campaigns: $(VENV)/.dev counterparts ## what `make test` takes a share of, whole: injections, kills, races, interrupts
+	@COUNTERSIGN_CAMPAIGNS=all $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup tests/integration/injection \
+		tests/integration/core/test_race.py tests/e2e/kill tests/e2e/test_interrupts.py $(ARGS)
 
 .PHONY: chaos
 chaos: $(VENV)/.dev counterparts ## the long crash campaign; ends with one JSON line

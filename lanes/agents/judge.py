@@ -25,7 +25,7 @@ _LIMITS: Final = {
         "started more than {processes} processes",
         "Raise `processes` in the lane's limits.",
     ),
-    "cpu": ("cpu_limit", "used more processor time than a lane may", "Ask for less at once."),
+    "cpu": ("cpu_limit", "used more CPU time than a lane may", "Ask for less at once."),
     "disk": ("disk_limit", "wrote more than a lane may", "Ask for less at once."),
     "files": ("disk_limit", "made more files than a lane may", "Ask for less at once."),
 }

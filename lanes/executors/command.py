@@ -29,7 +29,7 @@ _LIMITS: Final = {
     ),
     "cpu": (
         "cpu_limit",
-        "used more processor time than a lane may",
+        "used more CPU time than a lane may",
         "Raise `wall_s` in the lane's limits, or ask for less.",
     ),
     "disk": ("disk_limit", "wrote more than a lane may", "Let the command write less."),

@@ -19,8 +19,8 @@ from lanes.repository.store import Store, check_oid
 
 MAX_CHANGED_FILES: Final = 100_000
 MAX_CHANGED_BYTES: Final = 512 * MIB
-MAX_FILES: Final = 300_000
-"""How many files a tree may have: ten trees of ten times the same are 10^10 files, and a few hundred bytes."""
+MAX_LISTED: Final = 1_000_000
+"""How many files of a tree are listed: ten trees of ten times the same are 10^10 files, and a few hundred bytes."""
 _RAW_BYTES: Final = 128 * MIB
 _COUNT_LINES_UP_TO: Final = 64 * MIB
 _NO_BLOB: Final = "0" * 40
@@ -213,7 +213,7 @@ def diff_text(store: Store, base: str, tree: str) -> bytes:
 
 
 def list_paths(store: Store, tree: str) -> dict[bytes, tuple[str, str]]:
-    """Every path of a tree, to its mode and object id; raises `PermanentError` for more than `MAX_FILES`."""
+    """Every path of a tree, to its mode and object id; raises `PermanentError` for more than `MAX_LISTED`."""
     paths: dict[bytes, tuple[str, str]] = {}
     for record in listed(store, tree):
         meta, _, path = record.partition(b"\t")
@@ -223,13 +223,13 @@ def list_paths(store: Store, tree: str) -> dict[bytes, tuple[str, str]]:
 
 
 def listed(store: Store, tree: str, *options: str) -> list[bytes]:
-    """What ``ls-tree`` says of each file of a tree; raises `PermanentError`, early, for more than `MAX_FILES`."""
+    """What ``ls-tree`` says of each file of a tree; raises `PermanentError`, early, for more than `MAX_LISTED`."""
     store.ensure()
     argv = ("ls-tree", "-r", "-z", "--full-tree", *options, check_oid(tree))
     try:
-        out = store.git.run(*argv, limit_bytes=_RAW_BYTES, limit_records=MAX_FILES).out
+        out = store.git.run(*argv, limit_bytes=_RAW_BYTES, limit_records=MAX_LISTED).out
     except GitFloodError as failure:
-        what = f"more than {MAX_FILES} files, or paths of more than {_RAW_BYTES // MIB} MiB"
+        what = f"more than {MAX_LISTED} files, or paths of more than {_RAW_BYTES // MIB} MiB"
         mend = "Take out of the repository what makes it so large; `git ls-tree -r` lists it."
         problem = f"A tree of the repository {store.spec.name} has {what}"
         raise PermanentError("too_large", problem, mend, kind=Kind.BLOCKED) from failure

@@ -16,7 +16,7 @@ from lanes.repository.command import MIB
 from lanes.repository.faults import last_words
 from lanes.repository.running import GitError
 from lanes.repository.store import Store, check_oid
-from lanes.repository.trees import MAX_FILES, listed, scratch
+from lanes.repository.trees import listed, scratch
 
 _LONG_S: Final = 900.0
 _IGNORABLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
@@ -26,7 +26,7 @@ _IGNORABLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\u
 class Bounds:
     """How much an import takes: entries of every kind, and the sum of file sizes as files claim them."""
 
-    entries: int = MAX_FILES
+    entries: int = 300_000
     bytes: int = 1024 * MIB
     depth: int = 200
 

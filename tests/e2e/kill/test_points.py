@@ -12,6 +12,7 @@ from core.job import JobKind
 from core.lifecycle import State
 from core.service import Request
 from core.store import events
+from tests import campaign
 from tests.e2e.kill.points import all_points
 from tests.e2e.kill.scene import ANA, BRANCHES, LEE, OPERATOR, PULLS, TEXT, Scene, carry, check, look
 from tests.e2e.kill.stages import FRESH, PUBLISHED, STAGED
@@ -137,7 +138,7 @@ def way_to(point: str) -> Way:
     return PLAIN[JobKind(point.split(".", maxsplit=1)[0])]
 
 
-@pytest.mark.parametrize("dialect", ["sqlite"])  # the home of one host, where a worker is started again after a crash
+@pytest.mark.parametrize("dialect", campaign.ONE_HOST)
 @pytest.mark.parametrize("point", SMOOTH)
 async def test_the_next_worker_goes_on_where_one_was_killed(point, stages, scene_at):
     way = way_to(point)
@@ -151,6 +152,7 @@ async def test_the_next_worker_goes_on_where_one_was_killed(point, stages, scene
         await check(app, scene, task, digest=stages.digest)
 
 
+@pytest.mark.parametrize("dialect", campaign.SEVERAL_HOSTS)
 @pytest.mark.parametrize("point", SMOOTH)
 async def test_of_two_workers_one_is_killed_and_the_other_takes_over(point, stages, scene_at):
     way = way_to(point)
@@ -163,6 +165,7 @@ async def test_of_two_workers_one_is_killed_and_the_other_takes_over(point, stag
         await check(app, scene, task, digest=stages.digest)
 
 
+@pytest.mark.parametrize("dialect", campaign.ONE_HOST)
 @pytest.mark.parametrize("point", ROUGH)
 async def test_a_job_that_ends_badly_ends_so_once(point, scene_at):
     kind, fact = point.replace("before_", "").split(".")

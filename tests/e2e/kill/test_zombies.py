@@ -11,6 +11,7 @@ import pytest
 from core.job import JobState
 from core.lifecycle import State
 from core.store import queue
+from tests import campaign
 from tests.e2e.kill.scene import TEXT, Scene, answer, carry, check, rows_of, until
 from tests.e2e.kill.stages import FRESH, STAGED
 from tests.e2e.kill.test_points import approved, asked, way_to
@@ -37,6 +38,7 @@ def wake(worker: BaseProcess) -> None:
     os.kill(worker.pid, SIGCONT)
 
 
+@pytest.mark.parametrize("dialect", campaign.SEVERAL_HOSTS)
 @pytest.mark.parametrize("point", BEFORE_A_WRITE)
 async def test_a_zombie_changes_nothing(point, stages, scene_at):
     way = way_to(point)

@@ -15,10 +15,10 @@ from core.lifecycle import State
 from core.store import events, tasks
 from core.store.database import Database, Location
 from core.turn import Actor
-from tests import builders
+from tests import builders, campaign
 from tests.office import Office
 
-ROUNDS, PROCESSES, EACH = 300, 4, 8
+ROUNDS, PROCESSES, EACH = 300 if campaign.WHOLE else 60, 4, 8
 VERBS = ("approve", "reject", "approve", "reply", "reject", "approve", "reject", "approve")
 APPROVERS = [f"approver{n}" for n in range(6)]
 PEOPLE = builders.people(ana="member", **dict.fromkeys(APPROVERS, "maintainer"))
@@ -69,7 +69,7 @@ async def _contend(office: Office, number: int, digest: str, who: int) -> Outcom
         return Outcome(verb, person, error.problem)
 
 
-async def test_of_32_who_decide_at_once_one_does_300_times_over(database, location):
+async def test_of_32_who_decide_at_once_one_does_every_time(database, location):
     numbers = [(await builders.put_staged(database))[0] for _ in range(ROUNDS)]
     digest = builders.staged().digest
     assert numbers == list(range(numbers[0], numbers[0] + ROUNDS))

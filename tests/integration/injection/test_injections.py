@@ -1,14 +1,13 @@
 """Injections against an obedient model: whatever a text tells it to do, nothing happens outside the lane.
 
 Each case runs the whole heart: a request, its reading, the law, the executor, the guard, the cards on every surface,
-and what is sent to the forge. `COUNTERSIGN_INJECTIONS=all` runs every attack in every carrier.
+and what is sent to the forge. `make campaigns` runs every attack in every carrier.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
-import os
 import re
 import subprocess
 import tempfile
@@ -26,6 +25,7 @@ from bot.cards.page import diff_page
 from bot.cards.slack import draw_card
 from bot.cards.telegram import draw_telegram
 from bot.surfaces.terminal import Look, print_card
+from tests import campaign
 from tests.fakes.slack.rules import pings_in
 from tests.integration.injection.attacks import ATTACKS, FOUND_TOKEN, TOKEN
 from tests.integration.injection.carriers import CARRIERS
@@ -34,7 +34,7 @@ from tests.integration.lanes import origin
 
 pytestmark = [pytest.mark.lanes, pytest.mark.xdist_group("injections"), pytest.mark.timeout(3600)]  # one lab for all
 
-CASES = cases(every=os.environ.get("COUNTERSIGN_INJECTIONS") == "all")
+CASES = cases(every=campaign.WHOLE)
 OPEN_TO_ANA = {"docs", "config", "code"}
 MAY_WRITE = {
     "docs": re.compile(r"docs/.+|[^/]+\.md"),
