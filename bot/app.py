@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.config import Config, LiveSettings, load_config
+from bot.config import Config, load_config
 from bot.home import Home
+from bot.settings import LiveSettings
 from core.document import TaskDocument, read_document
 from core.errors import Kind, PermanentError
 from core.ids import new_id

@@ -129,7 +129,7 @@ def _sandbox(app: App, kind: str) -> Check:
 
 
 def _policy(app: App) -> list[Check]:
-    from bot.config import load_all
+    from bot.settings import load_all
     from policies.rules import warnings
 
     _, config, rules = load_all(app.home)

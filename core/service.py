@@ -8,18 +8,18 @@ from datetime import datetime
 from typing import Any
 
 from core.basis import next_basis, picked_basis
-from core.decision import Petition
-from core.errors import ConflictError, RefusedError, UsageError
+from core.errors import ConflictError, UsageError
 from core.ids import NewId
 from core.intent import Intent
 from core.lifecycle import START, Fact, State, advance
 from core.place import Place
 from core.ports import Milestones
+from core.rights import Rights
 from core.settings import Settings, SettingsSource
 from core.store import cards, events, jobs, queue, tasks
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow, TurnRow
-from core.task import Revision, Task
+from core.task import Task
 from core.transition import Owed, owed_job, take_step
 from core.turn import Actor
 from core.workflow import values_of
@@ -54,6 +54,7 @@ class Service:
     def __init__(self, database: Database, settings: SettingsSource, new_id: NewId, milestones: Milestones) -> None:
         self._database = database
         self._settings = settings
+        self._rights = Rights(settings)
         self._new_id = new_id
         self._milestones = milestones
 
@@ -125,7 +126,7 @@ class Service:
             task = await tasks.load(session, number, lock=True)
             if dedup is not None and await tasks.turn_seen(session, actor.surface or "", dedup):
                 return task
-            await self._check_speaking(session, task, actor, picks=pick is not None)
+            await self._rights.check_speaking(session, task, actor, picks=pick is not None)
             now_ms = await self._database.now_ms(session)
             said = await tasks.turns_of(session, number)
             n = len(said) + 1
@@ -154,25 +155,12 @@ class Service:
         self._milestones.reached("reply.committed", number=number)
         return task
 
-    async def _check_speaking(self, session: Session, task: Task, actor: Actor, *, picks: bool) -> None:
-        """Raise what keeps `actor` from beginning the next revision; a wrong state is told before missing rights."""
-        try:
-            advance(task, Fact.REPLIED)
-        except ConflictError as error:
-            told = error.problem
-            raise ConflictError(told.code, told.message + await decided_by(session, task), told.mend) from error
-        if not picks or not self._may_decide(task, actor):
-            self._may_speak(task, actor)
-        if task.state is State.PUBLISHED and await queue.active_of(session, task.number):
-            what = f"#{task.number} is being merged or closed"
-            raise ConflictError("already_on_its_way", what, "Look again in a moment.")
-
     async def cancel(self, number: int, actor: Actor) -> Task:
         """Stop a task that has not reached the forge; a revision of a published task falls back to it."""
 
         async def work(session: Session) -> Task:
             task = await tasks.load(session, number, lock=True)
-            self._may_stop(task, actor)
+            self._rights.may_stop(task, actor)
             if task.state is State.APPROVED and any(job.fence for job in await queue.active_of(session, number)):
                 raise ConflictError(  # not only while somebody holds the job: a dead worker may have pushed
                     "being_published", f"#{number} is on its way to the forge", "Undo it once it is published."
@@ -190,7 +178,7 @@ class Service:
         async def work(session: Session) -> Task:
             task = await tasks.load(session, number, lock=True)
             advance(task, Fact.MERGE_ASKED)
-            self._may_merge(task, actor)
+            self._rights.may_merge(task, actor)
             return await self._owe_once(session, task, Fact.MERGE_ASKED, actor)
 
         return await self._database.write(work)
@@ -204,7 +192,7 @@ class Service:
         async def work(session: Session) -> int:
             task = await tasks.load(session, number, lock=True)
             if task.state is State.PUBLISHED:
-                self._may_stop(task, actor)
+                self._rights.may_stop(task, actor)
                 await self._owe_once(session, task, Fact.CLOSE_ASKED, actor)
                 return number
             advance(task, Fact.UNDO_ASKED)
@@ -274,77 +262,6 @@ class Service:
         now_ms = await self._database.now_ms(session)
         await take_step(session, task, fact, now_ms, self._new_id, actor=actor, changes={"error": None})
         return await tasks.load(session, task.number)
-
-    def _may_speak(self, task: Task, actor: Actor) -> None:
-        """A reply supersedes what others look at, so only who could have asked may reply."""
-        settings = self._settings()
-        person = settings.people.named(actor.person or "")
-        if person.name == task.requester or task.repo is None:
-            return
-        petition = petition_of(task, person.name, actor.surface or "")
-        if petition.lane is None or settings.policy.terms_of(petition) is None:
-            raise RefusedError(
-                "may_not_reply",
-                f"policy does not let {person.name} write in the lane of #{task.number}",
-                f"Ask {task.requester} to reply.",
-            )
-
-    def _may_decide(self, task: Task, actor: Actor) -> bool:
-        """Whether this person may approve what is staged, and so also a part of it."""
-        person = self._settings().people.named(actor.person or "")
-        terms = task.current.terms
-        return terms is not None and person.is_one_of(terms.approvers)
-
-    def _may_stop(self, task: Task, actor: Actor) -> None:
-        """The requester, those who may approve, and the operator at the terminal may stop a task."""
-        if actor.person is None or actor.person in task.authors:
-            return
-        settings = self._settings()
-        person = settings.people.named(actor.person)
-        terms = task.current.terms
-        if terms is None or not person.is_one_of(terms.approvers):
-            raise RefusedError(
-                "may_not_stop",
-                f"{person.name} neither asked for #{task.number} nor may approve it",
-                f"Ask {task.requester}.",
-            )
-
-    def _may_merge(self, task: Task, actor: Actor) -> None:
-        """Those the live rule names for merging, and the operator at the terminal."""
-        if actor.person is None:
-            return
-        settings = self._settings()
-        person = settings.people.named(actor.person)
-        live = settings.policy.terms_of(petition_of(task, task.requester, task.surface))
-        allowed = (live.merge_from or live.approvers) if live else ()
-        if not person.is_one_of(allowed):
-            raise RefusedError(
-                "may_not_merge",
-                f"policy does not let {person.name} merge #{task.number}",
-                f"It may be merged by {', '.join(settings.people.matching(allowed)) or 'nobody'}.",
-            )
-
-
-def petition_of(task: Task, person: str, surface: str, revision: Revision | None = None) -> Petition:
-    """What policy is asked about a revision (the current one) of a task whose lane is known."""
-    asked = revision or task.current
-    intent = asked.intent
-    return Petition(
-        person=person,
-        surface=surface,
-        repository=task.repo or "",
-        paths=intent.paths() if intent else (),
-        lane=asked.lane or task.asked_lane,
-        deterministic=bool(intent and (intent.edits or intent.needs_git_alone)),
-    )
-
-
-async def decided_by(session: Session, task: Task) -> str:
-    """In brackets, who decided on what is staged or began the revision that has nothing staged; else nothing."""
-    if task.staged is None:
-        return f" (revision {task.revision} by {task.current.author})" if task.revision > 1 else ""
-    said = [a for a in await tasks.approvals_of(session, task.number) if a.digest == task.staged.digest]
-    return f" (decided by {', '.join(f'{a.person}: {a.verdict.value}' for a in said)})" if said else ""
 
 
 def _checked_text(text: str) -> str:

@@ -11,7 +11,7 @@ from core.ids import NewId
 from core.job import JobKind
 from core.lifecycle import Fact, State
 from core.ports import Milestones
-from core.service import decided_by, petition_of
+from core.rights import decided_by, petition_of
 from core.settings import Settings, SettingsSource
 from core.store import events, queue, tasks
 from core.store.database import Database, Session, from_ms

@@ -104,7 +104,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def missing_rule(home: Home, name: str) -> str | None:
     """The rule to add to policy.yaml when none opens the lane to anybody, else None."""
-    from bot.config import load_settings
+    from bot.settings import load_settings
 
     if people_of(load_settings(home), name):
         return None

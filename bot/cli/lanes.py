@@ -116,7 +116,7 @@ def import_(door: Door, file: Path, replace: bool, as_json: bool) -> int:
 @click.pass_obj
 def list_(door: Door, as_json: bool) -> int:
     """List the lanes of the home, and who may use each."""
-    from bot.config import load_settings
+    from bot.settings import load_settings
 
     settings = load_settings(door.home())
     rows = [{**_row(each), "people": people_of(settings, each.name)} for _, each in sorted(settings.lanes.items())]
@@ -160,7 +160,7 @@ COMMANDS = (lane,)
 
 
 def _checked_home(door: Door) -> list[Lane]:
-    from bot.config import load_settings
+    from bot.settings import load_settings
 
     home = door.home()
     home.check()

@@ -30,7 +30,7 @@ def policy() -> None:
 @click.pass_obj
 def check(door: Door, as_json: bool) -> int:
     """Read the whole configuration and name the first mistake: file, line and key."""
-    from bot.config import load_all
+    from bot.settings import load_all
     from policies.rules import warnings
 
     home = door.home()

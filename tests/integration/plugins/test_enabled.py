@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from bot.app import opened
-from bot.config import load_all, load_config
+from bot.config import load_config
 from bot.home import Home
 from bot.plugins.load import Plugins
+from bot.settings import load_all
 from core.errors import ConfigError, PermanentError
 from core.place import Place
 from tests.integration.plugins.installed import enable, made_up
