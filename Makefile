@@ -4,8 +4,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Tests wait more than they compute, so three times as many processes as the two cores that a change is tested on.
-WORKERS ?= 6
+# Tests wait more than they compute, so twice as many processes as the two cores that a change is tested on.
+WORKERS ?= 4
 
 # The first Python 3.11 or newer on the PATH; `make env PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \

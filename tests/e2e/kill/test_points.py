@@ -121,6 +121,12 @@ SMOOTH = (
     *("merge.claimed", "merge.looked", "merge.forge_merged", "merge.before_merged", "merge.merged"),
     *("close.claimed", "close.loaded", "close.forge_closed", "close.before_closed", "close.closed"),
 )
+BESIDE_AN_EFFECT = (
+    *("plan.before_planned", "change.produced", "change.kept", "change.held", "change.before_staged"),
+    *("publish.committed", "publish.pushed", "publish.opened", "publish.signed", "publish.before_published"),
+    *("merge.forge_merged", "merge.before_merged", "close.forge_closed"),
+)
+"""Where something was done that no row of ours says yet; where two work at once these are the ones that matter."""
 AT_GITHUB = (
     *("follow.claimed", "follow.before_followed", "follow.followed", "follow.before_merge_asked", "follow.merge_asked"),
     *("follow.before_merged", "follow.merged", "follow.before_closed", "follow.closed"),
@@ -153,7 +159,7 @@ async def test_the_next_worker_goes_on_where_one_was_killed(point, stages, scene
 
 
 @pytest.mark.parametrize("dialect", campaign.SEVERAL_HOSTS)
-@pytest.mark.parametrize("point", SMOOTH)
+@pytest.mark.parametrize("point", SMOOTH if campaign.WHOLE else BESIDE_AN_EFFECT)
 async def test_of_two_workers_one_is_killed_and_the_other_takes_over(point, stages, scene_at):
     way = way_to(point)
     scene = scene_at(way.stage)

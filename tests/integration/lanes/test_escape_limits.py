@@ -75,7 +75,7 @@ time.sleep(2)
 """
 GREEDY = {
     "fork-bomb": ("while True:\n    try: os.fork()\n    except OSError: time.sleep(.01)", ("processes", "memory", "wall")),
-    "fork-bomb-of-a-shell": ("os.execv('/bin/sh', ['sh', '-c', 'f() { f | f & }; f; while :; do :; done'])", ("processes", "memory", "wall")),
+    "fork-bomb-of-a-shell": ("os.execv('/bin/sh', ['sh', '-c', 'f() { f | f & }; f; while :; do :; done'])", ("processes", "memory", "wall", None)),
     "memory-bomb": ("x = []\nwhile True: x.append(bytearray(10_000_000))", ("memory", None)),
     "memory-of-many": (MANY, ("memory",)),
     "shared-memory": (SHARED, ("memory", None)),
