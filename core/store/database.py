@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -95,20 +95,12 @@ class Database:
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self.engine.dispose()
+        await _to_its_end(self.engine.dispose())
 
     async def _run(
         self, work: Callable[[Session], Awaitable[T]], turn: AbstractAsyncContextManager[object], *, writes: bool
     ) -> T:
-        """Run `work` to its end even when the caller is cancelled: the driver's thread must not outlive the loop."""
-        whole = asyncio.ensure_future(self._tried(work, turn, writes=writes))
-        try:
-            return await asyncio.shield(whole)
-        except asyncio.CancelledError:
-            await asyncio.wait([whole])
-            if not whole.cancelled():
-                whole.exception()  # nobody is left to be told
-            raise
+        return await _to_its_end(self._tried(work, turn, writes=writes))
 
     async def _tried(
         self, work: Callable[[Session], Awaitable[T]], turn: AbstractAsyncContextManager[object], *, writes: bool
@@ -128,6 +120,18 @@ class Database:
             await connection.execution_options(countersign_writes=writes)
             async with Session(connection, expire_on_commit=False) as session, session.begin():
                 return await work(session)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do `work` to its end even when the caller is cancelled: the driver's thread must not outlive the loop."""
+    whole = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(whole)
+    except asyncio.CancelledError:
+        await asyncio.wait([whole])
+        if not whole.cancelled():
+            whole.exception()  # nobody is left to be told
+        raise
 
 
 def _engine(location: Location) -> AsyncEngine:

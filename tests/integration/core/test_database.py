@@ -330,3 +330,14 @@ async def test_a_step_that_cannot_write_its_job_writes_nothing(database):
 async def test_a_task_that_is_not_there_is_missing(database):
     with pytest.raises(NotFoundError, match="#99"):
         await database.read(lambda session: tasks.load(session, 99))
+
+
+async def test_closing_goes_to_its_end_though_the_caller_is_cancelled(location, caplog):
+    database = Database(location)
+    await database.read(database.now_ms)
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("sqlalchemy")] == []
