@@ -18,7 +18,7 @@ from core.turn import Actor
 from tests import builders, campaign
 from tests.office import Office
 
-ROUNDS, PROCESSES, EACH = 300 if campaign.WHOLE else 40, 4, 8
+ROUNDS, PROCESSES, EACH = 300 if campaign.WHOLE else 20, 4, 8
 VERBS = ("approve", "reject", "approve", "reply", "reject", "approve", "reject", "approve")
 APPROVERS = [f"approver{n}" for n in range(6)]
 PEOPLE = builders.people(ana="member", **dict.fromkeys(APPROVERS, "maintainer"))
