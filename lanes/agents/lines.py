@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ def event(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-class EventEar:
+class EventEar(ABC):
     """Hears lines of JSON; `take` makes of each what it means."""
 
     def __init__(self, *, ended: bool | None = False) -> None:
@@ -77,9 +78,9 @@ class EventEar:
         if (said := event(line)) is not None:
             self.take(said, self._heard)
 
+    @abstractmethod
     def take(self, said: dict[str, Any], heard: Heard) -> None:
         """Write down what one event says."""
-        raise NotImplementedError
 
     def heard(self) -> Heard:
         """What it all came to."""

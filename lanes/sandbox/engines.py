@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
-from core.change import show_path
 from core.errors import Kind, Problem
+from lanes.sandbox.complaint import complaint
 from lanes.sandbox.container import ContainerSandbox, Engine
 from lanes.sandbox.folders import own_folder
 from lanes.sandbox.ran import Confines, Run
@@ -62,7 +61,7 @@ def _engine(kind: str, words: tuple[str, ...], first: tuple[str, ...]) -> Engine
 
 def _asked(engine: Engine) -> str:
     """Ask a daemon for its version: without an image there is nothing to start; what it complained of, or nothing."""
-    return _complaint(engine, ["info", "--format", "{{.ServerVersion}}"])
+    return complaint([*engine.words, "info", "--format", "{{.ServerVersion}}"], engine.environment(), _ASK_S)
 
 
 def _started(engine: Engine) -> str:
@@ -79,25 +78,8 @@ def _started(engine: Engine) -> str:
         options = engine.options(
             run, f"countersign-probe-{secrets.token_hex(8)}", engine.user(), ((Path("/usr"), "/usr"),)
         )
-        return _complaint(engine, [*options, "--rm", "--entrypoint", '["/usr/bin/true"]', "--rootfs", str(root)])
-
-
-def _complaint(engine: Engine, words: list[str]) -> str:
-    try:
-        ran = subprocess.run(
-            [*engine.words, *words],
-            env=engine.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_ASK_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return show_path(str(error).encode("utf-8", "replace"))
-    if ran.returncode == 0:
-        return ""
-    lines = (ran.stderr or ran.stdout).strip().splitlines() or [b"no word why"]
-    return show_path(lines[-1][:300])
+        argv = [*engine.words, *options, "--rm", "--entrypoint", '["/usr/bin/true"]', "--rootfs", str(root)]
+        return complaint(argv, engine.environment(), _ASK_S)
 
 
 def _problem(message: str, kind: str) -> Problem:

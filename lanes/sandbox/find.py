@@ -15,6 +15,7 @@ from core.change import show_path
 from core.errors import Kind, Problem
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 from lanes.sandbox.calls import call_filter
+from lanes.sandbox.complaint import complaint
 from lanes.sandbox.folders import own_folder
 from lanes.sandbox.overlay import layering
 
@@ -76,21 +77,10 @@ def _probe(candidate: Bwrap) -> str:
                 calls.write(candidate.calls)
                 calls.seek(0)
                 filtered = ["--seccomp", str(calls.fileno())] if candidate.calls else []
-                ran = subprocess.run(
-                    [candidate.program, *filtered, *options, "--", *candidate.inner(["true"], uid)],
-                    env={},
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=_PROBE_S,
-                    check=False,
-                    pass_fds=(calls.fileno(),),
-                )
-        except (OSError, subprocess.TimeoutExpired) as error:
+                argv = [candidate.program, *filtered, *options, "--", *candidate.inner(["true"], uid)]
+                return complaint(argv, {}, _PROBE_S, (calls.fileno(),))
+        except OSError as error:
             return show_path(str(error).encode("utf-8", "replace"))
-    if ran.returncode == 0:
-        return ""
-    lines = (ran.stderr or ran.stdout).strip().splitlines() or [b"no word why"]
-    return show_path(lines[-1][:300])
 
 
 def _problem(message: str, mend: str) -> Problem:
