@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -72,9 +72,9 @@ class Courier:
 
     async def round(self) -> bool:
         """Bring one batch; whether there was anything."""
+        drawn = await self._draw_due()  # first: when a platform allows few messages, cards are worth more than words
         said = await self._say_due()
-        drawn = await self._draw_due()
-        return said or drawn
+        return drawn or said
 
     async def _sleep(self) -> None:
         try:
@@ -95,36 +95,30 @@ class Courier:
 
         if not await self._any(lambda session, now_ms: notes.any_due(session, name, now_ms)):
             return False
-        stuck: set[str] = set()
-        for note in await self.database.write(work):
-            if note.place.channel in stuck:  # what follows there stays behind it
-                await self._put_off_note(note, 2.0)
-                continue
-            if not await self._say(note):
-                stuck.add(note.place.channel)
+        # one of each channel, so they may go out side by side
+        await _all(self._say(note) for note in await self.database.write(work))
         return True
 
-    async def _say(self, note: Note) -> bool:
+    async def _say(self, note: Note) -> None:
         try:
             await self.surface.say(note.place, note.text, note.reply_to, note.only_to)
         except TransientError as error:
             wait_s = error.retry_after_s or _backoff_s(note.attempt)
             log.warning("note_put_off", surface=self.surface.name, note=note.id, wait_s=round(wait_s, 1))
             await self._put_off_note(note, wait_s)
-            return False
         except PermanentError as error:
             log.warning("note_undeliverable", surface=self.surface.name, note=note.id, problem=error.problem.message)
             if error.problem.code != "place_gone" and note.attempt < MOST_TRIES:
-                await self._put_off_note(note, _patience_s(note.attempt))
-                return False
+                await self._put_off_note(note, _patience_s(note.attempt), in_order=False)
+                return
             await self.database.write(lambda session: notes.finish(session, note, notes.FAILED))
-            return True
-        await self.database.write(lambda session: notes.finish(session, note, notes.SENT))
-        return True
+        else:
+            await self.database.write(lambda session: notes.finish(session, note, notes.SENT))
 
-    async def _put_off_note(self, note: Note, wait_s: float) -> None:
+    async def _put_off_note(self, note: Note, wait_s: float, *, in_order: bool = True) -> None:
         async def work(session: Session) -> None:
-            await notes.put_off(session, note, await self.database.now_ms(session) + round(wait_s * 1000))
+            due_ms = await self.database.now_ms(session) + round(wait_s * 1000)
+            await notes.put_off(session, note, due_ms, in_order=in_order)
 
         await self.database.write(work)
 
@@ -137,13 +131,10 @@ class Courier:
             now_ms = await self.database.now_ms(session)
             return await cards.begin(session, name, now_ms, BATCH)
 
-        if not await self._any(lambda session, now_ms: cards.any_due(session, [name], now_ms)):
+        if not await self._any(lambda session, now_ms: cards.any_due(session, name, now_ms)):
             return False
         begun = await self.database.write(work)
-        results = await asyncio.gather(*(self._draw(card) for card in begun), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, TransientError):
-                raise result
+        await _all(self._draw(card) for card in begun)
         return bool(begun)
 
     async def _draw(self, card: Posted) -> None:
@@ -155,7 +146,7 @@ class Courier:
         except PermanentError as error:
             # a revoked token or a platform's new rule may be mended, so only a place that is gone is given up
             gone = error.problem.code == "place_gone"
-            await self._put_off(card, None if gone else _patience_s(card.attempt), error)
+            await self._put_off(card, None if gone else _patience_s(card.attempt), error, in_order=False)
         except CountersignError as error:
             await self._put_off(card, _backoff_s(card.attempt), error)
 
@@ -261,13 +252,15 @@ class Courier:
         kept = [a for a in document.artifacts if a.name == PATCH and a.revision == task.revision]
         return await self.files.read(kept[-1].sha256) if kept else None
 
-    async def _put_off(self, card: Posted, wait_s: float | None, error: CountersignError) -> None:
+    async def _put_off(
+        self, card: Posted, wait_s: float | None, error: CountersignError, *, in_order: bool = True
+    ) -> None:
         log.warning("card_put_off", surface=self.surface.name, task=card.number, problem=error.problem.message)
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
             due_ms = None if wait_s is None else now_ms + round(wait_s * 1000)
-            await cards.put_off(session, card, due_ms, error.problem.message)
+            await cards.put_off(session, card, due_ms, error.problem.message, in_order=in_order)
 
         await self.database.write(work)
 
@@ -276,6 +269,13 @@ class Courier:
             return bool(await ask(session, await self.database.now_ms(session)))
 
         return await self.database.read(look)
+
+
+async def _all(deliveries: Iterable[Awaitable[None]]) -> None:
+    """Await every delivery, also when one fails; then raise the first failure that is not a `TransientError`."""
+    for result in await asyncio.gather(*deliveries, return_exceptions=True):
+        if isinstance(result, BaseException) and not isinstance(result, TransientError):
+            raise result
 
 
 def _view(card: Card, diff: bytes | None) -> DiffView | None:

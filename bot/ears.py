@@ -10,7 +10,7 @@ from typing import Any, Final
 from bot.surfaces.port import Answer, Clicked, Heard, Taken
 from core.errors import CountersignError, TransientError
 from core.place import Place
-from core.store import cards, inbox, links
+from core.store import cards, inbox, links, notes
 from core.store.database import Database, Session
 from core.store.inbox import Delivery
 
@@ -74,12 +74,13 @@ class DurableEars:
             waiting.set_result(answer)
 
     async def moved(self, surface: str, channel: str, to: str) -> None:
-        """A channel has another id: remember it, and take its cards along."""
+        """A channel has another id: remember it, and take its cards and notes along."""
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
             await links.moved(session, surface, channel, to, now_ms)
             await cards.move(session, surface, channel, to)
+            await notes.move(session, surface, channel, to)
 
         await self.database.write(work)
         self.told_move(surface, channel, to)

@@ -108,6 +108,7 @@ class Serving:
             await switches.set_value(session, _switch(surface.name), {"up": True}, now_ms)
             if told:
                 await cards.revive(session, surface.name, now_ms)
+                await notes.revive(session, surface.name, now_ms)
                 await _record(session, now_ms, "surface.up", surface.name, {})
 
         await _despite_faults(self.database.write(work))

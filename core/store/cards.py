@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, update
+from sqlalchemy import ColumnElement, exists, func, or_, update
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from core.place import Place
@@ -85,33 +86,45 @@ def _anew(now_ms: int) -> dict[str, Any]:
     return {"due_ms": func.coalesce(CardRow.due_ms, now_ms), "version": col(CardRow.version) + 1}
 
 
-async def any_due(session: Session, surfaces: Iterable[str], now_ms: int) -> bool:
-    """Whether a card waits to be drawn on one of `surfaces`; one look at an index."""
-    rows = await session.exec(
-        select(CardRow.id).where(
-            col(CardRow.surface).in_(list(surfaces)), col(CardRow.due_ms) <= now_ms, col(CardRow.held_ms) <= now_ms
-        ).limit(1)
-    )  # fmt: skip
+async def any_due(session: Session, surface: str, now_ms: int) -> bool:
+    """Whether a card of `surface` may be drawn now; one look at an index."""
+    rows = await session.exec(select(CardRow.id).where(*_next(surface, now_ms)).limit(1))
     return rows.first() is not None
 
 
 async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[Posted]:
-    """Take the cards of `surface` that are due, for `HOLD_MS` to ourselves."""
-    due = (
-        select(CardRow.id)
-        .where(CardRow.surface == surface, col(CardRow.due_ms) <= now_ms, CardRow.held_ms <= now_ms)
-        .order_by(col(CardRow.due_ms))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    """Take for `HOLD_MS` the cards of `surface` that may be drawn now, the longest due first.
+
+    Of the cards without a message only the oldest of each channel is taken, so that they are posted in order.
+    """
+    due = select(CardRow.id).where(*_next(surface, now_ms)).order_by(col(CardRow.due_ms), col(CardRow.id)).limit(limit)
     taken = await session.execute(
         update(CardRow)
-        .where(col(CardRow.id).in_(due), col(CardRow.held_ms) <= now_ms)
+        .where(col(CardRow.id).in_(due.with_for_update(skip_locked=True)), col(CardRow.held_ms) <= now_ms)
         .values(held_ms=now_ms + HOLD_MS)
         .returning(CardRow)
         .execution_options(populate_existing=True)
     )
     return [_posted(row) for row in taken.scalars()]
+
+
+def _next(surface: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
+    """The conditions on a card that is due; an older card that was not posted yet holds back the first post of it."""
+    older = aliased(CardRow)
+    held_back = exists().where(
+        col(older.surface) == CardRow.surface,
+        col(older.channel) == CardRow.channel,
+        col(older.message_id).is_(None),
+        col(older.due_ms).is_not(None),
+        col(older.in_order),
+        col(older.id) < col(CardRow.id),
+    )
+    return (
+        col(CardRow.surface) == surface,
+        col(CardRow.due_ms) <= now_ms,
+        col(CardRow.held_ms) <= now_ms,
+        or_(col(CardRow.message_id).is_not(None), ~held_back),
+    )
 
 
 async def posted(session: Session, card: Posted, message_id: str, revision: int) -> None:
@@ -129,16 +142,20 @@ async def delivered(session: Session, card: Posted, digest: str) -> None:
 async def drawn(session: Session, card: Posted, now_ms: int) -> None:
     """The card shows what was so; it is due at once if something happened while it was drawn."""
     mine = col(CardRow.id) == card.id
-    await session.execute(update(CardRow).where(mine).values(held_ms=0, attempt=0, problem=None, due_ms=now_ms))
+    shown = {"held_ms": 0, "attempt": 0, "problem": None, "in_order": True, "due_ms": now_ms}
+    await session.execute(update(CardRow).where(mine).values(**shown))
     await session.execute(update(CardRow).where(mine, col(CardRow.version) == card.version).values(due_ms=None))
 
 
-async def put_off(session: Session, card: Posted, due_ms: int | None, problem: str) -> None:
-    """Try the card again at `due_ms`, or never (None): nobody can be reached there."""
+async def put_off(session: Session, card: Posted, due_ms: int | None, problem: str, *, in_order: bool = True) -> None:
+    """Try the card again at `due_ms`, or never (None): nobody can be reached there.
+
+    Later cards of its channel wait for its first post, unless `in_order` is false.
+    """
     await session.execute(
         update(CardRow)
         .where(col(CardRow.id) == card.id)
-        .values(held_ms=0, due_ms=due_ms, attempt=col(CardRow.attempt) + 1, problem=problem[:500])
+        .values(held_ms=0, due_ms=due_ms, attempt=col(CardRow.attempt) + 1, problem=problem[:500], in_order=in_order)
     )
 
 

@@ -1,11 +1,12 @@
-"""Notes: what is still to be said to somebody somewhere; a row each, until it was said."""
+"""Notes: messages that are still to be sent to a place; a row each. Within a channel they are sent in order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import delete, update
+from sqlalchemy import ColumnElement, delete, exists, update
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from core.place import Place
@@ -45,6 +46,7 @@ async def add(
         NoteRow(
             surface=place.surface,
             place=place.to_json(),
+            channel=place.channel,
             text=text,
             reply_to=reply_to,
             only_to=only_to,
@@ -57,17 +59,11 @@ async def add(
 
 
 async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[Note]:
-    """Take the oldest notes of `surface` that are due, for `HOLD_MS` to ourselves."""
-    due = (
-        select(NoteRow.id)
-        .where(NoteRow.state == DUE, NoteRow.surface == surface, NoteRow.due_ms <= now_ms, NoteRow.held_ms <= now_ms)
-        .order_by(col(NoteRow.id))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    """Take for `HOLD_MS` the notes of `surface` that may be sent now: the oldest one of each channel, if it is due."""
+    due = select(NoteRow.id).where(*_next(surface, now_ms)).order_by(col(NoteRow.id)).limit(limit)
     taken = await session.execute(
         update(NoteRow)
-        .where(col(NoteRow.id).in_(due), col(NoteRow.held_ms) <= now_ms)
+        .where(col(NoteRow.id).in_(due.with_for_update(skip_locked=True)), col(NoteRow.held_ms) <= now_ms)
         .values(held_ms=now_ms + HOLD_MS)
         .returning(NoteRow)
         .execution_options(populate_existing=True)
@@ -79,13 +75,28 @@ async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list
     return sorted(notes, key=lambda note: note.id)
 
 
-async def any_due(session: Session, surface: str, now_ms: int) -> bool:
-    """Whether something is to be said on `surface`; one look at an index."""
-    rows = await session.exec(
-        select(NoteRow.id)
-        .where(NoteRow.state == DUE, NoteRow.surface == surface, NoteRow.due_ms <= now_ms, NoteRow.held_ms <= now_ms)
-        .limit(1)
+def _next(surface: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
+    """The conditions on a note that is due and that no older note of its channel holds back."""
+    older = aliased(NoteRow)
+    held_back = exists().where(
+        col(older.surface) == NoteRow.surface,
+        col(older.channel) == NoteRow.channel,
+        col(older.state) == DUE,
+        col(older.in_order),
+        col(older.id) < col(NoteRow.id),
     )
+    return (
+        col(NoteRow.state) == DUE,
+        col(NoteRow.surface) == surface,
+        col(NoteRow.due_ms) <= now_ms,
+        col(NoteRow.held_ms) <= now_ms,
+        ~held_back,
+    )
+
+
+async def any_due(session: Session, surface: str, now_ms: int) -> bool:
+    """Whether a note of `surface` may be sent now; one look at an index."""
+    rows = await session.exec(select(NoteRow.id).where(*_next(surface, now_ms)).limit(1))
     return rows.first() is not None
 
 
@@ -94,13 +105,35 @@ async def finish(session: Session, note: Note, state: str) -> None:
     await session.execute(update(NoteRow).where(col(NoteRow.id) == note.id).values(state=state, held_ms=0))
 
 
-async def put_off(session: Session, note: Note, due_ms: int) -> None:
-    """Say it at `due_ms`."""
+async def put_off(session: Session, note: Note, due_ms: int, *, in_order: bool = True) -> None:
+    """Send it at `due_ms`. Later notes of its channel wait for it, unless `in_order` is false."""
     await session.execute(
         update(NoteRow)
         .where(col(NoteRow.id) == note.id)
-        .values(held_ms=0, due_ms=due_ms, attempt=col(NoteRow.attempt) + 1)
+        .values(held_ms=0, due_ms=due_ms, attempt=col(NoteRow.attempt) + 1, in_order=in_order)
     )
+
+
+async def revive(session: Session, surface: str, now_ms: int) -> None:
+    """A surface is back: what could not be sent meanwhile is due at once."""
+    await session.execute(
+        update(NoteRow)
+        .where(col(NoteRow.surface) == surface, col(NoteRow.state) == DUE, col(NoteRow.attempt) > 0)
+        .where(col(NoteRow.due_ms) > now_ms)
+        .values(due_ms=now_ms)
+    )
+
+
+async def move(session: Session, surface: str, channel: str, to: str) -> None:
+    """A channel has another id: what is still to be sent there goes to the new one."""
+    rows = await session.exec(
+        select(NoteRow).where(NoteRow.surface == surface, NoteRow.channel == channel, NoteRow.state == DUE)
+    )
+    for row in rows:
+        row.channel = to
+        row.place = {**row.place, "channel": to}
+        session.add(row)
+    await session.flush()
 
 
 async def prune(session: Session, before_ms: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, String, Text, UniqueConstraint, true
 from sqlmodel import Field, SQLModel
 
 from core.store.tables import ms_column
@@ -38,7 +38,8 @@ class CardRow(SQLModel, table=True):
     """One task's card in one place. `due_ms` is set when it must be drawn again, null while it shows what is so.
 
     `thread` is empty where there is none. `delivered` is the digest whose whole diff was shown or attached there;
-    `version` counts what happened that it must show.
+    `version` counts what happened that it must show. While `in_order`, a card that has no message yet holds back the
+    first messages of later cards in its channel.
     """
 
     __tablename__ = "cards"
@@ -64,6 +65,7 @@ class CardRow(SQLModel, table=True):
     held_ms: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     attempt: int = 0
     problem: str | None = Field(default=None, sa_type=Text)
+    in_order: bool = Field(default=True, sa_column=Column(Boolean, nullable=False, server_default=true()))
     created_ms: int = ms_column()
 
 
@@ -82,14 +84,22 @@ class ButtonRow(SQLModel, table=True):
 
 
 class NoteRow(SQLModel, table=True):
-    """One thing to say to somebody, kept until it was said."""
+    """One thing to say to somebody, kept until it was said.
+
+    While `in_order`, it holds back later notes of its channel until it was said.
+    """
 
     __tablename__ = "notes"
-    __table_args__ = (Index("notes_to_say", "state", "surface", "due_ms"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        Index("notes_to_say", "state", "surface", "due_ms"),
+        Index("notes_in_order", "surface", "channel", "state", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
     surface: str
     place: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    channel: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
     text: str = Field(sa_type=Text)
     reply_to: str | None = None
     only_to: str | None = None
@@ -97,6 +107,7 @@ class NoteRow(SQLModel, table=True):
     attempt: int = 0
     due_ms: int = ms_column()
     held_ms: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    in_order: bool = Field(default=True, sa_column=Column(Boolean, nullable=False, server_default=true()))
     created_ms: int = ms_column()
 
 

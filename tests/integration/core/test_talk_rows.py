@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.office import Office
 pytestmark = pytest.mark.surfaces
 
 CHAT = Place("telegram", "-100", "7")
+ELSEWHERE = Place("telegram", "-200")
 
 
 def delivery(n: int) -> Delivery:
@@ -151,16 +153,92 @@ async def test_a_channel_that_moves_takes_its_cards_along(office, number):
     assert card.place.channel == "-1009"
 
 
-async def test_notes_are_said_in_order_by_one_and_again_after_their_time(database):
+async def heads(database, at, limit=10) -> list:
+    return await database.write(lambda s: notes.begin(s, "telegram", at, limit))
+
+
+async def test_the_oldest_note_of_each_channel_is_sent_and_the_rest_wait_behind_it(database):
     at = await now(database)
-    for n in range(3):
-        await database.write(lambda s, n=n: notes.add(s, CHAT, f"{n}", at))
-    first = await database.write(lambda s: notes.begin(s, "telegram", at, 10))
-    assert [note.text for note in first] == ["0", "1", "2"]
-    assert await database.write(lambda s: notes.begin(s, "telegram", at, 10)) == []
+    for place, text in ((CHAT, "0"), (CHAT, "1"), (ELSEWHERE, "2"), (CHAT, "3")):
+        await database.write(lambda s, p=place, t=text: notes.add(s, p, t, at))
+    first = await heads(database, at)
+    assert [note.text for note in first] == ["0", "2"]
+    assert await heads(database, at) == []
     await database.write(lambda s: notes.finish(s, first[0], notes.SENT))
-    late = await database.write(lambda s: notes.begin(s, "telegram", at + notes.HOLD_MS + 1, 10))
-    assert [note.text for note in late] == ["1", "2"]
+    assert [note.text for note in await heads(database, at)] == ["1"]
+    late = await heads(database, at + notes.HOLD_MS + 1)
+    assert [note.text for note in late] == ["1", "2"], "their sender died"
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_whatever_is_put_off_the_order_within_a_channel_holds(database, seed):
+    """Notes arrive, are put off for various times, and are sent, in random order of these."""
+    chance, at, added, sent, in_hand = random.Random(seed), await now(database), 0, [], []
+
+    async def put_off(note: notes.Note, due_ms: int) -> None:
+        await database.write(lambda s: notes.put_off(s, note, due_ms))
+
+    async def finish(note: notes.Note) -> None:
+        await database.write(lambda s: notes.finish(s, note, notes.SENT))
+        sent.append(note.text)
+
+    async def add(text: str, at_ms: int) -> None:
+        await database.write(lambda s: notes.add(s, CHAT, text, at_ms))
+
+    while len(sent) < 15:
+        match chance.choice(["add", "take", "put off", "finish", "wait"]):
+            case "add" if added < 15:
+                await add(f"{added}", at)
+                added += 1
+            case "take":
+                in_hand += await heads(database, at)
+            case "put off" if in_hand:
+                await put_off(in_hand.pop(), at + chance.randrange(100))
+            case "finish" if in_hand:
+                await finish(in_hand.pop())
+            case "wait":
+                at += chance.randrange(100)
+    assert sent == [f"{n}" for n in range(15)]
+
+
+async def test_a_note_that_the_platform_refuses_holds_back_nothing(database):
+    at = await now(database)
+    for n in range(2):
+        await database.write(lambda s, n=n: notes.add(s, CHAT, f"{n}", at))
+    (refused,) = await heads(database, at)
+    await database.write(lambda s: notes.put_off(s, refused, at + 60_000, in_order=False))
+    assert [note.text for note in await heads(database, at)] == ["1"]
+    assert [note.text for note in await heads(database, at + 60_001)] == ["0", "1"]
+
+
+async def test_a_channel_that_moves_takes_its_notes_along_and_a_surface_that_is_back_sends_them_at_once(database):
+    at = await now(database)
+    await database.write(lambda s: notes.add(s, CHAT, "0", at))
+    (note,) = await heads(database, at)
+    await database.write(lambda s: notes.put_off(s, note, at + 300_000))
+    await database.write(lambda s: notes.move(s, "telegram", CHAT.channel, "-1009"))
+    assert await heads(database, at) == []
+    await database.write(lambda s: notes.revive(s, "telegram", at))
+    (moved,) = await heads(database, at)
+    assert moved.place.channel == "-1009"
+
+
+async def test_the_first_posts_of_cards_keep_the_order_of_their_tasks(office):
+    database = office.database
+    for _ in range(3):
+        await office.service.ask(builders_request())
+    (first,) = await begun(database)
+    at = await now(database)
+    await database.write(lambda s: cards.put_off(s, first, at + 60_000, "slow down"))
+    assert await begun(database) == [], "the second card does not overtake the first"
+    await database.write(lambda s: cards.revive(s, "telegram", at))
+    (first,) = await begun(database)
+    await database.write(lambda s: cards.put_off(s, first, at + 60_000, "refused", in_order=False))
+    (second,) = await begun(database)
+    assert second.number == first.number + 1
+    await database.write(lambda s: cards.posted(s, second, "m2", 1))
+    (third,) = await begun(database)
+    assert third.number == first.number + 2
 
 
 async def test_a_code_is_kept_as_a_hash_and_has_five_tries(database):

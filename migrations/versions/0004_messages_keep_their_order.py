@@ -1,0 +1,19 @@
+"""Messages keep their order: a note or a card that waits holds back what follows it in its channel."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add the columns, and the channel of the notes that are still to be sent."""
+    op.add_column("notes", sa.Column("channel", sa.String(), nullable=False, server_default=""))
+    for table in ("notes", "cards"):
+        op.add_column(table, sa.Column("in_order", sa.Boolean(), nullable=False, server_default=sa.true()))
+    notes = sa.table("notes", sa.column("id", sa.Integer()), sa.column("place", sa.JSON()), sa.column("channel"))
+    connection = op.get_bind()
+    for id_, place in connection.execute(sa.select(notes.c.id, notes.c.place)).all():
+        connection.execute(notes.update().where(notes.c.id == id_).values(channel=place["channel"]))
+    op.create_index("notes_in_order", "notes", ["surface", "channel", "state", "id"], unique=False)
