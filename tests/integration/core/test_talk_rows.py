@@ -153,7 +153,7 @@ async def test_a_channel_that_moves_takes_its_cards_along(office, number):
     assert card.place.channel == "-1009"
 
 
-async def heads(database, at, limit=10) -> list:
+async def heads(database: Database, at: int, limit: int = 10) -> list[notes.Note]:
     return await database.write(lambda s: notes.begin(s, "telegram", at, limit))
 
 
