@@ -17,14 +17,13 @@ from core.errors import Kind, PermanentError
 from core.ids import new_id
 from core.log import log
 from core.ports import Executor, Followed, Forge, Interpreter, Milestones, Repository
-from core.reconcile import Reconciler
-from core.service import Service
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
-from core.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from bot.plugins.load import Plugins
+    from core.service import Service
+    from core.verdicts import Verdicts
     from core.work.workshop import Workshop
     from core.worker import Worker
     from lanes.agents import Place
@@ -50,14 +49,32 @@ class App:
     settings: LiveSettings
     location: Location
     database: Database
-    service: Service
-    verdicts: Verdicts
     milestones: Milestones
+    _service: Service | None = None
+    _verdicts: Verdicts | None = None
     _github: GitHubClient | None = None
     _executors: dict[str, Executor] | None = None
     _shelf: Shelf | None = None
     _sandboxes: Sandboxes | None = None
     _plugins: Plugins | None = None
+
+    @property
+    def service(self) -> Service:
+        """Requests, replies and the other things that people do to tasks."""
+        from core.service import Service
+
+        if self._service is None:
+            self._service = Service(self.database, self.settings, new_id, self.milestones)
+        return self._service
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """Approvals and rejections."""
+        from core.verdicts import Verdicts
+
+        if self._verdicts is None:
+            self._verdicts = Verdicts(self.database, self.settings, new_id, self.milestones)
+        return self._verdicts
 
     async def document(self, number: int) -> TaskDocument:
         """Everything about a task."""
@@ -67,6 +84,7 @@ class App:
         """A worker of this process, with the engine it runs on."""
         from core.engine import DbosEngine
         from core.placement import NodeView
+        from core.reconcile import Reconciler
         from core.worker import Worker
 
         shop = self.workshop()
@@ -237,8 +255,6 @@ async def opened(home: Home, milestones: Milestones | None = None) -> AsyncItera
         settings=settings,
         location=location,
         database=database,
-        service=Service(database, settings, new_id, points),
-        verdicts=Verdicts(database, settings, new_id, points),
         milestones=points,
     )
     try:

@@ -13,7 +13,13 @@ def ms_column(*, nullable: bool = False) -> Any:
     return Field(sa_column=Column(BigInteger, nullable=nullable))
 
 
-class TaskRow(SQLModel, table=True):
+class Row(SQLModel):
+    """The base of every table. Rows are written and read, never validated, so no validator is built for them."""
+
+    model_config = {"defer_build": True}
+
+
+class TaskRow(Row, table=True):
     """One task. `version` is compared by every save; `digest` is the current staged diff's, if any.
 
     `nudge_ms` is when people are reminded next; `escalated` is set once the next approvers were asked too.
@@ -53,7 +59,7 @@ class TaskRow(SQLModel, table=True):
     parameters: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 
-class RevisionRow(SQLModel, table=True):
+class RevisionRow(Row, table=True):
     """One revision of a task; written when it begins, completed as its work goes on, never edited after."""
 
     __tablename__ = "revisions"
@@ -73,7 +79,7 @@ class RevisionRow(SQLModel, table=True):
     making: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 
-class TurnRow(SQLModel, table=True):
+class TurnRow(Row, table=True):
     """One inbound message. `dedup` is the platform's own id of it, so that a redelivery is a no-op."""
 
     __tablename__ = "turns"
@@ -89,7 +95,7 @@ class TurnRow(SQLModel, table=True):
     at_ms: int = ms_column()
 
 
-class EventRow(SQLModel, table=True):
+class EventRow(Row, table=True):
     """One thing that happened; append-only and chained by hash within its task (0: the whole system)."""
 
     __tablename__ = "events"
@@ -107,7 +113,7 @@ class EventRow(SQLModel, table=True):
     hash: str
 
 
-class JobRow(SQLModel, table=True):
+class JobRow(Row, table=True):
     """One unit of queued work. A claim adds one to `fence`; every later write of the claimant compares it."""
 
     __tablename__ = "jobs"
@@ -143,7 +149,7 @@ class JobRow(SQLModel, table=True):
     finished_ms: int | None = ms_column(nullable=True)
 
 
-class JournalRow(SQLModel, table=True):
+class JournalRow(Row, table=True):
     """One finished turn of a job's work; `part` sets the parts of the work apart."""
 
     __tablename__ = "journal"
@@ -155,7 +161,7 @@ class JournalRow(SQLModel, table=True):
     at_ms: int = ms_column()
 
 
-class SpendingRow(SQLModel, table=True):
+class SpendingRow(Row, table=True):
     """What a job spent on one model up to its try `attempt`, charged to its lane and to whoever asked."""
 
     __tablename__ = "spending"
@@ -174,7 +180,7 @@ class SpendingRow(SQLModel, table=True):
     at_ms: int = ms_column()
 
 
-class WorkerRow(SQLModel, table=True):
+class WorkerRow(Row, table=True):
     """One process that claims jobs, and when it was last heard of by the database's clock."""
 
     __tablename__ = "workers"
@@ -190,7 +196,7 @@ class WorkerRow(SQLModel, table=True):
     heartbeat_ms: int = ms_column()
 
 
-class ApprovalRow(SQLModel, table=True):
+class ApprovalRow(Row, table=True):
     """One person's verdict on one digest of a task."""
 
     __tablename__ = "approvals"
@@ -205,7 +211,7 @@ class ApprovalRow(SQLModel, table=True):
     at_ms: int = ms_column()
 
 
-class ArtifactRow(SQLModel, table=True):
+class ArtifactRow(Row, table=True):
     """One file kept with a revision; its bytes lie under their own sha256."""
 
     __tablename__ = "artifacts"
@@ -219,7 +225,7 @@ class ArtifactRow(SQLModel, table=True):
     created_ms: int = ms_column()
 
 
-class SettingRow(SQLModel, table=True):
+class SettingRow(Row, table=True):
     """One switch of the whole system, such as the queue's pause."""
 
     __tablename__ = "settings"

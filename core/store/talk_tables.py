@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, String, Text, UniqueConstraint, true
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from core.store.tables import ms_column
+from core.store.tables import Row, ms_column
 
 
-class InboxRow(SQLModel, table=True):
+class InboxRow(Row, table=True):
     """One delivery from a platform, kept before it is acknowledged; `dedup` is the platform's own name of it."""
 
     __tablename__ = "inbox"
@@ -34,7 +34,7 @@ class InboxRow(SQLModel, table=True):
     done_ms: int | None = ms_column(nullable=True)
 
 
-class CardRow(SQLModel, table=True):
+class CardRow(Row, table=True):
     """One task's card in one place. `due_ms` is set when it must be drawn again, null while it shows what is so.
 
     `thread` is empty where there is none. `delivered` is the digest whose whole diff was shown or attached there;
@@ -69,7 +69,7 @@ class CardRow(SQLModel, table=True):
     created_ms: int = ms_column()
 
 
-class ButtonRow(SQLModel, table=True):
+class ButtonRow(Row, table=True):
     """What an opaque button means: an action on one revision of a task, drawn on one card."""
 
     __tablename__ = "buttons"
@@ -83,7 +83,7 @@ class ButtonRow(SQLModel, table=True):
     value: str = Field(sa_type=Text)
 
 
-class NoteRow(SQLModel, table=True):
+class NoteRow(Row, table=True):
     """One thing to say to somebody, kept until it was said.
 
     While `in_order`, it holds back later notes of its channel until it was said.
@@ -111,7 +111,7 @@ class NoteRow(SQLModel, table=True):
     created_ms: int = ms_column()
 
 
-class LinkRow(SQLModel, table=True):
+class LinkRow(Row, table=True):
     """An identity on a surface that a person said is theirs."""
 
     __tablename__ = "links"
@@ -122,7 +122,7 @@ class LinkRow(SQLModel, table=True):
     at_ms: int = ms_column()
 
 
-class LinkCodeRow(SQLModel, table=True):
+class LinkCodeRow(Row, table=True):
     """A code that was given to an identity, to be said by `person` where we know them; only its hash is kept."""
 
     __tablename__ = "link_codes"
@@ -135,7 +135,7 @@ class LinkCodeRow(SQLModel, table=True):
     expires_ms: int = ms_column()
 
 
-class MoveRow(SQLModel, table=True):
+class MoveRow(Row, table=True):
     """A channel that has another id by now, as its platform told us."""
 
     __tablename__ = "moves"
@@ -146,7 +146,7 @@ class MoveRow(SQLModel, table=True):
     at_ms: int = ms_column()
 
 
-class ScheduleRow(SQLModel, table=True):
+class ScheduleRow(Row, table=True):
     """A request that is made again and again; `next_ms` is compared by whoever makes it, so that it is made once."""
 
     __tablename__ = "schedules"
@@ -169,7 +169,7 @@ class ScheduleRow(SQLModel, table=True):
     updated_ms: int = ms_column()
 
 
-class DeliveryRow(SQLModel, table=True):
+class DeliveryRow(Row, table=True):
     """One event owed to one outbound webhook."""
 
     __tablename__ = "deliveries"

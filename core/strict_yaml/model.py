@@ -16,7 +16,7 @@ from core.strict_yaml.document import Document, KeyPath
 class StrictModel(BaseModel):
     """The base of every model of a configuration file: exact types, no unknown keys, never changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def _one_or_many(value: Any) -> Any:
