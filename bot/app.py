@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from core.store.database import Database, Location
 
 if TYPE_CHECKING:
     from bot.plugins.load import Plugins
+    from core.engine import Engine
     from core.service import Service
     from core.verdicts import Verdicts
     from core.work.workshop import Workshop
@@ -53,7 +54,7 @@ class App:
     _service: Service | None = None
     _verdicts: Verdicts | None = None
     _github: GitHubClient | None = None
-    _executors: dict[str, Executor] | None = None
+    _executors: Mapping[str, Executor] | None = None
     _shelf: Shelf | None = None
     _sandboxes: Sandboxes | None = None
     _plugins: Plugins | None = None
@@ -82,16 +83,22 @@ class App:
 
     def worker(self, *, node: str | None = None) -> Worker:
         """A worker of this process, with the engine it runs on."""
-        from core.engine import DbosEngine
+        from core.late_engine import LateEngine
         from core.placement import NodeView
         from core.reconcile import Reconciler
         from core.worker import Worker
 
         shop = self.workshop()
         identity = new_id("worker")
+
+        def engine() -> Engine:
+            from core.engine import DbosEngine
+
+            return DbosEngine(self.location, identity)
+
         return Worker(
             shop=shop,
-            engine=DbosEngine(self.location, identity),
+            engine=LateEngine(engine),
             id=identity,
             node=NodeView(node or socket.gethostname(), self._offers()),
             reconciler=Reconciler(self.database, self.settings, new_id),
@@ -142,7 +149,7 @@ class App:
 
         return ModelInterpreter(self.shelf().model(list(map(str, models.interpreter))), models.patience_s)
 
-    def executors(self) -> dict[str, Executor]:
+    def executors(self) -> Mapping[str, Executor]:
         """Every executor of this installation by name."""
         from bot.grammar import read_sentence
         from lanes.assembly import Means, executors

@@ -41,16 +41,13 @@ LOST: Notes = {"lost": True, "over": True}
 
 
 class Engine(Protocol):
-    """Durable execution in four verbs."""
+    """Durable execution in three verbs."""
 
     async def start(self) -> None:
         """Be ready to run."""
 
     async def run(self, job: Job, steps: tuple[str, ...], step: Run) -> Notes:
         """Run, or go on with, the steps of a job we hold the claim of; the notes of the last step it came to."""
-
-    async def cancel(self, job: Job) -> None:
-        """Let no further step of the job's run begin."""
 
     async def stop(self) -> None:
         """Let go of everything."""
@@ -116,11 +113,6 @@ class DbosEngine:
             return notes
         finally:
             self._claimed.pop(run_id, None)
-
-    async def cancel(self, job: Job) -> None:
-        """Let no further step of the job begin here, and tell DBOS so."""
-        if self._claimed.pop(_run_of(job), None) is not None:
-            await DBOS.cancel_workflow_async(_run_of(job))
 
     async def stop(self) -> None:
         """Shut DBOS down; what was running is gone on with by whoever claims it next."""

@@ -8,9 +8,8 @@ import random
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from core.engine import Engine
 from core.errors import CountersignError, Kind, LostClaimError, Problem, TransientError
 from core.job import MAX_ATTEMPTS, MAX_RESCUES, Job, JobKind, backoff_s
 from core.lifecycle import Fact, State
@@ -24,6 +23,9 @@ from core.store.tables import WorkerRow
 from core.transition import take_step
 from core.work import change, follow, merge, plan, publish
 from core.work.workshop import Notes, Step, Workshop
+
+if TYPE_CHECKING:
+    from core.engine import Engine
 
 STEPS: dict[JobKind, tuple[tuple[str, Step], ...]] = {
     JobKind.PLAN: plan.STEPS,

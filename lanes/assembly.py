@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from core.errors import Kind, PermanentError, Problem
 from core.ports import Executor
 from core.workflow import WORKFLOW
-from lanes.agents import Place, agent_executors
-from lanes.checks import CheckRunner, checked
-from lanes.coder import CoderExecutor
-from lanes.coder.withheld import Leaks, leaks_unknown
-from lanes.executors.command import CommandExecutor
-from lanes.executors.edit_lane import EditExecutor
+from lanes.agents import NAMES as AGENTS
+from lanes.agents import Place
+from lanes.checks import Checked, CheckRunner
 from lanes.models import Endpoint, Model
 from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
 from lanes.workflow.fill import ReadSentence, reads_nothing
-from lanes.workflow.run import WorkflowExecutor
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,7 @@ class Means:
     """What executors work with: `scratch` for checkouts, a sandbox of each kind, and what the configuration names.
 
     `agents` says where agents' programs are that are not in the PATH, `read` understands the sentences of a workflow's
-    edit steps. `leaks` says whether a text holds a secret, which models are not shown.
+    edit steps. `leaks` says whether a text holds a secret, which models are not shown; without it nobody can tell.
     """
 
     scratch: Path
@@ -36,27 +33,87 @@ class Means:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     agents: Mapping[str, Place] = field(default_factory=dict)
     read: ReadSentence = reads_nothing
-    leaks: Leaks = leaks_unknown
+    leaks: Callable[[str], bool] | None = None
 
 
-def executors(means: Means, plugins: Mapping[str, Executor] | None = None) -> dict[str, Executor]:
-    """Every executor by the name that lane files use, those of `plugins` too, each judged by its lane's checks.
+class Executors(Mapping[str, Executor]):
+    """Executors by the names that lane files use, each made and imported when it is first asked for.
+
+    A command that edits a file would else wait for the agents' HTTP server, and `serve` keep it in memory.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], Executor]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Executor] = {}
+
+    def __getitem__(self, name: str) -> Executor:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def executors(means: Means, plugins: Mapping[str, Executor] | None = None) -> Executors:
+    """Every executor, those of `plugins` too, each judged by its lane's checks.
 
     Raises `PermanentError` for a plugin with the name of one of ours.
     """
     checks = CheckRunner(means.scratch, means.sandbox)
-    made: list[Executor] = [
-        EditExecutor(),
-        CommandExecutor(means.scratch, means.sandbox),
-        CoderExecutor(means.endpoints, means.shelf, checks, means.leaks),
-        *agent_executors(means.scratch, means.endpoints, means.sandbox, means.agents).values(),
-    ]
-    found = checked(_beside({executor.name: executor for executor in made}, plugins or {}), checks)
-    workflow = WorkflowExecutor(found, checks, means.read, StepCache(means.scratch.with_name("steps")))
-    return {**found, **checked({workflow.name: workflow}, checks)}
+    ours = _ours(means, checks)
+    theirs = {name: partial(_as_it_is, executor) for name, executor in (plugins or {}).items()}
+    makers = {name: partial(_checked, make, checks) for name, make in _beside(ours, theirs).items()}
+
+    def workflow() -> Executor:
+        from lanes.workflow.run import WorkflowExecutor  # noqa: PLC0415 - see `Executors`
+
+        steps = StepCache(means.scratch.with_name("steps"))
+        return WorkflowExecutor(Executors(makers), checks, means.read, steps)
+
+    return Executors({**makers, WORKFLOW: partial(_checked, workflow, checks)})
 
 
-def _beside(ours: Mapping[str, Executor], plugins: Mapping[str, Executor]) -> dict[str, Executor]:
+def _ours(means: Means, checks: CheckRunner) -> dict[str, Callable[[], Executor]]:
+    def edit() -> Executor:
+        from lanes.executors.edit_lane import EditExecutor  # noqa: PLC0415 - see `Executors`
+
+        return EditExecutor()
+
+    def command() -> Executor:
+        from lanes.executors.command import CommandExecutor  # noqa: PLC0415 - see `Executors`
+
+        return CommandExecutor(means.scratch, means.sandbox)
+
+    def builtin_agent() -> Executor:
+        from lanes.coder import CoderExecutor  # noqa: PLC0415 - see `Executors`
+        from lanes.coder.withheld import leaks_unknown  # noqa: PLC0415 - the same
+
+        return CoderExecutor(means.endpoints, means.shelf, checks, means.leaks or leaks_unknown)
+
+    def agent(name: str) -> Executor:
+        from lanes.agents.executor import agent_executor  # noqa: PLC0415 - see `Executors`
+
+        return agent_executor(name, means.scratch, means.endpoints, means.sandbox, means.agents)
+
+    ours = {"edit": edit, "command": command, "ollama": builtin_agent}
+    return {**ours, **{name: partial(agent, name) for name in AGENTS}}
+
+
+def _as_it_is(executor: Executor) -> Executor:
+    return executor
+
+
+def _checked(make: Callable[[], Executor], checks: CheckRunner) -> Executor:
+    return Checked(make(), checks)
+
+
+def _beside(
+    ours: Mapping[str, Callable[[], Executor]], plugins: Mapping[str, Callable[[], Executor]]
+) -> dict[str, Callable[[], Executor]]:
     for name in sorted(plugins):
         if name in ours or name == WORKFLOW:
             mend = f"Delete {name} from `plugins.executors` in countersign.yaml: a plugin may not stand in for ours."

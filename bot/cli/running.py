@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.frame import NUMBER, Door, as_option, json_option, moment, operator, run, say_json
+from bot.cli.frame import (
+    NUMBER,
+    Door,
+    as_option,
+    json_option,
+    keep_memory_small,
+    moment,
+    operator,
+    run,
+    say_json,
+)
 from core.errors import ConflictError
 
 if TYPE_CHECKING:
@@ -183,6 +193,7 @@ async def _until_told(app: App, running: Worker, *, claims: bool, drain: bool, s
     """Run until SIGINT or SIGTERM; then finish what runs, and go. A second signal does not wait for it."""
     import asyncio
 
+    keep_memory_small()
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
     told: list[str] = []
 

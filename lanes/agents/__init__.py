@@ -1,9 +1,11 @@
-"""Agent programs as executors: each described in a file of its own, all run in the sandbox behind the broker."""
+"""Agent programs as executors: each described in a file of its own, all run in the sandbox behind the broker.
+
+The executor, with the broker's HTTP server, is imported by whoever makes one: `lanes.agents.executor`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Final
 
 from core.errors import Problem
@@ -11,29 +13,17 @@ from lanes.agents.aider import AIDER
 from lanes.agents.claude import CLAUDE
 from lanes.agents.cli import Cli
 from lanes.agents.codex import CODEX
-from lanes.agents.executor import AgentExecutor
 from lanes.agents.gemini import GEMINI
 from lanes.agents.generic import NAME
 from lanes.agents.mini_swe import MINI_SWE
 from lanes.agents.opencode import OPENCODE
 from lanes.agents.program import Place, find_program
-from lanes.models import Endpoint
-from lanes.sandbox import Sandbox
 
 CLIS: Final[tuple[Cli, ...]] = (CLAUDE, CODEX, AIDER, MINI_SWE, OPENCODE, GEMINI)
 """The programs that this version knows by name."""
 
-
-def agent_executors(
-    scratch: Path,
-    endpoints: Mapping[str, Endpoint],
-    find: Callable[[str], Sandbox | Problem],
-    places: Mapping[str, Place],
-) -> dict[str, AgentExecutor]:
-    """Every agent program as an executor, by name, with the one that lanes describe themselves."""
-    made = [AgentExecutor(cli, endpoints, find, scratch, places.get(cli.name)) for cli in CLIS]
-    made.append(AgentExecutor(None, endpoints, find, scratch, places.get(NAME)))
-    return {executor.name: executor for executor in made}
+NAMES: Final = (*(cli.name for cli in CLIS), NAME)
+"""The names of all executors that run agent programs; the last one's program is described by each lane."""
 
 
 def agents_here(places: Mapping[str, Place]) -> frozenset[str]:
@@ -42,4 +32,4 @@ def agents_here(places: Mapping[str, Place]) -> frozenset[str]:
     return frozenset(f"agent:{name}" for name in (*here, NAME))
 
 
-__all__ = ["CLIS", "NAME", "AgentExecutor", "Place", "agent_executors", "agents_here"]
+__all__ = ["CLIS", "NAME", "NAMES", "Place", "agents_here"]

@@ -14,6 +14,7 @@ from core.errors import CountersignError, Kind, Problem, TransientError, UsageEr
 from core.lane import Lane
 from core.ports import Order, Produced, Repository
 from core.production import Making, Usage
+from lanes.agents import CLIS
 from lanes.agents.aside import Aside
 from lanes.agents.cli import MARK, PORT, PROXY_PORT, Call, Cli, Errand, Heard
 from lanes.agents.generic import NAME, described
@@ -47,6 +48,18 @@ class Shift:
     log: Log = field(default_factory=Log)
     ran: Ran | None = None
     output: bytes = b""
+
+
+def agent_executor(
+    name: str,
+    scratch: Path,
+    endpoints: Mapping[str, Endpoint],
+    find: Callable[[str], Sandbox | Problem],
+    places: Mapping[str, Place],
+) -> AgentExecutor:
+    """The executor called `name`: one of `lanes.agents.NAMES`."""
+    known = {cli.name: cli for cli in CLIS}
+    return AgentExecutor(known.get(name), endpoints, find, scratch, places.get(name))
 
 
 class AgentExecutor:

@@ -11,24 +11,21 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final
 
-from detect_secrets.plugins.artifactory import ArtifactoryDetector
-from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
-from detect_secrets.plugins.basic_auth import BasicAuthDetector
-from detect_secrets.plugins.cloudant import CloudantDetector
-from detect_secrets.plugins.high_entropy_strings import Base64HighEntropyString, HexHighEntropyString
-from detect_secrets.plugins.ibm_cloud_iam import IbmCloudIamDetector
-from detect_secrets.plugins.ibm_cos_hmac import IbmCosHmacDetector
-from detect_secrets.plugins.keyword import KeywordDetector
-from detect_secrets.plugins.softlayer import SoftlayerDetector
-from detect_secrets.plugins.square_oauth import SquareOAuthDetector
-
 MAX_BYTES: Final = 256 * 1024
 MAX_LINE_BYTES: Final = 1000
 
 
 @cache
 def _certain() -> tuple[Any, ...]:
-    """Detectors of one vendor's format."""
+    """Detectors of one vendor's format. The library is imported with the first scan: it brings 70 modules along."""
+    from detect_secrets.plugins.artifactory import ArtifactoryDetector  # noqa: PLC0415 - as the docstring says
+    from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector  # noqa: PLC0415
+    from detect_secrets.plugins.cloudant import CloudantDetector  # noqa: PLC0415
+    from detect_secrets.plugins.ibm_cloud_iam import IbmCloudIamDetector  # noqa: PLC0415
+    from detect_secrets.plugins.ibm_cos_hmac import IbmCosHmacDetector  # noqa: PLC0415
+    from detect_secrets.plugins.softlayer import SoftlayerDetector  # noqa: PLC0415
+    from detect_secrets.plugins.square_oauth import SquareOAuthDetector  # noqa: PLC0415
+
     return (
         ArtifactoryDetector(),
         AzureStorageKeyDetector(),
@@ -43,6 +40,13 @@ def _certain() -> tuple[Any, ...]:
 @cache
 def _guessing() -> tuple[Any, ...]:
     """Detectors that guess, with detect-secrets' own default limits; a lock file full of hashes meets them."""
+    from detect_secrets.plugins.basic_auth import BasicAuthDetector  # noqa: PLC0415 - see `_certain`
+    from detect_secrets.plugins.high_entropy_strings import (  # noqa: PLC0415
+        Base64HighEntropyString,
+        HexHighEntropyString,
+    )
+    from detect_secrets.plugins.keyword import KeywordDetector  # noqa: PLC0415
+
     return (BasicAuthDetector(), KeywordDetector(), Base64HighEntropyString(), HexHighEntropyString())
 
 

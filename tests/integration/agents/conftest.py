@@ -16,8 +16,9 @@ from core.lane import Limits
 from core.ports import Order, Produced
 from core.production import Usage
 from core.turn import Turn
-from lanes.agents import CLIS, AgentExecutor, Place, agent_executors
+from lanes.agents import CLIS, Place
 from lanes.agents.cli import Cli
+from lanes.agents.executor import AgentExecutor, agent_executor
 from lanes.models import Endpoint
 from lanes.repository import GitRepository
 from lanes.sandbox import find_sandbox
@@ -76,7 +77,7 @@ class Bench:
         if isinstance(models, Models):
             models = Endpoint("fake", KINDS.get(name, "openai"), models.url, models.key, **endpoint)
         places = {name: Place(place or agent(name))}
-        return agent_executors(self.scratch, {"fake": models}, self.find, places)[name]
+        return agent_executor(name, self.scratch, {"fake": models}, self.find, places)
 
     def other(self, cli: Cli, models: Models | Endpoint, **more: Any) -> AgentExecutor:
         """A program that is described like another, but for a change."""

@@ -13,7 +13,8 @@ import pytest
 
 from core.errors import Kind, PermanentError, Problem, TransientError, UsageError
 from core.lane import AgentCli, Limits
-from lanes.agents import CLIS, AgentExecutor, agent_executors, agents_here
+from lanes.agents import CLIS, NAMES, agents_here
+from lanes.agents.executor import AgentExecutor, agent_executor
 from lanes.agents.program import Place, Program, find_program
 from lanes.models import Endpoint
 from lanes.sandbox import Ran, Run
@@ -269,7 +270,8 @@ def test_a_script_that_nothing_runs_is_no_program(tmp_path, first):
 
 
 def test_all_programs_are_executors_and_what_is_here_is_offered(tmp_path, program):
-    made = agent_executors(tmp_path, {}, lambda _kind: Problem(Kind.FAILED, "x", "x"), {})
+    missing = Problem(Kind.FAILED, "x", "x")
+    made = {name: agent_executor(name, tmp_path, {}, lambda _kind: missing, {}) for name in NAMES}
     assert set(made) == {cli.name for cli in CLIS} | {"agent"}
     assert all(executor.reads for executor in made.values())
     assert {"agent:claude-code", "agent:agent"} <= agents_here({"claude-code": Place(program)})

@@ -122,9 +122,6 @@ class InlineEngine:
                 break
         return notes
 
-    async def cancel(self, _job: Job) -> None:
-        return
-
     async def stop(self) -> None:
         return
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import ConfigError
@@ -179,6 +179,8 @@ def test_a_name_that_is_a_person_and_a_role_is_refused():
     st.text("abcdefghijklmnop_", min_size=1, max_size=12),
     st.sampled_from(["top", "rule", "when", "allow", "approvals"]),
 )
+@example("people", "when")
+@example("people", "approvals")
 def test_unknown_keys_are_always_refused(key, place):
     known = {
         "version",
@@ -201,7 +203,7 @@ def test_unknown_keys_are_always_refused(key, place):
         "surfaces",
         "limits",
     }
-    if key in known or key in {"n", "on", "no"}:
+    if key in known or key in {"n", "on", "no", "escalate", "remind"}:
         return
     more = {place: f", {key}: 1"}
     text = (
