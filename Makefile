@@ -75,8 +75,16 @@ test-queue: $(VENV)/.dev counterparts ## only the tests of what runs next
 bench-idle: $(VENV)/.dev ## what waiting costs; writes build/bench/idle.json
 	@$(BIN)/python -m tests.bench.idle $(ARGS)
 
+.PHONY: bench-start
+bench-start: $(VENV)/.dev ## what show, list and ask cost beside importing SQLModel; writes build/bench/start.json
+	@$(BIN)/python -m tests.bench.start $(ARGS)
+
+.PHONY: bench-memory
+bench-memory: $(VENV)/.dev counterparts ## what serve keeps in memory with two chats; writes build/bench/memory.json
+	@$(BIN)/python -m tests.bench.memory $(ARGS)
+
 .PHONY: bench-slack-ack
-bench-slack-ack: $(VENV)/.dev ## how soon a click in Slack is acknowledged, beside stock bolt; writes build/bench/slack-ack.json
+bench-slack-ack: $(VENV)/.dev ## how soon a click in Slack is kept and acknowledged, beside bolt; writes build/bench/slack-ack.json
 	@$(BIN)/python -m tests.bench.slack_ack $(ARGS)
 
 .PHONY: bench-intake

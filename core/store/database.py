@@ -26,6 +26,8 @@ IDLE_TIMEOUT_MS = 15_000
 """Ours take milliseconds; a worker suspended in the middle of one must not keep its locks from its heirs (F26)."""
 FULL_BYTES = 256 * 1024
 """A disk with less room than this is full: one page more may already need several."""
+CONNECTIONS = {True: 8, False: 16}
+"""How many connections a process keeps at most, on SQLite and on PostgreSQL."""
 _TRIES = 6
 _RETRYABLE_SQLSTATES = ("40001", "40P01", "08", "25P03", "57P01", "57P02", "57P03", "55P03")
 _NOW = {
@@ -79,6 +81,8 @@ class Database:
         self.engine = _engine(location)
         # SQLite has one writer at a time, and lets the others poll: ours line up here, which is fair and quick
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if location.is_sqlite else nullcontext()
+        # a burst waits here for as long as it takes; the pool would give up after 30 s
+        self._free = asyncio.Semaphore(CONNECTIONS[location.is_sqlite])
 
     async def write(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work` in one transaction that may write, and commit it."""
@@ -116,7 +120,7 @@ class Database:
         raise AssertionError
 
     async def _once(self, work: Callable[[Session], Awaitable[T]], *, writes: bool) -> T:
-        async with self.engine.connect() as connection:
+        async with self._free, self.engine.connect() as connection:
             await connection.execution_options(countersign_writes=writes)
             async with Session(connection, expire_on_commit=False) as session, session.begin():
                 return await work(session)
@@ -140,11 +144,16 @@ def _engine(location: Location) -> AsyncEngine:
             location.url,
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
-            pool_size=8,
-            max_overflow=8,
+            pool_size=CONNECTIONS[False] // 2,
+            max_overflow=CONNECTIONS[False] // 2,
             connect_args={"options": f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT_MS}"},
         )
-    engine = create_async_engine(location.url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    engine = create_async_engine(
+        location.url,
+        pool_size=CONNECTIONS[True] // 2,
+        max_overflow=CONNECTIONS[True] // 2,
+        connect_args={"timeout": BUSY_TIMEOUT_MS / 1000},
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", begin_sqlite)
     return engine

@@ -1,18 +1,25 @@
-"""How quickly a delivery of Slack's is acknowledged, against bolt as it comes, in the same run on the same machine.
+"""How quickly a delivery of Slack's is acknowledged, against bolt, in the same run on the same machine.
 
-`python -m tests.bench.slack_ack` prints and writes build/bench/slack-ack.json. Both apps get the same click with
-the same authorisation, and do nothing but acknowledge it; ours reads it and asks its ears first. Every figure is ours
-divided by bolt's: less than one is quicker.
+`python -m tests.bench.slack_ack` prints and writes build/bench/slack-ack.json. All apps get the same clicks with the
+same authorisation. Ours keeps each delivery in the inbox, a SQLite file on disk at FULL sync, before it acknowledges.
+The peer is bolt that promises the same: its listener inserts the delivery into such a file, then acknowledges.
+Beside it stands bolt as it comes, which keeps nothing. Every figure is ours divided by a peer's: less than one is
+quicker. `p95_of_3_s` is the 95th percentile as a share of the time that Slack gives.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import sqlite3
 import statistics
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,29 +27,26 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.surfaces.port import Clicked, Heard, Taken
+from bot.ears import DurableEars
+from bot.surfaces.port import Answer, Clicked, Taken
 from bot.surfaces.slack.api import SlackApi, quiet_logger
 from bot.surfaces.slack.listening import Listening
 from bot.surfaces.slack.members import Members
 from bot.surfaces.slack.payloads import Ours
-from tests.fakes.ears import FakeEars
+from core.store import inbox
+from core.store.database import Database, Location
+from core.store.migrate import migrate
 from tests.fakes.slack.program import BOT, BOT_TOKEN, DEV, LEE, TEAM
 
 OUT: Final = Path(__file__).parents[2] / "build" / "bench" / "slack-ack.json"
+ON_DISK: Final = Path(__file__).parents[2] / "build"
+"""Where the inbox lies: /tmp is in memory on many machines."""
 CLICKS: Final = 300
 AT_ONCE: Final = 50
 ROUNDS: Final = 5
-LIMITS: Final = {"click_p50_ratio": 0.5, "click_p95_ratio": 0.5, "burst_of_50_ratio": 1.0, "cpu_per_click_ratio": 1.5}
+LIMITS: Final = {"click_p50_ratio": 1.0, "click_p95_ratio": 1.0, "burst_of_50_ratio": 1.0, "p95_of_3_s": 0.1}
 
 Dispatch = Callable[[dict[str, Any]], Awaitable[int]]
-
-
-class NullEars(FakeEars):
-    """Ears that keep nothing: what keeping costs is the store's, and measured there."""
-
-    async def take(self, said: Heard | Clicked) -> Taken:
-        self.deliveries += 1
-        return Taken(self.deliveries, new=False)
 
 
 def click(number: int) -> dict[str, Any]:
@@ -59,30 +63,77 @@ def click(number: int) -> dict[str, Any]:
     }
 
 
-def ours() -> Dispatch:
-    """The surface's own app; each delivery has to have reached the ears when it is answered."""
-    api = SlackApi(BOT_TOKEN, "http://127.0.0.1:9/api/")
+class KeepingEars(DurableEars):
+    """The real inbox; nobody works on what it keeps, so nobody waits for an answer either."""
 
-    async def us() -> Ours:
-        return Ours(TEAM, BOT, frozenset([DEV]))
-
-    async def say(_clicked: Clicked, _text: str) -> None:
-        return
-
-    ears = NullEars()
-    dispatch = through(Listening(api, Members(api, TEAM), us, ears, say, None, set()).app())
-
-    async def counted(body: dict[str, Any]) -> int:
-        before = ears.deliveries
-        status = await dispatch(body)
-        return status if ears.deliveries > before else 0
-
-    return counted
+    async def answer(self, taken: Taken, within_s: float) -> Answer | None:
+        return None
 
 
-def stock() -> Dispatch:
+@asynccontextmanager
+async def ours() -> AsyncIterator[Dispatch]:
+    """The surface's own app over the real inbox; every delivery that was acknowledged has to be a row at the end."""
+    with tempfile.TemporaryDirectory(prefix="countersign-bench-", dir=ON_DISK) as folder:
+        location = Location.of("sqlite", Path(folder))
+        migrate(location)
+        database = Database(location)
+        api, acknowledged = SlackApi(BOT_TOKEN, "http://127.0.0.1:9/api/"), 0
+
+        async def us() -> Ours:
+            return Ours(TEAM, BOT, frozenset([DEV]))
+
+        async def say(_clicked: Clicked, _text: str) -> None:
+            return
+
+        dispatch = through(Listening(api, Members(api, TEAM), us, KeepingEars(database), say, None, set()).app())
+
+        async def counted(body: dict[str, Any]) -> int:
+            nonlocal acknowledged
+            status = await dispatch(body)
+            acknowledged += status == 200
+            return status
+
+        try:
+            yield counted
+            assert await database.read(inbox.waiting) == acknowledged > 0
+        finally:
+            await database.close()
+
+
+@asynccontextmanager
+async def keeping() -> AsyncIterator[Dispatch]:
+    """bolt whose listener keeps the delivery at FULL sync before it acknowledges."""
+    with tempfile.TemporaryDirectory(prefix="countersign-bench-", dir=ON_DISK) as folder:
+        file = sqlite3.connect(Path(folder) / "inbox.sqlite", check_same_thread=False, isolation_level=None)
+        one_at_a_time = threading.Lock()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL"):
+            file.execute(f"PRAGMA {pragma}")
+        file.execute("CREATE TABLE inbox (id INTEGER PRIMARY KEY, dedup TEXT UNIQUE, body TEXT)")
+
+        def keep(body: dict[str, Any]) -> None:
+            with one_at_a_time:
+                dedup = body["actions"][0]["action_ts"]
+                file.execute("INSERT INTO inbox (dedup, body) VALUES (?, ?)", (dedup, json.dumps(body)))
+
+        async def pressed(ack: AsyncAck, body: dict[str, Any]) -> None:
+            await asyncio.to_thread(keep, body)
+            await ack()
+
+        yield through(_bolt(pressed))
+        file.close()
+
+
+@asynccontextmanager
+async def stock() -> AsyncIterator[Dispatch]:
     """bolt as its guide has it: `AsyncApp`, one listener, `await ack()` first."""
 
+    async def pressed(ack: AsyncAck) -> None:
+        await ack()
+
+    yield through(_bolt(pressed))
+
+
+def _bolt(pressed: Callable[..., Awaitable[None]]) -> AsyncApp:
     async def authorize() -> AuthorizeResult:
         return AuthorizeResult(enterprise_id=None, team_id=TEAM, bot_user_id=BOT, bot_token=BOT_TOKEN)
 
@@ -92,12 +143,8 @@ def stock() -> Dispatch:
         authorize=authorize,
         request_verification_enabled=False,
     )
-
-    async def pressed(ack: AsyncAck) -> None:
-        await ack()
-
     app.action("b")(pressed)
-    return through(app)
+    return app
 
 
 def through(app: AsyncApp) -> Dispatch:
@@ -109,33 +156,41 @@ def through(app: AsyncApp) -> Dispatch:
     return dispatch
 
 
+APPS: Final = {"ours": ours, "bolt that keeps": keeping, "bolt": stock}
+
+
 async def measure(dispatch: Dispatch, clicks: int = CLICKS) -> dict[str, float]:
     """Seconds: the median and the 95th percentile of single clicks, `AT_ONCE` at once, and CPU for each click."""
-    for number in range(20):
-        assert await dispatch(click(number)) == 200
+    numbers = itertools.count()
+    for _ in range(20):
+        assert await dispatch(click(next(numbers))) == 200
     took, cpu = [], time.process_time()
-    for number in range(clicks):
+    for _ in range(clicks):
         began = time.perf_counter()
-        assert await dispatch(click(number)) == 200
+        assert await dispatch(click(next(numbers))) == 200
         took.append(time.perf_counter() - began)
     cpu = time.process_time() - cpu
     began = time.perf_counter()
-    assert set(await asyncio.gather(*(dispatch(click(number)) for number in range(AT_ONCE)))) == {200}
+    assert set(await asyncio.gather(*(dispatch(click(next(numbers))) for _ in range(AT_ONCE)))) == {200}
     burst = time.perf_counter() - began
     cuts = statistics.quantiles(took, n=20)
     return {"click_p50": cuts[9], "click_p95": cuts[18], "burst_of_50": burst, "cpu_per_click": cpu / clicks}
 
 
 async def compare(rounds: int = ROUNDS, clicks: int = CLICKS) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """The ratios, and what they are made of: medians over rounds that take turns, so that a busy moment hits both."""
-    found: dict[str, list[dict[str, float]]] = {"ours": [], "bolt": []}
+    """The ratios, and what they are made of: medians over rounds that take turns, so that a busy moment hits all."""
+    found: dict[str, list[dict[str, float]]] = {who: [] for who in APPS}
     for _ in range(rounds):
-        found["ours"].append(await measure(ours(), clicks))
-        found["bolt"].append(await measure(stock(), clicks))
+        for who, app in APPS.items():
+            async with app() as dispatch:
+                found[who].append(await measure(dispatch, clicks))
     medians = {
         who: {name: statistics.median(one[name] for one in rows) for name in rows[0]} for who, rows in found.items()
     }
-    ratios = {f"{name}_ratio": round(medians["ours"][name] / medians["bolt"][name], 4) for name in medians["ours"]}
+    mine = medians["ours"]
+    ratios = {f"{name}_ratio": round(mine[name] / medians["bolt that keeps"][name], 4) for name in mine}
+    ratios |= {f"{name}_over_bolt": round(mine[name] / medians["bolt"][name], 4) for name in mine}
+    ratios["p95_of_3_s"] = round(mine["click_p95"] / 3, 4)
     return ratios, medians
 
 
@@ -149,8 +204,8 @@ def main(rounds: int = ROUNDS, clicks: int = CLICKS, out: Path = OUT) -> int:
     ratios, medians = asyncio.run(compare(rounds, clicks))
     failed = missed(ratios)
     for name in medians["ours"]:
-        ours_us, bolt_us = (medians[who][name] * 1e6 for who in ("ours", "bolt"))
-        print(f"{name:14} ours {ours_us:8.0f} µs   bolt {bolt_us:8.0f} µs   ratio {ratios[f'{name}_ratio']:.4f}")
+        shown = "   ".join(f"{who} {medians[who][name] * 1e6:8.0f} µs" for who in APPS)
+        print(f"{name:14} {shown}   ratio {ratios[f'{name}_ratio']:.4f}")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps({**ratios, "failed": failed}, indent=1) + "\n", encoding="utf-8")
     print("\n".join(failed) or f"written to {out}")

@@ -341,3 +341,13 @@ async def test_closing_goes_to_its_end_though_the_caller_is_cancelled(location, 
     with pytest.raises(asyncio.CancelledError):
         await closing
     assert [record.getMessage() for record in caplog.records if record.name.startswith("sqlalchemy")] == []
+
+
+async def test_many_more_transactions_at_once_than_connections_all_come_to_their_turn(database):
+    async def slow(session):
+        await asyncio.sleep(0.01)
+        return await database.now_ms(session)
+
+    found = await asyncio.gather(*(database.read(slow) for _ in range(200)))
+    assert len(found) == 200
+    assert database.engine.pool.checkedout() == 0
