@@ -7,13 +7,13 @@ says when a sum is too large. It looks often enough that what slips through betw
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from lanes.filetree import measure
 from lanes.sandbox.processes import cpu_s, descendants, memory_bytes, nameless
 from lanes.sandbox.ran import Confines
 
@@ -36,15 +36,22 @@ class Watch:
     ) -> None:
         self._pid, self._folders, self._confines = pid, folders, confines
         self._scratch = [f"/proc/{pid}/root{path}" for path in scratch]
-        self._had = _usage(folders, 10**9)
+        self._had = measure(folders)
+        self._had_free = _free_disk(folders[0])
         self._disk_due = 0.0
         self._held_bytes = 0
+
+    def look(self) -> str | None:
+        """The bound that is hit now, if any."""
+        return self._processes() or self._disk()
 
     async def hit(self) -> str:
         """Wait until a bound is hit; its name."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            found = self._processes() or await asyncio.to_thread(self._disk)
+            found = self._processes()
+            if found is None and time.monotonic() >= self._disk_due:
+                found = await asyncio.to_thread(self._disk)
             if found:
                 return found
 
@@ -60,22 +67,28 @@ class Watch:
         return "cpu" if sum(map(cpu_s, pids)) > self._confines.most_cpu_s else None
 
     def _disk(self) -> str | None:
-        now = time.monotonic()
-        if now < self._disk_due:
-            return None
-        most = self._had[0] + self._confines.files
-        files, size = _usage(self._folders, most)
+        began = time.monotonic()
+        most = self._had.entries + self._confines.files
+        usage = measure(self._folders, most)
+        files, size = usage.entries, usage.disk_bytes
         files += sum(map(_entries, self._scratch))
         if self._pid is not None:
             pids = descendants(self._pid, self._confines.processes * 2 + 16)
             unseen, self._held_bytes = nameless(pids, {_device(path) for path in self._scratch})
             size += unseen
-        self._disk_due = now + max(_LOOK_AT_DISK_S, 10 * (time.monotonic() - now))
+        self._disk_due = time.monotonic() + max(_LOOK_AT_DISK_S, 10 * (time.monotonic() - began))
         if files > most:
             return "files"
-        state = os.statvfs(self._folders[0])
-        too_little = state.f_bavail * state.f_frsize < _FREE_DISK_MIB * _MIB
-        return "disk" if too_little or size - self._had[1] > self._confines.disk_mib * _MIB else None
+        free = _free_disk(self._folders[0])
+        grown = size - self._had.disk_bytes
+        if usage.closed > self._had.closed:  # what is in there we cannot see, but what it takes away from all
+            grown = max(grown, self._had_free - free)
+        return "disk" if free < _FREE_DISK_MIB * _MIB or grown > self._confines.disk_mib * _MIB else None
+
+
+def _free_disk(folder: Path) -> int:
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize
 
 
 def _free_memory() -> int:
@@ -101,18 +114,3 @@ def _device(path: str) -> int:
         return os.stat(path).st_dev  # noqa: PTH116 - a magic link, which no Path should touch
     except OSError:
         return -1
-
-
-def _usage(folders: Sequence[Path], most_files: int) -> tuple[int, int]:
-    """(entries, bytes on disk) below `folders`, without following links; stops counting beyond `most_files`."""
-    files = size = 0
-    pending = [os.fspath(folder) for folder in folders]
-    while pending and files <= most_files:
-        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                files += 1
-                with contextlib.suppress(OSError):
-                    size += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-    return files, size
