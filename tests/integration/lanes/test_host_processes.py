@@ -1,0 +1,188 @@
+# ruff: noqa: E501 - programs for the inside, written as densely as they are read
+"""Programs that act on processes and memory of others, or hide memory from those who count it: in every sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import subprocess
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lanes.sandbox import Confines, Run
+from lanes.sandbox.bwrap import Bwrap
+from lanes.sandbox.find import known_options
+from tests.integration.lanes.conftest import USER, AsOrdinaryUser
+from tests.integration.lanes.test_sandbox_landlock import Asked, box  # noqa: F401 - a fixture
+
+pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
+ROOMY = Confines(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
+WAYS = ["bwrap", "bwrap as an ordinary user", "landlock"]
+
+
+@pytest.fixture(params=WAYS if os.geteuid() == 0 else [WAYS[0], WAYS[2]])
+def confined(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Path]]:
+    """A sandbox of each kind, with a folder to work in; bwrap as this host finds it and as an ordinary user would."""
+    name = "box" if request.param == "landlock" else "found"
+    sandbox = request.getfixturevalue(name)
+    if request.param == "bwrap as an ordinary user":
+        program = sandbox.bwrap.program
+        sandbox = AsOrdinaryUser(Bwrap(program, known_options(program), calls=sandbox.bwrap.calls))
+    with folder_for(ours=request.param == "bwrap") as folder:
+        yield sandbox, folder
+
+
+@contextlib.contextmanager
+def folder_for(*, ours: bool = False) -> Iterator[Path]:
+    """A folder of the ordinary user's."""
+    with tempfile.TemporaryDirectory(prefix="countersign-test-") as name:
+        if os.geteuid() == 0 and not ours:
+            os.chown(name, USER, USER)
+        yield Path(name)
+
+
+@pytest.fixture
+def victim() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the same user as a run of landlock's, and a group and session of its own."""
+    sleeping = subprocess.Popen(["/bin/sleep", "600"], user=USER if os.geteuid() == 0 else None, start_new_session=True)
+    yield sleeping
+    sleeping.kill()
+    sleeping.wait()
+
+
+def state_of(pid: int) -> tuple[object, ...]:
+    """What of a process others could change."""
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    return (
+        limits,
+        os.getpriority(os.PRIO_PROCESS, pid),
+        os.sched_getaffinity(pid),
+        os.sched_getscheduler(pid),
+        ionice(pid),
+    )
+
+
+def ionice(pid: int) -> str:
+    """Its class and priority at the disk."""
+    return subprocess.run(["ionice", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
+
+
+async def inside(confined: tuple[Any, Path], code: str, confines: Confines = ROOMY):
+    sandbox, folder = confined
+    return await sandbox.run(Run(("python3", "-c", BEFORE + textwrap.dedent(code)), folder, confines))
+
+
+BEFORE = """
+import ctypes, errno, json, mmap, os, resource, socket, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.shmat.restype = ctypes.c_void_p
+def call(name, *words):
+    number = {'prlimit64': (302, 261), 'setpriority': (141, 140), 'sched_setaffinity': (203, 122), 'sched_setparam': (142, 118),
+              'sched_setscheduler': (144, 119), 'sched_setattr': (314, 274), 'ioprio_set': (251, 30), 'kill': (62, 129), 'mq_open': (240, 180),
+              'process_madvise': (440, 440), 'process_mrelease': (448, 448), 'memfd_create': (319, 279), 'memfd_secret': (447, 447)}[name]
+    ctypes.set_errno(0)
+    came = libc.syscall(ctypes.c_long(number[os.uname().machine == 'aarch64']), *(w if isinstance(w, (bytes, ctypes.Array)) else ctypes.c_long(w) for w in words))
+    return came if came >= 0 else -ctypes.get_errno()
+def said(act, *words):
+    try: return act(*words) or 0
+    except OSError as error: return -error.errno
+"""
+
+ACTS = """
+small = (ctypes.c_ulong * 2)(7, 7)
+mask, param = (ctypes.c_ulong * 16)(1), (ctypes.c_int * 4)(0)
+attr = (ctypes.c_uint32 * 12)(48, 3)
+came = {}
+for pid in PIDS:
+    for limit in (0, 1, 3, 7, 9): came[f'prlimit64 {limit} {pid}'] = call('prlimit64', pid, limit, small, 0)
+    for n in range(3): came[f'setpriority {n} {pid}'] = call('setpriority', n, pid, 19)
+    came[f'affinity {pid}'] = call('sched_setaffinity', pid, 8, mask)
+    came[f'scheduler {pid}'] = call('sched_setscheduler', pid, 3, param)
+    came[f'param {pid}'] = call('sched_setparam', pid, param)
+    came[f'attr {pid}'] = call('sched_setattr', pid, attr, 0)
+    for n in range(1, 4): came[f'ioprio {n} {pid}'] = call('ioprio_set', n, pid, 3 << 13)
+    for n in (0, 15, 19): came[f'kill {n} {pid}'] = call('kill', pid, n)
+for n in (1, 2):
+    came[f'all nice {n}'] = call('setpriority', n, os.getuid() if n == 2 else 0, 19) if LANDLOCK else -1
+    came[f'all idle {n}'] = call('ioprio_set', n + 1, os.getuid() if n == 2 else 0, 3 << 13) if LANDLOCK else -1
+print(json.dumps({what: n for what, n in came.items() if n >= 0}))
+"""
+
+
+async def test_guard_05_nothing_acts_on_processes_outside(confined, victim):
+    landlock = isinstance(confined[0], Asked)
+    pids = [victim.pid, os.getpid(), *([-victim.pid] if landlock else [])]
+    before = {pid: state_of(pid) for pid in (victim.pid, os.getpid())}
+    ran = await inside(confined, f"PIDS, LANDLOCK = {pids}, {landlock}\n" + ACTS)
+    assert ran.exit_code == 0, ran
+    assert json.loads(ran.log) == {}
+    assert {pid: state_of(pid) for pid in before} == before
+    assert victim.poll() is None
+
+
+async def test_guard_05_the_launcher_outside_of_landlock_is_left_alone(box):  # noqa: F811
+    """It is the parent, and runs as the same user."""
+    with folder_for() as folder:
+        ran = await inside((box, folder), "PIDS, LANDLOCK = [os.getppid()], True\n" + ACTS)
+    assert (ran.exit_code, json.loads(ran.log)) == (0, {}), ran
+
+
+async def test_guard_05_a_program_still_rules_itself(confined):
+    code = """
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); os.sched_setaffinity(0, os.sched_getaffinity(0)); os.nice(3)
+    print(call('ioprio_set', 1, 0, 3 << 13), resource.getrlimit(resource.RLIMIT_NOFILE), os.nice(0) >= 13)
+    """
+    ran = await inside(confined, code)
+    assert ran.log == b"0 (64, 64) True\n", ran
+
+
+SYSTEM_V = """
+came = {}
+for key in (0, 0x1234):
+    number = libc.shmget(key, 1 << 20, 0o1666)
+    came[f'shm {key}'] = number
+    if number >= 0: ctypes.memmove(libc.shmat(number, None, 0), b'from job to job', 15)
+    came[f'sem {key}'] = libc.semget(key, 100, 0o1666)
+    came[f'msg {key}'] = libc.msgget(key, 0o1666)
+came['mq'] = call('mq_open', b'job', 0o102, 0o666, 0)
+came['memfd'] = call('memfd_create', b'm', 0)
+came['secret'] = call('memfd_secret', 0)
+print(json.dumps({what: n for what, n in came.items() if n >= 0}))
+"""
+
+
+async def test_guard_05_no_memory_and_no_queue_passes_from_job_to_job(confined):
+    listed = [Path(f"/proc/sysvipc/{kind}").read_text().count("\n") for kind in ("shm", "sem", "msg")]
+    ran = await inside(confined, SYSTEM_V)
+    assert (ran.exit_code, json.loads(ran.log)) == (0, {}), ran
+    assert [Path(f"/proc/sysvipc/{kind}").read_text().count("\n") for kind in ("shm", "sem", "msg")] == listed
+
+
+async def test_guard_05_memory_of_the_host_is_not_read(confined):
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.shmat.restype = ctypes.c_void_p
+    number = libc.shmget(0, 4096, 0o1666)
+    assert number >= 0
+    try:
+        ctypes.memmove(libc.shmat(number, None, 0), b"canary", 6)
+        code = f"at = libc.shmat({number}, None, 0)\nif at not in (None, 2**64 - 1): print(ctypes.string_at(at, 6))\nprint(libc.shmctl({number}, 0, None), 'END')"
+        ran = await inside(confined, code)
+    finally:
+        still = libc.shmctl(number, 0, None)
+    assert ran.log == b"-1 END\n", ran
+    assert still == 0, "it was removed from inside"
+
+
+async def test_guard_05_a_page_of_shared_memory_is_had_where_it_is_the_runs_own(sandbox, work):
+    """PostgreSQL asks for 56 bytes, to know that it runs once."""
+    code = "n = libc.shmget(7, 56, 0o1600)\nctypes.memmove(libc.shmat(n, None, 0), b'x', 1)\nprint(n >= 0, libc.shmget(8, 4097, 0o1600), libc.shmget(9, ctypes.c_size_t(1 << 32), 0o1600))"
+    assert (await inside((sandbox, work), code)).log == b"True -1 -1\n"
