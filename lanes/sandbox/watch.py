@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from lanes.filetree import measure
-from lanes.sandbox.processes import cpu_s, descendants, memory_bytes, nameless
+from lanes.sandbox.cgroup import Group
+from lanes.sandbox.hidden import Hidden, held_by
+from lanes.sandbox.processes import cpu_s, descendants, memory_of
 from lanes.sandbox.ran import Confines
 
 _LOOK_S: Final = 0.1
@@ -28,18 +30,23 @@ class Watch:
     """Looks at the process `pid` with all its descendants, and at the `folders` they write to, the work folder first.
 
     Without `pid` at the folders alone, where something else counts the processes. `scratch` are folders in memory, as
-    paths below the process' own root, of which only the entries count.
+    paths below the process' own root. With a `group` the kernel counts the memory.
     """
 
     def __init__(
-        self, pid: int | None, folders: Sequence[Path], confines: Confines, scratch: Sequence[str] = ()
+        self,
+        pid: int | None,
+        folders: Sequence[Path],
+        confines: Confines,
+        scratch: Sequence[str] = (),
+        group: Group | None = None,
     ) -> None:
-        self._pid, self._folders, self._confines = pid, folders, confines
+        self._pid, self._folders, self._confines, self._group = pid, folders, confines, group
         self._scratch = [f"/proc/{pid}/root{path}" for path in scratch]
         self._had = measure(folders)
         self._had_free = _free_disk(folders[0])
         self._disk_due = 0.0
-        self._held_bytes = 0
+        self._hidden = Hidden()
 
     def look(self) -> str | None:
         """The bound that is hit now, if any."""
@@ -61,10 +68,17 @@ class Watch:
         pids = descendants(self._pid, self._confines.processes * 2 + 16)
         if len(pids) > self._confines.processes + 4:  # bwrap's own first process, and what is just being born
             return "processes"
-        memory = sum(map(memory_bytes, pids)) + self._held_bytes
-        if memory > self._confines.memory_mib * _MIB or _free_memory() < _FREE_MEMORY_MIB * _MIB:
+        if self._has_too_much(pids) or _free_memory() < _FREE_MEMORY_MIB * _MIB:
             return "memory"
         return "cpu" if sum(map(cpu_s, pids)) > self._confines.most_cpu_s else None
+
+    def _has_too_much(self, pids: Sequence[int]) -> bool:
+        """Whether the memory is used up: by the kernel's own count, or by what can be seen of it."""
+        if self._group is not None:
+            return self._group.was_full()
+        memory, hidden = memory_of(pids), self._hidden
+        shared = max(memory.shared_bytes, hidden.mapped_bytes)
+        return memory.own_bytes + shared + hidden.memory_bytes > self._confines.memory_mib * _MIB
 
     def _disk(self) -> str | None:
         began = time.monotonic()
@@ -74,8 +88,8 @@ class Watch:
         files += sum(map(_entries, self._scratch))
         if self._pid is not None:
             pids = descendants(self._pid, self._confines.processes * 2 + 16)
-            unseen, self._held_bytes = nameless(pids, {_device(path) for path in self._scratch})
-            size += unseen
+            self._hidden = held_by(pids, self._scratch)
+            size += self._hidden.disk_bytes
         self._disk_due = time.monotonic() + max(_LOOK_AT_DISK_S, 10 * (time.monotonic() - began))
         if files > most:
             return "files"
@@ -107,10 +121,3 @@ def _entries(scratch: str) -> int:
     except OSError:  # not yet there, or there no more
         return 0
     return state.f_files - state.f_ffree
-
-
-def _device(path: str) -> int:
-    try:
-        return os.stat(path).st_dev  # noqa: PTH116 - a magic link, which no Path should touch
-    except OSError:
-        return -1

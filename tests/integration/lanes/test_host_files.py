@@ -164,6 +164,7 @@ class Digging:
 
     kind = "bwrap"
     layers: Layers | None = None
+    counts = "nothing is counted"
 
     def __init__(self, depth: int, name: str = "d") -> None:
         self._depth, self._name = depth, name
@@ -205,7 +206,7 @@ def test_guard_04_the_lock_goes_last(tmp_path, monkeypatch):
         for at in ("files", "files/sub", "also"):
             (own / at).mkdir()
             (own / at / "file").touch()
-        monkeypatch.setattr(filetree.os, "unlink", unlink)
+        monkeypatch.setattr("lanes.filetree.os.unlink", unlink)
     assert gone[-1] == "held"
     assert sorted(gone) == ["file", "file", "file", "held"]
 
