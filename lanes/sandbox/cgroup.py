@@ -27,19 +27,17 @@ _MIB: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """How a version calls the limit of all memory, what else is limited where it is there, and what counts kills."""
+    """How a version calls the limit of memory, that of swap with what it is set to, and what counts kills."""
 
     most: str
-    also: tuple[str, ...]
+    swap: str
+    swap_most: str | None
     events: str
 
 
-_V1: Final = Files(
-    "memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", "memory.kmem.tcp.limit_in_bytes"), "memory.oom_control"
-)
-_V2: Final = Files("memory.max", ("memory.swap.max",), "memory.events")
-_ALSO_BYTES: Final = {"memory.swap.max": 0, "memory.kmem.tcp.limit_in_bytes": 32 * 1024 * 1024}
-"""What is not the sum itself: v1 counts the queues of connections apart."""
+# v1 has a limit for the queues of connections, too, and setting it costs each start 10 ms; so the watch counts them
+_V1: Final = Files("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", None, "memory.oom_control")
+_V2: Final = Files("memory.max", "memory.swap.max", "0", "memory.events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +72,10 @@ class Groups:
         path = self.parent / f"countersign-{os.getpid()}-{_began(os.getpid())}-{secrets.token_hex(6)}"
         path.mkdir()
         try:
-            most = memory_mib * _MIB + _SLACK_BYTES
-            (path / self.files.most).write_text(str(most), encoding="ascii")
-            for name in self.files.also:
-                if (path / name).exists():
-                    (path / name).write_text(str(_ALSO_BYTES.get(name, most)), encoding="ascii")
+            most = str(memory_mib * _MIB + _SLACK_BYTES)
+            (path / self.files.most).write_text(most, encoding="ascii")
+            if (path / self.files.swap).exists():
+                (path / self.files.swap).write_text(self.files.swap_most or most, encoding="ascii")
             yield Group(path, self.files)
         finally:
             self.left.append(path)
@@ -90,7 +87,8 @@ class Groups:
             with contextlib.suppress(OSError):
                 path.rmdir()
             if not path.exists():
-                self.left.remove(path)
+                with contextlib.suppress(ValueError):  # another run of ours was faster
+                    self.left.remove(path)
         with contextlib.suppress(OSError):
             for path in self.parent.glob("countersign-*"):
                 named = _NAME.fullmatch(path.name)

@@ -24,21 +24,27 @@ _LATE_PIPE_BYTES: Final = 8 * _KIB
 _QUEUED: Final = 11
 """How many datagrams wait at one socket at most, of as many senders (net.unix.max_dgram_qlen, and one)."""
 _MAPPED: Final = re.compile(
-    r"^([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ ([0-9a-f]+):([0-9a-f]+) ([1-9]\d*) +(.*) \(deleted\)$", re.MULTILINE
+    r"^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ ([0-9a-f]+):([0-9a-f]+) ([1-9]\d*) +(.*) \(deleted\)$", re.MULTILINE
 )
 _IN_MEMORY: Final = ("/dev/zero", "/memfd:", "/SYSV")
 
 
 @dataclass(slots=True)
 class Hidden:
-    """The bytes on disk and in memory that are held, and by what; `mapped_bytes` are shared memory, resident or not."""
+    """The bytes on disk and in memory that are held, and by what.
+
+    `mapped_bytes` are shared memory, resident or not; `connections_bytes`, which `memory_bytes` includes, what waits
+    in TCP and UDP.
+    """
 
     disk_bytes: int = 0
     memory_bytes: int = 0
     mapped_bytes: int = 0
+    connections_bytes: int = 0
     sockets: set[int] = field(default_factory=set)
     pipes: set[int] = field(default_factory=set)
-    files: set[tuple[int, int]] = field(default_factory=set)
+    files: set[int] = field(default_factory=set)
+    maps: set[int] = field(default_factory=set)
 
 
 def held_by(pids: Sequence[int], scratch: Sequence[str]) -> Hidden:
@@ -50,10 +56,11 @@ def held_by(pids: Sequence[int], scratch: Sequence[str]) -> Hidden:
         _mappings(pid, hidden, passed)
     pipes = len(hidden.pipes)
     hidden.memory_bytes += min(pipes * _PIPE_BYTES, _PIPES_BYTES + pipes * _LATE_PIPE_BYTES)
+    sockets = len(hidden.sockets)
     if pids and _has_own_network(pids[0]):
-        hidden.memory_bytes += _queues(pids[0])
-    else:
-        hidden.memory_bytes += len(hidden.sockets) * _queue_bytes()
+        hidden.connections_bytes = _connections(pids[0])
+        sockets = _unix_sockets(pids[0])
+    hidden.memory_bytes += hidden.connections_bytes + sockets * _queue_bytes()
     return hidden
 
 
@@ -67,9 +74,9 @@ def _open_files(pid: int, hidden: Hidden, passed: set[int]) -> None:
                 elif stat.S_ISFIFO(status.st_mode):
                     hidden.pipes.add(status.st_ino)
                 elif stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and status.st_dev not in passed:
-                    if (status.st_dev, status.st_ino) in hidden.files:
+                    if status.st_ino in hidden.files:
                         continue
-                    hidden.files.add((status.st_dev, status.st_ino))
+                    hidden.files.add(status.st_ino)
                     if os.readlink(entry.path).startswith("/memfd:"):  # noqa: PTH115 - a magic link
                         hidden.memory_bytes += status.st_blocks * 512
                     else:
@@ -82,12 +89,14 @@ def _mappings(pid: int, hidden: Hidden, passed: set[int]) -> None:
         text = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
-    for start, end, _, major, minor, number, name in _MAPPED.findall(text):
-        device, size = os.makedev(int(major, 16), int(minor, 16)), int(end, 16) - int(start, 16)
-        if device in passed or (device, int(number)) in hidden.files:
+    for start, end, major, minor, number, name in _MAPPED.findall(text):
+        # by its number alone: a layer has another device here than where it is open
+        seen = hidden.maps if name.startswith(_IN_MEMORY) else hidden.files
+        if os.makedev(int(major, 16), int(minor, 16)) in passed or int(number) in seen:
             continue
-        hidden.files.add((device, int(number)))
-        if name.startswith(_IN_MEMORY):
+        seen.add(int(number))
+        size = int(end, 16) - int(start, 16)
+        if seen is hidden.maps:
             hidden.mapped_bytes += size
         else:
             hidden.disk_bytes += size
@@ -100,15 +109,20 @@ def _has_own_network(pid: int) -> bool:
         return False
 
 
-def _queues(pid: int) -> int:
-    """What may wait in the sockets of a process' network: connections tell, unix sockets are counted."""
+def _connections(pid: int) -> int:
+    """What waits in the connections of a process' network, by proc_net(5)."""
     total = 0
     for name in ("tcp", "tcp6", "udp", "udp6"):
         for fields in _lines(pid, name):
-            sent, _, came = fields[4].partition(":")  # proc_net(5): tx_queue:rx_queue
+            sent, _, came = fields[4].partition(":")  # tx_queue:rx_queue
             total += int(sent, 16) + int(came, 16)
+    return total
+
+
+def _unix_sockets(pid: int) -> int:
+    """How many unix sockets there are in a process' network, each of datagrams as many as may have sent to it."""
     kinds = [fields[4] for fields in _lines(pid, "unix")]  # Num RefCount Protocol Flags Type
-    return total + (len(kinds) + (_QUEUED - 1) * kinds.count("0002")) * _queue_bytes()
+    return len(kinds) + (_QUEUED - 1) * kinds.count("0002")
 
 
 def _lines(pid: int, name: str) -> list[list[str]]:

@@ -74,11 +74,12 @@ class Watch:
 
     def _has_too_much(self, pids: Sequence[int]) -> bool:
         """Whether the memory is used up: by the kernel's own count, or by what can be seen of it."""
+        most, hidden = self._confines.memory_mib * _MIB, self._hidden
         if self._group is not None:
-            return self._group.was_full()
-        memory, hidden = memory_of(pids), self._hidden
+            return self._group.was_full() or hidden.connections_bytes > most
+        memory = memory_of(pids)
         shared = max(memory.shared_bytes, hidden.mapped_bytes)
-        return memory.own_bytes + shared + hidden.memory_bytes > self._confines.memory_mib * _MIB
+        return memory.own_bytes + shared + hidden.memory_bytes > most
 
     def _disk(self) -> str | None:
         began = time.monotonic()

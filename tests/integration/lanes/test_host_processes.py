@@ -274,3 +274,27 @@ async def test_guard_06_memory_that_no_process_shows_is_counted(counting, name):
     ran = await inside(counting, whole, TIGHT)
     bounded = [int(line.split()[1]) <= 200 for line in ran.log.decode().splitlines() if line.startswith("HELD")]
     assert ran.limit_hit == "memory" or ran.exit_code in (9, 137) or (bounded and all(bounded)), ran
+
+
+MAPPED = """
+for n in range(20):
+    with open('/work/gone', 'w+b') as f:
+        f.truncate(8 << 20); m = mmap.mmap(f.fileno(), 8 << 20); m.write(b'x' * (8 << 20)); globals()[f'm{n}'] = m
+    os.unlink('/work/gone')
+time.sleep(30)
+"""
+
+
+async def test_guard_04_files_that_are_mapped_and_have_neither_a_name_nor_a_descriptor_take_room(sandbox, work):
+    ran = await inside((sandbox, work), MAPPED, replace(ROOMY, disk_mib=64))
+    assert ran.limit_hit == "disk", ran
+
+
+async def test_guard_06_a_file_that_is_open_and_mapped_counts_once_and_by_what_it_takes(sandbox, work):
+    """As databases in a test's temporary folder, removed before they are closed."""
+    code = """
+    f = open('/work/db', 'w+b'); f.truncate(60 << 20); m = mmap.mmap(f.fileno(), 60 << 20); m[0] = 1; os.unlink('/work/db')
+    m.write(b'x' * (8 << 20)); time.sleep(2); print('done')
+    """
+    ran = await inside((sandbox, work), code, replace(ROOMY, disk_mib=64))
+    assert (ran.exit_code, ran.log) == (0, b"done\n"), ran
