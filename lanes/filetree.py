@@ -75,7 +75,11 @@ class Walk:
 
     def __iter__(self) -> Iterator[Entry]:
         try:
-            fd = os.dup(self._root) if isinstance(self._root, int) else os.open(self._root, FOLDER)
+            try:
+                fd = os.dup(self._root) if isinstance(self._root, int) else os.open(self._root, FOLDER)
+            except PermissionError:
+                self._refused("")
+                return
             yield from self._list("", fd)
             while self._levels:
                 level = self._levels[-1]
@@ -121,7 +125,7 @@ class Walk:
     def _refused(self, name: str) -> None:
         self.closed += 1
         if not self._passing:
-            path = "/".join(part for part in (*(level.name for level in self._levels[1:]), name) if part)
+            path = "/".join(part for part in (*(level.name for level in self._levels[1:]), name) if part) or "."
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     def _leave(self) -> None:

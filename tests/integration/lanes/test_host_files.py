@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import fcntl
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -99,6 +101,40 @@ async def test_guard_01_a_folder_that_became_a_link_leads_nowhere(web, tmp_path,
     kept = next((tmp_path / "kept").iterdir()) / "files"
     assert (kept / at).is_symlink()
     assert (kept / at).lstat().st_uid == owner()
+
+
+READ = "import os; os.path.exists('d/file') and open('seen', 'w').write(open('d/file').read())"
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("layered", [True, False])
+async def test_guard_01_lanes_run_before_and_after_and_see_nothing_of_the_host(
+    bare, web, tmp_path, host, found, layered
+):
+    """As it was found: a lane runs, somebody pushes a link in the folder's place, a lane runs again."""
+    sandbox = found if layered else copy.copy(found)
+    sandbox.layers = found.layers if layered else None
+    executor = CommandExecutor(tmp_path / "scratch", lambda _kind: sandbox)
+    (host / "file").chmod(0o600)
+    work, before = tmp_path / "work", {name: known(host / name) for name in (".", "file", "sub", "sub/file")}
+    origin.git("clone", "-q", bare, work, at=tmp_path)
+    for link in (False, True, False, True):
+        shutil.rmtree(work / "d") if (work / "d").is_dir() and link else (work / "d").unlink(missing_ok=True)
+        if link:
+            (work / "d").symlink_to(host)
+        else:
+            (work / "d" / "sub").mkdir(parents=True)
+            for name in ("file", "sub/file"):
+                (work / "d" / name).write_text("of the repository")
+        origin.git("add", "-A", at=work)
+        origin.git("commit", "-q", "-m", "other", at=work)
+        origin.git("push", "-q", "origin", "HEAD:main", at=work)
+        told = await order(web, "python3", "-c", READ)
+        made = await executor.produce(told, web)
+        assert {name: known(host / name) for name in before} == before
+        seen = (await web.list_paths(made.tree)).get(b"seen")
+        assert (seen is None) is link
+        assert seen is None or await web.read_blob(seen[1]) == b"of the repository"
 
 
 CHANGES = {
@@ -263,6 +299,14 @@ def _removes_what_is_closed(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir())
 
 
+def _looks_at_a_folder_that_is_closed_itself(root: Path) -> str | None:
+    with own_folder(root) as own:
+        watch = Watch(None, (own,), Confines(disk_mib=4))
+        (own / "file").write_bytes(b"x" * (8 * MIB))
+        own.chmod(0)
+        return watch.look()
+
+
 def _looks_at_what_is_closed(root: Path) -> str | None:
     with own_folder(root) as own:
         watch = Watch(None, (own,), Confines(disk_mib=4))
@@ -271,7 +315,9 @@ def _looks_at_what_is_closed(root: Path) -> str | None:
         return watch.look()
 
 
-@pytest.mark.parametrize("work", [_removes_what_is_closed, _looks_at_what_is_closed])
+@pytest.mark.parametrize(
+    "work", [_removes_what_is_closed, _looks_at_what_is_closed, _looks_at_a_folder_that_is_closed_itself]
+)
 async def test_guard_04_folders_without_rights_hide_nothing_and_stay_for_nobody(quick, work):
     """Asked for by an ordinary user, whom such a folder stops."""
     quick.chmod(0o777)
