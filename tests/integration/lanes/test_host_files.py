@@ -21,6 +21,7 @@ from core.errors import CountersignError, PermanentError
 from lanes import filetree
 from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
+from lanes.executors.workplace import Workplaces
 from lanes.repository.worktree import Bounds, inspected
 from lanes.sandbox import Confines, Layers, Ran, Run
 from lanes.sandbox.folders import own_folder, sweep
@@ -215,6 +216,33 @@ class Digging:
         os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=at))
         os.close(at)
         return Ran(0, b"", None, 0.1)
+
+
+DIGS = """
+import os, sys, time
+for n in range(1500):
+    os.mkdir('folder-of-a-long-name'); os.chdir('folder-of-a-long-name')
+for n in range(10):
+    with open(str(n), 'wb') as f: f.write(b'x' * (4 << 20))
+time.sleep(60 if sys.argv[1] == 'stay' else 0)
+"""
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(("then", "layered"), [("stay", True), ("stay", False), ("end", True), ("end", False)])
+async def test_guard_04_a_program_that_digs_is_stopped_or_refused_and_leaves_nothing(web, found, quick, then, layered):
+    tree = await web.tree_of(await web.fetch_base())
+    places = Workplaces(quick / "scratch")
+    async with places.showing(web, tree, found if layered else Digging(0)) as place:
+        assert (place.beneath is not None) is (layered and found.layers is not None)
+        run = Run(("python3", "-c", DIGS, then), place.directory, Confines(disk_mib=16), beneath=place.beneath)
+        ran = await found.run(run)
+        assert ran.limit_hit == "disk" or then == "end", ran
+        if ran.exit_code == 0:
+            with pytest.raises(PermanentError) as refused:
+                await place.take()
+            assert refused.value.problem.code in ("too_deep", "odd_path")
+    assert set(os.listdir(quick / "scratch")) <= {"pristine"}  # noqa: PTH208 - the same
 
 
 def test_guard_04_the_next_sweep_removes_what_a_killed_worker_left(quick):
