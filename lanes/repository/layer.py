@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -40,7 +41,8 @@ def take_layer(store: Store, layer: Path, start: str, bounds: Bounds | None = No
     """
     found = _read(layer, bounds or Bounds())
     listed = list_paths(store, start)
-    hidden = [path for path in listed if _is_below(path, found.gone, found.opaque)]
+    gone, opaque = set(found.gone), set(found.opaque)
+    hidden = {path for path in listed if _is_below(path, gone, opaque)}
     with filetree.opened(layer) as root:
         for path in found.gone:
             with filetree.parent_of(root, path) as (parent, name):
@@ -50,7 +52,7 @@ def take_layer(store: Store, layer: Path, start: str, bounds: Bounds | None = No
         store.git.run("read-tree", check_oid(start), environment=where)
         lines = b"".join(b"0 %s\t%s\0" % (b"0" * 40, path) for path in hidden)
         store.git.run("update-index", "-z", "--index-info", stdin=lines, environment=where)
-        _lay_ignoring(store, layer, found, {path: entry for path, entry in listed.items() if path not in set(hidden)})
+        _lay_ignoring(store, layer, found, {path: entry for path, entry in listed.items() if path not in hidden})
         try:
             store.git.run("add", "--ignore-removal", "--", ".", environment=where, cwd=layer, timeout_s=900.0)
         except GitError as failure:
@@ -90,7 +92,7 @@ def _is_opaque(entry: filetree.Entry) -> bool:
             return False
 
 
-def _is_below(path: bytes, gone: list[bytes], opaque: list[bytes]) -> bool:
+def _is_below(path: bytes, gone: AbstractSet[bytes], opaque: AbstractSet[bytes]) -> bool:
     """Whether something in the layer hides `path`."""
     above = {path, *(path[:n] for n, char in enumerate(path) if char == ord("/"))}
     return not above.isdisjoint(gone) or not (above - {path}).isdisjoint(opaque)

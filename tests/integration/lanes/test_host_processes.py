@@ -267,8 +267,24 @@ def counting(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Path]]:
         yield sandbox, folder
 
 
+ALONE = [
+    "socket buffers", "shared memory that is mapped and not resident", "memory of System V", "semaphores",
+    "tables of pages", "many processes",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALONE)
+async def test_guard_06_so_it_is_in_landlock(box, name):  # noqa: F811
+    with folder_for() as folder:
+        await _holds_no_more((box, folder), name)
+
+
 @pytest.mark.parametrize("name", HELD)
 async def test_guard_06_memory_that_no_process_shows_is_counted(counting, name):
+    await _holds_no_more(counting, name)
+
+
+async def _holds_no_more(counting, name: str) -> None:
     code = textwrap.dedent(HELD[name])
     whole = f"import contextlib\nheld, forks = 0, []\nagain = {code!r}\nexec(again)\nprint('HELD', held >> 20, flush=True)\ntime.sleep(60 if held >> 20 > 200 else 0)\n"
     ran = await inside(counting, whole, TIGHT)
