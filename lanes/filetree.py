@@ -64,8 +64,9 @@ class _Level:
 class Walk:
     """Every entry below the folder `root`, parents before what they hold, at any depth.
 
-    A folder that we may not look into raises `PermissionError`, named by its path below the root; with `passing` it is
-    counted in `closed`. Where others write meanwhile, what they move may be seen twice or not at all.
+    A folder that we may not look into raises `PermissionError`, named by its path below the root, and one that was
+    moved while we were in it `OSError`; with `passing` both are counted in `closed`. Where others write meanwhile,
+    what they move may be seen twice or not at all.
     """
 
     def __init__(self, root: Path | int, *, passing: bool = False) -> None:
@@ -108,7 +109,8 @@ class Walk:
         level = _Level(name, fd, (status.st_dev, status.st_ino))
         self._levels.append(level)
         if len(self._levels) > _OPEN_LEVELS + 1 and (above := self._levels[-_OPEN_LEVELS - 1]) is not self._levels[0]:
-            os.close(above.fd)
+            if above.fd >= 0:
+                os.close(above.fd)
             above.fd = -1
         for entry in names(fd):
             try:
@@ -139,6 +141,9 @@ class Walk:
             if above.fd < 0:
                 above.fd = _same(os.open("..", FOLDER, dir_fd=left.fd), above.identity)
         except OSError:
+            self.closed += 1
+            if not self._passing:
+                raise
             while self._levels[-1].fd < 0:  # the root is always open
                 self._levels.pop()
         finally:

@@ -96,7 +96,7 @@ class Watch:
             return "files"
         free = _free_disk(self._folders[0])
         grown = size - self._had.disk_bytes
-        if usage.closed > self._had.closed:  # what is in there we cannot see, but what it takes away from all
+        if usage.closed > self._had.closed:  # what is in there we cannot see, but what it takes from the disk
             grown = max(grown, self._had_free - free)
         return "disk" if free < _FREE_DISK_MIB * _MIB or grown > self._confines.disk_mib * _MIB else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 from pathlib import Path
 
@@ -60,17 +61,36 @@ def still_open() -> int:
     return len([*told.iterdir()]) if told.is_dir() else 0
 
 
-def test_a_folder_that_was_moved_in_the_middle_ends_nothing(tmp_path):
-    """The way up is another one then: the walk goes on at the root."""
+def test_a_deep_tree_with_branches_on_the_way_is_walked_once(tmp_path):
+    at, expected = tmp_path, set()
+    for n in range(120):
+        at = at / "d"
+        at.mkdir()
+        if n % 10 == 5:
+            (at / "e" / "f").mkdir(parents=True)
+            (at / "e" / "f" / "file").touch()
+    expected = {os.fsencode(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    found = [entry.path for entry in filetree.Walk(tmp_path)]
+    assert len(found) == len(expected) == 120 + 12 * 3
+    assert set(found) == expected
+    assert filetree.remove(tmp_path / "d") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("passing", [True, False])
+def test_a_folder_that_was_moved_in_the_middle_is_told_of(tmp_path, passing):
+    """The way up is another one then: who measures goes on at the root, who judges does not."""
     deep = tmp_path / "a" / "/".join("d" * 50)
     deep.mkdir(parents=True)
     (tmp_path / "z").mkdir()
-    seen = set()
-    for entry in filetree.Walk(tmp_path):
-        seen.add(entry.path.split(b"/")[0])
-        if entry.depth == 50:
-            (tmp_path / "a" / "d" / "d").rename(tmp_path / "moved")
-    assert {b"a", b"z"} <= seen
+    seen, walk = set(), filetree.Walk(tmp_path, passing=passing)
+    with contextlib.nullcontext() if passing else pytest.raises(OSError, match="Stale"):
+        for entry in walk:
+            seen.add(entry.path.split(b"/")[0])
+            if entry.depth == 50:
+                (tmp_path / "a" / "d" / "d").rename(tmp_path / "moved")
+    assert walk.closed == 1
+    assert seen == {b"a", b"z"}
 
 
 def test_a_link_in_the_place_of_the_folder_itself_is_refused_or_removed(tmp_path):
