@@ -125,7 +125,7 @@ def _sandbox(app: App, kind: str) -> Check:
     name = "sandbox" if kind == "bwrap" else f"sandbox {kind}"
     if isinstance(found, Problem):
         return _warn(name, found.message, found.mend)
-    return _ok(name, f"{type(found).__name__} starts")
+    return _ok(name, f"{kind} starts; {found.counts}")
 
 
 def _policy(app: App) -> list[Check]:

@@ -18,11 +18,15 @@ class Checkouts:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def sweep(self) -> None:
+        """Remove what the dead left, which may be much."""
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sweep(self._root, _PREFIX)
+
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
         """An empty folder of our own; removed with all it holds."""
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sweep(self._root, _PREFIX)
+        self.sweep()
         with own_folder(self._root, _PREFIX) as own:
             (own / "files").mkdir()
             yield own / "files"

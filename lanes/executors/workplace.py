@@ -49,7 +49,8 @@ class Workplaces:
     async def showing(self, git: GitRepository, tree: str, sandbox: Sandbox) -> AsyncIterator[Place]:
         """A place that shows `tree` to programs in `sandbox`; gone after the block."""
         layers = sandbox.layers
-        with contextlib.ExitStack() as stack:
+        await asyncio.to_thread(self._checkouts.sweep)
+        async with _closing_aside() as stack:
             folder = stack.enter_context(self._checkouts.folder())
             if layers is not None:
                 beneath = await git.lease(stack, tree, self._kept, layers.owner)
@@ -58,3 +59,18 @@ class Workplaces:
                     return
             await git.export(tree, folder)
             yield Place(git, tree, folder, None, await asyncio.to_thread(room_above, folder))
+
+
+@contextlib.asynccontextmanager
+async def _closing_aside() -> AsyncIterator[contextlib.ExitStack]:
+    """A stack that is closed in a thread: removing what a program left may take long, and others wait meanwhile."""
+    stack = contextlib.ExitStack()
+    try:
+        yield stack
+    finally:
+        closing = asyncio.ensure_future(asyncio.to_thread(stack.close))
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await closing
+            raise

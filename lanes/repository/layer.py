@@ -7,18 +7,19 @@ whose attribute ``trusted.overlay.opaque`` (``user.`` for mounts without root) i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from core.change import show_path
+from lanes import filetree
 from lanes.repository.running import GitError
 from lanes.repository.store import Store, check_oid
 from lanes.repository.trees import list_paths, scratch
-from lanes.repository.worktree import Bounds, blocked, check_entry, refusal
+from lanes.repository.worktree import Bounds, blocked, check_entry, inspected, refusal
 
 _IGNORING: Final = b".gitignore"
 
@@ -40,15 +41,18 @@ def take_layer(store: Store, layer: Path, start: str, bounds: Bounds | None = No
     """
     found = _read(layer, bounds or Bounds())
     listed = list_paths(store, start)
-    hidden = [path for path in listed if _is_below(path, found.gone, found.opaque)]
-    for path in found.gone:
-        (layer / os.fsdecode(path)).unlink()
+    gone, opaque = set(found.gone), set(found.opaque)
+    hidden = {path for path in listed if _is_below(path, gone, opaque)}
+    with filetree.opened(layer) as root:
+        for path in found.gone:
+            with filetree.parent_of(root, path) as (parent, name):
+                os.unlink(name, dir_fd=parent)
     with scratch(store) as folder:
         where = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(layer)}
         store.git.run("read-tree", check_oid(start), environment=where)
         lines = b"".join(b"0 %s\t%s\0" % (b"0" * 40, path) for path in hidden)
         store.git.run("update-index", "-z", "--index-info", stdin=lines, environment=where)
-        _lay_ignoring(store, layer, found, {path: entry for path, entry in listed.items() if path not in set(hidden)})
+        _lay_ignoring(store, layer, found, {path: entry for path, entry in listed.items() if path not in hidden})
         try:
             store.git.run("add", "--ignore-removal", "--", ".", environment=where, cwd=layer, timeout_s=900.0)
         except GitError as failure:
@@ -61,52 +65,34 @@ def take_layer(store: Store, layer: Path, start: str, bounds: Bounds | None = No
 def _read(layer: Path, bounds: Bounds) -> _Found:
     """Walk without following a link; raise for the first thing that may not come in."""
     found, entries, total = _Found(), 0, 0
-    for path, entry, depth in _walk(os.fsencode(layer)):
+    for path, entry in inspected(layer, bounds):
         entries += 1
-        status = entry.stat(follow_symlinks=False)
-        if depth > bounds.depth:
-            raise blocked("too_deep", f"Folders are nested more than {bounds.depth} deep")
-        if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+        if stat.S_ISCHR(entry.status.st_mode) and entry.status.st_rdev == 0:
             found.gone.append(path)
             continue
-        check_entry(path, entry.name, status)
-        if stat.S_ISDIR(status.st_mode):
+        check_entry(path, os.fsencode(entry.name), entry.status)
+        if entry.is_folder:
             found.folders.append(path)
-            if _is_opaque(entry.path):
+            if _is_opaque(entry):
                 found.opaque.append(path)
         else:
-            total += status.st_size
+            total += entry.status.st_size
         if entries > bounds.entries or total > bounds.bytes:
             raise blocked("too_large", f"The work left more than {bounds.entries} files or {bounds.bytes} bytes behind")
     return found
 
 
-def _walk(root: bytes) -> Iterator[tuple[bytes, os.DirEntry[bytes], int]]:
-    pending = [(b"", 0)]
-    while pending:
-        folder, depth = pending.pop()
-        try:
-            with os.scandir(root + b"/" + folder if folder else root) as entries:
-                listed = list(entries)
-        except PermissionError as error:
-            raise blocked("unreadable", f"The folder {show_path(folder)} cannot be read") from error
-        for entry in listed:
-            path = folder + b"/" + entry.name if folder else entry.name
-            yield path, entry, depth
-            if entry.is_dir(follow_symlinks=False):
-                pending.append((path, depth + 1))
-
-
-def _is_opaque(path: bytes) -> bool:
+def _is_opaque(entry: filetree.Entry) -> bool:
     """By the attribute that our mount reads: the other one is the program's to write, and hides nothing from it."""
     space = "trusted" if os.geteuid() == 0 else "user"
-    try:
-        return os.getxattr(path, f"{space}.overlay.opaque", follow_symlinks=False) == b"y"
-    except OSError:  # no such attribute
-        return False
+    with filetree.below(entry.parent, entry.name) as folder:
+        try:
+            return os.getxattr(folder, f"{space}.overlay.opaque") == b"y"
+        except OSError:  # no such attribute
+            return False
 
 
-def _is_below(path: bytes, gone: list[bytes], opaque: list[bytes]) -> bool:
+def _is_below(path: bytes, gone: AbstractSet[bytes], opaque: AbstractSet[bytes]) -> bool:
     """Whether something in the layer hides `path`."""
     above = {path, *(path[:n] for n, char in enumerate(path) if char == ord("/"))}
     return not above.isdisjoint(gone) or not (above - {path}).isdisjoint(opaque)
@@ -114,12 +100,13 @@ def _is_below(path: bytes, gone: list[bytes], opaque: list[bytes]) -> bool:
 
 def _lay_ignoring(store: Store, layer: Path, found: _Found, listed: dict[bytes, tuple[str, str]]) -> None:
     """Put the ``.gitignore`` files beneath into the layer's own folders, so that git reads there what is ignored."""
-    root = os.fsencode(layer)
-    for folder in [b"", *found.folders]:
-        path = folder + b"/" + _IGNORING if folder else _IGNORING
-        mode, oid = listed.get(path, ("", ""))
-        if mode.startswith("100") and not os.path.lexists(root + b"/" + path):
-            content = store.git.run("cat-file", "blob", oid).out
-            new = os.open(root + b"/" + path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-            with os.fdopen(new, "wb") as file:
-                file.write(content)
+    with filetree.opened(layer) as root:
+        for folder in [b"", *found.folders]:
+            path = folder + b"/" + _IGNORING if folder else _IGNORING
+            mode, oid = listed.get(path, ("", ""))
+            if not mode.startswith("100"):
+                continue
+            with filetree.parent_of(root, path) as (parent, name), contextlib.suppress(FileExistsError):
+                new = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=parent)
+                with os.fdopen(new, "wb") as file:
+                    file.write(store.git.run("cat-file", "blob", oid).out)

@@ -7,13 +7,13 @@ and brought from tree to tree, while nobody uses it. Whoever needs another tree 
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from core.errors import PermanentError
+from lanes import filetree
 from lanes.repository.store import Store, check_oid
 from lanes.repository.worktree import weigh
 
@@ -80,7 +80,7 @@ class Pristine:
         before = self._holds()
         (self._root / _TREE).unlink(missing_ok=True)
         if before is None:
-            shutil.rmtree(self._files, ignore_errors=True)
+            self._remove_files()
             (self._root / "index").unlink(missing_ok=True)
         self._files.mkdir(mode=0o755, exist_ok=True)
         where = {"GIT_INDEX_FILE": str(self._root / "index"), "GIT_WORK_TREE": str(self._files), **_STAT}
@@ -92,21 +92,17 @@ class Pristine:
         draft.write_text(tree, encoding="ascii")
         draft.replace(self._root / _TREE)
 
+    def _remove_files(self) -> None:
+        if problems := filetree.remove(self._files):
+            message = f"The kept files of {self._store.spec.name} cannot be removed: {problems[0]}"
+            raise PermanentError("not_removed", message, f"Remove the folder {self._root} by hand.")
+
     def _give(self, before: str | None, tree: str) -> None:
         """Give what was just written to the owner: all of it at first, later what differs and the folders above."""
         if self._owner is None:
             return
         if before is None:
-            for folder, folders, files, at in os.fwalk(self._files, follow_symlinks=False):
-                del folder
-                for name in (*folders, *files):
-                    os.chown(name, self._owner, self._owner, dir_fd=at, follow_symlinks=False)
-            os.chown(self._files, self._owner, self._owner)
+            filetree.give(self._files, self._owner)
             return
-        names = self._store.git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, tree).out
-        root = os.fsencode(self._files)
-        for path in names.split(b"\0"):
-            parts = path.split(b"/")
-            for n in range(1, len(parts) + 1):
-                with contextlib.suppress(FileNotFoundError):  # what the new tree does not have
-                    os.chown(root + b"/" + b"/".join(parts[:n]), self._owner, self._owner, follow_symlinks=False)
+        named = self._store.git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, tree).out
+        filetree.give_paths(self._files, named.split(b"\0")[:-1], self._owner)

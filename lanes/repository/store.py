@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Final, TypeVar
 from core.change import show_path
 from core.errors import Kind, PermanentError
 from core.ports import Commit, RepositorySpec
+from lanes import filetree
 from lanes.repository.address import Address, parse_address
 from lanes.repository.command import MIB, GitCommand, Output, check_git
 from lanes.repository.credentials import Credentials, admitted
@@ -109,7 +109,7 @@ class Store:
                 if not (self.path / "HEAD").exists():
                     raise
             finally:
-                shutil.rmtree(draft, ignore_errors=True)
+                filetree.remove(draft)
         self._ready = True
 
     def _make(self, draft: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Final
 
 from core.change import ABSENT, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Change, FileChange, show_path
 from core.errors import Kind, PermanentError
+from lanes import filetree
 from lanes.repository.command import MIB, GitCommand
 from lanes.repository.faults import last_words
 from lanes.repository.running import GitError, GitFloodError
@@ -23,6 +25,7 @@ MAX_LISTED: Final = 1_000_000
 """How many files of a tree are listed: ten trees of ten times the same are 10^10 files, and a few hundred bytes."""
 _RAW_BYTES: Final = 128 * MIB
 _COUNT_LINES_UP_TO: Final = 64 * MIB
+_LEFT_S: Final = 24 * 3600.0
 _NO_BLOB: Final = "0" * 40
 _CHUNK: Final = 1024 * 1024
 
@@ -311,13 +314,22 @@ class scratch:  # noqa: N801 - used as a context, like open()
         store.ensure()
         parent = store.path / "scratch"
         parent.mkdir(exist_ok=True)
+        sweep_scratch(parent)
         self._folder = Path(tempfile.mkdtemp(prefix="work-", dir=parent))
 
     def __enter__(self) -> Path:
         return self._folder
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        filetree.remove(self._folder)
+
+
+def sweep_scratch(parent: Path) -> None:
+    """Remove what a killed process left: nobody works in there for longer than a day."""
+    for left in parent.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # somebody else finished, or sweeps, too
+            if time.time() - left.lstat().st_mtime > _LEFT_S:
+                filetree.remove(left)
 
 
 def _too_large(why: str) -> PermanentError:

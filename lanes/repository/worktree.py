@@ -6,12 +6,14 @@ import os
 import re
 import stat
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from core.change import show_path
 from core.errors import Kind, PermanentError
+from lanes import filetree
 from lanes.repository.command import MIB
 from lanes.repository.faults import last_words
 from lanes.repository.running import GitError
@@ -19,6 +21,9 @@ from lanes.repository.store import Store, check_oid
 from lanes.repository.trees import listed, scratch
 
 _LONG_S: Final = 900.0
+PATH_BYTES: Final = 4000
+NAME_BYTES: Final = 255
+"""What a path below a folder, and each part of it, may have: the kernel takes a little more (PATH_MAX, NAME_MAX)."""
 _IGNORABLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 
 
@@ -33,12 +38,9 @@ class Bounds:
 
 def room_above(directory: Path) -> Bounds:
     """The usual bounds, on top of what `directory` holds now: for files that are there before a program runs."""
-    entries = total = 0
-    for folder, folders, files in os.walk(directory):
-        entries += len(folders) + len(files)
-        total += sum(os.lstat(f"{folder}/{name}").st_size for name in files)
+    had = filetree.measure((directory,))
     usual = Bounds()
-    return Bounds(usual.entries + entries, usual.bytes + total, usual.depth)
+    return Bounds(usual.entries + had.entries, usual.bytes + had.claimed_bytes, usual.depth)
 
 
 def export(store: Store, tree: str, directory: Path, bounds: Bounds | None = None) -> None:
@@ -58,7 +60,13 @@ def export(store: Store, tree: str, directory: Path, bounds: Bounds | None = Non
 def weigh(store: Store, tree: str, bounds: Bounds | None = None) -> None:
     """Raise `PermanentError` when `tree` is more than could be taken back in."""
     bounds = bounds or Bounds()
-    sizes = [int(size) for size in listed(store, tree, "--format=%(objectsize)") if size.isdigit()]  # a submodule: none
+    found = [line.partition(b"\t") for line in listed(store, tree, "--long")]
+    told = (meta.rpartition(b" ")[2] for meta, _, _ in found)
+    sizes = [int(size) for size in told if size.isdigit()]  # a submodule has none
+    if unfit := next((path for _, _, path in found if not _fits(path, bounds)), None):
+        what = f"a path that no checkout can hold: {show_path(unfit[:60])}..."
+        mend = f"Take it out, or ask for an edit by rule; {bounds.depth} levels and {PATH_BYTES} bytes are held."
+        raise PermanentError("too_deep", f"The repository has {what}", mend, kind=Kind.BLOCKED)
     if len(sizes) > bounds.entries or sum(sizes) > bounds.bytes:
         what = f"{len(sizes)} files and {sum(sizes) // MIB} MiB"
         limit = f"{bounds.entries} files and {bounds.bytes // MIB} MiB"
@@ -68,6 +76,12 @@ def weigh(store: Store, tree: str, bounds: Bounds | None = None) -> None:
             "Ask for an edit by rule, which needs no checkout.",
             kind=Kind.BLOCKED,
         )
+
+
+def _fits(path: bytes, bounds: Bounds) -> bool:
+    """Whether a checkout can hold a path, and an import take it back."""
+    parts = path.split(b"/")
+    return len(parts) <= bounds.depth + 1 and len(path) <= PATH_BYTES and max(map(len, parts)) <= NAME_BYTES
 
 
 def import_tree(store: Store, directory: Path, start: str, bounds: Bounds | None = None) -> str:
@@ -99,34 +113,29 @@ def refusal(failure: GitError) -> PermanentError | None:
 
 
 def _inspect(directory: Path, bounds: Bounds) -> None:
-    """Walk without following a link; raise for the first thing that may not come in."""
-    entries = total = 0
-    pending: list[tuple[bytes, int]] = [(b"", 0)]
-    root = os.fsencode(directory)
-    while pending:
-        folder, depth = pending.pop()
-        if depth > bounds.depth:
-            raise blocked("too_deep", f"Folders are nested more than {bounds.depth} deep")
-        for entry in _scan(root, folder):
-            entries += 1
-            path = folder + b"/" + entry.name if folder else entry.name
-            status = entry.stat(follow_symlinks=False)
-            check_entry(path, entry.name, status)
-            if stat.S_ISDIR(status.st_mode):
-                pending.append((path, depth + 1))
-            else:
-                total += status.st_size
-            if entries > bounds.entries or total > bounds.bytes:
-                limit = f"{bounds.entries} files and {bounds.bytes // MIB} MiB"
-                raise blocked("too_large", f"The work left more than {limit} behind")
+    """Raise for the first thing that may not come in."""
+    total = 0
+    for entries, (path, entry) in enumerate(inspected(directory, bounds), 1):
+        check_entry(path, os.fsencode(entry.name), entry.status)
+        total += 0 if entry.is_folder else entry.status.st_size
+        if entries > bounds.entries or total > bounds.bytes:
+            limit = f"{bounds.entries} files and {bounds.bytes // MIB} MiB"
+            raise blocked("too_large", f"The work left more than {limit} behind")
 
 
-def _scan(root: bytes, folder: bytes) -> list[os.DirEntry[bytes]]:
+def inspected(directory: Path, bounds: Bounds) -> Iterator[tuple[bytes, filetree.Entry]]:
+    """What a folder holds, by path, no link followed; raises for what is too deep, too long, or cannot be read."""
+    walk = filetree.Walk(directory)
     try:
-        with os.scandir(root + b"/" + folder if folder else root) as entries:
-            return list(entries)
+        for entry in walk:
+            if entry.depth + entry.is_folder > bounds.depth:
+                raise blocked("too_deep", f"Folders are nested more than {bounds.depth} deep")
+            if len(path := entry.path) > PATH_BYTES:
+                raise blocked("odd_path", f"git cannot hold so long a path: {show_path(path[:60])}...")
+            yield path, entry
     except PermissionError as error:
-        raise blocked("unreadable", f"The folder {show_path(folder)} cannot be read") from error
+        name = show_path(os.fsencode(error.filename or ""))
+        raise blocked("unreadable", f"The folder {name} cannot be read") from error
 
 
 def check_entry(path: bytes, name: bytes, status: os.stat_result) -> None:

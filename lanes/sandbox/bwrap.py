@@ -12,10 +12,11 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from lanes.sandbox.cgroup import Groups, counting
 from lanes.sandbox.folders import own_folder, sweep
 from lanes.sandbox.overlay import laid
 from lanes.sandbox.ran import Layers, Ran, Run
@@ -44,7 +45,8 @@ class Bwrap:
     """How bwrap is called here. With `setpriv`, by root: each run gets its own user id from the given range.
 
     `layering` are the words of `lanes.sandbox.overlay` that lay a run's folder over other files, where that works.
-    `calls` is the filter of system calls, empty where this kind of machine has none.
+    `calls` is the filter of system calls, empty where this kind of machine has none. `groups` makes control groups,
+    where they are ours to make.
     """
 
     program: str
@@ -54,6 +56,7 @@ class Bwrap:
     uids: int = 1
     calls: bytes = b""
     layering: tuple[str, ...] = ()
+    groups: Groups | None = field(default=None, repr=False)
 
     def hand_over(self, directory: Path, *, layered: bool = False) -> int:
         """Give the files of `directory` to the user of one run; that user's id inside.
@@ -150,6 +153,7 @@ class BwrapSandbox:
         self.bwrap = bwrap
         owner = None if bwrap.setpriv is None else bwrap.first_uid
         self.layers = Layers(owner) if bwrap.layering else None
+        self.counts = counting(bwrap.groups)
 
     async def run(self, run: Run) -> Ran:
         """Run it; whatever happens, cancelling included, nothing of it lives on."""
@@ -167,4 +171,5 @@ class BwrapSandbox:
             tmp_mib = min(run.confines.memory_mib, 512)
             options = self.bwrap.options(work, etc, environment(run.environment), tmp_mib, beside.binds)
             argv = self.bwrap.inner([*GATED, *beside.before, *run.argv], uid)
-            return await Start(stack, run, folder).go([*before, self.bwrap.program], options, argv, self.bwrap.calls)
+            start = Start(stack, run, folder, self.bwrap.groups)
+            return await start.go([*before, self.bwrap.program], options, argv, self.bwrap.calls)

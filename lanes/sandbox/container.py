@@ -98,6 +98,7 @@ class ContainerSandbox:
         self.engine = engine
         self.kind = engine.kind
         self.layers: Layers | None = None
+        self.counts = f"{engine.kind} holds the memory of each run"
 
     async def run(self, run: Run) -> Ran:
         """Run it; whatever happens, cancelling included, its container is removed.

@@ -15,6 +15,7 @@ from core.change import show_path
 from core.errors import Kind, Problem
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 from lanes.sandbox.calls import call_filter
+from lanes.sandbox.cgroup import find_groups
 from lanes.sandbox.complaint import complaint
 from lanes.sandbox.folders import own_folder
 from lanes.sandbox.overlay import layering
@@ -41,7 +42,7 @@ def find_sandbox() -> BwrapSandbox | Problem:
     for candidate in _candidates(program):
         told = _probe(candidate)
         if not told:
-            return BwrapSandbox(replace(candidate, layering=layering()))
+            return BwrapSandbox(replace(candidate, layering=layering(), groups=find_groups()))
     mend = _BLOCKED if os.geteuid() != 0 else f"Run the worker as an ordinary user. {_BLOCKED}"
     return _problem(f"bubblewrap is installed but cannot start here: {told}", mend)
 

@@ -6,15 +6,19 @@ The lock is the kernel's, so it ends with its holder; whoever makes the next fol
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import shutil
 import signal
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
+
+from core.log import log
+from lanes import filetree
 
 if sys.platform != "win32":  # where no sandbox runs either
     import fcntl
@@ -22,6 +26,8 @@ if sys.platform != "win32":  # where no sandbox runs either
 OURS: Final = "countersign-run-"
 DOORS: Final = "countersign-door-"
 """How folders are called that hold a run's own files, and the sockets of its doors."""
+_OLD_S: Final = 24 * 3600.0
+"""Older versions took the lock away first, and left what they could not remove; no run lasts that long."""
 _HELD, _TIED = "held", "tied"
 
 
@@ -67,11 +73,20 @@ def _sweep_one(left: Path) -> None:
     try:
         opened = os.open(left / _HELD, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        left.rmdir()  # its owner died before it had a lock; one that lives makes another
+        _sweep_unlocked(left, status.st_mtime)
         return
     with os.fdopen(opened, "rb") as held:
         if _lock(held, wait=False):
             _end_tied(left)
+            remove(left)
+
+
+def _sweep_unlocked(left: Path, changed_s: float) -> None:
+    """Its owner died before it had a lock; one that lives makes another. If it holds something, an old version did."""
+    try:
+        left.rmdir()
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY and time.time() - changed_s > _OLD_S and not (left / _HELD).exists():
             remove(left)
 
 
@@ -99,18 +114,6 @@ def _lock(file: IO[bytes], *, wait: bool) -> bool:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder whatever the modes of what is in it; a link is removed, never followed."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        _open_up(folder)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _open_up(folder: Path) -> None:
-    """Give ourselves the right to list and empty every folder below; nothing else runs here any more."""
-    with contextlib.suppress(OSError):
-        folder.chmod(0o700)
-        with os.scandir(folder) as entries:
-            below = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-        for path in below:
-            _open_up(path)
+    """Remove a folder of ours whatever is in it; its lock goes last, and stays with what cannot be removed."""
+    if problems := filetree.remove(folder, last=_HELD):
+        log.warning("folder_not_removed", folder=str(folder), why=problems[0], more=len(problems) - 1)

@@ -22,10 +22,12 @@ from typing import Any, Final
 from core.change import show_path
 from core.errors import Kind, PermanentError, Problem, TransientError
 from lanes.sandbox.calls import call_filter
+from lanes.sandbox.cgroup import Group, Groups, counting, find_groups
 from lanes.sandbox.folders import own_folder, sweep
 from lanes.sandbox.processes import limit_process
 from lanes.sandbox.ran import BoundedLog, Layers, Ran, Run
 from lanes.sandbox.shown import environment, furnish, programs
+from lanes.sandbox.start import grouped
 from lanes.sandbox.watch import Watch
 
 _LAUNCHER: Final = Path(__file__).with_name("confine.py")
@@ -57,7 +59,7 @@ def find_landlock() -> LandlockSandbox | Problem:
         return _problem(f"{needs}; this kernel {has}")
     with own_folder() as folder:
         told = asyncio.run(_probe(folder))
-    return _problem(f"Landlock does not work here: {told}") if told else LandlockSandbox()
+    return _problem(f"Landlock does not work here: {told}") if told else LandlockSandbox(find_groups())
 
 
 def _abi() -> int:
@@ -91,6 +93,10 @@ class LandlockSandbox:
     kind = "landlock"
     layers: Layers | None = None
 
+    def __init__(self, groups: Groups | None = None) -> None:
+        self._groups = groups
+        self.counts = counting(groups)
+
     async def run(self, run: Run) -> Ran:
         """Run it; whatever happens, cancelling included, nothing of it lives on.
 
@@ -109,9 +115,14 @@ class LandlockSandbox:
             (folder / "tmp").mkdir(mode=0o700)
             report_in, report_out = os.pipe()
             report = stack.enter_context(os.fdopen(report_in, "rb"))
-            return await self._start(run, folder, report, report_out)
+            try:
+                group = grouped(stack, self._groups, run.confines)
+            except BaseException:
+                os.close(report_out)
+                raise
+            return await self._start(run, folder, report, report_out, group)
 
-    async def _start(self, run: Run, folder: Path, report: Any, report_out: int) -> Ran:
+    async def _start(self, run: Run, folder: Path, report: Any, report_out: int, group: Group | None) -> Ran:
         loop = asyncio.get_running_loop()
         began, log = loop.time(), BoundedLog(run.confines.log_bytes)
         try:
@@ -132,10 +143,13 @@ class LandlockSandbox:
         hit = None
         try:
             limit_process(process.pid, run.confines, None)  # the user is our own
+            if group is not None:
+                group.add(process.pid)
             assert process.stdin is not None
             process.stdin.write(json.dumps(_orders(run, folder, report_out)).encode())
             process.stdin.close()
-            hit = await _follow(process, run, folder, log)
+            hit = await _follow(process, run, folder, log, group)
+            hit = hit or ("memory" if group is not None and group.was_full() else None)
         finally:
             await asyncio.shield(_dead(process))
         told = _told(await asyncio.to_thread(report.read))
@@ -161,11 +175,13 @@ def _orders(run: Run, folder: Path, report: int) -> dict[str, Any]:
     }
 
 
-async def _follow(process: asyncio.subprocess.Process, run: Run, own: Path, log: BoundedLog) -> str | None:
+async def _follow(
+    process: asyncio.subprocess.Process, run: Run, own: Path, log: BoundedLog, group: Group | None
+) -> str | None:
     """Its output until its end, or the bound that it hit."""
     tasks = [
         asyncio.create_task(_read(process, run, log)),
-        asyncio.create_task(Watch(process.pid, (run.directory, own), run.confines).hit()),
+        asyncio.create_task(Watch(process.pid, (run.directory, own), run.confines, group=group).hit()),
         asyncio.create_task(process.wait()),
     ]
     reading, watch, ended = tasks

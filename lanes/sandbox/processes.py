@@ -7,10 +7,9 @@ import math
 import os
 import re
 import select
-import stat
 import sys
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -92,14 +91,25 @@ def waits_for_children(pid: int) -> bool:
     return state == "S" and bool(_children(pid))
 
 
-def memory_bytes(pid: int) -> int:
-    """What a process holds that no file backs; memory shared between two counts for both."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return 0
-    kib = [int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:"))]
-    return sum(kib) * 1024
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What processes hold that no file on disk backs, page tables included; and what of it they may share."""
+
+    own_bytes: int = 0
+    shared_bytes: int = 0
+
+
+def memory_of(pids: Sequence[int]) -> Memory:
+    """What these processes show of their memory; what two of them share counts for both."""
+    own = shared = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
+                if line.startswith(("RssAnon:", "VmPTE:")):
+                    own += int(line.split()[1])
+                elif line.startswith("RssShmem:"):
+                    shared += int(line.split()[1])
+    return Memory(own * 1024, shared * 1024)
 
 
 def cpu_s(pid: int) -> float:
@@ -109,26 +119,3 @@ def cpu_s(pid: int) -> float:
     except OSError:
         return 0
     return sum(map(int, told[11:15])) / _TICKS_S  # utime, stime, cutime, cstime of proc_pid_stat(5)
-
-
-def nameless(pids: Sequence[int], scratch: AbstractSet[int]) -> tuple[int, int]:
-    """(bytes on disk, bytes in memory) of open files that have no name any more, so that no folder shows them.
-
-    Files on the devices `scratch` do not count.
-    """
-    seen: set[tuple[int, int]] = set()
-    disk = memory = 0
-    for pid in pids:
-        with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    status = entry.stat()
-                    unnamed = stat.S_ISREG(status.st_mode) and status.st_nlink == 0
-                    if not unnamed or status.st_dev in scratch or (status.st_dev, status.st_ino) in seen:
-                        continue
-                    seen.add((status.st_dev, status.st_ino))
-                    if os.readlink(entry.path).startswith("/memfd:"):  # noqa: PTH115 - a magic link
-                        memory += status.st_blocks * 512
-                    else:
-                        disk += status.st_blocks * 512
-    return disk, memory

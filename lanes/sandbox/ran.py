@@ -109,11 +109,12 @@ def need_of(kind: str) -> str:
 class Sandbox(Protocol):
     """Runs one command on one folder, and nothing else of the host.
 
-    `layers` is None where it cannot show files beneath the folder.
+    `layers` is None where it cannot show files beneath the folder. `counts` says who counts the memory of a run.
     """
 
     kind: str
     layers: Layers | None
+    counts: str
 
     async def run(self, run: Run) -> Ran:
         """Run it to its end; whatever happens, nothing of it lives on.

@@ -15,6 +15,7 @@ from typing import Final
 
 from core.change import show_path
 from core.errors import PermanentError
+from lanes import filetree
 from lanes.sandbox import relay
 from lanes.sandbox.ran import Door, Run
 
@@ -134,11 +135,8 @@ def _python(*, image: bool) -> tuple[str, list[tuple[Path, str]]]:
 
 def give_files(directory: Path, uid: int) -> None:
     """Make `directory` and all in it the run's own user's; for root only."""
-    os.chown(directory, uid, uid, follow_symlinks=False)
+    filetree.give(directory, uid)
     directory.chmod(0o755)  # what starts the sandbox goes there without root's right to pass every door
-    for _, folders, files, at in os.fwalk(directory, follow_symlinks=False):
-        for name in (*folders, *files):
-            os.chown(name, uid, uid, dir_fd=at, follow_symlinks=False)
 
 
 def let_connect(doors: Sequence[Door], uid: int | None) -> None:

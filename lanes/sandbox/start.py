@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from core.change import show_path
 from core.errors import TransientError
+from lanes.sandbox.cgroup import Group, Groups
 from lanes.sandbox.folders import tie
 from lanes.sandbox.processes import SHARING, limit_process, wait_dead, waits_for_children
-from lanes.sandbox.ran import BoundedLog, Ran, Run
+from lanes.sandbox.ran import BoundedLog, Confines, Ran, Run
 from lanes.sandbox.shown import SCRATCH
 from lanes.sandbox.watch import Watch
 
@@ -38,9 +39,10 @@ GATED: Final = (
 class Start:
     """One start of bwrap, from its pipes to the death of its last process."""
 
-    def __init__(self, stack: contextlib.ExitStack, run: Run, folder: Path) -> None:
-        """`folder` is the run's own."""
+    def __init__(self, stack: contextlib.ExitStack, run: Run, folder: Path, groups: Groups | None = None) -> None:
+        """`folder` is the run's own; with `groups` it gets a control group of its own, too."""
         self._stack, self._run, self._confines, self._folder = stack, run, run.confines, folder
+        self._group = grouped(stack, groups, run.confines)
         self._log = BoundedLog(run.confines.log_bytes)
         self._statuses: dict[str, Any] = {}
         self._deaf: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -102,14 +104,14 @@ class Start:
         try:
             pidfd = await self._open_gate(process, gate)
             pid, folders = self._statuses["child-pid"], (self._run.directory,)
-            watch = asyncio.create_task(Watch(pid, folders, self._confines, SCRATCH).hit())
+            watch = asyncio.create_task(Watch(pid, folders, self._confines, SCRATCH, self._group).hit())
             ended = asyncio.create_task(process.wait())
             beside += [watch, ended]
             done, _ = await asyncio.wait(
                 [*beside, self._deaf], timeout=self._confines.wall_s, return_when=asyncio.FIRST_COMPLETED
             )
             if ended in done or self._deaf in done:
-                return None
+                return "memory" if self._group is not None and self._group.was_full() else None
             return watch.result() if watch in done else "wall"
         except _NotStartedError:
             return None
@@ -125,6 +127,8 @@ class Start:
             pid = int(self._statuses["child-pid"])
             processes = self._confines.processes
             limit_process(pid, self._confines, processes if self._run.beneath is None else max(processes, SHARING))
+            if self._group is not None:
+                self._group.add(pid)
             os.write(gate, _LIMITED)
             await self._until(process, lambda: waits_for_children(pid))
             pidfd = os.pidfd_open(pid)
@@ -185,6 +189,17 @@ class Start:
         lines = self._log.content().strip().splitlines() or [b"no word why"]
         message = f"The sandbox did not start: {show_path(lines[-1][:300])}"
         return TransientError("sandbox_failed", message, "Run `countersign doctor`.", retry_after_s=30)
+
+
+def grouped(stack: contextlib.ExitStack, groups: Groups | None, confines: Confines) -> Group | None:
+    """A control group until `stack` is closed; raises `TransientError` where there was one before and is none now."""
+    if groups is None:
+        return None
+    try:
+        return stack.enter_context(groups.group(confines.memory_mib))
+    except OSError as error:
+        message = f"A control group for the run cannot be made: {error}"
+        raise TransientError("sandbox_failed", message, "Restart the worker.", retry_after_s=30) from error
 
 
 class _NotStartedError(Exception):

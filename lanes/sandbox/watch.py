@@ -7,14 +7,16 @@ says when a sum is too large. It looks often enough that what slips through betw
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lanes.sandbox.processes import cpu_s, descendants, memory_bytes, nameless
+from lanes.filetree import measure
+from lanes.sandbox.cgroup import Group
+from lanes.sandbox.hidden import Hidden, held_by
+from lanes.sandbox.processes import cpu_s, descendants, memory_of
 from lanes.sandbox.ran import Confines
 
 _LOOK_S: Final = 0.1
@@ -28,23 +30,35 @@ class Watch:
     """Looks at the process `pid` with all its descendants, and at the `folders` they write to, the work folder first.
 
     Without `pid` at the folders alone, where something else counts the processes. `scratch` are folders in memory, as
-    paths below the process' own root, of which only the entries count.
+    paths below the process' own root. With a `group` the kernel counts the memory.
     """
 
     def __init__(
-        self, pid: int | None, folders: Sequence[Path], confines: Confines, scratch: Sequence[str] = ()
+        self,
+        pid: int | None,
+        folders: Sequence[Path],
+        confines: Confines,
+        scratch: Sequence[str] = (),
+        group: Group | None = None,
     ) -> None:
-        self._pid, self._folders, self._confines = pid, folders, confines
+        self._pid, self._folders, self._confines, self._group = pid, folders, confines, group
         self._scratch = [f"/proc/{pid}/root{path}" for path in scratch]
-        self._had = _usage(folders, 10**9)
+        self._had = measure(folders)
+        self._had_free = _free_disk(folders[0])
         self._disk_due = 0.0
-        self._held_bytes = 0
+        self._hidden = Hidden()
+
+    def look(self) -> str | None:
+        """The bound that is hit now, if any."""
+        return self._processes() or self._disk()
 
     async def hit(self) -> str:
         """Wait until a bound is hit; its name."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            found = self._processes() or await asyncio.to_thread(self._disk)
+            found = self._processes()
+            if found is None and time.monotonic() >= self._disk_due:
+                found = await asyncio.to_thread(self._disk)
             if found:
                 return found
 
@@ -54,28 +68,42 @@ class Watch:
         pids = descendants(self._pid, self._confines.processes * 2 + 16)
         if len(pids) > self._confines.processes + 4:  # bwrap's own first process, and what is just being born
             return "processes"
-        memory = sum(map(memory_bytes, pids)) + self._held_bytes
-        if memory > self._confines.memory_mib * _MIB or _free_memory() < _FREE_MEMORY_MIB * _MIB:
+        if self._has_too_much(pids) or _free_memory() < _FREE_MEMORY_MIB * _MIB:
             return "memory"
         return "cpu" if sum(map(cpu_s, pids)) > self._confines.most_cpu_s else None
 
+    def _has_too_much(self, pids: Sequence[int]) -> bool:
+        """Whether the memory is used up: by the kernel's own count, or by what can be seen of it."""
+        most, hidden = self._confines.memory_mib * _MIB, self._hidden
+        if self._group is not None:
+            return self._group.was_full() or hidden.connections_bytes > most
+        memory = memory_of(pids)
+        shared = max(memory.shared_bytes, hidden.mapped_bytes)
+        return memory.own_bytes + shared + hidden.memory_bytes > most
+
     def _disk(self) -> str | None:
-        now = time.monotonic()
-        if now < self._disk_due:
-            return None
-        most = self._had[0] + self._confines.files
-        files, size = _usage(self._folders, most)
+        began = time.monotonic()
+        most = self._had.entries + self._confines.files
+        usage = measure(self._folders, most)
+        files, size = usage.entries, usage.disk_bytes
         files += sum(map(_entries, self._scratch))
         if self._pid is not None:
             pids = descendants(self._pid, self._confines.processes * 2 + 16)
-            unseen, self._held_bytes = nameless(pids, {_device(path) for path in self._scratch})
-            size += unseen
-        self._disk_due = now + max(_LOOK_AT_DISK_S, 10 * (time.monotonic() - now))
+            self._hidden = held_by(pids, self._scratch)
+            size += self._hidden.disk_bytes
+        self._disk_due = time.monotonic() + max(_LOOK_AT_DISK_S, 10 * (time.monotonic() - began))
         if files > most:
             return "files"
-        state = os.statvfs(self._folders[0])
-        too_little = state.f_bavail * state.f_frsize < _FREE_DISK_MIB * _MIB
-        return "disk" if too_little or size - self._had[1] > self._confines.disk_mib * _MIB else None
+        free = _free_disk(self._folders[0])
+        grown = size - self._had.disk_bytes
+        if usage.closed > self._had.closed:  # what is in there we cannot see, but what it takes from the disk
+            grown = max(grown, self._had_free - free)
+        return "disk" if free < _FREE_DISK_MIB * _MIB or grown > self._confines.disk_mib * _MIB else None
+
+
+def _free_disk(folder: Path) -> int:
+    state = os.statvfs(folder)
+    return state.f_bavail * state.f_frsize
 
 
 def _free_memory() -> int:
@@ -94,25 +122,3 @@ def _entries(scratch: str) -> int:
     except OSError:  # not yet there, or there no more
         return 0
     return state.f_files - state.f_ffree
-
-
-def _device(path: str) -> int:
-    try:
-        return os.stat(path).st_dev  # noqa: PTH116 - a magic link, which no Path should touch
-    except OSError:
-        return -1
-
-
-def _usage(folders: Sequence[Path], most_files: int) -> tuple[int, int]:
-    """(entries, bytes on disk) below `folders`, without following links; stops counting beyond `most_files`."""
-    files = size = 0
-    pending = [os.fspath(folder) for folder in folders]
-    while pending and files <= most_files:
-        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                files += 1
-                with contextlib.suppress(OSError):
-                    size += entry.stat(follow_symlinks=False).st_blocks * 512
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-    return files, size

@@ -89,6 +89,7 @@ class PrintingSandbox:
 
     kind = "bwrap"
     layers: Layers | None = None
+    counts = "nothing is counted"
 
     async def run(self, run: Run) -> Ran:
         failing = (run.directory / "docs" / "nicer.md").exists()  # what a model writes that nothing misled yet

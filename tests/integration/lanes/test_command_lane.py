@@ -161,6 +161,7 @@ class Scripted:
 
     kind = "bwrap"
     layers: Layers | None = None
+    counts = "nothing is counted"
 
     def __init__(self, ran: Ran) -> None:
         self.ran = ran

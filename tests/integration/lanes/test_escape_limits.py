@@ -85,7 +85,7 @@ GREEDY = {
     "inodes": ("for n in range(30_000): open(f'/work/n{n}', 'w').close()\ntime.sleep(50)", ("files",)),
     "folders": ("for n in range(20_000): os.mkdir(f'/work/n{n}')\ntime.sleep(50)", ("files",)),
     "files-without-a-name": (NAMELESS, ("disk",)),
-    "memory-without-a-name": ("f = []\nwhile True: f.append(os.memfd_create('m')); os.write(f[-1], bytes(8_000_000))", ("memory",)),
+    "memory-without-a-name": ("f = []\nwhile True: f.append(os.memfd_create('m')); os.write(f[-1], bytes(8_000_000))", (None,)),
     "inodes-in-scratch": ("for n in range(30_000): open(f'/tmp/n{n}', 'w').close()\ntime.sleep(50)", ("files",)),
     "processors": ("os.fork(), os.fork()\nwhile True: pass", ("cpu",)),
     "processors-by-turns": ("while True:\n    if os.fork() == 0: sum(range(3_000_000)); os._exit(0)\n    os.wait()", ("cpu",)),

@@ -82,6 +82,7 @@ class Copying:
 
     kind = "bwrap"
     layers: Layers | None = None
+    counts = "nothing is counted"
 
     async def run(self, _run: Run) -> Ran:
         raise NotImplementedError

@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from lanes.sandbox import Confines, Run
-from lanes.sandbox.calls import _BY_PATH, _MACHINES, _REFUSED, _UNKNOWN, call_filter
+from lanes.sandbox.calls import _BY_PATH, _MACHINES, _REFUSED, _SHARED, _UNKNOWN, call_filter
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
 QUICK = Confines(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
@@ -102,7 +102,8 @@ def test_the_filter_is_a_program_that_always_answers(machine, landlock):
     assert len(words) < 4096
     column, number = _MACHINES[machine]
     refused = {**_REFUSED, **(_BY_PATH if landlock else {})}
-    for calls, answer in ((refused, errno.EPERM), (_UNKNOWN, errno.ENOSYS)):
+    unknown = {**_UNKNOWN, **(_SHARED if landlock else {})}
+    for calls, answer in ((refused, errno.EPERM), (unknown, errno.ENOSYS)):
         for name, numbers in calls.items():
             if numbers[column] >= 0:
                 assert answered(words, number, numbers[column], 0) == 0x50000 | answer, name
@@ -120,12 +121,29 @@ def test_the_filter_is_a_program_that_always_answers(machine, landlock):
         (41, (1,), True, errno.EACCES), (41, (2,), True, errno.EACCES), (53, (1,), True, 0),
         (16, (0, 0x5412), False, errno.EPERM), (16, (0, 0x541B), False, 0),
         (280, (0, 0), True, 0), (280, (0, 99), True, errno.EPERM), (280, (0, 99), False, 0), (90, (), False, 0),
+        (302, (0, 7), True, 0), (302, (1, 7), True, errno.EPERM), (302, (1, 7), False, 0),
+        (203, (0,), True, 0), (203, (1,), True, errno.EPERM), (314, (1,), True, errno.EPERM),
+        (141, (0, 0, 5), True, 0), (141, (0, 1, 5), True, errno.EPERM), (141, (2, 0, 5), True, errno.EPERM),
+        (251, (1, 0), True, 0), (251, (1, 9), True, errno.EPERM), (251, (2, 0), True, errno.EPERM),
+        (29, (0, 4096), False, 0), (29, (0, 4097), False, errno.EINVAL), (29, (0, 0), False, 0),
+        (54, (3, 1, 2), False, 0), (54, (3, 6, 7), False, 0),
     ],
 )  # fmt: skip
 def test_calls_are_judged_by_their_arguments(call, arguments, landlock, answer):
     words = list(struct.iter_unpack("=HBBI", call_filter("x86_64", landlock=landlock)))
     expected = 0x50000 | answer if answer else 0x7FFF0000
     assert answered(words, _MACHINES["x86_64"][1], call, *arguments) == expected
+
+
+@pytest.mark.parametrize("option", [7, 8, 32, 33])
+def test_a_sockets_buffers_stay_and_who_asks_is_told_that_it_was_done(option):
+    words = list(struct.iter_unpack("=HBBI", call_filter("x86_64")))
+    assert answered(words, _MACHINES["x86_64"][1], 54, 3, 1, option) == 0x50000
+
+
+def test_a_segment_of_more_than_32_bits_is_large_too():
+    words = list(struct.iter_unpack("=HBBI", call_filter("x86_64")))
+    assert answered(words, _MACHINES["x86_64"][1], 29, 0, 1 << 32) == 0x50000 | errno.EINVAL
 
 
 def test_a_machine_without_a_table_gets_no_filter():
@@ -135,7 +153,9 @@ def test_a_machine_without_a_table_gets_no_filter():
 def answered(words, machine: int, call: int, *arguments: int):
     """What the kernel would answer: the few instructions of classic BPF that the filter uses."""
     loaded, at = 0, 0
-    memory = {0: call, 4: machine} | {16 + 8 * n: value & 0xFFFFFFFF for n, value in enumerate(arguments)}
+    memory = {0: call, 4: machine} | {
+        16 + 8 * n + 4 * half: value >> 32 * half & 0xFFFFFFFF for n, value in enumerate(arguments) for half in (0, 1)
+    }
     while True:
         code, yes, no, value = words[at]
         at += 1
