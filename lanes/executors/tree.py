@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.change import GITLINK, REGULAR, SYMLINK
+from core.change import GITLINK, REGULAR, SYMLINK, show_path
 from lanes.executors.errors import EditError
 
 MAX_FILE_BYTES = 5_000_000
@@ -155,7 +155,12 @@ def near_path(path: str, paths: Sequence[str]) -> str:
         likely = difflib.get_close_matches(path, (pool or list(paths))[:3000], n=3, cutoff=0.6)
         alike = [p for p in pool if p.rpartition("/")[2].partition(".")[0].casefold() == stem]
         likely = list(dict.fromkeys([*likely, *alike]))
-    return f"Did you mean {' or '.join(likely[:3])}?" if likely else ""
+    return f"Did you mean {' or '.join(map(shown, likely[:3]))}?" if likely else ""
+
+
+def shown(path: str) -> str:
+    """A path of a tree for people: bytes that are not UTF-8 are escaped."""
+    return show_path(path.encode("utf-8", "surrogateescape"))
 
 
 def _matches(pattern: list[str], path: list[str]) -> bool:
