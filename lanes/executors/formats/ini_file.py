@@ -144,6 +144,8 @@ def _replaced(text: str, edit: SetKey, entry: _Entry) -> tuple[str, str]:
     if entry.remarks:
         message = f"{edit.key} in {edit.path}:{entry.line} has comments between the lines of its value"
         raise EditError("unsupported_format", message, f'Say: replace "old" with "new" in {edit.path}.')
+    if entry.value == edit.value and entry.between and entry.stop <= end_of_line(text, entry.end):
+        return text, (entry.value + text[entry.end : end_of_line(text, entry.end)]).strip()
     quote = entry.value[0] if _is_quoted(entry.value) else ""
     _refuse_unreadable(edit, quote, entry.value)
     value = quote + edit.value + quote
@@ -152,6 +154,9 @@ def _replaced(text: str, edit: SetKey, entry: _Entry) -> tuple[str, str]:
         between = " = " if not entry.between else " " if entry.between == " =" else ""
     line_end = end_of_line(text, entry.end)
     rest = text[entry.end : line_end]
+    if not value and rest.strip():
+        message = f"{edit.key} cannot be empty in {edit.path}: the comment behind it would read as its value"
+        raise EditError("bad_value", message, f'Say: replace "old" with "new" in {edit.path}.')
     tail = text[line_end:] if entry.stop <= line_end else text[entry.stop :]
     return text[: entry.start] + between + value + rest + tail, (value + rest).strip()
 

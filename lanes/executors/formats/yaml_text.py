@@ -21,7 +21,8 @@ def spellings(edit: SetKey, style: str | None, plain: str | None) -> tuple[str, 
     if is_structure(edit):
         return (edit.value,)
     if plain and not edit.quoted and _is_same_kind(plain, edit.value):
-        return (edit.value,)
+        says_so_already = "null" in kinds(plain) or plain.casefold() == edit.value.casefold()
+        return (plain if says_so_already else edit.value,)
     meant = wanted(edit, "" if style is not None else _old(edit, plain), plain or "")
     if meant.literal is not None:
         return (_for_all_readers(meant.literal),)
@@ -91,7 +92,9 @@ def _family(plain: str) -> str:
         return "grouped"
     if bare.isdigit() and len(bare) > 1 and bare[0] == "0":
         return "old octal"
-    return "special" if bare in (".inf", ".nan") else "usual"
+    if bare in (".inf", ".nan"):
+        return "special"
+    return "power" if "e" in bare else "usual"
 
 
 def _for_all_readers(literal: str) -> str:
