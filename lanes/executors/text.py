@@ -12,6 +12,7 @@ from lanes.executors.errors import EditError
 
 _MARKED_UP = (".md", ".markdown", ".mdx", ".rst")
 _ENDING = re.compile(rb"\r?\n")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NEVER = re.compile(rb"(?!)")
 _MAX_COMPARED = 2_000
 
@@ -22,6 +23,8 @@ def replace(path: str, content: bytes, old: str, new: str) -> bytes | None:
     A line break in `old` is any line ending; those in `new` are written like the ones they stand for, else like
     the one of the line in which they are.
     """
+    if content.startswith(_UTF_16):
+        refuse_binary(path, content)
     raw = encoded(old).replace(b"\r\n", b"\n")
     pattern = re.compile(b"\r?\n".join(re.escape(part) for part in raw.split(b"\n")))
     raw_new = encoded(new).replace(b"\r\n", b"\n")
@@ -111,7 +114,7 @@ def ending_at(content: bytes, at: int) -> bytes:
 
 def refuse_binary(path: str, content: bytes) -> None:
     """EditError for a file that holds a NUL byte, which no text has that git can show."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if content.startswith(_UTF_16):
         message = f"{path} is UTF-16 text, which git shows as a binary, so nobody could read the change"
         raise EditError("unsupported_format", message, "Save it as UTF-8 first.")
     if b"\0" in content:
