@@ -62,7 +62,7 @@ def test_edits_r14_a_text_in_latin_1_is_a_text(odd: CliHome):
     assert finding["verdict"] == "warn"
     assert "not UTF-8" in finding["detail"]
     shown = odd.run("show", task["number"])
-    assert "+Version 2" in shown.out
+    assert "+ Version 2" in shown.out
     assert r"Gr\xf6\xdfe" in shown.out
     assert task["staged"]["files"][0]["added"] == 1
     done = odd.document("approve", task["number"], task["staged"]["digest"], "--as", "lee", "--wait")
