@@ -28,7 +28,8 @@ def approve(door: Door, number: int, digest: str, person: str | None, wait: bool
     async def work() -> int:
         async with door.open() as app:
             decided = app.verdicts.approve(number, digest, speaker(app, person))
-            answer = await committed(decided, lambda said: _kept(f"your approval of #{number} is kept and {GOES_ON}", said))
+            kept = f"your approval of #{number} is kept and {GOES_ON}"
+            answer = await committed(decided, lambda said: _kept(kept, said))
             if answer.problem is not None:
                 return complain(answer.problem, as_json=as_json)
             return await follow(app, number, wait=wait, as_json=as_json)

@@ -188,9 +188,14 @@ def _lists_requirements(path: Path) -> bool:
 def _poetry_name(path: Path) -> str:
     """The package that a path in a Poetry table gives a version to, or an empty string."""
     match path:
-        case (
-            ("tool", "poetry", "dependencies" | "dev-dependencies" | "requires-plugins", str(name), *rest)
-            | ("tool", "poetry", "group", str(), "dependencies", str(name), *rest)
+        case ("tool", "poetry", "dependencies" | "dev-dependencies" | "requires-plugins", str(name), *rest) | (
+            "tool",
+            "poetry",
+            "group",
+            str(),
+            "dependencies",
+            str(name),
+            *rest,
         ) if rest in ([], ["version"]) or (len(rest) == 2 and isinstance(rest[0], int) and rest[1] == "version"):
             return name
         case _:

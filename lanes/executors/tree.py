@@ -82,7 +82,7 @@ class Overlay:
             raise EditError("too_large", f"{path} has {len(content)} bytes; at most {MAX_FILE_BYTES} are edited")
         if is_lfs_pointer(content):
             message = f"{path} is a Git LFS pointer: the file itself is kept elsewhere, and cannot be edited here"
-            raise EditError("unsupported_format", message, "Change it in a clone that has Git LFS, and push it from there.")
+            raise EditError("unsupported_format", message, "Change it in a clone that has Git LFS.")
         return content
 
     def is_text(self, path: str) -> bool:

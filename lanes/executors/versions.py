@@ -15,7 +15,7 @@ _PART = re.compile(r"([ \t]*)(===|==|~=|>=|<=|!=|<|>)([ \t]*)(\S+)([ \t]*)")
 _PREFIXED = re.compile(r"(\^|~=|~|>=|===?|=|)([ \t]*)(v?[0-9][A-Za-z0-9.+-]*)")
 _ANY_PART = re.compile(r"\.[xX*](?:\.|$)")  # 1.x is every version of 1
 _SEMVER = re.compile(r"v?[0-9]+(?:\.[0-9]+){0,3}(?:[-+][0-9A-Za-z.+-]+)?")
-_SEMVER_PARTS = re.compile(r"v?([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(?:-([0-9A-Za-z.-]{1,60}))?(?:\+[0-9A-Za-z.-]+)?")
+_SEMVER_PARTS = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([\w.-]{1,60}))?(?:\+[\w.-]+)?", re.ASCII)
 _KEPT = ("==", "===", ">=", "~=")
 
 

@@ -167,7 +167,7 @@ _REFUSALS: Final = (
 )
 """What a remote may answer to a push, in its words and in ours, with the mend."""
 _REASON: Final = re.compile(r"^!\t[^\t]*\t\[[^\]]*\] \((.*)\)$", re.MULTILINE)
-_BOILERPLATE: Final = re.compile(r"error: (?:GH\d+: .*|hook declined.*)|error: failed to push.*|[-=*# ]*", re.IGNORECASE)
+_BOILERPLATE: Final = re.compile(r"error: (?:GH\d+:|hook declined|failed to push).*|[-=*# ]*", re.IGNORECASE)
 
 
 def push_refusal(said: str, err: str, name: str, branch: str) -> PermanentError:

@@ -1,4 +1,4 @@
-"""Repositories as people really have them: names and texts in old encodings, LFS pointers, shallow clones, strict hooks."""
+"""Repositories as people have them: names and texts in old encodings, LFS pointers, shallow clones, strict hooks."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lanes.sandbox import find_sandbox
 from core.errors import Problem
+from lanes.sandbox import find_sandbox
 from tests.homes import FILES, CliHome, git, make_home
 
 ODD = b"docs/caf\xe9.md".decode("utf-8", "surrogateescape")
@@ -19,7 +19,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64
 @pytest.fixture(scope="module")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> CliHome:
     """A home whose repository has a file of each odd kind."""
-    files = {
+    files: dict[str, str | bytes] = {
         **FILES,
         ODD: "word one\n",
         "caf\udce9.yaml": "a: 1\n",

@@ -75,7 +75,7 @@ def _old(edit: SetKey, plain: str | None) -> object:
 
 
 def _is_same_kind(old: str, new: str) -> bool:
-    """Whether every reader takes `new` for a value of the type that it takes `old` for, so that it needs no other form."""
+    """Whether every reader takes `new` for a value of `old`'s type, so that it can be written as it is."""
     if old.casefold() in ("true", "false") and new.casefold() not in ("true", "false"):
         return False
     if _is_letter(old) != _is_letter(new):
