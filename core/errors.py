@@ -65,8 +65,9 @@ class Problem:
     mend: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("code", "message", "mend"):
-            object.__setattr__(self, name, writable(getattr(self, name)))
+        for name in ("message", "mend"):
+            if isinstance(text := getattr(self, name), str):
+                object.__setattr__(self, name, writable(text))
 
     def sentence(self) -> str:
         """The problem as one line for a person."""
