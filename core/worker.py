@@ -227,9 +227,11 @@ class Worker:
         except LostClaimError as error:
             log.info("claim_lost", job=job.id, why=str(error))
         except CountersignError as error:
-            # nothing could be written: the lease runs out, and whoever rescues the job settles it
             log.warning("outcome_not_written", job=job.id, problem=error.problem.message)
-            if not self._patient:
+            if error.problem.kind is Kind.FAILED:  # the database takes others, but not this one
+                await self._end_of(job, error)
+            # else nothing could be written: the lease runs out, and whoever rescues the job settles it
+            elif not self._patient:
                 self._gave_up = error
         except Exception as error:  # noqa: BLE001 (whatever cannot be written must not run again and again)
             log.exception("outcome_broke", job=job.id)

@@ -104,8 +104,11 @@ def _explain_remote(failure: GitError, name: str) -> CountersignError | None:
         mend = "Check its address in countersign.yaml."
         return PermanentError("no_such_repository", f"There is no git repository {name}: {said}", mend)
     if _NO_ACCESS.search(err):
+        if failure.verb == "push":
+            told = f"The repository {name} does not let Countersign push: {said}"
+            return PermanentError("no_access", told, "Give its key or token the right to push.")
         mend = "Check the key or token that git uses for it."
-        return PermanentError("no_access", f"The repository {name} lets us not in: {said}", mend)
+        return PermanentError("no_access", f"The repository {name} gives Countersign no access: {said}", mend)
     if LOCKED.search(err):
         return TransientError("git_locked", f"The git store of {name} is busy", retry_after_s=2)
     if _UNREACHABLE.search(err):

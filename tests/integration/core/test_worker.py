@@ -235,33 +235,43 @@ class Stubborn(Workshop):
     """A workshop that cannot write down a failure at first, as a name that no database takes once made it."""
 
     refused: list[str]
+    why: Exception
 
     @classmethod
-    def of(cls, shop: Workshop) -> Workshop:
+    def of(cls, shop: Workshop, why: Exception) -> Workshop:
         """The same workshop, but stubborn."""
         made = cls(**{field.name: getattr(shop, field.name) for field in fields(shop)})
         object.__setattr__(made, "refused", [])
+        object.__setattr__(made, "why", why)
         return made
 
     async def fail(self, job, problem):
         self.refused.append(problem.code)
         if len(self.refused) == 1:
-            raise UnicodeEncodeError("utf-8", "\udce9", 0, 1, "surrogates not allowed")
+            raise self.why
         await super().fail(job, problem)
 
 
-async def test_edits_c1_an_outcome_that_cannot_be_written_ends_the_task_and_is_not_tried_for_ever(bench):
+@pytest.mark.parametrize(
+    "why",
+    [
+        UnicodeEncodeError("utf-8", "\udce9", 0, 1, "surrogates not allowed"),
+        PermanentError("database_error", "PostgreSQL: unsupported Unicode escape sequence"),
+    ],
+    ids=["python", "database"],
+)
+async def test_edits_c1_an_outcome_that_cannot_be_written_ends_the_task_and_is_not_tried_for_ever(bench, why):
     def refuse(_order):
         raise PermanentError("no_such_key", "there is no key a.b", "Name another.")
 
     bench.executor.before = refuse
     number = await bench.ask()
     worker = bench.worker()
-    worker.shop = Stubborn.of(worker.shop)
+    worker.shop = Stubborn.of(worker.shop, why)
     await worker.run(drain=True)
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.FAILED, "bug")
-    assert "could not write down how this ended: UnicodeEncodeError" in task.error.message
+    assert f"could not write down how this ended: {type(why).__name__}" in task.error.message
     assert await bench.owed(number) == []
     assert bench.executor.runs == 1
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lanes.repository.faults import push_refusal
+from lanes.repository.faults import explain, push_refusal
+from lanes.repository.running import GitError
 
 PORCELAIN = "To /srv/web.git\n!\t{oid}:refs/heads/countersign/1-x\t[remote rejected] ({reason})\nDone\n"
 OID = "0123456789abcdef0123456789abcdef01234567"
@@ -52,3 +53,14 @@ def test_a_refused_push_says_why_without_raw_references(reason: str, err: str, w
     says = f" It says: “{quoted}”" if quoted else ""
     assert problem.message == f"The repository web refused the branch countersign/1-x: {why}.{says}"
     assert problem.mend
+
+
+def test_a_push_without_permission_says_so():
+    err = "remote: Permission to o/web.git denied to bot.\nfatal: unable to access 'https://x:t@h/o/web.git/': 403\n"
+    problem = explain(GitError("push", 128, err), "web").problem
+    assert problem.code == "no_access"
+    assert problem.message.startswith(
+        "The repository web does not let Countersign push: remote: Permission to o/web.git"
+    )
+    assert "x:t@" not in problem.message
+    assert problem.mend == "Give its key or token the right to push."
