@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 
 class Kind(StrEnum):
@@ -36,14 +38,36 @@ _EXIT_CODES = {
 }
 
 
+_LONE: Final = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL takes no NUL
+_A_BYTE: Final = range(0xDC80, 0xDD00)
+"""How a byte that is not UTF-8 stands in a Python string (PEP 383)."""
+
+
+def writable(text: str) -> str:
+    r"""`text` so that every file, database and terminal can hold it: a byte that was not UTF-8 becomes ``\xNN``."""
+    return _LONE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    point = ord(match[0])
+    if point == 0 or point in _A_BYTE:
+        return f"\\x{point & 0xFF:02x}"
+    return f"\\u{point:04x}"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that went wrong: a stable code, what happened and where, and the mend."""
+    """One thing that went wrong: a stable code, what happened and where, and the mend; always writable as UTF-8."""
 
     kind: Kind
     code: str
     message: str
     mend: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "mend"):
+            if isinstance(text := getattr(self, name), str):
+                object.__setattr__(self, name, writable(text))
 
     def sentence(self) -> str:
         """The problem as one line for a person."""

@@ -2,23 +2,63 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
+import re
 
 from core.edit import AddLine, RemoveLine
 from lanes.executors import markdown
 from lanes.executors.errors import EditError
 
 _MARKED_UP = (".md", ".markdown", ".mdx", ".rst")
+_ENDING = re.compile(rb"\r?\n")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NEVER = re.compile(rb"(?!)")
 _MAX_COMPARED = 2_000
 
 
 def replace(path: str, content: bytes, old: str, new: str) -> bytes | None:
-    """The content with every occurrence of `old` exchanged, or None when it has none."""
-    before, after = _like(content, old), _like(content, new)
-    if before not in content:
+    """The content with every occurrence of `old` exchanged, or None when it has none; line endings stay.
+
+    A line break in `old` is any line ending; those in `new` are written like the ones they stand for, else like
+    the one of the line in which they are.
+    """
+    if content.startswith(_UTF_16):
+        refuse_binary(path, content)
+    raw = encoded(old).replace(b"\r\n", b"\n")
+    pattern = re.compile(b"\r?\n".join(re.escape(part) for part in raw.split(b"\n")))
+    raw_new = encoded(new).replace(b"\r\n", b"\n")
+    if not pattern.search(content):
+        pattern, raw_new = _in_latin_1(content, old, new)
+    elif not raw_new.isascii():
+        refuse_other_encoding(path, content, new)
+    if not pattern.search(content):
         return None
     refuse_binary(path, content)
-    return content.replace(before, after)
+    if b"\n" not in raw_new and b"\n" not in raw:
+        return pattern.sub(lambda _: raw_new, content)
+    parts = raw_new.split(b"\n")
+    return pattern.sub(lambda match: _with_endings(content, match, parts), content)
+
+
+def _with_endings(content: bytes, match: re.Match[bytes], parts: list[bytes]) -> bytes:
+    """The lines of a new text, each with the ending of the line that it takes the place of."""
+    endings = _ENDING.findall(match[0]) or [ending_at(content, match.end())]
+    written = parts[0]
+    for number, part in enumerate(parts[1:]):
+        written += endings[min(number, len(endings) - 1)] + part
+    return written
+
+
+def _in_latin_1(content: bytes, old: str, new: str) -> tuple[re.Pattern[bytes], bytes]:
+    """The search for a text in a file of the older encoding, when the text has letters that show that it is one."""
+    try:
+        if old.isascii() or not _is_other_encoding(content):
+            raise UnicodeError
+        raw, raw_new = old.encode("cp1252"), new.encode("cp1252")
+    except UnicodeError:
+        return _NEVER, b""
+    return re.compile(re.escape(raw)), raw_new
 
 
 def nearest(content: bytes, old: str) -> str:
@@ -35,10 +75,11 @@ def nearest(content: bytes, old: str) -> str:
 def add_line(edit: AddLine, content: bytes) -> bytes:
     """The content with the edit's lines at its end, or at the end of the section under its heading."""
     refuse_binary(edit.path, content)
-    ending = newline(content)
     added = encoded(edit.line).replace(b"\r\n", b"\n").split(b"\n")
+    refuse_other_encoding(edit.path, content, edit.line)
     if edit.heading is not None:
-        return _under(edit, edit.heading, content, ending, added)
+        return _under(edit, edit.heading, content, added)
+    ending = ending_at(content, len(content))
     block = ending.join(added)
     if content and not content.endswith(b"\n"):
         return content + ending + block
@@ -63,16 +104,37 @@ def remove_line(edit: RemoveLine, content: bytes) -> bytes:
     return b"".join(line for number, line in enumerate(lines) if number not in gone)
 
 
-def newline(content: bytes) -> bytes:
-    """The line ending that the content uses."""
-    first = content.find(b"\n")
-    return b"\r\n" if first > 0 and content[first - 1 : first] == b"\r" else b"\n"
+def ending_at(content: bytes, at: int) -> bytes:
+    """The line ending of the line that holds `at`, else of the one before it."""
+    feed = content.find(b"\n", at)
+    if feed < 0:
+        feed = content.rfind(b"\n", 0, at)
+    return b"\r\n" if feed > 0 and content[feed - 1 : feed] == b"\r" else b"\n"
 
 
 def refuse_binary(path: str, content: bytes) -> None:
-    """EditError for a file that holds a NUL byte, which no text has."""
+    """EditError for a file that holds a NUL byte, which no text has that git can show."""
+    if content.startswith(_UTF_16):
+        message = f"{path} is UTF-16 text, which git shows as a binary, so nobody could read the change"
+        raise EditError("unsupported_format", message, "Save it as UTF-8 first.")
     if b"\0" in content:
         raise EditError("unsupported_format", f"{path} is not a text file")
+
+
+def refuse_other_encoding(path: str, content: bytes, text: str) -> None:
+    """EditError when a text with other letters than ASCII would be written into a file that is not UTF-8."""
+    if not text.isascii() and _is_other_encoding(content):
+        odd = "".join(dict.fromkeys(c for c in text if not c.isascii()))[:10]
+        message = f"{path} is not UTF-8, so it is not clear how to write “{odd}” in it"
+        raise EditError("unsupported_format", message, "Save it as UTF-8 first.")
+
+
+def _is_other_encoding(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def encoded(text: str) -> bytes:
@@ -83,7 +145,7 @@ def encoded(text: str) -> bytes:
         raise EditError("bad_value", "The text has characters that no file can hold") from None
 
 
-def _under(edit: AddLine, heading: str, content: bytes, ending: bytes, added: list[bytes]) -> bytes:
+def _under(edit: AddLine, heading: str, content: bytes, added: list[bytes]) -> bytes:
     lines = _lines(content)
     shown = [line.decode(errors="replace").rstrip("\r\n") for line in lines]
     marked_up = edit.path.lower().endswith(_MARKED_UP)
@@ -100,6 +162,7 @@ def _under(edit: AddLine, heading: str, content: bytes, ending: bytes, added: li
         raise EditError(code, f"{edit.path} has {how} “{_clip(heading)}”", mend)
     spot = markdown.spot(shown, meant[0], edit.line) if marked_up else markdown.Spot(meant[0].last)
     before, after = b"".join(lines[: spot.at]), b"".join(lines[spot.at :])
+    ending = ending_at(content, max(len(before) - 1, 0))
     block = (ending if spot.gap_before else b"") + ending.join(added)
     if before and not before.endswith(b"\n"):
         return before + ending + block
@@ -111,12 +174,6 @@ def _lines(content: bytes) -> list[bytes]:
     parts = content.split(b"\n")
     lines = [part + b"\n" for part in parts[:-1]]
     return [*lines, parts[-1]] if parts[-1] else lines
-
-
-def _like(content: bytes, text: str) -> bytes:
-    """The text as bytes, its line breaks written as the content writes them."""
-    raw = encoded(text)
-    return raw.replace(b"\r\n", b"\n").replace(b"\n", newline(content)) if b"\n" in raw else raw
 
 
 def _clip(text: str) -> str:

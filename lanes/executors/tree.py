@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.change import GITLINK, REGULAR, SYMLINK
+from core.change import GITLINK, REGULAR, SYMLINK, is_lfs_pointer, show_path
 from lanes.executors.errors import EditError
 
 MAX_FILE_BYTES = 5_000_000
@@ -80,7 +80,14 @@ class Overlay:
         content = self.raw(path)
         if len(content) > MAX_FILE_BYTES:
             raise EditError("too_large", f"{path} has {len(content)} bytes; at most {MAX_FILE_BYTES} are edited")
+        if is_lfs_pointer(content):
+            message = f"{path} is a Git LFS pointer: the file itself is kept elsewhere, and cannot be edited here"
+            raise EditError("unsupported_format", message, "Change it in a clone that has Git LFS.")
         return content
+
+    def is_text(self, path: str) -> bool:
+        """Whether a path is an ordinary file whose content can be searched: no binary and no LFS pointer."""
+        return self.is_plain(path) and b"\0" not in (content := self.raw(path)) and not is_lfs_pointer(content)
 
     def raw(self, path: str) -> bytes:
         """The bytes behind a path, whatever they are."""
@@ -155,7 +162,12 @@ def near_path(path: str, paths: Sequence[str]) -> str:
         likely = difflib.get_close_matches(path, (pool or list(paths))[:3000], n=3, cutoff=0.6)
         alike = [p for p in pool if p.rpartition("/")[2].partition(".")[0].casefold() == stem]
         likely = list(dict.fromkeys([*likely, *alike]))
-    return f"Did you mean {' or '.join(likely[:3])}?" if likely else ""
+    return f"Did you mean {' or '.join(map(shown, likely[:3]))}?" if likely else ""
+
+
+def shown(path: str) -> str:
+    """A path of a tree for people: bytes that are not UTF-8 are escaped."""
+    return show_path(path.encode("utf-8", "surrogateescape"))
 
 
 def _matches(pattern: list[str], path: list[str]) -> bool:
