@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import difflib
+import re
+from typing import NoReturn
 
-from core.edit import AddLine, RemoveLine
+from core.edit import AddLine, RemoveLine, ReplaceText
 from lanes.executors import markdown
 from lanes.executors.errors import EditError
+from lanes.executors.occurrences import occurrences
 
 _MARKED_UP = (".md", ".markdown", ".mdx", ".rst")
 _MAX_COMPARED = 2_000
 
 
-def replace(path: str, content: bytes, old: str, new: str) -> bytes | None:
-    """The content with every occurrence of `old` exchanged, or None when it has none."""
-    before, after = _like(content, old), _like(content, new)
-    if before not in content:
+def replace(path: str, content: bytes, edit: ReplaceText) -> bytes | None:
+    """The content with every occurrence of the edit's text exchanged, or None when it has none.
+
+    Raises EditError where the text is part of a longer number or identifier: nobody can tell whether that is meant.
+    """
+    encoded(edit.old)
+    text, encoding = _decoded(content)
+    knows = encoding == "utf-8" or edit.old.isascii()
+    found = list(occurrences(text, edit.old, word=edit.word)) if knows else []
+    if not found:
         return None
+    if encoding != "utf-8" and not edit.new.isascii():
+        refuse_other_encoding(path)
     refuse_binary(path, content)
-    return content.replace(before, after)
+    for each in found:
+        refuse_inside(path, edit.old, each.inside)
+    parts, at = [], 0
+    for each in found:
+        parts += [text[at : each.start], _with_endings(edit.new, text[each.start : each.end], content)]
+        at = each.end
+    encoded(edit.new)
+    return ("".join(parts) + text[at:]).encode(encoding)
 
 
 def nearest(content: bytes, old: str) -> str:
     """What the person may have meant by a text that is not there, as a sentence; may be empty."""
-    text = content.decode(errors="replace")
+    text, encoding = _decoded(content)
+    if encoding != "utf-8" and not old.isascii():
+        return "It is not written in UTF-8, so only ASCII letters can be looked for."
     at = text.casefold().find(old.casefold())
     if at >= 0 and len(text.casefold()) == len(text):
         return f"It has “{_clip(text[at : at + len(old)])}” in other letters; say it exactly."
@@ -36,31 +56,75 @@ def add_line(edit: AddLine, content: bytes) -> bytes:
     """The content with the edit's lines at its end, or at the end of the section under its heading."""
     refuse_binary(edit.path, content)
     ending = newline(content)
-    added = encoded(edit.line).replace(b"\r\n", b"\n").split(b"\n")
+    if not edit.line.isascii() and _decoded(content)[1] != "utf-8":
+        refuse_other_encoding(edit.path)
     if edit.heading is not None:
-        return _under(edit, edit.heading, content, ending, added)
-    block = ending.join(added)
+        return _under(edit, edit.heading, content, ending)
+    line = as_item(edit.line, _shown(_lines(content))) if edit.item else edit.line
+    block = ending.join(_parts(line))
     if content and not content.endswith(b"\n"):
         return content + ending + block
     return content + block + ending
 
 
+def as_item(line: str, lines: list[str]) -> str:
+    """The line as one more item of the last list in `lines`; as it is when it has a bullet already."""
+    if markdown.is_item(line):
+        return line
+    items = [above for above in lines if markdown.is_item(above)]
+    outer = min((len(item) - len(item.lstrip()) for item in items), default=0)
+    last = next((item for item in reversed(items) if len(item) - len(item.lstrip()) == outer), "- ")
+    mark = last.split()[0]
+    if mark[:-1].isascii() and mark[:-1].isdigit() and len(mark) < 10:
+        mark = f"{int(mark[:-1]) + 1}{mark[-1]}"
+    return f"{last[:outer]}{mark} " + line.replace("\n", "\n" + " " * (outer + len(mark) + 1))
+
+
 def remove_line(edit: RemoveLine, content: bytes) -> bytes:
-    """The content without the line that contains the edit's text; EditError when it is none or several."""
+    """The content without the line that the edit's text names; EditError when it is none, several or unclear."""
     refuse_binary(edit.path, content)
-    wanted = encoded(edit.containing)
+    encoded(edit.containing)
     lines = _lines(content)
-    hits = [number for number, line in enumerate(lines) if wanted in line]
+    hits = _hits(edit, _shown(lines))
+    shown = _clip(edit.containing)
     if not hits:
-        message = f"{edit.path} has no line containing “{_clip(edit.containing)}”"
+        how = "" if edit.whole else "containing the word " if edit.word else "containing "
+        message = f"{edit.path} has no line {how}“{shown}”"
         raise EditError("not_found", message, nearest(content, edit.containing))
     if len(hits) > 1 and not edit.every:
         where = ", ".join(str(number + 1) for number in hits[:5])
-        message = f"{edit.path} has {len(hits)} lines containing “{_clip(edit.containing)}”: {where}"
+        message = f"{edit.path} has {len(hits)} lines {'' if edit.whole else 'containing '}“{shown}”: {where}"
         mend = "Quote more of the line that you mean, or say: remove all lines containing …"
         raise EditError("ambiguous", message, mend)
     gone = set(hits)
     return b"".join(line for number, line in enumerate(lines) if number not in gone)
+
+
+def _hits(edit: RemoveLine, lines: list[str]) -> list[int]:
+    """The numbers of the lines that the edit means."""
+    if edit.whole:
+        hits = [number for number, line in enumerate(lines) if line.strip() == edit.containing.strip()]
+        near = [(number, line) for number, line in enumerate(lines) if edit.containing in line]
+        if near and not hits:
+            number, line = near[0]
+            message = f"{edit.path} has no line “{_clip(edit.containing)}”; line {number + 1} is “{_clip(line)}”"
+            raise EditError("ambiguous", message, "Quote the whole line, or say: remove the line containing …")
+        return hits
+    hits = []
+    for number, line in enumerate(lines):
+        found = list(occurrences(line, edit.containing, word=edit.word))
+        if found:
+            hits.append(number)
+            refuse_inside(edit.path, edit.containing, found[0].inside if all(each.inside for each in found) else "")
+    return hits
+
+
+def refuse_inside(path: str, wanted: str, longer: str) -> None:
+    """EditError when a text is only a part of the number, version or identifier `longer`."""
+    if longer:
+        message = f"{path} has “{_clip(wanted)}” inside “{_clip(longer)}”"
+        mend = f'Quote more of the text around the one you mean, or say: the word "{_clip(wanted)}".'
+        raise EditError("ambiguous", message, mend)
 
 
 def newline(content: bytes) -> bytes:
@@ -75,6 +139,12 @@ def refuse_binary(path: str, content: bytes) -> None:
         raise EditError("unsupported_format", f"{path} is not a text file")
 
 
+def refuse_other_encoding(path: str) -> NoReturn:
+    """EditError for letters beyond ASCII in a file that is not UTF-8: how it spells them is not known."""
+    message = f"{path} is not written in UTF-8, so only ASCII letters can be read and written there"
+    raise EditError("unsupported_format", message, "Convert the file to UTF-8 first.")
+
+
 def encoded(text: str) -> bytes:
     """The text in UTF-8; EditError for lone surrogates."""
     try:
@@ -83,9 +153,9 @@ def encoded(text: str) -> bytes:
         raise EditError("bad_value", "The text has characters that no file can hold") from None
 
 
-def _under(edit: AddLine, heading: str, content: bytes, ending: bytes, added: list[bytes]) -> bytes:
+def _under(edit: AddLine, heading: str, content: bytes, ending: bytes) -> bytes:
     lines = _lines(content)
-    shown = [line.decode(errors="replace").rstrip("\r\n") for line in lines]
+    shown = _shown(lines)
     marked_up = edit.path.lower().endswith(_MARKED_UP)
     found = markdown.sections(shown) if marked_up else markdown.blocks(shown)
     meant = markdown.matching(found, heading)
@@ -98,7 +168,9 @@ def _under(edit: AddLine, heading: str, content: bytes, ending: bytes, added: li
         near = difflib.get_close_matches(heading, titles, n=3, cutoff=0.5)
         mend = f"Did you mean {' or '.join(near)}?" if near and not meant else "Name the heading in full."
         raise EditError(code, f"{edit.path} has {how} “{_clip(heading)}”", mend)
-    spot = markdown.spot(shown, meant[0], edit.line) if marked_up else markdown.Spot(meant[0].last)
+    line = as_item(edit.line, shown[meant[0].first : meant[0].last] or shown) if edit.item else edit.line
+    added = _parts(line)
+    spot = markdown.spot(shown, meant[0], line) if marked_up else markdown.Spot(meant[0].last)
     before, after = b"".join(lines[: spot.at]), b"".join(lines[spot.at :])
     block = (ending if spot.gap_before else b"") + ending.join(added)
     if before and not before.endswith(b"\n"):
@@ -113,10 +185,32 @@ def _lines(content: bytes) -> list[bytes]:
     return [*lines, parts[-1]] if parts[-1] else lines
 
 
-def _like(content: bytes, text: str) -> bytes:
-    """The text as bytes, its line breaks written as the content writes them."""
-    raw = encoded(text)
-    return raw.replace(b"\r\n", b"\n").replace(b"\n", newline(content)) if b"\n" in raw else raw
+def _shown(lines: list[bytes]) -> list[str]:
+    return [line.decode(errors="replace").rstrip("\r\n") for line in lines]
+
+
+def _parts(line: str) -> list[bytes]:
+    return encoded(line).replace(b"\r\n", b"\n").split(b"\n")
+
+
+def _with_endings(new: str, old: str, content: bytes) -> str:
+    """The new text with the line endings of what it replaces, else those of the file."""
+    pieces = new.replace("\r\n", "\n").split("\n")
+    if len(pieces) == 1:
+        return new
+    endings = re.findall(r"\r?\n", old)
+    usual = endings[0] if endings else newline(content).decode()
+    if len(endings) != len(pieces) - 1:
+        endings = [usual] * (len(pieces) - 1)
+    return "".join(piece + ending for piece, ending in zip(pieces, [*endings, ""], strict=True))
+
+
+def _decoded(content: bytes) -> tuple[str, str]:
+    """The content as text and the encoding that gives its bytes back; one that is not UTF-8 is read byte by byte."""
+    try:
+        return content.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return content.decode("latin-1"), "latin-1"
 
 
 def _clip(text: str) -> str:

@@ -146,7 +146,8 @@ def matching(pattern: str, paths: Sequence[str]) -> list[str]:
 
 
 def near_path(path: str, paths: Sequence[str]) -> str:
-    """`Did you mean …?` with the paths most like this one; may be empty."""
+    """`Did you mean …?` with the paths most like this one that can be said in UTF-8; may be empty."""
+    paths = [p for p in paths if p.isascii() or p.encode(errors="ignore").decode() == p]
     name = path.rpartition("/")[2]
     stem = name.partition(".")[0].casefold()
     likely = [p for p in paths if p.rpartition("/")[2].casefold() == name.casefold()]

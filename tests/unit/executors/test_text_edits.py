@@ -25,6 +25,11 @@ def test_replace_touches_nothing_but_the_matches(change, pieces, new):
             change({"a.txt": content}, ReplaceText("a.txt", "old", new))
         assert refused.value.code == "not_found"
         return
+    if b"\xff" in content and not new.isascii():
+        with pytest.raises(EditError) as refused:
+            change({"a.txt": content}, ReplaceText("a.txt", "old", new))
+        assert refused.value.code == "unsupported_format"
+        return
     after = change({"a.txt": content}, ReplaceText("a.txt", "old", new)).writes["a.txt"]
     assert after == new.encode().join(content.split(b"old"))
 
