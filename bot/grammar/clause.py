@@ -141,7 +141,7 @@ class Clause:
     def said(self, words: tuple[Word, ...], what: str, *, found: bool = False, mean: str = "") -> str:
         """The text that these words give: one quoted text, or one bare word.
 
-        A text that the file must have (`found`) may be several bare words: it is there or the request fails. Raises
+        A title that the file must have (`found`) may be several bare words: it is there or the request fails. Raises
         Unclear, with `mean` as what to say instead, for everything whose end or meaning is not plain.
         """
         words = closed(words)
@@ -219,7 +219,9 @@ def unmarked(words: tuple[Word, ...]) -> tuple[Word, ...]:
 
 def unsure_mark(word: Word) -> str:
     """The punctuation at a bare word that could be its own or the sentence's, as in `hello!`; empty when clear."""
-    if word.text[-1:] in _MARKS:
+    if word.text.count("(") != word.text.count(")"):
+        return "(" if "(" in word.text else ")"
+    if word.text.endswith(tuple(_MARKS)):
         return "" if "://" in word.text and word.text.endswith("?") else word.text[-1]
     marks = "".join(mark for mark in word.after if mark in "!?:\u2026")
     return "" if _LITERAL.fullmatch(word.text) else marks

@@ -217,6 +217,8 @@ def _set(clause: Clause, path: str, key: Word, was: str | None, value: tuple[Wor
 def _key(word: Word) -> str:
     """The dotted key that a word is; a quoted one that cannot be split, or that holds a slash, is one literal part."""
     name = word.text if word.quoted else word.text.rstrip(",")
+    if not word.quoted and (mark := unsure_mark(replace(word, text=name))):
+        raise Unclear(f"I cannot tell whether “{mark}” belongs to the key; put the key in quotes.", _SET)
     parts = split_key(name) if _splits(name) else ()
     slashed = any("/" in part.text and not part.literal for part in parts)
     if word.is_text and (slashed or not parts) and '"' not in name:

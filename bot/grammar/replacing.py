@@ -54,7 +54,7 @@ def replaced(clause: Clause, between: Sequence[tuple[str, ...]]) -> tuple[Edit, 
     if len(new) == 1 and new[0].plain in _NOTHING:
         way = _quoted(placed, old, (), target, word=word)
         raise Unclear(f"I cannot tell whether “{new[0].text}” is the new text or means no text.", way, mean)
-    old_text = placed.said(old, "the text to replace", found=True, mean=mean)
+    old_text = placed.said(old, "the text to replace", mean=mean)
     new_text = placed.said(new, "the new text", mean=mean)
     if old_text == new_text and not new[0].quoted:
         raise Unclear("The new text is the same as the old one; quote both if a mark belongs to one of them.", mean)

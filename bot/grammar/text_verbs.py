@@ -64,7 +64,7 @@ def remove(clause: Clause) -> tuple[Edit, ...]:
     text, whole, word = _named_by(placed.words[at + 1 :])
     if placed.words[at].plain == "lines" and not every:
         raise Unclear("Is it one line or all lines that contain this?", _REMOVE, _REMOVE_ALL)
-    said = placed.said(text, "what the line contains", found=True, mean=_REMOVE)
+    said = placed.said(text, "what the line contains", mean=_REMOVE)
     return (RemoveLine(placed.file(_REMOVE), said, every=every, whole=whole, word=word),)
 
 

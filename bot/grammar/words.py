@@ -26,6 +26,7 @@ _CLOSES: Final = {  # what may close what opens: straight, typographic, German, 
 _AFTER_QUOTE: Final = ".,;:!?)"
 _OUTSIDE: Final = ".,:!?"
 """Punctuation after a closing mark that belongs to the sentence."""
+_APOSTROPHES: Final = "'\u2018\u201a"
 _FENCE: Final = "```"
 _BRACKETS: Final = {"[": "]", "{": "}"}
 _MOST_OPEN_BRACKETS: Final = 16
@@ -199,6 +200,7 @@ def _quoted(text: str, at: int) -> Word:
     """A quoted text, up to the first closing mark that ends a word; or a key such as `"a.b".c` that begins so.
 
     The text is taken as it stands, but for its own quotation mark behind a backslash, which is one of its characters.
+    Without the backslash only an apostrophe may stand within it, as in `'don't'`.
     """
     closes = _CLOSES[text[at]]
     first, escaped, inner = True, False, False
@@ -207,17 +209,17 @@ def _quoted(text: str, at: int) -> Word:
             continue
         if text[at] != "`" and _is_escaped(text, at, end):
             escaped = True
-            continue
-        if _is_end(text, end + 1):
-            if escaped and inner:
+        elif _is_end(text, end + 1):
+            if inner and (escaped or text[at] not in _APOSTROPHES):
                 break
             content = text[at + 1 : end]
             said = re.sub(rf"\\([{re.escape(closes)}])", r"\1", content) if escaped else content
             return Word(said, at, end + 1, quoted=True, code=text[at] == "`")
-        if first and text[end + 1] in ".[" and _is_key(bare := _bare(text, at)):
+        elif first and text[end + 1] in ".[" and _is_key(bare := _bare(text, at)):
             return bare
-        first, inner = False, True
-    raise Unclear(f"The quote that begins with {text[at : at + 20]} is not closed.")
+        else:
+            first, inner = False, True
+    raise Unclear(f"I cannot tell where the quote that begins with {text[at : at + 20]} ends; is it closed?")
 
 
 def _is_escaped(text: str, at: int, end: int) -> bool:
