@@ -138,7 +138,7 @@ class Clause:
             at += 1
         return replace(self, words=self.words[at:])
 
-    def said(self, words: tuple[Word, ...], what: str, *, found: bool = False, mean: str = "") -> str:
+    def said(self, words: tuple[Word, ...], what: str, *, found: bool = False, mean: tuple[str, ...] = ()) -> str:
         """The text that these words give: one quoted text, or one bare word.
 
         A title that the file must have (`found`) may be several bare words: it is there or the request fails. Raises
@@ -149,20 +149,19 @@ class Clause:
             raise Unclear(f"I do not see {what}.")
         if len(words) == 1 and words[0].quoted:
             return words[0].text
-        can = (mean,) if mean else ()
         raw = self.raw(words)
         if any(word.quoted or word.ends for word in words):
-            raise Unclear(f"I cannot tell where {what} begins and ends; put all of it in one pair of quotes.", *can)
+            raise Unclear(f"I cannot tell where {what} begins and ends; put all of it in one pair of quotes.", *mean)
         if changing := next((word.text for word in words[1:] if word.plain in _CHANGING), None):
             reason = f"“{changing}” may be part of {what} or about how to change it, which I cannot do"
-            raise Unclear(f"{reason}; quote the text.", *can)
+            raise Unclear(f"{reason}; quote the text.", *mean[:1])
         if len(words) > 1 and (not found or words[0].plain in _VAGUE_STARTS):
             reason = f"“{raw[:60]}” is several words, and I cannot tell where {what} ends"
-            raise Unclear(f"{reason}; put it in quotes.", *can)
+            raise Unclear(f"{reason}; put it in quotes.", *mean)
         if len(words) == 1 and words[0].plain in _VAGUE_TEXTS:
-            raise Unclear(f"I cannot tell whether “{raw[:60]}” is meant literally; if so, quote it.", *can)
+            raise Unclear(f"I cannot tell whether “{raw[:60]}” is meant literally; if so, quote it.", *mean)
         if mark := unsure_mark(words[-1]):
-            raise Unclear(f"I cannot tell whether “{mark}” belongs to {what}; put the text in quotes.", *can)
+            raise Unclear(f"I cannot tell whether “{mark}” belongs to {what}; put the text in quotes.", *mean)
         return raw
 
     def file(self, example: str) -> str:
@@ -223,7 +222,7 @@ def unsure_mark(word: Word) -> str:
         return "(" if "(" in word.text else ")"
     if word.text.endswith(tuple(_MARKS)):
         return "" if "://" in word.text and word.text.endswith("?") else word.text[-1]
-    marks = "".join(mark for mark in word.after if mark in "!?:\u2026")
+    marks = word.after if ".." in word.after else "".join(mark for mark in word.after if mark in "!?:\u2026")
     return "" if _LITERAL.fullmatch(word.text) else marks
 
 

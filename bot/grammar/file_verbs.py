@@ -42,7 +42,8 @@ def move(clause: Clause) -> tuple[Edit, ...]:
     if target.endswith("/") or is_folder:
         target = target.rstrip("/") + "/" + name
     elif clause.verb == "rename" and folder and "/" not in target:
-        both = (f"rename {source} to {folder}/{target}", f"move {source} to {target}")
+        top = target if is_known(target) else f'"{target}"'
+        both = (f"rename {source} to {folder}/{target}", f"move {source} to {top}")
         raise Unclear(f"{target} may be in {folder} or at the top.", *both)
     return (MoveFile(source, target),)
 

@@ -105,7 +105,9 @@ def bump(clause: Clause) -> tuple[Edit, ...]:
     else:
         package, was, version = _bumped(words)
     if package.casefold() in ("version", "it"):
-        raise Unclear("I do not see which package you mean.", "set project.version to 1.2.0 in pyproject.toml", _BUMP)
+        at = placed.place or "pyproject.toml"
+        key = "version" if at.endswith("package.json") else "project.version"
+        raise Unclear("I do not see which package you mean.", f"set {key} to {version[:40]} in {at}", _BUMP)
     if not _VERSION.fullmatch(version):
         raise Unclear(f"“{version[:40]}” is not a version number such as 1.2.3.", _BUMP)
     if not _PACKAGE.fullmatch(package):
@@ -173,6 +175,8 @@ def _from_key(words: tuple[Word, ...]) -> list[Word]:
     """The words from the key on; a noun such as `key` is itself the key where an assignment follows it."""
     at = 0
     while at < len(words) - 1 and words[at].plain in ("the", "value", "of", "for", "new", *_NOUNS):
+        if words[at].text.endswith((":", "=")):
+            break
         if words[at].plain in ("value", *_NOUNS) and words[at + 1].plain in (*_TO, "from", "equal"):
             if at:
                 raise Unclear("I do not see which key to set.", _SET)

@@ -50,14 +50,15 @@ def replaced(clause: Clause, between: Sequence[tuple[str, ...]]) -> tuple[Edit, 
     new = _unnamed(new)
     if not old or not new:
         raise Unclear("I do not see which text to replace with which.", EXAMPLE)
-    mean = _quoted(placed, old, new, target, word=word)
+    ways = (_quoted(placed, old, words, target, word=word) for words in (unmarked(new[:1]), new))
+    mean = tuple(dict.fromkeys(ways))
     if len(new) == 1 and new[0].plain in _NOTHING:
         way = _quoted(placed, old, (), target, word=word)
-        raise Unclear(f"I cannot tell whether “{new[0].text}” is the new text or means no text.", way, mean)
+        raise Unclear(f"I cannot tell whether “{new[0].text}” is the new text or means no text.", way, mean[-1])
     old_text = placed.said(old, "the text to replace", mean=mean)
     new_text = placed.said(new, "the new text", mean=mean)
     if old_text == new_text and not new[0].quoted:
-        raise Unclear("The new text is the same as the old one; quote both if a mark belongs to one of them.", mean)
+        raise Unclear("The new text is the same as the old one; quote both if a mark belongs to one of them.", EXAMPLE)
     return (ReplaceText(target, old_text, new_text, word=word),)
 
 

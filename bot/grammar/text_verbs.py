@@ -64,7 +64,7 @@ def remove(clause: Clause) -> tuple[Edit, ...]:
     text, whole, word = _named_by(placed.words[at + 1 :])
     if placed.words[at].plain == "lines" and not every:
         raise Unclear("Is it one line or all lines that contain this?", _REMOVE, _REMOVE_ALL)
-    said = placed.said(text, "what the line contains", mean=_REMOVE)
+    said = placed.said(text, "the text of the line", mean=(_REMOVE,))
     return (RemoveLine(placed.file(_REMOVE), said, every=every, whole=whole, word=word),)
 
 
@@ -137,7 +137,7 @@ def _line(clause: Clause) -> tuple[str, bool]:
     elif len(words) > 1 and words[0].plain in ("the", "a", "this", "following") and words[1].quoted:
         words = words[1:]
     words = unmarked(closed(words))
-    said = clause.said(words, "the line to add", mean=_ADD)
+    said = clause.said(words, "the line to add", mean=(_ADD,))
     if not words[0].quoted:
         return said, is_line
     return with_breaks(clause.text, words[0]).rstrip("\r\n"), True
