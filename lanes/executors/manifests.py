@@ -19,6 +19,8 @@ _NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]]*\])?")
 _MAX_REQUIREMENT = 500
 _BOM = "\ufeff"
 _NPM_GROUPS = ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies")
+_HATCH_LISTS = frozenset({"dependencies", "extra-dependencies", "requires"})
+_LISTS = ("requirements", "constraints")
 _VENDORED = frozenset({"node_modules", "vendor", "third_party", ".venv", "venv", "site-packages"})
 
 
@@ -38,9 +40,9 @@ def is_manifest(path: str) -> bool:
     folder, _, name = path.rpartition("/")
     if name in ("pyproject.toml", "package.json"):
         return True
-    listed = name.endswith((".txt", ".in"))
-    named = name.startswith(("requirements", "constraints")) or name[:-4].endswith("requirements")
-    return listed and (named or folder.rpartition("/")[2] == "requirements")
+    stem, _, ending = name.rpartition(".")
+    named = stem.startswith(_LISTS) or stem.endswith(_LISTS)
+    return ending in ("txt", "in") and (named or folder.rpartition("/")[2] in _LISTS)
 
 
 def searched(paths: Iterable[str]) -> list[str]:
@@ -168,9 +170,16 @@ def _lists_requirements(path: Path) -> bool:
             | ("project", "optional-dependencies", str(), int())
             | ("dependency-groups", str(), int())
             | ("build-system", "requires", int())
-            | ("tool", "uv", "dev-dependencies" | "constraint-dependencies", int())
+            | ("tool", "uv", str(), int())
             | ("tool", "pdm", "dev-dependencies", str(), int())
+            | ("tool", "flit", "metadata", "requires", int())
+            | ("tool", "flit", "metadata", "requires-extra", str(), int())
+            | ("tool", "tox", *_, "deps", int())
         ):
+            return path[:2] != ("tool", "uv") or str(path[2]).endswith("-dependencies")
+        case ("tool", "hatch", "envs" | "build" | "metadata", *_, str(name), int()):
+            return name in _HATCH_LISTS
+        case ("tool", "hatch", "env", "requires", int()):
             return True
         case _:
             return False
@@ -179,15 +188,15 @@ def _lists_requirements(path: Path) -> bool:
 def _poetry_name(path: Path) -> str:
     """The package that a path in a Poetry table gives a version to, or an empty string."""
     match path:
-        case ("tool", "poetry", "dependencies" | "dev-dependencies", str(name), *rest) if rest in (
-            [],
-            ["version"],
-        ):
-            return name
-        case ("tool", "poetry", "group", str(), "dependencies", str(name), *rest) if rest in (
-            [],
-            ["version"],
-        ):
+        case ("tool", "poetry", "dependencies" | "dev-dependencies" | "requires-plugins", str(name), *rest) | (
+            "tool",
+            "poetry",
+            "group",
+            str(),
+            "dependencies",
+            str(name),
+            *rest,
+        ) if rest in ([], ["version"]) or (len(rest) == 2 and isinstance(rest[0], int) and rest[1] == "version"):
             return name
         case _:
             return ""

@@ -2,48 +2,82 @@
 
 from __future__ import annotations
 
+import bisect
+import codecs
 import difflib
 import re
-from typing import NoReturn
 
 from core.edit import AddLine, RemoveLine, ReplaceText
 from lanes.executors import markdown
 from lanes.executors.errors import EditError
-from lanes.executors.occurrences import occurrences
+from lanes.executors.occurrences import Occurrence, occurrences
 
 _MARKED_UP = (".md", ".markdown", ".mdx", ".rst")
+_ENDING = re.compile(r"\r?\n")
 _MAX_COMPARED = 2_000
 
 
 def replace(path: str, content: bytes, edit: ReplaceText) -> bytes | None:
-    """The content with every occurrence of the edit's text exchanged, or None when it has none.
+    """The content with every occurrence of the edit's text exchanged, or None when it has none; line endings stay.
 
-    Raises EditError where the text is part of a longer number or identifier: nobody can tell whether that is meant.
+    A line break in `old` is any line ending; those in `new` are written like the ones they stand for, else like
+    the one of the line in which they are. Raises EditError where the text is part of a longer number or identifier:
+    nobody can tell whether that is meant.
     """
     encoded(edit.old)
-    text, encoding = _decoded(content)
-    knows = encoding == "utf-8" or edit.old.isascii()
-    found = list(occurrences(text, edit.old, word=edit.word)) if knows else []
+    encoded(edit.new)
+    is_other = _is_other_encoding(content)
+    text = content.decode("latin-1" if is_other else "utf-8")
+    old = _as_bytes_of(edit.old) if is_other else edit.old
+    found = list(occurrences(text, old, word=edit.word)) if old else []
     if not found:
         return None
-    if encoding != "utf-8" and not edit.new.isascii():
-        refuse_other_encoding(path)
     refuse_binary(path, content)
+    new = edit.new
+    if is_other and not new.isascii():
+        known = None if edit.old.isascii() else _as_bytes_of(new)
+        if known is None:
+            refuse_other_encoding(path, content, new)
+        new = known or ""
     for each in found:
         refuse_inside(path, edit.old, each.inside)
-    parts, at = [], 0
+    return _exchanged(text, found, new).encode("latin-1" if is_other else "utf-8")
+
+
+def _exchanged(text: str, found: list[Occurrence], new: str) -> str:
+    """The text with a new one in all these places."""
+    lines = new.replace("\r\n", "\n").split("\n")
+    feeds = [feed.start() for feed in re.finditer("\n", text)] if len(lines) > 1 else []
+    parts: list[str] = []
+    at = 0
     for each in found:
-        parts += [text[at : each.start], _with_endings(edit.new, text[each.start : each.end], content)]
+        endings = _ENDING.findall(text[each.start : each.end]) or [_ending_of(text, feeds, each.end)]
+        parts += [text[at : each.start], lines[0]]
+        for number, line in enumerate(lines[1:]):
+            parts += [endings[min(number, len(endings) - 1)], line]
         at = each.end
-    encoded(edit.new)
-    return ("".join(parts) + text[at:]).encode(encoding)
+    return "".join(parts) + text[at:]
+
+
+def _ending_of(text: str, feeds: list[int], at: int) -> str:
+    """The line ending of the line that holds `at`, else of the one before it; `feeds` are where lines end."""
+    if not feeds:
+        return "\n"
+    feed = feeds[min(bisect.bisect_left(feeds, at), len(feeds) - 1)]
+    return "\r\n" if text[feed - 1 : feed] == "\r" else "\n"
+
+
+def _as_bytes_of(text: str) -> str | None:
+    """A text as the older encoding spells it, a character for each byte; None for letters that it does not have."""
+    try:
+        return text.encode("cp1252").decode("latin-1")
+    except UnicodeError:
+        return None
 
 
 def nearest(content: bytes, old: str) -> str:
     """What the person may have meant by a text that is not there, as a sentence; may be empty."""
-    text, encoding = _decoded(content)
-    if encoding != "utf-8" and not old.isascii():
-        return "It is not written in UTF-8, so only ASCII letters can be looked for."
+    text = content.decode(errors="replace")
     at = text.casefold().find(old.casefold())
     if at >= 0 and len(text.casefold()) == len(text):
         return f"It has “{_clip(text[at : at + len(old)])}” in other letters; say it exactly."
@@ -55,11 +89,11 @@ def nearest(content: bytes, old: str) -> str:
 def add_line(edit: AddLine, content: bytes) -> bytes:
     """The content with the edit's lines at its end, or at the end of the section under its heading."""
     refuse_binary(edit.path, content)
-    ending = newline(content)
-    if not edit.line.isascii() and _decoded(content)[1] != "utf-8":
-        refuse_other_encoding(edit.path)
+    encoded(edit.line)
+    refuse_other_encoding(edit.path, content, edit.line)
     if edit.heading is not None:
-        return _under(edit, edit.heading, content, ending)
+        return _under(edit, edit.heading, content)
+    ending = ending_at(content, len(content))
     line = as_item(edit.line, _shown(_lines(content))) if edit.item else edit.line
     block = ending.join(_parts(line))
     if content and not content.endswith(b"\n"):
@@ -127,22 +161,37 @@ def refuse_inside(path: str, wanted: str, longer: str) -> None:
         raise EditError("ambiguous", message, mend)
 
 
-def newline(content: bytes) -> bytes:
-    """The line ending that the content uses."""
-    first = content.find(b"\n")
-    return b"\r\n" if first > 0 and content[first - 1 : first] == b"\r" else b"\n"
+def ending_at(content: bytes, at: int) -> bytes:
+    """The line ending of the line that holds `at`, else of the one before it."""
+    feed = content.find(b"\n", at)
+    if feed < 0:
+        feed = content.rfind(b"\n", 0, at)
+    return b"\r\n" if feed > 0 and content[feed - 1 : feed] == b"\r" else b"\n"
 
 
 def refuse_binary(path: str, content: bytes) -> None:
-    """EditError for a file that holds a NUL byte, which no text has."""
+    """EditError for a file that holds a NUL byte, which no text has that git can show."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        message = f"{path} is UTF-16 text, which git shows as a binary, so nobody could read the change"
+        raise EditError("unsupported_format", message, "Save it as UTF-8 first.")
     if b"\0" in content:
         raise EditError("unsupported_format", f"{path} is not a text file")
 
 
-def refuse_other_encoding(path: str) -> NoReturn:
-    """EditError for letters beyond ASCII in a file that is not UTF-8: how it spells them is not known."""
-    message = f"{path} is not written in UTF-8, so only ASCII letters can be read and written there"
-    raise EditError("unsupported_format", message, "Convert the file to UTF-8 first.")
+def refuse_other_encoding(path: str, content: bytes, text: str) -> None:
+    """EditError when a text with other letters than ASCII would be written into a file that is not UTF-8."""
+    if not text.isascii() and _is_other_encoding(content):
+        odd = "".join(dict.fromkeys(c for c in text if not c.isascii()))[:10]
+        message = f"{path} is not UTF-8, so it is not clear how to write “{odd}” in it"
+        raise EditError("unsupported_format", message, "Save it as UTF-8 first.")
+
+
+def _is_other_encoding(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def encoded(text: str) -> bytes:
@@ -153,7 +202,7 @@ def encoded(text: str) -> bytes:
         raise EditError("bad_value", "The text has characters that no file can hold") from None
 
 
-def _under(edit: AddLine, heading: str, content: bytes, ending: bytes) -> bytes:
+def _under(edit: AddLine, heading: str, content: bytes) -> bytes:
     lines = _lines(content)
     shown = _shown(lines)
     marked_up = edit.path.lower().endswith(_MARKED_UP)
@@ -168,10 +217,11 @@ def _under(edit: AddLine, heading: str, content: bytes, ending: bytes) -> bytes:
         near = difflib.get_close_matches(heading, titles, n=3, cutoff=0.5)
         mend = f"Did you mean {' or '.join(near)}?" if near and not meant else "Name the heading in full."
         raise EditError(code, f"{edit.path} has {how} “{_clip(heading)}”", mend)
-    line = as_item(edit.line, shown[meant[0].first : meant[0].last] or shown) if edit.item else edit.line
+    line = as_item(edit.line, shown[meant[0].first : meant[0].last]) if edit.item else edit.line
     added = _parts(line)
     spot = markdown.spot(shown, meant[0], line) if marked_up else markdown.Spot(meant[0].last)
     before, after = b"".join(lines[: spot.at]), b"".join(lines[spot.at :])
+    ending = ending_at(content, max(len(before) - 1, 0))
     block = (ending if spot.gap_before else b"") + ending.join(added)
     if before and not before.endswith(b"\n"):
         return before + ending + block
@@ -191,26 +241,6 @@ def _shown(lines: list[bytes]) -> list[str]:
 
 def _parts(line: str) -> list[bytes]:
     return encoded(line).replace(b"\r\n", b"\n").split(b"\n")
-
-
-def _with_endings(new: str, old: str, content: bytes) -> str:
-    """The new text with the line endings of what it replaces, else those of the file."""
-    pieces = new.replace("\r\n", "\n").split("\n")
-    if len(pieces) == 1:
-        return new
-    endings = re.findall(r"\r?\n", old)
-    usual = endings[0] if endings else newline(content).decode()
-    if len(endings) != len(pieces) - 1:
-        endings = [usual] * (len(pieces) - 1)
-    return "".join(piece + ending for piece, ending in zip(pieces, [*endings, ""], strict=True))
-
-
-def _decoded(content: bytes) -> tuple[str, str]:
-    """The content as text and the encoding that gives its bytes back; one that is not UTF-8 is read byte by byte."""
-    try:
-        return content.decode(), "utf-8"
-    except UnicodeDecodeError:
-        return content.decode("latin-1"), "latin-1"
 
 
 def _clip(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.change import GITLINK, REGULAR, SYMLINK
+from core.change import GITLINK, REGULAR, SYMLINK, show_path
 from lanes.executors.errors import EditError
 
 MAX_FILE_BYTES = 5_000_000
@@ -146,8 +146,7 @@ def matching(pattern: str, paths: Sequence[str]) -> list[str]:
 
 
 def near_path(path: str, paths: Sequence[str]) -> str:
-    """`Did you mean …?` with the paths most like this one that can be said in UTF-8; may be empty."""
-    paths = [p for p in paths if p.isascii() or p.encode(errors="ignore").decode() == p]
+    """`Did you mean …?` with the paths most like this one; may be empty."""
     name = path.rpartition("/")[2]
     stem = name.partition(".")[0].casefold()
     likely = [p for p in paths if p.rpartition("/")[2].casefold() == name.casefold()]
@@ -156,7 +155,12 @@ def near_path(path: str, paths: Sequence[str]) -> str:
         likely = difflib.get_close_matches(path, (pool or list(paths))[:3000], n=3, cutoff=0.6)
         alike = [p for p in pool if p.rpartition("/")[2].partition(".")[0].casefold() == stem]
         likely = list(dict.fromkeys([*likely, *alike]))
-    return f"Did you mean {' or '.join(likely[:3])}?" if likely else ""
+    return f"Did you mean {' or '.join(map(shown, likely[:3]))}?" if likely else ""
+
+
+def shown(path: str) -> str:
+    """A path of a tree for people: bytes that are not UTF-8 are escaped."""
+    return show_path(path.encode("utf-8", "surrogateescape"))
 
 
 def _matches(pattern: list[str], path: list[str]) -> bool:

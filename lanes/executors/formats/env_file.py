@@ -13,6 +13,7 @@ from lanes.executors.formats.values import check_was, line_of, newline_of
 _ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,=-]+")
+_EXPANSION = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-+?][^{}\"'\\`$]*)?\}")  # as compose and dotenv write it
 _REMARK = re.compile(r"[ \t]#")
 
 
@@ -38,8 +39,8 @@ def set_key(text: str, edit: SetKey) -> str:
         variable = there[0]
         check_was(edit, variable.value)
         spelling = variable.quote + edit.value + variable.quote
-        if not _holds(variable.quote, edit.value):
-            spelling = _quoted(edit)
+        if not _holds(variable.quote, edit.value, variable):
+            spelling = _quoted(edit, literal=variable.quote == "'")
         after = text[: variable.start] + spelling + text[variable.end :]
     else:
         line_end = newline_of(text)
@@ -107,15 +108,25 @@ def _closing(text: str, quote: str, at: int) -> int:
     return close
 
 
-def _holds(quote: str, value: str) -> bool:
-    """Whether the value can be written in these quotes without any escape."""
+def _holds(quote: str, value: str, old: _Variable | None = None) -> bool:
+    """Whether the value can be written in these quotes without any escape, and means there what it says.
+
+    `${NAME}` is put in by whoever reads the file, in double quotes and without quotes: so it stays as written there.
+    Any other `$` is only safe in single quotes, unless the old value relies on it too.
+    """
+    if quote == "'":
+        return not any(c in value for c in "'\\\n")
+    plain = _EXPANSION.sub("", value)
+    if old is not None and "$" in old.value.replace("${", "") and not quote == "'":
+        plain = plain.replace("$", "")
     if not quote:
-        return value == "" or _BARE.fullmatch(value) is not None
-    return quote not in value and "\\" not in value and "\n" not in value and (quote == "'" or "$" not in value)
+        return plain == "" or _BARE.fullmatch(plain) is not None
+    return not any(c in plain for c in '"\\\n$`')
 
 
-def _quoted(edit: SetKey) -> str:
+def _quoted(edit: SetKey, *, literal: bool = False) -> str:
+    """The value in the quotes that can hold it; `literal` when nothing in it may be put in by a reader."""
     for quote in ('"', "'"):
-        if _holds(quote, edit.value):
+        if _holds(quote, edit.value) and not (literal and quote == '"' and "$" in edit.value):
             return quote + edit.value + quote
     raise EditError("bad_value", f"{edit.value[:60]!r} cannot be written in {edit.path} without escapes")

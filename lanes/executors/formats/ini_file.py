@@ -12,7 +12,7 @@ from lanes.executors.formats.place import Group, Place, locate
 from lanes.executors.formats.values import check_was, end_of_line, newline_of, refuse_group
 
 _TOP = "\x00"  # the name given to what stands before the first section
-_REMARK = re.compile(r"[ \t][;#](?=[ \t]|$)")
+_REMARK = re.compile(r"[ \t][;#]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ def set_key(text: str, edit: SetKey) -> str:
         raise EditError("bad_value", f"The value for {edit.key} has a line break, which {edit.path} cannot hold")
     if place.missing:
         section, key = _new_home(edit, place, headers, entries)
+        _refuse_unreadable(edit, "", "")
         after, value = _inserted(text, section, key, edit.value, headers, entries), edit.value
         before.setdefault(section, {})[key] = value
     else:
@@ -143,16 +144,37 @@ def _replaced(text: str, edit: SetKey, entry: _Entry) -> tuple[str, str]:
     if entry.remarks:
         message = f"{edit.key} in {edit.path}:{entry.line} has comments between the lines of its value"
         raise EditError("unsupported_format", message, f'Say: replace "old" with "new" in {edit.path}.')
-    old, value = entry.value, edit.value
-    if len(old) > 1 and old[0] in "\"'" and old[-1] == old[0] and old[0] not in value:
-        value = old[0] + value + old[0]
+    if entry.value == edit.value and entry.between and entry.stop <= end_of_line(text, entry.end):
+        return text, (entry.value + text[entry.end : end_of_line(text, entry.end)]).strip()
+    quote = entry.value[0] if _is_quoted(entry.value) else ""
+    _refuse_unreadable(edit, quote, entry.value)
+    value = quote + edit.value + quote
     between = ""
     if entry.start == entry.end:
         between = " = " if not entry.between else " " if entry.between == " =" else ""
     line_end = end_of_line(text, entry.end)
     rest = text[entry.end : line_end]
+    if not value and rest.strip():
+        message = f"{edit.key} cannot be empty in {edit.path}: the comment behind it would read as its value"
+        raise EditError("bad_value", message, f'Say: replace "old" with "new" in {edit.path}.')
     tail = text[line_end:] if entry.stop <= line_end else text[entry.stop :]
     return text[: entry.start] + between + value + rest + tail, (value + rest).strip()
+
+
+def _refuse_unreadable(edit: SetKey, quote: str, old: str) -> None:
+    """EditError for a value that a reader would cut, trim or take for a comment, in these quotes or without any."""
+    value, why = edit.value, ""
+    if quote:
+        why = "its quotes cannot hold" if quote in value else ""
+    elif value != value.strip():
+        why = "readers drop spaces at the ends of"
+    elif _REMARK.search(value) or (value[:1] in ("#", ";") and value[:1] != old[:1]):
+        why = "many readers see a comment in"
+    if why:
+        message = f"{edit.key} cannot be set in {edit.path}: {why} {value[:60]!r}"
+        raise EditError(
+            "bad_value", message, f'To write it all the same, say: replace "old" with "new" in {edit.path}.'
+        )
 
 
 def _inserted(text: str, section: str, key: str, value: str, headers: dict[str, int], entries: list[_Entry]) -> str:
@@ -172,6 +194,10 @@ def _inserted(text: str, section: str, key: str, value: str, headers: dict[str, 
     return f"{text}{gap}{blank}[{section}]{line_end}{key}{spaced}{value}{line_end}"
 
 
+def _is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]
+
+
 def _bare(value: str) -> str:
     """A value without its quotes."""
-    return value[1:-1] if len(value) > 1 and value[0] in "\"'" and value[-1] == value[0] else value
+    return value[1:-1] if _is_quoted(value) else value

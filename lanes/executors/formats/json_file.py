@@ -51,9 +51,10 @@ def set_key(text: str, edit: SetKey) -> str:
     place = locate(root.value, edit)
     old = at(root.value, place.path) if not place.missing else None
     refuse_group(edit, old)
+    there = "" if place.missing else _spelled_at(text, find(root, place.path))
     if not place.missing:
-        check_was(edit, old)
-    written, value = _written(edit, old)
+        check_was(edit, old, there)
+    written, value = _written(edit, old, there, escaped="\\u" in text and text.isascii())
     if not place.missing:
         node = find(root, place.path)
         after = text[: node.start] + (text[node.start : node.end] if same(old, value) else written) + text[node.end :]
@@ -85,15 +86,19 @@ def find(root: Node, path: Path) -> Node:
     return root
 
 
-def _written(edit: SetKey, old: object) -> tuple[str, object]:
-    """The new value's spelling and what it means."""
+def _spelled_at(text: str, node: Node) -> str:
+    return text[node.start : node.end]
+
+
+def _written(edit: SetKey, old: object, spelled: str, *, escaped: bool) -> tuple[str, object]:
+    """The new value's spelling and what it means; `escaped` for a file that writes all but ASCII as escapes."""
     if is_structure(edit):
         try:
             return edit.value, json.loads(edit.value, parse_constant=_refused)
         except (ValueError, RecursionError):
             raise EditError("bad_value", f"{edit.value[:60]} is not JSON", "Quote it to make it text.") from None
-    meant = wanted(edit, old)
-    return meant.literal or json.dumps(meant.value, ensure_ascii=False), meant.value
+    meant = wanted(edit, old, spelled)
+    return meant.literal or json.dumps(meant.value, ensure_ascii=escaped), meant.value
 
 
 def _refused(word: str) -> object:

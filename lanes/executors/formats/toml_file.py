@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
+from datetime import date, time
 from typing import Any
 
 import tomlkit
@@ -14,13 +15,16 @@ from core.edit import SetKey
 from lanes.executors.errors import EditError
 from lanes.executors.formats.place import Path, Place, at, locate, same, with_value
 from lanes.executors.formats.values import (
+    NUMBER,
     check_was,
     end_of_line,
     is_structure,
     line_of,
     newline_of,
     refuse_group,
+    refuse_unclear,
     wanted,
+    wrong_type,
 )
 
 _MARK = "countersign mark"
@@ -34,8 +38,8 @@ def set_key(text: str, edit: SetKey) -> str:
     old = at(shape, place.path) if not place.missing else None
     if not place.missing:
         refuse_group(edit, old)
-        check_was(edit, old)
         start, end = span(text, place.path, edit.path)
+        check_was(edit, old, text[start:end])
         if "\n" in text[start:end] and not isinstance(old, str):
             message = f"{edit.key} in {edit.path} is written over several lines"
             raise EditError("bad_value", message, f"Name one of its items, such as {edit.key}[0].")
@@ -68,7 +72,7 @@ def read(text: str, path: str) -> dict[str, Any]:
     if any(line.count(".") > _MAX_DOTS for line in text.split("\n")):
         _document(text, path)  # refuses keys so deep that the standard library's reader would take all memory
     try:
-        return tomllib.loads(text)
+        return _loaded(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a plain ValueError
         sentence = f"{path} is not TOML: {' '.join(str(error).split())[:120]}"
         raise EditError("unparsable_file", sentence, "Mend the file first.") from None
@@ -107,15 +111,26 @@ def _document(text: str, file: str) -> Any:
         raise EditError("unparsable_file", f"{file} cannot be read: {reason}", "Mend the file first.") from None
 
 
-def _read_or_none(text: str) -> dict[str, Any] | None:
+def _loaded(text: str) -> dict[str, Any]:
+    """The values in a TOML text, of version 1.1 too: the standard library reads 1.0; raises ValueError."""
     try:
         return tomllib.loads(text)
+    except ValueError as error:
+        try:
+            return tomlkit.parse(text).unwrap()
+        except (TOMLKitError, RecursionError):
+            raise error from None  # it names line and column
+
+
+def _read_or_none(text: str) -> dict[str, Any] | None:
+    try:
+        return _loaded(text)
     except (ValueError, RecursionError):
         return None
 
 
 def _value(spelling: str) -> object:
-    return tomllib.loads(f"x = {spelling}")["x"]
+    return _loaded(f"x = {spelling}")["x"]
 
 
 def _typed(text: str) -> object:
@@ -127,19 +142,31 @@ def _typed(text: str) -> object:
 
 
 def _spelling(edit: SetKey, old: object, old_spelling: str) -> str:
-    """The new value as TOML writes it: by TOML's own syntax where it reads as such, else as text."""
+    """The new value as TOML writes it, of the old one's type; by TOML's own syntax where there is none to keep."""
     typed = None if edit.quoted else _typed(edit.value)
     if is_structure(edit):
         if typed is None:
             raise EditError("bad_value", f"{edit.value[:60]} is not TOML", "Quote it to make it text.")
         return edit.value
-    kept_text = isinstance(old, str) and isinstance(wanted(edit, old).value, str)
-    if typed is not None and not kept_text and (not edit.value.isalpha() or isinstance(old, float)):
-        return edit.value
-    meant = wanted(edit, old)
+    is_date = isinstance(old, date | time)
+    if typed is not None and not isinstance(typed, str | bool) and not isinstance(old, str | bool):
+        if (old is None and not edit.value.isalpha()) or (is_date and type(typed) is type(old)):
+            if isinstance(typed, int | float):
+                refuse_unclear(edit)
+            return edit.value
+        if _is_number(old) and _is_number(typed) and not (edit.value.isalpha() and isinstance(old, int)):
+            return edit.value if not NUMBER.fullmatch(edit.value) else str(wanted(edit, old, old_spelling).literal)
+    if is_date and not edit.quoted:
+        raise wrong_type(edit, "a date or a time", old_spelling)
+    meant = wanted(edit, old, old_spelling)
     if meant.literal == "null":
-        raise EditError("bad_value", f"TOML has no null, so {edit.key} cannot be null in {edit.path}")
+        message = f"TOML has no null, so {edit.key} cannot be null in {edit.path}"
+        raise EditError("bad_value", message, f'For the word, quote it: set {edit.key} to "null" in {edit.path}.')
     return meant.literal if meant.literal is not None else _quoted(str(meant.value), old_spelling)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _quoted(text: str, old_spelling: str) -> str:

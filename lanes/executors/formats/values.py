@@ -1,16 +1,24 @@
-"""What a person's word becomes in a file: a number, true, false, null or text."""
+"""What a person's word becomes in a file: a number, true, false, null or text. A value keeps the type it has."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
-from core.edit import SetKey
+from core.edit import SetKey, split_key
 from lanes.executors.errors import EditError
 
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][-+]?[0-9]{1,3})?")
 _WORDS = {"true": True, "false": False}
 _SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
+_LOSES_A_ZERO = re.compile(r"-?[0-9]+\.[0-9]+0")
+_TEMPLATE = ("{{", "{%", "{#")
+# Keys whose value is often spelt like a number and read as text: a version loses its zero, a commit its letters.
+_IDS: Final = frozenset({"tag", "sha", "sha1", "sha256", "commit", "digest", "revision", "rev", "hash"})
+_VERSIONS: Final = frozenset({"version", "versions", "release"})
+_LISTS_VERSIONS: Final = frozenset({"dependencies", "engines", "overrides", "resolutions", "packages", "plugins"})
+_WORD_OF_A_NAME = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,40 +29,64 @@ class Wanted:
     literal: str | None = None
 
 
-def wanted(edit: SetKey, old: object) -> Wanted:
+def wanted(edit: SetKey, old: object, shown: str = "") -> Wanted:
     """What the edit's value means over `old` (None when the key is new or empty); EditError when it cannot be.
 
-    A quoted value is text. So is one over a text that holds digits or reads like another type: whoever
-    wrote "1.0" in quotes wants "2.0" in quotes.
+    A quoted value is text, and null empties any key. Else the value has the type of the old one: text stays text,
+    a number a number. Where there is none to keep it is read as JSON would, unless that is not clear.
+    `shown` is the old value as the file spells it.
     """
-    text, word = edit.value, edit.value.casefold()
-    if edit.quoted or (isinstance(old, str) and _written_as_text(old)):
-        return Wanted(text)
-    if isinstance(old, bool) and word in _SWITCHES:
-        word = "true" if _SWITCHES[word] else "false"
-    if word in _WORDS:
-        return Wanted(_WORDS[word], word)
+    word = edit.value.casefold()
+    if edit.quoted:
+        return Wanted(edit.value)
     if word == "null":
         return Wanted(None, word)
-    if NUMBER.fullmatch(text):
-        return Wanted(int(text) if text.lstrip("-").isdigit() else float(text), text)
-    if isinstance(old, bool | int | float) and text.isalpha():
-        what = "true or false" if isinstance(old, bool) else "a number"
-        message = f"{edit.key} in {edit.path} is {what} ({spelled(old)}), not a word such as {text}"
-        raise EditError("bad_value", message, f'To make it text, quote it: set {edit.key} to "{text}" in {edit.path}.')
-    return Wanted(text)
+    if isinstance(old, str):
+        return Wanted(edit.value)
+    if isinstance(old, bool):
+        return _switch(edit, word, shown or spelled(old))
+    if isinstance(old, int | float):
+        return _number(edit, shown or spelled(old))
+    if word in _WORDS:
+        return Wanted(_WORDS[word], word)
+    if NUMBER.fullmatch(edit.value):
+        refuse_unclear(edit)
+        return Wanted(_value_of(edit.value), edit.value)
+    return Wanted(edit.value)
+
+
+def wrong_type(edit: SetKey, what: str, shown: str) -> EditError:
+    """The refusal of a value that is not of the old one's type."""
+    message = f"{edit.key} in {edit.path} is {what} ({shown[:60]}), and {edit.value[:60]} is not"
+    return EditError("bad_value", message, _quote_it(edit, "To make it text, quote it"))
+
+
+def refuse_unclear(edit: SetKey) -> None:
+    """EditError when a bare number for a key that has no value yet could as well be text."""
+    names = [part.text for part in split_key(edit.key)]
+    words = {word.casefold() for word in _WORD_OF_A_NAME.findall(names[-1])}
+    parent = {word.casefold() for word in _WORD_OF_A_NAME.findall(names[-2])} if len(names) > 1 else set()
+    whole = edit.value.lstrip("-").isdigit()
+    names_version = words & _IDS or parent & _LISTS_VERSIONS or (words & _VERSIONS and not whole)
+    has_power = "e" in edit.value.casefold()
+    if not names_version and not has_power and not _LOSES_A_ZERO.fullmatch(edit.value):
+        return
+    message = (
+        f'{edit.key} in {edit.path} has no value yet, and {edit.value} could be a number or the text "{edit.value}"'
+    )
+    raise EditError("ambiguous", message, _quote_it(edit, "For text, quote it"))
 
 
 def is_structure(edit: SetKey) -> bool:
-    """Whether the value is written as a list or a mapping."""
-    return not edit.quoted and edit.value[:1] in ("[", "{")
+    """Whether the value is written as a list or a mapping; a template such as {{name}} is neither."""
+    return not edit.quoted and edit.value[:1] in ("[", "{") and not edit.value.startswith(_TEMPLATE)
 
 
-def check_was(edit: SetKey, old: object) -> None:
-    """EditError unless the value there is the one the person said it is."""
-    if edit.was is None or edit.was in (old, spelled(old)) or _as_number(edit.was) == old:
+def check_was(edit: SetKey, old: object, shown: str | None = None) -> None:
+    """EditError unless the value there is the one the person said it is; `shown` is how the file spells it."""
+    if edit.was is None or edit.was in (old, spelled(old), shown) or _as_number(edit.was) == old:
         return
-    raise EditError("not_found", f"{edit.key} in {edit.path} is {spelled(old)}, not {edit.was}")
+    raise EditError("not_found", f"{edit.key} in {edit.path} is {shown or spelled(old)}, not {edit.was}")
 
 
 def refuse_group(edit: SetKey, old: object) -> None:
@@ -92,8 +124,29 @@ def line_of(text: str, at: int) -> int:
     return text.count("\n", 0, at) + 1
 
 
-def _written_as_text(old: str) -> bool:
-    return any(c.isdigit() for c in old) or old.casefold() in (*_WORDS, *_SWITCHES, "null")
+def _switch(edit: SetKey, word: str, shown: str) -> Wanted:
+    meant = {**_WORDS, **_SWITCHES}.get(word)
+    if meant is None:
+        raise wrong_type(edit, "true or false", shown)
+    return Wanted(meant, "true" if meant else "false")
+
+
+def _number(edit: SetKey, shown: str) -> Wanted:
+    if not NUMBER.fullmatch(edit.value):
+        raise wrong_type(edit, "a number", shown)
+    if _LOSES_A_ZERO.fullmatch(edit.value) and not _LOSES_A_ZERO.fullmatch(shown):
+        short = spelled(float(edit.value))
+        message = f"{edit.key} in {edit.path} is a number ({shown}), and the number {edit.value} is {short}"
+        raise EditError("ambiguous", message, _quote_it(edit, f"Say {short}, or make it text with quotes"))
+    return Wanted(_value_of(edit.value), edit.value)
+
+
+def _value_of(number: str) -> int | float:
+    return int(number) if number.lstrip("-").isdigit() else float(number)
+
+
+def _quote_it(edit: SetKey, how: str) -> str:
+    return f'{how}: set {edit.key} to "{edit.value[:60]}" in {edit.path}.'
 
 
 def _as_number(text: str) -> object:

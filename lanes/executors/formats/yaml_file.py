@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from lanes.executors.formats.yaml_nodes import Node, Signature, parse, read, sha
 from lanes.executors.formats.yaml_text import key as spelled_key
 from lanes.executors.formats.yaml_text import plain_is_safe, spellings
 
+_ANCHOR = re.compile(r"&[^\s,\[\]{}]+\s*")
+_ANCHORED = 4  # where a signature tells the anchor
 _EMPTY_MAP: Signature = ("map", "", False, None, None)
 
 
@@ -90,10 +93,10 @@ def _find(documents: tuple[Node, ...], edit: SetKey) -> _Found:
         raise EditError("ambiguous", message, f'Say: replace "old text" with "new text" in {edit.path}.')
     number, seen, place = there[0] if there else places[0]
     old = at(seen, place.path)
+    nodes, steps = _down(documents[number], place.path)
     if not place.missing:
         refuse_group(edit, old)
-        check_was(edit, old)
-    nodes, steps = _down(documents[number], place.path)
+        check_was(edit, old, nodes[-1].value)
     return _Found(documents, number, nodes, steps, place.missing, old)
 
 
@@ -116,6 +119,8 @@ def _expected(found: _Found, value: Signature) -> tuple[Signature, ...]:
             signature = (*_EMPTY_MAP, _key_signature(name), signature)
         parent = found.node.signature if found.node.kind == "map" else _EMPTY_MAP
         signature = (*parent, _key_signature(found.missing[0]), signature)
+    else:
+        signature = (*value[:_ANCHORED], found.node.anchor, *value[_ANCHORED + 1 :])
     for node, step in zip(reversed(found.nodes[:-1]), reversed(found.steps), strict=True):
         whole = node.signature
         index = len(whole) - len(node.members) + step
@@ -132,12 +137,13 @@ def _key_signature(name: str) -> Signature:
 def _replacements(text: str, edit: SetKey, found: _Found) -> Iterator[tuple[str, str]]:
     """The text with the value's characters exchanged, for each spelling of the new value."""
     node = found.node
-    was = text[node.start : node.end]
+    start = node.start + (len(mark[0]) if (mark := _ANCHOR.match(text, node.start, node.end)) else 0)
+    was = text[start : node.end]
     if node.kind != "scalar" and (not node.flow or "\n" in was):
         message = f"{edit.key} in {edit.path} is written over several lines"
         raise EditError("bad_value", message, "Name an item or a key inside it.")
     plain = node.value if node.kind == "scalar" and node.style is None else None
-    for spelling in spellings(edit, found.old, node.style, plain):
+    for spelling in spellings(edit, node.style, plain):
         if spelling == plain or (node.style in ("'", '"') and node.value == edit.value):
             yield text, was
         elif node.start == node.end:
@@ -146,9 +152,10 @@ def _replacements(text: str, edit: SetKey, found: _Found) -> Iterator[tuple[str,
         elif node.style in ("|", ">"):
             header, kept = was.partition("\n")[0], was[len(was.rstrip()) :]
             comment = " " + header[header.find("#") :].rstrip() if " #" in header else ""
-            yield text[: node.start] + spelling + comment + kept + text[node.end :], spelling
+            yield text[:start] + spelling + comment + kept + text[node.end :], spelling
         else:
-            yield text[: node.start] + spelling + text[node.end :], spelling
+            gap = " " if was == "" else ""  # an anchor with nothing after it
+            yield text[:start] + gap + spelling + text[node.end :], spelling
 
 
 def _insertions(text: str, edit: SetKey, found: _Found) -> Iterator[tuple[str, str]]:
@@ -172,7 +179,7 @@ def _as_lines(text: str, edit: SetKey, found: _Found, place: int, column: int, s
     line_end = newline_of(text)
     keys = [" " * (column + step * depth) + spelled_key(n) + ":" for depth, n in enumerate(found.missing)]
     starts_line = place == 0 or text[place - 1] == "\n"
-    for spelling in spellings(edit, None, None, None):
+    for spelling in spellings(edit, None, None):
         block = line_end.join(keys) + " " + spelling
         added = block + line_end if starts_line else line_end + block
         yield text[:place] + added + text[place:], spelling
@@ -180,7 +187,7 @@ def _as_lines(text: str, edit: SetKey, found: _Found, place: int, column: int, s
 
 def _into_flow(text: str, edit: SetKey, found: _Found) -> Iterator[tuple[str, str]]:
     node, names = found.node, [spelled_key(name) for name in found.missing]
-    for spelling in spellings(edit, None, None, None):
+    for spelling in spellings(edit, None, None):
         member = ": {".join(names) + ": " + spelling + "}" * (len(names) - 1)
         if node.members:
             last = node.members[-1]

@@ -5,23 +5,25 @@ from __future__ import annotations
 from ruamel.yaml.error import YAMLError
 
 from core.edit import SetKey
-from lanes.executors.formats.values import NUMBER, is_structure, wanted
+from lanes.executors.formats.values import NUMBER, is_structure, wanted, wrong_type
 from lanes.executors.formats.yaml_nodes import kinds, parse
 
+_NUMBERS = frozenset(("int", "float"))
+_READ_ALIKE = frozenset(("usual", "0x", "special"))
 _SHORT = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def spellings(edit: SetKey, old: object, style: str | None, plain: str | None) -> tuple[str, ...]:
-    """The ways to write the edit's value, the best first.
+def spellings(edit: SetKey, style: str | None, plain: str | None) -> tuple[str, ...]:
+    """The ways to write the edit's value, the best first; EditError when it is not of the old value's type.
 
-    `old` is the value there, `style` its quotes, `plain` its spelling when it has none. A plain value of a
-    type that only some readers know (`yes`, 0o644, a date) may become another plain value of that type.
+    `style` is the old value's quotes, `plain` its spelling when it has none; both are None for a new key.
     """
     if is_structure(edit):
         return (edit.value,)
-    if plain is not None and not edit.quoted and _is_same_kind(plain, edit.value):
-        return (edit.value,)
-    meant = wanted(edit, old)
+    if plain and not edit.quoted and _is_same_kind(plain, edit.value):
+        says_so_already = "null" in kinds(plain) or plain.casefold() == edit.value.casefold()
+        return (plain if says_so_already else edit.value,)
+    meant = wanted(edit, "" if style is not None else _old(edit, plain), plain or "")
     if meant.literal is not None:
         return (_for_all_readers(meant.literal),)
     said = str(meant.value)
@@ -56,13 +58,43 @@ def single(text: str) -> str:
     return "'" + text.replace("'", "''") + "'" if text.isprintable() else ""
 
 
+def _old(edit: SetKey, plain: str | None) -> object:
+    """A value of the old one's type, as any reader of YAML 1.1 or 1.2 takes it."""
+    found = kinds(plain) if plain else frozenset(("null",))
+    if "null" in found:
+        return None
+    if "bool" in found:
+        return True
+    if "timestamp" in found and not edit.quoted and edit.value.casefold() != "null":
+        raise wrong_type(edit, "a date", plain or "")
+    # 22:22 is 1342 for readers of YAML 1.1; whoever writes it means text
+    return 0 if found & _NUMBERS and ":" not in (plain or "") else ""
+
+
 def _is_same_kind(old: str, new: str) -> bool:
-    """Whether `new` is, like `old`, a value of a type that is not spelled in the usual way."""
-    if NUMBER.fullmatch(new) or old.casefold() in ("true", "false"):
+    """Whether every reader takes `new` for a value of the type that it takes `old` for, so that it needs no other form."""
+    if old.casefold() in ("true", "false") and new.casefold() not in ("true", "false"):
         return False
-    if NUMBER.fullmatch(old):
-        return bool(kinds(new, (1, 1)) & kinds(new, (1, 2)) & {"int", "float"})
-    return bool(kinds(old) & kinds(new) - {"null"})
+    each = [(kinds(old, version), kinds(new, version)) for version in ((1, 1), (1, 2))]
+    if all(was & now & _NUMBERS for was, now in each):
+        return not NUMBER.fullmatch(new) and _family(new) in (*_READ_ALIKE, _family(old))
+    return any(was for was, _ in each) and all(was == now for was, now in each) and _family(old) == _family(new)
+
+
+def _family(plain: str) -> str:
+    """How a number is spelled; not all spellings are the same number for all readers."""
+    bare = plain.casefold().lstrip("+-")
+    if ":" in bare:
+        return "base 60"
+    if bare[:2] in ("0x", "0o", "0b"):
+        return bare[:2]
+    if "_" in bare:
+        return "grouped"
+    if bare.isdigit() and len(bare) > 1 and bare[0] == "0":
+        return "old octal"
+    if bare in (".inf", ".nan"):
+        return "special"
+    return "power" if "e" in bare else "usual"
 
 
 def _for_all_readers(literal: str) -> str:

@@ -227,7 +227,17 @@ WORDS = (
         "to be safe",
         "– ana",
     ),
-    *("@lee", "#12", "🙏", "…", "(see above)", "in docs/b.md", "in config/other.yaml", "and not docs/a.md", "under End"),
+    *(
+        "@lee",
+        "#12",
+        "🙏",
+        "…",
+        "(see above)",
+        "in docs/b.md",
+        "in config/other.yaml",
+        "and not docs/a.md",
+        "under End",
+    ),
     *(
         "about",
         "roughly",

@@ -159,5 +159,6 @@ def test_every_other_value_stays(rewrite, tables, data):
     assert rewrite("app.toml", after, asked) == after
 
 
-def test_a_number_of_any_length_is_no_fault(rewrite):
-    assert rewrite("app.toml", "a = 1\n", edit("a", "9" * 5000)) == f'a = "{"9" * 5000}"\n'
+def test_a_number_of_any_length_is_no_fault(change):
+    with pytest.raises(EditError, match="is a number"):
+        change({"app.toml": "a = 1\n"}, edit("a", "9" * 5000))
