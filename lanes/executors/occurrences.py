@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _WORD = r"(?<!\w)(?<!\d\.){}(?!\w)(?!\.\d)"
 _UNIT = re.compile(r"[^\W\d_]{1,3}(?!\w)")
@@ -12,8 +12,7 @@ _IDENTIFIER = re.compile(r"(?=.*(?:\w_\w|\d|[a-z][A-Z]))\w+")
 _TOKEN = re.compile(r"[\w.]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """A place `[start, end)` in a text, and the longer token that it is only a part of, if any."""
 
     start: int
@@ -25,8 +24,10 @@ def occurrences(text: str, wanted: str, *, word: bool = False) -> Iterator[Occur
     """Where `wanted` stands in `text`, whichever line endings either has; with `word` only as a whole word."""
     lines = wanted.replace("\r\n", "\n").split("\n")
     pattern = r"\r?\n".join(map(re.escape, lines))
+    is_exact = not word and (wanted[0].isdigit() or wanted[-1].isdigit() or _IDENTIFIER.fullmatch(wanted) is not None)
     for found in re.finditer(_as_word(pattern, wanted) if word else pattern, text):
-        yield Occurrence(found.start(), found.end(), "" if word else _longer(text, found.start(), found.end()))
+        start, end = found.span()
+        yield Occurrence(start, end, _longer(text, start, end) if is_exact else "")
 
 
 def _as_word(pattern: str, wanted: str) -> str:

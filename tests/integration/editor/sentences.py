@@ -4,6 +4,8 @@ The result of a plain request is written down here as bytes and not taken from t
 between or behind its words, the editor may only do the same or refuse.
 """
 
+# ruff: noqa: RUF001 - people write with the quotation marks and dashes of their phones
+
 from __future__ import annotations
 
 import random
@@ -16,7 +18,9 @@ FILES: Mapping[str, bytes] = {
     "docs/b.md": b"foo there\ndeprecated note\n",
     "docs/crlf.txt": b"alpha\r\nfoo beta\r\n",
     "src/x.py": b"foo = 1\ntimeout = 10\nport = 80\n",
-    "config/app.yaml": b"# keep\nserver:\n  timeout: 10   # seconds\n  host: 'a'\n  port: 80\nlevel: info\ntimeout: 5\n",
+    "config/app.yaml": (
+        b"# keep\nserver:\n  timeout: 10   # seconds\n  host: 'a'\n  port: 80\nlevel: info\ntimeout: 5\n"
+    ),
     "config/other.yaml": b"server:\n  timeout: 10\nlevel: info\n",
     "config/app.toml": b'[server]\nport = 80  # tcp\nname = "web"\n',
     "config/app.json": b'{\n  "name": "web",\n  "retries": 3\n}\n',
@@ -40,7 +44,7 @@ class Plain:
     """A request in words that may be parted, and what it changes. Marks tell what a word may be dressed in.
 
     A word that begins with ``~`` is a name or a text, which quotes do not change; one with ``#`` is a value whose type
-    they would change, so it takes backticks only. All others take no quotes.
+    they would change, so it takes backticks only. All others take no quotes. ``_`` is a space within a quoted text.
     """
 
     words: tuple[str, ...]
@@ -69,7 +73,6 @@ def _plain(request: str, result: Result) -> Plain:
 _TIMEOUT = _swap("config/app.yaml", b"timeout: 10 ", b"timeout: 30 ")
 _FOO = _swap("docs/a.md", b"foo", b"bar")
 _WHOLE = _swap("docs/a.md", b"foo is", b"bar is")
-_BEHIND = b"\nmore to say\n"
 
 PLAIN = (
     _plain("set ~server.timeout to #30 in ~config/app.yaml", _TIMEOUT),
@@ -122,138 +125,29 @@ PLAIN = (
     ),
 )
 
-POLITE_BEFORE = (
-    *("please", "hi,", "hey @bot,", "@countersign", "could you please", "can you", "I'd like you to", "just", "ok so"),
-    *("hello!", "please @bot,", "<@U123>", "let's", "now", "and", "- ", "1."),
-)
-POLITE_BEHIND = (
-    "please",
-    "thanks",
-    "thank you",
-    "for me",
-    "again",
-    "pls",
-    "please!",
-    "thanks a lot",
-    "cheers",
-    ", ok?",
-)
-WORDS = (
-    *(
-        "not",
-        "never",
-        "don't",
-        "no",
-        "only",
-        "once",
-        "twice",
-        "first",
-        "last",
-        "maybe",
-        "perhaps",
-        "always",
-        "if possible",
-    ),
-    *(
-        "unless it breaks",
-        "but not elsewhere",
-        "except in tests",
-        "ignoring case",
-        "or",
-        "or so",
-        "instead",
-        "temporarily",
-    ),
-    *("everywhere", "globally", "again", "asap", "now", "quickly", "immediately", "today", "for now", "in production"),
-    *(
-        "the",
-        "a",
-        "all",
-        "every",
-        "each",
-        "any",
-        "this",
-        "that",
-        "my",
-        "our",
-        "it",
-        "them",
-        "some",
-        "other",
-        "new",
-        "old",
-    ),
-    *(
-        "and",
-        "then",
-        "but",
-        "with",
-        "by",
-        "to",
-        "in",
-        "from",
-        "of",
-        "for",
-        "as",
-        "at",
-        "on",
-        "is",
-        "be",
-        "=",
-        "->",
-        "-",
-    ),
-    *(
-        "key",
-        "value",
-        "line",
-        "text",
-        "file",
-        "setting",
-        "version",
-        "package",
-        "nothing",
-        "empty",
-        "more",
-        "less",
-        "10",
-    ),
-    *(
-        "because it is slow",
-        "as we discussed",
-        "and tell me",
-        "and run the tests",
-        "then push it",
-        "to be safe",
-        "– ana",
-    ),
-    *(
-        "@lee",
-        "#12",
-        "🙏",
-        "…",
-        "(see above)",
-        "in docs/b.md",
-        "in config/other.yaml",
-        "and not docs/a.md",
-        "under End",
-    ),
-    *(
-        "about",
-        "roughly",
-        "at least",
-        "less than",
-        "times",
-        "x",
-        "foo",
-        "bar",
-        "30",
-        "true",
-        "set",
-        "replace",
-        "delete",
-    ),
-)
+
+def _list(words: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in words.replace("\n", " ").split("|"))
+
+
+POLITE_BEFORE = _list("""
+    please | hi, | hey @bot, | @countersign | could you please | can you | I'd like you to | just | ok so | hello! |
+    please @bot, | <@U123> | let's | now | and | - | 1.
+""")
+POLITE_BEHIND = _list("""
+    please | thanks | thank you | for me | again | pls | please! | thanks a lot | cheers | , ok?
+""")
+WORDS = _list("""
+    not | never | don't | no | only | once | twice | first | last | maybe | perhaps | always | if possible |
+    unless it breaks | but not elsewhere | except in tests | ignoring case | or | or so | instead | temporarily |
+    everywhere | globally | again | asap | now | quickly | immediately | today | for now | in production |
+    the | a | all | every | each | any | this | that | my | our | it | them | some | other | new | old |
+    and | then | but | with | by | to | in | from | of | for | as | at | on | is | be | = | -> | - |
+    key | value | line | text | file | setting | version | package | nothing | empty | more | less | 10 |
+    because it is slow | as we discussed | and tell me | and run the tests | then push it | to be safe | – ana |
+    @lee | #12 | 🙏 | … | (see above) | in docs/b.md | in config/other.yaml | and not docs/a.md | under End |
+    about | roughly | at least | less than | times | x | foo | bar | 30 | true | set | replace | delete
+""")
 MARKS = (",", ".", "!", "?", ":", ";", "...", "…", ")", "!!", "?!", " ,", " ;", "\n", " -")
 QUOTES = ('""', "''", "“”", "„“", "‘’", "«»", "``")
 
