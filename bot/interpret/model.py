@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bot.grammar import parse
+from bot.grammar.words import without_breaks
 from bot.interpret.answer import OPTION_CHARS, Answer, BadAnswerError, read_answer
 from bot.interpret.earlier import NoAnswerError, earlier_words
 from bot.interpret.files import shown_files
@@ -54,7 +55,7 @@ class ModelInterpreter:
         text = turns[-1].text
         if isinstance(plain, Intent) and plain.edits:
             return plain
-        if hiding_place(text) or len(text) > _MOST_REQUEST_CHARS:
+        if hiding_place(without_breaks(text)) or len(text) > _MOST_REQUEST_CHARS:
             return plain
         if scene.repository is None:
             return Intent(text)  # the repository is asked for first: what is meant depends on its files and lanes
