@@ -197,8 +197,9 @@ def _nothing_covers(views: Sequence[View], usable: Sequence[View], petition: Pet
         if refusing is not None and refusing.rule is not None and isinstance(refusing.rule.then, Deny):
             reason = f"{refusing.rule.then.reason} (rule {refusing.rule.name}, about {_show(path)})"
             return Route(Effect.DENY, reason, tuple(views), rule=refusing.rule)
-        whose = f"not in lane {petition.lane}" if petition.lane else "in no lane you may use"
-        return Route(Effect.DENY, f"{_show(path)} is {whose}; {may}", tuple(views))
+        named = f"lane {petition.lane} does not cover {_show(path)}"
+        told = named if petition.lane else f"{_show(path)} is in no lane you may use"
+        return Route(Effect.DENY, f"{told}; {may}", tuple(views))
     parts = ", ".join(f"{_show(path)} in {_or([v.name for v in takers])}" for path, takers in homes.items())
     return Route(Effect.DENY, f"no one lane covers all of it; ask in separate requests: {parts}", tuple(views))
 
