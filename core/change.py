@@ -11,6 +11,16 @@ SYMLINK = "120000"
 GITLINK = "160000"
 
 
+LFS_POINTER_BYTES = 1024
+"""No Git LFS pointer is larger (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+_LFS_BEGINS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+
+
+def is_lfs_pointer(blob: bytes) -> bool:
+    """Whether a blob stands for a file that Git LFS keeps elsewhere; what that file holds, git does not know."""
+    return len(blob) <= LFS_POINTER_BYTES and blob.startswith(_LFS_BEGINS) and b"\noid " in blob
+
+
 @dataclass(frozen=True, slots=True)
 class FileChange:
     """One path that differs; renames are a deletion and an addition, so both sides are here.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 
 class Kind(StrEnum):
@@ -36,14 +38,33 @@ _EXIT_CODES = {
 }
 
 
+_LONE: Final = re.compile("[\ud800-\udfff]")
+_A_BYTE: Final = range(0xDC80, 0xDD00)
+"""How a byte that is not UTF-8 stands in a Python string (PEP 383)."""
+
+
+def writable(text: str) -> str:
+    r"""`text` so that every file, database and terminal can hold it: a byte that was not UTF-8 becomes ``\xNN``."""
+    return _LONE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    point = ord(match[0])
+    return f"\\x{point - 0xDC00:02x}" if point in _A_BYTE else f"\\u{point:04x}"
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that went wrong: a stable code, what happened and where, and the mend."""
+    """One thing that went wrong: a stable code, what happened and where, and the mend; always writable as UTF-8."""
 
     kind: Kind
     code: str
     message: str
     mend: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("code", "message", "mend"):
+            object.__setattr__(self, name, writable(getattr(self, name)))
 
     def sentence(self) -> str:
         """The problem as one line for a person."""

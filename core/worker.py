@@ -231,6 +231,18 @@ class Worker:
             log.warning("outcome_not_written", job=job.id, problem=error.problem.message)
             if not self._patient:
                 self._gave_up = error
+        except Exception as error:  # noqa: BLE001 (whatever cannot be written must not run again and again)
+            log.exception("outcome_broke", job=job.id)
+            await self._end_of(job, error)
+
+    async def _end_of(self, job: Job, error: Exception) -> None:
+        """End a job whose outcome could not be written, with words that can be."""
+        mend = "Nothing was published. Please report it with `countersign events --json`."
+        told = f"Countersign could not write down how this ended: {type(error).__name__}"
+        try:
+            await self.shop.fail(job, Problem(Kind.FAILED, "bug", told, mend))
+        except Exception:  # noqa: BLE001 (the claim is released as lost, which is counted: MAX_RESCUES ends it)
+            log.exception("outcome_not_written", job=job.id)
 
     async def _retry_later(self, job: Job, problem: Problem, wait_s: float) -> None:
         log.warning("job_retried", job=job.id, attempt=job.attempt, wait_s=wait_s, problem=problem.message)

@@ -36,7 +36,9 @@ def call(argv: list[str]) -> int:
 
 def interrupted() -> int:
     """Tell a person that Ctrl-C was heard; the exit status for it."""
-    sentence = "countersign: interrupted; nothing was lost, what is queued goes on when a worker runs.\n"
+    from bot.cli.interruption import so_far
+
+    sentence = f"countersign: interrupted; {so_far()}.\n"
     try:
         sys.stderr.write(sentence)
         sys.stderr.flush()

@@ -12,6 +12,7 @@ from bot.cli import (
     decisions,
     home,
     interrupted,
+    interruption,
     lanes,
     law,
     models,
@@ -56,6 +57,7 @@ countersign.add_command(demo)
 def call(argv: list[str]) -> int:
     """Run one command line; the exit status of contract.md, and never a traceback."""
     as_json = "--json" in argv
+    interruption.now()
     try:
         _check_words(argv)
         result: Any = countersign.main(argv, prog_name="countersign", standalone_mode=False)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bot.cli.following import follow, print_card, wait_option
 from bot.cli.frame import NUMBER, Door, as_option, complain, json_option, operator, run, speaker
+from bot.cli.interruption import GOES_ON, committed, now
+
+if TYPE_CHECKING:
+    from core.verdicts import Answer
 
 
 @click.command()
@@ -17,10 +23,13 @@ from bot.cli.frame import NUMBER, Door, as_option, complain, json_option, operat
 @click.pass_obj
 def approve(door: Door, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Countersign a staged diff by its digest (at least 12 hex digits)."""
+    now(f"#{number} is as it was")
 
     async def work() -> int:
         async with door.open() as app:
-            answer = await app.verdicts.approve(number, digest, speaker(app, person))
+            decided = app.verdicts.approve(number, digest, speaker(app, person))
+            kept = f"your approval of #{number} is kept and {GOES_ON}"
+            answer = await committed(decided, lambda said: _kept(kept, said))
             if answer.problem is not None:
                 return complain(answer.problem, as_json=as_json)
             return await follow(app, number, wait=wait, as_json=as_json)
@@ -36,10 +45,12 @@ def approve(door: Door, number: int, digest: str, person: str | None, wait: bool
 @click.pass_obj
 def reject(door: Door, number: int, reason: str, person: str | None, as_json: bool) -> int:
     """Say no to a staged diff."""
+    now(f"#{number} is as it was")
 
     async def work() -> int:
         async with door.open() as app:
-            answer = await app.verdicts.reject(number, reason.strip(), speaker(app, person))
+            decided = app.verdicts.reject(number, reason.strip(), speaker(app, person))
+            answer = await committed(decided, lambda said: _kept(f"#{number} is rejected", said))
             if answer.problem is not None:
                 return complain(answer.problem, as_json=as_json)
             await print_card(app, await app.document(number), as_json=as_json)
@@ -55,10 +66,11 @@ def reject(door: Door, number: int, reason: str, person: str | None, as_json: bo
 @click.pass_obj
 def cancel(door: Door, number: int, person: str | None, as_json: bool) -> int:
     """Stop a task that is not published yet."""
+    now(f"#{number} is as it was")
 
     async def work() -> int:
         async with door.open() as app:
-            await app.service.cancel(number, operator(app, person))
+            await committed(app.service.cancel(number, operator(app, person)), lambda _: f"#{number} is cancelled")
             await print_card(app, await app.document(number), as_json=as_json)
             return 0
 
@@ -73,10 +85,12 @@ def cancel(door: Door, number: int, person: str | None, as_json: bool) -> int:
 @click.pass_obj
 def merge(door: Door, number: int, person: str | None, no_wait: bool, as_json: bool) -> int:
     """Merge a published task's pull request, as its forge would."""
+    now(f"#{number} is as it was")
 
     async def work() -> int:
         async with door.open() as app:
-            await app.service.merge(number, operator(app, person))
+            owed = app.service.merge(number, operator(app, person))
+            await committed(owed, lambda _: f"the merge of #{number} is queued and {GOES_ON}")
             return await follow(app, number, wait=not no_wait, as_json=as_json)
 
     return run(work())
@@ -90,13 +104,24 @@ def merge(door: Door, number: int, person: str | None, no_wait: bool, as_json: b
 @click.pass_obj
 def undo(door: Door, number: int, person: str | None, wait: bool, as_json: bool) -> int:
     """Take a task back: revert a merged one through the same gate, close a published one."""
+    now(f"#{number} is as it was")
 
     async def work() -> int:
         async with door.open() as app:
-            next_number = await app.service.undo(number, operator(app, person))
+            owed = app.service.undo(number, operator(app, person))
+            next_number = await committed(owed, lambda made: f"{_undoing(number, made)} and {GOES_ON}")
             return await follow(app, next_number, wait=wait, as_json=as_json)
 
     return run(work())
 
 
 COMMANDS = (approve, reject, cancel, merge, undo)
+
+
+def _kept(sentence: str, answer: Answer) -> str | None:
+    """The sentence, unless the decision was refused and so changed nothing."""
+    return sentence if answer.problem is None else None
+
+
+def _undoing(number: int, made: int) -> str:
+    return f"closing #{number} is queued" if made == number else f"#{made} takes #{number} back"

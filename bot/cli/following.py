@@ -8,6 +8,7 @@ import click
 
 from bot.cards.safe import visible
 from bot.cli.frame import say_json
+from bot.cli.interruption import now
 from core.errors import Kind, Problem
 from core.job import JobState
 from core.lifecycle import RESTING, State
@@ -27,6 +28,8 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
     if wait:
         await _work_until_rest(app, number, quiet=as_json)
     document = await app.document(number)
+    if document.queue is None:
+        now(f"#{number} is {document.task.state.value}; see it with `countersign show {number}`")
     await print_card(app, document, as_json=as_json)
     if document.queue is not None:
         if not wait or document.queue.problem is None:

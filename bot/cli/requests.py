@@ -9,6 +9,7 @@ import click
 from bot.cards.safe import visible, visible_lines
 from bot.cli.following import follow, wait_option
 from bot.cli.frame import NUMBER, Door, as_option, json_option, moment, run, say_json, speaker
+from bot.cli.interruption import GOES_ON, committed, now
 from core.errors import UsageError
 from core.lifecycle import State
 
@@ -44,6 +45,7 @@ def ask(
     """Ask for a change in plain English."""
     from core.service import Request
 
+    now("nothing was asked")
     deadline_at = moment(deadline)
     parameters = pairs(given)
 
@@ -60,7 +62,7 @@ def ask(
                 after=after,
                 parameters=parameters,
             )
-            number = await app.service.ask(request)
+            number = await committed(app.service.ask(request), lambda made: f"#{made} exists and {GOES_ON}")
             return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())
@@ -75,10 +77,12 @@ def ask(
 @click.pass_obj
 def reply(door: Door, number: int, text: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Say more: makes the next revision of a task."""
+    now(f"#{number} is as it was")
 
     async def work() -> int:
         async with door.open() as app:
-            await app.service.reply(number, text, speaker(app, person))
+            replied = app.service.reply(number, text, speaker(app, person))
+            await committed(replied, lambda _: f"your reply to #{number} is kept and {GOES_ON}")
             return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())
@@ -118,6 +122,7 @@ def show(door: Door, number: int, part: str | None, as_json: bool) -> int:
 @click.pass_obj
 def pick(door: Door, number: int, what: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Keep only some hunks or files of what is staged: "1,3-5", "docs/a.md", "not 2"; without WHAT, list them."""
+    now(f"#{number} is as it was")
 
     async def work() -> int:
         from bot.conversation.picking import parts_of, picked
@@ -130,7 +135,8 @@ def pick(door: Door, number: int, what: str, person: str | None, wait: bool, as_
                 else:
                     click.echo("\n".join(visible(part.label) for part in parts))
                 return 0
-            await picked(app.database, app.repository, app.service, number, what, speaker(app, person))
+            revised = picked(app.database, app.repository, app.service, number, what, speaker(app, person))
+            await committed(revised, lambda _: f"what you picked of #{number} is kept and {GOES_ON}")
             return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())

@@ -82,8 +82,7 @@ def _replace(edit: ReplaceText, tree: Overlay) -> None:
         raise EditError("no_such_file", f"No file matches {edit.target}", mend)
     hits = 0
     for path in named:
-        content = tree.content(path)
-        if b"\0" not in content and (replaced := _replaced(edit, path, content)) is not None:
+        if tree.is_text(path) and (replaced := _replaced(edit, path, tree.content(path))) is not None:
             tree.write(path, replaced)
             hits += 1
     if not hits:
@@ -116,7 +115,7 @@ def _move(edit: MoveFile, tree: Overlay) -> None:
 
 def _create(edit: CreateFile, tree: Overlay) -> None:
     content = text.encoded(edit.content)
-    if tree.has(edit.path) and tree.is_plain(edit.path) and tree.content(edit.path) == content:
+    if tree.has(edit.path) and tree.is_plain(edit.path) and tree.raw(edit.path) == content:
         return
     tree.require_free(edit.path)
     tree.write(edit.path, content, REGULAR)

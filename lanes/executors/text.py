@@ -14,6 +14,7 @@ from lanes.executors.occurrences import Occurrence, occurrences
 
 _MARKED_UP = (".md", ".markdown", ".mdx", ".rst")
 _ENDING = re.compile(r"\r?\n")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _MAX_COMPARED = 2_000
 
 
@@ -24,6 +25,8 @@ def replace(path: str, content: bytes, edit: ReplaceText) -> bytes | None:
     the one of the line in which they are. Raises EditError where the text is part of a longer number or identifier:
     nobody can tell whether that is meant.
     """
+    if content.startswith(_UTF_16):
+        refuse_binary(path, content)
     encoded(edit.old)
     encoded(edit.new)
     is_other = _is_other_encoding(content)
@@ -171,7 +174,7 @@ def ending_at(content: bytes, at: int) -> bytes:
 
 def refuse_binary(path: str, content: bytes) -> None:
     """EditError for a file that holds a NUL byte, which no text has that git can show."""
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if content.startswith(_UTF_16):
         message = f"{path} is UTF-16 text, which git shows as a binary, so nobody could read the change"
         raise EditError("unsupported_format", message, "Save it as UTF-8 first.")
     if b"\0" in content:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.change import GITLINK, REGULAR, SYMLINK, show_path
+from core.change import GITLINK, REGULAR, SYMLINK, is_lfs_pointer, show_path
 from lanes.executors.errors import EditError
 
 MAX_FILE_BYTES = 5_000_000
@@ -80,7 +80,14 @@ class Overlay:
         content = self.raw(path)
         if len(content) > MAX_FILE_BYTES:
             raise EditError("too_large", f"{path} has {len(content)} bytes; at most {MAX_FILE_BYTES} are edited")
+        if is_lfs_pointer(content):
+            message = f"{path} is a Git LFS pointer: the file itself is kept elsewhere, and cannot be edited here"
+            raise EditError("unsupported_format", message, "Change it in a clone that has Git LFS.")
         return content
+
+    def is_text(self, path: str) -> bool:
+        """Whether a path is an ordinary file whose content can be searched: no binary and no LFS pointer."""
+        return self.is_plain(path) and b"\0" not in (content := self.raw(path)) and not is_lfs_pointer(content)
 
     def raw(self, path: str) -> bytes:
         """The bytes behind a path, whatever they are."""

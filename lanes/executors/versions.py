@@ -13,10 +13,9 @@ from lanes.executors.errors import EditError
 _NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]]*\])?[ \t]*")
 _PART = re.compile(r"([ \t]*)(===|==|~=|>=|<=|!=|<|>)([ \t]*)(\S+)([ \t]*)")
 _PREFIXED = re.compile(r"(\^|~=|~|>=|===?|=|)([ \t]*)(v?[0-9][A-Za-z0-9.+-]*)")
+_ANY_PART = re.compile(r"\.[xX*](?:\.|$)")  # 1.x is every version of 1
 _SEMVER = re.compile(r"v?[0-9]+(?:\.[0-9]+){0,3}(?:[-+][0-9A-Za-z.+-]+)?")
-_SEMVER_PARTS = re.compile(
-    r"v?([0-9]{1,9})\.([0-9]{1,9})\.([0-9]{1,9})(?:-([0-9A-Za-z.-]{1,60}))?(?:\+[0-9A-Za-z.-]+)?"
-)
+_SEMVER_PARTS = re.compile(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:-([\w.-]{1,60}))?(?:\+[\w.-]+)?", re.ASCII)
 _KEPT = ("==", "===", ">=", "~=")
 
 
@@ -77,7 +76,7 @@ def revise_prefixed(edit: BumpPackage, says: str, where: str) -> str:
     if not _SEMVER.fullmatch(edit.version):
         raise EditError("bad_value", f"{edit.version} is not a version")
     prefixed = _PREFIXED.fullmatch(says)
-    if prefixed is None:
+    if prefixed is None or _ANY_PART.search(says):
         message = f"{where} asks for {edit.package} with {says[:60]!r}, which is not a single version"
         raise EditError("ambiguous", message, "Say exactly which text to replace with which.")
     _check_was(edit, [prefixed[3]], where)

@@ -135,3 +135,56 @@ def last_words(text: str, lines: int = 3) -> str:
     kept = [line for line in said if line and line not in _SAID_ALWAYS and "% (" not in line][-lines:]  # no progress
     scrubbed = re.sub(r"//[^/@\s]*@", "//", " / ".join(kept))
     return show_path(scrubbed[-400:].encode("utf-8", "replace"))
+
+
+_REFUSALS: Final = (
+    (
+        re.compile(r"workflows?[`'\"]? (?:permission|scope)"),
+        "its token may not change workflows",
+        "Give the token the right to change workflows, or leave them out.",
+    ),
+    (
+        re.compile(r"protected branch|GH006|GH013|rule violations?|protected ref", re.IGNORECASE),
+        "its rules protect this branch",
+        "Let Countersign push branches that begin with countersign/ in those rules.",
+    ),
+    (
+        re.compile(r"permission denied|denied to|not allowed to (?:push|upload)|access denied", re.IGNORECASE),
+        "Countersign may not push to it",
+        "Give its key or token the right to push.",
+    ),
+    (re.compile(r"hook declined"), "a hook there declined it", "Do what the hook asks for, then ask again."),
+    (
+        re.compile(r"shallow update not allowed"),
+        "it is a shallow clone, which takes no new history",
+        "Run `git fetch --unshallow` there, or use the repository it was cloned from.",
+    ),
+    (
+        re.compile(r"unpacker error|unpack failed|missing necessary objects|insufficient permission"),
+        "it could not store the commits",
+        "Look at its disk and at the rights of its folder.",
+    ),
+)
+"""What a remote may answer to a push, in its words and in ours, with the mend."""
+_REASON: Final = re.compile(r"^!\t[^\t]*\t\[[^\]]*\] \((.*)\)$", re.MULTILINE)
+_BOILERPLATE: Final = re.compile(r"error: (?:GH\d+:|hook declined|failed to push).*|[-=*# ]*", re.IGNORECASE)
+
+
+def push_refusal(said: str, err: str, name: str, branch: str) -> PermanentError:
+    """The error for a push that the remote's own rules refused: why in plain words, and what it said in its own."""
+    reason = found[1] if (found := _REASON.search(said)) else ""
+    why, mend = next(
+        ((ours, mend) for theirs, ours, mend in _REFUSALS if theirs.search(f"{reason}\n{err}")),
+        (_in_words(reason) or "it gave no reason", "Read what its rules say, then ask again."),
+    )
+    told = (line.partition("remote:")[2].strip() for line in err.splitlines() if line.startswith("remote:"))
+    words = [_in_words(line) for line in told if line and not _BOILERPLATE.fullmatch(line)]
+    quoted = f" It says: “{' '.join(words)[:200]}”" if words else ""
+    return PermanentError("push_refused", f"The repository {name} refused the branch {branch}: {why}.{quoted}", mend)
+
+
+def _in_words(text: str) -> str:
+    """What a remote said, in one line, without full reference names, object ids, credentials and control characters."""
+    named = re.sub(r"refs/(?:heads|tags)/", "", re.sub(r"//[^/@\s]*@", "//", text))
+    short = re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1", named)
+    return show_path(" ".join(short.split())[:300].encode("utf-8", "replace"))

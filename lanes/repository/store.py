@@ -18,7 +18,7 @@ from core.ports import Commit, RepositorySpec
 from lanes.repository.address import Address, parse_address
 from lanes.repository.command import MIB, GitCommand, Output, check_git
 from lanes.repository.credentials import Credentials, admitted
-from lanes.repository.faults import LOCK_FILE, LOCKED
+from lanes.repository.faults import LOCK_FILE, LOCKED, push_refusal
 from lanes.repository.packs import sweep, unpack_into
 from lanes.repository.running import GitError, GitFloodError
 
@@ -143,7 +143,8 @@ class Store:
         """Fetch what `refspec` (made here) names from the remote."""
         self.ensure()
         options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
-        argv = ("fetch", *options, "--", self.address.url, refspec)
+        # a remote that is a shallow clone itself has no more history to give; without this git takes nothing from it
+        argv = ("fetch", *options, "--update-shallow", "--", self.address.url, refspec)
         try:
             self.unlocked(lambda: self._reach(*argv, timeout_s=FETCH_S))
         except GitError:
@@ -195,11 +196,7 @@ class Store:
             return False
         if re.search(r"cannot lock ref|failed to update ref|fetch first|incorrect old value", said):
             return False
-        raise PermanentError(
-            "push_refused",
-            f"The repository {self.spec.name} refused the branch: {_spoken(said + done.err)}",
-            "Read what its rules say, then ask again.",
-        )
+        raise push_refusal(said, done.err, self.spec.name, ref.removeprefix("refs/heads/"))
 
     def _no_branch(self, branch: str) -> PermanentError:
         heads = sorted(name.removeprefix("refs/heads/") for name in self.remote_refs())
@@ -352,9 +349,3 @@ def too_large_to_read(what: str) -> PermanentError:
 def missing(oid: str, name: str) -> PermanentError:
     """The error for an object that is not in the store."""
     return PermanentError("no_such_object", f"The git store of {name} lacks {oid[:12]}", kind=Kind.MISSING)
-
-
-def _spoken(text: str) -> str:
-    lines = [line.removeprefix("remote:").strip() for line in text.splitlines()]
-    kept = [line for line in lines if line and not line.startswith(("To ", "Done", "error: failed to push"))]
-    return show_path(re.sub(r"//[^/@\s]*@", "//", " / ".join(kept))[-400:].encode("utf-8", "replace"))

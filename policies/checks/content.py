@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Final
 
-from core.change import FileChange
+from core.change import FileChange, is_lfs_pointer
 from core.lane import Lane
 from core.staged_diff import Finding
 from policies.checks.names import point
@@ -35,6 +35,8 @@ _LOOKALIKES: Final = (
 )
 _MIXED: Final = re.compile(f"(?<=[A-Za-z0-9_])[{_LOOKALIKES}]|[{_LOOKALIKES}](?=[A-Za-z0-9_])")
 MAX_SHOWN: Final = 3
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,24 @@ class Content:
         if len(blob.after) != file.new_size or hashlib.sha256(blob.after).hexdigest() != file.new_sha256:
             self.wrong.append(block("blobs", "the stored bytes are not those of the change", file))
         text = text_of(blob.after)
+        if text is None and (text := _old_text(blob)) is not None:
+            told = "is not UTF-8, as before: its letters beyond ASCII are shown as \\x.."
+            self.binary.append(warn("binaries", told, file))
         if text is None:
-            self.binary.append(_binary(self.lane, file))
+            self.binary.append(_binary(self.lane, blob))
         else:
             self.deceptive.extend(_unicode(file, text, blob.before))
+        self._pointers(blob)
         self._secrets(blob)
+
+    def _pointers(self, blob: Blob) -> None:
+        """What Git LFS keeps elsewhere is not in any tree, so nobody here can say what such a change brings."""
+        is_pointer, was_pointer = is_lfs_pointer(blob.after), is_lfs_pointer(blob.before)
+        if is_pointer and not blob.moved and blob.after != blob.before:
+            tell = warn if self.lane.binaries else block
+            self.binary.append(tell("binaries", "is a Git LFS pointer: nobody can read what it stands for", blob.file))
+        elif was_pointer and not is_pointer:
+            self.binary.append(warn("binaries", "was a Git LFS pointer, and is the content itself now", blob.file))
 
     def _secrets(self, blob: Blob) -> None:
         file = blob.file
@@ -111,10 +126,22 @@ def text_of(blob: bytes) -> str | None:
         return None
 
 
-def _binary(lane: Lane, file: FileChange) -> Finding:
+def _old_text(blob: Blob) -> str | None:
+    """A text in an older encoding such as Latin-1, where there was one before; what is new must be UTF-8.
+
+    Sequences that are UTF-8 are read as such, so that nothing deceptive hides behind one byte that is not.
+    """
+    before = blob.after if blob.moved else blob.before
+    if text_of(before) is not None or any(_CONTROL.search(side) for side in (before, blob.after)):
+        return None
+    return blob.after.decode("utf-8", "surrogateescape")
+
+
+def _binary(lane: Lane, blob: Blob) -> Finding:
+    what = "is UTF-16 text, a binary for git" if blob.after.startswith(_UTF_16) else "is a binary"
     if lane.binaries:
-        return warn("binaries", "is a binary: nobody can read it on the card", file)
-    return block("binaries", f"is a binary, and lane {lane.name} does not allow that", file)
+        return warn("binaries", f"{what}: nobody can read it on the card", blob.file)
+    return block("binaries", f"{what}, and lane {lane.name} does not allow that", blob.file)
 
 
 def _unicode(file: FileChange, text: str, before: bytes) -> list[Finding]:
@@ -125,7 +152,7 @@ def _unicode(file: FileChange, text: str, before: bytes) -> list[Finding]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.isascii() and line.isprintable() and len(line) <= LONG_LINE_BYTES:
             continue
-        raw = line.encode()
+        raw = line.encode("utf-8", "surrogateescape")
         if raw in old:
             continue
         if len(raw) > LONG_LINE_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -11,6 +12,9 @@ import time
 
 import pytest
 
+from bot.cli import interruption
+from core.errors import PermanentError, Problem
+from lanes.sandbox import find_sandbox
 from tests import campaign
 from tests.homes import TRACE, CliHome, clean_environment, copy_home
 
@@ -109,9 +113,28 @@ def test_ctrl_c_at_any_moment_is_one_line_and_the_work_goes_on(template_home, tm
         where = f"{name} at {moment_s:.3f} of {length_s:.3f} s: {code} {err}"
         assert code in (0, 130, -signal.SIGINT), where
         if code == 130:
-            assert [line for line in err.splitlines() if line.startswith("countersign: interrupted; ")], where
+            told = [line for line in err.splitlines() if line.startswith("countersign: interrupted; ")]
+            assert len(told) == 1, where
+            _check_truth(home, name, told[0], where)
         assert home.call("worker", "--drain").code == 0, where
         _check_end(home, name, words, where)
+
+
+def _check_truth(home: CliHome, name: str, told: str, where: str) -> None:
+    """What it said exists is there, and where it said that nothing changed nothing has."""
+    tasks = home.call("list", "--json").json()
+    if name == "ask" and ("#1 " in told or "nothing was asked" in told):
+        assert bool(tasks) == ("#1 " in told), where
+    if name in ("approve", "merge") and "#1 is as it was" in told:
+        found = home.document("show", 1)
+        assert found["state"] == {"approve": "staged", "merge": "published"}[name], where
+        assert len(found["approvals"]) == (name == "merge"), where
+        assert [job for job in home.document("queue")["jobs"] if job["kind"] in ("publish", "merge")] == [], where
+    if "your approval of #1 is kept" in told:
+        assert home.document("show", 1)["approvals"], where
+    if "the merge of #1 is queued" in told:
+        state = home.document("show", 1)["state"]
+        assert state == "merged" or [job["kind"] for job in home.document("queue")["jobs"]] == ["merge"], where
 
 
 def _check_end(home: CliHome, name: str, words: tuple[object, ...], where: str) -> None:
@@ -127,6 +150,62 @@ def _check_end(home: CliHome, name: str, words: tuple[object, ...], where: str) 
     assert [kind["state"] for kind in home.document("queue")["jobs"]] == [], where
     if ENDS[name] in ("published", "merged"):
         assert home.call("verify", 1).code == 0, where
+
+
+@pytest.mark.sandbox
+def test_ctrl_c_while_it_waits_says_that_the_task_exists_and_goes_on(home: CliHome):
+    if isinstance(find_sandbox(), Problem):
+        pytest.skip("needs a sandbox: install the Debian package bubblewrap")
+    home.scripted("import time; open('src/x.py','w').write('1'); time.sleep(60)")
+    run = Run(home, "ask", "run it", "--lane", "scripted", "--as", "ana", "--wait")
+    assert run.process.stderr is not None
+    while b"running" not in run.process.stderr.readline():
+        pass
+    os.killpg(run.process.pid, signal.SIGINT)
+    code, err = run.ended()
+    assert code == 130
+    assert err.splitlines()[-1] == (
+        "countersign: interrupted; #1 exists and goes on when a worker runs; nothing was lost."
+    )
+    assert home.document("show", 1)["state"] in ("queued", "running")
+
+
+async def test_ctrl_c_while_a_change_is_committed_tells_what_became_of_it():
+    entered, leave = asyncio.Event(), asyncio.Event()
+
+    async def work() -> int:
+        entered.set()
+        await leave.wait()
+        return 7
+
+    interruption.now("nothing was asked")
+    doing = asyncio.create_task(interruption.committed(work(), lambda made: f"#{made} exists"))
+    await entered.wait()
+    assert interruption.so_far() == "nothing was asked"
+    doing.cancel()
+    await asyncio.sleep(0)
+    assert "countersign list" in interruption.so_far(), "a second Ctrl-C now must not claim either"
+    leave.set()
+    with pytest.raises(asyncio.CancelledError):
+        await doing
+    assert interruption.so_far() == "#7 exists"
+
+
+async def test_ctrl_c_while_a_change_fails_tells_that_nothing_changed():
+    leave = asyncio.Event()
+
+    async def work() -> int:
+        await leave.wait()
+        raise PermanentError("no", "no")
+
+    interruption.now("nothing was asked")
+    doing = asyncio.create_task(interruption.committed(work(), lambda made: f"#{made} exists"))
+    await asyncio.sleep(0)
+    doing.cancel()
+    leave.set()
+    with pytest.raises(asyncio.CancelledError):
+        await doing
+    assert interruption.so_far() == "nothing was asked"
 
 
 def test_ctrl_c_during_init_leaves_a_home_or_none(template_home: CliHome, tmp_path):

@@ -117,7 +117,7 @@ def _holds(quote: str, value: str, old: _Variable | None = None) -> bool:
     if quote == "'":
         return not any(c in value for c in "'\\\n")
     plain = _EXPANSION.sub("", value)
-    if old is not None and "$" in old.value.replace("${", "") and not quote == "'":
+    if old is not None and "$" in old.value.replace("${", "") and quote != "'":
         plain = plain.replace("$", "")
     if not quote:
         return plain == "" or _BARE.fullmatch(plain) is not None

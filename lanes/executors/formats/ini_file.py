@@ -172,9 +172,7 @@ def _refuse_unreadable(edit: SetKey, quote: str, old: str) -> None:
         why = "many readers see a comment in"
     if why:
         message = f"{edit.key} cannot be set in {edit.path}: {why} {value[:60]!r}"
-        raise EditError(
-            "bad_value", message, f'To write it all the same, say: replace "old" with "new" in {edit.path}.'
-        )
+        raise EditError("bad_value", message, f'To write it anyway, say: replace "old" with "new" in {edit.path}.')
 
 
 def _inserted(text: str, section: str, key: str, value: str, headers: dict[str, int], entries: list[_Entry]) -> str:

@@ -71,9 +71,8 @@ def refuse_unclear(edit: SetKey) -> None:
     has_power = "e" in edit.value.casefold()
     if not names_version and not has_power and not _LOSES_A_ZERO.fullmatch(edit.value):
         return
-    message = (
-        f'{edit.key} in {edit.path} has no value yet, and {edit.value} could be a number or the text "{edit.value}"'
-    )
+    either = f'{edit.value} could be a number or the text "{edit.value}"'
+    message = f"{edit.key} in {edit.path} has no value yet, and {either}"
     raise EditError("ambiguous", message, _quote_it(edit, "For text, quote it"))
 
 

@@ -119,8 +119,8 @@ def _scalar(node: Node) -> object:
     kind = kinds(node.value) if node.style is None else frozenset()
     if "null" in kind:
         return None
-    if "bool" in kind:
-        return node.value.casefold() in ("true", "yes", "on", "y")
+    if "bool" in kind and node.value.casefold() not in ("y", "n"):
+        return node.value.casefold() in ("true", "yes", "on")
     if kind & {"int", "float"} and NUMBER.fullmatch(node.value):
         return int(node.value) if node.value.lstrip("-").isdigit() else float(node.value)
     return node.value

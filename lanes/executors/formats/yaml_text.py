@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ruamel.yaml.error import YAMLError
 
 from core.edit import SetKey
@@ -10,6 +12,7 @@ from lanes.executors.formats.yaml_nodes import kinds, parse
 
 _NUMBERS = frozenset(("int", "float"))
 _READ_ALIKE = frozenset(("usual", "0x", "special"))
+_POWER = re.compile(r"[0-9._]+e")
 _SHORT = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -63,7 +66,7 @@ def _old(edit: SetKey, plain: str | None) -> object:
     found = kinds(plain) if plain else frozenset(("null",))
     if "null" in found:
         return None
-    if "bool" in found:
+    if "bool" in found and not _is_letter(plain):
         return True
     if "timestamp" in found and not edit.quoted and edit.value.casefold() != "null":
         raise wrong_type(edit, "a date", plain or "")
@@ -72,13 +75,20 @@ def _old(edit: SetKey, plain: str | None) -> object:
 
 
 def _is_same_kind(old: str, new: str) -> bool:
-    """Whether every reader takes `new` for a value of the type that it takes `old` for, so that it needs no other form."""
+    """Whether every reader takes `new` for a value of `old`'s type, so that it can be written as it is."""
     if old.casefold() in ("true", "false") and new.casefold() not in ("true", "false"):
         return False
+    if _is_letter(old) != _is_letter(new):
+        return False
     each = [(kinds(old, version), kinds(new, version)) for version in ((1, 1), (1, 2))]
-    if all(was & now & _NUMBERS for was, now in each):
+    if all(was & _NUMBERS and now & _NUMBERS for was, now in each):
         return not NUMBER.fullmatch(new) and _family(new) in (*_READ_ALIKE, _family(old))
     return any(was for was, _ in each) and all(was == now for was, now in each) and _family(old) == _family(new)
+
+
+def _is_letter(plain: str | None) -> bool:
+    """Whether it is `y` or `n`, which YAML 1.1 calls true and false and nearly no reader does."""
+    return plain is not None and plain.casefold() in ("y", "n")
 
 
 def _family(plain: str) -> str:
@@ -94,7 +104,7 @@ def _family(plain: str) -> str:
         return "old octal"
     if bare in (".inf", ".nan"):
         return "special"
-    return "power" if "e" in bare else "usual"
+    return "power" if _POWER.match(bare) else "usual"
 
 
 def _for_all_readers(literal: str) -> str:

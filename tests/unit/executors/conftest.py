@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from lanes.executors.edit import TreeEdit, apply_edits
+from lanes.executors.edit import EditError, TreeEdit, apply_edits
 
 
 class MemoryTree:
@@ -32,6 +32,22 @@ def change():
 
     def run(files: Mapping[str, bytes | str], *edits, modes=None) -> TreeEdit:
         return apply_edits(edits, MemoryTree(files, modes))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def rewritten(rewrite):
+    """Apply one edit to one file: its text after, or None when it is refused with one of `codes`."""
+
+    def run(path: str, text: str, edit, *codes: str) -> str | None:
+        try:
+            after: str = rewrite(path, text, edit)
+        except EditError as refused:
+            if refused.code not in codes:
+                raise
+            return None
+        return after
 
     return run
 

@@ -1,4 +1,4 @@
-"""Any key of an INI or .env file set to any value: whatever other readers make of it, that value changes, nothing else."""
+"""Any key of an INI or .env file set to any value: other readers see that value change, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.edit import SetKey
-from lanes.executors.edit import EditError
 from tests import campaign
 
-EXAMPLES: Final = 5_000 if campaign.WHOLE else 200
+EXAMPLES: Final = 3_000 if campaign.WHOLE else 150
 WORDS: Final = (
-    "30", "on", "x y", "x ; y", "x # y", "#fff", ";x", "  x", "x  ", "", "a=b", "a:b", "[x]", "it's", 'say "hi"', "C:\\x", "é",
-    "${APP}", "${APP} Team", "$APP", "pa$$word", "${A:-b c}", "%(x)s", "50%", "a\\", "${", "`x`", "a#b", "'x'", '"x"', "export X",
+    "30", "on", "x y", "x ; y", "x # y", "#fff", ";x", "  x", "x  ", "", "a=b", "a:b", "[x]", "it's", 'say "hi"',
+    "C:\\x", "é", "${APP}", "${APP} Team", "$APP", "pa$$word", "${A:-b c}", "%(x)s", "50%", "a\\", "${", "`x`", "a#b",
+    "'x'", '"x"', "export X",
 )  # fmt: skip
 VALUES: Final = st.one_of(st.sampled_from(WORDS), st.text("abc09 _.:-+'\"#;{}$[]=,\\é\n\t%", max_size=8))
 OLD: Final = ("10", "a b", '"a b"', "'c'", "", "x=y", "#abc", "a;b", "%(home)s/x")
@@ -54,14 +54,12 @@ def readings(text: str) -> list[dict[str, dict[str, str]]]:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(file=ini_files(), value=VALUES, data=st.data())
-def test_only_the_value_of_an_ini_file_changes(rewrite, file, value, data):
+def test_only_the_value_of_an_ini_file_changes(rewrite, rewritten, file, value, data):
     text, keys = file
     section, key, line = data.draw(st.sampled_from(keys))
     edit = SetKey("a.ini", f'"{section}"."{key}"', value)
-    try:
-        after_text = rewrite("a.ini", text, edit)
-    except EditError as refused:
-        assert refused.code in ("bad_value", "unsupported_format"), refused
+    after_text = rewritten("a.ini", text, edit, "bad_value", "unsupported_format")
+    if after_text is None:
         return
     for remarks, before, after in zip((False, True), readings(text), readings(after_text), strict=True):
         old, before[section][key] = before[section][key], after[section][key]
@@ -103,14 +101,12 @@ def variables(text: str, *, expand: bool) -> dict[str, str | None]:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(file=env_files(), value=VALUES, data=st.data())
-def test_only_the_value_of_an_env_file_changes_and_expands_as_before(rewrite, file, value, data):
+def test_only_the_value_of_an_env_file_changes_and_expands_as_before(rewrite, rewritten, file, value, data):
     text, keys = file
     name, old, line = data.draw(st.sampled_from(keys))
     edit = SetKey(".env", name, value, quoted=True)
-    try:
-        after_text = rewrite(".env", text, edit)
-    except EditError as refused:
-        assert refused.code == "bad_value", refused
+    after_text = rewritten(".env", text, edit, "bad_value")
+    if after_text is None:
         return
     before, after = (variables(version, expand=False) for version in (text, after_text))
     assert after == before | {name: value}

@@ -1,4 +1,4 @@
-"""Any key of a TOML or JSON file set to any value in any spelling: other readers see that value change, nothing else."""
+"""Any key of a TOML or JSON file set to any value in any spelling: other readers see that change, nothing else."""
 
 from __future__ import annotations
 
@@ -6,28 +6,26 @@ import copy
 import json
 import re
 import tomllib
-from datetime import date, time
 from typing import Any, Final
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.edit import SetKey
-from lanes.executors.edit import EditError
 from tests import campaign
 
 EXAMPLES: Final = 3_000 if campaign.WHOLE else 150
 REFUSALS: Final = ("bad_value", "ambiguous", "unsupported_format")
 WORDS: Final = (
-    "10", "-3", "+5", "1.5", "1.10", "1e3", "12e5", "0x1F", "0o644", "0b11", "1_000", "inf", "nan", "-inf", "true", "True",
-    "yes", "off", "null", "latest", "1.2.3", "2020-01-01", "07:32", "07:32:00", "2020-01-01T07:32:00Z", "{{name}}", "${V}",
-    "say 'hi'", 'say "hi"', "C:\\x", "a#b", "a = b", "é", "\x7f", "", " x ", "]", "}", "a\nb", "'''", '"""', "\\u00e9",
+    "10", "-3", "+5", "1.5", "1.10", "1e3", "12e5", "0x1F", "0o644", "0b11", "1_000", "inf", "nan", "-inf", "true",
+    "True", "yes", "off", "null", "latest", "1.2.3", "2020-01-01", "07:32", "07:32:00", "2020-01-01T07:32:00Z",
+    "{{name}}", "${V}", "say 'hi'", 'say "hi"', "C:\\x", "a#b", "a = b", "é", "\x7f", "", " x ", "]", "}", "a\nb",
+    "'''", '"""', "\\u00e9",
 )  # fmt: skip
 VALUES: Final = st.one_of(st.sampled_from(WORDS), st.text("abc019 _.:-+'\"#{}[]=,\\é\n\t", max_size=8))
 TOML_OLD: Final = (
-    "80", "+5", "-1", "0x1F", "0o644", "0b11", "1_000", "1.5", "6.02e23", "inf", "true", "false", '"latest"', "'a'", '"1.0"',
-    '""', '"""x"""', "'''y'''", "2020-01-01", "07:32:00", "2020-01-01T07:32:00Z", '"a # b"', "'C:\\x'",
+    "80", "+5", "-1", "0x1F", "0o644", "0b11", "1_000", "1.5", "6.02e23", "inf", "true", "false", '"latest"', "'a'",
+    '"1.0"', '""', '"""x"""', "'''y'''", "2020-01-01", "07:32:00", "2020-01-01T07:32:00Z", '"a # b"', "'C:\\x'",
 )  # fmt: skip
 JSON_OLD: Final = (
     "80",
@@ -96,21 +94,17 @@ def place(document: Any, key: str) -> tuple[Any, Any]:
     return document, steps[-1]
 
 
-def check(rewrite: Any, read: Any, text: str, edit: SetKey, line: int) -> None:
+def check(rewrite: Any, rewritten: Any, read: Any, text: str, edit: SetKey, line: int) -> None:
     """That the edit is refused, or changes its own value alone, within its line, to one of the same type."""
-    try:
-        after_text = rewrite(edit.path, text, edit)
-    except EditError as refused:
-        assert refused.code in REFUSALS, refused
+    after_text = rewritten(edit.path, text, edit, *REFUSALS)
+    if after_text is None:
         return
     before, after = read(text), read(after_text)
     (holder, name), (now, _) = place(before, edit.key), place(after, edit.key)
     old, new = holder[name], now[name]
     holder[name] = copy.deepcopy(new)
     assert repr(before) == repr(after)
-    if edit.quoted:
-        assert new == edit.value
-    elif isinstance(old, str) and new is not None and edit.value[:1] not in ("[", "{"):
+    if edit.quoted or (isinstance(old, str) and new is not None and edit.value[:1] not in ("[", "{")):
         assert new == edit.value
     elif old is not None and new is not None and edit.value[:1] not in ("[", "{"):
         assert sort_of(new) == sort_of(old)
@@ -123,15 +117,15 @@ def check(rewrite: Any, read: Any, text: str, edit: SetKey, line: int) -> None:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(file=toml_files(), value=VALUES, quoted=st.booleans(), data=st.data())
-def test_only_the_value_of_a_toml_file_changes_and_keeps_its_type(rewrite, file, value, quoted, data):
+def test_only_the_value_of_a_toml_file_changes_and_keeps_its_type(rewrite, rewritten, file, value, quoted, data):
     text, keys = file
     key, line = data.draw(st.sampled_from(keys))
-    check(rewrite, tomllib.loads, text, SetKey("a.toml", key, value, quoted=quoted), line)
+    check(rewrite, rewritten, tomllib.loads, text, SetKey("a.toml", key, value, quoted=quoted), line)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(file=json_files(), value=VALUES, quoted=st.booleans(), data=st.data())
-def test_only_the_value_of_a_json_file_changes_and_keeps_its_type(rewrite, file, value, quoted, data):
+def test_only_the_value_of_a_json_file_changes_and_keeps_its_type(rewrite, rewritten, file, value, quoted, data):
     text, keys = file
     key, line = data.draw(st.sampled_from(keys))
-    check(rewrite, json.loads, text, SetKey("a.json", key, value, quoted=quoted), line)
+    check(rewrite, rewritten, json.loads, text, SetKey("a.json", key, value, quoted=quoted), line)

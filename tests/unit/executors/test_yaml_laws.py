@@ -5,26 +5,25 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from core.edit import SetKey
-from lanes.executors.edit import EditError
 from tests import campaign
 
 EXAMPLES: Final = 3_000 if campaign.WHOLE else 120
 NUMBERS: Final = (
-    "0", "10", "-3", "+5", "1.5", "3.10", "1e3", "12e5", "1.0e+3", ".5", "1.", "0644", "0755", "0o644", "0x1F", "0b11",
-    "1_000", ".inf", "-.inf", ".nan", "08", "1_0.5",
+    "0", "10", "-3", "+5", "1.5", "3.10", "1e3", "12e5", "1.0e+3", ".5", "1.", "0644", "0755", "0o644", "0x1F",
+    "0b11", "1_000", ".inf", "-.inf", ".nan", "08", "1_0.5",
 )  # fmt: skip
 WORDS: Final = ("true", "false", "True", "yes", "no", "on", "off", "y", "null", "~", "Null", "TRUE", "NO")
 TEXTS: Final = (
-    "app", "latest", "1.2.3", "v1.10", "abcdef", "12:30", "22:22", "2020-01-01", "{{name}}", "{{ name }}", "${VAR}", "$VAR",
-    "!Ref Name", "&a", "*a", "a: b", "a #b", "- x", "? x", "| x", "> x", "%x", "@x", "`x`", "it's", 'say "hi"', "C:\\x",
-    "a,b", "[x", "{% if %}", "<<", "=", "é", "😀", " x", "x ", "", "-", "---", "...", "#x", "a\tb",
+    "app", "latest", "1.2.3", "v1.10", "abcdef", "12:30", "22:22", "2020-01-01", "{{name}}", "{{ name }}", "${VAR}",
+    "$VAR", "!Ref Name", "&a", "*a", "a: b", "a #b", "- x", "? x", "| x", "> x", "%x", "@x", "`x`", "it's",
+    'say "hi"', "C:\\x", "a,b", "[x", "{% if %}", "<<", "=", "é", "😀", " x", "x ", "", "-", "---", "...", "#x",
+    "a\tb",
 )  # fmt: skip
 VALUES: Final = st.one_of(
     st.sampled_from(NUMBERS + WORDS + TEXTS),
@@ -85,7 +84,8 @@ def _key(name: str) -> str:
 
 def _anchored(draw: Any) -> str:
     mark = draw(ANCHOR)
-    return (mark and f"&u{draw(st.integers(0, 10**9))} ") + draw(OLD)
+    anchor = f"&u{draw(st.integers(0, 10**9))} " if mark else ""
+    return f"{anchor}{draw(OLD)}"
 
 
 def old_readers(text: str) -> Any:
@@ -113,21 +113,19 @@ def sort_of(value: object) -> str:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(file=files(), value=VALUES, quoted=st.booleans(), data=st.data())
-def test_only_the_value_changes_and_keeps_its_type(rewrite, file, value, quoted, data):
+def test_only_the_value_changes_and_keeps_its_type(rewrite, rewritten, file, value, quoted, data):
     text, keys = file
     key, lines = data.draw(st.sampled_from(keys))
     try:
         before = [read(text) for read in (old_readers, new_readers)]
     except (ValueError, yaml.YAMLError):  # 2020-99-99
         return
-    check(rewrite, text, SetKey("a.yaml", key, value, quoted=quoted), lines, before)
+    check(rewrite, rewritten, text, SetKey("a.yaml", key, value, quoted=quoted), lines, before)
 
 
-def check(rewrite, text, edit, lines, before):
-    try:
-        after_text = rewrite("a.yaml", text, edit)
-    except EditError as refused:
-        assert refused.code in ("bad_value", "ambiguous", "unsupported_format"), refused
+def check(rewrite, rewritten, text, edit, lines, before):
+    after_text = rewritten("a.yaml", text, edit, "bad_value", "ambiguous", "unsupported_format")
+    if after_text is None:
         return
     after = [read(after_text) for read in (old_readers, new_readers)]
     sorts = []
