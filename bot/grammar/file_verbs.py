@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from bot.grammar.breaks import with_breaks
@@ -9,6 +10,7 @@ from bot.grammar.clause import Clause, as_path, find, is_known
 from bot.grammar.words import Unclear, Word
 from core.edit import CreateFile, DeleteFile, Edit, MoveFile, is_glob
 
+_NAME = re.compile(r"\w[\w-]*")
 _MOVE = "rename docs/old.md to docs/new.md"
 _DELETE = "delete old.txt"
 _REMOVE = 'remove the line containing "foo" from a.txt'
@@ -30,7 +32,8 @@ def move(clause: Clause) -> tuple[Edit, ...]:
         raise Unclear("I do not see which file goes where.", _MOVE, 'replace "old" with "new" in FILE')
     source = as_path(from_words[0])
     word = to_words[0]
-    target = as_path(word) or (word.text if source and (is_folder or word.text.isidentifier()) else None)
+    name = word.text.rstrip(",")
+    target = as_path(word) or (name if source and _NAME.fullmatch(name) else None)
     if source is None or target is None:
         raise Unclear("That does not look like a file; quote a path that has no ending.", _MOVE)
     if not (word.is_text or is_folder or "/" in target or is_known(target)):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bot.grammar.clause import Clause, closed, find, is_structured, unmarked, unsure_mark
-from bot.grammar.replacing import change_word
+from bot.grammar.replacing import TO, change_word, replaced
 from bot.grammar.words import Unclear, Word, word_set
-from core.edit import BumpPackage, Edit, ReplaceText, SetKey, split_key
+from core.edit import BumpPackage, Edit, SetKey, split_key
 
 _IN = frozenset({"in", "inside", "within"})
 _INNER = _IN | {"of"}
@@ -29,6 +29,7 @@ _COUNTS = word_set(
     """
 )
 _THOUSANDS = re.compile(r"[+-]?[0-9][0-9.]*(?:,[0-9.]+)+")
+_SEVERAL = re.compile(r"(?:\A|,)[\w.-]+=")
 _VERSION = re.compile(r"v?[0-9]+(?:[.+!-][A-Za-z0-9]+){0,8}[A-Za-z0-9]{0,8}")
 _PACKAGE = re.compile(r"@?[A-Za-z0-9][A-Za-z0-9._-]{0,100}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,100})?")
 _REQUIRED = re.compile(r"(@?[A-Za-z0-9][A-Za-z0-9._/-]{0,200})(?:===?|@)([^=@]{1,60})")
@@ -52,6 +53,8 @@ def change(clause: Clause) -> tuple[Edit, ...]:
     version = len(value) == 1 and _VERSION.fullmatch(value[0].text) is not None and not value[0].is_text
     if placed.place is None and version and not key.is_text:
         return bump(clause)
+    if placed.place is None and key.quoted:
+        return replaced(clause, TO)
     path = placed.file(_SET)
     name = path.rpartition("/")[2]
     if name.endswith((".txt", ".in")) and version and ("requirements" in path or "constraints" in path):
@@ -77,7 +80,7 @@ def change(clause: Clause) -> tuple[Edit, ...]:
     if was or not key.quoted:
         said = f'replace "{key.text[:60]}" with "{placed.raw(value)[:60]}" in {path}'
         raise Unclear(f"{path} has no keys that I know of; say which words to replace, in quotes.", said)
-    return (ReplaceText(path, placed.said((key,), "what to change"), placed.said(value, "the new words")),)
+    return replaced(clause, TO)
 
 
 def new_key(clause: Clause) -> tuple[Edit, ...]:
@@ -158,7 +161,8 @@ def _assignment(clause: Clause) -> tuple[Word, str | None, tuple[Word, ...], boo
     words[:1] = _parted(words[0])
     was = None
     if words[1].plain in (*_NOUNS, "value") and len(words) > 3:
-        del words[1]
+        owner = words[0].text.removesuffix("'s").removesuffix("\u2019s") if not words[0].quoted else words[0].text
+        words[:2] = [replace(words[0], text=owner)]
     if words[1].plain == "from" and len(words) > 3:
         was, words = words[2].text, [words[0], *words[3:]]
     if words[1].plain == "equal" and len(words) > 3 and words[2].plain == "to":
@@ -201,9 +205,13 @@ def _pair(word: Word) -> tuple[Word, str | None, tuple[Word, ...]]:
     key, equals, value = word.text.partition("=")
     if word.quoted or not equals or not key or not value:
         raise Unclear("I do not see one key and one value.", _SET)
-    quoted = len(value) > 1 and value[0] in "\"'`" and value[-1] == value[0]
-    said = value[1:-1] if quoted else value
-    return Word(key, word.start, word.start + len(key)), None, (Word(said, word.start, word.end, quoted=quoted),)
+    bare = value.rstrip(",")
+    quoted = len(bare) > 1 and bare[0] in "\"'`" and bare[-1] == bare[0]
+    if not quoted and any(mark in value for mark in "\"'`"):
+        raise Unclear("I cannot tell where the value begins and ends; put a space before its quotes.", _SET)
+    said = bare[1:-1] if quoted else value
+    pair = Word(said, word.start, word.end, quoted=quoted, code=bare[:1] == "`", after=word.after)
+    return Word(key, word.start, word.start + len(key)), None, (pair,)
 
 
 def _set(clause: Clause, path: str, key: Word, was: str | None, value: tuple[Word, ...], *, new: bool) -> SetKey:
@@ -223,6 +231,8 @@ def _key(word: Word) -> str:
     name = word.text if word.quoted else word.text.rstrip(",")
     if not word.quoted and (mark := unsure_mark(replace(word, text=name))):
         raise Unclear(f"I cannot tell whether “{mark}” belongs to the key; put the key in quotes.", _SET)
+    if not word.quoted and "=" in name and '"' not in name:
+        raise Unclear(f"“{name[:60]}” may be a key with its value; say: set KEY to VALUE.", _SET)
     parts = split_key(name) if _splits(name) else ()
     slashed = any("/" in part.text and not part.literal for part in parts)
     if word.is_text and (slashed or not parts) and '"' not in name:
@@ -247,6 +257,8 @@ def _value(word: Word) -> tuple[str, bool]:
         raise Unclear(f"“{word.text}” may be a number or a word; write digits, or quote the word.", _SET)
     if _THOUSANDS.fullmatch(word.text):
         raise Unclear(f"“{word.text}” may be one number or several; write it without commas, or quote it.", _SET)
+    if _SEVERAL.search(word.text):
+        raise Unclear(f"“{word.text[:60]}” may be a key with its value; quote it if all of it is the value.", _SET)
     if mark := unsure_mark(word):
         raise Unclear(f"I cannot tell whether “{mark}” belongs to the value; put the value in quotes.", _SET)
     return word.text, False

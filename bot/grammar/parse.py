@@ -198,6 +198,10 @@ def _clause(text: str, words: list[Word], carried: str | None) -> tuple[Clause, 
     if verb not in _VERBS or (everywhere and verb not in text_verbs.REPLACING):
         said = text[words[0].start : words[0].end][:40] if words else "that"
         raise Unclear(f"I do not understand “{said}” as something to do.")
+    if heading is not None and verb not in text_verbs.ADDING:
+        raise Unclear(f"Only lines can be added under a heading; I cannot {verb} anything there.")
+    if lead is not None and verb in file_verbs.VERBS:
+        raise Unclear(f"I cannot tell what {lead} is about; name each file from the repository's root.")
     clause = Clause(text, verb, tuple(words[1:]), lead, heading, carried, everywhere=everywhere)
     return clause, lead or carried
 

@@ -12,6 +12,7 @@ from core.edit import Edit, ReplaceText
 EVERYWHERE = ("everywhere", "globally")
 EXAMPLE = 'replace "old text" with "new text" in README.md'
 _IN = frozenset({"in", "inside", "within", "across", "throughout"})
+TO = (("to", "into"),)
 _WITH = (("with",), ("by",), ("->", "=>", "→"))
 _KINDS = {"word": True, "words": True, "text": False, "string": False, "phrase": False}
 """What a text may be called, and whether that makes it a whole word."""
@@ -34,7 +35,7 @@ def change_word(clause: Clause) -> tuple[Edit, ...] | None:
     """change the word "X" to "Y" in FILE; None when the clause does not name a word in quotes."""
     words, _ = _named(clause.words)
     is_word = len(words) < len(clause.words) and words[0].quoted
-    return replaced(clause, (("to", "into"),)) if is_word else None
+    return replaced(clause, TO) if is_word else None
 
 
 def replaced(clause: Clause, between: Sequence[tuple[str, ...]]) -> tuple[Edit, ...]:

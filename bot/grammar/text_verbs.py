@@ -32,9 +32,10 @@ _EVERY = frozenset({"all", "every", "any", "each"})
 def add(clause: Clause) -> tuple[Edit, ...]:
     """add or append LINE to FILE, under a HEADING or at the end."""
     named = _noun(clause.words)
-    if named == "file":
+    is_line = clause.heading is not None
+    if named == "file" and not is_line and clause.lead is None:
         return file_verbs.create(clause)
-    if named in ("key", "setting", "option", "variable"):
+    if named in ("key", "setting", "option", "variable") and not is_line:
         return key_verbs.new_key(clause)
     if named in ("package", "dependency", "requirement", "section", "heading", "function", "test"):
         raise Unclear(f"I cannot write a {named} myself; I can add a line that you give.", _ADD)
@@ -166,8 +167,9 @@ def _takes_words(verb: str, path: str) -> bool:
 
 
 REPLACING = ("replace", "substitute", "swap")
+ADDING = ("add", "append", "insert", "put")
 VERBS: dict[str, Callable[[Clause], tuple[Edit, ...]]] = {
     **dict.fromkeys(REPLACING, replace),
-    **dict.fromkeys(("add", "append", "insert", "put"), add),
+    **dict.fromkeys(ADDING, add),
     **dict.fromkeys(("remove", "delete", "drop", "erase"), remove),
 }

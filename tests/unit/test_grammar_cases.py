@@ -98,6 +98,11 @@ def test_g1_a_refusal_offers_the_sentence_that_would_be_understood():
         "in no file but docs/a.md replace foo with bar",
         "in all files but docs/a.md replace foo with bar",
         "in docs/a.md replace foo with bar in docs/b.md",
+        'under "News" in docs/a.md replace foo with bar',
+        'under "News" set a to 1 in x.yaml',
+        "in docs/ move a.md to b.md",
+        'in docs/ create a.md with "x"',
+        'in docs/ add a file a.md with "x"',
         'create an empty file x.txt with "y"',
     ],
 )
@@ -166,6 +171,21 @@ def test_g4_punctuation_is_the_sentences(text, edit):
     assert parse(text) == (edit,)
 
 
+@pytest.mark.parametrize(
+    ("text", "edit"),
+    [
+        ('set a="b c", in x.yaml', SetKey("x.yaml", "a", "b c", quoted=True)),
+        ("set a=`3` in x.yaml", SetKey("x.yaml", "a", "3")),
+        ("set a's value to 1 in x.yaml", APP),
+        ('change "foo" to "bar" everywhere in docs/a.md', FOO),
+        ('change "foo" to "bar" please in docs/a.md', FOO),
+        ('change "foo" to "bar" everywhere', ReplaceText("**", "foo", "bar")),
+    ],
+)
+def test_g1_g4_the_same_holds_for_other_ways_to_say_it(text, edit):
+    assert parse(text) == (edit,)
+
+
 def test_g4_sentences_end_with_marks_too():
     assert parse("Set a to 1 in x.yaml. Delete z.txt! Then set a to 1 in x.yaml.") == (APP, DeleteFile("z.txt"), APP)
 
@@ -175,6 +195,7 @@ def test_g4_sentences_end_with_marks_too():
     [
         *("set a to 30! in x.yaml", "set a to hello! in x.yaml", "in x.yaml set a to hello!", "set a! to 1 in x.yaml"),
         *("set a to 1,000 in x.yaml", "set a to 1,5 in x.yaml", "set a to 1.000,50 in x.yaml", "set a to 1) in x.yaml"),
+        *('set a="b"! in x.yaml', 'set a="b in x.yaml', "set a=1,b=2 in x.yaml"),
         *("set a to five in x.yaml", "set a to thirty in x.yaml", "in docs/a.md replace foo with bar!"),
         *("replace foo, with bar in docs/a.md", "replace foo with bar: in docs/a.md", "replace a with a, in docs/a.md"),
         *("in docs/a.md replace Load with Load...", 'create docs/b.md! with "x"', "move a.md to b.md? now"),

@@ -71,6 +71,8 @@ def _plain(request: str, result: Result) -> Plain:
 
 
 _TIMEOUT = _swap("config/app.yaml", b"timeout: 10 ", b"timeout: 30 ")
+_NEW = _swap("config/app.yaml", b"port: 80\n", b"port: 80\n  retries: 3\n")
+_MOVED: Result = {"docs/b.md": None, "archive/b.md": FILES["docs/b.md"]}
 _FOO = _swap("docs/a.md", b"foo", b"bar")
 _WHOLE = _swap("docs/a.md", b"foo is", b"bar is")
 
@@ -88,6 +90,10 @@ PLAIN = (
     _plain("set ~web.port to #81 in ~config/app.ini", _swap("config/app.ini", b"80", b"81")),
     _plain("set ~PORT to #81 in ~settings.env", _swap("settings.env", b"80", b"81")),
     _plain("change version to #1.0.1 in ~package.json", _swap("package.json", b'"1.0.0"', b'"1.0.1"')),
+    _plain("set retries=5 in ~config/app.json", _swap("config/app.json", b"3", b"5")),
+    _plain("set new key ~server.retries to #3 in ~config/app.yaml", _NEW),
+    _plain("add key ~server.retries with value #3 to ~config/app.yaml", _NEW),
+    _plain('change "keep" to "hold" everywhere in ~docs/a.md', _swap("docs/a.md", b"keep", b"hold")),
     _plain("replace ~foo with ~bar in ~docs/a.md", _FOO),
     _plain("in ~docs/a.md replace ~foo with ~bar", _FOO),
     _plain("replace ~foo in ~docs/a.md by ~bar", _FOO),
@@ -110,7 +116,8 @@ PLAIN = (
     _plain('remove the line "alpha_beta" from ~notes.txt', {"notes.txt": b"first\nlast\n"}),
     _plain('delete all lines containing "deprecated" from ~docs/b.md', {"docs/b.md": b"foo there\n"}),
     _plain("rename ~old.txt to ~new.txt", {"old.txt": None, "new.txt": b"old\n"}),
-    _plain("move ~docs/b.md to ~archive/", {"docs/b.md": None, "archive/b.md": FILES["docs/b.md"]}),
+    _plain("move ~docs/b.md to ~archive/", _MOVED),
+    _plain("move the file ~docs/b.md into the ~archive folder", _MOVED),
     _plain("delete ~old.txt", {"old.txt": None}),
     _plain("delete ~old.txt and ~docs/b.md", {"old.txt": None, "docs/b.md": None}),
     _plain("bump httpx to 0.28.1 in ~requirements.txt", _swap("requirements.txt", b"0.27.0", b"0.28.1")),
@@ -145,7 +152,7 @@ WORDS = _list("""
     and | then | but | with | by | to | in | from | of | for | as | at | on | is | be | = | -> | - |
     key | value | line | text | file | setting | version | package | nothing | empty | more | less | 10 |
     because it is slow | as we discussed | and tell me | and run the tests | then push it | to be safe | – ana |
-    @lee | #12 | 🙏 | … | (see above) | in docs/b.md | in config/other.yaml | and not docs/a.md | under End |
+    @lee | #12 | 🙏 | … | (see above) | in docs/b.md | in config/other.yaml | and not docs/a.md | under End | under "News" |
     about | roughly | at least | less than | times | x | foo | bar | 30 | true | set | replace | delete
 """)
 MARKS = (",", ".", "!", "?", ":", ";", "...", "…", ")", "!!", "?!", " ,", " ;", "\n", " -")
