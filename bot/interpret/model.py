@@ -52,10 +52,10 @@ class ModelInterpreter:
     async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
         """The intent of the last of `turns`, read in the light of the earlier ones."""
         plain = await self.grammar.interpret(turns, scene)
-        text = turns[-1].text
+        text = without_breaks(turns[-1].text)
         if isinstance(plain, Intent) and plain.edits:
             return plain
-        if hiding_place(without_breaks(text)) or len(text) > _MOST_REQUEST_CHARS:
+        if hiding_place(text) or len(text) > _MOST_REQUEST_CHARS:
             return plain
         if scene.repository is None:
             return Intent(text)  # the repository is asked for first: what is meant depends on its files and lanes
@@ -112,7 +112,9 @@ class _Reading:
         before = sorted(talk, key=lambda said: said.n)  # a question has the number of the turn it came after
         earlier = await earlier_words(before, room, self._summary, journal.part("summary"))
         files = shown_files(self.files, turn.text, self.by.files_tokens * _CHARS_A_TOKEN)
-        return system_words(self.scene.offers), asked_words(turn, without_opening(turn.text), earlier, files)
+        return system_words(self.scene.offers), asked_words(
+            turn, without_opening(without_breaks(turn.text)), earlier, files
+        )
 
     async def _asked(self, talk: tuple[Message, ...], journal: Journal) -> dict[str, Any]:
         try:
@@ -178,7 +180,7 @@ class _Reading:
         """An edit of a file that is neither there nor named by a person is a slip, which the model can mend."""
         if not self.files:
             return
-        there, said = set(self.files), "\n".join(turn.text for turn in self.turns)
+        there, said = set(self.files), "\n".join(without_breaks(turn.text) for turn in self.turns)
         for edit in edits:
             if isinstance(edit, MoveFile):
                 there.add(edit.target)

@@ -22,12 +22,12 @@ class GrammarInterpreter:
 
     async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
         """The intent of the last of `turns`."""
-        text = turns[-1].text
+        text = without_breaks(turns[-1].text)
         read = parse(without_opening(text))
         if not isinstance(read, NotUnderstood):
             located = await with_manifests(read, scene)
             return located if isinstance(located, Unclear) else Intent(text, located)
-        if hidden := hiding_place(without_breaks(text)):
+        if hidden := hiding_place(text):
             return Unclear(hidden, read.can)
         if any(offer.reads for offer in scene.offers):
             return Intent(text)

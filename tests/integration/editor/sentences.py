@@ -152,7 +152,8 @@ WORDS = _list("""
     and | then | but | with | by | to | in | from | of | for | as | at | on | is | be | = | -> | - |
     key | value | line | text | file | setting | version | package | nothing | empty | more | less | 10 |
     because it is slow | as we discussed | and tell me | and run the tests | then push it | to be safe | – ana |
-    @lee | #12 | 🙏 | … | (see above) | in docs/b.md | in config/other.yaml | and not docs/a.md | under End | under "News" |
+    @lee | #12 | 🙏 | … | (see above) | in docs/b.md | in config/other.yaml | and not docs/a.md | under End |
+    under "News" |
     about | roughly | at least | less than | times | x | foo | bar | 30 | true | set | replace | delete
 """)
 MARKS = (",", ".", "!", "?", ":", ";", "...", "…", ")", "!!", "?!", " ,", " ;", "\n", " -")
