@@ -57,9 +57,11 @@ _CHANGING = word_set(
 """Words behind a text that change what is asked for; without quotes nobody can tell them from the text."""
 CLOSINGS = (
     *(("thank", "you"), ("for", "me"), ("for", "us"), ("please",), ("pls",), ("plz",), ("thanks",), ("thx",)),
-    *(("cheers",), ("again",)),
+    *(("cheers",), ("again",), ("thanks", "a", "lot"), ("many", "thanks"), ("thanks", "so", "much")),
+    ("thank", "you", "very", "much"),
 )
 """Words that may stand behind a wish and say nothing of it."""
+_PLACES = frozenset({"in", "inside", "within", "across", "throughout", "to", "into", "onto", "from"})
 _MARKS = ",.:!?\u2026"
 _LITERAL = re.compile(r"[+-]?[0-9][0-9.]*[a-z%]{0,3}|true|false|yes|no|on|off|null", re.IGNORECASE)
 _NO_PATH_ENDS = (".", "!", "?", ")", "\u2026")
@@ -164,11 +166,19 @@ class Clause:
             raise Unclear(f"I cannot tell whether “{mark}” belongs to {what}; put the text in quotes.", *mean)
         return raw
 
+    def fileless(self, example: str) -> Unclear:
+        """Why no file was understood: the words behind the one that is named, or that none is."""
+        named = self.places(_PLACES)
+        behind = self.words[named[-1].last :] if named else ()
+        if not behind:
+            return Unclear("I do not see which file you mean.", example)
+        return Unclear(f"I do not understand “{self.raw(behind)[:60]}” behind {named[-1].path}.", example)
+
     def file(self, example: str) -> str:
         """The one file that the clause names; Unclear with an example when it names none or several."""
         path = self.place
         if path is None:
-            raise Unclear("I do not see which file you mean.", example)
+            raise self.fileless(example)
         if is_glob(path) or path.endswith("/"):
             raise Unclear(f"{path} may be several files; name one.", example)
         return path

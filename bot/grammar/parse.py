@@ -42,6 +42,7 @@ _POLITE = frozenset(
         "next",
         "finally",
         "yes",
+        "thanks",
         "countersign",
     ]
 )
@@ -56,6 +57,8 @@ for _phrase in (
     .split("|")
 ):
     _PHRASES.setdefault(_phrase.split()[0], []).append(tuple(_phrase.split()))
+_AFTER_PLACES = frozenset({"now", "asap", ":)", ":-)", "🙏", "👍", "🙂", "😊", "🎉", "🙌", "🚀"})
+"""Words that say nothing behind a file or a quoted text; behind a bare text they could be part of it."""
 _EVERYWHERE = ("everywhere", "globally")
 _LEADS = frozenset({"in", "inside", "within", "from", "to", "for", "on", "at"})
 
@@ -147,6 +150,8 @@ def _trimmed(words: list[Word]) -> list[Word]:
             words[-1:] = [replace(last, text=bare, after=last.text[len(bare) :] + last.after)] if bare else []
         elif polite:
             del words[-len(polite) :]
+        elif len(words) > 1 and last.text.casefold() in _AFTER_PLACES and as_path(words[-2]) is not None:
+            del words[-1]
         else:
             break
     return words
@@ -180,18 +185,18 @@ def _is_polite(word: Word) -> bool:
 
 def _clause(text: str, words: list[Word], carried: str | None) -> tuple[Clause, str | None]:
     """The clause with its verb, and the file that it names up front for those that follow."""
-    heading: str | None = None
     lead: str | None = None
     everywhere = words[0].plain in _EVERYWHERE
     if everywhere:
         words = _unled(words[1:])
-    if words and words[0].plain in ("under", "below") and len(words) > 2 and words[1].quoted:
-        heading, words = words[1].text, words[2:]
+    heading, words = _headed(words)
     if words and words[0].plain in _LEADS:
         path, rest = _led(words)
         lead, words = path, rest if path is not None else words
     elif len(words) > 1 and _ends_in_colon(words[0]) and (first := as_path(words[0])) is not None:
         lead, words = first, _unled(words[1:])
+    if heading is None:
+        heading, words = _headed(words)
     if words and words[0].plain in _EVERYWHERE:
         everywhere, words = True, _unled(words[1:])
     verb = words[0].plain if words else ""
@@ -204,6 +209,13 @@ def _clause(text: str, words: list[Word], carried: str | None) -> tuple[Clause, 
         raise Unclear(f"I cannot tell what {lead} is about; name each file from the repository's root.")
     clause = Clause(text, verb, tuple(words[1:]), lead, heading, carried, everywhere=everywhere)
     return clause, lead or carried
+
+
+def _headed(words: list[Word]) -> tuple[str | None, list[Word]]:
+    """The heading of an `under "H"` at the start, and the words after it."""
+    if len(words) > 2 and words[0].plain in ("under", "below") and words[1].quoted:
+        return words[1].text, _unled(words[2:])
+    return None, words
 
 
 def _ends_in_colon(word: Word) -> bool:

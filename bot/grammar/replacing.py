@@ -75,7 +75,7 @@ def _bounds(clause: Clause, *, everywhere: bool) -> str:
     if place is None and (clause.everywhere or everywhere):
         return "**"
     if place is None:
-        raise Unclear("I do not see which file you mean.", EXAMPLE)
+        raise clause.fileless(EXAMPLE)
     return place + "**" if place.endswith("/") else place
 
 

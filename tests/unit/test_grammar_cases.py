@@ -381,6 +381,35 @@ def test_chat_11_what_surrounds_a_mention_or_stands_in_a_copied_title_is_no_obst
 
 
 @pytest.mark.parametrize(
+    "shape",
+    [
+        *("Hi! Could you please {}? Thanks a lot!", "Please, {}, thank you very much!", "{} 🙏", "{} now!", "{} asap"),
+        *("Thanks! Now {}", "{} :)", "ok, {}, please", "hey @bot, can you {}, many thanks"),
+    ],
+)
+def test_politeness_changes_nothing(shape):
+    assert parse(shape.format("set a to 1 in x.yaml")) == (APP,)
+    assert parse(shape.format('in docs/a.md replace "foo" with "bar"')) == (FOO,)
+
+
+@pytest.mark.parametrize("words", ["now", "asap", "🙏", ":)"])
+def test_g1_the_same_words_behind_a_bare_text_are_asked_about(words):
+    refusal(f"in docs/a.md replace foo with bar {words}")
+
+
+@pytest.mark.parametrize("words", ["for now", "if possible", "and y.yaml", "unless it breaks", "only"])
+def test_the_words_behind_a_file_are_named(words):
+    assert refusal(f"set a to 1 in x.yaml {words}").reason == f"I do not understand “{words}” behind x.yaml."
+    assert "behind docs/a.md" in refusal(f"replace foo with bar in docs/a.md {words}").reason
+
+
+def test_a_heading_may_stand_before_or_after_the_file():
+    news = (AddLine("README.md", "- x", "News"),)
+    assert parse('in README.md, under "News", add "- x"') == news
+    assert parse('under "News" in README.md, add "- x"') == news
+
+
+@pytest.mark.parametrize(
     "edit",
     [
         ReplaceText(A, "art", "paint", word=True),
