@@ -56,11 +56,11 @@ _CHANGING = word_set(
 )
 """Words behind a text that change what is asked for; without quotes nobody can tell them from the text."""
 CLOSINGS = (
+    *(("thank", "you", "very", "much"), ("thanks", "so", "much"), ("thanks", "a", "lot"), ("many", "thanks")),
     *(("thank", "you"), ("for", "me"), ("for", "us"), ("please",), ("pls",), ("plz",), ("thanks",), ("thx",)),
-    *(("cheers",), ("again",), ("thanks", "a", "lot"), ("many", "thanks"), ("thanks", "so", "much")),
-    ("thank", "you", "very", "much"),
+    *(("cheers",), ("again",)),
 )
-"""Words that may stand behind a wish and say nothing of it."""
+"""Words that may stand behind a wish and say nothing of it, the longer ones first."""
 _PLACES = frozenset({"in", "inside", "within", "across", "throughout", "to", "into", "onto", "from"})
 _MARKS = ",.:!?\u2026"
 _LITERAL = re.compile(r"[+-]?[0-9][0-9.]*[a-z%]{0,3}|true|false|yes|no|on|off|null", re.IGNORECASE)

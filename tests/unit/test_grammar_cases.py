@@ -65,7 +65,6 @@ def test_g1_g8_closing_words_are_no_part_of_a_text(shape, closing):
         'replace "foo" with "bar" {} in docs/a.md',
         "in docs/a.md replace foo with bar {}",
         "in docs/a.md, replace foo with bar, {}",
-        "replace foo with bar in docs/a.md {}",
         "add the line foo {} to docs/a.md",
         'add the line "foo" {} to docs/a.md',
         "remove the line containing foo {} from docs/a.md",
