@@ -127,7 +127,8 @@ class DeleteFile:
 class BumpPackage:
     """Require another version of a package; `exact` pins it, else the operator in the file is kept.
 
-    Without `path` the one manifest that names the package is meant; `was` must be the version named now.
+    Without `path` the one manifest that names the package is meant; `was` must be the version named now. `down` says
+    that the version may be older than that.
     """
 
     package: str
@@ -135,6 +136,7 @@ class BumpPackage:
     path: str | None = None
     exact: bool = False
     was: str | None = None
+    down: bool = False
 
     def __post_init__(self) -> None:
         if self.path is not None:
@@ -320,7 +322,7 @@ def describe(edit: Edit) -> str:
         case DeleteFile(path):
             return f"delete {path}"
         case BumpPackage():
-            verb = "pin" if edit.exact else "bump"
+            verb = "pin" if edit.exact else "downgrade" if edit.down else "bump"
             before = f" from {edit.was}" if edit.was is not None else ""
             place = f" in {edit.path}" if edit.path is not None else ""
             return f"{verb} {edit.package}{before} to {edit.version}{place}"

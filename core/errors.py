@@ -38,7 +38,7 @@ _EXIT_CODES = {
 }
 
 
-_LONE: Final = re.compile("[\ud800-\udfff]")
+_LONE: Final = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL takes no NUL
 _A_BYTE: Final = range(0xDC80, 0xDD00)
 """How a byte that is not UTF-8 stands in a Python string (PEP 383)."""
 
@@ -50,7 +50,9 @@ def writable(text: str) -> str:
 
 def _escaped(match: re.Match[str]) -> str:
     point = ord(match[0])
-    return f"\\x{point - 0xDC00:02x}" if point in _A_BYTE else f"\\u{point:04x}"
+    if point == 0 or point in _A_BYTE:
+        return f"\\x{point & 0xFF:02x}"
+    return f"\\u{point:04x}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,9 @@ class Problem:
     mend: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("code", "message", "mend"):
-            object.__setattr__(self, name, writable(getattr(self, name)))
+        for name in ("message", "mend"):
+            if isinstance(text := getattr(self, name), str):
+                object.__setattr__(self, name, writable(text))
 
     def sentence(self) -> str:
         """The problem as one line for a person."""

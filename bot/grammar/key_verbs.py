@@ -116,7 +116,8 @@ def bump(clause: Clause) -> tuple[Edit, ...]:
     if not _PACKAGE.fullmatch(package):
         raise Unclear(f"“{package[:40]}” is not the name of a package.", _BUMP)
     path = placed.file(_BUMP) if placed.lead is not None else None
-    return (BumpPackage(package, version, path, exact=clause.verb in ("pin", "freeze"), was=was),)
+    exact, down = clause.verb in ("pin", "freeze"), clause.verb == "downgrade"
+    return (BumpPackage(package, version, path, exact=exact, was=was, down=down),)
 
 
 def _bumped(words: list[Word]) -> tuple[str, str | None, str]:

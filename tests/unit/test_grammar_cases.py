@@ -287,6 +287,12 @@ def test_g15_a_target_that_is_said_in_full_is_taken():
     assert parse("rename LICENSE to COPYING") == (MoveFile("LICENSE", "COPYING"),)
 
 
+def test_g15_only_a_downgrade_may_go_down_unasked():
+    down = BumpPackage("httpx", "0.1", "requirements.txt", down=True)
+    assert parse("downgrade httpx to 0.1 in requirements.txt") == (down,)
+    assert parse(describe(down)) == (down,)
+
+
 def test_g15_the_line_in_quotes_is_the_whole_line():
     assert parse('remove the line "x" from a.txt') == (RemoveLine("a.txt", "x", whole=True),)
     assert parse('remove all lines "x" from a.txt') == (RemoveLine("a.txt", "x", every=True, whole=True),)

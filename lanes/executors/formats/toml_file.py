@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from datetime import date, time
 from typing import Any
 
 import tomlkit
-from tomlkit.exceptions import TOMLKitError
+from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import InlineTable, Table
 
 from core.edit import SetKey
@@ -29,6 +30,7 @@ from lanes.executors.formats.values import (
 
 _MARK = "countersign mark"
 _MAX_DOTS = 100
+_LINE = re.compile(r"at line (\d+)")
 
 
 def set_key(text: str, edit: SetKey) -> str:
@@ -112,14 +114,17 @@ def _document(text: str, file: str) -> Any:
 
 
 def _loaded(text: str) -> dict[str, Any]:
-    """The values in a TOML text, of version 1.1 too: the standard library reads 1.0; raises ValueError."""
+    """The values in a TOML text, of version 1.1 too (the standard library reads 1.0); ValueError tells the line."""
     try:
         return tomllib.loads(text)
     except ValueError as error:
         try:
             return tomlkit.parse(text).unwrap()
+        except ParseError as other:  # where it stops later, the fault is there: what is 1.1 stops only the other
+            found = _LINE.search(str(error))
+            raise (other if found and other.line > int(found[1]) else error) from None
         except (TOMLKitError, RecursionError):
-            raise error from None  # it names line and column
+            raise error from None
 
 
 def _read_or_none(text: str) -> dict[str, Any] | None:

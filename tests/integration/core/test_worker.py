@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from core.store import artifacts, jobs, queue, switches, workers
 from core.store.database import from_ms
 from core.turn import Question
 from core.work.publication import branch_of
+from core.work.workshop import Workshop
 from core.worker import DeclaredDeadError
 from tests import builders
 from tests.builders import ANA, LEE, MAX, people
@@ -236,6 +238,48 @@ async def test_a_fault_of_our_own_fails_the_task_and_not_the_worker(bench):
     assert (task.state, task.error.code) == (State.FAILED, "bug")
     assert "RuntimeError: unexpected" in task.error.message
     assert await bench.state(sound) is State.STAGED
+
+
+class Stubborn(Workshop):
+    """A workshop that cannot write down a failure at first, as a name that no database takes once made it."""
+
+    refused: list[str]
+
+    @classmethod
+    def of(cls, shop: Workshop) -> Workshop:
+        """The same workshop, but stubborn."""
+        made = cls(**{field.name: getattr(shop, field.name) for field in fields(shop)})
+        object.__setattr__(made, "refused", [])
+        return made
+
+    async def fail(self, job, problem):
+        self.refused.append(problem.code)
+        if len(self.refused) == 1:
+            raise UnicodeEncodeError("utf-8", "\udce9", 0, 1, "surrogates not allowed")
+        await super().fail(job, problem)
+
+
+async def test_edits_c1_an_outcome_that_cannot_be_written_ends_the_task_and_is_not_tried_for_ever(bench):
+    def refuse(_order):
+        raise PermanentError("no_such_key", "there is no key a.b", "Name another.")
+
+    bench.executor.before = refuse
+    number = await bench.ask()
+    worker = bench.worker()
+    worker.shop = Stubborn.of(worker.shop)
+    await worker.run(drain=True)
+    task = await bench.task(number)
+    assert (task.state, task.error.code) == (State.FAILED, "bug")
+    assert "could not write down how this ended: UnicodeEncodeError" in task.error.message
+    assert await bench.owed(number) == []
+    assert bench.executor.runs == 1
+
+
+def test_a_problem_can_be_written_anywhere():
+    problem = Problem(Kind.FAILED, "no", "caf\udce9 and \x00 and \ud800", "Say caf\udce9.")
+    assert problem.sentence() == r"caf\xe9 and \x00 and \ud800. Say caf\xe9."
+    assert Problem.from_json(problem.to_json()) == problem
+    problem.sentence().encode()
 
 
 async def test_a_passing_fault_is_tried_again_until_it_passes(bench):

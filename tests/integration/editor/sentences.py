@@ -123,6 +123,7 @@ PLAIN = (
     _plain("bump httpx to 0.28.1 in ~requirements.txt", _swap("requirements.txt", b"0.27.0", b"0.28.1")),
     _plain("bump httpx to 0.28.1", _swap("requirements.txt", b"0.27.0", b"0.28.1")),
     _plain("pin rich to 14.0.0 in ~requirements.txt", _swap("requirements.txt", b">=13", b"==14.0.0")),
+    _plain("downgrade httpx to 0.26 in ~requirements.txt", _swap("requirements.txt", b"0.27.0", b"0.26")),
     _plain("upgrade left-pad to 2.0.0 in ~package.json", _swap("package.json", b"^1.0.0", b"^2.0.0")),
     _plain('create ~docs/x.md with "#_Hello"', {"docs/x.md": b"# Hello\n"}),
     _plain("create an empty file ~docs/y.txt", {"docs/y.txt": b""}),

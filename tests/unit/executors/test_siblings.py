@@ -112,7 +112,8 @@ def test_a_replaced_value_keeps_its_type_and_its_quotes(rewrite, path, before, v
         ("a.ini", "[a]\nk = v\n", "a.k", "x ", "spaces"),
         ("a.ini", '[a]\nk = "v"\n', "a.k", 'x "y"', "quotes"),
         ("a.ini", "[a]\nk = v ; why\n", "a.k", "", "empty"),
-        ("a.toml", "a = {\n b = 1,,\n}\nk = 1\n", "k", "2", "a.toml is not TOML"),
+        ("a.toml", "a = {\n b = 1,,\n}\nk = 1\n", "k", "2", "at line 2"),
+        ("a.toml", "a = 1\nb = \n", "a", "2", "at line 2"),
     ],
 )
 def test_what_is_not_clear_asks(change, path, before, key, value, part):

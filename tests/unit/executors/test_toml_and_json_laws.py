@@ -123,6 +123,37 @@ def test_only_the_value_of_a_toml_file_changes_and_keeps_its_type(rewrite, rewri
     check(rewrite, rewritten, tomllib.loads, text, SetKey("a.toml", key, value, quoted=quoted), line)
 
 
+def check_new(rewritten: Any, read: Any, text: str, edit: SetKey) -> None:
+    """That a new key is refused, or is all that is there more: the rest is the text as it was."""
+    after_text = rewritten(edit.path, text, edit, *REFUSALS)
+    if after_text is None:
+        return
+    before, after = read(text), read(after_text)
+    (_, name), (now, _) = place(after, edit.key), place(after, edit.key)
+    assert not edit.quoted or now[name] == edit.value
+    now.pop(name)
+    assert repr(before) == repr(after)
+    start = next((n for n, (a, b) in enumerate(zip(text, after_text, strict=False)) if a != b), len(text))
+    assert after_text.endswith(text[start:]), "one piece was put in"
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(file=toml_files(), value=VALUES, quoted=st.booleans(), data=st.data())
+def test_a_new_key_of_a_toml_file_is_all_that_is_added(rewritten, file, value, quoted, data):
+    text, keys = file
+    tables = sorted({key.rpartition(".")[0] for key, _ in keys if key.endswith(("size", "in.a"))})
+    table = data.draw(st.sampled_from(["", *tables]))
+    check_new(
+        rewritten, tomllib.loads, text, SetKey("a.toml", f"{table}.zzzz".lstrip("."), value, quoted=quoted, new=True)
+    )
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(file=json_files(), value=VALUES, quoted=st.booleans(), table=st.sampled_from(("", "in.")))
+def test_a_new_key_of_a_json_file_is_all_that_is_added(rewritten, file, value, quoted, table):
+    check_new(rewritten, json.loads, file[0], SetKey("a.json", f"{table}zzzz", value, quoted=quoted, new=True))
+
+
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(file=json_files(), value=VALUES, quoted=st.booleans(), data=st.data())
 def test_only_the_value_of_a_json_file_changes_and_keeps_its_type(rewrite, rewritten, file, value, quoted, data):

@@ -14,6 +14,7 @@ from core.edit import SetKey
 from tests import campaign
 
 EXAMPLES: Final = 3_000 if campaign.WHOLE else 120
+REFUSALS: Final = ("bad_value", "ambiguous", "unsupported_format")
 NUMBERS: Final = (
     "0", "10", "-3", "+5", "1.5", "3.10", "1e3", "12e5", "1.0e+3", ".5", "1.", "0644", "0755", "0o644", "0x1F",
     "0b11", "1_000", ".inf", "-.inf", ".nan", "08", "1_0.5",
@@ -121,6 +122,25 @@ def test_only_the_value_changes_and_keeps_its_type(rewrite, rewritten, file, val
     except (ValueError, yaml.YAMLError):  # 2020-99-99
         return
     check(rewrite, rewritten, text, SetKey("a.yaml", key, value, quoted=quoted), lines, before)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(file=files(), value=VALUES, quoted=st.booleans())
+def test_a_new_key_is_all_that_is_added(rewritten, file, value, quoted):
+    text, _ = file
+    after_text = rewritten("a.yaml", text, SetKey("a.yaml", "zzzz", value, quoted=quoted, new=True), *REFUSALS)
+    if after_text is None:
+        return
+    for read in (old_readers, new_readers):
+        try:
+            before, after = read(text), read(after_text)
+        except (ValueError, yaml.YAMLError):  # 2020-99-99
+            return
+        added = after.pop("zzzz")
+        assert added == value or not quoted
+        assert repr(before) == repr(after)
+    start = next((n for n, (a, b) in enumerate(zip(text, after_text, strict=False)) if a != b), len(text))
+    assert after_text.endswith(text[start:]), "one piece was put in"
 
 
 def check(rewrite, rewritten, text, edit, lines, before):

@@ -24,6 +24,58 @@ async def test_a_binary_is_told_by_its_whole_blob_and_needs_the_lane(blob):
     assert not report.blocked
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Größe: 5\n".encode("latin-1"), "Größe: 6\n".encode("latin-1")),
+        ("“a”\n".encode("cp1252"), "“b”\n".encode("cp1252")),
+    ],
+)
+async def test_edits_r14_a_text_in_an_old_encoding_that_was_there_is_shown_and_warned_of(before, after):
+    report = await judged({"a.txt": after}, {"a.txt": before})
+    assert not report.blocked
+    assert "not UTF-8" in of(report, "binaries")[0].detail
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"plain\n", "Größe\n".encode("latin-1")),  # it was UTF-8
+        ("Größe\n".encode("latin-1"), b"\xe9\x00"),
+        ("Größe\n".encode("latin-1"), b"\xe9\x01\x02"),
+        (b"\xe9\x01\x02", "Größe\n".encode("latin-1")),  # it was no text
+        ("ab\n".encode("utf-16"), "ac\n".encode("utf-16")),
+    ],
+)
+async def test_bytes_that_become_unreadable_or_were_so_are_a_binary(before, after):
+    assert blocked(await judged({"a.txt": after}, {"a.txt": before}), "binaries")
+
+
+async def test_one_byte_that_is_not_utf_8_hides_no_deceptive_character():
+    after = b"\xe9\n" + "a \u202e b\n".encode()
+    report = await judged({"a.txt": after}, {"a.txt": b"\xe9\n"})
+    assert "U+202E" in of(report, "unicode")[0].detail
+
+
+async def test_a_latin_1_text_that_moves_is_no_new_binary():
+    text = "Größe\n".encode("latin-1")
+    assert not (await judged({"b.txt": text}, {"a.txt": text})).blocked
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 9\n"
+
+
+async def test_a_pointer_of_git_lfs_is_judged_as_the_binary_that_it_stands_for():
+    other = POINTER.replace(b"a" * 64, b"b" * 64)
+    for before in ({}, {"a.bin": POINTER}, {"a.bin": b"text\n"}):
+        assert blocked(await judged({"a.bin": other}, before), "binaries")
+        assert warned(await judged({"a.bin": other}, before, lane=BINARIES), "binaries")
+    assert not (await judged({"b.bin": POINTER}, {"a.bin": POINTER})).blocked, "moving it brings nothing new"
+    report = await judged({"a.bin": b"the text itself\n"}, {"a.bin": POINTER})
+    assert "was a Git LFS pointer" in of(report, "binaries")[0].detail
+    assert not (await judged({"a.md": b"version https://git-lfs.github.com/spec/v1 is its first line\n"})).blocked
+
+
 async def test_text_that_speaks_of_binaries_is_text():
     assert not (await judged({"a.txt": "Binary files differ \u00e9\n".encode(), "empty": b""})).blocked
 
