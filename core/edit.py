@@ -50,11 +50,15 @@ class SetKey:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceText:
-    """Replace every occurrence of `old` in one file, or in all files that a glob names."""
+    """Replace every occurrence of `old` in one file, or in all files that a glob names.
+
+    `word` says that only those count that are no part of a longer word.
+    """
 
     target: str
     old: str
     new: str
+    word: bool = False
 
     def __post_init__(self) -> None:
         check_path(self.target)
@@ -64,11 +68,15 @@ class ReplaceText:
 
 @dataclass(frozen=True, slots=True)
 class AddLine:
-    """Add one line (or several) at the end of a file, or at the end of the section under a heading."""
+    """Add one line (or several) at the end of a file, or at the end of the section under a heading.
+
+    `item` says that it becomes an item of the list there, with that list's bullet or next number.
+    """
 
     path: str
     line: str
     heading: str | None = None
+    item: bool = False
 
     def __post_init__(self) -> None:
         check_path(self.path)
@@ -76,11 +84,16 @@ class AddLine:
 
 @dataclass(frozen=True, slots=True)
 class RemoveLine:
-    """Remove the one line that contains a text, or with `every` all lines that contain it."""
+    """Remove the one line that contains a text, or with `every` all lines that contain it.
+
+    `whole` says that the line is this text and nothing else, `word` that the text is no part of a longer word.
+    """
 
     path: str
     containing: str
     every: bool = False
+    whole: bool = False
+    word: bool = False
 
     def __post_init__(self) -> None:
         check_path(self.path)
@@ -114,7 +127,8 @@ class DeleteFile:
 class BumpPackage:
     """Require another version of a package; `exact` pins it, else the operator in the file is kept.
 
-    Without `path` the one manifest that names the package is meant; `was` must be the version named now.
+    Without `path` the one manifest that names the package is meant; `was` must be the version named now. `down` says
+    that the version may be older than that.
     """
 
     package: str
@@ -122,6 +136,7 @@ class BumpPackage:
     path: str | None = None
     exact: bool = False
     was: str | None = None
+    down: bool = False
 
     def __post_init__(self) -> None:
         if self.path is not None:
@@ -293,25 +308,26 @@ def describe(edit: Edit) -> str:
             value = _show(edit.value) if edit.quoted else _clip(edit.value)
             before = f" from {_clip(edit.was)}" if edit.was is not None else ""
             return f"set {'new key ' if edit.new else ''}{edit.key}{before} to {value} in {edit.path}"
-        case ReplaceText(target, old, new):
-            return f"replace {_show(old)} with {_show(new)} in {target}"
-        case AddLine(path, line, heading):
+        case ReplaceText(target, old, new, word):
+            return f"replace {'the word ' if word else ''}{_show(old)} with {_show(new)} in {target}"
+        case AddLine(path, line, heading, item):
             under = f" under {_show(heading)}" if heading is not None else ""
-            return f"add the line {_show(line)} to {path}{under}"
-        case RemoveLine(path, containing, every):
+            return f"add the {'bullet' if item else 'line'} {_show(line)} to {path}{under}"
+        case RemoveLine(path, containing, every, whole, word):
             which = "all lines" if every else "the line"
-            return f"remove {which} containing {_show(containing)} from {path}"
+            how = "" if whole else "containing the word " if word else "containing "
+            return f"remove {which} {how}{_show(containing)} from {path}"
         case MoveFile(source, target):
-            return f"move {source} to {target}"
+            return f"move {source} to {target if '/' in target or '.' in target else _show(target)}"
         case DeleteFile(path):
             return f"delete {path}"
         case BumpPackage():
-            verb = "pin" if edit.exact else "bump"
+            verb = "pin" if edit.exact else "downgrade" if edit.down else "bump"
             before = f" from {edit.was}" if edit.was is not None else ""
             place = f" in {edit.path}" if edit.path is not None else ""
             return f"{verb} {edit.package}{before} to {edit.version}{place}"
         case CreateFile(path, content):
-            return f"create {path} with {_show(content)}"
+            return f"create {path} with {_show(content.removesuffix(chr(10)))}"
 
 
 def _clip(text: str, limit: int = 60) -> str:
@@ -320,4 +336,6 @@ def _clip(text: str, limit: int = 60) -> str:
 
 
 def _show(text: str) -> str:
-    return f'"{_clip(text)}"'
+    """The text in quotes that a reader of requests reads as this text, where it is short and has one line."""
+    plain = ('"' in text or "\\" in text) and "'" not in text and "\n" not in text
+    return f"'{_clip(text)}'" if plain else '"' + _clip(text).replace('"', '\\"') + '"'

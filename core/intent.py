@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.edit import Edit, ReplaceText, describe, from_json, paths_named, to_json
+from core.edit import BumpPackage, Edit, ReplaceText, describe, from_json, paths_named, to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Intent:
     def needs_git_alone(self) -> bool:
         """True for what is made of trees that are there already: no model, no executor of the lane's."""
         return self.revert_of is not None or self.pick is not None
+
+    @property
+    def is_located(self) -> bool:
+        """False while a package's file has still to be looked for in the repository."""
+        return not any(isinstance(edit, BumpPackage) and edit.path is None for edit in self.edits)
 
     @property
     def title(self) -> str:

@@ -34,7 +34,8 @@ class Scene:
     """Where a request is read: the repository (None: not said yet), its files, and the lanes on offer there.
 
     `asked` are the questions that people were asked so far, as turns: each has the number of the turn it came after.
-    `charge` takes what reading costs; `spent` says why nothing may be spent on it any more, or is empty.
+    `read` gives one of those files, or None. `charge` takes what reading costs; `spent` says why nothing may be spent
+    on it any more, or is empty.
     """
 
     repository: str | None = None
@@ -44,6 +45,7 @@ class Scene:
     asked: tuple[Turn, ...] = ()
     charge: Charge | None = None
     spent: str = ""
+    read: Callable[[str], Awaitable[bytes | None]] | None = None
 
 
 class Interpreter(Protocol):
@@ -125,6 +127,9 @@ class Repository(Protocol):
 
     async def paths(self, commit: str) -> Sequence[str]:
         """The paths of a commit's files, in order, odd characters shown; for people and models to read."""
+
+    async def read_path(self, commit: str, path: str) -> bytes | None:
+        """The content of a commit's file, None when there is no such file."""
 
     async def tree_of(self, commit: str) -> str:
         """The tree of a commit."""

@@ -189,7 +189,7 @@ def _nothing_covers(views: Sequence[View], usable: Sequence[View], petition: Pet
         reason = f"{held.misses[0]} is protected in lane {held.name}"
         return Route(Effect.DENY, reason, tuple(views), _only(views, petition.lane))
     homes = {path: [v for v in usable if _takes(v, path)] for path in petition.paths}
-    may = "; ".join(f"{v.name} ({', '.join(v.post.lane.write)})" for v in usable)
+    may = "; ".join(f"{v.name} covers {', '.join(v.post.lane.write)}" for v in usable)
     for path, takers in homes.items():
         if takers:
             continue
@@ -197,8 +197,9 @@ def _nothing_covers(views: Sequence[View], usable: Sequence[View], petition: Pet
         if refusing is not None and refusing.rule is not None and isinstance(refusing.rule.then, Deny):
             reason = f"{refusing.rule.then.reason} (rule {refusing.rule.name}, about {_show(path)})"
             return Route(Effect.DENY, reason, tuple(views), rule=refusing.rule)
-        whose = f"lane {petition.lane} does not cover" if petition.lane else "no lane you may use covers"
-        return Route(Effect.DENY, f"{whose} {_show(path)}; you may use {may}", tuple(views))
+        named = f"lane {petition.lane} does not cover {_show(path)}"
+        told = named if petition.lane else f"{_show(path)} is in no lane you may use"
+        return Route(Effect.DENY, f"{told}; {may}", tuple(views))
     parts = ", ".join(f"{_show(path)} in {_or([v.name for v in takers])}" for path, takers in homes.items())
     return Route(Effect.DENY, f"no one lane covers all of it; ask in separate requests: {parts}", tuple(views))
 

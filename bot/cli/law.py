@@ -135,7 +135,10 @@ def _scene(app: App, actor: Actor, repository: str, lane: str | None) -> Scene:
     async def files() -> Sequence[str]:
         return await store.paths(await store.fetch_base())
 
-    return Scene(repository, tuple(offers), files)
+    async def read(path: str) -> bytes | None:
+        return await store.read_path(await store.fetch_base(), path)
+
+    return Scene(repository, tuple(offers), files, read=read)
 
 
 def _obstacle(app: App, decision: Decision) -> Problem | None:

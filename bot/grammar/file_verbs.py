@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-from bot.grammar.clause import Clause, as_path, find
+from bot.grammar.breaks import with_breaks
+from bot.grammar.clause import Clause, as_path, find, is_known
 from bot.grammar.words import Unclear, Word
 from core.edit import CreateFile, DeleteFile, Edit, MoveFile, is_glob
 
+_NAME = re.compile(r"\w[\w-]*")
 _MOVE = "rename docs/old.md to docs/new.md"
 _DELETE = "delete old.txt"
 _REMOVE = 'remove the line containing "foo" from a.txt'
 _CREATE = 'create docs/x.md with "# Hello"'
-_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", '"': '"', "'": "'"}
 
 
 def move(clause: Clause) -> tuple[Edit, ...]:
@@ -30,16 +32,21 @@ def move(clause: Clause) -> tuple[Edit, ...]:
         raise Unclear("I do not see which file goes where.", _MOVE, 'replace "old" with "new" in FILE')
     source = as_path(from_words[0])
     word = to_words[0]
-    target = as_path(word) or (word.text if source and (is_folder or word.text.isidentifier()) else None)
+    name = word.text.rstrip(",")
+    target = as_path(word) or (name if source and _NAME.fullmatch(name) else None)
     if source is None or target is None:
         raise Unclear("That does not look like a file; quote a path that has no ending.", _MOVE)
+    if not (word.is_text or is_folder or "/" in target or is_known(target)):
+        ways = (f"move {source} to {target}/", f'move {source} to "{target}"')
+        raise Unclear(f"{target} may be a folder, or a file without an ending.", *ways)
     if is_glob(source) or is_glob(target) or source.endswith("/"):
         raise Unclear("I can move one file at a time.", _MOVE)
     folder, _, name = source.rpartition("/")
     if target.endswith("/") or is_folder:
         target = target.rstrip("/") + "/" + name
     elif clause.verb == "rename" and folder and "/" not in target:
-        both = (f"rename {source} to {folder}/{target}", f"move {source} to {target}")
+        top = target if is_known(target) else f'"{target}"'
+        both = (f"rename {source} to {folder}/{target}", f"move {source} to {top}")
         raise Unclear(f"{target} may be in {folder} or at the top.", *both)
     return (MoveFile(source, target),)
 
@@ -72,9 +79,9 @@ def create(clause: Clause) -> tuple[Edit, ...]:
     rest = [word for word in words[1:] if word.quoted or word.plain.strip(":") not in _WITH]
     if empty and not rest:
         return (CreateFile(path, ""),)
-    if len(rest) != 1 or not rest[0].quoted:
+    if empty or len(rest) != 1 or not rest[0].quoted:
         raise Unclear("Put the whole content of the new file in one pair of quotes.", _CREATE)
-    content = rest[0].text if rest[0].fenced else unescaped(rest[0].text)
+    content = with_breaks(clause.text, rest[0])
     return (CreateFile(path, content if not content or content.endswith("\n") else content + "\n"),)
 
 
@@ -110,17 +117,6 @@ def _turned(words: list[Word]) -> list[Word]:
         word for word in words[quoted + 1 :] if word.plain not in ("at", "in", "as", "called", "named", "to", "file")
     ]
     return [*after, *words[: quoted + 1]]
-
-
-def unescaped(text: str) -> str:
-    r"""The text with `\n`, `\t`, `\\`, `\"` and `\'` read as what they stand for."""
-    out: list[str] = []
-    at = 0
-    while at < len(text):
-        meant = _ESCAPES.get(text[at + 1 : at + 2]) if text[at] == "\\" else None
-        out.append(meant if meant is not None else text[at])
-        at += 1 if meant is None else 2
-    return "".join(out)
 
 
 VERBS: dict[str, Callable[[Clause], tuple[Edit, ...]]] = {

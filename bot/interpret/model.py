@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bot.grammar import parse
+from bot.grammar.words import without_breaks
 from bot.interpret.answer import OPTION_CHARS, Answer, BadAnswerError, read_answer
 from bot.interpret.earlier import NoAnswerError, earlier_words
 from bot.interpret.files import shown_files
@@ -51,7 +52,7 @@ class ModelInterpreter:
     async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
         """The intent of the last of `turns`, read in the light of the earlier ones."""
         plain = await self.grammar.interpret(turns, scene)
-        text = turns[-1].text
+        text = without_breaks(turns[-1].text)
         if isinstance(plain, Intent) and plain.edits:
             return plain
         if hiding_place(text) or len(text) > _MOST_REQUEST_CHARS:
@@ -111,7 +112,9 @@ class _Reading:
         before = sorted(talk, key=lambda said: said.n)  # a question has the number of the turn it came after
         earlier = await earlier_words(before, room, self._summary, journal.part("summary"))
         files = shown_files(self.files, turn.text, self.by.files_tokens * _CHARS_A_TOKEN)
-        return system_words(self.scene.offers), asked_words(turn, without_opening(turn.text), earlier, files)
+        return system_words(self.scene.offers), asked_words(
+            turn, without_opening(without_breaks(turn.text)), earlier, files
+        )
 
     async def _asked(self, talk: tuple[Message, ...], journal: Journal) -> dict[str, Any]:
         try:
@@ -177,7 +180,7 @@ class _Reading:
         """An edit of a file that is neither there nor named by a person is a slip, which the model can mend."""
         if not self.files:
             return
-        there, said = set(self.files), "\n".join(turn.text for turn in self.turns)
+        there, said = set(self.files), "\n".join(without_breaks(turn.text) for turn in self.turns)
         for edit in edits:
             if isinstance(edit, MoveFile):
                 there.add(edit.target)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.grammar import NotUnderstood, parse
+from bot.grammar.words import without_breaks
 from bot.interpret.hiding import hiding_place
+from bot.interpret.manifests import with_manifests
 from core.intent import Intent, Unclear
 from core.ports import Scene
 from core.turn import Turn
@@ -20,10 +22,11 @@ class GrammarInterpreter:
 
     async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
         """The intent of the last of `turns`."""
-        text = turns[-1].text
+        text = without_breaks(turns[-1].text)
         read = parse(without_opening(text))
         if not isinstance(read, NotUnderstood):
-            return Intent(text, read)
+            located = await with_manifests(read, scene)
+            return located if isinstance(located, Unclear) else Intent(text, located)
         if hidden := hiding_place(text):
             return Unclear(hidden, read.can)
         if any(offer.reads for offer in scene.offers):

@@ -19,6 +19,7 @@ from core.store.database import Session
 from core.task import Task
 from core.transition import Owed
 from core.turn import Question, Turn
+from core.work.obstacle import about_the_paths
 from core.work.scene import helped_elsewhere, scene_of
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop
 from core.workflow import first_wrong
@@ -41,7 +42,8 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
         return OVER
     if task.repo is None:
         names = tuple(sorted(settings.repositories))
-        known = intent if intent.edits else None  # what no rule can read is read once the repository is known
+        # what no rule can read, and what depends on the files, is read once the repository is known
+        known = intent if intent.edits and intent.is_located else None
         await _ask(shop, job, known, Question("repository", "Which repository?", names))
         return OVER
     settings.repository(task.repo)
@@ -109,6 +111,7 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         return
     problem = _refusal(decision) or await _incapable(shop, settings, decision, intent)
     if problem is not None:
+        problem = await about_the_paths(shop, settings, task, intent, decision, problem)
         await shop.finish(
             job,
             Fact.DENIED,

@@ -46,6 +46,14 @@ async def scene_of(shop: Workshop, job: Job, task: Task) -> Scene:
             listed.append(await _files(shop, task))
         return listed[0]
 
+    base: list[str] = []
+
+    async def read(path: str) -> bytes | None:
+        repository = shop.repository(task.repo or "")
+        if not base:
+            base.append(await repository.fetch_base())
+        return await repository.read_path(base[0], path)
+
     return Scene(
         task.repo,
         tuple(offers),
@@ -54,6 +62,7 @@ async def scene_of(shop: Workshop, job: Job, task: Task) -> Scene:
         tuple(turn for turn in talk if turn.person == ASKER),
         Charging(shop, job, task.asked_lane or "", task.current.author),
         await _spent(shop, lanes),
+        read if task.repo else None,
     )
 
 
@@ -99,12 +108,15 @@ async def _files(shop: Workshop, task: Task) -> Sequence[str]:
 
 async def _offer(shop: Workshop, lane: Lane) -> Offer:
     executor = shop.executors.get(lane.executor)
-    reads = executor is not None and executor.reads and await _can_run(shop, lane)
+    reads = executor is not None and executor.reads and await can_run(shop, lane)
     return Offer(lane.name, lane.describe, lane.write, reads)
 
 
-async def _can_run(shop: Workshop, lane: Lane) -> bool:
-    executor = shop.executors[lane.executor]
+async def can_run(shop: Workshop, lane: Lane) -> bool:
+    """Whether this worker, or another living one, can work in the lane now."""
+    executor = shop.executors.get(lane.executor)
+    if executor is None:
+        return False
     problem = executor.unavailable(lane)
     return problem is None or await helped_elsewhere(shop, executor, lane, problem)
 

@@ -72,7 +72,7 @@ def _replace(edit: ReplaceText, tree: Overlay) -> None:
         content = tree.content(edit.target)
         replaced = _replaced(edit, edit.target, content)
         if replaced is None:
-            message = f"{edit.target} does not contain “{_clip(edit.old)}”"
+            message = f"{edit.target} does not contain {'the word ' if edit.word else ''}“{_clip(edit.old)}”"
             raise EditError("not_found", message, text.nearest(content, edit.old))
         tree.write(edit.target, replaced)
         return
@@ -96,7 +96,7 @@ def _replaced(edit: ReplaceText, path: str, content: bytes) -> bytes | None:
         count = content.count(edit.old.encode(errors="replace"))
         if len(content) + growth * count > MAX_FILE_BYTES:
             raise EditError("too_large", f"{path} would be larger than {MAX_FILE_BYTES} bytes")
-    return text.replace(path, content, edit.old, edit.new)
+    return text.replace(path, content, edit)
 
 
 def _move(edit: MoveFile, tree: Overlay) -> None:

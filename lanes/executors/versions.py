@@ -88,7 +88,7 @@ def revise_prefixed(edit: BumpPackage, says: str, where: str) -> str:
 
 def _refuse_older(edit: BumpPackage, now: str, where: str) -> None:
     """EditError when a bump would go down, unless the person named the version that is there."""
-    if edit.was is not None or not _is_older(edit.version, now):
+    if edit.was is not None or edit.down or not _is_older(edit.version, now):
         return
     message = f"{edit.version} is older than {now}, which {where} asks for {edit.package}"
     place = f" in {edit.path}" if edit.path is not None else ""

@@ -72,6 +72,14 @@ class GitRepository:
         found = await self._do(trees.list_paths, self.store, await self.tree_of(commit))
         return [show_path(path) for path in sorted(found)]
 
+    async def read_path(self, commit: str, path: str) -> bytes | None:
+        """The content of a commit's file, None when there is no such file."""
+        return await self._do(self._read_path, commit, path)
+
+    def _read_path(self, commit: str, path: str) -> bytes | None:
+        with TreeView(self.store, self.store.tree_of(commit)) as view:
+            return view.read(path)
+
     async def tree_of(self, commit: str) -> str:
         """The tree of a commit."""
         return await self._do(self.store.tree_of, commit)

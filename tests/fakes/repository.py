@@ -62,6 +62,9 @@ class MemoryRepository:
         ]
         return Change(self.spec.id, base, tree, tuple(files))
 
+    async def read_path(self, commit: str, path: str) -> bytes | None:
+        return self.trees[self.commits[commit].tree].get(path)
+
     async def paths(self, commit: str) -> list[str]:
         return sorted(self.trees[await self.tree_of(commit)])
 

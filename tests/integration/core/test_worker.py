@@ -190,6 +190,15 @@ async def test_a_lane_that_no_worker_can_run_is_refused(bench):
     assert await bench.state(waits) is State.QUEUED
 
 
+async def test_a_lane_that_cannot_work_is_told_as_what_it_means_for_the_file(bench):
+    bench.executor.problem = Problem(Kind.USAGE, "no_model", "lane config names no model", "Add one.")
+    number = await bench.ask("requirements.yaml = a: 1")
+    await bench.drain()
+    error = (await bench.task(number)).error
+    assert (error.code, error.kind) == ("no_model", Kind.REFUSED)
+    assert error.message == "requirements.yaml is in no lane you may use now; lane config names no model"
+
+
 async def test_work_for_another_node_is_left_to_it(bench):
     bench.executor.wants = frozenset({"gpu"})
     number = await bench.ask()

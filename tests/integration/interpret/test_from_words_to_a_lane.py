@@ -27,7 +27,7 @@ async def test_edits_that_a_model_reads_take_the_way_of_edits(bench):
     assert task.state is State.STAGED
     assert (task.current.lane, task.current.intent.read_by) == ("docs", NAME)
     assert [file["path"] for file in task.staged.files] == ["docs/timeout.md"]
-    assert task.title == 'create docs/timeout.md with "It is 30.\\n"'
+    assert task.title == 'create docs/timeout.md with "It is 30."'
 
 
 async def test_what_the_grammar_reads_names_no_model(bench):

@@ -94,7 +94,7 @@ def test_paths_that_no_lane_covers_are_denied_with_what_the_person_may_use():
     law = policy(f"rules:\n  - name: words\n    when: {{lane: docs, from: member}}\n    {ALLOW}\n", lanes=lanes)
     decision = decide(law, "src/a.py")
     assert decision.effect is Effect.DENY
-    assert decision.reason == "no lane you may use covers src/a.py; you may use docs (docs/**, **/*.md)"
+    assert decision.reason == "src/a.py is in no lane you may use; docs covers docs/**, **/*.md"
     named = decide(law, "src/a.py", lane="docs")
     assert named.reason.startswith("lane docs does not cover src/a.py")
 

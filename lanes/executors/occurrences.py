@@ -1,0 +1,73 @@
+"""Where a text occurs in a file: as a whole word, and not by chance inside a longer number, version or identifier."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+_WORD = r"(?<!\w)(?<!\d\.){}(?!\w)(?!\.\d)"
+_UNIT = re.compile(r"[^\W\d_]{1,3}(?!\w)")
+_IDENTIFIER = re.compile(r"(?=.*(?:\w_\w|\d|[a-z][A-Z]))\w+")
+_TOKEN = re.compile(r"[\w.]*")
+
+
+class Occurrence(NamedTuple):
+    """A place `[start, end)` in a text, and the longer token that it is only a part of, if any."""
+
+    start: int
+    end: int
+    inside: str = ""
+
+
+def occurrences(text: str, wanted: str, *, word: bool = False) -> Iterator[Occurrence]:
+    """Where `wanted` stands in `text`, whichever line endings either has; with `word` only as a whole word."""
+    lines = wanted.replace("\r\n", "\n").split("\n")
+    pattern = r"\r?\n".join(map(re.escape, lines))
+    is_exact = not word and (wanted[0].isdigit() or wanted[-1].isdigit() or _IDENTIFIER.fullmatch(wanted) is not None)
+    for found in re.finditer(_as_word(pattern, wanted) if word else pattern, text):
+        start, end = found.span()
+        yield Occurrence(start, end, _longer(text, start, end) if is_exact else "")
+
+
+def _as_word(pattern: str, wanted: str) -> str:
+    """The pattern between the ends of words; a text that begins or ends with a mark needs no end there."""
+    before, after = _WORD.split("{}")
+    starts, ends = wanted[0].isalnum() or wanted[0] == "_", wanted[-1].isalnum() or wanted[-1] == "_"
+    return f"{before if starts else ''}{pattern}{after if ends else ''}"
+
+
+def _longer(text: str, start: int, end: int) -> str:
+    """The number, version or identifier that `[start, end)` is only a part of; empty when it stands for itself.
+
+    A plain word may be part of longer words, as `colour` is of `colours`; a number or an identifier is another one.
+    """
+    wanted = text[start:end]
+    if _continues_before(text, start, wanted) or _continues_after(text, end, wanted):
+        first = re.compile(r"[\w.]*\Z").search(text[max(0, start - 40) : start])
+        last = _TOKEN.match(text[end : end + 40])
+        return (first[0] if first else "") + wanted + (last[0] if last else "").rstrip(".")
+    return ""
+
+
+def _continues_before(text: str, start: int, wanted: str) -> bool:
+    before = text[max(0, start - 2) : start]
+    if not wanted[0].isdigit():
+        return _IDENTIFIER.fullmatch(wanted) is not None and _is_word(before[-1:])
+    if before[-1:].isdigit() or (before[-1:] == "." and before[:-1].isdigit()):
+        return True
+    is_version = before[-1:] in ("v", "V") and not _is_word(before[:-1])
+    return _is_word(before[-1:]) and wanted.isdigit() and not is_version
+
+
+def _continues_after(text: str, end: int, wanted: str) -> bool:
+    after = text[end : end + 2]
+    if wanted[-1].isdigit():
+        if after[:1].isdigit() or (after[:1] == "." and after[1:].isdigit()):
+            return True
+        return wanted[0].isdigit() and _is_word(after[:1]) and _UNIT.match(text, end) is None
+    return _IDENTIFIER.fullmatch(wanted) is not None and _is_word(after[:1])
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char == "_"
