@@ -24,6 +24,7 @@ from core.errors import CountersignError, PermanentError, TransientError
 from core.lifecycle import State
 from core.log import log
 from core.settings import SettingsSource
+from core.staged_diff import short_digest
 from core.store import cards, notes
 from core.store.artifacts import ArtifactFiles
 from core.store.cards import Posted
@@ -300,7 +301,7 @@ def _anew(card: Posted) -> Posted:
 def _caption(document: TaskDocument) -> str:
     staged = document.task.staged
     return f"The whole diff of #{document.task.number}.{document.task.revision}" + (
-        f" ({staged.digest[:12]})" if staged else ""
+        f" ({short_digest(staged.digest)})" if staged else ""
     )
 
 

@@ -12,6 +12,9 @@ from core.change import Change, FileChange
 
 DIGEST_DOMAIN = b"countersign-staged-diff-v1"
 
+TYPED_DIGITS = 20
+"""Digits of a digest that people are shown, and the fewest they may type (decision 0036)."""
+
 
 class GuardVerdict(StrEnum):
     """What the guard says of one check."""
@@ -105,6 +108,11 @@ class StagedDiff:
             tuple(value["files"]),
             GuardReport.from_json(value["guard"]),
         )
+
+
+def short_digest(digest: str) -> str:
+    """The beginning of `digest` that cards, commands and messages show: enough of it to be typed."""
+    return digest[:TYPED_DIGITS]
 
 
 def stage(change: Change, report: GuardReport) -> StagedDiff:

@@ -10,17 +10,18 @@ from core.errors import Kind, Problem
 from core.ids import NewId
 from core.job import JobKind
 from core.lifecycle import Fact, State
+from core.place import Place
 from core.ports import Milestones
 from core.rights import decided_by, petition_of
 from core.settings import Settings, SettingsSource
+from core.staged_diff import short_digest
 from core.store import events, queue, tasks
 from core.store.database import Database, Session, from_ms
 from core.store.tables import ApprovalRow
 from core.task import Basis, Revision, Task
 from core.transition import Owed, take_step
 from core.turn import Actor
-
-MIN_DIGEST = 12
+from core.typed_digest import not_shown, objection_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,11 @@ class Verdicts:
         self._new_id = new_id
         self._milestones = milestones
 
-    async def approve(self, number: int, digest: str, actor: Actor) -> Answer:
-        """Countersign `digest` (64 hex digits, or at least 12 of them) of a task."""
+    async def approve(self, number: int, digest: str, actor: Actor, typed_in: Place | None = None) -> Answer:
+        """Countersign `digest` of a task: its 64 hex digits, or a beginning that `core.typed_digest` takes.
+
+        `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal.
+        """
         settings = self._settings()
         settings.people.named(actor.person or "")
 
@@ -49,6 +53,7 @@ class Verdicts:
             task = await tasks.load(session, number, lock=True)
             now_ms = await self._database.now_ms(session)
             problem = await self._objection(session, task, digest, now_ms)
+            problem = problem or await not_shown(session, task, typed_in)
             problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
             problem = problem or await _said_already(session, settings, task, actor)
             if problem is not None:
@@ -151,7 +156,7 @@ class Verdicts:
     async def _objection(self, session: Session, task: Task, digest: str | None, now_ms: int) -> Problem | None:
         """Why no verdict on `digest` is possible now, whoever clicks."""
         number = task.number
-        if digest is not None and (stale := await _stale(session, task, digest)) is not None:
+        if digest is not None and (stale := await objection_to(session, task, digest)) is not None:
             return stale
         if task.state is not State.STAGED or task.staged is None:
             return Problem(
@@ -224,33 +229,6 @@ async def needs_of(session: Session, settings: Settings, task: Task, revision: R
     return tally(promised, live, settings.people, task.authors_of(asked), said, asked.staged.digest)
 
 
-async def _stale(session: Session, task: Task, digest: str) -> Problem | None:
-    """Why `digest` is not the one to decide on, or None when it is."""
-    wanted = digest.lower()
-    if len(wanted) < MIN_DIGEST or not set(wanted) <= set("0123456789abcdef"):
-        return Problem(
-            Kind.USAGE, "bad_digest", f"{digest!r} is not a digest", f"Give at least {MIN_DIGEST} hex digits."
-        )
-    if task.staged is not None and task.staged.digest.startswith(wanted):
-        return None
-    for revision in await tasks.revisions_of(session, task.number):
-        if revision.staged is not None and revision.staged.digest.startswith(wanted):
-            now = task.staged.digest[:MIN_DIGEST] if task.staged else f"{task.state.value}, with nothing staged"
-            by = f"superseded by {task.current.author}'s revision {task.revision}"
-            return Problem(
-                Kind.CONFLICT,
-                "stale_digest",
-                f"{wanted[:MIN_DIGEST]} is revision {revision.n} of #{task.number}, {by}, which is {now}",
-                f"Look at the current one with `countersign show {task.number}`.",
-            )
-    return Problem(
-        Kind.CONFLICT,
-        "stale_digest",
-        f"{wanted[:MIN_DIGEST]} names no staged diff of #{task.number}",
-        f"Look at it with `countersign show {task.number}`.",
-    )
-
-
 async def _said_already(session: Session, settings: Settings, task: Task, actor: Actor) -> Problem | None:
     """Why one more approval changes nothing, or None when it does.
 
@@ -264,7 +242,7 @@ async def _said_already(session: Session, settings: Settings, task: Task, actor:
     return Problem(
         Kind.CONFLICT,
         "already_decided",
-        f"{actor.person} already said approve to {task.staged.digest[:MIN_DIGEST]}",
+        f"{actor.person} already said approve to {short_digest(task.staged.digest)}",
         "It counts once; see who is still needed with `countersign show`.",
     )
 

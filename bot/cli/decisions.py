@@ -16,7 +16,7 @@ from bot.cli.frame import NUMBER, Door, as_option, complain, json_option, operat
 @json_option
 @click.pass_obj
 def approve(door: Door, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
-    """Countersign a staged diff by its digest (at least 12 hex digits)."""
+    """Countersign a staged diff by its digest (at least its first 20 hex digits)."""
 
     async def work() -> int:
         async with door.open() as app:

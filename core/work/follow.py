@@ -17,6 +17,7 @@ from core.errors import Kind, Problem
 from core.job import Job, JobState
 from core.lifecycle import Fact, State
 from core.ports import Followed, ForgeCheck, Mark, Repository, Standing
+from core.staged_diff import short_digest
 from core.store import jobs, tasks
 from core.store.database import Session, from_ms
 from core.task import PullRequest, Revision, Task
@@ -108,7 +109,7 @@ async def _mark(
         words = f"#{task.number}: the approval no longer holds under the policy in force"
         await forge.mark(repository, Mark(standing.pull_request.head, "failure", words))
     else:
-        words = f"#{task.number}.{task.pull_request.revision if task.pull_request else 1} {staged.digest[:12]}"
+        words = f"#{task.number}.{task.pull_request.revision if task.pull_request else 1} {short_digest(staged.digest)}"
         words += f" countersigned by {', '.join(needs.have)}"
         await forge.mark(repository, Mark(standing.pull_request.head, GREEN, words[:140]))
 
