@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from core.change import Change
 from core.decision import Decision, Petition, Terms
@@ -257,6 +257,19 @@ class Executor(Protocol):
 
     async def produce(self, order: Order, repository: Repository) -> Produced:
         """Do the work; raises `PermanentError` or `TransientError` with what to tell the person."""
+
+
+@runtime_checkable
+class Mending(Protocol):
+    """An executor of several parts, of which only some lanes have one that reads and can mend what a check found."""
+
+    def mends(self, lane: Lane) -> bool:
+        """Whether a part of the lane reads, so that a failing check is worth telling."""
+
+
+def reads_in(executor: Executor, lane: Lane) -> bool:
+    """Whether the executor, or a part of it that this lane has, takes any wording."""
+    return executor.reads or (isinstance(executor, Mending) and executor.mends(lane))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from core.staged_diff import short_digest
 from core.store import events, queue, tasks
 from core.store.database import Database, Session, from_ms
 from core.store.tables import ApprovalRow
-from core.task import Basis, Revision, Task
+from core.task import Revision, Task
 from core.transition import Owed, take_step
 from core.turn import Actor
 from core.typed_digest import not_shown, objection_to
@@ -140,7 +140,8 @@ class Verdicts:
             changes={"digest": None, "expires_ms": None, "nudge_ms": None, "escalated": False},
             owed=Owed(frozenset().union(*needs)),
         )
-        basis = Basis(current.basis.turns, current.n, tuple(sorted(current.authors)), current.making.awaits)
+        going_on = replace(current.basis, continue_from=current.n, passed=current.making.awaits)
+        basis = going_on.written_by(current.authors)
         intent = replace(current.intent, pick=None) if current.intent else None
         n = task.revision + 1
         await tasks.begin_revision(session, task.number, n, now_ms, current.author, basis, intent)

@@ -110,9 +110,10 @@ class Town:
             shown = await cards.of_task(session, number)
             return any(card.place.surface == surface and card.delivered == digest for card in shown)
 
-        async with asyncio.timeout(within_s):
-            while not await self.app.database.read(look):
-                await asyncio.sleep(0.02)
+        end = asyncio.get_running_loop().time() + within_s
+        while not await self.app.database.read(look):
+            assert asyncio.get_running_loop().time() < end, f"{digest} was never shown on {surface}"
+            await asyncio.sleep(0.02)
 
     async def staged(self, where: Place, text: str = ASK, person: str = "ana") -> Message:
         """The staged card of a new request."""

@@ -42,8 +42,8 @@ a task's card or in its thread is a reply. `N` is a task's number, `12` or `#12`
 """
 
 _AFTER = """
-- After a mention the slash may be left out: `@countersign approve 12 9c1e04ab77d2e85b1f36`. It is a command only if all of it
-  fits one; "undo the change of the title" is a request. `approve` and `reject` are always commands.
+- After a mention the slash may be left out: `@countersign approve 12 9c1e04ab77d2e85b1f36`. It is a command only if
+  all of it fits one; "undo the change of the title" is a request. `approve` and `reject` are always commands.
 - Slack's own slash command takes the same words: `/countersign approve 12 9c1e04ab77d2e85b1f36`. In a Telegram group,
   `/task@your_bot …` is meant for that bot alone.
 - Options stand before or after the text, never within it, and their values may be quoted: `--repo "web"`. `in repo web`
