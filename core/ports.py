@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from core.change import Change
+from core.change import Change, FileChange
 from core.decision import Decision, Petition, Terms
 from core.errors import Problem
 from core.intent import Intent, Unclear
@@ -68,6 +68,9 @@ class Policy(Protocol):
 
     def terms_of(self, petition: Petition) -> Terms | None:
         """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
+
+    def hindrance(self, lane: str, terms: Terms, files: Sequence[FileChange]) -> str | None:
+        """Why `lane` may not make exactly these changes now, whatever made them, or None when it may; pure."""
 
 
 BlobReader = Callable[[str], Awaitable[bytes]]

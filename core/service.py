@@ -180,7 +180,9 @@ class Service:
         async def work(session: Session) -> Task:
             task = await tasks.load(session, number, lock=True)
             advance(task, Fact.MERGE_ASKED)
-            self._rights.may_merge(task, actor)
+            opened = task.pull_request
+            published = await tasks.revision_of(session, number, opened.revision) if opened else None
+            self._rights.may_merge(task, published, actor)
             return await self._owe_once(session, task, Fact.MERGE_ASKED, actor)
 
         return await self._database.write(work)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from core.approval import Needs, Verdict, eligible, stricter, tally
-from core.decision import Terms
 from core.errors import Kind, Problem
 from core.ids import NewId
 from core.job import JobKind
+from core.law import refusal_now, terms_now
 from core.lifecycle import Fact, State
 from core.place import Place
 from core.ports import Milestones
-from core.rights import decided_by, petition_of
+from core.rights import decided_by
 from core.settings import Settings, SettingsSource
 from core.staged_diff import short_digest
 from core.store import events, queue, tasks
@@ -182,7 +182,7 @@ class Verdicts:
             return Problem(
                 Kind.REFUSED,
                 "no_longer_allowed",
-                f"policy no longer allows #{task.number}",
+                f"policy no longer allows #{task.number}: {refusal_now(settings, task)}",
                 "See why with `countersign policy explain`.",
             )
         person = actor.person or ""
@@ -206,20 +206,6 @@ class Verdicts:
         return Problem(Kind.REFUSED, "may_not_approve", f"{person} {why} (#{task.number})", mend)
 
 
-def terms_now(settings: Settings, task: Task, revision: Revision | None = None) -> tuple[Terms | None, Terms | None]:
-    """The terms promised when the revision was planned, and those of the policy in force for the same petition."""
-    asked = revision or task.current
-    live = settings.policy.terms_of(petition_of(task, asked.author, task.surface, asked))
-    return _escalated(task, asked.terms), _escalated(task, live)
-
-
-def _escalated(task: Task, terms: Terms | None) -> Terms | None:
-    """The terms with those who were asked too, once nobody else answered in time."""
-    if terms is None or not task.escalated:
-        return terms
-    return replace(terms, approvers=(*terms.approvers, *terms.escalate_to))
-
-
 async def needs_of(session: Session, settings: Settings, task: Task, revision: Revision | None = None) -> Needs | None:
     """What a revision (the current one) still needs now; None when nothing is staged or policy forbids it."""
     asked = revision or task.current
@@ -228,6 +214,13 @@ async def needs_of(session: Session, settings: Settings, task: Task, revision: R
         return None
     said = await tasks.approvals_of(session, task.number)
     return tally(promised, live, settings.people, task.authors_of(asked), said, asked.staged.digest)
+
+
+def uncounted(needs: Needs | None, refusal: str | None) -> str:
+    """Why an approval does not hold, in words: what policy says now, or how many approvals still count."""
+    if refusal is not None or needs is None:
+        return f"policy no longer allows it: {refusal or 'nothing is staged'}"
+    return f"{len(needs.have)} of {needs.count} approvals count now"
 
 
 async def _said_already(session: Session, settings: Settings, task: Task, actor: Actor) -> Problem | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core import receipt
+from core.change import FileChange
 from core.errors import ConflictError, Kind, PermanentError, Problem
 from core.job import Job
+from core.law import refusal_now
 from core.lifecycle import Fact
 from core.place import Place
 from core.ports import Commit, Forge, Proposal, Repository
-from core.staged_diff import StagedDiff
+from core.staged_diff import StagedDiff, confirmed
 from core.store import artifacts, events, tasks
 from core.store.database import Session
 from core.task import PullRequest, Task
-from core.verdicts import needs_of
+from core.verdicts import needs_of, uncounted
 from core.work.objects import have_objects
 from core.work.publication import body_of, branch_of, message_of, shown_outside, title_of, withheld
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
@@ -26,9 +28,10 @@ async def check(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     settings = shop.settings()
     needs = await shop.database.read(lambda session: needs_of(session, settings, task))
     shop.milestones.reached("publish.counted", number=job.number)
-    if needs is not None and needs.met:
+    refusal = refusal_now(settings, task, files=await _files_of(shop, job))
+    if needs is not None and needs.met and refusal is None:
         return {}
-    why = "policy no longer allows it" if needs is None else f"{len(needs.have)} of {needs.count} approvals count now"
+    why = uncounted(needs, refusal)
     problem = Problem(
         Kind.REFUSED,
         "approval_void",
@@ -38,6 +41,13 @@ async def check(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     expires_in_s = task.current.terms.expires_s if task.current.terms else None
     await shop.finish(job, Fact.VOIDED, Outcome(problem=problem, body={"why": why}, expires_in_s=expires_in_s))
     return OVER
+
+
+async def _files_of(shop: Workshop, job: Job) -> tuple[FileChange, ...]:
+    """What git has under the approved digest; raises `PermanentError` when that is something else."""
+    task, staged, repository = await _approved(shop, job)
+    await have_objects(shop, repository, task.number, task.revision, staged.base, staged.tree)
+    return (await confirmed(repository, staged)).files
 
 
 async def push(shop: Workshop, job: Job, _notes: Notes) -> Notes:
@@ -134,6 +144,8 @@ async def _beside(shop: Workshop, job: Job, task: Task, opened: PullRequest) -> 
         return opened, ()
     kept = await shop.database.read(lambda session: artifacts.of_task(session, task.number))
     files = {a.name: await shop.files.read(a.sha256) for a in kept if a.revision == task.revision}
+    if task.staged is not None and "change.patch" in files:
+        files["change.patch"] = await repository.diff_text(task.staged.base, task.staged.tree)
     files = {
         name: content for name, content in files.items() if not shop.guard.leaks(content.decode("utf-8", "replace"))
     }

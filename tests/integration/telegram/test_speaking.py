@@ -255,7 +255,7 @@ async def test_very_long_words_come_as_a_file(mute):
 
 async def test_what_is_said_pings_nobody_links_nothing_and_can_be_copied(mute):
     said = (
-        "ask @lee or t.me/spam, tg://user?id=1, https://evil.example/x #now $USD a@b.example\n/approve 142 9c1e04ab77d2e85b1f36"
+        "ask @lee or t.me/spam, tg://user?id=1, https://evil.example/x #now $USD a@b.example\n/approve 142 9c1e04ab77d2"
     )
     await mute.surface.say(place_of(mute.team), said, None, None)
     (shown,) = mute.team.by_bot()
