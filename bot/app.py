@@ -25,6 +25,7 @@ from core.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from bot.plugins.load import Plugins
+    from bot.shown_diff import ShownDiffs
     from core.work.workshop import Workshop
     from core.worker import Worker
     from lanes.agents import Place
@@ -58,10 +59,20 @@ class App:
     _shelf: Shelf | None = None
     _sandboxes: Sandboxes | None = None
     _plugins: Plugins | None = None
+    _diffs: ShownDiffs | None = None
 
     async def document(self, number: int) -> TaskDocument:
         """Everything about a task."""
         return await read_document(self.database, self.settings(), number)
+
+    @property
+    def diffs(self) -> ShownDiffs:
+        """The diffs that people are shown."""
+        if self._diffs is None:
+            from bot.shown_diff import ShownDiffs
+
+            self._diffs = ShownDiffs(self.database, ArtifactFiles(self.home.artifacts), self.repository)
+        return self._diffs
 
     def worker(self, *, node: str | None = None) -> Worker:
         """A worker of this process, with the engine it runs on."""

@@ -202,7 +202,7 @@ class Verdicts:
             return None
         mend = f"It may be approved by {', '.join(may)}." if may else "Nobody may approve it as things are."
         could = person in eligible(promised, live, settings.people, ())
-        why = "wrote it and may not approve it" if could else f"may not approve under rule {live.rule}"
+        why = "is one of its authors and may not approve it" if could else f"may not approve under rule {live.rule}"
         return Problem(Kind.REFUSED, "may_not_approve", f"{person} {why} (#{task.number})", mend)
 
 

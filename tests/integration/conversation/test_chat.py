@@ -307,7 +307,10 @@ async def test_only_some_files_are_picked_and_countersigned_under_a_new_digest(p
     assert await place.digest() != digest
     assert (await place.says("lee", f"/approve 1 {digest[:20]}", GROUP)).refused, "that was all of it"
     assert (await place.clicks("ana", second, "Approve")).refused, "it still is what ana asked for"
-    assert not (await place.clicks("lee", second, "Approve")).refused
+    picker = await place.clicks("lee", second, "Approve")
+    assert picker.refused, "who picks is an author of what is left (guard 17)"
+    assert "max" in picker.text
+    assert not (await place.clicks("max", second, "Approve")).refused
     await place.card(1, "published")
     assert place.memory().messages[card.id].shown.superseded
 
