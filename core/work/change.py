@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import replace
 
+from core.audit import report_hash
 from core.change import Change
 from core.errors import Kind, Problem, WorkError
 from core.intent import Intent
@@ -133,7 +135,8 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
     making = Making.from_json(notes["making"]) if notes.get("making") else NOT_TOLD
     report = await shop.guard.judge(change, lane, terms, repository.read_blob)
     report = report.beside(map(_finding, making.checks))
-    await shop.keep_artifact(job, PATCH, await repository.diff_text(change.base, change.tree))
+    patch = await repository.diff_text(change.base, change.tree)
+    await shop.keep_artifact(job, PATCH, patch)
     await _hold(shop, repository, task, change)
     shop.milestones.reached("change.judged", number=job.number)
     staged = stage(change, report)
@@ -153,6 +156,8 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
             "blocked": report.blocked,
             "lane_version": lane.version,
             "authors": authors,
+            "guard_sha256": report_hash(report),
+            "patch_sha256": hashlib.sha256(patch).hexdigest(),
             **_awaiting(making),
         },
         problem=_blocked(report) if report.blocked else None,

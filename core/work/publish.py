@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core import receipt
+from core.audit import Rows, contradictions
 from core.change import FileChange
 from core.errors import ConflictError, Kind, PermanentError, Problem
 from core.job import Job
@@ -29,6 +30,7 @@ async def check(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     needs = await shop.database.read(lambda session: needs_of(session, settings, task))
     shop.milestones.reached("publish.counted", number=job.number)
     refusal = refusal_now(settings, task, files=await _files_of(shop, job))
+    await _check_rows(shop, task)
     if needs is not None and needs.met and refusal is None:
         return {}
     why = uncounted(needs, refusal)
@@ -48,6 +50,19 @@ async def _files_of(shop: Workshop, job: Job) -> tuple[FileChange, ...]:
     task, staged, repository = await _approved(shop, job)
     await have_objects(shop, repository, task.number, task.revision, staged.base, staged.tree)
     return (await confirmed(repository, staged)).files
+
+
+async def _check_rows(shop: Workshop, task: Task) -> None:
+    """Raise `PermanentError` when rows and events disagree: nothing of such a task is pushed or signed."""
+
+    async def read(session: Session) -> tuple[Rows, list[events.Event]]:
+        turns, said = await tasks.turns_of(session, task.number), await tasks.approvals_of(session, task.number)
+        return Rows(task, task.current, turns, said), await events.chain_of(session, task.number)
+
+    wrong = contradictions(*await shop.database.read(read))
+    if wrong:
+        mend = "The database was modified outside Countersign; see `countersign events`, and reply to make it anew."
+        raise PermanentError("rows_changed", f"#{task.number} is not published: {'; '.join(wrong)}", mend)
 
 
 async def push(shop: Workshop, job: Job, _notes: Notes) -> Notes:
@@ -102,7 +117,10 @@ async def record(shop: Workshop, job: Job, notes: Notes) -> Notes:
     task, staged, _ = await _approved(shop, job)
     pull_request = PullRequest.from_json(notes["pull_request"])
 
+    settings = shop.settings()
+
     async def read(session: Session) -> dict[str, object]:
+        needs = await needs_of(session, settings, task)
         chain = await events.chain_of(session, task.number)
         return receipt.statement(
             task,
@@ -110,6 +128,7 @@ async def record(shop: Workshop, job: Job, notes: Notes) -> Notes:
             await tasks.approvals_of(session, task.number),
             chain,
             receipt.Published(pull_request, staged.tree, chain[-1].at),
+            needs,
         )
 
     signed = receipt.sign(shop.keys, await shop.database.read(read))

@@ -23,7 +23,7 @@ def protect(home: CliHome) -> None:
 
 
 def change_lane(home: CliHome, old: str, new: str) -> None:
-    (lane,) = [path for path in (home.root / "lanes").glob("scripted.yaml")]
+    lane = home.root / "lanes" / "scripted.yaml"
     text = lane.read_text()
     assert old in text
     lane.write_text(text.replace(old, new))

@@ -14,7 +14,8 @@ from core.turn import Question
 class FakePolicy:
     """Allows everybody the lane `lane` under `terms`; `terms` None denies, `question` asks first.
 
-    `refuses` are people it denies whatever the terms; `protects` begins the paths that no lane may change. A test changes the fields as an operator edits a file.
+    `refuses` are people it denies whatever the terms;
+    `protects` begins the paths that no lane may change. A test changes the fields as an operator edits a file.
     """
 
     terms: Terms | None
