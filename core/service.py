@@ -201,6 +201,9 @@ class Service:
                 return number
             advance(task, Fact.UNDO_ASKED)
             assert task.pull_request is not None
+            undone = await tasks.revision_of(session, number, task.pull_request.revision) or task.current
+            # taking back what took back somebody's words brings them in again
+            basis = Basis((1,)).written_by(task.authors_of(undone))
             now_ms = await self._database.now_ms(session)
             row = TaskRow(
                 id=self._new_id("task"),
@@ -209,15 +212,12 @@ class Service:
                 requester=actor.person or task.requester,
                 surface=actor.surface or task.surface,
                 title=f"Undo #{number}: {task.title}"[:72],
-                asked_lane=task.current.lane,
+                asked_lane=undone.lane,
                 created_ms=now_ms,
                 updated_ms=now_ms,
             )
             text = f"undo #{number}"
             intent = Intent(row.title, revert_of=task.pull_request.head)
-            undone = await tasks.revision_of(session, number, task.pull_request.revision)
-            authors = task.authors_of(undone) if undone is not None else task.authors
-            basis = Basis((1,)).written_by(authors)  # taking back what took back somebody's words brings them in again
             undo = await self._begin(session, row, actor, text, now_ms, intent=intent, basis=basis)
             if place is not None:
                 await cards.bind(session, undo, place, None, now_ms)

@@ -178,6 +178,11 @@ class Verdicts:
     def _lacks_authority(self, settings: Settings, task: Task, actor: Actor, verdict: Verdict) -> Problem | None:
         """Why this person's verdict does not count under the policy in force."""
         promised, live = terms_now(settings, task)
+        person = actor.person or ""
+        if verdict is Verdict.REJECT:
+            if person in task.authors:
+                return None
+            promised, live = promised or live, live or promised  # what is not allowed any more may still be rejected
         if promised is None or live is None:
             return Problem(
                 Kind.REFUSED,
@@ -185,9 +190,6 @@ class Verdicts:
                 f"policy no longer allows #{task.number}: {refusal_now(settings, task)}",
                 "See why with `countersign policy explain`.",
             )
-        person = actor.person or ""
-        if verdict is Verdict.REJECT and person in task.authors:
-            return None
         may = eligible(promised, live, settings.people, task.authors)
         if verdict is Verdict.REJECT:
             may = eligible(promised, live, settings.people, ())

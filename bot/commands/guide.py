@@ -51,7 +51,9 @@ _AFTER = """
 - A misspelt command is never taken for a request: you are told which one it is nearest to. A command with invisible or
   look-alike characters is refused.
 - Hunks are counted through the whole diff, files in the order of their paths: `/pick 12 1,3-5`, `/pick 12 docs/a.md`,
-  `/pick 12 not 4`. In a task's thread the number needs its `#`: `/pick #12 1,3`.
+  `/pick 12 not 4`. In a task's thread the number needs its `#`: `/pick #12 1,3`. Who picks is an author of what is
+  left, and may not approve it.
+- `/approve` takes the digest's first 20 digits or more, where the whole diff was shown.
 - In `/every`, the time in quotes and the zone are those of [recurring requests](schedules.md).
 
 ```text title="one example each"

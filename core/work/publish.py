@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core import receipt
+from core.approval import Approval, Verdict
 from core.audit import Rows, contradictions
 from core.change import FileChange
 from core.errors import ConflictError, Kind, PermanentError, Problem
@@ -32,7 +33,7 @@ async def check(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     refusal = refusal_now(settings, task, files=await _files_of(shop, job))
     await _check_rows(shop, task)
     if needs is not None and needs.met and refusal is None:
-        return {}
+        return {"countersigned": list(needs.have)}
     why = uncounted(needs, refusal)
     problem = Problem(
         Kind.REFUSED,
@@ -65,14 +66,14 @@ async def _check_rows(shop: Workshop, task: Task) -> None:
         raise PermanentError("rows_changed", f"#{task.number} is not published: {'; '.join(wrong)}", mend)
 
 
-async def push(shop: Workshop, job: Job, _notes: Notes) -> Notes:
+async def push(shop: Workshop, job: Job, notes: Notes) -> Notes:
     """Commit exactly the approved tree on the approved base, and push it to the task's own branch."""
     task, staged, repository = await _approved(shop, job)
     await have_objects(shop, repository, task.number, task.revision, staged.base, staged.tree)
-    said = await shop.database.read(lambda session: tasks.approvals_of(session, task.number))
+    counted = await _counted(shop, task, staged, notes)
     task = shown_outside(task, shop.guard.leaks)
-    message = message_of(task, staged, [a for a in said if a.digest == staged.digest])
-    at = max((a.at for a in said if a.digest == staged.digest), default=task.created_at)
+    message = message_of(task, staged, counted)
+    at = max((a.at for a in counted), default=task.created_at)
     commit = await repository.write_commit(Commit(staged.tree, staged.base, message, at))
     if await repository.tree_of(commit) != staged.tree:
         raise PermanentError("wrong_tree", f"the commit of #{task.number} is not the approved tree")
@@ -87,10 +88,18 @@ async def push(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     return {"commit": commit, "branch": branch}
 
 
+async def _counted(shop: Workshop, task: Task, staged: StagedDiff, notes: Notes) -> list[Approval]:
+    """The approvals that the quorum was made of: no earlier no to the same digest, and nobody's that did not count."""
+    said = await shop.database.read(lambda session: tasks.approvals_of(session, task.number))
+    yes = [a for a in said if a.digest == staged.digest and a.verdict is Verdict.APPROVE]
+    have = notes.get("countersigned")
+    return [a for a in yes if have is None or a.person in have]
+
+
 async def propose(shop: Workshop, job: Job, notes: Notes) -> Notes:
     """Open the pull request, or adopt the one an earlier try opened."""
     task, staged, repository = await _approved(shop, job)
-    said = await shop.database.read(lambda session: tasks.approvals_of(session, task.number))
+    counted = await _counted(shop, task, staged, notes)
     turns = await shop.database.read(lambda session: tasks.turns_of(session, task.number))
     task = shown_outside(task, shop.guard.leaks)
     turns = withheld(turns, shop.guard.leaks)
@@ -100,8 +109,7 @@ async def propose(shop: Workshop, job: Job, notes: Notes) -> Notes:
         head=notes["commit"],
         into=repository.spec.branch,
         title=title_of(task),
-        body=body_of(task, staged, turns, [a for a in said if a.digest == staged.digest])
-        + shop.footnote("\n".join(turn.text for turn in turns)),
+        body=body_of(task, staged, turns, counted) + shop.footnote("\n".join(turn.text for turn in turns)),
         labels=("countersign",),
         revision=task.revision,
         digest=staged.digest,

@@ -76,6 +76,28 @@ async def test_guard_08_the_card_says_that_nobody_can_approve_it(bench):
     assert (await read_document(bench.database, bench.settings, number)).to_json()["staged"]["needs"] == []
 
 
+async def test_guard_12_an_earlier_no_to_the_same_bytes_signs_nothing(bench):
+    """Lee rejected these bytes; the same ones come again, and max approves them."""
+    number, digest = await bench.stage()
+    assert (await bench.verdicts.reject(number, "not yet", LEE)).problem is None
+    await bench.service.reply(number, "config/app.yaml = a: 1", builders.ANA)
+    await bench.drain()
+    assert (await bench.task(number)).staged.digest == digest
+    assert (await bench.verdicts.approve(number, digest, MAX)).problem is None
+    await bench.drain()
+    task = await bench.task(number)
+    assert task.state is State.PUBLISHED, task.error
+    message = bench.repository.commits[task.pull_request.head].message
+    assert "Countersigned-by: max" in message
+    assert "Countersigned-by: lee" not in message
+
+
+async def test_what_policy_no_longer_allows_may_still_be_rejected(bench):
+    number, _ = await bench.stage()
+    bench.policy.protects = "config/"
+    assert (await bench.verdicts.reject(number, "", LEE)).task.state is State.REJECTED
+
+
 # ---- rows that were changed
 
 
