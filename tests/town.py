@@ -103,16 +103,17 @@ class Town:
         shows: Message = await self.until(found, f"a card of #{number} that is {state}", within_s)
         return shows
 
-    async def delivered(self, number: int, surface: str, digest: str, within_s: float = 60) -> None:
-        """Wait until it is written down that the whole diff of `digest` was shown on a surface."""
+    async def until_delivered(self, number: int, where: Place | str, digest: str, within_s: float = 60) -> None:
+        """Wait until it is written down that the whole diff of `digest` was shown in a place, or on a surface."""
 
         async def look(session: Session) -> bool:
             shown = await cards.of_task(session, number)
-            return any(card.place.surface == surface and card.delivered == digest for card in shown)
+            there = (c for c in shown if where in (c.place.surface, c.place))
+            return any(card.delivered == digest for card in there)
 
         end = asyncio.get_running_loop().time() + within_s
         while not await self.app.database.read(look):
-            assert asyncio.get_running_loop().time() < end, f"{digest} was never shown on {surface}"
+            assert asyncio.get_running_loop().time() < end, f"{digest} was never shown in {where}"
             await asyncio.sleep(0.02)
 
     async def staged(self, where: Place, text: str = ASK, person: str = "ana") -> Message:

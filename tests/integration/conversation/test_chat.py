@@ -205,7 +205,7 @@ async def test_linking_takes_both_sides_and_works_once(place):
     digest = (await place.app.document(1)).task.staged.digest
     await place._tell(slack.writes("T1AAA/U777", "/show 1", room))
     await place.card(1, "staged", "slack")
-    await place.delivered(1, "slack", digest)
+    await place.until_delivered(1, room, digest)
     answer = await place._tell(slack.writes("T1AAA/U777", f"/approve 1 {digest[:20]}", room))
     assert not answer.refused, answer
     assert [a.person for a in (await place.app.document(1)).approvals] == ["lee"]
@@ -313,6 +313,24 @@ async def test_only_some_files_are_picked_and_countersigned_under_a_new_digest(p
     assert not (await place.clicks("max", second, "Approve")).refused
     await place.card(1, "published")
     assert place.memory().messages[card.id].shown.superseded
+
+
+async def test_guard_02_a_typed_approval_holds_only_where_its_diff_was_shown(place):
+    """The group saw the diff; in their own chat lee saw nothing, and is told how to see it there."""
+    await place.staged(GROUP)
+    digest = await place.digest()
+    short = await place.says("lee", f"/approve 1 {digest[:12]}", GROUP)
+    assert short.refused
+    assert "20 hex digits" in short.text
+    unseen = await place.says("lee", f"/approve 1 {digest[:20]}", DM)
+    assert unseen.refused
+    assert "not shown here" in unseen.text
+    assert "/show 1" in unseen.text
+    await place.says("lee", "/show 1", DM)
+    await place.until(lambda: [m for m in place.memory().cards if m.place == DM], "a card in lee's chat")
+    await place.until_delivered(1, DM, digest)
+    assert not (await place.says("lee", f"/approve 1 {digest[:20]}", DM)).refused
+    assert [a.digest for a in (await place.app.document(1)).approvals] == [digest]
 
 
 async def test_a_request_that_is_made_again_and_again_is_an_ordinary_task(place):

@@ -12,10 +12,11 @@ import pytest
 from core.intent import Intent, Unclear
 from core.lifecycle import State
 from core.ports import Scene
-from core.store import events
+from core.store import events, tasks
 from core.store.tables import RevisionRow
+from core.task import Basis
 from core.turn import Actor, Turn
-from tests.builders import ANA, BO, LEE, MAX
+from tests.builders import ANA, BO, LEE, MAX, put_staged, put_task, terms
 from tests.workbench import Workbench
 
 pytestmark = pytest.mark.law
@@ -193,6 +194,41 @@ async def test_guard_03_what_an_older_version_staged_has_everybody_who_spoke_as_
     assert await may_approve(bench, number, LEE) == "may_not_approve"
 
 
+async def test_guard_03_the_rest_of_a_workflow_has_the_authors_of_its_first_part(office):
+    number, digest = await put_staged(office.database)
+
+    async def work(session):
+        basis = Basis((1,), authors=("bo",), since=1)
+        changes = {"basis": basis.to_json(), "making": {"awaits": "look"}}
+        await tasks.save_revision(session, number, 1, changes)
+
+    await office.database.write(work)
+    assert (await office.verdicts.approve(number, digest, LEE)).problem is None
+    task = await office.task(number)
+    assert (task.revision, task.current.basis.passed, task.current.basis.continue_from) == (2, "look", 1)
+    assert task.authors == {"ana", "bo"}
+
+
+async def test_guard_03_who_set_a_parameter_stays_an_author_while_it_holds(office):
+    number = await put_task(office.database, State.ASKING, columns={"question": ABOUT_A_PARAMETER, "asked_lane": "config"})
+    await office.service.reply(number, "1.2.3", LEE)
+    await let_it_fail(office, number)
+    for text in ("set a to 2", "start over: set a to 3"):
+        await office.service.reply(number, text, ANA)
+        assert "lee" in (await office.task(number)).authors, text
+        await let_it_fail(office, number)
+
+
+ABOUT_A_PARAMETER = {"about": "parameter version", "text": "Which version?", "options": []}
+
+
+async def let_it_fail(office, number: int) -> None:
+    async def work(session):
+        await tasks.save(session, await tasks.load(session, number), {"state": State.FAILED.value, "question": None})
+
+    await office.database.write(work)
+
+
 # ---- picking (guard 17)
 
 
@@ -208,12 +244,8 @@ async def test_guard_17_who_picks_is_an_author_of_what_is_left(bench):
 
 
 async def test_guard_17_a_rule_that_lets_people_approve_their_own_lets_the_picker(bench):
-    bench.policy.terms = bench.policy.terms.__class__(**{**_fields(bench.policy.terms), "self_approve": True})
+    bench.policy.terms = terms(self_approve=True)
     number, _ = await bench.stage(ASK)
     await bench.service.pick(number, "all", LEE)
     await bench.drain()
     assert await may_approve(bench, number, LEE) == ""
-
-
-def _fields(terms) -> dict[str, object]:
-    return {name: getattr(terms, name) for name in terms.__slots__}
