@@ -210,7 +210,7 @@ async def test_guard_03_the_rest_of_a_workflow_has_the_authors_of_its_first_part
 
 
 async def test_guard_03_who_set_a_parameter_stays_an_author_while_it_holds(office):
-    number = await put_task(office.database, State.ASKING, columns={"question": ABOUT_A_PARAMETER, "asked_lane": "config"})
+    number = await put_task(office.database, State.ASKING, columns=ASKS_FOR_A_PARAMETER)
     await office.service.reply(number, "1.2.3", LEE)
     await let_it_fail(office, number)
     for text in ("set a to 2", "start over: set a to 3"):
@@ -219,7 +219,10 @@ async def test_guard_03_who_set_a_parameter_stays_an_author_while_it_holds(offic
         await let_it_fail(office, number)
 
 
-ABOUT_A_PARAMETER = {"about": "parameter version", "text": "Which version?", "options": []}
+ASKS_FOR_A_PARAMETER = {
+    "question": {"about": "parameter version", "text": "Which version?", "options": []},
+    "asked_lane": "config",
+}
 
 
 async def let_it_fail(office, number: int) -> None:

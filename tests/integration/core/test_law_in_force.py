@@ -104,6 +104,8 @@ async def test_what_policy_no_longer_allows_may_still_be_rejected(bench):
 async def tamper(bench, number: int, change_row) -> None:
     async def work(session):
         revision = await tasks.revision_of(session, number, 1)
+        assert revision is not None
+        assert revision.staged is not None
         await tasks.save_revision(session, number, 1, {"staged": change_row(revision.staged.to_json())})
 
     await bench.database.write(work)
