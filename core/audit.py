@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.approval import Approval, Verdict
+from core.decision import Terms
 from core.lifecycle import Fact
 from core.staged_diff import GuardReport, short_digest
 from core.store.events import Event, broken_link, canonical
@@ -20,6 +21,7 @@ from core.task import Revision, Task
 from core.turn import Turn
 
 _SAID_YES = frozenset(f"task.{fact.value}" for fact in (Fact.COUNTED, Fact.APPROVED, Fact.CONTINUED))
+_PLANNED = f"task.{Fact.PLANNED.value}"
 _STAGED = frozenset(f"task.{fact.value}" for fact in (Fact.STAGED, Fact.BLOCKED))
 
 
@@ -44,12 +46,18 @@ def report_hash(report: GuardReport) -> str:
     return hashlib.sha256(canonical(report.to_json()).encode()).hexdigest()
 
 
+def terms_hash(terms: Terms | None) -> str:
+    """What the event of a decision says of the terms that it promised."""
+    return hashlib.sha256(canonical(terms.to_json() if terms else None).encode()).hexdigest()
+
+
 def contradictions(rows: Rows, chain: Sequence[Event]) -> tuple[str, ...]:
     """Everything in `rows` that `chain` says otherwise, a sentence each; nothing when they agree."""
     if (broken := broken_link(chain)) is not None:
         return (broken,)
     said = [(event, json.loads(event.body)) for event in chain]
-    return (*_asked(rows, said), *_staged(rows, said), *_approved(rows, said), *_stands(rows, said))
+    about = (_asked, _planned, _staged, _approved, _stands)
+    return tuple(wrong for check in about for wrong in check(rows, said))
 
 
 _Said = Sequence[tuple[Event, dict[str, Any]]]
@@ -68,14 +76,37 @@ def _asked(rows: Rows, said: _Said) -> Iterator[str]:
             yield f"turn {turn.n} is not what {event.person} said"
 
 
+def _planned(rows: Rows, said: _Said) -> Iterator[str]:
+    """What policy decided; a revision that goes on after an approval was planned as the one before it."""
+    revision = rows.revision
+    found = [body for event, body in said if event.kind == _PLANNED and body.get("revision") == revision.n]
+    if not found:
+        return
+    body = found[-1]
+    if (body.get("lane"), body.get("rule"), body.get("reason")) != (revision.lane, revision.rule, revision.reason):
+        yield f"the lane, rule or reason of revision {revision.n} is not what policy said"
+    if "terms_sha256" in body and body["terms_sha256"] != terms_hash(revision.terms):
+        yield f"the terms of revision {revision.n} are not those that policy promised"
+
+
 def _staged(rows: Rows, said: _Said) -> Iterator[str]:
     """What was staged, what the guard said of it, and whose words are in it."""
-    staged, n = rows.revision.staged, rows.revision.n
-    if staged is None:
+    if rows.revision.staged is None:
         return
+    if not any(event.kind in _STAGED and body.get("revision") == rows.revision.n for event, body in said):
+        yield f"no event says that revision {rows.revision.n} was staged"
+    yield from _staged_otherwise(rows.task, rows.revision, said)
+
+
+def forged_staging(task: Task, chain: Sequence[Event]) -> tuple[str, ...]:
+    """What the current revision's row says otherwise than the event of its staging: asked at every click."""
+    return tuple(_staged_otherwise(task, task.current, [(event, json.loads(event.body)) for event in chain]))
+
+
+def _staged_otherwise(task: Task, revision: Revision, said: _Said) -> Iterator[str]:
+    staged, n = revision.staged, revision.n
     found = [body for event, body in said if event.kind in _STAGED and body.get("revision") == n]
-    if not found:
-        yield f"no event says that revision {n} was staged"
+    if staged is None or not found:
         return
     body = found[-1]
     if body.get("digest") != staged.digest:
@@ -84,7 +115,7 @@ def _staged(rows: Rows, said: _Said) -> Iterator[str]:
         yield f"the files of revision {n} are not those of its digest"
     if "guard_sha256" in body and body["guard_sha256"] != report_hash(staged.guard):
         yield f"the guard's report on revision {n} is not what the guard said"
-    if "authors" in body and sorted(rows.task.authors_of(rows.revision)) != body["authors"]:
+    if "authors" in body and sorted(task.authors_of(revision)) != body["authors"]:
         yield f"the authors of revision {n} are not those that its event names"
 
 

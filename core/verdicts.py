@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from core.approval import Needs, Verdict, eligible, stricter, tally
+from core.audit import forged_staging
 from core.errors import Kind, Problem
 from core.ids import NewId
 from core.job import JobKind
@@ -54,6 +55,7 @@ class Verdicts:
             now_ms = await self._database.now_ms(session)
             problem = await self._objection(session, task, digest, now_ms)
             problem = problem or await not_shown(session, task, typed_in)
+            problem = problem or await _forged(session, task)
             problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
             problem = problem or await _said_already(session, settings, task, actor)
             if problem is not None:
@@ -223,6 +225,15 @@ def uncounted(needs: Needs | None, refusal: str | None) -> str:
     if refusal is not None or needs is None:
         return f"policy no longer allows it: {refusal or 'nothing is staged'}"
     return f"{len(needs.have)} of {needs.count} approvals count now"
+
+
+async def _forged(session: Session, task: Task) -> Problem | None:
+    """Why nobody can approve what the database shows: it is not what the events say of its staging."""
+    wrong = forged_staging(task, await events.chain_of(session, task.number))
+    if not wrong:
+        return None
+    mend = "The database was modified outside Countersign. Reply to the task to make its change anew."
+    return Problem(Kind.CONFLICT, "rows_changed", f"#{task.number} cannot be approved: {'; '.join(wrong)}", mend)
 
 
 async def _said_already(session: Session, settings: Settings, task: Task, actor: Actor) -> Problem | None:

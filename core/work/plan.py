@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.audit import terms_hash
 from core.basis import PARAMETER
 from core.decision import Decision, Effect, Petition
 from core.edit import Edit
@@ -119,7 +120,12 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         "policy_digest": decision.policy_digest,
         "terms": decision.terms.to_json() if decision.terms else None,
     }
-    body = {"lane": decision.lane, "rule": decision.rule, "reason": decision.reason}
+    body = {
+        "lane": decision.lane,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "terms_sha256": terms_hash(decision.terms),
+    }
     title = {"title": _title(task, intent)}
     if decision.effect is Effect.ASK and decision.question is not None:
         await _ask(shop, job, intent, decision.question)

@@ -9,6 +9,7 @@ from core.errors import RefusedError
 from core.lifecycle import State
 from core.staged_diff import StagedDiff
 from core.store import tasks
+from core.store.tables import RevisionRow
 from core.turn import Actor
 from tests import builders
 from tests.builders import LEE, MAX, added_file, change, file_change
@@ -115,8 +116,52 @@ async def test_guard_12_files_that_are_not_those_of_the_digest_are_not_approved(
     number, digest = await bench.stage()
     await tamper(bench, number, lambda row: {**row, "files": [{**row["files"][0], "path": "docs/harmless.md"}]})
     problem = (await bench.verdicts.approve(number, digest, LEE)).problem
-    assert problem.code == "no_longer_allowed"
-    assert "modified outside" in problem.message
+    assert problem.code == "rows_changed"
+    assert "not those of its digest" in problem.message
+    assert "modified outside" in problem.mend
+
+
+async def test_guard_12_a_guard_report_that_was_forged_is_not_approved(bench):
+    """Whoever approves is shown what the guard said, or nothing of it counts."""
+    number, digest = await bench.stage()
+    await tamper(bench, number, lambda row: {**row, "guard": []})
+    problem = (await bench.verdicts.approve(number, digest, LEE)).problem
+    assert problem.code == "rows_changed"
+    assert "guard" in problem.message
+
+
+async def test_guard_12_authors_that_were_struck_out_are_not_approved_by(bench):
+    number, _ = await bench.stage()
+    await bench.service.reply(number, "config/b.yaml = b: 1", LEE)
+    await bench.drain()
+    task = await bench.task(number)
+
+    async def work(session):
+        row = await session.get(RevisionRow, (number, 2))
+        row.author, row.basis = "ana", {**row.basis, "authors": []}
+        session.add(row)
+
+    await bench.database.write(work)
+    problem = (await bench.verdicts.approve(number, task.staged.digest, LEE)).problem
+    assert problem.code == "rows_changed"
+    assert "authors" in problem.message
+
+
+async def test_guard_12_terms_that_were_forged_are_not_published(bench):
+    bench.policy.terms = builders.terms(2)
+    number, digest = await bench.stage()
+    assert (await bench.verdicts.approve(number, digest, LEE)).problem is None
+    bench.policy.terms = builders.terms(1)
+
+    async def work(session):
+        await tasks.save_revision(session, number, 1, {"terms": builders.terms(1).to_json()})
+
+    await bench.database.write(work)
+    await bench.verdicts.approve(number, digest, MAX)
+    await bench.drain()
+    task = await bench.task(number)
+    assert (task.state, task.error.code) == (State.FAILED, "rows_changed")
+    assert "terms" in task.error.message
 
 
 async def test_guard_12_a_tree_that_is_not_the_digests_is_not_published(bench):
