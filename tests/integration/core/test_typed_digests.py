@@ -9,7 +9,7 @@ import pytest
 from core.errors import Kind
 from core.lifecycle import State
 from core.place import Place
-from core.staged_diff import TYPED_DIGITS, short_digest
+from core.staged_diff import TYPED_DIGITS, StagedDiff, short_digest
 from core.store import cards, events, tasks
 from core.task import Basis
 from core.turn import Actor
@@ -25,6 +25,13 @@ CHAT = Place("telegram", "-100", None)
 LEE_THERE = Actor("lee", "telegram")
 
 
+def named(digest: str) -> StagedDiff:
+    """What is staged under a digest that nobody computed: as an older version stored it, without the files' hashes."""
+    diff = staged()
+    files = tuple({key: value for key, value in file.items() if "sha256" not in key} for file in diff.files)
+    return replace(diff, digest=digest, files=files)
+
+
 async def revise(office, number: int, digest: str, n: int = 2) -> None:
     """The next revision of a task, staged with this digest."""
 
@@ -33,8 +40,7 @@ async def revise(office, number: int, digest: str, n: int = 2) -> None:
         task = await tasks.load(session, number)
         await tasks.begin_revision(session, number, n, now_ms, "ana", Basis((n,)))
         decided = {"lane": "config", "terms": builders.terms().to_json(), "policy_digest": "0" * 64}
-        diff = replace(staged(), digest=digest)
-        await tasks.save_revision(session, number, n, {**decided, "staged": diff.to_json()})
+        await tasks.save_revision(session, number, n, {**decided, "staged": named(digest).to_json()})
         await tasks.save(session, task, {"revision": n, "digest": digest})
 
     await office.database.write(work)
@@ -42,7 +48,7 @@ async def revise(office, number: int, digest: str, n: int = 2) -> None:
 
 async def two_alike(office) -> int:
     """A task whose two revisions have digests that begin alike; the second is staged."""
-    number = await builders.put_task(office.database, State.STAGED, diff=replace(staged(), digest=FIRST))
+    number = await builders.put_task(office.database, State.STAGED, diff=named(FIRST))
     await revise(office, number, SECOND)
     return number
 
@@ -122,7 +128,7 @@ async def test_guard_02_digits_beyond_the_shared_ones_name_one_of_them(office):
 
 async def test_guard_02_a_digest_that_only_the_events_remember_counts_too(office):
     """A revision's row that was changed or lost does not make its digest forgotten."""
-    number = await builders.put_task(office.database, State.STAGED, diff=replace(staged(), digest=SECOND))
+    number = await builders.put_task(office.database, State.STAGED, diff=named(SECOND))
 
     async def work(session):
         now_ms = await office.database.now_ms(session)
