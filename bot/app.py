@@ -22,6 +22,7 @@ from core.store.database import Database, Location
 
 if TYPE_CHECKING:
     from bot.plugins.load import Plugins
+    from bot.shown_diff import ShownDiffs
     from core.engine import Engine
     from core.service import Service
     from core.verdicts import Verdicts
@@ -58,6 +59,7 @@ class App:
     _shelf: Shelf | None = None
     _sandboxes: Sandboxes | None = None
     _plugins: Plugins | None = None
+    _diffs: ShownDiffs | None = None
 
     @property
     def service(self) -> Service:
@@ -80,6 +82,15 @@ class App:
     async def document(self, number: int) -> TaskDocument:
         """Everything about a task."""
         return await read_document(self.database, self.settings(), number)
+
+    @property
+    def diffs(self) -> ShownDiffs:
+        """The diffs that people are shown."""
+        if self._diffs is None:
+            from bot.shown_diff import ShownDiffs
+
+            self._diffs = ShownDiffs(self.database, ArtifactFiles(self.home.artifacts), self.repository)
+        return self._diffs
 
     def worker(self, *, node: str | None = None) -> Worker:
         """A worker of this process, with the engine it runs on."""

@@ -18,14 +18,15 @@ from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card, card_of
 from bot.cards.parts import Action, ActionKind, TicketLink
 from bot.cards.spoken import spoken_card
+from bot.shown_diff import ShownDiffs
 from bot.surfaces.port import Attachment, Buttons, Drawn, Surface
 from core.document import TaskDocument, read_document
 from core.errors import CountersignError, PermanentError, TransientError
 from core.lifecycle import State
 from core.log import log
 from core.settings import SettingsSource
+from core.staged_diff import short_digest
 from core.store import cards, notes
-from core.store.artifacts import ArtifactFiles
 from core.store.cards import Posted
 from core.store.database import Database, Session
 from core.store.notes import Note
@@ -37,7 +38,6 @@ MOST_TRIES: Final = 30
 """How often words that a platform refuses are tried again: about a day."""
 MOST_PAGE_BYTES: Final = 1_000_000
 """A longer diff is attached as a patch alone: its page would be many times as long, and nobody reads it on a phone."""
-PATCH: Final = "change.patch"
 _STALE_KINDS: Final = (ActionKind.APPROVE, ActionKind.REJECT)
 
 
@@ -48,7 +48,7 @@ class Courier:
     surface: Surface
     database: Database
     settings: SettingsSource
-    files: ArtifactFiles
+    diffs: ShownDiffs
     tickets: Callable[[str], tuple[TicketLink, ...]] = lambda _text: ()
     poll_s: float = 1.0
     one_card: bool = False
@@ -246,11 +246,7 @@ class Courier:
         return await self._diff(document)
 
     async def _diff(self, document: TaskDocument) -> bytes | None:
-        task = document.task
-        if task.staged is None:
-            return None
-        kept = [a for a in document.artifacts if a.name == PATCH and a.revision == task.revision]
-        return await self.files.read(kept[-1].sha256) if kept else None
+        return await self.diffs.of(document.task)
 
     async def _put_off(
         self, card: Posted, wait_s: float | None, error: CountersignError, *, in_order: bool = True
@@ -300,7 +296,7 @@ def _anew(card: Posted) -> Posted:
 def _caption(document: TaskDocument) -> str:
     staged = document.task.staged
     return f"The whole diff of #{document.task.number}.{document.task.revision}" + (
-        f" ({staged.digest[:12]})" if staged else ""
+        f" ({short_digest(staged.digest)})" if staged else ""
     )
 
 

@@ -26,7 +26,6 @@ from bot.surfaces.port import Surface
 from bot.tickets import tickets_in
 from core.ids import new_id
 from core.store import jobs, tasks
-from core.store.artifacts import ArtifactFiles
 from core.store.database import Session
 
 if TYPE_CHECKING:
@@ -45,14 +44,14 @@ async def build(app: App, host: str, port: int | None) -> Serving:
 
 def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host: str, port: int | None) -> Serving:
     """The same for surfaces that are there already."""
-    said, files = app.config.surfaces(), ArtifactFiles(app.home.artifacts)
+    said, diffs = app.config.surfaces(), app.diffs
     trackers = app.config.trackers()
 
     def tickets(text: str) -> tuple[TicketLink, ...]:
         return tuple(TicketLink(ticket.key, ticket.url) for ticket in tickets_in(text, trackers))
 
     couriers = {
-        name: Courier(surface, app.database, app.settings, files, tickets=tickets, one_card=name == "github")
+        name: Courier(surface, app.database, app.settings, diffs, tickets=tickets, one_card=name == "github")
         for name, surface in surfaces.items()
     }
     ears = DurableEars(app.database, told_move=rooms.moved)

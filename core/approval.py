@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -40,6 +40,13 @@ class Approval:
             "surface": self.surface,
         }
         return {**shown, "reason": self.reason} if self.reason else shown
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Approval:
+        """The approval that `to_json` wrote."""
+        at = datetime.fromisoformat(value["at"])
+        verdict = Verdict(value["verdict"])
+        return cls(value["person"], verdict, value["digest"], at, value["surface"], value.get("reason", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,23 @@ def eligible(promised: Terms, live: Terms, people: People, authors: Collection[s
     return tuple(sorted(both))
 
 
+def yes_of(
+    approvals: Iterable[Approval], digest: str, surfaces: Collection[str], may: Collection[str]
+) -> frozenset[str]:
+    """Who of those who `may` said yes to `digest`, on one of `surfaces` (none named: on any); each person once.
+
+    The one count of a quorum: of cards, clicks, publishing and verification.
+    """
+    return frozenset(
+        a.person
+        for a in approvals
+        if a.digest == digest
+        and a.verdict is Verdict.APPROVE
+        and a.person in may
+        and (not surfaces or a.surface in surfaces)
+    )
+
+
 def tally(
     promised: Terms,
     live: Terms,
@@ -114,9 +138,4 @@ def tally(
     """Count the approvals of `digest` by people who are eligible now; each person counts once."""
     may = eligible(promised, live, people, authors)
     terms = stricter(promised, live)
-    said = {
-        a.person
-        for a in approvals
-        if a.digest == digest and a.verdict is Verdict.APPROVE and (not terms.surfaces or a.surface in terms.surfaces)
-    }
-    return Needs(terms.rule, terms.count, may, tuple(sorted(said & set(may))))
+    return Needs(terms.rule, terms.count, may, tuple(sorted(yes_of(approvals, digest, terms.surfaces, may))))

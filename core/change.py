@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 ABSENT = "000000"
 REGULAR = "100644"
@@ -57,15 +59,44 @@ class FileChange:
         return show_path(self.path)
 
     def to_json(self) -> dict[str, object]:
-        """The file as the task document shows it."""
+        """The file as it is stored and as the task document shows it: with all that its digest says of it.
+
+        `raw` is the path's bytes in hex, there only where `path` had to be escaped.
+        """
+        odd = {"raw": self.path.hex()} if self.path != self.shown_path.encode() else {}
         return {
             "path": self.shown_path,
+            **odd,
             "status": self.status,
             "added": self.added,
             "removed": self.removed,
             "old_mode": self.old_mode,
             "mode": self.mode,
+            "old_sha256": self.old_sha256,
+            "sha256": self.new_sha256,
+            "old_size_bytes": self.old_size,
+            "size_bytes": self.new_size,
         }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> FileChange:
+        """The file that `to_json` wrote, without git's object ids.
+
+        Older versions kept neither hashes nor sizes nor the bytes of an escaped path: those are missing then.
+        """
+        return cls(
+            path=bytes.fromhex(value["raw"]) if "raw" in value else str(value["path"]).encode("utf-8", "replace"),
+            old_mode=value["old_mode"],
+            mode=value["mode"],
+            old_blob=None,
+            new_blob=None,
+            old_sha256=value.get("old_sha256"),
+            new_sha256=value.get("sha256"),
+            old_size=value.get("old_size_bytes", 0),
+            new_size=value.get("size_bytes", 0),
+            added=value["added"],
+            removed=value["removed"],
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ from core.task import Task
 from core.turn import Turn
 from core.verdicts import needs_of
 
+FILE_KEYS = ("path", "status", "added", "removed", "old_mode", "mode")
+"""What the document says of a staged file; the hashes that its digest is made of stay with the revision."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
@@ -96,6 +99,7 @@ class TaskDocument:
         if self.task.staged is None:
             return None
         shown = self.task.staged.to_json()
+        shown["files"] = [{key: file[key] for key in FILE_KEYS} for file in self.task.staged.files]
         shown["needs"] = [self.needs.to_json()] if self.needs else []
         return shown
 

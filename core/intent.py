@@ -78,8 +78,12 @@ def _targets(edit: Edit) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A text nobody could read as a request: why, and what would be understood; or a `question` with its `options`."""
+    """A text nobody could read as a request: why, and what would be understood; or a `question` with its `options`.
+
+    `read_by` names the model whose words these are; empty where no model was asked.
+    """
 
     reason: str
     can: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    read_by: str = ""

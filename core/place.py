@@ -20,6 +20,11 @@ class Place:
     thread: str | None = None
     private: bool = False
 
+    @property
+    def address(self) -> tuple[str, str, str | None]:
+        """Surface, channel and thread: what tells one place from another."""
+        return self.surface, self.channel, self.thread
+
     def to_json(self) -> dict[str, Any]:
         """The place as stored."""
         return {"surface": self.surface, "channel": self.channel, "thread": self.thread, "private": self.private}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from core.change import Change
+from core.change import Change, FileChange
 from core.decision import Decision, Petition, Terms
 from core.errors import Problem
 from core.intent import Intent, Unclear
@@ -70,6 +70,9 @@ class Policy(Protocol):
 
     def terms_of(self, petition: Petition) -> Terms | None:
         """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
+
+    def hindrance(self, lane: str, terms: Terms, files: Sequence[FileChange]) -> str | None:
+        """Why `lane` may not make exactly these changes now, whatever made them, or None when it may; pure."""
 
 
 BlobReader = Callable[[str], Awaitable[bytes]]
@@ -262,6 +265,19 @@ class Executor(Protocol):
 
     async def produce(self, order: Order, repository: Repository) -> Produced:
         """Do the work; raises `PermanentError` or `TransientError` with what to tell the person."""
+
+
+@runtime_checkable
+class Mending(Protocol):
+    """An executor of several parts, of which only some lanes have one that reads and can mend what a check found."""
+
+    def mends(self, lane: Lane) -> bool:
+        """Whether a part of the lane reads, so that a failing check is worth telling."""
+
+
+def reads_in(executor: Executor, lane: Lane) -> bool:
+    """Whether the executor, or a part of it that this lane has, takes any wording."""
+    return executor.reads or (isinstance(executor, Mending) and executor.mends(lane))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core.approval import Approval
+from core.approval import Approval, Needs
 from core.errors import PermanentError
 from core.signing import Keys
 from core.store.events import Event, canonical
@@ -31,12 +31,18 @@ class Published:
 
 
 def statement(
-    task: Task, turns: Iterable[Turn], approvals: Iterable[Approval], chain: Sequence[Event], published: Published
+    task: Task,
+    turns: Iterable[Turn],
+    approvals: Iterable[Approval],
+    chain: Sequence[Event],
+    published: Published,
+    needs: Needs | None = None,
 ) -> dict[str, Any]:
     """The in-toto statement (https://in-toto.io/Statement/v1) about the published commit.
 
     Its subject is the commit and its tree; its predicate is everything that led there. The last event of `chain` ties
-    it to the task's history. What older versions signed has no `parameters` and no `lane_version`.
+    it to the task's history; `needs` is how the quorum was counted. What older versions signed has no `parameters`, no
+    `lane_version` and no `needs`.
     """
     staged, terms, last = task.staged, task.current.terms, chain[-1]
     assert staged is not None
@@ -66,6 +72,7 @@ def statement(
                 "terms": terms.to_json(),
             },
             "staged": staged.to_json(),
+            "needs": needs.to_json() if needs else None,
             "approvals": [a.to_json() for a in approvals if a.digest == staged.digest],
             "published": {"branch": pull_request.branch, "head": pull_request.head, "tree": published.tree},
             "at": published.at.isoformat(),
@@ -78,6 +85,11 @@ def _lane_version(chain: Sequence[Event]) -> int | None:
     """The version that the lane's file had when the change was staged; None for what was staged before it was told."""
     said = (json.loads(event.body).get("lane_version") for event in reversed(chain))
     return next((int(version) for version in said if version is not None), None)
+
+
+def plain(value: object) -> Any:
+    """`value` as JSON keeps it: what is read from a receipt can be compared with it."""
+    return json.loads(canonical(value))
 
 
 def sign(keys: Keys, said: dict[str, Any]) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.decision import Petition
 from core.errors import ConflictError, RefusedError
+from core.law import petition_of, terms_now
 from core.lifecycle import Fact, State, advance
 from core.settings import SettingsSource
 from core.store import queue, tasks
@@ -67,13 +67,13 @@ class Rights:
                 f"Ask {task.requester}.",
             )
 
-    def may_merge(self, task: Task, actor: Actor) -> None:
-        """Those the live rule names for merging, and the operator at the terminal."""
+    def may_merge(self, task: Task, published: Revision | None, actor: Actor) -> None:
+        """Those the live rule names for merging what is `published`, and the operator at the terminal."""
         if actor.person is None:
             return
         settings = self.settings()
         person = settings.people.named(actor.person)
-        live = settings.policy.terms_of(petition_of(task, task.requester, task.surface))
+        live = terms_now(settings, task, published)[1]
         allowed = (live.merge_from or live.approvers) if live else ()
         if not person.is_one_of(allowed):
             raise RefusedError(
@@ -81,20 +81,6 @@ class Rights:
                 f"policy does not let {person.name} merge #{task.number}",
                 f"It may be merged by {', '.join(settings.people.matching(allowed)) or 'nobody'}.",
             )
-
-
-def petition_of(task: Task, person: str, surface: str, revision: Revision | None = None) -> Petition:
-    """What policy is asked about a revision (the current one) of a task whose lane is known."""
-    asked = revision or task.current
-    intent = asked.intent
-    return Petition(
-        person=person,
-        surface=surface,
-        repository=task.repo or "",
-        paths=intent.paths() if intent else (),
-        lane=asked.lane or task.asked_lane,
-        deterministic=bool(intent and (intent.edits or intent.needs_git_alone)),
-    )
 
 
 async def decided_by(session: Session, task: Task) -> str:

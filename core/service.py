@@ -19,7 +19,7 @@ from core.settings import Settings, SettingsSource
 from core.store import cards, events, jobs, queue, tasks
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow, TurnRow
-from core.task import Task
+from core.task import FIRST_BASIS, Basis, Task
 from core.transition import Owed, owed_job, take_step
 from core.turn import Actor
 from core.workflow import values_of
@@ -131,7 +131,9 @@ class Service:
             said = await tasks.turns_of(session, number)
             n = len(said) + 1
             basis, intent, changes = (
-                await next_basis(session, task, text, n) if pick is None else await picked_basis(session, task, pick, n)
+                await next_basis(session, task, text, n)
+                if pick is None
+                else await picked_basis(session, task, pick, n, actor.person or "")
             )
             step = await take_step(
                 session,
@@ -144,7 +146,7 @@ class Service:
                 changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
             )
             assert step.new_revision
-            # whoever picks leaves out what others wrote, and writes nothing: they may still approve what is left
+            # policy is asked about whom it let in: who may approve may pick, but perhaps not write in the lane
             author = actor.person or "" if pick is None else task.current.author
             await tasks.begin_revision(session, number, task.revision + 1, now_ms, author, basis, intent)
             await tasks.add_turn(session, _turn(number, n, task.revision + 1, actor, text, now_ms, dedup))
@@ -178,7 +180,9 @@ class Service:
         async def work(session: Session) -> Task:
             task = await tasks.load(session, number, lock=True)
             advance(task, Fact.MERGE_ASKED)
-            self._rights.may_merge(task, actor)
+            opened = task.pull_request
+            published = await tasks.revision_of(session, number, opened.revision) if opened else None
+            self._rights.may_merge(task, published, actor)
             return await self._owe_once(session, task, Fact.MERGE_ASKED, actor)
 
         return await self._database.write(work)
@@ -197,6 +201,9 @@ class Service:
                 return number
             advance(task, Fact.UNDO_ASKED)
             assert task.pull_request is not None
+            undone = await tasks.revision_of(session, number, task.pull_request.revision) or task.current
+            # taking back what took back somebody's words brings them in again
+            basis = Basis((1,)).written_by(task.authors_of(undone))
             now_ms = await self._database.now_ms(session)
             row = TaskRow(
                 id=self._new_id("task"),
@@ -205,13 +212,13 @@ class Service:
                 requester=actor.person or task.requester,
                 surface=actor.surface or task.surface,
                 title=f"Undo #{number}: {task.title}"[:72],
-                asked_lane=task.current.lane,
+                asked_lane=undone.lane,
                 created_ms=now_ms,
                 updated_ms=now_ms,
             )
             text = f"undo #{number}"
             intent = Intent(row.title, revert_of=task.pull_request.head)
-            undo = await self._begin(session, row, actor, text, now_ms, intent=intent)
+            undo = await self._begin(session, row, actor, text, now_ms, intent=intent, basis=basis)
             if place is not None:
                 await cards.bind(session, undo, place, None, now_ms)
             await take_step(session, task, Fact.UNDO_ASKED, now_ms, self._new_id, actor=actor, body={"undo": undo})
@@ -229,9 +236,10 @@ class Service:
         *,
         dedup: str | None = None,
         intent: Intent | None = None,
+        basis: Basis = FIRST_BASIS,
     ) -> int:
         """Write a new task, its first turn, its first event and the job it owes."""
-        number = await tasks.create(session, row, intent)
+        number = await tasks.create(session, row, intent, basis)
         said_by = Actor(row.requester, actor.surface)
         await tasks.add_turn(session, _turn(number, 1, 1, said_by, text, now_ms, dedup))
         await events.append(

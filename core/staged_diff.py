@@ -6,11 +6,22 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from core.change import Change, FileChange
+from core.errors import PermanentError
 
 DIGEST_DOMAIN = b"countersign-staged-diff-v1"
+
+TYPED_DIGITS = 20
+"""Digits of a digest that people are shown, and the fewest they may type (decision 0036)."""
+
+
+class Differ(Protocol):
+    """The one thing that is asked of `core.ports.Repository` here."""
+
+    async def change(self, base: str, tree: str) -> Change:
+        """What differs between commit `base` and tree `tree`."""
 
 
 class GuardVerdict(StrEnum):
@@ -83,6 +94,18 @@ class StagedDiff:
     files: tuple[dict[str, Any], ...]
     guard: GuardReport
 
+    @property
+    def changes(self) -> tuple[FileChange, ...]:
+        """Its files as the guard's checks on the tree are given them, without git's object ids."""
+        return tuple(map(FileChange.from_json, self.files))
+
+    @property
+    def is_as_digested(self) -> bool:
+        """Whether its files still are those that the digest names; rows of older versions cannot tell, and pass."""
+        if any("sha256" not in file for file in self.files):
+            return True
+        return digest_of(self.repository, self.base, self.changes) == self.digest
+
     def to_json(self) -> dict[str, Any]:
         """The staged diff as stored with its revision."""
         return {
@@ -105,6 +128,28 @@ class StagedDiff:
             tuple(value["files"]),
             GuardReport.from_json(value["guard"]),
         )
+
+
+async def confirmed(repository: Differ, staged: StagedDiff) -> Change:
+    """What git has for a staged diff, once it is clear that the digest names just that.
+
+    Raises `PermanentError` for a row that names another tree, base or repository than was digested: whatever is shown
+    to an approver, pushed or merged goes through here (security.md 156).
+    """
+    change = await repository.change(staged.base, staged.tree)
+    digest = digest_of(change.repository, change.base, change.files)
+    if change.repository != staged.repository or digest != staged.digest:
+        raise PermanentError(
+            "not_as_digested",
+            f"what is stored under the digest {short_digest(staged.digest)} is something else",
+            "The database was modified outside Countersign. Reply to the task to make its change anew.",
+        )
+    return change
+
+
+def short_digest(digest: str) -> str:
+    """The beginning of `digest` that cards, commands and messages show: enough of it to be typed."""
+    return digest[:TYPED_DIGITS]
 
 
 def stage(change: Change, report: GuardReport) -> StagedDiff:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -49,14 +49,20 @@ class PullRequest:
 class Basis:
     """What a revision builds on: the turns it reads, and the revision whose tree it continues (None: the base).
 
-    `authors` are those who wrote these, beside the author of the revision itself. `passed` is the approval step of the
-    lane's workflow that it goes on from; empty: it begins with the first step.
+    `authors` are those who wrote these or whose words were shown to whoever made the revision, beside its own author.
+    `passed` is the approval step of the lane's workflow that it goes on from; empty: it begins with the first step.
+    Of the talk only what was said from turn `since` on is shown to anybody: earlier words were left behind.
     """
 
     turns: tuple[int, ...]
     continue_from: int | None = None
     authors: tuple[str, ...] = ()
     passed: str = ""
+    since: int = 1
+
+    def written_by(self, people: Iterable[str]) -> Basis:
+        """The same, with these `people` among its authors."""
+        return replace(self, authors=tuple(sorted({*self.authors, *people})))
 
     def to_json(self) -> dict[str, Any]:
         """The basis as stored."""
@@ -65,13 +71,18 @@ class Basis:
             "continue_from": self.continue_from,
             "authors": list(self.authors),
             "passed": self.passed,
+            "since": self.since,
         }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Basis:
         """The basis that `to_json` wrote."""
         authors, passed = tuple(value.get("authors", ())), value.get("passed", "")
-        return cls(tuple(value["turns"]), value["continue_from"], authors, passed)
+        return cls(tuple(value["turns"]), value["continue_from"], authors, passed, value.get("since", 1))
+
+
+FIRST_BASIS = Basis((1,))
+"""What a new task builds on: its first turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from core.approval import Needs, Verdict, eligible, stricter, tally
-from core.decision import Terms
+from core.audit import forged_staging
 from core.errors import Kind, Problem
 from core.ids import NewId
 from core.job import JobKind
+from core.law import refusal_now, terms_now
 from core.lifecycle import Fact, State
+from core.place import Place
 from core.ports import Milestones
-from core.rights import decided_by, petition_of
+from core.rights import decided_by
 from core.settings import Settings, SettingsSource
+from core.staged_diff import short_digest
 from core.store import events, queue, tasks
 from core.store.database import Database, Session, from_ms
 from core.store.tables import ApprovalRow
-from core.task import Basis, Revision, Task
+from core.task import Revision, Task
 from core.transition import Owed, take_step
 from core.turn import Actor
-
-MIN_DIGEST = 12
+from core.typed_digest import not_shown, objection_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,11 @@ class Verdicts:
         self._new_id = new_id
         self._milestones = milestones
 
-    async def approve(self, number: int, digest: str, actor: Actor) -> Answer:
-        """Countersign `digest` (64 hex digits, or at least 12 of them) of a task."""
+    async def approve(self, number: int, digest: str, actor: Actor, typed_in: Place | None = None) -> Answer:
+        """Countersign `digest` of a task: its 64 hex digits, or a beginning that `core.typed_digest` takes.
+
+        `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal.
+        """
         settings = self._settings()
         settings.people.named(actor.person or "")
 
@@ -49,6 +54,8 @@ class Verdicts:
             task = await tasks.load(session, number, lock=True)
             now_ms = await self._database.now_ms(session)
             problem = await self._objection(session, task, digest, now_ms)
+            problem = problem or await not_shown(session, task, typed_in)
+            problem = problem or await _forged(session, task)
             problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
             problem = problem or await _said_already(session, settings, task, actor)
             if problem is not None:
@@ -135,7 +142,8 @@ class Verdicts:
             changes={"digest": None, "expires_ms": None, "nudge_ms": None, "escalated": False},
             owed=Owed(frozenset().union(*needs)),
         )
-        basis = Basis(current.basis.turns, current.n, tuple(sorted(current.authors)), current.making.awaits)
+        going_on = replace(current.basis, continue_from=current.n, passed=current.making.awaits)
+        basis = going_on.written_by(current.authors)
         intent = replace(current.intent, pick=None) if current.intent else None
         n = task.revision + 1
         await tasks.begin_revision(session, task.number, n, now_ms, current.author, basis, intent)
@@ -151,7 +159,7 @@ class Verdicts:
     async def _objection(self, session: Session, task: Task, digest: str | None, now_ms: int) -> Problem | None:
         """Why no verdict on `digest` is possible now, whoever clicks."""
         number = task.number
-        if digest is not None and (stale := await _stale(session, task, digest)) is not None:
+        if digest is not None and (stale := await objection_to(session, task, digest)) is not None:
             return stale
         if task.state is not State.STAGED or task.staged is None:
             return Problem(
@@ -172,16 +180,18 @@ class Verdicts:
     def _lacks_authority(self, settings: Settings, task: Task, actor: Actor, verdict: Verdict) -> Problem | None:
         """Why this person's verdict does not count under the policy in force."""
         promised, live = terms_now(settings, task)
+        person = actor.person or ""
+        if verdict is Verdict.REJECT:
+            if person in task.authors:
+                return None
+            promised, live = promised or live, live or promised  # what is not allowed any more may still be rejected
         if promised is None or live is None:
             return Problem(
                 Kind.REFUSED,
                 "no_longer_allowed",
-                f"policy no longer allows #{task.number}",
+                f"policy no longer allows #{task.number}: {refusal_now(settings, task)}",
                 "See why with `countersign policy explain`.",
             )
-        person = actor.person or ""
-        if verdict is Verdict.REJECT and person in task.authors:
-            return None
         may = eligible(promised, live, settings.people, task.authors)
         if verdict is Verdict.REJECT:
             may = eligible(promised, live, settings.people, ())
@@ -196,22 +206,8 @@ class Verdicts:
             return None
         mend = f"It may be approved by {', '.join(may)}." if may else "Nobody may approve it as things are."
         could = person in eligible(promised, live, settings.people, ())
-        why = "wrote it and may not approve it" if could else f"may not approve under rule {live.rule}"
+        why = "is one of its authors and may not approve it" if could else f"may not approve under rule {live.rule}"
         return Problem(Kind.REFUSED, "may_not_approve", f"{person} {why} (#{task.number})", mend)
-
-
-def terms_now(settings: Settings, task: Task, revision: Revision | None = None) -> tuple[Terms | None, Terms | None]:
-    """The terms promised when the revision was planned, and those of the policy in force for the same petition."""
-    asked = revision or task.current
-    live = settings.policy.terms_of(petition_of(task, asked.author, task.surface, asked))
-    return _escalated(task, asked.terms), _escalated(task, live)
-
-
-def _escalated(task: Task, terms: Terms | None) -> Terms | None:
-    """The terms with those who were asked too, once nobody else answered in time."""
-    if terms is None or not task.escalated:
-        return terms
-    return replace(terms, approvers=(*terms.approvers, *terms.escalate_to))
 
 
 async def needs_of(session: Session, settings: Settings, task: Task, revision: Revision | None = None) -> Needs | None:
@@ -224,31 +220,20 @@ async def needs_of(session: Session, settings: Settings, task: Task, revision: R
     return tally(promised, live, settings.people, task.authors_of(asked), said, asked.staged.digest)
 
 
-async def _stale(session: Session, task: Task, digest: str) -> Problem | None:
-    """Why `digest` is not the one to decide on, or None when it is."""
-    wanted = digest.lower()
-    if len(wanted) < MIN_DIGEST or not set(wanted) <= set("0123456789abcdef"):
-        return Problem(
-            Kind.USAGE, "bad_digest", f"{digest!r} is not a digest", f"Give at least {MIN_DIGEST} hex digits."
-        )
-    if task.staged is not None and task.staged.digest.startswith(wanted):
+def uncounted(needs: Needs | None, refusal: str | None) -> str:
+    """Why an approval does not hold, in words: what policy says now, or how many approvals still count."""
+    if refusal is not None or needs is None:
+        return f"policy no longer allows it: {refusal or 'nothing is staged'}"
+    return f"{len(needs.have)} of {needs.count} approvals count now"
+
+
+async def _forged(session: Session, task: Task) -> Problem | None:
+    """Why nobody can approve what the database shows: it is not what the events say of its staging."""
+    wrong = forged_staging(task, await events.chain_of(session, task.number))
+    if not wrong:
         return None
-    for revision in await tasks.revisions_of(session, task.number):
-        if revision.staged is not None and revision.staged.digest.startswith(wanted):
-            now = task.staged.digest[:MIN_DIGEST] if task.staged else f"{task.state.value}, with nothing staged"
-            by = f"superseded by {task.current.author}'s revision {task.revision}"
-            return Problem(
-                Kind.CONFLICT,
-                "stale_digest",
-                f"{wanted[:MIN_DIGEST]} is revision {revision.n} of #{task.number}, {by}, which is {now}",
-                f"Look at the current one with `countersign show {task.number}`.",
-            )
-    return Problem(
-        Kind.CONFLICT,
-        "stale_digest",
-        f"{wanted[:MIN_DIGEST]} names no staged diff of #{task.number}",
-        f"Look at it with `countersign show {task.number}`.",
-    )
+    mend = "The database was modified outside Countersign. Reply to the task to make its change anew."
+    return Problem(Kind.CONFLICT, "rows_changed", f"#{task.number} cannot be approved: {'; '.join(wrong)}", mend)
 
 
 async def _said_already(session: Session, settings: Settings, task: Task, actor: Actor) -> Problem | None:
@@ -264,7 +249,7 @@ async def _said_already(session: Session, settings: Settings, task: Task, actor:
     return Problem(
         Kind.CONFLICT,
         "already_decided",
-        f"{actor.person} already said approve to {task.staged.digest[:MIN_DIGEST]}",
+        f"{actor.person} already said approve to {short_digest(task.staged.digest)}",
         "It counts once; see who is still needed with `countersign show`.",
     )
 

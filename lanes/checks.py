@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from core.change import show_path
 from core.errors import PermanentError, Problem, TransientError, WorkError
 from core.lane import Check, Lane
-from core.ports import Executor, Order, Produced, Repository
+from core.ports import Executor, Order, Produced, Repository, reads_in
 from core.production import CheckResult, Making
 from lanes.artifacts import adopted, files_beside, kept
 from lanes.executors.workplace import Workplaces
@@ -20,14 +20,6 @@ from lanes.repository import as_git
 from lanes.sandbox import Confines, Ran, Run, Sandbox, need_of
 
 _LAST_BYTES: Final = 6_000
-
-
-@runtime_checkable
-class Mending(Protocol):
-    """An executor of several parts, of which only some lanes have one that can mend what a check found."""
-
-    def mends(self, lane: Lane) -> bool:
-        """Whether a failing check of the lane is worth telling."""
 
 
 class CheckRunner:
@@ -123,7 +115,7 @@ class Checked:
         """What the inner executor made, with how the checks came out."""
         if not order.lane.checks or order.intent.needs_git_alone:
             return await self.inner.produce(order, repository)
-        tries = 1 + (order.lane.retries if self._mends(order.lane) else 0)
+        tries = 1 + (order.lane.retries if self.mends(order.lane) else 0)
         making, files, purse = Making(self.inner.name), dict[str, bytes](), Purse(order)
         for n in range(1, tries + 1):
             try:
@@ -139,8 +131,9 @@ class Checked:
                 break
         return Produced(order.start, files, making)
 
-    def _mends(self, lane: Lane) -> bool:
-        return self.inner.mends(lane) if isinstance(self.inner, Mending) else self.inner.reads
+    def mends(self, lane: Lane) -> bool:
+        """Whether the inner executor, or a part of it that the lane has, takes any wording."""
+        return reads_in(self.inner, lane)
 
     async def _try(self, order: Order, repository: Repository, n: int, purse: Purse) -> Produced:
         """One try with its checks; one that an earlier worker finished is taken from the journal, with its files."""

@@ -42,7 +42,7 @@ class TreeGuard:
             scope = self._scope(change, lane, terms)
         except ValueError as error:
             return GuardReport((block("paths", f"lane {lane.name} cannot be judged: {error}"),))
-        findings = await asyncio.to_thread(_judge_tree, scope)
+        findings = await asyncio.to_thread(judge_tree, scope)
         if any(f.check == "size" and f.verdict is GuardVerdict.BLOCK for f in findings):
             unread = (block(check, "not looked into: the change is too large") for check in CONTENT_CHECKS)
             return GuardReport((*findings, *unread))
@@ -65,7 +65,7 @@ def paths_judged(change: Change) -> frozenset[bytes]:
     return frozenset(file.path for file in change.files)
 
 
-def _judge_tree(scope: Scope) -> list[Finding]:
+def judge_tree(scope: Scope) -> list[Finding]:
     """The findings of every check on the tree, of the first files only when there are far too many."""
     if len(scope.files) <= max(scope.limits.files, MAX_FILES_BEYOND):
         return [finding for check in CHECKS for finding in check(scope)]

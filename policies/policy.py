@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 
+from core.change import FileChange
 from core.decision import Decision, Effect, Petition, Terms
 from core.errors import ConfigError
 from core.lane import Lane
 from core.person import People
+from core.staged_diff import GuardReport
 from policies import globs
 from policies.explain import trace
 from policies.protected import PROTECTED
@@ -70,6 +72,19 @@ class RulePolicy:
     def terms_of(self, petition: Petition) -> Terms | None:
         """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
         return self.decide(petition).terms if petition.lane is not None else None
+
+    def hindrance(self, lane: str, terms: Terms, files: Sequence[FileChange]) -> str | None:
+        """The first thing that the guard's checks on the tree hold against `files` in this lane, as it is now."""
+        from policies.checks import Scope  # noqa: PLC0415 - the patterns of secrets take a while to compile
+        from policies.guard import judge_tree  # noqa: PLC0415
+
+        post = next((post for post in self._map.posts if post.lane.name == lane), None)
+        if post is None:
+            return f"there is no lane {lane} any more"
+        limits = post.lane.limits.tightened(terms.limits) if terms.limits else post.lane.limits
+        report = GuardReport(tuple(judge_tree(Scope(tuple(files), post.lane, limits, post.write, post.protect))))
+        blocks = report.blocks()
+        return f"{blocks[0].path + ' ' if blocks[0].path else ''}{blocks[0].detail}" if blocks else None
 
 
 def check_lane(lane: Lane) -> None:

@@ -15,6 +15,8 @@ from bot.rooms import Rooms
 from bot.serving import Serving
 from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
 from bot.web.server import WebServer
+from core.store import cards
+from core.store.database import Session
 from core.task import Task
 from tests.fakes.surface import MemorySurface, Message
 from tests.homes import CliHome
@@ -100,6 +102,19 @@ class Town:
 
         shows: Message = await self.until(found, f"a card of #{number} that is {state}", within_s)
         return shows
+
+    async def until_delivered(self, number: int, where: Place | str, digest: str, within_s: float = 60) -> None:
+        """Wait until it is written down that the whole diff of `digest` was shown in a place, or on a surface."""
+
+        async def look(session: Session) -> bool:
+            shown = await cards.of_task(session, number)
+            there = (c for c in shown if where in (c.place.surface, c.place))
+            return any(card.delivered == digest for card in there)
+
+        end = asyncio.get_running_loop().time() + within_s
+        while not await self.app.database.read(look):
+            assert asyncio.get_running_loop().time() < end, f"{digest} was never shown in {where}"
+            await asyncio.sleep(0.02)
 
     async def staged(self, where: Place, text: str = ASK, person: str = "ana") -> Message:
         """The staged card of a new request."""

@@ -14,7 +14,7 @@ from core.engine import DbosEngine
 from core.ids import new_id
 from core.lifecycle import State
 from core.placement import NodeView
-from core.ports import Executor, Followed, Forge, Repository
+from core.ports import Executor, Followed, Forge, Interpreter, Repository
 from core.reconcile import Reconciler
 from core.service import Request
 from core.signing import Keys
@@ -34,6 +34,7 @@ class Workbench(Office):
 
     home: Path = field(kw_only=True)
     executor: FakeExecutor = field(default_factory=FakeExecutor)
+    interpreter: Interpreter = field(default_factory=FakeInterpreter)
     guard: FakeGuard = field(default_factory=FakeGuard)
     forge: MemoryForge = field(default_factory=MemoryForge)
 
@@ -53,7 +54,7 @@ class Workbench(Office):
             settings=lambda: self.settings,
             new_id=new_id,
             milestones=self.milestones,
-            interpreter=FakeInterpreter(),
+            interpreter=self.interpreter,
             guard=self.guard,
             executors={"edit": cast("Executor", self.executor)},
             forges={"local": cast("Forge", self.forge)},

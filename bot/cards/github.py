@@ -1,7 +1,7 @@
 """The card as a comment at GitHub: facts first, then the quoted words, the diff, and the commands to type; pure.
 
-There are no buttons, so the card names the lines to write; an approval names twelve digits of the digest. Of the
-diff all is shown or nothing.
+There are no buttons, so the card names the lines to write; an approval names the digits of the digest that it shows.
+Of the diff all is shown or nothing.
 """
 
 from __future__ import annotations

@@ -29,10 +29,8 @@ from bot.cards.risk import Level, flags_of, level_of
 from bot.cards.safe import map_text, one_line, visible
 from bot.cards.times import ago, span, until
 from core.lifecycle import State
-from core.staged_diff import GuardVerdict
+from core.staged_diff import GuardVerdict, short_digest
 
-SHORT: Final = 12
-"""Digits of a digest that people are shown and type."""
 _NAMED: Final = 6
 """People named before the others are counted."""
 _WORKING: Final = (State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED)
@@ -214,7 +212,7 @@ def _staged(document: Document) -> Staged | None:
     rows.sort(key=lambda row: order[row.level])
     return Staged(
         digest=found["digest"],
-        short=found["digest"][:SHORT],
+        short=short_digest(found["digest"]),
         base=found["base"],
         files=tuple(rows),
         added=sum(row.added or 0 for row in rows),
@@ -347,7 +345,7 @@ def _actions(document: Document, state: State) -> Iterable[Action]:
             yield Action(ActionKind.ANSWER, option, f"reply {number} {shlex.quote(option)}")
         yield reply
     if state is State.STAGED and staged:
-        short = staged["digest"][:SHORT]
+        short = short_digest(staged["digest"])
         yield Action(ActionKind.APPROVE, f"Approve {short[:4]}", f"approve {number} {short}")
         yield Action(ActionKind.REJECT, "Reject", f'reject {number} --reason "…"')
         yield reply

@@ -112,7 +112,7 @@ class Needed:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The thing to countersign. `digest` is all 64 hex digits, `short` the twelve that people type."""
+    """The thing to countersign. `digest` is all 64 hex digits, `short` the beginning that people type."""
 
     digest: str
     short: str

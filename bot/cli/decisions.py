@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def approve(door: Door, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
-    """Countersign a staged diff by its digest (at least 12 hex digits)."""
+    """Countersign a staged diff by its digest (at least its first 20 hex digits)."""
     now(f"#{number} is as it was")
 
     async def work() -> int:

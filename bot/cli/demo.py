@@ -100,13 +100,14 @@ def _digest_of(home: Path) -> str:
 
     from bot.app import opened
     from bot.home import Home
+    from core.staged_diff import short_digest
 
     async def read() -> str:
         async with opened(Home(home)) as app:
             staged = (await app.document(1)).task.staged
             if staged is None:
                 raise PermanentError("demo_failed", "the demo's request was not staged")
-            return staged.digest[:12]
+            return short_digest(staged.digest)
 
     return asyncio.run(read())
 

@@ -29,7 +29,7 @@ async def show_card(app: App, document: TaskDocument) -> None:
     """Draw a task's card with the beginning of its diff."""
     from bot.cards.model import card_of
 
-    diff = await _bytes_of(app, document, "change.patch") if document.task.staged else None
+    diff = await app.diffs.of(document.task)
     card = card_of(document.to_json(), now=datetime.now(UTC))
     terminal.print_card(sys.stdout, card, diff, max_lines=CARD_DIFF_LINES)
 
@@ -47,7 +47,7 @@ async def show_part(app: App, document: TaskDocument, part: str, *, as_json: boo
 async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None:
     from bot.cards.model import card_of
 
-    diff = await _bytes_of(app, document, "change.patch")
+    diff = await app.diffs.of(document.task)
     if diff is None:
         raise NotFoundError("no_diff", f"#{document.task.number} has staged nothing", "See it with `countersign show`.")
     if as_json:
@@ -59,7 +59,7 @@ async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None
 
 
 async def _show_receipt(app: App, document: TaskDocument) -> None:
-    receipt = await _bytes_of(app, document, "receipt.json")
+    receipt = await _newest(app, document, "receipt.json")
     if receipt is None:
         raise NotFoundError("no_receipt", f"#{document.task.number} was never published", "Approve it first.")
     click.echo(receipt.decode(), nl=False)
@@ -148,11 +148,9 @@ def progress(number: int, *, quiet: bool) -> AbstractContextManager[Progress | N
     return nullcontext() if quiet else terminal.Progress(sys.stderr, number)
 
 
-async def _bytes_of(app: App, document: TaskDocument, name: str) -> bytes | None:
-    """The newest artifact called `name` of the current revision, or of the published one for a receipt."""
+async def _newest(app: App, document: TaskDocument, name: str) -> bytes | None:
+    """The newest artifact called `name`."""
     kept = [artifact for artifact in document.artifacts if artifact.name == name]
-    if name == "change.patch":
-        kept = [artifact for artifact in kept if artifact.revision == document.task.revision]
     return await _read(app, kept[-1]) if kept else None
 
 

@@ -42,16 +42,18 @@ a task's card or in its thread is a reply. `N` is a task's number, `12` or `#12`
 """
 
 _AFTER = """
-- After a mention the slash may be left out: `@countersign approve 12 9c1e04ab77d2`. It is a command only if all of it
-  fits one; "undo the change of the title" is a request. `approve` and `reject` are always commands.
-- Slack's own slash command takes the same words: `/countersign approve 12 9c1e04ab77d2`. In a Telegram group,
+- After a mention the slash may be left out: `@countersign approve 12 9c1e04ab77d2e85b1f36`. It is a command only if
+  all of it fits one; "undo the change of the title" is a request. `approve` and `reject` are always commands.
+- Slack's own slash command takes the same words: `/countersign approve 12 9c1e04ab77d2e85b1f36`. In a Telegram group,
   `/task@your_bot …` is meant for that bot alone.
 - Options stand before or after the text, never within it, and their values may be quoted: `--repo "web"`. `in repo web`
   at the end says the same. A lone `--` before the text says that all of it is text: `/reply 12 -- 2 lines too many`.
 - A misspelt command is never taken for a request: you are told which one it is nearest to. A command with invisible or
   look-alike characters is refused.
 - Hunks are counted through the whole diff, files in the order of their paths: `/pick 12 1,3-5`, `/pick 12 docs/a.md`,
-  `/pick 12 not 4`. In a task's thread the number needs its `#`: `/pick #12 1,3`.
+  `/pick 12 not 4`. In a task's thread the number needs its `#`: `/pick #12 1,3`. Who picks is an author of what is
+  left, and may not approve it.
+- `/approve` takes the digest's first 20 digits or more, where the whole diff was shown.
 - In `/every`, the time in quotes and the zone are those of [recurring requests](schedules.md).
 
 ```text title="one example each"

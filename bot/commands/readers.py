@@ -107,7 +107,7 @@ def _reply(rest: str, bound: bool) -> Command | Misread:
 
 
 def _approve(rest: str, bound: bool) -> Command | Misread:
-    """A number and a digest, each of which may be missing: a digest has 12 digits and more, a number at most 10."""
+    """A number and a digest, each of which may be missing: a digest has 20 digits and more, a number at most 10."""
     words = rest.split()
     at = 0
     named = None

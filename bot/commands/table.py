@@ -34,7 +34,7 @@ COMMANDS: Final = (
         "approve",
         "N DIGEST",
         "Countersign exactly the bytes that a digest names.",
-        "/approve 12 9c1e04ab77d2",
+        "/approve 12 9c1e04ab77d2e85b1f36",
     ),
     Spec("reject", "N REASON", "Say no to what is staged, and why.", "/reject 12 the heading is wrong"),
     Spec("show", "N", "Show a task's card again.", "/show 12"),

@@ -15,6 +15,7 @@ from core.errors import ConflictError, RefusedError, UsageError
 from core.place import Place
 from core.service import Request, Service
 from core.settings import SettingsSource
+from core.staged_diff import TYPED_DIGITS, short_digest
 from core.store import cards, switches, tasks
 from core.store.database import Database, Session
 from core.turn import Actor
@@ -167,31 +168,16 @@ class Doings:
             raise UsageError(
                 "no_digest",
                 "an approval names the bytes it is for",
-                f"Write /approve {number} and at least 12 hex digits of the digest that the card shows.",
+                f"Write /approve {number} and at least {TYPED_DIGITS} hex digits of the digest that the card shows.",
             )
-        await self._seen_whole(number, command.digest)
-        return await self.approve(speaker, number, command.digest)
+        return await self.approve(speaker, number, command.digest, typed_in=speaker.place)
 
-    async def _seen_whole(self, number: int, digest: str) -> None:
-        """What was hidden cannot be approved: the whole diff must have been shown where the task has a card (42)."""
-
-        async def look(session: Session) -> list[str | None]:
-            return [card.delivered for card in await cards.of_task(session, number)]
-
-        shown = await self.database.read(look)
-        if shown and not any(whole and whole.startswith(digest.lower()) for whole in shown):
-            task = await self.database.read(lambda session: tasks.load(session, number))
-            if task.staged is not None and task.staged.digest.startswith(digest.lower()):
-                raise ConflictError(
-                    "not_shown", f"the whole diff of #{number} was not shown yet", f"Ask for it with /diff {number}."
-                )
-
-    async def approve(self, speaker: Speaker, number: int, digest: str) -> Answer:
-        """Countersign a digest."""
-        answer = await self.verdicts.approve(number, digest, speaker.actor)
+    async def approve(self, speaker: Speaker, number: int, digest: str, typed_in: Place | None = None) -> Answer:
+        """Countersign a digest: the one that a button stands for, or what was typed in `typed_in`."""
+        answer = await self.verdicts.approve(number, digest, speaker.actor, typed_in)
         if answer.problem is not None:
             return Answer(answer.problem.sentence(), refused=True)
-        return Answer(f"You countersigned {digest[:12]} of #{number}.")
+        return Answer(f"You countersigned {short_digest(digest)} of #{number}.")
 
     async def _reject(self, speaker: Speaker, command: c.Reject, bound: int | None, _context: str) -> Answer:
         number = await self._number(speaker, command.number, bound)

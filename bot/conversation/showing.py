@@ -18,6 +18,7 @@ from core.job import Job
 from core.lifecycle import State
 from core.place import Place
 from core.settings import SettingsSource
+from core.staged_diff import short_digest
 from core.store import cards, events, queue, switches, tasks
 from core.store.database import Database, Session, to_ms
 
@@ -63,7 +64,7 @@ class Showing:
             if len(part) <= MOST_DIFF:
                 return Answer(visible_lines(part))
         staged = document.task.staged
-        words = f"The whole diff of #{number}" + (f" ({staged.digest[:12]})" if staged else "")
+        words = f"The whole diff of #{number}" + (f" ({short_digest(staged.digest)})" if staged else "")
         await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to)
         await self._delivered(document, place)
         return Answer()
@@ -75,7 +76,7 @@ class Showing:
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
             for card in await cards.of_task(session, document.task.number):
-                if staged is not None and (card.place.surface, card.place.channel) == (place.surface, place.channel):
+                if staged is not None and card.place.address == place.address:
                     await cards.delivered(session, card, staged.digest)
                     await cards.touch(session, card.id, now_ms)
 

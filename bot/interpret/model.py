@@ -91,7 +91,7 @@ class _Reading:
         kept = [entry for entry in await journal.recall() if _is_answer(entry)]
         self.until = asyncio.get_running_loop().time() + self.by.patience_s
         talk: tuple[Message, ...] = ()
-        complaint = ""
+        complaint = model = ""
         for n in range(MOST_ASKS):
             if n >= len(kept):
                 talk = talk or await self._opening(journal)
@@ -103,7 +103,7 @@ class _Reading:
                 complaint = str(error)
                 log.info("bad_reading", task_turn=turn.n, model=model, why=complaint)
                 talk = (*(talk or await self._opening(journal)), *once_more(answer, complaint))
-        return self._given_up(complaint)
+        return self._given_up(complaint, model)
 
     async def _opening(self, journal: Journal) -> tuple[Message, ...]:
         turn = self.turns[-1]
@@ -174,7 +174,8 @@ class _Reading:
         known = {offer.lane for offer in self.scene.offers}
         lanes = tuple(option for option in answer.options if option in known)
         options = lanes if lanes and all(" " not in option for option in answer.options) else answer.options
-        return Unclear(f"{model} asks: “{answer.question or 'What exactly shall it be?'}”", options=options)
+        question = f"{model} asks: “{answer.question or 'What exactly shall it be?'}”"
+        return Unclear(question, options=options, read_by=model)
 
     def _check_files(self, edits: Sequence[Edit]) -> None:
         """An edit of a file that is neither there nor named by a person is a slip, which the model can mend."""
@@ -192,20 +193,21 @@ class _Reading:
                 if path not in there and path not in said and not is_glob(path):
                     raise BadAnswerError(f"There is no file {path!a} in the repository.")
 
-    def _given_up(self, complaint: str) -> Unclear:
+    def _given_up(self, complaint: str, model: str) -> Unclear:
         """After two answers that cannot be used: what a person can do, with the lanes that take any wording to pick."""
         readers = tuple(offer.lane for offer in self.scene.offers if offer.reads)
         reason = f"The model's answers could not be used ({complaint.rstrip('.')})"
         if readers:
-            return Unclear(f"{reason}. Which lane shall work on it?", options=readers)
-        return Unclear(reason, self.can)
+            return Unclear(f"{reason}. Which lane shall work on it?", options=readers, read_by=model)
+        return Unclear(reason, self.can, read_by=model)
 
 
 def _surely(edits: Sequence[Edit], model: str) -> Unclear:
     """A guess is asked about; its button holds the same edits in words that the grammar reads just so."""
     said = "; ".join(map(describe, edits))
     exact = len(said) <= OPTION_CHARS and said.isprintable() and parse(said) == tuple(edits)
-    return Unclear(f"{model} is not sure. Is it this: “{said[:300]}”?", options=(said,) if exact else ())
+    question = f"{model} is not sure. Is it this: “{said[:300]}”?"
+    return Unclear(question, options=(said,) if exact else (), read_by=model)
 
 
 def _can_of(plain: Intent | Unclear) -> tuple[str, ...]:

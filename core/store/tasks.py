@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, update
@@ -19,7 +19,7 @@ from core.production import Making
 from core.staged_diff import StagedDiff
 from core.store.database import Session, from_ms
 from core.store.tables import ApprovalRow, JobRow, RevisionRow, TaskRow, TurnRow
-from core.task import Basis, PullRequest, Revision, Task
+from core.task import FIRST_BASIS, Basis, PullRequest, Revision, Task
 from core.turn import Question, Turn
 
 
@@ -57,15 +57,15 @@ async def load(session: Session, number: int, *, lock: bool = False) -> Task:
         raise NotFoundError("no_such_task", f"there is no task #{number}", "See them with `countersign list`.")
     revision = await session.get(RevisionRow, (number, row.revision))
     assert revision is not None
-    return _task(row, revision)
+    return _task(row, await _read_revision(session, revision))
 
 
-async def create(session: Session, row: TaskRow, intent: Intent | None = None) -> int:
+async def create(session: Session, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:
     """Add a task with its first revision, still undecided; returns its number."""
     session.add(row)
     await session.flush()
     assert row.number is not None
-    await begin_revision(session, row.number, 1, row.created_ms, row.requester, Basis((1,)), intent)
+    await begin_revision(session, row.number, 1, row.created_ms, row.requester, basis, intent)
     return row.number
 
 
@@ -117,13 +117,13 @@ async def begin_revision(
 async def revision_of(session: Session, number: int, n: int) -> Revision | None:
     """Revision `n` of a task, or None."""
     row = await session.get(RevisionRow, (number, n))
-    return _revision(row) if row else None
+    return await _read_revision(session, row) if row else None
 
 
 async def revisions_of(session: Session, number: int) -> list[Revision]:
     """All revisions of a task, oldest first."""
     rows = await session.exec(select(RevisionRow).where(RevisionRow.number == number).order_by(col(RevisionRow.n)))
-    return [_revision(row) for row in rows]
+    return [await _read_revision(session, row) for row in rows.all()]
 
 
 async def add_turn(session: Session, row: TurnRow) -> None:
@@ -228,6 +228,17 @@ def _rowcount(result: object) -> int:
     return int(getattr(result, "rowcount", -1))
 
 
+async def _read_revision(session: Session, row: RevisionRow) -> Revision:
+    """A revision; one that an older version staged does not say whose words were shown, so everybody's were."""
+    revision = _revision(row)
+    if row.staged is None or "since" in row.basis:
+        return revision
+    heard = await session.exec(
+        select(TurnRow.person).where(TurnRow.number == row.number, col(TurnRow.revision) <= row.n)
+    )
+    return replace(revision, basis=revision.basis.written_by(heard))
+
+
 def _revision(row: RevisionRow) -> Revision:
     return Revision(
         n=row.n,
@@ -244,7 +255,7 @@ def _revision(row: RevisionRow) -> Revision:
     )
 
 
-def _task(row: TaskRow, revision: RevisionRow) -> Task:
+def _task(row: TaskRow, revision: Revision) -> Task:
     assert row.number is not None
     return Task(
         id=row.id,
@@ -265,7 +276,7 @@ def _task(row: TaskRow, revision: RevisionRow) -> Task:
         question=Question.from_json(row.question) if row.question else None,
         error=Problem.from_json(row.error) if row.error else None,
         pull_request=PullRequest.from_json(row.pull_request) if row.pull_request else None,
-        current=_revision(revision),
+        current=revision,
         escalated=row.escalated,
         parameters=row.parameters or {},
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import replace
 
+from core.audit import report_hash
 from core.change import Change
 from core.errors import Kind, Problem, WorkError
 from core.intent import Intent
 from core.job import Job
 from core.lane import Lane
 from core.lifecycle import Fact
-from core.ports import Commit, Executor, Order, Produced, Repository
+from core.ports import Commit, Executor, Order, Produced, Repository, reads_in
 from core.production import NOT_TOLD, CheckResult, Making
 from core.staged_diff import Finding, GuardReport, GuardVerdict, stage
 from core.store import jobs, tasks
@@ -21,7 +23,7 @@ from core.task import Revision, Task
 from core.transition import take_step
 from core.work.heard import Charging, Telling, within_budget
 from core.work.objects import have_objects, keep_objects
-from core.work.scene import talk_of
+from core.work.scene import Talk, talk_of
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
 from core.workflow import Part, awaited, part_after
 
@@ -63,30 +65,42 @@ async def produce(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     base, begin = await _beginning(shop, repository, task)
     shop.milestones.reached("change.fetched", number=job.number, base=base)
     await shop.confirm(job)  # a run of the executor may be long and dear
-    order = await _order(shop, job, task, await within_budget(shop, lane), base, begin)
+    executor = _executor(shop, lane, _intent(task))
+    talk = await _talk_for(shop, task, executor, lane)
+    order = _order(shop, job, task, await within_budget(shop, lane), base, begin, talk)
     # the lane's own limit is the executor's to keep; this one only frees a worker from an executor that hangs
     async with asyncio.timeout(lane.limits.wall_s + 120):
-        produced = await _run(shop, job, _executor(shop, lane, order.intent), order, repository)
+        produced = await _run(shop, job, executor, order, repository)
     shop.milestones.reached("change.produced", number=job.number, tree=produced.tree)
     for name, content in produced.artifacts.items():
         await shop.keep_artifact(job, name, content)
     await keep_objects(shop, job, repository, base, produced.tree)
     making = replace(produced.making, awaits=part.awaits)
-    made = {"base": base, "tree": produced.tree, "making": making.to_json()}
+    made = {"base": base, "tree": produced.tree, "making": making.to_json(), "authors": sorted(talk.authors)}
     await shop.database.write(lambda session: jobs.keep_result(session, job, made))
     shop.milestones.reached("change.kept", number=job.number)
     return made
 
 
-async def _order(shop: Workshop, job: Job, task: Task, lane: Lane, base: str, begin: str) -> Order:
+async def _talk_for(shop: Workshop, task: Task, executor: Executor, lane: Lane) -> Talk:
+    """The talk that the executor is shown: all of it if it reads, else the turns of this revision alone.
+
+    Everybody in it becomes an author of what is made, so nobody is in it for nothing.
+    """
+    talk = await talk_of(shop, task)
+    if _intent(task).needs_git_alone or not reads_in(executor, lane):
+        return talk.only(task.current.basis.turns)
+    return talk
+
+
+def _order(shop: Workshop, job: Job, task: Task, lane: Lane, base: str, begin: str, talk: Talk) -> Order:
     """What the executor is told, with the doors through which it is heard while it works."""
-    turns = await talk_of(shop, task.number)
     return Order(
         number=task.number,
         revision=task.revision,
         lane=lane,
         intent=_intent(task),
-        turns=turns,
+        turns=talk.turns,
         base=base,
         start=begin,
         parameters=task.parameters,
@@ -121,18 +135,29 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
     making = Making.from_json(notes["making"]) if notes.get("making") else NOT_TOLD
     report = await shop.guard.judge(change, lane, terms, repository.read_blob)
     report = report.beside(map(_finding, making.checks))
-    await shop.keep_artifact(job, PATCH, await repository.diff_text(change.base, change.tree))
+    patch = await repository.diff_text(change.base, change.tree)
+    await shop.keep_artifact(job, PATCH, patch)
     await _hold(shop, repository, task, change)
     shop.milestones.reached("change.judged", number=job.number)
     staged = stage(change, report)
+    heard = notes["authors"] if "authors" in notes else (await talk_of(shop, task)).authors  # made by an older version
+    basis = task.current.basis.written_by(heard)
+    authors = sorted(task.authors_of(replace(task.current, basis=basis)))
     outcome = Outcome(
         changes={"digest": staged.digest, "error": None, "escalated": False, "nudge_ms": None},
-        revision={"staged": staged.to_json(), "making": making.to_json() | awaited(lane.steps, making.awaits)},
+        revision={
+            "staged": staged.to_json(),
+            "making": making.to_json() | awaited(lane.steps, making.awaits),
+            "basis": basis.to_json(),
+        },
         body={
             "digest": staged.digest,
             "files": len(staged.files),
             "blocked": report.blocked,
             "lane_version": lane.version,
+            "authors": authors,
+            "guard_sha256": report_hash(report),
+            "patch_sha256": hashlib.sha256(patch).hexdigest(),
             **_awaiting(making),
         },
         problem=_blocked(report) if report.blocked else None,

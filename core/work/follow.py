@@ -15,12 +15,14 @@ from core.approval import Needs
 from core.decision import RequiredCheck, Terms
 from core.errors import Kind, Problem
 from core.job import Job, JobState
+from core.law import terms_now
 from core.lifecycle import Fact, State
 from core.ports import Followed, ForgeCheck, Mark, Repository, Standing
+from core.staged_diff import short_digest
 from core.store import jobs, tasks
 from core.store.database import Session, from_ms
 from core.task import PullRequest, Revision, Task
-from core.verdicts import needs_of, terms_now
+from core.verdicts import needs_of
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
 
 SOON_S = 30
@@ -108,7 +110,7 @@ async def _mark(
         words = f"#{task.number}: the approval no longer holds under the policy in force"
         await forge.mark(repository, Mark(standing.pull_request.head, "failure", words))
     else:
-        words = f"#{task.number}.{task.pull_request.revision if task.pull_request else 1} {staged.digest[:12]}"
+        words = f"#{task.number}.{task.pull_request.revision if task.pull_request else 1} {short_digest(staged.digest)}"
         words += f" countersigned by {', '.join(needs.have)}"
         await forge.mark(repository, Mark(standing.pull_request.head, GREEN, words[:140]))
 

@@ -6,13 +6,17 @@ from core.approval import Needs
 from core.decision import Terms
 from core.errors import ConflictError, Kind, Problem
 from core.job import Job
+from core.law import refusal_now, terms_now
 from core.lifecycle import Fact
 from core.ports import Repository
+from core.settings import Settings
+from core.staged_diff import confirmed, short_digest
 from core.store import tasks
 from core.store.database import Session
-from core.task import PullRequest, Task
-from core.verdicts import needs_of, terms_now
+from core.task import PullRequest, Revision, Task
+from core.verdicts import needs_of, uncounted
 from core.work.follow import hindrance
+from core.work.objects import have_objects
 from core.work.publication import inert, shown_outside
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
 
@@ -82,20 +86,35 @@ async def _not_approved(shop: Workshop, task: Task, pull_request: PullRequest) -
     """Why the approval of what is published does not hold under the policy in force now, if it does not."""
     settings = shop.settings()
 
-    async def count(session: Session) -> Needs | None:
+    async def count(session: Session) -> tuple[Revision | None, Needs | None]:
         published = await tasks.revision_of(session, task.number, pull_request.revision)
-        return await needs_of(session, settings, task, published)
+        return published, await needs_of(session, settings, task, published)
 
-    needs = await shop.database.read(count)
-    if needs is not None and needs.met:
+    published, needs = await shop.database.read(count)
+    refusal = await _refusal(shop, settings, task, published, pull_request)
+    if needs is not None and needs.met and refusal is None:
         return None
-    why = "policy no longer allows it" if needs is None else f"{len(needs.have)} of {needs.count} approvals count now"
+    why = uncounted(needs, refusal)
     return Problem(
         Kind.REFUSED,
         "approval_void",
         f"#{task.number} may not be merged: {why}",
         "Reply to it, so that its next revision is approved under the policy as it is.",
     )
+
+
+async def _refusal(
+    shop: Workshop, settings: Settings, task: Task, published: Revision | None, pull_request: PullRequest
+) -> str | None:
+    """Why policy does not allow the published tree now: asked about what git has under the head that is merged."""
+    if published is None or published.staged is None:
+        return "nothing of it was staged"
+    staged, repository = published.staged, shop.repository(needed(task.repo, "repository"))
+    await have_objects(shop, repository, task.number, published.n, staged.base, staged.tree)
+    change = await confirmed(repository, staged)
+    if staged.digest != pull_request.digest:
+        return f"its pull request carries {short_digest(pull_request.digest)}, not {short_digest(staged.digest)}"
+    return refusal_now(settings, task, published, change.files)
 
 
 async def _live_terms(shop: Workshop, task: Task, pull_request: PullRequest) -> Terms | None:

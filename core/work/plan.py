@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.audit import terms_hash
 from core.basis import PARAMETER
 from core.decision import Decision, Effect, Petition
 from core.edit import Edit
@@ -14,13 +15,13 @@ from core.lane import Lane
 from core.lifecycle import Fact
 from core.ports import Scene
 from core.settings import Settings
-from core.store import spending, tasks
+from core.store import jobs, spending, tasks
 from core.store.database import Session
 from core.task import Task
 from core.transition import Owed
-from core.turn import Question, Turn
+from core.turn import Question
 from core.work.obstacle import about_the_paths
-from core.work.scene import helped_elsewhere, scene_of
+from core.work.scene import Talk, helped_elsewhere, scene_of, talk_of
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop
 from core.workflow import first_wrong
 
@@ -36,7 +37,7 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     asked = task.asked_lane and settings.lanes.get(task.asked_lane)
     reads_text = not asked or asked.executor == "edit"
     scene = await scene_of(shop, job, task) if reads_text and task.current.intent is None else None
-    intent = task.current.intent or await _read(shop, task, scene)
+    intent = task.current.intent or await _read(shop, job, task, scene)
     if isinstance(intent, Unclear):
         await _ask(shop, job, None, _question(intent, scene))
         return OVER
@@ -57,23 +58,40 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
 STEPS: tuple[tuple[str, Step], ...] = (("decide", decide),)
 
 
-async def _read(shop: Workshop, task: Task, scene: Scene | None) -> Intent | Unclear:
-    """The intents of the turns this revision reads, put together in order; without a scene nothing needs reading."""
+async def _read(shop: Workshop, job: Job, task: Task, scene: Scene | None) -> Intent | Unclear:
+    """The intents of the turns this revision reads, put together in order; without a scene nothing needs reading.
 
-    async def work(session: Session) -> tuple[Turn, ...]:
-        return await tasks.turns_of(session, task.number)
+    Whose words they are is kept with the revision before anything is made of them.
+    """
+    talk = await talk_of(shop, task)
+    authors = set(talk.only(task.current.basis.turns).authors)
+    intent = await _put_together(shop, task, scene, talk, authors)
+    basis = task.current.basis.written_by(authors).to_json()
 
-    said = await shop.database.read(work)
+    async def work(session: Session) -> None:
+        await jobs.hold(session, job)
+        await tasks.save_revision(session, task.number, task.revision, {"basis": basis})
+
+    await shop.database.write(work)
+    return intent
+
+
+async def _put_together(
+    shop: Workshop, task: Task, scene: Scene | None, talk: Talk, authors: set[str]
+) -> Intent | Unclear:
+    """What the turns of this revision mean together. Everybody of whom a model was told is added to `authors`."""
     edits: list[Edit] = []
     texts: list[str] = []
     last: Intent | None = None
     by_rule, read_by = True, ""
     for n in task.current.basis.turns:
-        turns = said[:n]
-        texts.append(turns[-1].text)
+        shown = talk.said_by_people(n)
+        texts.append(shown.turns[-1].text)
         if scene is None:
             continue
-        read = await shop.interpreter.interpret(turns, scene)
+        read = await shop.interpreter.interpret(shown.turns, scene)
+        if read.read_by:  # by rule nothing but the last turn is read
+            authors |= shown.authors
         if isinstance(read, Unclear):
             return read
         by_rule, read_by = by_rule and bool(read.edits), read.read_by or read_by
@@ -104,7 +122,12 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         "policy_digest": decision.policy_digest,
         "terms": decision.terms.to_json() if decision.terms else None,
     }
-    body = {"lane": decision.lane, "rule": decision.rule, "reason": decision.reason}
+    body = {
+        "lane": decision.lane,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "terms_sha256": terms_hash(decision.terms),
+    }
     title = {"title": _title(task, intent)}
     if decision.effect is Effect.ASK and decision.question is not None:
         await _ask(shop, job, intent, decision.question)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core import receipt
+from core.approval import Approval, Verdict
+from core.audit import Rows, contradictions
+from core.change import FileChange
 from core.errors import ConflictError, Kind, PermanentError, Problem
 from core.job import Job
+from core.law import refusal_now
 from core.lifecycle import Fact
 from core.place import Place
 from core.ports import Commit, Forge, Proposal, Repository
-from core.staged_diff import StagedDiff
+from core.staged_diff import StagedDiff, confirmed
 from core.store import artifacts, events, tasks
 from core.store.database import Session
 from core.task import PullRequest, Task
-from core.verdicts import needs_of
+from core.verdicts import needs_of, uncounted
 from core.work.objects import have_objects
 from core.work.publication import body_of, branch_of, message_of, shown_outside, title_of, withheld
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
@@ -26,9 +30,11 @@ async def check(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     settings = shop.settings()
     needs = await shop.database.read(lambda session: needs_of(session, settings, task))
     shop.milestones.reached("publish.counted", number=job.number)
-    if needs is not None and needs.met:
-        return {}
-    why = "policy no longer allows it" if needs is None else f"{len(needs.have)} of {needs.count} approvals count now"
+    refusal = refusal_now(settings, task, files=await _files_of(shop, job))
+    await _check_rows(shop, task)
+    if needs is not None and needs.met and refusal is None:
+        return {"countersigned": list(needs.have)}
+    why = uncounted(needs, refusal)
     problem = Problem(
         Kind.REFUSED,
         "approval_void",
@@ -40,14 +46,34 @@ async def check(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     return OVER
 
 
-async def push(shop: Workshop, job: Job, _notes: Notes) -> Notes:
+async def _files_of(shop: Workshop, job: Job) -> tuple[FileChange, ...]:
+    """What git has under the approved digest; raises `PermanentError` when that is something else."""
+    task, staged, repository = await _approved(shop, job)
+    await have_objects(shop, repository, task.number, task.revision, staged.base, staged.tree)
+    return (await confirmed(repository, staged)).files
+
+
+async def _check_rows(shop: Workshop, task: Task) -> None:
+    """Raise `PermanentError` when rows and events disagree: nothing of such a task is pushed or signed."""
+
+    async def read(session: Session) -> tuple[Rows, list[events.Event]]:
+        turns, said = await tasks.turns_of(session, task.number), await tasks.approvals_of(session, task.number)
+        return Rows(task, task.current, turns, said), await events.chain_of(session, task.number)
+
+    wrong = contradictions(*await shop.database.read(read))
+    if wrong:
+        mend = "The database was modified outside Countersign; see `countersign events`, and reply to make it anew."
+        raise PermanentError("rows_changed", f"#{task.number} is not published: {'; '.join(wrong)}", mend)
+
+
+async def push(shop: Workshop, job: Job, notes: Notes) -> Notes:
     """Commit exactly the approved tree on the approved base, and push it to the task's own branch."""
     task, staged, repository = await _approved(shop, job)
     await have_objects(shop, repository, task.number, task.revision, staged.base, staged.tree)
-    said = await shop.database.read(lambda session: tasks.approvals_of(session, task.number))
+    counted = await _counted(shop, task, staged, notes)
     task = shown_outside(task, shop.guard.leaks)
-    message = message_of(task, staged, [a for a in said if a.digest == staged.digest])
-    at = max((a.at for a in said if a.digest == staged.digest), default=task.created_at)
+    message = message_of(task, staged, counted)
+    at = max((a.at for a in counted), default=task.created_at)
     commit = await repository.write_commit(Commit(staged.tree, staged.base, message, at))
     if await repository.tree_of(commit) != staged.tree:
         raise PermanentError("wrong_tree", f"the commit of #{task.number} is not the approved tree")
@@ -62,10 +88,18 @@ async def push(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     return {"commit": commit, "branch": branch}
 
 
+async def _counted(shop: Workshop, task: Task, staged: StagedDiff, notes: Notes) -> list[Approval]:
+    """The approvals that the quorum was made of: no earlier no to the same digest, and nobody's that did not count."""
+    said = await shop.database.read(lambda session: tasks.approvals_of(session, task.number))
+    yes = [a for a in said if a.digest == staged.digest and a.verdict is Verdict.APPROVE]
+    have = notes.get("countersigned")
+    return [a for a in yes if have is None or a.person in have]
+
+
 async def propose(shop: Workshop, job: Job, notes: Notes) -> Notes:
     """Open the pull request, or adopt the one an earlier try opened."""
     task, staged, repository = await _approved(shop, job)
-    said = await shop.database.read(lambda session: tasks.approvals_of(session, task.number))
+    counted = await _counted(shop, task, staged, notes)
     turns = await shop.database.read(lambda session: tasks.turns_of(session, task.number))
     task = shown_outside(task, shop.guard.leaks)
     turns = withheld(turns, shop.guard.leaks)
@@ -75,8 +109,7 @@ async def propose(shop: Workshop, job: Job, notes: Notes) -> Notes:
         head=notes["commit"],
         into=repository.spec.branch,
         title=title_of(task),
-        body=body_of(task, staged, turns, [a for a in said if a.digest == staged.digest])
-        + shop.footnote("\n".join(turn.text for turn in turns)),
+        body=body_of(task, staged, turns, counted) + shop.footnote("\n".join(turn.text for turn in turns)),
         labels=("countersign",),
         revision=task.revision,
         digest=staged.digest,
@@ -92,7 +125,10 @@ async def record(shop: Workshop, job: Job, notes: Notes) -> Notes:
     task, staged, _ = await _approved(shop, job)
     pull_request = PullRequest.from_json(notes["pull_request"])
 
+    settings = shop.settings()
+
     async def read(session: Session) -> dict[str, object]:
+        needs = await needs_of(session, settings, task)
         chain = await events.chain_of(session, task.number)
         return receipt.statement(
             task,
@@ -100,6 +136,7 @@ async def record(shop: Workshop, job: Job, notes: Notes) -> Notes:
             await tasks.approvals_of(session, task.number),
             chain,
             receipt.Published(pull_request, staged.tree, chain[-1].at),
+            needs,
         )
 
     signed = receipt.sign(shop.keys, await shop.database.read(read))
@@ -134,6 +171,8 @@ async def _beside(shop: Workshop, job: Job, task: Task, opened: PullRequest) -> 
         return opened, ()
     kept = await shop.database.read(lambda session: artifacts.of_task(session, task.number))
     files = {a.name: await shop.files.read(a.sha256) for a in kept if a.revision == task.revision}
+    if task.staged is not None and "change.patch" in files:
+        files["change.patch"] = await repository.diff_text(task.staged.base, task.staged.tree)
     files = {
         name: content for name, content in files.items() if not shop.guard.leaks(content.decode("utf-8", "replace"))
     }

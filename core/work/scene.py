@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from core.decision import Petition
 from core.errors import Kind, Problem
@@ -37,7 +38,7 @@ async def scene_of(shop: Workshop, job: Job, task: Task) -> Scene:
     names = settings.policy.open_lanes(petition) if task.repo else ()
     lanes = [settings.lanes[name] for name in names]
     offers = [await _offer(shop, lane) for lane in lanes]
-    talk = await talk_of(shop, task.number)
+    talk = await talk_of(shop, task)
 
     listed: list[Sequence[str]] = []
 
@@ -59,22 +60,43 @@ async def scene_of(shop: Workshop, job: Job, task: Task) -> Scene:
         tuple(offers),
         files,
         JobJournal(shop.database, job, "interpret"),
-        tuple(turn for turn in talk if turn.person == ASKER),
+        tuple(turn for turn in talk.turns if turn.person == ASKER),
         Charging(shop, job, task.asked_lane or "", task.current.author),
         await _spent(shop, lanes),
         read if task.repo else None,
     )
 
 
-async def talk_of(shop: Workshop, number: int) -> tuple[Turn, ...]:
-    """The whole talk about a task: everything people said, and what `ASKER` asked them, in order."""
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Turns that are shown to whoever makes a change, in order. What is taken from it takes the authors with it."""
+
+    turns: tuple[Turn, ...]
+
+    @property
+    def authors(self) -> frozenset[str]:
+        """Everybody whose words are in it: they may not approve what is made of them (security.md 147)."""
+        return frozenset(turn.person for turn in self.turns if turn.person != ASKER)
+
+    def said_by_people(self, upto: int) -> Talk:
+        """What people said in turns up to `upto`."""
+        return Talk(tuple(turn for turn in self.turns if turn.n <= upto and turn.person != ASKER))
+
+    def only(self, numbers: Collection[int]) -> Talk:
+        """What people said in the turns of these numbers."""
+        return Talk(tuple(turn for turn in self.turns if turn.n in numbers and turn.person != ASKER))
+
+
+async def talk_of(shop: Workshop, task: Task) -> Talk:
+    """All that may be shown to whoever makes the current revision: what people said, and what `ASKER` asked them."""
 
     async def work(session: Session) -> tuple[tuple[Turn, ...], list[events.Event]]:
-        return await tasks.turns_of(session, number), await events.chain_of(session, number)
+        return await tasks.turns_of(session, task.number), await events.chain_of(session, task.number)
 
     said, chain = await shop.database.read(work)
     asked = [_as_turn(event, said) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
-    return tuple(sorted([*said, *asked], key=lambda turn: (turn.n, turn.person == ASKER)))
+    talk = sorted([*said, *asked], key=lambda turn: (turn.n, turn.person == ASKER))
+    return Talk(tuple(turn for turn in talk if turn.n >= task.current.basis.since))
 
 
 def _as_turn(event: events.Event, said: Sequence[Turn]) -> Turn:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from pathlib import Path
 
 from core.change import Change
 from core.errors import NotFoundError
 from core.ports import Repository, RepositorySpec
-from lanes.repository import as_git, guarded, trees
+from lanes.repository import as_git, guarded, merging, trees
 from lanes.repository.command import GitCommand, check_git
-from lanes.repository.store import Store, check_branch
+from lanes.repository.store import Store, check_branch, check_oid
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """git knows the empty tree without anybody having written it."""
@@ -52,6 +53,49 @@ class Clone(Store):
         if not await asyncio.to_thread(guarded, self.spec.name, lambda: self.has(commit)):
             raise NotFoundError("no_commit", f"{self.path} does not have the commit {commit[:12]}", "Fetch it first.")
         return await asyncio.to_thread(guarded, self.spec.name, lambda: self.tree_of(commit))
+
+    async def parents_of(self, commit: str) -> tuple[str, ...]:
+        """The parents of `commit`, as the commit itself names them."""
+        return await asyncio.to_thread(guarded, self.spec.name, lambda: self._parents_of(commit))
+
+    def _parents_of(self, commit: str) -> tuple[str, ...]:
+        head = self.git.run("cat-file", "commit", check_oid(commit)).out.split(b"\n\n", 1)[0]
+        return tuple(line[7:].decode() for line in head.split(b"\n") if line.startswith(b"parent "))
+
+    async def reaches(self, commit: str, tip: str) -> bool:
+        """Whether `commit` is here, and is `tip` or an ancestor of it."""
+        return await asyncio.to_thread(guarded, self.spec.name, lambda: self._reaches(commit, tip))
+
+    def _reaches(self, commit: str, tip: str) -> bool:
+        if self.git.run("cat-file", "-e", f"{check_oid(commit)}^{{commit}}", ok=(0, 1, 128)).code:
+            return False
+        return self.git.run("merge-base", "--is-ancestor", check_oid(commit), check_oid(tip), ok=(0, 1)).code == 0
+
+    async def wrong_in_merge(self, commit: str, head: str) -> str | None:
+        """Why `commit` is not just what merging, squashing or rebasing `head` gives, or None when it is."""
+        return await asyncio.to_thread(guarded, self.spec.name, lambda: self._wrong_in_merge(commit, head))
+
+    def _wrong_in_merge(self, commit: str, head: str) -> str | None:
+        if commit == head:
+            return None
+        parents = self._parents_of(commit)
+        if not parents or len(parents) > 2 or (len(parents) == 2 and parents[1] != head):
+            return f"the merge {commit[:12]} does not join {head[:12]} alone"
+        with tempfile.TemporaryDirectory(prefix="countersign-") as folder:
+            wanted = merging.merge(self._beside(Path(folder)), parents[0], head)
+        found = self.tree_of(commit)
+        if found == wanted:
+            return None
+        return f"the merge {commit[:12]} has the tree {found[:12]}, merging {head[:12]} gives {wanted[:12]}"
+
+    def _beside(self, folder: Path) -> Clone:
+        """An empty repository that reads this one's objects: what a merge writes goes there, and away with it."""
+        other = Clone(self.spec, folder)
+        other.git.run("init", "--quiet", "--bare", "--template=", "--initial-branch=none")
+        (folder / "objects" / "info").mkdir(parents=True, exist_ok=True)
+        objects = self.git.line("rev-parse", "--path-format=absolute", "--git-path", "objects")
+        (folder / "objects" / "info" / "alternates").write_text(f"{objects}\n", encoding="utf-8")
+        return other
 
     async def change(self, base: str, tree: str) -> Change:
         """What differs between commit `base` and `tree`, computed from this clone's objects."""

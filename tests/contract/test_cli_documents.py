@@ -66,7 +66,7 @@ def test_every_station_of_a_task_prints_a_valid_document(home: CliHome, holds: H
     replied = home.document("reply", 1, "set server.host to b in config/app.yaml", "--as", "ana", "--wait")
     holds("task", replied)
     assert (replied["state"], replied["revision"], len(replied["turns"])) == ("staged", 2, 2)
-    approved = home.document("approve", 1, replied["staged"]["digest"][:12], "--as", "lee")
+    approved = home.document("approve", 1, replied["staged"]["digest"][:20], "--as", "lee")
     holds("task", approved)
     assert approved["state"] == "approved"
     assert [said["person"] for said in approved["approvals"]] == ["lee"]

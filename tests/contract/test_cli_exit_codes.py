@@ -139,8 +139,8 @@ CAUSES: dict[str, Cause] = {
     "time before the calendar": (_nothing, ("events", "--since", "9999999w"), 2, "no time"),
     "priority out of range": (_nothing, (*ASK, "--priority", "101"), 2, "range"),
     "repository not named": (_two_repositories, (*ASK, "--wait"), 1, "Which repository?"),
-    "digest that is none": (_staged, ("approve", 1, "approve-it", "--as", "lee"), 2, "at least 12 hex digits"),
-    "digest too short": (_staged, ("approve", 1, "abc123", "--as", "lee"), 2, "at least 12 hex digits"),
+    "digest that is none": (_staged, ("approve", 1, "approve-it", "--as", "lee"), 2, "at least 20 hex digits"),
+    "digest too short": (_staged, ("approve", 1, "abc123", "--as", "lee"), 2, "at least 20 hex digits"),
     "digest of something else": (_staged, ("approve", 1, "0" * 64, "--as", "lee"), 5, "names no staged diff"),
     "rejecting what is approved": (_approved, ("reject", 1, "--as", "max"), 5, "approved"),
     "merging what is only staged": (_staged, ("merge", 1, "--as", "lee"), 5, "cannot be merged"),
@@ -200,7 +200,7 @@ def test_a_decision_is_made_once_and_the_second_is_told_who_decided(home: CliHom
     task = home.staged()
     digest = task["staged"]["digest"]
     assert home.call("approve", 1, digest, "--as", "ana").code == 3
-    assert home.call("approve", 1, digest[:12].upper(), "--as", "lee", "--wait").code == 0
+    assert home.call("approve", 1, digest[:20].upper(), "--as", "lee", "--wait").code == 0
     second = home.call("approve", 1, digest, "--as", "max")
     assert second.code == 5
     assert "lee: approve" in second.sentence()

@@ -158,7 +158,8 @@ def test_what_was_picked_of_a_half_still_awaits_its_approval(bumping):
     asked(bumping)
     picked = bumping.document("pick", 1, "1", "--as", "lee", "--wait")
     assert (picked["state"], picked["making"]["awaits"]) == ("staged", "look")
-    whole = approved(bumping, picked)
+    approved(bumping, picked, code=3)
+    whole = approved(bumping, picked, by="max")
     assert paths(whole) == ["CHANGELOG.md", "requirements.txt"]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from core.change import FileChange
 from core.decision import Decision, Effect, Petition, Terms
 from core.turn import Question
 
@@ -12,7 +14,8 @@ from core.turn import Question
 class FakePolicy:
     """Allows everybody the lane `lane` under `terms`; `terms` None denies, `question` asks first.
 
-    `refuses` are people it denies whatever the terms. A test changes the fields as an operator edits a file.
+    `refuses` are people it denies whatever the terms;
+    `protects` begins the paths that no lane may change. A test changes the fields as an operator edits a file.
     """
 
     terms: Terms | None
@@ -20,6 +23,7 @@ class FakePolicy:
     digest: str = "0" * 64
     question: Question | None = None
     refuses: set[str] = field(default_factory=set)
+    protects: str = ""
 
     def open_lanes(self, _petition: Petition) -> tuple[str, ...]:
         return (self.lane,)
@@ -32,6 +36,11 @@ class FakePolicy:
         if terms is None:
             return Decision(Effect.DENY, "no rule allows it", self.digest)
         return Decision(Effect.ALLOW, "small enough", self.digest, terms.rule, petition.lane or self.lane, terms)
+
+    def hindrance(self, _lane: str, _terms: Terms, files: Sequence[FileChange]) -> str | None:
+        """Paths that begin with `protects`."""
+        held = [file.shown_path for file in files if self.protects and file.shown_path.startswith(self.protects)]
+        return f"{held[0]} is protected" if held else None
 
     def terms_of(self, petition: Petition) -> Terms | None:
         """The same terms for everybody it does not refuse."""

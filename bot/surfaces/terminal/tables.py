@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from bot.cards.model import SHORT
 from bot.cards.parts import ICONS
 from bot.cards.safe import one_line
 from bot.cards.times import ago, moment, until
@@ -15,6 +14,7 @@ from bot.surfaces.terminal.layout import STATE_STYLES, cut, grid
 from bot.surfaces.terminal.look import ACCENT, Look, look_of, write
 from core.job import JobState
 from core.lifecycle import State
+from core.staged_diff import short_digest
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 _PIPE_LINE: Final = 500
+_SHORT_OID: Final = 12
 _JOB_STYLES: Final = {JobState.RUNNING: f"bold {ACCENT}", JobState.READY: "", JobState.WAITING: "dim"}
 _SILENT: Final = frozenset({"state", "job", "attempt"})
 """Keys of an event's body that say nothing its kind does not say."""
@@ -145,6 +146,7 @@ def _event_style(kind: str) -> str:
 def _value(value: object) -> str:
     """A value of an event's body, short enough for a line of many."""
     if isinstance(value, str):
-        digest = len(value) in (40, 64) and all(c in "0123456789abcdef" for c in value)
-        return value[:SHORT] if digest else one_line(value, 80)
+        if len(value) in (40, 64) and all(c in "0123456789abcdef" for c in value):
+            return short_digest(value) if len(value) == 64 else value[:_SHORT_OID]
+        return one_line(value, 80)
     return one_line(json.dumps(value, ensure_ascii=False, default=str), 120)

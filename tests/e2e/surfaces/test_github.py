@@ -52,10 +52,11 @@ async def test_a_comment_makes_revision_two_which_is_approved_there_and_merges_o
         staged = await place.card(1, "staged")
         assert staged.shown.revision == 2
         digest = await place.digest()
-        await place.until(lambda: digest[:12] in ours(github)[0], "the new digest in the comment")
+        await place.until(lambda: digest[:20] in ours(github)[0], "the new digest in the comment")
         assert len(ours(github)) == 1, "one sticky comment"
 
-        github.comment(REPO, 1, "max", f"Looks right to me.\n\n/approve {digest[:12]}")
+        await place.until_delivered(1, "github", digest)
+        github.comment(REPO, 1, "max", f"Looks right to me.\n\n/approve {digest[:20]}")
         await place.card(1, "published")
         second = github.pull(REPO, 1).sha
         assert second != first

@@ -204,7 +204,10 @@ async def test_linking_takes_both_sides_and_works_once(place):
     assert (await place.says("lee", f"/link {code}", DM)).refused, "once"
     await place.staged(GROUP)
     digest = (await place.app.document(1)).task.staged.digest
-    answer = await place._tell(slack.writes("T1AAA/U777", f"/approve 1 {digest[:12]}", room))
+    await place._tell(slack.writes("T1AAA/U777", "/show 1", room))
+    await place.card(1, "staged", "slack")
+    await place.until_delivered(1, room, digest)
+    answer = await place._tell(slack.writes("T1AAA/U777", f"/approve 1 {digest[:20]}", room))
     assert not answer.refused, answer
     assert [a.person for a in (await place.app.document(1)).approvals] == ["lee"]
     assert chat.cards
@@ -303,11 +306,32 @@ async def test_only_some_files_are_picked_and_countersigned_under_a_new_digest(p
     second = await place.card(1, "staged")
     assert [row.path for row in second.shown.staged.files] == ["config/app.yaml"]
     assert await place.digest() != digest
-    assert (await place.says("lee", f"/approve 1 {digest[:12]}", GROUP)).refused, "that was all of it"
+    assert (await place.says("lee", f"/approve 1 {digest[:20]}", GROUP)).refused, "that was all of it"
     assert (await place.clicks("ana", second, "Approve")).refused, "it still is what ana asked for"
-    assert not (await place.clicks("lee", second, "Approve")).refused
+    picker = await place.clicks("lee", second, "Approve")
+    assert picker.refused, "who picks is an author of what is left (guard 17)"
+    assert "max" in picker.text
+    assert not (await place.clicks("max", second, "Approve")).refused
     await place.card(1, "published")
     assert place.memory().messages[card.id].shown.superseded
+
+
+async def test_guard_02_a_typed_approval_holds_only_where_its_diff_was_shown(place):
+    """The group saw the diff; in their own chat lee saw nothing, and is told how to see it there."""
+    await place.staged(GROUP)
+    digest = await place.digest()
+    short = await place.says("lee", f"/approve 1 {digest[:12]}", GROUP)
+    assert short.refused
+    assert "20 hex digits" in short.text
+    unseen = await place.says("lee", f"/approve 1 {digest[:20]}", DM)
+    assert unseen.refused
+    assert "not shown here" in unseen.text
+    assert "/show 1" in unseen.text
+    await place.says("lee", "/show 1", DM)
+    await place.until(lambda: [m for m in place.memory().cards if m.place == DM], "a card in lee's chat")
+    await place.until_delivered(1, DM, digest)
+    assert not (await place.says("lee", f"/approve 1 {digest[:20]}", DM)).refused
+    assert [a.digest for a in (await place.app.document(1)).approvals] == [digest]
 
 
 async def test_a_request_that_is_made_again_and_again_is_an_ordinary_task(place):
@@ -340,7 +364,7 @@ async def test_one_task_crosses_surfaces(place):
     await place.until(lambda: place.memory("slack").cards, "a card where the reply was")
     card = await place.card(1, "staged", "slack")
     assert card.card.revision == 2
-    assert (await place.says("max", f"/approve 1 {digest[:12]}", GROUP)).refused, "that was revision 1"
+    assert (await place.says("max", f"/approve 1 {digest[:20]}", GROUP)).refused, "that was revision 1"
     await place.clicks("max", card, "Approve")
     await place.card(1, "published", "slack")
     await place.card(1, "published", "telegram")
@@ -355,7 +379,7 @@ async def test_a_person_on_two_surfaces_counts_once(place):
     card = await place.staged(GROUP)
     await place.clicks("lee", card, "Approve")
     digest = (await place.app.document(1)).task.staged.digest
-    again = await place.says("lee", f"/approve 1 {digest[:12]}", Place("slack", "C1", None))
+    again = await place.says("lee", f"/approve 1 {digest[:20]}", Place("slack", "C1", None))
     assert again.refused
     assert (await place.app.document(1)).task.state is State.STAGED
     await place.clicks("max", card, "Approve")

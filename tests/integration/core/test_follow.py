@@ -64,7 +64,7 @@ async def test_the_countersigned_head_is_marked_green_and_the_artifacts_lie_besi
     task = await hub.task(number)
     mark = hub.forge.marks[head_of(hub)]
     assert mark.state == "success"
-    assert task.current.staged.digest[:12] in mark.words
+    assert task.current.staged.digest[:20] in mark.words
     assert "lee" in mark.words
     assert {"change.patch", "receipt.json"} <= set(hub.forge.attached[1])
     assert task.pull_request.files == "memory://files/1"

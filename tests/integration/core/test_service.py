@@ -183,7 +183,8 @@ async def test_what_the_next_revision_builds_on(office, state, text, continues, 
     opened = pull_request() if state is State.PUBLISHED else None
     number = await put_task(office.database, state, diff=staged(), opened=opened)
     task = await office.service.reply(number, text, BO)
-    assert task.current.basis == Basis(turns, continues, authors)
+    since = 2 if text.startswith("Start over") else 1
+    assert task.current.basis == Basis(turns, continues, authors, since=since)
     assert task.authors == {"ana", "bo"}
 
 

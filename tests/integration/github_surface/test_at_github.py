@@ -375,7 +375,7 @@ async def test_what_webhooks_missed_is_caught_up_once(town):
     issue = town.hub.issue(WEB, "ana", "An issue")
     town.hub.comment(WEB, issue.number, "ana", "/task two")
     edited = town.hub.comment(WEB, number, "ana", "/task three")
-    edited.body, edited.updated_at = "/approve 142 9c1e04ab77d2", datetime.now(UTC) + timedelta(minutes=1)
+    edited.body, edited.updated_at = "/approve 142 9c1e04ab77d2e85b1f36", datetime.now(UTC) + timedelta(minutes=1)
     since = datetime.now(UTC) - timedelta(hours=1)
     assert await town.surface.catch_up(town.ears, since) == 5
     assert await town.surface.catch_up(town.ears, since) == 0

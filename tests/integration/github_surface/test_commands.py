@@ -31,7 +31,7 @@ def mention(body):
             "/reject 4 no\n/task one\n\n```yaml\n/task: x\n```\n",
             ["/reject 4 no", "/task one\n\n```yaml\n/task: x\n```"],
         ),
-        ("/Approve 9c1e04ab77d2", ["/Approve 9c1e04ab77d2"]),
+        ("/Approve 9c1e04ab77d2e85b1f36", ["/Approve 9c1e04ab77d2e85b1f36"]),
         ("@countersign /task x", ["/task x"]),
         ("@Countersign[bot], /task x", ["/task x"]),
         ("<!-- a note -->\n\n/task x", ["/task x"]),

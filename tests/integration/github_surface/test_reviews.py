@@ -62,7 +62,7 @@ async def test_only_its_authors_unedited_lines_without_commands_count(office):
         line("a program's", 3, robot),
         line("edited at once", 4, late_s=2),
         line("edited later", 5, late_s=2.5),
-        line("/approve 9c1e04ab77d2", 6),
+        line("/approve 9c1e04ab77d2e85b1f36", 6),
         line("@countersign do", 7),
         line("   ", 8),
     ]
@@ -77,8 +77,8 @@ async def test_only_its_authors_unedited_lines_without_commands_count(office):
 async def test_a_reply_in_a_review_takes_its_lines_along_and_an_approval_does_not(office):
     replied = await full(office, "/reply 142 as noted", [line("shorter")])
     assert replied.text == "/reply 142 as noted\n\nOn docs/a.md line 1:\nshorter"
-    approved = await full(office, "/approve 142 9c1e04ab77d2", [line("shorter")])
-    assert approved.text == "/approve 142 9c1e04ab77d2"
+    approved = await full(office, "/approve 142 9c1e04ab77d2e85b1f36", [line("shorter")])
+    assert approved.text == "/approve 142 9c1e04ab77d2e85b1f36"
 
 
 async def test_a_review_of_a_thousand_lines_is_cut_and_says_so(office):

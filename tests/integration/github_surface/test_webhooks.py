@@ -153,7 +153,7 @@ async def test_a_command_is_kept_before_it_is_acknowledged(office):
 
 
 async def test_a_comment_on_a_pull_request_is_there(office):
-    await office.deliver("issue_comment", commented("/approve 9c1e04ab77d2", on_pull=True))
+    await office.deliver("issue_comment", commented("/approve 9c1e04ab77d2e85b1f36", on_pull=True))
     assert office.ears.said[0].place.thread == "pull/1"
 
 
@@ -231,7 +231,7 @@ async def test_an_edit_is_a_new_request_only_when_it_is_another_command(office):
 
 
 async def test_who_edits_anothers_comment_does_not_speak_for_them(office):
-    forged = commented("/approve 9c1e04ab77d2", "edited")
+    forged = commented("/approve 9c1e04ab77d2e85b1f36", "edited")
     forged["sender"] = {**forged["sender"], "id": 666, "login": "mallory"}
     answer = await office.deliver("issue_comment", forged)
     assert answer.text == "Ignored: not sent by its author.\n"
@@ -264,7 +264,7 @@ async def test_only_people_are_heard(office, author):
 
 
 async def test_words_that_an_app_wrote_in_a_persons_name_are_not_that_persons(office):
-    payload = commented("/approve 9c1e04ab77d2")
+    payload = commented("/approve 9c1e04ab77d2e85b1f36")
     payload["comment"]["performed_via_github_app"] = {"id": 5, "slug": "an-agent"}
     await office.deliver("issue_comment", payload)
     assert office.ears.said == []
@@ -334,8 +334,8 @@ async def test_githubs_own_approval_is_none_of_bytes(office, state):
 
 
 async def test_a_command_in_an_approving_review_is_heard(office):
-    await office.deliver("pull_request_review", reviewed("/approve 9c1e04ab77d2", "approved"))
-    assert office.texts == ["/approve 9c1e04ab77d2"]
+    await office.deliver("pull_request_review", reviewed("/approve 9c1e04ab77d2e85b1f36", "approved"))
+    assert office.texts == ["/approve 9c1e04ab77d2e85b1f36"]
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_review", "check_run", "check_suite", "status", "push"])

@@ -121,14 +121,14 @@ async def test_who_is_nobody_commands_nothing(stage):
     stage.telegram.privacy = False
     ana, mallory = stage.telegram.person("Ana"), stage.telegram.person("Mallory")
     card = await posted(stage)
-    anonymous_admin_says(stage.telegram, stage.team, "/approve 142 9c1e04ab77d2", reply_to=card)
-    channel_says(stage.telegram, stage.team, "@ourbot /approve 142 9c1e04ab77d2")
-    channel_is_forwarded(stage.telegram, stage.team, "/approve 142 9c1e04ab77d2")
-    mallory.says(stage.team, "/approve 142 9c1e04ab77d2", forwarded=True)
-    mallory.says(stage.team, "/approve 142 9c1e04ab77d2", via_bot=True)
-    mallory.says(stage.team, "/approve 142 9c1e04ab77d2", as_channel=True)
+    anonymous_admin_says(stage.telegram, stage.team, "/approve 142 9c1e04ab77d2e85b1f36", reply_to=card)
+    channel_says(stage.telegram, stage.team, "@ourbot /approve 142 9c1e04ab77d2e85b1f36")
+    channel_is_forwarded(stage.telegram, stage.team, "/approve 142 9c1e04ab77d2e85b1f36")
+    mallory.says(stage.team, "/approve 142 9c1e04ab77d2e85b1f36", forwarded=True)
+    mallory.says(stage.team, "/approve 142 9c1e04ab77d2e85b1f36", via_bot=True)
+    mallory.says(stage.team, "/approve 142 9c1e04ab77d2e85b1f36", as_channel=True)
     mallory.is_bot = True
-    mallory.says(stage.team, "/approve 142 9c1e04ab77d2")
+    mallory.says(stage.team, "/approve 142 9c1e04ab77d2e85b1f36")
     assert await nothing_is_heard(stage)
     ana.says(ana.private, "hello")
     assert [said.text for said in await stage.ears.heard()] == ["hello"]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
-DIGEST = "9c1e04ab77d2" + "0" * 52
+DIGEST = "9c1e04ab77d2e85b1f36" + "0" * 44
 EARLIER = "0" * 12 + "9" * 52
 
 DIFF = b"""\

@@ -30,7 +30,7 @@ def commands(card):
 
 def test_a_staged_card_offers_the_digest_to_countersign():
     card = card_of(docs.staged(), now=NOW)
-    assert commands(card)[0] == "approve 142 9c1e04ab77d2"
+    assert commands(card)[0] == "approve 142 9c1e04ab77d2e85b1f36"
     assert card.actions[0].label == "Approve 9c1e"
     assert card.needs[0].sentence == "needs 1 of lee, docs-team"
     assert card.expiry == "expires in 13 days"

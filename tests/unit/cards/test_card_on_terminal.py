@@ -72,7 +72,7 @@ def test_without_the_diff_the_card_offers_it_instead_of_approve():
     text = drawn(card_of(docs.staged(), now=NOW))
     assert "countersign approve" not in text
     assert "countersign show 142 --diff" in text
-    assert "diff 9c1e04ab77d2 · needs 1 of lee, docs-team" in text
+    assert "diff 9c1e04ab77d2e85b1f36 · needs 1 of lee, docs-team" in text
 
 
 def test_a_diff_that_is_not_the_staged_one_does_not_open_the_approval():
@@ -84,7 +84,7 @@ def test_after_the_whole_diff_the_approval_is_offered():
     long = docs.DIFF.replace(b"-4,4 +4,5", b"-4,4 +4,1005") + b"+more\n" * 1000
     print_diff(stream, card_of(docs.staged(), now=NOW), long, look=Look(80))
     assert stream.getvalue().count("+ more") == 1000
-    assert "countersign approve 142 9c1e04ab77d2" in stream.getvalue()
+    assert "countersign approve 142 9c1e04ab77d2e85b1f36" in stream.getvalue()
 
 
 def test_into_a_pipe_go_gits_bytes():
@@ -213,7 +213,7 @@ def test_no_text_in_a_document_acts_on_the_terminal(document, look):
     text.encode(look.encoding)
     if document["state"] == "staged":
         flat = " ".join(SGR.sub("", text).replace("▎", "").split())
-        assert "diff 9c1e04ab77d2" in flat
+        assert "diff 9c1e04ab77d2e85b1f36" in flat
         assert "needs 1" in flat
 
 

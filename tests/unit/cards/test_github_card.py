@@ -166,7 +166,7 @@ def test_the_card_names_what_to_write():
     assert text.startswith(
         "<!-- countersign:task:142 -->\n<!-- countersign:revision:1 -->\n\n### ⏳ task 142 · docs · "
     )
-    assert "`/approve 142 9c1e04ab77d2`" in text
+    assert "`/approve 142 9c1e04ab77d2e85b1f36`" in text
     assert "**needs 1 of lee, docs-team**" in text
     assert "risk: **low** · 1 file +2 −1 · paths ✓ · size ✓ · secrets ✓ · tests 118 ✓" in text
     assert "\n-pip install countersign\n+pipx install countersign-bot\n" in text
@@ -190,7 +190,7 @@ def test_what_was_hidden_cannot_be_approved():
 def test_what_was_delivered_whole_can_be_approved():
     comment = draw_comment(card_of(docs.staged(), now=NOW), None, delivered=True)
     assert comment.hides
-    assert "`/approve 142 9c1e04ab77d2`" in comment.text
+    assert "`/approve 142 9c1e04ab77d2e85b1f36`" in comment.text
     assert "the whole diff is in a comment of its own" in comment.text
 
 

@@ -90,7 +90,7 @@ def test_a_staged_card_shows_facts_quotes_diff_and_buttons_in_that_order():
         "ana asked:",
         "“fix the install steps in docs/install.md”",
         "+countersign init",
-        "diff  9c1e04ab77d2",
+        "diff  9c1e04ab77d2e85b1f36",
         "needs 1 of lee, docs-team",
     ):
         assert part in words, part
@@ -116,7 +116,7 @@ def test_a_card_without_its_diff_has_no_approve_and_no_words_that_lead_to_it():
     assert not any("Approve" in label for label in labels(shown))
     words = words_of(payload(shown))
     assert "approve 142" not in words
-    assert "9c1e04ab77d2" not in words
+    assert "9c1e04ab77d2e85b1f36" not in words
     assert "the diff is not shown here; it can be approved once the whole diff is here." in words
     judged(shown)
 

@@ -112,7 +112,7 @@ def test_a_staged_card_shows_facts_words_diff_and_what_it_needs():
         " Then",
         " look",
         "",
-        "diff 9c1e04ab77d2 · needs 1 of lee, docs-team · expires in 13 days",
+        "diff 9c1e04ab77d2e85b1f36 · needs 1 of lee, docs-team · expires in 13 days",
     ]
     assert not drawing.hides
     assert [[b.label for b in row] for row in drawing.card.rows] == [
@@ -203,7 +203,7 @@ def test_padding_does_not_push_the_facts_out():
     document["model"] = {"name": "qwen", "words": long}
     text = shown(draw(card_for(document)))
     assert text.startswith("⛔ #142 docs")
-    for fact in (".github/workflows/ci.yml", "risk: high", "protected in every lane", "diff 9c1e04ab77d2"):
+    for fact in (".github/workflows/ci.yml", "risk: high", "protected in every lane", "diff 9c1e04ab77d2e85b1f36"):
         assert fact in text
 
 

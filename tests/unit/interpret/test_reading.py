@@ -208,7 +208,7 @@ async def test_a_file_that_an_edit_makes_may_be_used_by_the_next():
 async def test_a_doubt_becomes_one_question_in_the_models_name_with_buttons():
     options = ["set server.timeout to 30 in config/app.yaml", "set client.timeout to 30 in config/app.yaml"]
     found, _ = await read({"reading": "unclear", "question": "Which timeout?", "options": options})
-    assert found == Unclear(f"{NAME} asks: “Which timeout?”", options=tuple(options))
+    assert found == Unclear(f"{NAME} asks: “Which timeout?”", options=tuple(options), read_by=NAME)
 
 
 async def test_a_doubt_about_lanes_offers_only_lanes_on_offer():

@@ -1,0 +1,254 @@
+"""Whoever's words were shown to the maker of a tree is an author of it (guard 3 and 17, security.md 147)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from core.intent import Intent, Unclear
+from core.lifecycle import State
+from core.ports import Scene
+from core.store import events, tasks
+from core.store.tables import RevisionRow
+from core.task import Basis
+from core.turn import Actor, Turn
+from tests.builders import ANA, BO, LEE, MAX, put_staged, put_task, terms
+from tests.workbench import Workbench
+
+pytestmark = pytest.mark.law
+
+ASK = "config/app.yaml = a: 1"
+
+
+@dataclass
+class ReadingInterpreter:
+    """What a model does: it is given the whole talk, and answers as though it had read all of it."""
+
+    inner: Any
+    given: list[tuple[str, ...]] = field(default_factory=list)
+    asks: str = ""
+
+    async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
+        self.given.append(tuple(turn.person for turn in turns))
+        if self.asks:
+            question, self.asks = self.asks, ""
+            return Unclear(question, options=(ASK,), read_by="a-model")
+        read = await self.inner.interpret([turns[-1]], scene)
+        if isinstance(read, Unclear):
+            read = await self.inner.interpret([turns[0]], scene)
+        assert isinstance(read, Intent)
+        return Intent(turns[-1].text, read.edits, read_by="a-model")
+
+
+@pytest.fixture
+def reading(bench):
+    """A bench whose executor takes any wording, so that it is given the whole talk; what it was given is kept."""
+    bench.executor.reads = True
+    bench.given = []
+    bench.executor.before = lambda order: bench.given.append(tuple(turn.person for turn in order.turns))
+    return bench
+
+
+async def may_approve(bench, number: int, actor: Actor) -> str:
+    """Approve what is staged; the code of the refusal, or nothing."""
+    staged = (await bench.task(number)).staged
+    assert staged is not None
+    answer = await bench.verdicts.approve(number, staged.digest, actor)
+    return answer.problem.code if answer.problem else ""
+
+
+async def laundered(bench: Workbench, again: str) -> int:
+    """Lee replies, rejects his own revision, and ana asks once more; revision 3 is staged."""
+    number, _ = await bench.stage(ASK)
+    await bench.service.reply(number, "config/app.yaml = lee: 1", LEE)
+    await bench.drain()
+    assert (await bench.verdicts.reject(number, "", LEE)).problem is None
+    await bench.service.reply(number, again, ANA)
+    await bench.drain()
+    assert await bench.state(number) is State.STAGED
+    return number
+
+
+async def test_guard_03_who_was_heard_by_the_executor_may_not_approve(reading):
+    number = await laundered(reading, ASK.replace("1", "3"))
+    assert "lee" in reading.given[-1]
+    task = await reading.task(number)
+    assert task.authors == {"ana", "lee"}
+    assert await may_approve(reading, number, LEE) == "may_not_approve"
+    assert await may_approve(reading, number, MAX) == ""
+
+
+async def test_guard_03_an_executor_that_reads_nothing_is_told_nothing_and_makes_nobody_an_author(bench):
+    given = []
+    bench.executor.before = lambda order: given.append(tuple(turn.person for turn in order.turns))
+    number = await laundered(bench, ASK.replace("1", "3"))
+    assert given[-1] == ("ana",)
+    assert (await bench.task(number)).authors == {"ana"}
+    assert await may_approve(bench, number, LEE) == ""
+
+
+async def test_guard_03_who_was_heard_by_the_interpreter_may_not_approve(bench):
+    reader = ReadingInterpreter(bench.interpreter)
+    bench.interpreter = reader
+    number = await laundered(bench, "please do it once more")
+    assert "lee" in reader.given[-1]
+    assert (await bench.task(number)).authors == {"ana", "lee"}
+    assert await may_approve(bench, number, LEE) == "may_not_approve"
+
+
+async def test_guard_03_who_was_heard_when_a_question_was_made_is_an_author_of_the_answer(bench):
+    """The model's question holds lee's words as an option; ana only presses it."""
+    reader = ReadingInterpreter(bench.interpreter)
+    bench.interpreter = reader
+    number, _ = await bench.stage(ASK)
+    await bench.service.reply(number, "config/app.yaml = lee: 1", LEE)
+    await bench.drain()
+    await bench.verdicts.reject(number, "", LEE)
+    reader.asks = "Is it this?"
+    await bench.service.reply(number, "well, you know", ANA)
+    await bench.drain()
+    assert await bench.state(number) is State.ASKING
+    bench.interpreter = reader.inner
+    await bench.service.reply(number, ASK.replace("1", "4"), ANA)
+    await bench.drain()
+    assert await may_approve(bench, number, LEE) == "may_not_approve"
+
+
+async def test_guard_03_starting_over_leaves_the_earlier_words_behind(reading):
+    """Then nothing of them is shown to the maker, and lee may approve."""
+    number = await laundered(reading, f"start over {ASK}")
+    assert reading.given[-1] == ("ana",)
+    assert await may_approve(reading, number, LEE) == ""
+
+
+async def test_guard_03_after_starting_over_new_words_count_again(reading):
+    number = await laundered(reading, f"start over {ASK}")
+    await reading.service.reply(number, ASK.replace("1", "5"), LEE)
+    await reading.drain()
+    assert reading.given[-1] == ("ana", "lee")
+    assert await may_approve(reading, number, LEE) == "may_not_approve"
+    assert await may_approve(reading, number, MAX) == ""
+
+
+async def test_guard_03_authors_are_in_the_events_and_in_the_receipt(reading):
+    number = await laundered(reading, ASK.replace("1", "3"))
+    chain = await reading.database.read(lambda session: events.chain_of(session, number))
+    staged = [json.loads(event.body) for event in chain if event.kind == "task.staged"]
+    assert staged[-1]["authors"] == ["ana", "lee"]
+
+
+async def test_guard_03_a_reply_on_what_stands_carries_its_authors(reading):
+    number, _ = await reading.stage(ASK)
+    await reading.service.reply(number, "config/b.yaml = b: 1", MAX)
+    await reading.drain()
+    await reading.service.reply(number, "config/c.yaml = c: 1", ANA)
+    await reading.drain()
+    assert await may_approve(reading, number, MAX) == "may_not_approve"
+    assert await may_approve(reading, number, LEE) == ""
+
+
+async def test_guard_03_an_undo_has_the_authors_of_what_it_takes_back(bench):
+    """Taking back what took back lee's words would bring them in again, countersigned by lee."""
+    number, _ = await bench.stage(ASK)
+    await bench.service.reply(number, "config/b.yaml = b: 1", LEE)
+    await bench.drain()
+    assert await may_approve(bench, number, MAX) == ""
+    await bench.drain()
+    await bench.service.merge(number, Actor(None, "terminal"))
+    await bench.drain()
+    assert await bench.state(number) is State.MERGED
+    bench.repository.main = await _merged_head(bench, number)
+    undo = await bench.service.undo(number, BO)
+    await bench.drain()
+    task = await bench.task(undo)
+    assert task.state is State.STAGED, task.error
+    assert task.authors == {"ana", "bo", "lee"}
+    assert await may_approve(bench, undo, LEE) == "may_not_approve"
+    assert await may_approve(bench, undo, MAX) == ""
+
+
+async def _merged_head(bench: Workbench, number: int) -> str:
+    opened = (await bench.task(number)).pull_request
+    assert opened is not None
+    return opened.head
+
+
+async def test_guard_03_what_an_older_version_staged_has_everybody_who_spoke_as_authors(bench):
+    number, _ = await bench.stage(ASK)
+    await bench.service.reply(number, "config/b.yaml = b: 1", LEE)
+    await bench.service.reply(number, f"instead {ASK}", ANA)
+    await bench.drain()
+    assert (await bench.task(number)).authors == {"ana"}
+
+    async def work(session):
+        row = await session.get(RevisionRow, (number, 3))
+        row.basis = {key: value for key, value in row.basis.items() if key != "since"}
+        session.add(row)
+
+    await bench.database.write(work)
+    assert (await bench.task(number)).authors == {"ana", "lee"}
+    assert await may_approve(bench, number, LEE) == "may_not_approve"
+
+
+async def test_guard_03_the_rest_of_a_workflow_has_the_authors_of_its_first_part(office):
+    number, digest = await put_staged(office.database)
+
+    async def work(session):
+        basis = Basis((1,), authors=("bo",), since=1)
+        changes = {"basis": basis.to_json(), "making": {"awaits": "look"}}
+        await tasks.save_revision(session, number, 1, changes)
+
+    await office.database.write(work)
+    assert (await office.verdicts.approve(number, digest, LEE)).problem is None
+    task = await office.task(number)
+    assert (task.revision, task.current.basis.passed, task.current.basis.continue_from) == (2, "look", 1)
+    assert task.authors == {"ana", "bo"}
+
+
+async def test_guard_03_who_set_a_parameter_stays_an_author_while_it_holds(office):
+    number = await put_task(office.database, State.ASKING, columns=ASKS_FOR_A_PARAMETER)
+    await office.service.reply(number, "1.2.3", LEE)
+    await let_it_fail(office, number)
+    for text in ("set a to 2", "start over: set a to 3"):
+        await office.service.reply(number, text, ANA)
+        assert "lee" in (await office.task(number)).authors, text
+        await let_it_fail(office, number)
+
+
+ASKS_FOR_A_PARAMETER = {
+    "question": {"about": "parameter version", "text": "Which version?", "options": []},
+    "asked_lane": "config",
+}
+
+
+async def let_it_fail(office, number: int) -> None:
+    async def work(session):
+        await tasks.save(session, await tasks.load(session, number), {"state": State.FAILED.value, "question": None})
+
+    await office.database.write(work)
+
+
+# ---- picking (guard 17)
+
+
+async def test_guard_17_who_picks_is_an_author_of_what_is_left(bench):
+    number, _ = await bench.stage(ASK)
+    await bench.service.pick(number, "all", LEE)
+    await bench.drain()
+    task = await bench.task(number)
+    assert task.state is State.STAGED, task.error
+    assert task.authors == {"ana", "lee"}
+    assert await may_approve(bench, number, LEE) == "may_not_approve"
+    assert await may_approve(bench, number, MAX) == ""
+
+
+async def test_guard_17_a_rule_that_lets_people_approve_their_own_lets_the_picker(bench):
+    bench.policy.terms = terms(self_approve=True)
+    number, _ = await bench.stage(ASK)
+    await bench.service.pick(number, "all", LEE)
+    await bench.drain()
+    assert await may_approve(bench, number, LEE) == ""
