@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
+
+from core.errors import CountersignError
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -27,6 +30,17 @@ def redact(text: str) -> str:
 
 def _redact_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def fault_of(error: BaseException) -> dict[str, str]:
+    """What a log line may say of a fault of ours or of a library: its kind and its place.
+
+    Its message is left out, for it may hold what people wrote: a key, a value, a row's parameters.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{'/'.join(frames[-1].filename.split('/')[-3:])}:{frames[-1].lineno}" if frames else ""
+    why = f"{type(error).__name__} {error.strerror}" if isinstance(error, OSError) else type(error).__name__
+    return {"why": str(error) if isinstance(error, CountersignError) else why, "at": place}
 
 
 def configure(*, level: str = "WARNING", as_json: bool | None = None) -> None:
