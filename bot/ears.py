@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from bot.surfaces.port import Answer, Clicked, Heard, Quoted, Taken
 from core.errors import CountersignError, PermanentError, TransientError
 from core.log import fault_of, log
 from core.place import Place
-from core.store import cards, inbox, links
+from core.store import cards, inbox, links, switches
 from core.store.database import Database, Session
 from core.store.inbox import Delivery
 
@@ -105,6 +105,19 @@ class DurableEars:
         await self.database.write(work)
         self.told_move(surface, channel, to)
 
+    async def recall(self, surface: str) -> Mapping[str, Any]:
+        """What `remember` kept for a surface; empty where it kept nothing."""
+        return await self.database.read(lambda session: switches.value_of(session, _memory(surface))) or {}
+
+    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
+        """Keep `value` for a surface."""
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            await switches.set_value(session, _memory(surface), dict(value), now_ms)
+
+        await self.database.write(work)
+
     async def _write(self) -> None:
         while self._pending:
             batch, self._pending = self._pending[:MOST_AT_ONCE], self._pending[MOST_AT_ONCE:]
@@ -148,6 +161,10 @@ class DurableEars:
         for one, taken in zip(batch, await self.database.write(work), strict=True):
             if not one.kept.done():
                 one.kept.set_result(taken)
+
+
+def _memory(surface: str) -> str:
+    return f"memory.{surface}"
 
 
 def _runs(batch: Sequence[_Pending]) -> Iterator[list[_Pending]]:

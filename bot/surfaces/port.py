@@ -139,6 +139,12 @@ class Ears(Protocol):
     async def moved(self, surface: str, channel: str, to: str) -> None:
         """The platform says that a channel has another id from now on."""
 
+    async def recall(self, surface: str) -> Mapping[str, Any]:
+        """What a surface wanted to be remembered last; empty at its first start."""
+
+    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
+        """Keep something small for a surface, such as how far it has read; raises `TransientError`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Buttons:

@@ -6,6 +6,7 @@ https://docs.slack.dev/apis/events-api/using-socket-mode
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
@@ -14,6 +15,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
 
 from bot.surfaces.slack import payloads
 from bot.surfaces.slack.api import SlackApi, quiet_logger
@@ -29,17 +31,8 @@ DRAIN_S: Final = 2.0
 
 
 async def listen(api: SlackApi, app_token: str, app: AsyncApp, *, connect_s: float = CONNECT_S) -> None:
-    """Dispatch what comes over the socket until cancelled; a lost connection is opened again underneath.
-
-    Raises `PermanentError` when Slack takes the app token no longer, `TransientError` when it cannot be reached, or
-    gives an address on which nothing opens within `connect_s`.
-    """
-    connection = _Connection(api, app_token, app, connect_s)
-    try:
-        await connection.open()
-        await connection.lost
-    finally:
-        await connection.end()
+    """Dispatch what comes over the socket until cancelled; see `Connection.listen`."""
+    await Connection(api, app_token, app, connect_s=connect_s).listen()
 
 
 async def address(api: SlackApi, app_token: str) -> str:
@@ -49,18 +42,42 @@ async def address(api: SlackApi, app_token: str) -> str:
     return str(answer["url"])
 
 
-class _Connection(SocketModeClient):
-    """slack_sdk's client; it tells us when it will never come back instead of trying for ever."""
+class Connection(SocketModeClient):
+    """slack_sdk's client; it tells us when it will never come back instead of trying for ever.
 
-    def __init__(self, api: SlackApi, app_token: str, app: AsyncApp, connect_s: float) -> None:
+    `opened` is called each time that it is connected, or connected anew.
+    """
+
+    def __init__(
+        self,
+        api: SlackApi,
+        app_token: str,
+        app: AsyncApp,
+        opened: Callable[[], None] = lambda: None,
+        *,
+        connect_s: float = CONNECT_S,
+    ) -> None:
         super().__init__(app_token=app_token, logger=quiet_logger(), web_client=api.client, ping_interval=PING_S)
         self.proxy = api.client.proxy
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._api, self._app, self._connect_s = api, app, connect_s
+        self._api, self._app, self._connect_s, self._opened = api, app, connect_s, opened
         self._running: set[asyncio.Task[Any]] = set()
         self.socket_mode_request_listeners.append(self._dispatch)
 
+    async def listen(self) -> None:
+        """Dispatch what comes until cancelled; a lost connection is opened again underneath.
+
+        Raises `PermanentError` when Slack takes the app token no longer, `TransientError` when it cannot be reached, or
+        gives an address on which nothing opens within `connect_s`.
+        """
+        try:
+            await self.open()
+            await self.lost
+        finally:
+            await self.end()
+
     async def open(self) -> None:
+        """Connect for the first time."""
         self.wss_uri = await address(self._api, self.app_token)
         await self.connect()
         if not self.lost.done():
@@ -71,6 +88,7 @@ class _Connection(SocketModeClient):
         try:
             async with asyncio.timeout(self._connect_s):
                 await super().connect()  # type: ignore[no-untyped-call]  # slack_sdk leaves it so
+            self._opened()
         except TimeoutError as error:
             told = "Slack's socket did not open"
             self._give_up(TransientError("slack_unreachable", told, "It is tried again."), error)
@@ -88,8 +106,9 @@ class _Connection(SocketModeClient):
 
     async def _dispatch(self, _client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         started = asyncio.get_running_loop().time()
-        if not payloads.well_formed(request.payload):
-            log.warning("slack_delivery_malformed", kind=request.type)
+        if not payloads.well_formed(request.payload):  # acknowledged all the same: it would come again, no better
+            log.warning("slack_delivery_malformed", kind=payloads.kind_of({"type": request.type}))
+            await self.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
             return
         task = asyncio.current_task()
         assert task is not None
