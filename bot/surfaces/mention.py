@@ -1,4 +1,4 @@
-"""Taking our name out of a sentence: "please @bot, set x to 2" says "please set x to 2", and not a word else changes."""
+"""Taking our name out of a sentence: "please @bot, set x to 2" says "please set x to 2"; nothing else changes."""
 
 from __future__ import annotations
 

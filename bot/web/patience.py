@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-
 MOST_CONNECTIONS: Final = 2000
 
 
@@ -41,7 +40,7 @@ Waiting = OrderedDict["PatientProtocol", None]
 class PatientProtocol(HttpToolsProtocol):
     """One connection, with limits. httptools refuses what two programs could read as different requests.
 
-    Among that are Content-Length beside Transfer-Encoding, bare line feeds and folded headers (RFC 9112, 2.2, 5.2, 6.3).
+    So are Content-Length beside Transfer-Encoding, bare line feeds and folded headers (RFC 9112, 2.2, 5.2, 6.3).
     """
 
     def __init__(self, *args: Any, limits: Limits, waiting: Waiting, **rest: Any) -> None:
@@ -53,6 +52,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._ending = False  # it was answered before that: whatever still comes is not read
 
     def connection_made(self, transport: Any) -> None:
+        """Somebody has connected: where there are too many, the slowest leaves."""
         while len(self.connections) >= self._limits.connections and self._waiting:
             oldest, _ = self._waiting.popitem(last=False)
             self.connections.discard(oldest)  # it is still open for a moment, and counts no more
@@ -63,10 +63,12 @@ class PatientProtocol(HttpToolsProtocol):
         self._wait(self._limits.headers_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
         self._rest()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Some bytes of a request, or what nobody reads any more."""
         if self._ending:
             return
         if self._deadline is None and self._is_idle():
@@ -77,20 +79,24 @@ class PatientProtocol(HttpToolsProtocol):
             self.send_400_response("The headers are too long.")
 
     def on_message_begin(self) -> None:
+        """A request begins."""
         self._complete = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        """The headers are there, and the request is on its way to the routes."""
         self._header_bytes = -sys.maxsize
         self._wait(self._limits.request_s - self._limits.headers_s)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
+        """The request has come whole."""
         self._complete, self._header_bytes = True, 0
         self._rest()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """The answer is sent; where the request was not read to its end, the connection ends with it."""
         if self._complete or self.transport.is_closing():
             super().on_response_complete()
             if self._is_idle():  # until the next request or uvicorn's own limit for that

@@ -41,7 +41,7 @@ WANTED: Final = ("message", "edited_message", "callback_query")
 SERVICE: Final = 777000
 NOBODY: Final = frozenset({SERVICE, 136817688, 1087968824})
 MAX_EDIT_S: Final = 3 * 24 * 3600
-"""People can change a message for 48 hours (telegram.org/faq#q-can-i-edit-my-messages); a later "edit" changes nothing."""
+"""People can change a message for 48 hours (telegram.org/faq#q-can-i-edit-my-messages); a later "edit" is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +282,7 @@ def _words(message: Json, us: Us) -> tuple[str, bool] | None:
 
 
 def _names(message: Json, text: str) -> Iterator[tuple[Json, int, str]]:
-    """The commands and mentions in a text with their places in UTF-16 units, the last first; what has none is passed."""
+    """The commands and mentions in a text with their places in UTF-16 units, the last first."""
     found = []
     for entity in objects(message, "entities" if words(message, "text") else "caption_entities"):
         if words(entity, "type") in ("bot_command", "mention", "text_mention"):

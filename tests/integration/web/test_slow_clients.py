@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -31,7 +32,7 @@ async def hook(request: Request) -> PlainTextResponse:
 
 
 @asynccontextmanager
-async def serving(**limits: float) -> AsyncIterator[WebServer]:
+async def serving(**limits: Any) -> AsyncIterator[WebServer]:
     web = WebServer([Route("/hook", hook, methods=["POST"])], "127.0.0.1", 0, Limits(**limits))
     task = asyncio.create_task(web.run())
     try:
@@ -145,19 +146,23 @@ async def test_guard_09_nobody_is_led_to_the_host_that_a_request_names(path):
         assert (await one.answer())[0] == 404
 
 
+def _odd(*lines: str, body: str = "") -> bytes:
+    return "".join([*(f"{line}\r\n" for line in ("POST /hook HTTP/1.1", "Host: a", *lines)), "\r\n", body]).encode()
+
+
+LENGTH, CHUNKED = "Content-Length: 5", "Transfer-Encoding: chunked"
 ODD = {
-    "both lengths": b"POST /hook HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "lengths the other way": b"POST /hook HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n"
-    b"0\r\n\r\n",
-    "two lengths": b"POST /hook HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
+    "both lengths": _odd(LENGTH, CHUNKED, body="0\r\n\r\n"),
+    "lengths the other way": _odd(CHUNKED, LENGTH, body="0\r\n\r\n"),
+    "two lengths": _odd("Content-Length: 0", LENGTH),
     "bare line feeds": b"POST /hook HTTP/1.1\nHost: a\nContent-Length: 0\n\n",
-    "one bare line feed": b"POST /hook HTTP/1.1\r\nHost: a\nX: y\r\nContent-Length: 0\r\n\r\n",
-    "folded": b"POST /hook HTTP/1.1\r\nHost: a\r\nX: y\r\n  z\r\nContent-Length: 0\r\n\r\n",
-    "folded with a tab": b"POST /hook HTTP/1.1\r\nHost: a\r\nX: y\r\n\tz\r\nContent-Length: 0\r\n\r\n",
-    "space before the colon": b"POST /hook HTTP/1.1\r\nHost: a\r\nContent-Length : 0\r\n\r\n",
-    "signed length": b"POST /hook HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc",
-    "chunked and more": b"POST /hook HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    "bare line feed in chunks": b"POST /hook HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\na\n0\n\n",
+    "one bare line feed": _odd("A: b\nX: y", "Content-Length: 0"),
+    "folded": _odd("X: y", "  z", "Content-Length: 0"),
+    "folded with a tab": _odd("X: y", "\tz", "Content-Length: 0"),
+    "space before the colon": _odd("Content-Length : 0"),
+    "signed length": _odd("Content-Length: +3", body="abc"),
+    "chunked and more": _odd("Transfer-Encoding: chunked, identity", body="0\r\n\r\n"),
+    "bare line feed in chunks": _odd(CHUNKED, body="1\na\n0\n\n"),
 }
 
 
