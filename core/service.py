@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from core.settings import Settings, SettingsSource
 from core.store import cards, events, jobs, queue, tasks
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow, TurnRow
-from core.task import Task
+from core.task import FIRST_BASIS, Basis, Task
 from core.transition import Owed, owed_job, take_step
 from core.turn import Actor
 from core.workflow import values_of
@@ -32,7 +32,7 @@ class Request:
     """One request as it came in. `dedup` is the surface's own id of the message, where it has one.
 
     `place` is where its card belongs, in answer to the message `reply_to`. `parameters` are what it sets of its
-    lane's; those that are missing are asked for.
+    lane's; those that are missing are asked for. `also_by` are other people whose words are in the text.
     """
 
     text: str
@@ -46,6 +46,7 @@ class Request:
     place: Place | None = None
     reply_to: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    also_by: tuple[str, ...] = ()
 
 
 class Service:
@@ -80,6 +81,7 @@ class Service:
                 text,
                 now_ms,
                 dedup=request.dedup,
+                basis=replace(FIRST_BASIS, authors=request.also_by),
             )
             if request.place is not None:
                 await cards.bind(session, number, request.place, request.reply_to, now_ms)
@@ -229,9 +231,10 @@ class Service:
         *,
         dedup: str | None = None,
         intent: Intent | None = None,
+        basis: Basis = FIRST_BASIS,
     ) -> int:
         """Write a new task, its first turn, its first event and the job it owes."""
-        number = await tasks.create(session, row, intent)
+        number = await tasks.create(session, row, intent, basis)
         said_by = Actor(row.requester, actor.surface)
         await tasks.add_turn(session, _turn(number, 1, 1, said_by, text, now_ms, dedup))
         await events.append(

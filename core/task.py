@@ -74,6 +74,10 @@ class Basis:
         return cls(tuple(value["turns"]), value["continue_from"], authors, passed)
 
 
+FIRST_BASIS = Basis((1,))
+"""What a new task builds on: its first turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One round of a task: what was read, what was decided, what was produced.

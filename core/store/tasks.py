@@ -19,7 +19,7 @@ from core.production import Making
 from core.staged_diff import StagedDiff
 from core.store.database import Session, from_ms
 from core.store.tables import ApprovalRow, JobRow, RevisionRow, TaskRow, TurnRow
-from core.task import Basis, PullRequest, Revision, Task
+from core.task import FIRST_BASIS, Basis, PullRequest, Revision, Task
 from core.turn import Question, Turn
 
 
@@ -60,12 +60,12 @@ async def load(session: Session, number: int, *, lock: bool = False) -> Task:
     return _task(row, revision)
 
 
-async def create(session: Session, row: TaskRow, intent: Intent | None = None) -> int:
+async def create(session: Session, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:
     """Add a task with its first revision, still undecided; returns its number."""
     session.add(row)
     await session.flush()
     assert row.number is not None
-    await begin_revision(session, row.number, 1, row.created_ms, row.requester, Basis((1,)), intent)
+    await begin_revision(session, row.number, 1, row.created_ms, row.requester, basis, intent)
     return row.number
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from starlette.applications import Starlette
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.surfaces
 
 WORDS = "the-secret-plan"
 FORM = "application/x-www-form-urlencoded"
-MALFORMED = [
+MALFORMED: list[dict[str, Any]] = [
     {"type": "event_callback"},
     {"type": "event_callback", "event": [WORDS]},
     {"type": "event_callback", "event": {"type": [WORDS]}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ async def test_chat_01_parts_that_do_not_concern_us_make_no_message_unreadable(s
     assert WORDS not in out + err
 
 
-ODD = [
+ODD: list[dict[str, Any]] = [
     {"chat": None},
     {"chat": WORDS},
     {"chat": {"id": WORDS, "type": "private"}},
@@ -69,7 +70,8 @@ async def test_chat_01_an_update_that_cannot_be_read_is_passed_over_without_its_
 
 async def test_chat_01_odd_updates_of_every_kind_are_passed_over(stage):
     ana = stage.telegram.person("Ana")
-    for update in ({}, {"message": WORDS}, {"callback_query": {"id": 1}}, {"callback_query": []}):
+    odd: list[dict[str, Any]] = [{}, {"message": WORDS}, {"callback_query": {"id": 1}}, {"callback_query": []}]
+    for update in odd:
         stage.telegram.arrives_odd(update)
         stage.telegram.arrives_odd({**update, "poll": WORDS})
     ana.says(ana.private, "the next")
@@ -263,7 +265,7 @@ async def test_chat_11_what_stands_beside_our_name_goes_with_it(stage):
     assert [said.text for said in await stage.ears.heard(len(BESIDE))] == [heard for _, heard in BESIDE]
 
 
-WITHOUT_WORDS = [
+WITHOUT_WORDS: list[tuple[dict[str, Any], str]] = [
     ({"voice": {"file_id": "v", "file_unique_id": "v", "duration": 3}}, "cannot listen to voice messages"),
     ({"document": {"file_id": "d", "file_unique_id": "d"}}, "cannot read files"),
     ({"sticker": {"file_id": "s"}}, "cannot read stickers"),
