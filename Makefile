@@ -92,9 +92,9 @@ bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 a
 	@$(BIN)/python -m tests.bench.lane $(ARGS)
 
 .PHONY: campaigns
-campaigns: $(VENV)/.dev counterparts ## what `make test` takes a share of, whole: injections, kills, races, interrupts
+campaigns: $(VENV)/.dev counterparts ## what `make test` takes a share of, whole: injections, odd deliveries, kills, races, interrupts
 	@COUNTERSIGN_CAMPAIGNS=all $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup tests/integration/injection \
-		tests/integration/core/test_race.py tests/e2e/kill tests/e2e/test_interrupts.py $(ARGS)
+		tests/integration/core/test_race.py tests/integration/odd tests/e2e/kill tests/e2e/test_interrupts.py $(ARGS)
 
 .PHONY: chaos
 chaos: $(VENV)/.dev counterparts ## the long crash campaign; ends with one JSON line

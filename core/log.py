@@ -15,6 +15,10 @@ from core.errors import CountersignError
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
+_MOST_CAUSES, _MOST_FRAMES = 4, 4
+_PLAIN = ("asyncio", "uvicorn")
+"""Libraries whose first lines are the same whatever happened."""
+
 log: Any = structlog.get_logger("countersign")
 
 _SECRET = re.compile(
@@ -33,14 +37,44 @@ def _redact_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> 
 
 
 def fault_of(error: BaseException) -> dict[str, str]:
-    """What a log line may say of a fault of ours or of a library: its kind and its place.
+    """What a log line may say of a fault of ours or of a library: its kind and its places.
 
-    Its message is left out, for it may hold what people wrote: a key, a value, a row's parameters.
+    Its message is left out, for it may hold what people wrote: a key, a value, a row's parameters. A message of our own
+    errors is written for people to read, and stays.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f"{'/'.join(frames[-1].filename.split('/')[-3:])}:{frames[-1].lineno}" if frames else ""
-    why = f"{type(error).__name__} {error.strerror}" if isinstance(error, OSError) else type(error).__name__
-    return {"why": str(error) if isinstance(error, CountersignError) else why, "at": place}
+    chain: list[BaseException] = []
+    at: BaseException | None = error
+    while at is not None and len(chain) < _MOST_CAUSES and at not in chain:
+        chain.append(at)
+        at = at.__cause__ or at.__context__
+    frames = traceback.extract_tb(error.__traceback__)[-_MOST_FRAMES:]
+    places = [f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno}" for frame in frames]
+    return {"why": " from ".join(map(_kind_of, chain)), "at": " > ".join(places)}
+
+
+def _kind_of(error: BaseException) -> str:
+    if isinstance(error, CountersignError):
+        return str(error)
+    return f"{type(error).__name__} ({error.strerror})" if isinstance(error, OSError) else type(error).__name__
+
+
+def _fault_without_words(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """The fault that an event comes with, without its message."""
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    return {**event, **fault_of(error)} if isinstance(error, BaseException) else event
+
+
+class _Library(logging.Handler):
+    """What libraries log: who logs it and, where that is sure to be no data, what.
+
+    A line that was put together before it was logged may hold people's words, and so may values and faults.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = str(record.msg).partition("\n")[0] if record.args or record.name.startswith(_PLAIN) else ""
+        fault = fault_of(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
+        log.log(record.levelno, "library_said", library=record.name, text=text, **fault)
 
 
 def configure(*, level: str = "WARNING", as_json: bool | None = None) -> None:
@@ -54,7 +88,7 @@ def configure(*, level: str = "WARNING", as_json: bool | None = None) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _fault_without_words,
             _redact_event,
             renderer,
         ],
@@ -62,3 +96,6 @@ def configure(*, level: str = "WARNING", as_json: bool | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Library) for handler in root.handlers):
+        root.addHandler(_Library(logging.WARNING))

@@ -28,6 +28,8 @@ MAX_BODY_BYTES: Final = 1_000_000
 MAX_AGE_S: Final = 300
 """How old a signed request may be; within it a replay is kept once, by what it says."""
 BODY_S: Final = 10.0
+NOBODYS: Final = 404
+"""What bolt says to a delivery that nobody takes; Slack hears that it arrived, for it would only come again."""
 _SIGNATURE: Final = re.compile(rb"v0=[0-9a-f]{64}")
 _TIMESTAMP: Final = re.compile(rb"[0-9]{1,12}")
 _SSL_CHECK: Final = re.compile(rb"(?:token=[A-Za-z0-9]{0,100}&)?ssl_check=1(?:&token=[A-Za-z0-9]{0,100})?")
@@ -100,6 +102,8 @@ async def _dispatched(app: AsyncApp, path: str, body: bytes, media_type: str) ->
         answer = await app.async_dispatch(AsyncBoltRequest(body=text, headers={"content-type": media_type}))
     except Exception as error:  # noqa: BLE001 - bolt reads more than we check, and its faults may hold words
         log.error("slack_delivery_broke", kind=payloads.kind_of(said), **fault_of(error))
+        return Response(status_code=200)
+    if answer.status == NOBODYS:
         return Response(status_code=200)
     kind = answer.headers.get("content-type", ["text/plain"])[0]
     return Response(answer.body or b"", status_code=answer.status, media_type=kind)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
@@ -20,8 +21,9 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 from bot.surfaces.slack import payloads
 from bot.surfaces.slack.api import SlackApi, quiet_logger
 from bot.surfaces.slack.faults import translated
+from bot.surfaces.slack.http import NOBODYS
 from core.errors import CountersignError, PermanentError, TransientError
-from core.log import log
+from core.log import fault_of, log
 
 PING_S: Final = 5.0
 """How often the connection is tried; four missed ones and slack_sdk opens another."""
@@ -114,10 +116,19 @@ class Connection(SocketModeClient):
         assert task is not None
         self._running.add(task)
         try:
-            response = await run_async_bolt_app(self._app, request)
+            response = await self._answer(request)
             await send_async_response(self, request, response, started)
         finally:
             self._running.discard(task)
+
+    async def _answer(self, request: SocketModeRequest) -> BoltResponse:
+        """What Slack is told; what nobody takes, and what breaks bolt, is acknowledged, for it would only come again."""
+        try:
+            response = await run_async_bolt_app(self._app, request)
+        except Exception as error:  # noqa: BLE001 - bolt reads more than we check, and its faults may hold words
+            log.error("slack_delivery_broke", kind=payloads.kind_of({"type": request.type}), **fault_of(error))
+            return BoltResponse(status=200, body="")
+        return BoltResponse(status=200, body="") if response.status == NOBODYS else response
 
     def _give_up(self, fault: CountersignError, cause: BaseException | None) -> None:
         fault.__cause__ = cause
