@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
@@ -219,10 +220,12 @@ async def _told(work: Awaitable[None]) -> None:
 async def _not_kept(error: Exception, body: dict[str, Any]) -> BoltResponse:
     """No acknowledgement: Slack delivers an event again, and shows the person that a click or form did not arrive.
 
-    What can never be kept is acknowledged.
+    What can never be kept is acknowledged, and so is what bolt trips over before it comes to us.
     """
     if isinstance(error, TransientError):
         log.warning("slack_delivery_not_kept", code=error.problem.code)
         return BoltResponse(status=503, body="")
     log.error("slack_delivery_broke", kind=payloads.kind_of(body), **fault_of(error))
-    return BoltResponse(status=200 if isinstance(error, PermanentError) else 500, body="")
+    reached_us = any(frame.filename == __file__ for frame in traceback.extract_tb(error.__traceback__))
+    never = isinstance(error, PermanentError) or not reached_us
+    return BoltResponse(status=200 if never else 500, body="")

@@ -122,7 +122,7 @@ class Connection(SocketModeClient):
             self._running.discard(task)
 
     async def _answer(self, request: SocketModeRequest) -> BoltResponse:
-        """What Slack is told; what nobody takes, and what breaks bolt, is acknowledged, for it would only come again."""
+        """What Slack is told; what nobody takes, or what breaks bolt, is acknowledged: it would only come again."""
         try:
             response = await run_async_bolt_app(self._app, request)
         except Exception as error:  # noqa: BLE001 - bolt reads more than we check, and its faults may hold words
