@@ -23,6 +23,7 @@ from bot.surfaces.telegram.cuts import LONG, Cuts
 from bot.surfaces.telegram.prompts import Prompted, prompted
 from bot.surfaces.telegram.reading import (
     Json,
+    OddError,
     flag,
     full_name,
     needed,
@@ -112,6 +113,8 @@ def hear(update: Json, us: Us, listed: Callable[[str], bool], cuts: Cuts) -> Sai
 def _press(query: Json, us: Us, listed: Callable[[str], bool]) -> Said:
     """A press counts for the one who pressed, whoever wrote the message (security.md 3)."""
     callback, pressed = words(query, "id"), words(query, "data")
+    if not callback.isascii() or not callback.isprintable():
+        raise OddError("id")
     who, message = needed(query, "from"), part(query, "message")
     if message is None or not pressed or flag(who, "is_bot"):
         return Spurious(callback)

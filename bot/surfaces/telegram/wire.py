@@ -207,7 +207,9 @@ def _passing(error: TelegramError) -> TransientError:
         words = "Telegram did not answer in time; it may have done it all the same."
         return TransientError("telegram_timeout", words)
     words = "cannot be reached" if isinstance(error, NetworkError) else "gave no usable answer"
-    return TransientError("telegram_unreachable", f"Telegram {words}: {error.message}.")
+    # the library puts what it was given into its words: an answer's bytes, an argument
+    why = type(error.__cause__).__name__ if error.__cause__ is not None else error.message
+    return TransientError("telegram_unreachable", f"Telegram {words}: {why}.")
 
 
 def _gone(error: TelegramError) -> PermanentError:

@@ -385,16 +385,17 @@ class Proxy:
             return
         user = payload.get("user")
         who = user.get("id") if isinstance(user, dict) else payload.get("user_id")
+        who = who if isinstance(who, str) else ""
         if who in self.outsiders and isinstance(user, dict):
             user["team_id"] = self.outsiders[who].get("team_id", TEAM)
         event = payload.get("event")
         inner = event if isinstance(event, dict) else {}
         for said in (event, inner.get("message"), inner.get("previous_message")):
-            if isinstance(said, dict) and said.get("user"):
+            if isinstance(said, dict) and isinstance(said.get("user"), str):
                 said.setdefault("team", self.outsiders.get(said["user"], {}).get("team_id", TEAM))
-                if said.get("thread_ts") and said["thread_ts"] in self.posted:
+                if str(said.get("thread_ts")) in self.posted:
                     said.setdefault("parent_user_id", BOT)
-        if payload.get("trigger_id"):
+        if isinstance(payload.get("trigger_id"), str):
             self._triggers.setdefault(payload["trigger_id"], (time.monotonic(), str(who)))
         self._sent[envelope["envelope_id"]] = time.monotonic()
         self.delivered.append(envelope)

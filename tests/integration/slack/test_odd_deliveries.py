@@ -195,3 +195,10 @@ async def test_chat_19_the_history_is_read_page_by_page(slack):
         await reader._catch_up(ears)
     assert {said.text for said in ears.said} == {f"number {n}" for n in range(7)}
     assert len(slack.called("conversations.history")) == 3
+
+
+async def test_chat_19_doctor_says_what_is_lost_without_a_scope(slack):
+    slack.scopes = slack.scopes.replace("groups:history,", "")
+    rows = {row["check"]: row for row in await SlackSurface(slack.config()).check()}
+    assert "groups:history" in rows["slack catching up"]["detail"]
+    assert "groups:history" in rows["slack scopes"]["detail"]
