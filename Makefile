@@ -100,9 +100,9 @@ bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 a
 	@$(BIN)/python -m tests.bench.lane $(ARGS)
 
 .PHONY: campaigns
-campaigns: $(VENV)/.dev counterparts ## what `make test` takes a share of, whole: injections, sentences, kills, races, formats
+campaigns: $(VENV)/.dev counterparts ## what `make test` takes a share of, whole: injections, odd deliveries, sentences, formats, kills, races
 	@COUNTERSIGN_CAMPAIGNS=all $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup tests/integration/injection \
-		tests/integration/core/test_race.py tests/e2e/kill tests/e2e/test_interrupts.py \
+		tests/integration/core/test_race.py tests/integration/odd tests/e2e/kill tests/e2e/test_interrupts.py \
 		tests/integration/editor/test_sentences.py tests/unit/executors/test_*_laws.py $(ARGS)
 
 .PHONY: chaos

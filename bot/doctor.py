@@ -14,6 +14,7 @@ from core.errors import CountersignError, Problem
 
 if TYPE_CHECKING:
     from bot.app import App
+    from bot.surfaces.port import Surface
 
 Check = dict[str, Any]
 LOW_DISK_MIB = 512
@@ -201,23 +202,27 @@ async def _surfaces(app: App) -> list[Check]:
     except CountersignError as error:
         return [*checks, _bad("surfaces", error.problem)]
     for name, surface in found.items():
-        try:
-            async with asyncio.timeout(SURFACE_S):
-                rows = await surface.check()
-        except TimeoutError:
-            rows = []
-            checks.append(_bad_text(name, f"did not answer within {SURFACE_S:g} s", "Look at the network."))
-        except CountersignError as error:
-            rows = []
-            checks.append(_bad(name, error.problem))
-        finally:
-            await surface.close()
-        checks += [
-            {"name": row["check"], "verdict": row["verdict"], "detail": row["detail"], "mend": row["mend"]}
-            for row in rows
-        ]
+        checks.extend(await surface_checks(name, surface))
         checks.extend(await _seen_down(app, name))
     return checks
+
+
+async def surface_checks(name: str, surface: Surface) -> list[Check]:
+    """What one surface says of itself; an answer of its platform that breaks us is a row like any other."""
+    try:
+        async with asyncio.timeout(SURFACE_S):
+            rows = await surface.check()
+    except TimeoutError:
+        return [_bad_text(name, f"did not answer within {SURFACE_S:g} s", "Look at the network.")]
+    except CountersignError as error:
+        return [_bad(name, error.problem)]
+    except Exception as error:  # noqa: BLE001 - an odd answer must not end the other checks
+        return [_odd(name, error)]
+    finally:
+        await surface.close()
+    return [
+        {"name": row["check"], "verdict": row["verdict"], "detail": row["detail"], "mend": row["mend"]} for row in rows
+    ]
 
 
 async def _seen_down(app: App, name: str) -> list[Check]:
@@ -253,6 +258,15 @@ async def _tried(name: str, work: Callable[[], Awaitable[str]], say: Callable[[s
         return _ok(name, say(await work()))
     except CountersignError as error:
         return _bad(name, error.problem)
+
+
+def _odd(name: str, error: Exception) -> Check:
+    """An answer that breaks us; its words may be people's, so only its place is named."""
+    from core.log import fault_of
+
+    found = fault_of(error)
+    mend = "The platform's answer is not as expected; see whether a newer version of Countersign reads it."
+    return _bad_text(name, f"could not be looked at: {found['why']} at {found['at']}", mend)
 
 
 def _ok(name: str, detail: str) -> Check:

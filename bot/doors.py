@@ -12,6 +12,7 @@ from bot.cards.parts import TicketLink
 from bot.conversation.clicks import Clicks
 from bot.conversation.doings import Doings
 from bot.conversation.hearing import Hearing
+from bot.conversation.quoting import Hints
 from bot.conversation.showing import Showing
 from bot.conversation.talk import Talk
 from bot.courier import Courier
@@ -72,7 +73,8 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host
         for courier in couriers.values():
             courier.wake()
 
-    hearing = Hearing(app.database, ears, talk, surfaces, said=wake_couriers)
+    listener = Hints(talk, talk.directory, talk.limits)
+    hearing = Hearing(app.database, ears, listener, surfaces, said=wake_couriers)
     ears.wake = hearing.wake
     talk.seen = hearing.acknowledge
     return Serving(

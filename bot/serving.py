@@ -12,8 +12,8 @@ from bot.conversation.hearing import Hearing
 from bot.courier import Courier
 from bot.ears import DurableEars
 from bot.surfaces.port import Place, Surface
-from core.errors import CountersignError, PermanentError, Problem
-from core.log import log
+from core.errors import CountersignError, Kind, Problem
+from core.log import fault_of, log
 from core.store import cards, events, notes, switches
 from core.store.database import Database, Session
 
@@ -21,18 +21,29 @@ if TYPE_CHECKING:
     from bot.web.server import WebServer
     from core.worker import Worker
 
-STEADY_S: Final = 5.0
-"""A surface that ran this long is up."""
-FIRST_WAIT_S: Final = 2.0
-LONGEST_WAIT_S: Final = 300.0
 DRAIN_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How a surface in trouble is treated, in seconds.
+
+    It is started again after `first_wait_s`, then after twice as long each time, up to `longest_wait_s`; one that ran
+    for `steady_s` is up. A trouble that may pass by itself is told elsewhere once it has lasted for `lasting_s`.
+    """
+
+    first_wait_s: float = 2.0
+    longest_wait_s: float = 300.0
+    steady_s: float = 5.0
+    lasting_s: float = 60.0
 
 
 @dataclass(slots=True)
 class Serving:
     """Runs the surfaces, the ears, the couriers and the web server until the worker ends.
 
-    `rooms` are the places that are told of another surface's trouble; `also` are further loops, by name.
+    `rooms` are the places that are told of another surface's trouble, once it lasts, and of its end; `also` are further
+    loops, by name.
     """
 
     database: Database
@@ -43,6 +54,7 @@ class Serving:
     web: WebServer | None = None
     rooms: Sequence[Place] = ()
     also: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
 
     async def run(self, worker: Worker, *, claims: bool) -> None:
         """Serve until `worker` is stopped; then take nothing in any more, and bring out what is owed."""
@@ -75,68 +87,113 @@ class Serving:
 
     async def _keep_open(self, surface: Surface) -> None:
         """Listen on one surface for ever; each time it fails, wait longer."""
-        wait_s, told = FIRST_WAIT_S, await self._was_down(surface.name)
+        wait_s, down = self.patience.first_wait_s, await self._was_down(surface.name)
         loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
-            steady = asyncio.create_task(self._say_up_later(surface, told=told))
-            try:
-                await surface.run(self.ears)
-                problem = Problem(PermanentError.kind, "ended", f"{surface.name} stopped listening")
-            except CountersignError as error:
-                problem = error.problem
-                wait_s = getattr(error, "retry_after_s", None) or wait_s
-            except Exception as error:  # noqa: BLE001 - a surface that breaks must not take the others along
-                log.exception("surface_broke", surface=surface.name)
-                problem = Problem(PermanentError.kind, "bug", f"{surface.name} broke: {type(error).__name__}")
-            finally:
-                await _stop([steady])
-            if loop.time() - began > STEADY_S:
-                wait_s, told = FIRST_WAIT_S, False
-            if not told:
-                await _despite_faults(self._say_down(surface.name, problem))
-                told = True
+            steady = asyncio.create_task(self._up_later(surface, down))
+            problem, asked_s = await self._listen(surface)
+            wait_s = asked_s or wait_s
+            await _stop([steady])
+            if down is not None and down.over:
+                wait_s, down = self.patience.first_wait_s, None
+            down = down or _Down(loop.time())
+            passing = problem.kind is Kind.UNAVAILABLE and loop.time() - down.since < self.patience.lasting_s
+            down.lasts = down.lasts or not passing
+            await _despite_faults(self._record_down(surface.name, problem, down))
             log.warning("surface_down", surface=surface.name, problem=problem.message, wait_s=round(wait_s, 1))
             await asyncio.sleep(wait_s)
-            wait_s = min(LONGEST_WAIT_S, wait_s * 2)
+            wait_s = min(self.patience.longest_wait_s, wait_s * 2)
 
-    async def _say_up_later(self, surface: Surface, *, told: bool) -> None:
-        await asyncio.sleep(STEADY_S if told else 0)
+    async def _listen(self, surface: Surface) -> tuple[Problem, float | None]:
+        """Listen until it fails: why, and how long the platform wants to be left alone."""
+        name = platform_name(surface.name)
+        try:
+            await surface.run(self.ears)
+        except CountersignError as error:
+            return error.problem, getattr(error, "retry_after_s", None)
+        except Exception as error:  # noqa: BLE001 - a surface that breaks must not take the others along
+            log.error("surface_broke", surface=surface.name, **fault_of(error))
+            mend = "The log of `countersign serve` says where; it is started again by itself."
+            return Problem(Kind.UNAVAILABLE, "bug", f"something in Countersign's part for {name} failed", mend), None
+        return Problem(Kind.UNAVAILABLE, "ended", f"{name} stopped listening", "It is started again by itself."), None
+
+    async def _up_later(self, surface: Surface, down: _Down | None) -> None:
+        """It is up once it has run for a while; where people were told of trouble, they are told of its end."""
+        await asyncio.sleep(self.patience.steady_s if down is not None else 0)
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
             await switches.set_value(session, _switch(surface.name), {"up": True}, now_ms)
-            if told:
+            if down is not None:
                 await cards.revive(session, surface.name, now_ms)
                 await notes.revive(session, surface.name, now_ms)
                 await _record(session, now_ms, "surface.up", surface.name, {})
+                if down.told:
+                    await self._tell_rooms(session, surface.name, f"{platform_name(surface.name)} is back.", now_ms)
 
+        if down is not None:
+            down.over = True
         await _despite_faults(self.database.write(work))
 
-    async def _was_down(self, name: str) -> bool:
+    async def _was_down(self, name: str) -> _Down | None:
+        """The trouble that an earlier run of ours left behind."""
+
         async def look(session: Session) -> dict[str, Any] | None:
             return await switches.value_of(session, _switch(name))
 
         try:
             found = await self.database.read(look)
         except CountersignError:
-            return False
-        return found is not None and not found.get("up")
+            return None
+        if found is None or found.get("up"):
+            return None
+        told = bool(found.get("told", True))  # earlier versions told of everything
+        return _Down(asyncio.get_running_loop().time(), recorded=True, lasts=told, told=told)
 
-    async def _say_down(self, name: str, problem: Problem) -> None:
-        """An event, the doctor's row, and a word where the others are."""
+    async def _record_down(self, name: str, problem: Problem, down: _Down) -> None:
+        """An event, the doctor's row, and once it lasts a word where the others are."""
+        tells = down.lasts and not down.told
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
             shown = problem.to_json()
-            await switches.set_value(session, _switch(name), {"up": False, "problem": shown}, now_ms)
-            await _record(session, now_ms, "surface.down", name, {"error": shown})
-            for place in self.rooms:
-                if place.surface != name:
-                    words = f"{name} cannot be reached: {problem.sentence()} Its cards come when it is back."
-                    await notes.add(session, place, words, now_ms)
+            value = {"up": False, "problem": shown, "told": down.told or tells}
+            await switches.set_value(session, _switch(name), value, now_ms)
+            if not down.recorded:
+                await _record(session, now_ms, "surface.down", name, {"error": shown})
+            if tells:
+                await self._tell_rooms(session, name, _trouble(name, problem), now_ms)
 
         await self.database.write(work)
+        down.recorded, down.told = True, down.told or tells
+
+    async def _tell_rooms(self, session: Session, name: str, words: str, now_ms: int) -> None:
+        for place in self.rooms:
+            if place.surface != name:
+                await notes.add(session, place, words, now_ms)
+
+
+@dataclass(slots=True)
+class _Down:
+    """One trouble of a surface: since when, and whether it is recorded, lasts, was told, and is over."""
+
+    since: float
+    recorded: bool = False
+    lasts: bool = False
+    told: bool = False
+    over: bool = False
+
+
+def platform_name(surface: str) -> str:
+    """What people call a surface's platform."""
+    return {"github": "GitHub"}.get(surface, surface.capitalize())
+
+
+def _trouble(name: str, problem: Problem) -> str:
+    """The trouble in plain sentences."""
+    why = problem.sentence()
+    end = "" if why.endswith((".", "?", "!")) else "."
+    return f"{platform_name(name)} cannot be reached: {why}{end} Its cards come when it is back."
 
 
 async def _record(session: Session, now_ms: int, kind: str, surface: str, body: dict[str, Any]) -> None:
@@ -153,8 +210,8 @@ async def _again_and_again(name: str, loop: Callable[[], Awaitable[None]]) -> No
     while True:
         try:
             await loop()
-        except Exception:  # noqa: BLE001 - one loop's fault must not end the others; it is logged, and begun anew
-            log.exception("loop_broke", loop=name)
+        except Exception as error:  # noqa: BLE001 - one loop's fault must not end the others; it is begun anew
+            log.error("loop_broke", loop=name, **fault_of(error))
         await asyncio.sleep(wait_s)
         wait_s = min(60.0, wait_s * 2)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -32,7 +32,7 @@ class Request:
     """One request as it came in. `dedup` is the surface's own id of the message, where it has one.
 
     `place` is where its card belongs, in answer to the message `reply_to`. `parameters` are what it sets of its
-    lane's; those that are missing are asked for.
+    lane's; those that are missing are asked for. `also_by` are other people whose words are in the text.
     """
 
     text: str
@@ -46,6 +46,7 @@ class Request:
     place: Place | None = None
     reply_to: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    also_by: tuple[str, ...] = ()
 
 
 class Service:
@@ -80,6 +81,7 @@ class Service:
                 text,
                 now_ms,
                 dedup=request.dedup,
+                basis=replace(FIRST_BASIS, authors=request.also_by),
             )
             if request.place is not None:
                 await cards.bind(session, number, request.place, request.reply_to, now_ms)

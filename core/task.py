@@ -85,6 +85,10 @@ FIRST_BASIS = Basis((1,))
 """What a new task builds on: its first turn."""
 
 
+FIRST_BASIS = Basis((1,))
+"""What a new task builds on: its first turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One round of a task: what was read, what was decided, what was produced.

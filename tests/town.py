@@ -12,7 +12,7 @@ from bot.app import App, opened
 from bot.doors import serve_surfaces
 from bot.home import Home
 from bot.rooms import Rooms
-from bot.serving import Serving
+from bot.serving import Patience, Serving
 from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
 from bot.web.server import WebServer
 from core.store import cards
@@ -159,6 +159,7 @@ async def town(
     port: int | None = None,
     rooms: Sequence[Place] = (),
     app: App | None = None,
+    patience: Patience | None = None,
 ) -> AsyncIterator[Town]:
     """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
@@ -166,6 +167,7 @@ async def town(
             served, surfaces, OpenRooms(served.config.surfaces(), served.database), "127.0.0.1", port
         )
         serving.rooms = [*serving.rooms, *rooms]
+        serving.patience = patience or serving.patience
         worker = served.worker()
         running = asyncio.create_task(serving.run(worker, claims=True))
         try:

@@ -30,7 +30,8 @@ MOST_PARTS: Final = 60
 class Speaker:
     """Who says something and where; `dedup` names the saying, so that what it does is done once.
 
-    `room` are the repositories that the place is for, None where it is for all.
+    `room` are the repositories that the place is for, None where it is for all. `also_by` are people whose words are
+    in what is said.
     """
 
     person: str
@@ -39,6 +40,7 @@ class Speaker:
     message_id: str
     dedup: str
     room: tuple[str, ...] | None = None
+    also_by: tuple[str, ...] = ()
 
     @property
     def actor(self) -> Actor:
@@ -121,6 +123,7 @@ class Doings:
                 dedup=speaker.dedup,
                 place=speaker.place,
                 reply_to=speaker.message_id,
+                also_by=speaker.also_by,
             )
         )
         return Answer()  # the card says it

@@ -9,6 +9,7 @@ from typing import Final
 from bot.commands import Command, Link, Misread, parse
 from bot.conversation.clicks import Clicks
 from bot.conversation.doings import Doings, Speaker
+from bot.conversation.quoting import with_quoted
 from bot.directory import CODE, Directory
 from bot.limits import Limits
 from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
@@ -60,6 +61,8 @@ class Talk:
         return await self._heard(speaker, whole, card) if whole is not None else Answer()
 
     async def _heard(self, speaker: Speaker, said: Heard, card: Posted | None) -> Answer:
+        if card is None:
+            speaker, said = await with_quoted(self.directory, speaker, said)
         command = parse(said.text, bound=card is not None)
         if isinstance(command, Misread):
             return Answer(command.sentence, refused=True)

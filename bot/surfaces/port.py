@@ -30,11 +30,25 @@ __all__ = [
     "GitHubSurfaceConfig",
     "Heard",
     "Place",
+    "Quoted",
     "SlackConfig",
     "Surface",
     "Taken",
     "TelegramConfig",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """The message that another one answers, when it is not ours: somebody's words, which the answer speaks of.
+
+    `identity` is its writer's immutable id there, empty when the platform does not say who wrote it; `name` is how
+    the platform shows them.
+    """
+
+    text: str
+    identity: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,13 @@ class Heard:
     `identity` is the writer's immutable id there. `dedup` names this message for ever: a redelivery has the same one,
     an edit has another. `addressed` is true when it speaks to us: a direct message, a mention (already taken out of
     `text`), a command, or a reply to a message of ours. `reply_to` is the id of the message it answers. `context` says
-    in our words what it is about, such as a file and line. `name` is how the platform shows the writer: for logs only.
+    in our words what it is about, such as a file and line. `quoted` is somebody's message that it speaks of. `name` is
+    how the platform shows the writer: for logs only.
+
+    `edits` is the `dedup` of the message as it was first written, when this is an edit of it: an edit that leaves the
+    words as they were is not heard. `may_go_on` is true when a client may have cut the text here; `rest_of` is the
+    `dedup` of the message whose text goes on in this one. `hint` is what its writer is told when there are no words in
+    it that could be heard, such as a voice message; `identity` is empty then when nobody in particular wrote it.
     """
 
     identity: str
@@ -56,11 +76,19 @@ class Heard:
     reply_to: str | None = None
     context: str = ""
     name: str = ""
+    quoted: Quoted | None = None
+    edits: str = ""
+    may_go_on: bool = False
+    rest_of: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Clicked:
-    """A button somebody pressed: `button` is the opaque id that we gave it, `text` what they typed into its form."""
+    """A button somebody pressed: `button` is the opaque id that we gave it, `text` what they typed into its form.
+
+    `edits` is as for `Heard`, when the words were edited later.
+    """
 
     identity: str
     place: Place
@@ -69,6 +97,7 @@ class Clicked:
     dedup: str
     text: str = ""
     name: str = ""
+    edits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +128,9 @@ class Ears(Protocol):
     async def take(self, said: Heard | Clicked) -> Taken:
         """Keep it durably, before anything is acknowledged; quick, and the same thing twice is kept once.
 
-        Raises `TransientError` when it cannot be kept now: then do not acknowledge, so that it is delivered again.
+        So is an edit without other words. The rest of a text that was cut is put to it. Raises `TransientError` when it
+        cannot be kept now: then do not acknowledge, so that it is delivered again. Any other error means that it can
+        never be kept.
         """
 
     async def answer(self, taken: Taken, within_s: float) -> Answer | None:
@@ -107,6 +138,12 @@ class Ears(Protocol):
 
     async def moved(self, surface: str, channel: str, to: str) -> None:
         """The platform says that a channel has another id from now on."""
+
+    async def recall(self, surface: str) -> Mapping[str, Any]:
+        """What a surface wanted to be remembered last; empty at its first start."""
+
+    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
+        """Keep something small for a surface, such as how far it has read; raises `TransientError`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,35 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import Final, cast
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from bot.web.patience import MOST_CONNECTIONS, Limits, PatientProtocol, connections_here
 from core.errors import Kind, PermanentError
 
-HEADERS_WITHIN_S: Final = 10.0
-"""A client that has not finished the headers of its first request by then is let go (security.md 120)."""
-MOST_CONNECTIONS: Final = 2000
-MOST_HEADER_BYTES: Final = 64 * 1024
-
-
-class _Patience(H11Protocol):
-    """uvicorn waits for ever for the headers of a first request; we do not."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self.loop.call_later(HEADERS_WITHIN_S, self._let_go)
-
-    def _let_go(self) -> None:
-        begun: object = self.cycle  # None until the headers of a request are complete
-        if begun is None and not self.transport.is_closing():
-            self.transport.close()
+MOST_TASKS: Final = 2000
+"""Requests that are answered at the same time; beyond that a request is told to come again (503)."""
 
 
 class _Server(uvicorn.Server):
@@ -55,23 +42,24 @@ class _Server(uvicorn.Server):
 class WebServer:
     """Serves `routes` on `host` and `port`; port 0 takes a free one, which `port` then says."""
 
-    def __init__(self, routes: Sequence[BaseRoute], host: str, port: int) -> None:
+    def __init__(self, routes: Sequence[BaseRoute], host: str, port: int, limits: Limits | None = None) -> None:
         app = Starlette(routes=[Route("/healthz", _alive), *routes])
+        app.router.redirect_slashes = False  # it would lead to whatever host the request names
+        limits = limits or Limits(connections=connections_here(MOST_CONNECTIONS))
         self._config = uvicorn.Config(
             app,
             host=host,
             port=port,
-            http=_Patience,
+            http=cast("type[asyncio.Protocol]", partial(PatientProtocol, limits=limits, waiting=OrderedDict())),
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MOST_CONNECTIONS,
+            limit_concurrency=max(MOST_TASKS, limits.connections + 1),
             timeout_keep_alive=15,
             timeout_graceful_shutdown=10,
-            h11_max_incomplete_event_size=MOST_HEADER_BYTES,
         )
         self.started = asyncio.Event()
         self._server = _Server(self._config, self.started)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession as Session
 
@@ -235,6 +235,8 @@ def translated(error: DBAPIError, location: Location) -> CountersignError:
             return PermanentError(code, f"{where}: {said}", mend, kind=Kind.UNAVAILABLE)
     if "full" in said.lower() or "no space" in said.lower() or _is_full(location):
         return TransientError("disk_full", f"{where}: {said}", "Free some disk space; nothing was lost.")
+    if isinstance(error, DataError):
+        return PermanentError("unkeepable", f"{where} cannot hold this value", "Say it in plainer characters.")
     if isinstance(error, OperationalError):
         mend = "Is PostgreSQL running, and the address right?" if not location.file else "Try again."
         return TransientError("database_unavailable", f"{where}: {said}", mend)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import delete, func, tuple_, update
+from sqlalchemy import delete, func, or_, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
@@ -23,12 +23,13 @@ HOLD_MS: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One kept delivery: `kind` says what `body` is."""
+    """One kept delivery: `kind` says what `body` is; it is heard `wait_ms` after it came, or later."""
 
     surface: str
     dedup: str
     kind: str
     body: dict[str, Any]
+    wait_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ async def keep(session: Session, deliveries: Sequence[Delivery], now_ms: int) ->
             "state": NEW,
             "attempt": 0,
             "received_ms": now_ms,
-            "due_ms": now_ms,
+            "due_ms": now_ms + d.wait_ms,
         }
         for d in deliveries
     ]
@@ -72,6 +73,40 @@ async def keep(session: Session, deliveries: Sequence[Delivery], now_ms: int) ->
         kept.append((ids[key], key in new))
         new.discard(key)  # the same one twice in one batch is new once
     return kept
+
+
+async def find(session: Session, surface: str, dedup: str) -> int | None:
+    """The row of a delivery, or None where it was never kept."""
+    return (await session.exec(select(InboxRow.id).where(InboxRow.surface == surface, InboxRow.dedup == dedup))).first()
+
+
+async def latest(session: Session, surface: str, first: str, later: str) -> tuple[int, dict[str, Any]] | None:
+    """The row and the body of the newest version of a message that was edited, or None where none was kept.
+
+    `first` is the `dedup` of the message as it was first written, `later` how those of its edits begin.
+    """
+    version = or_(col(InboxRow.dedup) == first, col(InboxRow.dedup).startswith(later, autoescape=True))
+    rows = await session.exec(
+        select(InboxRow.id, InboxRow.body)
+        .where(InboxRow.surface == surface, version)
+        .order_by(col(InboxRow.id).desc())
+        .limit(1)
+    )
+    row = rows.first()
+    return None if row is None else (row[0] or 0, dict(row[1]))
+
+
+async def append(session: Session, surface: str, first: str, text: str, due_ms: int) -> int | None:
+    """Put `text` to the delivery `first`, which is heard at `due_ms` then; its row, or None if it was begun already."""
+    query = select(InboxRow).where(InboxRow.surface == surface, InboxRow.dedup == first)
+    row = (await session.exec(query.with_for_update().execution_options(populate_existing=True))).first()
+    if row is None or row.state != NEW or row.attempt:
+        return None
+    row.body = {**row.body, "text": str(row.body.get("text", "")) + text}
+    row.due_ms = max(row.due_ms, due_ms)
+    session.add(row)
+    await session.flush()
+    return row.id
 
 
 async def any_due(session: Session, now_ms: int) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bot.surfaces.port import Answer, Clicked, Heard, Taken
 from core.errors import TransientError
@@ -19,6 +20,7 @@ class FakeEars:
     said: list[Heard | Clicked] = field(default_factory=list)
     deliveries: int = 0
     moves: list[tuple[str, str, str]] = field(default_factory=list)
+    memory: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, said: Heard | Clicked) -> Taken:
@@ -38,6 +40,20 @@ class FakeEars:
 
     async def moved(self, surface: str, channel: str, to: str) -> None:
         self.moves.append((surface, channel, to))
+
+    async def recall(self, surface: str) -> Mapping[str, Any]:
+        return self.memory.get(surface, {})
+
+    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
+        self.memory[surface] = dict(value)
+        self._changed.set()
+
+    async def until(self, met: Callable[[], object], within_s: float = 60) -> None:
+        """Wait until `met()` is true; looks again after everything that was heard or kept."""
+        async with asyncio.timeout(within_s):
+            while not met():
+                self._changed.clear()
+                await self._changed.wait()
 
     async def heard(self, count: int = 1, within_s: float = 60) -> list[Heard | Clicked]:
         """Wait until `count` different things were said; all of them."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -100,35 +101,57 @@ def understood(event: str, payload: Mapping[str, Any], listening: Listening, now
     if whole(look(payload, "sender", "id")) != written.author.id:  # who edits another's words does not speak for them
         return Delivery((), nudges, "not sent by its author")
     edited = look(payload, "action") == "edited"
-    return replace(heard_in(written, str(repository), listening, now, edited=edited), nudges=nudges)
+    before = _before(payload) if edited else ""
+    if before is None:
+        return Delivery((), nudges, "its words were not changed")
+    heard = heard_in(written, str(repository), listening, now, edited=edited, before=before)
+    return replace(heard, nudges=nudges)
+
+
+def _before(payload: Mapping[str, Any]) -> str | None:
+    """What stood there before an edit, as far as GitHub says so; None when the words were not touched."""
+    changes = look(payload, "changes")
+    if isinstance(changes, Mapping) and changes and "body" not in changes:
+        return None
+    return text(look(changes, "body", "from"))
 
 
 def heard_in(
-    written: Written, repository: str, listening: Listening, now: datetime, *, edited: bool = False
+    written: Written, repository: str, listening: Listening, now: datetime, *, edited: bool = False, before: str = ""
 ) -> Delivery:
-    """What somebody's words say to us: commands, a mention, or a review as a whole."""
+    """What somebody's words say to us: commands, a mention, or a review as a whole.
+
+    What they said already in the text as it was `before` an edit is not said again.
+    """
     author = written.author
     if not author.person or author.id == listening.own:
         return Delivery(why="not written by a person")
     if written.changed_at < now - MAX_AGE:
         return Delivery(why="too old")
-    said = said_in(written.body, listening.name, listening.commands)
-    spoken = said.commands or ((said.mention,) if said.mention else ())
+    spoken = _spoken(written.body, listening)
     if spoken:
-        return Delivery(tuple(_commands(written, repository, spoken)))
+        heard = tuple(_commands(written, repository, spoken, Counter(_spoken(before, listening))))
+        return Delivery(heard, why="" if heard else "it says what it said before")
     if written.kind is Kind.REVIEW and written.state in _REVIEWED and not edited:
         return Delivery((_review(written, repository),))
     return Delivery(why="it does not speak to us")
 
 
-def _commands(written: Written, repository: str, spoken: Iterable[str]) -> Iterable[Heard]:
-    """One `Heard` a command, named by the text it is in and by its own words.
+def _spoken(body: str, listening: Listening) -> tuple[str, ...]:
+    said = said_in(body, listening.name, listening.commands)
+    return said.commands or ((said.mention,) if said.mention else ())
+
+
+def _commands(written: Written, repository: str, spoken: Iterable[str], before: Mapping[str, int]) -> Iterable[Heard]:
+    """One `Heard` a command, named by the text it is in and by its own words; without those that were there `before`.
 
     So a redelivery is the same, an edit elsewhere in the text changes nothing, and an edited command is a new one.
     """
     seen: dict[str, int] = {}
     for command in spoken:
         seen[command] = seen.get(command, 0) + 1
+        if seen[command] <= before.get(command, 0):
+            continue
         words = hashlib.sha256(f"{seen[command]}:{command}".encode()).hexdigest()[:16]
         yield Heard(
             identity=str(written.author.id),

@@ -12,8 +12,8 @@ from bot.surfaces.github.delivery import Delivery, Listening, parsed, understood
 from bot.surfaces.github.signature import HEADER, has_form, is_signed
 from bot.surfaces.port import Ears
 from bot.web.body import BodyError, read_body
-from core.errors import TransientError
-from core.log import log
+from core.errors import PermanentError, TransientError
+from core.log import fault_of, log
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -59,7 +59,11 @@ class Door:
         except ValueError as error:
             return _said(400, f"The body is not the JSON that was expected: {_why(error)}.")
         event = request.headers["x-github-event"]
-        delivery = await asyncio.to_thread(understood, event, payload, self.listening(), self.now())
+        try:
+            delivery = await asyncio.to_thread(understood, event, payload, self.listening(), self.now())
+        except Exception as error:  # noqa: BLE001 - it would break us again; others are heard
+            log.error("webhook_broke", surface="github", **fault_of(error))
+            delivery = Delivery(why="it cannot be read")
         return await self._kept(delivery, request.headers.get("x-github-delivery", ""))
 
     async def _body(self, request: Request) -> bytes:
@@ -87,6 +91,9 @@ class Door:
             log.warning("webhook_not_kept", surface="github", delivery=name[:64], problem=error.problem.message)
             wait_s = max(1, round(error.retry_after_s or 30))
             return _said(503, "It cannot be kept now; deliver it again.", {"Retry-After": str(wait_s)})
+        except PermanentError as error:
+            log.error("webhook_cannot_be_kept", surface="github", delivery=name[:64], problem=error.problem.message)
+            return _said(202, f"Ignored: {error.problem.message}.")
         if taken:
             again = sum(1 for one in taken if not one.new)
             return _said(202, f"Taken: {len(taken) - again}, taken before: {again}.")

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from bot.commands.table import NAMES
+from bot.surfaces.mention import without_name
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -117,9 +118,9 @@ def _mentioned(body: str, mention: re.Pattern[str]) -> str:
         return ""
     rest, at = [], 0
     for start, end in (places[n] for n in sorted(kept)):
-        rest.append(body[at:start].rstrip(" "))
+        rest.append(body[at:start])
         at = end
-    return " ".join(part.strip(" ,:") for part in [*rest, body[at:]] if part.strip(" ,:")).strip() or "help"
+    return without_name([*rest, body[at:]]) or "help"
 
 
 def _mark(body: str) -> str:
@@ -164,6 +165,14 @@ class _Html(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.depth = 0
+
+    def feed(self, data: str) -> None:
+        """Read on; the library gives up at some declarations, and what it cannot read stays open."""
+        try:
+            super().feed(data)
+        except (AssertionError, ValueError, LookupError):
+            self.reset()
+            self.depth += 1
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         del attrs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,9 +18,9 @@ from bot.surfaces.github.review import PUBLISHING, with_lines
 from bot.surfaces.github.said import COMMANDS
 from bot.surfaces.github.speaking import Speaker, number_of, parts_of
 from bot.surfaces.github.written import Kind, Written
-from bot.surfaces.port import Attachment, Buttons, Clicked, Drawn, Ears, GitHubSurfaceConfig, Heard, Place
+from bot.surfaces.port import Attachment, Buttons, Clicked, Drawn, Ears, GitHubSurfaceConfig, Heard, Place, Quoted
 from core.errors import CountersignError, PermanentError, TransientError, UsageError
-from core.log import log
+from core.log import fault_of, log
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -105,10 +105,16 @@ class GitHubSurface:
     async def _take_all(self, ears: Ears, repository: str, recent: Sequence[Written]) -> int:
         new, listening = 0, self._listening()
         for written in recent:
-            if not _was_edited(written):
+            if _was_edited(written):
+                continue
+            try:
                 delivery = await asyncio.to_thread(heard_in, written, repository, listening, self.now())
                 taken = [await ears.take(heard) for heard in delivery.heard]
                 new += sum(one.new for one in taken)
+            except TransientError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one comment that breaks us must not keep all others away
+                log.error("comment_broke", surface=SURFACE, message=written.message_id, **fault_of(error))
         return new
 
     async def admits(self, said: Heard | Clicked) -> str | None:
@@ -136,10 +142,21 @@ class GitHubSurface:
         None when a review says nothing. To be asked once, after `admits`; keep what it returns.
         """
         found = parts_of(said.message_id)
+        if found is not None and found[0] is Kind.LINE:
+            return await self._with_answered(said)
         if found is None or found[0] is not Kind.REVIEW:
             return said
         review = await self.comments.review(said.place.channel, number_of(said.place), found[1])
         return with_lines(said, review, self._listening())
+
+    async def _with_answered(self, said: Heard) -> Heard:
+        """`said` with the line comment that it answers, where another person wrote that."""
+        answered = parts_of(said.reply_to)
+        written = await self.comments.written(said.place.channel, *answered) if answered is not None else None
+        if written is None or not written.body.strip() or written.author.id == self._listening().own:
+            return said
+        identity = str(written.author.id) if written.author.person else ""
+        return replace(said, quoted=Quoted(written.body.strip(), identity, written.author.login))
 
     # -- out ----------------------------------------------------------------------------------------------------
 

@@ -107,9 +107,9 @@ def moment(value: Any) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(value)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (ValueError, OverflowError):  # a zone can take the first and the last day beyond what there is
         return None
-    return found.astimezone(UTC) if found.tzinfo else None
 
 
 def text(value: Any) -> str:

@@ -51,7 +51,10 @@ async def _token(api: SlackApi, config: SlackConfig) -> Sequence[Row]:
     missing = [scope for scope in SCOPES if scope not in given]
     if missing:
         mend = "Give the app the scopes of deploy/slack-manifest.yaml and install it again."
-        return [token, _row("slack scopes", "fail", f"missing: {', '.join(missing)}", mend)]
+        rows = [token, _row("slack scopes", "fail", f"missing: {', '.join(missing)}", mend)]
+        unread = [scope for scope in missing if scope.endswith(":history")]
+        told = f"what is said while nothing is connected is lost without {', '.join(unread)}"
+        return [*rows, _row("slack catching up", "warn", told, mend)] if unread else rows
     return [token, _row("slack scopes", "ok", f"all {len(SCOPES)} are there")]
 
 

@@ -22,14 +22,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from bot.surfaces.slack import payloads
-from core.log import log
+from core.log import fault_of, log
 
 MAX_BODY_BYTES: Final = 1_000_000
 MAX_AGE_S: Final = 300
 """How old a signed request may be; within it a replay is kept once, by what it says."""
 BODY_S: Final = 10.0
+NOBODYS: Final = 404
+"""What bolt says to a delivery that nobody takes; Slack hears that it arrived, for it would only come again."""
 _SIGNATURE: Final = re.compile(rb"v0=[0-9a-f]{64}")
 _TIMESTAMP: Final = re.compile(rb"[0-9]{1,12}")
+_SSL_CHECK: Final = re.compile(rb"(?:token=[A-Za-z0-9]{0,100}&)?ssl_check=1(?:&token=[A-Za-z0-9]{0,100})?")
+"""The whole body of Slack's check of the certificate (https://docs.slack.dev/interactivity/implementing-slash-commands)."""
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
 
@@ -74,20 +78,33 @@ async def _delivered(
         return Response(status_code=408)
     if body is None:
         return Response(status_code=413)
+    if media_type == _FORM and _SSL_CHECK.fullmatch(body):
+        return Response(status_code=200)  # Slack looks whether the address is there, and says nothing
     headers = dict(request.scope["headers"])
     stamp, signature = headers.get(b"x-slack-request-timestamp", b""), headers.get(b"x-slack-signature", b"")
     if not verified(secret, stamp, signature, body, clock()):
         log.info("slack_signature_refused", path=request.url.path)
         return Response(status_code=401)
+    return await _dispatched(app, request.url.path, body, media_type)
+
+
+async def _dispatched(app: AsyncApp, path: str, body: bytes, media_type: str) -> Response:
+    """What Slack signed; it is acknowledged where it can never be read, for Slack would deliver it again, no better."""
     text, said = _read(body, media_type)
-    if text is None or said is None:
-        return Response(status_code=401 if text is None else 400)
-    if said.get("type") == "url_verification" and media_type == _JSON:
+    if text is None:
+        return Response(status_code=401)
+    if said is not None and said.get("type") == "url_verification" and media_type == _JSON:
         return JSONResponse({"challenge": str(said.get("challenge", ""))[:1000]})
-    if not payloads.well_formed(said):
-        log.warning("slack_delivery_malformed", path=request.url.path)
-        return Response(status_code=400)
-    answer = await app.async_dispatch(AsyncBoltRequest(body=text, headers={"content-type": media_type}))
+    if said is None or not payloads.well_formed(said):
+        log.warning("slack_delivery_malformed", path=path)
+        return Response(status_code=200)
+    try:
+        answer = await app.async_dispatch(AsyncBoltRequest(body=text, headers={"content-type": media_type}))
+    except Exception as error:  # noqa: BLE001 - bolt reads more than we check, and its faults may hold words
+        log.error("slack_delivery_broke", kind=payloads.kind_of(said), **fault_of(error))
+        return Response(status_code=200)
+    if answer.status == NOBODYS:
+        return Response(status_code=200)
     kind = answer.headers.get("content-type", ["text/plain"])[0]
     return Response(answer.body or b"", status_code=answer.status, media_type=kind)
 
@@ -107,11 +124,9 @@ async def _body(request: Request) -> bytes | None:
 
 def _read(body: bytes, media_type: str) -> tuple[str | None, dict[str, Any] | None]:
     """The body as text (None: not UTF-8) and what it says (None: not what Slack sends)."""
+    text = None
     try:
         text = body.decode()
-    except UnicodeDecodeError:
-        return None, None
-    try:
         if media_type == _JSON:
             said = json.loads(text)
         else:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -17,13 +18,14 @@ from slack_bolt.response import BoltResponse
 
 from bot.cards.model import Card
 from bot.cards.slack_text import plain
-from bot.surfaces.port import Clicked, Ears, Taken
+from bot.surfaces.port import Clicked, Ears, Heard, Taken
 from bot.surfaces.slack import payloads, views
 from bot.surfaces.slack.api import SlackApi, quiet_logger
 from bot.surfaces.slack.members import Members
 from core.errors import CountersignError, PermanentError, TransientError
-from core.log import log
+from core.log import fault_of, log
 
+T = TypeVar("T")
 Waiting = Callable[[str], Awaitable[Sequence[Card]]]
 """What waits for the person of an identity."""
 Say = Callable[[Clicked, str], Awaitable[None]]
@@ -55,9 +57,10 @@ class Listening:
         say: Say,
         waiting: Waiting | None,
         tasks: set[asyncio.Task[None]],
+        heard: Callable[[Heard], None] = lambda _heard: None,
     ) -> None:
         self._api, self._members, self._ours, self._ears, self._say = api, members, ours, ears, say
-        self._waiting, self._tasks = waiting, tasks
+        self._waiting, self._tasks, self._heard = waiting, tasks, heard
         self._direct: dict[str, str] = {}
 
     def app(self) -> AsyncApp:
@@ -95,8 +98,9 @@ class Listening:
             user = event.get("user")
             if body.get("team_id") == ours.team and isinstance(user, str):
                 self._spawn(self._show_home(payloads.identity_of(ours.team, user)))
-        elif heard := payloads.heard_in_event(body, ours):
+        elif heard := _read(lambda: payloads.heard_in_event(body, ours)):
             await self._ears.take(heard)
+            self._heard(heard)
         await ack()
 
     async def on_command(self, body: dict[str, Any], ack: AsyncAck) -> None:
@@ -105,7 +109,7 @@ class Listening:
         direct = None
         if str(body.get("channel_id", "")).startswith("D") and body.get("team_id") == ours.team:
             direct = await self._direct_with(user)
-        heard = payloads.heard_in_command(body, ours, direct)
+        heard = _read(lambda: payloads.heard_in_command(body, ours, direct))
         if heard is None:
             await ack(text=_ELSEWHERE, response_type="ephemeral")
         else:
@@ -114,7 +118,8 @@ class Listening:
 
     async def on_action(self, body: dict[str, Any], ack: AsyncAck) -> None:
         """A button of a card."""
-        clicked = payloads.clicked_in(body, await self._ours())
+        ours = await self._ours()
+        clicked = _read(lambda: payloads.clicked_in(body, ours))
         if clicked is None:
             await ack()
             return
@@ -127,7 +132,7 @@ class Listening:
         """A form that was filled in: the words a button wanted, or the message shortcut's."""
         ours, view = await self._ours(), body.get("view")
         asked = isinstance(view, Mapping) and view.get("callback_id") == payloads.ASK
-        said = payloads.heard_in_form(body, ours) if asked else payloads.click_in_form(body, ours)
+        said = _read(lambda: payloads.heard_in_form(body, ours) if asked else payloads.click_in_form(body, ours))
         if said is None:
             await ack()
             return
@@ -193,20 +198,34 @@ class Listening:
         task.add_done_callback(self._tasks.discard)
 
 
+def _read(reading: Callable[[], T]) -> T | None:
+    """What a delivery says; None for one that breaks us, which is acknowledged and passed over."""
+    try:
+        return reading()
+    except Exception as error:  # noqa: BLE001 - it would break us again, and keep others away
+        log.error("slack_delivery_broke", **fault_of(error))
+        return None
+
+
 async def _told(work: Awaitable[None]) -> None:
     """Do the work after an acknowledgement; what fails there is logged, for Slack has its answer already."""
     try:
         await work
     except CountersignError as error:
         log.warning("slack_answer_failed", code=error.problem.code, detail=error.problem.message)
+    except Exception as error:  # noqa: BLE001 - nobody waits for this task; its fault is told here
+        log.error("slack_answer_broke", **fault_of(error))
 
 
-async def _not_kept(error: Exception) -> BoltResponse:
-    """No acknowledgement: Slack delivers an event again, and shows the person that a click or form did not arrive."""
-    code = error.problem.code if isinstance(error, CountersignError) else type(error).__name__
-    expected = isinstance(error, TransientError)
-    if expected:
-        log.warning("slack_delivery_not_kept", code=code)
-    else:
-        log.error("slack_delivery_failed", code=code, exc_info=error)
-    return BoltResponse(status=503 if expected else 500, body="")
+async def _not_kept(error: Exception, body: dict[str, Any]) -> BoltResponse:
+    """No acknowledgement: Slack delivers an event again, and shows the person that a click or form did not arrive.
+
+    What can never be kept is acknowledged, and so is what bolt trips over before it comes to us.
+    """
+    if isinstance(error, TransientError):
+        log.warning("slack_delivery_not_kept", code=error.problem.code)
+        return BoltResponse(status=503, body="")
+    log.error("slack_delivery_broke", kind=payloads.kind_of(body), **fault_of(error))
+    reached_us = any(frame.filename == __file__ for frame in traceback.extract_tb(error.__traceback__))
+    never = isinstance(error, PermanentError) or not reached_us
+    return BoltResponse(status=200 if never else 500, body="")

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from bot.cards.safe import one_line
 from bot.cards.slack_text import plain
-from bot.surfaces.port import Clicked, Heard
+from bot.surfaces.mention import without_name
+from bot.surfaces.port import Clicked, Heard, Quoted
 from core.place import Place
 
 SURFACE: Final = "slack"
@@ -26,6 +27,8 @@ FIELD: Final = "words"
 """Block id and action id of a form's one field."""
 _SPOKEN: Final = (None, "file_share", "thread_broadcast")
 """Subtypes of messages that people write; every other is a notice, or somebody's program."""
+_KIND: Final = re.compile(r"[a-z_]{1,40}")
+_WRITE: Final = "Write what to change, such as `set server.timeout to 30 in config/app.yaml`."
 _TS: Final = re.compile(r"\d{1,12}\.\d{1,9}")
 
 Body = Mapping[str, Any]
@@ -90,7 +93,7 @@ def heard_in_event(body: Body, ours: Ours) -> Heard | None:
         edited = _text(_mapping(said.get("edited")), "ts")
         if not edited or said.get("text") == before.get("text"):
             return None  # an unfurled link, or a new reply in its thread
-    elif event.get("type") == "app_mention":
+    else:
         edited = _text(_mapping(event.get("edited")), "ts")
     user, ts = _text(said, "user"), _text(said, "ts")
     foreign = _foreign(body, event, ours) or _foreign(body, said, ours)
@@ -109,7 +112,37 @@ def heard_in_event(body: Body, ours: Ours) -> Heard | None:
         dedup=f"m:{channel}:{ts}:e{edited}" if edited else f"m:{channel}:{ts}",
         addressed=addressed,
         reply_to=thread if thread != ts else None,
+        edits=f"m:{channel}:{ts}" if edited else "",
+        hint=_hint(said) if addressed and not text and not edited else "",
     )
+
+
+def _hint(said: Body) -> str:
+    """What to say to a message without words."""
+    files, attachments = said.get("files"), said.get("attachments")
+    if isinstance(files, list) and files:
+        return f"I cannot read files or listen to recordings. {_WRITE}"
+    if isinstance(attachments, list) and attachments:
+        return f"A message that you share is not your request. {_WRITE}"
+    return ""
+
+
+def quoted_in(messages: object, ts: str, ours: Ours) -> Quoted | None:
+    """The words of the message `ts` among `messages` and whose they are; None where they are ours, or none."""
+    found = [_mapping(one) for one in messages] if isinstance(messages, list) else []
+    said = next((one for one in found if one.get("ts") == ts), {})
+    user, text = _text(said, "user"), plain(_text(said, "text")).strip()
+    if not text or user == ours.bot:
+        return None
+    machine = any(said.get(key) for key in ("bot_id", "bot_profile", "app_id"))
+    team = next(filter(None, (_text(said, key) for key in ("user_team", "team"))), ours.team)
+    return Quoted(text, identity_of(team, user) if user and not machine else "")
+
+
+def kind_of(body: Body) -> str:
+    """The kind of a delivery for the log, which has no words of people."""
+    kind = body.get("type")
+    return kind if isinstance(kind, str) and _KIND.fullmatch(kind) else "?"
 
 
 def heard_in_command(body: Body, ours: Ours, direct: str | None) -> Heard | None:
@@ -216,7 +249,7 @@ def typed_in(body: Body) -> str:
 def _kept(body: Body) -> Body:
     try:
         return _mapping(json.loads(_text(_mapping(body.get("view")), "private_metadata") or "null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
 
 
@@ -247,10 +280,7 @@ def _is_person(said: Body, user: str, ours: Ours) -> bool:
 def _without_mention(text: str, bot: str) -> tuple[str, bool]:
     """The text without the mentions of us, and whether there was one."""
     parts = re.split(rf"<@{re.escape(bot)}(?:\|[^>]*)?>", text)
-    if len(parts) == 1:
-        return text.strip(), False
-    words = " ".join(filter(None, (parts[0].rstrip(), *(part.strip(" \t,:") for part in parts[1:]))))
-    return words.strip(), True
+    return without_name(parts), len(parts) > 1
 
 
 def _name(body: Body) -> str:

@@ -6,20 +6,24 @@ https://docs.slack.dev/apis/events-api/using-socket-mode
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from slack_bolt.adapter.socket_mode.async_internals import run_async_bolt_app, send_async_response
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
 
 from bot.surfaces.slack import payloads
 from bot.surfaces.slack.api import SlackApi, quiet_logger
 from bot.surfaces.slack.faults import translated
+from bot.surfaces.slack.http import NOBODYS
 from core.errors import CountersignError, PermanentError, TransientError
-from core.log import log
+from core.log import fault_of, log
 
 PING_S: Final = 5.0
 """How often the connection is tried; four missed ones and slack_sdk opens another."""
@@ -29,17 +33,8 @@ DRAIN_S: Final = 2.0
 
 
 async def listen(api: SlackApi, app_token: str, app: AsyncApp, *, connect_s: float = CONNECT_S) -> None:
-    """Dispatch what comes over the socket until cancelled; a lost connection is opened again underneath.
-
-    Raises `PermanentError` when Slack takes the app token no longer, `TransientError` when it cannot be reached, or
-    gives an address on which nothing opens within `connect_s`.
-    """
-    connection = _Connection(api, app_token, app, connect_s)
-    try:
-        await connection.open()
-        await connection.lost
-    finally:
-        await connection.end()
+    """Dispatch what comes over the socket until cancelled; see `Connection.listen`."""
+    await Connection(api, app_token, app, connect_s=connect_s).listen()
 
 
 async def address(api: SlackApi, app_token: str) -> str:
@@ -49,18 +44,42 @@ async def address(api: SlackApi, app_token: str) -> str:
     return str(answer["url"])
 
 
-class _Connection(SocketModeClient):
-    """slack_sdk's client; it tells us when it will never come back instead of trying for ever."""
+class Connection(SocketModeClient):
+    """slack_sdk's client; it tells us when it will never come back instead of trying for ever.
 
-    def __init__(self, api: SlackApi, app_token: str, app: AsyncApp, connect_s: float) -> None:
+    `opened` is called each time that it is connected, or connected anew.
+    """
+
+    def __init__(
+        self,
+        api: SlackApi,
+        app_token: str,
+        app: AsyncApp,
+        opened: Callable[[], None] = lambda: None,
+        *,
+        connect_s: float = CONNECT_S,
+    ) -> None:
         super().__init__(app_token=app_token, logger=quiet_logger(), web_client=api.client, ping_interval=PING_S)
         self.proxy = api.client.proxy
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._api, self._app, self._connect_s = api, app, connect_s
+        self._api, self._app, self._connect_s, self._opened = api, app, connect_s, opened
         self._running: set[asyncio.Task[Any]] = set()
         self.socket_mode_request_listeners.append(self._dispatch)
 
+    async def listen(self) -> None:
+        """Dispatch what comes until cancelled; a lost connection is opened again underneath.
+
+        Raises `PermanentError` when Slack takes the app token no longer, `TransientError` when it cannot be reached, or
+        gives an address on which nothing opens within `connect_s`.
+        """
+        try:
+            await self.open()
+            await self.lost
+        finally:
+            await self.end()
+
     async def open(self) -> None:
+        """Connect for the first time."""
         self.wss_uri = await address(self._api, self.app_token)
         await self.connect()
         if not self.lost.done():
@@ -71,6 +90,7 @@ class _Connection(SocketModeClient):
         try:
             async with asyncio.timeout(self._connect_s):
                 await super().connect()  # type: ignore[no-untyped-call]  # slack_sdk leaves it so
+            self._opened()
         except TimeoutError as error:
             told = "Slack's socket did not open"
             self._give_up(TransientError("slack_unreachable", told, "It is tried again."), error)
@@ -88,17 +108,27 @@ class _Connection(SocketModeClient):
 
     async def _dispatch(self, _client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         started = asyncio.get_running_loop().time()
-        if not payloads.well_formed(request.payload):
-            log.warning("slack_delivery_malformed", kind=request.type)
+        if not payloads.well_formed(request.payload):  # acknowledged all the same: it would come again, no better
+            log.warning("slack_delivery_malformed", kind=payloads.kind_of({"type": request.type}))
+            await self.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
             return
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
         try:
-            response = await run_async_bolt_app(self._app, request)
+            response = await self._answer(request)
             await send_async_response(self, request, response, started)
         finally:
             self._running.discard(task)
+
+    async def _answer(self, request: SocketModeRequest) -> BoltResponse:
+        """What Slack is told; what nobody takes, or what breaks bolt, is acknowledged: it would only come again."""
+        try:
+            response = await run_async_bolt_app(self._app, request)
+        except Exception as error:  # noqa: BLE001 - bolt reads more than we check, and its faults may hold words
+            log.error("slack_delivery_broke", kind=payloads.kind_of({"type": request.type}), **fault_of(error))
+            return BoltResponse(status=200, body="")
+        return BoltResponse(status=200, body="") if response.status == NOBODYS else response
 
     def _give_up(self, fault: CountersignError, cause: BaseException | None) -> None:
         fault.__cause__ = cause

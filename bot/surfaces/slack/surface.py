@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.cards.diff import DiffView
@@ -13,10 +14,12 @@ from bot.cards.slack_text import clip, escape, pieces
 from bot.surfaces.port import Attachment, Buttons, Clicked, Drawn, Ears, Heard, SlackConfig
 from bot.surfaces.slack import checks, http, payloads, socket
 from bot.surfaces.slack.api import SlackApi
+from bot.surfaces.slack.catching_up import CatchingUp, Connected
 from bot.surfaces.slack.faults import error_code
 from bot.surfaces.slack.listening import Listening, Waiting
 from bot.surfaces.slack.members import Members
 from core.errors import PermanentError, UsageError
+from core.log import log
 from core.place import Place
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class SlackSurface:
         self._api = SlackApi(config.bot_token, config.base_url)
         self._members = Members(self._api, config.team)
         self._us: payloads.Ours | None = None
+        self._reader = CatchingUp(self._api, self.ours, config.channels)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, ears: Ears) -> None:
@@ -57,12 +61,24 @@ class SlackSurface:
         async with self._api.session():
             try:
                 await self.ours()
+                app = self._listening(ears).app()
                 if self._config.app_token is not None:
-                    await socket.listen(self._api, self._config.app_token, self._listening(ears).app())
-                else:
-                    await asyncio.Event().wait()  # HTTP brings it all; answers go out by the connections kept here
+                    connection = socket.Connection(self._api, self._config.app_token, app, self._reader.opened)
+                    await self._beside_reading(ears, connection.listen(), connection.is_connected)
+                else:  # HTTP brings it all; answers go out by the connections kept here
+                    self._reader.opened()
+                    await self._beside_reading(ears, asyncio.Event().wait(), _always)
             finally:
                 await self._end_tasks()
+
+    async def _beside_reading(self, ears: Ears, listening: Awaitable[object], connected: Connected) -> None:
+        """Listen, and beside it read what was missed before; ends as the listening does."""
+        reading = asyncio.create_task(self._reader.run(ears, connected))
+        try:
+            await listening
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
     def routes(self, ears: Ears) -> Sequence[BaseRoute]:
         """The addresses for signed requests; none without a signing secret."""
@@ -136,8 +152,17 @@ class SlackSurface:
         return None if await self._members.ok(said.identity) else _MEMBERS_ONLY
 
     async def in_full(self, said: Heard) -> Heard | None:
-        """`said` as it is: Slack delivers messages whole."""
-        return said
+        """`said`, with the message that began its thread, where somebody else's words did."""
+        thread = said.place.thread
+        if not said.addressed or said.place.private or thread in (None, said.message_id):
+            return said
+        asked = {"channel": said.place.channel, "ts": thread or "", "limit": "1", "inclusive": "true"}
+        try:
+            found = (await self._api.ask("conversations.replies", asked)).data.get("messages")
+        except PermanentError as error:  # the request stands without it
+            log.warning("slack_thread_not_read", code=error.problem.code)
+            return said
+        return replace(said, quoted=payloads.quoted_in(found, thread or "", await self.ours()))
 
     async def ours(self) -> payloads.Ours:
         """Who we are there, asked once. Raises `PermanentError` when the token is of another workspace."""
@@ -150,7 +175,9 @@ class SlackSurface:
         return self._us
 
     def _listening(self, ears: Ears) -> Listening:
-        return Listening(self._api, self._members, self.ours, ears, self._tell, self._waiting, self._tasks)
+        return Listening(
+            self._api, self._members, self.ours, ears, self._tell, self._waiting, self._tasks, self._reader.heard
+        )
 
     async def _end_tasks(self) -> None:
         """End the answers under way; the words they answer are kept."""
@@ -172,6 +199,10 @@ class SlackSurface:
         arguments: dict[str, Any] = {"channel": place.channel, "user": payloads.user_of(only_to), "text": escape(text)}
         arguments |= {"link_names": False, "parse": "none", **({"thread_ts": thread} if thread else {})}
         await self._api.call("chat.postEphemeral", arguments, lane=place.channel)
+
+
+async def _always() -> bool:
+    return True
 
 
 def _thread(place: Place, reply_to: str | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.cards.safe import one_line
 from bot.surfaces.port import TelegramConfig
+from bot.surfaces.telegram.reading import OddError, needed_number, number, words
 from bot.surfaces.telegram.wire import Wire
 from core.errors import CountersignError
 
@@ -14,13 +15,18 @@ Row = dict[str, Any]
 
 
 async def check(wire: Wire, config: TelegramConfig) -> Sequence[Row]:
-    """Rows about the token, privacy mode, the webhook and each group; reaches Telegram."""
+    """Rows about the token, privacy mode, the webhook and each group; reaches Telegram.
+
+    An answer that is not as Telegram documents it makes its own row, and no other.
+    """
     try:
-        me = await wire.call(lambda bot: bot.get_me())
+        me = await wire.ask("getMe")
+        rows = [_row("telegram", "ok", f"@{words(me, 'username')} (id {needed_number(me, 'id')})")]
     except CountersignError as error:
         return [_row("telegram", "fail", error.problem.message, error.problem.mend)]
-    rows = [_row("telegram", "ok", f"@{me.username} (id {me.id})")]
-    if me.can_read_all_group_messages:
+    except OddError as error:
+        return [_odd("telegram", error)]
+    if me.get("can_read_all_group_messages"):
         mend = "@BotFather /setprivacy Enable, then add the bot to its groups again."
         rows.append(_row("telegram privacy", "warn", "privacy mode is off: every group message is sent to us", mend))
     else:
@@ -33,33 +39,42 @@ async def check(wire: Wire, config: TelegramConfig) -> Sequence[Row]:
 
 
 async def _webhook(wire: Wire, config: TelegramConfig) -> Row:
+    name = "telegram webhook"
     try:
-        found = await wire.call(lambda bot: bot.get_webhook_info())
+        found = await wire.ask("getWebhookInfo")
+        url, trouble = words(found, "url"), words(found, "last_error_message")
+        waiting = f"{number(found, 'pending_update_count') or 0} updates wait"
     except CountersignError as error:
-        return _row("telegram webhook", "fail", error.problem.message, error.problem.mend)
-    waiting = f"{found.pending_update_count} updates wait"
+        return _row(name, "fail", error.problem.message, error.problem.mend)
+    except OddError as error:
+        return _odd(name, error)
     if config.webhook_url is None:
-        if found.url:
-            return _row(
-                "telegram webhook", "warn", "one is set; polling will remove it", "Set webhook_url if you want it."
-            )
-        return _row("telegram webhook", "ok", f"none, we poll; {waiting}")
-    if not found.url.startswith(config.webhook_url):
-        return _row("telegram webhook", "warn", "not set yet, or by another program", "Start `countersign serve`.")
-    if found.last_error_message:
+        if url:
+            return _row(name, "warn", "one is set; polling will remove it", "Set webhook_url if you want it.")
+        return _row(name, "ok", f"none, we poll; {waiting}")
+    if not url.startswith(config.webhook_url):
+        return _row(name, "warn", "not set yet, or by another program", "Start `countersign serve`.")
+    if trouble:
         mend = "Telegram must reach the address over HTTPS on port 443, 80, 88 or 8443."
-        return _row("telegram webhook", "warn", f"{one_line(found.last_error_message, 200)}; {waiting}", mend)
-    return _row("telegram webhook", "ok", f"set; {waiting}")
+        return _row(name, "warn", f"{one_line(trouble, 200)}; {waiting}", mend)
+    return _row(name, "ok", f"set; {waiting}")
 
 
 async def _group(wire: Wire, chat: str) -> Row:
+    name = f"telegram group {chat}"
     try:
-        found = await wire.call(lambda bot: bot.get_chat(int(chat)))
+        found = await wire.ask("getChat", chat_id=int(chat))
+        return _row(name, "ok", one_line(words(found, "title"), 80))
+    except OddError as error:
+        return _odd(name, error)
     except ValueError:
-        return _row(f"telegram group {chat}", "fail", "not a group's id", "A group's id is a negative number.")
+        return _row(name, "fail", "not a group's id", "A group's id is a negative number.")
     except CountersignError as error:
-        return _row(f"telegram group {chat}", "fail", error.problem.message, "Add the bot to the group; check the id.")
-    return _row(f"telegram group {chat}", "ok", one_line(found.title or "", 80))
+        return _row(name, "fail", error.problem.message, "Add the bot to the group; check the id.")
+
+
+def _odd(check: str, error: OddError) -> Row:
+    return _row(check, "warn", f"Telegram's answer is odd: {error}", "See whether a newer version reads it.")
 
 
 def _row(check: str, verdict: str, detail: str, mend: str = "") -> Row:

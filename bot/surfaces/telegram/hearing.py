@@ -1,26 +1,48 @@
 """Hearing: what an update of Telegram's says to us, if anything. Pure; who may do what is judged elsewhere.
 
+An update is read by the few parts that concern us (`reading`), so that nothing else in it can make it unreadable.
+
 Only people count, by their numeric id. Nobody stands behind an anonymous admin (1087968824 with `sender_chat`), a
 channel's post (136817688), an automatic forward (777000), a bot, an inline bot's message (`via_bot`) or a forwarded
 text, so none of these is a command (security.md 2-4; core.telegram.org/bots/api#message, `from` and `sender_chat`).
+Where a person speaks to us in such a way, or by voice, they are told in a line how we can be spoken to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from telegram import CallbackQuery, Chat, Message, MessageEntity, Update, User
-
+from bot.cards.safe import one_line
 from bot.commands.table import NAMES
-from bot.surfaces.port import Clicked, Heard, Place
+from bot.surfaces.mention import without_name
+from bot.surfaces.port import Clicked, Heard, Place, Quoted
+from bot.surfaces.telegram import hints
+from bot.surfaces.telegram.cuts import LONG, Cuts
 from bot.surfaces.telegram.prompts import Prompted, prompted
+from bot.surfaces.telegram.reading import (
+    Json,
+    OddError,
+    flag,
+    full_name,
+    needed,
+    needed_number,
+    number,
+    objects,
+    part,
+    raw,
+    units,
+    words,
+)
 
 SURFACE: Final = "telegram"
 WANTED: Final = ("message", "edited_message", "callback_query")
 """The kinds of updates we ask for; all others never reach us."""
-NOBODY: Final = frozenset({777000, 136817688, 1087968824})
+SERVICE: Final = 777000
+NOBODY: Final = frozenset({SERVICE, 136817688, 1087968824})
+MAX_EDIT_S: Final = 3 * 24 * 3600
+"""People can change a message for 48 hours (telegram.org/faq#q-can-i-edit-my-messages); a later "edit" is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,150 +88,213 @@ class Spurious:
 Said = Heard | Clicked | Pressed | Moved | Unlisted | Spurious
 
 
-def hear(update: Update, us: Us, listed: Callable[[str], bool]) -> Said | None:
-    """What an update says, or None if it is not for us; `listed` tells which groups we listen to."""
-    if update.callback_query is not None:
-        return _press(update.callback_query, us, listed)
-    message = update.message or update.edited_message
+def hear(update: Json, us: Us, listed: Callable[[str], bool], cuts: Cuts) -> Said | None:
+    """What an update says, or None if it is not for us; `listed` tells which groups we listen to.
+
+    `cuts` remembers what a client may have cut in two, from one update to the next. Raises `OddError` for an update
+    that is not as Telegram documents it.
+    """
+    query = part(update, "callback_query")
+    if query is not None:
+        return _press(query, us, listed)
+    edited = part(update, "edited_message")
+    message = part(update, "message") or edited
     if message is None:
         return None
-    if message.migrate_to_chat_id is not None:
-        return Moved(str(message.chat.id), str(message.migrate_to_chat_id))
-    return _message(message, us, listed)
+    moved_to = number(message, "migrate_to_chat_id")
+    if moved_to is not None:
+        return Moved(str(needed_number(needed(message, "chat"), "id")), str(moved_to))
+    said = _message(message, us, listed, cuts, edited=message is edited)
+    if isinstance(said, Heard) and said.may_go_on:
+        cuts.note(message, said)
+    return said
 
 
-def _press(query: CallbackQuery, us: Us, listed: Callable[[str], bool]) -> Said:
+def _press(query: Json, us: Us, listed: Callable[[str], bool]) -> Said:
     """A press counts for the one who pressed, whoever wrote the message (security.md 3)."""
-    if query.message is None or not query.data or query.from_user.is_bot:
-        return Spurious(query.id)
-    chat = query.message.chat
+    callback, pressed = words(query, "id"), words(query, "data")
+    if not callback.isascii() or not callback.isprintable():
+        raise OddError("id")
+    who, message = needed(query, "from"), part(query, "message")
+    if message is None or not pressed or flag(who, "is_bot"):
+        return Spurious(callback)
+    chat = needed(message, "chat")
     if not _listens(chat, listed):
-        return Unlisted(str(chat.id), query.id)
-    thread = _thread(query.message) if isinstance(query.message, Message) else None
-    if isinstance(query.message, Message) and (query.message.from_user is None or query.message.from_user.id != us.id):
-        return Spurious(query.id)
+        return Unlisted(str(needed_number(chat, "id")), callback)
+    thread = None
+    if needed_number(message, "date"):  # 0 for a message that Telegram no longer shows us (InaccessibleMessage)
+        thread = _thread(message)
+        if _id_of(part(message, "from")) != us.id:
+            return Spurious(callback)
     clicked = Clicked(
-        identity=str(query.from_user.id),
+        identity=str(needed_number(who, "id")),
         place=_place(chat, thread),
-        button=query.data,
-        message_id=str(query.message.message_id),
-        dedup=f"c:{query.id}",
-        name=query.from_user.full_name,
+        button=pressed,
+        message_id=str(needed_number(message, "message_id")),
+        dedup=f"c:{callback}",
+        name=full_name(who),
     )
-    return Pressed(clicked, query.id)
+    return Pressed(clicked, callback)
 
 
-def _message(message: Message, us: Us, listed: Callable[[str], bool]) -> Said | None:
-    author = _author(message)
-    text = message.text or message.caption
-    if author is None or not text:
-        return None
-    spoken = _words(message, text, us)
-    if spoken is None:
-        return None
-    words, addressed = spoken
+def _message(message: Json, us: Us, listed: Callable[[str], bool], cuts: Cuts, *, edited: bool) -> Said | None:
+    chat, author = needed(message, "chat"), part(message, "from")
     answered = _answered(message)
-    ours = answered is not None and answered.from_user is not None and answered.from_user.id == us.id
-    if not (addressed or ours or message.chat.type == Chat.PRIVATE):
+    ours = answered is not None and _id_of(part(answered, "from")) == us.id
+    spoken = _words(message, us)
+    if author is None or spoken is None or _too_late(message, edited=edited):
         return None
-    if not _listens(message.chat, listed):
-        return Unlisted(str(message.chat.id))
-    place = _place(message.chat, _thread(message))
-    asked = prompted(us.token, message.chat.id, answered.text or "") if ours and answered is not None else None
-    if asked is not None and not words.startswith("/"):
-        return _form(message, author, place, words, asked)
+    text, addressed = spoken
+    rest_of, joint = ("", "") if edited or addressed or answered else cuts.rest_of(message)
+    if not (addressed or ours or rest_of or words(chat, "type") == "private"):
+        return None
+    if not _listens(chat, listed):
+        return None if flag(author, "is_bot") else Unlisted(str(needed_number(chat, "id")))
+    hint = hints.hint_of(message, author, text, NOBODY)
+    if hint is not None:
+        return _hinted(message, author, hint) if hint.text and not edited else None
+    if not text and not addressed:
+        return None
+    place = _place(chat, _thread(message))
+    asked = prompted(us.token, needed_number(chat, "id"), words(answered, "text")) if answered and ours else None
+    if asked is not None and not text.startswith("/"):
+        return _form(message, author, place, text, asked, edited=edited)
+    heard = replace(_heard(message, author, place, joint + text, edited=edited), rest_of=rest_of)
+    quoted = None if ours else _quoted(message, answered)
+    return replace(heard, reply_to=str(needed_number(answered, "message_id")) if answered else None, quoted=quoted)
+
+
+def _heard(message: Json, author: Json, place: Place, text: str, *, edited: bool) -> Heard:
     return Heard(
-        identity=str(author.id),
+        identity=str(needed_number(author, "id")),
         place=place,
-        text=words,
-        message_id=str(message.message_id),
-        dedup=_dedup(message),
+        text=text,
+        message_id=str(needed_number(message, "message_id")),
+        dedup=_dedup(message, edited=edited),
         addressed=True,
-        reply_to=str(answered.message_id) if answered is not None else None,
-        name=author.full_name,
+        name=full_name(author),
+        edits=_first(message) if edited else "",
+        may_go_on=not edited and units(words(message, "text")) >= LONG,
     )
 
 
-def _form(message: Message, author: User, place: Place, words: str, asked: Prompted) -> Clicked:
+def _form(message: Json, author: Json, place: Place, text: str, asked: Prompted, *, edited: bool) -> Clicked:
     """The words that a button wanted, as that button pressed once more."""
     return Clicked(
-        identity=str(author.id),
+        identity=str(needed_number(author, "id")),
         place=place,
         button=asked.button,
         message_id=asked.card,
-        dedup=_dedup(message),
-        text=words,
-        name=author.full_name,
+        dedup=_dedup(message, edited=edited),
+        text=text,
+        name=full_name(author),
+        edits=_first(message) if edited else "",
     )
 
 
-def _author(message: Message) -> User | None:
-    author = message.from_user
-    if author is None or author.is_bot or author.id in NOBODY:
+def _hinted(message: Json, author: Json, hint: hints.Hint) -> Heard:
+    """A message in which nothing can be read, with what its writer is told instead."""
+    heard = _heard(message, author, _place(needed(message, "chat"), _thread(message)), "", edited=False)
+    return replace(heard, identity="" if hint.nobody else heard.identity, hint=hint.text, may_go_on=False)
+
+
+def _quoted(message: Json, answered: Json | None) -> Quoted | None:
+    """The words of the message that this one answers, and whose they are; the part that was marked, if one was."""
+    marked, elsewhere = part(message, "quote"), part(message, "external_reply")
+    text = words(marked, "text") if marked else ""
+    if answered is not None:
+        text = text or words(answered, "text") or words(answered, "caption")
+    if not text.strip() or (answered is None and elsewhere is None):
         return None
-    if message.sender_chat is not None or message.is_automatic_forward:
-        return None
-    if message.via_bot is not None or message.forward_origin is not None:
-        return None
-    return author
+    origin = part(answered, "forward_origin") if answered is not None else part(elsewhere or {}, "origin")
+    writer, chat = _writer(origin) if origin is not None else _writer(answered or {})
+    name = one_line(
+        full_name(writer) if writer else words(chat or origin or {}, "title" if chat else "sender_user_name"), 60
+    )
+    known = writer is not None and chat is None and needed_number(writer, "id") not in NOBODY
+    return Quoted(text, str(needed_number(writer, "id")) if writer and known else "", name)
 
 
-def _dedup(message: Message) -> str:
-    """An edit is another request (security.md 47), and each edit its own."""
-    if message.edit_date is not None:
-        return f"e:{message.chat.id}:{message.message_id}:{int(message.edit_date.timestamp())}"
-    return f"m:{message.chat.id}:{message.message_id}"
+def _writer(of: Json) -> tuple[Json | None, Json | None]:
+    """The person or the chat in whose name a message or its origin was written."""
+    chat = part(of, "sender_chat") or (part(of, "chat") if "type" in of else None)
+    return (None, chat) if chat is not None else (part(of, "from") or part(of, "sender_user"), None)
 
 
-def _answered(message: Message) -> Message | None:
+def _too_late(message: Json, *, edited: bool) -> bool:
+    changed = number(message, "edit_date")
+    return edited and changed is not None and changed - needed_number(message, "date") > MAX_EDIT_S
+
+
+def _first(message: Json) -> str:
+    """The name of a message as it was first written."""
+    return f"m:{needed_number(needed(message, 'chat'), 'id')}:{needed_number(message, 'message_id')}"
+
+
+def _dedup(message: Json, *, edited: bool) -> str:
+    """An edit is another request (security.md 47), and each edit its own, unless the words are the same."""
+    changed = number(message, "edit_date")
+    if edited and changed is not None:
+        return f"e{_first(message)[1:]}:{changed}"
+    return _first(message)
+
+
+def _answered(message: Json) -> Json | None:
     """The message this one answers; in a topic every message formally answers the one that opened it."""
-    found = message.reply_to_message
-    return None if found is None or found.forum_topic_created is not None else found
+    found = part(message, "reply_to_message")
+    return None if found is None or part(found, "forum_topic_created") is not None else found
 
 
-def _thread(message: Message) -> str | None:
+def _id_of(user: Json | None) -> int | None:
+    return None if user is None else number(user, "id")
+
+
+def _thread(message: Json) -> str | None:
     """The forum topic; other message threads are chains of replies and cannot be written into."""
-    return str(message.message_thread_id) if message.is_topic_message and message.message_thread_id else None
+    thread = number(message, "message_thread_id")
+    return str(thread) if thread and flag(message, "is_topic_message") else None
 
 
-def _place(chat: Chat, thread: str | None) -> Place:
-    return Place(SURFACE, str(chat.id), thread, chat.type == Chat.PRIVATE)
+def _place(chat: Json, thread: str | None) -> Place:
+    return Place(SURFACE, str(needed_number(chat, "id")), thread, words(chat, "type") == "private")
 
 
-def _listens(chat: Chat, listed: Callable[[str], bool]) -> bool:
-    return chat.type == Chat.PRIVATE or listed(str(chat.id))
+def _listens(chat: Json, listed: Callable[[str], bool]) -> bool:
+    return words(chat, "type") == "private" or listed(str(needed_number(chat, "id")))
 
 
-def _words(message: Message, text: str, us: Us) -> tuple[str, bool] | None:
+def _words(message: Json, us: Us) -> tuple[str, bool] | None:
     """The text without our name, and whether it called us by it; None for a command that is another bot's."""
-    addressed = False
-    for entity, words in _names(message):
-        if entity.type == MessageEntity.BOT_COMMAND:
-            if entity.offset:
+    text = words(message, "text") or words(message, "caption")
+    addressed, ends, parts = False, units(text), list[str]()
+    for entity, start, named in _names(message, text):
+        if words(entity, "type") == "bot_command":
+            if start:
                 continue
-            command, at, name = words.partition("@")
+            command, at, name = named.partition("@")
             if at and name.casefold() != us.username.casefold():
                 return None
             addressed = addressed or bool(at) or command[1:].lower() in NAMES
-            text = _put(text, entity, command)
-        elif words.casefold() == f"@{us.username}".casefold() or (entity.user is not None and entity.user.id == us.id):
+            text = command + _slice(text, start + units(named), units(text))
+            ends += units(command) - units(named)
+        elif named.casefold() == f"@{us.username}".casefold() or _id_of(part(entity, "user")) == us.id:
             addressed = True
-            text = _put(text, entity, "")
-    return text.strip(), addressed
+            parts.insert(0, _slice(text, start + units(named), ends))
+            ends = start
+    return (without_name([_slice(text, 0, ends), *parts]) if parts else text.strip()), addressed
 
 
-def _names(message: Message) -> Iterator[tuple[MessageEntity, str]]:
-    """The commands and mentions in a message, the last first, so that changing one moves no other."""
-    kinds: list[str | None] = [MessageEntity.BOT_COMMAND, MessageEntity.MENTION, MessageEntity.TEXT_MENTION]
-    found = message.parse_entities(kinds) if message.text else message.parse_caption_entities(kinds)
-    yield from sorted(found.items(), key=lambda item: -item[0].offset)
+def _names(message: Json, text: str) -> Iterator[tuple[Json, int, str]]:
+    """The commands and mentions in a text with their places in UTF-16 units, the last first."""
+    found = []
+    for entity in objects(message, "entities" if words(message, "text") else "caption_entities"):
+        if words(entity, "type") in ("bot_command", "mention", "text_mention"):
+            start, length = needed_number(entity, "offset"), needed_number(entity, "length")
+            if start >= 0 and length > 0 and start + length <= units(text):
+                found.append((entity, start, _slice(text, start, start + length)))
+    yield from sorted(found, key=lambda one: -one[1])
 
 
-def _put(text: str, entity: MessageEntity, words: str) -> str:
-    """`text` with `words` in place of an entity, whose place is counted in UTF-16 units; no double space is left."""
-    raw = text.encode("utf-16-le", "surrogatepass")
-    before = raw[: 2 * entity.offset].decode("utf-16-le", "surrogatepass")
-    after = raw[2 * (entity.offset + entity.length) :].decode("utf-16-le", "surrogatepass")
-    if words:
-        return before + words + after
-    return before.rstrip(" ") + (" " if before.strip() and after.strip() else "") + after.lstrip(" ")
+def _slice(text: str, start: int, end: int) -> str:
+    """The part of `text` between two places in UTF-16 units."""
+    return raw(text)[2 * start : 2 * end].decode("utf-16-le", "surrogatepass")

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from telegram import BotCommand, Update
+from telegram import BotCommand
 
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
@@ -17,14 +17,16 @@ from bot.cards.telegram import TelegramCard, draw_telegram
 from bot.commands.table import COMMANDS
 from bot.surfaces.port import Answer, Attachment, Buttons, Clicked, Drawn, Ears, Heard, Place, TelegramConfig
 from bot.surfaces.telegram.checks import check
+from bot.surfaces.telegram.cuts import Cuts
 from bot.surfaces.telegram.hearing import SURFACE, WANTED, Moved, Pressed, Said, Spurious, Unlisted, Us, hear
 from bot.surfaces.telegram.pace import Limits
 from bot.surfaces.telegram.polling import poll
 from bot.surfaces.telegram.prompts import derived, question, reference
+from bot.surfaces.telegram.reading import OddError, needed_number, update_id, words
 from bot.surfaces.telegram.speaking import Speaker
 from bot.surfaces.telegram.wire import Wire
 from core.errors import CountersignError, TransientError, UsageError
-from core.log import log
+from core.log import fault_of, log
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -67,6 +69,7 @@ class TelegramSurface:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._listed = set(config.chats)
         self._strangers: OrderedDict[str, float] = OrderedDict()
+        self._cuts = Cuts()
 
     @property
     def webhook_path(self) -> str:
@@ -150,8 +153,11 @@ class TelegramSurface:
 
     async def _introduce(self) -> Us:
         """Learn who we are, and put the menu up."""
-        me = await self._wire.call(lambda bot: bot.get_me())
-        us = self._us = Us(me.id, me.username or "", self._config.token)
+        me = await self._wire.ask("getMe")
+        try:
+            us = self._us = Us(needed_number(me, "id"), words(me, "username"), self._config.token)
+        except OddError as error:
+            raise TransientError("telegram_odd", f"Telegram does not say who we are: {error}.") from error
         menu = [BotCommand(spec.name, spec.help) for spec in COMMANDS]
         await self._wire.call(lambda bot: bot.set_my_commands(menu))
         log.info("telegram_started", bot=us.username, mode="webhook" if self._config.webhook_url else "polling")
@@ -165,39 +171,37 @@ class TelegramSurface:
         while True:
             await asyncio.sleep(_LOOK_AGAIN_S)
             try:
-                found = await self._wire.call(lambda bot: bot.get_webhook_info())
+                found = await self._wire.ask("getWebhookInfo")
             except TransientError as error:
                 log.warning("telegram_was_out_of_reach", why=str(error))
                 continue
-            if found.url != url:
+            if found.get("url") != url:
                 raise TransientError("telegram_conflict", "Another program has changed this bot's webhook.")
 
     async def _keep_body(self, body: object) -> bool:
         """Keep the update in a webhook's body; false when there is none in it."""
-        if not isinstance(body, dict) or not isinstance(body.get("update_id"), int):
+        if update_id(body) is None:
+            log.warning("telegram_update_was_odd", part="update_id")
             return False
-        try:
-            update = Update.de_json(body, None)
-        except (TypeError, ValueError, KeyError, AttributeError, OverflowError, OSError, RecursionError) as error:
-            log.warning("telegram_update_was_odd", why=f"{type(error).__name__}: {error}"[:200])
-            return False
-        await self._keep(update)
+        await self._keep(body)
         return True
 
-    async def _keep(self, update: Update) -> None:
+    async def _keep(self, update: object) -> None:
         """Hand over what an update says; raises `TransientError` when it must come again.
 
-        One that is not as Telegram documents it would come again for ever: it is logged, and passed over.
+        One that is not as Telegram documents it, or that breaks us, would come again for ever and let nothing else
+        come: it is logged without its words, and passed over.
         """
         us = self._us or await self._introduce()
+        assert isinstance(update, Mapping), "updates have a number"
         try:
-            said = hear(update, us, self._listed.__contains__)
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
-            log.warning(
-                "telegram_update_was_odd", update=update.update_id, why=f"{type(error).__name__}: {error}"[:200]
-            )
-            return
-        await self._pass_on(said)
+            await self._pass_on(hear(update, us, self._listed.__contains__, self._cuts))
+        except TransientError:
+            raise
+        except OddError as error:
+            log.warning("telegram_update_was_odd", update=update_id(update), part=str(error))
+        except Exception as error:  # noqa: BLE001 - one message that breaks us must not keep all others away
+            log.error("telegram_update_broke", update=update_id(update), **fault_of(error))
 
     async def _pass_on(self, said: Said | None) -> None:
         ears = self._ears
@@ -258,7 +262,7 @@ class TelegramSurface:
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._answering.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.warning("telegram_answer_failed", why=f"{type(error).__name__}: {error}")
+            log.warning("telegram_answer_failed", **fault_of(error))
 
     def _mention(self, channel: str) -> None:
         """One log line for a chat we do not know, and none again for a while (security.md 6)."""

@@ -183,8 +183,8 @@ class Slack(Proxy):
 
     def _message_of(self, text: str, user: str) -> dict[str, Any] | None:
         for envelope in reversed(self.delivered):
-            event = envelope["payload"].get("event") or {}
-            if event.get("text") == text and event.get("user") == user:
+            event = envelope["payload"].get("event")
+            if isinstance(event, dict) and event.get("text") == text and event.get("user") == user:
                 return dict(event)
         return None
 

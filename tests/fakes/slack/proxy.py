@@ -35,10 +35,36 @@ SCOPES = (
     "groups:history,groups:read,im:history,im:write,reactions:write,users:read"
 )
 WRITES = ("chat.postMessage", "chat.update", "chat.postEphemeral", "files.completeUploadExternal", "reactions.add")
-FORM_ONLY = ("users.info", "conversations.info", "conversations.replies", "auth.test", "files.getUploadURLExternal")
+FORM_ONLY = (
+    "users.info",
+    "conversations.info",
+    "conversations.replies",
+    "conversations.history",
+    "auth.test",
+    "files.getUploadURLExternal",
+)
 """Methods that do not read JSON bodies (https://docs.slack.dev/apis/web-api/#post-bodies); auth.test does, unused."""
 TRIGGER_S = 3.0
 """How long a trigger lives (https://docs.slack.dev/interactivity/handling-user-interaction)."""
+
+
+def _paged(method: str, arguments: dict[str, Any], answer: dict[str, Any]) -> None:
+    """One page of a conversation, as Slack pages it: history the newest first and without replies in threads.
+
+    https://docs.slack.dev/reference/methods/conversations.history
+    """
+    messages = sorted(answer["messages"], key=lambda one: one["ts"])
+    if method == "conversations.history":
+        replies = [one for one in messages if one.get("thread_ts") not in (None, one["ts"])]
+        messages = [one for one in reversed(messages) if one not in replies]
+        latest = {one["thread_ts"]: one["ts"] for one in replies}
+        messages = [one | ({"latest_reply": latest[one["ts"]]} if one["ts"] in latest else {}) for one in messages]
+    oldest, root = float(arguments.get("oldest") or 0), arguments.get("ts")
+    messages = [one for one in messages if float(one["ts"]) > oldest or (one["ts"] == root and not oldest)]
+    start, most = int(arguments.get("cursor") or 0), int(arguments.get("limit") or 100)
+    answer["messages"] = messages[start : start + most]
+    answer["has_more"] = len(messages) > start + most
+    answer["response_metadata"] = {"next_cursor": str(start + most) if answer["has_more"] else ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +326,8 @@ class Proxy:
             answer["upload_url"] = answer["upload_url"].replace(self.program, base)
         if method == "chat.postMessage" and answer.get("ok"):
             self.posted.add(answer["ts"])
+        if method in ("conversations.history", "conversations.replies") and answer.get("ok"):
+            _paged(method, arguments, answer)
         if method == "users.info" and answer.get("ok"):
             flags = {"is_restricted": False, "is_ultra_restricted": False, "is_stranger": False}
             answer["user"] |= {**flags, **self.outsiders.get(arguments.get("user", ""), {})}
@@ -357,15 +385,17 @@ class Proxy:
             return
         user = payload.get("user")
         who = user.get("id") if isinstance(user, dict) else payload.get("user_id")
+        who = who if isinstance(who, str) else ""
         if who in self.outsiders and isinstance(user, dict):
             user["team_id"] = self.outsiders[who].get("team_id", TEAM)
         event = payload.get("event")
-        for said in (event, (event or {}).get("message"), (event or {}).get("previous_message")):
-            if isinstance(said, dict) and said.get("user"):
+        inner = event if isinstance(event, dict) else {}
+        for said in (event, inner.get("message"), inner.get("previous_message")):
+            if isinstance(said, dict) and isinstance(said.get("user"), str):
                 said.setdefault("team", self.outsiders.get(said["user"], {}).get("team_id", TEAM))
-                if said.get("thread_ts") and said["thread_ts"] in self.posted:
+                if str(said.get("thread_ts")) in self.posted:
                     said.setdefault("parent_user_id", BOT)
-        if payload.get("trigger_id"):
+        if isinstance(payload.get("trigger_id"), str):
             self._triggers.setdefault(payload["trigger_id"], (time.monotonic(), str(who)))
         self._sent[envelope["envelope_id"]] = time.monotonic()
         self.delivered.append(envelope)

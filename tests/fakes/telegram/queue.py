@@ -26,8 +26,7 @@ class Updates:
 
     def put(self, update: Json) -> int | None:
         """Keep a new update; its id, or None when the bot does not want this kind."""
-        (kind,) = update
-        if self._allowed is not None and kind not in self._allowed:
+        if self._allowed is not None and len(update) == 1 and not self._allowed & set(update):
             return None
         number = self.next_id
         self.next_id += 1

@@ -451,7 +451,7 @@ async def test_a_surface_that_breaks_is_told_elsewhere_and_comes_back(home):
     broken = MemorySurface("slack", broken=PermanentError("token_revoked", "the token was revoked", "Make a new one."))
     chat = MemorySurface("telegram")
     async with town(home, {"telegram": chat, "slack": broken}, rooms=[GROUP]) as served:
-        await served.until(lambda: any("slack cannot be reached" in w for w in chat.words), "the word")
+        await served.until(lambda: any("Slack cannot be reached" in w for w in chat.words), "the word")
         await served.staged(GROUP)
         broken.broken = None
         await served.until(lambda: broken.ears is not None, "slack back", 20)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from bot.surfaces.port import TelegramConfig
+from bot.surfaces.port import Ears, TelegramConfig
 from bot.surfaces.telegram.pace import Limits
 from bot.surfaces.telegram.surface import TelegramSurface
 from tests.fakes.ears import FakeEars
@@ -39,7 +39,7 @@ def config_of(telegram: FakeTelegram, *groups: Chat, **changes: Any) -> Telegram
 
 
 @asynccontextmanager
-async def listening(surface: TelegramSurface, ears: FakeEars) -> AsyncIterator[asyncio.Task[None]]:
+async def listening(surface: TelegramSurface, ears: Ears) -> AsyncIterator[asyncio.Task[None]]:
     """The surface running; ends it quietly."""
     task = asyncio.create_task(surface.run(ears))
     try:

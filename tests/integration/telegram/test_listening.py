@@ -61,7 +61,7 @@ async def test_a_private_message_is_always_heard(stage):
         ("/task fix it", "/task fix it"),
         ("@ourbot", ""),
         ("@ourbot\nfix it", "fix it"),
-        ("👍 🦊 @ourbot: fix 👍", "👍 🦊 : fix 👍"),
+        ("👍 🦊 @ourbot: fix 👍", "👍 🦊 fix 👍"),
         ("/start@ourbot", "/start"),
     ],
 )
@@ -99,10 +99,12 @@ async def test_a_caption_is_what_was_said(stage):
     assert [said.text for said in heard] == ["fix what you see here", "apply this"]
 
 
-async def test_a_picture_without_words_says_nothing(stage):
+async def test_chat_18_a_picture_without_words_is_answered_with_what_is_possible(stage):
     ana = stage.telegram.person("Ana")
     ana.says(ana.private, "", photo=True)
-    assert await nothing_is_heard(stage)
+    (heard,) = await stage.ears.heard()
+    assert (heard.text, heard.identity) == ("", str(ana.id))
+    assert "cannot read pictures" in heard.hint
 
 
 async def test_an_edit_is_another_request(stage):
@@ -129,9 +131,10 @@ async def test_who_is_nobody_commands_nothing(stage):
     mallory.says(stage.team, "/approve 142 9c1e04ab77d2e85b1f36", as_channel=True)
     mallory.is_bot = True
     mallory.says(stage.team, "/approve 142 9c1e04ab77d2e85b1f36")
-    assert await nothing_is_heard(stage)
     ana.says(ana.private, "hello")
-    assert [said.text for said in await stage.ears.heard()] == ["hello"]
+    *nobody, hello = await stage.ears.heard(4)
+    assert hello.text == "hello"
+    assert {(said.identity, said.text) for said in nobody} == {("", "")}, "told why, and nothing is done"
 
 
 async def test_a_press_counts_for_the_one_who_pressed(stage):

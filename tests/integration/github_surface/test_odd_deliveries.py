@@ -1,0 +1,104 @@
+"""Deliveries and comments that cannot be read, edits without other words, and line comments that are answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.surfaces.github.written import Author, Kind, Written, moment
+from bot.surfaces.port import Quoted
+from tests.integration.github_surface.payloads import CODERTOCAT, HELLO_WORLD, NOW, commented, on_line
+
+pytestmark = pytest.mark.surfaces
+
+WORDS = "the-secret-plan"
+DECLARATION = "<div>\n<![the-secret-plan x]>\n</div>\n\n/undo 5"
+
+
+def written(body: str, number: int = 1) -> Written:
+    at = NOW - timedelta(minutes=1)
+    return Written(Kind.COMMENT, number, Author(7, "ana", person=True), body, at, at, 1, on_pull=True)
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0000-00-00T00:00:00Z", "x"])
+async def test_chat_01_a_time_that_there_is_not_is_no_time(office, at):
+    assert moment(at) is None
+    assert (await office.deliver("issue_comment", commented(f"/undo 5 {WORDS}", at=at))).status_code == 202
+    assert office.texts == []
+
+
+async def test_chat_01_html_that_the_library_gives_up_at_breaks_nothing(office, capfd):
+    assert (await office.deliver("issue_comment", commented(DECLARATION))).status_code == 202
+    assert (await office.deliver("issue_comment", commented("/undo 6"))).status_code == 202
+    assert office.texts == ["/undo 6"]
+    out, err = capfd.readouterr()
+    assert WORDS not in out + err
+
+
+async def test_chat_01_a_comment_that_breaks_us_keeps_no_other_away_when_we_catch_up(office, capfd):
+    broken = replace(written(f"/undo 4 {WORDS}"), author=None)  # type: ignore[arg-type]  # as no reader of ours gives it
+    office.comments.now = [broken, written("/undo 5", 2)]
+
+    async def recent(_repository, _since):
+        return office.comments.now
+
+    office.comments.recent = recent
+    assert await office.surface.catch_up(office.ears, NOW - timedelta(hours=1)) == 1
+    assert office.texts == ["/undo 5"]
+    out, err = capfd.readouterr()
+    assert "comment_broke" in out + err
+    assert WORDS not in out + err
+
+
+async def test_chat_05_an_edit_beside_a_command_does_not_say_it_again(office):
+    """A box that is ticked months later: what was heard is not known any more, but GitHub says what stood there."""
+    payload = commented("- [x] done\n\n/undo 5\n\n/cancel 6", action="edited")
+    payload["changes"] = {"body": {"from": "- [ ] done\n\n/undo 5"}}
+    assert (await office.deliver("issue_comment", payload)).status_code == 202
+    assert office.texts == ["/cancel 6"]
+
+
+async def test_chat_05_an_edit_that_leaves_the_words_alone_says_nothing(office):
+    payload = commented("/undo 5", action="edited")
+    for payload["changes"] in ({"body": {"from": "/undo 5"}}, {"title": {"from": "x"}}):
+        assert (await office.deliver("issue_comment", payload)).status_code == 202
+    assert office.texts == []
+
+
+async def test_chat_05_the_same_command_once_more_is_another_one(office):
+    payload = commented("/undo 5\n\n/undo 5", action="edited")
+    payload["changes"] = {"body": {"from": "/undo 5"}}
+    await office.deliver("issue_comment", payload)
+    assert office.texts == ["/undo 5"]
+
+
+@pytest.mark.parametrize(
+    ("body", "heard"),
+    [
+        ("please @countersign, set a to 1", "please set a to 1"),
+        ("set a to 1, @countersign", "set a to 1"),
+        ("@countersign append the line x:", "append the line x:"),
+        ("@countersign - set a to 1", "set a to 1"),
+        ("@countersign\nset a to 1", "set a to 1"),
+    ],
+)
+async def test_chat_11_what_stands_beside_our_name_goes_with_it(office, body, heard):
+    await office.deliver("issue_comment", commented(body))
+    assert office.texts == [heard]
+
+
+async def test_chat_09_a_line_comment_that_is_answered_is_quoted(office):
+    payload = on_line("@countersign do this", in_reply_to_id=77)
+    await office.deliver("pull_request_review_comment", payload)
+    (heard,) = office.ears.said
+
+    async def at(_repository, kind, comment):
+        assert (kind, comment) == (Kind.LINE, 77)
+        return replace(written("say pipx"), author=Author(9, "max", person=True))
+
+    office.comments.written = at
+    assert (await office.surface.in_full(heard)).quoted == Quoted("say pipx", "9", "max")
+    assert heard.identity == str(CODERTOCAT)
+    assert heard.place.channel == HELLO_WORLD

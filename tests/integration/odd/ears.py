@@ -1,0 +1,45 @@
+"""Ears that keep what they hear as the database would, and remember only the names of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bot.ears import delivery_of, keepable, said_of
+from bot.surfaces.port import Answer, Clicked, Heard, Taken
+
+
+class StrictEars:
+    """Fails at anything that a database could not keep."""
+
+    def __init__(self) -> None:
+        self.texts: set[str] = set()
+        self.known: set[str] = set()
+
+    async def take(self, said: Heard | Clicked) -> Taken:
+        delivery = delivery_of(keepable(said))
+        stored = json.dumps(delivery.body, ensure_ascii=False)
+        stored.encode("utf-8")
+        assert "\0" not in stored
+        assert len(delivery.dedup.encode()) < 2000
+        assert all(isinstance(getattr(said, name), str) for name in ("identity", "text", "message_id", "name"))
+        assert isinstance(said_of(delivery), type(said))
+        new = delivery.dedup not in self.known
+        self.known.add(delivery.dedup)
+        self.texts.add(said.text)
+        return Taken(1, new=new)
+
+    async def answer(self, taken: Taken, within_s: float) -> Answer | None:
+        del taken, within_s
+        return Answer()
+
+    async def moved(self, surface: str, channel: str, to: str) -> None:
+        del surface, channel, to
+
+    async def recall(self, surface: str) -> Mapping[str, Any]:
+        del surface
+        return {}
+
+    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
+        del surface, value
