@@ -49,7 +49,7 @@ class CheckResult:
 class Making:
     """How a change was made: facts from the host, and `words`, which are the model's own and prove nothing.
 
-    `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come.
+    `refused` says why its last edit was not done, when it ended without another. `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come.
     It is the `step`-th of the lane's `steps`, and `asks` is what its file says that people are asked.
     """
 
@@ -62,6 +62,7 @@ class Making:
     step: int = 0
     steps: int = 0
     asks: str = ""
+    refused: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The making as stored with its revision and shown as ``making`` in the task document."""
@@ -80,6 +81,7 @@ class Making:
             step=value.get("step", 0),
             steps=value.get("steps", 0),
             asks=value.get("asks", ""),
+            refused=value.get("refused", ""),
         )
 
 

@@ -12,6 +12,7 @@ from core.workflow import WORKFLOW
 from lanes.agents import Place, agent_executors
 from lanes.checks import CheckRunner, checked
 from lanes.coder import CoderExecutor
+from lanes.coder.executor import Refusals, refuses_nothing_in
 from lanes.coder.withheld import Leaks, leaks_unknown
 from lanes.executors.command import CommandExecutor
 from lanes.executors.edit_lane import EditExecutor
@@ -27,7 +28,8 @@ class Means:
     """What executors work with: `scratch` for checkouts, a sandbox of each kind, and what the configuration names.
 
     `agents` says where agents' programs are that are not in the PATH, `read` understands the sentences of a workflow's
-    edit steps. `leaks` says whether a text holds a secret, which models are not shown.
+    edit steps. `leaks` says whether a text holds a secret, which models are not shown, and `refusals` what the guard
+    would refuse in a lane.
     """
 
     scratch: Path
@@ -37,6 +39,7 @@ class Means:
     agents: Mapping[str, Place] = field(default_factory=dict)
     read: ReadSentence = reads_nothing
     leaks: Leaks = leaks_unknown
+    refusals: Refusals = refuses_nothing_in
 
 
 def executors(means: Means, plugins: Mapping[str, Executor] | None = None) -> dict[str, Executor]:
@@ -48,7 +51,7 @@ def executors(means: Means, plugins: Mapping[str, Executor] | None = None) -> di
     made: list[Executor] = [
         EditExecutor(),
         CommandExecutor(means.scratch, means.sandbox),
-        CoderExecutor(means.endpoints, means.shelf, checks, means.leaks),
+        CoderExecutor(means.endpoints, means.shelf, checks, means.leaks, means.refusals),
         *agent_executors(means.scratch, means.endpoints, means.sandbox, means.agents).values(),
     ]
     found = checked(_beside({executor.name: executor for executor in made}, plugins or {}), checks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +12,7 @@ from core.decision import Terms
 from core.lane import MIB, Lane
 from core.ports import BlobReader
 from core.staged_diff import Finding, GuardReport, GuardVerdict
-from policies.checks import CHECKS, Blob, Content, Scope
+from policies.checks import CHECKS, NAME_CHECKS, Blob, Content, Scope
 from policies.checks.scope import block
 from policies.checks.tree import size
 from policies.globs import Globs
@@ -23,6 +23,8 @@ MAX_FILES_BEYOND: Final = 1000
 
 MAX_BEFORE_BYTES: Final = 16 * MIB
 """A blob that was larger before counts as new in whole: the strict reading, and memory stays bounded."""
+
+_UNKNOWN: Final = ("", "", "", "", 0, 0, 0, 0)  # blobs, their digests, sizes and lines: no check of names looks at them
 
 CONTENT_CHECKS: Final = ("blobs", "binaries", "unicode", "secrets")
 
@@ -47,6 +49,22 @@ class TreeGuard:
             unread = (block(check, "not looked into: the change is too large") for check in CONTENT_CHECKS)
             return GuardReport((*findings, *unread))
         return GuardReport((*findings, *await _judge_content(scope, read)))
+
+    def refusal_in(self, lane: Lane) -> Callable[[str], str]:
+        """Says of a path why no change of it can pass in this lane, whatever the change is; nothing when one may.
+
+        What it says goes on from the path, as in "may not be changed in any lane (by **/.env)". Raises `ValueError`
+        for a lane whose globs are wrong.
+        """
+        write, protect = Globs(lane.write), protected(self._protect, lane.protect)
+
+        def refusal(path: str) -> str:
+            file = FileChange(path.encode("utf-8", "surrogateescape"), REGULAR, REGULAR, *_UNKNOWN)
+            scope = Scope((file,), lane, lane.limits, write, protect)
+            blocks = (found for check in NAME_CHECKS for found in check(scope) if found.verdict is GuardVerdict.BLOCK)
+            return next((found.detail for found in blocks), "")
+
+        return refusal
 
     def leaks(self, text: str) -> bool:
         """Whether a title or a turn holds a known secret (security.md 84, 98)."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.production import Usage
+from core.strict_json import NotJsonError
 from lanes.models.chat import Ask, Reply, Tool, ToolCall
 from lanes.models.endpoint import Endpoint, ModelName
 from lanes.models.faults import Whose, cut_short
@@ -60,9 +61,14 @@ async def answer(whose: Whose, ask: Ask, pieces: AsyncGenerator[Piece, None]) ->
 
 
 def _kept(whose: Whose, meter: Meter, call: ToolCall) -> ToolCall:
-    arguments = storable_arguments(whose, call.arguments)
-    meter.count(call.name, str(arguments))
-    return ToolCall(storable(call.name), arguments)
+    name = storable(call.name)
+    try:
+        arguments = storable_arguments(call.arguments)
+    except NotJsonError as error:
+        meter.count(name)
+        return ToolCall(name, wrong=str(error))
+    meter.count(name, str(arguments))
+    return ToolCall(name, arguments, call.wrong)
 
 
 def tools_on_offer(tools: Sequence[Tool]) -> list[dict[str, Any]]:

@@ -284,9 +284,11 @@ async def test_a_server_that_speaks_no_http_and_one_that_packs_its_answer_are_no
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**40])
-async def test_arguments_that_no_database_takes_are_refused(value):
+async def test_lanes_12_arguments_that_no_database_takes_are_a_call_that_says_so(value):
     async with OllamaShim(Call("read", path=value)) as shim:
-        assert (await failure(shim, ask=replace(ASK, tools=(READ,)))).problem.code == "model_babbled"
+        (call,) = (await model(shim).ask(replace(ASK, tools=(READ,)))).calls
+    assert (call.name, dict(call.arguments)) == ("read", {})
+    assert call.wrong
 
 
 async def test_text_comes_out_so_that_it_can_be_kept():
@@ -299,3 +301,24 @@ async def test_text_comes_out_so_that_it_can_be_kept():
         reply = await model(shim).ask(ASK)
     assert reply.text == "a\ufffdb\ufffdc"
     assert reply.calls == (ToolCall("read", {"p\ufffd": ["\ufffd"]}),)
+
+
+WRONG_CALLS = {"an array": '["a"]', "null": "null", "a text": '"{}"', "a number": "7", "NaN": '{"n": NaN}'}
+
+
+@pytest.mark.parametrize("arguments", WRONG_CALLS.values(), ids=WRONG_CALLS)
+async def test_lanes_12_a_call_with_wrong_arguments_is_a_call_that_says_so(arguments):
+    line = (
+        '{"model": "qwen3:8b", "created_at": "2026-01-01T00:00:00Z", "done": false, "message": {"role": "assistant", '
+        '"content": "", "tool_calls": [{"function": {"name": "read", "arguments": ' + arguments + "}}]}}\n"
+    )
+    end = (
+        '{"model": "qwen3:8b", "created_at": "2026-01-01T00:00:00Z", "done": true, "done_reason": "stop", '
+        '"prompt_eval_count": 31, "eval_count": 7, "message": {"role": "assistant", "content": ""}}\n'
+    )
+    async with OllamaShim(Babble((line + end).encode())) as shim:
+        reply = await model(shim).ask(replace(ASK, tools=(READ,)))
+    (call,) = reply.calls
+    assert call.wrong
+    assert call.arguments == {}
+    assert reply.usage.calls == 1
