@@ -75,9 +75,9 @@ class TaskDocument:
         return self.task.current.making.to_json() if self.task.current.making else None
 
     def _model(self) -> dict[str, str] | None:
-        """What a model says of its work: its own words, which prove nothing."""
+        """Which model made it, and what it says of its work: its own words, which prove nothing."""
         making = self.task.current.making
-        if making is None or not making.words:
+        if making is None or not (making.words or making.usage):
             return None
         return {"name": making.usage[0].model if making.usage else making.executor, "words": making.words}
 

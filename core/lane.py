@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.workflow import Parameter, Step
+from core.workflow import APPROVAL, CHECK, EDIT, REVERT, Parameter, Step
 
 MIB = 1024 * 1024
 
@@ -120,3 +120,14 @@ class Lane:
     parameters: tuple[Parameter, ...] = ()
     steps: tuple[Step, ...] = ()
     source: str = ""
+
+    @property
+    def executors(self) -> frozenset[str]:
+        """The names of what makes changes in it: its executor, or those of its steps; checks and approvals change none.
+
+        A revert is made by rule, as an edit is.
+        """
+        if not self.steps:
+            return frozenset({self.executor})
+        kinds = {step.run for step in self.steps} - {CHECK, APPROVAL}
+        return frozenset(EDIT if kind == REVERT else kind for kind in kinds)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -33,6 +34,14 @@ class Usage:
         )
 
 
+def summed(usages: Iterable[Usage]) -> tuple[Usage, ...]:
+    """One usage for each model, in the order in which they first come."""
+    spent: dict[str, Usage] = {}
+    for usage in usages:
+        spent[usage.model] = spent[usage.model].plus(usage) if usage.model in spent else usage
+    return tuple(spent.values())
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """How one of the lane's checks came out on the tree that was made; `artifact` is its log's name."""
@@ -49,6 +58,8 @@ class CheckResult:
 class Making:
     """How a change was made: facts from the host, and `words`, which are the model's own and prove nothing.
 
+    Stored with a revision, it covers every revision that the staged diff holds.
+
     `refused` says why its last edit was not done, when it ended without another. `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come.
     It is the `step`-th of the lane's `steps`, and `asks` is what its file says that people are asked.
     """
@@ -63,6 +74,20 @@ class Making:
     steps: int = 0
     asks: str = ""
     refused: str = ""
+
+    def on_top_of(self, earlier: Making) -> Making:
+        """How both were made together, this one going on from `earlier`: who worked on it, and the sum of the usage.
+
+        Checks and what comes next are this one's alone: they are about the tree as it is now.
+        """
+        names = [*earlier.executor.split(", "), *self.executor.split(", ")]
+        return replace(
+            self,
+            executor=", ".join(dict.fromkeys(filter(None, names))),
+            words=self.words or earlier.words,
+            usage=summed((*earlier.usage, *self.usage)),
+            tries=max(self.tries, earlier.tries),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The making as stored with its revision and shown as ``making`` in the task document."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from core.approval import Approval
 from core.errors import PermanentError
+from core.production import NOT_TOLD
 from core.signing import Keys
 from core.store.events import Event, canonical
 from core.task import PullRequest, Task
@@ -36,7 +37,7 @@ def statement(
     """The in-toto statement (https://in-toto.io/Statement/v1) about the published commit.
 
     Its subject is the commit and its tree; its predicate is everything that led there. The last event of `chain` ties
-    it to the task's history. What older versions signed has no `parameters` and no `lane_version`.
+    it to the task's history. What older versions signed has no `parameters`, `lane_version` or `making`.
     """
     staged, terms, last = task.staged, task.current.terms, chain[-1]
     assert staged is not None
@@ -65,6 +66,7 @@ def statement(
                 "policy_digest": task.current.policy_digest,
                 "terms": terms.to_json(),
             },
+            "making": _making(task),
             "staged": staged.to_json(),
             "approvals": [a.to_json() for a in approvals if a.digest == staged.digest],
             "published": {"branch": pull_request.branch, "head": pull_request.head, "tree": published.tree},
@@ -72,6 +74,12 @@ def statement(
             "event": {"seq": last.seq, "hash": last.hash},
         },
     }
+
+
+def _making(task: Task) -> dict[str, Any]:
+    """Who made the bytes and what that cost, over every revision that the diff holds; no words of a model's."""
+    making = task.current.making or NOT_TOLD
+    return {"executor": making.executor, "usage": [asdict(spent) for spent in making.usage]}
 
 
 def _lane_version(chain: Sequence[Event]) -> int | None:

@@ -35,6 +35,7 @@ class Workbench(Office):
     home: Path = field(kw_only=True)
     executor: FakeExecutor = field(default_factory=FakeExecutor)
     guard: FakeGuard = field(default_factory=FakeGuard)
+    executors: dict[str, FakeExecutor] = field(default_factory=dict)
     forge: MemoryForge = field(default_factory=MemoryForge)
 
     def __post_init__(self) -> None:
@@ -55,7 +56,7 @@ class Workbench(Office):
             milestones=self.milestones,
             interpreter=FakeInterpreter(),
             guard=self.guard,
-            executors={"edit": cast("Executor", self.executor)},
+            executors={"edit": cast("Executor", self.executor), **cast("dict[str, Executor]", self.executors)},
             forges={"local": cast("Forge", self.forge)},
             followed={"local": cast("Followed", self.forge)} if self.forge.follows else {},
             repository=lambda _name: cast("Repository", self.repository),

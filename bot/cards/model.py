@@ -36,6 +36,8 @@ SHORT: Final = 12
 _NAMED: Final = 6
 """People named before the others are counted."""
 _WORKING: Final = (State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED)
+_BY_RULE: Final = frozenset({"", "edit", "command", "workflow"})
+"""Executors that ask no model themselves."""
 _WORST: Final = (GuardVerdict.PASS, GuardVerdict.WARN, GuardVerdict.BLOCK)
 
 Document = Mapping[str, Any]
@@ -159,7 +161,7 @@ def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
 def _made_by(document: Document) -> list[str]:
     """What models were asked for the bytes that are shown, and what that cost as far as they say."""
     making = document.get("making")
-    if not making or not making["usage"]:
+    if not making or not (making["usage"] or making["executor"] not in _BY_RULE):
         return []
     said = []
     for spent in making["usage"]:
@@ -168,7 +170,8 @@ def _made_by(document: Document) -> list[str]:
         name = one_line(spent["model"], 80)
         said.append(f"{name}: {spent['calls']} answers, {tokens:,} tokens{cost}")
     tries = f" in {making['tries']} tries" if making["tries"] > 1 else ""
-    return [f"made by {making['executor']}{tries} ({'; '.join(said)})"]
+    spent = f" ({'; '.join(said)})" if said else ""
+    return [f"made by {making['executor']}{tries}{spent}"]
 
 
 def _since(document: Document, state: State, now: datetime) -> str:

@@ -151,7 +151,7 @@ async def test_a_model_without_an_end_is_stopped_and_its_talk_kept(bench, web, b
 async def test_edits_to_and_fro_end_with_the_steps(bench, web):
     there = call("edit_file", path="src/b.py", old="value = 1", new="value = 2")
     back = call("edit_file", path="src/b.py", old="value = 2", new="value = 1")
-    with pytest.raises(WorkError, match="8 answers"):
+    with pytest.raises(WorkError, match="8 of 8 answers"):
         await bench.executor(Scripted([there, back] * 30)).produce(
             await bench.order(lane={"budget": Budget(steps=8)}), web
         )
