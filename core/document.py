@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from core.approval import Approval, Needs
@@ -18,13 +19,17 @@ from core.verdicts import needs_of
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """Where a task's job stands: `position` 0 is running; `eta_s` is None while nothing is known."""
+    """Where a task's job stands: `position` 0 is running; `eta_s` is None while nothing is known.
+
+    `problem` says why the last try did not go through, and `next_try_at` when the next one may begin.
+    """
 
     position: int
     eta_s: int | None
     waits_for: int | None
     problem: str | None
     progress: str | None = None
+    next_try_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class TaskDocument:
             "waits_for": self.queue.waits_for,
             "problem": self.queue.problem,
             "progress": self.queue.progress,
+            "next_try_at": self.queue.next_try_at.isoformat() if self.queue.next_try_at else None,
         }
 
     def _staged(self) -> dict[str, Any] | None:
@@ -127,4 +133,5 @@ async def _place(session: Session, number: int) -> QueuePlace | None:
         return QueuePlace(0, None, None, problem, await queue.progress_of(session, job.id))
     if job.state is JobState.WAITING:
         return QueuePlace(0, None, await queue.waits_for(session, job.id), problem)
-    return QueuePlace(await queue.ahead_of(session, job), None, None, problem)
+    again_at = job.ready_at if problem else None
+    return QueuePlace(await queue.ahead_of(session, job), None, None, problem, next_try_at=again_at)

@@ -27,7 +27,7 @@ from bot.cards.parts import (
 )
 from bot.cards.risk import Level, flags_of, level_of
 from bot.cards.safe import map_text, one_line, visible
-from bot.cards.times import ago, span, until
+from bot.cards.times import ago, moment, span, until
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict
 
@@ -122,12 +122,22 @@ def card_of(document: Document, *, now: datetime, revision: int | None = None) -
         expiry="" if old else _expiry(document, state, now),
         asked=None if old else _asked(document),
         trouble=None if old else _trouble(document),
-        hitch="" if old else one_line((document["queue"] or {}).get("problem") or ""),
+        hitch="" if old else _hitch(document, now),
         link=_link(document),
         actions=_old_actions(document) if old else tuple(_actions(document, state)),
         superseded=f"superseded by {_label(document['number'], newest)}" if old else "",
     )
     return map_text(card, visible)
+
+
+def _hitch(document: Document, now: datetime) -> str:
+    """Why the last try did not go through, and when the next one is."""
+    queue = document["queue"] or {}
+    problem, again = one_line(queue.get("problem") or "").rstrip("."), queue.get("next_try_at")
+    if not problem or not again:
+        return problem
+    passed = (moment(again) or now) <= now
+    return f"{problem}; next try {'now' if passed else until(again, now)}"
 
 
 def _label(number: object, revision: int) -> str:

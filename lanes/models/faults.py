@@ -64,7 +64,7 @@ def of_status(whose: Whose, status: int, words: str, retry_after_s: float | None
         return PermanentError("model_no_tools", f"{whose} knows no tools", mend)
     if status in (429, 503):
         mend = "It is asked again later; give it more room, or the lane another model."
-        return TransientError("model_busy", f"{whose} is busy{said}", mend, retry_after_s=retry_after_s)
+        return TransientError("model_busy", f"{whose} is busy ({status}){said}", mend, retry_after_s=retry_after_s)
     if status == 504:
         return TransientError("model_slow", f"{whose} did not answer the gateway before it in time{said}", _LATER)
     if status >= 500:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from core import receipt
 from core.document import read_document
+from core.errors import TransientError
 from core.lane import Budget
 from core.lifecycle import State
 from core.ports import Order, Produced
@@ -165,6 +167,19 @@ async def test_lanes_13_what_is_taken_back_costs_nothing_and_is_done_on_a_spent_
     undo = await spending.service.undo(number, ANA)
     await spending.drain()
     assert (await spending.task(undo)).state is State.STAGED
+
+
+async def test_lanes_05_a_task_that_waits_says_why_and_until_when(bench):
+    def busy(_order: Order) -> None:
+        raise TransientError("model_busy", "local/m is busy (503)", retry_after_s=600)
+
+    bench.executor.before = busy
+    number = await bench.ask()
+    await bench.drain()
+    place = (await document(bench, number))["queue"]
+    assert place["problem"] == "local/m is busy (503)"
+    left = datetime.fromisoformat(place["next_try_at"]) - datetime.now(UTC)
+    assert timedelta(seconds=300) < left <= timedelta(seconds=600)
 
 
 @pytest.mark.parametrize(
