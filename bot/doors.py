@@ -99,7 +99,9 @@ def _also(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
     hooks, trackers = app.config.hooks(), app.config.trackers()
     comments = TicketComments(lambda: trackers, client)
     # always, even without a hook: its cursor goes along, so that a hook that is added gets what happens from then on
-    outbound = Outbound(app.database, lambda: hooks, new_id, client=client, receivers=app.plugins().receivers(comments))
+    receivers = app.plugins().receivers(comments)
+    mask = app.settings().mask
+    outbound = Outbound(app.database, lambda: hooks, new_id, client=client, receivers=receivers, mask=mask)
     return {"schedules": Clock(app.database, asker(app.service)).run, "webhooks": outbound.run}
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from core.approval import Approval, Needs
 from core.job import Job, JobState
+from core.masking import Mask, masked, shows_all
 from core.settings import Settings
 from core.store import artifacts, queue, tasks
 from core.store.artifacts import Artifact
@@ -42,16 +43,17 @@ class TaskDocument:
     artifacts: tuple[Artifact, ...]
     needs: Needs | None
     queue: QueuePlace | None
+    mask: Mask = shows_all
 
     def to_json(self) -> dict[str, Any]:
-        """The document as contract.md fixes it; further keys may be added, none removed."""
+        """The document as contract.md fixes it; further keys may be added, none removed. It shows no secrets."""
         task = self.task
         return {
             "number": task.number,
             "state": task.state.value,
             "repo": task.repo,
             "requester": task.requester,
-            "title": task.title,
+            "title": self.mask(task.title),
             "lane": task.current.lane,
             "rule": task.current.rule,
             "reason": task.current.reason,
@@ -63,7 +65,7 @@ class TaskDocument:
             "updated_at": task.updated_at.isoformat(),
             "expires_at": task.expires_at.isoformat() if task.expires_at else None,
             "queue": self._queue(),
-            "question": task.question.to_json() if task.question else None,
+            "question": masked(task.question.to_json(), self.mask) if task.question else None,
             "staged": self._staged(),
             "approvals": [approval.to_json() for approval in self.approvals],
             "pull_request": task.pull_request.to_json() if task.pull_request else None,
@@ -71,9 +73,9 @@ class TaskDocument:
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "making": self._making(),
             "model": self._model(),
-            "parameters": dict(task.parameters),
+            "parameters": masked(dict(task.parameters), self.mask),
             "read_by": task.current.intent.read_by if task.current.intent else "",
-            "error": task.error.to_json() if task.error else None,
+            "error": masked(task.error.to_json(), self.mask) if task.error else None,
         }
 
     def _making(self) -> dict[str, Any] | None:
@@ -102,6 +104,8 @@ class TaskDocument:
         if self.task.staged is None:
             return None
         shown = self.task.staged.to_json()
+        if self.task.staged.guard.blocked:  # what may be approved is shown as it is
+            shown |= {key: masked(shown[key], self.mask) for key in ("files", "guard")}
         shown["needs"] = [self.needs.to_json()] if self.needs else []
         return shown
 
@@ -111,13 +115,15 @@ async def read_document(database: Database, settings: Settings, number: int) -> 
 
     async def work(session: Session) -> TaskDocument:
         task = await tasks.load(session, number)
+        said = await tasks.turns_of(session, number)
         return TaskDocument(
             task=task,
-            turns=await tasks.turns_of(session, number),
+            turns=tuple(replace(turn, text=settings.mask(turn.text)) for turn in said),
             approvals=await tasks.approvals_of(session, number),
             artifacts=await artifacts.of_task(session, number),
             needs=await needs_of(session, settings, task),
             queue=await _place(session, number),
+            mask=settings.mask,
         )
 
     return await database.read(work)

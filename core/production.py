@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from core.masking import Mask
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -74,6 +76,11 @@ class Making:
     steps: int = 0
     asks: str = ""
     refused: str = ""
+
+    def masked(self, mask: Mask) -> Making:
+        """The same with every text of a model's or a program's as it may be shown."""
+        checks = tuple(replace(check, detail=mask(check.detail)) for check in self.checks)
+        return replace(self, words=mask(self.words), refused=mask(self.refused), checks=checks)
 
     def on_top_of(self, earlier: Making) -> Making:
         """How both were made together, this one going on from `earlier`: who worked on it, and the sum of the usage.

@@ -11,11 +11,13 @@ from core.change import EXECUTABLE, REGULAR, Change, FileChange
 from core.decision import Terms
 from core.lane import MIB, Lane
 from core.ports import BlobReader
+from core.secret_files import is_secret_file
 from core.staged_diff import Finding, GuardReport, GuardVerdict
 from policies.checks import CHECKS, NAME_CHECKS, Blob, Content, Scope
 from policies.checks.scope import block
 from policies.checks.tree import size
 from policies.globs import Globs
+from policies.masking import mask_shown
 from policies.protected import protected
 
 MAX_FILES_BEYOND: Final = 1000
@@ -25,6 +27,9 @@ MAX_BEFORE_BYTES: Final = 16 * MIB
 """A blob that was larger before counts as new in whole: the strict reading, and memory stays bounded."""
 
 _UNKNOWN: Final = ("", "", "", "", 0, 0, 0, 0)  # blobs, their digests, sizes and lines: no check of names looks at them
+
+MAX_MASKED_BYTES: Final = 32 * MIB
+TOO_MUCH: Final = b"[redacted: the change is too large to look for secrets in it]\n"
 
 CONTENT_CHECKS: Final = ("blobs", "binaries", "unicode", "secrets")
 
@@ -65,6 +70,26 @@ class TreeGuard:
             return next((found.detail for found in blocks), "")
 
         return refusal
+
+    async def masked(self, change: Change, patch: bytes, read: BlobReader) -> bytes:
+        """`patch` without the secrets of the files that it changes, and without a line of files of secrets."""
+        if sum(file.old_size + file.new_size for file in change.files) > MAX_MASKED_BYTES:
+            return TOO_MUCH
+        blobs: list[bytes] = []
+        secret: list[bytes] = []
+        for file in change.files:
+            name = file.path.decode("utf-8", "surrogateescape")
+            for mode, oid in ((file.old_mode, file.old_blob), (file.mode, file.new_blob)):
+                if mode not in {REGULAR, EXECUTABLE} or oid is None:
+                    continue
+                (secret if is_secret_file(name) else blobs).append(await read(oid))
+        from policies.secrets import mask_patch  # noqa: PLC0415 - the patterns take a while to compile
+
+        return await asyncio.to_thread(mask_patch, patch, blobs, secret)
+
+    def mask(self, text: str) -> str:
+        """`text` without the secrets in it."""
+        return mask_shown(text)
 
     def leaks(self, text: str) -> bool:
         """Whether a title or a turn holds a known secret (security.md 84, 98)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 
 from core.change import Change
@@ -72,10 +73,10 @@ async def produce(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     async with asyncio.timeout(lane.limits.wall_s + 120):
         produced = await _run(shop, job, _executor(shop, lane, order.intent), order, repository)
     shop.milestones.reached("change.produced", number=job.number, tree=produced.tree)
-    for name, content in produced.artifacts.items():
-        await shop.keep_artifact(job, name, content)
+    await _keep_files(shop, job, produced.artifacts)
     await keep_objects(shop, job, repository, base, produced.tree)
-    making = replace(await _whole_making(shop, task, produced.making), awaits=part.awaits)
+    making = await _whole_making(shop, task, produced.making.masked(shop.guard.mask))
+    making = replace(making, awaits=part.awaits)
     made = {"base": base, "tree": produced.tree, "making": making.to_json()}
     await shop.database.write(lambda session: jobs.keep_result(session, job, made))
     shop.milestones.reached("change.kept", number=job.number)
@@ -105,9 +106,18 @@ async def _run(shop: Workshop, job: Job, executor: Executor, order: Order, repos
     try:
         return await executor.produce(order, repository)
     except WorkError as error:
-        for name, content in error.artifacts.items():
-            await shop.keep_artifact(job, name, content)
+        await _keep_files(shop, job, error.artifacts)
         raise
+
+
+async def _keep_files(shop: Workshop, job: Job, files: Mapping[str, bytes]) -> None:
+    """Keep what an executor left to read, without secrets in it; what is no text is kept as it is."""
+    for name, content in files.items():
+        shown = content
+        if b"\0" not in content:
+            text = content.decode("utf-8", "surrogateescape")
+            shown = (await asyncio.to_thread(shop.guard.mask, text)).encode("utf-8", "surrogateescape")
+        await shop.keep_artifact(job, name, shown)
 
 
 async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
@@ -125,7 +135,10 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
         return OVER
     report = await shop.guard.judge(change, lane, terms, repository.read_blob)
     report = report.beside(map(_finding, making.checks))
-    await shop.keep_artifact(job, PATCH, await repository.diff_text(change.base, change.tree))
+    patch = await repository.diff_text(change.base, change.tree)
+    if report.blocked:  # nobody can approve it, so it need not be shown whole, and may hold what the guard found
+        patch = await shop.guard.masked(change, patch, repository.read_blob)
+    await shop.keep_artifact(job, PATCH, patch)
     await _hold(shop, repository, task, change)
     shop.milestones.reached("change.judged", number=job.number)
     staged = stage(change, report)

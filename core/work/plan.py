@@ -103,7 +103,7 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         "terms": decision.terms.to_json() if decision.terms else None,
     }
     body = {"lane": decision.lane, "rule": decision.rule, "reason": decision.reason}
-    title = {"title": _title(task, intent)}
+    title = {"title": _title(task, replace(intent, text=settings.mask(intent.text)))}
     if decision.effect is Effect.ASK and decision.question is not None:
         await _ask(shop, job, intent, decision.question)
         return
