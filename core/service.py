@@ -103,7 +103,7 @@ class Service:
             "repo": request.repo or _only(settings.repositories),
             "requester": settings.people.named(request.actor.person or "").name,
             "surface": request.actor.surface or "",
-            "title": Intent(settings.mask(text)).title,
+            "title": Intent(text).titled(settings.mask),
             "asked_lane": request.lane,
             "parameters": _checked_parameters(settings, request) or None,
             "priority": request.priority,
