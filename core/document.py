@@ -79,14 +79,16 @@ class TaskDocument:
         }
 
     def _making(self) -> dict[str, Any] | None:
-        return self.task.current.making.to_json() if self.task.current.making else None
+        made = self.task.current.making
+        return masked(made.to_json(), self.mask) if made else None
 
     def _model(self) -> dict[str, str] | None:
         """Which model made it, and what it says of its work: its own words, which prove nothing."""
         making = self.task.current.making
         if making is None or not (making.words or making.usage):
             return None
-        return {"name": making.usage[0].model if making.usage else making.executor, "words": making.words}
+        name = making.usage[0].model if making.usage else making.executor
+        return {"name": name, "words": self.mask(making.words)}
 
     def _queue(self) -> dict[str, Any] | None:
         if self.queue is None:

@@ -6,10 +6,13 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from core.edit import PathError, check_path
 from core.errors import PermanentError, UsageError
+
+if TYPE_CHECKING:
+    from core.lane import Lane
 
 EDIT: Final = "edit"
 COMMAND: Final = "command"
@@ -21,6 +24,7 @@ WORKFLOW: Final = "workflow"
 ParameterType = Literal["string", "integer", "boolean", "choice", "path", "version"]
 
 MAX_VALUE_CHARS: Final = 2000
+_NAMED: Final = re.compile(r"\{\{|\}\}|\{(?P<name>[a-z][a-z0-9_]*)\}")
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _VERSION: Final = re.compile(r"v?[0-9][A-Za-z0-9.+!_-]{0,63}", re.ASCII)
@@ -149,11 +153,32 @@ def part_after(lane: str, steps: Sequence[Step], passed: str) -> Part:
     )
 
 
-def awaited(steps: Sequence[Step], name: str) -> dict[str, int | str]:
-    """Where the approval called `name` stands among the steps, from 1, and what it asks; empty for one that is gone."""
+def named_in(text: str) -> list[str]:
+    """The parameters that a text names; ``{{`` and ``}}`` stand for single braces."""
+    return [found["name"] for found in _NAMED.finditer(text) if found["name"]]
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """`text` with the values in their places; what a value says is never looked at again."""
+
+    def put(found: re.Match[str]) -> str:
+        name = found["name"]
+        return values[name] if name else found.group()[0]
+
+    return _NAMED.sub(put, text)
+
+
+def awaited(lane: Lane, name: str, given: Mapping[str, str]) -> dict[str, int | str]:
+    """Where the approval called `name` stands among a lane's steps, from 1, and what it asks; empty for one that is gone.
+
+    The question has the values of the request, and those that the lane's file gives, in their places.
+    """
+    steps = lane.steps
+    known = {each.name: each.default for each in lane.parameters if each.default is not None} | dict(given)
     for n, step in enumerate(steps, 1):
         if step.name == name and step.run == APPROVAL:
-            return {"step": n, "steps": len(steps), "asks": step.do}
+            values = {name: known.get(name, f"{{{name}}}") for name in named_in(step.do)}
+            return {"step": n, "steps": len(steps), "asks": filled(step.do, values)}
     return {}
 
 

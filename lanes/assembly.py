@@ -16,6 +16,7 @@ from lanes.coder.executor import Refusals, refuses_nothing_in
 from lanes.coder.withheld import Leaks, leaks_unknown
 from lanes.executors.command import CommandExecutor
 from lanes.executors.edit_lane import EditExecutor
+from lanes.executors.names import BUILT_IN, no_such_executor
 from lanes.models import Endpoint, Model
 from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
@@ -69,5 +70,5 @@ def _beside(ours: Mapping[str, Executor], plugins: Mapping[str, Executor]) -> di
 
 def missing_executor(name: str) -> Problem:
     """What to tell about a lane whose executor is not here."""
-    mend = "Name another executor in the lane's file: docs/lanes.md has them all."
-    return Problem(Kind.UNAVAILABLE, "no_executor", f"The executor {name!r} is not part of this installation", mend)
+    mend = "Name one of these in the lane's file, or enable its plugin: docs/lanes.md."
+    return Problem(Kind.UNAVAILABLE, "no_executor", no_such_executor(name, BUILT_IN), mend)

@@ -158,7 +158,7 @@ def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
         facts.append(f"queue {queue['position']}{eta}")
     if state is State.RUNNING and queue.get("progress"):
         facts.append(one_line(queue["progress"], 120))
-    facts += _made_by(document)
+    facts += [*_set(document), *_made_by(document)]
     if document.get("read_by"):
         facts.append(f"read by {one_line(document['read_by'], 80)}")
     if document.get("priority"):
@@ -166,6 +166,13 @@ def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
     if document.get("deadline") and (state in _WORKING or state in (State.ASKING, State.STAGED)):
         facts.append(f"due {until(document['deadline'], now)}")
     return tuple(fact for fact in facts if fact)
+
+
+def _set(document: Document) -> list[str]:
+    """The values that the request sets of its lane's parameters."""
+    given = document.get("parameters") or {}
+    said = [f"{one_line(name, 40)}={one_line(str(value), 60)}" for name, value in given.items()]
+    return [f"with {', '.join(said)}"] if said else []
 
 
 def _made_by(document: Document) -> list[str]:

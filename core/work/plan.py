@@ -173,7 +173,8 @@ async def _incapable(shop: Workshop, settings: Settings, decision: Decision, int
         return Problem(
             Kind.REFUSED,
             "no_executor",
-            f"{decision.reason}; but lane {lane.name} needs the executor {lane.executor!r}, which is not installed",
+            f"{decision.reason}; but for lane {lane.name} there is no executor {lane.executor}; "
+            f"there are: {', '.join(sorted(shop.executors))}",
             "Ask for a deterministic edit in another lane, or configure that executor.",
         )
     problem = executor.unavailable(lane)

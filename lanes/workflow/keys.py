@@ -11,6 +11,7 @@ from core.errors import UsageError
 from core.strict_yaml import Document, StrictModel, Word
 from core.strict_yaml.document import KeyPath
 from core.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WORKFLOW, Parameter, Step, matches, parts_of
+from lanes.executors.names import STEPS, no_such_executor
 from lanes.workflow import condition
 from lanes.workflow.fill import is_program, named_in
 
@@ -112,7 +113,10 @@ def _step(document: Document, n: int, raw: StepFile, checks: frozenset[str]) -> 
     if raw.run == WORKFLOW:
         raise document.error((*at, "run"), "a workflow cannot run within a workflow", "Write its steps here.")
     takes = _TAKES.get(raw.run, _ANY_EXECUTOR)
-    for key in sorted(raw.model_fields_set - takes - {"name", "run"}):
+    strange = sorted(raw.model_fields_set - takes - {"name", "run"})
+    if raw.run not in STEPS and (strange or not raw.do):  # else a plugin may bring it, which shows when it is looked for
+        raise document.error((*at, "run"), no_such_executor(raw.run, STEPS), "Name one of these, or enable its plugin.")
+    for key in strange:
         raise document.error((*at, key), f"a step that runs {raw.run} has no such key", "Delete it.")
     wants = _WANTS.get(raw.run, "do")
     if wants and not getattr(raw, wants):

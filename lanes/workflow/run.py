@@ -14,6 +14,7 @@ from core.production import Making, summed
 from core.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, Step, values_of
 from lanes.checks import CheckRunner
 from lanes.executors.edit_lane import taken_back
+from lanes.executors.names import STEPS, no_such_executor
 from lanes.purse import Purse
 from lanes.repository import as_git
 from lanes.workflow import condition
@@ -51,8 +52,8 @@ class WorkflowExecutor:
             elif step.run in self.executors:
                 problem = self.executors[step.run].unavailable(own)
             else:
-                mend = "Name another executor in the lane's file: docs/lanes.md has them all."
-                message = f"the step {step.name} needs the executor {step.run!r}, which is not installed"
+                mend = "Name one of these in the lane's file, or enable its plugin: docs/lanes.md."
+                message = f"the step {step.name}: {no_such_executor(step.run, {*self.executors, *STEPS})}"
                 problem = Problem(Kind.UNAVAILABLE, "no_executor", message, mend)
             if problem is not None:
                 return problem

@@ -20,6 +20,7 @@ from core.production import NOT_TOLD, Making
 from core.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, Step
 from lanes.artifacts import adopted, kept
 from lanes.checks import CheckRunner
+from lanes.executors.names import no_such_executor
 from lanes.executors.tree import matching
 from lanes.purse import Purse
 from lanes.workflow import condition, fill
@@ -129,8 +130,8 @@ class Maker:
             return Produced(await self._reverted(step, start), {})
         executor = self.executors.get(step.run)
         if executor is None or step.run == APPROVAL:
-            message = f"nothing here runs {step.run!r}"
-            raise PermanentError("no_executor", message, "Name another executor in the lane's file.", kind=Kind.REFUSED)
+            message, mend = no_such_executor(step.run, self.executors), "Name one of these in the lane's file."
+            raise PermanentError("no_executor", message, mend, kind=Kind.REFUSED)
         if not executor.reads:
             return _prefixed(step.name, await executor.produce(self._order(step, start), self.repository))
         async with self.purse.share(step.name) as budget:
