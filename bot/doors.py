@@ -18,6 +18,7 @@ from bot.courier import Courier
 from bot.directory import Directory
 from bot.ears import DurableEars
 from bot.limits import Limits
+from bot.request_check import RequestCheck
 from bot.rooms import Rooms, rooms_of
 from bot.schedule.chat import ChatSchedules
 from bot.schedule.schedules import Schedules
@@ -58,7 +59,9 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host
     ears = DurableEars(app.database, told_move=rooms.moved)
     showing = Showing(app.database, app.settings, couriers)
     doings = Doings(app.database, app.settings, app.service, app.verdicts, showing, app.repository)
-    doings.recurring = ChatSchedules(Schedules(app.database, app.settings, new_id, app.config.zone))
+    doings.recurring = ChatSchedules(
+        Schedules(app.database, app.settings, new_id, app.config.zone, RequestCheck(app))
+    )
     talk = Talk(
         database=app.database,
         directory=Directory(app.database, app.settings),

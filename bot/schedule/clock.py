@@ -45,6 +45,7 @@ def asker(service: Service) -> Ask:
                 actor=Actor(schedule.person, schedule.surface),
                 repo=schedule.repo,
                 lane=schedule.lane,
+                parameters=schedule.parameters,
                 dedup=dedup_of(schedule, at),
                 place=schedule.place,
             )

@@ -148,6 +148,7 @@ class ScheduleRow(SQLModel, table=True):
     text: str = Field(sa_type=Text)
     repo: str | None = None
     lane: str | None = None
+    parameters: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     phrase: str
     zone: str
     state: str

@@ -1,0 +1,12 @@
+"""What a recurring request sets of its lane's parameters."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0039"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add a column; nothing that an older version wrote is changed."""
+    op.add_column("schedules", sa.Column("parameters", sa.JSON(none_as_null=True), nullable=True))
