@@ -104,6 +104,15 @@ class Config:
     """Where people talk, with its secrets: read when they are needed, for most commands need none."""
     plugins: tuple[Enabled, ...] = ()
 
+    def sections(self) -> dict[str, Callable[[], object]]:
+        """The parts that need secrets, by name: each call reads one as `serve` does, and raises `ConfigError`."""
+        return {"surfaces": self.surfaces, "webhooks": self.hooks, "tickets": self.trackers, "models": self.models}
+
+    def check(self) -> None:
+        """Read every section; raises `ConfigError` for the first mistake, or a secret that is missing."""
+        for read in self.sections().values():
+            read()
+
     def surface_names(self) -> frozenset[str]:
         """Every surface that identities and rules may name: our own, and those of enabled plugins."""
         return SURFACES | plugin_names(self.plugins, "surfaces")

@@ -38,7 +38,8 @@ DEFAULT_PORT = 8700
 
 
 async def build(app: App, host: str, port: int | None) -> Serving:
-    """Everything that `serve` runs beside the worker."""
+    """Everything that `serve` runs beside the worker; raises `ConfigError` for a section that is not sound."""
+    app.config.check()
     rooms = Rooms(app.config.surfaces(), app.database)
     await rooms.load()
     return serve_surfaces(app, await surfaces_of(app, rooms), rooms, host, port)
