@@ -174,7 +174,7 @@ def _check_names(document: Document, raw: _Config) -> None:
             known = SURFACES | raw.plugins.surfaces.keys()
             if surface not in known:
                 raise document.error(
-                    ("people", name, "identities", surface), "is no surface", f"Known: {', '.join(sorted(known))}."
+                    ("people", name, "identities", surface), "is not a surface", f"Known: {', '.join(sorted(known))}."
                 )
             if surface in SURFACES:
                 check_identity(document, ("people", name, "identities", surface), surface, identity)
@@ -238,7 +238,7 @@ def _zone(document: Document, name: str) -> str:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise document.error(
-            ("zone",), f"{name!r} is no time zone", "Write for example Europe/Zurich or UTC."
+            ("zone",), f"{name!r} is not a time zone", "Write for example Europe/Zurich or UTC."
         ) from error
     return name
 

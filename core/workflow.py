@@ -60,7 +60,7 @@ class Parameter:
         match self.type:
             case "integer":
                 if not _INTEGER.fullmatch(value):
-                    raise self._refused(f"is {_shown(value)}, which is no whole number")
+                    raise self._refused(f"is {_shown(value)}, which is not a whole number")
                 return str(int(value))
             case "boolean":
                 if value.lower() not in _BOOLEANS:
@@ -68,15 +68,15 @@ class Parameter:
                 return _BOOLEANS[value.lower()]
             case "choice":
                 if value not in self.choices:
-                    raise self._refused(f"is {_shown(value)}, which is none of {', '.join(self.choices)}")
+                    raise self._refused(f"is {_shown(value)}, which is not one of {', '.join(self.choices)}")
             case "version":
                 if not _VERSION.fullmatch(value):
-                    raise self._refused(f"is {_shown(value)}, which is no version such as 1.2.3")
+                    raise self._refused(f"is {_shown(value)}, which is not a version such as 1.2.3")
             case "path":
                 try:
                     check_path(value)
                 except PathError as error:
-                    raise self._refused(f"is no path inside the repository: {str(error).rstrip('.')}") from error
+                    raise self._refused(f"is not a path inside the repository: {str(error).rstrip('.')}") from error
             case "string":
                 pass
         return value

@@ -224,7 +224,7 @@ def starter_lanes() -> dict[str, str]:
 def _check_name(document: Document, file: LaneFile) -> None:
     if not NAME.fullmatch(file.name) or len(file.name) > 40:
         raise document.error(
-            ("name",), f"{file.name!r} is no lane name", "Use small letters, digits and single dashes."
+            ("name",), f"{file.name!r} is not a lane name", "Use small letters, digits and single dashes."
         )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from bot.cards.safe import one_line
 from bot.request_check import Planned
 from bot.schedule.when import LEAST_S, read_when, zone_named
 from core.errors import NotFoundError, RefusedError, UsageError
@@ -133,7 +134,7 @@ class Schedules:
             next_ms = read_when(found.phrase).after(now_ms, found.zone, found.created_ms)
             await schedules.set_state(session, found.id, ACTIVE, next_ms, now_ms)
             await _record(session, found, "schedule.resumed", actor, now_ms)
-            return replace(found, state=ACTIVE, next_ms=next_ms)
+            return replace(found, state=ACTIVE, next_ms=next_ms, problem=None)
 
         return await self.database.write(work)
 
@@ -212,7 +213,8 @@ async def _record(session: Session, schedule: Schedule, kind: str, actor: Actor,
 def next_words(schedule: Schedule) -> str:
     """When it is made next, in its own zone and in words."""
     if schedule.next_ms is None:
-        return "paused" if schedule.state == PAUSED else "never again"
+        why = f": {one_line(schedule.problem, 120)}" if schedule.problem else ""
+        return f"paused{why}" if schedule.state == PAUSED else "never again"
     at = datetime.fromtimestamp(schedule.next_ms / 1000, UTC).astimezone(ZoneInfo(schedule.zone))
     return f"next {at:%a %Y-%m-%d %H:%M} {schedule.zone}"
 

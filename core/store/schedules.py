@@ -23,6 +23,7 @@ class Schedule:
 
     `phrase` says when in words and `zone` in which time zone; `missed` is ``skip`` or ``once``. `next_ms` is when it is
     to be made next (None while paused), `last_ms` the time for which it was made last. `parameters` are its lane's.
+    `problem` is why it was paused by us.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Schedule:
     last_ms: int | None
     created_ms: int
     parameters: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The schedule as `countersign schedules --json` shows it."""
@@ -55,6 +57,7 @@ class Schedule:
             "zone": self.zone,
             "state": self.state,
             "missed": self.missed,
+            "problem": self.problem,
         }
 
 
@@ -121,12 +124,14 @@ async def remove(session: Session, name: str) -> bool:
     return cast("CursorResult[Any]", done).rowcount == 1
 
 
-async def set_state(session: Session, name: str, state: str, next_ms: int | None, now_ms: int) -> None:
-    """Pause a schedule (`next_ms` None), or let it go on at `next_ms`."""
+async def set_state(
+    session: Session, name: str, state: str, next_ms: int | None, now_ms: int, problem: str | None = None
+) -> None:
+    """Pause a schedule (`next_ms` None), or let it go on at `next_ms`; `problem` is why it cannot go on."""
     await session.execute(
         update(ScheduleRow)
         .where(col(ScheduleRow.id) == name)
-        .values(state=state, next_ms=next_ms, updated_ms=now_ms)
+        .values(state=state, next_ms=next_ms, updated_ms=now_ms, problem=problem)
         .execution_options(synchronize_session=False)
     )
 
@@ -186,4 +191,5 @@ def _schedule(row: ScheduleRow) -> Schedule:
         last_ms=row.last_ms,
         created_ms=row.created_ms,
         parameters=row.parameters or {},
+        problem=row.problem,
     )

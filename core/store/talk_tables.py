@@ -149,6 +149,7 @@ class ScheduleRow(SQLModel, table=True):
     repo: str | None = None
     lane: str | None = None
     parameters: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    problem: str | None = None
     phrase: str
     zone: str
     state: str

@@ -269,7 +269,7 @@ async def _body(request: web.Request) -> dict[str, Any] | str:
         return "it is too long"
     except (ValueError, RecursionError):
         return "it is not JSON"
-    return body if isinstance(body, dict) else "it is no JSON object"
+    return body if isinstance(body, dict) else "it is not a JSON object"
 
 
 def _returned(answer: aiohttp.ClientResponse) -> dict[str, str]:

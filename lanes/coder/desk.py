@@ -78,7 +78,7 @@ class Desk:
         """The text of an ordinary file; raises `EditError` with what to do instead."""
         content = await self._content(path)
         if b"\0" in content:
-            raise EditError("unsupported_format", f"{show(path)} is no text file", "Leave it as it is.")
+            raise EditError("unsupported_format", f"{show(path)} is not a text file", "Leave it as it is.")
         text = content.decode("utf-8", "surrogateescape")
         await self.withheld.check(path, text, show(path))
         return text

@@ -104,7 +104,7 @@ class Tools:
                 self.refused = error.problem.message
             return f"Not done. {error.problem.sentence()}"
         except UnicodeEncodeError:
-            return "Not done. The text has characters that are no characters; write it again."
+            return "Not done. The text has invalid characters; write it again."
 
     async def _list(self, words: _Words) -> str:
         found = self.desk.paths(words.text("glob", "**"))

@@ -61,7 +61,7 @@ class FirstOf:
         """The endpoint is not asked now: why it failed last, and when it is tried again."""
         wait_s = self._breakers.wait_s(name.endpoint)
         message = self._breakers.cause(name.endpoint) or f"{name.endpoint} failed several times in a row"
-        mend = f"The next try is in {math.ceil(wait_s)} s; see `countersign doctor`."
+        mend = f"The next try is in {math.ceil(wait_s)} s."
         return TransientError("model_down", message, mend, retry_after_s=wait_s)
 
 

@@ -65,7 +65,7 @@ class OpenAiModel:
                     break
                 chunk = json.loads(said)
                 if not isinstance(chunk, dict):
-                    raise babbled(whose, "a chunk of it is no object")
+                    raise babbled(whose, "the server sent a chunk that is not a JSON object")
                 if chunk.get("error"):
                     raise _broken_off(whose, chunk["error"])
                 piece = _piece(chunk, calls)
@@ -182,7 +182,7 @@ class OpenAiStock:
         try:
             models = [Kept(str(model["id"]), changed=_time(model.get("created"))) for model in said["data"]]
         except (TypeError, KeyError, AttributeError):
-            raise babbled(whose, "it lists no models") from None
+            raise babbled(whose, "the server sent something that is not a list of models") from None
         return tuple(sorted(models, key=lambda model: model.name))
 
 

@@ -88,7 +88,7 @@ def workflow_of(
 def _parameter(document: Document, name: str, raw: ParameterFile) -> Parameter:
     at = ("parameters", name)
     if not _PARAMETER.fullmatch(name):
-        raise document.error(at, f"{name!r} is no name of a parameter", "Use small letters, digits and _.")
+        raise document.error(at, f"{name!r} is not a parameter name", "Use small letters, digits and _.")
     if (raw.type == "choice") is not bool(raw.choices):
         raise document.error((*at, "choices"), "belongs to the type choice, which needs it", "Add or delete it.")
     try:
@@ -109,7 +109,7 @@ def _parameter(document: Document, name: str, raw: ParameterFile) -> Parameter:
 def _step(document: Document, n: int, raw: StepFile, checks: frozenset[str]) -> Step:
     at = ("steps", n)
     if not _STEP.fullmatch(raw.name) or len(raw.name) > 40:
-        raise document.error((*at, "name"), f"{raw.name!r} is no step name", "Use small letters, digits and dashes.")
+        raise document.error((*at, "name"), f"{raw.name!r} is not a step name", "Use small letters, digits and dashes.")
     if raw.run == WORKFLOW:
         raise document.error((*at, "run"), "a workflow cannot run within a workflow", "Write its steps here.")
     takes = _TAKES.get(raw.run, _ANY_EXECUTOR)
@@ -231,7 +231,7 @@ def check_variables(document: Document, key: KeyPath, names: dict[str, str]) -> 
     """Refuse what is no name for a variable, or would steer the dynamic linker."""
     for variable in names:
         if not _VARIABLE.fullmatch(variable) or variable.startswith("LD_"):
-            raise document.error((*key, variable), "is no name for a variable of a lane", "Use letters, digits and _.")
+            raise document.error((*key, variable), "is not a variable name that a lane may set", "Use letters, digits and _.")
 
 
 def check_glob(document: Document, key: KeyPath, pattern: str) -> None:

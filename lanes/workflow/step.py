@@ -153,7 +153,7 @@ class Maker:
         """The tree without the change of one commit of the branch."""
         oid = fill.filled(step.do, self.values).strip()
         if not _OID.fullmatch(oid):
-            message = f"{oid[:60]!r} is no commit"
+            message = f"{oid[:60]!r} is not a commit"
             raise PermanentError("bad_parameter", message, "Give all 40 hex digits of its id.", kind=Kind.USAGE)
         if not await self.repository.has(oid):
             message = f"there is no commit {oid[:12]} in {self.repository.spec.name}"

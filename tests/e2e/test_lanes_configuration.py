@@ -80,7 +80,7 @@ def test_lanes_01_a_recurring_request_that_cannot_succeed_any_more_has_a_row(hom
     made = home.document("every", "daily 09:00", "set server.timeout to 1 in config/app.yaml", "--as", "ana")
     assert any(row["name"] == "recurring requests" for row in home.document("doctor")["checks"])
     config = home.root / "countersign.yaml"
-    config.write_text(config.read_text().replace("  ana:", "  anna:"))
+    config.write_text(config.read_text().replace('"ana":', '"anna":'))
     (row,) = [row for row in home.document("doctor")["checks"] if row["name"] == f"recurring request {made['id']}"]
     assert row["verdict"] == "warn"
     assert f"unschedule {made['id']}" in row["mend"]

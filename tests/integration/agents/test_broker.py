@@ -157,7 +157,7 @@ async def test_no_other_model_is_asked_of_gemini():
 
 @pytest.mark.parametrize(
     ("body", "why"),
-    [(b"{", "not JSON"), (b"[1]", "no JSON object"), (b'"x"', "no JSON object"), (b"[" * 100_000, "not JSON"),
+    [(b"{", "not JSON"), (b"[1]", "not a JSON object"), (b'"x"', "not a JSON object"), (b"[" * 100_000, "not JSON"),
      (b"", "not JSON"),
      (b'{"x": "' + b"a" * (33 * 1024 * 1024) + b'"}', "too long")],
 )  # fmt: skip

@@ -108,7 +108,7 @@ async def test_lanes_04_the_prompt_names_what_may_be_written_and_what_may_not(be
 
 
 WRONG = {
-    "an array": ToolCall("edit_file", {}, wrong="The answer is JSON, but no object."),
+    "an array": ToolCall("edit_file", {}, wrong="The answer is JSON, but not an object."),
     "nested": call("edit_file", path=["docs/guide.md"], old={"a": 1}, new=None),
     "numbers": call("edit_file", path=7, old=1, new=2),
     "null": call("edit_file", path=None, old=None, new=None),
@@ -150,7 +150,7 @@ async def test_lanes_12_wrong_arguments_beside_good_ones_do_not_count_as_babble(
 
 @pytest.mark.parametrize("arguments", ["[1]", "null", '"x"', "7", '{"path": {"a": [1]}}'])
 async def test_lanes_12_the_fallback_without_tools_gives_another_try_too(bench, web, arguments):
-    refusal = PermanentError("model_no_tools", "it knows no tools")
+    refusal = PermanentError("model_no_tools", "it does not support tools")
     good = json.dumps({"tool": "edit_file", "arguments": dict(EDIT.arguments)})
     end = '{"tool": "finish", "arguments": {"summary": "ok"}}'
     wrong = f'{{"tool": "read_file", "arguments": {arguments}}}'

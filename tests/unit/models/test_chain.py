@@ -20,7 +20,7 @@ BUSY = TransientError("model_busy", "b is busy", "Later.", retry_after_s=9)
 MISSING = PermanentError("model_missing", "c has no model m", "Pull it.", kind=Kind.MISSING)
 BABBLED = PermanentError("model_babbled", "d gave no proper answer", "Name another.")
 REFUSED = PermanentError("model_refused", "e refused the question", "Ask otherwise.")
-NO_TOOLS = PermanentError("model_no_tools", "f knows no tools", "Ask without.")
+NO_TOOLS = PermanentError("model_no_tools", "f does not support tools", "Ask without.")
 
 
 class Says:
@@ -114,7 +114,7 @@ async def test_lanes_09_an_open_breaker_names_its_cause():
         with pytest.raises(TransientError) as caught:
             await chain([Says(name, "yes")], breakers).ask(ASK)
         assert caught.value.problem.sentence() == (
-            "local/m is busy (503). The next try is in 10 s; see `countersign doctor`."
+            "local/m is busy (503). The next try is in 10 s."
         )
         assert caught.value.retry_after_s == 10
     now[0] = 10
@@ -135,7 +135,7 @@ async def test_an_endpoint_that_answers_nonsense_is_up():
     [
         ([], "no model is named"),
         (["nowhere/m"], "no endpoint is called 'nowhere'"),
-        (["local"], "names no model"),
+        (["local"], "does not name a model"),
         (["claude/opus"], "serves agents only"),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.errors import PermanentError, TransientError
 from core.strict_json import NotJsonError
 from lanes.models import Endpoint
-from lanes.models.faults import Whose, of_status
+from lanes.models.faults import Whose, missing, of_nonsense, of_status
 from lanes.models.reading import storable, storable_arguments
 from lanes.models.wire import _seconds
 
@@ -104,3 +104,19 @@ def test_retry_after_is_read_as_a_date():
     later = _seconds(format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True))
     assert later is not None
     assert 300 < later <= 601
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (json.JSONDecodeError("x", "y", 0), "the server sent something that is not JSON"),
+        (KeyError("x"), "the server sent JSON of another shape than its protocol's"),
+    ],
+)
+def test_lanes_13_what_is_not_an_answer_is_called_what_it_is(error, said):
+    assert of_nonsense(Whose(HERE, "qwen3:8b"), error).problem.message.endswith(said)
+
+
+def test_lanes_13_whoever_asks_is_told_to_ask_their_operator():
+    assert missing(Whose(HERE, "qwen3:8b", ("hello",))).problem.mend == "Ask your operator to pull it."
+    assert missing(Whose(HERE, "qwen3:8b")).problem.mend == "countersign models pull local/qwen3:8b"
