@@ -60,9 +60,7 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host
     ears = DurableEars(app.database, told_move=rooms.moved)
     showing = Showing(app.database, app.settings, couriers)
     doings = Doings(app.database, app.settings, app.service, app.verdicts, showing, app.repository)
-    doings.recurring = ChatSchedules(
-        Schedules(app.database, app.settings, new_id, app.config.zone, RequestCheck(app))
-    )
+    doings.recurring = ChatSchedules(Schedules(app.database, app.settings, new_id, app.config.zone, RequestCheck(app)))
     talk = Talk(
         database=app.database,
         directory=Directory(app.database, app.settings),

@@ -39,7 +39,7 @@ class RequestCheck:
     app: App
 
     async def __call__(self, planned: Planned) -> None:
-        """Raise `UsageError` or `RefusedError` for words that nobody understands, and for what policy or a lane denies."""
+        """Raise `UsageError` for words that nobody understands, and `RefusedError` for what policy denies."""
         repo = self._repository(planned)
         intent = await self._read(planned, repo)
         decision = self._decide(planned, repo, intent)

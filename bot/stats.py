@@ -34,7 +34,7 @@ async def gather(app: App, since: datetime | None) -> dict[str, Any]:
 
 
 async def deliveries_of(session: Session) -> dict[str, dict[str, Any]]:
-    """For each receiver how many deliveries were sent, are due, and were given up for good; and what went wrong last."""
+    """For each receiver how many deliveries were sent, are due, and were given up for good, and why the last was."""
     found: dict[str, dict[str, Any]] = {}
     for (hook, state), count in sorted((await deliveries.counts(session)).items()):
         row = found.setdefault(hook, {deliveries.SENT: 0, deliveries.DUE: 0, deliveries.FAILED: 0})

@@ -35,7 +35,7 @@ class Intent:
         return self.titled(shows_all)
 
     def titled(self, mask: Mask) -> str:
-        """The title of what `mask` shows of the request; masked before it is cut, for half a secret is known to none."""
+        """The title of what `mask` shows of the request; masked before it is cut, for nobody knows half a secret."""
         said = "; ".join(describe(edit) for edit in self.edits) if self.edits else self.text
         line = " ".join(mask(said).split())
         return line if len(line) <= 72 else line[:71].rstrip() + "…"

@@ -60,10 +60,11 @@ class CheckResult:
 class Making:
     """How a change was made: facts from the host, and `words`, which are the model's own and prove nothing.
 
-    Stored with a revision, it covers every revision that the staged diff holds.
+    Stored with a revision, it covers every revision that the staged diff holds. `refused` says why its last edit was
+    not done, when it ended without another.
 
-    `refused` says why its last edit was not done, when it ended without another. `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come.
-    It is the `step`-th of the lane's `steps`, and `asks` is what its file says that people are asked.
+    `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come. It is the
+    `step`-th of the lane's `steps`, and `asks` is what its file says that people are asked.
     """
 
     executor: str = ""

@@ -6,13 +6,10 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from core.edit import PathError, check_path
 from core.errors import PermanentError, UsageError
-
-if TYPE_CHECKING:
-    from core.lane import Lane
 
 EDIT: Final = "edit"
 COMMAND: Final = "command"
@@ -168,13 +165,14 @@ def filled(text: str, values: Mapping[str, str]) -> str:
     return _NAMED.sub(put, text)
 
 
-def awaited(lane: Lane, name: str, given: Mapping[str, str]) -> dict[str, int | str]:
-    """Where the approval called `name` stands among a lane's steps, from 1, and what it asks; empty for one that is gone.
+def awaited(
+    steps: Sequence[Step], parameters: Sequence[Parameter], name: str, given: Mapping[str, str]
+) -> dict[str, int | str]:
+    """Where the approval called `name` stands among the steps, from 1, and what it asks; empty without one.
 
     The question has the values of the request, and those that the lane's file gives, in their places.
     """
-    steps = lane.steps
-    known = {each.name: each.default for each in lane.parameters if each.default is not None} | dict(given)
+    known = {each.name: each.default for each in parameters if each.default is not None} | dict(given)
     for n, step in enumerate(steps, 1):
         if step.name == name and step.run == APPROVAL:
             values = {name: known.get(name, f"{{{name}}}") for name in named_in(step.do)}

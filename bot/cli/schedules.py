@@ -119,9 +119,7 @@ def _schedules(app: App) -> Schedules:
     from bot.schedule.schedules import Schedules
     from core.ids import new_id
 
-    return Schedules(
-        app.database, app.settings, new_id, load_config(app.home.config).zone, RequestCheck(app)
-    )
+    return Schedules(app.database, app.settings, new_id, load_config(app.home.config).zone, RequestCheck(app))
 
 
 def _document(schedule: Schedule) -> dict[str, Any]:

@@ -144,7 +144,10 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
     staged = stage(change, report)
     outcome = Outcome(
         changes={"digest": staged.digest, "error": None, "escalated": False, "nudge_ms": None},
-        revision={"staged": staged.to_json(), "making": making.to_json() | awaited(lane, making.awaits, task.parameters)},
+        revision={
+            "staged": staged.to_json(),
+            "making": making.to_json() | awaited(lane.steps, lane.parameters, making.awaits, task.parameters),
+        },
         body={
             "digest": staged.digest,
             "files": len(staged.files),

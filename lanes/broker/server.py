@@ -44,7 +44,7 @@ _MAYBE_LATER: Final = (408, 429)
 class Passing:
     """One answer on its way through: since when, how much of it, how it broke off, and what the log is told.
 
-    `cut` is true for one that is longer than the budget has tokens left, `hung_up` when the program did not wait for it.
+    `cut` is true for one that is longer than the budget has tokens left, `hung_up` when the program left.
     """
 
     tally: Tally

@@ -41,7 +41,7 @@ class Desk:
     tree: str
     may_write: tuple[str, ...]
     base: str = ""
-    limits: Limits = Limits(bytes=MAX_WRITTEN_BYTES)
+    limits: Limits = field(default_factory=Limits)
     refusal: Refusal = refuses_nothing
     withheld: Withheld = field(default_factory=Withheld)
     _entries: dict[str, tuple[str, str]] = field(default_factory=dict)

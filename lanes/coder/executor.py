@@ -72,9 +72,7 @@ class CoderExecutor:
         if order.feedback and await withheld.leaking(order.feedback):
             order = replace(order, feedback=f"The lane's checks failed. {LOG_WITHHELD}")
         lane = order.lane
-        desk = Desk(
-            as_git(repository), order.start, lane.write, order.base, lane.limits, self.refusals(lane), withheld
-        )
+        desk = Desk(as_git(repository), order.start, lane.write, order.base, lane.limits, self.refusals(lane), withheld)
         await desk.open()
 
         async def run_check(name: str, tree: str) -> str:

@@ -50,7 +50,7 @@ async def answer(whose: Whose, ask: Ask, pieces: AsyncGenerator[Piece, None]) ->
         async for piece in coming:
             texts.append(storable(piece.text))
             meter.count(texts[-1], piece.besides)
-            calls += (_kept(whose, meter, call) for call in piece.calls)
+            calls += (_kept(meter, call) for call in piece.calls)
             ended, spent = piece.ended or ended, piece.spent or spent
             if texts[-1] and ask.heard is not None:
                 await ask.heard(texts[-1])
@@ -60,7 +60,7 @@ async def answer(whose: Whose, ask: Ask, pieces: AsyncGenerator[Piece, None]) ->
     return Reply("".join(texts), tuple(calls), model, Usage(model, 1, *spent), ended == "length")
 
 
-def _kept(whose: Whose, meter: Meter, call: ToolCall) -> ToolCall:
+def _kept(meter: Meter, call: ToolCall) -> ToolCall:
     name = storable(call.name)
     try:
         arguments = storable_arguments(call.arguments)

@@ -11,6 +11,8 @@ from core.edit import Edit
 from core.errors import Kind, PermanentError, UsageError
 from core.workflow import Parameter, filled, named_in
 
+__all__ = ["ReadSentence", "argv", "edits", "filled", "is_program", "named_in", "reads_nothing"]
+
 ReadSentence = Callable[[str], tuple[Edit, ...]]
 """What a plain sentence asks for; raises `UsageError` for one that is not understood."""
 

@@ -114,7 +114,9 @@ def _step(document: Document, n: int, raw: StepFile, checks: frozenset[str]) -> 
         raise document.error((*at, "run"), "a workflow cannot run within a workflow", "Write its steps here.")
     takes = _TAKES.get(raw.run, _ANY_EXECUTOR)
     strange = sorted(raw.model_fields_set - takes - {"name", "run"})
-    if raw.run not in STEPS and (strange or not raw.do):  # else a plugin may bring it, which shows when it is looked for
+    if raw.run not in STEPS and (
+        strange or not raw.do
+    ):  # else a plugin may bring it, which shows when it is looked for
         raise document.error((*at, "run"), no_such_executor(raw.run, STEPS), "Name one of these, or enable its plugin.")
     for key in strange:
         raise document.error((*at, key), f"a step that runs {raw.run} has no such key", "Delete it.")
@@ -231,7 +233,9 @@ def check_variables(document: Document, key: KeyPath, names: dict[str, str]) -> 
     """Refuse what is no name for a variable, or would steer the dynamic linker."""
     for variable in names:
         if not _VARIABLE.fullmatch(variable) or variable.startswith("LD_"):
-            raise document.error((*key, variable), "is not a variable name that a lane may set", "Use letters, digits and _.")
+            raise document.error(
+                (*key, variable), "is not a variable name that a lane may set", "Use letters, digits and _."
+            )
 
 
 def check_glob(document: Document, key: KeyPath, pattern: str) -> None:

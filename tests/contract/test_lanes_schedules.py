@@ -1,4 +1,4 @@
-"""Recurring requests at the command line: checked when they are made, and named by the beginning of an id (lanes.md 8, 10)."""
+"""Recurring requests at the command line: checked when made, named by the beginning of an id (lanes.md 8, 10)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_lanes_10_what_could_never_succeed_is_refused_when_it_is_made(home: CliH
     if part != "cannot":
         assert part in said["error"]["message"]
     assert said["error"]["mend"]
-    assert home.document("schedules") == []
+    assert json.loads(home.call("schedules", "--json").out) == []
 
 
 def test_lanes_10_a_lane_that_the_person_may_not_use_is_refused(home: CliHome):

@@ -356,4 +356,6 @@ def test_lanes_14_an_unknown_endpoint_ends_with_2_and_a_model_that_is_not_there_
         endpoint_of({}, "nosuch")
     assert caught.value.problem.kind.exit_code == 2
     assert missing(Whose(Endpoint("local", "ollama", "http://x"), "m")).problem.kind.exit_code == 6
-    assert "2 for an unknown endpoint, 6 for a model that is not there" in " ".join((DOCS / "models.md").read_text().split())
+    assert "2 for an unknown endpoint, 6 for a model that is not there" in " ".join(
+        (DOCS / "models.md").read_text().split()
+    )

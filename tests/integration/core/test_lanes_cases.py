@@ -30,6 +30,11 @@ STEPS = (
 )
 
 
+REFUSED = """\
+the model finished without changing a file; its last edit was refused (.env may not be changed in any lane). \
+It said: "All done\""""
+
+
 @dataclass(slots=True)
 class Spender(FakeExecutor):
     """An executor that asks a model: 1,000 tokens and what `makings` say; `budgets` is what it was given."""
@@ -188,13 +193,12 @@ async def test_lanes_05_a_task_that_waits_says_why_and_until_when(bench):
         (
             Making("ollama", 'All "done".', (Usage("local/m", 1, 1, 1),)),
             True,
-            'the model finished without changing a file. It said: "All \'done\'."',
+            "the model finished without changing a file. It said: \"All 'done'.\"",
         ),
         (
             Making("ollama", "All done", (Usage("local/m", 1, 1, 1),), refused=".env may not be changed in any lane"),
             True,
-            "the model finished without changing a file; its last edit was refused (.env may not be changed in any "
-            'lane). It said: "All done"',
+            REFUSED,
         ),
         (Making("codex", "All done"), True, 'codex finished without changing a file. It said: "All done"'),
         (Making("codex"), True, "codex finished without changing a file"),

@@ -113,9 +113,7 @@ async def test_lanes_09_an_open_breaker_names_its_cause():
     for name in ("local/m", "local/other"):
         with pytest.raises(TransientError) as caught:
             await chain([Says(name, "yes")], breakers).ask(ASK)
-        assert caught.value.problem.sentence() == (
-            "local/m is busy (503). The next try is in 10 s."
-        )
+        assert caught.value.problem.sentence() == ("local/m is busy (503). The next try is in 10 s.")
         assert caught.value.retry_after_s == 10
     now[0] = 10
     assert (await chain([Says("local/m", "yes")], breakers).ask(ASK)).text == "yes"

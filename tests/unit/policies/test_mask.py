@@ -26,8 +26,8 @@ def diff(before: str, after: str, path: str = "a.txt") -> bytes:
     return "\n".join([f"diff --git a/{path} b/{path}", *lines, ""]).encode()
 
 
-def masked(before: str, after: str, **others: bytes) -> str:
-    return mask_patch(diff(before, after), [before.encode(), after.encode()], **others).decode()
+def masked(before: str, after: str) -> str:
+    return mask_patch(diff(before, after), [before.encode(), after.encode()]).decode()
 
 
 @pytest.mark.parametrize("rule", sorted(KNOWN))

@@ -12,13 +12,12 @@ from bot.cards.model import card_of
 from bot.surfaces.terminal import print_card
 from core.workflow import Parameter, Step
 from core.workflow import awaited as place_of
-from tests import builders
 from tests.unit.cards import documents as docs
 
 pytestmark = pytest.mark.lanes
 
 STEPS = (Step("plan", "ollama", "plan"), Step("look", "approval", "is {it} the {what}?"), Step("do", "edit", "x"))
-LANE = builders.lane(steps=STEPS, parameters=(Parameter("it"), Parameter("what", default="plan")))
+TOLD = (Parameter("it"), Parameter("what", default="plan"))
 
 
 def document(making: dict[str, Any], state: str = "staged") -> dict[str, Any]:
@@ -27,7 +26,7 @@ def document(making: dict[str, Any], state: str = "staged") -> dict[str, Any]:
 
 
 def test_the_approval_is_named_with_its_place_its_people_and_what_it_asks():
-    found = document({"awaits": "look", **place_of(LANE, "look", {"it": "this"})})
+    found = document({"awaits": "look", **place_of(STEPS, TOLD, "look", {"it": "this"})})
     found["staged"]["needs"] = [{"rule": "r", "count": 2, "of": ["lee", "max", "kim"], "have": ["max"]}]
     said = "waits for look by lee or kim, step 2 of 3: is this the plan?"
     card = card_of(found, now=docs.NOW)
@@ -38,7 +37,7 @@ def test_the_approval_is_named_with_its_place_its_people_and_what_it_asks():
 
 
 def test_a_whole_waits_for_no_step_and_an_older_document_names_the_step_alone():
-    assert awaited(document({"awaits": "", **place_of(LANE, "", {})})) == ""
+    assert awaited(document({"awaits": "", **place_of(STEPS, TOLD, "", {})})) == ""
     old = document({"awaits": "look"})
     old["staged"]["needs"] = []
     assert awaited(old) == "waits for look"
@@ -48,8 +47,8 @@ def test_a_whole_waits_for_no_step_and_an_older_document_names_the_step_alone():
 
 
 def test_an_approval_that_the_file_lost_has_no_place():
-    assert place_of(LANE, "gone", {}) == place_of(LANE, "plan", {}) == {}
+    assert place_of(STEPS, TOLD, "gone", {}) == place_of(STEPS, TOLD, "plan", {}) == {}
 
 
 def test_lanes_07_a_question_names_a_parameter_that_nobody_set():
-    assert place_of(LANE, "look", {})["asks"] == "is {it} the plan?"
+    assert place_of(STEPS, TOLD, "look", {})["asks"] == "is {it} the plan?"

@@ -181,14 +181,15 @@ def test_a_mistake_is_told_with_file_line_and_key(tmp_path, case):
 
 @pytest.mark.parametrize(
     "line",
-    ["name: x, run: nosuch, command: [a]", "name: x, run: nosuch", "name: x, run: comand, command: [a], do: it"],
+    ["name: x, run: nosuch, command: [a]", "name: x, run: nosuch", "name: x, run: shell, command: [a], do: it"],
 )
 def test_lanes_11_an_unknown_executor_of_a_step_is_named_with_those_there_are(tmp_path, line):
     with pytest.raises(ConfigError) as caught:
         lane_in(tmp_path, steps(line))
-    name = "comand" if "comand" in line else "nosuch"
-    assert f": there is no executor {name}; there are: agent, aider, approval, check, claude-code, codex, command, edit" in str(
-        caught.value
+    name = "shell" if "shell" in line else "nosuch"
+    assert (
+        f": there is no executor {name}; there are: agent, aider, approval, check, claude-code, codex, command, edit"
+        in str(caught.value)
     )
     assert "Delete" not in str(caught.value)
     assert caught.value.key == "steps[0].run"
@@ -202,12 +203,15 @@ def test_lanes_11_an_unknown_executor_of_a_lane_is_named_too(tmp_path):
 def test_lanes_11_the_names_that_are_told_are_those_there_are(tmp_path):
     from lanes.assembly import Means, executors
     from lanes.executors.names import BUILT_IN, STEPS
+    from lanes.models.breaker import Breakers
+    from lanes.models.shelf import Shelf
     from lanes.sandbox import find_sandbox
     from lanes.workflow.keys import _TAKES
 
     sandbox = find_sandbox()
-    made = executors(Means(tmp_path, lambda _kind: sandbox, lambda _names: None))
+    made = executors(Means(tmp_path, lambda _kind: sandbox, Shelf({}, Breakers()).model))
     assert frozenset(made) == BUILT_IN
     assert frozenset(_TAKES) - BUILT_IN <= STEPS
     problem = made["workflow"].unavailable(lane_in(tmp_path, steps("name: x, run: shout, do: it")))
+    assert problem is not None
     assert problem.message.startswith("the step x: there is no executor shout; there are: agent,")
