@@ -95,7 +95,8 @@ class Lane:
     `write` and `protect` are anchored globs in gitignore style, judged from the repository's root;
     `protect` adds to what every lane protects. `models` are ``endpoint/name``, the first that answers is used.
     `checks` judge the result; a failing one goes back to the executor at most `retries` times. With the executor
-    `workflow` it works in `steps`, as the request's `parameters` say; `version` is its file's own.
+    `workflow` it works in `steps`, as the request's `parameters` say; `version` is its file's own. `whole` is what the
+    lane may write where this is one step of it, which may not go beyond.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Lane:
     parameters: tuple[Parameter, ...] = ()
     steps: tuple[Step, ...] = ()
     source: str = ""
+    whole: tuple[str, ...] = ()
 
     @property
     def executors(self) -> frozenset[str]:

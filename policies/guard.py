@@ -62,8 +62,11 @@ class TreeGuard:
         for a lane whose globs are wrong.
         """
         write, protect = Globs(lane.write), protected(self._protect, lane.protect)
+        whole = Globs(lane.whole or lane.write)
 
         def refusal(path: str) -> str:
+            if whole.covers(path.encode("utf-8", "surrogateescape")) is None:
+                return f"is outside lane {lane.name} ({', '.join(whole.patterns)})"
             file = FileChange(path.encode("utf-8", "surrogateescape"), REGULAR, REGULAR, *_UNKNOWN)
             scope = Scope((file,), lane, lane.limits, write, protect)
             blocks = (found for check in NAME_CHECKS for found in check(scope) if found.verdict is GuardVerdict.BLOCK)

@@ -234,6 +234,7 @@ def lane_of(lane: Lane, step: Step) -> Lane:
         command=step.command,
         environment=tuple({**dict(lane.environment), **dict(step.environment)}.items()),
         write=step.writes or lane.write,
+        whole=lane.write,
         models=step.models or lane.models,
         checks=checks,
         retries=step.retries,

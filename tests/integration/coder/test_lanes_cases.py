@@ -46,6 +46,14 @@ async def test_lanes_04_a_protected_or_odd_path_is_refused_at_once(bench, web, p
     assert await bench.files(made.tree) == START
 
 
+async def test_lanes_04_a_step_may_not_write_beyond_its_lane(bench, web):
+    lane = {"write": ("**",), "whole": ("src/**",)}
+    model = Scripted([call("write_file", path="docs/x.md", text="x"), DONE])
+    made = await bench.executor(model).produce(await bench.order(lane=lane), web)
+    assert "docs/x.md is outside lane code (src/**)" in model.last_told()
+    assert await bench.files(made.tree) == START
+
+
 async def test_lanes_04_deleting_and_editing_a_protected_file_are_refused_too(bench, web):
     order = await bench.order(lane=ANYWHERE)
     start = await web.write_tree(order.start, {"AGENTS.md": b"Be good.\n"}, [], {})

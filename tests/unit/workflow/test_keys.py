@@ -93,7 +93,7 @@ WRONG = {
         "no step called 'c'",
     ),
     "one name twice": (steps(A, A), "steps[1].name", 8, "two steps called a"),
-    "a bad name": (steps("name: A b, run: edit, do: x"), "steps[0].name", 7, "no step name"),
+    "a bad name": (steps("name: A b, run: edit, do: x"), "steps[0].name", 7, "not a step name"),
     "an unused parameter": (
         steps(A, before="parameters:\n  left: {}\n"),
         "parameters.left",
@@ -144,7 +144,7 @@ WRONG = {
         steps('name: a, run: edit, do: "x {num}"', before="parameters:\n  num: {type: integer, default: x}\n"),
         "parameters.num.default",
         7,
-        "no whole number",
+        "not a whole number",
     ),
     "a bad pattern": (
         steps('name: a, run: edit, do: "x {num}"', before='parameters:\n  num: {pattern: "(?=x)"}\n'),
@@ -162,7 +162,7 @@ WRONG = {
         steps("name: a, run: command, command: [x], env: {LD_PRELOAD: z}"),
         "steps[0].env.LD_PRELOAD",
         7,
-        "no name for a variable",
+        "not a variable name",
     ),
     "an unknown key": (steps("name: a, run: edit, do: x, need: [b]"), "steps[0].need", 7, "unknown key"),
 }
