@@ -78,7 +78,7 @@ async def test_the_transcript_is_kept_line_by_line(bench, web):
         (call("edit_file", path="docs/guide.md", old="", new="color"), "Not done. The argument 'old' must be a text."),
         (
             call("write_file", path="src/x.py", text="\ud800"),
-            "Not done. The text has characters that are no characters",
+            "Not done. The text has invalid characters",
         ),
         (call("approve", digest="all"), "There is no tool 'approve'; there are: delete_file, edit_file, finish,"),
         (call("run_check", name="rm -rf /"), "Not done. There is no check 'rm -rf /'. There are: none."),
