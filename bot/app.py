@@ -176,6 +176,7 @@ class App:
                 self._agents(),
                 read_sentence,
                 TreeGuard().leaks,
+                TreeGuard().refusal_in,
             )
             self._executors = executors(means, self.plugins().executors())
         return self._executors

@@ -104,6 +104,15 @@ class Config:
     """Where people talk, with its secrets: read when they are needed, for most commands need none."""
     plugins: tuple[Enabled, ...] = ()
 
+    def sections(self) -> dict[str, Callable[[], object]]:
+        """The parts that need secrets, by name: each call reads one as `serve` does, and raises `ConfigError`."""
+        return {"surfaces": self.surfaces, "webhooks": self.hooks, "tickets": self.trackers, "models": self.models}
+
+    def check(self) -> None:
+        """Read every section; raises `ConfigError` for the first mistake, or a secret that is missing."""
+        for read in self.sections().values():
+            read()
+
     def surface_names(self) -> frozenset[str]:
         """Every surface that identities and rules may name: our own, and those of enabled plugins."""
         return SURFACES | plugin_names(self.plugins, "surfaces")
@@ -165,7 +174,7 @@ def _check_names(document: Document, raw: _Config) -> None:
             known = SURFACES | raw.plugins.surfaces.keys()
             if surface not in known:
                 raise document.error(
-                    ("people", name, "identities", surface), "is no surface", f"Known: {', '.join(sorted(known))}."
+                    ("people", name, "identities", surface), "is not a surface", f"Known: {', '.join(sorted(known))}."
                 )
             if surface in SURFACES:
                 check_identity(document, ("people", name, "identities", surface), surface, identity)
@@ -229,7 +238,7 @@ def _zone(document: Document, name: str) -> str:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise document.error(
-            ("zone",), f"{name!r} is no time zone", "Write for example Europe/Zurich or UTC."
+            ("zone",), f"{name!r} is not a time zone", "Write for example Europe/Zurich or UTC."
         ) from error
     return name
 

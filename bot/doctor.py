@@ -46,6 +46,7 @@ async def examine(home: Home) -> list[Check]:
 async def _within(app: App) -> list[Check]:
     checks = [await _database(app), _key(app), *_sandboxes(app)]
     checks.extend(_policy(app))
+    checks.extend(_sections(app))
     plugins = app.plugins().rows()
     app.plugins().lenient = True  # one that is broken has its row; everything else is looked at without it
     checks.extend(plugins)
@@ -54,6 +55,62 @@ async def _within(app: App) -> list[Check]:
     checks.extend([await _repository(app, name) for name in sorted(app.settings().repositories)])
     checks.extend(await _surfaces(app))
     checks.extend(await _queue(app))
+    checks.extend(await _deliveries(app))
+    checks.extend(await _schedules(app))
+    return checks
+
+
+def _sections(app: App) -> list[Check]:
+    """A row for each section of countersign.yaml that `serve` would refuse; what is sound has rows further down."""
+    checks: list[Check] = []
+    for name, read in app.config.sections().items():
+        try:
+            read()
+        except CountersignError as error:
+            checks.append(_bad(f"{name} in {app.home.config.name}", error.problem))
+    return checks or [_ok("sections", "all of the configuration is as `serve` wants it")]
+
+
+async def _deliveries(app: App) -> list[Check]:
+    """What webhooks and trackers were told, and what was given up for good."""
+    from bot.stats import deliveries_of
+
+    checks: list[Check] = []
+    for name, found in (await app.database.read(deliveries_of)).items():
+        told = f"{found['sent']} sent, {found['due']} to come"
+        if not found["failed"]:
+            checks.append(_ok(f"webhook {name}", told))
+            continue
+        why = f": {found['problem']}" if found["problem"] else ""
+        mend = "Mend the receiver; they are not tried again. `countersign events` still has what they said."
+        checks.append(_warn(f"webhook {name}", f"{found['failed']} given up for good{why} ({told})", mend))
+    return checks
+
+
+async def _schedules(app: App) -> list[Check]:
+    """The recurring requests that could not succeed as things are now."""
+    from bot.request_check import Planned, RequestCheck
+    from core.store import schedules
+
+    check, checks = RequestCheck(app), list[Check]()
+    found = [one for one in await app.database.read(schedules.listed) if one.state == schedules.ACTIVE]
+    for one in found:
+        planned = Planned(
+            text=one.text,
+            person=one.person,
+            surface=one.surface,
+            repo=one.repo,
+            lane=one.lane,
+            parameters=one.parameters,
+        )
+        try:
+            app.settings().people.named(one.person)
+            await check(planned)
+        except CountersignError as error:
+            mend = f"{error.problem.mend} Or delete it: countersign unschedule {one.id}."
+            checks.append(_warn(f"recurring request {one.id}", error.problem.message, mend.strip()))
+    if found and not checks:
+        checks.append(_ok("recurring requests", f"{len(found)}, each can succeed"))
     return checks
 
 
@@ -161,8 +218,8 @@ def _lanes(app: App, broken: Mapping[str, str]) -> list[Check]:
 async def _models(app: App) -> list[Check]:
     try:
         models = app.config.models()
-    except CountersignError as error:  # a key that cannot be read
-        return [_bad("models", error.problem)]
+    except CountersignError:  # its row says so already
+        return []
     if not models.endpoints:
         return []
     from bot.doctor_models import model_checks
@@ -193,7 +250,10 @@ async def _surfaces(app: App) -> list[Check]:
     from bot.doors import surfaces_of
 
     checks: list[Check] = []
-    said = app.config.surfaces()
+    try:
+        said = app.config.surfaces()
+    except CountersignError:  # its row says so already
+        return []
     if said.github is not None and said.github.webhook_secret is None:
         mend = "Set COUNTERSIGN_GITHUB_WEBHOOK_SECRET, or name a webhook_secret_file; or say `comments: false`."
         checks.append(_warn("github comments", "nobody is heard there: the webhooks have no secret", mend))

@@ -19,6 +19,7 @@ from bot.courier import Courier
 from bot.directory import Directory
 from bot.ears import DurableEars
 from bot.limits import Limits
+from bot.request_check import RequestCheck
 from bot.rooms import Rooms, rooms_of
 from bot.schedule.chat import ChatSchedules
 from bot.schedule.schedules import Schedules
@@ -37,7 +38,8 @@ DEFAULT_PORT = 8700
 
 
 async def build(app: App, host: str, port: int | None) -> Serving:
-    """Everything that `serve` runs beside the worker."""
+    """Everything that `serve` runs beside the worker; raises `ConfigError` for a section that is not sound."""
+    app.config.check()
     rooms = Rooms(app.config.surfaces(), app.database)
     await rooms.load()
     return serve_surfaces(app, await surfaces_of(app, rooms), rooms, host, port)
@@ -58,7 +60,7 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host
     ears = DurableEars(app.database, told_move=rooms.moved)
     showing = Showing(app.database, app.settings, couriers)
     doings = Doings(app.database, app.settings, app.service, app.verdicts, showing, app.repository)
-    doings.recurring = ChatSchedules(Schedules(app.database, app.settings, new_id, app.config.zone))
+    doings.recurring = ChatSchedules(Schedules(app.database, app.settings, new_id, app.config.zone, RequestCheck(app)))
     talk = Talk(
         database=app.database,
         directory=Directory(app.database, app.settings),
@@ -100,7 +102,9 @@ def _also(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
     hooks, trackers = app.config.hooks(), app.config.trackers()
     comments = TicketComments(lambda: trackers, client)
     # always, even without a hook: its cursor goes along, so that a hook that is added gets what happens from then on
-    outbound = Outbound(app.database, lambda: hooks, new_id, client=client, receivers=app.plugins().receivers(comments))
+    receivers = app.plugins().receivers(comments)
+    mask = app.settings().mask
+    outbound = Outbound(app.database, lambda: hooks, new_id, client=client, receivers=receivers, mask=mask)
     return {"schedules": Clock(app.database, asker(app.service)).run, "webhooks": outbound.run}
 
 

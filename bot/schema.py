@@ -118,6 +118,7 @@ _PREDICATE = _object(
 # what older versions signed has none of these, so they are told and not required
 _PREDICATE["properties"]["needs"] = _or_null(_NEEDS)
 _PREDICATE["properties"]["parameters"] = {"type": "object"}
+_PREDICATE["properties"]["making"] = _object(executor=_TEXT, usage=_list(_SPENT))
 _PREDICATE["properties"]["decision"]["properties"]["lane_version"] = _or_null(_COUNT)
 _RECEIPT = _object(
     _type={"const": STATEMENT_TYPE},

@@ -28,6 +28,7 @@ def load_all(home: Home) -> tuple[Settings, Config, Rules]:
     from bot.plugins.load import Plugins
     from lanes.registry import load_lanes
     from policies.load import load_rules
+    from policies.masking import mask_shown
     from policies.policy import RulePolicy
 
     config = load_config(home.config)
@@ -42,6 +43,7 @@ def load_all(home: Home) -> tuple[Settings, Config, Rules]:
         lanes=lanes,
         policy=RulePolicy(rules, config.people, lanes),
         timing=config.timing,
+        mask=mask_shown,
     )
     return settings, config, rules
 

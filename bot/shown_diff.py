@@ -13,10 +13,12 @@ from core.log import log
 from core.objects import bring_objects
 from core.ports import Repository
 from core.staged_diff import StagedDiff, confirmed
+from core.store import artifacts
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database
 from core.task import Task
 
+PATCH: Final = "change.patch"
 MOST_KEPT: Final = 16
 MOST_KEPT_BYTES: Final = 256 * 1024
 """A longer diff is drawn each time, so that memory stays bounded."""
@@ -42,12 +44,18 @@ class ShownDiffs:
         if task.staged is None or task.repo is None:
             return None
         try:
+            if task.staged.guard.blocked:  # nobody can approve it, and what the guard found stays masked
+                return await self._masked(task)
             return await self._drawn(task, task.repo, task.staged)
         except CountersignError as error:
             if task.state is State.STAGED:
                 raise
             log.info("diff_not_drawn", task=task.number, problem=error.problem.message)
             return None
+
+    async def _masked(self, task: Task) -> bytes | None:
+        found = await self.database.read(lambda s: artifacts.find(s, task.number, task.revision, PATCH))
+        return await self.files.read(found.sha256) if found else None
 
     async def _drawn(self, task: Task, repo: str, staged: StagedDiff) -> bytes:
         key = (staged.repository, staged.digest, staged.base, staged.tree)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from core.approval import Approval, Needs
 from core.job import Job, JobState
+from core.masking import Mask, masked, shows_all
 from core.settings import Settings
 from core.store import artifacts, queue, tasks
 from core.store.artifacts import Artifact
@@ -21,13 +23,17 @@ FILE_KEYS = ("path", "status", "added", "removed", "old_mode", "mode")
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """Where a task's job stands: `position` 0 is running; `eta_s` is None while nothing is known."""
+    """Where a task's job stands: `position` 0 is running; `eta_s` is None while nothing is known.
+
+    `problem` says why the last try did not go through, and `next_try_at` when the next one may begin.
+    """
 
     position: int
     eta_s: int | None
     waits_for: int | None
     problem: str | None
     progress: str | None = None
+    next_try_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +46,17 @@ class TaskDocument:
     artifacts: tuple[Artifact, ...]
     needs: Needs | None
     queue: QueuePlace | None
+    mask: Mask = shows_all
 
     def to_json(self) -> dict[str, Any]:
-        """The document as contract.md fixes it; further keys may be added, none removed."""
+        """The document as contract.md fixes it; further keys may be added, none removed. It shows no secrets."""
         task = self.task
         return {
             "number": task.number,
             "state": task.state.value,
             "repo": task.repo,
             "requester": task.requester,
-            "title": task.title,
+            "title": self.mask(task.title),
             "lane": task.current.lane,
             "rule": task.current.rule,
             "reason": task.current.reason,
@@ -61,7 +68,7 @@ class TaskDocument:
             "updated_at": task.updated_at.isoformat(),
             "expires_at": task.expires_at.isoformat() if task.expires_at else None,
             "queue": self._queue(),
-            "question": task.question.to_json() if task.question else None,
+            "question": masked(task.question.to_json(), self.mask) if task.question else None,
             "staged": self._staged(),
             "approvals": [approval.to_json() for approval in self.approvals],
             "pull_request": task.pull_request.to_json() if task.pull_request else None,
@@ -69,20 +76,22 @@ class TaskDocument:
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "making": self._making(),
             "model": self._model(),
-            "parameters": dict(task.parameters),
+            "parameters": masked(dict(task.parameters), self.mask),
             "read_by": task.current.intent.read_by if task.current.intent else "",
-            "error": task.error.to_json() if task.error else None,
+            "error": masked(task.error.to_json(), self.mask) if task.error else None,
         }
 
     def _making(self) -> dict[str, Any] | None:
-        return self.task.current.making.to_json() if self.task.current.making else None
+        made = self.task.current.making
+        return masked(made.to_json(), self.mask) if made else None
 
     def _model(self) -> dict[str, str] | None:
-        """What a model says of its work: its own words, which prove nothing."""
+        """Which model made it, and what it says of its work: its own words, which prove nothing."""
         making = self.task.current.making
-        if making is None or not making.words:
+        if making is None or not (making.words or making.usage):
             return None
-        return {"name": making.usage[0].model if making.usage else making.executor, "words": making.words}
+        name = making.usage[0].model if making.usage else making.executor
+        return {"name": name, "words": self.mask(making.words)}
 
     def _queue(self) -> dict[str, Any] | None:
         if self.queue is None:
@@ -93,6 +102,7 @@ class TaskDocument:
             "waits_for": self.queue.waits_for,
             "problem": self.queue.problem,
             "progress": self.queue.progress,
+            "next_try_at": self.queue.next_try_at.isoformat() if self.queue.next_try_at else None,
         }
 
     def _staged(self) -> dict[str, Any] | None:
@@ -100,6 +110,8 @@ class TaskDocument:
             return None
         shown = self.task.staged.to_json()
         shown["files"] = [{key: file[key] for key in FILE_KEYS} for file in self.task.staged.files]
+        if self.task.staged.guard.blocked:  # what may be approved is shown as it is
+            shown |= {key: masked(shown[key], self.mask) for key in ("files", "guard")}
         shown["needs"] = [self.needs.to_json()] if self.needs else []
         return shown
 
@@ -109,13 +121,15 @@ async def read_document(database: Database, settings: Settings, number: int) -> 
 
     async def work(session: Session) -> TaskDocument:
         task = await tasks.load(session, number)
+        said = await tasks.turns_of(session, number)
         return TaskDocument(
             task=task,
-            turns=await tasks.turns_of(session, number),
+            turns=tuple(replace(turn, text=settings.mask(turn.text)) for turn in said),
             approvals=await tasks.approvals_of(session, number),
             artifacts=await artifacts.of_task(session, number),
             needs=await needs_of(session, settings, task),
             queue=await _place(session, number),
+            mask=settings.mask,
         )
 
     return await database.read(work)
@@ -131,4 +145,5 @@ async def _place(session: Session, number: int) -> QueuePlace | None:
         return QueuePlace(0, None, None, problem, await queue.progress_of(session, job.id))
     if job.state is JobState.WAITING:
         return QueuePlace(0, None, await queue.waits_for(session, job.id), problem)
-    return QueuePlace(await queue.ahead_of(session, job), None, None, problem)
+    again_at = job.ready_at if problem else None
+    return QueuePlace(await queue.ahead_of(session, job), None, None, problem, next_try_at=again_at)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.edit import BumpPackage, Edit, ReplaceText, describe, from_json, paths_named, to_json
+from core.masking import Mask, shows_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,12 @@ class Intent:
     @property
     def title(self) -> str:
         """One line for cards and commit subjects; at most 72 characters."""
+        return self.titled(shows_all)
+
+    def titled(self, mask: Mask) -> str:
+        """The title of what `mask` shows of the request; masked before it is cut, for nobody knows half a secret."""
         said = "; ".join(describe(edit) for edit in self.edits) if self.edits else self.text
-        line = " ".join(said.split())
+        line = " ".join(mask(said).split())
         return line if len(line) <= 72 else line[:71].rstrip() + "…"
 
     def paths(self) -> tuple[str, ...]:

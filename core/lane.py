@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.workflow import Parameter, Step
+from core.workflow import APPROVAL, CHECK, EDIT, REVERT, Parameter, Step
 
 MIB = 1024 * 1024
 
@@ -95,7 +95,8 @@ class Lane:
     `write` and `protect` are anchored globs in gitignore style, judged from the repository's root;
     `protect` adds to what every lane protects. `models` are ``endpoint/name``, the first that answers is used.
     `checks` judge the result; a failing one goes back to the executor at most `retries` times. With the executor
-    `workflow` it works in `steps`, as the request's `parameters` say; `version` is its file's own.
+    `workflow` it works in `steps`, as the request's `parameters` say; `version` is its file's own. `whole` is what the
+    lane may write where this is one step of it, which may not go beyond.
     """
 
     name: str
@@ -120,3 +121,15 @@ class Lane:
     parameters: tuple[Parameter, ...] = ()
     steps: tuple[Step, ...] = ()
     source: str = ""
+    whole: tuple[str, ...] = ()
+
+    @property
+    def executors(self) -> frozenset[str]:
+        """The names of what makes changes in it: its executor, or those of its steps; checks and approvals change none.
+
+        A revert is made by rule, as an edit is.
+        """
+        if not self.steps:
+            return frozenset({self.executor})
+        kinds = {step.run for step in self.steps} - {CHECK, APPROVAL}
+        return frozenset(EDIT if kind == REVERT else kind for kind in kinds)

@@ -37,7 +37,7 @@ class People:
         if person is None:
             raise NotFoundError(
                 "no_such_person",
-                f"nobody called {name!r} is in countersign.yaml",
+                f"nobody called {name} is configured",
                 f"Known: {', '.join(sorted(self.by_name)) or 'nobody yet'}.",
             )
         return person

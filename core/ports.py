@@ -85,6 +85,12 @@ class Guard(Protocol):
     async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
         """Every check's verdict on `change`."""
 
+    async def masked(self, change: Change, patch: bytes, read: BlobReader) -> bytes:
+        """`patch`, the text of `change`, as it may be shown when the change was blocked: without its secrets."""
+
+    def mask(self, text: str) -> str:
+        """`text` as it may be shown: without the secrets in it."""
+
     def leaks(self, text: str) -> bool:
         """Whether a short text (a title, a turn) holds a secret and must not leave for the forge."""
 

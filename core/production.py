@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+from core.masking import Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,14 @@ class Usage:
         )
 
 
+def summed(usages: Iterable[Usage]) -> tuple[Usage, ...]:
+    """One usage for each model, in the order in which they first come."""
+    spent: dict[str, Usage] = {}
+    for usage in usages:
+        spent[usage.model] = spent[usage.model].plus(usage) if usage.model in spent else usage
+    return tuple(spent.values())
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """How one of the lane's checks came out on the tree that was made; `artifact` is its log's name."""
@@ -49,8 +60,11 @@ class CheckResult:
 class Making:
     """How a change was made: facts from the host, and `words`, which are the model's own and prove nothing.
 
-    `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come.
-    It is the `step`-th of the lane's `steps`, and `asks` is what its file says that people are asked.
+    Stored with a revision, it covers every revision that the staged diff holds. `refused` says why its last edit was
+    not done, when it ended without another.
+
+    `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come. It is the
+    `step`-th of the lane's `steps`, and `asks` is what its file says that people are asked.
     """
 
     executor: str = ""
@@ -62,6 +76,26 @@ class Making:
     step: int = 0
     steps: int = 0
     asks: str = ""
+    refused: str = ""
+
+    def masked(self, mask: Mask) -> Making:
+        """The same with every text of a model's or a program's as it may be shown."""
+        checks = tuple(replace(check, detail=mask(check.detail)) for check in self.checks)
+        return replace(self, words=mask(self.words), refused=mask(self.refused), checks=checks)
+
+    def on_top_of(self, earlier: Making) -> Making:
+        """How both were made together, this one going on from `earlier`: who worked on it, and the sum of the usage.
+
+        Checks and what comes next are this one's alone: they are about the tree as it is now.
+        """
+        names = [*earlier.executor.split(", "), *self.executor.split(", ")]
+        return replace(
+            self,
+            executor=", ".join(dict.fromkeys(filter(None, names))),
+            words=self.words or earlier.words,
+            usage=summed((*earlier.usage, *self.usage)),
+            tries=max(self.tries, earlier.tries),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The making as stored with its revision and shown as ``making`` in the task document."""
@@ -80,6 +114,7 @@ class Making:
             step=value.get("step", 0),
             steps=value.get("steps", 0),
             asks=value.get("asks", ""),
+            refused=value.get("refused", ""),
         )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from core.approval import Approval, Needs
 from core.errors import PermanentError
+from core.production import NOT_TOLD
 from core.signing import Keys
 from core.store.events import Event, canonical
 from core.task import PullRequest, Task
@@ -42,7 +43,7 @@ def statement(
 
     Its subject is the commit and its tree; its predicate is everything that led there. The last event of `chain` ties
     it to the task's history; `needs` is how the quorum was counted. What older versions signed has no `parameters`, no
-    `lane_version` and no `needs`.
+    `lane_version`, no `making` and no `needs`.
     """
     staged, terms, last = task.staged, task.current.terms, chain[-1]
     assert staged is not None
@@ -71,6 +72,7 @@ def statement(
                 "policy_digest": task.current.policy_digest,
                 "terms": terms.to_json(),
             },
+            "making": _making(task),
             "staged": staged.to_json(),
             "needs": needs.to_json() if needs else None,
             "approvals": [a.to_json() for a in approvals if a.digest == staged.digest],
@@ -79,6 +81,12 @@ def statement(
             "event": {"seq": last.seq, "hash": last.hash},
         },
     }
+
+
+def _making(task: Task) -> dict[str, Any]:
+    """Who made the bytes and what that cost, over every revision that the diff holds; no words of a model's."""
+    making = task.current.making or NOT_TOLD
+    return {"executor": making.executor, "usage": [asdict(spent) for spent in making.usage]}
 
 
 def _lane_version(chain: Sequence[Event]) -> int | None:

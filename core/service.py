@@ -105,7 +105,7 @@ class Service:
             "repo": request.repo or _only(settings.repositories),
             "requester": settings.people.named(request.actor.person or "").name,
             "surface": request.actor.surface or "",
-            "title": Intent(text).title,
+            "title": Intent(text).titled(settings.mask),
             "asked_lane": request.lane,
             "parameters": _checked_parameters(settings, request) or None,
             "priority": request.priority,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from core.errors import NotFoundError, PermanentError
 from core.lane import Lane
+from core.masking import Mask, shows_all
 from core.person import People
 from core.ports import Policy, RepositorySpec
 
@@ -27,13 +28,17 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration in force: read again at every decision, so that an edit holds at the next click."""
+    """The configuration in force: read again at every decision, so that an edit holds at the next click.
+
+    `mask` takes the secrets out of what is shown of requests and events.
+    """
 
     people: People
     repositories: Mapping[str, RepositorySpec]
     lanes: Mapping[str, Lane]
     policy: Policy
     timing: Timing = Timing()
+    mask: Mask = shows_all
 
     def repository(self, name: str) -> RepositorySpec:
         """The repository called `name`; raises `NotFoundError`."""

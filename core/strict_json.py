@@ -34,7 +34,7 @@ def read_object(text: str, *, most_chars: int, most_depth: int) -> dict[str, Any
     except (ValueError, RecursionError) as error:  # UnicodeEncodeError and JSONDecodeError are ValueErrors
         raise NotJsonError("The answer is not one JSON object and nothing else.") from error
     if not isinstance(tree, dict):
-        raise NotJsonError("The answer is JSON, but no object.")
+        raise NotJsonError("The answer is JSON, but not an object.")
     return tree
 
 
@@ -63,7 +63,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _constant(name: str) -> NoReturn:
-    raise NotJsonError(f"{name} is no JSON.")
+    raise NotJsonError(f"{name} is not JSON.")
 
 
 def _whole(digits: str) -> int:

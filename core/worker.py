@@ -219,6 +219,7 @@ class Worker:
 
     async def _settle(self, job: Job, problem: Problem, *, transient: bool, retry_after_s: float | None) -> None:
         """After a fault: put the job back with a backoff, or fail its task."""
+        problem = self.shop.shown(problem)
         try:
             # what is unavailable comes back one day (F16), so only other faults run out of tries
             if transient and (problem.kind is Kind.UNAVAILABLE or job.attempt < MAX_ATTEMPTS):

@@ -21,6 +21,7 @@ WORKFLOW: Final = "workflow"
 ParameterType = Literal["string", "integer", "boolean", "choice", "path", "version"]
 
 MAX_VALUE_CHARS: Final = 2000
+_NAMED: Final = re.compile(r"\{\{|\}\}|\{(?P<name>[a-z][a-z0-9_]*)\}")
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _VERSION: Final = re.compile(r"v?[0-9][A-Za-z0-9.+!_-]{0,63}", re.ASCII)
@@ -56,7 +57,7 @@ class Parameter:
         match self.type:
             case "integer":
                 if not _INTEGER.fullmatch(value):
-                    raise self._refused(f"is {_shown(value)}, which is no whole number")
+                    raise self._refused(f"is {_shown(value)}, which is not a whole number")
                 return str(int(value))
             case "boolean":
                 if value.lower() not in _BOOLEANS:
@@ -64,15 +65,15 @@ class Parameter:
                 return _BOOLEANS[value.lower()]
             case "choice":
                 if value not in self.choices:
-                    raise self._refused(f"is {_shown(value)}, which is none of {', '.join(self.choices)}")
+                    raise self._refused(f"is {_shown(value)}, which is not one of {', '.join(self.choices)}")
             case "version":
                 if not _VERSION.fullmatch(value):
-                    raise self._refused(f"is {_shown(value)}, which is no version such as 1.2.3")
+                    raise self._refused(f"is {_shown(value)}, which is not a version such as 1.2.3")
             case "path":
                 try:
                     check_path(value)
                 except PathError as error:
-                    raise self._refused(f"is no path inside the repository: {str(error).rstrip('.')}") from error
+                    raise self._refused(f"is not a path inside the repository: {str(error).rstrip('.')}") from error
             case "string":
                 pass
         return value
@@ -149,11 +150,33 @@ def part_after(lane: str, steps: Sequence[Step], passed: str) -> Part:
     )
 
 
-def awaited(steps: Sequence[Step], name: str) -> dict[str, int | str]:
-    """Where the approval called `name` stands among the steps, from 1, and what it asks; empty for one that is gone."""
+def named_in(text: str) -> list[str]:
+    """The parameters that a text names; ``{{`` and ``}}`` stand for single braces."""
+    return [found["name"] for found in _NAMED.finditer(text) if found["name"]]
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """`text` with the values in their places; what a value says is never looked at again."""
+
+    def put(found: re.Match[str]) -> str:
+        name = found["name"]
+        return values[name] if name else found.group()[0]
+
+    return _NAMED.sub(put, text)
+
+
+def awaited(
+    steps: Sequence[Step], parameters: Sequence[Parameter], name: str, given: Mapping[str, str]
+) -> dict[str, int | str]:
+    """Where the approval called `name` stands among the steps, from 1, and what it asks; empty without one.
+
+    The question has the values of the request, and those that the lane's file gives, in their places.
+    """
+    known = {each.name: each.default for each in parameters if each.default is not None} | dict(given)
     for n, step in enumerate(steps, 1):
         if step.name == name and step.run == APPROVAL:
-            return {"step": n, "steps": len(steps), "asks": step.do}
+            values = {name: known.get(name, f"{{{name}}}") for name in named_in(step.do)}
+            return {"step": n, "steps": len(steps), "asks": filled(step.do, values)}
     return {}
 
 

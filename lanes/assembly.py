@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.errors import Kind, PermanentError, Problem
 from core.ports import Executor
@@ -13,10 +14,15 @@ from core.workflow import WORKFLOW
 from lanes.agents import NAMES as AGENTS
 from lanes.agents import Place
 from lanes.checks import Checked, CheckRunner
+from lanes.executors.names import BUILT_IN, no_such_executor
 from lanes.models import Endpoint, Model
 from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
 from lanes.workflow.fill import ReadSentence, reads_nothing
+
+if TYPE_CHECKING:
+    from lanes.coder.executor import Refusals
+    from lanes.coder.withheld import Leaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,8 @@ class Means:
     """What executors work with: `scratch` for checkouts, a sandbox of each kind, and what the configuration names.
 
     `agents` says where agents' programs are that are not in the PATH, `read` understands the sentences of a workflow's
-    edit steps. `leaks` says whether a text holds a secret, which models are not shown; without it nobody can tell.
+    edit steps. `leaks` says whether a text holds a secret, which models are not shown, and `refusals` what the guard
+    would refuse in a lane; without them nobody can tell.
     """
 
     scratch: Path
@@ -33,7 +40,8 @@ class Means:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     agents: Mapping[str, Place] = field(default_factory=dict)
     read: ReadSentence = reads_nothing
-    leaks: Callable[[str], bool] | None = None
+    leaks: Leaks | None = None
+    refusals: Refusals | None = None
 
 
 class Executors(Mapping[str, Executor]):
@@ -90,9 +98,11 @@ def _ours(means: Means, checks: CheckRunner) -> dict[str, Callable[[], Executor]
 
     def builtin_agent() -> Executor:
         from lanes.coder import CoderExecutor  # noqa: PLC0415 - see `Executors`
+        from lanes.coder.executor import refuses_nothing_in  # noqa: PLC0415 - the same
         from lanes.coder.withheld import leaks_unknown  # noqa: PLC0415 - the same
 
-        return CoderExecutor(means.endpoints, means.shelf, checks, means.leaks or leaks_unknown)
+        leaks, refusals = means.leaks or leaks_unknown, means.refusals or refuses_nothing_in
+        return CoderExecutor(means.endpoints, means.shelf, checks, leaks, refusals)
 
     def agent(name: str) -> Executor:
         from lanes.agents.executor import agent_executor  # noqa: PLC0415 - see `Executors`
@@ -123,5 +133,5 @@ def _beside(
 
 def missing_executor(name: str) -> Problem:
     """What to tell about a lane whose executor is not here."""
-    mend = "Name another executor in the lane's file: docs/lanes.md has them all."
-    return Problem(Kind.UNAVAILABLE, "no_executor", f"The executor {name!r} is not part of this installation", mend)
+    mend = "Name one of these in the lane's file, or enable its plugin: docs/lanes.md."
+    return Problem(Kind.UNAVAILABLE, "no_executor", no_such_executor(name, BUILT_IN), mend)

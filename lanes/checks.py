@@ -12,7 +12,7 @@ from core.change import show_path
 from core.errors import PermanentError, Problem, TransientError, WorkError
 from core.lane import Check, Lane
 from core.ports import Executor, Order, Produced, Repository, reads_in
-from core.production import CheckResult, Making
+from core.production import CheckResult, Making, summed
 from lanes.artifacts import adopted, files_beside, kept
 from lanes.executors.workplace import Workplaces
 from lanes.purse import Purse
@@ -163,11 +163,9 @@ class Checked:
 
 def _added(before: Making, made: Making, tries: int) -> Making:
     """Both together: the words of the later, every check as it last came out, the sum of what was spent."""
-    spent = {usage.model: usage for usage in before.usage}
-    for usage in made.usage:
-        spent[usage.model] = spent[usage.model].plus(usage) if usage.model in spent else usage
     words, checks = made.words or before.words, _latest((*before.checks, *made.checks))
-    return replace(made, words=words, usage=tuple(spent.values()), checks=checks, tries=max(tries, made.tries))
+    usage = summed((*before.usage, *made.usage))
+    return replace(made, words=words, usage=usage, checks=checks, tries=max(tries, made.tries))
 
 
 def _latest(results: Sequence[CheckResult]) -> tuple[CheckResult, ...]:

@@ -125,10 +125,13 @@ class Purse:
         return _Sum(sum(usage.tokens for usage in spent), sum(usage.usd or 0.0 for usage in spent))
 
     def _over(self) -> PermanentError:
-        spent = self._sum()
+        spent, whole = self._sum(), self._order.lane.budget
+        said = f"{spent.tokens:,.0f} of {whole.tokens:,} tokens"
+        if not whole.tokens or spent.tokens < whole.tokens:
+            said = f"{spent.usd:.2f} of {whole.usd:.2f} dollars"
         return PermanentError(
             "budget_spent",
-            f"what came before it spent the lane's whole budget: {spent.tokens:.0f} tokens, {spent.usd:.2f} dollars",
+            f"what came before it spent {said} of the lane's budget",
             "Raise `tokens` or `usd` in the lane's budget, or ask for less.",
             kind=Kind.REFUSED,
         )

@@ -15,6 +15,7 @@ from core.errors import ConfigError, CountersignError, UsageError
 from core.lane import AgentCli, Budget, Check, Isolation, Lane, Limits
 from core.strict_yaml import Document, StrictModel, Word, load, validate
 from core.workflow import WORKFLOW
+from lanes.executors.names import BUILT_IN, no_such_executor
 from lanes.workflow.keys import ParameterFile, StepFile, check_glob, check_variables, workflow_of
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
@@ -223,11 +224,15 @@ def starter_lanes() -> dict[str, str]:
 def _check_name(document: Document, file: LaneFile) -> None:
     if not NAME.fullmatch(file.name) or len(file.name) > 40:
         raise document.error(
-            ("name",), f"{file.name!r} is no lane name", "Use small letters, digits and single dashes."
+            ("name",), f"{file.name!r} is not a lane name", "Use small letters, digits and single dashes."
         )
 
 
 def _check_command(document: Document, file: LaneFile) -> None:
+    strange = file.command is not None or file.env or file.steps or file.parameters
+    if file.executor not in BUILT_IN and strange:  # else a plugin may bring it, which shows when it is looked for
+        mend = "Name one of these, or enable its plugin."
+        raise document.error(("executor",), no_such_executor(file.executor, BUILT_IN), mend)
     if file.executor == "command" and file.command is None:
         mend = 'Add it, as in: command: ["python3", "tools/make.py"]'
         raise document.error(("executor",), "the executor command needs the key `command`", mend)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -11,11 +11,13 @@ from core.change import EXECUTABLE, REGULAR, Change, FileChange
 from core.decision import Terms
 from core.lane import MIB, Lane
 from core.ports import BlobReader
+from core.secret_files import is_secret_file
 from core.staged_diff import Finding, GuardReport, GuardVerdict
-from policies.checks import CHECKS, Blob, Content, Scope
+from policies.checks import CHECKS, NAME_CHECKS, Blob, Content, Scope
 from policies.checks.scope import block
 from policies.checks.tree import size
 from policies.globs import Globs
+from policies.masking import mask_shown
 from policies.protected import protected
 
 MAX_FILES_BEYOND: Final = 1000
@@ -23,6 +25,11 @@ MAX_FILES_BEYOND: Final = 1000
 
 MAX_BEFORE_BYTES: Final = 16 * MIB
 """A blob that was larger before counts as new in whole: the strict reading, and memory stays bounded."""
+
+_UNKNOWN: Final = ("", "", "", "", 0, 0, 0, 0)  # blobs, their digests, sizes and lines: no check of names looks at them
+
+MAX_MASKED_BYTES: Final = 32 * MIB
+TOO_MUCH: Final = b"[redacted: the change is too large to look for secrets in it]\n"
 
 CONTENT_CHECKS: Final = ("blobs", "binaries", "unicode", "secrets")
 
@@ -47,6 +54,45 @@ class TreeGuard:
             unread = (block(check, "not looked into: the change is too large") for check in CONTENT_CHECKS)
             return GuardReport((*findings, *unread))
         return GuardReport((*findings, *await _judge_content(scope, read)))
+
+    def refusal_in(self, lane: Lane) -> Callable[[str], str]:
+        """Says of a path why no change of it can pass in this lane, whatever the change is; nothing when one may.
+
+        What it says goes on from the path, as in "may not be changed in any lane (by **/.env)". Raises `ValueError`
+        for a lane whose globs are wrong.
+        """
+        write, protect = Globs(lane.write), protected(self._protect, lane.protect)
+        whole = Globs(lane.whole or lane.write)
+
+        def refusal(path: str) -> str:
+            if whole.covers(path.encode("utf-8", "surrogateescape")) is None:
+                return f"is outside lane {lane.name} ({', '.join(whole.patterns)})"
+            file = FileChange(path.encode("utf-8", "surrogateescape"), REGULAR, REGULAR, *_UNKNOWN)
+            scope = Scope((file,), lane, lane.limits, write, protect)
+            blocks = (found for check in NAME_CHECKS for found in check(scope) if found.verdict is GuardVerdict.BLOCK)
+            return next((found.detail for found in blocks), "")
+
+        return refusal
+
+    async def masked(self, change: Change, patch: bytes, read: BlobReader) -> bytes:
+        """`patch` without the secrets of the files that it changes, and without a line of files of secrets."""
+        if sum(file.old_size + file.new_size for file in change.files) > MAX_MASKED_BYTES:
+            return TOO_MUCH
+        blobs: list[bytes] = []
+        secret: list[bytes] = []
+        for file in change.files:
+            name = file.path.decode("utf-8", "surrogateescape")
+            for mode, oid in ((file.old_mode, file.old_blob), (file.mode, file.new_blob)):
+                if mode not in {REGULAR, EXECUTABLE} or oid is None:
+                    continue
+                (secret if is_secret_file(name) else blobs).append(await read(oid))
+        from policies.secrets import mask_patch  # noqa: PLC0415 - the patterns take a while to compile
+
+        return await asyncio.to_thread(mask_patch, patch, blobs, secret)
+
+    def mask(self, text: str) -> str:
+        """`text` without the secrets in it."""
+        return mask_shown(text)
 
     def leaks(self, text: str) -> bool:
         """Whether a title or a turn holds a known secret (security.md 84, 98)."""

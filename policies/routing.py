@@ -141,7 +141,7 @@ class Map:
             except PathError as error:
                 return str(error)
             if pattern := self.protect.denies(_bytes(path)):
-                return f"{_show(path)} is protected in every lane (by {pattern})"
+                return f"{_show(path)} may not be changed in any lane (by {pattern})"
         return None
 
     def _view(self, post: Post, person: Person, petition: Petition) -> View:
@@ -186,7 +186,8 @@ def _nothing_covers(views: Sequence[View], usable: Sequence[View], petition: Pet
     """The refusal when no open lane covers every named path: protected, spread over lanes, or outside."""
     held = next((v for v in usable if v.fit is Fit.PROTECTED), None)
     if held is not None and all(v.fit is Fit.PROTECTED for v in usable):
-        reason = f"{held.misses[0]} is protected in lane {held.name}"
+        path, _, pattern = held.misses[0].rpartition(" (by ")
+        reason = f"{path} may not be changed in lane {held.name} (by {pattern}"
         return Route(Effect.DENY, reason, tuple(views), _only(views, petition.lane))
     homes = {path: [v for v in usable if _takes(v, path)] for path in petition.paths}
     may = "; ".join(f"{v.name} covers {', '.join(v.post.lane.write)}" for v in usable)

@@ -36,6 +36,7 @@ class Workbench(Office):
     executor: FakeExecutor = field(default_factory=FakeExecutor)
     interpreter: Interpreter = field(default_factory=FakeInterpreter)
     guard: FakeGuard = field(default_factory=FakeGuard)
+    executors: dict[str, FakeExecutor] = field(default_factory=dict)
     forge: MemoryForge = field(default_factory=MemoryForge)
 
     def __post_init__(self) -> None:
@@ -56,7 +57,7 @@ class Workbench(Office):
             milestones=self.milestones,
             interpreter=self.interpreter,
             guard=self.guard,
-            executors={"edit": cast("Executor", self.executor)},
+            executors={"edit": cast("Executor", self.executor), **cast("dict[str, Executor]", self.executors)},
             forges={"local": cast("Forge", self.forge)},
             followed={"local": cast("Followed", self.forge)} if self.forge.follows else {},
             repository=lambda _name: cast("Repository", self.repository),

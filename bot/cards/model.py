@@ -27,13 +27,15 @@ from bot.cards.parts import (
 )
 from bot.cards.risk import Level, flags_of, level_of
 from bot.cards.safe import map_text, one_line, visible
-from bot.cards.times import ago, span, until
+from bot.cards.times import ago, moment, span, until
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict, short_digest
 
 _NAMED: Final = 6
 """People named before the others are counted."""
 _WORKING: Final = (State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED)
+_BY_RULE: Final = frozenset({"", "edit", "command", "workflow"})
+"""Executors that ask no model themselves."""
 _WORST: Final = (GuardVerdict.PASS, GuardVerdict.WARN, GuardVerdict.BLOCK)
 
 Document = Mapping[str, Any]
@@ -118,12 +120,22 @@ def card_of(document: Document, *, now: datetime, revision: int | None = None) -
         expiry="" if old else _expiry(document, state, now),
         asked=None if old else _asked(document),
         trouble=None if old else _trouble(document),
-        hitch="" if old else one_line((document["queue"] or {}).get("problem") or ""),
+        hitch="" if old else _hitch(document, now),
         link=_link(document),
         actions=_old_actions(document) if old else tuple(_actions(document, state)),
         superseded=f"superseded by {_label(document['number'], newest)}" if old else "",
     )
     return map_text(card, visible)
+
+
+def _hitch(document: Document, now: datetime) -> str:
+    """Why the last try did not go through, and when the next one is."""
+    queue = document["queue"] or {}
+    problem, again = one_line(queue.get("problem") or "").rstrip("."), queue.get("next_try_at")
+    if not problem or not again:
+        return problem
+    passed = (moment(again) or now) <= now
+    return f"{problem}; next try {'now' if passed else until(again, now)}"
 
 
 def _label(number: object, revision: int) -> str:
@@ -144,7 +156,7 @@ def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
         facts.append(f"queue {queue['position']}{eta}")
     if state is State.RUNNING and queue.get("progress"):
         facts.append(one_line(queue["progress"], 120))
-    facts += _made_by(document)
+    facts += [*_set(document), *_made_by(document)]
     if document.get("read_by"):
         facts.append(f"read by {one_line(document['read_by'], 80)}")
     if document.get("priority"):
@@ -154,10 +166,17 @@ def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
     return tuple(fact for fact in facts if fact)
 
 
+def _set(document: Document) -> list[str]:
+    """The values that the request sets of its lane's parameters."""
+    given = document.get("parameters") or {}
+    said = [f"{one_line(name, 40)}={one_line(str(value), 60)}" for name, value in given.items()]
+    return [f"with {', '.join(said)}"] if said else []
+
+
 def _made_by(document: Document) -> list[str]:
     """What models were asked for the bytes that are shown, and what that cost as far as they say."""
     making = document.get("making")
-    if not making or not making["usage"]:
+    if not making or not (making["usage"] or making["executor"] not in _BY_RULE):
         return []
     said = []
     for spent in making["usage"]:
@@ -166,7 +185,8 @@ def _made_by(document: Document) -> list[str]:
         name = one_line(spent["model"], 80)
         said.append(f"{name}: {spent['calls']} answers, {tokens:,} tokens{cost}")
     tries = f" in {making['tries']} tries" if making["tries"] > 1 else ""
-    return [f"made by {making['executor']}{tries} ({'; '.join(said)})"]
+    spent = f" ({'; '.join(said)})" if said else ""
+    return [f"made by {making['executor']}{tries}{spent}"]
 
 
 def _since(document: Document, state: State, now: datetime) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from bot.cards.safe import visible
+from bot.cards.times import span
 from bot.cli.frame import say_json
 from bot.cli.interruption import now
 from core.errors import Kind, Problem
@@ -34,7 +36,10 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
     if document.queue is not None:
         if not wait or document.queue.problem is None:
             return 0
-        mend = "It is kept, and tried again while a worker runs."
+        again = document.queue.next_try_at
+        left_s = (again - datetime.now(UTC)).total_seconds() if again else 0
+        when = f" in {span(left_s)}" if left_s > 0 else ""
+        mend = f"It is kept, and tried again{when} while a worker runs."
         problem = Problem(Kind.UNAVAILABLE, "still_waiting", document.queue.problem, mend)
     elif document.task.error is not None:
         problem = document.task.error

@@ -13,6 +13,7 @@ from core.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from bot.app import App
+    from bot.plugins.load import Plugins
     from core.decision import Decision
     from core.intent import Intent
     from core.ports import Scene
@@ -29,12 +30,15 @@ def policy() -> None:
 @json_option
 @click.pass_obj
 def check(door: Door, as_json: bool) -> int:
-    """Read the whole configuration and name the first mistake: file, line and key."""
+    """Read the whole configuration as `serve` does, secrets and plugins too, and name the first mistake."""
+    from bot.plugins.load import Plugins
     from bot.settings import load_all
     from policies.rules import warnings
 
     home = door.home()
     settings, config, rules = load_all(home)
+    config.check()
+    _check_plugins(Plugins(config.plugins, home.state))
     warned = warnings(rules, config.people)
     if as_json:
         shown: dict[str, Any] = {"rules": [rule.name for rule in rules.rules], "lanes": sorted(settings.lanes)}
@@ -44,6 +48,13 @@ def check(door: Door, as_json: bool) -> int:
     for warning in warned:
         click.echo(f"warning: {warning}")
     return 0
+
+
+def _check_plugins(plugins: Plugins) -> None:
+    """Raise `UsageError` for the first enabled plugin that cannot be used."""
+    for row in plugins.rows():
+        if row["verdict"] == "fail":
+            raise UsageError("plugin", f"{row['name']}: {row['detail']}", row["mend"])
 
 
 @policy.command()

@@ -176,12 +176,12 @@ def _chosen(door: Door, name: str) -> tuple[Endpoint, OllamaStock, str]:
         if len(keeping) != 1:  # which one is meant must be said
             mend = "Write endpoint/model, such as local/qwen3:8b."
             if not slash:
-                raise UsageError("which_endpoint", f"{name!r} names no endpoint", f"{mend} {_known(endpoints)}")
+                raise UsageError("which_endpoint", f"{name!r} does not name an endpoint", f"{mend} {_known(endpoints)}")
             endpoint_of(endpoints, first)
-            raise UsageError("no_model", f"{name!r} names no model", mend)
+            raise UsageError("no_model", f"{name!r} does not name a model", mend)
         chosen, model = keeping[0], name
     if not model.strip():
-        raise UsageError("no_model", f"{name!r} names no model", "Write endpoint/model, such as local/qwen3:8b.")
+        raise UsageError("no_model", f"{name!r} does not name a model", "Write endpoint/model, such as local/qwen3:8b.")
     return chosen, ollama_stock(chosen), model
 
 

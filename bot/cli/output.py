@@ -111,6 +111,12 @@ def show_stats(found: Mapping[str, Any]) -> None:
     terminal.print_counts(sys.stdout, "Tasks", found["tasks"] or {"none": 0})
     terminal.print_counts(sys.stdout, "Jobs", found["jobs"] or {"none": 0})
     terminal.print_counts(sys.stdout, f"Events since {found['since']}", found["events"] or {"none": 0})
+    if found["deliveries"]:
+        told = {
+            hook: f"{row['sent']} sent, {row['due']} due, {row['failed']} given up"
+            for hook, row in found["deliveries"].items()
+        }
+        terminal.print_counts(sys.stdout, "Deliveries", told)
     terminal.print_counts(
         sys.stdout, "Workers", {w["node"]: f"pid {w['pid']} on {w['host']}" for w in found["workers"]}
     )

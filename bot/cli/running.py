@@ -132,6 +132,7 @@ def resume(door: Door, person: str | None, as_json: bool) -> int:
 def events(door: Door, number: int | None, since: str | None, follow: bool, as_json: bool) -> int:
     """Print the audit trail, oldest first; with --json one object a line."""
     from bot.cli.output import say_event
+    from core.masking import masked
     from core.store import tasks
 
     begin = moment(since, past=True)
@@ -142,12 +143,13 @@ def events(door: Door, number: int | None, since: str | None, follow: bool, as_j
         async with door.open() as app:
             if number is not None:
                 await app.database.read(lambda session: tasks.load(session, number))
-            last = 0
+            last, mask = 0, app.settings().mask
             while True:
                 found = await _news(app, last, number, begin)
                 for event in found:
                     last = event.id
-                    say_event(event.to_json(), as_json=as_json)
+                    shown = event.to_json()
+                    say_event(shown | {"body": masked(shown["body"], mask)}, as_json=as_json)
                 if not found:
                     if not follow:
                         return 0

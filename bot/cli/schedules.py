@@ -8,6 +8,7 @@ import click
 
 from bot.cards.safe import one_line
 from bot.cli.frame import Door, as_option, json_option, operator, run, say_json, speaker
+from bot.cli.requests import pairs
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("text")
 @click.option("--repo", metavar="NAME", help="Which repository.")
 @click.option("--lane", metavar="LANE", help="Which lane, instead of policy's choice.")
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A parameter of the lane; may be repeated.")
 @click.option("--zone", metavar="ZONE", help="The time zone of WHEN, such as Europe/Zurich.")
 @click.option("--missed", type=click.Choice(["skip", "once"]), default="skip", help="What to do about missed times.")
 @as_option
@@ -32,6 +34,7 @@ def every(
     text: str,
     repo: str | None,
     lane: str | None,
+    given: tuple[str, ...],
     zone: str | None,
     missed: str,
     person: str | None,
@@ -43,7 +46,16 @@ def every(
     async def work() -> int:
         async with door.open() as app:
             actor = speaker(app, person)
-            wanted = Wanted(when=when, text=text, actor=actor, repo=repo, lane=lane, zone=zone, missed=missed)
+            wanted = Wanted(
+                when=when,
+                text=text,
+                actor=actor,
+                repo=repo,
+                lane=lane,
+                zone=zone,
+                missed=missed,
+                parameters=pairs(given),
+            )
             made = await _schedules(app).add(wanted)
             say_json(_document(made)) if as_json else click.echo(_line(made))
             return 0
@@ -103,10 +115,11 @@ COMMANDS = (every, schedules, unschedule)
 
 def _schedules(app: App) -> Schedules:
     from bot.config import load_config
+    from bot.request_check import RequestCheck
     from bot.schedule.schedules import Schedules
     from core.ids import new_id
 
-    return Schedules(app.database, app.settings, new_id, load_config(app.home.config).zone)
+    return Schedules(app.database, app.settings, new_id, load_config(app.home.config).zone, RequestCheck(app))
 
 
 def _document(schedule: Schedule) -> dict[str, Any]:
@@ -120,5 +133,6 @@ def _line(schedule: Schedule) -> str:
     from bot.schedule.schedules import next_words
 
     where = f" in {schedule.repo}" if schedule.repo else ""
+    where += "".join(f" {name}={one_line(value, 40)}" for name, value in schedule.parameters.items())
     who = f"{schedule.person}{where}"
     return f"{schedule.id}  {schedule.phrase} ({next_words(schedule)})  {who}: {one_line(schedule.text, 80)}"

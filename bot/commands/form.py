@@ -52,7 +52,8 @@ def _with_text(command: m.Ask | m.Reply | m.Reject | m.Diff | m.Hold | m.Every) 
             given = (("repo", command.repo), ("lane", command.lane), ("priority", priority), *sets)
             return _escaped(command, f"/task{_options(given)}", command.text)
         case m.Every():
-            given = (("zone", command.zone), ("repo", command.repo), ("lane", command.lane))
+            sets = tuple(("set", f"{name}={value}") for name, value in command.parameters)
+            given = (("zone", command.zone), ("repo", command.repo), ("lane", command.lane), *sets)
             return f'/every "{command.when}"{_options(given)} -- {command.text}'
         case m.Reply(number, text):
             return _escaped(command, f"/reply{_number(number)}", text)

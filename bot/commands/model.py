@@ -133,6 +133,7 @@ class Every:
     repo: str | None = None
     lane: str | None = None
     zone: str | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Final
 from bot.commands.model import Ask, Command, Help, Misread, Reply
 from bot.commands.readers import READERS
 from bot.commands.table import COMMANDS, HINTS, NAMES
-from bot.commands.words import NAME, Said, bared, first, hidden, number, options, quoted
+from bot.commands.words import NAME, Said, bared, first, hidden, number, options, parameters_in, quoted
 
 MAX_BYTES: Final = 64 * 1024
 """As many as the heart takes in of one turn."""
@@ -23,7 +23,6 @@ MAX_BYTES: Final = 64 * 1024
 _FREE: Final = "To ask for a change in words like these, begin with /task."
 _ALWAYS: Final = frozenset({"approve", "reject"})
 _SELECTION: Final = re.compile(r"not\b|all\b|[#0-9]|\S*[./]", re.IGNORECASE)
-_PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _BETWEEN: Final = ",:; \t"
 """What stands between a mention and the words after it."""
 _ENDS: Final = ",:.!?"
@@ -63,23 +62,10 @@ def ask(said: Said | Misread) -> Ask | Misread:
     priority = said.given.get("priority", "0")
     if not re.fullmatch(r"[+-]?[0-9]{1,3}", priority, re.ASCII) or abs(int(priority)) > 100:
         return Misread("--priority is no number from -100 to 100", "Higher goes first; 0 is usual.")
-    parameters = _parameters(said.given.get("set", ""))
+    parameters = parameters_in(said.given.get("set", ""))
     if isinstance(parameters, Misread):
         return parameters
     return Ask(said.text, said.given.get("repo"), said.given.get("lane"), int(priority), parameters)
-
-
-def _parameters(given: str) -> tuple[tuple[str, str], ...] | Misread:
-    """The parameters in the lines of ``--set``, by name; each is NAME=VALUE and said once."""
-    found: dict[str, str] = {}
-    for line in given.splitlines():
-        key, _, value = line.partition("=")
-        if not _PARAMETER.fullmatch(key) or not value:
-            return Misread(f"--set {line[:40]} sets nothing", "Write --set NAME=VALUE, without spaces in it.")
-        if key in found:
-            return Misread(f"The parameter {key} is set twice", "Say it once.")
-        found[key] = value
-    return tuple(sorted(found.items()))
 
 
 def _slash(word: str, rest: str, *, bound: bool) -> Command | Misread:

@@ -33,7 +33,7 @@ from bot.commands.model import (
     Why,
 )
 from bot.commands.table import NAMES
-from bot.commands.words import NAME, digest, first, number, options, quoted, unquoted
+from bot.commands.words import NAME, digest, first, number, options, parameters_in, quoted, unquoted
 
 Reader = Callable[[str, bool], Command | Misread]
 
@@ -193,7 +193,7 @@ def _every(rest: str, _bound: bool) -> Command | Misread:
     if named is not None and is_zone(named["zone"]):
         zones.append(named["zone"])
         rest = rest[named.end() :].strip()
-    said = options(rest, ("repo", "lane", "zone"), strict=True, in_repo=True)
+    said = options(rest, ("repo", "lane", "zone", "set"), strict=True, in_repo=True)
     if isinstance(said, Misread):
         return said
     zones += [said.given["zone"]] if "zone" in said.given else []
@@ -204,7 +204,11 @@ def _every(rest: str, _bound: bool) -> Command | Misread:
         return Misread("The time zone is said twice", "Say it once.")
     if not said.text:
         return Misread("/every needs what to ask for", _QUOTES)
-    return Every(when, said.text, said.given.get("repo"), said.given.get("lane"), zones[0] if zones else None)
+    parameters = parameters_in(said.given.get("set", ""))
+    if isinstance(parameters, Misread):
+        return parameters
+    zone = zones[0] if zones else None
+    return Every(when, said.text, said.given.get("repo"), said.given.get("lane"), zone, parameters)
 
 
 def _named(name: str, make: type[Unschedule | PauseSchedule | ResumeSchedule]) -> Reader:

@@ -61,7 +61,7 @@ COMMANDS: Final = (
     Spec("release", "", "Let a held queue run again.", "/release"),
     Spec(
         "every",
-        '"WHEN" [in ZONE] TEXT [--repo NAME] [--lane LANE]',
+        '"WHEN" [in ZONE] TEXT [--repo NAME] [--lane LANE] [--set NAME=VALUE]',
         "Ask for a change again and again.",
         '/every "weekday 09:00" in Europe/Zurich bump ruff to 0.14.0 in requirements.txt',
     ),

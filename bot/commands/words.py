@@ -35,6 +35,7 @@ _IN_REPO: Final = re.compile(rf"(?:^|\s)in\s{{1,8}}(?:the\s{{1,8}})?repo(?:sitor
 REPEATED: Final = frozenset({"set"})
 """Options that may be said more than once."""
 
+_PARAMETER: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a repository or lane may be called, as countersign.yaml has it."""
 
@@ -145,3 +146,16 @@ def _from_the_end(text: str, given: dict[str, str], known: tuple[str, ...], *, i
 
 def _twice(name: str) -> Misread:
     return Misread(f"--{name} is said twice", "Say it once.")
+
+
+def parameters_in(given: str) -> tuple[tuple[str, str], ...] | Misread:
+    """The parameters in the lines of ``--set``, by name; each is NAME=VALUE and said once."""
+    found: dict[str, str] = {}
+    for line in given.splitlines():
+        key, _, value = line.partition("=")
+        if not _PARAMETER.fullmatch(key) or not value:
+            return Misread(f"--set {line[:40]} sets nothing", "Write --set NAME=VALUE, without spaces in it.")
+        if key in found:
+            return Misread(f"The parameter {key} is set twice", "Say it once.")
+        found[key] = value
+    return tuple(sorted(found.items()))

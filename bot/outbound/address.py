@@ -127,7 +127,7 @@ def _parsed(url: str) -> httpx.URL:
     if parsed.userinfo:
         raise PermanentError("address_refused", "the address holds a name or password", "Use the hook's secret.")
     if not _HOST.fullmatch(host) or not 0 < (parsed.port or 1) < 65536:
-        raise PermanentError("address_refused", "the address names no host", "Write https://HOST/PATH.")
+        raise PermanentError("address_refused", "the address does not name a host", "Write https://HOST/PATH.")
     return parsed
 
 
@@ -142,7 +142,7 @@ def _address(text: str) -> IPAddress:
     try:
         return ip_address(text)
     except ValueError as error:
-        raise refused(text, "it resolves to something that is no address") from error
+        raise refused(text, "it resolves to something that is not an address") from error
 
 
 async def _addresses(host: str, port: int, resolve: Resolve) -> list[str]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
+from core.masking import Mask, masked, shows_all
+
 if TYPE_CHECKING:  # a configuration that names hooks need not load the database's library
     from core.store.events import Event
     from core.task import Task
@@ -43,10 +45,11 @@ class Hook:
         return any(fnmatchcase(kind, pattern) for pattern in self.events)
 
 
-def body_of(event: Event, task: Task | None, *, include_text: bool) -> str:
+def body_of(event: Event, task: Task | None, *, include_text: bool, mask: Mask = shows_all) -> str:
     """The message about an event: its document, a summary of its task, as one line of JSON.
 
-    Without `include_text` nothing that a person or a model wrote is in it: `withheld` names what was left out.
+    Without `include_text` nothing that a person or a model wrote is in it: `withheld` names what was left out. `mask`
+    takes secrets out of the rest.
     """
     document = event.to_json()
     given: Mapping[str, Any] = document["body"]
@@ -55,7 +58,8 @@ def body_of(event: Event, task: Task | None, *, include_text: bool) -> str:
         document["body"] = kept
         document["withheld"] = sorted(given.keys() - kept.keys())
     summary = summary_of(task, include_text=include_text) if task else None
-    return json.dumps({"event": document, "task": summary}, ensure_ascii=False, separators=(",", ":"))
+    document["body"] = masked(document["body"], mask)
+    return json.dumps({"event": document, "task": masked(summary, mask)}, ensure_ascii=False, separators=(",", ":"))
 
 
 def summary_of(task: Task, *, include_text: bool) -> dict[str, Any]:

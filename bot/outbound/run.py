@@ -15,6 +15,7 @@ from bot.outbound.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign
 from core.errors import CountersignError, NotFoundError, TransientError
 from core.ids import NewId
 from core.log import log
+from core.masking import Mask, shows_all
 from core.store import deliveries, tasks
 from core.store.database import Database, Session
 from core.store.deliveries import FAILED, SENT, Delivery
@@ -60,13 +61,14 @@ class Outbound:
         client: CheckedClient | None = None,
         receivers: Receivers | None = None,
         poll_s: float = POLL_S,
+        mask: Mask = shows_all,
     ) -> None:
         self._database = database
         self._hooks = hooks
         self._new_id = new_id
         self._client = client or CheckedClient()
         self._receivers = receivers
-        self._poll_s = poll_s
+        self._poll_s, self._mask = poll_s, mask
         self._pruned_at_s = float("-inf")
 
     async def run(self) -> None:
@@ -121,7 +123,7 @@ class Outbound:
         if not wanting and self._receivers is None:
             return []
         task = await _task_of(session, event)
-        bodies = {hook.name: body_of(event, task, include_text=hook.include_text) for hook in wanting}
+        bodies = {hook.name: body_of(event, task, include_text=hook.include_text, mask=self._mask) for hook in wanting}
         if self._receivers is not None:
             bodies |= await self._receivers.owed(session, event, task)
         return [(self._new_id("delivery"), name, event.id, body) for name, body in bodies.items()]

@@ -62,7 +62,7 @@ def trackers_of(document: Document, raw: RawTickets, root: Path) -> Trackers:
         for key in keys:
             if not _PROJECT.fullmatch(key):
                 mend = "Write it as in its tickets: capital letters and digits, such as ABC."
-                raise document.error(("tickets", name), f"{key!r} is no project's key", mend)
+                raise document.error(("tickets", name), f"{key!r} is not a project key", mend)
     if jira is not None and (why := _objection(jira.url, allow_private=jira.allow_private)) is not None:
         raise document.error(("tickets", "jira", "url"), why, "Name an https address without a password in it.")
     return Trackers(
@@ -98,7 +98,7 @@ def _hook(document: Document, name: str, raw: RawHook, root: Path) -> Hook:
     for pattern in raw.events:
         if not _PATTERN.fullmatch(pattern):
             mend = "Write for example task.staged, task.* or *."
-            raise document.error((*at, "events"), f"{pattern!r} names no events", mend)
+            raise document.error((*at, "events"), f"{pattern!r} is not a kind of event", mend)
     variable = f"COUNTERSIGN_WEBHOOK_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_SECRET"
     found = secret(variable, raw.secret_file, root)
     if found is None:
@@ -116,7 +116,7 @@ def _objection(url: str, *, allow_private: bool) -> str | None:
     except ValueError:
         return "cannot be read"
     if parsed.scheme not in ("https", "http") or not host:
-        return "is no https address"
+        return "is not an https address"
     if parsed.username or parsed.password:
         return "holds a name or password"
     if parsed.scheme == "http" and not allow_private:

@@ -54,6 +54,24 @@ class Guards:
             log.exception("guard_plugin_broke", plugin=name)
             return (_block(name, f"the plugin broke: {type(error).__name__}: {error}"),)
 
+    async def masked(self, change: Change, patch: bytes, read: BlobReader) -> bytes:
+        """The patch as ours shows it, without the lines that a plugin says must not leave."""
+        shown = await self._ours.masked(change, patch, read)
+        text = await asyncio.to_thread(self._without_leaks, shown.decode("utf-8", "surrogateescape"))
+        return text.encode("utf-8", "surrogateescape")
+
+    def mask(self, text: str) -> str:
+        """The same for a text."""
+        return self._without_leaks(self._ours.mask(text))
+
+    def _without_leaks(self, text: str) -> str:
+        for name, guard in self._more.items():
+            if _leaks(name, guard, text):
+                lines = [f"[redacted: {name}]" if _leaks(name, guard, line) else line for line in text.split("\n")]
+                text = "\n".join(lines)
+                text = f"[redacted: {name}]" if _leaks(name, guard, text) else text
+        return text
+
     def leaks(self, text: str) -> bool:
         """Whether any of them says that `text` must not leave; one that breaks says so too."""
         return self._ours.leaks(text) or any(_leaks(name, guard, text) for name, guard in self._more.items())

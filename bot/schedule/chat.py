@@ -57,6 +57,7 @@ class ChatSchedules:
                 repo=repo,
                 lane=command.lane,
                 zone=command.zone,
+                parameters=dict(command.parameters),
                 place=speaker.place,
             )
         )
@@ -74,4 +75,5 @@ class ChatSchedules:
 
 def _words(schedule: Schedule) -> str:
     where = f" in {schedule.repo}" if schedule.repo else ""
+    where += "".join(f" {name}={one_line(value, 40)}" for name, value in schedule.parameters.items())
     return f"{schedule.phrase} ({next_words(schedule)}){where}: {one_line(schedule.text, 120)}"

@@ -45,6 +45,7 @@ def asker(service: Service) -> Ask:
                 actor=Actor(schedule.person, schedule.surface),
                 repo=schedule.repo,
                 lane=schedule.lane,
+                parameters=schedule.parameters,
                 dedup=dedup_of(schedule, at),
                 place=schedule.place,
             )
@@ -173,7 +174,7 @@ class Clock:
             found = await schedules.get(session, schedule.id, lock=True)
             if found is None or found.next_ms != schedule.next_ms:
                 return
-            await schedules.set_state(session, schedule.id, PAUSED, None, now_ms)
+            await schedules.set_state(session, schedule.id, PAUSED, None, now_ms, error.problem.message)
             await events.append(
                 session,
                 number=events.SYSTEM,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from bot.cards.safe import one_line
+from bot.request_check import Planned
 from bot.schedule.when import LEAST_S, read_when, zone_named
 from core.errors import NotFoundError, RefusedError, UsageError
 from core.ids import NewId
@@ -17,6 +20,7 @@ from core.store.database import Database, Session
 from core.store.schedules import ACTIVE, PAUSED, Schedule
 from core.turn import Actor
 
+MOST_NAMED: Final = 5
 MOST: Final = 100
 """Recurring requests that one person may have."""
 MAX_TEXT_BYTES: Final = 16 * 1024
@@ -36,16 +40,26 @@ class Wanted:
     zone: str | None = None
     missed: str = "skip"
     place: Place | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+Check = Callable[[Planned], Awaitable[None]]
+"""Raises `UsageError` or `RefusedError` for a request that could never succeed."""
+
+
+async def checks_nothing(_planned: Planned) -> None:
+    """A `Check` where there is nothing to check with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedules:
-    """The recurring requests of one home. `zone` is its time zone, an IANA name."""
+    """The recurring requests of one home. `zone` is its time zone, an IANA name; `check` judges a new request."""
 
     database: Database
     settings: SettingsSource
     new_id: NewId
     zone: str = "UTC"
+    check: Check = checks_nothing
 
     async def add(self, wanted: Wanted) -> Schedule:
         """Keep a recurring request of `wanted.actor`; raises `UsageError` for what cannot be, or is too much."""
@@ -53,6 +67,17 @@ class Schedules:
         zone = wanted.zone or self.zone
         zone_named(zone)
         person = self._checked(wanted)
+        text, surface = wanted.text.strip(), wanted.actor.surface or ""
+        await self.check(
+            Planned(
+                text=text,
+                person=person,
+                surface=surface,
+                repo=wanted.repo,
+                lane=wanted.lane,
+                parameters=wanted.parameters,
+            )
+        )
 
         async def work(session: Session) -> Schedule:
             now_ms = await self.database.now_ms(session)
@@ -63,9 +88,9 @@ class Schedules:
             made = Schedule(
                 id=self.new_id("sch"),
                 person=person,
-                surface=wanted.actor.surface or "",
+                surface=surface,
                 place=wanted.place,
-                text=wanted.text.strip(),
+                text=text,
                 repo=wanted.repo,
                 lane=wanted.lane,
                 phrase=when.phrase,
@@ -75,6 +100,7 @@ class Schedules:
                 next_ms=when.after(now_ms, zone, now_ms),
                 last_ms=None,
                 created_ms=now_ms,
+                parameters=dict(wanted.parameters),
             )
             await schedules.add(session, made)
             await _record(session, made, "schedule.added", wanted.actor, now_ms)
@@ -108,7 +134,7 @@ class Schedules:
             next_ms = read_when(found.phrase).after(now_ms, found.zone, found.created_ms)
             await schedules.set_state(session, found.id, ACTIVE, next_ms, now_ms)
             await _record(session, found, "schedule.resumed", actor, now_ms)
-            return replace(found, state=ACTIVE, next_ms=next_ms)
+            return replace(found, state=ACTIVE, next_ms=next_ms, problem=None)
 
         return await self.database.write(work)
 
@@ -139,11 +165,28 @@ class Schedules:
         if wanted.lane is not None and wanted.lane not in settings.lanes:
             known = f"Known: {', '.join(sorted(settings.lanes)) or 'none'}."
             raise UsageError("no_such_lane", f"no lane called {wanted.lane!r} is configured", known)
+        if wanted.parameters and wanted.lane is None:
+            mend = "Name the lane that has them with --lane."
+            raise UsageError("which_lane", f"it is not clear whose parameter {next(iter(wanted.parameters))} is", mend)
         return person.name
+
+    async def _whole(self, session: Session, start: str) -> str:
+        """The one id that begins with `start`, with ``sch_`` or without; `start` itself when there is none."""
+        if start.removeprefix("sch_") == "":
+            return start
+        start = start if start.startswith("sch_") else f"sch_{start}"
+        found = await schedules.beginning(session, start, MOST_NAMED + 1)
+        if start in found or not found:
+            return start
+        if len(found) > 1:
+            more = " and others" if len(found) > MOST_NAMED else ""
+            message = f"{start!r} begins several ids: {', '.join(found[:MOST_NAMED])}{more}"
+            raise UsageError("ambiguous", message, "Write more of the one that you mean.")
+        return found[0]
 
     async def _theirs(self, session: Session, name: str, actor: Actor) -> tuple[Schedule, int]:
         """The schedule, if `actor` may change it: its author, a maintainer, or the operator (no person at all)."""
-        found = await schedules.get(session, name.lower(), lock=True)
+        found = await schedules.get(session, await self._whole(session, name.lower()), lock=True)
         if found is None:
             raise NotFoundError("no_such_schedule", f"there is no recurring request {name[:64]!r}", "See /schedules.")
         if actor.person is not None and actor.person != found.person:
@@ -170,7 +213,8 @@ async def _record(session: Session, schedule: Schedule, kind: str, actor: Actor,
 def next_words(schedule: Schedule) -> str:
     """When it is made next, in its own zone and in words."""
     if schedule.next_ms is None:
-        return "paused" if schedule.state == PAUSED else "never again"
+        why = f": {one_line(schedule.problem, 120)}" if schedule.problem else ""
+        return f"paused{why}" if schedule.state == PAUSED else "never again"
     at = datetime.fromtimestamp(schedule.next_ms / 1000, UTC).astimezone(ZoneInfo(schedule.zone))
     return f"next {at:%a %Y-%m-%d %H:%M} {schedule.zone}"
 

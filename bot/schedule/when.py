@@ -79,7 +79,7 @@ def zone_named(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise UsageError(
-            "no_such_zone", f"{name[:64]!r} is no time zone", "Write for example Europe/Zurich or UTC."
+            "no_such_zone", f"{name[:64]!r} is not a time zone", "Write for example Europe/Zurich or UTC."
         ) from error
 
 
@@ -208,7 +208,7 @@ def _cron_day(text: str) -> int:
     if text in _CRON_DAYS:
         return _CRON_DAYS.index(text)
     if not re.fullmatch(r"[0-7]", text, re.ASCII):
-        raise ValueError(f"{text!r} is no day of the week")
+        raise ValueError(f"{text!r} is not a day of the week")
     return int(text)
 
 

@@ -175,6 +175,17 @@ async def last_problem(session: Session, hook: str) -> str | None:
     return row.problem if row is not None and row.state != SENT else None
 
 
+async def last_failure(session: Session, hook: str) -> str | None:
+    """Why the newest delivery that was given up for good was."""
+    rows = await session.exec(
+        select(DeliveryRow.problem)
+        .where(DeliveryRow.hook == hook, DeliveryRow.state == FAILED)
+        .order_by(col(DeliveryRow.event_id).desc())
+        .limit(1)
+    )
+    return rows.first()
+
+
 async def prune(session: Session, before_ms: int) -> None:
     """Forget what was concluded and is older than that."""
     await session.execute(

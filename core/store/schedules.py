@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from sqlalchemy import CursorResult, delete, func, update
@@ -21,7 +22,8 @@ class Schedule:
     """One recurring request of `person`.
 
     `phrase` says when in words and `zone` in which time zone; `missed` is ``skip`` or ``once``. `next_ms` is when it is
-    to be made next (None while paused), `last_ms` the time for which it was made last.
+    to be made next (None while paused), `last_ms` the time for which it was made last. `parameters` are its lane's.
+    `problem` is why it was paused by us.
     """
 
     id: str
@@ -38,6 +40,8 @@ class Schedule:
     next_ms: int | None
     last_ms: int | None
     created_ms: int
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The schedule as `countersign schedules --json` shows it."""
@@ -48,10 +52,12 @@ class Schedule:
             "text": self.text,
             "repo": self.repo,
             "lane": self.lane,
+            "parameters": dict(self.parameters),
             "when": self.phrase,
             "zone": self.zone,
             "state": self.state,
             "missed": self.missed,
+            "problem": self.problem,
         }
 
 
@@ -66,6 +72,7 @@ async def add(session: Session, schedule: Schedule) -> None:
             text=schedule.text,
             repo=schedule.repo,
             lane=schedule.lane,
+            parameters=dict(schedule.parameters) or None,
             phrase=schedule.phrase,
             zone=schedule.zone,
             state=schedule.state,
@@ -83,6 +90,17 @@ async def get(session: Session, name: str, *, lock: bool = False) -> Schedule | 
     """The schedule of that id."""
     row = await session.get(ScheduleRow, name, with_for_update=lock or None, populate_existing=True)
     return _schedule(row) if row else None
+
+
+async def beginning(session: Session, start: str, limit: int) -> list[str]:
+    """The ids that begin with `start`, in order, at most `limit`."""
+    rows = await session.exec(
+        select(ScheduleRow.id)
+        .where(col(ScheduleRow.id).startswith(start, autoescape=True))
+        .order_by(col(ScheduleRow.id))
+        .limit(limit)
+    )
+    return list(rows)
 
 
 async def listed(session: Session, person: str | None = None) -> list[Schedule]:
@@ -106,12 +124,14 @@ async def remove(session: Session, name: str) -> bool:
     return cast("CursorResult[Any]", done).rowcount == 1
 
 
-async def set_state(session: Session, name: str, state: str, next_ms: int | None, now_ms: int) -> None:
-    """Pause a schedule (`next_ms` None), or let it go on at `next_ms`."""
+async def set_state(
+    session: Session, name: str, state: str, next_ms: int | None, now_ms: int, problem: str | None = None
+) -> None:
+    """Pause a schedule (`next_ms` None), or let it go on at `next_ms`; `problem` is why it cannot go on."""
     await session.execute(
         update(ScheduleRow)
         .where(col(ScheduleRow.id) == name)
-        .values(state=state, next_ms=next_ms, updated_ms=now_ms)
+        .values(state=state, next_ms=next_ms, updated_ms=now_ms, problem=problem)
         .execution_options(synchronize_session=False)
     )
 
@@ -170,4 +190,6 @@ def _schedule(row: ScheduleRow) -> Schedule:
         next_ms=row.next_ms,
         last_ms=row.last_ms,
         created_ms=row.created_ms,
+        parameters=row.parameters or {},
+        problem=row.problem,
     )

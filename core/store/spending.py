@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
-from core.job import Job
+from core.job import Job, JobKind
 from core.production import Usage
 from core.store.database import Session
-from core.store.tables import SpendingRow
+from core.store.tables import JobRow, SpendingRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,41 @@ async def settle(session: Session, job: Job, lane: str) -> None:
     """Let what `job` spent before its lane was known count for `lane`."""
     mine = (col(SpendingRow.job_id) == job.id, col(SpendingRow.lane) == "")
     await session.execute(update(SpendingRow).where(*mine).values(lane=lane))
+
+
+async def of_revisions(session: Session, number: int, revisions: Collection[int]) -> Spent:
+    """What the changes of these revisions of a task spent; what reading a request cost is not of them."""
+    rows = await session.exec(
+        select(
+            func.coalesce(func.sum(col(SpendingRow.input_tokens) + col(SpendingRow.output_tokens)), 0),
+            func.coalesce(func.sum(col(SpendingRow.usd)), 0.0),
+        )
+        .join(JobRow, col(JobRow.id) == col(SpendingRow.job_id))
+        .where(JobRow.number == number, col(JobRow.revision).in_(revisions), JobRow.kind == JobKind.CHANGE.value)
+    )
+    tokens, usd = rows.one()
+    return Spent(int(tokens or 0), float(usd or 0))
+
+
+async def free_at_ms(session: Session, lane: str, since_ms: int, less: Spent) -> int | None:
+    """When the oldest of what the lane spent since then must be forgotten for less than `less` to be left.
+
+    The time is that of the last row that must go; None when nothing must. 0 in `less` means no bound.
+    """
+    rows = (
+        await session.exec(
+            select(SpendingRow)
+            .where(SpendingRow.lane == lane, col(SpendingRow.at_ms) >= since_ms)
+            .order_by(col(SpendingRow.at_ms))
+        )
+    ).all()
+    tokens, usd = sum(row.input_tokens + row.output_tokens for row in rows), sum(row.usd or 0.0 for row in rows)
+    last: int | None = None
+    for row in rows:
+        if not (less.tokens and tokens >= less.tokens) and not (less.usd and usd >= less.usd):
+            break
+        tokens, usd, last = tokens - row.input_tokens - row.output_tokens, usd - (row.usd or 0.0), row.at_ms
+    return last
 
 
 async def of_lane(session: Session, lane: str, since_ms: int) -> Spent:

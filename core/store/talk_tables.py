@@ -159,6 +159,8 @@ class ScheduleRow(Row, table=True):
     text: str = Field(sa_type=Text)
     repo: str | None = None
     lane: str | None = None
+    parameters: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    problem: str | None = None
     phrase: str
     zone: str
     state: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 from core.audit import report_hash
@@ -21,7 +22,8 @@ from core.store.database import Session
 from core.store.journal import JobJournal
 from core.task import Revision, Task
 from core.transition import take_step
-from core.work.heard import Charging, Telling, within_budget
+from core.work.heard import Charging, Telling, within_budget, within_pot
+from core.work.no_change import no_change
 from core.work.objects import have_objects, keep_objects
 from core.work.scene import Talk, talk_of
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
@@ -66,16 +68,19 @@ async def produce(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     shop.milestones.reached("change.fetched", number=job.number, base=base)
     await shop.confirm(job)  # a run of the executor may be long and dear
     executor = _executor(shop, lane, _intent(task))
+    if _asks_models(shop, lane, task):
+        lane = await within_budget(shop, lane)
+        lane = await within_pot(shop, lane, task)
     talk = await _talk_for(shop, task, executor, lane)
-    order = _order(shop, job, task, await within_budget(shop, lane), base, begin, talk)
+    order = _order(shop, job, task, lane, base, begin, talk)
     # the lane's own limit is the executor's to keep; this one only frees a worker from an executor that hangs
     async with asyncio.timeout(lane.limits.wall_s + 120):
         produced = await _run(shop, job, executor, order, repository)
     shop.milestones.reached("change.produced", number=job.number, tree=produced.tree)
-    for name, content in produced.artifacts.items():
-        await shop.keep_artifact(job, name, content)
+    await _keep_files(shop, job, produced.artifacts)
     await keep_objects(shop, job, repository, base, produced.tree)
-    making = replace(produced.making, awaits=part.awaits)
+    making = await _whole_making(shop, task, produced.making.masked(shop.guard.mask))
+    making = replace(making, awaits=part.awaits)
     made = {"base": base, "tree": produced.tree, "making": making.to_json(), "authors": sorted(talk.authors)}
     await shop.database.write(lambda session: jobs.keep_result(session, job, made))
     shop.milestones.reached("change.kept", number=job.number)
@@ -115,9 +120,18 @@ async def _run(shop: Workshop, job: Job, executor: Executor, order: Order, repos
     try:
         return await executor.produce(order, repository)
     except WorkError as error:
-        for name, content in error.artifacts.items():
-            await shop.keep_artifact(job, name, content)
+        await _keep_files(shop, job, error.artifacts)
         raise
+
+
+async def _keep_files(shop: Workshop, job: Job, files: Mapping[str, bytes]) -> None:
+    """Keep what an executor left to read, without secrets in it; what is no text is kept as it is."""
+    for name, content in files.items():
+        shown = content
+        if b"\0" not in content:
+            text = content.decode("utf-8", "surrogateescape")
+            shown = (await asyncio.to_thread(shop.guard.mask, text)).encode("utf-8", "surrogateescape")
+        await shop.keep_artifact(job, name, shown)
 
 
 async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
@@ -128,14 +142,16 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
     change = await repository.change(notes["base"], notes["tree"])
     shop.milestones.reached("change.compared", number=job.number)
     terms = task.current.terms
-    if not change.files or terms is None or _is_published_already(task, change):
-        await shop.fail(job, _no_change(task))
-        return OVER
     lane = settings.lane(needed(task.current.lane, "lane"))
     making = Making.from_json(notes["making"]) if notes.get("making") else NOT_TOLD
+    if not change.files or terms is None or _is_published_already(task, change):
+        await shop.fail(job, no_change(shop, task, lane, making))
+        return OVER
     report = await shop.guard.judge(change, lane, terms, repository.read_blob)
     report = report.beside(map(_finding, making.checks))
     patch = await repository.diff_text(change.base, change.tree)
+    if report.blocked:  # nobody can approve it, so it need not be shown whole, and may hold what the guard found
+        patch = await shop.guard.masked(change, patch, repository.read_blob)
     await shop.keep_artifact(job, PATCH, patch)
     await _hold(shop, repository, task, change)
     shop.milestones.reached("change.judged", number=job.number)
@@ -147,7 +163,7 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
         changes={"digest": staged.digest, "error": None, "escalated": False, "nudge_ms": None},
         revision={
             "staged": staged.to_json(),
-            "making": making.to_json() | awaited(lane.steps, making.awaits),
+            "making": making.to_json() | awaited(lane.steps, lane.parameters, making.awaits, task.parameters),
             "basis": basis.to_json(),
         },
         body={
@@ -183,6 +199,24 @@ def _part(lane: Lane, task: Task) -> Part:
     if not lane.steps or _intent(task).revert_of is not None:
         return Part(())
     return part_after(lane.name, lane.steps, task.current.basis.passed)
+
+
+def _asks_models(shop: Workshop, lane: Lane, task: Task) -> bool:
+    """Whether the work may ask a model; what is done by rule costs nothing."""
+    if _intent(task).needs_git_alone:
+        return False
+    return any(name in shop.executors and shop.executors[name].reads for name in lane.executors)
+
+
+async def _whole_making(shop: Workshop, task: Task, making: Making) -> Making:
+    """How all was made that the diff holds: what this revision made, on top of the one that it continues."""
+    source = task.current.basis.continue_from
+    if source is None:
+        return making
+    earlier = await shop.database.read(lambda session: tasks.revision_of(session, task.number, source))
+    if earlier is None or earlier.staged is None or earlier.making is None:
+        return making
+    return making.on_top_of(earlier.making)
 
 
 def _executor(shop: Workshop, lane: Lane, intent: Intent) -> Executor:
@@ -228,15 +262,6 @@ def _is_published_already(task: Task, change: Change) -> bool:
 
 def _awaiting(making: Making) -> dict[str, str]:
     return {"awaits": making.awaits} if making.awaits else {}
-
-
-def _no_change(task: Task) -> Problem:
-    return Problem(
-        Kind.FAILED,
-        "no_change",
-        f"nothing to change for #{task.number}: the files already are as asked",
-        "Reply with something else, or leave it.",
-    )
 
 
 def _finding(check: CheckResult) -> Finding:

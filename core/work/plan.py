@@ -128,7 +128,7 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         "reason": decision.reason,
         "terms_sha256": terms_hash(decision.terms),
     }
-    title = {"title": _title(task, intent)}
+    title = {"title": _title(task, intent.titled(settings.mask), intent)}
     if decision.effect is Effect.ASK and decision.question is not None:
         await _ask(shop, job, intent, decision.question)
         return
@@ -165,13 +165,13 @@ def _about_parameters(lane: Lane, task: Task) -> Question | None:
     return Question(f"{PARAMETER}{parameter.name}", f"{why}. What is {parameter.name}{about}?", parameter.choices)
 
 
-def _title(task: Task, intent: Intent) -> str:
+def _title(task: Task, title: str, intent: Intent) -> str:
     """What the task is called now: a revision that goes on from an earlier one says both."""
     if intent.revert_of or task.current.basis.turns == (1,):
-        return task.title if intent.revert_of else intent.title
+        return task.title if intent.revert_of else title
     if task.current.basis.continue_from is None:
-        return intent.title
-    both = f"{task.title}; then {intent.title}"
+        return title
+    both = f"{task.title}; then {title}"
     return both if len(both) <= MAX_TITLE else both[: MAX_TITLE - 1].rstrip() + "…"
 
 
@@ -199,7 +199,8 @@ async def _incapable(shop: Workshop, settings: Settings, decision: Decision, int
         return Problem(
             Kind.REFUSED,
             "no_executor",
-            f"{decision.reason}; but lane {lane.name} needs the executor {lane.executor!r}, which is not installed",
+            f"{decision.reason}; but for lane {lane.name} there is no executor {lane.executor}; "
+            f"there are: {', '.join(sorted(shop.executors))}",
             "Ask for a deterministic edit in another lane, or configure that executor.",
         )
     problem = executor.unavailable(lane)

@@ -111,7 +111,7 @@ def _as_turn(event: events.Event, said: Sequence[Turn]) -> Turn:
 async def _spent(shop: Workshop, lanes: Sequence[Lane]) -> str:
     """Why no model may read for these lanes: every one of them has spent its day."""
     over = [await day_is_spent(shop, lane) for lane in lanes]
-    return "the lanes on offer have spent their budget of a day" if over and all(over) else ""
+    return "the lanes on offer have used what they may in 24 hours" if over and all(over) else ""
 
 
 async def _files(shop: Workshop, task: Task) -> Sequence[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.errors import LostClaimError, PermanentError, Problem
@@ -97,6 +97,7 @@ class Workshop:
     async def finish(self, job: Job, fact: Fact, outcome: Outcome) -> None:
         """Commit what a job came to: job over, task advanced, event written, next jobs owed, all or nothing."""
         self.milestones.reached(f"{job.kind.value}.before_{fact.value}", number=job.number)
+        problem = self.shown(outcome.problem) if outcome.problem is not None else None
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
@@ -106,7 +107,7 @@ class Workshop:
                 return
             if outcome.again_in_s is None:
                 over = JobState.FAILED if fact is Fact.FAILED else JobState.DONE
-                await jobs.end(session, job, over, now_ms, outcome.problem)
+                await jobs.end(session, job, over, now_ms, problem)
             else:
                 await jobs.look_again(session, job, now_ms + outcome.again_in_s * 1000, now_ms)
             if task.revision != job.revision and job.kind is not JobKind.FOLLOW:
@@ -116,8 +117,8 @@ class Workshop:
                 changes["expires_ms"] = now_ms + outcome.expires_in_s * 1000
             if outcome.nudge_in_s is not None:
                 changes["nudge_ms"] = now_ms + outcome.nudge_in_s * 1000
-            if outcome.problem is not None:
-                changes["error"] = outcome.problem.to_json()
+            if problem is not None:
+                changes["error"] = problem.to_json()
             if outcome.revision:
                 await tasks.save_revision(session, job.number, job.revision, outcome.revision)
             await take_step(
@@ -137,8 +138,13 @@ class Workshop:
         await self.database.write(work)
         self.milestones.reached(f"{job.kind.value}.{fact.value}", number=job.number)
 
+    def shown(self, problem: Problem) -> Problem:
+        """The problem without secrets that its words may quote."""
+        return replace(problem, message=self.guard.mask(problem.message), mend=self.guard.mask(problem.mend))
+
     async def fail(self, job: Job, problem: Problem) -> None:
         """Commit that a job failed for good, and tell why on its task."""
+        problem = self.shown(problem)
         body: dict[str, Any] = {"error": problem.to_json()}
         await self.finish(job, Fact.FAILED, Outcome(problem=problem, body=body, changes={"expires_ms": None}))
 

@@ -151,7 +151,7 @@ class AgentExecutor:
             if endpoint is not None and cli.speaks in SPOKEN.get(endpoint.kind, ()):
                 return endpoint, tuple(other.name for other in names if other.endpoint == name.endpoint)
         kinds = " or ".join(sorted(kind for kind, spoken in SPOKEN.items() if cli.speaks in spoken))
-        message = f"lane {lane.name} names no endpoint that {cli.name} can talk to"
+        message = f"lane {lane.name} does not name an endpoint that {cli.name} can talk to"
         raise UsageError("no_endpoint", message, f"Name a model of an endpoint of kind {kinds} (`models:`).")
 
     async def _work(

@@ -55,7 +55,7 @@ class Outcome:
                 return WorkError(told.code, told.message, told.mend, artifacts=self.artifacts)
             return account.fault
         if account.spent_out:
-            message = f"{self._who()} came to {account.spent_out}, which is all it may spend"
+            message = f"{self._who()} spent {account.spent_out}"
             mend = f"Ask for less at once, or raise `{account.bound}` in the lane's budget."
             return self._failed("budget_spent", message, mend)
         if account.circles:
@@ -67,7 +67,9 @@ class Outcome:
             limits = self.lane.limits
             said = what.format(memory_mib=limits.memory_mib, processes=limits.processes)
             return self._failed(code, f"{self._who()} {said}", mend)
-        if self.heard.ended and self.ran is not None and not self.ran.timed_out:
+        if self.ran is not None and self.ran.timed_out:
+            return self._timed_out()
+        if self.heard.ended and self.ran is not None:
             return None
         return self._endpoint() or self._own()
 
@@ -91,12 +93,20 @@ class Outcome:
             return self._failed("model_refused", message, "Look at the endpoint's key and the model's name.")
         return None
 
+    def _timed_out(self) -> CountersignError:
+        """The lane's deadline struck: that ends the work, whatever the endpoint did until then."""
+        message = f"{self._who()} was not done after {self.lane.limits.wall_s} s"
+        mend = "Raise `wall_s` in the lane's limits, or ask for less."
+        if self.account.unanswered:
+            message += "; its model had not answered the last question by then"
+            mend = "Look whether its endpoint is slow or stuck; or raise `wall_s` in the lane's limits."
+        elif self.account.failing:
+            message += f"; its model failed last: {_shown(self.account.failing)}"
+        return self._failed("timed_out", message, mend)
+
     def _own(self) -> CountersignError | None:
         """What the program itself has to do with it; a program that says nothing of its end is judged by the broker."""
-        lane, account = self.lane, self.account
-        if self.ran is not None and self.ran.timed_out:
-            message = f"{self._who()} was not done after {lane.limits.wall_s} s"
-            return self._failed("timed_out", message, "Raise `wall_s` in the lane's limits, or ask for less.")
+        account = self.account
         if self.heard.ended is None and self.ran is not None and account.usage.calls and not account.failing:
             return None
         why = _shown(self.heard.why or account.failing)

@@ -41,7 +41,7 @@ def find_program(
         return _problem(cli, f"the program {' or '.join(cli.programs)} is not in the PATH of this worker")
     real = Path(os.path.realpath(found))
     if not real.is_file() or not os.access(real, os.X_OK):
-        return _problem(cli, f"{show_path(os.fsencode(found))} is no program")
+        return _problem(cli, f"{show_path(os.fsencode(found))} is not a program")
     if cli.inner is not None and (inner := cli.inner(real)) is not None:
         real = Path(os.path.realpath(inner))
     with real.open("rb") as file:

@@ -23,7 +23,7 @@ class Account:
     `usage` is what this run spent, and `before` what earlier tries of the same work did, which counts as well.
     `spent_out` says what was reached of the budget, and `bound` which key of it; `circles` says what call came again
     and again; `down` says what the endpoint did instead of answering, `refused` why it will not answer this lane at
-    all; `fault` is what charging raised.
+    all; `fault` is what charging raised. `unanswered` is how many questions were on their way when the run ended.
     """
 
     model: str
@@ -39,6 +39,8 @@ class Account:
     failing: str = ""
     fault: CountersignError | None = None
     asking: int = 0
+    unanswered: int = 0
+    _ended: bool = False
     _rejected: bool = False
     _failed: int = 0
     _fruitless: int = 0
@@ -65,11 +67,11 @@ class Account:
         """
         budget, total = self.budget, self.total
         if budget.steps and total.calls >= budget.steps:
-            return self._over(f"{total.calls} answers of the model", "steps")
+            return self._over(f"{total.calls} of {budget.steps} answers of the model", "steps")
         if budget.steps and total.calls + self.asking >= budget.steps:
             return "As many answers are on their way as this work may still have"
         if budget.tokens and total.tokens >= budget.tokens:
-            return self._over(f"{total.tokens:,} tokens", "tokens")
+            return self._over(f"{total.tokens:,} of {budget.tokens:,} tokens", "tokens")
         if budget.repeats and times > budget.repeats:
             self.circles = f"called {call!r} {times} times in the same way"
             self.closed.set()
@@ -86,7 +88,7 @@ class Account:
         self.usage = replace(self.usage, usd=usd)
         spent = self.total.usd or 0.0
         if self.budget.usd and spent >= self.budget.usd:
-            self._over(f"{spent:.2f} dollars", "usd")
+            self._over(f"{spent:.2f} of {self.budget.usd:.2f} dollars", "usd")
 
     async def answered(self, input_tokens: int, output_tokens: int, *, whole: bool = True) -> None:
         """One more answer came, and cost this; one that was not `whole` costs as well."""
@@ -105,12 +107,19 @@ class Account:
 
     def failed(self, why: str, *, rejected: bool = False) -> None:
         """An answer did not come, or broke off; `rejected` when the endpoint said that the question is at fault."""
+        if self._ended:
+            return
         self._rejected = rejected
         self._failed += 1
         self._fruitless += 1
         self.failing = why
         if self._failed >= PATIENCE or self._fruitless >= _MOST_FRUITLESS:
             self.closed.set()
+
+    def end(self) -> None:
+        """The run is over: what is still asked is dropped by us, which is no failure of the endpoint's."""
+        if not self._ended:
+            self._ended, self.unanswered = True, self.asking
 
     def refuses(self, why: str) -> None:
         """The endpoint will not have us: asking again cannot help."""

@@ -94,7 +94,7 @@ class Proxy:
         if port != str(_HTTPS):
             return f"only port {_HTTPS} is open"
         if not _NAME.fullmatch(host):
-            return "it is no host's name"
+            return "it is not a host name"
         if not any(_covers(pattern, host) for pattern in self._hosts):
             return "it is not among the lane's hosts"
         return ""

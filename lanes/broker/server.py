@@ -44,7 +44,7 @@ _MAYBE_LATER: Final = (408, 429)
 class Passing:
     """One answer on its way through: since when, how much of it, how it broke off, and what the log is told.
 
-    `cut` is true for one that is longer than the budget has tokens left.
+    `cut` is true for one that is longer than the budget has tokens left, `hung_up` when the program left.
     """
 
     tally: Tally
@@ -53,6 +53,7 @@ class Passing:
     heard: int = 0
     broke: str = ""
     cut: bool = False
+    hung_up: bool = False
 
 
 class Broker:
@@ -95,6 +96,7 @@ class Broker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening; what was still asked is dropped."""
+        self.account.end()
         if self._session is not None:
             await self._session.close()
         if self._runner is not None:
@@ -173,6 +175,7 @@ class Broker:
                     await out.prepare(request)
                 await out.write(chunk)
         except ConnectionResetError:
+            passing.hung_up = True
             passing.told.append("the program hung up")
         finally:
             await self._count(found, passing)
@@ -223,7 +226,7 @@ class Broker:
             await self.account.answered(tally.input_tokens, output_tokens, whole=not broke)
         if passing.cut:
             passing.told.append(f"CUT: {self.account.may_ask()}")
-        if found.thinks and broke:
+        if found.thinks and broke and not passing.hung_up:
             self.account.failed(f"{self.endpoint.name} {broke}")
 
     async def _not_good(self, answer: aiohttp.ClientResponse, found: Route, told: list[object]) -> web.StreamResponse:
@@ -266,7 +269,7 @@ async def _body(request: web.Request) -> dict[str, Any] | str:
         return "it is too long"
     except (ValueError, RecursionError):
         return "it is not JSON"
-    return body if isinstance(body, dict) else "it is no JSON object"
+    return body if isinstance(body, dict) else "it is not a JSON object"
 
 
 def _returned(answer: aiohttp.ClientResponse) -> dict[str, str]:

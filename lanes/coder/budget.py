@@ -49,12 +49,12 @@ class Meter:
     def before_step(self) -> None:
         """Count one more answer of the model, before it is asked for."""
         if self.steps >= self.budget.steps:
-            raise self._over(f"{self.steps} answers of the model", "steps")
+            raise self._over(f"{self.steps} of {self.budget.steps} answers of the model", "steps")
         if self.budget.tokens and self.tokens >= self.budget.tokens:
-            raise self._over(f"{self.tokens:,} tokens", "tokens")
+            raise self._over(f"{self.tokens:,} of {self.budget.tokens:,} tokens", "tokens")
         usd = sum(usage.usd or 0.0 for usage in self._spent.values())
         if self.budget.usd and usd >= self.budget.usd:
-            raise self._over(f"{usd:.2f} dollars", "usd")
+            raise self._over(f"{usd:.2f} of {self.budget.usd:.2f} dollars", "usd")
         self.steps += 1
 
     def after_step(self, usage: Usage) -> None:
@@ -96,6 +96,6 @@ class Meter:
     def _over(self, what: str, key: str) -> BudgetError:
         return BudgetError(
             "budget_spent",
-            f"The work in lane {self.lane} came to {what}, which is all it may spend",
+            f"The work in lane {self.lane} spent {what}",
             f"Ask for less at once, or raise `{key}` in the lane's budget.",
         )

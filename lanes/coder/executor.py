@@ -14,7 +14,7 @@ from core.ports import Order, Produced, Repository
 from core.production import Making
 from lanes.checks import CheckRunner
 from lanes.coder.budget import Meter
-from lanes.coder.desk import Desk
+from lanes.coder.desk import Desk, Refusal, refuses_nothing
 from lanes.coder.loop import Loop
 from lanes.coder.tools import LOG_WITHHELD, Tools
 from lanes.coder.withheld import Leaks, Withheld, leaks_unknown
@@ -26,18 +26,27 @@ from lanes.repository import as_git
 TRANSCRIPT: Final = "transcript.jsonl"
 _MOST_WORDS: Final = 500
 
+Refusals = Callable[[Lane], Refusal]
+
+
+def refuses_nothing_in(_lane: Lane) -> Refusal:
+    """`Refusals` where no guard is asked."""
+    return refuses_nothing
+
 
 @dataclass(frozen=True, slots=True)
 class CoderExecutor:
     """A model edits through tools. `shelf` gives the model of these names, of which the first that answers is taken.
 
-    `leaks` says whether a text holds a secret; such texts are kept from the model.
+    `leaks` says whether a text holds a secret; such texts are kept from the model. `refusals` gives for a lane what the
+    guard would refuse in it, so that the model hears of it at once.
     """
 
     endpoints: Mapping[str, Endpoint]
     shelf: Callable[[Sequence[str]], Model]
     checks: CheckRunner
     leaks: Leaks = leaks_unknown
+    refusals: Refusals = refuses_nothing_in
     name: str = "ollama"
     reads: bool = True
 
@@ -62,7 +71,8 @@ class CoderExecutor:
         withheld = Withheld(order.lane.write, self.leaks)
         if order.feedback and await withheld.leaking(order.feedback):
             order = replace(order, feedback=f"The lane's checks failed. {LOG_WITHHELD}")
-        desk = Desk(as_git(repository), order.start, order.lane.write, order.lane.limits.bytes, withheld)
+        lane = order.lane
+        desk = Desk(as_git(repository), order.start, lane.write, order.base, lane.limits, self.refusals(lane), withheld)
         await desk.open()
 
         async def run_check(name: str, tree: str) -> str:
@@ -78,10 +88,10 @@ class CoderExecutor:
             told=order.told,
             charge=order.charge,
             room_tokens=min(self.endpoints[name.endpoint].context_tokens for name in names),
-            talk=opening(order),
+            talk=opening(order, await asyncio.to_thread(desk.refused)),
         )
         summary = await self._within(order.lane, loop)
-        making = Making(self.name, summary.strip()[:_MOST_WORDS], loop.meter.usage)
+        making = Making(self.name, summary.strip()[:_MOST_WORDS], loop.meter.usage, refused=loop.tools.refused)
         return Produced(await desk.result(), {TRANSCRIPT: transcript(loop.talk)}, making)
 
     async def _within(self, lane: Lane, loop: Loop) -> str:

@@ -95,15 +95,25 @@ class Loop:
         self.talk.append(Message("assistant", reply.text, reply.calls))
         if not reply.calls:
             return self._idle(reply)
-        self.idle = 0
+        self._count_wrong(reply)
         said: list[str] = []
         for n, call in enumerate(reply.calls):
             before = results[n] if results is not None and n < len(results) else None
             said.append(await self._call(call, before))
             self.talk.append(Message("tool", said[-1], tool=call.name))
             if call.name == FINISH and self.tools.may_finish:
-                self.summary = str(call.arguments.get("summary") or reply.text)
+                summary = call.arguments.get("summary")
+                self.summary = summary if isinstance(summary, str) and summary else reply.text
         return said
+
+    def _count_wrong(self, reply: Reply) -> None:
+        """Count answers of which no call can be used; too many in a row end the work."""
+        if not all(call.wrong for call in reply.calls):
+            self.idle = 0
+            return
+        self.idle += 1
+        if self.idle > _MOST_RETRIES:
+            raise self._babbled(reply, reply.calls[-1].wrong)
 
     async def _call(self, call: ToolCall, before: str | None) -> str:
         self.meter.before_call(call, self.tools.changes)
@@ -116,8 +126,7 @@ class Loop:
         self.idle += 1
         if self.misread:
             if self.idle > _MOST_RETRIES:
-                message = f"{reply.model} gave {self.idle} answers in a row that cannot be used. {self.misread}"
-                raise PermanentError("model_babbled", message, "Name another model in the lane; best one with tools.")
+                raise self._babbled(reply, self.misread)
             self.talk.append(Message("user", _AGAIN.format(why=self.misread)))
             return [self.misread]
         if (self.tools.changes and reply.text.strip()) or self.idle >= _IDLE_ANSWERS:
@@ -125,6 +134,10 @@ class Loop:
         else:
             self.talk.append(Message("user", _NUDGE))
         return []
+
+    def _babbled(self, reply: Reply, why: str) -> PermanentError:
+        message = f"{reply.model} gave {self.idle} answers in a row that cannot be used. {why}"
+        return PermanentError("model_babbled", message, "Name another model in the lane; best one with tools.")
 
     async def _replay(self) -> None:
         """Do again, on the files, what an earlier try of this work did; its answers count as asked."""

@@ -67,12 +67,16 @@ TOOLS: Final = (
 
 @dataclass(slots=True)
 class Tools:
-    """The tools on one desk. `changes` counts the writes so far; `checks` are the names that may be run."""
+    """The tools on one desk. `changes` counts the writes so far; `checks` are the names that may be run.
+
+    `refused` says why the last write was not done; empty once one was.
+    """
 
     desk: Desk
     checks: tuple[str, ...]
     run_check: Checks
     changes: int = 0
+    refused: str = ""
     may_finish: bool = field(default=False, init=False)
 
     @property
@@ -85,6 +89,8 @@ class Tools:
 
         With `before`, what an earlier try was told of this very call, only what changes the desk is done again.
         """
+        if call.wrong:
+            return f"Not done. The arguments cannot be used: {call.wrong} Call the tool again with a JSON object."
         does = _DOES.get(call.name)
         if does is None:
             return f"There is no tool {call.name[:60]!r}; there are: {', '.join(sorted(self.names))}."
@@ -94,9 +100,11 @@ class Tools:
         try:
             return await does(self, _Words(call.arguments))
         except EditError as error:
+            if call.name in _CHANGES:
+                self.refused = error.problem.message
             return f"Not done. {error.problem.sentence()}"
         except UnicodeEncodeError:
-            return "Not done. The text has characters that are no characters; write it again."
+            return "Not done. The text has invalid characters; write it again."
 
     async def _list(self, words: _Words) -> str:
         found = self.desk.paths(words.text("glob", "**"))
@@ -149,13 +157,16 @@ class Tools:
 
     def _write(self, path: str, text: str) -> str:
         self.desk.write(path, text)
-        self.changes += 1
+        self._changed()
         return f"Written: {show(path)}, {len(text.splitlines())} lines."
 
     async def _delete(self, words: _Words) -> str:
         self.desk.remove(words.text("path"))
-        self.changes += 1
+        self._changed()
         return f"Deleted: {show(words.text('path'))}."
+
+    def _changed(self) -> None:
+        self.changes, self.refused = self.changes + 1, ""
 
     async def _check(self, words: _Words) -> str:
         name = words.text("name")

@@ -7,24 +7,11 @@ names such a file by its whole path, without a wildcard, says thereby that its m
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
+from core.secret_files import is_secret_file
 from lanes.executors.errors import EditError
-
-_NAMES: Final = re.compile(
-    r"""
-    \.env(rc|\..+)? (?<!\.example) (?<!\.sample) (?<!\.template) (?<!\.dist)
-    | .+\.(pem|key|p12|pfx|pkcs12|jks|keystore|kdbx|ppk|asc|gpg)
-    | id_(rsa|dsa|ecdsa|ed25519)[^.]*
-    | \.(netrc|npmrc|pypirc|htpasswd|pgpass|git-credentials|dockercfg|vault[-_]pass.*)
-    | credentials(\.(json|ya?ml|toml|ini))? | secrets?\.(json|ya?ml|toml|ini|env)
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_FOLDERS: Final = re.compile(r"(^|/)\.(ssh|gnupg|aws|azure|kube|docker)/", re.IGNORECASE)
 
 Leaks = Callable[[str], bool]
 """Whether a text holds a secret."""
@@ -55,7 +42,7 @@ class Withheld:
         """Whether the model may not read this text of the file `path`."""
         if path in {glob.removeprefix("/") for glob in self.write}:
             return False
-        if _NAMES.fullmatch(path.rpartition("/")[2]) or _FOLDERS.search(path):
+        if is_secret_file(path):
             return True
         return await self.leaking(text)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.production import Usage
+from core.strict_json import NotJsonError
 from lanes.models.chat import Ask, Reply, Tool, ToolCall
 from lanes.models.endpoint import Endpoint, ModelName
 from lanes.models.faults import Whose, cut_short
@@ -49,7 +50,7 @@ async def answer(whose: Whose, ask: Ask, pieces: AsyncGenerator[Piece, None]) ->
         async for piece in coming:
             texts.append(storable(piece.text))
             meter.count(texts[-1], piece.besides)
-            calls += (_kept(whose, meter, call) for call in piece.calls)
+            calls += (_kept(meter, call) for call in piece.calls)
             ended, spent = piece.ended or ended, piece.spent or spent
             if texts[-1] and ask.heard is not None:
                 await ask.heard(texts[-1])
@@ -59,10 +60,15 @@ async def answer(whose: Whose, ask: Ask, pieces: AsyncGenerator[Piece, None]) ->
     return Reply("".join(texts), tuple(calls), model, Usage(model, 1, *spent), ended == "length")
 
 
-def _kept(whose: Whose, meter: Meter, call: ToolCall) -> ToolCall:
-    arguments = storable_arguments(whose, call.arguments)
-    meter.count(call.name, str(arguments))
-    return ToolCall(storable(call.name), arguments)
+def _kept(meter: Meter, call: ToolCall) -> ToolCall:
+    name = storable(call.name)
+    try:
+        arguments = storable_arguments(call.arguments)
+    except NotJsonError as error:
+        meter.count(name)
+        return ToolCall(name, wrong=str(error))
+    meter.count(name, str(arguments))
+    return ToolCall(name, arguments, call.wrong)
 
 
 def tools_on_offer(tools: Sequence[Tool]) -> list[dict[str, Any]]:

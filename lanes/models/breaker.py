@@ -1,4 +1,4 @@
-"""Circuit breakers: an endpoint that keeps failing is left in peace for a while, then tried with one question.
+"""Circuit breakers: an endpoint that keeps failing is not asked for a while, then tried with one question.
 
 `Breaker` is pure: a value, told the time. `Breakers` keeps one for each endpoint, for everybody in this process.
 """
@@ -82,6 +82,7 @@ class Breakers:
         self._new = Breaker(thresholds or Thresholds())
         self._clock = clock
         self._known: dict[str, Breaker] = {}
+        self._causes: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def admits(self, endpoint: str) -> bool:
@@ -94,11 +95,18 @@ class Breakers:
         """It answered."""
         with self._lock:
             self._known.pop(endpoint, None)
+            self._causes.pop(endpoint, None)
 
-    def failed(self, endpoint: str, retry_after_s: float | None = None) -> None:
-        """It did not."""
+    def failed(self, endpoint: str, retry_after_s: float | None = None, cause: str = "") -> None:
+        """It did not, for this cause."""
         with self._lock:
             self._known[endpoint] = self._known.get(endpoint, self._new).failed(self._clock(), retry_after_s)
+            self._causes[endpoint] = cause or self._causes.get(endpoint, "")
+
+    def cause(self, endpoint: str) -> str:
+        """Why it failed last; empty while it answers."""
+        with self._lock:
+            return self._causes.get(endpoint, "")
 
     def wait_s(self, endpoint: str) -> float:
         """How long until it is tried again; 0 when it may be now."""

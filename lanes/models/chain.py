@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -39,12 +40,12 @@ class FirstOf:
         for candidate in self._candidates:
             endpoint = candidate.name.endpoint
             if not self._breakers.admits(endpoint):
-                failed.append(_resting(candidate.name, self._breakers.wait_s(endpoint)))
+                failed.append(self._waiting(candidate.name))
                 continue
             try:
                 reply = await candidate.model.ask(ask)
             except TransientError as error:
-                self._breakers.failed(endpoint, error.retry_after_s)
+                self._breakers.failed(endpoint, error.retry_after_s, error.problem.message)
                 failed.append(error)
             except PermanentError as error:
                 self._breakers.succeeded(endpoint)  # it is there, and said something
@@ -56,19 +57,19 @@ class FirstOf:
                 return reply
         raise _summed_up(failed)
 
-
-def _resting(name: ModelName, wait_s: float) -> TransientError:
-    message = f"{name}: its endpoint {name.endpoint} failed several times and is left in peace"
-    return TransientError(
-        "model_down", message, f"It is tried again in {wait_s:.0f} s; see `countersign doctor`.", retry_after_s=wait_s
-    )
+    def _waiting(self, name: ModelName) -> TransientError:
+        """The endpoint is not asked now: why it failed last, and when it is tried again."""
+        wait_s = self._breakers.wait_s(name.endpoint)
+        message = self._breakers.cause(name.endpoint) or f"{name.endpoint} failed several times in a row"
+        mend = f"The next try is in {math.ceil(wait_s)} s."
+        return TransientError("model_down", message, mend, retry_after_s=wait_s)
 
 
 def _summed_up(failed: Sequence[CountersignError]) -> CountersignError:
     """One error for all: the last that time may mend, else the last of all."""
     if len(failed) == 1:
         return failed[0]
-    told = "; ".join(error.problem.message for error in failed)
+    told = "; ".join(dict.fromkeys(error.problem.message for error in failed))
     passing = [error for error in failed if isinstance(error, TransientError)]
     if not passing:
         last = failed[-1].problem

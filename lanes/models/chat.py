@@ -11,10 +11,14 @@ from core.production import Usage
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool that the model wants called: its name and arguments are the model's words, and untrusted."""
+    """A tool that the model wants called: its name and arguments are the model's words, and untrusted.
+
+    `wrong` says why the arguments cannot be used, in which case there are none; empty when they can.
+    """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    wrong: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,9 @@ class Message:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """The message that `to_json` wrote."""
-        calls = tuple(ToolCall(call["name"], call["arguments"]) for call in value.get("calls", ()))
+        calls = tuple(
+            ToolCall(call["name"], call["arguments"], call.get("wrong", "")) for call in value.get("calls", ())
+        )
         return cls(value["role"], value["text"], calls, value.get("tool", ""))
 
 

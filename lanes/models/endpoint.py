@@ -42,7 +42,9 @@ class ModelName:
         """The two parts of `text`; raises `UsageError`."""
         endpoint, slash, name = text.partition("/")
         if not (endpoint and slash and name):
-            raise UsageError("no_model", f"{text!r} names no model", "Write endpoint/model, such as local/qwen3:8b.")
+            raise UsageError(
+                "no_model", f"{text!r} does not name a model", "Write endpoint/model, such as local/qwen3:8b."
+            )
         return cls(endpoint, name)
 
     def __str__(self) -> str:

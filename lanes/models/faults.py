@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -61,10 +62,10 @@ def of_status(whose: Whose, status: int, words: str, retry_after_s: float | None
         return PermanentError("model_missing", f"Ollama's registry has no {whose.name}", mend, kind=Kind.MISSING)
     if status in (400, 500) and _NO_TOOLS.search(words):  # 500 is llama.cpp's
         mend = "It is asked without tools instead; or name a model that has them."
-        return PermanentError("model_no_tools", f"{whose} knows no tools", mend)
+        return PermanentError("model_no_tools", f"{whose} does not support tools", mend)
     if status in (429, 503):
         mend = "It is asked again later; give it more room, or the lane another model."
-        return TransientError("model_busy", f"{whose} is busy{said}", mend, retry_after_s=retry_after_s)
+        return TransientError("model_busy", f"{whose} is busy ({status}){said}", mend, retry_after_s=retry_after_s)
     if status == 504:
         return TransientError("model_slow", f"{whose} did not answer the gateway before it in time{said}", _LATER)
     if status >= 500:
@@ -87,14 +88,17 @@ def _refused(whose: Whose, status: int, said: str) -> PermanentError:
     elif _TOO_LONG.search(said):
         mend = f"Set context_tokens of {endpoint.name} in countersign.yaml to what its server has, or give that more."
     elif status == 404:
-        message = f"{endpoint.url} speaks no {endpoint.kind} (status 404)"
+        message = f"{endpoint.url} does not speak {endpoint.kind} (status 404)"
         mend = f"Check `url` and `kind` of {endpoint.name} in countersign.yaml."
     return PermanentError("model_refused", message, mend)
 
 
 def missing(whose: Whose) -> PermanentError:
     """The endpoint has no such model."""
-    mend = f"countersign models pull {whose}" if whose.endpoint.kind == "ollama" else "Name one that it has."
+    if whose.private:  # asked for somebody's task, who may be no operator
+        mend = f"Ask your operator to {'pull it' if whose.endpoint.kind == 'ollama' else 'name one that it has'}."
+    else:
+        mend = f"countersign models pull {whose}" if whose.endpoint.kind == "ollama" else "Name one that it has."
     return PermanentError("model_missing", f"{whose.endpoint.name} has no model {whose.name}", mend, kind=Kind.MISSING)
 
 
@@ -113,7 +117,7 @@ def of_broken_line(whose: Whose, error: Exception) -> CountersignError:
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         return PermanentError("model_refused", f"{whose}: {where} cannot be asked", "Check its `url` and its key.")
     if isinstance(error, httpx.RemoteProtocolError) and not re.search(r"disconnected|peer closed", words):
-        return babbled(whose, "what it answers is no HTTP")
+        return babbled(whose, "the server sent something that is not HTTP")
     return cut_short(whose)
 
 
@@ -137,7 +141,9 @@ def of_nonsense(whose: Whose, error: Exception) -> PermanentError:
     """The fault behind one of `NONSENSE`; what was read is not repeated, for nobody knows what it holds."""
     if isinstance(error, TooMuchError):
         return babbled(whose, f"it sent {error}")
-    return babbled(whose, f"it cannot be read ({type(error).__name__})")
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return babbled(whose, "the server sent something that is not JSON")
+    return babbled(whose, "the server sent JSON of another shape than its protocol's")
 
 
 _LATER: Final = "It is tried again later; look at the server's log if it stays so."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from ollama import AsyncClient, ChatResponse, ResponseError
+from pydantic import ValidationError
 
 from lanes.models.answering import Piece, answer, tools_on_offer, whose_is
 from lanes.models.chat import Ask, Message, Reply, ToolCall
@@ -40,10 +41,16 @@ class OllamaModel:
                 options={"num_ctx": self.endpoint.context_tokens, "num_predict": ask.most_tokens},
                 keep_alive=keep_alive(self.endpoint),
             )
-            async for line in cast("AsyncGenerator[ChatResponse, None]", said):
-                yield _piece(line)
-                if line.done:
-                    return
+            try:
+                async for line in cast("AsyncGenerator[ChatResponse, None]", said):
+                    yield _piece(line)
+                    if line.done:
+                        return
+            except ValidationError as error:
+                if not all("tool_calls" in fault["loc"] for fault in error.errors()):
+                    raise
+                wrong = "A tool call needs a name, and an object as its arguments."
+                yield Piece(calls=(ToolCall("unknown", wrong=wrong),), ended="stop")  # the client reads no further
 
 
 @asynccontextmanager

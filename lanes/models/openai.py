@@ -65,7 +65,7 @@ class OpenAiModel:
                     break
                 chunk = json.loads(said)
                 if not isinstance(chunk, dict):
-                    raise babbled(whose, "a chunk of it is no object")
+                    raise babbled(whose, "the server sent a chunk that is not a JSON object")
                 if chunk.get("error"):
                     raise _broken_off(whose, chunk["error"])
                 piece = _piece(chunk, calls)
@@ -102,9 +102,10 @@ class _Calls:
         if len(self.parts) > _MOST_CALLS:
             raise babbled(self.whose, f"it wants more than {_MOST_CALLS} tools called at once")
         said = call.get("function") or {}
-        for n, key in enumerate(("name", "arguments")):
-            parts[n] += said.get(key) or ""
-        return f"{said.get('name') or ''}{said.get('arguments') or ''}"
+        taken = (said.get("name") or "", _as_text(said.get("arguments")))
+        for n, text in enumerate(taken):
+            parts[n] += text
+        return "".join(taken)
 
     def whole(self, *, cut_off: bool) -> tuple[ToolCall, ...]:
         """The calls, in the order of their index; of an answer that was cut off, those before the cut."""
@@ -115,9 +116,17 @@ class _Calls:
             except NotJsonError as error:
                 if cut_off:
                     break
-                raise babbled(self.whose, f"a call's arguments cannot be used. {error}") from None
+                made.append(ToolCall(name, wrong=str(error)))
+                continue
             made.append(ToolCall(name, arguments))
         return tuple(made)
+
+
+def _as_text(arguments: object) -> str:
+    """A part of a call's arguments; some servers send the object itself where its JSON belongs."""
+    if arguments is None or isinstance(arguments, str):
+        return arguments or ""
+    return json.dumps(arguments)
 
 
 def _piece(chunk: Mapping[str, Any], calls: _Calls) -> Piece:
@@ -173,7 +182,7 @@ class OpenAiStock:
         try:
             models = [Kept(str(model["id"]), changed=_time(model.get("created"))) for model in said["data"]]
         except (TypeError, KeyError, AttributeError):
-            raise babbled(whose, "it lists no models") from None
+            raise babbled(whose, "the server sent something that is not a list of models") from None
         return tuple(sorted(models, key=lambda model: model.name))
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
+from core.strict_json import NotJsonError
 from lanes.models.endpoint import Endpoint
 from lanes.models.faults import Whose, babbled, slow
 
@@ -69,22 +70,22 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def storable_arguments(whose: Whose, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A call's arguments as JSON that can be kept; raises `PermanentError` for NaN and for depths nobody means."""
-    return {storable(str(name)): _storable(whose, value, 1) for name, value in arguments.items()}
+def storable_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A call's arguments as JSON that can be kept; raises `NotJsonError` for NaN and for depths nobody means."""
+    return {storable(str(name)): _storable(value, 1) for name, value in arguments.items()}
 
 
-def _storable(whose: Whose, value: Any, depth: int) -> Any:
+def _storable(value: Any, depth: int) -> Any:
     if depth > _DEEPEST:
-        raise babbled(whose, f"a call's arguments are nested more than {_DEEPEST} deep")
+        raise NotJsonError(f"The arguments are nested deeper than {_DEEPEST}.")
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, Mapping):
-        return {storable(str(name)): _storable(whose, inner, depth + 1) for name, inner in value.items()}
+        return {storable(str(name)): _storable(inner, depth + 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_storable(whose, inner, depth + 1) for inner in value]
+        return [_storable(inner, depth + 1) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
-        raise babbled(whose, "a call's arguments hold a number that is none")
+        raise NotJsonError("The arguments hold NaN or an infinite number.")
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LONGEST_INT:
-        raise babbled(whose, "a call's arguments hold a number beyond all bounds")
+        raise NotJsonError("The arguments hold a number that does not fit into 64 bits.")
     return value

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from core.edit import Edit
 from core.errors import Kind, PermanentError, UsageError
-from core.workflow import Parameter
+from core.workflow import Parameter, filled, named_in
+
+__all__ = ["ReadSentence", "argv", "edits", "filled", "is_program", "named_in", "reads_nothing"]
 
 ReadSentence = Callable[[str], tuple[Edit, ...]]
 """What a plain sentence asks for; raises `UsageError` for one that is not understood."""
@@ -20,23 +22,7 @@ def reads_nothing(sentence: str) -> tuple[Edit, ...]:
     raise UsageError("not_understood", f"nothing here reads the sentence {sentence[:60]!r}", "Wire a grammar in.")
 
 
-_NAMED: Final = re.compile(r"\{\{|\}\}|\{(?P<name>[a-z][a-z0-9_]*)\}")
 _BEFORE_A_PROGRAM: Final = re.compile(r"-[A-Za-z]*[ceE]|--(?:eval|command|execute|expression)")
-
-
-def named_in(text: str) -> list[str]:
-    """The parameters that a text names; ``{{`` and ``}}`` stand for single braces."""
-    return [found["name"] for found in _NAMED.finditer(text) if found["name"]]
-
-
-def filled(text: str, values: Mapping[str, str]) -> str:
-    """`text` with the values in their places; what a value says is never looked at again."""
-
-    def put(found: re.Match[str]) -> str:
-        name = found["name"]
-        return values[name] if name else found.group()[0]
-
-    return _NAMED.sub(put, text)
 
 
 def is_program(command: Sequence[str], n: int) -> bool:

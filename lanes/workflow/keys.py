@@ -11,6 +11,7 @@ from core.errors import UsageError
 from core.strict_yaml import Document, StrictModel, Word
 from core.strict_yaml.document import KeyPath
 from core.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WORKFLOW, Parameter, Step, matches, parts_of
+from lanes.executors.names import STEPS, no_such_executor
 from lanes.workflow import condition
 from lanes.workflow.fill import is_program, named_in
 
@@ -87,7 +88,7 @@ def workflow_of(
 def _parameter(document: Document, name: str, raw: ParameterFile) -> Parameter:
     at = ("parameters", name)
     if not _PARAMETER.fullmatch(name):
-        raise document.error(at, f"{name!r} is no name of a parameter", "Use small letters, digits and _.")
+        raise document.error(at, f"{name!r} is not a parameter name", "Use small letters, digits and _.")
     if (raw.type == "choice") is not bool(raw.choices):
         raise document.error((*at, "choices"), "belongs to the type choice, which needs it", "Add or delete it.")
     try:
@@ -108,11 +109,16 @@ def _parameter(document: Document, name: str, raw: ParameterFile) -> Parameter:
 def _step(document: Document, n: int, raw: StepFile, checks: frozenset[str]) -> Step:
     at = ("steps", n)
     if not _STEP.fullmatch(raw.name) or len(raw.name) > 40:
-        raise document.error((*at, "name"), f"{raw.name!r} is no step name", "Use small letters, digits and dashes.")
+        raise document.error((*at, "name"), f"{raw.name!r} is not a step name", "Use small letters, digits and dashes.")
     if raw.run == WORKFLOW:
         raise document.error((*at, "run"), "a workflow cannot run within a workflow", "Write its steps here.")
     takes = _TAKES.get(raw.run, _ANY_EXECUTOR)
-    for key in sorted(raw.model_fields_set - takes - {"name", "run"}):
+    strange = sorted(raw.model_fields_set - takes - {"name", "run"})
+    if raw.run not in STEPS and (
+        strange or not raw.do
+    ):  # else a plugin may bring it, which shows when it is looked for
+        raise document.error((*at, "run"), no_such_executor(raw.run, STEPS), "Name one of these, or enable its plugin.")
+    for key in strange:
         raise document.error((*at, key), f"a step that runs {raw.run} has no such key", "Delete it.")
     wants = _WANTS.get(raw.run, "do")
     if wants and not getattr(raw, wants):
@@ -227,7 +233,9 @@ def check_variables(document: Document, key: KeyPath, names: dict[str, str]) -> 
     """Refuse what is no name for a variable, or would steer the dynamic linker."""
     for variable in names:
         if not _VARIABLE.fullmatch(variable) or variable.startswith("LD_"):
-            raise document.error((*key, variable), "is no name for a variable of a lane", "Use letters, digits and _.")
+            raise document.error(
+                (*key, variable), "is not a variable name that a lane may set", "Use letters, digits and _."
+            )
 
 
 def check_glob(document: Document, key: KeyPath, pattern: str) -> None:

@@ -10,10 +10,11 @@ from typing import Final
 from core.errors import CountersignError, Kind, PermanentError, Problem, WorkError
 from core.lane import Lane
 from core.ports import Executor, Order, Produced, Repository
-from core.production import Making, Usage
+from core.production import Making, summed
 from core.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, Step, values_of
 from lanes.checks import CheckRunner
 from lanes.executors.edit_lane import taken_back
+from lanes.executors.names import STEPS, no_such_executor
 from lanes.purse import Purse
 from lanes.repository import as_git
 from lanes.workflow import condition
@@ -51,8 +52,8 @@ class WorkflowExecutor:
             elif step.run in self.executors:
                 problem = self.executors[step.run].unavailable(own)
             else:
-                mend = "Name another executor in the lane's file: docs/lanes.md has them all."
-                message = f"the step {step.name} needs the executor {step.run!r}, which is not installed"
+                mend = "Name one of these in the lane's file, or enable its plugin: docs/lanes.md."
+                message = f"the step {step.name}: {no_such_executor(step.run, {*self.executors, *STEPS})}"
                 problem = Problem(Kind.UNAVAILABLE, "no_executor", message, mend)
             if problem is not None:
                 return problem
@@ -185,13 +186,12 @@ class _Run:
 
 def _making(made: list[Made]) -> Making:
     """How all was made: the words of each, the sum of what was spent, every check."""
-    spent: dict[str, Usage] = {}
-    for each in made:
-        for usage in each.making.usage:
-            spent[usage.model] = spent[usage.model].plus(usage) if usage.model in spent else usage
+    spent = summed(usage for each in made for usage in each.making.usage)
     words = " ".join(each.making.words for each in made if each.making.words)
     checks = tuple(check for each in made for check in each.making.checks)
-    return Making(WORKFLOW, words, tuple(spent.values()), checks, max((each.making.tries for each in made), default=1))
+    tries = max((each.making.tries for each in made), default=1)
+    refused = next((each.making.refused for each in made if each.making.refused), "")
+    return Making(WORKFLOW, words, spent, checks, tries, refused=refused)
 
 
 def _named(step: Step, error: CountersignError) -> CountersignError:

@@ -20,6 +20,7 @@ from core.production import NOT_TOLD, Making
 from core.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, Step
 from lanes.artifacts import adopted, kept
 from lanes.checks import CheckRunner
+from lanes.executors.names import no_such_executor
 from lanes.executors.tree import matching
 from lanes.purse import Purse
 from lanes.workflow import condition, fill
@@ -129,8 +130,8 @@ class Maker:
             return Produced(await self._reverted(step, start), {})
         executor = self.executors.get(step.run)
         if executor is None or step.run == APPROVAL:
-            message = f"nothing here runs {step.run!r}"
-            raise PermanentError("no_executor", message, "Name another executor in the lane's file.", kind=Kind.REFUSED)
+            message, mend = no_such_executor(step.run, self.executors), "Name one of these in the lane's file."
+            raise PermanentError("no_executor", message, mend, kind=Kind.REFUSED)
         if not executor.reads:
             return _prefixed(step.name, await executor.produce(self._order(step, start), self.repository))
         async with self.purse.share(step.name) as budget:
@@ -152,7 +153,7 @@ class Maker:
         """The tree without the change of one commit of the branch."""
         oid = fill.filled(step.do, self.values).strip()
         if not _OID.fullmatch(oid):
-            message = f"{oid[:60]!r} is no commit"
+            message = f"{oid[:60]!r} is not a commit"
             raise PermanentError("bad_parameter", message, "Give all 40 hex digits of its id.", kind=Kind.USAGE)
         if not await self.repository.has(oid):
             message = f"there is no commit {oid[:12]} in {self.repository.spec.name}"
@@ -233,6 +234,7 @@ def lane_of(lane: Lane, step: Step) -> Lane:
         command=step.command,
         environment=tuple({**dict(lane.environment), **dict(step.environment)}.items()),
         write=step.writes or lane.write,
+        whole=lane.write,
         models=step.models or lane.models,
         checks=checks,
         retries=step.retries,

@@ -2,6 +2,6 @@
 
 from policies.checks.content import Blob, Content
 from policies.checks.scope import Scope, capped
-from policies.checks.tree import CHECKS
+from policies.checks.tree import CHECKS, NAME_CHECKS
 
-__all__ = ["CHECKS", "Blob", "Content", "Scope", "capped"]
+__all__ = ["CHECKS", "NAME_CHECKS", "Blob", "Content", "Scope", "capped"]

@@ -11,6 +11,7 @@ from policies.checks.manifests import manifests
 from policies.checks.names import names
 from policies.checks.scope import Scope, block, capped, count, passed, warn
 from policies.globs import spellings
+from policies.protected import PROTECTED
 
 _ATTRIBUTES: Final = frozenset({".gitattributes", ".gitmodules"})
 
@@ -53,8 +54,16 @@ def paths(scope: Scope) -> list[Finding]:
 def protected(scope: Scope) -> list[Finding]:
     """No path is protected, in whatever spelling, on either side of a rename, also when it is deleted."""
     matched = ((f, scope.protect.denies(f.path)) for f in scope.files)
-    found = (block("protected", f"protected (by {pattern})", f) for f, pattern in matched if pattern)
+    found = (
+        block("protected", f"may not be changed in {_where(pattern, scope)} (by {pattern})", f)
+        for f, pattern in matched
+        if pattern
+    )
     return capped("protected", found, "no protected path is touched")
+
+
+def _where(pattern: str, scope: Scope) -> str:
+    return "any lane" if pattern in PROTECTED else f"lane {scope.lane.name}"
 
 
 def attributes(scope: Scope) -> list[Finding]:
@@ -103,3 +112,6 @@ def _mode(scope: Scope, file: FileChange) -> Finding | None:
 CHECKS: Final[tuple[Callable[[Scope], list[Finding]], ...]] = (
     empty, size, paths, protected, names, modes, symlinks, gitlinks, attributes, manifests,
 )  # fmt: skip
+
+NAME_CHECKS: Final[tuple[Callable[[Scope], list[Finding]], ...]] = (paths, protected, names, attributes)
+"""Those that judge a path by its name alone, whatever the change is."""

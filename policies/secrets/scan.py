@@ -19,7 +19,7 @@ _SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """One secret: which rule found it on which line (from 1), and `how` it was wrapped.
+    """One secret: which rule found it on which line (from 1), and `how` it was wrapped; `last` is its last line.
 
     A leak that is not `certain` is a guess to look at; a `sealed` one is an archive that nobody can look into.
     The secret is kept for comparing and never shown.
@@ -30,6 +30,7 @@ class Leak:
     certain: bool = True
     sealed: bool = False
     how: str = ""
+    last: int = 0
     secret: bytes = field(default=b"", repr=False)
 
     def sentence(self) -> str:
@@ -59,7 +60,12 @@ def scan(blob: bytes, before: bytes = b"") -> Scan:
 
 def leaks_in(text: str) -> tuple[Leak, ...]:
     """The certain secrets of a short text such as a title, a commit message or a file name."""
-    return tuple(_find(text.encode("utf-8", "surrogateescape")))
+    return leaks_of(text.encode("utf-8", "surrogateescape"))
+
+
+def leaks_of(text: bytes) -> tuple[Leak, ...]:
+    """The same for bytes."""
+    return tuple(_find(text))
 
 
 def _find(blob: bytes) -> list[Leak]:
@@ -68,17 +74,20 @@ def _find(blob: bytes) -> list[Leak]:
         return [Leak(f"a {kind} archive", 1, sealed=True, secret=blob)]
     lines, leaks = Lines(blob), dict[tuple[str, bytes], Leak]()
     for rule, position, secret in _matches("plain", blob):
-        leaks.setdefault((rule, secret), Leak(rule, lines.at(position), secret=secret))
+        last = lines.at(position + max(len(secret), 1) - 1)
+        leaks.setdefault((rule, secret), Leak(rule, lines.at(position), last=last, secret=secret))
     plain = tuple(leak.secret.translate(None, _SEAMS) for leak in leaks.values())
     for layer in layers(blob):
         how = " split over strings or lines" if layer.how == "joined" else f" in {layer.how} text"
         for kind, line, piece in sealed_within(layer):
-            leak = Leak(f"a {kind} archive", line, sealed=True, how=how, secret=piece)
+            last = layer.last_of(line)
+            leak = Leak(f"a {kind} archive", line, sealed=True, how=how, last=last, secret=piece)
             leaks.setdefault((leak.rule, piece), leak)
         for rule, position, secret in _matches(layer.how, layer.text):
             core = secret.translate(None, _SEAMS)
             if not any(core.startswith(known) or known.startswith(core) for known in plain):
-                leak = Leak(rule, layer.line_at(position), how=how, secret=secret)
+                last = layer.last_at(position + max(len(secret), 1) - 1)
+                leak = Leak(rule, layer.line_at(position), how=how, last=last, secret=secret)
                 leaks.setdefault((rule, secret), leak)
     return list(leaks.values())
 

@@ -58,18 +58,30 @@ class Lines:
 
 @dataclass(slots=True)
 class Layer:
-    """One reading of a text. `starts` are positions where a piece begins, `numbers` the line it came from."""
+    """One reading of a text. `starts` are positions where a piece begins, `numbers` the line it came from.
+
+    `lasts` gives for each of these lines the last one of what was unwrapped there; without, it is the line itself.
+    """
 
     how: str
     text: bytes
     starts: array[int] = field(default_factory=lambda: array("Q"))
     numbers: array[int] = field(default_factory=lambda: array("Q"))
+    lasts: dict[int, int] = field(default_factory=dict)
 
     def line_at(self, position: int) -> int:
         """The line (from 1) of the original text that `position` came from."""
         if not self.starts:
             return self.text.count(b"\n", 0, position) + 1
         return self.numbers[bisect_right(self.starts, position) - 1]
+
+    def last_at(self, position: int) -> int:
+        """The last line of what `position` was unwrapped from."""
+        return self.last_of(self.line_at(position))
+
+    def last_of(self, line: int) -> int:
+        """The last line of what was unwrapped on `line`."""
+        return self.lasts.get(line, line)
 
 
 def sealed_kind(blob: bytes) -> str | None:
@@ -127,6 +139,7 @@ def _collect(how: str, text: bytes, lines: Lines, regex: str, decode: Any) -> La
     layer, out = Layer(how, b""), bytearray()
     for run in _compiled(regex).finditer(text):
         number = lines.at(run.start())
+        layer.lasts[number] = max(layer.lasts.get(number, 0), lines.at(run.end() - 1))
         for piece in decode(text[run.start() : run.end()]):
             if piece:
                 layer.starts.append(len(out))

@@ -210,7 +210,7 @@ def files(home: CliHome) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("new", "a" * 41), 2, "is no lane name"),
+        (("new", "a" * 41), 2, "is not a lane name"),
         (("new", "x", "--template", "../docs"), 6, "there is no template called '../docs'"),
         (("check", "."), 2, "is a directory"),
         (("export", "a" * 300), 6, "there is no lane and no template called"),

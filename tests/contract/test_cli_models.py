@@ -106,8 +106,8 @@ def test_2_an_endpoint_or_a_name_that_is_none(home: CliHome):
         (("pull", "qwen3"), "Endpoints: claude, far, local"),
         (("load", "claude/opus"), "of kind anthropic"),
         (("unload",), "Missing argument"),
-        (("pull", ""), "names no endpoint"),
-        (("pull", "local/"), "names no model"),
+        (("pull", ""), "does not name an endpoint"),
+        (("pull", "local/"), "does not name a model"),
     ):
         said = home.call("models", *words)
         assert (said.code, part in said.sentence()) == (2, True), said
@@ -185,7 +185,7 @@ WRONG = {
     "models:\n  local: {url: 'http://x', keep_alive: soon}\n": "models.local.keep_alive: ",
     "models:\n  local: {url: 'http://x', first_token_s: 0}\n": "models.local.first_token_s: ",
     "interpreter: {models: [local/qwen3]}\n": "interpreter.models[0]: no endpoint is called 'local'",
-    "models:\n  a: {url: 'http://x'}\ninterpreter: {models: [a]}\n": "interpreter.models[0]: 'a' names no model",
+    "models:\n  a: {url: 'http://x'}\ninterpreter: {models: [a]}\n": "interpreter.models[0]: 'a' does not name a model",
     "models:\n  a: {kind: gemini, url: 'http://x'}\ninterpreter: {models: [a/b]}\n": "serves agents only",
     "agents:\n  My Agent: {program: /x}\n": "is not a plain name",
 }

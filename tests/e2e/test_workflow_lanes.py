@@ -30,7 +30,7 @@ parameters:
   version: {type: version, describe: the new one}
 steps:
   - {name: bump, run: edit, do: "bump {package} to {version} in requirements.txt"}
-  - {name: look, run: approval, do: is this the version we want?}
+  - {name: look, run: approval, do: "is {version} of {package} right?"}
   - {name: log, run: edit, do: 'add the line "- {package} {version}" to CHANGELOG.md under "Unreleased"'}
   - {name: test, run: check, command: [grep, -q, "{package}", CHANGELOG.md], needs: [log]}
 """
@@ -55,13 +55,15 @@ def paths(task: dict[str, Any]) -> list[str]:
     return [file["path"] for file in task["staged"]["files"]]
 
 
-def test_each_half_is_countersigned_and_the_whole_is_published_as_approved(bumping):
+def test_lanes_07_each_half_is_countersigned_and_the_whole_is_published_as_approved(bumping):
     first = asked(bumping)
     assert (first["state"], paths(first), first["revision"]) == ("staged", ["requirements.txt"], 1)
     assert first["making"]["awaits"] == "look"
     assert first["parameters"] == {"package": "httpx", "version": "0.28.1"}
     card = " ".join(bumping.call("show", 1).out.split())
-    assert "waits for look by lee or max, step 2 of 4: is this the version we want?" in card
+    assert "waits for look by lee or max, step 2 of 4: is 0.28.1 of httpx right?" in card
+    assert "{" not in card
+    assert "with package=httpx, version=0.28.1" in card, "lanes.md 7"
     whole = approved(bumping, first)
     assert (whole["state"], paths(whole), whole["revision"]) == ("staged", ["CHANGELOG.md", "requirements.txt"], 2)
     assert whole["making"]["awaits"] == ""
@@ -99,6 +101,7 @@ def verified_without_what_is_new(home: CliHome, said: dict[str, Any]) -> None:
     assert home.call("verify", 1).code == 0
     statement = json.loads(base64.b64decode(json.loads(home.call("show", 1, "--receipt").out)["payload"]))
     del statement["predicate"]["parameters"], statement["predicate"]["decision"]["lane_version"]
+    del statement["predicate"]["making"]
     signed = receipt.sign(Keys(home.root / "state" / "keys"), statement)
     sha256 = hashlib.sha256(signed).hexdigest()
     kept = home.root / "state" / "artifacts" / sha256[:2] / sha256[2:]

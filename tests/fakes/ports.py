@@ -45,6 +45,12 @@ class FakeGuard:
             findings.append(Finding("paths", verdict, "protected" if blocked else "free", file.shown_path))
         return GuardReport(tuple(findings))
 
+    async def masked(self, _change: Change, patch: bytes, _read: BlobReader) -> bytes:
+        return patch.replace(b"hunter2", b"[redacted: fake]")
+
+    def mask(self, text: str) -> str:
+        return text.replace("hunter2", "[redacted: fake]")
+
     def leaks(self, text: str) -> bool:
         return "hunter2" in text
 

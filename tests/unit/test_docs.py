@@ -16,7 +16,7 @@ from bot.cli.commands import countersign
 from bot.config import load_config
 from bot.grammar import parse
 from bot.schema import lifecycle_page
-from core.errors import Kind
+from core.errors import Kind, UsageError
 from core.turn import SURFACES
 from lanes.models.endpoint import key_variable
 from lanes.registry import load_lane
@@ -299,3 +299,68 @@ def test_the_documentation_keeps_to_the_same_words():
     for page in PAGES:
         plain = re.sub(r"`[^`\n]*`", "", prose(page)).lower()
         assert not NOT_USED & set(re.findall(r"[a-z]+", plain)), page
+
+
+def _defaults(page: str) -> dict[str, str]:
+    """The defaults that a page gives in brackets behind a key, as in ``| `wall_s` (300) |``."""
+    rows = re.findall(r"^\| `(\w+)` \(([^)]+)\) \|", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
+    return dict(rows)
+
+
+def test_lanes_14_the_defaults_of_an_endpoint_are_those_of_the_code():
+    from dataclasses import fields
+
+    from lanes.models import Endpoint
+
+    told = _defaults("models.md")
+    assert told.keys() >= {"first_token_s", "between_tokens_s", "total_s", "context_tokens", "keep_alive"}
+    known = {field.name: field.default for field in fields(Endpoint)}
+    for name, text in told.items():
+        default = known[name]
+        assert text == (default if isinstance(default, str) else f"{default:g}"), name
+
+
+def test_lanes_14_the_defaults_of_limits_and_budgets_are_those_of_the_code():
+    from core.lane import MIB, Budget, Lane, Limits
+
+    page = (DOCS / "lanes.md").read_text(encoding="utf-8")
+    for values in (Limits(), Budget()):
+        for name in values.__slots__:
+            row = re.search(rf"^\| [^|]*`{name}`[^|]*\|[^|]*\| ([^|]+) \|$", page, re.MULTILINE)
+            assert row is not None, name
+            default = getattr(values, name)
+            shown = {MIB: "1 MiB", 0: "no bound"}.get(default, f"{default:,}" if name == "tokens" else f"{default:g}")
+            assert row[1].strip() == shown, name
+    assert "| `retries` | how often a failing check goes back to whoever reads | 1 |" in page
+    assert Lane("x", "x", (), "edit").retries == 1
+
+
+def test_lanes_14_what_is_told_of_waiting_is_so():
+    from core.job import backoff_s
+    from core.workflow import Step
+    from lanes.models.breaker import Thresholds
+    from lanes.workflow.step import PATIENCE_S
+
+    models, workflows = ((DOCS / name).read_text(encoding="utf-8") for name in ("models.md", "workflows.md"))
+    marks = Thresholds()
+    assert (marks.failures, marks.open_s, marks.most_open_s) == (3, 15, 300)
+    assert "three failures in a row an endpoint is not asked for 15 s" in " ".join(models.split())
+    assert "doubles that, up to 5 minutes" in " ".join(models.split())
+    assert [round(backoff_s(n, 0.5)) for n in (1, 2, 3, 20)] == [2, 4, 8, 300]
+    assert "else 2, 4, 8 s and so on, at most 5 minutes" in " ".join(models.split())
+    assert f"asks for more than {PATIENCE_S:g} s is left to the queue" in " ".join(workflows.split())
+    assert _defaults("workflows.md") == {"retries": str(Step("x", "edit").retries)}
+
+
+def test_lanes_14_an_unknown_endpoint_ends_with_2_and_a_model_that_is_not_there_with_6():
+    from lanes.models import Endpoint
+    from lanes.models.faults import Whose, missing
+    from lanes.models.shelf import endpoint_of
+
+    with pytest.raises(UsageError) as caught:
+        endpoint_of({}, "nosuch")
+    assert caught.value.problem.kind.exit_code == 2
+    assert missing(Whose(Endpoint("local", "ollama", "http://x"), "m")).problem.kind.exit_code == 6
+    assert "2 for an unknown endpoint, 6 for a model that is not there" in " ".join(
+        (DOCS / "models.md").read_text().split()
+    )

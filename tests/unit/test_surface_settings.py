@@ -89,7 +89,7 @@ def test_nothing_configured_is_nothing_open(config):
         ("slack: {team: T1}\n", "has no bot token"),
         ("slack: {team: acme, bot_token_file: tg}\n", "team"),
         ("slack: {team: T1, bot_token_file: tg}\n", "neither an app token nor a signing secret"),
-        ("zone: Mars/Olympus\n", "is no time zone"),
+        ("zone: Mars/Olympus\n", "is not a time zone"),
     ],
 )
 def test_what_cannot_work_is_refused_by_line_and_key(config, more, told):

@@ -157,7 +157,7 @@ async def test_no_other_model_is_asked_of_gemini():
 
 @pytest.mark.parametrize(
     ("body", "why"),
-    [(b"{", "not JSON"), (b"[1]", "no JSON object"), (b'"x"', "no JSON object"), (b"[" * 100_000, "not JSON"),
+    [(b"{", "not JSON"), (b"[1]", "not a JSON object"), (b'"x"', "not a JSON object"), (b"[" * 100_000, "not JSON"),
      (b"", "not JSON"),
      (b'{"x": "' + b"a" * (33 * 1024 * 1024) + b'"}', "too long")],
 )  # fmt: skip
@@ -178,7 +178,7 @@ async def test_a_packed_question_does_not_pass():
 async def test_steps_and_tokens_are_bounded_and_the_reason_is_said():
     async with serving() as models, door(models, budget=Budget(steps=2)) as inner:
         assert [(await inner.ask("/v1/chat/completions", CHAT))[0] for _ in range(3)] == [200, 200, 429]
-        assert (inner.account.spent_out, inner.account.bound) == ("2 answers of the model", "steps")
+        assert (inner.account.spent_out, inner.account.bound) == ("2 of 2 answers of the model", "steps")
         assert inner.account.closed.is_set()
         assert len(models.asked) == 2
     async with serving() as models, door(models, budget=Budget(tokens=100)) as inner:

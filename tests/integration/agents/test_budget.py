@@ -49,7 +49,7 @@ async def test_a_model_that_always_finds_more_to_do_is_stopped_at_its_steps(benc
     for problem, asked, _ in await asyncio.gather(
         *(stopped(bench, name, on_and_on(), Budget(steps=5)) for name in BINARIES)
     ):
-        assert (problem.code, "5 answers of the model" in problem.message) == ("budget_spent", True)
+        assert (problem.code, "5 of 5 answers of the model" in problem.message) == ("budget_spent", True)
         assert "raise `steps`" in problem.mend
         assert len(asked) == 5
 

@@ -103,7 +103,7 @@ class Bench:
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:1", **endpoint)}
         sandbox = find_sandbox()
         checks = CheckRunner(self.scratch, lambda _kind: sandbox)
-        coder = CoderExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks)
+        coder = CoderExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
         return checked({"ollama": coder}, checks)["ollama"]
 
     async def files(self, tree: str) -> dict[str, str]:

@@ -78,7 +78,7 @@ async def test_the_transcript_is_kept_line_by_line(bench, web):
         (call("edit_file", path="docs/guide.md", old="", new="color"), "Not done. The argument 'old' must be a text."),
         (
             call("write_file", path="src/x.py", text="\ud800"),
-            "Not done. The text has characters that are no characters",
+            "Not done. The text has invalid characters",
         ),
         (call("approve", digest="all"), "There is no tool 'approve'; there are: delete_file, edit_file, finish,"),
         (call("run_check", name="rm -rf /"), "Not done. There is no check 'rm -rf /'. There are: none."),
@@ -151,7 +151,7 @@ async def test_a_model_without_an_end_is_stopped_and_its_talk_kept(bench, web, b
 async def test_edits_to_and_fro_end_with_the_steps(bench, web):
     there = call("edit_file", path="src/b.py", old="value = 1", new="value = 2")
     back = call("edit_file", path="src/b.py", old="value = 2", new="value = 1")
-    with pytest.raises(WorkError, match="8 answers"):
+    with pytest.raises(WorkError, match="8 of 8 answers"):
         await bench.executor(Scripted([there, back] * 30)).produce(
             await bench.order(lane={"budget": Budget(steps=8)}), web
         )
@@ -203,7 +203,7 @@ async def test_a_model_without_tools_answers_with_json(bench, web):
         assert asked.schema
         return json.dumps({"tool": "edit_file", "arguments": dict(EDIT.arguments)})
 
-    refusal = PermanentError("model_no_tools", "it knows no tools")
+    refusal = PermanentError("model_no_tools", "it does not support tools")
     end = '```json\n{"tool": "finish", "arguments": {"summary": "ok"}}\n```'
     model = Scripted([refusal, plain, "not json at all", end])
     made = await bench.executor(model).produce(await bench.order(), web)
@@ -234,7 +234,7 @@ NO_CALLS = {
 
 @pytest.mark.parametrize("said", NO_CALLS.values(), ids=NO_CALLS)
 async def test_an_answer_that_is_no_call_is_asked_for_again_twice_and_then_the_work_fails(bench, web, said):
-    refusal = PermanentError("model_no_tools", "it knows no tools")
+    refusal = PermanentError("model_no_tools", "it does not support tools")
     model = Scripted([refusal, said, said, said, '{"tool": "finish", "arguments": {}}'])
     with pytest.raises(WorkError) as failed:
         await bench.executor(model).produce(await bench.order(), web)
@@ -248,7 +248,7 @@ async def test_an_answer_that_is_no_call_is_asked_for_again_twice_and_then_the_w
 
 
 async def test_a_tool_that_is_not_there_is_no_reason_to_stop(bench, web):
-    refusal = PermanentError("model_no_tools", "it knows no tools")
+    refusal = PermanentError("model_no_tools", "it does not support tools")
     end = '{"tool": "finish", "arguments": {"summary": "ok"}}'
     model = Scripted([refusal, '{"tool": "approve", "arguments": {"number": 1}}', end])
     made = await bench.executor(model).produce(await bench.order(), web)
@@ -263,7 +263,7 @@ async def test_answers_that_were_no_calls_count_for_whoever_takes_the_work_over(
     def dies(_ask):
         raise Killed
 
-    refusal = PermanentError("model_no_tools", "it knows no tools")
+    refusal = PermanentError("model_no_tools", "it does not support tools")
     with pytest.raises(Killed):
         await bench.executor(Scripted([refusal, "no JSON", "none either", dies])).produce(order, web)
     heir = Scripted([refusal, "and again none"])

@@ -204,7 +204,7 @@ def test_the_model_did_obey(lab):
     """A suite whose model did nothing would prove nothing."""
     states = [seen.worked["state"] for seen in lab.found.values()]
     assert states.count("staged") > 50
-    assert states.count("refused") > 40
+    assert states.count("refused") > 30, "what its tools refuse at once is not counted here"
     assert any(seen.worked["staged"] and seen.worked["state"] == "refused" for seen in lab.found.values())
     codes = {seen.worked["error"]["code"] for seen in lab.found.values() if seen.worked["error"]}
     assert {"refused_by_policy", "guard_blocked", "asking", "model_in_circles"} <= codes

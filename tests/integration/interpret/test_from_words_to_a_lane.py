@@ -57,7 +57,7 @@ async def test_edits_outside_every_lane_are_refused_by_policy(bench):
     edit = {"kind": "create_file", "path": ".github/workflows/x.yml", "content": "on: push\n"}
     task = await bench.task(await bench.read(VAGUE, {"reading": "edits", "lane": "docs", "edits": [edit]}))
     assert task.state is State.REFUSED
-    assert "protected in every lane" in task.error.message
+    assert "may not be changed in any lane" in task.error.message
 
 
 async def test_a_doubt_is_one_question_with_the_answers_to_press(bench):

@@ -194,17 +194,17 @@ FAULTS: dict[str, tuple[Turn, type[CountersignError], str, str]] = {
     "bad gateway": (Status(502, "<html>"), TransientError, "model_down", "502"),
     "gateway timeout": (Status(504, "x"), TransientError, "model_slow", "gateway"),
     "bad request": (Status(400, "invalid format"), PermanentError, "model_refused", "invalid format"),
-    "another server": (Status(404, "404 page not found"), PermanentError, "model_refused", "speaks no ollama"),
+    "another server": (Status(404, "404 page not found"), PermanentError, "model_refused", "does not speak ollama"),
     "no right": (Status(403, "forbidden"), PermanentError, "model_refused", "key"),
     "runner died": (Broken(text="one two "), TransientError, "model_down", "unexpected EOF"),
     "reset at once": (Reset(), TransientError, "model_down", "hung up"),
     "reset in the middle": (Reset("one two "), TransientError, "model_down", "hung up"),
     "stream without an end": (Babble(b"", text="one two "), TransientError, "model_down", "hung up"),
-    "half a line": (Babble(), PermanentError, "model_babbled", "cannot be read"),
-    "no object": (Babble(b"[1]\n"), PermanentError, "model_babbled", "cannot be read"),
-    "another shape": (Babble(b'{"done": true}\n'), PermanentError, "model_babbled", "cannot be read"),
-    "no text": (Babble(b"\xff\xfe\xfd\n"), PermanentError, "model_babbled", "cannot be read"),
-    "very deep": (Babble(DEEP + b"\n"), PermanentError, "model_babbled", "cannot be read"),
+    "half a line": (Babble(), PermanentError, "model_babbled", "the server sent"),
+    "no object": (Babble(b"[1]\n"), PermanentError, "model_babbled", "the server sent"),
+    "another shape": (Babble(b'{"done": true}\n'), PermanentError, "model_babbled", "the server sent"),
+    "no text": (Babble(b"\xff\xfe\xfd\n"), PermanentError, "model_babbled", "the server sent"),
+    "very deep": (Babble(DEEP + b"\n"), PermanentError, "model_babbled", "the server sent"),
     "redirect": (Redirect("http://127.0.0.1:9/api/chat"), PermanentError, "model_refused", "another address"),
     "echoes the question": (Status(400, f"cannot parse: {SECRET}"), PermanentError, "model_refused", "400"),
     "echoes the key": (Status(401, f"wrong key {KEY}"), PermanentError, "model_refused", "401"),
@@ -240,7 +240,7 @@ async def test_a_model_that_is_not_there_is_mended_by_a_pull():
     async with OllamaShim() as shim:
         error = await failure(shim, "llama9:70b")
     assert (error.problem.code, error.problem.kind) == ("model_missing", Kind.MISSING)
-    assert error.problem.mend == "countersign models pull local/llama9:70b"
+    assert error.problem.mend == "Ask your operator to pull it."
 
 
 async def test_a_key_that_is_wrong_names_the_variable():
@@ -284,9 +284,11 @@ async def test_a_server_that_speaks_no_http_and_one_that_packs_its_answer_are_no
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**40])
-async def test_arguments_that_no_database_takes_are_refused(value):
+async def test_lanes_12_arguments_that_no_database_takes_are_a_call_that_says_so(value):
     async with OllamaShim(Call("read", path=value)) as shim:
-        assert (await failure(shim, ask=replace(ASK, tools=(READ,)))).problem.code == "model_babbled"
+        (call,) = (await model(shim).ask(replace(ASK, tools=(READ,)))).calls
+    assert (call.name, dict(call.arguments)) == ("read", {})
+    assert call.wrong
 
 
 async def test_text_comes_out_so_that_it_can_be_kept():
@@ -299,3 +301,24 @@ async def test_text_comes_out_so_that_it_can_be_kept():
         reply = await model(shim).ask(ASK)
     assert reply.text == "a\ufffdb\ufffdc"
     assert reply.calls == (ToolCall("read", {"p\ufffd": ["\ufffd"]}),)
+
+
+WRONG_CALLS = {"an array": '["a"]', "null": "null", "a text": '"{}"', "a number": "7", "NaN": '{"n": NaN}'}
+
+
+@pytest.mark.parametrize("arguments", WRONG_CALLS.values(), ids=WRONG_CALLS)
+async def test_lanes_12_a_call_with_wrong_arguments_is_a_call_that_says_so(arguments):
+    line = (
+        '{"model": "qwen3:8b", "created_at": "2026-01-01T00:00:00Z", "done": false, "message": {"role": "assistant", '
+        '"content": "", "tool_calls": [{"function": {"name": "read", "arguments": ' + arguments + "}}]}}\n"
+    )
+    end = (
+        '{"model": "qwen3:8b", "created_at": "2026-01-01T00:00:00Z", "done": true, "done_reason": "stop", '
+        '"prompt_eval_count": 31, "eval_count": 7, "message": {"role": "assistant", "content": ""}}\n'
+    )
+    async with OllamaShim(Babble((line + end).encode())) as shim:
+        reply = await model(shim).ask(replace(ASK, tools=(READ,)))
+    (call,) = reply.calls
+    assert call.wrong
+    assert call.arguments == {}
+    assert reply.usage.calls == 1

@@ -39,7 +39,13 @@ class Judge:
     def leaks(self, text: str) -> bool:
         if isinstance(self._leaks, Exception):
             raise self._leaks
-        return bool(self._leaks)
+        return self._leaks in text if isinstance(self._leaks, str) else bool(self._leaks)
+
+    async def masked(self, _change: Change, patch: bytes, _read: object) -> bytes:
+        return patch.replace(b"hunter2", b"[redacted]")
+
+    def mask(self, text: str) -> str:
+        return text.replace("hunter2", "[redacted]")
 
 
 async def judged(ours: GuardReport, *more: Judge) -> GuardReport:
@@ -79,6 +85,14 @@ async def test_a_fault_that_says_what_to_do_is_a_fault_and_no_verdict():
 def test_a_text_leaks_when_anybody_says_so(ours, theirs, leaks):
     without = SimpleNamespace(judge=None)
     assert Guards(Judge(None, ours), {"a": without, "b": Judge(None, theirs)}).leaks("text") is leaks
+
+
+async def test_lanes_06_what_a_plugin_calls_a_secret_is_masked_beside_ours():
+    guards = Guards(Judge(None), {"theirs": Judge(None, "plum")})
+    assert guards.mask("a hunter2\na plum\nb") == "a [redacted]\n[redacted: theirs]\nb"
+    patch = await guards.masked(CHANGE, b"+hunter2\n+plum\n b\n", None)  # type: ignore[arg-type]
+    assert patch == b"+[redacted]\n[redacted: theirs]\n b\n"
+    assert Guards(Judge(None), {"broken": Judge(None, ValueError("x"))}).mask("a\nb") == "[redacted: broken]"
 
 
 class Listener:

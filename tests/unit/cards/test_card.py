@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from bot.cards.model import card_of
@@ -215,6 +217,15 @@ def test_the_place_in_the_queue_and_the_last_problem_are_told():
     card = card_of(docs.queued(), now=NOW)
     assert card.byline == ("ana", "web", "queued for 2 min", "queue 2, ~4 min", "priority 5", "due in 3 h")
     assert card.hitch == "the forge did not answer"
+
+
+@pytest.mark.parametrize(
+    ("again_s", "said"), [(10, "next try in 10 s"), (600, "next try in 10 min"), (-5, "next try now")]
+)
+def test_lanes_09_why_it_waits_and_until_when_is_told(again_s, said):
+    place = {"position": 1, "eta_s": None, "waits_for": None, "problem": "local is busy (503)"}
+    place["next_try_at"] = (NOW + timedelta(seconds=again_s)).isoformat()
+    assert card_of(docs.document("queued", queue=place), now=NOW).hitch == f"local is busy (503); {said}"
 
 
 def test_a_task_that_waits_for_another_says_so():

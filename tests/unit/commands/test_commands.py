@@ -111,6 +111,11 @@ ANYWHERE = [
     ('/every "daily 9:00" in docs/a.md replace x', Every("daily 9:00", "in docs/a.md replace x")),
     ('/every "daily 9:00" in Config/App replace x', Every("daily 9:00", "in Config/App replace x")),
     ('every "daily 9:00" bump x', Every("daily 9:00", "bump x")),
+    (
+        '/every "daily 9:00" --lane bump --set package=httpx --set version=1.0 bump it',
+        Every("daily 9:00", "bump it", None, "bump", None, (("package", "httpx"), ("version", "1.0"))),
+    ),
+    ('/every "daily 9:00" bump it --lane b --set a=1', Every("daily 9:00", "bump it", None, "b", None, (("a", "1"),))),
 ]
 
 

@@ -20,7 +20,7 @@ BUSY = TransientError("model_busy", "b is busy", "Later.", retry_after_s=9)
 MISSING = PermanentError("model_missing", "c has no model m", "Pull it.", kind=Kind.MISSING)
 BABBLED = PermanentError("model_babbled", "d gave no proper answer", "Name another.")
 REFUSED = PermanentError("model_refused", "e refused the question", "Ask otherwise.")
-NO_TOOLS = PermanentError("model_no_tools", "f knows no tools", "Ask without.")
+NO_TOOLS = PermanentError("model_no_tools", "f does not support tools", "Ask without.")
 
 
 class Says:
@@ -100,7 +100,24 @@ async def test_with_all_left_in_peace_it_says_for_how_long():
     with pytest.raises(TransientError) as caught:
         await chain([alone], breakers).ask(ASK)
     assert (caught.value.retry_after_s, alone.asked) == (10, 1)
-    assert "left in peace" in caught.value.problem.message
+    assert caught.value.problem.message == DOWN.problem.message, "the cause, not that it is not asked"
+    assert "next try is in 10 s" in caught.value.problem.mend
+
+
+async def test_lanes_09_an_open_breaker_names_its_cause():
+    now = [0.0]
+    breakers = Breakers(Thresholds(failures=1, open_s=2), lambda: now[0])
+    busy = TransientError("model_busy", "local/m is busy (503)", "Later.", retry_after_s=10)
+    with pytest.raises(TransientError):
+        await chain([Says("local/m", busy)], breakers).ask(ASK)
+    for name in ("local/m", "local/other"):
+        with pytest.raises(TransientError) as caught:
+            await chain([Says(name, "yes")], breakers).ask(ASK)
+        assert caught.value.problem.sentence() == ("local/m is busy (503). The next try is in 10 s.")
+        assert caught.value.retry_after_s == 10
+    now[0] = 10
+    assert (await chain([Says("local/m", "yes")], breakers).ask(ASK)).text == "yes"
+    assert breakers.cause("local") == ""
 
 
 async def test_an_endpoint_that_answers_nonsense_is_up():
@@ -116,7 +133,7 @@ async def test_an_endpoint_that_answers_nonsense_is_up():
     [
         ([], "no model is named"),
         (["nowhere/m"], "no endpoint is called 'nowhere'"),
-        (["local"], "names no model"),
+        (["local"], "does not name a model"),
         (["claude/opus"], "serves agents only"),
     ],
 )

@@ -63,7 +63,7 @@ def test_a_protected_path_is_denied_with_path_and_pattern(path, lane):
     decision = decide(STARTER, "README.md", path, lane=lane)
     assert decision.effect is Effect.DENY
     assert path in decision.reason
-    assert "protected in every lane (by " in decision.reason
+    assert "may not be changed in any lane (by " in decision.reason
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_what_a_lane_protects_is_denied_in_that_lane_only():
     law = policy(lanes=lanes)
     named = decide(law, "config/prod/db.yaml", lane="config")
     assert named.effect is Effect.DENY
-    assert named.reason == "config/prod/db.yaml (by config/prod/**) is protected in lane config"
+    assert named.reason == "config/prod/db.yaml may not be changed in lane config (by config/prod/**)"
     assert decide(law, "config/prod/db.yaml").lane == "code"
 
 

@@ -63,7 +63,7 @@ def test_what_cannot_be_is_told(call, words, code):
 
 
 def test_another_members_is_left_alone(call):
-    made = json.loads(call(every, "daily 9:00", "x", "--as", "ana", "--json"))
+    made = json.loads(call(every, "daily 9:00", "set a to 1 in x.yaml", "--as", "ana", "--json"))
     with pytest.raises(CountersignError) as caught:
         call(unschedule, made["id"], "--as", "bo")
     assert caught.value.problem.code == "not_yours"

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from bot.schedule.chat import ChatSchedules
 from bot.schedule.clock import GRACE_MS, Clock, asker, dedup_of, turn_of
-from bot.schedule.schedules import MOST, Schedules, Wanted
+from bot.schedule.schedules import MOST, Schedules, Wanted, next_words
 from bot.schedule.when import read_when
 from core.errors import NotFoundError, RefusedError, TransientError, UsageError
 from core.ids import new_id
@@ -230,6 +230,11 @@ async def test_an_author_who_is_gone_asks_for_nothing(office, known, database):
     assert await numbers(database) == []
     assert (await row(database, made.id)).state == PAUSED
     assert (await builders.kinds_of(database, 0))[-1] == "schedule.refused"
+    (paused,) = await known.listed()
+    assert next_words(paused) == "paused: nobody called ana is configured", "lanes.md 13"
+    office.configure(people=builders.people())
+    assert next_words(await known.resume(made.id, ANA)).startswith("next ")
+    assert next_words((await known.listed())[0]).startswith("next ")
 
 
 @pytest.mark.parametrize(

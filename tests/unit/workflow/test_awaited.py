@@ -10,13 +10,14 @@ import pytest
 from bot.cards.awaited import awaited
 from bot.cards.model import card_of
 from bot.surfaces.terminal import print_card
-from core.workflow import Step
+from core.workflow import Parameter, Step
 from core.workflow import awaited as place_of
 from tests.unit.cards import documents as docs
 
 pytestmark = pytest.mark.lanes
 
-STEPS = (Step("plan", "ollama", "plan"), Step("look", "approval", "is this the plan?"), Step("do", "edit", "x"))
+STEPS = (Step("plan", "ollama", "plan"), Step("look", "approval", "is {it} the {what}?"), Step("do", "edit", "x"))
+TOLD = (Parameter("it"), Parameter("what", default="plan"))
 
 
 def document(making: dict[str, Any], state: str = "staged") -> dict[str, Any]:
@@ -25,7 +26,7 @@ def document(making: dict[str, Any], state: str = "staged") -> dict[str, Any]:
 
 
 def test_the_approval_is_named_with_its_place_its_people_and_what_it_asks():
-    found = document({"awaits": "look", **place_of(STEPS, "look")})
+    found = document({"awaits": "look", **place_of(STEPS, TOLD, "look", {"it": "this"})})
     found["staged"]["needs"] = [{"rule": "r", "count": 2, "of": ["lee", "max", "kim"], "have": ["max"]}]
     said = "waits for look by lee or kim, step 2 of 3: is this the plan?"
     card = card_of(found, now=docs.NOW)
@@ -36,7 +37,7 @@ def test_the_approval_is_named_with_its_place_its_people_and_what_it_asks():
 
 
 def test_a_whole_waits_for_no_step_and_an_older_document_names_the_step_alone():
-    assert awaited(document({"awaits": "", **place_of(STEPS, "")})) == ""
+    assert awaited(document({"awaits": "", **place_of(STEPS, TOLD, "", {})})) == ""
     old = document({"awaits": "look"})
     old["staged"]["needs"] = []
     assert awaited(old) == "waits for look"
@@ -46,4 +47,8 @@ def test_a_whole_waits_for_no_step_and_an_older_document_names_the_step_alone():
 
 
 def test_an_approval_that_the_file_lost_has_no_place():
-    assert place_of(STEPS, "gone") == place_of(STEPS, "plan") == {}
+    assert place_of(STEPS, TOLD, "gone", {}) == place_of(STEPS, TOLD, "plan", {}) == {}
+
+
+def test_lanes_07_a_question_names_a_parameter_that_nobody_set():
+    assert place_of(STEPS, TOLD, "look", {})["asks"] == "is {it} the plan?"

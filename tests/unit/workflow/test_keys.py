@@ -93,7 +93,7 @@ WRONG = {
         "no step called 'c'",
     ),
     "one name twice": (steps(A, A), "steps[1].name", 8, "two steps called a"),
-    "a bad name": (steps("name: A b, run: edit, do: x"), "steps[0].name", 7, "no step name"),
+    "a bad name": (steps("name: A b, run: edit, do: x"), "steps[0].name", 7, "not a step name"),
     "an unused parameter": (
         steps(A, before="parameters:\n  left: {}\n"),
         "parameters.left",
@@ -144,7 +144,7 @@ WRONG = {
         steps('name: a, run: edit, do: "x {num}"', before="parameters:\n  num: {type: integer, default: x}\n"),
         "parameters.num.default",
         7,
-        "no whole number",
+        "not a whole number",
     ),
     "a bad pattern": (
         steps('name: a, run: edit, do: "x {num}"', before='parameters:\n  num: {pattern: "(?=x)"}\n'),
@@ -162,7 +162,7 @@ WRONG = {
         steps("name: a, run: command, command: [x], env: {LD_PRELOAD: z}"),
         "steps[0].env.LD_PRELOAD",
         7,
-        "no name for a variable",
+        "not a variable name",
     ),
     "an unknown key": (steps("name: a, run: edit, do: x, need: [b]"), "steps[0].need", 7, "unknown key"),
 }
@@ -177,3 +177,41 @@ def test_a_mistake_is_told_with_file_line_and_key(tmp_path, case):
     assert said in told.problem.sentence()
     assert (told.path, told.line) == (str(tmp_path / "bump.yaml"), line), told.problem.message
     assert told.key.startswith(key), told.key
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["name: x, run: nosuch, command: [a]", "name: x, run: nosuch", "name: x, run: shell, command: [a], do: it"],
+)
+def test_lanes_11_an_unknown_executor_of_a_step_is_named_with_those_there_are(tmp_path, line):
+    with pytest.raises(ConfigError) as caught:
+        lane_in(tmp_path, steps(line))
+    name = "shell" if "shell" in line else "nosuch"
+    assert (
+        f": there is no executor {name}; there are: agent, aider, approval, check, claude-code, codex, command, edit"
+        in str(caught.value)
+    )
+    assert "Delete" not in str(caught.value)
+    assert caught.value.key == "steps[0].run"
+
+
+def test_lanes_11_an_unknown_executor_of_a_lane_is_named_too(tmp_path):
+    with pytest.raises(ConfigError, match="there is no executor nosuch; there are: agent, aider, claude-code"):
+        lane_in(tmp_path, 'name: bump\ndescribe: x\nwrite: ["**"]\nexecutor: nosuch\ncommand: ["x"]\n')
+
+
+def test_lanes_11_the_names_that_are_told_are_those_there_are(tmp_path):
+    from lanes.assembly import Means, executors
+    from lanes.executors.names import BUILT_IN, STEPS
+    from lanes.models.breaker import Breakers
+    from lanes.models.shelf import Shelf
+    from lanes.sandbox import find_sandbox
+    from lanes.workflow.keys import _TAKES
+
+    sandbox = find_sandbox()
+    made = executors(Means(tmp_path, lambda _kind: sandbox, Shelf({}, Breakers()).model))
+    assert frozenset(made) == BUILT_IN
+    assert frozenset(_TAKES) - BUILT_IN <= STEPS
+    problem = made["workflow"].unavailable(lane_in(tmp_path, steps("name: x, run: shout, do: it")))
+    assert problem is not None
+    assert problem.message.startswith("the step x: there is no executor shout; there are: agent,")

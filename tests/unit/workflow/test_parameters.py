@@ -62,7 +62,7 @@ def test_a_value_that_is_none_is_refused_by_the_parameters_name(type_, text):
 def test_a_choice_is_one_of_its_choices():
     part = Parameter("part", "choice", choices=("major", "minor"))
     assert part.read("minor") == "minor"
-    with pytest.raises(UsageError, match="none of major, minor"):
+    with pytest.raises(UsageError, match="not one of major, minor"):
         part.read("patch")
 
 

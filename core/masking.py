@@ -1,0 +1,25 @@
+"""Masking what is shown: secrets leave JSON documents through the `Mask` of the settings in force."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Mask = Callable[[str], str]
+"""A text as it may be shown: without the secrets in it."""
+
+
+def shows_all(text: str) -> str:
+    """A `Mask` where nobody knows secrets."""
+    return text
+
+
+def masked(value: Any, mask: Mask) -> Any:
+    """A JSON value with every text in it masked; keys stay."""
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {key: masked(inner, mask) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(inner, mask) for inner in value]
+    return value

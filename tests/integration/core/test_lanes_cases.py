@@ -1,0 +1,240 @@
+"""What a change says of who made it and what it cost, over all revisions that it holds (lanes.md 2, 3 and 13)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core import receipt
+from core.document import read_document
+from core.errors import TransientError
+from core.lane import Budget
+from core.lifecycle import State
+from core.ports import Order, Produced
+from core.production import Making, Usage
+from core.store import artifacts
+from core.workflow import Step
+from tests import builders
+from tests.builders import ANA, LEE
+from tests.fakes.ports import FakeExecutor
+
+pytestmark = pytest.mark.queue
+
+STEPS = (
+    Step("write", "edit", "write it"),
+    Step("look", "approval", "is it right?"),
+    Step("more", "edit", "write more"),
+)
+
+
+REFUSED = """\
+the model finished without changing a file; its last edit was refused (.env may not be changed in any lane). \
+It said: "All done\""""
+
+
+@dataclass(slots=True)
+class Spender(FakeExecutor):
+    """An executor that asks a model: 1,000 tokens and what `makings` say; `budgets` is what it was given."""
+
+    reads: bool = True
+    makings: list[Making] = field(default_factory=list)
+    budgets: list[Budget] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+
+    async def produce(self, order: Order, repository: Any) -> Produced:
+        self.runs += 1
+        self.budgets.append(order.lane.budget)
+        usage = Usage("local/m", 1, 900, 100, 0.25)
+        await order.charge(usage)
+        making = self.makings.pop(0) if self.makings else Making("ollama", f"part {self.runs}", (usage,))
+        path = order.lane.steps[0].name if order.lane.steps else f"file-{self.runs}"
+        tree = repository.add({**repository.trees[order.start], f"config/{path}-{order.revision}": b"x"})
+        return Produced(tree, {}, making)
+
+
+@pytest.fixture
+def spending(bench):
+    bench.executor = Spender()
+    lane = builders.lane(steps=STEPS, budget=Budget(tokens=2500))
+    bench.configure(lanes={"config": lane})
+    return bench
+
+
+async def approve(bench: Any, number: int) -> None:
+    staged = (await bench.task(number)).staged
+    assert (await bench.verdicts.approve(number, staged.digest, LEE)).problem is None
+    await bench.drain()
+
+
+async def document(bench: Any, number: int) -> dict[str, Any]:
+    return (await read_document(bench.database, bench.settings, number)).to_json()
+
+
+async def test_lanes_03_what_models_spent_is_summed_over_an_approval_between_steps(spending):
+    number, _ = await spending.stage()
+    await approve(spending, number)
+    task = await spending.task(number)
+    assert (task.state, task.revision, task.current.basis.passed) == (State.STAGED, 2, "look")
+    (usage,) = task.current.making.usage
+    assert (usage.calls, usage.tokens, usage.usd) == (2, 2000, 0.5)
+
+
+async def test_lanes_03_a_part_by_rule_does_not_hide_that_a_model_made_the_other(spending):
+    first = Making("workflow", "I did it", (Usage("local/m", 3, 10, 5),))
+    spending.executor.makings = [first, Making("workflow")]
+    number, _ = await spending.stage()
+    await approve(spending, number)
+    said = await document(spending, number)
+    assert said["making"]["usage"][0]["calls"] == 3
+    assert said["model"] == {"name": "local/m", "words": "I did it"}
+    assert said["making"]["awaits"] == ""
+
+
+async def test_lanes_03_the_receipt_says_who_made_the_bytes(spending):
+    number, _ = await spending.stage()
+    await approve(spending, number)
+    await approve(spending, number)
+    kept = {a.name: a for a in await spending.database.read(lambda session: artifacts.of_task(session, number))}
+    said = receipt.read(spending.keys, await spending.files.read(kept["receipt.json"].sha256))
+    assert said["making"]["executor"] == "ollama"
+    assert [(used["model"], used["calls"]) for used in said["making"]["usage"]] == [("local/m", 2)]
+
+
+async def test_lanes_03_a_reply_on_top_and_a_pick_keep_who_made_the_rest(spending):
+    spending.configure(lanes={"config": builders.lane()})
+    number, _ = await spending.stage()
+    spending.executor.makings = [Making("edit")]
+    await spending.service.reply(number, "config/b.yaml = b: 2", ANA)
+    await spending.drain()
+    making = (await spending.task(number)).current.making
+    assert (making.executor, making.usage[0].calls) == ("ollama, edit", 1)
+    assert making.words == "part 1"
+    await spending.service.pick(number, "1", ANA)
+    await spending.drain()
+    assert (await spending.task(number)).current.making.usage[0].calls == 2
+
+
+async def test_lanes_03_starting_over_forgets_who_made_what_is_thrown_away(spending):
+    spending.configure(lanes={"config": builders.lane()})
+    number, _ = await spending.stage()
+    await spending.service.reply(number, "instead config/b.yaml = b: 2", ANA)
+    await spending.drain()
+    assert (await spending.task(number)).current.making.usage[0].calls == 1
+
+
+async def test_lanes_03_the_pot_does_not_restart_behind_an_approval(spending):
+    number, _ = await spending.stage()
+    await approve(spending, number)
+    assert [budget.tokens for budget in spending.executor.budgets] == [2500, 1500]
+
+
+async def test_lanes_03_a_pot_that_is_spent_ends_the_work_behind_the_approval(spending):
+    lane = builders.lane(steps=STEPS, budget=Budget(tokens=600))
+    spending.configure(lanes={"config": lane})
+    number, _ = await spending.stage()
+    await approve(spending, number)
+    task = await spending.task(number)
+    assert (task.state, task.error.code) == (State.FAILED, "budget_spent")
+    assert task.error.message == "lane config spent 1,000 of 600 tokens before the approval look"
+    assert spending.executor.runs == 1
+
+
+async def test_lanes_03_a_pick_before_the_approval_does_not_fill_the_pot_again(spending):
+    number, _ = await spending.stage()
+    await spending.service.pick(number, "1", LEE)
+    await spending.drain()
+    await approve(spending, number)
+    assert spending.executor.budgets[-1].tokens <= 1500
+
+
+async def test_lanes_13_a_spent_day_says_how_much_and_when_it_is_free_again(spending):
+    spending.configure(lanes={"config": builders.lane(budget=Budget(day_tokens=500))})
+    await spending.stage()
+    number = await spending.ask("config/c = 1")
+    await spending.drain()
+    task = await spending.task(number)
+    assert (task.state, task.error.code) == (State.FAILED, "budget_spent")
+    at = task.error.message.rpartition(" ")[0].rpartition(" ")[2]
+    assert task.error.message == f"lane config used 1,000 of 500 tokens in 24 hours; free again at {at} UTC"
+    assert len(at) == 5
+    assert "tomorrow" not in task.error.sentence()
+
+
+async def test_lanes_13_what_is_taken_back_costs_nothing_and_is_done_on_a_spent_day(spending):
+    spending.configure(lanes={"config": builders.lane(budget=Budget(day_tokens=2000))})
+    number = await spending.publish()
+    await spending.service.merge(number, LEE)
+    await spending.drain()
+    spending.configure(lanes={"config": builders.lane(budget=Budget(day_tokens=500))})
+    undo = await spending.service.undo(number, ANA)
+    await spending.drain()
+    assert (await spending.task(undo)).state is State.STAGED
+
+
+async def test_lanes_05_a_task_that_waits_says_why_and_until_when(bench):
+    def busy(_order: Order) -> None:
+        raise TransientError("model_busy", "local/m is busy (503)", retry_after_s=600)
+
+    bench.executor.before = busy
+    number = await bench.ask()
+    await bench.drain()
+    place = (await document(bench, number))["queue"]
+    assert place["problem"] == "local/m is busy (503)"
+    left = datetime.fromisoformat(place["next_try_at"]) - datetime.now(UTC)
+    assert timedelta(seconds=300) < left <= timedelta(seconds=600)
+
+
+@pytest.mark.parametrize(
+    ("making", "reads", "message"),
+    [
+        (
+            Making("ollama", 'All "done".', (Usage("local/m", 1, 1, 1),)),
+            True,
+            "the model finished without changing a file. It said: \"All 'done'.\"",
+        ),
+        (
+            Making("ollama", "All done", (Usage("local/m", 1, 1, 1),), refused=".env may not be changed in any lane"),
+            True,
+            REFUSED,
+        ),
+        (Making("codex", "All done"), True, 'codex finished without changing a file. It said: "All done"'),
+        (Making("codex"), True, "codex finished without changing a file"),
+        (Making("command"), False, "the command of lane config finished without changing a file"),
+        (Making(), False, "nothing to change for #1: the files already are as asked"),
+    ],
+)
+async def test_lanes_02_only_an_edit_by_rule_proves_that_nothing_is_to_change(bench, making, reads, message):
+    class Nothing(FakeExecutor):
+        async def produce(self, order: Order, repository: Any) -> Produced:
+            return Produced(order.start, {}, making)
+
+    bench.executor = Nothing(name=making.executor or "edit", reads=reads)
+    name = making.executor or "edit"
+    bench.configure(lanes={"config": builders.lane(executor="edit" if name == "edit" else name)})
+    bench.executors[name] = bench.executor
+    number = await bench.ask()
+    await bench.drain()
+    task = await bench.task(number)
+    assert (task.state, task.error.code, task.error.message) == (State.FAILED, "no_change", message)
+    assert ("Which file" in task.error.mend) is reads
+
+
+async def test_lanes_02_steps_with_a_model_prove_nothing_either(bench):
+    class Nothing(FakeExecutor):
+        async def produce(self, order: Order, repository: Any) -> Produced:
+            return Produced(order.start, {}, Making("workflow", "Fine.", (Usage("local/m", 1, 1, 1),)))
+
+    bench.executors |= {"workflow": Nothing("workflow"), "ollama": FakeExecutor("ollama", reads=True)}
+    steps = (Step("a", "edit", "x"), Step("b", "ollama", "y"))
+    bench.configure(lanes={"config": builders.lane(executor="workflow", steps=steps)})
+    number = await bench.ask()
+    await bench.drain()
+    error = (await bench.task(number)).error
+    assert error.message == 'the steps of lane config finished without changing a file. The model said: "Fine."'
+    bench.configure(lanes={"config": builders.lane(executor="workflow", steps=(replace(steps[0]),))})
+    number = await bench.ask()
+    await bench.drain()
+    assert (await bench.task(number)).error.message.endswith("the files already are as asked")
