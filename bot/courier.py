@@ -17,7 +17,6 @@ from typing import Any, Final
 from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card, card_of
 from bot.cards.parts import Action, ActionKind, TicketLink
-from bot.cards.spoken import spoken_card
 from bot.surfaces.port import Attachment, Buttons, Drawn, Surface
 from core.document import TaskDocument, read_document
 from core.errors import CountersignError, PermanentError, TransientError
@@ -204,8 +203,8 @@ class Courier:
         return self.surface.draw(shown, view, buttons, delivered=delivered), delivered
 
     def _card_of(self, document: TaskDocument, revision: int | None = None) -> Card:
-        """The card, with what people can do said in this surface's words."""
-        card = spoken_card(card_of(document.to_json(), now=self.clock(), revision=revision))
+        """The card, with the tickets that the request names."""
+        card = card_of(document.to_json(), now=self.clock(), revision=revision)
         said = "\n".join(turn.text for turn in document.turns)
         return replace(card, tickets=() if card.superseded else self.tickets(said))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.edit import Edit, ReplaceText, describe, from_json, paths_named, to_json
+from core.shorten import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Intent:
         """One line for cards and commit subjects; at most 72 characters."""
         said = "; ".join(describe(edit) for edit in self.edits) if self.edits else self.text
         line = " ".join(said.split())
-        return line if len(line) <= 72 else line[:71].rstrip() + "…"
+        return shortened(line, 72)
 
     def paths(self) -> tuple[str, ...]:
         """The paths and globs that the edits name, in order, once each.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from core.advice import BLANK, CommandName, Suggestion, advise
 from core.approval import Needs, Verdict, eligible, stricter, tally
 from core.decision import Terms
 from core.errors import Kind, Problem
@@ -79,7 +80,7 @@ class Verdicts:
                 Kind.REFUSED,
                 "rejected",
                 f"{actor.person} rejected revision {task.revision}" + (f": {reason}" if reason else ""),
-                f'Reply to change it: countersign reply {number} "…".',
+                advise("Reply to change it: ", Suggestion(CommandName.REPLY, number, (BLANK,)), "."),
             )
             await take_step(
                 session,
@@ -158,7 +159,7 @@ class Verdicts:
                 Kind.CONFLICT,
                 "wrong_state",
                 f"#{number} is {task.state.value}, there is nothing to decide" + await decided_by(session, task),
-                f"See it with `countersign show {number}`.",
+                advise("See it with ", Suggestion(CommandName.SHOW, number), "."),
             )
         if task.expires_at is not None and task.expires_at <= from_ms(now_ms):
             return Problem(
@@ -177,7 +178,7 @@ class Verdicts:
                 Kind.REFUSED,
                 "no_longer_allowed",
                 f"policy no longer allows #{task.number}",
-                "See why with `countersign policy explain`.",
+                advise("See why with ", Suggestion(CommandName.EXPLAIN, task.number), "."),
             )
         person = actor.person or ""
         if verdict is Verdict.REJECT and person in task.authors:
@@ -241,13 +242,13 @@ async def _stale(session: Session, task: Task, digest: str) -> Problem | None:
                 Kind.CONFLICT,
                 "stale_digest",
                 f"{wanted[:MIN_DIGEST]} is revision {revision.n} of #{task.number}, {by}, which is {now}",
-                f"Look at the current one with `countersign show {task.number}`.",
+                advise("Look at the current one with ", Suggestion(CommandName.SHOW, task.number), "."),
             )
     return Problem(
         Kind.CONFLICT,
         "stale_digest",
         f"{wanted[:MIN_DIGEST]} names no staged diff of #{task.number}",
-        f"Look at it with `countersign show {task.number}`.",
+        advise("Look at it with ", Suggestion(CommandName.SHOW, task.number), "."),
     )
 
 
@@ -265,7 +266,7 @@ async def _said_already(session: Session, settings: Settings, task: Task, actor:
         Kind.CONFLICT,
         "already_decided",
         f"{actor.person} already said approve to {task.staged.digest[:MIN_DIGEST]}",
-        "It counts once; see who is still needed with `countersign show`.",
+        advise("It counts once; see who is still needed with ", Suggestion(CommandName.SHOW, task.number), "."),
     )
 
 

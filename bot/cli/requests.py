@@ -8,7 +8,7 @@ import click
 
 from bot.cards.safe import visible, visible_lines
 from bot.cli.following import follow, wait_option
-from bot.cli.frame import NUMBER, Door, as_option, json_option, moment, run, say_json, speaker
+from bot.cli.frame import NUMBER, SURFACE, Door, as_option, json_option, moment, run, say_json, speaker
 from core.errors import UsageError
 from core.lifecycle import State
 
@@ -147,7 +147,7 @@ def why(door: Door, number: int, as_json: bool) -> int:
         from bot.conversation.showing import Showing
 
         async with door.open() as app:
-            answer = await Showing(app.database, app.settings, {}).why(number)
+            answer = await Showing(app.database, app.settings, {}).why(number, SURFACE)
             if as_json:
                 say_json({"task": number, "why": answer.text.splitlines()})
             else:

@@ -10,8 +10,10 @@ from typing import Final
 
 from bot.cards.model import Card, card_of
 from bot.cards.safe import one_line, visible_lines
+from bot.cards.wording import worded
 from bot.courier import Courier
 from bot.surfaces.port import Answer
+from core.advice import CommandName, Suggestion, advise
 from core.document import TaskDocument, read_document
 from core.errors import NotFoundError
 from core.job import Job
@@ -23,6 +25,8 @@ from core.store.database import Database, Session, to_ms
 
 MOST_ROWS: Final = 15
 MOST_CARDS: Final = 50
+MOST_WORDS: Final = 3000
+"""Characters of a reason that is told in full; a card shows its beginning."""
 MOST_DIFF: Final = 3000
 """Characters of one file's diff that are said in words; more is attached."""
 
@@ -54,7 +58,8 @@ class Showing:
         document = await self._document(number)
         diff = await courier.diff_of(document)
         if diff is None:
-            raise NotFoundError("no_diff", f"#{number} has staged nothing", f"See it with /show {number}.")
+            mend = advise("See it with ", Suggestion(CommandName.SHOW, number), ".")
+            raise NotFoundError("no_diff", f"#{number} has staged nothing", mend)
         if path is not None:
             part = _part(diff, path)
             if part is None:
@@ -81,21 +86,25 @@ class Showing:
 
         await self.database.write(work)
 
-    async def why(self, number: int) -> Answer:
-        """The lane, the rule, what the guard found, and who is still needed."""
+    async def why(self, number: int, surface: str) -> Answer:
+        """The lane, the rule, what the guard found, and who is still needed: a sentence a line, each in full."""
         document = await self._document(number)
         task, card = document.task, self._card(document)
         lines = [f"#{number} is {task.state.value}."]
         if task.current.lane:
-            lines.append(f"Lane {task.current.lane} by rule {task.current.rule}: {one_line(task.current.reason)}")
+            reason = one_line(task.current.reason, MOST_WORDS)
+            lines.append(f"Lane {task.current.lane} by rule {task.current.rule}: {reason}")
         elif task.current.reason:
-            lines.append(one_line(task.current.reason))
+            lines.append(one_line(task.current.reason, MOST_WORDS))
         if card.staged:
             lines += [f"{check.name}: {detail}" for check in card.staged.checks for detail in check.details[:3]]
         lines += [need.sentence for need in card.needs]
-        if card.trouble:
-            lines.append(f"{card.trouble.message}. {card.trouble.mend}".strip())
-        return Answer("\n".join(lines))
+        error = task.error
+        if error is not None and card.trouble is not None:
+            if one_line(error.message) != one_line(task.current.reason):
+                lines.append(one_line(error.message, MOST_WORDS))
+            lines.append(worded(error.mend, surface))
+        return Answer("\n".join(_sentence(line) for line in lines if line))
 
     async def progress(self, number: int | None, since: str | None, person: str) -> Answer:
         """How far one task is, or all that this person is concerned with."""
@@ -150,6 +159,13 @@ class Showing:
 
     def _card(self, document: TaskDocument) -> Card:
         return card_of(document.to_json(), now=datetime.now(UTC))
+
+
+def _sentence(text: str) -> str:
+    """`text` as a sentence of its own: it begins with a capital, where that is a plain word, and has an end."""
+    end = "" if text.endswith((".", "?", "!", "…")) else "."
+    word = text.partition(" ")[0]
+    return f"{text[:1].upper() if word.isalpha() else text[:1]}{text[1:]}{end}"
 
 
 def _files(document: TaskDocument) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from core.advice import CommandName, Suggestion, advise
 from core.change import Change
 from core.errors import Kind, Problem, WorkError
 from core.intent import Intent
@@ -229,5 +230,5 @@ def _blocked(report: GuardReport) -> Problem:
         Kind.BLOCKED,
         "guard_blocked",
         f"the guard blocked this change: {first.check}: {first.detail}{where}{more}",
-        "See every finding with `countersign show`; reply to change what is asked.",
+        advise("See every finding with ", Suggestion(CommandName.SHOW), "; reply to change what is asked."),
     )

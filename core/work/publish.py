@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core import receipt
+from core.advice import CommandName, Suggestion, advise
 from core.errors import ConflictError, Kind, PermanentError, Problem
 from core.job import Job
 from core.lifecycle import Fact
@@ -33,7 +34,7 @@ async def check(shop: Workshop, job: Job, _notes: Notes) -> Notes:
         Kind.REFUSED,
         "approval_void",
         f"the approval of #{task.number} no longer holds: {why}",
-        "Look who is still needed with `countersign show`.",
+        advise("Look who is still needed with ", Suggestion(CommandName.SHOW, task.number), "."),
     )
     expires_in_s = task.current.terms.expires_s if task.current.terms else None
     await shop.finish(job, Fact.VOIDED, Outcome(problem=problem, body={"why": why}, expires_in_s=expires_in_s))

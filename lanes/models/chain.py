@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from core.advice import CommandName, Suggestion, advise
 from core.errors import CountersignError, PermanentError, TransientError
 from lanes.models.breaker import Breakers
 from lanes.models.chat import Ask, Model, Reply
@@ -59,9 +60,9 @@ class FirstOf:
 
 def _resting(name: ModelName, wait_s: float) -> TransientError:
     message = f"{name}: its endpoint {name.endpoint} failed several times and is left in peace"
-    return TransientError(
-        "model_down", message, f"It is tried again in {wait_s:.0f} s; see `countersign doctor`.", retry_after_s=wait_s
-    )
+    again = f"It is tried again in {wait_s:.0f} s"
+    mend = advise(f"{again}; see ", Suggestion(CommandName.DOCTOR), ".", otherwise=f"{again}.")
+    return TransientError("model_down", message, mend, retry_after_s=wait_s)
 
 
 def _summed_up(failed: Sequence[CountersignError]) -> CountersignError:

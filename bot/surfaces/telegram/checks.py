@@ -18,7 +18,7 @@ async def check(wire: Wire, config: TelegramConfig) -> Sequence[Row]:
     try:
         me = await wire.call(lambda bot: bot.get_me())
     except CountersignError as error:
-        return [_row("telegram", "fail", error.problem.message, error.problem.mend)]
+        return [_row("telegram", "fail", error.problem.message, str(error.problem.mend))]
     rows = [_row("telegram", "ok", f"@{me.username} (id {me.id})")]
     if me.can_read_all_group_messages:
         mend = "@BotFather /setprivacy Enable, then add the bot to its groups again."
@@ -36,7 +36,7 @@ async def _webhook(wire: Wire, config: TelegramConfig) -> Row:
     try:
         found = await wire.call(lambda bot: bot.get_webhook_info())
     except CountersignError as error:
-        return _row("telegram webhook", "fail", error.problem.message, error.problem.mend)
+        return _row("telegram webhook", "fail", error.problem.message, str(error.problem.mend))
     waiting = f"{found.pending_update_count} updates wait"
     if config.webhook_url is None:
         if found.url:

@@ -94,7 +94,7 @@ class Speaker:
         for file in files:
             if not 0 < len(file.content) <= MAX_FILE_BYTES:
                 told = f"{file.name} has {len(file.content):,} bytes; Telegram takes 1 to {MAX_FILE_BYTES:,}."
-                raise PermanentError("file_size", told, "See it with `countersign show N --diff`.")
+                raise PermanentError("file_size", told, "Whoever runs Countersign can see it at its terminal.")
         fits = size(lines_of(words)) <= MAX_CAPTION + 1
         if words and not fits:
             await self.say(place, words, reply_to)

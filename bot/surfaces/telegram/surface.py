@@ -14,7 +14,7 @@ from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.cards.safe import one_line
 from bot.cards.telegram import TelegramCard, draw_telegram
-from bot.commands.table import COMMANDS
+from bot.commands.table import FIRST
 from bot.surfaces.port import Answer, Attachment, Buttons, Clicked, Drawn, Ears, Heard, Place, TelegramConfig
 from bot.surfaces.telegram.checks import check
 from bot.surfaces.telegram.hearing import SURFACE, WANTED, Moved, Pressed, Said, Spurious, Unlisted, Us, hear
@@ -152,7 +152,7 @@ class TelegramSurface:
         """Learn who we are, and put the menu up."""
         me = await self._wire.call(lambda bot: bot.get_me())
         us = self._us = Us(me.id, me.username or "", self._config.token)
-        menu = [BotCommand(spec.name, spec.help) for spec in COMMANDS]
+        menu = [BotCommand(spec.name, spec.help) for spec in FIRST]
         await self._wire.call(lambda bot: bot.set_my_commands(menu))
         log.info("telegram_started", bot=us.username, mode="webhook" if self._config.webhook_url else "polling")
         return us

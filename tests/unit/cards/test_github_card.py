@@ -168,7 +168,7 @@ def test_the_card_names_what_to_write():
     )
     assert "`/approve 142 9c1e04ab77d2`" in text
     assert "**needs 1 of lee, docs-team**" in text
-    assert "risk: **low** · 1 file +2 −1 · paths ✓ · size ✓ · secrets ✓ · tests 118 ✓" in text
+    assert "risk: **low** · 1 file +2 −1 · 3 checks ✓ · tests 118 ✓" in text
     assert "\n-pip install countersign\n+pipx install countersign-bot\n" in text
     assert "#142" not in text
 
