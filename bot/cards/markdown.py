@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from bot.cards.safe import visible
+from core.shorten import shortened
 
 MAX_CHARACTERS: Final = 65_535
 """A comment is no longer: GitHub answers 422 "Body is too long (maximum is 65536 characters)"."""
@@ -39,8 +40,8 @@ def length(text: str) -> int:
 
 
 def cut(text: str, limit: int) -> str:
-    """`text`, or its beginning and an ellipsis, in at most `limit` characters."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """`text`, or its beginning and an ellipsis, in at most `limit` characters; it ends between words."""
+    return shortened(text, limit)
 
 
 def code(text: str, limit: int = 300) -> str:

@@ -90,6 +90,7 @@ def _petition(task: Task, intent: Intent) -> Petition:
         lane=task.asked_lane,
         deterministic=bool(intent.edits or intent.needs_git_alone),
         suggested=intent.lane,
+        undoes=intent.revert_of is not None,
     )
 
 

@@ -115,7 +115,10 @@ def _message(message: Message, us: Us, listed: Callable[[str], bool]) -> Said | 
     if not _listens(message.chat, listed):
         return Unlisted(str(message.chat.id))
     place = _place(message.chat, _thread(message))
-    asked = prompted(us.token, message.chat.id, answered.text or "") if ours and answered is not None else None
+    asked = None
+    if ours and answered is not None:
+        links = [entity.url for entity in answered.entities if entity.url]
+        asked = prompted(us.token, message.chat.id, answered.text or "", links)
     if asked is not None and not words.startswith("/"):
         return _form(message, author, place, words, asked)
     return Heard(

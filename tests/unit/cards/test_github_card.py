@@ -9,7 +9,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -21,6 +21,7 @@ from tests.counterparts import package
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
 from tests.unit.cards.naughty import NAUGHTY
+from tests.unit.core import test_publication as bodies
 
 pytestmark = pytest.mark.surfaces
 
@@ -299,3 +300,12 @@ def test_only_a_plain_https_address_becomes_a_link(url, linked):
     document["pull_request"]["url"] = url
     text = draw_comment(card_of(document, now=NOW), None).text
     assert (f"<{url}>" in text) is linked
+
+
+@given(st.lists(st.sampled_from(bodies.PARTS), max_size=12).map("".join) | st.text(max_size=60))
+@example("&commat;lee &num;12 https&colon;//x.example &lt;img src=x&gt;")
+def test_guard_13_no_entity_becomes_live_in_a_comment(text):
+    for body in (prose(text), paragraphs(text), code(text)):
+        tags, shown = bodies.rendered(body)
+        assert not tags & {"a", "img", "html"}, tags
+        assert not bodies.ACTS.search(shown), shown
