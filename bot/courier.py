@@ -23,7 +23,7 @@ from core.errors import CountersignError, PermanentError, TransientError
 from core.lifecycle import State
 from core.log import log
 from core.settings import SettingsSource
-from core.store import cards, notes
+from core.store import cards, notes, tasks
 from core.store.artifacts import ArtifactFiles
 from core.store.cards import Posted
 from core.store.database import Database, Session
@@ -71,8 +71,8 @@ class Courier:
 
     async def round(self) -> bool:
         """Bring one batch; whether there was anything."""
+        drawn = await self._draw_due()  # first: where a chat's pace is short, a card counts for more than words
         said = await self._say_due()
-        drawn = await self._draw_due()
         return said or drawn
 
     async def _sleep(self) -> None:
@@ -132,18 +132,21 @@ class Courier:
     async def _draw_due(self) -> bool:
         name = self.surface.name
 
-        async def work(session: Session) -> list[Posted]:
+        async def work(session: Session) -> tuple[list[Posted], list[Posted]]:
             now_ms = await self.database.now_ms(session)
-            return await cards.begin(session, name, now_ms, BATCH)
+            begun = await cards.begin(session, name, now_ms, BATCH)
+            waiting = await tasks.in_state(session, {card.number for card in begun}, State.STAGED, State.ASKING)
+            return [c for c in begun if c.number in waiting], [c for c in begun if c.number not in waiting]
 
         if not await self._any(lambda session, now_ms: cards.any_due(session, [name], now_ms)):
             return False
-        begun = await self.database.write(work)
-        results = await asyncio.gather(*(self._draw(card) for card in begun), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, TransientError):
-                raise result
-        return bool(begun)
+        asked, others = await self.database.write(work)
+        for begun in (asked, others):  # what waits for people comes before the progress of other work
+            results = await asyncio.gather(*(self._draw(card) for card in begun), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException) and not isinstance(result, TransientError):
+                    raise result
+        return bool(asked or others)
 
     async def _draw(self, card: Posted) -> None:
         """Bring one card to what is so now."""

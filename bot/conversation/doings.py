@@ -260,7 +260,7 @@ class Doings:
         return await self.showing.queue()
 
     async def _help(self, speaker: Speaker, command: c.Help, _bound: int | None, _context: str) -> Answer:
-        return Answer(c.help_text(command.topic, speaker.place.surface))
+        return Answer(c.help_text(command.topic, speaker.place.surface), personal=True)
 
     # -- the queue --------------------------------------------------------------------------------------------
 

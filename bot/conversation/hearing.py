@@ -114,7 +114,7 @@ class Hearing:
             now_ms = await self.database.now_ms(session)
             await inbox.finish(session, kept.id, _kept(answer), now_ms)
             if isinstance(said, Heard) and answer.text:
-                only_to = said.identity if answer.refused else None
+                only_to = said.identity if answer.refused or answer.personal else None
                 await notes.add(session, said.place, answer.text, now_ms, reply_to=said.message_id, only_to=only_to)
 
         await self.database.write(work)

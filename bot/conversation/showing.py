@@ -9,10 +9,10 @@ from functools import partial
 from typing import Final
 
 from bot.cards.model import Card, card_of
-from bot.cards.safe import one_line, visible_lines
+from bot.cards.safe import one_line, visible
 from bot.cards.wording import worded
 from bot.courier import Courier
-from bot.surfaces.port import Answer
+from bot.surfaces.port import Answer, Attachment
 from core.advice import CommandName, Suggestion, advise
 from core.document import TaskDocument, read_document
 from core.errors import NotFoundError
@@ -27,6 +27,9 @@ MOST_ROWS: Final = 15
 MOST_CARDS: Final = 50
 MOST_WORDS: Final = 3000
 """Characters of a reason that is told in full; a card shows its beginning."""
+REFLOWING: Final = frozenset({"github"})
+"""Where words are set as paragraphs: there a diff keeps its spaces only in a block of its own."""
+PATCH: Final = "text/x-diff"
 MOST_DIFF: Final = 3000
 """Characters of one file's diff that are said in words; more is attached."""
 
@@ -65,8 +68,14 @@ class Showing:
             if part is None:
                 names = ", ".join(file["path"] for file in _files(document)[:MOST_ROWS])
                 raise NotFoundError("no_such_file", f"#{number} does not change {path!r}", f"It changes {names}.")
-            if len(part) <= MOST_DIFF:
-                return Answer(visible_lines(part))
+            if len(part) <= MOST_DIFF and place.surface not in REFLOWING:
+                return Answer(_exact(part))
+            one = Attachment(
+                f"{number}.{document.task.revision}-part.patch", part.encode("utf-8", "surrogateescape"), PATCH
+            )
+            words = f"The diff of {one_line(path, 200)} in #{number}"
+            await courier.surface.attach(place, [one], words, reply_to)
+            return Answer()
         staged = document.task.staged
         words = f"The whole diff of #{number}" + (f" ({staged.digest[:12]})" if staged else "")
         await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to)
@@ -175,10 +184,15 @@ def _files(document: TaskDocument) -> list[dict[str, str]]:
 
 def _part(diff: bytes, path: str) -> str | None:
     """One file's part of a diff, for showing."""
-    for part in diff.decode("utf-8", "replace").split("\ndiff --git "):
+    for part in diff.decode("utf-8", "surrogateescape").split("\ndiff --git "):
         if part.partition("\n")[0].endswith(f" b/{path}"):
             return part
     return None
+
+
+def _exact(part: str) -> str:
+    """A part of a diff for a chat: its lines end at line feeds alone, and whatever cannot be printed is spelled out."""
+    return "\n".join(visible(line.expandtabs(4)) for line in part.rstrip("\n").split("\n"))
 
 
 def _since(text: str | None) -> datetime | None:

@@ -134,4 +134,4 @@ class Talk:
             Suggestion(CommandName.LINK, args=("CODE",)),
             ".",
         )
-        return Answer(worded(told, speaker.place.surface))
+        return Answer(worded(told, speaker.place.surface), personal=True)

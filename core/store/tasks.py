@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,6 +160,15 @@ async def approvals_of(session: Session, number: int) -> tuple[Approval, ...]:
         Approval(r.person, Verdict(r.verdict), r.digest, from_ms(r.at_ms), r.surface, r.reason, r.revision)
         for r in rows
     )
+
+
+async def in_state(session: Session, numbers: Collection[int], *states: State) -> set[int]:
+    """Those of the tasks `numbers` that are in one of `states`."""
+    wanted = [state.value for state in states]
+    rows = await session.exec(
+        select(TaskRow.number).where(col(TaskRow.number).in_(numbers), col(TaskRow.state).in_(wanted))
+    )
+    return {number for number in rows if number is not None}
 
 
 async def summaries(session: Session, *, state: State | None, limit: int, before: int | None = None) -> list[Summary]:

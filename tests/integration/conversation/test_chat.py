@@ -38,7 +38,7 @@ async def test_a_request_becomes_one_card_that_is_edited_until_it_is_published(p
     card = await place.staged(GROUP)
     chat = place.memory()
     assert chat.seen == [card.reply_to], "eyes at once, and the card answers the asker's message"
-    assert [label.split()[0] for label in card.buttons] == ["Approve", "Reject", "Reply", "Full", "Why"]
+    assert [label.split()[0] for label in card.buttons] == ["Approve", "Reject", "Reply", "Why"]
     answer = await place.clicks("lee", card, "Approve")
     assert not answer.refused
     assert "countersigned" in answer.text
