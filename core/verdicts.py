@@ -178,7 +178,7 @@ class Verdicts:
                 Kind.REFUSED,
                 "no_longer_allowed",
                 f"policy no longer allows #{task.number}",
-                advise("See why with ", Suggestion(CommandName.EXPLAIN, task.number), "."),
+                advise("See why with ", Suggestion(CommandName.WHY, task.number), "."),
             )
         person = actor.person or ""
         if verdict is Verdict.REJECT and person in task.authors:

@@ -80,6 +80,13 @@ class DiffView:
         lines = f"{self.reordered} added line{' hides' if self.reordered == 1 else 's hide'}"
         return f"DANGER: {lines} characters that reorder text. Elsewhere the code reads differently from how it runs."
 
+    @property
+    def spelled_out(self) -> str:
+        """That characters are spelled out as code points, in words; empty where none is."""
+        many = self.strange != 1
+        told = f"{self.strange} invisible or control character{'s are' if many else ' is'} spelled out"
+        return told if self.strange else ""
+
     def hidden(self, paths: Iterable[str]) -> int:
         """How many lines a reader does not see in full, at least one for each of `paths` that is not shown at all."""
         missing = set(paths).difference(*(file.paths for file in self.files))

@@ -36,6 +36,8 @@ SHORT: Final = 12
 """Digits of a digest that people are shown and type."""
 _NAMED: Final = 6
 """People named before the others are counted."""
+MAX_QUOTE: Final = 280
+"""Characters of somebody's words on a card; the whole stands in the answer to why."""
 _WORKING: Final = (State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED)
 _WORST: Final = (GuardVerdict.PASS, GuardVerdict.WARN, GuardVerdict.BLOCK)
 
@@ -202,13 +204,13 @@ def _quotes(document: Document) -> tuple[Quote, ...]:
     """What was asked for in this revision, unless the title is just that, and what a model says of its work."""
     turns = [turn for turn in document["turns"] if turn.get("revision", document["revision"]) == document["revision"]]
     said = [
-        Quote(f"{turn['person']} {'asked' if turn['n'] == 1 else 'replied'}", one_line(turn["text"]))
+        Quote(f"{turn['person']} {'asked' if turn['n'] == 1 else 'replied'}", one_line(turn["text"], MAX_QUOTE))
         for turn in turns[-1:]
         if one_line(turn["text"]) != one_line(document["title"])
     ]
     model = document.get("model") or {}
     if model.get("words"):
-        said.append(Quote(f"the model {model['name']} says", one_line(model["words"]), by_model=True))
+        said.append(Quote(f"the model {model['name']} says", one_line(model["words"], MAX_QUOTE), by_model=True))
     return tuple(said)
 
 

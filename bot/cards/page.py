@@ -62,7 +62,7 @@ def diff_page(card: Card, diff: bytes) -> bytes:
     parts = [
         *_head(card, view.alarm),
         *_facts(card),
-        *_strange(view.strange),
+        *_strange(view.spelled_out),
         *_index(view.files, rows),
     ]
     for number, file in enumerate(view.files, start=1):
@@ -125,9 +125,9 @@ def _findings(staged: Staged) -> Iterator[str]:
     yield "</ul>"
 
 
-def _strange(count: int) -> Iterator[str]:
-    if count:
-        yield f'<p class="warn">! {count} invisible or control characters are spelled out below.</p>'
+def _strange(spelled_out: str) -> Iterator[str]:
+    if spelled_out:
+        yield f'<p class="warn">! {spelled_out} below.</p>'
 
 
 def _index(files: Sequence[FileDiff], rows: dict[str, FileRow]) -> Iterator[str]:

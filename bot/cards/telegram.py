@@ -16,7 +16,7 @@ from bot.cards.model import Card
 from bot.cards.parts import FILES, Action, ActionKind, Check, Decided, FileRow, Hidden, Link, Quote, Staged
 from bot.cards.safe import one_line
 from bot.cards.telegram_words import MAX_TEXT, Line, Piece, Span, cut, cut_path, joined, plain, size, spell
-from bot.cards.wording import worded
+from bot.cards.wording import capital, worded
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict
 
@@ -111,7 +111,7 @@ def _compose(card: Card, diff: DiffView | None, note: str, alarm: str) -> list[L
     if diff is not None and diff.files:
         block = [[], [Piece(_diff_text(diff), "pre")]]
         if diff.strange:
-            block.insert(1, [Piece(f"⚠️ {diff.strange} invisible or control characters are spelled out", "bold")])
+            block.insert(1, [Piece(f"⚠️ {diff.spelled_out}", "bold")])
         room -= size(block)
         if room < size([list(_totals(card.staged))] if card.staged else []) + 2:
             return None
@@ -240,7 +240,7 @@ def _note(card: Card, rows_shown: int, where: str) -> list[Line]:
         return []
     shown = Hidden(rows_shown, len(card.staged.files), 0).sentence if where else ""
     said = "; ".join(part for part in (shown, where) if part)
-    return [[Piece(f"{said}.", "italic")]] if said else []
+    return [[Piece(f"{capital(said)}.", "italic")]] if said else []
 
 
 def _foot(card: Card) -> Iterator[Line]:

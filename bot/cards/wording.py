@@ -19,6 +19,7 @@ _STARTS: Final[Mapping[str, str]] = {"slack": "/countersign "}
 _OPERATORS: Final = frozenset(
     {
         CommandName.TRANSCRIPT,
+        CommandName.EXPLAIN,
         CommandName.DOCTOR,
         CommandName.INIT,
         CommandName.MIGRATE,
@@ -31,10 +32,7 @@ _OPERATORS: Final = frozenset(
     }
 )
 """Commands that only the command line has."""
-_IN_CHAT: Final[Mapping[CommandName, str]] = {
-    **{name: name.value for name in CommandName if name not in _OPERATORS},
-    CommandName.EXPLAIN: CommandName.WHY.value,
-}
+_IN_CHAT: Final[Mapping[CommandName, str]] = {name: name.value for name in CommandName if name not in _OPERATORS}
 """The commands that chats have, under their names there (`bot.commands.table`)."""
 _BLANKS: Final[Mapping[CommandName, str]] = {
     CommandName.TASK: "TEXT",
@@ -45,6 +43,11 @@ _BLANKS: Final[Mapping[CommandName, str]] = {
     CommandName.UNSCHEDULE: "ID",
     CommandName.LINK: "NAME",
 }
+_BEGINNINGS: Final = frozenset(
+    {"a", "an", "another", "everything", "it", "needs", "no", "nobody", "nothing", "policy", "that", "the", "there"}
+    | {"this", "what", "whoever"}
+)
+"""Words of ours that problems begin with; any other word may be somebody's."""
 _NOT_HERE: Final = "Ask whoever runs Countersign."
 
 
@@ -53,7 +56,7 @@ def command_line(suggestion: Suggestion, surface: str) -> str | None:
     if surface == TERMINAL:
         return suggestion.line()
     name = _IN_CHAT.get(suggestion.command)
-    if name is None or (suggestion.command is CommandName.EXPLAIN and suggestion.number is None):
+    if name is None:
         return None
     blank = _BLANKS.get(suggestion.command, BLANK)
     words = [str(suggestion.number)] if suggestion.number is not None else []
@@ -86,5 +89,11 @@ def worded(text: str | Advice, surface: str) -> str:
 
 
 def sentence(problem: Problem, surface: str) -> str:
-    """A problem and its mend as one line in the words of `surface`."""
-    return sentence_of(problem.message, worded(problem.mend, surface))
+    """A problem and its mend as one line in the words of `surface`; in a chat it begins like a sentence."""
+    said = sentence_of(problem.message, worded(problem.mend, surface))
+    return said if surface == TERMINAL else capital(said)
+
+
+def capital(text: str) -> str:
+    """`text` with a capital at its beginning, unless that may be a name, a path or a value."""
+    return f"{text[:1].upper()}{text[1:]}" if text.partition(" ")[0] in _BEGINNINGS else text

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from bot.cards.wording import slash
 from bot.commands.table import COMMANDS, FIRST, MORE, NAMES, Spec
 
+_OPTION: Final = re.compile(r" \[--[^\]]*\]")
 _PLAINLY: Final = "Say in plain words what to change; a card shows what becomes of it."
 _NUMBERS: Final = "N is a task's number, such as 12. In answer to its card, or in its thread, leave it out."
 
@@ -20,7 +22,7 @@ def help_text(topic: str | None, surface: str) -> str:
     if word == MORE:
         lines = [f"{start}{_usage(spec)}: {spec.help}" for spec in COMMANDS]
         return "\n".join([f"{_PLAINLY} {_NUMBERS}", *lines])
-    lines = [f"{start}{_usage(spec)}: {spec.help}" for spec in FIRST if spec.name != "help"]
+    lines = [f"{start}{_OPTION.sub('', _usage(spec))}: {spec.help}" for spec in FIRST if spec.name != "help"]
     return "\n".join([_PLAINLY, *lines, f"{_NUMBERS} Everything else: {start}help {MORE}"])
 
 

@@ -194,7 +194,7 @@ def _hold(rest: str, _bound: bool) -> Command | Misread:
 def _every(rest: str, _bound: bool) -> Command | Misread:
     found = quoted(rest)
     if found is None or not found[0]:
-        return Misread(_told("every", "needs in quotes when it is to be"), _QUOTES)
+        return Misread(_told("every", "needs the time in quotes"), _QUOTES)
     when, rest = found
     zones = []
     after = _ZONE_AFTER.fullmatch(when)

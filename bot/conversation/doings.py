@@ -280,7 +280,7 @@ class Doings:
     async def _pause(self, speaker: Speaker, value: dict[str, Any] | None) -> None:
         person = self.settings().people.named(speaker.person)
         if MAINTAINER not in person.roles:
-            raise RefusedError("may_not_hold", f"{person.name} is no maintainer", "Ask one to hold the queue.")
+            raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", "Ask one to hold the queue.")
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from bot.cards.model import Card, card_of
+from bot.cards.model import MAX_QUOTE, Card, card_of
 from bot.cards.safe import one_line, visible
-from bot.cards.wording import worded
+from bot.cards.wording import capital, worded
 from bot.courier import Courier
 from bot.surfaces.port import Answer, Attachment
-from core.advice import CommandName, Suggestion, advise
+from core.advice import Advice, CommandName, Suggestion, advise
 from core.document import TaskDocument, read_document
 from core.errors import NotFoundError
 from core.job import Job
@@ -22,9 +22,12 @@ from core.place import Place
 from core.settings import SettingsSource
 from core.store import cards, events, queue, switches, tasks
 from core.store.database import Database, Session, to_ms
+from core.turn import Turn
 
 MOST_ROWS: Final = 15
 MOST_CARDS: Final = 50
+MOST_DETAILS: Final = 20
+"""Findings of one check that are told."""
 MOST_WORDS: Final = 3000
 """Characters of a reason that is told in full; a card shows its beginning."""
 REFLOWING: Final = frozenset({"github"})
@@ -106,13 +109,17 @@ class Showing:
         elif task.current.reason:
             lines.append(one_line(task.current.reason, MOST_WORDS))
         if card.staged:
-            lines += [f"{check.name}: {detail}" for check in card.staged.checks for detail in check.details[:3]]
+            lines += [
+                f"{check.name}: {detail}" for check in card.staged.checks for detail in check.details[:MOST_DETAILS]
+            ]
         lines += [need.sentence for need in card.needs]
         error = task.error
         if error is not None and card.trouble is not None:
             if one_line(error.message) != one_line(task.current.reason):
                 lines.append(one_line(error.message, MOST_WORDS))
-            lines.append(worded(error.mend, surface))
+            if not _suggests(error.mend, CommandName.WHY):
+                lines.append(worded(error.mend, surface))
+        lines += [f"{turn.person} asked in full: “{text}”" for turn, text in _long_turns(document)]
         return Answer("\n".join(_sentence(line) for line in lines if line))
 
     async def progress(self, number: int | None, since: str | None, person: str) -> Answer:
@@ -171,10 +178,20 @@ class Showing:
 
 
 def _sentence(text: str) -> str:
-    """`text` as a sentence of its own: it begins with a capital, where that is a plain word, and has an end."""
-    end = "" if text.endswith((".", "?", "!", "…")) else "."
-    word = text.partition(" ")[0]
-    return f"{text[:1].upper() if word.isalpha() else text[:1]}{text[1:]}{end}"
+    """`text` as a sentence of its own."""
+    end = "" if text.endswith((".", "?", "!", "…", "”")) else "."
+    return f"{capital(text)}{end}"
+
+
+def _suggests(mend: str | Advice, command: CommandName) -> bool:
+    parts = mend.parts if isinstance(mend, Advice) else ()
+    return any(isinstance(part, Suggestion) and part.command is command for part in parts)
+
+
+def _long_turns(document: TaskDocument) -> list[tuple[Turn, str]]:
+    """The newest turn with its text, where that is too long to stand on a card."""
+    said = [(turn, one_line(turn.text, MOST_WORDS)) for turn in document.turns[-1:]]
+    return [(turn, text) for turn, text in said if len(text) > MAX_QUOTE]
 
 
 def _files(document: TaskDocument) -> list[dict[str, str]]:

@@ -230,5 +230,5 @@ def _blocked(report: GuardReport) -> Problem:
         Kind.BLOCKED,
         "guard_blocked",
         f"the guard blocked this change: {first.check}: {first.detail}{where}{more}",
-        advise("See every finding with ", Suggestion(CommandName.SHOW), "; reply to change what is asked."),
+        advise("See every finding with ", Suggestion(CommandName.WHY), "; reply to change what is asked."),
     )

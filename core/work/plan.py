@@ -152,7 +152,12 @@ def _refusal(decision: Decision) -> Problem | None:
         Kind.REFUSED,
         "refused_by_policy",
         decision.reason,
-        advise("See every rule's answer with ", Suggestion(CommandName.EXPLAIN), "."),
+        advise(
+            "See every rule's answer with ",
+            Suggestion(CommandName.EXPLAIN),
+            ".",
+            otherwise="Reply to change what is asked, or ask somebody whom a rule lets do it.",
+        ),
     )
 
 

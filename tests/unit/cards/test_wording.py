@@ -47,7 +47,7 @@ def test_chat_15_a_command_is_worded_as_the_surface_has_it(surface, words):
         (Suggestion(CommandName.REPLY, 12, ("$(rm)",)), "countersign reply 12 '$(rm)'", "/reply 12 $(rm)"),
         (Suggestion(CommandName.DIFF, 12), "countersign show 12 --diff", "/diff 12"),
         (Suggestion(CommandName.PROGRESS), "countersign list", "/progress"),
-        (Suggestion(CommandName.EXPLAIN, 12), "countersign policy explain", "/why 12"),
+        (Suggestion(CommandName.WHY, 12), "countersign why 12", "/why 12"),
         (Suggestion(CommandName.RELEASE), "countersign resume", "/release"),
         (Suggestion(CommandName.RETRY, 12), "countersign reply 12 retry", "/retry 12"),
         (Suggestion(CommandName.DOCTOR), "countersign doctor", None),
