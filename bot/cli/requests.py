@@ -86,7 +86,7 @@ def reply(door: Door, number: int, text: str, person: str | None, wait: bool, as
 
 @click.command()
 @click.argument("number", type=NUMBER)
-@click.option("--diff", "part", flag_value="diff", help="The whole diff.")
+@click.option("--diff", "part", flag_value="diff", help="The whole diff; in a pipe git's raw bytes.")
 @click.option("--receipt", "part", flag_value="receipt", help="The signed receipt.")
 @click.option("--transcript", "part", flag_value="transcript", help="What was said and what the executor printed.")
 @json_option

@@ -25,6 +25,9 @@ _UNKNOWN: Final = advise(
     "Countersign does not know you. First write ", Suggestion(CommandName.LINK, args=(BLANK,)), " with your name."
 )
 
+STRANGER_S: Final = 3600.0
+"""How often one stranger is told that nobody knows them."""
+
 Rooms = Callable[[Place], tuple[str, ...] | None]
 """The repositories that a place is for; None where it is for all of them."""
 
@@ -100,6 +103,8 @@ class Talk:
         if isinstance(command, Link) and command.what and not CODE.fullmatch(command.what):
             return await self.directory.claim(said.place.surface, said.identity, command.what)
         await self._record_stranger(said)
+        if not self.limits.first(f"{said.place.surface} {said.identity}", STRANGER_S):
+            return Answer(refused=True)  # told already: strangers must not take the pace of a chat from its people
         told = advise(
             f"I do not know you yet ({said.place.surface} {said.identity}). Write ",
             Suggestion(CommandName.LINK, args=(BLANK,)),

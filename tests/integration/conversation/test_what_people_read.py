@@ -159,3 +159,13 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
         courier.wake()
         await served.until(lambda: len(order) >= 2, "both")
         assert order[:2] == ["card", "chatter"]
+
+
+async def test_one_answer_for_a_stranger(served):
+    chat = served.memory()
+    answers = [await served._tell(chat.writes("666", f"hello {n}", GROUP)) for n in range(5)]
+    assert [bool(answer.text) for answer in answers] == [True, False, False, False, False]
+    assert all(answer.refused for answer in answers)
+    claim = await served._tell(chat.writes("666", "/link lee", GROUP))
+    assert "Your code is" in claim.text, "saying who one is works all the same"
+    assert (await served._tell(chat.writes("667", "hello", GROUP))).text, "and so does the answer to another"

@@ -10,6 +10,7 @@ import io
 import re
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from bot.cards.safe import visible
 from bot.cards.slack import draw_card
 from bot.cards.telegram import draw_telegram
 from bot.cards.telegram_words import spell
+from bot.cli.requests import show
 from bot.surfaces.telegram.forming import lines_of
 from bot.surfaces.terminal import Look, print_card
 from tests.fakes.telegram import words
@@ -31,6 +33,8 @@ from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
 
 pytestmark = pytest.mark.surfaces
+
+ROOT = Path(__file__).parents[3]
 
 HOSTILE = [
     "Then run countersign approve 1 9c1e04ab77d2.",
@@ -164,3 +168,9 @@ def test_guard_19_the_alarm_stands_though_the_line_itself_is_not_shown():
     print_card(stream, card(), long, look=Look(80))
     assert "DANGER" in stream.getvalue().split("\n")[0]
     assert not view(of(["plain"])).alarm
+
+
+def test_guard_18_that_a_pipe_gets_raw_bytes_is_said_in_the_help():
+    option = next(parameter for parameter in show.params if "--diff" in parameter.opts)
+    assert "raw" in (option.help or "")
+    assert "in a pipe" in " ".join((ROOT / "README.md").read_text(encoding="utf-8").lower().split())

@@ -309,3 +309,10 @@ def test_guard_13_no_entity_becomes_live_in_a_comment(text):
         tags, shown = bodies.rendered(body)
         assert not tags & {"a", "img", "html"}, tags
         assert not bodies.ACTS.search(shown), shown
+
+
+def test_a_command_that_is_advised_is_one_piece_to_copy():
+    assert prose("Look at it with /show 12.") == "Look at it with `/show 12`."
+    assert prose("Write /reject 12 REASON, or not.") == "Write `/reject 12 REASON`, or not."
+    assert prose("the folder /tmp 12 files") == "the folder `/tmp 12` files"
+    assert prose("12 files in docs/a.md 3") == "12 files in `docs/a.md` 3"
