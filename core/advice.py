@@ -132,6 +132,10 @@ class Advice:
         """The advice as the command line words it."""
         return "".join(part if isinstance(part, str) else f"`{part.line()}`" for part in self.parts)
 
+    def __contains__(self, words: str) -> bool:
+        """Whether the command line's wording has these words."""
+        return words in str(self)
+
     def about(self, number: int) -> Advice:
         """The same, with the task's number in the suggestions that name none."""
         return replace(self, parts=tuple(_about(part, number) for part in self.parts))

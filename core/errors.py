@@ -55,6 +55,10 @@ class Problem:
         """The problem as one line for a person at the command line; `bot.cards.wording` has the other surfaces'."""
         return sentence_of(self.message, str(self.mend))
 
+    def plain(self) -> str:
+        """The problem as one line without commands, for words of which nobody knows yet where they are read."""
+        return sentence_of(self.message, self.mend.otherwise if isinstance(self.mend, Advice) else self.mend)
+
     def about(self, number: int) -> Problem:
         """The same, with the task's number in the commands that its mend suggests."""
         return replace(self, mend=self.mend.about(number)) if isinstance(self.mend, Advice) else self

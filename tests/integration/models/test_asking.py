@@ -240,7 +240,7 @@ async def test_a_model_that_is_not_there_is_mended_by_a_pull():
     async with OllamaShim() as shim:
         error = await failure(shim, "llama9:70b")
     assert (error.problem.code, error.problem.kind) == ("model_missing", Kind.MISSING)
-    assert error.problem.mend == "countersign models pull local/llama9:70b"
+    assert str(error.problem.mend) == "Pull it with `countersign models pull local/llama9:70b`."
 
 
 async def test_a_key_that_is_wrong_names_the_variable():

@@ -82,7 +82,8 @@ def on_github(diff):
     comment = draw_comment(card(), view(diff))
     assert not comment.hides
     html = MarkdownIt("commonmark").render(comment.text)
-    return unescape(re.search(r'<pre><code class="language-diff">(.*?)</code></pre>', html, re.DOTALL)[1]).split("\n")
+    (block,) = re.findall(r'<pre><code class="language-diff">(.*?)</code></pre>', html, re.DOTALL)
+    return unescape(block).split("\n")
 
 
 def on_terminal(diff):

@@ -210,7 +210,7 @@ def test_a_title_at_the_headers_limit_stays_whole_and_one_past_it_is_cut(over):
 @pytest.mark.parametrize("over", [0, 1])
 def test_a_label_at_the_buttons_limit_stays_whole_and_one_past_it_is_cut(over):
     card = staged_card()
-    long = Action(ActionKind.ANSWER, "l" * (75 + over), "reply 142 x")
+    long = Action(ActionKind.ANSWER, "l" * (75 + over), Suggestion(CommandName.REPLY, 142, ("x",)))
     (label,) = labels(drawn(replace(card, actions=(long,)), docs.DIFF))
     assert len(label) == 75
     assert label.endswith("…") == bool(over)

@@ -84,6 +84,14 @@ def test_a_problem_is_stored_with_its_parts_and_read_back():
     assert Problem.from_json(stored) == problem
 
 
+def test_a_problem_can_be_said_without_commands():
+    assert Problem(Kind.CONFLICT, "x", "It changed", SHOW).plain() == "It changed"
+    assert Problem(Kind.FAILED, "x", "It broke", DOCTOR).plain() == (
+        "It broke. Ask whoever runs Countersign to run its doctor."
+    )
+    assert Problem(Kind.FAILED, "x", "It broke.", "Mend it.").plain() == "It broke. Mend it."
+
+
 def test_old_rows_are_shown_as_they_are():
     old = {"code": "x", "message": "It went wrong.", "mend": "See it with `countersign show 12`.", "kind": "failed"}
     problem = Problem.from_json(old)
