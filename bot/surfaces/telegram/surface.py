@@ -232,11 +232,11 @@ class TelegramSurface:
             except Exception:  # the press is answered all the same; the fault is logged where the task ends
                 await self._speaker.answer(pressed.callback, _FAULT, alert=True)
                 raise
-            if units(" ".join(answer.text.split())) > MAX_ANSWER:  # too long for what is shown over the chat
-                await self._speaker.answer(pressed.callback, _BELOW, alert=False)
+            too_long = units(answer.text) > MAX_ANSWER  # for what is shown over the chat
+            told = _BELOW if too_long and not answer.refused else answer.text
+            await self._speaker.answer(pressed.callback, told, alert=answer.refused)
+            if too_long:
                 await self._speaker.say(pressed.clicked.place, answer.text, pressed.clicked.message_id)
-            else:
-                await self._speaker.answer(pressed.callback, answer.text, alert=answer.refused)
             if answer.form:
                 await self._ask(pressed.clicked, answer.form)
 
