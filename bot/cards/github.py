@@ -87,7 +87,7 @@ def _comment(
 ) -> Comment:
     rows = min(room.rows, len(card.staged.files)) if card.staged else 0
     shown = card.showing(rows, hidden_lines)
-    if delivered and card.asks_for_approval and card.staged:
+    if delivered and hidden_lines != 0 and card.asks_for_approval and card.staged:
         shown = replace(card, hidden=Hidden(rows, len(card.staged.files), hidden_lines))
     parts = [
         f"{task_marker(card.number)}\n{revision_marker(card.revision)}",

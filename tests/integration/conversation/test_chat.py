@@ -270,7 +270,7 @@ async def test_a_refusal_is_said_to_the_one_it_is_for(place):
     await place.until(lambda: place.memory().words, "the answer")
     (note,) = [m for m in place.memory().messages.values() if m.text]
     assert note.only_to == IDS["telegram"]["lee"]
-    assert "there is no task #1" in note.text
+    assert "There is no task #1" in note.text
 
 
 async def test_somebody_the_platform_no_longer_trusts_is_refused_at_the_click(place):

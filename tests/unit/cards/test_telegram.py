@@ -131,7 +131,7 @@ def test_without_the_diff_there_is_no_approve_and_the_card_says_why():
     drawing = draw(card_for(docs.staged()))
     assert drawing.hides
     assert labels(drawing) == ["📄 Full diff", "❌ Reject", "💬 Reply", "🔎 Why"]
-    assert "the diff is not shown here." in shown(drawing)
+    assert "The diff is not shown here." in shown(drawing)
     assert "pprove" not in shown(drawing)
     assert holds(drawing)
 
@@ -140,7 +140,7 @@ def test_a_delivered_diff_brings_approve_back_and_is_still_not_in_the_card():
     drawing = draw(card_for(docs.staged()), delivered=True)
     assert drawing.hides
     assert labels(drawing)[0] == "✅ Approve 9c1e"
-    assert "the whole diff was sent to this chat." in shown(drawing)
+    assert "The whole diff was sent to this chat." in shown(drawing)
 
 
 @pytest.mark.parametrize(
