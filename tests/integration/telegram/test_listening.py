@@ -249,6 +249,7 @@ async def test_chat_23_a_question_shows_no_token_and_one_without_links_still_wor
         assert "\n\nb-approve." in question.text
         lee.says(team, "for Debian", reply_to=question)
         said = (await ears.heard(2))[1]
+    assert isinstance(said, Clicked)
     assert (said.button, said.text) == ("b-approve", "for Debian")
 
 
