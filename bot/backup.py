@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bot.config import load_config
 from bot.home import CONFIG, LANES, POLICY, Home
+from core.advice import DOCTOR
 from core.errors import ConflictError, PermanentError, TransientError, UsageError
 
 _DATABASES = ("countersign.sqlite", "engine.sqlite")
@@ -52,9 +53,7 @@ def _copy(source: Path, target: Path) -> Path:
         with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
             live.backup(copy)
     except sqlite3.Error as error:
-        raise TransientError(
-            "not_copied", f"{source} cannot be copied: {error}", "Run `countersign doctor`."
-        ) from error
+        raise TransientError("not_copied", f"{source} cannot be copied: {error}", DOCTOR) from error
     return target
 
 

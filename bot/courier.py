@@ -17,7 +17,6 @@ from typing import Any, Final
 from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card, card_of
 from bot.cards.parts import Action, ActionKind, TicketLink
-from bot.cards.spoken import spoken_card
 from bot.shown_diff import ShownDiffs
 from bot.surfaces.port import Attachment, Buttons, Drawn, Surface
 from core.document import TaskDocument, read_document
@@ -26,7 +25,7 @@ from core.lifecycle import State
 from core.log import log
 from core.settings import SettingsSource
 from core.staged_diff import short_digest
-from core.store import cards, notes
+from core.store import cards, notes, tasks
 from core.store.cards import Posted
 from core.store.database import Database, Session
 from core.store.notes import Note
@@ -72,7 +71,7 @@ class Courier:
 
     async def round(self) -> bool:
         """Bring one batch; whether there was anything."""
-        drawn = await self._draw_due()  # first: when a platform allows few messages, cards are worth more than words
+        drawn = await self._draw_due()  # first: where a chat's pace is short, a card counts for more than words
         said = await self._say_due()
         return drawn or said
 
@@ -127,15 +126,18 @@ class Courier:
     async def _draw_due(self) -> bool:
         name = self.surface.name
 
-        async def work(session: Session) -> list[Posted]:
+        async def work(session: Session) -> tuple[list[Posted], list[Posted]]:
             now_ms = await self.database.now_ms(session)
-            return await cards.begin(session, name, now_ms, BATCH)
+            begun = await cards.begin(session, name, now_ms, BATCH)
+            waiting = await tasks.in_state(session, {card.number for card in begun}, State.STAGED, State.ASKING)
+            return [c for c in begun if c.number in waiting], [c for c in begun if c.number not in waiting]
 
         if not await self._any(lambda session, now_ms: cards.any_due(session, name, now_ms)):
             return False
-        begun = await self.database.write(work)
-        await _all(self._draw(card) for card in begun)
-        return bool(begun)
+        asked, others = await self.database.write(work)
+        for begun in (asked, others):  # what waits for people comes before the progress of other work
+            await _all(self._draw(card) for card in begun)
+        return bool(asked or others)
 
     async def _draw(self, card: Posted) -> None:
         """Bring one card to what is so now."""
@@ -195,8 +197,8 @@ class Courier:
         return self.surface.draw(shown, view, buttons, delivered=delivered), delivered
 
     def _card_of(self, document: TaskDocument, revision: int | None = None) -> Card:
-        """The card, with what people can do said in this surface's words."""
-        card = spoken_card(card_of(document.to_json(), now=self.clock(), revision=revision))
+        """The card, with the tickets that the request names."""
+        card = card_of(document.to_json(), now=self.clock(), revision=revision)
         said = "\n".join(turn.text for turn in document.turns)
         return replace(card, tickets=() if card.superseded else self.tickets(said))
 

@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from bot.cards.wording import anywhere
 from bot.surfaces.port import Answer
+from core.advice import CommandName, Suggestion
 from core.settings import SettingsSource
 from core.store import events, links
 from core.store.database import Database, Session
@@ -70,8 +72,8 @@ class Directory:
         await self.database.write(work)
         # the same words for a name that nobody has: who is here is not told to strangers
         return Answer(
-            f"Your code is {code}. Within ten minutes, write /link {code} where Countersign knows you already, "
-            f"or run: countersign link {code} --as {name}"
+            f"Your code is {code}. Within ten minutes, write {anywhere(Suggestion(CommandName.LINK, args=(code,)))} "
+            f"where Countersign knows you already, or run: countersign link {code} --as {name}"
         )
 
     async def confirm(self, person: str, surface: str | None, code: str) -> Answer:
@@ -85,7 +87,8 @@ class Directory:
                 await links.count_wrong(session, person, TRIES)
                 await _record(session, now_ms, "identity.refused", person, surface, {})
                 wrong = "This code is not for you, was used, or is older than ten minutes."
-                return Answer(f"{wrong} Write /link {person} again where you want to be known.", refused=True)
+                again = anywhere(Suggestion(CommandName.LINK, args=(person,)))
+                return Answer(f"{wrong} Write {again} again where you want to be known.", refused=True)
             await links.close_claim(session, code)
             await links.link(session, claim, now_ms)
             body = {"surface": claim.surface, "identity": claim.identity}

@@ -182,7 +182,7 @@ def _sandbox(app: App, kind: str) -> Check:
     found = app.sandboxes().of(kind)
     name = "sandbox" if kind == "bwrap" else f"sandbox {kind}"
     if isinstance(found, Problem):
-        return _warn(name, found.message, found.mend)
+        return _warn(name, found.message, str(found.mend))
     return _ok(name, f"{kind} starts; {found.counts}")
 
 
@@ -211,7 +211,7 @@ def _lanes(app: App, broken: Mapping[str, str]) -> list[Check]:
         if (row := f"plugin executors/{lane.executor}") in broken:
             checks.append(_warn(name, f"its executor cannot be used: see {row}", broken[row]))
             continue
-        checks.append(_warn(name, problem.message, problem.mend) if problem else _ok(name, lane.describe))
+        checks.append(_warn(name, problem.message, str(problem.mend)) if problem else _ok(name, lane.describe))
     return checks
 
 
@@ -292,7 +292,7 @@ async def _seen_down(app: App, name: str) -> list[Check]:
     if found is None or found.get("up"):
         return []
     problem = Problem.from_json(found["problem"])
-    return [_warn(f"{name} in serve", f"down: {problem.message}", problem.mend or "It is tried again by itself.")]
+    return [_warn(f"{name} in serve", f"down: {problem.message}", str(problem.mend) or "It is tried again by itself.")]
 
 
 async def _queue(app: App) -> list[Check]:
@@ -338,7 +338,7 @@ def _warn(name: str, detail: str, mend: str) -> Check:
 
 
 def _bad(name: str, problem: Problem) -> Check:
-    return _bad_text(name, problem.message, problem.mend)
+    return _bad_text(name, problem.message, str(problem.mend))
 
 
 def _bad_text(name: str, detail: str, mend: str) -> Check:

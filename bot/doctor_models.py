@@ -45,7 +45,7 @@ async def _endpoint(endpoint: Endpoint) -> tuple[Check, tuple[Kept, ...] | None]
     try:
         version, kept = await asyncio.gather(stock.version(), stock.kept())
     except CountersignError as error:
-        return _row(name, "fail", error.problem.message, error.problem.mend), None
+        return _row(name, "fail", error.problem.message, str(error.problem.mend)), None
     if endpoint.key is not None and _in_the_clear(endpoint.url):
         mend = "Put TLS before it and write https://, or reach it through a tunnel."
         return _row(name, "warn", f"its key goes to {endpoint.url} for all on the way to read", mend), kept
@@ -68,7 +68,7 @@ def _named(
         try:
             problem, mend = _lack(ModelName.parse(text), endpoints, kept)
         except CountersignError as error:
-            problem, mend = error.problem.message, error.problem.mend
+            problem, mend = error.problem.message, str(error.problem.mend)
         if problem:
             lacking.append(problem)
             mends.append(mend)

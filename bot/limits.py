@@ -43,6 +43,18 @@ class Limits:
     altogether: int = ALTOGETHER
     _people: OrderedDict[str, Bucket] = field(default_factory=OrderedDict)
     _all: Bucket | None = None
+    _told: OrderedDict[str, float] = field(default_factory=OrderedDict)
+
+    def first(self, who: str, within_s: float) -> bool:
+        """Whether this is the first time in so many seconds that `who` is to be told something."""
+        now_s = self.clock()
+        if now_s - self._told.get(who, -within_s) < within_s:
+            return False
+        self._told[who] = now_s
+        self._told.move_to_end(who)
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+        return True
 
     def wait_s(self, person: str) -> float:
         """0 if `person` may go on, else how many seconds they should wait."""

@@ -130,7 +130,7 @@ def _checked_name(document: Document, key: KeyPath, text: str, endpoints: Collec
     try:
         name = ModelName.parse(text)
     except UsageError as error:
-        raise document.error(key, error.problem.message, error.problem.mend) from error
+        raise document.error(key, error.problem.message, str(error.problem.mend)) from error
     if name.endpoint not in endpoints:
         known = ", ".join(sorted(endpoints)) or "none; add it to `models:` of countersign.yaml"
         raise document.error(key, f"no endpoint is called {name.endpoint!r}", f"Known: {known}.")

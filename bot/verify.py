@@ -269,4 +269,4 @@ def _bad(name: str, detail: str, mend: str) -> Check:
 
 
 def _fail(name: str, error: CountersignError) -> Check:
-    return _bad(name, error.problem.message, error.problem.mend)
+    return _bad(name, error.problem.message, str(error.problem.mend))

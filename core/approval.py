@@ -21,7 +21,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's verdict on one digest, said on one surface."""
+    """One person's verdict on one digest, said on one surface; `revision` is the one it was said of."""
 
     person: str
     verdict: Verdict
@@ -29,6 +29,7 @@ class Approval:
     at: datetime
     surface: str
     reason: str = ""
+    revision: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The approval as the task document and the receipt show it."""

@@ -24,7 +24,8 @@ class Petition:
 
     `lane` is the lane the person asked for, or None to let policy choose among those they may use.
     `deterministic` is True when the edits are known already and need no model. `suggested` is the lane that a model
-    would take: it decides only between lanes that are open to the person anyway, and only where nothing else does.
+    would take: it decides only between lanes that are open to the person anyway, and only where nothing else does. With
+    `undoes` the lane is that of the change that is taken back.
     """
 
     person: str
@@ -34,6 +35,7 @@ class Petition:
     lane: str | None = None
     deterministic: bool = True
     suggested: str | None = None
+    undoes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ class TaskDocument:
             "queue": self._queue(),
             "question": masked(task.question.to_json(), self.mask) if task.question else None,
             "staged": self._staged(),
-            "approvals": [approval.to_json() for approval in self.approvals],
+            "approvals": [{**approval.to_json(), "revision": approval.revision} for approval in self.approvals],
             "pull_request": task.pull_request.to_json() if task.pull_request else None,
             "turns": [turn.to_json() for turn in self.turns],
             "artifacts": [artifact.to_json() for artifact in self.artifacts],

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from core.advice import Advice
 
 
 class Kind(StrEnum):
@@ -57,12 +59,15 @@ def _escaped(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that went wrong: a stable code, what happened and where, and the mend; always writable as UTF-8."""
+    """One thing that went wrong: a stable code, what happened and where, and the mend; always writable as UTF-8.
+
+    A mend that names commands is an `Advice`, which each surface words for itself; its ``str`` is the command line's.
+    """
 
     kind: Kind
     code: str
     message: str
-    mend: str = ""
+    mend: str | Advice = ""
 
     def __post_init__(self) -> None:
         for name in ("message", "mend"):
@@ -70,19 +75,38 @@ class Problem:
                 object.__setattr__(self, name, writable(text))
 
     def sentence(self) -> str:
-        """The problem as one line for a person."""
-        if not self.mend:
-            return self.message
-        return f"{self.message}{'' if self.message.endswith(('.', '?', '!')) else '.'} {self.mend}"
+        """The problem as one line for a person at the command line; `bot.cards.wording` has the other surfaces'."""
+        return sentence_of(self.message, str(self.mend))
 
-    def to_json(self) -> dict[str, str]:
-        """The ``error`` object of the task document."""
-        return {"code": self.code, "message": self.message, "mend": self.mend, "kind": self.kind.value}
+    def plain(self) -> str:
+        """The problem as one line without commands, for words of which nobody knows yet where they are read."""
+        return sentence_of(self.message, self.mend.otherwise if isinstance(self.mend, Advice) else self.mend)
+
+    def about(self, number: int) -> Problem:
+        """The same, with the task's number in the commands that its mend suggests."""
+        return replace(self, mend=self.mend.about(number)) if isinstance(self.mend, Advice) else self
+
+    def to_json(self) -> dict[str, Any]:
+        """The ``error`` object of the task document: ``mend`` is the command line's, ``advice`` its parts if any."""
+        advice = {"advice": self.mend.to_json()} if isinstance(self.mend, Advice) else {}
+        return {"code": self.code, "message": self.message, "mend": str(self.mend), "kind": self.kind.value, **advice}
 
     @classmethod
-    def from_json(cls, value: dict[str, str]) -> Problem:
-        """The problem that `to_json` wrote."""
-        return cls(Kind(value["kind"]), value["code"], value["message"], value.get("mend", ""))
+    def from_json(cls, value: Mapping[str, Any]) -> Problem:
+        """The problem that `to_json` wrote, now or in a version that had the mend's text alone."""
+        return cls(Kind(value["kind"]), value["code"], value["message"], mend_of(value))
+
+
+def mend_of(value: Mapping[str, Any]) -> str | Advice:
+    """The mend in an ``error`` object; rows of before advice was a value have its text alone."""
+    return Advice.from_json(value["advice"]) if value.get("advice") else value.get("mend", "")
+
+
+def sentence_of(message: str, mend: str) -> str:
+    """A message and its mend as one line."""
+    if not mend:
+        return message
+    return f"{message}{'' if message.endswith(('.', '?', '!')) else '.'} {mend}"
 
 
 class CountersignError(Exception):
@@ -90,7 +114,7 @@ class CountersignError(Exception):
 
     kind = Kind.FAILED
 
-    def __init__(self, code: str, message: str, mend: str = "") -> None:
+    def __init__(self, code: str, message: str, mend: str | Advice = "") -> None:
         super().__init__(message)
         self.problem = Problem(self.kind, code, message, mend)
 
@@ -107,7 +131,7 @@ class UsageError(CountersignError):
 class ConfigError(UsageError):
     """A configuration file says something it must not; names the file, the line and the key."""
 
-    def __init__(self, path: Path | str, line: int | None, key: str, message: str, mend: str = "") -> None:
+    def __init__(self, path: Path | str, line: int | None, key: str, message: str, mend: str | Advice = "") -> None:
         where = f"{path}:{line}" if line else f"{path}"
         what = f"{where}: {key}: {message}" if key else f"{where}: {message}"
         super().__init__("config", what, mend)
@@ -137,7 +161,7 @@ class TransientError(CountersignError):
 
     kind = Kind.UNAVAILABLE
 
-    def __init__(self, code: str, message: str, mend: str = "", *, retry_after_s: float | None = None) -> None:
+    def __init__(self, code: str, message: str, mend: str | Advice = "", *, retry_after_s: float | None = None) -> None:
         super().__init__(code, message, mend)
         self.retry_after_s = retry_after_s
 
@@ -147,7 +171,7 @@ class PermanentError(CountersignError):
 
     kind = Kind.FAILED
 
-    def __init__(self, code: str, message: str, mend: str = "", *, kind: Kind = Kind.FAILED) -> None:
+    def __init__(self, code: str, message: str, mend: str | Advice = "", *, kind: Kind = Kind.FAILED) -> None:
         super().__init__(code, message, mend)
         self.problem = Problem(kind, code, message, mend)
 
@@ -155,7 +179,7 @@ class PermanentError(CountersignError):
 class WorkError(PermanentError):
     """An executor could not do its work; `artifacts` are the files that tell why, kept with the task."""
 
-    def __init__(self, code: str, message: str, mend: str = "", *, artifacts: Mapping[str, bytes]) -> None:
+    def __init__(self, code: str, message: str, mend: str | Advice = "", *, artifacts: Mapping[str, bytes]) -> None:
         super().__init__(code, message, mend)
         self.artifacts = artifacts
 

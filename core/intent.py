@@ -7,6 +7,7 @@ from typing import Any
 
 from core.edit import BumpPackage, Edit, ReplaceText, describe, from_json, paths_named, to_json
 from core.masking import Mask, shows_all
+from core.shorten import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,7 @@ class Intent:
     def titled(self, mask: Mask) -> str:
         """The title of what `mask` shows of the request; masked before it is cut, for nobody knows half a secret."""
         said = "; ".join(describe(edit) for edit in self.edits) if self.edits else self.text
-        line = " ".join(mask(said).split())
-        return line if len(line) <= 72 else line[:71].rstrip() + "…"
+        return shortened(" ".join(mask(said).split()), 72)
 
     def paths(self) -> tuple[str, ...]:
         """The paths and globs that the edits name, in order, once each.

@@ -23,6 +23,7 @@ def petition_of(task: Task, person: str, surface: str, revision: Revision | None
         paths=intent.paths() if intent else (),
         lane=asked.lane or task.asked_lane,
         deterministic=bool(intent and (intent.edits or intent.needs_git_alone)),
+        undoes=bool(intent and intent.revert_of),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from core.advice import Advice, CommandName, Suggestion, advise
 from core.errors import ConflictError
 from core.job import JobKind
 
@@ -202,7 +203,7 @@ def advance(task: Position, fact: Fact) -> Next:
         raise ConflictError(
             "wrong_state",
             f"#{task.number} is {task.state.value}, so it cannot be {_PARTICIPLES.get(fact, fact.value)}",
-            _MENDS.get(task.state, ""),
+            _mend(task),
         )
     to = step.to
     if to in FALLS_BACK and task.has_open_pull_request:
@@ -221,7 +222,6 @@ _PARTICIPLES = {
 }
 
 _MENDS = {
-    State.APPROVED: "It is on its way to the forge; look again with `countersign show`.",
     State.PUBLISHED: "Reply to it, merge it, or undo it.",
     State.MERGED: "Ask for something new, or undo it.",
     State.CLOSED: "Ask for something new.",
@@ -233,6 +233,13 @@ _MENDS = {
     State.STAGED: "Approve, reject or reply to it first.",
     State.ASKING: "Answer its question with a reply.",
 }
+
+
+def _mend(task: Position) -> str | Advice:
+    """What can be done about a task in this state instead."""
+    if task.state is State.APPROVED:
+        return advise("It is on its way to the forge; look again with ", Suggestion(CommandName.SHOW, task.number), ".")
+    return _MENDS.get(task.state, "")
 
 
 def diagram() -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from core.advice import CommandName, Suggestion, advise
 from core.basis import next_basis, picked_basis
 from core.errors import ConflictError, UsageError
 from core.ids import NewId
@@ -16,6 +17,7 @@ from core.place import Place
 from core.ports import Milestones
 from core.rights import Rights
 from core.settings import Settings, SettingsSource
+from core.shorten import shortened
 from core.store import cards, events, jobs, queue, tasks
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow, TurnRow
@@ -213,7 +215,7 @@ class Service:
                 repo=task.repo,
                 requester=actor.person or task.requester,
                 surface=actor.surface or task.surface,
-                title=f"Undo #{number}: {task.title}"[:72],
+                title=shortened(f"Undo #{number}: {task.title}", 72),
                 asked_lane=undone.lane,
                 created_ms=now_ms,
                 updated_ms=now_ms,
@@ -299,7 +301,12 @@ def _checked_parameters(settings: Settings, request: Request) -> dict[str, str]:
     if not request.parameters:
         return {}
     if request.lane is None:
-        mend = "Name the lane that has them with --lane; see `countersign lane list`."
+        mend = advise(
+            "Name the lane that has them with --lane; see ",
+            Suggestion(CommandName.LANES),
+            ".",
+            otherwise="Name the lane that has them with --lane.",
+        )
         raise UsageError("which_lane", f"it is not clear whose parameter {next(iter(request.parameters))} is", mend)
     return values_of(request.lane, settings.lanes[request.lane].parameters, request.parameters, whole=False)
 

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+from core.advice import CommandName, Suggestion, advise
 from core.errors import ConfigError, PermanentError
 
 PRIVATE, PUBLIC = "receipt.key", "receipt.pub.json"
+_NO_KEY = advise("Run ", Suggestion(CommandName.INIT), " again to make one.")
 
 
 class Keys:
@@ -44,9 +46,7 @@ class Keys:
             key = load_pem_private_key(path.read_bytes(), password=None)
             signer = CryptoSigner(key)
         except (OSError, ValueError) as error:
-            raise ConfigError(
-                path, None, "", "the signing key cannot be read", "Run `countersign init` again to make one."
-            ) from error
+            raise ConfigError(path, None, "", "the signing key cannot be read", _NO_KEY) from error
         envelope = Envelope(payload, payload_type, {})
         envelope.sign(signer)
         shown: dict[str, Any] = envelope.to_dict()

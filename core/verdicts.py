@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from core.advice import BLANK, CommandName, Suggestion, advise
 from core.approval import Needs, Verdict, eligible, stricter, tally
 from core.audit import forged_staging
 from core.errors import Kind, Problem
@@ -86,7 +87,7 @@ class Verdicts:
                 Kind.REFUSED,
                 "rejected",
                 f"{actor.person} rejected revision {task.revision}" + (f": {reason}" if reason else ""),
-                f'Reply to change it: countersign reply {number} "…".',
+                advise("Reply to change it: ", Suggestion(CommandName.REPLY, number, (BLANK,)), "."),
             )
             await take_step(
                 session,
@@ -166,7 +167,7 @@ class Verdicts:
                 Kind.CONFLICT,
                 "wrong_state",
                 f"#{number} is {task.state.value}, there is nothing to decide" + await decided_by(session, task),
-                f"See it with `countersign show {number}`.",
+                advise("See it with ", Suggestion(CommandName.SHOW, number), "."),
             )
         if task.expires_at is not None and task.expires_at <= from_ms(now_ms):
             return Problem(
@@ -190,7 +191,7 @@ class Verdicts:
                 Kind.REFUSED,
                 "no_longer_allowed",
                 f"policy no longer allows #{task.number}: {refusal_now(settings, task)}",
-                "See why with `countersign policy explain`.",
+                advise("See why with ", Suggestion(CommandName.WHY, task.number), "."),
             )
         may = eligible(promised, live, settings.people, task.authors)
         if verdict is Verdict.REJECT:
@@ -250,7 +251,7 @@ async def _said_already(session: Session, settings: Settings, task: Task, actor:
         Kind.CONFLICT,
         "already_decided",
         f"{actor.person} already said approve to {short_digest(task.staged.digest)}",
-        "It counts once; see who is still needed with `countersign show`.",
+        advise("It counts once; see who is still needed with ", Suggestion(CommandName.SHOW, task.number), "."),
     )
 
 

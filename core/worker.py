@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from core.advice import CommandName, Suggestion, advise
 from core.errors import CountersignError, Kind, LostClaimError, Problem, TransientError
 from core.job import MAX_ATTEMPTS, MAX_RESCUES, Job, JobKind, backoff_s
 from core.lifecycle import Fact, State
@@ -370,7 +371,12 @@ def _bug(error: BaseException) -> Problem:
         Kind.FAILED,
         "bug",
         f"Countersign met a fault of its own: {type(error).__name__}: {error}"[:500],
-        "Nothing was published. Please report it with `countersign events --json`.",
+        advise(
+            "Nothing was published. Please report it with ",
+            Suggestion(CommandName.EVENTS),
+            ".",
+            otherwise="Nothing was published. Please tell whoever runs Countersign.",
+        ),
     )
 
 

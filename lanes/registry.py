@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from core.advice import RESTORE
 from core.errors import ConfigError, CountersignError, UsageError
 from core.lane import AgentCli, Budget, Check, Isolation, Lane, Limits
 from core.strict_yaml import Document, StrictModel, Word, load, validate
@@ -118,9 +119,7 @@ def nothing_shared(name: str) -> Check:
 def load_lanes(directory: Path, shared: Shared = nothing_shared) -> dict[str, Lane]:
     """Every lane of the folder by name; raises `ConfigError` naming file, line and key."""
     if not directory.is_dir():
-        raise ConfigError(
-            directory, None, "", "the folder of lanes is missing", "Run `countersign init`, or restore it."
-        )
+        raise ConfigError(directory, None, "", "the folder of lanes is missing", RESTORE)
     lanes: dict[str, Lane] = {}
     for path in sorted(directory.iterdir()):
         if path.name.startswith(".") or path.suffix not in (".yaml", ".yml"):
@@ -196,7 +195,7 @@ def _check(document: Document, n: int, file: CheckFile, shared: Shared) -> Check
     try:
         found = shared(file.use)
     except CountersignError as error:
-        raise document.error((*at, "use"), error.problem.message, error.problem.mend) from error
+        raise document.error((*at, "use"), error.problem.message, str(error.problem.mend)) from error
     return replace(found, wall_s=file.wall_s or found.wall_s, required=file.required or found.required)
 
 

@@ -253,8 +253,10 @@ def _why(chosen: View, fitting: Sequence[View], person: Person, petition: Petiti
     """Why this lane and this rule, in one sentence."""
     terms = chosen.terms
     assert terms is not None
-    if petition.lane:
-        because = f"you named the lane {chosen.name}"
+    if petition.lane and petition.undoes:
+        because = f"what is undone went through lane {chosen.name}"
+    elif petition.lane:
+        because = f"the request names lane {chosen.name}"
     elif petition.paths:
         shown = ", ".join(_show(path) for path in petition.paths[:3])
         because = f"lane {chosen.name} covers {shown}{' and more' if len(petition.paths) > 3 else ''}"

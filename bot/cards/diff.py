@@ -21,6 +21,8 @@ _TAB: Final = 4
 _SECTION: Final = re.compile(rb"^diff --git ", re.MULTILINE)
 _HUNK: Final = re.compile(rb"^@@ ", re.MULTILINE)
 _NUMBERS: Final = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+_REORDERED: Final = re.compile(rb"^\+[^\n]*?(?:\xd8\x9c|\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9])", re.MULTILINE)
+"""An added line with a character that changes the direction of what follows (U+061C, 200E-F, 202A-E, 2066-9)."""
 _LONG: Final = 2000
 """Lines of one file from which on only those to show are read."""
 _ESCAPE: Final = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
@@ -59,7 +61,8 @@ class FileDiff:
 class DiffView:
     """A diff as far as it is shown, and how much of it is not.
 
-    `lines_left_out` counts those of the `files_left_out` too; `cut_lines` are shown in part.
+    `lines_left_out` counts those of the `files_left_out` too; `cut_lines` are shown in part. `reordered` counts the
+    added lines of the whole diff, shown or not, that change the direction of text.
     """
 
     files: tuple[FileDiff, ...]
@@ -67,6 +70,22 @@ class DiffView:
     lines_left_out: int
     cut_lines: int
     strange: int
+    reordered: int = 0
+
+    @property
+    def alarm(self) -> str:
+        """What must be read before anything else: code whose order deceives (https://trojansource.codes); or empty."""
+        if not self.reordered:
+            return ""
+        lines = f"{self.reordered} added line{' hides' if self.reordered == 1 else 's hide'}"
+        return f"DANGER: {lines} characters that reorder text. Elsewhere the code reads differently from how it runs."
+
+    @property
+    def spelled_out(self) -> str:
+        """That characters are spelled out as code points, in words; empty where none is."""
+        many = self.strange != 1
+        told = f"{self.strange} invisible or control character{'s are' if many else ' is'} spelled out"
+        return told if self.strange else ""
 
     def hidden(self, paths: Iterable[str]) -> int:
         """How many lines a reader does not see in full, at least one for each of `paths` that is not shown at all."""
@@ -103,6 +122,7 @@ def read_diff(
         lines_left_out=sum(section.line_count for section in sections) - shown,
         cut_lines=sum(1 for file in files for line in file.lines if line.cut),
         strange=sum(file.strange for file in files),
+        reordered=len(_REORDERED.findall(diff)),
     )
 
 

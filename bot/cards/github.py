@@ -15,9 +15,12 @@ from urllib.parse import urlsplit
 from bot.cards.diff import DiffLine, DiffView, FileDiff
 from bot.cards.markdown import MAX_CHARACTERS, code, fenced, length, prose
 from bot.cards.model import Card
-from bot.cards.parts import Action, ActionKind, Check, Decided, FileRow, Hidden, Link, Staged
+from bot.cards.parts import FILES, ActionKind, Check, Decided, FileRow, Hidden, Link, Staged
+from bot.cards.safe import one_line
+from bot.cards.wording import command_line, worded
 from core.staged_diff import GuardVerdict
 
+SURFACE: Final = "github"
 MINUS: Final = "\N{MINUS SIGN}"
 _MARKS: Final = {GuardVerdict.PASS: "✓", GuardVerdict.WARN: "⚠️", GuardVerdict.BLOCK: "✗"}
 _URL: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/")
@@ -59,12 +62,13 @@ def draw_comment(card: Card, diff: DiffView | None, *, delivered: bool = False) 
     `delivered` says that the whole diff is there already, in a comment of its own.
     """
     whole = _whole(card, diff)
+    alarm = diff.alarm if diff is not None and card.staged else ""
     for room in _ROOMS:
         if whole:
-            comment = _comment(card, diff, room, hidden_lines=0, delivered=delivered)
+            comment = _comment(card, diff, room, alarm, hidden_lines=0, delivered=delivered)
             if length(comment.text) <= MAX_CHARACTERS:
                 return comment
-        comment = _comment(card, None, room, hidden_lines=None, delivered=delivered)
+        comment = _comment(card, None, room, alarm, hidden_lines=None, delivered=delivered)
         if length(comment.text) <= MAX_CHARACTERS:
             return comment
     raise AssertionError("the smallest card is too long for a comment")
@@ -78,13 +82,16 @@ def _whole(card: Card, diff: DiffView | None) -> bool:
     return sum(len(line.text) + 2 for file in diff.files for line in file.lines) < MAX_CHARACTERS
 
 
-def _comment(card: Card, diff: DiffView | None, room: _Room, *, hidden_lines: int | None, delivered: bool) -> Comment:
+def _comment(
+    card: Card, diff: DiffView | None, room: _Room, alarm: str, *, hidden_lines: int | None, delivered: bool
+) -> Comment:
     rows = min(room.rows, len(card.staged.files)) if card.staged else 0
     shown = card.showing(rows, hidden_lines)
-    if delivered and card.asks_for_approval and card.staged:
+    if delivered and hidden_lines != 0 and card.asks_for_approval and card.staged:
         shown = replace(card, hidden=Hidden(rows, len(card.staged.files), hidden_lines))
     parts = [
         f"{task_marker(card.number)}\n{revision_marker(card.revision)}",
+        f"**🚨 {prose(alarm)}**" if alarm else "",
         _headline(shown, room),
         _facts(shown, room),
         *(_staged(shown.staged, shown, room) if shown.staged else ()),
@@ -113,9 +120,10 @@ def _facts(card: Card, room: _Room) -> str:
 def _staged(staged: Staged, card: Card, room: _Room) -> Iterator[str]:
     files = f"{len(staged.files)} file{'s' if len(staged.files) != 1 else ''} +{staged.added} {MINUS}{staged.removed}"
     risk = [f"risk: **{card.risk.value}**"] if card.risk else []
-    checks = [_check(check) for check in staged.checks[: room.rows]]
-    more = len(staged.checks) - room.rows
-    yield " · ".join([*risk, files, *checks, *([f"{more} more checks"] if more > 0 else [])])
+    checks = [f"{staged.passed} ✓"] if staged.passed else []
+    checks += [_check(check) for check in staged.named[: room.rows]]
+    more = len(staged.named) - room.rows
+    yield " · ".join([*risk, files, *checks, *([f"and {more} more"] if more > 0 else [])])
     yield "\n".join([*_rows(staged, room), *_findings(staged, room)])
 
 
@@ -192,8 +200,8 @@ def _outcome(card: Card, room: _Room, *, delivered: bool) -> Iterator[str]:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
             yield f"- ✗ **{prose(card.trouble.message, room.characters)}**"
-        if card.trouble.mend:
-            yield f"- → {prose(card.trouble.mend, room.characters)}"
+        if mend := worded(card.trouble.mend, SURFACE):
+            yield f"- → {prose(one_line(mend), room.characters)}"
 
 
 def _verdict(said: Decided, room: _Room) -> str:
@@ -213,7 +221,7 @@ def _pull_request(link: Link, room: _Room) -> str:
     if link.url:
         parts.append(_address(link.url, room))
     if link.files:
-        parts.append(f"its files: {_address(link.files, room)}")
+        parts.append(f"{FILES}: {_address(link.files, room)}")
     return " · ".join(parts)
 
 
@@ -242,28 +250,5 @@ def _actions(card: Card, room: _Room) -> Iterator[str]:
     yield ""
     for action in actions[: room.rows]:
         label = action.label.replace("#", "task ") if action.kind is ActionKind.SHOW else action.label
-        yield f"- {prose(label, 60)}: {code(command(action, card), room.characters)}"
-
-
-def command(action: Action, card: Card) -> str:
-    """What a person writes in a comment for `action`."""
-    number = card.number
-    match action.kind:
-        case ActionKind.APPROVE:
-            return f"/approve {number} {card.staged.short if card.staged else ''}".rstrip()
-        case ActionKind.REJECT:
-            return f"/reject {number} REASON"
-        case ActionKind.REPLY:
-            return f"/reply {number} TEXT"
-        case ActionKind.ANSWER:
-            return f"/reply {number} {action.label}"
-        case (
-            ActionKind.SHOW
-            | ActionKind.DIFF
-            | ActionKind.MERGE
-            | ActionKind.UNDO
-            | ActionKind.CANCEL
-            | ActionKind.WHY
-            | ActionKind.PICK
-        ):
-            return f"/{action.kind.value} {number}"
+        line = command_line(action.command, SURFACE) or ""
+        yield f"- {prose(label, 60)}: {code(line, room.characters)}"

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from bot.cards.safe import visible
+from core.shorten import shortened
 
 MAX_CHARACTERS: Final = 65_535
 """A comment is no longer: GitHub answers 422 "Body is too long (maximum is 65536 characters)"."""
@@ -28,6 +29,9 @@ _MEANS: Final = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_COMMAND: Final = re.compile(r"/[a-z_]{2,32}")
+_ARGUMENT: Final = re.compile(r"(?:#?\d{1,10}|[0-9a-f]{12,64}|[A-Z]{2,})[,.;:)?!]*")
+"""A command as we advise it, and what may follow: together they are one piece to copy."""
 _BEGINS: Final = re.compile(r"[^\w]+|\d+[.)]")
 """What makes a list, a heading or a rule of a line that begins with it."""
 _EDGES: Final = re.compile(r"""([("']*)(.+?)([,.;:)?!"']*)""", re.DOTALL)
@@ -39,8 +43,8 @@ def length(text: str) -> int:
 
 
 def cut(text: str, limit: int) -> str:
-    """`text`, or its beginning and an ellipsis, in at most `limit` characters."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    """`text`, or its beginning and an ellipsis, in at most `limit` characters; it ends between words."""
+    return shortened(text, limit)
 
 
 def code(text: str, limit: int = 300) -> str:
@@ -57,6 +61,9 @@ def prose(text: str, limit: int = 500) -> str:
     """`text` as one line of words; those that could mean something to GitHub are code spans."""
     words = cut(visible(" ".join(text.split())), limit).split(" ")
     inert = [bool(word) and not _acts(word, first=n == 0) for n, word in enumerate(words)]
+    for n, word in enumerate(words[:-1]):
+        if not inert[n] and (_COMMAND.fullmatch(word) or (n and _COMMAND.fullmatch(words[n - 1]))):
+            inert[n + 1] = inert[n + 1] and _ARGUMENT.fullmatch(words[n + 1]) is None
     runs = groupby(zip(inert, words, strict=True), key=lambda pair: pair[0])
     spans = [(plain, " ".join(word for _, word in run)) for plain, run in runs]
     return " ".join(span if plain else _quoted(span) for plain, span in spans if span.strip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,11 +27,15 @@ from bot.cards.parts import (
 from bot.cards.risk import Level, flags_of, level_of
 from bot.cards.safe import map_text, one_line, visible
 from bot.cards.times import ago, moment, span, until
+from core.advice import BLANK, CommandName, Suggestion
+from core.errors import mend_of
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict, short_digest
 
 _NAMED: Final = 6
 """People named before the others are counted."""
+MAX_QUOTE: Final = 280
+"""Characters of somebody's words on a card; the whole stands in the answer to why."""
 _WORKING: Final = (State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED)
 _BY_RULE: Final = frozenset({"", "edit", "command", "workflow"})
 """Executors that ask no model themselves."""
@@ -84,13 +87,19 @@ class Card:
         A diff of which a line is hidden cannot be approved from the card: Approve gives way to the diff (security.md
         42). File rows may be left out, for the whole diff has every file in it.
         """
+        if hidden_lines == 0:  # the diff is all there, so nobody has to ask for it
+            rest = tuple(action for action in self.actions if action.kind is not ActionKind.DIFF)
+            return replace(self._hiding(files, hidden_lines), actions=rest)
+        if not self.asks_for_approval:
+            return self
+        kept = (action for action in self.actions if action.kind is not ActionKind.APPROVE)
+        actions = tuple(sorted(kept, key=lambda a: a.kind is not ActionKind.DIFF))
+        return replace(self._hiding(files, hidden_lines), actions=actions)
+
+    def _hiding(self, files: int, hidden_lines: int | None) -> Card:
         if self.staged is None or not self.asks_for_approval:
             return self
-        hidden = Hidden(files, len(self.staged.files), hidden_lines)
-        if hidden_lines == 0:
-            return replace(self, hidden=hidden)
-        kept = (action for action in self.actions if action.kind is not ActionKind.APPROVE)
-        return replace(self, hidden=hidden, actions=tuple(sorted(kept, key=lambda a: a.kind is not ActionKind.DIFF)))
+        return replace(self, hidden=Hidden(files, len(self.staged.files), hidden_lines))
 
 
 def card_of(document: Document, *, now: datetime, revision: int | None = None) -> Card:
@@ -116,7 +125,7 @@ def card_of(document: Document, *, now: datetime, revision: int | None = None) -
         quotes=() if old else _quotes(document),
         staged=staged,
         needs=_needs(document) if staged and state is State.STAGED else (),
-        decided=_decided(document, staged, now),
+        decided=_decided(document, revision, staged, now),
         expiry="" if old else _expiry(document, state, now),
         asked=None if old else _asked(document),
         trouble=None if old else _trouble(document),
@@ -213,13 +222,13 @@ def _quotes(document: Document) -> tuple[Quote, ...]:
     """What was asked for in this revision, unless the title is just that, and what a model says of its work."""
     turns = [turn for turn in document["turns"] if turn.get("revision", document["revision"]) == document["revision"]]
     said = [
-        Quote(f"{turn['person']} {'asked' if turn['n'] == 1 else 'replied'}", one_line(turn["text"]))
+        Quote(f"{turn['person']} {'asked' if turn['n'] == 1 else 'replied'}", one_line(turn["text"], MAX_QUOTE))
         for turn in turns[-1:]
         if one_line(turn["text"]) != one_line(document["title"])
     ]
     model = document.get("model") or {}
     if model.get("words"):
-        said.append(Quote(f"the model {model['name']} says", one_line(model["words"]), by_model=True))
+        said.append(Quote(f"the model {model['name']} says", one_line(model["words"], MAX_QUOTE), by_model=True))
     return tuple(said)
 
 
@@ -298,9 +307,9 @@ def _names(people: Sequence[str]) -> str:
     return ", ".join(people) if more <= 1 else f"{', '.join(people[:_NAMED])} and {more} others"
 
 
-def _decided(document: Document, staged: Staged | None, now: datetime) -> tuple[Decided, ...]:
-    if staged is None:
-        return ()
+def _decided(document: Document, revision: int, staged: Staged | None, now: datetime) -> tuple[Decided, ...]:
+    """The verdicts on what is staged; on the card of an older revision those that were said of it."""
+    old = revision < int(document["revision"])
     return tuple(
         Decided(
             said["person"],
@@ -310,7 +319,7 @@ def _decided(document: Document, staged: Staged | None, now: datetime) -> tuple[
             one_line(said.get("reason", "")),
         )
         for said in document["approvals"]
-        if said["digest"] == staged.digest
+        if (said.get("revision") == revision if old else staged is not None and said["digest"] == staged.digest)
     )
 
 
@@ -329,8 +338,13 @@ def _asked(document: Document) -> Asked | None:
 
 
 def _trouble(document: Document) -> Trouble | None:
+    """What went wrong; a question that is still open is told by `_asked`, and its answers by the actions."""
     error = document["error"]
-    return Trouble(error["code"], one_line(error["message"]), one_line(error["mend"])) if error else None
+    if not error or (error["code"] == "asking" and document.get("question")):
+        return None
+    mend = mend_of(error)
+    mend = one_line(mend) if isinstance(mend, str) else mend.about(int(document["number"]))
+    return Trouble(error["code"], one_line(error["message"]), mend)
 
 
 def _link(document: Document) -> Link | None:
@@ -352,35 +366,41 @@ def _link(document: Document) -> Link | None:
 
 
 def _old_actions(document: Document) -> tuple[Action, ...]:
-    number = document["number"]
-    return (Action(ActionKind.SHOW, f"Show {_label(number, int(document['revision']))}", f"show {number}"),)
+    number = int(document["number"])
+    label = f"Show {_label(number, int(document['revision']))}"
+    return (Action(ActionKind.SHOW, label, Suggestion(CommandName.SHOW, number)),)
 
 
 def _actions(document: Document, state: State) -> Iterable[Action]:
     """What may be done now, the thing a person came for first; who may do it is judged at the click."""
-    number, staged = document["number"], document["staged"]
-    reply = Action(ActionKind.REPLY, "Reply", f'reply {number} "…"')
+    number, staged = int(document["number"]), document["staged"]
+
+    def action(kind: ActionKind, label: str, *args: str) -> Action:
+        command = CommandName.REPLY if kind is ActionKind.ANSWER else CommandName(kind.value)
+        return Action(kind, label, Suggestion(command, number, args))
+
+    reply = action(ActionKind.REPLY, "Reply", BLANK)
     if state is State.ASKING:
         for option in (document.get("question") or {}).get("options", ()):
-            yield Action(ActionKind.ANSWER, option, f"reply {number} {shlex.quote(option)}")
+            yield action(ActionKind.ANSWER, option, option)
         yield reply
     if state is State.STAGED and staged:
         short = short_digest(staged["digest"])
-        yield Action(ActionKind.APPROVE, f"Approve {short[:4]}", f"approve {number} {short}")
-        yield Action(ActionKind.REJECT, "Reject", f'reject {number} --reason "…"')
+        yield action(ActionKind.APPROVE, f"Approve {short[:4]}", short)
+        yield action(ActionKind.REJECT, "Reject", BLANK)
         yield reply
     if state is State.PUBLISHED:
-        yield Action(ActionKind.MERGE, "Merge", f"merge {number}")
+        yield action(ActionKind.MERGE, "Merge")
         yield reply
     if state in (State.PUBLISHED, State.MERGED):
-        yield Action(ActionKind.UNDO, "Undo", f"undo {number}")
+        yield action(ActionKind.UNDO, "Undo")
     if state in (State.REFUSED, State.REJECTED, State.EXPIRED, State.FAILED):
         yield reply
     if staged:
-        yield Action(ActionKind.DIFF, "Full diff", f"show {number} --diff")
+        yield action(ActionKind.DIFF, "Full diff")
     if state is State.STAGED and staged:
-        yield Action(ActionKind.WHY, "Why", f"why {number}")
+        yield action(ActionKind.WHY, "Why")
         if len(staged["files"]) > 1:
-            yield Action(ActionKind.PICK, "Pick parts", f"pick {number} 1,3-5")
+            yield action(ActionKind.PICK, "Pick parts", "1,3-5")
     if state in (State.ASKING, *_WORKING):
-        yield Action(ActionKind.CANCEL, "Cancel", f"cancel {number}")
+        yield action(ActionKind.CANCEL, "Cancel")

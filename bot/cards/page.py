@@ -49,6 +49,7 @@ section>header{position:sticky;top:0;background:var(--card);padding:.5rem .8rem;
 .lines td:nth-child(2){width:1.4rem;text-align:center}
 .lines td:last-child{white-space:pre-wrap;overflow-wrap:anywhere}
 .add{background:var(--add)}.del{background:var(--del)}.hunk{background:var(--hunk);color:var(--dim)}
+.alarm{border:2px solid var(--bad);border-radius:.6rem;padding:.5rem .8rem}
 .note{color:var(--dim);font-style:italic}
 """
 
@@ -59,9 +60,9 @@ def diff_page(card: Card, diff: bytes) -> bytes:
     view = read_diff(diff, first=first, max_lines=None, max_columns=None)
     rows = {row.path: row for row in card.staged.files} if card.staged else {}
     parts = [
-        *_head(card),
+        *_head(card, view.alarm),
         *_facts(card),
-        *_strange(view.strange),
+        *_strange(view.spelled_out),
         *_index(view.files, rows),
     ]
     for number, file in enumerate(view.files, start=1):
@@ -76,7 +77,7 @@ def _text(text: str) -> str:
     return escape(visible(text))
 
 
-def _head(card: Card) -> Iterator[str]:
+def _head(card: Card, alarm: str) -> Iterator[str]:
     title = _text(f"{card.label} {card.title}")
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8">'
@@ -85,6 +86,8 @@ def _head(card: Card) -> Iterator[str]:
     yield '<meta name="format-detection" content="telephone=no,date=no,address=no,email=no,url=no">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{title}</title><style>{_STYLE}</style></head><body>"
+    if alarm:
+        yield f'<p class="high alarm">🚨 {_text(alarm)}</p>'
     yield f"<h1>{title}</h1>"
     facts = [card.lane, *card.byline]
     yield f'<p class="dim">{_text(" · ".join(fact for fact in facts if fact))}</p>'
@@ -101,7 +104,8 @@ def _facts(card: Card) -> Iterator[str]:
     yield f"<p><strong>{files} +{staged.added} {_MINUS}{staged.removed}</strong>"
     yield f'<span class="{risk}">· risk: {risk}</span></p>'
     yield f'<p class="digest">diff <code>{_text(staged.digest)}</code><br>on <code>{_text(staged.base)}</code></p>'
-    yield f"<p>{' · '.join(_check(check) for check in staged.checks)}</p>"
+    passed = [f"{staged.passed} ✓"] if staged.passed else []
+    yield f"<p>{' · '.join([*passed, *(_check(check) for check in staged.named)])}</p>"
     yield from _findings(staged)
     yield "</div>"
 
@@ -121,9 +125,9 @@ def _findings(staged: Staged) -> Iterator[str]:
     yield "</ul>"
 
 
-def _strange(count: int) -> Iterator[str]:
-    if count:
-        yield f'<p class="warn">! {count} invisible or control characters are spelled out below.</p>'
+def _strange(spelled_out: str) -> Iterator[str]:
+    if spelled_out:
+        yield f'<p class="warn">! {spelled_out} below.</p>'
 
 
 def _index(files: Sequence[FileDiff], rows: dict[str, FileRow]) -> Iterator[str]:

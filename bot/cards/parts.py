@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from bot.cards.risk import Level
+from core.advice import Advice, Suggestion
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict
 
@@ -27,6 +29,9 @@ ICONS: dict[State, str] = {
 }
 """One picture a state, all two cells wide."""
 
+FILES: Final = "receipt, diff and logs"
+"""What is kept beside a pull request, where `Link.files` leads."""
+
 
 class ActionKind(StrEnum):
     """What a person can do with a card."""
@@ -46,11 +51,11 @@ class ActionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that is possible now: a button's `label`, and the `command` that follows ``countersign``."""
+    """One thing that is possible now: a button's `label`, and the `command` to type, which each surface words."""
 
     kind: ActionKind
     label: str
-    command: str
+    command: Suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,20 @@ class Staged:
     removed: int
     checks: tuple[Check, ...]
 
+    @property
+    def passed(self) -> str:
+        """How many checks passed: ``14 checks``, or ``13 of 14 checks``; empty without any."""
+        counted = [check for check in self.checks if not check.note]
+        passed = sum(1 for check in counted if check.verdict is GuardVerdict.PASS)
+        of = f" of {len(counted)}" if passed < len(counted) else ""
+        return f"{passed}{of} check{'' if len(counted) == 1 else 's'}" if counted else ""
+
+    @property
+    def named(self) -> tuple[Check, ...]:
+        """The checks to name beside `passed`: those that did not pass, then those that counted something."""
+        failed = [check for check in self.checks if check.verdict is not GuardVerdict.PASS]
+        return (*failed, *(check for check in self.checks if check.note and check.verdict is GuardVerdict.PASS))
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -133,11 +152,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What went wrong and the mend."""
+    """What went wrong and the mend, whose commands each surface words (`bot.cards.wording`)."""
 
     code: str
     message: str
-    mend: str
+    mend: str | Advice
 
 
 @dataclass(frozen=True, slots=True)

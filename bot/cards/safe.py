@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
+from core.shorten import shortened
+
 T = TypeVar("T")
 
 MAX_MARKS: Final = 4
@@ -62,9 +64,9 @@ def visible_lines(text: str) -> str:
 
 
 def one_line(text: str, limit: int = 500) -> str:
-    """`visible` prose: any white space becomes one space, and what is longer than `limit` characters is cut."""
+    """`visible` prose: any white space becomes one space; what has more than `limit` characters ends between words."""
     line = visible(" ".join(text.split()))
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return shortened(line, limit)
 
 
 def count_hidden(text: str) -> int:

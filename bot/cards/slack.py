@@ -12,12 +12,15 @@ from typing import Any, Final
 
 from bot.cards.diff import MAX_LINES, DiffView, FileDiff
 from bot.cards.model import Card
-from bot.cards.parts import Action, ActionKind, Check, Decided, FileRow, Link, Staged
+from bot.cards.parts import FILES, Action, ActionKind, Check, Decided, FileRow, Link, Staged
+from bot.cards.safe import one_line
 from bot.cards.slack_text import BUDGET, MAX_ACTIONS, MAX_BUTTON, MAX_HEADER, clip, escape, middle, weight
+from bot.cards.wording import command_line, worded
+from core.advice import Suggestion
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict
 
-COMMAND: Final = "/countersign"
+SURFACE: Final = "slack"
 MINUS: Final = "\N{MINUS SIGN}"
 _WITH_DIFF: Final = (State.STAGED, State.REFUSED)
 _MARKS: Final = {GuardVerdict.PASS: "✓", GuardVerdict.WARN: "!", GuardVerdict.BLOCK: "✗"}
@@ -67,14 +70,19 @@ def draw_card(card: Card, diff: DiffView | None, buttons: Mapping[Action, str], 
     A card that hides a line offers Approve only if `delivered`: the whole diff is in the conversation (security.md 42).
     """
     view = diff if diff is not None and card.state in _WITH_DIFF and not card.superseded else None
+    alarm = _alarm(view.alarm if view is not None else "")
     if view is not None and card.staged is not None and _whole(view, card.staged):
-        blocks = _drawn(_showing(card, _SIZES[0], 0, delivered=delivered), view, buttons, _SIZES[0])
+        blocks = [*alarm, *_drawn(_showing(card, _SIZES[0], 0, delivered=delivered), view, buttons, _SIZES[0])]
         if weight(blocks) <= BUDGET:
             return SlackCard(tuple(blocks), _fallback(card), hides=False)
     hides = card.asks_for_approval
-    drawn = [_drawn(_showing(card, size, None, delivered=delivered), None, buttons, size) for size in _SIZES]
+    drawn = [[*alarm, *_drawn(_showing(card, size, None, delivered=delivered), None, buttons, size)] for size in _SIZES]
     blocks = next((found for found in drawn if weight(found) <= BUDGET), drawn[-1])
     return SlackCard(tuple(blocks), _fallback(card), hides)
+
+
+def _alarm(words: str) -> list[Block]:
+    return [{"type": "rich_text", "elements": _section([[(f"🚨 {words}", "bold")]])}] if words else []
 
 
 def _whole(view: DiffView, staged: Staged) -> bool:
@@ -86,7 +94,7 @@ def _whole(view: DiffView, staged: Staged) -> bool:
 def _showing(card: Card, size: _Size, hidden_lines: int | None, *, delivered: bool) -> Card:
     files = len(card.staged.files) if card.staged else 0
     shown = card.showing(min(size.rows, files), hidden_lines)
-    return replace(shown, actions=card.actions) if delivered else shown
+    return replace(shown, actions=card.actions) if delivered and hidden_lines != 0 else shown
 
 
 def _drawn(card: Card, view: DiffView | None, buttons: Mapping[Action, str], size: _Size) -> list[Block]:
@@ -120,13 +128,13 @@ def _staged(staged: Staged | None, size: _Size) -> Iterator[_Words]:
         (f"{count} file{'' if count == 1 else 's'} ", ""),
         (f"+{staged.added} {MINUS}{staged.removed}", "bold"),
     ]
-    for check in staged.checks[: size.rows]:
+    if staged.passed:
+        totals.append((f" · {staged.passed} ✓", ""))
+    for check in staged.named[: size.rows]:
         name = " ".join(part for part in (clip(check.name, 40), clip(check.note, 20)) if part)
-        totals.append((f"   {name} {_MARKS[check.verdict]}", "" if check.verdict is GuardVerdict.PASS else "bold"))
-    if len(staged.checks) > size.rows:
-        worst = [check for check in staged.checks[size.rows :] if check.verdict is not GuardVerdict.PASS]
-        rest = f"{len(worst)} of them not passed" if worst else "all ✓"
-        totals.append((f"   {len(staged.checks) - size.rows} more checks, {rest}", "bold" if worst else ""))
+        totals.append((f" · {name} {_MARKS[check.verdict]}", "" if check.verdict is GuardVerdict.PASS else "bold"))
+    if len(staged.named) > size.rows:
+        totals.append((f" · and {len(staged.named) - size.rows} more", "bold"))
     yield totals
     yield from _findings(staged.checks, size)
     for row in staged.files[: size.rows]:
@@ -193,8 +201,8 @@ def _outcome(card: Card, size: _Size) -> Iterator[_Words]:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told and card.trouble.message:
             yield [("✗ ", "bold"), (clip(card.trouble.message, size.words), "bold")]
-        if card.trouble.mend:
-            yield [("→ ", ""), (clip(card.trouble.mend, size.words), "")]
+        if mend := worded(card.trouble.mend, SURFACE):
+            yield [("→ ", ""), (clip(one_line(mend), size.words), "")]
 
 
 def _needs(card: Card, staged: Staged, size: _Size) -> Iterator[_Words]:
@@ -239,7 +247,7 @@ def _pull_request(link: Link) -> Iterator[_Words]:
     if link.url:
         yield [_address(link.url)]
     if link.files:
-        yield [("its files: ", ""), _address(link.files)]
+        yield [(f"{FILES}: ", ""), _address(link.files)]
 
 
 def _address(url: str) -> tuple[str, str]:
@@ -255,7 +263,11 @@ def _actions(actions: Sequence[Action], buttons: Mapping[Action, str]) -> Iterat
         yield {"type": "actions", "elements": [_button(action, opaque) for action, opaque in shown.items()]}
     typed = [action.command for action in dict.fromkeys(actions) if action not in shown]
     if typed:
-        yield _context(clip("Or type: " + "   ".join(f"{COMMAND} {clip(command, 120)}" for command in typed[:6]), 600))
+        yield _context(clip("Or type: " + "   ".join(clip(_line(command), 140) for command in typed[:6]), 600))
+
+
+def _line(command: Suggestion) -> str:
+    return command_line(command, SURFACE) or ""
 
 
 def _button(action: Action, opaque: str) -> Block:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from core.shorten import whole_words
+
 MAX_BLOCKS: Final = 50
 """Blocks a message (https://docs.slack.dev/reference/block-kit/blocks)."""
 MAX_SECTION: Final = 3000
@@ -58,7 +60,7 @@ def clip(text: str, limit: int) -> str:
     kept = min(len(text), room)
     while units(text[:kept]) > room:
         kept -= 1
-    return text[:kept].rstrip() + "…"
+    return f"{whole_words(text, kept)}…"
 
 
 def middle(text: str, limit: int) -> str:

@@ -13,18 +13,21 @@ from typing import Final
 
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
-from bot.cards.parts import Action, ActionKind, Check, Decided, FileRow, Hidden, Link, Quote, Staged
+from bot.cards.parts import FILES, Action, ActionKind, Check, Decided, FileRow, Hidden, Link, Quote, Staged
+from bot.cards.safe import one_line
 from bot.cards.telegram_words import MAX_TEXT, Line, Piece, Span, cut, cut_path, joined, plain, size, spell
+from bot.cards.wording import capital, worded
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict
 
+SURFACE: Final = "telegram"
 MAX_DATA_BYTES: Final = 64
 """Of a button's callback data (core.telegram.org/bots/api#inlinekeyboardbutton: 1-64 bytes)."""
 MAX_ROWS: Final = 12
 MAX_FINDINGS: Final = 6
 MAX_ANSWERS: Final = 20
 """Buttons of a question's answers; more can be typed."""
-_NAMED_CHECKS: Final = 8
+_MAX_NAMED: Final = 8
 _NOTE_ROOM: Final = 160
 _WITH_DIFF: Final = (State.STAGED, State.REFUSED)
 """States in which the bytes are what a person looks for."""
@@ -78,11 +81,12 @@ def draw_telegram(
     whole = diff is not None and card.state in _WITH_DIFF and not diff.hidden(files)
     if diff is not None and whole:
         shown = card.showing(len(files), 0)
-        lines = _compose(shown, diff, "")
+        lines = _compose(shown, diff, "", diff.alarm)
         if lines is not None:
             return TelegramDrawing(_message(shown, lines, buttons), hides=False)
     shown = card if delivered else card.showing(len(files), None)
-    lines = _compose(shown, None, _where_the_diff_is(card, delivered=delivered))
+    alarm = diff.alarm if diff is not None and card.state in _WITH_DIFF else ""
+    lines = _compose(shown, None, _where_the_diff_is(card, delivered=delivered), alarm)
     assert lines is not None, "a card without its diff always fits"
     return TelegramDrawing(_message(shown, lines, buttons), hides=card.staged is not None)
 
@@ -98,16 +102,16 @@ def _where_the_diff_is(card: Card, *, delivered: bool) -> str:
     return "the whole diff was sent to this chat" if delivered else "the diff is not shown here"
 
 
-def _compose(card: Card, diff: DiffView | None, note: str) -> list[Line] | None:
+def _compose(card: Card, diff: DiffView | None, note: str, alarm: str) -> list[Line] | None:
     """The card's lines, or None when the diff does not fit beside the facts."""
-    head, foot = list(_head(card)), list(_foot(card))
+    head, foot = list(_head(card, alarm)), list(_foot(card))
     room = MAX_TEXT - size(head) - size(foot) - _NOTE_ROOM
     middle: list[Line] = []
     block: list[Line] = []
     if diff is not None and diff.files:
         block = [[], [Piece(_diff_text(diff), "pre")]]
         if diff.strange:
-            block.insert(1, [Piece(f"⚠️ {diff.strange} invisible or control characters are spelled out", "bold")])
+            block.insert(1, [Piece(f"⚠️ {diff.spelled_out}", "bold")])
         room -= size(block)
         if room < size([list(_totals(card.staged))] if card.staged else []) + 2:
             return None
@@ -161,7 +165,9 @@ def _fill(card: Card, middle: list[Line], room: int) -> int:
     return rows_shown
 
 
-def _head(card: Card) -> Iterator[Line]:
+def _head(card: Card, alarm: str) -> Iterator[Line]:
+    if alarm:
+        yield [Piece(f"🚨 {alarm}", "bold")]
     lane = f" {cut(card.lane, 60)}" if card.lane else ""
     yield [Piece(f"{card.icon} {cut(card.label, 30)}{lane} · "), Piece(cut(card.title, 200) or "(no title)", "bold")]
     if card.superseded:
@@ -178,13 +184,13 @@ def _head(card: Card) -> Iterator[Line]:
 def _totals(staged: Staged) -> Iterator[Piece]:
     count = len(staged.files)
     yield Piece(f"{count} file{'s' if count != 1 else ''} +{staged.added} \N{MINUS SIGN}{staged.removed}", "bold")
-    for check in staged.checks[:_NAMED_CHECKS]:
+    if staged.passed:
+        yield Piece(f" · {staged.passed} ✓")
+    for check in staged.named[:_MAX_NAMED]:
         note = f" {cut(check.note, 20)}" if check.note else ""
-        yield Piece(f"  {cut(check.name, 30)}{note} {_MARKS[check.verdict]}")
-    rest = staged.checks[_NAMED_CHECKS:]
-    if rest:
-        passed = sum(1 for check in rest if check.verdict is GuardVerdict.PASS)
-        yield Piece(f"  and {passed} of {len(rest)} more ✓")
+        yield Piece(f" · {cut(check.name, 30)}{note} {_MARKS[check.verdict]}")
+    if len(staged.named) > _MAX_NAMED:
+        yield Piece(f" · and {len(staged.named) - _MAX_NAMED} more")
 
 
 def _findings(staged: Staged) -> Iterator[Line]:
@@ -234,7 +240,7 @@ def _note(card: Card, rows_shown: int, where: str) -> list[Line]:
         return []
     shown = Hidden(rows_shown, len(card.staged.files), 0).sentence if where else ""
     said = "; ".join(part for part in (shown, where) if part)
-    return [[Piece(f"{said}.", "italic")]] if said else []
+    return [[Piece(f"{capital(said)}.", "italic")]] if said else []
 
 
 def _foot(card: Card) -> Iterator[Line]:
@@ -259,8 +265,8 @@ def _foot(card: Card) -> Iterator[Line]:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
             yield [Piece("✗ "), Piece(cut(card.trouble.message, 250) or card.trouble.code, "bold")]
-        if card.trouble.mend:
-            yield [Piece(f"→ {cut(card.trouble.mend, 250)}")]
+        if mend := worded(card.trouble.mend, SURFACE):
+            yield [Piece(f"→ {cut(one_line(mend), 250)}")]
 
 
 def _digest(card: Card, staged: Staged) -> Iterator[Piece]:
@@ -289,7 +295,7 @@ def _pull_request(link: Link) -> Iterator[Line]:
     if link.url:
         yield [_address(link.url)]
     if link.files:
-        yield [Piece("its files: "), _address(link.files)]
+        yield [Piece(f"{FILES}: "), _address(link.files)]
 
 
 def _address(url: str) -> Piece:

@@ -5,9 +5,9 @@ count UTF-16 code units. With entities nothing in a text is markup, so no charac
 a message, which Markdown and HTML cannot promise (security.md 141).
 
 What entities cannot prevent is that Telegram itself looks for links, mentions, commands and tags, everywhere but inside
-``code`` and ``pre`` (tdlib, td/telegram/MessageEntity.cpp). So people's text either stands in one of those, or goes
-through `neutral`, which puts a WORD JOINER (U+2060: no font draws it, and no matcher of tdlib reads across it) where a
-match would begin. `bot.cards.safe.visible` spells out that character wherever people wrote it, so each one is ours.
+``code`` and ``pre`` (tdlib, td/telegram/MessageEntity.cpp). So each word in which it would find one stands as ``code``:
+inert, exact, and what people copy is what was written. Only where a message can have no entity (more) does `neutral`
+put a space, which everybody sees, where a match would begin.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from core.shorten import whole_words
+
 MAX_TEXT: Final = 4096
 """UTF-16 units of a message (core.telegram.org/bots/api#sendmessage: 1-4096 characters after entities parsing)."""
 MAX_ENTITIES: Final = 100
 """Entities of a message; Telegram ignores further ones (limits.tginfo.me, "message entities"), so ours end there."""
 MAX_CAPTION: Final = 1024
-JOINER: Final = "\u2060"
+GAP: Final = " "
+"""What parts a word that would act where there are no entities: visible, for people copy what they see."""
 
 _STARTS: Final = re.compile(
     r"(?<=@)(?=\w)"  # a mention, an address
@@ -32,6 +35,11 @@ _STARTS: Final = re.compile(
     r"|(?<=\d)(?=\.\d+\.\d)"  # a host's number
 )
 _COMMAND: Final = re.compile(r"(?<!\w)/(?=\w)")
+_OURS: Final = re.compile(r"(?<![\w/])/[a-z_]{2,32}(?: #?\d{1,10})?(?: (?:[0-9a-f]{12,64}|[A-Z]{2,}))?(?![\w/])")
+"""A command as we advise it, with its number and digest: one piece to press and copy."""
+_WORD: Final = re.compile(rf"{_OURS.pattern}|\S+")
+_AROUND: Final = "“”\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}\"'()[]{},;:!?.…"
+"""What stands around a word and is none of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +60,9 @@ class Piece:
     kind: str = ""
 
     @property
-    def shown(self) -> str:
-        """As it stands beside entities."""
-        return self.text if self.kind in ("code", "pre", "url") else neutral(self.text)
-
-    @property
     def plain(self) -> str:
-        """As it stands where there are no entities."""
-        return self.text if self.kind == "url" else neutral(self.text)
+        """As it stands where there are no entities; of a diff the bytes count for more than that nothing acts."""
+        return self.text if self.kind in ("pre", "url") else neutral(self.text)
 
 
 Line = Sequence[Piece]
@@ -71,8 +74,26 @@ def units(text: str) -> int:
 
 
 def neutral(text: str) -> str:
-    """`text` in which Telegram finds nothing to link, tag, mention or run; looks the same."""
-    return _STARTS.sub(JOINER, _COMMAND.sub("/" + JOINER, text))
+    """`text` in which Telegram finds nothing to link, tag, mention or run: parted by spaces where it would."""
+    return _STARTS.sub(GAP, _COMMAND.sub("/" + GAP, text))
+
+
+def acts(text: str) -> bool:
+    """Whether Telegram would find something to link, tag, mention or run in `text`."""
+    return bool(_STARTS.search(text) or _COMMAND.search(text))
+
+
+def acting(text: str) -> Iterator[tuple[int, int]]:
+    """Where the words of `text` in which Telegram would find something begin and end, without what is around them."""
+    for match in _WORD.finditer(text):
+        if not acts(match.group()):
+            continue
+        start, end = match.span()
+        word = match.group().lstrip(_AROUND)
+        inner = end - len(word)
+        word = word.rstrip(_AROUND)
+        bare = not acts(text[start:inner]) and not acts(text[inner + len(word) : end])
+        yield (inner, inner + len(word)) if word and bare and acts(word) else (start, end)
 
 
 def cut(text: str, limit: int) -> str:
@@ -82,7 +103,7 @@ def cut(text: str, limit: int) -> str:
     room = limit
     while True:
         head = text.encode("utf-16-le", "surrogatepass")[: 2 * max(0, room - 1)].decode("utf-16-le", "ignore")
-        found = head.rstrip() + "…"
+        found = f"{whole_words(text, len(head))}…"
         over = units(neutral(found)) - limit
         if over <= 0 or room <= 1:
             return found
@@ -100,7 +121,7 @@ def cut_path(path: str, limit: int) -> str:
 
 def size(lines: Iterable[Line]) -> int:
     """The most units that lines take, with or without entities, each with its end."""
-    return sum(max(sum(units(p.shown) for p in line), sum(units(p.plain) for p in line)) + 1 for line in lines)
+    return sum(max(sum(units(p.text) for p in line), sum(units(p.plain) for p in line)) + 1 for line in lines)
 
 
 def joined(parts: Iterable[Piece], between: str = " · ") -> Iterator[Piece]:
@@ -112,7 +133,7 @@ def joined(parts: Iterable[Piece], between: str = " · ") -> Iterator[Piece]:
 
 
 def spell(lines: Sequence[Line]) -> tuple[str, tuple[Span, ...]]:
-    """Lines as a text and its spans; pieces past the number that Telegram takes stand without a span, neutral."""
+    """Lines as a text and its spans; pieces past the number that Telegram takes stand without one, neutral."""
     text: list[str] = []
     spans: list[Span] = []
     at = 0
@@ -121,14 +142,39 @@ def spell(lines: Sequence[Line]) -> tuple[str, tuple[Span, ...]]:
             text.append("\n")
             at += 1
         for piece in line:
-            bare = len(spans) >= MAX_ENTITIES
-            shown = piece.plain if bare else piece.shown
-            length = units(shown)
-            if piece.kind not in ("", "url") and shown.strip() and not bare:
-                spans.append(Span(piece.kind, at, length, "diff" if piece.kind == "pre" else ""))
+            found = list(_spans(piece, at))
+            fits = len(spans) + len(found) <= MAX_ENTITIES
+            shown = piece.text if fits else piece.plain
+            spans += found if fits else []
             text.append(shown)
-            at += length
+            at += units(shown)
     return "".join(text), tuple(spans)
+
+
+def _spans(piece: Piece, at: int) -> Iterator[Span]:
+    """The entities of a piece that begins at `at`: its own, and ``code`` for each word that would act.
+
+    ``code`` contains no other entity and is in none but a quotation (core.telegram.org/bots/api#messageentity), so
+    another style is interrupted by it.
+    """
+    if piece.kind in ("code", "pre"):
+        if piece.text.strip():
+            yield Span(piece.kind, at, units(piece.text), "diff" if piece.kind == "pre" else "")
+        return
+    if piece.kind == "url" or not piece.text.strip():
+        return
+    live = list(acting(piece.text))
+    if piece.kind == "blockquote":
+        yield Span(piece.kind, at, units(piece.text))
+    elif piece.kind:
+        ends = [0, *(place for word in live for place in word), len(piece.text)]
+        rest = [(ends[n], ends[n + 1]) for n in range(0, len(ends), 2)]
+        yield from (_span(piece, at, *part, piece.kind) for part in rest if piece.text[slice(*part)].strip())
+    yield from (_span(piece, at, *word, "code") for word in live)
+
+
+def _span(piece: Piece, at: int, start: int, end: int, kind: str) -> Span:
+    return Span(kind, at + units(piece.text[:start]), units(piece.text[start:end]))
 
 
 def plain(lines: Sequence[Line]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.advice import RESTORE, CommandName, Suggestion, advise
 from core.errors import ConflictError, CountersignError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def bytes_named(door: Door, name: str) -> tuple[bytes, str]:
     if name not in found:
         short = name if len(name) <= 60 else f"{name[:60]}…"
         message = f"there is no lane and no template called {short!r}"
-        raise NotFoundError("no_such_lane", message, "See `countersign lane search`.")
+        raise NotFoundError("no_such_lane", message, advise("See ", Suggestion(CommandName.LANE_SEARCH), "."))
     return found[name].encode(), f"{name}.yaml"
 
 
@@ -94,9 +95,7 @@ def put(home: Home, name: str, text: str, source: str, *, replace: bool) -> tupl
 
 def _write(path: Path, content: bytes) -> None:
     if not path.parent.is_dir():
-        raise NotFoundError(
-            "no_lanes", f"the folder {path.parent} is missing", "Run `countersign init`, or restore it."
-        )
+        raise NotFoundError("no_lanes", f"the folder {path.parent} is missing", RESTORE)
     draft = path.with_name(f".{path.name}.new")
     draft.write_bytes(content)
     draft.replace(path)

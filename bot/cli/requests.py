@@ -8,7 +8,7 @@ import click
 
 from bot.cards.safe import visible, visible_lines
 from bot.cli.following import follow, wait_option
-from bot.cli.frame import NUMBER, Door, as_option, json_option, moment, run, say_json, speaker
+from bot.cli.frame import NUMBER, SURFACE, Door, as_option, json_option, moment, run, say_json, speaker
 from bot.cli.interruption import GOES_ON, committed, now
 from core.errors import UsageError
 from core.lifecycle import State
@@ -90,7 +90,7 @@ def reply(door: Door, number: int, text: str, person: str | None, wait: bool, as
 
 @click.command()
 @click.argument("number", type=NUMBER)
-@click.option("--diff", "part", flag_value="diff", help="The whole diff.")
+@click.option("--diff", "part", flag_value="diff", help="The whole diff; in a pipe git's raw bytes.")
 @click.option("--receipt", "part", flag_value="receipt", help="The signed receipt.")
 @click.option("--transcript", "part", flag_value="transcript", help="What was said and what the executor printed.")
 @json_option
@@ -153,7 +153,7 @@ def why(door: Door, number: int, as_json: bool) -> int:
         from bot.conversation.showing import Showing
 
         async with door.open() as app:
-            answer = await Showing(app.database, app.settings, {}).why(number)
+            answer = await Showing(app.database, app.settings, {}).why(number, SURFACE)
             if as_json:
                 say_json({"task": number, "why": answer.text.splitlines()})
             else:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from bot.commands.table import COMMANDS, NAMES, Spec
+import re
+from typing import Final
+
+from bot.cards.wording import slash
+from bot.commands.table import COMMANDS, FIRST, MORE, NAMES, Spec
+
+_OPTION: Final = re.compile(r" \[--[^\]]*\]")
+_PLAINLY: Final = "Say in plain words what to change; a card shows what becomes of it."
+_NUMBERS: Final = "N is a task's number, such as 12. In answer to its card, or in its thread, leave it out."
 
 
-def help_text(topic: str | None) -> str:
-    """What can be said, one line a command; about one command how it is written, and an example."""
-    spec = NAMES.get(topic.lower().removeprefix("/")) if topic else None
+def help_text(topic: str | None, surface: str) -> str:
+    """What can be said on `surface`: the first commands, with ``more`` all, about one command how it is written."""
+    start, word = slash(surface), (topic or "").lower().removeprefix("/")
+    spec = NAMES.get(word)
     if spec is not None:
-        return f"{_line(spec)}\n{spec.help}\nFor example: {spec.example}"
-    lines = [f"{_line(spec)}: {spec.help}" for spec in COMMANDS]
-    return "\n".join(
-        [
-            "Say in plain words what to change; I answer with a card. N is a task's number, such as 12 or #12;",
-            "in answer to a task's card, or in its thread, leave it out, and anything else you write is a reply.",
-            *lines,
-        ]
-    )
+        return f"{start}{_usage(spec)}\n{spec.help}\nFor example: {start}{spec.example.removeprefix('/')}"
+    if word == MORE:
+        lines = [f"{start}{_usage(spec)}: {spec.help}" for spec in COMMANDS]
+        return "\n".join([f"{_PLAINLY} {_NUMBERS}", *lines])
+    lines = [f"{start}{_OPTION.sub('', _usage(spec))}: {spec.help}" for spec in FIRST if spec.name != "help"]
+    return "\n".join([_PLAINLY, *lines, f"{_NUMBERS} Everything else: {start}help {MORE}"])
 
 
 def page() -> str:
@@ -29,7 +35,11 @@ def page() -> str:
 
 
 def _line(spec: Spec) -> str:
-    return f"/{spec.name} {spec.usage}".strip()
+    return f"/{_usage(spec)}"
+
+
+def _usage(spec: Spec) -> str:
+    return f"{spec.name} {spec.usage}".strip()
 
 
 _BEFORE = """\

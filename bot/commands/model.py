@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bot.cards.wording import slash, worded
+from core.advice import Advice
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -180,15 +183,20 @@ class Help:
 class Misread:
     """What was meant as a command and is none: why, what to write instead, and the commands it is nearest to."""
 
-    reason: str
-    mend: str = ""
+    reason: str | Advice
+    mend: str | Advice = ""
     near: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
-        """The whole of it for a person."""
-        meant = f" Did you mean {' or '.join(f'/{name}' for name in self.near)}?" if self.near else ""
-        return f"{self.reason}.{meant}{f' {self.mend}' if self.mend else ''}"
+        """The whole of it, where a command begins with a slash alone."""
+        return self.said_on("")
+
+    def said_on(self, surface: str) -> str:
+        """The whole of it for a person on `surface`."""
+        near = " or ".join(f"{slash(surface)}{name}" for name in self.near)
+        reason, mend = worded(self.reason, surface), worded(self.mend, surface)
+        return f"{reason}.{f' Did you mean {near}?' if near else ''}{f' {mend}' if mend else ''}"
 
 
 Command: TypeAlias = (

@@ -14,13 +14,15 @@ from typing import Final
 
 from bot.commands.model import Ask, Command, Help, Misread, Reply
 from bot.commands.readers import READERS
-from bot.commands.table import COMMANDS, HINTS, NAMES
+from bot.commands.table import COMMANDS, HINTS, MORE, NAMES
 from bot.commands.words import NAME, Said, bared, first, hidden, number, options, parameters_in, quoted
+from core.advice import Advice, CommandName, Suggestion, advise
 
 MAX_BYTES: Final = 64 * 1024
 """As many as the heart takes in of one turn."""
 
-_FREE: Final = "To ask for a change in words like these, begin with /task."
+_FREE: Final = advise("To ask for a change in words like these, begin with ", Suggestion(CommandName.TASK), ".")
+_ALL: Final = advise("See all with ", Suggestion(CommandName.HELP, args=("more",)), ".")
 _ALWAYS: Final = frozenset({"approve", "reject"})
 _SELECTION: Final = re.compile(r"not\b|all\b|[#0-9]|\S*[./]", re.IGNORECASE)
 _BETWEEN: Final = ",:; \t"
@@ -42,7 +44,7 @@ def parse(text: str, *, bound: bool) -> Command | Misread:
     said = text.strip()
     word, rest = first(said)
     if not word:
-        return Misread("Nothing was said", "Write /help to see what can be.")
+        return Misread("Nothing was said", advise("See what can be with ", Suggestion(CommandName.HELP), "."))
     if bared(word[:64]).startswith("/"):
         return _slash(word, rest, bound=bound)
     if word.lower() == "countersign" and first(rest)[0].lower() in NAMES:
@@ -107,7 +109,7 @@ def _bare(text: str, *, bound: bool) -> Command | Misread:
     meant = name in _ALWAYS or not rest or number(first(rest)[0]) is not None or name == "every"
     if not isinstance(found, Misread):
         return found
-    return Misread(found.reason, f"{found.mend} {_FREE}".strip(), found.near) if meant else _free(spoken, bound=bound)
+    return Misread(found.reason, _and_free(found.mend), found.near) if meant else _free(spoken, bound=bound)
 
 
 def _fits(name: str, rest: str) -> bool:
@@ -119,6 +121,11 @@ def _fits(name: str, rest: str) -> bool:
     if name == "reply":
         return number(first(rest)[0]) is not None
     return name != "pick" or not rest or _SELECTION.match(rest) is not None
+
+
+def _and_free(mend: str | Advice) -> Advice:
+    parts = (mend,) if isinstance(mend, str) else mend.parts
+    return advise(*parts, " ", *_FREE.parts) if mend else _FREE
 
 
 def _free(text: str, *, bound: bool) -> Command | Misread:
@@ -140,9 +147,11 @@ def _help(rest: str) -> Help | Misread:
     topic = rest.lower().removeprefix("/")
     if not topic:
         return Help()
+    if topic == MORE:
+        return Help(MORE)
     if topic in NAMES:
         return Help(NAMES[topic].name)
-    return Misread("There is no command of that name", "Write /help to see all.", nearest(topic))
+    return Misread("There is no command of that name", _ALL, nearest(topic))
 
 
 def _misspelt(word: str, rest: str) -> Misread | None:
@@ -157,7 +166,7 @@ def _misspelt(word: str, rest: str) -> Misread | None:
 
 def _unknown(name: str) -> Misread:
     near = HINTS.get(name) or nearest(name)
-    return Misread("There is no such command", "" if near else "Write /help to see all.", near)
+    return Misread("There is no such command", "" if near else _ALL, near)
 
 
 def nearest(word: str, *, cutoff: float = 0.6) -> tuple[str, ...]:

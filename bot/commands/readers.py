@@ -34,6 +34,7 @@ from bot.commands.model import (
 )
 from bot.commands.table import NAMES
 from bot.commands.words import NAME, digest, first, number, options, parameters_in, quoted, unquoted
+from core.advice import Advice, CommandName, Suggestion, advise
 
 Reader = Callable[[str, bool], Command | Misread]
 
@@ -46,13 +47,19 @@ _IN_ZONE: Final = r"in\s{1,8}(?P<zone>[A-Z][A-Za-z_]{0,31}(?:/[A-Za-z0-9_+-]{1,3
 _ZONE: Final = re.compile(rf"{_IN_ZONE}(?=\s|$)")
 _ZONE_AFTER: Final = re.compile(rf"(?P<when>.{{1,200}}?)\s{{1,8}}{_IN_ZONE}", re.DOTALL)
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_QUOTES: Final = 'Write for instance: /every "weekday 09:00" TEXT.'
+_SCHEDULES: Final = advise("See them with ", Suggestion(CommandName.SCHEDULES), ".")
+_QUOTES: Final = advise("Write for instance: ", Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT")), ".")
 
 
-def usage(name: str) -> str:
+def usage(name: str) -> Advice:
     """How a command is written."""
     spec = NAMES[name]
-    return f"Write /{spec.name}{f' {spec.usage}' if spec.usage else ''}."
+    return advise("Write ", Suggestion(CommandName(spec.name), args=tuple(spec.usage.split())), ".")
+
+
+def _told(name: str, words: str) -> Advice:
+    """Something about a command, named as it is written."""
+    return advise(Suggestion(CommandName(NAMES[name].name)), f" {words}")
 
 
 def is_zone(name: str) -> bool:
@@ -71,7 +78,7 @@ def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | 
     if found is not None:
         return found, more
     if not bound:
-        return Misread(f"/{name} needs the number of a task", usage(name))
+        return Misread(_told(name, "needs the number of a task"), usage(name))
     return None, rest
 
 
@@ -92,7 +99,7 @@ def _only_number(name: str, make: type[Show | Why | Cancel | Undo | Merge | Retr
         if isinstance(found, Misread):
             return found
         if found[1]:
-            return Misread(f"/{name} takes the number of a task and nothing else", usage(name))
+            return Misread(_told(name, "takes the number of a task and nothing else"), usage(name))
         return make(found[0])
 
     return read
@@ -114,12 +121,12 @@ def _approve(rest: str, bound: bool) -> Command | Misread:
     if words and (named := number(words[0])) is not None:
         at = 1
     elif not bound:
-        return Misread("/approve needs the number of a task", usage("approve"))
+        return Misread(_told("approve", "needs the number of a task"), usage("approve"))
     if len(words) == at:
         return Approve(named)
     signed = digest(words[at])
     if signed is None or len(words) > at + 1:
-        return Misread("/approve takes a number, a digest of hex digits, and nothing else", usage("approve"))
+        return Misread(_told("approve", "takes a number, a digest of hex digits, and nothing else"), usage("approve"))
     return Approve(named, signed)
 
 
@@ -137,7 +144,9 @@ def _diff(rest: str, bound: bool) -> Command | Misread:
         return Diff(named, _verbatim(path) or None)
     single = unquoted(path)
     if single == path and len(path.split()) > 1:
-        return Misread("/diff takes the number of a task and one path", "Put a path that has spaces into quotes.")
+        return Misread(
+            _told("diff", "takes the number of a task and one path"), "Put a path that has spaces into quotes."
+        )
     return Diff(named, single or None)
 
 
@@ -147,11 +156,12 @@ def _pick(rest: str, bound: bool) -> Command | Misread:
     named = number(word)
     if bound and named is not None and not word.startswith("#"):
         if more and first(more)[0].lower() != "not":
-            mend = f"Write /pick #{named} {more[:40]} for task #{named}, or put commas between the hunks."
+            pick = Suggestion(CommandName.PICK, args=(f"#{named}", more[:40]))
+            mend = advise("Write ", pick, f" for task #{named}, or put commas between the hunks.")
             return Misread(f"It is not clear whether {named} is a task or a hunk", mend)
         return Pick(None, rest)
     if named is None and not bound:
-        return Misread("/pick needs the number of a task", usage("pick"))
+        return Misread(_told("pick", "needs the number of a task"), usage("pick"))
     what = more if named is not None else rest
     return Pick(named, what)
 
@@ -164,13 +174,15 @@ def _progress(rest: str, _bound: bool) -> Command | Misread:
         return Progress(named)
     found = _SINCE.fullmatch(rest)
     if found is None:
-        return Misread("/progress takes a number and --since with a time such as 30m, 2h or 1d", usage("progress"))
+        return Misread(
+            _told("progress", "takes a number and --since with a time such as 30m, 2h or 1d"), usage("progress")
+        )
     return Progress(named, f"{int(found.group(1))}{found.group(2).lower()}")
 
 
 def _nothing(name: str, make: type[Queue | Release | Schedules]) -> Reader:
     def read(rest: str, _bound: bool) -> Command | Misread:
-        return Misread(f"/{name} takes nothing after it", usage(name)) if rest else make()
+        return Misread(_told(name, "takes nothing after it"), usage(name)) if rest else make()
 
     return read
 
@@ -182,7 +194,7 @@ def _hold(rest: str, _bound: bool) -> Command | Misread:
 def _every(rest: str, _bound: bool) -> Command | Misread:
     found = quoted(rest)
     if found is None or not found[0]:
-        return Misread("/every needs in quotes when it is to be", _QUOTES)
+        return Misread(_told("every", "needs the time in quotes"), _QUOTES)
     when, rest = found
     zones = []
     after = _ZONE_AFTER.fullmatch(when)
@@ -203,7 +215,7 @@ def _every(rest: str, _bound: bool) -> Command | Misread:
     if len(zones) > 1:
         return Misread("The time zone is said twice", "Say it once.")
     if not said.text:
-        return Misread("/every needs what to ask for", _QUOTES)
+        return Misread(_told("every", "needs what to ask for"), _QUOTES)
     parameters = parameters_in(said.given.get("set", ""))
     if isinstance(parameters, Misread):
         return parameters
@@ -214,7 +226,10 @@ def _every(rest: str, _bound: bool) -> Command | Misread:
 def _named(name: str, make: type[Unschedule | PauseSchedule | ResumeSchedule]) -> Reader:
     def read(rest: str, _bound: bool) -> Command | Misread:
         if not _ID.fullmatch(rest):
-            return Misread(f"/{name} needs the id of a recurring request", "See them with /schedules.")
+            return Misread(
+                _told(name, "needs the id of a recurring request"),
+                advise("See them with ", Suggestion(CommandName.SCHEDULES), "."),
+            )
         return make(rest.lower())
 
     return read
@@ -224,7 +239,7 @@ def _link(rest: str, _bound: bool) -> Command | Misread:
     if not rest:
         return Link()
     if len(rest) > 64 or len(rest.split()) > 1:
-        return Misread("/link takes one name, or one code", usage("link"))
+        return Misread(_told("link", "takes one name, or one code"), usage("link"))
     return Link(rest)
 
 

@@ -8,7 +8,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One command. `usage` follows its name; `also` are other names it answers to; `example` is a whole line.
+    """One command.
+
+    `usage` follows its name; `also` are other names it answers to; `example` is a whole line. A command that people
+    need on their first day is `first`; a short help has no other.
 
     Names are what Telegram takes for its menu: at most 32 of ``a-z0-9_``, the sentence at most 256 characters
     (https://core.telegram.org/bots/api#botcommand).
@@ -19,6 +22,7 @@ class Spec:
     help: str
     example: str
     also: tuple[str, ...] = ()
+    first: bool = False
 
 
 COMMANDS: Final = (
@@ -28,15 +32,23 @@ COMMANDS: Final = (
         "Ask for a change in plain words.",
         "/task set server.timeout to 30 in config/app.yaml --repo web",
         ("ask",),
+        first=True,
     ),
-    Spec("reply", "N TEXT", "Say more about a task; that makes its next revision.", "/reply 12 make it 45 instead"),
+    Spec(
+        "reply",
+        "N TEXT",
+        "Say more about a task; that makes its next revision.",
+        "/reply 12 make it 45 instead",
+        first=True,
+    ),
     Spec(
         "approve",
         "N DIGEST",
         "Countersign exactly the bytes that a digest names.",
         "/approve 12 9c1e04ab77d2e85b1f36",
+        first=True,
     ),
-    Spec("reject", "N REASON", "Say no to what is staged, and why.", "/reject 12 the heading is wrong"),
+    Spec("reject", "N REASON", "Say no to what is staged, and why.", "/reject 12 the heading is wrong", first=True),
     Spec("show", "N", "Show a task's card again.", "/show 12"),
     Spec("diff", "N [PATH]", "Show the whole diff, or that of one file.", "/diff 12 docs/install.md"),
     Spec("why", "N", "Tell why this lane, this rule and these findings.", "/why 12"),
@@ -82,9 +94,14 @@ COMMANDS: Final = (
         ("resume-schedule", "resumeschedule"),
     ),
     Spec("link", "[NAME | CODE]", "Say who you are on another surface.", "/link ana"),
-    Spec("help", "[COMMAND]", "Tell what can be said.", "/help approve", ("start",)),
+    Spec("help", "[more | COMMAND]", "Tell what can be said.", "/help more", ("start",), first=True),
 )
 """In the order in which a task meets them."""
+
+MORE: Final = "more"
+"""The topic of the help that has every command."""
+FIRST: Final = tuple(spec for spec in COMMANDS if spec.first)
+"""What a short help and a menu show."""
 
 NAMES: Final = {name: spec for spec in COMMANDS for name in (spec.name, *spec.also)}
 """Every name that is understood, to its command."""

@@ -6,14 +6,20 @@ from dataclasses import dataclass, replace
 
 import bot.commands as c
 from bot.cards.parts import ActionKind
+from bot.cards.wording import worded
 from bot.conversation.doings import Doings, Speaker
 from bot.surfaces.port import Answer, Clicked
+from core.advice import CommandName, Suggestion, advise
 from core.store import cards, notes, tasks
 from core.store.cards import Button, Posted
 from core.store.database import Database, Session
 from core.task import Task
 
-_UNKNOWN = "This button is not one of ours, or is older than we remember. Write /show and the task's number."
+_UNKNOWN = advise(
+    "This button is not one of ours, or is older than we remember. See the task's card with ",
+    Suggestion(CommandName.SHOW, args=("N",)),
+    ".",
+)
 
 
 @dataclass(slots=True)
@@ -34,10 +40,10 @@ class Clicks:
 
         button, card, task = await self.database.read(look)
         if button is None or card is None or task is None:
-            return Answer(_UNKNOWN, refused=True)
+            return Answer(worded(_UNKNOWN, said.place.surface), refused=True)
         shown = (card.place.surface, card.place.channel)
         if shown != (said.place.surface, said.place.channel):  # another chat's button (security.md 5, 34)
-            return Answer(_UNKNOWN, refused=True)
+            return Answer(worded(_UNKNOWN, said.place.surface), refused=True)
         return await self._do(replace(speaker, place=card.place), said, button, card, task)
 
     async def _do(self, speaker: Speaker, said: Clicked, button: Button, card: Posted, task: Task) -> Answer:

@@ -8,9 +8,11 @@ from typing import Any, Final, Protocol
 
 import bot.commands as c
 from bot.cards.safe import visible
+from bot.cards.wording import sentence, worded
 from bot.conversation.picking import Repositories, parts_of, picked
 from bot.conversation.showing import Showing
 from bot.surfaces.port import Answer
+from core.advice import BLANK, CommandName, Suggestion, advise
 from core.errors import ConflictError, RefusedError, UsageError
 from core.place import Place
 from core.service import Request, Service
@@ -77,7 +79,8 @@ class Doings:
             return await doing(speaker, command, bound, context)
         answer = await self.recurring.do(speaker, command) if self.recurring else None
         if answer is None:
-            raise UsageError("not_here", "this command does not work here", "Write /help to see what does.")
+            mend = advise("See what does with ", Suggestion(CommandName.HELP), ".")
+            raise UsageError("not_here", "this command does not work here", mend)
         return answer
 
     def _table(self) -> dict[type, Doing]:
@@ -171,7 +174,11 @@ class Doings:
             raise UsageError(
                 "no_digest",
                 "an approval names the bytes it is for",
-                f"Write /approve {number} and at least {TYPED_DIGITS} hex digits of the digest that the card shows.",
+                advise(
+                    "Write ",
+                    Suggestion(CommandName.APPROVE, number),
+                    f" and at least {TYPED_DIGITS} hex digits of the digest that the card shows.",
+                ),
             )
         return await self.approve(speaker, number, command.digest, typed_in=speaker.place)
 
@@ -179,20 +186,21 @@ class Doings:
         """Countersign a digest: the one that a button stands for, or what was typed in `typed_in`."""
         answer = await self.verdicts.approve(number, digest, speaker.actor, typed_in)
         if answer.problem is not None:
-            return Answer(answer.problem.sentence(), refused=True)
+            return Answer(sentence(answer.problem, speaker.place.surface), refused=True)
         return Answer(f"You countersigned {short_digest(digest)} of #{number}.")
 
     async def _reject(self, speaker: Speaker, command: c.Reject, bound: int | None, _context: str) -> Answer:
         number = await self._number(speaker, command.number, bound)
         if not command.reason:
-            raise UsageError("no_reason", "a rejection says why", f"Write /reject {number} and the reason.")
+            mend = advise("Write ", Suggestion(CommandName.REJECT, number, (BLANK,)), ".")
+            raise UsageError("no_reason", "a rejection says why", mend)
         return await self.reject(speaker, number, command.reason, None)
 
     async def reject(self, speaker: Speaker, number: int, reason: str, digest: str | None) -> Answer:
         """Say no, with a reason, to what is staged; with a digest only if that still is what is staged."""
         answer = await self.verdicts.reject(number, reason, speaker.actor, digest)
         if answer.problem is not None:
-            return Answer(answer.problem.sentence(), refused=True)
+            return Answer(sentence(answer.problem, speaker.place.surface), refused=True)
         return Answer(f"You rejected #{number}.")
 
     # -- the task's way ---------------------------------------------------------------------------------------
@@ -230,7 +238,7 @@ class Doings:
     async def _why(self, speaker: Speaker, command: c.Why, bound: int | None, _context: str) -> Answer:
         number = await self._number(speaker, command.number, bound)
         await self._seeable(speaker, number)
-        return await self.showing.why(number)
+        return await self.showing.why(number, speaker.place.surface)
 
     async def _progress(self, speaker: Speaker, command: c.Progress, bound: int | None, _context: str) -> Answer:
         number = command.number or bound
@@ -241,14 +249,19 @@ class Doings:
     async def _queue(self, _speaker: Speaker, _command: c.Queue, _bound: int | None, _context: str) -> Answer:
         return await self.showing.queue()
 
-    async def _help(self, _speaker: Speaker, command: c.Help, _bound: int | None, _context: str) -> Answer:
-        return Answer(c.help_text(command.topic))
+    async def _help(self, speaker: Speaker, command: c.Help, _bound: int | None, _context: str) -> Answer:
+        return Answer(c.help_text(command.topic, speaker.place.surface), personal=True)
 
     # -- the queue --------------------------------------------------------------------------------------------
 
     async def _hold(self, speaker: Speaker, command: c.Hold, _bound: int | None, _context: str) -> Answer:
         await self._pause(speaker, {"reason": command.reason, "by": speaker.person})
-        return Answer("The queue is held: what runs is finished, requests are still taken in. /release lets it go on.")
+        told = advise(
+            "The queue is held: what runs is finished, requests are still taken in. ",
+            Suggestion(CommandName.RELEASE),
+            " lets it go on.",
+        )
+        return Answer(worded(told, speaker.place.surface))
 
     async def _release(self, speaker: Speaker, _command: c.Release, _bound: int | None, _context: str) -> Answer:
         await self._pause(speaker, None)
@@ -257,7 +270,7 @@ class Doings:
     async def _pause(self, speaker: Speaker, value: dict[str, Any] | None) -> None:
         person = self.settings().people.named(speaker.person)
         if MAINTAINER not in person.roles:
-            raise RefusedError("may_not_hold", f"{person.name} is no maintainer", "Ask one to hold the queue.")
+            raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", "Ask one to hold the queue.")
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from bot.cards.spoken import spoken
+from bot.cards.wording import sentence
 from bot.ears import DurableEars, said_of
 from bot.surfaces.port import Answer, Clicked, Heard, Surface
 from core.errors import CountersignError, TransientError
@@ -101,20 +101,20 @@ class Hearing:
             if kept.attempt < MOST_ATTEMPTS:
                 await self._later(kept, error)
                 return
-            answer = Answer(error.problem.sentence(), refused=True)
+            answer = Answer(sentence(error.problem, said.place.surface), refused=True)
         except CountersignError as error:
-            answer = Answer(error.problem.sentence(), refused=True)
+            answer = Answer(sentence(error.problem, said.place.surface), refused=True)
         except Exception:  # noqa: BLE001 - a message that breaks us must not stop the others; it is told and logged
             log.exception("hearing_broke", surface=said.place.surface, delivery=kept.id)
             answer = Answer(_APOLOGY, refused=True)
-        await self._conclude(kept, said, replace(answer, text=spoken(answer.text)))
+        await self._conclude(kept, said, answer)
 
     async def _conclude(self, kept: Kept, said: Heard | Clicked, answer: Answer) -> None:
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
             await inbox.finish(session, kept.id, _kept(answer), now_ms)
             if isinstance(said, Heard) and answer.text:
-                only_to = said.identity if answer.refused else None
+                only_to = said.identity if answer.refused or answer.personal else None
                 await notes.add(session, said.place, answer.text, now_ms, reply_to=said.message_id, only_to=only_to)
 
         await self.database.write(work)

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from bot.cards.model import Card, card_of
-from bot.cards.safe import one_line, visible_lines
+from bot.cards.model import MAX_QUOTE, Card, card_of
+from bot.cards.safe import one_line, visible
+from bot.cards.wording import capital, worded
 from bot.courier import Courier
-from bot.surfaces.port import Answer
+from bot.surfaces.port import Answer, Attachment
+from core.advice import Advice, CommandName, Suggestion, advise
 from core.document import TaskDocument, read_document
 from core.errors import NotFoundError
 from core.job import Job
@@ -21,9 +23,17 @@ from core.settings import SettingsSource
 from core.staged_diff import short_digest
 from core.store import cards, events, queue, switches, tasks
 from core.store.database import Database, Session, to_ms
+from core.turn import Turn
 
 MOST_ROWS: Final = 15
 MOST_CARDS: Final = 50
+MOST_DETAILS: Final = 20
+"""Findings of one check that are told."""
+MOST_WORDS: Final = 3000
+"""Characters of a reason that is told in full; a card shows its beginning."""
+REFLOWING: Final = frozenset({"github"})
+"""Where words are set as paragraphs: there a diff keeps its spaces only in a block of its own."""
+PATCH: Final = "text/x-diff"
 MOST_DIFF: Final = 3000
 """Characters of one file's diff that are said in words; more is attached."""
 
@@ -55,14 +65,21 @@ class Showing:
         document = await self._document(number)
         diff = await courier.diff_of(document)
         if diff is None:
-            raise NotFoundError("no_diff", f"#{number} has staged nothing", f"See it with /show {number}.")
+            mend = advise("See it with ", Suggestion(CommandName.SHOW, number), ".")
+            raise NotFoundError("no_diff", f"#{number} has staged nothing", mend)
         if path is not None:
             part = _part(diff, path)
             if part is None:
                 names = ", ".join(file["path"] for file in _files(document)[:MOST_ROWS])
                 raise NotFoundError("no_such_file", f"#{number} does not change {path!r}", f"It changes {names}.")
-            if len(part) <= MOST_DIFF:
-                return Answer(visible_lines(part))
+            if len(part) <= MOST_DIFF and place.surface not in REFLOWING:
+                return Answer(_exact(part))
+            one = Attachment(
+                f"{number}.{document.task.revision}-part.patch", part.encode("utf-8", "surrogateescape"), PATCH
+            )
+            words = f"The diff of {one_line(path, 200)} in #{number}"
+            await courier.surface.attach(place, [one], words, reply_to)
+            return Answer()
         staged = document.task.staged
         words = f"The whole diff of #{number}" + (f" ({short_digest(staged.digest)})" if staged else "")
         await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to)
@@ -82,21 +99,29 @@ class Showing:
 
         await self.database.write(work)
 
-    async def why(self, number: int) -> Answer:
-        """The lane, the rule, what the guard found, and who is still needed."""
+    async def why(self, number: int, surface: str) -> Answer:
+        """The lane, the rule, what the guard found, and who is still needed: a sentence a line, each in full."""
         document = await self._document(number)
         task, card = document.task, self._card(document)
         lines = [f"#{number} is {task.state.value}."]
         if task.current.lane:
-            lines.append(f"Lane {task.current.lane} by rule {task.current.rule}: {one_line(task.current.reason)}")
+            reason = one_line(task.current.reason, MOST_WORDS)
+            lines.append(f"Lane {task.current.lane} by rule {task.current.rule}: {reason}")
         elif task.current.reason:
-            lines.append(one_line(task.current.reason))
+            lines.append(one_line(task.current.reason, MOST_WORDS))
         if card.staged:
-            lines += [f"{check.name}: {detail}" for check in card.staged.checks for detail in check.details[:3]]
+            lines += [
+                f"{check.name}: {detail}" for check in card.staged.checks for detail in check.details[:MOST_DETAILS]
+            ]
         lines += [need.sentence for need in card.needs]
-        if card.trouble:
-            lines.append(f"{card.trouble.message}. {card.trouble.mend}".strip())
-        return Answer("\n".join(lines))
+        error = task.error
+        if error is not None and card.trouble is not None:
+            if one_line(error.message) != one_line(task.current.reason):
+                lines.append(one_line(error.message, MOST_WORDS))
+            if not _suggests(error.mend, CommandName.WHY):
+                lines.append(worded(error.mend, surface))
+        lines += [f"{turn.person} asked in full: “{text}”" for turn, text in _long_turns(document)]
+        return Answer("\n".join(_sentence(line) for line in lines if line))
 
     async def progress(self, number: int | None, since: str | None, person: str) -> Answer:
         """How far one task is, or all that this person is concerned with."""
@@ -153,6 +178,23 @@ class Showing:
         return card_of(document.to_json(), now=datetime.now(UTC))
 
 
+def _sentence(text: str) -> str:
+    """`text` as a sentence of its own."""
+    end = "" if text.endswith((".", "?", "!", "…", "”")) else "."
+    return f"{capital(text)}{end}"
+
+
+def _suggests(mend: str | Advice, command: CommandName) -> bool:
+    parts = mend.parts if isinstance(mend, Advice) else ()
+    return any(isinstance(part, Suggestion) and part.command is command for part in parts)
+
+
+def _long_turns(document: TaskDocument) -> list[tuple[Turn, str]]:
+    """The newest turn with its text, where that is too long to stand on a card."""
+    said = [(turn, one_line(turn.text, MOST_WORDS)) for turn in document.turns[-1:]]
+    return [(turn, text) for turn, text in said if len(text) > MAX_QUOTE]
+
+
 def _files(document: TaskDocument) -> list[dict[str, str]]:
     staged = document.task.staged
     return [dict(file) for file in staged.files] if staged else []
@@ -160,10 +202,15 @@ def _files(document: TaskDocument) -> list[dict[str, str]]:
 
 def _part(diff: bytes, path: str) -> str | None:
     """One file's part of a diff, for showing."""
-    for part in diff.decode("utf-8", "replace").split("\ndiff --git "):
+    for part in diff.decode("utf-8", "surrogateescape").split("\ndiff --git "):
         if part.partition("\n")[0].endswith(f" b/{path}"):
             return part
     return None
+
+
+def _exact(part: str) -> str:
+    """A part of a diff for a chat: its lines end at line feeds alone, and whatever cannot be printed is spelled out."""
+    return "\n".join(visible(line.expandtabs(4)) for line in part.rstrip("\n").split("\n"))
 
 
 def _since(text: str | None) -> datetime | None:

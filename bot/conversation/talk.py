@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bot.cards.wording import anywhere, worded
 from bot.commands import Command, Link, Misread, parse
 from bot.conversation.clicks import Clicks
 from bot.conversation.doings import Doings, Speaker
@@ -13,12 +14,20 @@ from bot.conversation.quoting import with_quoted
 from bot.directory import CODE, Directory
 from bot.limits import Limits
 from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
+from core.advice import BLANK, CommandName, Suggestion, advise
 from core.store import cards, events
 from core.store.cards import Posted
 from core.store.database import Database, Session
 
 TASK_THREADS: Final = frozenset({"slack", "github"})
 """Where a thread is about one thing: below a message, on a pull request. A topic of Telegram holds many tasks."""
+
+_UNKNOWN: Final = advise(
+    "Countersign does not know you. First write ", Suggestion(CommandName.LINK, args=(BLANK,)), " with your name."
+)
+
+STRANGER_S: Final = 3600.0
+"""How often one stranger is told that nobody knows them."""
 
 Rooms = Callable[[Place], tuple[str, ...] | None]
 """The repositories that a place is for; None where it is for all of them."""
@@ -65,7 +74,7 @@ class Talk:
             speaker, said = await with_quoted(self.directory, speaker, said)
         command = parse(said.text, bound=card is not None)
         if isinstance(command, Misread):
-            return Answer(command.sentence, refused=True)
+            return Answer(command.said_on(speaker.place.surface), refused=True)
         if isinstance(command, Link):
             return await self._link(speaker, command)
         return await self.doings.do(speaker, command, card.number if card else None, said.context)
@@ -90,18 +99,21 @@ class Talk:
         """Somebody we do not know: they may say who they are, and nothing else."""
         if isinstance(said, Clicked):
             await self._record_stranger(said)
-            return Answer("Countersign does not know you. Write /link and your name first.", refused=True)
+            return Answer(worded(_UNKNOWN, said.place.surface), refused=True)
         if not said.addressed:
             return Answer()
         command: Command | Misread = parse(said.text, bound=False)
         if isinstance(command, Link) and command.what and not CODE.fullmatch(command.what):
             return await self.directory.claim(said.place.surface, said.identity, command.what)
         await self._record_stranger(said)
-        return Answer(
-            f"I do not know you yet ({said.place.surface} {said.identity}). "
-            "Write /link and your name as countersign.yaml has it, or ask its owner to add this id.",
-            refused=True,
+        if not self.limits.first(f"{said.place.surface} {said.identity}", STRANGER_S):
+            return Answer(refused=True)  # told already: strangers must not take the pace of a chat from its people
+        told = advise(
+            f"I do not know you yet ({said.place.surface} {said.identity}). Write ",
+            Suggestion(CommandName.LINK, args=(BLANK,)),
+            " with your name as countersign.yaml has it, or ask its owner to add this id.",
         )
+        return Answer(worded(told, said.place.surface), refused=True)
 
     async def _record_stranger(self, said: Heard | Clicked) -> None:
         """One row of the audit trail; strangers share one allowance, so that they cannot fill it."""
@@ -123,7 +135,11 @@ class Talk:
     async def _link(self, speaker: Speaker, command: Link) -> Answer:
         if command.what and CODE.fullmatch(command.what):
             return await self.directory.confirm(speaker.person, speaker.place.surface, command.what)
-        return Answer(
-            f"You are {speaker.person} here. To be known elsewhere too, write /link {speaker.person} there, "
-            "then /link and the code you get here."
+        there = anywhere(Suggestion(CommandName.LINK, args=(speaker.person,)))
+        told = advise(
+            f"You are {speaker.person} here. To be known elsewhere too, write there {there}; "
+            "you get a code, and write here ",
+            Suggestion(CommandName.LINK, args=("CODE",)),
+            ".",
         )
+        return Answer(worded(told, speaker.place.surface), personal=True)

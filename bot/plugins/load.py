@@ -118,7 +118,9 @@ class Plugins:
             try:
                 self._one(one)
             except CountersignError as error:
-                rows.append({**row, "verdict": "fail", "detail": error.problem.message, "mend": error.problem.mend})
+                rows.append(
+                    {**row, "verdict": "fail", "detail": error.problem.message, "mend": str(error.problem.mend)}
+                )
             else:
                 rows.append({**row, "detail": f"{one.offered.source}, runs with Countersign's own rights"})
         return rows
@@ -157,7 +159,7 @@ class Plugins:
         try:
             made = offered.entry.load()(context)
         except CountersignError as error:
-            raise _broken(offered, error.problem.message, error.problem.mend) from error
+            raise _broken(offered, error.problem.message, str(error.problem.mend)) from error
         except (Exception, SystemExit) as error:
             raise _broken(offered, f"{type(error).__name__}: {error}"[:300]) from error
         if missing := lacks(offered.kind, offered.name, made):

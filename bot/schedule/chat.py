@@ -7,9 +7,11 @@ from typing import Final
 
 import bot.commands as c
 from bot.cards.safe import one_line
+from bot.cards.wording import worded
 from bot.conversation.doings import Speaker
 from bot.schedule.schedules import Schedules, Wanted, next_words
 from bot.surfaces.port import Answer
+from core.advice import CommandName, Suggestion, advise
 from core.errors import RefusedError
 from core.store.schedules import Schedule
 
@@ -34,7 +36,9 @@ class ChatSchedules:
                 return Answer(f"{gone.id} is deleted: {_words(gone)}")
             case c.PauseSchedule(name):
                 paused = await self.schedules.pause(name, speaker.actor)
-                return Answer(f"{paused.id} is paused. /resume_schedule {paused.id} lets it go on.")
+                resume = Suggestion(CommandName.RESUME_SCHEDULE, args=(paused.id,))
+                told = advise(f"{paused.id} is paused. ", resume, " lets it go on.")
+                return Answer(worded(told, speaker.place.surface))
             case c.ResumeSchedule(name):
                 resumed = await self.schedules.resume(name, speaker.actor)
                 return Answer(f"{resumed.id} goes on, {next_words(resumed)}.")
@@ -61,13 +65,21 @@ class ChatSchedules:
                 place=speaker.place,
             )
         )
-        return Answer(f"{made.id}: {made.phrase}, {next_words(made)}. /unschedule {made.id} deletes it.")
+        told = advise(
+            f"{made.id}: {made.phrase}, {next_words(made)}. ",
+            Suggestion(CommandName.UNSCHEDULE, args=(made.id,)),
+            " deletes it.",
+        )
+        return Answer(worded(told, speaker.place.surface))
 
     async def _listed(self, speaker: Speaker) -> Answer:
         """The speaker's own; whose text is whose is nobody else's matter in a room."""
         mine = await self.schedules.listed(speaker.person)
         if not mine:
-            return Answer('You have no recurring requests. Write /every "weekday 09:00" and what to ask for.')
+            every = Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT"))
+            return Answer(
+                worded(advise("You have no recurring requests. Add one with ", every, "."), speaker.place.surface)
+            )
         lines = [f"{schedule.id}: {_words(schedule)}" for schedule in mine[:MOST_ROWS]]
         left = len(mine) - len(lines)
         return Answer("\n".join([*lines, *([f"and {left} more"] if left > 0 else [])]))

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from bot.cards.safe import one_line
 from bot.request_check import Planned
 from bot.schedule.when import LEAST_S, read_when, zone_named
+from core.advice import BLANK, CommandName, Suggestion, advise
 from core.errors import NotFoundError, RefusedError, UsageError
 from core.ids import NewId
 from core.place import Place
@@ -82,9 +83,8 @@ class Schedules:
         async def work(session: Session) -> Schedule:
             now_ms = await self.database.now_ms(session)
             if await schedules.count_of(session, person) >= MOST:
-                raise UsageError(
-                    "too_many", f"{person} has {MOST} recurring requests already", "Delete some with /unschedule."
-                )
+                mend = advise("Delete some with ", Suggestion(CommandName.UNSCHEDULE, args=(BLANK,)), ".")
+                raise UsageError("too_many", f"{person} has {MOST} recurring requests already", mend)
             made = Schedule(
                 id=self.new_id("sch"),
                 person=person,

@@ -106,12 +106,14 @@ class Answer:
 
     `text` is one or two plain sentences, empty when the card says it all. `refused` is true when nothing was done.
     `form` names the kind of words a button still wants (``reply``, ``reject``): the surface asks for them and hands
-    over the same button once more, with `text`.
+    over the same button once more, with `text`. What is `personal` interests nobody else: the others in a channel are
+    spared it where the platform can.
     """
 
     text: str = ""
     refused: bool = False
     form: str = ""
+    personal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession as Session
 
+from core.advice import DOCTOR
 from core.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError
 
 T = TypeVar("T")
@@ -240,7 +241,7 @@ def translated(error: DBAPIError, location: Location) -> CountersignError:
     if isinstance(error, OperationalError):
         mend = "Is PostgreSQL running, and the address right?" if not location.file else "Try again."
         return TransientError("database_unavailable", f"{where}: {said}", mend)
-    return PermanentError("database_error", f"{where}: {said}", "Run `countersign doctor`.")
+    return PermanentError("database_error", f"{where}: {said}", DOCTOR)
 
 
 _DAMAGED = ("malformed", "not a database")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, update
 from sqlmodel import col, select
 
+from core.advice import CommandName, Suggestion, advise
 from core.approval import Approval, Verdict
 from core.decision import Terms
 from core.errors import ConflictError, NotFoundError, Problem
@@ -54,7 +55,11 @@ async def load(session: Session, number: int, *, lock: bool = False) -> Task:
     query = select(TaskRow).where(TaskRow.number == number)
     row = (await session.exec(query.with_for_update() if lock else query)).first()
     if row is None:
-        raise NotFoundError("no_such_task", f"there is no task #{number}", "See them with `countersign list`.")
+        raise NotFoundError(
+            "no_such_task",
+            f"there is no task #{number}",
+            advise("See them with ", Suggestion(CommandName.PROGRESS), "."),
+        )
     revision = await session.get(RevisionRow, (number, row.revision))
     assert revision is not None
     return _task(row, await _read_revision(session, revision))
@@ -80,7 +85,7 @@ async def save(session: Session, task: Task, changes: Mapping[str, Any]) -> None
         raise ConflictError(
             "changed_meanwhile",
             f"#{task.number} changed while this was being decided",
-            "Look at it again with `countersign show`.",
+            advise("Look at it again with ", Suggestion(CommandName.SHOW, task.number), "."),
         )
 
 
@@ -151,7 +156,19 @@ async def approvals_of(session: Session, number: int) -> tuple[Approval, ...]:
         .where(ApprovalRow.number == number)
         .order_by(col(ApprovalRow.at_ms), col(ApprovalRow.person))
     )
-    return tuple(Approval(r.person, Verdict(r.verdict), r.digest, from_ms(r.at_ms), r.surface, r.reason) for r in rows)
+    return tuple(
+        Approval(r.person, Verdict(r.verdict), r.digest, from_ms(r.at_ms), r.surface, r.reason, r.revision)
+        for r in rows
+    )
+
+
+async def in_state(session: Session, numbers: Collection[int], *states: State) -> set[int]:
+    """Those of the tasks `numbers` that are in one of `states`."""
+    wanted = [state.value for state in states]
+    rows = await session.exec(
+        select(TaskRow.number).where(col(TaskRow.number).in_(numbers), col(TaskRow.state).in_(wanted))
+    )
+    return {number for number in rows if number is not None}
 
 
 async def summaries(session: Session, *, state: State | None, limit: int, before: int | None = None) -> list[Summary]:
@@ -274,7 +291,7 @@ def _task(row: TaskRow, revision: Revision) -> Task:
         updated_at=from_ms(row.updated_ms),
         expires_at=from_ms(row.expires_ms) if row.expires_ms is not None else None,
         question=Question.from_json(row.question) if row.question else None,
-        error=Problem.from_json(row.error) if row.error else None,
+        error=Problem.from_json(row.error).about(row.number or 0) if row.error else None,
         pull_request=PullRequest.from_json(row.pull_request) if row.pull_request else None,
         current=revision,
         escalated=row.escalated,

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import yaml
 
+from core.advice import RESTORE
 from core.errors import ConfigError
 
 MAX_BYTES: Final = 1_000_000
@@ -72,7 +73,7 @@ def load(path: Path) -> Document:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError(path, None, "", "the file is missing", "Run `countersign init`, or restore it.") from None
+        raise ConfigError(path, None, "", "the file is missing", RESTORE) from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(path, None, "", f"the file cannot be read: {why}", "Check its permissions.") from error

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
+from core.advice import CommandName, Suggestion, advise
 from core.audit import report_hash
 from core.change import Change
 from core.errors import Kind, Problem, WorkError
@@ -279,5 +280,5 @@ def _blocked(report: GuardReport) -> Problem:
         Kind.BLOCKED,
         "guard_blocked",
         f"the guard blocked this change: {first.check}: {first.detail}{where}{more}",
-        "See every finding with `countersign show`; reply to change what is asked.",
+        advise("See every finding with ", Suggestion(CommandName.WHY), "; reply to change what is asked."),
     )

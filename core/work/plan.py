@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.advice import BLANK, Advice, CommandName, Suggestion, advise
 from core.audit import terms_hash
 from core.basis import PARAMETER
 from core.decision import Decision, Effect, Petition
@@ -26,7 +27,6 @@ from core.work.workshop import OVER, Notes, Outcome, Step, Workshop
 from core.workflow import first_wrong
 
 ASKING_EXPIRES_S = 14 * 24 * 3600
-MAX_TITLE = 100
 
 
 async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
@@ -110,6 +110,7 @@ def _petition(task: Task, intent: Intent) -> Petition:
         lane=task.asked_lane,
         deterministic=bool(intent.edits or intent.needs_git_alone),
         suggested=intent.lane,
+        undoes=intent.revert_of is not None,
     )
 
 
@@ -166,13 +167,8 @@ def _about_parameters(lane: Lane, task: Task) -> Question | None:
 
 
 def _title(task: Task, title: str, intent: Intent) -> str:
-    """What the task is called now: a revision that goes on from an earlier one says both."""
-    if intent.revert_of or task.current.basis.turns == (1,):
-        return task.title if intent.revert_of else title
-    if task.current.basis.continue_from is None:
-        return title
-    both = f"{task.title}; then {title}"
-    return both if len(both) <= MAX_TITLE else both[: MAX_TITLE - 1].rstrip() + "…"
+    """What the task is called now: by the last turn, whatever it goes on from; an undo keeps its name."""
+    return task.title if intent.revert_of else title
 
 
 def _refusal(decision: Decision) -> Problem | None:
@@ -182,7 +178,12 @@ def _refusal(decision: Decision) -> Problem | None:
         Kind.REFUSED,
         "refused_by_policy",
         decision.reason,
-        "See every rule's answer with `countersign policy explain`.",
+        advise(
+            "See every rule's answer with ",
+            Suggestion(CommandName.EXPLAIN),
+            ".",
+            otherwise="Reply to change what is asked, or ask somebody whom a rule lets do it.",
+        ),
     )
 
 
@@ -209,13 +210,13 @@ async def _incapable(shop: Workshop, settings: Settings, decision: Decision, int
     return replace(problem, kind=Kind.REFUSED)
 
 
+def _how_to_answer(number: int, question: Question) -> Advice:
+    options = f": one of {', '.join(question.options)}" if question.options else ""
+    return advise("Answer with ", Suggestion(CommandName.REPLY, number, (BLANK,)), f"{options}.")
+
+
 async def _ask(shop: Workshop, job: Job, intent: Intent | None, question: Question) -> None:
-    problem = Problem(
-        Kind.FAILED,
-        "asking",
-        question.text,
-        f"Answer with: countersign reply {job.number} " + (" | ".join(question.options) if question.options else '"…"'),
-    )
+    problem = Problem(Kind.FAILED, "asking", question.text, _how_to_answer(job.number, question))
     await shop.finish(
         job,
         Fact.UNCLEAR,

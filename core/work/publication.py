@@ -13,9 +13,18 @@ from core.staged_diff import GuardVerdict, StagedDiff
 from core.task import Task
 from core.turn import Turn
 
-_LIVE = re.compile(r"[@#](?=\w)|<|(?<=:)//|(?<=\bGH)-(?=\d)|(?<=\bwww)\.", re.IGNORECASE)
+_LIVE = re.compile(
+    r"""[@#](?=\w) | < | (?<=:)// | (?<=\bGH)-(?=\d) | (?<=\bwww)\.
+    | &(?=\#?[0-9A-Za-z]+;)     # an entity, which a renderer turns into any of these (spec.commonmark.org, 2.5)
+    | \\(?=[!-/:-@\[-`{-~])     # an escape, which it takes away from before one (2.4)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 # full-width: reads the same, pings nobody, closes no issue and hides nothing (security.md 142)
-_INERT = {"@": "\uff20", "#": "\uff03", "<": "\uff1c", "//": "\uff0f\uff0f", "-": "\uff0d", ".": "\uff0e"}
+_INERT = {
+    "@": "\uff20", "#": "\uff03", "<": "\uff1c", "//": "\uff0f\uff0f", "-": "\uff0d", ".": "\uff0e", "&": "\uff06",
+    "\\": "\uff3c",
+}  # fmt: skip
 
 
 def branch_of(task: Task) -> str:
@@ -74,8 +83,14 @@ def inert(text: str) -> str:
 
 
 def _file_line(file: dict[str, Any]) -> str:
-    path = str(file["path"]).replace("`", "")
-    return f"- `{path}` ({file['status']}, +{_count(file['added'])} \u2212{_count(file['removed'])})"
+    return f"- {_code(str(file['path']))} ({file['status']}, +{_count(file['added'])} \u2212{_count(file['removed'])})"
+
+
+def _code(text: str) -> str:
+    """`text` as one code span, in which nothing acts; its fence is longer than any run of backticks in it."""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    pad = " " if text[:1] in ("`", " ") or text[-1:] in ("`", " ") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
 
 
 def _count(lines: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core import receipt
+from core.advice import CommandName, Suggestion, advise
 from core.approval import Approval, Verdict
 from core.audit import Rows, contradictions
 from core.change import FileChange
@@ -39,7 +40,7 @@ async def check(shop: Workshop, job: Job, _notes: Notes) -> Notes:
         Kind.REFUSED,
         "approval_void",
         f"the approval of #{task.number} no longer holds: {why}",
-        "Look who is still needed with `countersign show`.",
+        advise("Look who is still needed with ", Suggestion(CommandName.SHOW, task.number), "."),
     )
     expires_in_s = task.current.terms.expires_s if task.current.terms else None
     await shop.finish(job, Fact.VOIDED, Outcome(problem=problem, body={"why": why}, expires_in_s=expires_in_s))

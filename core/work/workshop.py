@@ -140,7 +140,10 @@ class Workshop:
 
     def shown(self, problem: Problem) -> Problem:
         """The problem without secrets that its words may quote."""
-        return replace(problem, message=self.guard.mask(problem.message), mend=self.guard.mask(problem.mend))
+        mask, mend = self.guard.mask, problem.mend
+        return replace(
+            problem, message=mask(problem.message), mend=mask(mend) if isinstance(mend, str) else mend.masked(mask)
+        )
 
     async def fail(self, job: Job, problem: Problem) -> None:
         """Commit that a job failed for good, and tell why on its task."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from core.advice import Advice, CommandName, Suggestion, advise
 from core.change import show_path
 from core.errors import CountersignError, PermanentError, TransientError, WorkError
 from core.lane import Lane
@@ -18,6 +19,12 @@ from lanes.sandbox import Ran
 
 _DOWN_S: Final = 60.0
 _MOST_SAID: Final = 300
+_WORDS: Final = advise(
+    "Its words are in ",
+    Suggestion(CommandName.TRANSCRIPT),
+    ".",
+    otherwise="Whoever runs Countersign can read its words in the transcript.",
+)
 _LIMITS: Final = {
     "memory": ("memory_limit", "used more than {memory_mib} MiB", "Raise `memory_mib` in the lane's limits."),
     "processes": (
@@ -113,12 +120,12 @@ class Outcome:
         if not why:
             why = _shown(self.artifacts[self.transcript][-_MOST_SAID:].decode("utf-8", "replace").strip())
         message = f"{self._who()} did not come to a good end{f': {why}' if why else ''}"
-        return self._failed("agent_failed", message, "Its words are in `countersign show --transcript`.")
+        return self._failed("agent_failed", message, _WORDS)
 
     def _who(self) -> str:
         return f"{self.name} of lane {self.lane.name}"
 
-    def _failed(self, code: str, message: str, mend: str) -> WorkError:
+    def _failed(self, code: str, message: str, mend: str | Advice) -> WorkError:
         return WorkError(code, message, mend, artifacts=self.artifacts)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from core.advice import CommandName, Suggestion, advise
 from core.change import show_path
 from core.errors import CountersignError, Problem, TransientError, WorkError
 from core.lane import Lane
@@ -96,8 +97,13 @@ def _problem(ran: Ran, lane: Lane, folder: Path) -> CountersignError | None:
     if ran.exit_code == 127:
         mend = "The sandbox has the programs of /usr only; name one of them."
         return WorkError("command_failed", message, mend, artifacts={LOG: ran.log})
-    mend = "Mend the command, or what it works on; its log is in `countersign show --transcript`."
-    return WorkError("command_failed", message, mend, artifacts={LOG: ran.log})
+    look = advise(
+        "Mend the command, or what it works on; its log is in ",
+        Suggestion(CommandName.TRANSCRIPT),
+        ".",
+        otherwise="Mend the command, or what it works on; whoever runs Countersign can read its log.",
+    )
+    return WorkError("command_failed", message, look, artifacts={LOG: ran.log})
 
 
 def _last_lines(log: bytes, lines: int = 3) -> str:

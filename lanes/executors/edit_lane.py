@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from core.advice import CommandName, Suggestion, advise
 from core.errors import Kind, PermanentError, Problem
 from core.lane import Lane
 from core.ports import Order, Produced, Repository
@@ -64,6 +65,6 @@ async def taken_back(order: Order, repository: Repository) -> str:
         raise PermanentError(
             "revert_on_top",
             "A change can be taken back on the branch only, not on top of another revision",
-            "Ask for `countersign undo` again.",
+            advise("Ask for ", Suggestion(CommandName.UNDO), " again."),
         )
     return await repository.revert(order.intent.revert_of, order.base)

@@ -28,7 +28,7 @@ class EditError(PermanentError):
     @property
     def mend(self) -> str:
         """What to say instead; may be empty."""
-        return self.problem.mend
+        return str(self.problem.mend)
 
 
 def did_you_mean(word: str, choices: Iterable[str], *, cutoff: float = 0.7) -> str:

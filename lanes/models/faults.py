@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import httpx
 
+from core.advice import Advice, CommandName, Suggestion, advise
 from core.errors import CountersignError, Kind, PermanentError, TransientError
 from lanes.models.endpoint import Endpoint, ModelName, key_variable
 from lanes.models.wire import CONNECT_S, TooMuchError
@@ -93,12 +94,18 @@ def _refused(whose: Whose, status: int, said: str) -> PermanentError:
     return PermanentError("model_refused", message, mend)
 
 
+def _pull(whose: Whose) -> Advice:
+    ask = f"Ask whoever runs Countersign to pull {whose}."
+    return advise("Pull it with ", Suggestion(CommandName.PULL_MODEL, args=(str(whose),)), ".", otherwise=ask)
+
+
 def missing(whose: Whose) -> PermanentError:
     """The endpoint has no such model."""
-    if whose.private:  # asked for somebody's task, who may be no operator
+    mend: str | Advice
+    if whose.private:  # asked for somebody's task, who may not be an operator
         mend = f"Ask your operator to {'pull it' if whose.endpoint.kind == 'ollama' else 'name one that it has'}."
     else:
-        mend = f"countersign models pull {whose}" if whose.endpoint.kind == "ollama" else "Name one that it has."
+        mend = _pull(whose) if whose.endpoint.kind == "ollama" else "Name one that it has."
     return PermanentError("model_missing", f"{whose.endpoint.name} has no model {whose.name}", mend, kind=Kind.MISSING)
 
 

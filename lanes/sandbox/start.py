@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from core.advice import DOCTOR
 from core.change import show_path
 from core.errors import TransientError
 from lanes.sandbox.cgroup import Group, Groups
@@ -188,7 +189,7 @@ class Start:
     def _not_started(self) -> TransientError:
         lines = self._log.content().strip().splitlines() or [b"no word why"]
         message = f"The sandbox did not start: {show_path(lines[-1][:300])}"
-        return TransientError("sandbox_failed", message, "Run `countersign doctor`.", retry_after_s=30)
+        return TransientError("sandbox_failed", message, DOCTOR, retry_after_s=30)
 
 
 def grouped(stack: contextlib.ExitStack, groups: Groups | None, confines: Confines) -> Group | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from core.advice import CommandName, Suggestion, advise
 from core.change import show_path
 from core.errors import Kind, PermanentError, TransientError, WorkError
 from core.intent import Intent
@@ -145,7 +146,12 @@ class Maker:
         results, logs = await self.checks.run(lane, self.repository, start)
         for result in results:
             if not result.passed:
-                mend = "Mend what it finds, or the steps before it; its log is in `countersign show --transcript`."
+                mend = advise(
+                    "Mend what it finds, or the steps before it; its log is in ",
+                    Suggestion(CommandName.TRANSCRIPT),
+                    ".",
+                    otherwise="Mend what it finds, or the steps before it; whoever runs Countersign can read its log.",
+                )
                 raise WorkError("check_failed", f"it {result.detail}", mend, artifacts=logs)
         return _prefixed(step.name, Produced(start, logs, Making(checks=results)))
 

@@ -203,12 +203,12 @@ class GitHubSurface:
         try:
             rows.append(_row("account", "ok", f"we write as {(await self._who()).login}"))
         except CountersignError as error:
-            return [*rows, _row("account", "fail", error.problem.message, error.problem.mend)]
+            return [*rows, _row("account", "fail", error.problem.message, str(error.problem.mend))]
         for repository, name in self.config.repositories.items():
             try:
                 rows.append(_row(name, "ok", f"{await self.comments.repository(repository)} ({repository})"))
             except CountersignError as error:
-                rows.append(_row(name, "fail", error.problem.message, error.problem.mend))
+                rows.append(_row(name, "fail", error.problem.message, str(error.problem.mend)))
         return rows
 
     def _listening(self) -> Listening:

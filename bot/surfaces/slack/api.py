@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ TIMEOUT_S: Final = 20
 _PATIENCE_S: Final = 3.0
 """A pause asked for by Slack that is waited out here; a longer one is told to the caller, who can do other work."""
 _MAX_LANES: Final = 4096
+_MAX_UPLOADED: Final = 1000
+"""Files that were uploaded and are not in a conversation yet."""
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -40,6 +43,7 @@ class SlackApi:
         if urlsplit(base_url).hostname in _LOOPBACK:
             self.client.proxy = None
         self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._uploaded: dict[tuple[str, bytes], str] = {}
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[None]:
@@ -71,13 +75,52 @@ class SlackApi:
                 return await self.client.api_call(method, data=dict(arguments))
 
     async def upload(self, files: list[dict[str, Any]], channel: str, thread: str | None, words: str | None) -> None:
-        """Upload files into a conversation in the three steps that Slack wants."""
+        """Put files into a conversation in the three steps that Slack wants; each has ``filename`` and ``content``.
+
+        What was uploaded is not uploaded again when the last step has to be repeated.
+        https://docs.slack.dev/messaging/working-with-files/#upload
+        """
         async with self._turn("files", channel):
-            with translated("files.completeUploadExternal"):
-                async with asyncio.timeout(TIMEOUT_S * (2 + len(files))):
-                    await self.client.files_upload_v2(
-                        file_uploads=files, channel=channel, thread_ts=thread, initial_comment=words
-                    )
+            keys = [(file["filename"], sha256(file["content"]).digest()) for file in files]
+            for key, file in zip(keys, files, strict=True):
+                if key not in self._uploaded:
+                    self._uploaded[key] = await self._upload(file["filename"], file["content"])
+            shown = [{"id": self._uploaded[key], "title": key[0]} for key in keys]
+            try:
+                with translated("files.completeUploadExternal"):
+                    async with asyncio.timeout(TIMEOUT_S):
+                        await self.client.files_completeUploadExternal(
+                            files=shown, channel_id=channel, thread_ts=thread, initial_comment=words
+                        )
+            except TransientError:
+                self._keep_few()
+                raise
+            except BaseException:
+                self._forget(keys)
+                raise
+            self._forget(keys)
+
+    async def _upload(self, name: str, content: bytes) -> str:
+        """Upload one file; its id, under which the last step puts it into a conversation."""
+        with translated("files.getUploadURLExternal"):
+            async with asyncio.timeout(2 * TIMEOUT_S):
+                answer = await self.client.files_getUploadURLExternal(filename=name, length=len(content))
+                url, timeout = str(answer["upload_url"]), aiohttp.ClientTimeout(total=TIMEOUT_S)
+                async with (
+                    aiohttp.ClientSession(timeout=timeout) as session,
+                    session.post(url, data=content, proxy=self.client.proxy) as response,
+                ):
+                    response.raise_for_status()
+        return str(answer["file_id"])
+
+    def _forget(self, keys: Iterable[tuple[str, bytes]]) -> None:
+        for key in keys:
+            self._uploaded.pop(key, None)
+
+    def _keep_few(self) -> None:
+        """Forget the oldest uploads of which nothing came."""
+        while len(self._uploaded) > _MAX_UPLOADED:
+            self._uploaded.pop(next(iter(self._uploaded)))
 
     @asynccontextmanager
     async def _turn(self, method: str, lane: str) -> AsyncIterator[None]:

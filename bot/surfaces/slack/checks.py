@@ -91,7 +91,7 @@ async def _socket(api: SlackApi, app_token: str) -> Row:
 
 
 def _fault(check: str, error: CountersignError) -> Row:
-    return _row(check, "fail", error.problem.message, error.problem.mend)
+    return _row(check, "fail", error.problem.message, str(error.problem.mend))
 
 
 def _row(check: str, verdict: str, detail: str, mend: str = "") -> Row:

@@ -109,7 +109,7 @@ class SlackSurface:
 
     async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
         """Upload files into the conversation; returns when Slack has them all."""
-        uploads = [{"filename": file.name, "title": file.name, "content": file.content} for file in files]
+        uploads = [{"filename": file.name, "content": file.content} for file in files]
         said = escape(clip(words, _MAX_WORDS)) if words else None
         await self._api.upload(uploads, place.channel, _thread(place, reply_to), said)
 

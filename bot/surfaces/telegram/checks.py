@@ -23,7 +23,7 @@ async def check(wire: Wire, config: TelegramConfig) -> Sequence[Row]:
         me = await wire.ask("getMe")
         rows = [_row("telegram", "ok", f"@{words(me, 'username')} (id {needed_number(me, 'id')})")]
     except CountersignError as error:
-        return [_row("telegram", "fail", error.problem.message, error.problem.mend)]
+        return [_row("telegram", "fail", error.problem.message, str(error.problem.mend))]
     except OddError as error:
         return [_odd("telegram", error)]
     if me.get("can_read_all_group_messages"):
@@ -45,7 +45,7 @@ async def _webhook(wire: Wire, config: TelegramConfig) -> Row:
         url, trouble = words(found, "url"), words(found, "last_error_message")
         waiting = f"{number(found, 'pending_update_count') or 0} updates wait"
     except CountersignError as error:
-        return _row(name, "fail", error.problem.message, error.problem.mend)
+        return _row(name, "fail", error.problem.message, str(error.problem.mend))
     except OddError as error:
         return _odd(name, error)
     if config.webhook_url is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
@@ -18,14 +17,13 @@ from telegram import (
 
 from bot.cards.safe import visible
 from bot.cards.telegram import TelegramCard
-from bot.cards.telegram_words import MAX_TEXT, Line, Piece, Span, neutral, plain, size, spell
+from bot.cards.telegram_words import MAX_TEXT, Line, Piece, Span, plain, size, spell
 from bot.surfaces.port import Attachment, Place
 
 T = TypeVar("T")
 
 NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
 _ROOM: Final = MAX_TEXT + 1  # the last line of a message needs no end
-_WORD: Final = re.compile(r"\S+")
 
 Send = Callable[[Bot, int, int | None, bool], Awaitable[T]]
 """A request: (bot, chat, topic, whether it must do without entities)."""
@@ -72,17 +70,9 @@ def message_of(lines: Sequence[Line], reply_to: str | None) -> Send[object]:
 
 
 def lines_of(text: str) -> list[Line]:
-    """Words for `say`: what Telegram would act on stands as code, which keeps it exact, inert, and easy to copy."""
-    lines: list[Line] = []
-    for row in (visible(row.expandtabs(4)) for row in text.split("\n")):
-        pieces: list[Piece] = []
-        at = 0
-        for match in _WORD.finditer(row):
-            if neutral(match.group()) != match.group():
-                pieces += [Piece(row[at : match.start()]), Piece(match.group(), "code")]
-                at = match.end()
-        lines.append([piece for piece in (*pieces, Piece(row[at:])) if piece.text])
-    return lines
+    """Words for `say`, a piece a line; what Telegram would act on stands as code when they are spelled."""
+    rows = (visible(row.expandtabs(4)) for row in text.split("\n"))
+    return [[Piece(row)] if row else [] for row in rows]
 
 
 def parts_of(lines: Sequence[Line]) -> list[list[Line]]:

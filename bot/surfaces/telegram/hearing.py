@@ -156,7 +156,10 @@ def _message(message: Json, us: Us, listed: Callable[[str], bool], cuts: Cuts, *
     if not text and not addressed:
         return None
     place = _place(chat, _thread(message))
-    asked = prompted(us.token, needed_number(chat, "id"), words(answered, "text")) if answered and ours else None
+    asked = None
+    if answered and ours:
+        links = [words(entity, "url") for entity in objects(answered, "entities")]
+        asked = prompted(us.token, needed_number(chat, "id"), words(answered, "text"), links)
     if asked is not None and not text.startswith("/"):
         return _form(message, author, place, text, asked, edited=edited)
     heard = replace(_heard(message, author, place, joint + text, edited=edited), rest_of=rest_of)

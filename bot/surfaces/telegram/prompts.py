@@ -1,8 +1,10 @@
 """Prompts: how a button's words are asked for, and how the reply finds its button again, restarts or not.
 
-A message that forces a reply cannot have buttons, and a callback carries no text. So the question ends with a line that
-names the button and the card, signed with a key made of the bot's token: nobody else can make us take a reply for a
-click, whatever words they bring us to repeat.
+A message that forces a reply cannot have buttons, and a callback carries no text. So the sign at the beginning of the
+question is a link to the bot, whose fragment names the button and the card, signed with a key made of the bot's token:
+nobody else can make us take a reply for a click, whatever words or links they bring us to repeat. Telegram brings the
+links of a message along with the reply to it (core.telegram.org/bots/api#messageentity, ``text_link``). Where Telegram
+refuses links, and in older questions, the reference stands as the last line.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,19 +39,22 @@ def question(form: str) -> tuple[str, str]:
 
 
 def reference(token: str, chat_id: int, button: str, card: str) -> str:
-    """The line that leads from the reply back to the button."""
+    """What leads from the reply back to the button."""
     return f"{button}.{card}.{_mac(token, chat_id, button, card)}"
 
 
-def prompted(token: str, chat_id: int, text: str) -> Prompted | None:
-    """What the question `text`, a message of ours in that chat, was asked for; None if it is none."""
-    found = _REFERENCE.fullmatch(text.rpartition("\n")[2])
-    if found is None:
-        return None
-    button, card, mac = found.groups()
-    if not hmac.compare_digest(mac, _mac(token, chat_id, button, card)):
-        return None
-    return Prompted(button, card)
+def link(username: str, ref: str) -> str:
+    """The address that carries a reference; pressed, it leads to the bot."""
+    return f"https://t.me/{username}#{ref}"
+
+
+def prompted(token: str, chat_id: int, text: str, links: Iterable[str] = ()) -> Prompted | None:
+    """What a question was asked for, by the `text` and the `links` of that message of ours; None if it is none."""
+    for place in (*(url.rpartition("#")[2] for url in links), text.rpartition("\n")[2]):
+        found = _REFERENCE.fullmatch(place)
+        if found is not None and hmac.compare_digest(found[3], _mac(token, chat_id, found[1], found[2])):
+            return Prompted(found[1], found[2])
+    return None
 
 
 def derived(token: str, purpose: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 from typing import Final, TypeVar
 
 from telegram import Bot, ForceReply, MessageEntity, ReactionTypeEmoji, User
@@ -37,7 +38,10 @@ MAX_PARTS: Final = 3
 """Messages that one text is split into; longer ones come as a file."""
 MAX_ANSWER: Final = 200
 _TRIES: Final = 6
+_REMEMBERED: Final = 1000
+"""Files that arrived while others beside them did not."""
 _SEEN: Final = "👀"
+_ASKS: Final = "✍️"
 _LONG: Final = "The answer is long; it is in the file."
 
 
@@ -48,6 +52,7 @@ class Speaker:
         self._wire, self._moved = wire, moved
         self._pace = Pace(limits)
         self._new_ids: dict[int, int] = {}
+        self._arrived: dict[tuple[str, str | None, str | None, str, bytes], None] = {}
 
     async def post(self, place: Place, card: TelegramCard, reply_to: str | None) -> str:
         """Post a card; its message id."""
@@ -94,13 +99,21 @@ class Speaker:
         for file in files:
             if not 0 < len(file.content) <= MAX_FILE_BYTES:
                 told = f"{file.name} has {len(file.content):,} bytes; Telegram takes 1 to {MAX_FILE_BYTES:,}."
-                raise PermanentError("file_size", told, "See it with `countersign show N --diff`.")
+                raise PermanentError("file_size", told, "Whoever runs Countersign can see it at its terminal.")
         fits = size(lines_of(words)) <= MAX_CAPTION + 1
         if words and not fits:
             await self.say(place, words, reply_to)
+        sent = [(place.channel, place.thread, reply_to, file.name, sha256(file.content).digest()) for file in files]
         for n, file in enumerate(files):
+            if sent[n] in self._arrived:  # what got through before another did not is there
+                continue
             caption = words if n == 0 and fits else ""
             await self._in_turn(place, document_of(file, caption, reply_to if n == 0 else None))
+            self._arrived[sent[n]] = None
+            while len(self._arrived) > _REMEMBERED:
+                self._arrived.pop(next(iter(self._arrived)))
+        for one in sent:
+            self._arrived.pop(one, None)
 
     async def say(self, place: Place, text: str, reply_to: str | None) -> None:
         """Say plain words: in one message, in a few, or as a file."""
@@ -115,21 +128,24 @@ class Speaker:
             await self._in_turn(place, message_of(part, reply_to if n == 0 else None))
 
     async def ask(
-        self, place: Place, asked: tuple[str, str], person: tuple[int, str] | None, ref: str, card: str
+        self, place: Place, asked: tuple[str, str], person: tuple[int, str] | None, ref: tuple[str, str], card: str
     ) -> None:
-        """Ask one person for words: `asked` is the question and the field's hint, `ref` the line that leads back."""
+        """Ask one person for words: `asked` is the question and the field's hint, `ref` what leads back, and as a link.
+
+        Without entities the reference stands as the last line.
+        """
         said, hint = asked
         name = neutral(cut(person[1], 60)) if person else ""
-        text = f"{name}, {said[0].lower()}{said[1:]}\n\n{ref}" if name else f"{said}\n\n{ref}"
-        marks = [MessageEntity(MessageEntity.CODE, units(text) - units(ref), units(ref))]
+        text = f"{_ASKS} {name}, {said[0].lower()}{said[1:]}" if name else f"{_ASKS} {said}"
+        marks = [MessageEntity(MessageEntity.TEXT_LINK, 0, units(_ASKS), url=ref[1])]
         if person and name:  # who pressed is meant: only they are shown the field (Bot API, ForceReply.selective)
             user = User(person[0], name, is_bot=False)
-            marks.insert(0, MessageEntity(MessageEntity.TEXT_MENTION, 0, units(name), user=user))
+            marks.append(MessageEntity(MessageEntity.TEXT_MENTION, units(_ASKS) + 1, units(name), user=user))
 
         def send(bot: Bot, chat: int, topic: int | None, bare: bool) -> Awaitable[object]:
             return bot.send_message(
                 chat,
-                text,
+                f"{text}\n\n{ref[0]}" if bare else text,
                 entities=None if bare else marks,
                 message_thread_id=topic,
                 reply_parameters=reply_of(card),
@@ -141,7 +157,7 @@ class Speaker:
 
     async def answer(self, callback: str, text: str, *, alert: bool) -> None:
         """Answer a press, a few times if need be; one that is too old to be answered is no fault."""
-        words = cut(" ".join(text.split()), MAX_ANSWER)
+        words = cut("\n".join(" ".join(line.split()) for line in text.strip().splitlines()), MAX_ANSWER)
         for pause_s in (0.25, 1.0, 0.0):
             try:
                 await self._wire.call(

@@ -14,16 +14,17 @@ from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.cards.safe import one_line
 from bot.cards.telegram import TelegramCard, draw_telegram
-from bot.commands.table import COMMANDS
+from bot.cards.telegram_words import units
+from bot.commands.table import FIRST
 from bot.surfaces.port import Answer, Attachment, Buttons, Clicked, Drawn, Ears, Heard, Place, TelegramConfig
 from bot.surfaces.telegram.checks import check
 from bot.surfaces.telegram.cuts import Cuts
 from bot.surfaces.telegram.hearing import SURFACE, WANTED, Moved, Pressed, Said, Spurious, Unlisted, Us, hear
 from bot.surfaces.telegram.pace import Limits
 from bot.surfaces.telegram.polling import poll
-from bot.surfaces.telegram.prompts import derived, question, reference
+from bot.surfaces.telegram.prompts import derived, link, question, reference
 from bot.surfaces.telegram.reading import OddError, needed_number, update_id, words
-from bot.surfaces.telegram.speaking import Speaker
+from bot.surfaces.telegram.speaking import MAX_ANSWER, Speaker
 from bot.surfaces.telegram.wire import Wire
 from core.errors import CountersignError, TransientError, UsageError
 from core.log import fault_of, log
@@ -41,6 +42,7 @@ _LOOK_AGAIN_S: Final = 600.0
 _SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _LATER: Final = "Noted. The card will show what became of it."
 _FAULT: Final = "That went wrong on our side. Look at the card, and try again."
+_BELOW: Final = "The answer is below the card."
 _REFUSED: Final = "This button belongs to no card of ours here."
 
 
@@ -158,7 +160,7 @@ class TelegramSurface:
             us = self._us = Us(needed_number(me, "id"), words(me, "username"), self._config.token)
         except OddError as error:
             raise TransientError("telegram_odd", f"Telegram does not say who we are: {error}.") from error
-        menu = [BotCommand(spec.name, spec.help) for spec in COMMANDS]
+        menu = [BotCommand(spec.name, spec.help) for spec in FIRST]
         await self._wire.call(lambda bot: bot.set_my_commands(menu))
         log.info("telegram_started", bot=us.username, mode="webhook" if self._config.webhook_url else "polling")
         return us
@@ -234,7 +236,11 @@ class TelegramSurface:
             except Exception:  # the press is answered all the same; the fault is logged where the task ends
                 await self._speaker.answer(pressed.callback, _FAULT, alert=True)
                 raise
-            await self._speaker.answer(pressed.callback, answer.text, alert=answer.refused)
+            too_long = units(answer.text) > MAX_ANSWER  # for what is shown over the chat
+            told = _BELOW if too_long and not answer.refused else answer.text
+            await self._speaker.answer(pressed.callback, told, alert=answer.refused)
+            if too_long:
+                await self._speaker.say(pressed.clicked.place, answer.text, pressed.clicked.message_id)
             if answer.form:
                 await self._ask(pressed.clicked, answer.form)
 
@@ -242,7 +248,8 @@ class TelegramSurface:
         place = clicked.place
         person = None if place.private else (int(clicked.identity), one_line(clicked.name, 60))
         ref = reference(self._config.token, int(place.channel), clicked.button, clicked.message_id)
-        await self._speaker.ask(place, question(form), person, ref, clicked.message_id)
+        us = self._us or await self._introduce()
+        await self._speaker.ask(place, question(form), person, (ref, link(us.username, ref)), clicked.message_id)
 
     async def _moved(self, channel: str, to: str) -> None:
         """A group has another id: it stays listened to if it was, and the ears move what they keep about it."""

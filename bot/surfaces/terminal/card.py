@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from bot.cards.diff import MAX_LINES, DiffView, read_diff
 from bot.cards.model import Card
-from bot.cards.parts import ActionKind, Check, Decided, FileRow, Link, Staged
+from bot.cards.parts import FILES, ActionKind, Check, Decided, FileRow, Link, Staged
 from bot.cards.risk import Level
+from bot.cards.safe import one_line
+from bot.cards.wording import TERMINAL, worded
 from bot.surfaces.terminal.hunks import diff_lines
 from bot.surfaces.terminal.layout import STATE_STYLES, elide, grid, joined, marked, widest
 from bot.surfaces.terminal.look import ACCENT, MINUS, Item, Look, look_of
+from core.advice import CommandName, Suggestion
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict
 
@@ -22,8 +25,6 @@ MAX_WIDTH: Final = 100
 """A card is not drawn wider: facts that belong together stay together."""
 MAX_ROWS: Final = 12
 LEVEL_STYLES: Final = {Level.LOW: "green", Level.MEDIUM: "yellow", Level.HIGH: "bold red"}
-_NAMED_CHECKS: Final = 6
-"""Checks that are named beside the totals; more are counted there and named below."""
 _WITH_DIFF: Final = (State.STAGED, State.REFUSED)
 """States in which the bytes are what a person looks for."""
 _VERDICTS: Final = {
@@ -64,7 +65,7 @@ def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: Look | None = N
     view = _view(card, diff, None)
     files = card.staged.files if card.staged else ()
     whole = card.showing(len(files), view.hidden(row.path for row in files))
-    parts = [*_headline(look, whole), *diff_lines(look, view, _width(look))]
+    parts = [*_alarm(look, view), *_headline(look, whole), *diff_lines(look, view, _width(look))]
     if whole.asks_for_approval:
         parts += [look.text(), *_needs(look, whole), *_actions(look, whole, without=ActionKind.DIFF)]
     stream.write(framed(look, whole, parts))
@@ -93,6 +94,7 @@ def _view(card: Card, diff: bytes, max_lines: int | None) -> DiffView:
 
 
 def _card(look: Look, card: Card, view: DiffView | None) -> Iterator[Item]:
+    yield from _alarm(look, view)
     yield from _headline(look, card)
     if card.superseded:
         yield look.text((f"{card.superseded}; nothing can be decided here", "yellow"))
@@ -103,12 +105,17 @@ def _card(look: Look, card: Card, view: DiffView | None) -> Iterator[Item]:
     yield from _words(look, card)
     if view is not None and view.files:
         yield look.text()
-        yield from diff_lines(look, view, _width(look), more=f"countersign show {card.number} --diff")
+        yield from diff_lines(look, view, _width(look), more=Suggestion(CommandName.DIFF, card.number).line())
     outcome = list(_outcome(look, card))
     if outcome:
         yield look.text()
         yield from outcome
     yield from _actions(look, card)
+
+
+def _alarm(look: Look, view: DiffView | None) -> Iterator[Item]:
+    if view is not None and view.alarm:
+        yield marked(look, ("!", "bold red"), view.alarm, "bold red")
 
 
 def _headline(look: Look, card: Card) -> Iterator[Item]:
@@ -128,22 +135,13 @@ def _totals(look: Look, staged: Staged) -> Iterator[Item]:
     files = f"{len(staged.files)} file{'s' if len(staged.files) != 1 else ''}"
     counts = look.text(files, "  ", (f"+{staged.added}", "green"), " ", (f"{MINUS}{staged.removed}", "red"))
     counts.append("     ")
-    passed = [check for check in staged.checks if check.verdict is GuardVerdict.PASS]
-    many = len(staged.checks) > _NAMED_CHECKS
-    if many:
-        of = f" of {len(staged.checks)}" if len(passed) < len(staged.checks) else ""
-        counts.append_text(look.text(f"{len(passed)}{of} checks ", ("✓", "green"), "   "))
-    for check in staged.checks:
+    if staged.passed:
+        counts.append_text(look.text(f"{staged.passed} ", ("✓", "green"), "   "))
+    for check in staged.named:
         mark, style = _VERDICTS[check.verdict]
-        if not many or check not in passed:
-            counts.append_text(
-                look.text(f"{check.name} ", f"{check.note} " if check.note else "", (mark, style), "   ")
-            )
+        counts.append_text(look.text(f"{check.name} ", f"{check.note} " if check.note else "", (mark, style), "   "))
     counts.rstrip()
     yield counts
-    if many and passed:
-        names = ", ".join(f"{check.name} {check.note}".rstrip() for check in passed)
-        yield marked(look, ("✓", "green"), names, "dim")
     for check in staged.checks:
         yield from _findings(look, check)
 
@@ -208,8 +206,8 @@ def _outcome(look: Look, card: Card) -> Iterator[Item]:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
             yield marked(look, ("✗", "bold red"), card.trouble.message, "bold")
-        if card.trouble.mend:
-            yield marked(look, ("→", ACCENT), card.trouble.mend)
+        if mend := worded(card.trouble.mend, TERMINAL):
+            yield marked(look, ("→", ACCENT), one_line(mend))
 
 
 def _needs(look: Look, card: Card) -> Iterator[Item]:
@@ -240,7 +238,7 @@ def _pull_request(look: Look, link: Link) -> Iterator[Item]:
     if link.url:
         yield look.text((link.url, "dim"))
     if link.files:
-        yield look.text(("its files: ", "dim"), (link.files, "dim"))
+        yield look.text((f"{FILES}: ", "dim"), (link.files, "dim"))
 
 
 def _actions(look: Look, card: Card, without: ActionKind | None = None) -> Iterator[Item]:
@@ -252,6 +250,6 @@ def _actions(look: Look, card: Card, without: ActionKind | None = None) -> Itera
     for n, action in enumerate(actions):
         table.add_row(
             look.text((action.label, f"bold {ACCENT}" if n == 0 else ACCENT)),
-            look.text((f"countersign {action.command}", "" if n == 0 else "dim")),
+            look.text((action.command.line(), "" if n == 0 else "dim")),
         )
     yield table

@@ -16,7 +16,7 @@ _NO_HEADING: Final = DiffLine("@", None, "")
 def diff_lines(look: Look, view: DiffView, width: int, *, more: str = "") -> Iterator[Drawn]:
     """The lines of a diff; `more` is the command that shows what is left out."""
     if view.strange:
-        yield look.line((f"! {view.strange} invisible or control characters are spelled out below", "yellow"))
+        yield look.line((f"! {view.spelled_out} below", "yellow"))
     for n, file in enumerate(view.files):
         if n:
             yield look.line()

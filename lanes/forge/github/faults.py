@@ -15,6 +15,7 @@ from typing import Any, Final
 import requests
 from github import GithubException
 
+from core.advice import CommandName, Suggestion, advise
 from core.change import show_path
 from core.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError
 
@@ -64,8 +65,8 @@ def _answered(error: GithubException) -> CountersignError:
     if status >= 500 or status == 408:
         return TransientError("github_down", f"GitHub has a fault of its own ({status})", _WAITS)
     if status == 401:
-        mend = "Give a new token, or check the app's id and key; then `countersign retry`."
-        return PermanentError("github_token_refused", f"GitHub does not take our token: {said}", mend)
+        again = advise("Give a new token, or check the app's id and key; then ", Suggestion(CommandName.RETRY), ".")
+        return PermanentError("github_token_refused", f"GitHub does not take our token: {said}", again)
     if status == 403:
         mend = "The token or app needs read and write on contents, pull requests and commit statuses."
         return PermanentError("github_forbidden", f"GitHub does not let us do that: {said}", mend)

@@ -9,6 +9,7 @@ from typing import Final
 from github import Auth, GithubIntegration
 from jwt import PyJWTError  # PyGithub signs with it
 
+from core.advice import CommandName, Suggestion, advise
 from core.errors import PermanentError
 from lanes.forge.github.access import GitHubAccess
 
@@ -35,14 +36,16 @@ class Tokens:
         """
         if self._access.token is not None:
             if refused is not None:
-                mend = "Give a new token; then `countersign retry`."
+                mend = advise(
+                    "Give a new token; then ", Suggestion(CommandName.RETRY), ".", otherwise="Give a new token."
+                )
                 raise PermanentError("github_token_refused", "GitHub does not take our token", mend)
             return self._access.token
         try:
             return self._bought_for(path, refused)
         except (PyJWTError, UnicodeError) as error:
-            mend = "Give the private key that GitHub made for the app, in PEM."
-            raise PermanentError("github_app_key", "The app's private key cannot be used", mend) from error
+            key = "Give the private key that GitHub made for the app, in PEM."
+            raise PermanentError("github_app_key", "The app's private key cannot be used", key) from error
 
     def _bought_for(self, path: str | None, refused: str | None) -> str:
         with self._lock, self._integration() as integration:

@@ -39,7 +39,7 @@ async def test_a_request_becomes_one_card_that_is_edited_until_it_is_published(p
     card = await place.staged(GROUP)
     chat = place.memory()
     assert chat.seen == [card.reply_to], "eyes at once, and the card answers the asker's message"
-    assert [label.split()[0] for label in card.buttons] == ["Approve", "Reject", "Reply", "Full", "Why"]
+    assert [label.split()[0] for label in card.buttons] == ["Approve", "Reject", "Reply", "Why"]
     answer = await place.clicks("lee", card, "Approve")
     assert not answer.refused
     assert "countersigned" in answer.text
@@ -274,7 +274,7 @@ async def test_a_refusal_is_said_to_the_one_it_is_for(place):
     await place.until(lambda: place.memory().words, "the answer")
     (note,) = [m for m in place.memory().messages.values() if m.text]
     assert note.only_to == IDS["telegram"]["lee"]
-    assert "there is no task #1" in note.text
+    assert "There is no task #1" in note.text
 
 
 async def test_somebody_the_platform_no_longer_trusts_is_refused_at_the_click(place):

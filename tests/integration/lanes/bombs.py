@@ -92,7 +92,7 @@ async def told(work: Awaitable[object]) -> list[str] | None:
     try:
         await work
     except CountersignError as error:
-        return [error.problem.code, error.problem.message, error.problem.mend, type(error).__name__]
+        return [error.problem.code, error.problem.message, str(error.problem.mend), type(error).__name__]
     return None
 
 

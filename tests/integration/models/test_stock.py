@@ -56,7 +56,7 @@ async def test_a_disk_without_room_is_said_with_what_to_do():
     async with OllamaShim(pullable=["tiny"], pull_breaks=full) as shim:
         with pytest.raises(TransientError, match="no space left on device") as caught:
             await stock(shim).pull("tiny", told)
-    assert caught.value.problem.mend.startswith("Make room on the disk")
+    assert str(caught.value.problem.mend).startswith("Make room on the disk")
 
 
 async def test_loading_takes_the_context_and_the_time_that_lanes_will_ask_for():

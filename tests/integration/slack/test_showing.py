@@ -220,3 +220,16 @@ def test_a_configuration_that_hears_nothing_or_lets_anybody_sign_is_refused(chan
     with pytest.raises(UsageError) as caught:
         SlackSurface(SlackConfig(**settings))
     assert caught.value.problem.mend
+
+
+@pytest.mark.parametrize("kind", ["down", "lost", "limit", "internal_error"])
+async def test_chat_31_what_was_uploaded_is_not_uploaded_again(slack, surface, kind):
+    files = [Attachment("12.1.patch", b"diff", "text/x-diff"), Attachment("12.1.html", b"<p>page", "text/html")]
+    for _ in range(3):
+        slack.fail("files.completeUploadExternal", kind, retry_after_s=1)
+        with pytest.raises(TransientError):
+            await surface.attach(CHANNEL, files, "The whole diff of #12", None)
+    await surface.attach(CHANNEL, files, "The whole diff of #12", None)
+    assert len(slack.called("files.getUploadURLExternal")) == 2
+    await surface.attach(CHANNEL, files, "once more, as asked", None)
+    assert len(slack.called("files.getUploadURLExternal")) == 4

@@ -11,6 +11,7 @@ from bot.cards.model import card_of
 from bot.cards.page import diff_page
 from bot.cards.parts import ActionKind
 from bot.surfaces.port import Answer, Attachment, Buttons, Place
+from tests.fakes.telegram.words import slice_units
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
 from tests.unit.cards.naughty import NAUGHTY
@@ -56,8 +57,10 @@ async def test_telegram_takes_cards_of_naughty_words_with_and_without_entities(m
         cards = [docs.staged(title=text, requester=text, reason=text, turns=[docs.turn(1, text)]) for text in NAUGHTY]
         await asyncio.gather(*(mute.surface.post(place, drawn(mute.surface, card), None) for card in cards))
     assert len(mute.team.by_bot()) == 2 * len(NAUGHTY)
-    found = {entity["type"] for message in mute.team.by_bot() for entity in message.entities}
-    assert found <= {"bold", "italic", "code", "pre", "blockquote"}
+    found = [(message.text, entity) for message in mute.team.by_bot() for entity in message.entities]
+    acting = {slice_units(text, e["offset"], e["length"]) for text, e in found if e["type"] in ("url", "mention")}
+    assert acting <= {"docs/install.md", "install.md"}  # in the diff, whose bytes stay what they are without entities
+    assert {e["type"] for _, e in found} <= {"bold", "italic", "code", "pre", "blockquote", "url"}
     assert mute.telegram.violations == []
 
 

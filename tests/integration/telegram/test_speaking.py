@@ -224,6 +224,17 @@ async def test_files_are_delivered_with_words_and_names(mute):
     assert list(first.covered("mention")) == []
 
 
+async def test_chat_31_a_file_that_arrived_is_not_sent_again(mute):
+    files = [Attachment("1.1.patch", b"diff", "text/x-diff"), Attachment("1.1.html", b"page", "text/html")]
+    broken = Fault(FaultKind.ERROR, 502)
+    mute.telegram.next("sendDocument", None, broken, broken, broken)  # the first file arrives, the second does not
+    for _ in range(3):
+        with pytest.raises(TransientError):
+            await mute.surface.attach(place_of(mute.team), files, "all of it", None)
+    await mute.surface.attach(place_of(mute.team), files, "all of it", None)
+    assert [m.document.name for m in mute.team.by_bot()] == ["1.1.patch", "1.1.html"]
+
+
 @pytest.mark.parametrize("length", [1024, 1025])
 async def test_words_below_a_file_fit_or_stand_above_it(mute, length):
     await mute.surface.attach(place_of(mute.team), [Attachment("a", b"x", "text/plain")], "w" * length, None)

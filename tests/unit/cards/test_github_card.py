@@ -9,7 +9,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -21,6 +21,7 @@ from tests.counterparts import package
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
 from tests.unit.cards.naughty import NAUGHTY
+from tests.unit.core import test_publication as bodies
 
 pytestmark = pytest.mark.surfaces
 
@@ -168,7 +169,7 @@ def test_the_card_names_what_to_write():
     )
     assert "`/approve 142 9c1e04ab77d2e85b1f36`" in text
     assert "**needs 1 of lee, docs-team**" in text
-    assert "risk: **low** · 1 file +2 −1 · paths ✓ · size ✓ · secrets ✓ · tests 118 ✓" in text
+    assert "risk: **low** · 1 file +2 −1 · 3 checks ✓ · tests 118 ✓" in text
     assert "\n-pip install countersign\n+pipx install countersign-bot\n" in text
     assert "#142" not in text
 
@@ -299,3 +300,19 @@ def test_only_a_plain_https_address_becomes_a_link(url, linked):
     document["pull_request"]["url"] = url
     text = draw_comment(card_of(document, now=NOW), None).text
     assert (f"<{url}>" in text) is linked
+
+
+@given(st.lists(st.sampled_from(bodies.PARTS), max_size=12).map("".join) | st.text(max_size=60))
+@example("&commat;lee &num;12 https&colon;//x.example &lt;img src=x&gt;")
+def test_guard_13_no_entity_becomes_live_in_a_comment(text):
+    for body in (prose(text), paragraphs(text), code(text)):
+        tags, shown = bodies.rendered(body)
+        assert not tags & {"a", "img", "html"}, tags
+        assert not bodies.ACTS.search(shown), shown
+
+
+def test_a_command_that_is_advised_is_one_piece_to_copy():
+    assert prose("Look at it with /show 12.") == "Look at it with `/show 12`."
+    assert prose("Write /reject 12 REASON, or not.") == "Write `/reject 12 REASON`, or not."
+    assert prose("the folder /tmp 12 files") == "the folder `/tmp 12` files"
+    assert prose("12 files in docs/a.md 3") == "12 files in `docs/a.md` 3"

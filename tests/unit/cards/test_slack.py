@@ -16,6 +16,7 @@ from bot.cards.risk import Level
 from bot.cards.safe import map_text, visible
 from bot.cards.slack import draw_card
 from bot.cards.slack_text import BUDGET, MAX_TOTAL, weight
+from core.advice import CommandName, Suggestion
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict
 from tests.counterparts import package
@@ -94,7 +95,7 @@ def test_a_staged_card_shows_facts_quotes_diff_and_buttons_in_that_order():
         "needs 1 of lee, docs-team",
     ):
         assert part in words, part
-    assert labels(shown) == ["✅ Approve 9c1e", "❌ Reject", "💬 Reply", "📄 Full diff", "🔎 Why"]
+    assert labels(shown) == ["✅ Approve 9c1e", "❌ Reject", "💬 Reply", "🔎 Why"]
     assert not shown.hides
     judged(shown)
 
@@ -167,7 +168,7 @@ def test_an_action_without_a_button_is_said_as_a_command():
     some = {action: opaque for action, opaque in buttons_of(card).items() if action.kind is not ActionKind.REJECT}
     shown = drawn(card, docs.DIFF, buttons=some)
     assert "❌ Reject" not in labels(shown)
-    assert 'Or type: /countersign reject 142 --reason "…"' in words_of(payload(shown))
+    assert "Or type: /countersign reject 142 REASON" in words_of(payload(shown))
 
 
 def test_a_button_carries_its_opaque_id_and_nothing_else():
@@ -209,7 +210,7 @@ def test_a_title_at_the_headers_limit_stays_whole_and_one_past_it_is_cut(over):
 @pytest.mark.parametrize("over", [0, 1])
 def test_a_label_at_the_buttons_limit_stays_whole_and_one_past_it_is_cut(over):
     card = staged_card()
-    long = Action(ActionKind.ANSWER, "l" * (75 + over), "reply 142 x")
+    long = Action(ActionKind.ANSWER, "l" * (75 + over), Suggestion(CommandName.REPLY, 142, ("x",)))
     (label,) = labels(drawn(replace(card, actions=(long,)), docs.DIFF))
     assert len(label) == 75
     assert label.endswith("…") == bool(over)
@@ -217,7 +218,9 @@ def test_a_label_at_the_buttons_limit_stays_whole_and_one_past_it_is_cut(over):
 
 @pytest.mark.parametrize(("options", "typed"), [(25, False), (26, True)])
 def test_twenty_five_buttons_are_shown_and_the_next_is_typed(options, typed):
-    actions = tuple(Action(ActionKind.ANSWER, f"o{n}", f"reply 142 o{n}") for n in range(options))
+    actions = tuple(
+        Action(ActionKind.ANSWER, f"o{n}", Suggestion(CommandName.REPLY, 142, (f"o{n}",))) for n in range(options)
+    )
     shown = drawn(replace(staged_card(), actions=actions), docs.DIFF)
     assert len(labels(shown)) == 25
     assert ("Or type" in words_of(payload(shown))) == typed

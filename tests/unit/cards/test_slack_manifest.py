@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.cards.slack import COMMAND
+from bot.cards.wording import slash
 from bot.surfaces.slack.checks import SCOPES
 from bot.surfaces.slack.payloads import ASK
 from tests.fakes.slack import proxy
@@ -30,7 +30,7 @@ def test_its_scopes_are_those_that_doctor_asks_for(manifest):
 
 def test_its_command_and_shortcut_are_those_that_are_listened_to(manifest):
     features = manifest["features"]
-    assert [command["command"] for command in features["slash_commands"]] == [COMMAND]
+    assert [command["command"] for command in features["slash_commands"]] == [slash("slack").strip()]
     assert [(short["type"], short["callback_id"]) for short in features["shortcuts"]] == [("message", ASK)]
     assert features["app_home"]["home_tab_enabled"]
     assert not features["app_home"]["messages_tab_read_only_enabled"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import replace
 
 import pytest
@@ -27,7 +28,7 @@ from bot.cards.parts import (
 from bot.cards.risk import Level
 from bot.cards.safe import map_text, visible
 from bot.cards.telegram import MAX_DATA_BYTES, draw_telegram
-from bot.cards.telegram_words import JOINER, cut, cut_path, neutral, units
+from bot.cards.telegram_words import MAX_ENTITIES, Piece, cut, cut_path, neutral, spell, units
 from core.lifecycle import State
 from core.staged_diff import GuardVerdict
 from tests.counterparts import package
@@ -53,8 +54,8 @@ def card_for(document, **changes):
 
 
 def shown(drawing):
-    """The text as it looks: word joiners have no looks."""
-    return drawing.card.text.replace(JOINER, "")
+    """The text, as it looks and as it is copied."""
+    return drawing.card.text
 
 
 def labels(drawing):
@@ -79,7 +80,11 @@ def holds(drawing, ours=""):
     assert words.wrong_entities(card.text, spans) is None
     assert {s.kind for s in card.spans} <= {"bold", "italic", "code", "pre", "blockquote"}
     acting = {"url", "email", "mention", "bot_command", "hashtag", "cashtag", "text_link", "text_mention"}
-    for text, given_spans in ((card.text, spans), (card.plain, [])):
+    bare = card.plain  # without entities the diff still is the bytes, whatever Telegram finds in it
+    for diff in (words.slice_units(card.text, s.offset, s.length) for s in card.spans if s.kind == "pre"):
+        assert diff in bare
+        bare = bare.replace(diff, "")
+    for text, given_spans in ((card.text, spans), (bare, [])):
         found = [e for e in words.find_entities(text, given_spans) if e["type"] in acting]
         assert [words.slice_units(text, e["offset"], e["length"]) for e in found] in ([], [ours])
     buttons = [button for row in card.rows for button in row]
@@ -97,7 +102,7 @@ def test_a_staged_card_shows_facts_words_diff_and_what_it_needs():
         "ana · web@3f2a91c · staged 2 min ago",
         "rule docs-changes: a member may change docs/** with one approval",
         "",
-        "1 file +2 \N{MINUS SIGN}1  paths ✓  size ✓  secrets ✓  tests 118 ✓",
+        "1 file +2 \N{MINUS SIGN}1 · 3 checks ✓ · tests 118 ✓",
         "▫️ docs/install.md +2 \N{MINUS SIGN}1",
         "",
         "ana asked:",
@@ -117,8 +122,7 @@ def test_a_staged_card_shows_facts_words_diff_and_what_it_needs():
     assert not drawing.hides
     assert [[b.label for b in row] for row in drawing.card.rows] == [
         ["✅ Approve 9c1e", "❌ Reject"],
-        ["💬 Reply", "📄 Full diff"],
-        ["🔎 Why"],
+        ["💬 Reply", "🔎 Why"],
     ]
     assert holds(drawing)
 
@@ -127,7 +131,7 @@ def test_without_the_diff_there_is_no_approve_and_the_card_says_why():
     drawing = draw(card_for(docs.staged()))
     assert drawing.hides
     assert labels(drawing) == ["📄 Full diff", "❌ Reject", "💬 Reply", "🔎 Why"]
-    assert "the diff is not shown here." in shown(drawing)
+    assert "The diff is not shown here." in shown(drawing)
     assert "pprove" not in shown(drawing)
     assert holds(drawing)
 
@@ -136,7 +140,7 @@ def test_a_delivered_diff_brings_approve_back_and_is_still_not_in_the_card():
     drawing = draw(card_for(docs.staged()), delivered=True)
     assert drawing.hides
     assert labels(drawing)[0] == "✅ Approve 9c1e"
-    assert "the whole diff was sent to this chat." in shown(drawing)
+    assert "The whole diff was sent to this chat." in shown(drawing)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ def test_without_entities_the_whole_diff_is_there_too():
     drawing = draw(card_for(docs.staged()), added(lines))
     assert not drawing.hides
     for line in lines:
-        assert f"+{line}" in drawing.card.plain.replace(JOINER, "")
+        assert f"+{line}" in drawing.card.plain
 
 
 def test_a_diff_cannot_pose_as_the_card():
@@ -365,11 +369,31 @@ def test_a_path_keeps_its_end(path, limit):
 
 
 @given(st.text(alphabet="@#$/:.aZ9_-é🦊 \n", max_size=60) | st.text(max_size=60))
-def test_neutral_text_looks_the_same_and_holds_nothing_for_telegram_to_find(text):
+def test_neutral_text_is_parted_by_spaces_alone_and_holds_nothing_for_telegram_to_find(text):
     found = neutral(text)
-    assert found.replace(JOINER, "") == text.replace(JOINER, "")
+    assert found.replace(" ", "") == text.replace(" ", "")
     assert neutral(found) == found
     assert words.find_entities(found) == []
+
+
+@given(st.lists(st.text(alphabet="@#$/:.aZ9_-é🦊“” ", max_size=60) | st.text(max_size=60), max_size=40))
+def test_chat_11_people_copy_what_was_written_and_nothing_in_it_acts(texts):
+    lines = [[Piece(visible(text), kind)] for text in texts for kind in ("", "bold", "italic", "blockquote", "code")]
+    text, spans = spell(lines)
+    shown = [{"type": s.kind, "offset": s.offset, "length": s.length} for s in spans]
+    assert words.wrong_entities(text, shown) is None
+    assert [e for e in words.find_entities(text, shown) if e not in shown] == []
+    if len(spans) < MAX_ENTITIES - 60:
+        assert text == "\n".join(piece.text for line in lines for piece in line)
+
+
+def test_chat_11_a_title_and_a_mend_hold_no_invisible_character_of_ours():
+    title = "set server.timeout to 30 in config/app.yaml for @lee, see https://example.com/x#1 and /etc/passwd"
+    drawing = draw(card_for({**docs.refused_by_guard(), "title": title}))
+    assert title in shown(drawing)
+    for text in (drawing.card.text, drawing.card.plain):
+        assert not [char for char in text if unicodedata.category(char) == "Cf"]
+    assert holds(drawing)
 
 
 @given(st.text())

@@ -36,6 +36,7 @@ from bot.commands import (
     parse,
 )
 from bot.commands.guide import page
+from bot.commands.table import FIRST
 
 pytestmark = pytest.mark.surfaces
 
@@ -277,11 +278,25 @@ def test_what_is_no_command_says_so(text):
 
 
 def test_help_names_every_command():
-    everything = help_text(None)
+    everything = help_text("more", "telegram")
     for spec in COMMANDS:
         assert f"/{spec.name}" in everything
-        assert spec.example in help_text(spec.name)
+        assert spec.example in help_text(spec.name, "telegram")
     assert len(everything) < 4096  # one message of Telegram
+
+
+def test_chat_30_help_is_short_and_the_rest_is_behind_more():
+    short = help_text(None, "telegram")
+    assert len(short.splitlines()) <= 6
+    assert "/help more" in short
+    assert [spec.name for spec in FIRST] == ["task", "reply", "approve", "reject", "help"]
+    assert parse("/help more", bound=False) == Help("more")
+
+
+def test_chat_15_help_is_in_the_form_of_the_place():
+    for topic in (None, "more", *(spec.name for spec in COMMANDS)):
+        for word in help_text(topic, "slack").split():
+            assert not word.startswith("/") or word == "/countersign"
 
 
 @pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: spec.name)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from core.approval import Approval, Verdict
 from core.lifecycle import State
@@ -89,7 +91,7 @@ def test_the_body_quotes_what_was_asked_and_tells_what_was_warned_of():
     said = Turn(1, "ana", "terminal", "Fixes #1\n@team look", NOON, 1)
     body = body_of(task("x"), STAGED, [said], [LEE])
     assert "> Fixes \uff031\n> \uff20team look" in body
-    assert "- `a.md` (M, +1 \u2212bin)" in body
+    assert "- ``a`.md`` (M, +1 \u2212bin)" in body
     assert "manifests: changes dependencies" in body
     assert "Countersigned by lee (terminal, 2026-05-04 12:00 UTC)" in body
 
@@ -109,3 +111,46 @@ def test_a_secret_stays_at_home():
     assert shown_outside(task("set x to y"), leaks).title == "set x to y"
     assert [turn.text for turn in withheld(turns, leaks)] == ["(withheld: it holds a secret)", "fine"]
     assert replace(turns[0], text="") not in withheld(turns, leaks)
+
+
+PARTS = [
+    "&commat;", "&num;", "&colon;", "&sol;", "&lt;", "&#64;", "&#x40;", "&#35;", "&#60;", "&period;", "&lsqb;",
+    "&amp;", "&amp;commat;", "&", ";", "\\", "@", "#", "<", ">", "[", "]", "(", ")", "!", ":", "/", "//", "lee",
+    "12", "GH-", "GH", "-", "https", "http", "www", ".", "x.example", "img src=x", "`", "``", "*", "_", "~", "|", " ",
+    "\n", "- ", "1. ", "```", "    ", "---", "fixes ", "mailto:", "a", "\u200b", "\u00ad",
+]  # fmt: skip
+ACTS = re.compile(
+    r"(?<!\w)@[a-z0-9]|(?:^|\W)#\d|\w#\d|\bgh-\d|(?:https?|ftp)://|\bwww\.|[\w.+-]+@[\w-]+\.\w", re.IGNORECASE
+)
+"""What GitHub makes live in the text of rendered HTML: mentions, references, addresses (docs.github.com, autolinks)."""
+
+
+def rendered(body):
+    """The elements and the text outside code of a body, as a CommonMark renderer makes them."""
+    tags, text = set(), []
+    for block in MarkdownIt("js-default", {"html": True}).parse(body):
+        tags.add(block.tag)
+        for token in block.children or ([block] if block.type == "html_block" else []):
+            tags.add(token.tag if not token.type.startswith("html") else "html")
+            text.append(token.content if token.type in ("text", "text_special") else "\0")  # another node's text
+        text.append("\n")
+    return tags, "".join(text)
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=12).map("".join) | st.text(max_size=60))
+@example("&commat;lee &num;12 https&colon;//x.example &lt;img src=x&gt; \\@lee https:\\//x")
+@example("&#64;lee &#x23;12 &lsqb;a&rsqb;(https&colon;//x)")
+def test_guard_13_nothing_that_people_wrote_is_live_in_a_pull_request(text):
+    said = Turn(1, "ana", "terminal", text, NOON, 1)
+    finding = Finding(text or "x", GuardVerdict.WARN, text)
+    path = " ".join(text.split()) or "x"
+    staged = replace(STAGED, guard=GuardReport((finding,)), files=({**STAGED.files[0], "path": path},))
+    current = replace(task("x").current, reason=text)
+    body = body_of(replace(task("x"), current=current), staged, [said], [LEE])
+    tags, shown = rendered(body)
+    assert not tags & {"a", "img", "html"}, tags
+    assert not ACTS.search(shown), shown
+
+
+def test_guard_13_entities_read_as_they_were_written():
+    assert inert("R&D; a && b &commat;lee \\d") == "R\uff06D; a && b \uff06commat;lee \\d"

@@ -1,0 +1,183 @@
+"""Advice: what a person can do about a problem, with the commands in it kept as values.
+
+Every surface writes a command in its own form and lacks some of them, so core never spells one into a sentence: an
+`Advice` is made of words and `Suggestion` values, and `bot.cards.wording` renders it for the place where it is read.
+Its `str` is what the command line says, and what `mend` holds in the documents of contract.md.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any, Final
+
+BLANK: Final = "…"
+"""The argument that a person is to fill in."""
+_VERSION: Final = 1
+_NEEDS_NO_QUOTES: Final = re.compile(r"[\w@%+=:,./\-]+", re.ASCII)
+_READ_WITHIN_QUOTES: Final = frozenset('"$`\\!')
+"""Characters that a shell reads between double quotes."""
+
+
+class CommandName(StrEnum):
+    """What can be suggested; a surface may lack any of them."""
+
+    TASK = "task"
+    REPLY = "reply"
+    APPROVE = "approve"
+    REJECT = "reject"
+    SHOW = "show"
+    DIFF = "diff"
+    TRANSCRIPT = "transcript"
+    WHY = "why"
+    EXPLAIN = "explain"
+    PICK = "pick"
+    PROGRESS = "progress"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    MERGE = "merge"
+    UNDO = "undo"
+    QUEUE = "queue"
+    HOLD = "hold"
+    RELEASE = "release"
+    EVERY = "every"
+    SCHEDULES = "schedules"
+    UNSCHEDULE = "unschedule"
+    PAUSE_SCHEDULE = "pause_schedule"
+    RESUME_SCHEDULE = "resume_schedule"
+    LINK = "link"
+    HELP = "help"
+    DOCTOR = "doctor"
+    INIT = "init"
+    MIGRATE = "migrate"
+    SERVE = "serve"
+    WORKER = "worker"
+    EVENTS = "events"
+    LANES = "lanes"
+    LANE_SEARCH = "lane search"
+    PULL_MODEL = "pull model"
+
+
+_TERMINAL: Final[Mapping[CommandName, str]] = {
+    CommandName.TASK: "ask {args}",
+    CommandName.REJECT: "reject {number} --reason {args}",
+    CommandName.DIFF: "show {number} --diff",
+    CommandName.TRANSCRIPT: "show {number} --transcript",
+    CommandName.EXPLAIN: "policy explain",
+    CommandName.PROGRESS: "list",
+    CommandName.RETRY: "reply {number} retry",
+    CommandName.QUEUE: "queue",
+    CommandName.HOLD: "pause",
+    CommandName.RELEASE: "resume",
+    CommandName.EVERY: "every {args}",
+    CommandName.SCHEDULES: "schedules",
+    CommandName.UNSCHEDULE: "unschedule {args}",
+    CommandName.LINK: "link {args}",
+    CommandName.HELP: "--help",
+    CommandName.DOCTOR: "doctor",
+    CommandName.INIT: "init {args}",
+    CommandName.MIGRATE: "migrate",
+    CommandName.SERVE: "serve",
+    CommandName.WORKER: "worker",
+    CommandName.EVENTS: "events --json",
+    CommandName.LANES: "lane list",
+    CommandName.LANE_SEARCH: "lane search",
+    CommandName.PULL_MODEL: "models pull {args}",
+}
+_ABOUT_A_TASK: Final = "{number} {args}"
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A command to suggest: about which task, and with which arguments.
+
+    A `number` of None is the task that the problem is about, or none where the command takes no number. An argument
+    that is `BLANK` stands for words that the person chooses.
+    """
+
+    command: CommandName
+    number: int | None = None
+    args: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """The command as the command line takes it."""
+        form = _TERMINAL.get(self.command, f"{self.command.value} {_ABOUT_A_TASK}")
+        number = "" if self.number is None else str(self.number)
+        return " ".join(f"countersign {form}".format(number=number, args=" ".join(map(_quoted, self.args))).split())
+
+    def to_json(self) -> dict[str, Any]:
+        """The suggestion as it is stored."""
+        return {"command": self.command.value, "number": self.number, "args": list(self.args)}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Suggestion:
+        """The suggestion that `to_json` wrote."""
+        return cls(CommandName(value["command"]), value["number"], tuple(value["args"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Words and suggested commands, in the order of the sentence.
+
+    `otherwise` is what to say where one of the commands does not exist: what to do there, or who can.
+    """
+
+    parts: tuple[str | Suggestion, ...]
+    otherwise: str = ""
+
+    def __str__(self) -> str:
+        """The advice as the command line words it."""
+        return "".join(part if isinstance(part, str) else f"`{part.line()}`" for part in self.parts)
+
+    def __contains__(self, words: str) -> bool:
+        """Whether the command line's wording has these words."""
+        return words in str(self)
+
+    def about(self, number: int) -> Advice:
+        """The same, with the task's number in the suggestions that name none."""
+        return replace(self, parts=tuple(_about(part, number) for part in self.parts))
+
+    def masked(self, mask: Callable[[str], str]) -> Advice:
+        """The advice whose words are what `mask` leaves of them."""
+        parts = tuple(mask(part) if isinstance(part, str) else part for part in self.parts)
+        return replace(self, parts=parts, otherwise=mask(self.otherwise))
+
+    def to_json(self) -> dict[str, Any]:
+        """The advice as it is stored."""
+        parts = [part if isinstance(part, str) else part.to_json() for part in self.parts]
+        return {"version": _VERSION, "parts": parts, "otherwise": self.otherwise}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Advice:
+        """The advice that `to_json` wrote."""
+        parts = (part if isinstance(part, str) else Suggestion.from_json(part) for part in value["parts"])
+        return cls(tuple(parts), value["otherwise"])
+
+
+def advise(*parts: str | Suggestion, otherwise: str = "") -> Advice:
+    """The advice with these words and suggestions."""
+    return Advice(parts, otherwise)
+
+
+def _about(part: str | Suggestion, number: int) -> str | Suggestion:
+    return replace(part, number=number) if isinstance(part, Suggestion) and part.number is None else part
+
+
+def _quoted(argument: str) -> str:
+    """An argument as a shell takes it."""
+    if _NEEDS_NO_QUOTES.fullmatch(argument):
+        return argument
+    return shlex.quote(argument) if _READ_WITHIN_QUOTES & set(argument) else f'"{argument}"'
+
+
+DOCTOR: Final = Advice(
+    ("Run ", Suggestion(CommandName.DOCTOR), "."), otherwise="Ask whoever runs Countersign to run its doctor."
+)
+"""What to do where something of the installation is broken."""
+RESTORE: Final = Advice(
+    ("Run ", Suggestion(CommandName.INIT), ", or restore it."), otherwise="Ask whoever runs Countersign to restore it."
+)
+"""What to do where a part of the home is missing."""
