@@ -200,7 +200,7 @@ def test_a_forge_where_others_act_is_followed_from_its_opening_to_its_merge(home
     assert looked["state"] == "published"
     assert looked["pull_request"]["checks"] == "1 of 2 checks green; changes asked for by kim"
     mark = (pages / f"mark-{opened['head']}.txt").read_text()
-    assert mark.startswith(f"success: #{number}.1 {published['staged']['digest'][:12]} countersigned by lee")
+    assert mark.startswith(f"success: #{number}.1 {published['staged']['digest'][:20]} countersigned by lee")
 
     foreign = home.commit({"README.md": "# Other\n"}, "not ours")
     home.git("update-ref", f"refs/heads/{opened['branch']}", foreign)
