@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from bot.config import Config, load_config
 from bot.home import Home
+from bot.quick_reader import QuickReader
 from bot.settings import LiveSettings
 from core.document import TaskDocument, read_document
 from core.errors import Kind, PermanentError
 from core.ids import new_id
+from core.lane import Lane
 from core.log import log
 from core.ports import Executor, Followed, Forge, Interpreter, Milestones, Repository
 from core.reconcile import Reconciler
@@ -231,13 +233,21 @@ async def opened(home: Home, milestones: Milestones | None = None) -> AsyncItera
     migrate(location)
     database = Database(location)
     points = milestones or LoggedMilestones()
+
+    def has_model() -> bool:
+        return bool(config.models().interpreter)
+
+    def takes_any(lane: Lane) -> bool:
+        executor = app.executors().get(lane.executor)
+        return executor is not None and executor.reads
+
     app = App(
         home=home,
         config=config,
         settings=settings,
         location=location,
         database=database,
-        service=Service(database, settings, new_id, points),
+        service=Service(database, settings, new_id, points, QuickReader(has_model, takes_any)),
         verdicts=Verdicts(database, settings, new_id, points),
         milestones=points,
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 from bot.surfaces.port import Answer, Clicked, Heard, Taken
 from core.errors import CountersignError, TransientError
 from core.place import Place
-from core.store import cards, inbox, links
+from core.store import cards, inbox, links, messages
 from core.store.database import Database, Session
 from core.store.inbox import Delivery
 
@@ -80,6 +80,7 @@ class DurableEars:
             now_ms = await self.database.now_ms(session)
             await links.moved(session, surface, channel, to, now_ms)
             await cards.move(session, surface, channel, to)
+            await messages.move(session, surface, channel, to)
 
         await self.database.write(work)
         self.told_move(surface, channel, to)
@@ -128,4 +129,5 @@ def said_of(delivery: Delivery) -> Heard | Clicked:
 
 def answer_of(kept: dict[str, Any]) -> Answer:
     """The answer as it was kept."""
-    return Answer(**kept)
+    choices = tuple((label, line) for label, line in kept.get("choices", ()))
+    return Answer(**{**kept, "choices": choices})

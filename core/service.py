@@ -8,20 +8,22 @@ from datetime import datetime
 from typing import Any
 
 from core.basis import next_basis, picked_basis
-from core.errors import ConflictError, UsageError
+from core.errors import ConflictError, UsageError, being_read
 from core.ids import NewId
 from core.intent import Intent
+from core.job import JobKind
 from core.lifecycle import START, Fact, State, advance
 from core.place import Place
-from core.ports import Milestones
+from core.ports import Milestones, Reader
+from core.reading import FirstReading
 from core.rights import Rights
 from core.settings import Settings, SettingsSource
 from core.store import cards, events, jobs, queue, tasks
 from core.store.database import Database, Session, to_ms
-from core.store.tables import TaskRow, TurnRow
-from core.task import Task
+from core.store.tables import TaskRow
+from core.task import Basis, Task
 from core.transition import Owed, owed_job, take_step
-from core.turn import Actor
+from core.turn import NOWHERE, Actor, HeardAt, Words
 from core.workflow import values_of
 
 MAX_TEXT_BYTES = 64 * 1024
@@ -51,9 +53,18 @@ class Request:
 class Service:
     """The doors' way to the heart. Every method commits, or raises and leaves everything as it was."""
 
-    def __init__(self, database: Database, settings: SettingsSource, new_id: NewId, milestones: Milestones) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: SettingsSource,
+        new_id: NewId,
+        milestones: Milestones,
+        reader: Reader | None = None,
+    ) -> None:
+        """Without a `reader` nothing is read before it changes a task."""
         self._database = database
         self._settings = settings
+        self._reading = FirstReading(reader, settings) if reader is not None else None
         self._rights = Rights(settings)
         self._new_id = new_id
         self._milestones = milestones
@@ -63,6 +74,8 @@ class Service:
         text = _checked_text(request.text)
         settings = self._settings()
         _check_names(settings, request)
+        if self._reading is not None:
+            self._reading.check_request(text, request.lane)
         row = self._row_of(request, settings, text)
 
         async def work(session: Session) -> int:
@@ -111,15 +124,40 @@ class Service:
             "deadline_ms": to_ms(request.deadline_at) if request.deadline_at else None,
         }
 
-    async def reply(self, number: int, text: str, actor: Actor, dedup: str | None = None) -> Task:
-        """Begin the next revision of a task with what `actor` said."""
-        return await self._speak(number, text, actor, dedup, pick=None)
+    async def reply(
+        self, number: int, text: str, actor: Actor, dedup: str | None = None, heard: HeardAt = NOWHERE
+    ) -> Task:
+        """Begin the next revision of a task with what `actor` said, once it is read.
+
+        Words that can lead to no revision leave the task as it is: those that ask for nothing, that nobody can read,
+        or that policy does not allow raise. What only a model can read is read by a job; `heard` is where its writer
+        is told if nothing comes of it.
+        """
+        return await self._speak(number, text, actor, dedup, pick=None, heard=heard)
+
+    async def check_speaking(self, number: int, actor: Actor, *, picks: bool = False) -> None:
+        """Raise what keeps `actor` from saying more about a task now, before they are asked for the words."""
+
+        async def look(session: Session) -> None:
+            task = await tasks.load(session, number)
+            await self._rights.check_speaking(session, task, actor, picks=picks)
+
+        await self._database.read(look)
 
     async def pick(self, number: int, what: str, actor: Actor, dedup: str | None = None) -> Task:
         """Begin the next revision of a task with only what `what` names of the staged one (see `core.pick`)."""
         return await self._speak(number, f"pick {what}", actor, dedup, pick=what)
 
-    async def _speak(self, number: int, text: str, actor: Actor, dedup: str | None, *, pick: str | None) -> Task:
+    async def _speak(
+        self,
+        number: int,
+        text: str,
+        actor: Actor,
+        dedup: str | None,
+        *,
+        pick: str | None,
+        heard: HeardAt = NOWHERE,
+    ) -> Task:
         text = _checked_text(text)
 
         async def work(session: Session) -> Task:
@@ -133,6 +171,9 @@ class Service:
             basis, intent, changes = (
                 await next_basis(session, task, text, n) if pick is None else await picked_basis(session, task, pick, n)
             )
+            words = Words(text, actor, dedup, heard)
+            if pick is None and await self._left_to_a_model(session, task, words, basis, n, changes):
+                return task
             step = await take_step(
                 session,
                 task,
@@ -144,16 +185,52 @@ class Service:
                 changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
             )
             assert step.new_revision
-            # whoever picks leaves out what others wrote, and writes nothing: they may still approve what is left
-            author = actor.person or "" if pick is None else task.current.author
+            # who picks among what others wrote, or has the same work done again, writes nothing: they may approve it
+            writes = pick is None and (n in basis.turns or bool(changes))
+            author = actor.person or "" if writes else task.current.author
             await tasks.begin_revision(session, number, task.revision + 1, now_ms, author, basis, intent)
-            await tasks.add_turn(session, _turn(number, n, task.revision + 1, actor, text, now_ms, dedup))
+            await tasks.add_turn(session, tasks.turn_row(number, n, task.revision + 1, words, now_ms))
             return await tasks.load(session, number)
 
         self._milestones.reached("reply.received", number=number)
         task = await self._database.write(work)
         self._milestones.reached("reply.committed", number=number)
         return task
+
+    async def _left_to_a_model(
+        self, session: Session, task: Task, words: Words, basis: Basis, n: int, changes: Mapping[str, object]
+    ) -> bool:
+        """Owe the reading of what only a model can read, and leave the task as it is until then; False otherwise.
+
+        One at a time: what is said later is read later. Raises `TransientError` while earlier words are being read.
+        """
+        if self._reading is None:
+            return False
+        lane = str(changes.get("asked_lane") or task.asked_lane or "") or None
+        reads = await queue.reads_of(session, task.number)
+        job_id = words.job_id(self._new_id)
+        if any(job.id == job_id for job in reads):  # delivered twice
+            return True
+        if reads:
+            raise being_read(task.number)
+        if not self._reading.needs_model(task, words.text, basis, n, lane, words.actor):
+            return False
+        if await queue.known(session, job_id):
+            return True
+        now_ms = await self._database.now_ms(session)
+        row = owed_job(task, JobKind.READ, task.revision, now_ms, self._new_id, Owed())
+        row.id, row.payload = job_id, words.to_json()
+        await jobs.add(session, row)
+        await events.append(
+            session,
+            number=task.number,
+            kind="reply.received",
+            at_ms=now_ms,
+            person=words.actor.person,
+            surface=words.actor.surface,
+            body={"text": words.text, "revision": task.revision},
+        )
+        return True
 
     async def cancel(self, number: int, actor: Actor) -> Task:
         """Stop a task that has not reached the forge; a revision of a published task falls back to it."""
@@ -233,7 +310,7 @@ class Service:
         """Write a new task, its first turn, its first event and the job it owes."""
         number = await tasks.create(session, row, intent)
         said_by = Actor(row.requester, actor.surface)
-        await tasks.add_turn(session, _turn(number, 1, 1, said_by, text, now_ms, dedup))
+        await tasks.add_turn(session, tasks.turn_row(number, 1, 1, Words(text, said_by, dedup), now_ms))
         await events.append(
             session,
             number=number,
@@ -292,19 +369,6 @@ def _checked_parameters(settings: Settings, request: Request) -> dict[str, str]:
         mend = "Name the lane that has them with --lane; see `countersign lane list`."
         raise UsageError("which_lane", f"it is not clear whose parameter {next(iter(request.parameters))} is", mend)
     return values_of(request.lane, settings.lanes[request.lane].parameters, request.parameters, whole=False)
-
-
-def _turn(number: int, n: int, revision: int, actor: Actor, text: str, at_ms: int, dedup: str | None) -> TurnRow:
-    return TurnRow(
-        number=number,
-        n=n,
-        revision=revision,
-        person=actor.person or "",
-        surface=actor.surface or "",
-        text=text,
-        dedup=dedup,
-        at_ms=at_ms,
-    )
 
 
 def _only(names: object) -> str | None:

@@ -177,11 +177,15 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """What was meant as a command and is none: why, what to write instead, and the commands it is nearest to."""
+    """What was meant as a command and is none: why, what to write instead, and the commands it is nearest to.
+
+    `lacks_number` is true when nothing but the number of a task is missing.
+    """
 
     reason: str
     mend: str = ""
     near: tuple[str, ...] = ()
+    lacks_number: bool = False
 
     @property
     def sentence(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import replace
 from typing import Final
 
 from bot.commands.model import Ask, Command, Help, Misread, Reply
@@ -121,7 +122,8 @@ def _bare(text: str, *, bound: bool) -> Command | Misread:
     meant = name in _ALWAYS or not rest or number(first(rest)[0]) is not None or name == "every"
     if not isinstance(found, Misread):
         return found
-    return Misread(found.reason, f"{found.mend} {_FREE}".strip(), found.near) if meant else _free(spoken, bound=bound)
+    told = f"{found.mend} {_FREE}".strip()
+    return replace(found, mend=told) if meant else _free(spoken, bound=bound)
 
 
 def _fits(name: str, rest: str) -> bool:

@@ -71,8 +71,12 @@ def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | 
     if found is not None:
         return found, more
     if not bound:
-        return Misread(f"/{name} needs the number of a task", usage(name))
+        return _lacking(name)
     return None, rest
+
+
+def _lacking(name: str) -> Misread:
+    return Misread(f"/{name} needs the number of a task", usage(name), lacks_number=True)
 
 
 def _verbatim(text: str) -> str:
@@ -114,7 +118,7 @@ def _approve(rest: str, bound: bool) -> Command | Misread:
     if words and (named := number(words[0])) is not None:
         at = 1
     elif not bound:
-        return Misread("/approve needs the number of a task", usage("approve"))
+        return _lacking("approve")
     if len(words) == at:
         return Approve(named)
     signed = digest(words[at])
@@ -151,7 +155,7 @@ def _pick(rest: str, bound: bool) -> Command | Misread:
             return Misread(f"It is not clear whether {named} is a task or a hunk", mend)
         return Pick(None, rest)
     if named is None and not bound:
-        return Misread("/pick needs the number of a task", usage("pick"))
+        return _lacking("pick")
     what = more if named is not None else rest
     return Pick(named, what)
 

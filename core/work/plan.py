@@ -35,7 +35,10 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     asked = task.asked_lane and settings.lanes.get(task.asked_lane)
     reads_text = not asked or asked.executor == "edit"
     scene = await scene_of(shop, job, task) if reads_text and task.current.intent is None else None
-    intent = task.current.intent or await _read(shop, task, scene)
+    intent = task.current.intent or await read_turns(shop, task, scene, await _said(shop, task))
+    if isinstance(intent, Unclear) and intent.idle and task.revision == 1:
+        await shop.finish(job, Fact.CANCELLED, Outcome(problem=_nothing_asked(), changes={"expires_ms": None}))
+        return OVER
     if isinstance(intent, Unclear):
         await _ask(shop, job, None, _question(intent, scene))
         return OVER
@@ -45,7 +48,7 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
         await _ask(shop, job, known, Question("repository", "Which repository?", names))
         return OVER
     settings.repository(task.repo)
-    decision = settings.policy.decide(_petition(task, intent))
+    decision = settings.policy.decide(petition_for(task, intent))
     if intent.read_by and (lane := decision.lane):  # what reading it cost counts for the lane it led to
         await shop.database.write(lambda session: spending.settle(session, job, lane))
     await _commit(shop, job, task, settings, intent, decision)
@@ -55,13 +58,15 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
 STEPS: tuple[tuple[str, Step], ...] = (("decide", decide),)
 
 
-async def _read(shop: Workshop, task: Task, scene: Scene | None) -> Intent | Unclear:
-    """The intents of the turns this revision reads, put together in order; without a scene nothing needs reading."""
-
+async def _said(shop: Workshop, task: Task) -> tuple[Turn, ...]:
     async def work(session: Session) -> tuple[Turn, ...]:
         return await tasks.turns_of(session, task.number)
 
-    said = await shop.database.read(work)
+    return await shop.database.read(work)
+
+
+async def read_turns(shop: Workshop, task: Task, scene: Scene | None, said: tuple[Turn, ...]) -> Intent | Unclear:
+    """The intents of the turns this revision reads, put together in order; without a scene nothing needs reading."""
     edits: list[Edit] = []
     texts: list[str] = []
     last: Intent | None = None
@@ -81,7 +86,8 @@ async def _read(shop: Workshop, task: Task, scene: Scene | None) -> Intent | Unc
     return Intent(text, known, lane=last.lane if last else None, read_by=read_by)
 
 
-def _petition(task: Task, intent: Intent) -> Petition:
+def petition_for(task: Task, intent: Intent) -> Petition:
+    """What policy is asked about the current revision of a task, whose lane is not decided yet."""
     return Petition(
         person=task.current.author,
         surface=task.surface,
@@ -200,6 +206,11 @@ async def _ask(shop: Workshop, job: Job, intent: Intent | None, question: Questi
             expires_in_s=ASKING_EXPIRES_S,
         ),
     )
+
+
+def _nothing_asked() -> Problem:
+    """Words that a model read, and that ask for nothing, do not wait for an answer."""
+    return Problem(Kind.USAGE, "nothing_asked", "that asks for no change", "Say what to change in a new request.")
 
 
 def _question(unclear: Unclear, scene: Scene | None) -> Question:

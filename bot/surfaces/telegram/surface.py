@@ -15,7 +15,19 @@ from bot.cards.model import Card
 from bot.cards.safe import one_line
 from bot.cards.telegram import TelegramCard, draw_telegram
 from bot.commands.table import COMMANDS
-from bot.surfaces.port import Answer, Attachment, Buttons, Clicked, Drawn, Ears, Heard, Place, TelegramConfig
+from bot.surfaces.port import (
+    NO_EXTRAS,
+    Answer,
+    Attachment,
+    Buttons,
+    Clicked,
+    Drawn,
+    Ears,
+    Extras,
+    Heard,
+    Place,
+    TelegramConfig,
+)
 from bot.surfaces.telegram.checks import check
 from bot.surfaces.telegram.hearing import SURFACE, WANTED, Moved, Pressed, Said, Spurious, Unlisted, Us, hear
 from bot.surfaces.telegram.pace import Limits
@@ -108,14 +120,18 @@ class TelegramSurface:
         """See `Surface.edit`."""
         return await self._speaker.edit(place, message_id, _card(drawn))
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
+    async def attach(
+        self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None
+    ) -> Sequence[str]:
         """See `Surface.attach`."""
-        await self._speaker.attach(place, files, words, reply_to)
+        return await self._speaker.attach(place, files, words, reply_to)
 
-    async def say(self, place: Place, text: str, reply_to: str | None, only_to: str | None) -> None:
+    async def say(
+        self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
+    ) -> Sequence[str]:
         """See `Surface.say`; Telegram has no words for one pair of ears in a group, so all in it can read them."""
         del only_to
-        await self._speaker.say(place, text, reply_to)
+        return await self._speaker.say(place, text, reply_to, extras)
 
     async def admits(self, said: Heard | Clicked) -> str | None:
         """Everybody whose id is known: Telegram itself lets only members write in a group."""

@@ -184,7 +184,8 @@ async def test_what_the_next_revision_builds_on(office, state, text, continues, 
     number = await put_task(office.database, state, diff=staged(), opened=opened)
     task = await office.service.reply(number, text, BO)
     assert task.current.basis == Basis(turns, continues, authors)
-    assert task.authors == {"ana", "bo"}
+    again = 2 not in turns  # whoever has the same work done once more wrote nothing of it
+    assert task.authors == ({"ana"} if again else {"ana", "bo"})
 
 
 async def test_everybody_whose_words_are_in_a_revision_is_its_author(office):
