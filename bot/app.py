@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -190,7 +190,7 @@ class App:
 
     def github(self) -> GitHubClient | None:
         """The client that forge, surface and git share; its library is imported only where GitHub is configured."""
-        if self._github is None and (access := self.config.surfaces().github_access) is not None:
+        if self._github is None and (access := self.config.github_access()) is not None:
             from lanes.forge.github.client import GitHubClient
 
             self._github = GitHubClient(access, between_changes_s=access.between_changes_s)
@@ -237,9 +237,13 @@ async def opened(home: Home, milestones: Milestones | None = None) -> AsyncItera
     def has_model() -> bool:
         return bool(config.models().interpreter)
 
-    def takes_any(lane: Lane) -> bool:
+    def takes_any(lane: Lane, living: Sequence[frozenset[str]]) -> bool:
         executor = app.executors().get(lane.executor)
-        return executor is not None and executor.reads
+        if executor is None or not executor.reads:
+            return False
+        problem = executor.unavailable(lane)
+        elsewhere = problem is not None and problem.kind is Kind.UNAVAILABLE
+        return problem is None or (elsewhere and any(executor.needs(lane) <= offers for offers in living))
 
     app = App(
         home=home,

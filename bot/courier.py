@@ -23,6 +23,7 @@ from core.document import TaskDocument, read_document
 from core.errors import CountersignError, PermanentError, TransientError
 from core.lifecycle import State
 from core.log import log
+from core.notify import notify_approvers
 from core.settings import SettingsSource
 from core.store import cards, messages, notes
 from core.store.artifacts import ArtifactFiles
@@ -192,6 +193,9 @@ class Courier:
             await cards.quieted(session, card)
             if staged is not None and not drawn.hides:
                 await cards.delivered(session, card, staged.digest)
+            if staged is not None and (delivered or not drawn.hides) and document.needs is not None:
+                people = self.settings().people
+                await notify_approvers(session, document.task, document.needs, people, card.place, message, now_ms)
             await cards.drawn(session, card, now_ms)
 
         await self.database.write(work)

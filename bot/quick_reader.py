@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.edit import Edit
@@ -15,7 +15,7 @@ class QuickReader:
     """`core.ports.Reader` of a home. What it needs is imported when it first reads: most commands never do."""
 
     has_model: Callable[[], bool]
-    takes_any: Callable[[Lane], bool]
+    takes_any: Callable[[Lane, Sequence[frozenset[str]]], bool]
 
     def read(self, text: str) -> tuple[Edit, ...] | Idle | Unclear:
         """The edits that `text` asks for, that it asks for nothing, or why it cannot be read so."""
@@ -35,6 +35,6 @@ class QuickReader:
         """Whether a model is configured to read what the grammar cannot."""
         return self.has_model()
 
-    def takes_any_wording(self, lane: Lane) -> bool:
-        """Whether the lane's executor works from any wording."""
-        return self.takes_any(lane)
+    def takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
+        """Whether the lane's executor works from any wording, here or where a worker is alive."""
+        return self.takes_any(lane, living)

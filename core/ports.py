@@ -63,8 +63,11 @@ class Reader(Protocol):
     def asks_a_model(self) -> bool:
         """Whether a model reads what this cannot."""
 
-    def takes_any_wording(self, lane: Lane) -> bool:
-        """Whether the lane's executor works from any wording, so that nothing has to be read first."""
+    def takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
+        """Whether the lane's executor works from any wording, so that nothing has to be read first.
+
+        It must be able to run here, or on a worker that is alive; `living` are what those offer.
+        """
 
 
 class Policy(Protocol):

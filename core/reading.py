@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.decision import Effect, Petition
@@ -11,7 +12,7 @@ from core.lifecycle import State
 from core.ports import Reader
 from core.settings import SettingsSource
 from core.task import Basis, Task
-from core.turn import Actor
+from core.turn import Actor, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +32,38 @@ class FirstReading:
                 "see `countersign --help` for more.",
             )
 
-    def needs_model(self, task: Task, text: str, basis: Basis, n: int, lane: str | None, actor: Actor) -> bool:
-        """Whether only a model can say what turn `n` of `task`, the new one, asks for.
+    def needs_model(
+        self, task: Task, words: Words, basis: Basis, n: int, lane: str | None, living: Sequence[frozenset[str]]
+    ) -> bool:
+        """Whether only a model can say what `words`, which would be turn `n` of `task`, ask for.
 
         Raises `UsageError` for words that ask for nothing or that nobody here can read, and `RefusedError` for a
-        change that policy does not allow. `lane` is the one that was asked for.
+        change that policy does not allow. `lane` is the one that was asked for, `living` what living workers offer.
         """
         if n not in basis.turns:  # an answer that was offered, or the same work once more
             return False
         named = self.settings().lanes.get(lane or "")
         if named is not None and named.executor == "command":  # whatever is said, it does the same
             return False
-        read = self.reader.read(text)
+        read = self.reader.read(words.text)
         if isinstance(read, Idle):
             raise _idle(task, consents=read.consents)
         if named is not None and named.executor != "edit":  # whoever works there reads it
             return False
         if isinstance(read, Unclear):
-            return self._left_to_others(task, read, lane, actor)
+            return self._left_to_others(task, read, lane, words.actor, living)
         if basis.turns == (n,):
-            self._check_allowed(task, Intent(text, read), lane, actor)
+            self._check_allowed(task, Intent(words.text, read), lane, words.actor)
         return False
 
-    def _left_to_others(self, task: Task, read: Unclear, lane: str | None, actor: Actor) -> bool:
+    def _left_to_others(
+        self, task: Task, read: Unclear, lane: str | None, actor: Actor, living: Sequence[frozenset[str]]
+    ) -> bool:
         settings = self.settings()
         names = settings.policy.open_lanes(_petition(task, (), lane, actor)) if task.repo else ()
         if names and self.reader.asks_a_model():
             return True
-        if any(self.reader.takes_any_wording(settings.lanes[name]) for name in names):
+        if any(self.reader.takes_any_wording(settings.lanes[name], living) for name in names):
             return False
         can = f"I can: {'; '.join(read.can)}" if read.can else ""
         raise UsageError("not_understood", f"#{task.number} stays as it is: {read.reason.rstrip('.')}", can)

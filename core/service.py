@@ -18,7 +18,7 @@ from core.ports import Milestones, Reader
 from core.reading import FirstReading
 from core.rights import Rights
 from core.settings import Settings, SettingsSource
-from core.store import cards, events, jobs, queue, tasks
+from core.store import cards, events, jobs, queue, tasks, workers
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow
 from core.task import Basis, Task
@@ -213,7 +213,8 @@ class Service:
             return True
         if reads:
             raise being_read(task.number)
-        if not self._reading.needs_model(task, words.text, basis, n, lane, words.actor):
+        living = [worker.offers for worker in await workers.alive(session)]
+        if not self._reading.needs_model(task, words, basis, n, lane, living):
             return False
         if await queue.known(session, job_id):
             return True

@@ -163,9 +163,18 @@ class ResumeSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Say who one is: `what` is a person's name or a code, None to ask how."""
+    """Say who one is: `what` is a person's name or a code, None to ask how; `confirmed` says yes to whom it is."""
 
     what: str | None = None
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    """Take a linked account away from oneself; None to be told which there are."""
+
+    surface: str | None = None
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,5 +226,6 @@ Command: TypeAlias = (
     | PauseSchedule
     | ResumeSchedule
     | Link
+    | Unlink
     | Help
 )

@@ -29,6 +29,7 @@ from bot.commands.model import (
     Schedules,
     Show,
     Undo,
+    Unlink,
     Unschedule,
     Why,
 )
@@ -223,9 +224,17 @@ def _named(name: str, make: type[Unschedule | PauseSchedule | ResumeSchedule]) -
 def _link(rest: str, _bound: bool) -> Command | Misread:
     if not rest:
         return Link()
-    if len(rest) > 64 or len(rest.split()) > 1:
+    what, more = first(rest)
+    if len(rest) > 64 or (more and more.lower() != "yes"):
         return Misread("/link takes one name, or one code", usage("link"))
-    return Link(rest)
+    return Link(what, confirmed=bool(more))
+
+
+def _unlink(rest: str, _bound: bool) -> Command | Misread:
+    words = rest.split()
+    if len(rest) > 128 or len(words) not in (0, 2):
+        return Misread("/unlink takes a surface and an id there", usage("unlink"))
+    return Unlink(words[0].lower(), words[1]) if words else Unlink()
 
 
 READERS: Final[dict[str, Reader]] = {
@@ -250,5 +259,6 @@ READERS: Final[dict[str, Reader]] = {
     "pause_schedule": _named("pause_schedule", PauseSchedule),
     "resume_schedule": _named("resume_schedule", ResumeSchedule),
     "link": _link,
+    "unlink": _unlink,
 }
 """Every command but `task` and `help`, which `bot.commands.read` reads itself."""

@@ -11,6 +11,7 @@ from bot.cards.safe import visible
 from bot.conversation.picking import Repositories, parts_of, picked
 from bot.conversation.showing import Showing
 from bot.conversation.which import TASK_THREADS, Numbered, Which
+from bot.directory import Directory
 from bot.surfaces.port import Answer
 from core.errors import ConflictError, CountersignError, RefusedError, TransientError, UsageError
 from core.place import Place
@@ -76,6 +77,7 @@ class Doings:
     showing: Showing
     repository: Repositories
     recurring: Recurring | None = None
+    accounts: Directory | None = None
     which: Which = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +95,8 @@ class Doings:
             return found if isinstance(found, Answer) else await self._about(speaker, found, command, context)
         if doing is not None:
             return await doing(speaker, command, bound, context)
+        if isinstance(command, c.Link | c.Unlink) and self.accounts is not None:
+            return await self.accounts.do(speaker.person, speaker.place.surface, command)
         answer = await self.recurring.do(speaker, command) if self.recurring else None
         if answer is None:
             raise UsageError("not_here", "this command does not work here", "Write /help to see what does.")

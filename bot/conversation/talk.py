@@ -11,6 +11,7 @@ from bot.conversation.clicks import Clicks
 from bot.conversation.doings import Doings, Speaker
 from bot.conversation.which import TASK_THREADS
 from bot.directory import CODE, Directory
+from bot.interpret.courtesy import asks_for_nothing, consents
 from bot.limits import Limits
 from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
 from core.store import events, messages
@@ -78,8 +79,6 @@ class Talk:
             command = parse(said.text, bound=True)  # which one is meant can be seen from what is open here
         if isinstance(command, Misread):
             return Answer(command.sentence, refused=True)
-        if isinstance(command, Link):
-            return await self._link(speaker, command)
         return await self.doings.do(speaker, command, about.number, said.context)
 
     async def _about(self, said: Heard) -> About:
@@ -111,7 +110,7 @@ class Talk:
             return Answer()
         command: Command | Misread = parse(said.text, bound=False)
         if isinstance(command, Link) and command.what and not CODE.fullmatch(command.what):
-            return await self.directory.claim(said.place.surface, said.identity, command.what)
+            return await self.directory.claim(said.place.surface, said.identity, command.what, said.name)
         await self._record_stranger(said)
         return Answer(
             f"I do not know you yet ({said.place.surface} {said.identity}). "
@@ -136,15 +135,12 @@ class Talk:
 
         await self.database.write(work)
 
-    async def _link(self, speaker: Speaker, command: Link) -> Answer:
-        if command.what and CODE.fullmatch(command.what):
-            return await self.directory.confirm(speaker.person, speaker.place.surface, command.what)
-        return Answer(
-            f"You are {speaker.person} here. To be known elsewhere too, write /link {speaker.person} there, "
-            "then /link and the code you get here."
-        )
-
 
 def _may_be_for_us(said: Heard) -> bool:
-    """Whether words in a task's thread that do not call us can be meant for us: not those that call somebody else."""
-    return not said.text.lstrip().startswith(("@", "<@"))
+    """Whether words in a task's thread that do not call us can be meant for us.
+
+    Not those that call somebody else, and not the thanks and talk of people among each other.
+    """
+    if said.text.lstrip().startswith(("@", "<@")):
+        return False
+    return not asks_for_nothing(said.text) or consents(said.text)

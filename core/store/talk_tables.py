@@ -185,6 +185,7 @@ class LinkCodeRow(SQLModel, table=True):
     person: str = Field(index=True)
     tries: int = 0
     expires_ms: int = ms_column()
+    shown_as: str | None = Field(default=None, sa_type=Text)
 
 
 class MoveRow(SQLModel, table=True):

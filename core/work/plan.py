@@ -100,6 +100,12 @@ def petition_for(task: Task, intent: Intent) -> Petition:
 
 
 async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, intent: Intent, decision: Decision) -> None:
+    if decision.effect is Effect.ASK and decision.question is not None:
+        offered = await _offered(shop, task, settings, intent, decision.question)
+        if isinstance(offered, Question):
+            await _ask(shop, job, intent, offered)
+            return
+        decision = offered
     revision = {
         "intent": intent.to_json(),
         "lane": decision.lane,
@@ -110,9 +116,6 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
     }
     body = {"lane": decision.lane, "rule": decision.rule, "reason": decision.reason}
     title = {"title": _title(task, intent)}
-    if decision.effect is Effect.ASK and decision.question is not None:
-        await _ask(shop, job, intent, decision.question)
-        return
     problem = _refusal(decision) or await _incapable(shop, settings, decision, intent)
     if problem is not None:
         await shop.finish(
@@ -133,6 +136,35 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         Fact.PLANNED,
         Outcome(changes={"lane": lane.name, **title}, revision=revision, body=body, owed=owed),
     )
+
+
+async def _offered(
+    shop: Workshop, task: Task, settings: Settings, intent: Intent, question: Question
+) -> Question | Decision:
+    """A question about the lane with only the lanes that would take the request if they were named.
+
+    With one such lane nothing is left to ask, and with none the first one's refusal is the decision.
+    """
+    if question.about != "lane":
+        return question
+    petition = petition_for(task, intent)
+    takes: dict[str, Decision] = {}
+    refusals: list[Decision] = []
+    for name in question.options:
+        decision = settings.policy.decide(replace(petition, lane=name))
+        problem = _refusal(decision) or await _incapable(shop, settings, decision, intent)
+        if problem is None:
+            takes[name] = decision
+        else:
+            refusals.append(replace(decision, effect=Effect.DENY, reason=problem.message))
+    if not takes:
+        return refusals[0] if refusals else settings.policy.decide(petition)
+    if len(takes) == len(question.options):
+        return question
+    if len(takes) == 1:
+        name, decision = next(iter(takes.items()))
+        return replace(decision, reason=f"of the lanes that cover it, only {name} takes it; rule {decision.rule}")
+    return Question("lane", f"Which lane shall it be: {' or '.join(takes)}?", tuple(takes))
 
 
 def _about_parameters(lane: Lane, task: Task) -> Question | None:

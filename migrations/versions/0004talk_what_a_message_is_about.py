@@ -57,6 +57,7 @@ def upgrade() -> None:
     op.add_column("notes", sa.Column("number", sa.Integer(), nullable=True))
     op.add_column("notes", sa.Column("choices", sa.JSON(none_as_null=True), nullable=True))
     op.add_column("notes", sa.Column("mentions", sa.JSON(none_as_null=True), nullable=True))
+    op.add_column("link_codes", sa.Column("shown_as", sa.Text(), nullable=True))
     op.execute(
         "INSERT INTO task_messages (surface, channel, message_id, number, at_ms) "
         "SELECT surface, channel, message_id, MAX(number), MAX(created_ms) FROM cards "
