@@ -229,7 +229,7 @@ def words_of(text: str, extras: Extras) -> dict[str, Any]:
         for label, id_ in extras.choices[:MAX_BUTTONS]
     ]
     if not buttons:
-        return {"text": said}
+        return {"text": said, **({"mrkdwn": True} if extras.mentions else {})}  # without it a mention is only text
     section = {"type": "section", "text": {"type": "mrkdwn", "text": said, "verbatim": True}}
     return {"text": said, "blocks": [section, {"type": "actions", "elements": buttons}]}
 

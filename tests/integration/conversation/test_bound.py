@@ -158,5 +158,3 @@ async def test_chat_14_shown_twice_before_it_is_drawn_only_the_last_is_live(ever
     await everywhere.says("lee", "/show 1", GROUP)
     await everywhere.until(lambda: len(chat.cards) >= 2 and chat.cards[-1].buttons, "the card again")
     await everywhere.until(lambda: sum(bool(card.buttons) for card in chat.cards) == 1, "one live card")
-
-
