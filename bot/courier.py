@@ -107,8 +107,9 @@ class Courier:
 
     async def _say(self, note: Note) -> bool:
         try:
-            extras = Extras(note.choices, note.mentions)
-            ids = await self.surface.say(note.place, note.text, note.reply_to, note.only_to, extras)
+            said = (note.place, note.text, note.reply_to, note.only_to)
+            more = (Extras(note.choices, note.mentions),) if note.choices or note.mentions else ()
+            ids = await self.surface.say(*said, *more) or ()  # a plugin's surface may name none
         except TransientError as error:
             wait_s = error.retry_after_s or _backoff_s(note.attempt)
             log.warning("note_put_off", surface=self.surface.name, note=note.id, wait_s=round(wait_s, 1))
@@ -251,7 +252,7 @@ class Courier:
         assert staged is not None
         files = await self.attachments(document, diff)
         try:
-            ids = await self.surface.attach(card.place, files, _caption(document), card.message_id)
+            ids = await self.surface.attach(card.place, files, _caption(document), card.message_id) or ()
         except PermanentError as error:
             if error.problem.code == "place_gone":
                 raise

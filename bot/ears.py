@@ -85,6 +85,16 @@ class DurableEars:
         await self.database.write(work)
         self.told_move(surface, channel, to)
 
+    async def posted(self, place: Place, message_id: str, below: str) -> None:
+        """A message that a surface posted by itself is about the task of the message `below`."""
+
+        async def work(session: Session) -> None:
+            number = await messages.task_of(session, place.surface, place.channel, below)
+            if number is not None:
+                await messages.remember(session, number, place, [message_id], await self.database.now_ms(session))
+
+        await self.database.write(work)
+
     async def _write(self) -> None:
         while self._pending:
             batch, self._pending = self._pending[:MOST_AT_ONCE], self._pending[MOST_AT_ONCE:]

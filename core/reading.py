@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from core.decision import Effect, Petition
-from core.errors import RefusedError, UsageError
+from core.errors import RefusedError, UsageError, being_read
+from core.ids import NewId
 from core.intent import Idle, Intent, Unclear
+from core.job import JobKind
 from core.lifecycle import State
 from core.ports import Reader
 from core.settings import SettingsSource
+from core.store import events, jobs, queue, workers
+from core.store.database import Session
 from core.task import Basis, Task
+from core.transition import Owed, owed_job
 from core.turn import Actor, Words
+
+WITHOUT_BUTTONS: Final = frozenset({"terminal", "github"})
+"""Surfaces on which everything is typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A reply that may begin the next revision of `task`: its words would be turn `n`, on `basis`.
+
+    `lane` is the one that was asked for.
+    """
+
+    task: Task
+    words: Words
+    basis: Basis
+    n: int
+    lane: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +51,48 @@ class FirstReading:
             raise UsageError(
                 "nothing_asked",
                 "that asks for no change, so nothing was done",
-                'Say what to change, such as "set server.timeout to 30 in config/app.yaml"; '
-                "see `countersign --help` for more.",
+                'Say what to change, such as "set server.timeout to 30 in config/app.yaml".',
             )
 
-    def needs_model(
-        self, task: Task, words: Words, basis: Basis, n: int, lane: str | None, living: Sequence[frozenset[str]]
-    ) -> bool:
-        """Whether only a model can say what `words`, which would be turn `n` of `task`, ask for.
+    async def owe(self, session: Session, reply: Proposed, now_ms: int, new_id: NewId) -> bool:
+        """Owe the reading of what only a model can read, and leave the task as it is until then; False otherwise.
+
+        One at a time: what is said later is read later. Raises what `needs_model` raises, and `TransientError` while
+        earlier words are being read.
+        """
+        number, words = reply.task.number, reply.words
+        reads = await queue.reads_of(session, number)
+        job_id = words.job_id(new_id)
+        if any(job.id == job_id for job in reads):  # delivered twice
+            return True
+        if reads:
+            raise being_read(number)
+        living = [worker.offers for worker in await workers.alive(session)]
+        if not self.needs_model(reply, living):
+            return False
+        if await queue.known(session, job_id):
+            return True
+        row = owed_job(reply.task, JobKind.READ, reply.task.revision, now_ms, new_id, Owed())
+        row.id, row.payload = job_id, words.to_json()
+        await jobs.add(session, row)
+        await events.append(
+            session,
+            number=number,
+            kind="reply.received",
+            at_ms=now_ms,
+            person=words.actor.person,
+            surface=words.actor.surface,
+            body={"text": words.text, "revision": reply.task.revision},
+        )
+        return True
+
+    def needs_model(self, reply: Proposed, living: Sequence[frozenset[str]]) -> bool:
+        """Whether only a model can say what the words of a reply ask for; `living` is what living workers offer.
 
         Raises `UsageError` for words that ask for nothing or that nobody here can read, and `RefusedError` for a
-        change that policy does not allow. `lane` is the one that was asked for, `living` what living workers offer.
+        change that policy does not allow.
         """
+        task, words, basis, n, lane = reply.task, reply.words, reply.basis, reply.n, reply.lane
         if n not in basis.turns:  # an answer that was offered, or the same work once more
             return False
         named = self.settings().lanes.get(lane or "")
@@ -47,7 +100,7 @@ class FirstReading:
             return False
         read = self.reader.read(words.text)
         if isinstance(read, Idle):
-            raise _idle(task, consents=read.consents)
+            raise _idle(task, words.actor, consents=read.consents)
         if named is not None and named.executor != "edit":  # whoever works there reads it
             return False
         if isinstance(read, Unclear):
@@ -83,15 +136,14 @@ def refused(task: Task, reason: str) -> RefusedError:
     )
 
 
-def _idle(task: Task, *, consents: bool) -> UsageError:
+def _idle(task: Task, actor: Actor, *, consents: bool) -> UsageError:
     """That words asked for nothing; those who seem to approve are told how that is done."""
     number = task.number
     mend = ""
     if consents and task.state is State.STAGED:
-        mend = (
-            f"To countersign it, use Approve on its card, or write `countersign approve {number} DIGEST` "
-            "with the digest that the card shows."
-        )
+        press = "" if actor.surface in WITHOUT_BUTTONS else "press Approve on its card, or "
+        typed = f"write `countersign approve {number} DIGEST` with the digest that the card shows"
+        mend = f"To countersign it, {press}{typed}."
     elif consents and task.state is State.PUBLISHED:
         mend = f"To merge it, write `countersign merge {number}`."
     elif task.state is State.ASKING and task.question is not None:

@@ -8,20 +8,19 @@ from datetime import datetime
 from typing import Any
 
 from core.basis import next_basis, picked_basis
-from core.errors import ConflictError, UsageError, being_read
+from core.errors import ConflictError, UsageError
 from core.ids import NewId
 from core.intent import Intent
-from core.job import JobKind
 from core.lifecycle import START, Fact, State, advance
 from core.place import Place
 from core.ports import Milestones, Reader
-from core.reading import FirstReading
+from core.reading import FirstReading, Proposed
 from core.rights import Rights
 from core.settings import Settings, SettingsSource
-from core.store import cards, events, jobs, queue, tasks, workers
+from core.store import cards, events, jobs, queue, tasks
 from core.store.database import Database, Session, to_ms
 from core.store.tables import TaskRow
-from core.task import Basis, Task
+from core.task import Task
 from core.transition import Owed, owed_job, take_step
 from core.turn import NOWHERE, Actor, HeardAt, Words
 from core.workflow import values_of
@@ -172,8 +171,11 @@ class Service:
                 await next_basis(session, task, text, n) if pick is None else await picked_basis(session, task, pick, n)
             )
             words = Words(text, actor, dedup, heard)
-            if pick is None and await self._left_to_a_model(session, task, words, basis, n, changes):
-                return task
+            if pick is None and self._reading is not None:
+                lane = str(changes.get("asked_lane") or task.asked_lane or "") or None
+                reply = Proposed(task, words, basis, n, lane)
+                if await self._reading.owe(session, reply, now_ms, self._new_id):
+                    return task
             step = await take_step(
                 session,
                 task,
@@ -196,42 +198,6 @@ class Service:
         task = await self._database.write(work)
         self._milestones.reached("reply.committed", number=number)
         return task
-
-    async def _left_to_a_model(
-        self, session: Session, task: Task, words: Words, basis: Basis, n: int, changes: Mapping[str, object]
-    ) -> bool:
-        """Owe the reading of what only a model can read, and leave the task as it is until then; False otherwise.
-
-        One at a time: what is said later is read later. Raises `TransientError` while earlier words are being read.
-        """
-        if self._reading is None:
-            return False
-        lane = str(changes.get("asked_lane") or task.asked_lane or "") or None
-        reads = await queue.reads_of(session, task.number)
-        job_id = words.job_id(self._new_id)
-        if any(job.id == job_id for job in reads):  # delivered twice
-            return True
-        if reads:
-            raise being_read(task.number)
-        living = [worker.offers for worker in await workers.alive(session)]
-        if not self._reading.needs_model(task, words, basis, n, lane, living):
-            return False
-        if await queue.known(session, job_id):
-            return True
-        now_ms = await self._database.now_ms(session)
-        row = owed_job(task, JobKind.READ, task.revision, now_ms, self._new_id, Owed())
-        row.id, row.payload = job_id, words.to_json()
-        await jobs.add(session, row)
-        await events.append(
-            session,
-            number=task.number,
-            kind="reply.received",
-            at_ms=now_ms,
-            person=words.actor.person,
-            surface=words.actor.surface,
-            body={"text": words.text, "revision": task.revision},
-        )
-        return True
 
     async def cancel(self, number: int, actor: Actor) -> Task:
         """Stop a task that has not reached the forge; a revision of a published task falls back to it."""

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import bot.commands as c
 from bot.cards.safe import visible
+from bot.conversation.awaiting import Awaiting, is_shown_in
 from bot.conversation.picking import Repositories, parts_of, picked
 from bot.conversation.showing import Showing
-from bot.conversation.which import TASK_THREADS, Numbered, Which
+from bot.conversation.which import Numbered, Which
 from bot.directory import Directory
+from bot.interpret.courtesy import asks_for_nothing
 from bot.surfaces.port import Answer
 from core.errors import ConflictError, CountersignError, RefusedError, TransientError, UsageError
 from core.place import Place
 from core.service import Request, Service
 from core.settings import SettingsSource
-from core.store import cards, outcomes, switches, tasks
+from core.store import cards, switches, tasks
 from core.store.database import Database, Session
 from core.turn import Actor, HeardAt
 from core.verdicts import Verdicts
 
 MAINTAINER: Final = "maintainer"
-T = TypeVar("T")
-
-WHOLE_REPOSITORIES: Final = frozenset({"github"})
-"""Where a channel is a whole repository, so that one thread says nothing of another."""
 MOST_PARTS: Final = 60
 """Hunks that are listed; more are picked from the numbers that the diff has."""
 
@@ -79,9 +77,10 @@ class Doings:
     recurring: Recurring | None = None
     accounts: Directory | None = None
     which: Which = field(init=False)
+    awaiting: Awaiting = field(init=False)
 
     def __post_init__(self) -> None:
-        self.which = Which(self.database)
+        self.which, self.awaiting = Which(self.database), Awaiting(self.database)
 
     async def do(self, speaker: Speaker, command: c.Command, bound: int | None, context: str = "") -> Answer:
         """Carry out `command`; `bound` is the task that the place or the answered message is about.
@@ -178,7 +177,7 @@ class Doings:
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
-            if not await _is_shown_in(session, number, speaker.place, exactly=False):
+            if not await is_shown_in(session, number, speaker.place, exactly=False):
                 await cards.bind(session, number, speaker.place, speaker.message_id, now_ms)
 
         await self.database.write(work)
@@ -224,9 +223,9 @@ class Doings:
     async def approve(self, speaker: Speaker, number: int, digest: str) -> Answer:
         """Countersign a digest."""
         doing = self.verdicts.approve(number, digest, speaker.actor)
-        answer = await self._told_later(speaker, number, "approve", doing)
+        answer = await self.awaiting.told_later(speaker.heard, number, "approve", doing)
         if answer.problem is not None:
-            await self._not_told(speaker, number, "approve")
+            await self.awaiting.not_told(speaker.heard, number, "approve")
             return Answer(answer.problem.sentence(), refused=True)
         return Answer(f"You countersigned {digest[:12]} of #{number}.")
 
@@ -243,36 +242,6 @@ class Doings:
             return Answer(answer.problem.sentence(), refused=True)
         return Answer(f"You rejected #{number}.")
 
-    # -- what becomes of it -----------------------------------------------------------------------------------
-
-    async def _told_later(self, speaker: Speaker, number: int, asked: str, doing: Awaitable[T]) -> T:
-        """Do it; where no card shows what becomes of it, whoever typed it is told there.
-
-        That they wait is written down first, for it may be over before this returns.
-        """
-
-        async def work(session: Session) -> None:
-            if not await _is_shown_in(session, number, speaker.place, exactly=True):
-                now_ms = await self.database.now_ms(session)
-                await outcomes.wait(session, number, asked, speaker.heard, now_ms)
-
-        await self.database.write(work)
-        try:
-            return await doing
-        except CountersignError:
-            await self._not_told(speaker, number, asked)
-            raise
-
-    async def _not_told(self, speaker: Speaker, number: int, asked: str) -> None:
-        """Nothing will come of it: the answer says so at once."""
-
-        async def work(session: Session) -> None:
-            waiting = await outcomes.of_task(session, number)
-            mine = [one.id for one in waiting if (one.asked, one.heard) == (asked, speaker.heard)]
-            await outcomes.forget(session, mine)
-
-        await self.database.write(work)
-
     # -- the task's way ---------------------------------------------------------------------------------------
 
     async def _cancel(self, speaker: Speaker, _command: c.Cancel, bound: int | None, _context: str) -> Answer:
@@ -282,15 +251,16 @@ class Doings:
 
     async def _merge(self, speaker: Speaker, _command: c.Merge, bound: int | None, _context: str) -> Answer:
         number = _given(bound)
-        await self._told_later(speaker, number, "merge", self.service.merge(number, speaker.actor))
+        await self.awaiting.told_later(speaker.heard, number, "merge", self.service.merge(number, speaker.actor))
         return Answer(f"#{number} is being merged.")
 
     async def _undo(self, speaker: Speaker, _command: c.Undo, bound: int | None, _context: str) -> Answer:
         number = _given(bound)
         doing = self.service.undo(number, speaker.actor, speaker.place)
-        undo = await self._told_later(speaker, number, "undo", doing)
+        undo = await self.awaiting.told_later(speaker.heard, number, "undo", doing)
         if undo == number:
             return Answer(f"The pull request of #{number} is being closed.")
+        await self.awaiting.not_told(speaker.heard, number, "undo")  # the new task has a card here
         return Answer(f"#{undo} takes #{number} back; it is approved like anything else.")
 
     # -- looking ----------------------------------------------------------------------------------------------
@@ -312,7 +282,7 @@ class Doings:
         number = command.number or bound
         if number is not None:
             await self._seeable(speaker, number)
-        return await self.showing.progress(number, command.since, speaker.person)
+        return replace(await self.showing.progress(number, command.since, speaker.person), about=number)
 
     async def _queue(self, _speaker: Speaker, _command: c.Queue, _bound: int | None, _context: str) -> Answer:
         return await self.showing.queue()
@@ -350,14 +320,6 @@ class Doings:
             raise ConflictError("not_here", f"#{number} is not about a repository of this place", "Ask elsewhere.")
 
 
-async def _is_shown_in(session: Session, number: int, place: Place, *, exactly: bool) -> bool:
-    """Whether a card of the task stands where somebody speaks or, unless `exactly` there, in a thread beside it."""
-    shown = [card.place for card in await cards.of_task(session, number)]
-    near = [one for one in shown if (one.surface, one.channel) == (place.surface, place.channel)]
-    apart = place.surface in (TASK_THREADS if exactly else WHOLE_REPOSITORIES)
-    return any(one.thread == place.thread for one in near) if apart else bool(near)
-
-
 def _given(number: int | None) -> int:
     """The task that a command is about, which is known before it is carried out."""
     assert number is not None
@@ -365,5 +327,5 @@ def _given(number: int | None) -> int:
 
 
 def _with(context: str, text: str) -> str:
-    """What was said, with what it is about before it."""
-    return f"{context}: {text}" if context else text
+    """What was said, with what it is about before it; thanks and praise are about nothing that could be changed."""
+    return f"{context}: {text}" if context and not asks_for_nothing(text) else text

@@ -64,7 +64,7 @@ class Showing:
                 return Answer(visible_lines(part))
         staged = document.task.staged
         words = f"The whole diff of #{number}" + (f" ({staged.digest[:12]})" if staged else "")
-        ids = await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to)
+        ids = await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to) or ()
         await self._delivered(document, place, ids)
         return Answer()
 

@@ -113,6 +113,9 @@ class Ears(Protocol):
     async def moved(self, surface: str, channel: str, to: str) -> None:
         """The platform says that a channel has another id from now on."""
 
+    async def posted(self, place: Place, message_id: str, below: str) -> None:
+        """The surface posted a message by itself, such as a prompt; it is about what the message `below` is about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Buttons:

@@ -1,4 +1,4 @@
-"""Words on the command line: what changes a task and what does not (chat.md 3, 8), and waiting without surfaces (17)."""
+"""Words on the command line: what changes a task and what does not (chat.md 3, 8, 17)."""
 
 from __future__ import annotations
 

@@ -118,8 +118,11 @@ class Speaker:
 
     async def ask(
         self, place: Place, asked: tuple[str, str], person: tuple[int, str] | None, ref: str, card: str
-    ) -> None:
-        """Ask one person for words: `asked` is the question and the field's hint, `ref` the line that leads back."""
+    ) -> str:
+        """Ask one person for words: `asked` is the question and the field's hint, `ref` the line that leads back.
+
+        Returns the message's id.
+        """
         said, hint = asked
         name = neutral(cut(person[1], 60)) if person else ""
         text = f"{name}, {said[0].lower()}{said[1:]}\n\n{ref}" if name else f"{said}\n\n{ref}"
@@ -139,7 +142,7 @@ class Speaker:
                 link_preview_options=NO_PREVIEW,
             )
 
-        await self._in_turn(place, send)
+        return id_of(await self._in_turn(place, send))
 
     async def answer(self, callback: str, text: str, *, alert: bool) -> None:
         """Answer a press, a few times if need be; one that is too old to be answered is no fault."""

@@ -254,7 +254,9 @@ class TelegramSurface:
         place = clicked.place
         person = None if place.private else (int(clicked.identity), one_line(clicked.name, 60))
         ref = reference(self._config.token, int(place.channel), clicked.button, clicked.message_id)
-        await self._speaker.ask(place, question(form), person, ref, clicked.message_id)
+        prompt = await self._speaker.ask(place, question(form), person, ref, clicked.message_id)
+        if self._ears is not None:
+            await self._ears.posted(place, prompt, clicked.message_id)
 
     async def _moved(self, channel: str, to: str) -> None:
         """A group has another id: it stays listened to if it was, and the ears move what they keep about it."""

@@ -26,7 +26,7 @@ async def revision(town: Town, number: int, wanted: int) -> None:
 
 @pytest.mark.parametrize("name", ["telegram", "slack"])
 async def test_chat_06_a_reply_to_any_message_of_ours_is_about_its_task(everywhere: Town, name: str) -> None:
-    """An older card, a file, an answer, a refusal, the word to the approvers: all of them, in a place without threads."""
+    """An older card, a file, an answer, a refusal, the word to the approvers; in a place without threads."""
     where = Place(name, "-100" if name == "telegram" else "D101", None, private=name == "slack")
     chat = everywhere.memory(name)
     card = await everywhere.staged(where)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.surfaces.port import Attachment, Clicked, Extras, Place
+from bot.surfaces.port import Answer, Attachment, Clicked, Extras, Place
 from tests.integration.telegram.conftest import Stage
+from tests.integration.telegram.drawings import drawing
 
 pytestmark = pytest.mark.surfaces
 
@@ -37,6 +38,16 @@ async def test_chat_16_a_mention_reaches_the_person_behind_the_name(mute: Stage)
     units = raw["text"].encode("utf-16-le")
     named = {id_: units[2 * at : 2 * (at + length)].decode("utf-16-le") for id_, (at, length) in found.items()}
     assert named == {lee.id: "lee", max_.id: "max"}
+
+
+async def test_chat_06_a_prompt_is_about_what_its_card_is_about(stage: Stage) -> None:
+    lee = stage.telegram.person("Lee")
+    stage.ears.answers = lambda _said: Answer(form="reject")
+    number = await stage.surface.post(place_of(stage), drawing("#1"), None)
+    lee.clicks(stage.team.messages[int(number)], "Approve")
+    place, prompt, below = await stage.ears.until_posted()
+    assert (place, below) == (place_of(stage), number)
+    assert stage.team.messages[int(prompt)].by_bot
 
 
 async def test_chat_06_every_message_of_an_answer_is_named(mute: Stage) -> None:
