@@ -52,7 +52,10 @@ async def test_chat_06_a_prompt_is_about_what_its_card_is_about(stage: Stage) ->
 
 async def test_chat_06_every_message_of_an_answer_is_named(mute: Stage) -> None:
     files = [Attachment("1.patch", b"x", "text/x-diff"), Attachment("1.html", b"y", "text/html")]
-    said = await mute.surface.attach(place_of(mute), files, "the whole diff", None)
-    said += await mute.surface.say(place_of(mute), "\n".join(f"line {n} {'w' * 60}" for n in range(100)), None, None)
+    lines = "\n".join(f"line {n} {'w' * 60}" for n in range(100))
+    said = [
+        *await mute.surface.attach(place_of(mute), files, "the whole diff", None),
+        *await mute.surface.say(place_of(mute), lines, None, None),
+    ]
     assert [int(id_) for id_ in said] == sorted(mute.team.messages)
     assert len(said) >= 4
