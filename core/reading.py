@@ -118,7 +118,7 @@ class FirstReading:
             return True
         if any(self.reader.takes_any_wording(settings.lanes[name], living) for name in names):
             return False
-        can = f"I can: {'; '.join(read.can)}" if read.can else ""
+        can = f"For example: {'; '.join(read.can[:2])}." if read.can else ""
         raise UsageError("not_understood", f"#{task.number} stays as it is: {read.reason.rstrip('.')}", can)
 
     def _check_allowed(self, task: Task, intent: Intent, lane: str | None, actor: Actor) -> None:

@@ -13,6 +13,7 @@ from bot.conversation.picking import Repositories, parts_of, picked
 from bot.conversation.showing import Showing
 from bot.conversation.which import Numbered, Which
 from bot.directory import Directory
+from bot.grammar import NotUnderstood, parse
 from bot.interpret.courtesy import asks_for_nothing
 from bot.surfaces.port import Answer
 from core.errors import ConflictError, CountersignError, RefusedError, TransientError, UsageError
@@ -327,5 +328,7 @@ def _given(number: int | None) -> int:
 
 
 def _with(context: str, text: str) -> str:
-    """What was said, with what it is about before it; thanks and praise are about nothing that could be changed."""
-    return f"{context}: {text}" if context and not asks_for_nothing(text) else text
+    """What was said, with what it is about before it; a sentence that says all by itself, or nothing, stands alone."""
+    if not context or asks_for_nothing(text) or not isinstance(parse(text), NotUnderstood):
+        return text
+    return f"{context}: {text}"

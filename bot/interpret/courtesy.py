@@ -76,7 +76,7 @@ _TALK_WORDS: Final = """
     love loved like liked enjoy impressive impressed beautiful well done job work works worked
     wow omg whoa woah yay yaay hooray hurray woot kudos bravo props respect haha hahaha lol rofl hehe heh hmm hm mm uh
     um ah aha oh ooh huh meh
-    i i'm im i've id i'd ill i'll me my you you're youre your we we're our us they it it's its this that these those
+    i i'm im i've id i'd ill i'll me my you you're your we we're our us they it it's its this that these those
     he she everyone everybody all team folks guys there here
     a an the and or but so for of on with to at in as from by too also just really very much many lot
     lots bit now then today tomorrow tonight already still always ever
@@ -84,14 +84,14 @@ _TALK_WORDS: Final = """
     think thought believe guess hope feel see seen look looks looking looked seems seem know knew understand understood
     say said tell told read hear heard
     help helped helpful useful ready available around alive awake working
-    what what's whats who how how's hows when where why which
+    what what's who how how's when where why which
     bot countersign countersign-bot robot friend buddy mate pal sir dear
-    yes yep yeah yup no nope nah ok okay k kk alright right sure fine true maybe perhaps not dont don't didn't isn't
+    yes yep yeah yup no nope nah ok okay k kk alright right sure fine true maybe perhaps not dont don't
     test testing ping pong world project tool app product stuff thing things
     wait later soon back talk chat fun going happy sad glad pleased need needed nothing something anything
 """
-_TALK: Final = frozenset(_TALK_WORDS.split())
-_NEGATIONS: Final = frozenset({"no", "nope", "nah", "not", "don't", "dont", "isn't", "didn't", "never", "wait"})
+_TALK: Final = frozenset(_TALK_WORDS.replace("'", "").split())
+_NEGATIONS: Final = frozenset({"no", "nope", "nah", "not", "dont", "never", "wait"})
 _OPENERS: Final = frozenset({"hi", "hey", "hello", "thanks", "thank", "thx", "cheers", "morning", "welcome", "lgtm"})
 _MENTION: Final = re.compile(r"(?<!\S)@[A-Za-z0-9_.-]+(?:\[bot\])?|<@[A-Z0-9]+(?:\|[^>]*)?>")
 _SHORTCODE: Final = re.compile(
@@ -119,7 +119,7 @@ def asks_for_nothing(text: str) -> bool:
 
 def consents(text: str) -> bool:
     """Whether words that ask for nothing sound like an approval."""
-    words = [word.casefold() for word in _words(text)]
+    words = [word.casefold().replace("'", "") for word in _words(text)]
     if _NEGATIONS.intersection(words):
         return False
     said = f" {' '.join(words)} "
@@ -127,7 +127,7 @@ def consents(text: str) -> bool:
 
 
 def _is_courtesy(word: str) -> bool:
-    plain = word.casefold().removesuffix("'s")
+    plain = word.casefold().removesuffix("'s").replace("'", "")
     return plain in _TALK or plain in _CONSENT_WORDS or not any(char.isalnum() for char in word)
 
 

@@ -80,7 +80,7 @@ def _candidate(task: Task, basis: Basis, words: Words) -> Task:
 def _unread(task: Task, read: Unclear) -> UsageError:
     if read.idle:
         return UsageError("nothing_asked", f"that asks for no change, so #{task.number} stays as it is")
-    can = f"I can: {'; '.join(read.can)}" if read.can else "Say all of it in one reply."
+    can = f"For example: {'; '.join(read.can[:2])}." if read.can else "Say all of it in one reply."
     options = f"Reply with one of: {' | '.join(read.options)}" if read.options else can
     return UsageError("not_understood", f"#{task.number} stays as it is: {read.reason.rstrip('.')}", options)
 

@@ -22,7 +22,7 @@ async def test_chat_03_praise_leaves_what_is_staged(everywhere: Town) -> None:
         card = await everywhere.staged(where, ASK.replace("30", f"{30 + n}"))
         digest, cards = await everywhere.digest(n), len(everywhere.memory(name).cards)
         for words in PRAISE:
-            answer = await everywhere.says("lee", words, where, reply_to=card.id)
+            answer = await everywhere.says("lee", words, where, reply_to=card.id, context="config/app.yaml, line 3")
             assert answer.refused, words
             assert "approve nothing" in answer.text, answer.text
             assert f"approve {n} DIGEST" in answer.text
