@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from bot.settings import LiveSettings
 from core.document import TaskDocument, read_document
 from core.errors import Kind, PermanentError
 from core.ids import new_id
+from core.lane import Lane
 from core.log import log
 from core.ports import Executor, Followed, Forge, Interpreter, Milestones, Repository
 from core.store.artifacts import ArtifactFiles
@@ -64,11 +65,25 @@ class App:
     @property
     def service(self) -> Service:
         """Requests, replies and the other things that people do to tasks."""
+        from bot.quick_reader import QuickReader
         from core.service import Service
 
         if self._service is None:
-            self._service = Service(self.database, self.settings, new_id, self.milestones)
+            reader = QuickReader(self._has_model, self._takes_any_wording)
+            self._service = Service(self.database, self.settings, new_id, self.milestones, reader)
         return self._service
+
+    def _has_model(self) -> bool:
+        return bool(self.config.models().interpreter)
+
+    def _takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
+        """Whether the lane's executor reads any words, here or where a worker lives that offers what it needs."""
+        executor = self.executors().get(lane.executor)
+        if executor is None or not executor.reads:
+            return False
+        problem = executor.unavailable(lane)
+        elsewhere = problem is not None and problem.kind is Kind.UNAVAILABLE
+        return problem is None or (elsewhere and any(executor.needs(lane) <= offers for offers in living))
 
     @property
     def verdicts(self) -> Verdicts:
@@ -225,7 +240,7 @@ class App:
 
     def github(self) -> GitHubClient | None:
         """The client that forge, surface and git share; its library is imported only where GitHub is configured."""
-        if self._github is None and (access := self.config.surfaces().github_access) is not None:
+        if self._github is None and (access := self.config.github_access()) is not None:
             from lanes.forge.github.client import GitHubClient
 
             self._github = GitHubClient(access, between_changes_s=access.between_changes_s)
@@ -268,6 +283,7 @@ async def opened(home: Home, milestones: Milestones | None = None) -> AsyncItera
     migrate(location)
     database = Database(location)
     points = milestones or LoggedMilestones()
+
     app = App(
         home=home,
         config=config,

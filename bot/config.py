@@ -41,6 +41,7 @@ from core.ports import RepositorySpec
 from core.settings import Timing
 from core.strict_yaml import Document, StrictModel, load, validate
 from core.turn import SURFACES
+from lanes.forge.github.access import GitHubAccess
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -102,6 +103,8 @@ class Config:
     endpoints: frozenset[str] = frozenset()
     surfaces: Callable[[], Surfaces] = Surfaces
     """Where people talk, with its secrets: read when they are needed, for most commands need none."""
+    github_access: Callable[[], GitHubAccess | None] = lambda: None
+    """How GitHub is reached as a forge, without the secrets of any surface: all that a worker needs of them."""
     plugins: tuple[Enabled, ...] = ()
 
     def sections(self) -> dict[str, Callable[[], object]]:
@@ -149,6 +152,7 @@ def load_config(path: Path) -> Config:
         repositories=repositories,
         timing=_timing(document, raw.worker),
         surfaces=surfaces,
+        github_access=partial(_github_access, document, raw, path.parent),
         hooks=partial(hooks_of, document, raw.webhooks, path.parent),
         trackers=partial(trackers_of, document, raw.tickets, path.parent),
         models=partial(models_of, document, raw.models, raw.interpreter, raw.agents, path.parent),
@@ -229,6 +233,13 @@ def _surfaces(document: Document, raw: _Config, root: Path, *, strict: bool = Tr
         github=comments,
         github_access=access,
     )
+
+
+def _github_access(document: Document, raw: _Config, root: Path) -> GitHubAccess | None:
+    """How GitHub is reached; what lacks a secret raises only where a repository lives there."""
+    needed = any((repo.forge or raw.forge) == "github" for repo in raw.repositories.values())
+    there = Outside(document, root, strict=needed)
+    return github_of(there, raw.github, {})[0] if raw.github else None
 
 
 def _zone(document: Document, name: str) -> str:

@@ -18,14 +18,15 @@ from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card, card_of
 from bot.cards.parts import Action, ActionKind, TicketLink
 from bot.shown_diff import ShownDiffs
-from bot.surfaces.port import Attachment, Buttons, Drawn, Surface
+from bot.surfaces.port import Attachment, Buttons, Drawn, Extras, Surface
 from core.document import TaskDocument, read_document
 from core.errors import CountersignError, PermanentError, TransientError
 from core.lifecycle import State
 from core.log import log
+from core.notify import notify_approvers
 from core.settings import SettingsSource
 from core.staged_diff import short_digest
-from core.store import cards, notes, tasks
+from core.store import cards, messages, notes, tasks
 from core.store.cards import Posted
 from core.store.database import Database, Session
 from core.store.notes import Note
@@ -100,7 +101,9 @@ class Courier:
 
     async def _say(self, note: Note) -> None:
         try:
-            await self.surface.say(note.place, note.text, note.reply_to, note.only_to)
+            said = (note.place, note.text, note.reply_to, note.only_to)
+            more = (Extras(note.choices, note.mentions),) if note.choices or note.mentions else ()
+            ids = await self.surface.say(*said, *more) or ()  # a plugin's surface may name none
         except TransientError as error:
             wait_s = error.retry_after_s or _backoff_s(note.attempt)
             log.warning("note_put_off", surface=self.surface.name, note=note.id, wait_s=round(wait_s, 1))
@@ -111,8 +114,15 @@ class Courier:
                 await self._put_off_note(note, _patience_s(note.attempt), in_order=False)
                 return
             await self.database.write(lambda session: notes.finish(session, note, notes.FAILED))
-        else:
-            await self.database.write(lambda session: notes.finish(session, note, notes.SENT))
+            return
+
+        async def work(session: Session) -> None:
+            await notes.finish(session, note, notes.SENT)
+            if note.number is not None:
+                now_ms = await self.database.now_ms(session)
+                await messages.remember(session, note.number, note.place, ids, now_ms)
+
+        await self.database.write(work)
 
     async def _put_off_note(self, note: Note, wait_s: float, *, in_order: bool = True) -> None:
         async def work(session: Session) -> None:
@@ -163,6 +173,8 @@ class Courier:
         owed = drawn.hides and not delivered and document.task.state is State.STAGED
         if owed and diff is not None and await self._deliver(card, document, diff):
             drawn, delivered = await self._drawn(card, document, diff, delivered=True)
+        if card.former is not None and not self.one_card:
+            await self._quieten(card, document)
         if card.message_id is None:
             message = await self.surface.post(card.place, drawn, card.reply_to)
         else:
@@ -170,12 +182,23 @@ class Courier:
         staged = document.task.staged if document.task.state is State.STAGED else None
 
         async def work(session: Session) -> None:
-            await cards.posted(session, card, message, revision)
+            now_ms = await self.database.now_ms(session)
+            await cards.posted(session, card, message, revision, now_ms)
+            await cards.quieted(session, card)
             if staged is not None and not drawn.hides:
                 await cards.delivered(session, card, staged.digest)
-            await cards.drawn(session, card, await self.database.now_ms(session))
+            if staged is not None and (delivered or not drawn.hides) and document.needs is not None:
+                people = self.settings().people
+                await notify_approvers(session, document.task, document.needs, people, card.place, message, now_ms)
+            await cards.drawn(session, card, now_ms)
 
         await self.database.write(work)
+
+    async def _quieten(self, card: Posted, document: TaskDocument) -> None:
+        """Let the message that showed the card before say that it is shown anew; it has no buttons."""
+        assert card.former is not None
+        moved = replace(self._card_of(document), superseded="shown again below", actions=(), staged=None, needs=())
+        await self.surface.edit(card.place, card.former, self.surface.draw(moved, None, Buttons(), delivered=False))
 
     async def _supersede(self, card: Posted, document: TaskDocument) -> None:
         """Let the card of an older revision say which one took its place; it has no buttons that decide."""
@@ -222,13 +245,18 @@ class Courier:
         assert staged is not None
         files = await self.attachments(document, diff)
         try:
-            await self.surface.attach(card.place, files, _caption(document), card.message_id)
+            ids = await self.surface.attach(card.place, files, _caption(document), card.message_id) or ()
         except PermanentError as error:
             if error.problem.code == "place_gone":
                 raise
             log.warning("diff_undeliverable", surface=self.surface.name, problem=error.problem.message)
             return False
-        await self.database.write(lambda session: cards.delivered(session, card, staged.digest))
+
+        async def work(session: Session) -> None:
+            await cards.delivered(session, card, staged.digest)
+            await messages.remember(session, card.number, card.place, ids, await self.database.now_ms(session))
+
+        await self.database.write(work)
         return True
 
     async def attachments(self, document: TaskDocument, diff: bytes) -> list[Attachment]:

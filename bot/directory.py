@@ -1,9 +1,9 @@
 """Who is speaking: identities of the configuration and of links, and how a person links one more.
 
 To link, somebody writes ``/link NAME`` where we do not know them and is given a code; the person of that name says
-``/link CODE`` where we do know them. So a code that others see is worth nothing: only that person can use it, and what
-it does is give *their* authority to the identity that asked. Five wrong codes void all that wait for a person; a code
-lives ten minutes and works once (security.md 13).
+``/link CODE`` where we do know them, is told which account that is, and confirms it. So a code that others see is worth
+nothing: only that person can use it, and what it does is give *their* authority to the account that asked. Five wrong
+codes void all that wait for a person; a code lives ten minutes and works once (security.md 13).
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bot.cards.wording import anywhere
+from bot.cards.safe import one_line, visible
+from bot.cards.wording import anywhere, worded
+from bot.commands import Link, Unlink
 from bot.surfaces.port import Answer
-from core.advice import CommandName, Suggestion
+from core.advice import CommandName, Suggestion, advise
 from core.settings import SettingsSource
 from core.store import events, links
 from core.store.database import Database, Session
@@ -26,6 +28,8 @@ TRIES: Final = 5
 LIVES_S: Final = 600
 _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which people mistake
 _LENGTH: Final = 8
+CONFIRM: Final = "confirm"
+"""The form of an answer that wants a yes."""
 CODE: Final = re.compile(rf"[{_ALPHABET}]{{{_LENGTH}}}", re.IGNORECASE)
 
 
@@ -42,6 +46,34 @@ class Directory:
     settings: SettingsSource
     code: Callable[[], str] = new_code
 
+    async def do(self, person: str, surface: str, command: Link | Unlink) -> Answer:
+        """Carry out a command about a person's accounts, said on `surface`."""
+        if isinstance(command, Unlink):
+            if command.surface is None or command.identity is None:
+                return await self.linked(person, surface)
+            return await self.unlink(person, command.surface, command.identity)
+        if command.what is None or not CODE.fullmatch(command.what):
+            there = anywhere(Suggestion(CommandName.LINK, args=(person,)))
+            told = advise(
+                f"You are {person} here. To be known elsewhere too, write there {there}; "
+                "you get a code, and write here ",
+                Suggestion(CommandName.LINK, args=("CODE",)),
+                ". What is linked shows ",
+                Suggestion(CommandName.UNLINK),
+                ".",
+            )
+            return Answer(worded(told, surface), personal=True)
+        answer = await self.confirm(person, surface, command.what, confirmed=command.confirmed)
+        if answer.form != CONFIRM:
+            return answer
+        code = command.what.upper()
+        told = advise(
+            f"{answer.text} If that is your account, write ",
+            Suggestion(CommandName.LINK, args=(code, "yes")),
+            ". If not, do nothing.",
+        )
+        return Answer(worded(told, surface), personal=True, choices=(("Yes, that is me", f"/link {code} yes"),))
+
     async def person(self, surface: str, identity: str) -> str | None:
         """Whose identity this is, or None for a stranger or somebody whom the configuration no longer names."""
         people = self.settings().people
@@ -51,15 +83,19 @@ class Directory:
         linked = await self.database.read(lambda session: links.person_of(session, surface, identity))
         return linked if linked is not None and people.get(linked) else None
 
-    async def claim(self, surface: str, identity: str, name: str) -> Answer:
-        """A stranger says who they are: give them a code that only that person can confirm."""
+    async def claim(self, surface: str, identity: str, name: str, shown_as: str = "") -> Answer:
+        """A stranger says who they are: give them a code that only that person can confirm.
+
+        `shown_as` is how the platform shows them: for recognising the account, and proof of nothing.
+        """
         code = self.code()
         known = self.settings().people.get(name) is not None
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
+            expires_ms = now_ms + LIVES_S * 1000
             if known:
-                await links.open_claim(session, code, Claim(surface, identity, name, 0, now_ms + LIVES_S * 1000))
+                await links.open_claim(session, code, Claim(surface, identity, name, 0, expires_ms, shown_as))
             await events.append(
                 session,
                 number=events.SYSTEM,
@@ -76,8 +112,8 @@ class Directory:
             f"where Countersign knows you already, or run: countersign link {code} --as {name}"
         )
 
-    async def confirm(self, person: str, surface: str | None, code: str) -> Answer:
-        """A person says a code that an identity of theirs was given elsewhere."""
+    async def confirm(self, person: str, surface: str | None, code: str, *, confirmed: bool) -> Answer:
+        """A person says a code that an account was given elsewhere: name that account and ask, or link it."""
 
         async def work(session: Session) -> Answer:
             now_ms = await self.database.now_ms(session)
@@ -89,13 +125,25 @@ class Directory:
                 wrong = "This code is not for you, was used, or is older than ten minutes."
                 again = anywhere(Suggestion(CommandName.LINK, args=(person,)))
                 return Answer(f"{wrong} Write {again} again where you want to be known.", refused=True)
+            if not confirmed:
+                return _asked(claim)
             await links.close_claim(session, code)
             await links.link(session, claim, now_ms)
             body = {"surface": claim.surface, "identity": claim.identity}
             await _record(session, now_ms, "identity.linked", person, surface, body)
-            return Answer(f"Linked: {claim.surface} {claim.identity} speaks as {person} from now on.")
+            return Answer(f"Linked: {_account(claim)} speaks as {person} from now on.")
 
         return await self.database.write(work)
+
+    async def linked(self, person: str, surface: str) -> Answer:
+        """The accounts that links gave a person, each with a button that takes it away."""
+        found = await self.database.read(lambda session: links.links_of(session, person))
+        if not found:
+            return Answer(f"No account is linked to {person}. Those of countersign.yaml are its owner's to change.")
+        lines = [worded(advise(Suggestion(CommandName.UNLINK, args=one)), surface) for one in found]
+        choices = tuple((f"Unlink {' '.join(one)}"[:60], f"/unlink {' '.join(one)}") for one in found)
+        text = "\n".join([f"Linked to {person}. To take one away, write:", *lines])
+        return Answer(text, personal=True, choices=choices)
 
     async def unlink(self, person: str, surface: str, identity: str) -> Answer:
         """Take an identity away that a link gave."""
@@ -103,12 +151,27 @@ class Directory:
         async def work(session: Session) -> Answer:
             now_ms = await self.database.now_ms(session)
             if (surface, identity) not in await links.links_of(session, person):
-                return Answer(f"{surface} {identity} is not linked to {person}.", refused=True)
+                mend = "Accounts of countersign.yaml are its owner's to change."
+                return Answer(f"{visible(surface)} {visible(identity)} is not linked to {person}. {mend}", refused=True)
             await links.unlink(session, surface, identity)
             await _record(session, now_ms, "identity.unlinked", person, surface, {"identity": identity})
             return Answer(f"{surface} {identity} no longer speaks as {person}.")
 
         return await self.database.write(work)
+
+
+def _asked(claim: Claim) -> Answer:
+    """Whose account it is, and what confirming means."""
+    return Answer(
+        f"{_account(claim)} asks to speak as you, {claim.person}: with all that you may do, approvals too.",
+        form=CONFIRM,
+    )
+
+
+def _account(claim: Claim) -> str:
+    """The account by its id, and how its platform shows it, in quotes: a name is anybody's to choose."""
+    shown = one_line(claim.shown_as, 60)
+    return f"{claim.surface} {claim.identity}" + (f" (shown there as “{shown}”)" if shown else "")
 
 
 async def _record(

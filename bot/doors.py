@@ -60,10 +60,12 @@ def serve_surfaces(app: App, surfaces: Mapping[str, Surface], rooms: Rooms, host
     ears = DurableEars(app.database, told_move=rooms.moved)
     showing = Showing(app.database, app.settings, couriers)
     doings = Doings(app.database, app.settings, app.service, app.verdicts, showing, app.repository)
+    directory = Directory(app.database, app.settings)
     doings.recurring = ChatSchedules(Schedules(app.database, app.settings, new_id, app.config.zone, RequestCheck(app)))
+    doings.accounts = directory
     talk = Talk(
         database=app.database,
-        directory=Directory(app.database, app.settings),
+        directory=directory,
         surfaces=surfaces,
         doings=doings,
         clicks=Clicks(app.database, doings),

@@ -13,7 +13,7 @@ from bot.surfaces.port import Answer, Clicked, Heard, Quoted, Taken
 from core.errors import CountersignError, PermanentError, TransientError
 from core.log import fault_of, log
 from core.place import Place
-from core.store import cards, inbox, links, notes, switches
+from core.store import cards, inbox, links, messages, notes, switches
 from core.store.database import Database, Session
 from core.store.inbox import Delivery
 
@@ -102,6 +102,7 @@ class DurableEars:
             await links.moved(session, surface, channel, to, now_ms)
             await cards.move(session, surface, channel, to)
             await notes.move(session, surface, channel, to)
+            await messages.move(session, surface, channel, to)
 
         await self.database.write(work)
         self.told_move(surface, channel, to)
@@ -116,6 +117,16 @@ class DurableEars:
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
             await switches.set_value(session, _memory(surface), dict(value), now_ms)
+
+        await self.database.write(work)
+
+    async def posted(self, place: Place, message_id: str, below: str) -> None:
+        """A message that a surface posted by itself is about the task of the message `below`."""
+
+        async def work(session: Session) -> None:
+            number = await messages.task_of(session, place.surface, place.channel, below)
+            if number is not None:
+                await messages.remember(session, number, place, [message_id], await self.database.now_ms(session))
 
         await self.database.write(work)
 
@@ -255,4 +266,5 @@ def said_of(delivery: Delivery) -> Heard | Clicked:
 
 def answer_of(kept: dict[str, Any]) -> Answer:
     """The answer as it was kept."""
-    return Answer(**kept)
+    choices = tuple((label, line) for label, line in kept.get("choices", ()))
+    return Answer(**{**kept, "choices": choices})

@@ -49,6 +49,7 @@ class CommandName(StrEnum):
     PAUSE_SCHEDULE = "pause_schedule"
     RESUME_SCHEDULE = "resume_schedule"
     LINK = "link"
+    UNLINK = "unlink"
     HELP = "help"
     DOCTOR = "doctor"
     INIT = "init"
@@ -76,6 +77,7 @@ _TERMINAL: Final[Mapping[CommandName, str]] = {
     CommandName.SCHEDULES: "schedules",
     CommandName.UNSCHEDULE: "unschedule {args}",
     CommandName.LINK: "link {args}",
+    CommandName.UNLINK: "unlink {args}",
     CommandName.HELP: "--help",
     CommandName.DOCTOR: "doctor",
     CommandName.INIT: "init {args}",

@@ -166,6 +166,12 @@ class TransientError(CountersignError):
         self.retry_after_s = retry_after_s
 
 
+def being_read(number: int) -> TransientError:
+    """That words to a task are being read, which may begin its next revision."""
+    what = f"somebody's reply to #{number} is being read"
+    return TransientError("being_read", what, "Try again in a moment.", retry_after_s=2.0)
+
+
 class PermanentError(CountersignError):
     """Trying the same again cannot help."""
 

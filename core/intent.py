@@ -85,10 +85,19 @@ def _targets(edit: Edit) -> tuple[str, ...]:
 class Unclear:
     """A text nobody could read as a request: why, and what would be understood; or a `question` with its `options`.
 
-    `read_by` names the model whose words these are; empty where no model was asked.
+    `read_by` names the model whose words these are; empty where no model was asked. `idle` is true when it asks for no
+    change at all.
     """
 
     reason: str
     can: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     read_by: str = ""
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Words that ask for no change, such as thanks or praise; `consents` when they sound like an approval."""
+
+    consents: bool = False

@@ -12,6 +12,7 @@ class JobKind(StrEnum):
     """What a job does; each kind has one module in `core/work`."""
 
     PLAN = "plan"
+    READ = "read"
     CHANGE = "change"
     PUBLISH = "publish"
     MERGE = "merge"

@@ -39,7 +39,7 @@ async def nudge(session: Session, settings: Settings, number: int, now_ms: int, 
     after = await tasks.load(session, number)
     words = await _words(session, settings, after, escalates=escalates)
     for card in await cards.of_task(session, number):
-        await notes.add(session, card.place, words, now_ms, reply_to=card.message_id)
+        await notes.add(session, card.place, words, now_ms, reply_to=card.message_id, number=number)
 
 
 def _next(terms: Terms, now_ms: int, escalate_ms: int | None) -> int | None:

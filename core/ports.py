@@ -9,8 +9,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from core.change import Change, FileChange
 from core.decision import Decision, Petition, Terms
+from core.edit import Edit
 from core.errors import Problem
-from core.intent import Intent, Unclear
+from core.intent import Idle, Intent, Unclear
 from core.lane import Lane
 from core.place import Place
 from core.production import NOT_TOLD, Making, Usage
@@ -53,6 +54,22 @@ class Interpreter(Protocol):
 
     async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
         """The intent of the last of `turns`, read in the light of the earlier ones."""
+
+
+class Reader(Protocol):
+    """Reads words at once and without a model, before they change anything."""
+
+    def read(self, text: str) -> tuple[Edit, ...] | Idle | Unclear:
+        """The edits that `text` asks for, that it asks for nothing, or why it cannot be read so; pure."""
+
+    def asks_a_model(self) -> bool:
+        """Whether a model reads what this cannot."""
+
+    def takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
+        """Whether the lane's executor works from any wording, so that nothing has to be read first.
+
+        It must be able to run here, or on a worker that is alive; `living` are what those offer.
+        """
 
 
 class Policy(Protocol):

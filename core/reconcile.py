@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from core.errors import ConflictError, Kind, Problem
 from core.ids import NewId
-from core.job import MAX_RESCUES, Job, JobState
+from core.job import MAX_RESCUES, Job, JobKind, JobState
 from core.lifecycle import OWED_IN, WAITING_FOR_PEOPLE, Fact, State
 from core.log import log
 from core.nudge import nudge
 from core.settings import SettingsSource
 from core.store import jobs, queue, tasks, workers
 from core.store.database import Database, Session
-from core.transition import DEPENDENCY_MET, Owed, owed_job, take_step
+from core.transition import DEPENDENCY_MET, Owed, owed_job, take_step, tell_unread
 
 BATCH = 200
 _DEPENDENCY_LOST = (
@@ -85,6 +85,9 @@ class Reconciler:
             "Look at the workers' logs, then reply to try again.",
         )
         await jobs.close_unclaimed(session, job.id, JobState.FAILED, now_ms)
+        if job.kind is JobKind.READ:
+            await tell_unread(session, job, problem, now_ms)
+            return
         task = await tasks.load(session, job.number, lock=True)
         await take_step(
             session,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.decision import Effect, Petition
 from core.errors import ConflictError, RefusedError
 from core.law import petition_of, terms_now
 from core.lifecycle import Fact, State, advance
@@ -40,11 +41,25 @@ class Rights:
         if person.name == task.requester or task.repo is None:
             return
         petition = petition_of(task, person.name, actor.surface or "")
-        if petition.lane is None or settings.policy.terms_of(petition) is None:
+        if petition.lane is None:
+            self._may_answer(task, petition)
+        elif settings.policy.terms_of(petition) is None:
             raise RefusedError(
                 "may_not_reply",
                 f"policy does not let {person.name} write in the lane of #{task.number}",
                 f"Ask {task.requester} to reply.",
+            )
+
+    def _may_answer(self, task: Task, petition: Petition) -> None:
+        """Before a lane is known, whoever policy lets ask for it may say more."""
+        policy = self.settings().policy
+        opens = policy.decide(petition).effect is not Effect.DENY if petition.paths else policy.open_lanes(petition)
+        if not opens:
+            whose = f"asks {task.requester}" if task.state is State.ASKING else f"is {task.requester}'s"
+            raise RefusedError(
+                "may_not_reply",
+                f"#{task.number} {whose}, and policy opens no lane for it to {petition.person}",
+                f"Ask {task.requester} to answer.",
             )
 
     def may_decide(self, task: Task, actor: Actor) -> bool:

@@ -14,16 +14,17 @@ from core.ids import NewId
 from core.intent import Intent
 from core.lifecycle import START, Fact, State, advance
 from core.place import Place
-from core.ports import Milestones
+from core.ports import Milestones, Reader
+from core.reading import FirstReading, Proposed
 from core.rights import Rights
 from core.settings import Settings, SettingsSource
 from core.shorten import shortened
 from core.store import cards, events, jobs, queue, tasks
 from core.store.database import Database, Session, to_ms
-from core.store.tables import TaskRow, TurnRow
+from core.store.tables import TaskRow
 from core.task import FIRST_BASIS, Basis, Task
 from core.transition import Owed, owed_job, take_step
-from core.turn import Actor
+from core.turn import NOWHERE, Actor, HeardAt, Words
 from core.workflow import values_of
 
 MAX_TEXT_BYTES = 64 * 1024
@@ -54,9 +55,18 @@ class Request:
 class Service:
     """The doors' way to the heart. Every method commits, or raises and leaves everything as it was."""
 
-    def __init__(self, database: Database, settings: SettingsSource, new_id: NewId, milestones: Milestones) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: SettingsSource,
+        new_id: NewId,
+        milestones: Milestones,
+        reader: Reader | None = None,
+    ) -> None:
+        """Without a `reader` nothing is read before it changes a task."""
         self._database = database
         self._settings = settings
+        self._reading = FirstReading(reader, settings) if reader is not None else None
         self._rights = Rights(settings)
         self._new_id = new_id
         self._milestones = milestones
@@ -66,6 +76,8 @@ class Service:
         text = _checked_text(request.text)
         settings = self._settings()
         _check_names(settings, request)
+        if self._reading is not None:
+            self._reading.check_request(text, request.lane)
         row = self._row_of(request, settings, text)
 
         async def work(session: Session) -> int:
@@ -115,15 +127,40 @@ class Service:
             "deadline_ms": to_ms(request.deadline_at) if request.deadline_at else None,
         }
 
-    async def reply(self, number: int, text: str, actor: Actor, dedup: str | None = None) -> Task:
-        """Begin the next revision of a task with what `actor` said."""
-        return await self._speak(number, text, actor, dedup, pick=None)
+    async def reply(
+        self, number: int, text: str, actor: Actor, dedup: str | None = None, heard: HeardAt = NOWHERE
+    ) -> Task:
+        """Begin the next revision of a task with what `actor` said, once it is read.
+
+        Words that can lead to no revision leave the task as it is: those that ask for nothing, that nobody can read,
+        or that policy does not allow raise. What only a model can read is read by a job; `heard` is where its writer
+        is told if nothing comes of it.
+        """
+        return await self._speak(number, text, actor, dedup, pick=None, heard=heard)
+
+    async def check_speaking(self, number: int, actor: Actor, *, picks: bool = False) -> None:
+        """Raise what keeps `actor` from saying more about a task now, before they are asked for the words."""
+
+        async def look(session: Session) -> None:
+            task = await tasks.load(session, number)
+            await self._rights.check_speaking(session, task, actor, picks=picks)
+
+        await self._database.read(look)
 
     async def pick(self, number: int, what: str, actor: Actor, dedup: str | None = None) -> Task:
         """Begin the next revision of a task with only what `what` names of the staged one (see `core.pick`)."""
         return await self._speak(number, f"pick {what}", actor, dedup, pick=what)
 
-    async def _speak(self, number: int, text: str, actor: Actor, dedup: str | None, *, pick: str | None) -> Task:
+    async def _speak(
+        self,
+        number: int,
+        text: str,
+        actor: Actor,
+        dedup: str | None,
+        *,
+        pick: str | None,
+        heard: HeardAt = NOWHERE,
+    ) -> Task:
         text = _checked_text(text)
 
         async def work(session: Session) -> Task:
@@ -139,6 +176,12 @@ class Service:
                 if pick is None
                 else await picked_basis(session, task, pick, n, actor.person or "")
             )
+            words = Words(text, actor, dedup, heard)
+            if pick is None and self._reading is not None:
+                lane = str(changes.get("asked_lane") or task.asked_lane or "") or None
+                reply = Proposed(task, words, basis, n, lane)
+                if await self._reading.owe(session, reply, now_ms, self._new_id):
+                    return task
             step = await take_step(
                 session,
                 task,
@@ -150,10 +193,12 @@ class Service:
                 changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
             )
             assert step.new_revision
-            # policy is asked about whom it let in: who may approve may pick, but perhaps not write in the lane
-            author = actor.person or "" if pick is None else task.current.author
+            # policy is asked about whom it let in: who may approve may pick, but perhaps not write in the lane; and who
+            # has the same work done again wrote nothing of it
+            writes = pick is None and (n in basis.turns or bool(changes))
+            author = actor.person or "" if writes else task.current.author
             await tasks.begin_revision(session, number, task.revision + 1, now_ms, author, basis, intent)
-            await tasks.add_turn(session, _turn(number, n, task.revision + 1, actor, text, now_ms, dedup))
+            await tasks.add_turn(session, tasks.turn_row(number, n, task.revision + 1, words, now_ms))
             return await tasks.load(session, number)
 
         self._milestones.reached("reply.received", number=number)
@@ -245,7 +290,7 @@ class Service:
         """Write a new task, its first turn, its first event and the job it owes."""
         number = await tasks.create(session, row, intent, basis)
         said_by = Actor(row.requester, actor.surface)
-        await tasks.add_turn(session, _turn(number, 1, 1, said_by, text, now_ms, dedup))
+        await tasks.add_turn(session, tasks.turn_row(number, 1, 1, Words(text, said_by, dedup), now_ms))
         await events.append(
             session,
             number=number,
@@ -309,19 +354,6 @@ def _checked_parameters(settings: Settings, request: Request) -> dict[str, str]:
         )
         raise UsageError("which_lane", f"it is not clear whose parameter {next(iter(request.parameters))} is", mend)
     return values_of(request.lane, settings.lanes[request.lane].parameters, request.parameters, whole=False)
-
-
-def _turn(number: int, n: int, revision: int, actor: Actor, text: str, at_ms: int, dedup: str | None) -> TurnRow:
-    return TurnRow(
-        number=number,
-        n=n,
-        revision=revision,
-        person=actor.person or "",
-        surface=actor.surface or "",
-        text=text,
-        dedup=dedup,
-        at_ms=at_ms,
-    )
 
 
 def _only(names: object) -> str | None:

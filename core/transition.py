@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from core.errors import Problem
 from core.ids import NewId
-from core.job import PAYLOAD_VERSION, JobKind, JobState
+from core.job import PAYLOAD_VERSION, Job, JobKind, JobState
 from core.lifecycle import Fact, Next, State, advance
-from core.store import cards, events, jobs, queue, tasks
+from core.store import cards, events, jobs, notes, queue, tasks
 from core.store.database import Session, to_ms
 from core.store.tables import JobRow
 from core.task import Task
-from core.turn import SYSTEM, Actor
+from core.told import tell_outcome
+from core.turn import SYSTEM, Actor, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +61,40 @@ async def take_step(  # noqa: PLR0913 (one step has all of these)
         body={"state": step.state.value, "revision": revision, **(body or {})},
     )
     if step.drops_jobs:
-        await jobs.drop(session, task.number, now_ms, keep=() if step.state in _NOT_FOLLOWED else (JobKind.FOLLOW,))
+        followed = () if step.state in _NOT_FOLLOWED else (JobKind.FOLLOW,)
+        await jobs.drop(session, task.number, now_ms, keep=(JobKind.READ, *followed))  # what was said is answered
     for kind in step.owes:
         await jobs.add(session, owed_job(task, kind, revision, now_ms, new_id, owed))
     if step.state is State.PUBLISHED and _is_followed(task, saved):
         await _follow(session, task, fact, revision, now_ms, new_id)
     await cards.redraw(session, task.number, now_ms)
+    await tell_outcome(session, task.number, fact, saved, now_ms)
     return step
+
+
+async def tell_unread(session: Session, job: Job, problem: Problem, now_ms: int) -> None:
+    """Record that words which a job read begin no revision, and tell their writer why, where they were said."""
+    words = Words.from_json(job.payload)
+    await events.append(
+        session,
+        number=job.number,
+        kind="reply.refused",
+        at_ms=now_ms,
+        person=words.actor.person,
+        surface=words.actor.surface,
+        body=dict(problem.to_json()),
+    )
+    heard = words.heard
+    if heard.place is not None:
+        await notes.add(
+            session,
+            heard.place,
+            problem.plain(),
+            now_ms,
+            reply_to=heard.reply_to,
+            only_to=heard.only_to,
+            number=job.number,
+        )
 
 
 def owed_job(task: Task, kind: JobKind, revision: int, now_ms: int, new_id: NewId, owed: Owed) -> JobRow:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from core.place import Place
 
 SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
 """Every surface this version has; identities and rules may name no other, but for those of enabled plugins."""
@@ -18,6 +23,56 @@ class Actor:
 
 
 SYSTEM = Actor()
+
+
+@dataclass(frozen=True, slots=True)
+class HeardAt:
+    """Where something was said, so that its writer can be told there what became of it; nowhere at a terminal.
+
+    `reply_to` is the id of the message, `only_to` the writer's identity on that surface.
+    """
+
+    place: Place | None = None
+    reply_to: str | None = None
+    only_to: str | None = None
+
+
+NOWHERE = HeardAt()
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A reply that is not a turn yet: it becomes one only if it begins a revision. `dedup` names its message."""
+
+    text: str
+    actor: Actor
+    dedup: str | None = None
+    heard: HeardAt = NOWHERE
+
+    def job_id(self, new_id: Callable[[str], str]) -> str:
+        """The id of the job that reads it, the same for the same message."""
+        if self.dedup is None:
+            return new_id("job")
+        return f"job_{sha256(f'{self.actor.surface} {self.dedup}'.encode()).hexdigest()[:26]}"
+
+    def to_json(self) -> dict[str, object]:
+        """The words as the payload of a job."""
+        return {
+            "text": self.text,
+            "person": self.actor.person,
+            "surface": self.actor.surface,
+            "dedup": self.dedup,
+            "place": self.heard.place.to_json() if self.heard.place else None,
+            "reply_to": self.heard.reply_to,
+            "only_to": self.heard.only_to,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Words:
+        """The words that `to_json` wrote."""
+        place = Place.from_json(value["place"]) if value["place"] else None
+        heard = HeardAt(place, value["reply_to"], value["only_to"])
+        return cls(str(value["text"]), Actor(value["person"], value["surface"]), value["dedup"], heard)
 
 
 @dataclass(frozen=True, slots=True)

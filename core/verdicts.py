@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from core.advice import BLANK, CommandName, Suggestion, advise
 from core.approval import Needs, Verdict, eligible, stricter, tally
 from core.audit import forged_staging
-from core.errors import Kind, Problem
+from core.errors import Kind, Problem, being_read
 from core.ids import NewId
 from core.job import JobKind
 from core.law import refusal_now, terms_now
@@ -59,6 +59,7 @@ class Verdicts:
             problem = problem or await _forged(session, task)
             problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
             problem = problem or await _said_already(session, settings, task, actor)
+            problem = problem or await _being_read(session, task)
             if problem is not None:
                 return await _refuse(session, task, problem, actor, now_ms, "approval")
             await self._count(session, settings, task, actor, now_ms)
@@ -102,6 +103,18 @@ class Verdicts:
             return Answer(await tasks.load(session, number))
 
         return await self._database.write(work)
+
+    async def obstacle(self, number: int, actor: Actor, verdict: Verdict, digest: str | None) -> Problem | None:
+        """Why this person's verdict would be refused now, before they are asked for more; nothing is recorded."""
+        settings = self._settings()
+        settings.people.named(actor.person or "")
+
+        async def look(session: Session) -> Problem | None:
+            task = await tasks.load(session, number)
+            problem = await self._objection(session, task, digest, await self._database.now_ms(session))
+            return problem or self._lacks_authority(settings, task, actor, verdict)
+
+        return await self._database.read(look)
 
     async def _count(self, session: Session, settings: Settings, task: Task, actor: Actor, now_ms: int) -> None:
         """Record the approval and, with the quorum met, owe the publishing, or the rest of the lane's workflow."""
@@ -205,10 +218,15 @@ class Verdicts:
             )
         if person in may:
             return None
-        mend = f"It may be approved by {', '.join(may)}." if may else "Nobody may approve it as things are."
-        could = person in eligible(promised, live, settings.people, ())
-        why = "is one of its authors and may not approve it" if could else f"may not approve under rule {live.rule}"
-        return Problem(Kind.REFUSED, "may_not_approve", f"{person} {why} (#{task.number})", mend)
+        wrote = verdict is Verdict.APPROVE and person in eligible(promised, live, settings.people, ())
+        done = "approved" if verdict is Verdict.APPROVE else "rejected"
+        mend = f"It may be {done} by {', '.join(may)}." if may else f"Nobody may {verdict.value} it as things are."
+        why = (
+            "is one of its authors and may not approve it"
+            if wrote
+            else f"may not {verdict.value} under rule {live.rule}"
+        )
+        return Problem(Kind.REFUSED, f"may_not_{verdict.value}", f"{person} {why} (#{task.number})", mend)
 
 
 async def needs_of(session: Session, settings: Settings, task: Task, revision: Revision | None = None) -> Needs | None:
@@ -235,6 +253,11 @@ async def _forged(session: Session, task: Task) -> Problem | None:
         return None
     mend = "The database was modified outside Countersign. Reply to the task to make its change anew."
     return Problem(Kind.CONFLICT, "rows_changed", f"#{task.number} cannot be approved: {'; '.join(wrong)}", mend)
+
+
+async def _being_read(session: Session, task: Task) -> Problem | None:
+    """That a reply is being read which may supersede what is staged, or None; it comes before an approval."""
+    return being_read(task.number).problem if await queue.reads_of(session, task.number) else None
 
 
 async def _said_already(session: Session, settings: Settings, task: Task, actor: Actor) -> Problem | None:

@@ -22,7 +22,7 @@ from core.store.database import Session
 from core.store.switches import paused
 from core.store.tables import WorkerRow
 from core.transition import take_step
-from core.work import change, follow, merge, plan, publish
+from core.work import change, follow, merge, plan, publish, read
 from core.work.workshop import Notes, Step, Workshop
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 STEPS: dict[JobKind, tuple[tuple[str, Step], ...]] = {
     JobKind.PLAN: plan.STEPS,
+    JobKind.READ: read.STEPS,
     JobKind.CHANGE: change.STEPS,
     JobKind.PUBLISH: publish.STEPS,
     JobKind.MERGE: merge.MERGE_STEPS,

@@ -149,7 +149,8 @@ class OpenRooms(Rooms):
 
     def of(self, place: Place) -> tuple[str, ...] | None:
         listed = Rooms.of(self, place)
-        return None if listed == () and place.surface != "github" else listed
+        configured = place.surface == "github" and self.said.github is not None
+        return None if listed == () and not configured else listed
 
 
 @asynccontextmanager

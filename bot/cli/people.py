@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from bot.cli.frame import Door, as_option, json_option, run, say_json, speaker
-from core.errors import RefusedError
+from core.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
     from bot.surfaces.port import Answer
@@ -15,18 +16,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("code")
+@click.option("--yes", is_flag=True, help="Link the account without being asked whether it is yours.")
 @as_option
 @json_option
 @click.pass_obj
-def link(door: Door, code: str, person: str | None, as_json: bool) -> int:
+def link(door: Door, code: str, yes: bool, person: str | None, as_json: bool) -> int:
     """Confirm a code that /link gave on another surface: whoever got it speaks as you from now on."""
 
     async def work() -> int:
-        from bot.directory import Directory
+        from bot.directory import CONFIRM, Directory
 
         async with door.open() as app:
             actor = speaker(app, person)
-            answer = await Directory(app.database, app.settings).confirm(actor.person or "", actor.surface, code)
+            directory = Directory(app.database, app.settings)
+            answer = await directory.confirm(actor.person or "", actor.surface, code, confirmed=yes)
+            if answer.form == CONFIRM:
+                _agree(answer)
+                answer = await directory.confirm(actor.person or "", actor.surface, code, confirmed=True)
             return _say(answer, as_json=as_json)
 
     return run(work())
@@ -53,6 +59,14 @@ def unlink(door: Door, surface: str, identity: str, person: str | None, as_json:
 
 
 COMMANDS = (link, unlink)
+
+
+def _agree(answer: Answer) -> None:
+    """Ask whether the account is theirs; raises `UsageError` where nobody can answer, or for a no."""
+    if not sys.stdin.isatty():
+        raise UsageError("not_confirmed", answer.text.rstrip("."), "If that is your account, add --yes.")
+    if not click.confirm(f"{answer.text} Is that your account?", default=False, err=True):
+        raise UsageError("not_confirmed", "nothing was linked", "The code runs out by itself.")
 
 
 def _say(answer: Answer, *, as_json: bool) -> int:

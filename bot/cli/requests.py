@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
 
 from bot.cards.safe import visible, visible_lines
 from bot.cli.following import follow, wait_option
-from bot.cli.frame import NUMBER, SURFACE, Door, as_option, json_option, moment, run, say_json, speaker
+from bot.cli.frame import NUMBER, SURFACE, Door, as_option, complain, json_option, moment, run, say_json, speaker
 from bot.cli.interruption import GOES_ON, committed, now
-from core.errors import UsageError
-from core.lifecycle import State
+from core.errors import Problem, UsageError
+from core.lifecycle import Fact, State
 
 if TYPE_CHECKING:
     from bot.app import App
+    from core.turn import Actor
 
 
 @click.command()
@@ -81,11 +83,36 @@ def reply(door: Door, number: int, text: str, person: str | None, wait: bool, as
 
     async def work() -> int:
         async with door.open() as app:
-            replied = app.service.reply(number, text, speaker(app, person))
+            actor = speaker(app, person)
+            begin = await _last_event(app, number)
+            replied = app.service.reply(number, text, actor)
             await committed(replied, lambda _: f"your reply to #{number} is kept and {GOES_ON}")
-            return await follow(app, number, wait=wait, as_json=as_json)
+            code = await follow(app, number, wait=wait, as_json=as_json)
+            return await _told_unread(app, number, actor, begin) or code
 
     return run(work())
+
+
+async def _last_event(app: App, number: int) -> int:
+    """The id of the last thing that happened to a task; 0 for a task that is not there."""
+    from core.store import events
+
+    chain = await app.database.read(lambda session: events.chain_of(session, number))
+    return chain[-1].id if chain else 0
+
+
+async def _told_unread(app: App, number: int, actor: Actor, begin: int) -> int:
+    """Say what became of words that a model had to read and that began no revision; the exit status for it, or 0."""
+    from core.store import events
+
+    found = await app.database.read(lambda session: events.since(session, number=number, after_id=begin))
+    mine = [event for event in found if (event.person, event.surface) == (actor.person, actor.surface)]
+    kinds = {event.kind: event for event in mine}
+    if "reply.refused" in kinds:
+        return complain(Problem.from_json(json.loads(kinds["reply.refused"].body)))
+    if "reply.received" in kinds and f"task.{Fact.REPLIED.value}" not in kinds:
+        click.echo(f"A model reads your words first; until then #{number} stays as it is.", err=True)
+    return 0
 
 
 @click.command()

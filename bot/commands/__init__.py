@@ -26,6 +26,7 @@ from bot.commands.model import (
     Schedules,
     Show,
     Undo,
+    Unlink,
     Unschedule,
     Why,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "Show",
     "Spec",
     "Undo",
+    "Unlink",
     "Unschedule",
     "Why",
     "format_command",

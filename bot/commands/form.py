@@ -32,8 +32,8 @@ def format_command(command: m.Command) -> str:
             return f"/pick{f' #{number}' if number else ''} {what}".rstrip()
         case m.Progress(number, since):
             return f"/progress{_number(number)}{f' --since {since}' if since else ''}"
-        case m.Link(word) | m.Help(word):
-            return f"/{type(command).__name__.lower()}{f' {word}' if word else ''}"
+        case m.Link() | m.Unlink() | m.Help():
+            return _about_people(command)
         case m.Show() | m.Why() | m.Cancel() | m.Undo() | m.Merge() | m.Retry():
             return f"/{_WORDS[type(command)]}{_number(command.number)}"
         case m.Unschedule() | m.PauseSchedule() | m.ResumeSchedule():
@@ -42,6 +42,18 @@ def format_command(command: m.Command) -> str:
             return f"/{_WORDS[type(command)]}"
         case _:
             return _with_text(command)
+
+
+def _about_people(command: m.Link | m.Unlink | m.Help) -> str:
+    match command:
+        case m.Link(word, confirmed):
+            return f"/link{f' {word}' if word else ''}{' yes' if confirmed else ''}"
+        case m.Unlink(surface, identity):
+            return f"/unlink{f' {surface} {identity}' if surface else ''}"
+        case m.Help(word):
+            return f"/help{f' {word}' if word else ''}"
+        case _:
+            assert_never(command)
 
 
 def _with_text(command: m.Ask | m.Reply | m.Reject | m.Diff | m.Hold | m.Every) -> str:

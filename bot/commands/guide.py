@@ -49,6 +49,9 @@ The same words work on every surface. They are read in one place, `bot/commands/
 
 Without a slash, what you write to the bot (a mention, a direct message) is a request, and what you write in answer to
 a task's card or in its thread is a reply. `N` is a task's number, `12` or `#12`; in such a place it may be left out.
+
+Every message of ours stays bound to its task, for ever: an older card, a file, an answer. Where you answer none of them
+and leave the number out, the only open task of that place is meant; where several are open, you are asked which.
 """
 
 _AFTER = """
@@ -64,6 +67,9 @@ _AFTER = """
   `/pick 12 not 4`. In a task's thread the number needs its `#`: `/pick #12 1,3`. Who picks is an author of what is
   left, and may not approve it.
 - `/approve` takes the digest's first 20 digits or more, where the whole diff was shown.
+- Words that ask for nothing (thanks, praise, a greeting, an approval in words) make no task and change none. A reply
+  that cannot be read, or that policy refuses, leaves its task as it is; you are told why.
+- `/link CODE` names the account that asks to speak as you; `/link CODE yes` confirms it, `/unlink` takes it away.
 - In `/every`, the time in quotes and the zone are those of [recurring requests](schedules.md).
 
 ```text title="one example each"

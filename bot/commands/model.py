@@ -167,9 +167,18 @@ class ResumeSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Say who one is: `what` is a person's name or a code, None to ask how."""
+    """Say who one is: `what` is a person's name or a code, None to ask how; `confirmed` says yes to whom it is."""
 
     what: str | None = None
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    """Take a linked account away from oneself; None to be told which there are."""
+
+    surface: str | None = None
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +190,15 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Misread:
-    """What was meant as a command and is none: why, what to write instead, and the commands it is nearest to."""
+    """What was meant as a command and is none: why, what to write instead, and the commands it is nearest to.
+
+    `lacks_number` is true when nothing but the number of a task is missing.
+    """
 
     reason: str | Advice
     mend: str | Advice = ""
     near: tuple[str, ...] = ()
+    lacks_number: bool = False
 
     @property
     def sentence(self) -> str:
@@ -222,5 +235,6 @@ Command: TypeAlias = (
     | PauseSchedule
     | ResumeSchedule
     | Link
+    | Unlink
     | Help
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import replace
 from typing import Final
 
 from bot.commands.model import Ask, Command, Help, Misread, Reply
@@ -109,7 +110,7 @@ def _bare(text: str, *, bound: bool) -> Command | Misread:
     meant = name in _ALWAYS or not rest or number(first(rest)[0]) is not None or name == "every"
     if not isinstance(found, Misread):
         return found
-    return Misread(found.reason, _and_free(found.mend), found.near) if meant else _free(spoken, bound=bound)
+    return replace(found, mend=_and_free(found.mend)) if meant else _free(spoken, bound=bound)
 
 
 def _fits(name: str, rest: str) -> bool:

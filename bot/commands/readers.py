@@ -29,6 +29,7 @@ from bot.commands.model import (
     Schedules,
     Show,
     Undo,
+    Unlink,
     Unschedule,
     Why,
 )
@@ -78,8 +79,12 @@ def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | 
     if found is not None:
         return found, more
     if not bound:
-        return Misread(_told(name, "needs the number of a task"), usage(name))
+        return _lacking(name)
     return None, rest
+
+
+def _lacking(name: str) -> Misread:
+    return Misread(f"/{name} needs the number of a task", usage(name), lacks_number=True)
 
 
 def _verbatim(text: str) -> str:
@@ -121,7 +126,7 @@ def _approve(rest: str, bound: bool) -> Command | Misread:
     if words and (named := number(words[0])) is not None:
         at = 1
     elif not bound:
-        return Misread(_told("approve", "needs the number of a task"), usage("approve"))
+        return _lacking("approve")
     if len(words) == at:
         return Approve(named)
     signed = digest(words[at])
@@ -161,7 +166,7 @@ def _pick(rest: str, bound: bool) -> Command | Misread:
             return Misread(f"It is not clear whether {named} is a task or a hunk", mend)
         return Pick(None, rest)
     if named is None and not bound:
-        return Misread(_told("pick", "needs the number of a task"), usage("pick"))
+        return _lacking("pick")
     what = more if named is not None else rest
     return Pick(named, what)
 
@@ -238,9 +243,17 @@ def _named(name: str, make: type[Unschedule | PauseSchedule | ResumeSchedule]) -
 def _link(rest: str, _bound: bool) -> Command | Misread:
     if not rest:
         return Link()
-    if len(rest) > 64 or len(rest.split()) > 1:
+    what, more = first(rest)
+    if len(rest) > 64 or (more and more.lower() != "yes"):
         return Misread(_told("link", "takes one name, or one code"), usage("link"))
-    return Link(rest)
+    return Link(what, confirmed=bool(more))
+
+
+def _unlink(rest: str, _bound: bool) -> Command | Misread:
+    words = rest.split()
+    if len(rest) > 128 or len(words) not in (0, 2):
+        return Misread(_told("unlink", "takes a surface and an id there"), usage("unlink"))
+    return Unlink(words[0].lower(), words[1]) if words else Unlink()
 
 
 READERS: Final[dict[str, Reader]] = {
@@ -265,5 +278,6 @@ READERS: Final[dict[str, Reader]] = {
     "pause_schedule": _named("pause_schedule", PauseSchedule),
     "resume_schedule": _named("resume_schedule", ResumeSchedule),
     "link": _link,
+    "unlink": _unlink,
 }
 """Every command but `task` and `help`, which `bot.commands.read` reads itself."""

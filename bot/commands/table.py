@@ -93,7 +93,13 @@ COMMANDS: Final = (
         "/resume_schedule sch_01k5",
         ("resume-schedule", "resumeschedule"),
     ),
-    Spec("link", "[NAME | CODE]", "Say who you are on another surface.", "/link ana"),
+    Spec("link", "[NAME | CODE [yes]]", "Say who you are on another surface.", "/link ana"),
+    Spec(
+        "unlink",
+        "[SURFACE ID]",
+        "Take a linked account away from you; alone, list them.",
+        "/unlink slack T0AB12CD/U0EF34GH",
+    ),
     Spec("help", "[more | COMMAND]", "Tell what can be said.", "/help more", ("start",), first=True),
 )
 """In the order in which a task meets them."""

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import bot.commands as c
 from bot.cards.parts import ActionKind
-from bot.cards.wording import worded
+from bot.cards.wording import sentence, worded
 from bot.conversation.doings import Doings, Speaker
 from bot.surfaces.port import Answer, Clicked
 from core.advice import CommandName, Suggestion, advise
-from core.store import cards, notes, tasks
+from core.approval import Verdict
+from core.store import cards, messages, notes, tasks
 from core.store.cards import Button, Posted
 from core.store.database import Database, Session
+from core.store.messages import Choice
 from core.task import Task
 
-_UNKNOWN = advise(
+_UNKNOWN: Final = advise(
     "This button is not one of ours, or is older than we remember. See the task's card with ",
     Suggestion(CommandName.SHOW, args=("N",)),
     ".",
 )
+_NOT_YOURS: Final = "This question is for whoever asked. Say what you mean with the task's number."
 
 
 @dataclass(slots=True)
@@ -32,19 +36,33 @@ class Clicks:
     async def click(self, speaker: Speaker, said: Clicked) -> Answer:
         """Do what the button stands for, if it is pressed where it was shown and still means something."""
 
-        async def look(session: Session) -> tuple[Button | None, Posted | None, Task | None]:
+        async def look(session: Session) -> tuple[Button | None, Posted | None, Task | None, Choice | None]:
             button = await cards.button(session, said.button)
             if button is None:
-                return None, None, None
-            return button, await cards.get(session, button.card_id), await tasks.load(session, button.number)
+                return None, None, None, await messages.choice(session, said.button)
+            card = await cards.get(session, button.card_id)
+            return button, card, await tasks.load(session, button.number), None
 
-        button, card, task = await self.database.read(look)
-        if button is None or card is None or task is None:
+        button, card, task, choice = await self.database.read(look)
+        shown = (card.place if card else choice) or None
+        if shown is None or (shown.surface, shown.channel) != (said.place.surface, said.place.channel):
+            # another chat's button (security.md 5, 34)
             return Answer(worded(_UNKNOWN, said.place.surface), refused=True)
-        shown = (card.place.surface, card.place.channel)
-        if shown != (said.place.surface, said.place.channel):  # another chat's button (security.md 5, 34)
-            return Answer(worded(_UNKNOWN, said.place.surface), refused=True)
-        return await self._do(replace(speaker, place=card.place), said, button, card, task)
+        if choice is not None:
+            return await self._chosen(speaker, choice)
+        assert button is not None
+        assert card is not None
+        assert task is not None
+        answer = await self._do(replace(speaker, place=card.place), said, button, card, task)
+        return replace(answer, about=button.number)
+
+    async def _chosen(self, speaker: Speaker, choice: Choice) -> Answer:
+        """The answer to which task was meant: the command of whoever was asked, carried out for them alone."""
+        if choice.identity != speaker.identity:
+            return Answer(_NOT_YOURS, refused=True)
+        command = c.parse(choice.line, bound=False)
+        assert not isinstance(command, c.Misread)
+        return await self.doings.do(replace(speaker, dedup=choice.dedup), command, None)
 
     async def _do(self, speaker: Speaker, said: Clicked, button: Button, card: Posted, task: Task) -> Answer:
         number, kind = button.number, ActionKind(button.kind)
@@ -59,19 +77,31 @@ class Clicks:
         if button.revision != task.revision:
             current = f"#{number} is now at revision {task.revision}"
             return Answer(f"This card shows revision {button.revision}; {current}.", refused=True)
-        if kind is ActionKind.PICK and not words:
-            listed = await self.doings.do(speaker, c.Pick(number, ""), number)
-            await self._tell(card, listed.text)
         if kind in _FORMS and not words:
-            return Answer(_FORMS[kind], form=kind.value)
+            return await self._form(speaker, kind, button, card)
         return await self.doings.do(speaker, _command(kind, number, words or button.value), number)
+
+    async def _form(self, speaker: Speaker, kind: ActionKind, button: Button, card: Posted) -> Answer:
+        """Ask for the words that a button wants, if whoever pressed it may do what it does: judged before they type."""
+        if kind is ActionKind.REJECT:
+            problem = await self.doings.verdicts.obstacle(button.number, speaker.actor, Verdict.REJECT, button.value)
+            if problem is not None:
+                return Answer(sentence(problem, card.place.surface), refused=True)
+        else:
+            await self.doings.service.check_speaking(button.number, speaker.actor, picks=kind is ActionKind.PICK)
+        if kind is ActionKind.PICK:
+            listed = await self.doings.do(speaker, c.Pick(button.number, ""), button.number)
+            if listed.refused:
+                return listed
+            await self._tell(card, listed.text)
+        return Answer(_FORMS[kind], form=kind.value)
 
     async def _tell(self, card: Posted, words: str) -> None:
         """Say something below the card, for whoever fills in the form that follows."""
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
-            await notes.add(session, card.place, words, now_ms, reply_to=card.message_id)
+            await notes.add(session, card.place, words, now_ms, reply_to=card.message_id, number=card.number)
 
         await self.database.write(work)
 
@@ -95,7 +125,7 @@ def _command(kind: ActionKind, number: int, words: str) -> c.Command:
             return c.Why(number)
 
 
-_FORMS = {
+_FORMS: Final = {
     ActionKind.REJECT: "Why not? Your reason is kept with the task, and is the next turn's context.",
     ActionKind.REPLY: "What should be different?",
     ActionKind.PICK: "Which parts stay? Give their numbers, such as 1,3-5.",

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import bot.commands as c
 from bot.cards.safe import visible
 from bot.cards.wording import sentence, worded
+from bot.conversation.awaiting import Awaiting, is_shown_in
 from bot.conversation.picking import Repositories, parts_of, picked
 from bot.conversation.showing import Showing
+from bot.conversation.which import Numbered, Which
+from bot.directory import Directory
+from bot.grammar import NotUnderstood, parse
+from bot.interpret.courtesy import asks_for_nothing
 from bot.surfaces.port import Answer
 from core.advice import BLANK, CommandName, Suggestion, advise
-from core.errors import ConflictError, RefusedError, UsageError
+from core.errors import ConflictError, CountersignError, RefusedError, TransientError, UsageError
 from core.place import Place
 from core.service import Request, Service
 from core.settings import SettingsSource
 from core.staged_diff import TYPED_DIGITS, short_digest
 from core.store import cards, switches, tasks
 from core.store.database import Database, Session
-from core.turn import Actor
+from core.turn import Actor, HeardAt
 from core.verdicts import Verdicts
 
 MAINTAINER: Final = "maintainer"
@@ -49,6 +54,11 @@ class Speaker:
         """The same, as the heart knows them."""
         return Actor(self.person, self.place.surface)
 
+    @property
+    def heard(self) -> HeardAt:
+        """Where they are told what became of it later."""
+        return HeardAt(self.place, self.message_id, self.identity)
+
 
 class Recurring(Protocol):
     """Requests that are made again and again."""
@@ -71,17 +81,43 @@ class Doings:
     showing: Showing
     repository: Repositories
     recurring: Recurring | None = None
+    accounts: Directory | None = None
+    which: Which = field(init=False)
+    awaiting: Awaiting = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.which, self.awaiting = Which(self.database), Awaiting(self.database)
 
     async def do(self, speaker: Speaker, command: c.Command, bound: int | None, context: str = "") -> Answer:
-        """Carry out `command`; `bound` is the task that the place or the answered message is about."""
+        """Carry out `command`; `bound` is the task that the place or the answered message is about.
+
+        Where neither names a task and several are open here, the answer asks which one is meant.
+        """
         doing = self._table().get(type(command))
+        if isinstance(command, Numbered):
+            number = command.number if command.number is not None else bound
+            found = number if number is not None else await self.which.meant(command, speaker.place, speaker.room)
+            return found if isinstance(found, Answer) else await self._about(speaker, found, command, context)
         if doing is not None:
             return await doing(speaker, command, bound, context)
+        if isinstance(command, c.Link | c.Unlink) and self.accounts is not None:
+            return await self.accounts.do(speaker.person, speaker.place.surface, command)
         answer = await self.recurring.do(speaker, command) if self.recurring else None
         if answer is None:
             mend = advise("See what does with ", Suggestion(CommandName.HELP), ".")
             raise UsageError("not_here", "this command does not work here", mend)
         return answer
+
+    async def _about(self, speaker: Speaker, number: int, command: Numbered, context: str) -> Answer:
+        """Carry out a command about one task; what is said of it, a refusal too, stays bound to that task."""
+        await self._seeable(speaker, number)
+        try:
+            answer = await self._table()[type(command)](speaker, replace(command, number=number), number, context)
+        except TransientError:
+            raise
+        except CountersignError as error:
+            return Answer(sentence(error.problem, speaker.place.surface), refused=True, about=number)
+        return replace(answer, about=number)
 
     def _table(self) -> dict[type, Doing]:
         return {
@@ -132,16 +168,16 @@ class Doings:
         return Answer()  # the card says it
 
     async def _reply(self, speaker: Speaker, command: c.Reply, bound: int | None, context: str) -> Answer:
-        number = await self._number(speaker, command.number, bound)
+        number = _given(bound)
         await self._say_more(speaker, number, _with(context, command.text))
         return Answer()
 
-    async def _retry(self, speaker: Speaker, command: c.Retry, bound: int | None, _context: str) -> Answer:
-        await self._say_more(speaker, await self._number(speaker, command.number, bound), "retry")
+    async def _retry(self, speaker: Speaker, _command: c.Retry, bound: int | None, _context: str) -> Answer:
+        await self._say_more(speaker, _given(bound), "retry")
         return Answer()
 
     async def _say_more(self, speaker: Speaker, number: int, text: str) -> None:
-        await self.service.reply(number, text, speaker.actor, dedup=speaker.dedup)
+        await self.service.reply(number, text, speaker.actor, dedup=speaker.dedup, heard=speaker.heard)
         await self._answer_in(speaker, number)
 
     async def _answer_in(self, speaker: Speaker, number: int) -> None:
@@ -149,15 +185,14 @@ class Doings:
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
-            shown = await cards.of_task(session, number)
-            if all(card.place.surface != speaker.place.surface for card in shown):
+            if not await is_shown_in(session, number, speaker.place, exactly=False):
                 await cards.bind(session, number, speaker.place, speaker.message_id, now_ms)
 
         await self.database.write(work)
 
     async def _pick(self, speaker: Speaker, command: c.Pick, bound: int | None, _context: str) -> Answer:
         """Keep only some hunks of what is staged; without any named, say what there is to pick from."""
-        number = await self._number(speaker, command.number, bound)
+        number = _given(bound)
         if not command.what:
             parts = await parts_of(self.database, self.repository, number)
             return Answer("\n".join(visible(part.label) for part in parts[:MOST_PARTS]))
@@ -169,7 +204,7 @@ class Doings:
     # -- verdicts ---------------------------------------------------------------------------------------------
 
     async def _approve(self, speaker: Speaker, command: c.Approve, bound: int | None, _context: str) -> Answer:
-        number = await self._number(speaker, command.number, bound)
+        number = _given(bound)
         if not command.digest:
             raise UsageError(
                 "no_digest",
@@ -184,13 +219,15 @@ class Doings:
 
     async def approve(self, speaker: Speaker, number: int, digest: str, typed_in: Place | None = None) -> Answer:
         """Countersign a digest: the one that a button stands for, or what was typed in `typed_in`."""
-        answer = await self.verdicts.approve(number, digest, speaker.actor, typed_in)
+        doing = self.verdicts.approve(number, digest, speaker.actor, typed_in)
+        answer = await self.awaiting.told_later(speaker.heard, number, "approve", doing)
         if answer.problem is not None:
+            await self.awaiting.not_told(speaker.heard, number, "approve")
             return Answer(sentence(answer.problem, speaker.place.surface), refused=True)
         return Answer(f"You countersigned {short_digest(digest)} of #{number}.")
 
     async def _reject(self, speaker: Speaker, command: c.Reject, bound: int | None, _context: str) -> Answer:
-        number = await self._number(speaker, command.number, bound)
+        number = _given(bound)
         if not command.reason:
             mend = advise("Write ", Suggestion(CommandName.REJECT, number, (BLANK,)), ".")
             raise UsageError("no_reason", "a rejection says why", mend)
@@ -205,46 +242,45 @@ class Doings:
 
     # -- the task's way ---------------------------------------------------------------------------------------
 
-    async def _cancel(self, speaker: Speaker, command: c.Cancel, bound: int | None, _context: str) -> Answer:
-        number = await self._number(speaker, command.number, bound)
+    async def _cancel(self, speaker: Speaker, _command: c.Cancel, bound: int | None, _context: str) -> Answer:
+        number = _given(bound)
         await self.service.cancel(number, speaker.actor)
         return Answer(f"#{number} is cancelled.")
 
-    async def _merge(self, speaker: Speaker, command: c.Merge, bound: int | None, _context: str) -> Answer:
-        number = await self._number(speaker, command.number, bound)
-        await self.service.merge(number, speaker.actor)
+    async def _merge(self, speaker: Speaker, _command: c.Merge, bound: int | None, _context: str) -> Answer:
+        number = _given(bound)
+        await self.awaiting.told_later(speaker.heard, number, "merge", self.service.merge(number, speaker.actor))
         return Answer(f"#{number} is being merged.")
 
-    async def _undo(self, speaker: Speaker, command: c.Undo, bound: int | None, _context: str) -> Answer:
-        number = await self._number(speaker, command.number, bound)
-        undo = await self.service.undo(number, speaker.actor, speaker.place)
+    async def _undo(self, speaker: Speaker, _command: c.Undo, bound: int | None, _context: str) -> Answer:
+        number = _given(bound)
+        doing = self.service.undo(number, speaker.actor, speaker.place)
+        undo = await self.awaiting.told_later(speaker.heard, number, "undo", doing)
         if undo == number:
             return Answer(f"The pull request of #{number} is being closed.")
+        await self.awaiting.not_told(speaker.heard, number, "undo")  # the new task has a card here
         return Answer(f"#{undo} takes #{number} back; it is approved like anything else.")
 
     # -- looking ----------------------------------------------------------------------------------------------
 
-    async def _show(self, speaker: Speaker, command: c.Show, bound: int | None, _context: str) -> Answer:
-        number = await self._number(speaker, command.number, bound)
-        await self._seeable(speaker, number)
+    async def _show(self, speaker: Speaker, _command: c.Show, bound: int | None, _context: str) -> Answer:
+        number = _given(bound)
         await self.showing.card(number, speaker.place, speaker.message_id)
         return Answer()
 
     async def _diff(self, speaker: Speaker, command: c.Diff, bound: int | None, _context: str) -> Answer:
-        number = await self._number(speaker, command.number, bound)
-        await self._seeable(speaker, number)
+        number = _given(bound)
         return await self.showing.diff(number, command.path, speaker.place, speaker.message_id)
 
-    async def _why(self, speaker: Speaker, command: c.Why, bound: int | None, _context: str) -> Answer:
-        number = await self._number(speaker, command.number, bound)
-        await self._seeable(speaker, number)
+    async def _why(self, speaker: Speaker, _command: c.Why, bound: int | None, _context: str) -> Answer:
+        number = _given(bound)
         return await self.showing.why(number, speaker.place.surface)
 
     async def _progress(self, speaker: Speaker, command: c.Progress, bound: int | None, _context: str) -> Answer:
         number = command.number or bound
         if number is not None:
             await self._seeable(speaker, number)
-        return await self.showing.progress(number, command.since, speaker.person)
+        return replace(await self.showing.progress(number, command.since, speaker.person), about=number)
 
     async def _queue(self, _speaker: Speaker, _command: c.Queue, _bound: int | None, _context: str) -> Answer:
         return await self.showing.queue()
@@ -280,20 +316,21 @@ class Doings:
 
     # -- which task -------------------------------------------------------------------------------------------
 
-    async def _number(self, speaker: Speaker, said: int | None, bound: int | None) -> int:
-        """The task that is meant; what a chat is not for cannot be touched from it."""
-        number = said if said is not None else bound
-        if number is None:
-            raise UsageError("which", "it is not clear which task you mean", "Name its number, or answer its card.")
-        await self._seeable(speaker, number)
-        return number
-
     async def _seeable(self, speaker: Speaker, number: int) -> None:
+        """Raise for a task that a chat is not for: it cannot be touched from there."""
         task = await self.database.read(lambda session: tasks.load(session, number))
         if speaker.room is not None and task.repo is not None and task.repo not in speaker.room:
             raise ConflictError("not_here", f"#{number} is not about a repository of this place", "Ask elsewhere.")
 
 
+def _given(number: int | None) -> int:
+    """The task that a command is about, which is known before it is carried out."""
+    assert number is not None
+    return number
+
+
 def _with(context: str, text: str) -> str:
-    """What was said, with what it is about before it."""
-    return f"{context}: {text}" if context else text
+    """What was said, with what it is about before it; a sentence that says all by itself, or nothing, stands alone."""
+    if not context or asks_for_nothing(text) or not isinstance(parse(text), NotUnderstood):
+        return text
+    return f"{context}: {text}"

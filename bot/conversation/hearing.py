@@ -13,7 +13,7 @@ from bot.ears import DurableEars, said_of
 from bot.surfaces.port import Answer, Clicked, Heard, Surface
 from core.errors import CountersignError, TransientError
 from core.log import log
-from core.store import inbox, notes
+from core.store import inbox, messages, notes
 from core.store.database import Database, Session
 from core.store.inbox import Kept
 
@@ -113,12 +113,27 @@ class Hearing:
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
             await inbox.finish(session, kept.id, _kept(answer), now_ms)
-            if isinstance(said, Heard) and answer.text:
+            if answer.text and (isinstance(said, Heard) or self._answers_forms_here(said)):
                 only_to = said.identity if answer.refused or answer.personal else None
-                await notes.add(session, said.place, answer.text, now_ms, reply_to=said.message_id, only_to=only_to)
+                offered = await messages.offer(session, said.place, said.identity, said.dedup, answer.choices, now_ms)
+                await notes.add(
+                    session,
+                    said.place,
+                    answer.text,
+                    now_ms,
+                    reply_to=said.message_id,
+                    only_to=only_to,
+                    number=answer.about,
+                    choices=offered,
+                )
 
         await self.database.write(work)
         self.ears.answered(kept.id, answer)
+
+    def _answers_forms_here(self, said: Clicked) -> bool:
+        """Whether words typed into a button's form are answered in the conversation, for want of another way."""
+        surface = self.surfaces.get(said.place.surface)
+        return bool(said.text) and not getattr(surface, "answers_forms", False)
 
     async def _later(self, kept: Kept, error: TransientError) -> None:
         wait_s = error.retry_after_s or min(120.0, 2.0**kept.attempt)
@@ -169,4 +184,10 @@ async def _quietly(work: Awaitable[None], said: Heard) -> None:
 
 
 def _kept(answer: Answer) -> dict[str, Any]:
-    return {"text": answer.text, "refused": answer.refused, "form": answer.form}
+    return {
+        "text": answer.text,
+        "refused": answer.refused,
+        "form": answer.form,
+        "about": answer.about,
+        "choices": [list(one) for one in answer.choices],
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,7 +21,7 @@ from core.lifecycle import State
 from core.place import Place
 from core.settings import SettingsSource
 from core.staged_diff import short_digest
-from core.store import cards, events, queue, switches, tasks
+from core.store import cards, events, messages, queue, switches, tasks
 from core.store.database import Database, Session, to_ms
 from core.turn import Turn
 
@@ -82,16 +82,17 @@ class Showing:
             return Answer()
         staged = document.task.staged
         words = f"The whole diff of #{number}" + (f" ({short_digest(staged.digest)})" if staged else "")
-        await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to)
-        await self._delivered(document, place)
+        ids = await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to) or ()
+        await self._delivered(document, place, ids)
         return Answer()
 
-    async def _delivered(self, document: TaskDocument, place: Place) -> None:
+    async def _delivered(self, document: TaskDocument, place: Place, ids: Sequence[str]) -> None:
         """Once the whole diff lies in a place, the card there may be approved from."""
         staged = document.task.staged
 
         async def work(session: Session) -> None:
             now_ms = await self.database.now_ms(session)
+            await messages.remember(session, document.task.number, place, ids, now_ms)
             for card in await cards.of_task(session, document.task.number):
                 if staged is not None and card.place.address == place.address:
                     await cards.delivered(session, card, staged.digest)

@@ -6,21 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.cards.wording import anywhere, worded
+from bot.cards.wording import worded
 from bot.commands import Command, Link, Misread, parse
 from bot.conversation.clicks import Clicks
 from bot.conversation.doings import Doings, Speaker
 from bot.conversation.quoting import with_quoted
+from bot.conversation.which import TASK_THREADS
 from bot.directory import CODE, Directory
+from bot.interpret.courtesy import asks_for_nothing, consents
 from bot.limits import Limits
 from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
 from core.advice import BLANK, CommandName, Suggestion, advise
-from core.store import cards, events
-from core.store.cards import Posted
+from core.store import events, messages
 from core.store.database import Database, Session
-
-TASK_THREADS: Final = frozenset({"slack", "github"})
-"""Where a thread is about one thing: below a message, on a pull request. A topic of Telegram holds many tasks."""
 
 _UNKNOWN: Final = advise(
     "Countersign does not know you. First write ", Suggestion(CommandName.LINK, args=(BLANK,)), " with your name."
@@ -31,6 +29,22 @@ STRANGER_S: Final = 3600.0
 
 Rooms = Callable[[Place], tuple[str, ...] | None]
 """The repositories that a place is for; None where it is for all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a message is about: one task, or one of several, `here`, of which it does not say which."""
+
+    number: int | None = None
+    here: tuple[int, ...] = ()
+
+    @property
+    def is_about_tasks(self) -> bool:
+        """True where words that are no command are a reply."""
+        return bool(self.here)
+
+
+NOTHING: Final = About()
 
 
 @dataclass(slots=True)
@@ -48,8 +62,8 @@ class Talk:
 
     async def hear(self, said: Heard | Clicked) -> Answer:
         """Do what it asks; the answer is for who said it."""
-        card = await self._card(said) if isinstance(said, Heard) else None
-        if isinstance(said, Heard) and not said.addressed and card is None:
+        about = await self._about(said) if isinstance(said, Heard) else NOTHING
+        if isinstance(said, Heard) and not said.addressed and not (about.is_about_tasks and _may_be_for_us(said)):
             return Answer()  # people talking to each other
         person = await self.directory.person(said.place.surface, said.identity)
         wait_s = self.limits.wait_s(person or f"{said.place.surface} {said.identity}")
@@ -67,31 +81,35 @@ class Talk:
             return await self.clicks.click(speaker, said)
         self.seen(said)
         whole = await self.surfaces[said.place.surface].in_full(said)
-        return await self._heard(speaker, whole, card) if whole is not None else Answer()
+        return await self._heard(speaker, whole, about) if whole is not None else Answer()
 
-    async def _heard(self, speaker: Speaker, said: Heard, card: Posted | None) -> Answer:
-        if card is None:
+    async def _heard(self, speaker: Speaker, said: Heard, about: About) -> Answer:
+        if not about.is_about_tasks:
             speaker, said = await with_quoted(self.directory, speaker, said)
-        command = parse(said.text, bound=card is not None)
+        command = parse(said.text, bound=about.is_about_tasks)
+        if isinstance(command, Misread) and command.lacks_number:
+            command = parse(said.text, bound=True)  # which one is meant can be seen from what is open here
         if isinstance(command, Misread):
             return Answer(command.said_on(speaker.place.surface), refused=True)
-        if isinstance(command, Link):
-            return await self._link(speaker, command)
-        return await self.doings.do(speaker, command, card.number if card else None, said.context)
+        return await self.doings.do(speaker, command, about.number, said.context)
 
-    async def _card(self, said: Heard) -> Posted | None:
-        """The card that a message is about: the one it answers, else the one whose thread it is in."""
+    async def _about(self, said: Heard) -> About:
+        """What a message is about: the task of the message of ours that it answers, else those of its thread.
 
-        async def look(session: Session) -> Posted | None:
-            if said.reply_to is not None:
-                found = await cards.by_message(session, said.place.surface, said.place.channel, said.reply_to)
-                if found is not None:
-                    return found
-            speaks = said.addressed or bool(said.context)  # what is about a file and line is for whoever changed it
-            if not speaks or said.place.surface not in TASK_THREADS:
-                return None
-            here = await cards.in_thread(session, said.place)
-            return here[0] if here else None
+        In a thread that began with a message of ours everything is about that one's task.
+        """
+        place = said.place
+        answered = (said.reply_to, place.thread) if place.surface in TASK_THREADS else (said.reply_to,)
+
+        async def look(session: Session) -> About:
+            for message in filter(None, answered):
+                number = await messages.task_of(session, place.surface, place.channel, message)
+                if number is not None:
+                    return About(number, (number,))
+            if place.thread is None or place.surface not in TASK_THREADS:
+                return NOTHING
+            here = await messages.shown_in(session, place, whole_channel=False)
+            return About(here[0] if len(here) == 1 else None, tuple(here))
 
         return await self.database.read(look)
 
@@ -104,7 +122,7 @@ class Talk:
             return Answer()
         command: Command | Misread = parse(said.text, bound=False)
         if isinstance(command, Link) and command.what and not CODE.fullmatch(command.what):
-            return await self.directory.claim(said.place.surface, said.identity, command.what)
+            return await self.directory.claim(said.place.surface, said.identity, command.what, said.name)
         await self._record_stranger(said)
         if not self.limits.first(f"{said.place.surface} {said.identity}", STRANGER_S):
             return Answer(refused=True)  # told already: strangers must not take the pace of a chat from its people
@@ -132,14 +150,12 @@ class Talk:
 
         await self.database.write(work)
 
-    async def _link(self, speaker: Speaker, command: Link) -> Answer:
-        if command.what and CODE.fullmatch(command.what):
-            return await self.directory.confirm(speaker.person, speaker.place.surface, command.what)
-        there = anywhere(Suggestion(CommandName.LINK, args=(speaker.person,)))
-        told = advise(
-            f"You are {speaker.person} here. To be known elsewhere too, write there {there}; "
-            "you get a code, and write here ",
-            Suggestion(CommandName.LINK, args=("CODE",)),
-            ".",
-        )
-        return Answer(worded(told, speaker.place.surface), personal=True)
+
+def _may_be_for_us(said: Heard) -> bool:
+    """Whether words in a task's thread that do not call us can be meant for us.
+
+    Not those that call somebody else, and not the thanks and talk of people among each other.
+    """
+    if said.text.lstrip().startswith(("@", "<@")):
+        return False
+    return not asks_for_nothing(said.text) or consents(said.text)

@@ -34,7 +34,7 @@ class BadAnswerError(ValueError):
 class Shape(StrictModel):
     """The agreed shape; `bot.interpret.schema` says the same to the model."""
 
-    reading: Literal["edits", "work", "unclear"]
+    reading: Literal["edits", "work", "unclear", "nothing"]
     sure: bool = True
     lane: str = Field("", max_length=100)
     edits: tuple[dict[str, str | bool | None], ...] = Field((), max_length=MAX_EDITS)

@@ -156,6 +156,8 @@ class _Reading:
     def _meant(self, answer: Answer, model: str) -> Intent | Unclear:
         """What the answer comes to among what is on offer; raises `BadAnswerError`."""
         text = self.turns[-1].text
+        if answer.reading == "nothing":
+            return Unclear(f"{model} reads no request in that", self.can, idle=True)
         if answer.reading == "unclear" or (not answer.sure and answer.question):
             return self._question(answer, model)
         readers = {offer.lane for offer in self.scene.offers if offer.reads}

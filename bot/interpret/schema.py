@@ -20,7 +20,7 @@ _TYPES: Final[dict[str, dict[str, Any]]] = {
 def schema_of(offers: Sequence[Offer]) -> dict[str, Any]:
     """What an answer must look like where these lanes are on offer."""
     properties = {
-        "reading": {"type": "string", "enum": ["edits", "work", "unclear"]},
+        "reading": {"type": "string", "enum": ["edits", "work", "unclear", "nothing"]},
         "sure": {"type": "boolean"},
         "lane": {"type": "string", "enum": [*(offer.lane for offer in offers), ""]},
         "edits": {"type": "array", "items": {"anyOf": [_edit(name, kind) for name, kind in KINDS.items()]}},

@@ -30,6 +30,7 @@ For instance:
 - "unclear": it can mean several things, or says too little. Ask one short "question", with at most {most} "options".
   Each option is the whole request said in one clear way, in at most {chars} characters; or, when only the lane is in
   doubt, the name of a lane.
+- "nothing": it asks for no change: thanks, praise, an approval, a greeting, talk.
 "sure" is false when you guess. "lane" is the name of the lane that suits best, or "".
 
 The lanes on offer, as JSON:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "NO_EXTRAS",
     "Answer",
     "Attachment",
     "Buttons",
     "Clicked",
     "Drawn",
     "Ears",
+    "Extras",
     "GitHubSurfaceConfig",
     "Heard",
     "Place",
@@ -107,13 +109,16 @@ class Answer:
     `text` is one or two plain sentences, empty when the card says it all. `refused` is true when nothing was done.
     `form` names the kind of words a button still wants (``reply``, ``reject``): the surface asks for them and hands
     over the same button once more, with `text`. What is `personal` interests nobody else: the others in a channel are
-    spared it where the platform can.
+    spared it where the platform can. `about` is the task that it is about: the message that says it stays bound to that
+    task. `choices` are (label, line) for the buttons below it, each the command that it stands for.
     """
 
     text: str = ""
     refused: bool = False
     form: str = ""
     personal: bool = False
+    about: int | None = None
+    choices: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,9 @@ class Ears(Protocol):
     async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
         """Keep something small for a surface, such as how far it has read; raises `TransientError`."""
 
+    async def posted(self, place: Place, message_id: str, below: str) -> None:
+        """The surface posted a message by itself, such as a prompt; it is about what the message `below` is about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Buttons:
@@ -157,6 +165,20 @@ class Buttons:
     def of(self, action: Action) -> str | None:
         """The id of an action's button, or None where it has none (it can still be typed)."""
         return self.ids.get(action)
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What words may carry: buttons as (label, id), and people whom the platform must notify, as (name, identity).
+
+    The names stand in the words; the surface makes a mention of the first one of each.
+    """
+
+    choices: tuple[tuple[str, str], ...] = ()
+    mentions: tuple[tuple[str, str], ...] = ()
+
+
+NO_EXTRAS: Final = Extras()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,13 +229,18 @@ class Surface(Protocol):
         That nothing changed is success.
         """
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
-        """Deliver files into the conversation; returns when the platform has them."""
+    async def attach(
+        self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None
+    ) -> Sequence[str]:
+        """Deliver files into the conversation; returns when the platform has them, with the messages' ids."""
 
-    async def say(self, place: Place, text: str, reply_to: str | None, only_to: str | None) -> None:
+    async def say(
+        self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
+    ) -> Sequence[str]:
         """Say something in plain words; `only_to` is the identity of the one person it is meant for, if there is one.
 
-        Longer text than fits is split, or attached.
+        Longer text than fits is split, or attached. Returns the ids of its messages, as far as the platform names them.
+        A surface without buttons leaves out the choices of `extras`: the text says what to type.
         """
 
     async def admits(self, said: Heard | Clicked) -> str | None:

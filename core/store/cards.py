@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from core.place import Place
+from core.store import messages
 from core.store.database import Session
 from core.store.talk_tables import ButtonRow, CardRow
 
@@ -24,7 +25,8 @@ class Posted:
     """A card of task `number` in `place`.
 
     `revision` is the one it shows (0: not posted yet), `delivered` the digest whose whole diff was shown or attached
-    there; `version` counts what happened that it must show.
+    there; `version` counts what happened that it must show. `former` is the message that showed it before it was asked
+    for anew and still has to say so.
     """
 
     id: int
@@ -36,6 +38,7 @@ class Posted:
     delivered: str | None
     attempt: int
     version: int
+    former: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +130,18 @@ def _next(surface: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def posted(session: Session, card: Posted, message_id: str, revision: int) -> None:
-    """Remember which message shows the card, as soon as the platform said so."""
+async def posted(session: Session, card: Posted, message_id: str, revision: int, now_ms: int) -> None:
+    """Remember which message shows the card, as soon as the platform said so; it stays bound to the task for ever."""
     await session.execute(
         update(CardRow).where(col(CardRow.id) == card.id).values(message_id=message_id, revision=revision)
+    )
+    await messages.remember(session, card.number, card.place, [message_id], now_ms)
+
+
+async def quieted(session: Session, card: Posted) -> None:
+    """The message that showed the card before says that it is shown elsewhere."""
+    await session.execute(
+        update(CardRow).where(col(CardRow.id) == card.id, col(CardRow.former) == card.former).values(former=None)
     )
 
 
@@ -161,7 +172,10 @@ async def put_off(session: Session, card: Posted, due_ms: int | None, problem: s
 
 async def touch(session: Session, card_id: int, now_ms: int, *, anew: bool = False) -> None:
     """Have one card drawn again; `anew` as a new message, for whoever cannot find the old one."""
-    changes = {**_anew(now_ms), "due_ms": now_ms, **({"message_id": None, "delivered": None} if anew else {})}
+    changes = {**_anew(now_ms), "due_ms": now_ms}
+    if anew:
+        former = func.coalesce(col(CardRow.message_id), col(CardRow.former))
+        changes |= {"former": former, "message_id": None, "delivered": None}
     await session.execute(update(CardRow).where(col(CardRow.id) == card_id).values(**changes))
 
 
@@ -175,25 +189,6 @@ async def get(session: Session, card_id: int) -> Posted | None:
     """One card."""
     row = await session.get(CardRow, card_id)
     return _posted(row) if row else None
-
-
-async def by_message(session: Session, surface: str, channel: str, message_id: str) -> Posted | None:
-    """The card that a message of ours shows."""
-    query = select(CardRow).where(
-        CardRow.surface == surface, CardRow.channel == channel, CardRow.message_id == message_id
-    )
-    row = (await session.exec(query)).first()
-    return _posted(row) if row else None
-
-
-async def in_thread(session: Session, place: Place) -> list[Posted]:
-    """The cards in one thread, the newest first; none for a place without threads."""
-    if place.thread is None:
-        return []
-    query = select(CardRow).where(
-        CardRow.surface == place.surface, CardRow.channel == place.channel, CardRow.thread == place.thread
-    )
-    return [_posted(row) for row in await session.exec(query.order_by(col(CardRow.number).desc()).limit(2))]
 
 
 async def button(session: Session, id_: str) -> Button | None:
@@ -251,4 +246,5 @@ def _posted(row: CardRow) -> Posted:
         delivered=row.delivered,
         attempt=row.attempt,
         version=row.version,
+        former=row.former,
     )

@@ -14,13 +14,17 @@ from core.store.talk_tables import LinkCodeRow, LinkRow, MoveRow
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An identity that wants to be `person`, until `person` says the code or it runs out."""
+    """An identity that wants to be `person`, until `person` says the code or it runs out.
+
+    `shown_as` is how its platform shows it.
+    """
 
     surface: str
     identity: str
     person: str
     tries: int
     expires_ms: int
+    shown_as: str = ""
 
 
 async def person_of(session: Session, surface: str, identity: str) -> str | None:
@@ -59,6 +63,7 @@ async def open_claim(session: Session, code: str, claim: Claim) -> None:
             identity=claim.identity,
             person=claim.person,
             expires_ms=claim.expires_ms,
+            shown_as=claim.shown_as,
         )
     )
     await session.flush()
@@ -67,7 +72,9 @@ async def open_claim(session: Session, code: str, claim: Claim) -> None:
 async def claim_of(session: Session, code: str) -> Claim | None:
     """The claim that a code belongs to."""
     row = await session.get(LinkCodeRow, _hashed(code))
-    return Claim(row.surface, row.identity, row.person, row.tries, row.expires_ms) if row else None
+    if row is None:
+        return None
+    return Claim(row.surface, row.identity, row.person, row.tries, row.expires_ms, row.shown_as or "")
 
 
 async def close_claim(session: Session, code: str) -> None:

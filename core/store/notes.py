@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +23,11 @@ HOLD_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Words for a place; `only_to` is the identity of the one person they are for."""
+    """Words for a place; `only_to` is the identity of the one person they are for.
+
+    `number` is the task that they are about, `choices` are buttons below them as (label, id), and `mentions` those in
+    the words whom the platform must notify, as (name, identity).
+    """
 
     id: int
     place: Place
@@ -30,9 +35,12 @@ class Note:
     reply_to: str | None
     only_to: str | None
     attempt: int
+    number: int | None = None
+    choices: tuple[tuple[str, str], ...] = ()
+    mentions: tuple[tuple[str, str], ...] = ()
 
 
-async def add(
+async def add(  # noqa: PLR0913 (a note has all of these)
     session: Session,
     place: Place,
     text: str,
@@ -40,8 +48,11 @@ async def add(
     *,
     reply_to: str | None = None,
     only_to: str | None = None,
+    number: int | None = None,
+    choices: Sequence[Sequence[str]] = (),
+    mentions: Sequence[Sequence[str]] = (),
 ) -> None:
-    """Owe these words to that place."""
+    """Owe these words to that place; see `Note` for what they may carry."""
     session.add(
         NoteRow(
             surface=place.surface,
@@ -50,6 +61,9 @@ async def add(
             text=text,
             reply_to=reply_to,
             only_to=only_to,
+            number=number,
+            choices=[list(one) for one in choices] or None,
+            mentions=[list(one) for one in mentions] or None,
             state=DUE,
             due_ms=now_ms,
             created_ms=now_ms,
@@ -68,11 +82,7 @@ async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list
         .returning(NoteRow)
         .execution_options(populate_existing=True)
     )
-    notes = [
-        Note(row.id or 0, Place.from_json(row.place), row.text, row.reply_to, row.only_to, row.attempt)
-        for row in taken.scalars()
-    ]
-    return sorted(notes, key=lambda note: note.id)
+    return sorted((_note(row) for row in taken.scalars()), key=lambda note: note.id)
 
 
 def _next(surface: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
@@ -139,3 +149,17 @@ async def move(session: Session, surface: str, channel: str, to: str) -> None:
 async def prune(session: Session, before_ms: int) -> None:
     """Forget what was said before then."""
     await session.execute(delete(NoteRow).where(col(NoteRow.state) != DUE, col(NoteRow.created_ms) < before_ms))
+
+
+def _note(row: NoteRow) -> Note:
+    return Note(
+        id=row.id or 0,
+        place=Place.from_json(row.place),
+        text=row.text,
+        reply_to=row.reply_to,
+        only_to=row.only_to,
+        attempt=row.attempt,
+        number=row.number,
+        choices=tuple((label, id_) for label, id_ in row.choices or ()),
+        mentions=tuple((name, identity) for name, identity in row.mentions or ()),
+    )

@@ -40,6 +40,16 @@ async def active_of(session: Session, number: int) -> list[Job]:
     return [job_of(row) for row in rows]
 
 
+async def reads_of(session: Session, number: int) -> list[Job]:
+    """The jobs that read words which were said to a task and may begin its next revision."""
+    return [job for job in await active_of(session, number) if job.kind is JobKind.READ]
+
+
+async def known(session: Session, job_id: str) -> bool:
+    """Whether there is a job with this id, over or not."""
+    return (await session.exec(select(JobRow.id).where(JobRow.id == job_id))).first() is not None
+
+
 async def follows(session: Session, number: int) -> bool:
     """Whether a job follows the task's pull request."""
     active = [state.value for state in ACTIVE]

@@ -39,7 +39,8 @@ class CardRow(Row, table=True):
 
     `thread` is empty where there is none. `delivered` is the digest whose whole diff was shown or attached there;
     `version` counts what happened that it must show. While `in_order`, a card that has no message yet holds back the
-    first messages of later cards in its channel.
+    first messages of later cards in its channel. `former` is the message that showed the card before it was asked for
+    anew, until that message says so.
     """
 
     __tablename__ = "cards"
@@ -58,6 +59,7 @@ class CardRow(Row, table=True):
     private: bool = False
     reply_to: str | None = None
     message_id: str | None = None
+    former: str | None = None
     revision: int = 0
     version: int = 0
     delivered: str | None = None
@@ -83,10 +85,65 @@ class ButtonRow(Row, table=True):
     value: str = Field(sa_type=Text)
 
 
+class TaskMessageRow(Row, table=True):
+    """A message of ours that is about a task: a card, a file or an answer. It stays so for ever."""
+
+    __tablename__ = "task_messages"
+
+    surface: str = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    message_id: str = Field(primary_key=True)
+    number: int = Field(foreign_key="tasks.number", index=True)
+    at_ms: int = ms_column()
+
+
+class ChoiceRow(Row, table=True):
+    """A button below a question of ours: `line` is the command that it stands for, typed by `identity` alone.
+
+    `dedup` is that of the message that led to the question, so that its buttons have one effect between them.
+    """
+
+    __tablename__ = "choices"
+
+    id: str = Field(primary_key=True)
+    surface: str
+    channel: str
+    identity: str
+    line: str = Field(sa_type=Text)
+    dedup: str
+    created_ms: int = ms_column()
+
+
+class OutcomeRow(Row, table=True):
+    """Somebody who asked for something by typing, where no card shows it: they are told there what became of it."""
+
+    __tablename__ = "outcomes"
+
+    id: int | None = Field(default=None, sa_column=Column(Integer, primary_key=True, autoincrement=True))
+    number: int = Field(foreign_key="tasks.number", index=True)
+    asked: str
+    place: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    reply_to: str | None = None
+    only_to: str | None = None
+    created_ms: int = ms_column()
+
+
+class NotifiedRow(Row, table=True):
+    """A person who was told that a revision waits for them: once for each, wherever its cards are."""
+
+    __tablename__ = "notified"
+
+    number: int = Field(primary_key=True, foreign_key="tasks.number")
+    revision: int = Field(primary_key=True)
+    person: str = Field(primary_key=True)
+    at_ms: int = ms_column()
+
+
 class NoteRow(Row, table=True):
     """One thing to say to somebody, kept until it was said.
 
-    While `in_order`, it holds back later notes of its channel until it was said.
+    While `in_order`, it holds back later notes of its channel until it was said. `number` is the task that it is about,
+    `choices` are its buttons as [label, id], `mentions` those whom it must reach as [name, identity].
     """
 
     __tablename__ = "notes"
@@ -103,6 +160,9 @@ class NoteRow(Row, table=True):
     text: str = Field(sa_type=Text)
     reply_to: str | None = None
     only_to: str | None = None
+    number: int | None = None
+    choices: list[list[str]] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    mentions: list[list[str]] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     state: str
     attempt: int = 0
     due_ms: int = ms_column()
@@ -133,6 +193,7 @@ class LinkCodeRow(Row, table=True):
     person: str = Field(index=True)
     tries: int = 0
     expires_ms: int = ms_column()
+    shown_as: str | None = Field(default=None, sa_type=Text)
 
 
 class MoveRow(Row, table=True):

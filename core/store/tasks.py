@@ -21,7 +21,7 @@ from core.staged_diff import StagedDiff
 from core.store.database import Session, from_ms
 from core.store.tables import ApprovalRow, JobRow, RevisionRow, TaskRow, TurnRow
 from core.task import FIRST_BASIS, Basis, PullRequest, Revision, Task
-from core.turn import Question, Turn
+from core.turn import Question, Turn, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,20 @@ async def add_turn(session: Session, row: TurnRow) -> None:
     """Add a turn; its `n` is the caller's, counted under the task's lock."""
     session.add(row)
     await session.flush()
+
+
+def turn_row(number: int, n: int, revision: int, words: Words, at_ms: int) -> TurnRow:
+    """The row of turn `n`, which `words` are."""
+    return TurnRow(
+        number=number,
+        n=n,
+        revision=revision,
+        person=words.actor.person or "",
+        surface=words.actor.surface or "",
+        text=words.text,
+        dedup=words.dedup,
+        at_ms=at_ms,
+    )
 
 
 async def turns_of(session: Session, number: int) -> tuple[Turn, ...]:

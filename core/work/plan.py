@@ -38,6 +38,9 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
     reads_text = not asked or asked.executor == "edit"
     scene = await scene_of(shop, job, task) if reads_text and task.current.intent is None else None
     intent = task.current.intent or await _read(shop, job, task, scene)
+    if isinstance(intent, Unclear) and intent.idle and task.revision == 1:
+        await shop.finish(job, Fact.CANCELLED, Outcome(problem=_nothing_asked(), changes={"expires_ms": None}))
+        return OVER
     if isinstance(intent, Unclear):
         await _ask(shop, job, None, _question(intent, scene))
         return OVER
@@ -48,7 +51,7 @@ async def decide(shop: Workshop, job: Job, _notes: Notes) -> Notes:
         await _ask(shop, job, known, Question("repository", "Which repository?", names))
         return OVER
     settings.repository(task.repo)
-    decision = settings.policy.decide(_petition(task, intent))
+    decision = settings.policy.decide(petition_for(task, intent))
     if intent.read_by and (lane := decision.lane):  # what reading it cost counts for the lane it led to
         await shop.database.write(lambda session: spending.settle(session, job, lane))
     await _commit(shop, job, task, settings, intent, decision)
@@ -59,13 +62,11 @@ STEPS: tuple[tuple[str, Step], ...] = (("decide", decide),)
 
 
 async def _read(shop: Workshop, job: Job, task: Task, scene: Scene | None) -> Intent | Unclear:
-    """The intents of the turns this revision reads, put together in order; without a scene nothing needs reading.
+    """The intent of the turns that this revision reads.
 
     Whose words they are is kept with the revision before anything is made of them.
     """
-    talk = await talk_of(shop, task)
-    authors = set(talk.only(task.current.basis.turns).authors)
-    intent = await _put_together(shop, task, scene, talk, authors)
+    intent, authors = await read_turns(shop, task, scene, await talk_of(shop, task))
     basis = task.current.basis.written_by(authors).to_json()
 
     async def work(session: Session) -> None:
@@ -76,10 +77,14 @@ async def _read(shop: Workshop, job: Job, task: Task, scene: Scene | None) -> In
     return intent
 
 
-async def _put_together(
-    shop: Workshop, task: Task, scene: Scene | None, talk: Talk, authors: set[str]
-) -> Intent | Unclear:
-    """What the turns of this revision mean together. Everybody of whom a model was told is added to `authors`."""
+async def read_turns(
+    shop: Workshop, task: Task, scene: Scene | None, talk: Talk
+) -> tuple[Intent | Unclear, frozenset[str]]:
+    """The intents of the turns this revision reads, put together in order, and everybody whose words they are.
+
+    Without a scene nothing needs reading. Everybody of whom a model was told counts.
+    """
+    authors = talk.only(task.current.basis.turns).authors
     edits: list[Edit] = []
     texts: list[str] = []
     last: Intent | None = None
@@ -93,15 +98,16 @@ async def _put_together(
         if read.read_by:  # by rule nothing but the last turn is read
             authors |= shown.authors
         if isinstance(read, Unclear):
-            return read
+            return read, authors
         by_rule, read_by = by_rule and bool(read.edits), read.read_by or read_by
         edits.extend(read.edits)
         last = read
     text, known = "\n".join(texts), tuple(edits) if by_rule else ()
-    return Intent(text, known, lane=last.lane if last else None, read_by=read_by)
+    return Intent(text, known, lane=last.lane if last else None, read_by=read_by), authors
 
 
-def _petition(task: Task, intent: Intent) -> Petition:
+def petition_for(task: Task, intent: Intent) -> Petition:
+    """What policy is asked about the current revision of a task, whose lane is not decided yet."""
     return Petition(
         person=task.current.author,
         surface=task.surface,
@@ -115,6 +121,12 @@ def _petition(task: Task, intent: Intent) -> Petition:
 
 
 async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, intent: Intent, decision: Decision) -> None:
+    if decision.effect is Effect.ASK and decision.question is not None:
+        offered = await _offered(shop, task, settings, intent, decision.question)
+        if isinstance(offered, Question):
+            await _ask(shop, job, intent, offered)
+            return
+        decision = offered
     revision = {
         "intent": intent.to_json(),
         "lane": decision.lane,
@@ -130,9 +142,6 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         "terms_sha256": terms_hash(decision.terms),
     }
     title = {"title": _title(task, intent.titled(settings.mask), intent)}
-    if decision.effect is Effect.ASK and decision.question is not None:
-        await _ask(shop, job, intent, decision.question)
-        return
     problem = _refusal(decision) or await _incapable(shop, settings, decision, intent)
     if problem is not None:
         problem = await about_the_paths(shop, settings, task, intent, decision, problem)
@@ -154,6 +163,35 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         Fact.PLANNED,
         Outcome(changes={"lane": lane.name, **title}, revision=revision, body=body, owed=owed),
     )
+
+
+async def _offered(
+    shop: Workshop, task: Task, settings: Settings, intent: Intent, question: Question
+) -> Question | Decision:
+    """A question about the lane with only the lanes that would take the request if they were named.
+
+    With one such lane nothing is left to ask, and with none the first one's refusal is the decision.
+    """
+    if question.about != "lane":
+        return question
+    petition = petition_for(task, intent)
+    takes: dict[str, Decision] = {}
+    refusals: list[Decision] = []
+    for name in question.options:
+        decision = settings.policy.decide(replace(petition, lane=name))
+        problem = _refusal(decision) or await _incapable(shop, settings, decision, intent)
+        if problem is None:
+            takes[name] = decision
+        else:
+            refusals.append(replace(decision, effect=Effect.DENY, reason=problem.message))
+    if not takes:
+        return refusals[0] if refusals else settings.policy.decide(petition)
+    if len(takes) == len(question.options):
+        return question
+    if len(takes) == 1:
+        name, decision = next(iter(takes.items()))
+        return replace(decision, reason=f"of the lanes that cover it, only {name} takes it; rule {decision.rule}")
+    return Question("lane", f"Which lane shall it be: {' or '.join(takes)}?", tuple(takes))
 
 
 def _about_parameters(lane: Lane, task: Task) -> Question | None:
@@ -228,6 +266,11 @@ async def _ask(shop: Workshop, job: Job, intent: Intent | None, question: Questi
             expires_in_s=ASKING_EXPIRES_S,
         ),
     )
+
+
+def _nothing_asked() -> Problem:
+    """Words that a model read, and that ask for nothing, do not wait for an answer."""
+    return Problem(Kind.USAGE, "nothing_asked", "that asks for no change", "Say what to change in a new request.")
 
 
 def _question(unclear: Unclear, scene: Scene | None) -> Question:

@@ -19,7 +19,7 @@ from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Session
 from core.store.tables import ArtifactRow
 from core.task import Task
-from core.transition import NOTHING_MORE, Owed, take_step
+from core.transition import NOTHING_MORE, Owed, take_step, tell_unread
 from core.turn import SYSTEM, Actor
 
 OVER = {"over": True}
@@ -146,10 +146,23 @@ class Workshop:
         )
 
     async def fail(self, job: Job, problem: Problem) -> None:
-        """Commit that a job failed for good, and tell why on its task."""
+        """Commit that a job failed for good, and tell why on its task; what was said to a task does not fail it."""
         problem = self.shown(problem)
+        if job.kind is JobKind.READ:
+            await self.leave_as_it_is(job, problem)
+            return
         body: dict[str, Any] = {"error": problem.to_json()}
         await self.finish(job, Fact.FAILED, Outcome(problem=problem, body=body, changes={"expires_ms": None}))
+
+    async def leave_as_it_is(self, job: Job, problem: Problem) -> None:
+        """Commit that words which were read begin no revision, and tell their writer why, where they were said."""
+
+        async def work(session: Session) -> None:
+            now_ms = await self.database.now_ms(session)
+            await jobs.end(session, job, JobState.DONE, now_ms, problem)
+            await tell_unread(session, job, problem, now_ms)
+
+        await self.database.write(work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.surfaces.port import Answer, Clicked, Heard, Taken
+from bot.surfaces.port import Answer, Clicked, Heard, Place, Taken
 from core.errors import TransientError
 
 
@@ -21,6 +21,7 @@ class FakeEars:
     deliveries: int = 0
     moves: list[tuple[str, str, str]] = field(default_factory=list)
     memory: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    posts: list[tuple[Place, str, str]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, said: Heard | Clicked) -> Taken:
@@ -54,6 +55,18 @@ class FakeEars:
             while not met():
                 self._changed.clear()
                 await self._changed.wait()
+
+    async def posted(self, place: Place, message_id: str, below: str) -> None:
+        self.posts.append((place, message_id, below))
+        self._changed.set()
+
+    async def until_posted(self, within_s: float = 60) -> tuple[Place, str, str]:
+        """Wait until the surface told of a message that it posted by itself; the first one."""
+        async with asyncio.timeout(within_s):
+            while not self.posts:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.posts[0]
 
     async def heard(self, count: int = 1, within_s: float = 60) -> list[Heard | Clicked]:
         """Wait until `count` different things were said; all of them."""

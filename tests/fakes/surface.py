@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
-from bot.surfaces.port import Answer, Attachment, Buttons, Clicked, Drawn, Ears, Heard, Place
+from bot.surfaces.port import NO_EXTRAS, Answer, Attachment, Buttons, Clicked, Drawn, Ears, Extras, Heard, Place
 from core.errors import CountersignError
 
 
@@ -26,6 +26,7 @@ class Message:
     files: dict[str, bytes] = field(default_factory=dict)
     reply_to: str | None = None
     only_to: str | None = None
+    mentions: tuple[tuple[str, str], ...] = ()
     edits: int = 0
 
     @property
@@ -87,15 +88,23 @@ class MemorySurface:
         self._lose()
         return message_id
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
+    async def attach(
+        self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None
+    ) -> Sequence[str]:
         self._fail()
-        self._add(Message("", place, words, files={f.name: f.content for f in files}, reply_to=reply_to))
+        id_ = self._add(Message("", place, words, files={f.name: f.content for f in files}, reply_to=reply_to))
         self._lose()
+        return [id_]
 
-    async def say(self, place: Place, text: str, reply_to: str | None, only_to: str | None) -> None:
+    async def say(
+        self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
+    ) -> Sequence[str]:
         self._fail()
-        self._add(Message("", place, text, reply_to=reply_to, only_to=only_to))
+        message = Message("", place, text, reply_to=reply_to, only_to=only_to)
+        message.buttons, message.mentions = dict(extras.choices), extras.mentions
+        id_ = self._add(message)
         self._lose()
+        return [id_]
 
     async def admits(self, said: Heard | Clicked) -> str | None:
         return self.banned.get(said.identity)

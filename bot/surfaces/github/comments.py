@@ -55,6 +55,9 @@ class Comments(Protocol):
     async def may_write(self, repository: str, person: int) -> bool:
         """Whether the account with this id is a person's and may write there now; false for one that is gone."""
 
+    async def login(self, repository: str, person: int) -> str | None:
+        """The login that the account with this id has today, for a mention; None for one that is not there."""
+
     async def post(self, repository: str, number: int, body: str) -> int:
         """Write a comment; its id."""
 

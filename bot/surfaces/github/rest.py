@@ -49,6 +49,15 @@ class ClientComments:
         """The repository's full name today."""
         return (await self.client.repository(int(repository)))[1]
 
+    async def login(self, repository: str, person: int) -> str | None:
+        """Asked now, by number."""
+        try:
+            return (await self.client.permission(int(repository), person)).login
+        except CountersignError as error:
+            if _is_missing(error):
+                return None
+            raise
+
     async def may_write(self, repository: str, person: int) -> bool:
         """Asked now, by number: write, maintain or admin, or a role of the organisation's own that can write."""
         try:

@@ -20,6 +20,7 @@ DIFFS: Final = ("text/x-diff", "text/x-patch")
 _THREAD: Final = re.compile(r"(?:pull|issues)/([1-9][0-9]{0,17})")
 _MESSAGE: Final = re.compile(r"(issue_comment|review_comment|review):([1-9][0-9]{0,18})")
 _REVISION: Final = re.compile(r"<!-- countersign:revision:(\d+) -->")
+_LOGIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,40})?")
 _PIECE: Final = 6_000
 """Characters of an answer in one comment, before markup is added to it."""
 
@@ -57,42 +58,57 @@ class Speaker:
         """Let our comment say `body`, unless it does or says something newer; false when it is gone."""
         return not _worth(ours.body, body) or await self.comments.edit(repository, ours.id, body)
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str) -> None:
+    async def attach(self, place: Place, files: Sequence[Attachment], words: str) -> list[str]:
         """Write each diff among `files` whole, in a comment of its own that opens with a click.
 
         GitHub's comments hold no files: a page made for reading is left out, for it says what the diff says. Raises
         `PermanentError` ``too_long_here`` before anything is written when a diff does not fit, and ``no_files_here``
-        when there is none.
+        when there is none. Returns the comments' ids.
         """
         number = number_of(place)
         bodies = [_diff(file, words) for file in files if file.media_type in DIFFS]
         if not bodies:
             raise PermanentError("no_files_here", "A comment at GitHub cannot hold files", "Look at them elsewhere.")
         async with self._writing:
-            for body in bodies:
-                await self._keep(place.channel, number, body)
+            return [await self._keep(place.channel, number, body) for body in bodies]
 
-    async def say(self, place: Place, text: str, reply_to: str | None) -> None:
+    async def say(
+        self, place: Place, text: str, reply_to: str | None, mentions: Sequence[tuple[str, str]] = ()
+    ) -> list[str]:
         """Answer a comment, quoting it; the same words are said once to it, whatever is tried again.
 
-        What answers nothing, such as a reminder, is said each time.
+        What answers nothing, such as a reminder, is said each time. GitHub notifies whom a comment mentions, which
+        stand at its end. Returns the comments' ids.
         """
         if not text.strip():
-            return
+            return []
         number = number_of(place)
         quote = await self._quote(place, reply_to)
+        called = await self._called(place, mentions)
+        ids = []
         async with self._writing:
-            for n, piece in enumerate(_pieces(text)):
+            pieces = list(_pieces(text))
+            pieces[-1:] = ["\n\n".join([pieces[-1], *called])]
+            for n, piece in enumerate(pieces):
                 if reply_to is None:
-                    await self.comments.post(place.channel, number, piece)
+                    ids.append(f"{Kind.COMMENT}:{await self.comments.post(place.channel, number, piece)}")
                     continue
                 words = hashlib.sha256(f"{reply_to}\0{n}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
                 marker = f"<!-- countersign:says:{words} -->"
-                await self._once(place.channel, number, "\n\n".join([marker, *quote[: n == 0], piece]))
+                ids.append(await self._once(place.channel, number, "\n\n".join([marker, *quote[: n == 0], piece])))
+        return ids
 
-    async def _once(self, repository: str, number: int, body: str) -> None:
-        if await self.comments.find(repository, number, body.partition("\n")[0]) is None:
-            await self.comments.post(repository, number, body)
+    async def _once(self, repository: str, number: int, body: str) -> str:
+        ours = await self.comments.find(repository, number, body.partition("\n")[0])
+        made = ours.id if ours is not None else await self.comments.post(repository, number, body)
+        return f"{Kind.COMMENT}:{made}"
+
+    async def _called(self, place: Place, mentions: Sequence[tuple[str, str]]) -> list[str]:
+        """A line that mentions these people by the logins that they have today; none without any."""
+        people = [int(identity) for _, identity in mentions if identity.isascii() and identity.isdecimal()]
+        logins = [await self.comments.login(place.channel, person) for person in people]
+        known = [login for login in logins if login and _LOGIN.fullmatch(login)]
+        return [f"cc {' '.join(f'@{login}' for login in known)}"] if known else []
 
     async def _quote(self, place: Place, reply_to: str | None) -> list[str]:
         """Whom we answer and how they began, in a quote in which nothing acts."""

@@ -18,7 +18,19 @@ from bot.surfaces.github.review import PUBLISHING, with_lines
 from bot.surfaces.github.said import COMMANDS
 from bot.surfaces.github.speaking import Speaker, number_of, parts_of
 from bot.surfaces.github.written import Kind, Written
-from bot.surfaces.port import Attachment, Buttons, Clicked, Drawn, Ears, GitHubSurfaceConfig, Heard, Place, Quoted
+from bot.surfaces.port import (
+    NO_EXTRAS,
+    Attachment,
+    Buttons,
+    Clicked,
+    Drawn,
+    Ears,
+    Extras,
+    GitHubSurfaceConfig,
+    Heard,
+    Place,
+    Quoted,
+)
 from core.errors import CountersignError, PermanentError, TransientError, UsageError
 from core.log import fault_of, log
 
@@ -175,15 +187,19 @@ class GitHubSurface:
         """Change the task's comment; a new one where it was deleted, none by an earlier revision."""
         return await self._speaker.edit(place, message_id, drawn)
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
+    async def attach(
+        self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None
+    ) -> Sequence[str]:
         """Write the whole diff into a comment; `PermanentError` ``too_long_here`` where it does not fit."""
         del reply_to
-        await self._speaker.attach(place, files, words)
+        return await self._speaker.attach(place, files, words)
 
-    async def say(self, place: Place, text: str, reply_to: str | None, only_to: str | None) -> None:
-        """Answer with a comment; everybody who may read there reads it, `only_to` or not."""
+    async def say(
+        self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
+    ) -> Sequence[str]:
+        """Answer with a comment; everybody who may read there reads it, `only_to` or not. Comments have no buttons."""
         del only_to
-        await self._speaker.say(place, text, reply_to)
+        return await self._speaker.say(place, text, reply_to, extras.mentions)
 
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """Eyes on the comment; a review cannot have any."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.cards.safe import one_line
-from bot.cards.slack_text import plain
+from bot.cards.slack_text import clip, escape, plain
 from bot.surfaces.mention import without_name
-from bot.surfaces.port import Clicked, Heard, Quoted
+from bot.surfaces.port import Clicked, Extras, Heard, Quoted
 from core.place import Place
 
 SURFACE: Final = "slack"
@@ -25,6 +25,8 @@ FORM: Final = "countersign_form"
 """The callback id of the form that asks for the words a button still wants."""
 FIELD: Final = "words"
 """Block id and action id of a form's one field."""
+MAX_BUTTONS: Final = 25
+MAX_LABEL: Final = 75
 _SPOKEN: Final = (None, "file_share", "thread_broadcast")
 """Subtypes of messages that people write; every other is a notice, or somebody's program."""
 _KIND: Final = re.compile(r"[a-z_]{1,40}")
@@ -237,6 +239,32 @@ def heard_in_form(body: Body, ours: Ours) -> Heard | None:
         return None
     key = f"v:{view['id']}"
     return Heard(who, place, typed_in(body), _text(kept, "message") or key, key, addressed=True, name=_name(body))
+
+
+def words_of(text: str, extras: Extras) -> dict[str, Any]:
+    """Words as the payload of a message, with the mentions and the buttons that they carry.
+
+    A mention is ``<@USER>``; at most 25 buttons stand in one block, and their labels have at most 75 characters.
+
+    https://docs.slack.dev/messaging/formatting-message-text#mentioning-users
+    https://docs.slack.dev/reference/block-kit/blocks/actions-block
+    """
+    said = escape(text)
+    for name, identity in extras.mentions:
+        said = re.sub(rf"(?<!\w){re.escape(escape(name))}(?!\w)", f"<@{user_of(identity)}>", said, count=1)
+    buttons = [
+        {
+            "type": "button",
+            "text": {"type": "plain_text", "text": clip(label, MAX_LABEL), "emoji": False},
+            "action_id": id_,
+            "value": id_,
+        }
+        for label, id_ in extras.choices[:MAX_BUTTONS]
+    ]
+    if not buttons:
+        return {"text": said, **({"mrkdwn": True} if extras.mentions else {})}  # without it a mention is only text
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": said, "verbatim": True}}
+    return {"text": said, "blocks": [section, {"type": "actions", "elements": buttons}]}
 
 
 def typed_in(body: Body) -> str:

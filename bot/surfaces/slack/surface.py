@@ -11,7 +11,7 @@ from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.cards.slack import draw_card
 from bot.cards.slack_text import clip, escape, pieces
-from bot.surfaces.port import Attachment, Buttons, Clicked, Drawn, Ears, Heard, SlackConfig
+from bot.surfaces.port import NO_EXTRAS, Attachment, Buttons, Clicked, Drawn, Ears, Extras, Heard, SlackConfig
 from bot.surfaces.slack import checks, http, payloads, socket
 from bot.surfaces.slack.api import SlackApi
 from bot.surfaces.slack.catching_up import CatchingUp, Connected
@@ -46,6 +46,7 @@ class SlackSurface:
     """
 
     name = payloads.SURFACE
+    answers_forms = True
 
     def __init__(self, config: SlackConfig, waiting: Waiting | None = None) -> None:
         _require(config)
@@ -107,13 +108,27 @@ class SlackSurface:
             return await self.post(place, drawn, None)
         return message_id
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
-        """Upload files into the conversation; returns when Slack has them all."""
+    async def attach(
+        self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None
+    ) -> Sequence[str]:
+        """Upload files into the conversation; returns when Slack has them all.
+
+        Slack does not say which message shows a file. So outside of a thread the words come first, as a message whose
+        id is returned, and the files lie in its thread, where what people answer is known to be about them.
+        """
         uploads = [{"filename": file.name, "content": file.content} for file in files]
         said = escape(clip(words, _MAX_WORDS)) if words else None
-        await self._api.upload(uploads, place.channel, _thread(place, reply_to), said)
+        thread = _thread(place, reply_to)
+        if thread is not None or said is None:
+            await self._api.upload(uploads, place.channel, thread, said)
+            return ()
+        root = str((await self._post(place, {"text": said}, reply_to))["ts"])
+        await self._api.upload(uploads, place.channel, root, None)
+        return [root]
 
-    async def say(self, place: Place, text: str, reply_to: str | None, only_to: str | None) -> None:
+    async def say(
+        self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
+    ) -> Sequence[str]:
         """Say it in plain words; to one person alone as an ephemeral message, which nobody else sees and nothing keeps.
 
         A direct message is to one person anyway. What three messages do not hold is attached.
@@ -121,13 +136,15 @@ class SlackSurface:
         parts = list(pieces(text))
         if len(parts) > _MAX_PARTS:
             whole = Attachment("message.txt", text.encode("utf-8", "backslashreplace"), "text/plain")
-            await self.attach(place, [whole], parts[0][:200].rstrip() + " …", reply_to)
-            return
-        for part in parts:
+            return await self.attach(place, [whole], parts[0][:200].rstrip() + " …", reply_to)
+        ids = []
+        for n, part in enumerate(parts):
+            payload = payloads.words_of(part, extras if n == len(parts) - 1 else NO_EXTRAS)
             if only_to is not None and not place.private:
-                await self._whisper(place, part, reply_to, only_to)
+                await self._whisper(place, payload, reply_to, only_to)
             else:
-                await self._post(place, {"text": escape(part)}, reply_to)
+                ids.append(str((await self._post(place, payload, reply_to))["ts"]))
+        return ids
 
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """Put eyes on the message; a command or a form has none to put them on."""
@@ -194,9 +211,9 @@ class SlackSurface:
         arguments = {"channel": place.channel, **_QUIET, **payload, **({"thread_ts": thread} if thread else {})}
         return await self._api.call("chat.postMessage", arguments, lane=place.channel)
 
-    async def _whisper(self, place: Place, text: str, reply_to: str | None, only_to: str) -> None:
+    async def _whisper(self, place: Place, payload: Mapping[str, Any], reply_to: str | None, only_to: str) -> None:
         thread = _thread(place, reply_to)
-        arguments: dict[str, Any] = {"channel": place.channel, "user": payloads.user_of(only_to), "text": escape(text)}
+        arguments: dict[str, Any] = {"channel": place.channel, "user": payloads.user_of(only_to), **payload}
         arguments |= {"link_names": False, "parse": "none", **({"thread_ts": thread} if thread else {})}
         await self._api.call("chat.postEphemeral", arguments, lane=place.channel)
 

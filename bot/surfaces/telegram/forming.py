@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
@@ -13,12 +14,13 @@ from telegram import (
     Message,
     MessageEntity,
     ReplyParameters,
+    User,
 )
 
 from bot.cards.safe import visible
 from bot.cards.telegram import TelegramCard
-from bot.cards.telegram_words import MAX_TEXT, Line, Piece, Span, plain, size, spell
-from bot.surfaces.port import Attachment, Place
+from bot.cards.telegram_words import MAX_TEXT, Line, Piece, Span, plain, size, spell, units
+from bot.surfaces.port import NO_EXTRAS, Attachment, Extras, Place
 
 T = TypeVar("T")
 
@@ -52,21 +54,43 @@ def document_of(file: Attachment, caption: str, reply_to: str | None) -> Send[ob
     return send
 
 
-def message_of(lines: Sequence[Line], reply_to: str | None) -> Send[object]:
-    """Lines as one message, ready to send."""
+def message_of(lines: Sequence[Line], reply_to: str | None, extras: Extras = NO_EXTRAS) -> Send[object]:
+    """Lines as one message with what they carry, ready to send.
+
+    Telegram notifies of a mention by its entity, a user's id behind a name
+    (https://core.telegram.org/bots/api#messageentity, ``text_mention``).
+    """
     text, spans = spell(lines)
+    called = [_mention(text, name, identity) for name, identity in extras.mentions]
+    mentions = [mention for mention in called if mention is not None]
 
     def send(bot: Bot, chat: int, topic: int | None, bare: bool) -> Awaitable[object]:
         return bot.send_message(
             chat,
             plain(lines) if bare else text,
-            entities=None if bare else entities(spans),
+            entities=None if bare else [*entities(spans), *mentions],
             message_thread_id=topic,
             reply_parameters=reply_of(reply_to),
+            reply_markup=_choices_of(extras),
             link_preview_options=NO_PREVIEW,
         )
 
     return send
+
+
+def _mention(text: str, name: str, identity: str) -> MessageEntity | None:
+    """The mention of a person whose name stands in the text as a word; None where it does not."""
+    found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)
+    if found is None or not (identity.isascii() and identity.isdecimal()):
+        return None
+    begin, user = units(text[: found.start()]), User(int(identity), name, is_bot=False)
+    return MessageEntity(MessageEntity.TEXT_MENTION, begin, units(name), user=user)
+
+
+def _choices_of(extras: Extras) -> InlineKeyboardMarkup | None:
+    """The buttons below a question, a row each."""
+    rows = [[InlineKeyboardButton(label, callback_data=id_)] for label, id_ in extras.choices]
+    return InlineKeyboardMarkup(rows) if rows else None
 
 
 def lines_of(text: str) -> list[Line]:

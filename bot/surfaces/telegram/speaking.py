@@ -11,7 +11,7 @@ from telegram import Bot, ForceReply, MessageEntity, ReactionTypeEmoji, User
 
 from bot.cards.telegram import TelegramCard
 from bot.cards.telegram_words import MAX_CAPTION, cut, neutral, size, units
-from bot.surfaces.port import Attachment, Place
+from bot.surfaces.port import NO_EXTRAS, Attachment, Extras, Place
 from bot.surfaces.telegram.forming import (
     NO_PREVIEW,
     Send,
@@ -94,45 +94,47 @@ class Speaker:
             raise
         return message_id
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
-        """Send files one after the other; the words stand below the first."""
+    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> list[str]:
+        """Send files one after the other; the words stand below the first. Returns the messages' ids."""
         for file in files:
             if not 0 < len(file.content) <= MAX_FILE_BYTES:
                 told = f"{file.name} has {len(file.content):,} bytes; Telegram takes 1 to {MAX_FILE_BYTES:,}."
                 raise PermanentError("file_size", told, "Whoever runs Countersign can see it at its terminal.")
         fits = size(lines_of(words)) <= MAX_CAPTION + 1
-        if words and not fits:
-            await self.say(place, words, reply_to)
+        ids = await self.say(place, words, reply_to) if words and not fits else []
         sent = [(place.channel, place.thread, reply_to, file.name, sha256(file.content).digest()) for file in files]
         for n, file in enumerate(files):
             if sent[n] in self._arrived:  # what got through before another did not is there
                 continue
             caption = words if n == 0 and fits else ""
-            await self._in_turn(place, document_of(file, caption, reply_to if n == 0 else None))
+            ids.append(id_of(await self._in_turn(place, document_of(file, caption, reply_to if n == 0 else None))))
             self._arrived[sent[n]] = None
             while len(self._arrived) > _REMEMBERED:
                 self._arrived.pop(next(iter(self._arrived)))
         for one in sent:
             self._arrived.pop(one, None)
+        return ids
 
-    async def say(self, place: Place, text: str, reply_to: str | None) -> None:
-        """Say plain words: in one message, in a few, or as a file."""
+    async def say(self, place: Place, text: str, reply_to: str | None, extras: Extras = NO_EXTRAS) -> list[str]:
+        """Say plain words: in one message, in a few, or as a file; buttons stand below the last. Returns their ids."""
         parts = parts_of(lines_of(text))
         if not parts:
-            return
+            return []
         if len(parts) > MAX_PARTS:
             whole = Attachment("answer.txt", text.encode("utf-8", "backslashreplace"), "text/plain")
-            await self.attach(place, [whole], _LONG, reply_to)
-            return
+            return await self.attach(place, [whole], _LONG, reply_to)
+        ids = []
         for n, part in enumerate(parts):
-            await self._in_turn(place, message_of(part, reply_to if n == 0 else None))
+            last = extras if n == len(parts) - 1 else NO_EXTRAS
+            ids.append(id_of(await self._in_turn(place, message_of(part, reply_to if n == 0 else None, last))))
+        return ids
 
     async def ask(
         self, place: Place, asked: tuple[str, str], person: tuple[int, str] | None, ref: tuple[str, str], card: str
-    ) -> None:
+    ) -> str:
         """Ask one person for words: `asked` is the question and the field's hint, `ref` what leads back, and as a link.
 
-        Without entities the reference stands as the last line.
+        Without entities the reference stands as the last line. Returns the message's id.
         """
         said, hint = asked
         name = neutral(cut(person[1], 60)) if person else ""
@@ -153,7 +155,7 @@ class Speaker:
                 link_preview_options=NO_PREVIEW,
             )
 
-        await self._in_turn(place, send)
+        return id_of(await self._in_turn(place, send))
 
     async def answer(self, callback: str, text: str, *, alert: bool) -> None:
         """Answer a press, a few times if need be; one that is too old to be answered is no fault."""

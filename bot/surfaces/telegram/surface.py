@@ -16,7 +16,19 @@ from bot.cards.safe import one_line
 from bot.cards.telegram import TelegramCard, draw_telegram
 from bot.cards.telegram_words import units
 from bot.commands.table import FIRST
-from bot.surfaces.port import Answer, Attachment, Buttons, Clicked, Drawn, Ears, Heard, Place, TelegramConfig
+from bot.surfaces.port import (
+    NO_EXTRAS,
+    Answer,
+    Attachment,
+    Buttons,
+    Clicked,
+    Drawn,
+    Ears,
+    Extras,
+    Heard,
+    Place,
+    TelegramConfig,
+)
 from bot.surfaces.telegram.checks import check
 from bot.surfaces.telegram.cuts import Cuts
 from bot.surfaces.telegram.hearing import SURFACE, WANTED, Moved, Pressed, Said, Spurious, Unlisted, Us, hear
@@ -113,14 +125,18 @@ class TelegramSurface:
         """See `Surface.edit`."""
         return await self._speaker.edit(place, message_id, _card(drawn))
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
+    async def attach(
+        self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None
+    ) -> Sequence[str]:
         """See `Surface.attach`."""
-        await self._speaker.attach(place, files, words, reply_to)
+        return await self._speaker.attach(place, files, words, reply_to)
 
-    async def say(self, place: Place, text: str, reply_to: str | None, only_to: str | None) -> None:
+    async def say(
+        self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
+    ) -> Sequence[str]:
         """See `Surface.say`; Telegram has no words for one pair of ears in a group, so all in it can read them."""
         del only_to
-        await self._speaker.say(place, text, reply_to)
+        return await self._speaker.say(place, text, reply_to, extras)
 
     async def admits(self, said: Heard | Clicked) -> str | None:
         """Everybody whose id is known: Telegram itself lets only members write in a group."""
@@ -249,7 +265,10 @@ class TelegramSurface:
         person = None if place.private else (int(clicked.identity), one_line(clicked.name, 60))
         ref = reference(self._config.token, int(place.channel), clicked.button, clicked.message_id)
         us = self._us or await self._introduce()
-        await self._speaker.ask(place, question(form), person, (ref, link(us.username, ref)), clicked.message_id)
+        back = (ref, link(us.username, ref))
+        prompt = await self._speaker.ask(place, question(form), person, back, clicked.message_id)
+        if self._ears is not None:
+            await self._ears.posted(place, prompt, clicked.message_id)
 
     async def _moved(self, channel: str, to: str) -> None:
         """A group has another id: it stays listened to if it was, and the ears move what they keep about it."""

@@ -99,9 +99,16 @@ def check_view(view: Any) -> None:
             raise RefusedBySlackError("invalid_arguments", "a modal with inputs wants a submit")
 
 
+WAITS_FOR = re.compile(r"#\d+ waits for ")
+MENTION = re.compile(r"<@U[A-Z0-9]+>")
+
+
 def pings_in(payload: dict[str, Any]) -> list[str]:
-    """What in a message would ping somebody or link under other words."""
-    found = [f"text: {match}" for match in PINGS.findall(str(payload.get("text") or ""))]
+    """What in a message would ping somebody or link under other words, but for the word to whom a task waits for."""
+    text = str(payload.get("text") or "")
+    if WAITS_FOR.match(text):
+        text = MENTION.sub("", text)
+    found = [f"text: {match}" for match in PINGS.findall(text)]
     found += [f"text: {payload['initial_comment']}"] if PINGS.search(str(payload.get("initial_comment") or "")) else []
     for block in payload.get("blocks") or ():
         for element in _walk(block):

@@ -46,7 +46,7 @@ async def test_a_request_becomes_one_card_that_is_edited_until_it_is_published(p
     published = await place.card(1, "published")
     assert published.id == card.id
     assert len(chat.cards) == 1
-    assert chat.words == [], "no chatter"
+    assert chat.words == ["#1 waits for lee, max."], "no chatter beside the word to whom it waits for"
     assert place.home.git("rev-parse", "countersign/1-set-server-timeout-to-30-in-config-app-y")
 
 
@@ -200,8 +200,9 @@ async def test_linking_takes_both_sides_and_works_once(place):
     asked = await place._tell(slack.writes("T1AAA/U777", "/link lee", room))
     code = asked.text.split()[3].rstrip(".")
     assert (await place.says("max", f"/link {code}", DM)).refused, "only lee may say it"
-    assert not (await place.says("lee", f"/link {code}", DM)).refused
-    assert (await place.says("lee", f"/link {code}", DM)).refused, "once"
+    assert "T1AAA/U777" in (await place.says("lee", f"/link {code}", DM)).text, "it names the account, and asks"
+    assert not (await place.says("lee", f"/link {code} yes", DM)).refused
+    assert (await place.says("lee", f"/link {code} yes", DM)).refused, "once"
     await place.staged(GROUP)
     digest = (await place.app.document(1)).task.staged.digest
     await place._tell(slack.writes("T1AAA/U777", "/show 1", room))

@@ -236,7 +236,7 @@ async def test_the_first_posts_of_cards_keep_the_order_of_their_tasks(office):
     await database.write(lambda s: cards.put_off(s, first, at + 60_000, "refused", in_order=False))
     (second,) = await begun(database)
     assert second.number == first.number + 1
-    await database.write(lambda s: cards.posted(s, second, "m2", 1))
+    await database.write(lambda s: cards.posted(s, second, "m2", 1, at))
     (third,) = await begun(database)
     assert third.number == first.number + 2
 

@@ -59,7 +59,7 @@ async def put_card(office, number: int, place: Place, delivered: str | None, mes
         await cards.bind(session, number, place, None, now_ms)
         for card in await cards.of_task(session, number):
             if card.place == place:
-                await cards.posted(session, card, message_id, 1)
+                await cards.posted(session, card, message_id, 1, now_ms)
                 if delivered is not None:
                     await cards.delivered(session, card, delivered)
 

@@ -137,7 +137,7 @@ async def test_a_member_may_neither_approve_nor_reject(office, snapshot):
     before = await snapshot(number)
     await refused(office, number, await office.verdicts.approve(number, digest, BO), code="may_not_approve")
     answer = await office.verdicts.reject(number, "", BO)
-    await refused(office, number, answer, code="may_not_approve", click="rejection")
+    await refused(office, number, answer, code="may_not_reject", click="rejection")
     assert await snapshot(number) == before
 
 

@@ -15,7 +15,7 @@ from bot.cards.github import draw_comment
 from bot.cards.model import card_of
 from bot.surfaces.github.rest import ClientComments
 from bot.surfaces.github.surface import GitHubSurface
-from bot.surfaces.port import Attachment, Buttons, Drawn, GitHubSurfaceConfig, Place, Surface
+from bot.surfaces.port import Attachment, Buttons, Drawn, Extras, GitHubSurfaceConfig, Place, Surface
 from core.errors import PermanentError, TransientError
 from lanes.forge.github.access import GitHubAccess
 from lanes.forge.github.client import GitHubClient
@@ -446,3 +446,10 @@ async def test_the_card_is_drawn_as_a_comment(town):
     drawn = surface.draw(shown, None, Buttons(), delivered=False)
     assert drawn.hides
     assert drawn.payload.startswith("<!-- countersign:task:142 -->\n")
+
+
+async def test_chat_16_whom_a_comment_waits_for_is_mentioned_by_todays_login(town):
+    mentions = (("Ana", str(town.hub.user("ana").id)), ("gone", "999999999"), ("odd", "@everyone"))
+    (id_,) = await town.surface.say(town.place, "#1 waits for Ana.", None, None, Extras(mentions=mentions))
+    assert id_.startswith("issue_comment:")
+    assert town.bodies()[-1].endswith("\n\ncc @ana")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.ears import delivery_of, keepable, said_of
-from bot.surfaces.port import Answer, Clicked, Heard, Taken
+from bot.surfaces.port import Answer, Clicked, Heard, Place, Taken
 
 
 class StrictEars:
@@ -33,6 +33,9 @@ class StrictEars:
     async def answer(self, taken: Taken, within_s: float) -> Answer | None:
         del taken, within_s
         return Answer()
+
+    async def posted(self, place: Place, message_id: str, below: str) -> None:
+        del place, message_id, below
 
     async def moved(self, surface: str, channel: str, to: str) -> None:
         del surface, channel, to

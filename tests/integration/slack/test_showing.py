@@ -87,7 +87,10 @@ async def test_a_long_text_is_split_and_a_very_long_one_attached(slack, surface)
     assert 2 <= len(slack.called("chat.postMessage")) <= 3
     text = "\n".join(f"row {n} {'<' * 50}" for n in range(2000))
     await surface.say(CHANNEL, text, None, None)
-    (found,) = (await slack.message(containing="row 0"))["files"]
+    root = await slack.message(containing="row 0")
+    (message,) = [m for m in await slack.messages() if m.get("files")]
+    assert message["thread_ts"] == root["ts"], "what people answer to the file is known to be about it"
+    (found,) = message["files"]
     assert await slack.file(found) == text.encode()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.plugins import PluginContext
-from bot.surfaces.port import Attachment, Buttons, Clicked, Drawn, Ears, Heard, Place, Surface
+from bot.surfaces.port import NO_EXTRAS, Attachment, Buttons, Clicked, Drawn, Ears, Extras, Heard, Place, Surface
 from core.errors import UsageError
 
 EVERY_S = 0.1
@@ -64,11 +64,16 @@ class Bulletin:
     async def edit(self, place: Place, message_id: str, drawn: Drawn) -> str:
         return self._show("card", drawn.payload, message_id)
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None) -> None:
-        self._show("files", {"words": words, "files": {file.name: file.content.decode() for file in files}})
+    async def attach(
+        self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None
+    ) -> Sequence[str]:
+        payload = {"words": words, "files": {file.name: file.content.decode() for file in files}}
+        return [self._show("files", payload)]
 
-    async def say(self, place: Place, text: str, reply_to: str | None, only_to: str | None) -> None:
-        self._show("words", {"text": text})
+    async def say(
+        self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
+    ) -> Sequence[str]:
+        return [self._show("words", {"text": text})]
 
     async def admits(self, said: Heard | Clicked) -> str | None:
         return None

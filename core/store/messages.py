@@ -1,0 +1,99 @@
+"""Messages: which of our messages is about which task, for ever; and the buttons below our questions."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col, select
+
+from core.place import Place
+from core.store.database import Session
+from core.store.talk_tables import CardRow, ChoiceRow, TaskMessageRow
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A button below a question: the `line` that it stands for, typed by `identity` alone, in one `channel`.
+
+    `dedup` is that of the message that led to the question, so that all of its buttons have one effect between them.
+    """
+
+    id: str
+    surface: str
+    channel: str
+    identity: str
+    line: str
+    dedup: str
+
+
+async def remember(session: Session, number: int, place: Place, message_ids: Iterable[str], now_ms: int) -> None:
+    """Bind messages of ours in `place` to task `number`; one that is bound already stays as it is."""
+    rows = [
+        {
+            "surface": place.surface,
+            "channel": place.channel,
+            "message_id": message_id,
+            "number": number,
+            "at_ms": now_ms,
+        }
+        for message_id in dict.fromkeys(message_ids)
+    ]
+    if rows:
+        dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+        keys = ["surface", "channel", "message_id"]
+        await session.execute(dialect.insert(TaskMessageRow).values(rows).on_conflict_do_nothing(index_elements=keys))
+
+
+async def task_of(session: Session, surface: str, channel: str, message_id: str) -> int | None:
+    """The task that a message of ours is about, or None for a message that is about none."""
+    row = await session.get(TaskMessageRow, (surface, channel, message_id))
+    return row.number if row else None
+
+
+async def shown_in(session: Session, place: Place, *, whole_channel: bool) -> list[int]:
+    """The tasks with a card in a place, the newest first; with `whole_channel` also those in its threads."""
+    query = select(CardRow.number).where(CardRow.surface == place.surface, CardRow.channel == place.channel)
+    if not whole_channel:
+        query = query.where(CardRow.thread == (place.thread or ""))
+    return [int(number) for number in await session.exec(query.distinct().order_by(col(CardRow.number).desc()))]
+
+
+async def offer(
+    session: Session, place: Place, identity: str, dedup: str, lines: Sequence[tuple[str, str]], now_ms: int
+) -> list[list[str]]:
+    """Make a button for each (label, line), for `identity` alone; returns [label, id] in the same order."""
+    made = []
+    for label, line in lines:
+        id_ = secrets.token_urlsafe(16)  # 22 characters: not to be guessed, and within Telegram's 64 bytes
+        session.add(
+            ChoiceRow(
+                id=id_,
+                surface=place.surface,
+                channel=place.channel,
+                identity=identity,
+                line=line,
+                dedup=dedup,
+                created_ms=now_ms,
+            )
+        )
+        made.append([label, id_])
+    await session.flush()
+    return made
+
+
+async def choice(session: Session, id_: str) -> Choice | None:
+    """What a button below a question stands for, or None for an id that is none of these."""
+    row = await session.get(ChoiceRow, id_)
+    return Choice(row.id, row.surface, row.channel, row.identity, row.line, row.dedup) if row else None
+
+
+async def move(session: Session, surface: str, channel: str, to: str) -> None:
+    """A channel has another id: what was said in it is there now."""
+    for table in (TaskMessageRow, ChoiceRow):
+        await session.execute(
+            update(table).where(col(table.surface) == surface, col(table.channel) == channel).values(channel=to)
+        )

@@ -1,0 +1,55 @@
+"""Outcomes: who asked for something by typing, where no card shows what becomes of it, and is told there, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import delete
+from sqlmodel import col, select
+
+from core.place import Place
+from core.store.database import Session
+from core.store.talk_tables import OutcomeRow
+from core.turn import HeardAt
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Somebody who waits to hear what became of what they `asked` for."""
+
+    id: int
+    asked: str
+    heard: HeardAt
+
+
+async def wait(session: Session, number: int, asked: str, heard: HeardAt, now_ms: int) -> None:
+    """Have whoever spoke at `heard` told what becomes of it; the same message waits once."""
+    assert heard.place is not None
+    known = await of_task(session, number)
+    if any((one.asked, one.heard) == (asked, heard) for one in known):
+        return
+    session.add(
+        OutcomeRow(
+            number=number,
+            asked=asked,
+            place=heard.place.to_json(),
+            reply_to=heard.reply_to,
+            only_to=heard.only_to,
+            created_ms=now_ms,
+        )
+    )
+    await session.flush()
+
+
+async def of_task(session: Session, number: int) -> list[Awaited]:
+    """Everybody who waits to hear of a task."""
+    rows = await session.exec(select(OutcomeRow).where(OutcomeRow.number == number).order_by(col(OutcomeRow.id)))
+    return [
+        Awaited(row.id or 0, row.asked, HeardAt(Place.from_json(row.place), row.reply_to, row.only_to)) for row in rows
+    ]
+
+
+async def forget(session: Session, ids: Iterable[int]) -> None:
+    """They were told, or there is nothing to wait for."""
+    await session.execute(delete(OutcomeRow).where(col(OutcomeRow.id).in_(list(ids))))
