@@ -9,13 +9,13 @@ from typing import Any
 from core.approval import Approval, Needs
 from core.job import Job, JobState
 from core.masking import Mask, masked, shows_all
+from core.needs import needs_of
 from core.settings import Settings
 from core.store import artifacts, queue, tasks
 from core.store.artifacts import Artifact
 from core.store.database import Database, Session
 from core.task import Task
 from core.turn import Turn
-from core.verdicts import needs_of
 
 FILE_KEYS = ("path", "status", "added", "removed", "old_mode", "mode")
 """What the document says of a staged file; the hashes that its digest is made of stay with the revision."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from core.decision import Terms
 from core.ids import NewId
 from core.lifecycle import Fact, State
+from core.needs import needs_of
 from core.settings import Settings
 from core.store import cards, notes, tasks
 from core.store.database import Session, to_ms
 from core.task import Task
 from core.transition import take_step
-from core.verdicts import needs_of
 
 
 async def nudge(session: Session, settings: Settings, number: int, now_ms: int, new_id: NewId) -> None:

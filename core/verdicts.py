@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from core.advice import BLANK, CommandName, Suggestion, advise
-from core.approval import Needs, Verdict, eligible, stricter, tally
+from core.approval import Verdict, eligible, stricter
 from core.audit import forged_staging
 from core.errors import Kind, Problem, being_read
 from core.ids import NewId
 from core.job import JobKind
 from core.law import refusal_now, terms_now
 from core.lifecycle import Fact, State
+from core.needs import needs_of
 from core.place import Place
 from core.ports import Milestones
 from core.rights import decided_by
@@ -20,7 +21,7 @@ from core.staged_diff import short_digest
 from core.store import events, queue, tasks
 from core.store.database import Database, Session, from_ms
 from core.store.tables import ApprovalRow
-from core.task import Revision, Task
+from core.task import Task
 from core.transition import Owed, take_step
 from core.turn import Actor
 from core.typed_digest import not_shown, objection_to
@@ -227,23 +228,6 @@ class Verdicts:
             else f"may not {verdict.value} under rule {live.rule}"
         )
         return Problem(Kind.REFUSED, f"may_not_{verdict.value}", f"{person} {why} (#{task.number})", mend)
-
-
-async def needs_of(session: Session, settings: Settings, task: Task, revision: Revision | None = None) -> Needs | None:
-    """What a revision (the current one) still needs now; None when nothing is staged or policy forbids it."""
-    asked = revision or task.current
-    promised, live = terms_now(settings, task, asked)
-    if promised is None or live is None or asked.staged is None:
-        return None
-    said = await tasks.approvals_of(session, task.number)
-    return tally(promised, live, settings.people, task.authors_of(asked), said, asked.staged.digest)
-
-
-def uncounted(needs: Needs | None, refusal: str | None) -> str:
-    """Why an approval does not hold, in words: what policy says now, or how many approvals still count."""
-    if refusal is not None or needs is None:
-        return f"policy no longer allows it: {refusal or 'nothing is staged'}"
-    return f"{len(needs.have)} of {needs.count} approvals count now"
 
 
 async def _forged(session: Session, task: Task) -> Problem | None:

@@ -17,12 +17,12 @@ from core.errors import Kind, Problem
 from core.job import Job, JobState
 from core.law import terms_now
 from core.lifecycle import Fact, State
+from core.needs import needs_of
 from core.ports import Followed, ForgeCheck, Mark, Repository, Standing
 from core.staged_diff import short_digest
 from core.store import jobs, tasks
 from core.store.database import Session, from_ms
 from core.task import PullRequest, Revision, Task
-from core.verdicts import needs_of
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed
 
 SOON_S = 30

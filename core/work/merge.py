@@ -8,13 +8,13 @@ from core.errors import ConflictError, Kind, Problem
 from core.job import Job
 from core.law import refusal_now, terms_now
 from core.lifecycle import Fact
+from core.needs import needs_of, uncounted
 from core.ports import Repository
 from core.settings import Settings
 from core.staged_diff import confirmed, short_digest
 from core.store import tasks
 from core.store.database import Session
 from core.task import PullRequest, Revision, Task
-from core.verdicts import needs_of, uncounted
 from core.work.follow import hindrance
 from core.work.objects import have_objects
 from core.work.publication import inert, shown_outside

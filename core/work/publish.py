@@ -13,13 +13,13 @@ from core.errors import ConflictError, Kind, PermanentError, Problem
 from core.job import Job
 from core.law import refusal_now
 from core.lifecycle import Fact
+from core.needs import needs_of, uncounted
 from core.place import Place
 from core.ports import Commit, Forge, Proposal, Repository
 from core.staged_diff import StagedDiff, confirmed
 from core.store import artifacts, events, tasks
 from core.store.database import Session
 from core.task import PullRequest, Task
-from core.verdicts import needs_of, uncounted
 from core.work.objects import have_objects
 from core.work.publication import body_of, branch_of, message_of, shown_outside, title_of, withheld
 from core.work.workshop import OVER, Notes, Outcome, Step, Workshop, needed

@@ -8,10 +8,10 @@ from sqlalchemy import text
 from core.approval import Verdict
 from core.errors import Kind, NotFoundError
 from core.lifecycle import State
+from core.needs import needs_of
 from core.store import tasks
 from core.task import Basis
 from core.turn import Actor
-from core.verdicts import needs_of
 from tests import builders
 from tests.builders import ANA, BO, LEE, MAX, people, put_staged, put_task, staged, terms
 
