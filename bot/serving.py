@@ -113,7 +113,7 @@ class Serving:
             return error.problem, getattr(error, "retry_after_s", None)
         except Exception as error:  # noqa: BLE001 - a surface that breaks must not take the others along
             log.error("surface_broke", surface=surface.name, **fault_of(error))
-            mend = "The log of `countersign serve` says where; it is started again by itself."
+            mend = "The log says where; it is started again by itself."
             return Problem(Kind.UNAVAILABLE, "bug", f"something in Countersign's part for {name} failed", mend), None
         return Problem(Kind.UNAVAILABLE, "ended", f"{name} stopped listening", "It is started again by itself."), None
 

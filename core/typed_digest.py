@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from core.advice import CommandName, Suggestion, advise
 from core.errors import Kind, Problem
 from core.place import Place
 from core.staged_diff import TYPED_DIGITS, short_digest
@@ -27,24 +28,28 @@ async def objection_to(session: Session, task: Task, typed: str) -> Problem | No
         return problem
     ever = await _digests_of(session, task)
     fitting = {digest: n for digest, n in ever.items() if digest.startswith(wanted)}
-    look = f"Look at the current one with `countersign show {task.number}`"
+    show = Suggestion(CommandName.SHOW, task.number)
     if len(fitting) > 1:
         return Problem(
             Kind.CONFLICT,
             "ambiguous_digest",
             f"{short_digest(wanted)} begins {len(fitting)} digests of #{task.number}, so it names none of them",
-            f"{look}, and approve it by its button or by all {WHOLE_DIGITS} digits.",
+            advise(
+                "Look at the current one with ",
+                show,
+                f", and approve it by its button or by all {WHOLE_DIGITS} digits.",
+            ),
         )
     if task.staged is not None and task.staged.digest in fitting:
         return None
     if not fitting:
         what = f"{short_digest(wanted)} names no staged diff of #{task.number}"
-        return Problem(Kind.CONFLICT, "stale_digest", what, f"Look at it with `countersign show {task.number}`.")
+        return Problem(Kind.CONFLICT, "stale_digest", what, advise("Look at it with ", show, "."))
     now = short_digest(task.staged.digest) if task.staged else f"{task.state.value}, with nothing staged"
     by = f"superseded by {task.current.author}'s revision {task.revision}"
     (n,) = fitting.values()
     what = f"{short_digest(wanted)} is revision {n} of #{task.number}, {by}, which is {now}"
-    return Problem(Kind.CONFLICT, "stale_digest", what, f"{look}.")
+    return Problem(Kind.CONFLICT, "stale_digest", what, advise("Look at the current one with ", show, "."))
 
 
 async def not_shown(session: Session, task: Task, place: Place | None) -> Problem | None:
@@ -64,7 +69,7 @@ async def not_shown(session: Session, task: Task, place: Place | None) -> Proble
         Kind.CONFLICT,
         "not_shown",
         f"the whole diff of #{task.number} was not shown here yet",
-        f"Have it shown here with `countersign show {task.number}`, then approve it.",
+        advise("Have it shown here with ", Suggestion(CommandName.DIFF, task.number), ", then approve it."),
     )
 
 
@@ -77,7 +82,11 @@ def _misspelt(wanted: str, number: int) -> Problem | None:
         what = f"{wanted} is too short: other contents can be found whose digest begins the same"
     else:
         return None
-    mend = f"Give at least {TYPED_DIGITS} hex digits of the digest that `countersign show {number}` has."
+    mend = advise(
+        f"Give at least {TYPED_DIGITS} hex digits of the digest that ",
+        Suggestion(CommandName.SHOW, number),
+        " has.",
+    )
     return Problem(Kind.USAGE, "bad_digest", what, mend)
 
 

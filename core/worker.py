@@ -244,7 +244,7 @@ class Worker:
 
     async def _end_of(self, job: Job, error: Exception) -> None:
         """End a job whose outcome could not be written, with words that can be."""
-        mend = "Nothing was published. Please report it with `countersign events --json`."
+        mend = advise("Nothing was published. Please report it with ", Suggestion(CommandName.EVENTS), ".")
         told = f"Countersign could not write down how this ended: {type(error).__name__}"
         try:
             await self.shop.fail(job, Problem(Kind.FAILED, "bug", told, mend))

@@ -63,7 +63,7 @@ async def _check_rows(shop: Workshop, task: Task) -> None:
 
     wrong = contradictions(*await shop.database.read(read))
     if wrong:
-        mend = "The database was modified outside Countersign; see `countersign events`, and reply to make it anew."
+        mend = "The database was modified outside Countersign; reply to the task to make its change anew."
         raise PermanentError("rows_changed", f"#{task.number} is not published: {'; '.join(wrong)}", mend)
 
 

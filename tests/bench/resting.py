@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -62,13 +61,10 @@ def _rows(database: sqlite3.Connection, table: str, column: str, like: list[str]
 def _copies(table: str, originals: list[Row], number: int, jobs: dict[str, str]) -> Iterator[Row]:
     """The rows of one table for task `number`: everything that names it, and its chain of events, made anew."""
     previous = GENESIS
-    digest = hashlib.sha256(str(number).encode()).hexdigest()
     for original in originals:
         row = {**original, "number": number}
         if table == "tasks":
-            row |= {"id": new_id("task"), "digest": digest}
-        elif table == "revisions":
-            row["staged"] = row["staged"].replace(_digest_in(row["staged"]), digest)
+            row |= {"id": new_id("task")}
         elif table == "jobs":
             row["id"] = jobs[original["id"]]
         elif table == "artifacts":
@@ -78,10 +74,6 @@ def _copies(table: str, originals: list[Row], number: int, jobs: dict[str, str])
             row |= {"id": None, "previous": previous, "hash": link(previous, number, *fields)}
             previous = row["hash"]
         yield row
-
-
-def _digest_in(staged: str) -> str:
-    return staged.partition('"digest": "')[2][:64]
 
 
 def _run_of(row: Row, jobs: dict[str, str]) -> Row:

@@ -43,7 +43,6 @@ def test_the_rows_of_the_bench_are_tasks_that_can_be_decided(home):
     add_resting(home, 3)
     rows = home.call("list", "--state", "staged", "--json").json()
     assert [row["number"] for row in rows] == [4, 3, 2, 1]
-    assert len({row["digest"] for row in rows}) == 4
     assert home.document("approve", 3, rows[1]["digest"], "--as", "lee")["state"] == "approved"
     assert home.call("cancel", 3, "--as", "ana").code == 0
     chain = [json.loads(line)["kind"] for line in home.call("events", "--task", 4, "--json").out.splitlines()]

@@ -6,7 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
+from bot.cards.wording import command_line
 from bot.surfaces.telegram.reading import Json, flag, needed, needed_number, part
+from core.advice import CommandName, Suggestion
 
 _WITHOUT_WORDS: Final = {
     "voice": "I cannot listen to voice messages.",
@@ -26,7 +28,8 @@ _WITHOUT_WORDS: Final = {
     "checklist": "I cannot read checklists.",
 }
 """Kinds of content (core.telegram.org/bots/api#message); anything else without words is a notice of Telegram's."""
-_WRITE: Final = 'Write what to change, such as "set server.timeout to 30 in config/app.yaml"; /help shows more.'
+_HELP: Final = command_line(Suggestion(CommandName.HELP), "telegram")
+_WRITE: Final = f'Write what to change, such as "set server.timeout to 30 in config/app.yaml"; {_HELP} shows more.'
 _FORWARDED: Final = (
     "A forwarded message is not your request. Reply to it and write what to do with it, or write it in your own words."
 )

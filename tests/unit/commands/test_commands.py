@@ -310,4 +310,4 @@ def test_every_example_is_read_as_its_command(spec):
 
 def test_the_page_of_the_documentation_is_made_from_the_table():
     written = Path(__file__).parents[3] / "docs" / "commands.md"
-    assert written.read_text(encoding="utf-8") == page(), "run: python -m bot.commands.guide > docs/commands.md"
+    assert written.read_text(encoding="utf-8") == page(), "run: make docs"

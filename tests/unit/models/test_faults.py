@@ -119,4 +119,6 @@ def test_lanes_13_what_is_not_an_answer_is_called_what_it_is(error, said):
 
 def test_lanes_13_whoever_asks_is_told_to_ask_their_operator():
     assert missing(Whose(HERE, "qwen3:8b", ("hello",))).problem.mend == "Ask your operator to pull it."
-    assert missing(Whose(HERE, "qwen3:8b")).problem.mend == "countersign models pull local/qwen3:8b"
+    assert (
+        str(missing(Whose(HERE, "qwen3:8b")).problem.mend) == "Pull it with `countersign models pull local/qwen3:8b`."
+    )
