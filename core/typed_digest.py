@@ -69,7 +69,7 @@ async def not_shown(session: Session, task: Task, place: Place | None) -> Proble
         Kind.CONFLICT,
         "not_shown",
         f"the whole diff of #{task.number} was not shown here yet",
-        advise("Have it shown here with ", Suggestion(CommandName.DIFF, task.number), ", then approve it."),
+        advise("Have it shown here with ", Suggestion(CommandName.SHOW, task.number), ", then approve it."),
     )
 
 

@@ -244,7 +244,7 @@ SOUND = 'name: odd\ndescribe: x\nwrite: ["**"]\nexecutor: workflow\nsteps:\n'
          ":6: steps[0].needs: the steps go round: a → b → a"),
         (SOUND + "  - {name: a, run: edit, do: delete {where}.md}\n", ":6: is not valid YAML"),
         (SOUND + "  - {name: a, run: edit, do: 'delete {where}'}\n", ":6: steps[0].do: there is no parameter 'where'"),
-        (SOUND.replace("odd", "../odd") + "  - {name: a, run: edit, do: delete x.md}\n", "'../odd' is no lane"),
+        (SOUND.replace("odd", "../odd") + "  - {name: a, run: edit, do: delete x.md}\n", "'../odd' is not a lane"),
         (SOUND + "  - {name: a, run: edit, do: delete x.md, wall_s: 3}\n", ":6: steps[0].wall_s"),
         (SOUND.replace('"**"', '"../**"') + "  - {name: a, run: edit, do: delete x.md}\n", ":3: write[0]"),
         (SOUND + "  - &a {name: a, run: edit, do: delete x.md}\n  - *a\n", ":6"),

@@ -30,7 +30,7 @@ def test_chat_03_what_policy_refuses_changes_nothing(home: CliHome) -> None:
     home.staged()
     said = home.run("reply", "1", "delete .github/workflows/ci.yml", "--as", "ana", "--wait")
     assert said.code == 3
-    assert "protected" in said.sentence()
+    assert "may not be changed in any lane" in said.sentence()
     assert state_of(home) == STAGED
 
 
