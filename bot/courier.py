@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -100,6 +100,7 @@ class Courier:
         return True
 
     async def _say(self, note: Note) -> None:
+        """Send one note; what fails is put off, or given up where nobody can be reached."""
         try:
             said = (note.place, note.text, note.reply_to, note.only_to)
             more = (Extras(note.choices, note.mentions),) if note.choices or note.mentions else ()
@@ -112,9 +113,13 @@ class Courier:
             log.warning("note_undeliverable", surface=self.surface.name, note=note.id, problem=error.problem.message)
             if error.problem.code != "place_gone" and note.attempt < MOST_TRIES:
                 await self._put_off_note(note, _patience_s(note.attempt), in_order=False)
-                return
-            await self.database.write(lambda session: notes.finish(session, note, notes.FAILED))
-            return
+            else:
+                await self.database.write(lambda session: notes.finish(session, note, notes.FAILED))
+        else:
+            await self._said(note, ids)
+
+    async def _said(self, note: Note, ids: Sequence[str]) -> None:
+        """Remember that a note was sent, and that its messages are about its task."""
 
         async def work(session: Session) -> None:
             await notes.finish(session, note, notes.SENT)

@@ -141,7 +141,7 @@ async def _commit(shop: Workshop, job: Job, task: Task, settings: Settings, inte
         "reason": decision.reason,
         "terms_sha256": terms_hash(decision.terms),
     }
-    title = {"title": _title(task, intent.titled(settings.mask), intent)}
+    title = {"title": await _title(shop, task, settings, intent)}
     problem = _refusal(decision) or await _incapable(shop, settings, decision, intent)
     if problem is not None:
         problem = await about_the_paths(shop, settings, task, intent, decision, problem)
@@ -204,9 +204,15 @@ def _about_parameters(lane: Lane, task: Task) -> Question | None:
     return Question(f"{PARAMETER}{parameter.name}", f"{why}. What is {parameter.name}{about}?", parameter.choices)
 
 
-def _title(task: Task, title: str, intent: Intent) -> str:
+async def _title(shop: Workshop, task: Task, settings: Settings, intent: Intent) -> str:
     """What the task is called now: by the last turn, whatever it goes on from; an undo keeps its name."""
-    return task.title if intent.revert_of else title
+    if intent.revert_of:
+        return task.title
+    *earlier, last = task.current.basis.turns
+    if not earlier:
+        return intent.titled(settings.mask)
+    turns = await shop.database.read(lambda session: tasks.turns_of(session, task.number))
+    return Intent(next(turn.text for turn in turns if turn.n == last)).titled(settings.mask)
 
 
 def _refusal(decision: Decision) -> Problem | None:

@@ -132,6 +132,7 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
     async with town(home, {"telegram": chat}) as served:
         courier = served.serving.couriers["telegram"]
         card = await served.staged(GROUP)
+        await served.until(lambda: any("waits for" in words for words in chat.words), "the approvers' note")
         order: list[str] = []
 
         class Watched(MemorySurface):

@@ -47,7 +47,7 @@ async def test_chat_03_what_policy_refuses_leaves_what_is_staged(everywhere: Tow
     answer = await everywhere.says("ana", "delete .github/workflows/ci.yml", where, reply_to=card.id)
     assert answer.refused
     assert "#1 stays as it is" in answer.text
-    assert "protected" in answer.text
+    assert "may not be changed in any lane" in answer.text
     assert await everywhere.digest() == digest
 
 
