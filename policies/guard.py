@@ -103,7 +103,7 @@ class TreeGuard:
     def _scope(self, change: Change, lane: Lane, terms: Terms) -> Scope:
         limits = lane.limits.tightened(terms.limits) if terms.limits else lane.limits
         protect = protected(self._protect, lane.protect)
-        return Scope(change.files, lane, limits, Globs(lane.write), protect)
+        return Scope(change.files, lane, limits, Globs(lane.write), protect, change.beside)
 
 
 def paths_judged(change: Change) -> frozenset[bytes]:
