@@ -104,8 +104,8 @@ class FileChange:
 class Change:
     """Everything that differs between the base commit's tree and the produced tree, sorted by path bytes.
 
-    `beside` is what lies in the produced tree next to the changed paths (`core.ports.Repository.beside`); only the guard
-    needs it, and it is empty elsewhere.
+    `beside` is what lies in the produced tree next to the changed paths (`core.ports.Repository.beside`); only the
+    guard needs it, and it is empty elsewhere.
     """
 
     repository: str

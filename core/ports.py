@@ -147,7 +147,7 @@ class Repository(Protocol):
         """True if the object, and all it reaches, is here."""
 
     async def beside(self, tree: str, paths: Collection[bytes]) -> Mapping[bytes, str]:
-        """Whatever lies directly in a folder of `tree` that is above one of `paths`, path to mode; the top is one too."""
+        """What lies directly in the folders of `tree` that are above `paths`, the top included, path to mode."""
 
     async def diff_text(self, base: str, tree: str) -> bytes:
         """A unified diff for showing; nothing is decided on it."""

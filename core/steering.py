@@ -3,10 +3,10 @@
 This is the one list of them. The guard protects every path in it in every lane (`policies.protected`), and agent
 programs are not shown those that would steer themselves (`lanes.agents.aside`), so the two cannot drift apart.
 
-A pattern is a glob from the repository's root in the sense of `policies.globs`. It begins with ``**/`` where the program
-reads such a file at any depth, and names every spelling that the program accepts. Case does not matter.
-Files that people also ask for in the ordinary course of work, such as Makefiles and compose files, are not in this list:
-`policies.checks.manifests` flags them for the approver.
+A pattern is a glob from the repository's root in the sense of `policies.globs`. It begins with ``**/`` where the
+program reads such a file at any depth, and every spelling that the program accepts is here. Case does not matter.
+Files that people also ask for in the ordinary course of work, such as Makefiles and compose files, are not in this
+list: `policies.checks.manifests` flags them for the approver.
 """
 
 from __future__ import annotations
@@ -44,10 +44,11 @@ _FORGES: Final = (
     *_folders(".mergify", under=""),
 )  # fmt: skip
 
-# What CI systems run. docs.gitlab.com/ci; jenkins.io/doc/book/pipeline/jenkinsfile; circleci.com/docs; docs.travis-ci.com;
-# learn.microsoft.com/azure/devops/pipelines; woodpecker-ci.org/docs/usage/workflows; docs.drone.io; cirrus-ci.org/guide;
-# docs.semaphoreci.com; pipelinesascode.com; docs.earthly.dev; buildkite.com/docs; docs.readthedocs.com (build.jobs);
-# docs.aws.amazon.com/codebuild; man.sr.ht/builds.sr.ht; zuul-ci.org/docs; docs.prow.k8s.io; docs.dagger.io.
+# What CI systems run. Sources: docs.gitlab.com/ci, jenkins.io/doc/book/pipeline/jenkinsfile, circleci.com/docs,
+# docs.travis-ci.com, learn.microsoft.com/azure/devops/pipelines, woodpecker-ci.org/docs/usage/workflows,
+# docs.drone.io, cirrus-ci.org/guide, docs.semaphoreci.com, pipelinesascode.com, docs.earthly.dev, buildkite.com/docs,
+# docs.readthedocs.com (its build jobs), docs.aws.amazon.com/codebuild, man.sr.ht/builds.sr.ht, zuul-ci.org/docs,
+# docs.prow.k8s.io, docs.dagger.io.
 _CI: Final = (
     *_folders(".circleci .buildkite .woodpecker .semaphore .tekton .teamcity .harness .azure-pipelines .builds .buddy "
               ".codefresh .zuul.d zuul.d .prow .agola .vela .drone .travis .appveyor .gitlab-ci .jenkins", under=""),
@@ -76,8 +77,9 @@ _HOOKS: Final = (
 )  # fmt: skip
 
 # Read by shells, version managers and interpreters on entry, often before anybody typed a command. direnv.net;
-# mise.jdx.dev/configuration.html; jetify.com/docs/devbox (init_hook); devenv.sh; gdb and lldb (.gdbinit), pdb, irb, pry,
-# GHCi and Octave read these in the current folder. Secrets live in .env by convention, and agents load it (CVE-2026-21852).
+# mise.jdx.dev/configuration.html; jetify.com/docs/devbox (init_hook); devenv.sh; gdb and lldb (.gdbinit), pdb, irb,
+# pry, GHCi and Octave read these in the current folder. Secrets live in .env by convention, and agents load it
+# (CVE-2026-21852).
 _ON_ENTRY: Final = (
     *_each(".env .env.local .envrc .envrc.local .autoenv .autoenv.zsh .flox .prototools"),
     *_each("mise.toml .mise.toml mise.*.toml .mise.*.toml .rtx.toml .rtx.*.toml .miserc.toml"),
@@ -88,8 +90,9 @@ _ON_ENTRY: Final = (
 )  # fmt: skip
 
 # Tasks, launch configurations and settings that editors and hosted workspaces run or obey when a folder is opened.
-# CVE-2025-53773 (.vscode/settings.json); code.visualstudio.com/docs/debugtest/tasks; containers.dev; zed.dev/docs/tasks;
-# JetBrains stores shared run configurations in .run; vim's 'exrc'; emacs' directory variables; gitpod.io/docs.
+# CVE-2025-53773 (.vscode/settings.json); code.visualstudio.com/docs/debugtest/tasks; containers.dev;
+# zed.dev/docs/tasks; JetBrains stores shared run configurations in .run; vim's 'exrc'; emacs' directory variables;
+# gitpod.io/docs.
 _EDITORS: Final = (
     *_folders(".vscode .vscode-server .vs .idea .run .fleet .zed .helix .theia .vim .nvim .externalToolBuilders"),
     *_folders(".devcontainer .gitpod .ona .codesandbox .idx .replit"),
@@ -100,16 +103,17 @@ _EDITORS: Final = (
 
 # Settings of coding agents: permissions, hooks, servers that they start (MCP), endpoints, skills, commands.
 # CVE-2026-21852 and CVE-2025-59536 (.claude), CVE-2025-61260 (.codex), CVE-2025-54135 (.cursor/mcp.json).
-# opencode.ai/docs/config, agents.md, geminicli.com/docs, docs.cline.bot, docs.roocode.com, docs.continue.dev, ampcode.com,
-# junie.jetbrains.com/docs, kiro.dev/docs, aider.chat/docs/config, docs.windsurf.com, qwenlm.github.io/qwen-code-docs.
+# opencode.ai/docs/config, agents.md, geminicli.com/docs, docs.cline.bot, docs.roocode.com, docs.continue.dev,
+# ampcode.com, junie.jetbrains.com/docs, kiro.dev/docs, aider.chat/docs/config, docs.windsurf.com,
+# qwenlm.github.io/qwen-code-docs.
 _AGENT_SETTINGS: Final = (
     *_folders(".agent .agents .claude .claude-plugin .codex .cursor .gemini .qwen .iflow .windsurf .codeium .devin "
               ".opencode .crush .clinerules .cline .roo .kilocode .kilo .continue .amp .junie .aiassistant .augment "
               ".amazonq .kiro .goose .openhands .trae .factory .warp .tabnine .cody .sourcegraph .copilot .antigravity "
               ".mcp .mini-swe-agent .swe-agent .ruler .rulesync .bolt .grok .pi .vibe .forge .kimi .letta .plandex "
               ".void .cagent"),
-    *_each(".mcp.json mcp.json .mcp.jsonc .mcp.yaml .mcp.yml mcp_config.json mcp-config.json mcp_settings.json .claude.json "
-           ".opencode.json .opencode.jsonc opencode.json opencode.jsonc opencode.toml crush.json .crush.json amp.json "
+    *_each(".mcp.json mcp.json .mcp.jsonc .mcp.yaml .mcp.yml mcp_config.json mcp-config.json mcp_settings.json "
+           ".claude.json .opencode.json .opencode.jsonc opencode.json opencode.jsonc opencode.toml crush.json .crush.json amp.json "
            "kilo.json kilo.jsonc .continuerc.json .roomodes .kilocodemodes gemini-extension.json goose.yaml "
            "rulesync.json rulesync.jsonc forge.yaml codex.toml cagent.yaml cagent.yml"),
     *_each(".aider.conf.* .aider.model.* .aiderignore .clinerules-* .clineignore .cursorignore .cursorindexingignore "
@@ -133,7 +137,7 @@ STEERING: Final = tuple(dict.fromkeys((*GIT, *_FORGES, *_CI, *_HOOKS, *AGENT_TEX
 
 
 def steers_agents(path: str) -> bool:
-    """Whether the file `path`, or a folder above it, is hidden from agent programs; the case of letters does not count."""
+    """Whether the file `path`, or a folder above it, is hidden from agent programs, in whatever case."""
     return _HIDDEN.search(path.casefold()) is not None
 
 

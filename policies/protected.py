@@ -1,7 +1,7 @@
 """Protected paths: what no lane may touch, because changing it changes what other machines run or trust.
 
-The list is `core.steering`'s, which agent programs' view of a repository is made from too. Here they are deny patterns in
-the sense of `policies.globs`: any spelling, everything below, also for deleting and renaming away.
+The list is `core.steering`'s, which what agent programs are shown is made from too. Here they are deny patterns in the
+sense of `policies.globs`: any spelling, everything below, also for deleting and renaming away.
 """
 
 from __future__ import annotations

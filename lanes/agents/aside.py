@@ -2,7 +2,8 @@
 
 A repository's own settings can send a program's questions elsewhere, start its hooks and servers, or widen what it may
 do (CVE-2026-21852, CVE-2025-61260). Programs have switches against some of that; this holds for all of it. What people
-wrote for agents to read (``AGENTS.md``, ``CLAUDE.md``) stays: it is text, and gives no right. The list is `core.steering`.
+wrote for agents to read (``AGENTS.md``, ``CLAUDE.md``) stays: it is text, and gives no right. The list is
+`core.steering`.
 """
 
 from __future__ import annotations

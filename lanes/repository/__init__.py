@@ -89,7 +89,7 @@ class GitRepository:
         return await self._do(self.store.has, oid)
 
     async def beside(self, tree: str, paths: Collection[bytes]) -> Mapping[bytes, str]:
-        """Whatever lies directly in a folder of `tree` that is above one of `paths`, path to mode; the top is one too."""
+        """What lies directly in the folders of `tree` that are above `paths`, the top included, path to mode."""
         return await self._do(trees.beside, self.store, tree, paths)
 
     async def diff_text(self, base: str, tree: str) -> bytes:

@@ -240,7 +240,7 @@ def listed(store: Store, tree: str, *options: str) -> list[bytes]:
 
 
 def beside(store: Store, tree: str, paths: Collection[bytes]) -> dict[bytes, str]:
-    """Whatever lies directly in a folder of `tree` that is above one of `paths`, path to mode; the top is one too."""
+    """What lies directly in the folders of `tree` that are above `paths`, the top included, path to mode."""
     above = {b""}.union(*map(_folders_above, paths))
     there: dict[bytes, str] = {}
     for record in listed(store, tree):

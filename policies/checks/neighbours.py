@@ -1,4 +1,4 @@
-"""The check of what lies beside a change: names that are one name elsewhere, and folders that git takes for repositories."""
+"""The check of what lies beside a change: names that are one elsewhere, folders that git takes for repositories."""
 
 from __future__ import annotations
 

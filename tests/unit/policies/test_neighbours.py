@@ -1,4 +1,4 @@
-"""What lies beside a change: one path in two spellings, and repositories that are kept as files (security.md 153, 154)."""
+"""What lies beside a change: one path in two spellings, and repositories kept as files (security.md 153, 154)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ODD = Lane("odd", "odd", ("**",), "edit", odd_names=True)
 
 def added(path, *standing):
     """A change that adds `path` to a tree in which `standing` stay as they are."""
-    before = {name: content for name, content in standing}
+    before = dict(standing)
     return Tree(before, {**before, path: b"new"})
 
 
@@ -140,7 +140,8 @@ async def test_guard_10_what_lies_beside_is_read_from_git(tmp_path):
     change = await repository.change(base, tree)
     beside = await repository.beside(tree, [b"readme.md", b"docs/new.md"])
     assert beside == {
-        b"README.md": REGULAR, b"readme.md": REGULAR, b"Link": SYMLINK, b"link": FOLDER, b"docs": FOLDER, b"other": FOLDER,
+        b"README.md": REGULAR, b"readme.md": REGULAR, b"Link": SYMLINK, b"link": FOLDER, b"docs": FOLDER,
+        b"other": FOLDER,
         b"docs/a.md": REGULAR, b"docs/deep": FOLDER,
     }  # fmt: skip
     from dataclasses import replace

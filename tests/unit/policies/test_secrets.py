@@ -169,6 +169,14 @@ LINES = {
     "urls": b"http://a:" * 250_000,
     "spaces": b"password" + b" " * 2_000_000 + b"=",
     "quotes": b'password="' * 200_000,
+    "curls": b"curl -u a: " * 180_000,
+    "jdbc": b"jdbc:x;password=a " * 100_000,
+    "connections": b"server=a;password=b;" * 100_000,
+    "one connection": b"server=" + b"a=b;" * 500_000,
+    "environment": b"ENV " + b"A=b PASSWORD " * 150_000,
+    "environment lines": b"ENV A_PASSWORD=b c\n" * 100_000,
+    "options": b" --password " * 160_000,
+    "auths": b'"auth": "QUJD" _auth=QUJD ' * 80_000,
 }
 
 

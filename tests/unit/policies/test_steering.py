@@ -1,4 +1,4 @@
-"""Files that steer agents, editors, shells, hooks and CI: one list for what is protected and what agents are not shown."""
+"""Files that steer agents, editors, shells, hooks and CI: one list of what is protected and hidden from agents."""
 
 from __future__ import annotations
 
