@@ -243,7 +243,7 @@ _SENTENCES: Final = (
     _p("generic-api-key", r"(?i)(?:api[_-]?key|apikey|secret|token|passwd|password|passphrase|pwd|credentials?"
        r"|(?:private|access|auth|encrypt(?:ion)?|signing|master|session|consumer|account|storage|service|app|admin|root"
        r"|shared|license|hmac|jwt|webhook)[_-]?key)(?:[_-]?(?:key|token|value|base|string|text|data|access|seed|salt)){0,3}"
-       r"[\"'\]]{0,2}\s{0,5}(?:=>|:=|=|:|,|>)\s{0,5}[\"'`]?([A-Za-z0-9_/+=~!@#$%^&*.-]{16,200})",
+       r"(?:[\"'\]]{0,2}\s{0,5}(?:=>|:=|=|:|>)\s{0,5}[\"'`]?|[\"'],\s{0,5}[\"'])([A-Za-z0-9_/+=~!@#$%^&*.-]{16,200})",
        "key", "secret", "token", "pass", "pwd", "credential", prefixed=False, guess=True),
     _p("jdbc-password", r"(?i)jdbc:[^\s\"'<>]{1,300}[?;&:,](?:password|pwd)=([^\s\"'&;<>]{3,200})", "jdbc:",
        prefixed=False, password=True),

@@ -6,13 +6,14 @@ Time is linear in the blob: RE2 for our own patterns, and detect-secrets on a bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from policies.secrets import plugins
 from policies.secrets.patterns import PATTERNS, Pattern, looks_random
-from policies.secrets.unwrap import Lines, layers, sealed_kind, sealed_within
+from policies.secrets.unwrap import Layer, Lines, layers, opened, sealed_kind, sealed_within
 
 _SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
 
@@ -71,26 +72,29 @@ def leaks_of(text: bytes) -> tuple[Leak, ...]:
 def _find(blob: bytes) -> list[Leak]:
     """Our patterns' finds in every reading of `blob`, and the archives that it is or that pieces decode to."""
     if kind := sealed_kind(blob):
-        return [Leak(f"a {kind} archive", 1, sealed=True, secret=blob)]
+        return [Leak(f"a {kind} archive", 1, sealed=True, secret=blob), *_unwrapped(opened(blob), ())]
     lines, leaks = Lines(blob), dict[tuple[str, bytes], Leak]()
     for pattern, position, secret in _matches("plain", blob):
         last = lines.at(position + max(len(secret), 1) - 1)
         leak = Leak(pattern.name, lines.at(position), pattern.certain, last=last, secret=secret)
         leaks.setdefault((leak.rule, secret), leak)
     plain = tuple(leak.secret.translate(None, _SEAMS) for leak in leaks.values())
-    for layer in layers(blob):
+    for leak in _unwrapped(chain(layers(blob), opened(blob)), plain):
+        leaks.setdefault((leak.rule, leak.secret), leak)
+    return list(leaks.values())
+
+
+def _unwrapped(readings: Iterable[Layer], plain: tuple[bytes, ...]) -> Iterator[Leak]:
+    """What is sealed in these readings, and the secrets that are not among the `plain` ones."""
+    for layer in readings:
         how = " split over strings or lines" if layer.how == "joined" else f" in {layer.how} text"
-        for kind, line, piece in sealed_within(layer):
-            last = layer.last_of(line)
-            leak = Leak(f"a {kind} archive", line, sealed=True, how=how, last=last, secret=piece)
-            leaks.setdefault((leak.rule, piece), leak)
+        for what, line, piece in sealed_within(layer):
+            yield Leak(what, line, sealed=True, how=how, last=layer.last_of(line), secret=piece)
         for pattern, position, secret in _matches(layer.how, layer.text):
             core = secret.translate(None, _SEAMS)
             if not any(core.startswith(known) or known.startswith(core) for known in plain):
                 last = layer.last_at(position + max(len(secret), 1) - 1)
-                leak = Leak(pattern.name, layer.line_at(position), how=how, last=last, secret=secret)
-                leaks.setdefault((leak.rule, secret), leak)
-    return list(leaks.values())
+                yield Leak(pattern.name, layer.line_at(position), how=how, last=last, secret=secret)
 
 
 def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern, int, bytes]]:
