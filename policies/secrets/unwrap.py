@@ -14,7 +14,7 @@ import lzma
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
@@ -135,8 +135,8 @@ def layers(text: bytes) -> Iterator[Layer]:
 
 def opened(blob: bytes) -> Iterator[Layer]:
     """What is in `blob`, if it is one compressed file as a whole, and the readings of that."""
-    left, whole = _Left(), Layer("compressed", blob, array("Q", [0]), array("Q", [1]), decoded=True)
-    for layer in _inner(whole, 1, left):
+    left, whole = _Left(), Layer("the file", blob, array("Q", [0]), array("Q", [1]), decoded=True)
+    for layer in _within(whole, [_streams(whole, left)], 1, left):
         layer.lasts = {1: blob.count(b"\n") + 1}
         yield layer
 
@@ -165,8 +165,12 @@ def _codes(text: bytes, lines: Lines | Layer) -> Iterator[Layer]:
 
 
 def _inner(layer: Layer, depth: int, left: _Left) -> Iterator[Layer]:
-    """The readings of what was decoded, until the bounds are reached; then it is sealed."""
-    for inner in (*_codes(layer.text, layer), _streams(layer, left)):
+    yield from _within(layer, (*_codes(layer.text, layer), _streams(layer, left)), depth, left)
+
+
+def _within(layer: Layer, found: Iterable[Layer], depth: int, left: _Left) -> Iterator[Layer]:
+    """What was `found` in `layer`, and the readings of that, until the bounds are reached; then it is sealed."""
+    for inner in found:
         if not inner.text:
             continue
         inner.how = f"{inner.how} in {layer.how}"
