@@ -11,6 +11,7 @@ from policies.checks.manifests import manifests
 from policies.checks.names import names
 from policies.checks.neighbours import repositories
 from policies.checks.scope import Scope, block, capped, count, passed, warn
+from policies.checks.tests import tests
 from policies.globs import spellings
 from policies.protected import PROTECTED
 
@@ -111,7 +112,7 @@ def _mode(scope: Scope, file: FileChange) -> Finding | None:
 
 
 CHECKS: Final[tuple[Callable[[Scope], list[Finding]], ...]] = (
-    empty, size, paths, protected, names, modes, symlinks, gitlinks, attributes, manifests,
+    empty, size, paths, protected, names, modes, symlinks, gitlinks, attributes, manifests, tests,
 )  # fmt: skip
 
 NAME_CHECKS: Final[tuple[Callable[[Scope], list[Finding]], ...]] = (paths, protected, names, attributes)
