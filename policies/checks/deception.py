@@ -44,6 +44,7 @@ _LOOKALIKES: Final = (
 _MIXED: Final = re.compile(f"(?<=[A-Za-z0-9_])[{_LOOKALIKES}]|[{_LOOKALIKES}](?=[A-Za-z0-9_])")
 # A run of words of another script, as far as nothing of code comes between; prose in that script has other letters too.
 _RUN: Final = re.compile(r"[^\x00-\x7f\W]\w*(?:[ ,.;:!?-]+[^\x00-\x7f\W]\w*)*")
+_WORD: Final = re.compile(r"\w+")
 _ALL_LOOKALIKES: Final = re.compile(f"[{_LOOKALIKES}0-9_ ,.;:!?-]+")
 _GREEK: Final = re.compile("[\u0370-\u03ff]")
 _SPACES: Final = r"[ \t\x0b\x0c\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
@@ -51,20 +52,26 @@ _FAR_OFF: Final = re.compile(rf"(?:{_SPACES}{{{FAR}}}|\t{{25}}){_SPACES}*(?=\S)"
 _FAR_ASCII: Final = " " * FAR
 
 # What people read as text, in whatever script; in everything else, words of look-alikes alone are worth a look.
-_PROSE: Final = frozenset(
-    "md markdown rst txt adoc asciidoc org tex html htm po pot csv tsv srt vtt xliff xlf strings arb resx ftl svg".split()
-)
+_PROSE: Final = frozenset((
+    "md", "markdown", "rst", "txt", "adoc", "asciidoc", "org", "tex", "html", "htm", "po", "pot", "csv", "tsv",
+    "srt", "vtt", "xliff", "xlf", "strings", "arb", "resx", "ftl", "svg",
+))  # fmt: skip
 # Programs: where the order of the text is the order in which it runs.
-_SOURCE: Final = frozenset(
-    "py pyi pyx pxd ipynb js mjs cjs jsx ts mts cts tsx vue svelte astro java kt kts scala sc groovy gradle clj cljs cljc"
-    " edn c h cc cpp cxx hh hpp hxx m mm cs fs fsx vb go rs zig nim d v vala swift dart rb rake erb php phtml pl pm t raku"
-    " lua sh bash zsh fish ksh csh ps1 psm1 psd1 bat cmd awk sed tcl r jl hs lhs ml mli elm ex exs erl hrl lisp el scm rkt"
-    " sql sol move vy cairo tf hcl nix bzl bazel star cmake mk make just proto thrift graphql gql asm s f f90 f95 pas"
-    " ada adb ads cob cbl vhd vhdl sv svh wat wgsl glsl hlsl cu cuh jinja j2 tpl ejs hbs pug toml rego cue dhall".split()
-)
-_SOURCE_NAMES: Final = frozenset(
-    "makefile gnumakefile dockerfile containerfile jenkinsfile rakefile gemfile vagrantfile justfile procfile".split()
-)
+_SOURCE: Final = frozenset((
+    "py", "pyi", "pyx", "pxd", "ipynb", "js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "vue", "svelte",
+    "astro", "java", "kt", "kts", "scala", "sc", "groovy", "gradle", "clj", "cljs", "cljc", "edn", "c", "h", "cc",
+    "cpp", "cxx", "hh", "hpp", "hxx", "m", "mm", "cs", "fs", "fsx", "vb", "go", "rs", "zig", "nim", "d", "v",
+    "vala", "swift", "dart", "rb", "rake", "erb", "php", "phtml", "pl", "pm", "t", "raku", "lua", "sh", "bash",
+    "zsh", "fish", "ksh", "csh", "ps1", "psm1", "psd1", "bat", "cmd", "awk", "sed", "tcl", "r", "jl", "hs", "lhs",
+    "ml", "mli", "elm", "ex", "exs", "erl", "hrl", "lisp", "el", "scm", "rkt", "sql", "sol", "move", "vy", "cairo",
+    "tf", "hcl", "nix", "bzl", "bazel", "star", "cmake", "mk", "make", "just", "proto", "thrift", "graphql", "gql",
+    "asm", "s", "f", "f90", "f95", "pas", "ada", "adb", "ads", "cob", "cbl", "vhd", "vhdl", "sv", "svh", "wat",
+    "wgsl", "glsl", "hlsl", "cu", "cuh", "jinja", "j2", "tpl", "ejs", "hbs", "pug", "rego", "cue", "dhall",
+))  # fmt: skip
+_SOURCE_NAMES: Final = frozenset((
+    "makefile", "gnumakefile", "dockerfile", "containerfile", "jenkinsfile", "rakefile", "gemfile", "vagrantfile",
+    "justfile", "procfile",
+))  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -87,8 +94,12 @@ def judge_text(lane: Lane, file: FileChange, text: str, before: bytes) -> list[F
     seen = _look(text, before, prose=name.rpartition(".")[2] in _PROSE)
     found = []
     if seen.reordering:
-        tell, leave = (warn, "") if lane.bidi or not is_source else (block, f", and lane {lane.name} has no `bidi: true`")
-        found.append(tell("unicode", f"{_ALARM} by {_listed(seen.reordering)}: it reads otherwise than it runs{leave}", file))
+        tell, leave = (
+            (warn, "") if lane.bidi or not is_source else (block, f", and lane {lane.name} has no `bidi: true`")
+        )
+        found.append(
+            tell("unicode", f"{_ALARM} by {_listed(seen.reordering)}: it reads otherwise than it runs{leave}", file)
+        )
     if seen.characters:
         found.append(warn("unicode", f"characters that deceive the eye: {_listed(seen.characters)}", file))
     if seen.folded:
@@ -146,13 +157,20 @@ def _letters(seen: Seen, number: int, line: str, *, prose: bool) -> None:
         (seen.reordering if _REORDERING.match(char) else seen.characters).setdefault(named, number)
     if prose or line.isascii():
         return
+    for word in _WORD.findall(line):
+        if not word.isascii() and _is_folded(word):
+            seen.folded.setdefault(word, number)
     for run in _RUN.finditer(line):
         words = run.group()
-        for word in re.findall(r"\w+", words):
-            if not (word.isascii() or _MIXED.search(word)) and (plain := _plain(word)).isascii() and plain.isidentifier() and len(plain) > 1:
-                seen.folded.setdefault(word, number)
         if _ALL_LOOKALIKES.fullmatch(words) and (len(words) > 1 or not _GREEK.match(words)) and _plain(words) == words:
             seen.words.setdefault(f"{words.strip()[:40]} ({point(words[0])} …)", number)
+
+
+def _is_folded(word: str) -> bool:
+    """Whether a name in letters of other forms is one in ASCII for Python; ordinals (1\u00ba) are ordinary."""
+    plain = _plain(word)
+    odd = word.rstrip("\u00aa\u00ba")
+    return plain.isascii() and len(plain) > 1 and odd.isidentifier() and not (odd.isascii() or _MIXED.search(word))
 
 
 def _plain(word: str) -> str:

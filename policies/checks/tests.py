@@ -16,15 +16,18 @@ TESTS: Final = Globs((
     "**/test/**", "**/__tests__/**", "**/spec/**", "**/testdata/**", "**/e2e/**", "**/*.snap", "**/*.feature",
 ))  # fmt: skip
 
-# How a test begins, and how one is left out: pytest, unittest, Jest, Mocha, Jasmine, Go, JUnit, NUnit, xUnit, Rust, RSpec.
+# How a test begins, and how one is left out: pytest, unittest, Jest, Mocha, Jasmine, Go, JUnit, NUnit, xUnit, Rust,
+# RSpec and PHPUnit.
 _BEGINS: Final = re.compile(
-    rb"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+test|func[ \t]+(?:Test|Fuzz)[A-Z_]|@Test\b|@ParameterizedTest\b|\[(?:Test|Fact|Theory)"
-    rb"|#\[(?:\w+::)?test\]|(?:it|test|specify)(?:\.each\b[^\n]{0,200})?[ \t]*[( ][ \t]*[\"'`]|public[ \t]+function[ \t]+test)",
+    rb"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+test|func[ \t]+(?:Test|Fuzz)[A-Z_]|@Test\b|@ParameterizedTest\b"
+    rb"|\[(?:Test|Fact|Theory)|#\[(?:\w+::)?test\]|(?:it|test|specify)(?:\.each\b[^\n]{0,200})?[ \t]*[( ][ \t]*[\"'`]"
+    rb"|public[ \t]+function[ \t]+test)",
     re.MULTILINE,
 )
 _SKIPS: Final = re.compile(
     rb"pytest\.(?:mark\.(?:skip|skipif|xfail)|skip\(|xfail\()|unittest\.(?:skip|expectedFailure)|\bself\.skipTest\("
-    rb"|\b(?:it|test|describe|context|suite)\.(?:skip|todo|only|fixme)\b|\b(?:xit|xtest|xdescribe|xcontext|fit|fdescribe)[ \t]*\("
+    rb"|\b(?:it|test|describe|context|suite)\.(?:skip|todo|only|fixme)\b"
+    rb"|\b(?:xit|xtest|xdescribe|xcontext|fit|fdescribe)[ \t]*\("
     rb"|\bt\.Skip(?:f|Now)?\(|@(?:Disabled|Ignore)\b|\[Ignore\b|Skip[ \t]*=[ \t]*\"|#\[ignore\b|\bmarkTestSkipped\("
 )
 
@@ -47,7 +50,9 @@ def weakened(file: FileChange, after: bytes, before: bytes) -> list[Finding]:
     found = []
     if (fewer := _number(_BEGINS, before) - _number(_BEGINS, after)) > 0:
         found.append(warn("tests", f"has {count(fewer, 'test')} less than before", file))
-    if (more := _number(_SKIPS, after) - _number(_SKIPS, before)) > 0 and (is_test(file) or before or _BEGINS.search(after)):
+    if (more := _number(_SKIPS, after) - _number(_SKIPS, before)) > 0 and (
+        is_test(file) or before or _BEGINS.search(after)
+    ):
         found.append(warn("tests", f"skips tests in {count(more, 'more place')} than before", file))
     return found
 

@@ -104,7 +104,9 @@ def looks_random(text: bytes) -> bool:
 def is_mixed(text: bytes) -> bool:
     """True if a password has letters and digits or signs, or capital letters within: it is hardly a word or a path."""
     more = any(not (65 <= c <= 90 or 97 <= c <= 122 or c in b"-_./:") for c in text)
-    return text.lower() != text.upper() and (more or (text.isalpha() and text[1:] not in {text[1:].lower(), text[1:].upper()}))
+    return text.lower() != text.upper() and (
+        more or (text.isalpha() and text[1:] not in {text[1:].lower(), text[1:].upper()})
+    )
 
 
 def is_pair(text: bytes) -> bool:
@@ -152,11 +154,13 @@ _FORGES: Final = (
        "glft-", "glrt-", "glsoat-", "glcbt-", "glptt-", "glimt-", "glagent-", "gloas-"),
     _p("gitlab-rrt", r"GR1348941[A-Za-z0-9_-]{20}", "gr1348941"),
     _p("npm-access-token", r"npm_[A-Za-z0-9]{36}", "npm_"),
-    _p("npm-auth-pair", r"(?m)(?:^|:)[ \t]{0,3}_auth[ \t]{0,3}=[ \t]{0,3}[\"']?([A-Za-z0-9+/]{8,400}={0,2})[\"']?[ \t\r]*$",
+    _p("npm-auth-pair", r"(?m)(?:^|:)[ \t]{0,3}_auth[ \t]{0,3}=[ \t]{0,3}"
+       r"[\"']?([A-Za-z0-9+/]{8,400}={0,2})[\"']?[ \t\r]*$",
        "_auth", prefixed=False, pair=True),
     _p("npm-password", r":_password[ \t]{0,3}=[ \t]{0,3}[\"']?([A-Za-z0-9+/=]{8,400})", ":_password", prefixed=False,
        password=True),
-    _p("docker-auth", r"\"auth\"[ \t]{0,5}:[ \t]{0,5}\"([A-Za-z0-9+/]{8,}={0,2})\"", "\"auth\"", prefixed=False, pair=True),
+    _p("docker-auth", r"\"auth\"[ \t]{0,5}:[ \t]{0,5}\"([A-Za-z0-9+/]{8,}={0,2})\"", '"auth"', prefixed=False,
+       pair=True),
     _p("npm-auth-line", r"_authToken[ \t]{0,3}=[ \t]{0,3}([^\s\"'$]{16,200})", "_authtoken", prefixed=False,
        password=True),
     _p("pypi-upload-token", r"pypi-[A-Za-z0-9_-]{50,}", "pypi-"),
@@ -247,27 +251,28 @@ _SENTENCES: Final = (
        "key", "secret", "token", "pass", "pwd", "credential", prefixed=False, guess=True),
     _p("jdbc-password", r"(?i)jdbc:[^\s\"'<>]{1,300}[?;&:,](?:password|pwd)=([^\s\"'&;<>]{3,200})", "jdbc:",
        prefixed=False, password=True),
-    _p("jdbc-oracle-password", r"(?i)jdbc:oracle:[a-z0-9]{1,10}:[^\s/\"'@<>]{1,60}/([^\s/\"'@<>]{3,200})@", "jdbc:oracle:",
-       prefixed=False, password=True),
+    _p("jdbc-oracle-password", r"(?i)jdbc:oracle:[a-z0-9]{1,10}:[^\s/\"'@<>]{1,60}/([^\s/\"'@<>]{3,200})@",
+       "jdbc:oracle:", prefixed=False, password=True),
     _p("connection-string-password", r"(?i)(?:server|data source|host|user id|uid|username|user|database)=[^\n;\"']+;"
        r"(?:[^\n;\"']+;)*?[ \t]{0,3}(?:password|pwd)=([^\s\"';<>]{3,200})", "password=", "pwd=",
        prefixed=False, password=True),
-    _p("curl-password", r"(?i)\bcurl\b[^\n|;]{0,300}?[ \t](?:-u|--user|--proxy-user)[ \t=]{0,3}[\"']?[^\s:\"'`$<{]{1,100}:"
-       r"([^\s\"'`$<{]{3,200})", "curl", prefixed=False, password=True),
+    _p("curl-password", r"(?i)\bcurl\b[^\n|;]{0,300}?[ \t](?:-u|--user|--proxy-user)[ \t=]{0,3}[\"']?"
+       r"[^\s:\"'`$<{]{1,100}:([^\s\"'`$<{]{3,200})", "curl", prefixed=False, password=True),
     _p("command-password", r"(?i)[ \t](?:--password|--passwd|--db-password|--passphrase)(?:=|[ \t]{1,3})[\"']?"
        r"([^\s\"'`$<{(\[-][^\s\"'`$<{(\[]{5,200})", "--pass", "-password", prefixed=False, strong=True),
     _p("sshpass-password", r"\bsshpass[ \t]{1,3}-p[ \t]{0,3}[\"']?([^\s\"'`$<{]{3,200})", "sshpass", prefixed=False,
        password=True),
-    _p("environment-password", rf"(?m){_ENV_LINE}{_ENV_NAME}=[\"']?{_ENV_VALUE}", "pass", "pwd", "secret", prefixed=False,
-       strong=True),
-    _p("docker-env-password", rf"(?m)^[ \t]{{0,8}}ENV[ \t]{{1,5}}{_ENV_NAME}[ \t]{{1,5}}[\"']?{_ENV_VALUE}", "pass", "pwd",
-       "secret", prefixed=False, strong=True),
+    _p("environment-password", rf"(?m){_ENV_LINE}{_ENV_NAME}=[\"']?{_ENV_VALUE}", "pass", "pwd", "secret",
+       prefixed=False, strong=True),
+    _p("docker-env-password", rf"(?m)^[ \t]{{0,8}}ENV[ \t]{{1,5}}{_ENV_NAME}[ \t]{{1,5}}[\"']?{_ENV_VALUE}", "pass",
+       "pwd", "secret", prefixed=False, strong=True),
 )  # fmt: skip
 _GUESSES: Final = (
     _p("environment-word", rf"(?m){_ENV_LINE}{_ENV_NAME}[ \t]{{0,3}}[=:][ \t]{{0,3}}[\"']?{_ENV_VALUE}", "pass", "pwd",
        "secret", prefixed=False, password=True, certain=False),
     _p("password-assignment", r"(?i)(?:password|passwd|passphrase)[\"']?[ \t]{0,5}[=:][ \t]{0,5}[\"']?"
-       r"([^\s\"'`$<>(){}\[\],;]{6,100})(?:[\"',;]|\s|$)", "passw", "passphrase", prefixed=False, strong=True, certain=False),
+       r"([^\s\"'`$<>(){}\[\],;]{6,100})(?:[\"',;]|\s|$)", "passw", "passphrase", prefixed=False, strong=True,
+       certain=False),
 )  # fmt: skip
 
 PATTERNS: Final = (*_FORGES, *_CLOUDS, *_CHATS, *_MODELS, *_SERVICES, *_KEYS, *_SENTENCES, *_GUESSES)

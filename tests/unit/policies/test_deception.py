@@ -16,7 +16,9 @@ REORDERING = ["\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u206
 
 
 @pytest.mark.parametrize("char", REORDERING)
-@pytest.mark.parametrize("path", ["a.py", "src/x.rs", "a.JS", "Makefile", "Dockerfile.prod", "deploy", "x.sql", "main.tf"])
+@pytest.mark.parametrize(
+    "path", ["a.py", "src/x.rs", "a.JS", "Makefile", "Dockerfile.prod", "deploy", "x.sql", "main.tf"]
+)
 async def test_guard_19_what_reorders_a_program_blocks_and_is_the_first_finding(char, path):
     report = await judged({path: f"#!/bin/sh\nif admin: {char} return\n".encode()})
     first = report.findings[0]
@@ -64,7 +66,9 @@ async def test_guard_15_letters_that_python_folds_are_flagged(word, plain, line)
     report = await judged({"a.py": line.format(word).encode() + b"\n"})
     assert warned(report, "unicode")
     assert "line 1" in of(report, "unicode")[0].detail
-    assert plain in " ".join(f.detail for f in of(report, "unicode")) or "among Latin" in of(report, "unicode")[0].detail
+    assert (
+        plain in " ".join(f.detail for f in of(report, "unicode")) or "among Latin" in of(report, "unicode")[0].detail
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,9 @@ async def test_guard_15_letters_that_python_folds_are_flagged(word, plain, line)
         "\u13aa\u13da",
     ],
 )
-@pytest.mark.parametrize("line", ["{}()", "x = {} + 1", "def {}(a):", "\"{}\": 1", "x.{} = y  # \u043f\u0440\u0438\u0432\u0435\u0442"])
+@pytest.mark.parametrize(
+    "line", ["{}()", "x = {} + 1", "def {}(a):", '"{}": 1', "x.{} = y  # \u043f\u0440\u0438\u0432\u0435\u0442"]
+)
 async def test_guard_15_a_whole_word_of_look_alikes_is_flagged_in_code(word, line):
     report = await judged({"a.py": line.format(word).encode() + b"\n"})
     assert warned(report, "unicode")
@@ -89,7 +95,10 @@ async def test_guard_15_a_whole_word_of_look_alikes_is_flagged_in_code(word, lin
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("a.py", "# \u0441\u043e\u0440 \u0438\u0437 \u0438\u0437\u0431\u044b, \u043e\u043d\u0438 \u0441 \u043d\u0430\u043c\u0438"),
+        (
+            "a.py",
+            "# \u0441\u043e\u0440 \u0438\u0437 \u0438\u0437\u0431\u044b, \u043e\u043d\u0438 \u0441 \u043d\u0430\u043c\u0438",  # noqa: E501
+        ),
         ("a.py", "x = '\u043f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440'"),
         ("a.jl", "\u03c1 = 5; \u03bd = 2; \u0394x = \u03b1 * \u03b2"),
         ("a.md", "\u0441\u043e\u0440"),
@@ -97,7 +106,10 @@ async def test_guard_15_a_whole_word_of_look_alikes_is_flagged_in_code(word, lin
         ("a.py", "# \u65e5\u672c\u8a9e\u306e\u30b3\u30e1\u30f3\u30c8\u3001\u5168\u89d2"),
         ("a.py", "x = 'caf\u00e9 \u00fcber na\u00efve \u00e5ngstr\u00f6m'"),
         ("a.py", "# 5 \u00b5m, 10 \u2126, x\u00b2, \u00bd, \u2122"),
-        ("a.md", "\u2764\ufe0f \u2600\ufe0f 1\ufe0f\u20e3 #\ufe0f\u20e3 \u00a9\ufe0f \U0001f3f3\ufe0f\u200d\U0001f308 \u2603\ufe0e"),
+        (
+            "a.md",
+            "\u2764\ufe0f \u2600\ufe0f 1\ufe0f\u20e3 #\ufe0f\u20e3 \u00a9\ufe0f \U0001f3f3\ufe0f\u200d\U0001f308 \u2603\ufe0e",  # noqa: E501
+        ),
         ("a.md", "\u845b\ufe00 \u2229\ufe00"),
     ],
 )
@@ -137,7 +149,9 @@ async def test_guard_15_code_below_many_empty_lines_is_flagged():
     assert not warned(await judged({"a.py": b"x\n" + b"\n" * 20 + b"y\n" + b"\n" * 500}), "unicode")
 
 
-@pytest.mark.parametrize("text", ["x" + " " * 99 + "y", "x" + " " * 4000, "\t" * 12 + "deep()", "| a" + " " * 60 + "| b |"])
+@pytest.mark.parametrize(
+    "text", ["x" + " " * 99 + "y", "x" + " " * 4000, "\t" * 12 + "deep()", "| a" + " " * 60 + "| b |"]
+)
 async def test_guard_15_ordinary_spaces_are_not_flagged(text):
     assert not warned(await judged({"a.md": text.encode()}), "unicode")
 

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.masking import mask_shown
 from policies.secrets import leaks_in, scan
 from policies.secrets.patterns import PATTERNS
 from tests.unit.policies.tokens import GITHUB, GITHUB_2, KNOWN
@@ -129,10 +130,17 @@ DEEP = {
 
 @pytest.mark.parametrize("name", DEEP)
 def test_guard_16_a_secret_that_is_wrapped_more_than_once_is_found_on_its_line(name):
-    (leak,) = {leak.line: leak for leak in scan(f"one\ntwo\n{DEEP[name]}\n".encode()).new if not leak.sealed and leak.certain}.values()
+    (leak,) = {
+        leak.line: leak for leak in scan(f"one\ntwo\n{DEEP[name]}\n".encode()).new if not leak.sealed and leak.certain
+    }.values()
     assert leak.rule == "github-token"
     assert leak.line == 3
     assert leak.last == 2 + len(DEEP[name].split("\n")) or name in {"xxd", "hexdump"}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_guard_16_what_is_wrapped_is_taken_out_of_what_is_shown(name):
+    assert "[redacted: " in mask_shown(f"one\n{DEEP[name]}\n")
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zlib.compress])
