@@ -113,10 +113,10 @@ _AGENT_SETTINGS: Final = (
               ".mcp .mini-swe-agent .swe-agent .ruler .rulesync .bolt .grok .pi .vibe .forge .kimi .letta .plandex "
               ".void .cagent"),
     *_each(".mcp.json mcp.json .mcp.jsonc .mcp.yaml .mcp.yml mcp_config.json mcp-config.json mcp_settings.json "
-           ".claude.json .opencode.json .opencode.jsonc "
-           "opencode.json opencode.jsonc opencode.toml crush.json "
-           ".crush.json amp.json kilo.json kilo.jsonc .continuerc.json .roomodes .kilocodemodes gemini-extension.json goose.yaml "
-           "rulesync.json rulesync.jsonc forge.yaml codex.toml cagent.yaml cagent.yml"),
+           ".claude.json .opencode.json .opencode.jsonc opencode.json opencode.jsonc opencode.toml "
+           "crush.json .crush.json amp.json kilo.json kilo.jsonc .continuerc.json .roomodes "
+           ".kilocodemodes gemini-extension.json goose.yaml rulesync.json rulesync.jsonc forge.yaml "
+           "codex.toml cagent.yaml cagent.yml"),
     *_each(".aider.conf.* .aider.model.* .aiderignore .clinerules-* .clineignore .cursorignore .cursorindexingignore "
            ".codeiumignore .geminiignore .aiexclude .aiignore .noai .rooignore .kilocodeignore .continueignore "
            ".augmentignore .gooseignore .claudeignore .copilotignore .clinerules .opencodeignore"),
