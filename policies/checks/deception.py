@@ -132,7 +132,7 @@ def _look(text: str, before: bytes, *, prose: bool) -> Seen:
             seen.below = number
         empty = 0
         plain = line.isascii() and line.isprintable()
-        if plain and len(line) <= LONG_LINE_BYTES and _FAR_ASCII not in line:
+        if plain and (len(line) <= FAR or (len(line) <= LONG_LINE_BYTES and _FAR_ASCII not in line)):
             continue
         raw = line.encode("utf-8", "surrogateescape")
         if raw in old:

@@ -31,6 +31,11 @@ _SKIPS: Final = re.compile(
     rb"|\bt\.Skip(?:f|Now)?\(|@(?:Disabled|Ignore)\b|\[Ignore\b|Skip[ \t]*=[ \t]*\"|#\[ignore\b|\bmarkTestSkipped\("
 )
 
+_SKIP_HINTS: Final = (
+    b"skip", b"Skip", b"xfail", b"expectedFailure", b".todo", b".only", b".fixme", b"xit", b"xtest", b"xdescribe",
+    b"xcontext", b"fit", b"fdescribe", b"@Disabled", b"@Ignore", b"[Ignore", b"#[ignore",
+)  # fmt: skip
+
 
 def tests(scope: Scope) -> list[Finding]:
     """Say which tests are deleted; a test that only moves is not."""
@@ -47,13 +52,13 @@ def is_test(file: FileChange) -> bool:
 
 def weakened(file: FileChange, after: bytes, before: bytes) -> list[Finding]:
     """Findings on a changed file that has fewer tests than before, or skips more of them."""
-    found = []
-    if (fewer := _number(_BEGINS, before) - _number(_BEGINS, after)) > 0:
+    found, had = [], _number(_BEGINS, before)
+    if had and (fewer := had - _number(_BEGINS, after)) > 0:
         found.append(warn("tests", f"has {count(fewer, 'test')} less than before", file))
-    if (more := _number(_SKIPS, after) - _number(_SKIPS, before)) > 0 and (
-        is_test(file) or before or _BEGINS.search(after)
-    ):
-        found.append(warn("tests", f"skips tests in {count(more, 'more place')} than before", file))
+    if any(hint in after for hint in _SKIP_HINTS) and (is_test(file) or had or _BEGINS.search(after)):
+        more = _number(_SKIPS, after) - _number(_SKIPS, before)
+        if more > 0:
+            found.append(warn("tests", f"skips tests in {count(more, 'more place')} than before", file))
     return found
 
 

@@ -203,7 +203,7 @@ async def test_guard_15_fewer_tests_in_a_file_are_flagged(path):
         ("a.test.js", "describe.only('a', () => {})"),
         ("a_test.go", "\tt.Skip()"),
         ("ATest.java", "@Disabled"),
-        ("src/lib.rs", "#[ignore]"),
+        ("tests/lib.rs", "#[ignore]"),
     ],
 )
 async def test_guard_15_a_test_that_is_skipped_is_flagged(path, line):
