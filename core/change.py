@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 ABSENT = "000000"
@@ -11,6 +11,7 @@ REGULAR = "100644"
 EXECUTABLE = "100755"
 SYMLINK = "120000"
 GITLINK = "160000"
+FOLDER = "040000"
 
 
 LFS_POINTER_BYTES = 1024
@@ -101,12 +102,17 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Everything that differs between the base commit's tree and the produced tree, sorted by path bytes."""
+    """Everything that differs between the base commit's tree and the produced tree, sorted by path bytes.
+
+    `beside` is what lies in the produced tree next to the changed paths (`core.ports.Repository.beside`); only the
+    guard needs it, and it is empty elsewhere.
+    """
 
     repository: str
     base: str
     tree: str
     files: tuple[FileChange, ...]
+    beside: Mapping[bytes, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 def show_path(path: bytes) -> str:

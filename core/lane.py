@@ -110,6 +110,7 @@ class Lane:
     binaries: bool = False
     executables: bool = False
     odd_names: bool = False
+    bidi: bool = False
     needs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     budget: Budget = Budget()

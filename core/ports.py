@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -162,6 +162,9 @@ class Repository(Protocol):
 
     async def has(self, oid: str) -> bool:
         """True if the object, and all it reaches, is here."""
+
+    async def beside(self, tree: str, paths: Collection[bytes]) -> Mapping[bytes, str]:
+        """What lies directly in the folders of `tree` that are above `paths`, the top included, path to mode."""
 
     async def diff_text(self, base: str, tree: str) -> bytes:
         """A unified diff for showing; nothing is decided on it."""

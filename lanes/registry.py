@@ -94,6 +94,7 @@ class LaneFile(StrictModel):
     binaries: bool = False
     executables: bool = False
     odd_names: bool = False
+    bidi: bool = False
     needs: tuple[Word, ...] = ()
     models: tuple[Word, ...] = ()
     budget: BudgetFile = Field(default_factory=BudgetFile)
@@ -167,6 +168,7 @@ def lane_of(document: Document, shared: Shared = nothing_shared) -> Lane:
         binaries=file.binaries,
         executables=file.executables,
         odd_names=file.odd_names,
+        bidi=file.bidi,
         needs=file.needs,
         models=file.models,
         budget=Budget(**file.budget.model_dump()),

@@ -14,6 +14,7 @@ from core.ports import BlobReader
 from core.secret_files import is_secret_file
 from core.staged_diff import Finding, GuardReport, GuardVerdict
 from policies.checks import CHECKS, NAME_CHECKS, Blob, Content, Scope
+from policies.checks.deception import alarms_first
 from policies.checks.scope import block
 from policies.checks.tree import size
 from policies.globs import Globs
@@ -53,7 +54,7 @@ class TreeGuard:
         if any(f.check == "size" and f.verdict is GuardVerdict.BLOCK for f in findings):
             unread = (block(check, "not looked into: the change is too large") for check in CONTENT_CHECKS)
             return GuardReport((*findings, *unread))
-        return GuardReport((*findings, *await _judge_content(scope, read)))
+        return GuardReport(tuple(alarms_first([*findings, *await _judge_content(scope, read)])))
 
     def refusal_in(self, lane: Lane) -> Callable[[str], str]:
         """Says of a path why no change of it can pass in this lane, whatever the change is; nothing when one may.
@@ -103,7 +104,7 @@ class TreeGuard:
     def _scope(self, change: Change, lane: Lane, terms: Terms) -> Scope:
         limits = lane.limits.tightened(terms.limits) if terms.limits else lane.limits
         protect = protected(self._protect, lane.protect)
-        return Scope(change.files, lane, limits, Globs(lane.write), protect)
+        return Scope(change.files, lane, limits, Globs(lane.write), protect, change.beside)
 
 
 def paths_judged(change: Change) -> frozenset[bytes]:

@@ -148,6 +148,7 @@ async def judge(shop: Workshop, job: Job, notes: Notes) -> Notes:
     if not change.files or terms is None or _is_published_already(task, change):
         await shop.fail(job, no_change(shop, task, lane, making))
         return OVER
+    change = replace(change, beside=await repository.beside(change.tree, [file.path for file in change.files]))
     report = await shop.guard.judge(change, lane, terms, repository.read_blob)
     report = report.beside(map(_finding, making.checks))
     patch = await repository.diff_text(change.base, change.tree)

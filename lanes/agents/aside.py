@@ -2,40 +2,19 @@
 
 A repository's own settings can send a program's questions elsewhere, start its hooks and servers, or widen what it may
 do (CVE-2026-21852, CVE-2025-61260). Programs have switches against some of that; this holds for all of it. What people
-wrote for agents to read (``AGENTS.md``, ``CLAUDE.md``) stays: it is text, and gives no right.
+wrote for agents to read (``AGENTS.md``, ``CLAUDE.md``) stays: it is text, and gives no right. The list is
+`core.steering`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from core.change import GITLINK
+from core.steering import steers_agents
 from lanes.executors.tree import TreeEdit, TreeFiles
 from lanes.repository import GitRepository
-
-STEERS: Final = frozenset(
-    {
-        ".aider.conf.yml",
-        ".aider.model.metadata.json",
-        ".aider.model.settings.yml",
-        ".agents",
-        ".claude",
-        ".codex",
-        ".cursor",
-        ".env",
-        ".envrc",
-        ".gemini",
-        ".mcp.json",
-        ".mini-swe-agent",
-        ".opencode",
-        ".vscode",
-        "opencode.json",
-        "opencode.jsonc",
-    }
-)
-"""Names, at any depth, that agent programs take settings from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +30,7 @@ class Aside:
         """What steers in `start`."""
         listed = await git.list_paths(start)
         modes = {path.decode("utf-8", "surrogateescape"): mode for path, (mode, _) in listed.items()}
-        steering = {path: mode for path, mode in modes.items() if mode != GITLINK and _steers(path)}
+        steering = {path: mode for path, mode in modes.items() if mode != GITLINK and steers_agents(path)}
         return cls(start, steering, frozenset(path.split("/", 1)[0] for path in modes))
 
     async def without(self, git: GitRepository) -> str:
@@ -84,10 +63,6 @@ class Aside:
         if self.steering or own:
             return await git.rewrite(made, write)
         return made
-
-
-def _steers(path: str) -> bool:
-    return not STEERS.isdisjoint(part.casefold() for part in path.split("/"))
 
 
 def _parents(path: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -87,6 +87,10 @@ class GitRepository:
     async def has(self, oid: str) -> bool:
         """True if the object, and all it reaches, is here."""
         return await self._do(self.store.has, oid)
+
+    async def beside(self, tree: str, paths: Collection[bytes]) -> Mapping[bytes, str]:
+        """What lies directly in the folders of `tree` that are above `paths`, the top included, path to mode."""
+        return await self._do(trees.beside, self.store, tree, paths)
 
     async def diff_text(self, base: str, tree: str) -> bytes:
         """A unified diff for showing; nothing is decided on it."""

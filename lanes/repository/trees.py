@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.change import ABSENT, EXECUTABLE, GITLINK, REGULAR, SYMLINK, Change, FileChange, show_path
+from core.change import ABSENT, EXECUTABLE, FOLDER, GITLINK, REGULAR, SYMLINK, Change, FileChange, show_path
 from core.errors import Kind, PermanentError
 from lanes import filetree
 from lanes.repository.command import MIB, GitCommand
@@ -237,6 +237,29 @@ def listed(store: Store, tree: str, *options: str) -> list[bytes]:
         problem = f"A tree of the repository {store.spec.name} has {what}"
         raise PermanentError("too_large", problem, mend, kind=Kind.BLOCKED) from failure
     return out.split(b"\0")[:-1]
+
+
+def beside(store: Store, tree: str, paths: Collection[bytes]) -> dict[bytes, str]:
+    """What lies directly in the folders of `tree` that are above `paths`, the top included, path to mode."""
+    above = {b""}.union(*map(_folders_above, paths))
+    there: dict[bytes, str] = {}
+    for record in listed(store, tree):
+        meta, _, path = record.partition(b"\t")
+        for folder in _folders_above(path):
+            there[folder] = FOLDER
+            if folder not in above:
+                break
+        else:
+            there[path] = meta[:6].decode("ascii")
+    return there
+
+
+def _folders_above(path: bytes) -> Iterator[bytes]:
+    """The folders that `path` lies in, the highest first, without the top."""
+    end = path.find(b"/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find(b"/", end + 1)
 
 
 def write_tree(

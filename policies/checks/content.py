@@ -1,39 +1,20 @@
-"""Checks on what the blobs hold: binaries, deceptive characters, long lines, secrets. Each blob is read once."""
+"""Checks on what the blobs hold: binaries, deceptive text, secrets, tests. Each blob is read once."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from typing import Final
 
 from core.change import FileChange, is_lfs_pointer
 from core.lane import Lane
 from core.staged_diff import Finding
-from policies.checks.names import point
+from policies.checks.deception import judge_text
 from policies.checks.scope import block, capped, count, warn
+from policies.checks.tests import weakened
 from policies.secrets import leaks_in, scan
 
-LONG_LINE_BYTES: Final = 5000
-
-# Trojan Source (trojansource.codes, CVE-2021-42574): reordering, then what is drawn as nothing, then tag characters
-# and variation selectors that smuggle text. U+200D between two non-ASCII letters joins emoji and is left alone.
-_DECEPTIVE: Final = re.compile(
-    "[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u2060-\u206f"
-    "\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\U0001d173-\U0001d17a]"
-    "|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
-    "|[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f\u2028\u2029]|\r(?!\\Z)"
-)
-# Letters that look like ASCII ones, beside an ASCII letter (CVE-2021-42694; Unicode's confusables.txt, the letters
-# of Cyrillic, Greek, Armenian and Cherokee that render alike, and full-width forms).
-_LOOKALIKES: Final = (
-    "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0405\u0406\u0408\u04ae\u04c0\u0430\u0435"
-    "\u043e\u0440\u0441\u0443\u0445\u0455\u0456\u0458\u04bb\u0501\u051b\u051d\u0391\u0392\u0395\u0396\u0397\u0399\u039a"
-    "\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03bf\u03bd\u03b9\u03c1\u0555\u0585\u0570\u0578\u057d\u13a0\u13aa\u13da"
-    "\uff21-\uff3a\uff41-\uff5a\u0131\u0261\u01c0"
-)
-_MIXED: Final = re.compile(f"(?<=[A-Za-z0-9_])[{_LOOKALIKES}]|[{_LOOKALIKES}](?=[A-Za-z0-9_])")
 MAX_SHOWN: Final = 3
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -59,6 +40,7 @@ class Content:
     binary: list[Finding] = field(default_factory=list)
     deceptive: list[Finding] = field(default_factory=list)
     leaking: list[Finding] = field(default_factory=list)
+    untested: list[Finding] = field(default_factory=list)
 
     def inspect(self, blob: Blob) -> None:
         """Judge one blob; linear in its size."""
@@ -73,7 +55,8 @@ class Content:
         if text is None:
             self.binary.append(_binary(self.lane, blob))
         else:
-            self.deceptive.extend(_unicode(file, text, blob.before))
+            self.deceptive.extend(judge_text(self.lane, file, text, blob.before))
+        self.untested.extend(weakened(file, blob.after, blob.after if blob.moved else blob.before))
         self._pointers(blob)
         self._secrets(blob)
 
@@ -113,6 +96,7 @@ class Content:
             *capped("binaries", self.binary, "only text"),
             *capped("unicode", self.deceptive, "no deceptive characters"),
             *capped("secrets", self.leaking, f"none found in {blobs}"),
+            *(capped("tests", self.untested, "") if self.untested else ()),
         ]
 
 
@@ -142,37 +126,6 @@ def _binary(lane: Lane, blob: Blob) -> Finding:
     if lane.binaries:
         return warn("binaries", f"{what}: nobody can read it on the card", blob.file)
     return block("binaries", f"{what}, and lane {lane.name} does not allow that", blob.file)
-
-
-def _unicode(file: FileChange, text: str, before: bytes) -> list[Finding]:
-    """Deceptive characters and very long lines, on lines that were not there before."""
-    old = set(before.split(b"\n"))
-    seen: dict[str, int] = {}
-    long: list[int] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.isascii() and line.isprintable() and len(line) <= LONG_LINE_BYTES:
-            continue
-        raw = line.encode("utf-8", "surrogateescape")
-        if raw in old:
-            continue
-        if len(raw) > LONG_LINE_BYTES:
-            long.append(number)
-        shown = line[1:] if number == 1 and line.startswith("\ufeff") else line
-        for match in (*_DECEPTIVE.finditer(shown), *_MIXED.finditer(shown)):
-            seen.setdefault(match.group(), number)
-    found = []
-    if seen:
-        listed = _listed([f"{_named(char)} on line {line}" for char, line in seen.items()])
-        found.append(warn("unicode", f"characters that deceive the eye: {listed}", file))
-    if long:
-        found.append(warn("unicode", f"very long line {long[0]}: read it to its end", file))
-    return found
-
-
-def _named(char: str) -> str:
-    if unicodedata.category(char).startswith("L"):
-        return f"{point(char)} among Latin letters"
-    return point(char)
 
 
 def _listed(sentences: list[str]) -> str:

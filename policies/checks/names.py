@@ -9,6 +9,7 @@ from typing import Final
 
 from core.change import FileChange
 from core.staged_diff import Finding
+from policies.checks.neighbours import children_of, twins
 from policies.checks.scope import Scope, block, capped, count, warn
 from policies.globs import fold, is_ignorable
 
@@ -38,6 +39,8 @@ def names(scope: Scope) -> list[Finding]:
             tell = warn if scope.lane.odd_names else block
             found.append(tell("names", oddity, file))
     found.extend(_collisions(scope))
+    told = {finding.path for finding in found}
+    found.extend(finding for finding in twins(scope, children_of(scope)) if finding.path not in told)
     return capped("names", found, f"{count(scope.files, 'plain name')}")
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from core.change import ABSENT, FileChange
 from core.lane import Lane, Limits
@@ -23,6 +23,7 @@ class Scope:
     limits: Limits
     write: Globs
     protect: Globs
+    beside: Mapping[bytes, str] = field(default_factory=dict)
 
     @property
     def written(self) -> tuple[FileChange, ...]:

@@ -9,7 +9,9 @@ from core.change import EXECUTABLE, GITLINK, REGULAR, SYMLINK, FileChange
 from core.staged_diff import Finding
 from policies.checks.manifests import manifests
 from policies.checks.names import names
+from policies.checks.neighbours import repositories
 from policies.checks.scope import Scope, block, capped, count, passed, warn
+from policies.checks.tests import tests
 from policies.globs import spellings
 from policies.protected import PROTECTED
 
@@ -85,10 +87,10 @@ def symlinks(scope: Scope) -> list[Finding]:
 
 
 def gitlinks(scope: Scope) -> list[Finding]:
-    """No submodule or nested repository is made, moved or taken away."""
+    """No submodule or nested repository is made, moved or taken away, and nothing is written into one kept as files."""
     touched = (f for f in scope.files if GITLINK in {f.mode, f.old_mode})
-    found = (block("gitlinks", "is a submodule or a nested repository", f) for f in touched)
-    return capped("gitlinks", found, "none")
+    found = [block("gitlinks", "is a submodule or a nested repository", f) for f in touched]
+    return capped("gitlinks", [*found, *repositories(scope)], "none")
 
 
 def modes(scope: Scope) -> list[Finding]:
@@ -110,7 +112,7 @@ def _mode(scope: Scope, file: FileChange) -> Finding | None:
 
 
 CHECKS: Final[tuple[Callable[[Scope], list[Finding]], ...]] = (
-    empty, size, paths, protected, names, modes, symlinks, gitlinks, attributes, manifests,
+    empty, size, paths, protected, names, modes, symlinks, gitlinks, attributes, manifests, tests,
 )  # fmt: skip
 
 NAME_CHECKS: Final[tuple[Callable[[Scope], list[Finding]], ...]] = (paths, protected, names, attributes)

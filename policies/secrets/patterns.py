@@ -6,6 +6,7 @@ the shapes follow it and the vendors' own pages, but without its allow-lists: an
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import math
 from collections import Counter
@@ -27,7 +28,9 @@ class Pattern:
 
     `hints` are lower-case byte strings of which one must occur in the text, so that most patterns never run.
     A `prefixed` pattern is distinctive enough to be looked for in joined and decoded text; a `guess` counts only
-    if its secret looks random, a `password` only if it is no placeholder.
+    if its secret looks random, a `password` only if it is no placeholder, a `strong` one only if it has more than one
+    kind of characters too, and a `pair` only if it is base64 of a name and a password. What is not `certain` is told as
+    a guess.
     """
 
     name: str
@@ -36,6 +39,17 @@ class Pattern:
     prefixed: bool = True
     guess: bool = False
     password: bool = False
+    strong: bool = False
+    pair: bool = False
+    certain: bool = True
+
+    def holds(self, secret: bytes) -> bool:
+        """Whether what the expression met is a secret, as far as its characters tell."""
+        if self.guess and not looks_random(secret):
+            return False
+        if (self.password or self.strong) and is_placeholder(secret):
+            return False
+        return (not self.strong or is_mixed(secret)) and (not self.pair or is_pair(secret))
 
     def matches(self, text: bytes) -> Iterator[tuple[int, bytes]]:
         """The position and the bytes of each secret in `text`; past the bounds, the whole text as the last."""
@@ -46,7 +60,7 @@ class Pattern:
                 yield match.start(group), hashlib.sha256(text).digest()
                 return
             secret = bytes(match.group(group))
-            if (self.guess and not looks_random(secret)) or (self.password and is_placeholder(secret)):
+            if not self.holds(secret):
                 continue
             secrets += 1
             yield match.start(group), secret
@@ -66,20 +80,50 @@ def entropy(text: bytes) -> float:
     return -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values()) if text else 0.0
 
 
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
+_HEX_LIMITS: Final = ((64, 3.4), (48, 3.2), (40, 3.1), (32, 2.9), (24, 2.6), (0, 2.2))
+"""From so many hex digits on, the entropy that fewer than 1 in 10,000 random strings of that length miss."""
+
+
 def looks_random(text: bytes) -> bool:
-    """True if `text` has the digits, letters and spread of a generated key, and no dotted name or placeholder."""
+    """True if `text` has the digits, letters and spread of a generated key, and is no placeholder.
+
+    A sample of n symbols has less entropy than its source, so 32 random hex digits have 3.5 bits in four cases of five
+    only: hex has limits of its own, by its length.
+    """
     digits = sum(48 <= c <= 57 for c in text)
     letters = any(65 <= c <= 90 or 97 <= c <= 122 for c in text)
     mixed = text != text.lower() and text != text.upper()
     if not letters or digits < (1 if mixed else 3) or is_placeholder(text):
         return False
+    if _HEX.issuperset(text):
+        return entropy(text) >= next(limit for length, limit in _HEX_LIMITS if len(text) >= length)
     return entropy(text) >= 3.5
 
 
-_PLACEHOLDERS: Final = (
-    b"password", b"passwd", b"secret", b"changeme", b"change_me", b"change-me", b"example", b"placeholder",
-    b"your", b"xxxx", b"****", b"....", b"<", b"${", b"{{", b"$(", b"%s", b"redacted",
+def is_mixed(text: bytes) -> bool:
+    """True if a password has letters and digits or signs, or capital letters within: it is hardly a word or a path."""
+    more = any(not (65 <= c <= 90 or 97 <= c <= 122 or c in b"-_./:") for c in text)
+    return text.lower() != text.upper() and (
+        more or (text.isalpha() and text[1:] not in {text[1:].lower(), text[1:].upper()})
+    )
+
+
+def is_pair(text: bytes) -> bool:
+    """True if `text` is base64 of ``name:password``, as .npmrc and Docker's config.json keep it."""
+    try:
+        plain = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True).decode("ascii")
+    except ValueError:
+        return False
+    name, _, password = plain.partition(":")
+    return bool(name) and plain.isprintable() and not is_placeholder(password.encode())
+
+
+_WORDS: Final = (
+    b"password", b"passwd", b"secret", b"changeme", b"change_me", b"change-me", b"example", b"placeholder", b"your",
+    b"redacted", b"0123456789abcdef", b"1234567890abcdef",
 )  # fmt: skip
+_SYNTAX: Final = (b"xxxx", b"****", b"....", b"<", b"${", b"{{", b"$(", b"%s", b"%(", b"#{")
 
 
 def is_placeholder(text: bytes) -> bool:
@@ -88,8 +132,15 @@ def is_placeholder(text: bytes) -> bool:
     A short word may well be a bad password; detect-secrets' detectors warn of it.
     """
     low = text.lower()
-    word = text.isalpha() and len(text) <= 8
-    return word or low.startswith(b"$") or any(part in low for part in _PLACEHOLDERS)
+    if text.startswith((b"$", b"%")) or any(part in low for part in _SYNTAX) or (text.isalpha() and len(text) <= 8):
+        return True
+    return any(part in low for part in _WORDS) and not _is_good_password(text)
+
+
+def _is_good_password(text: bytes) -> bool:
+    """True for small and capital letters, a digit and a sign in ten characters or more, such as ``MySecret!2024x``."""
+    both = text not in {text.lower(), text.upper()}
+    return len(text) >= 10 and both and any(48 <= c <= 57 for c in text) and any(c in b"!@#%^&*?~+" for c in text)
 
 
 def _p(name: str, regex: str, *hints: str, **flags: bool) -> Pattern:
@@ -103,6 +154,13 @@ _FORGES: Final = (
        "glft-", "glrt-", "glsoat-", "glcbt-", "glptt-", "glimt-", "glagent-", "gloas-"),
     _p("gitlab-rrt", r"GR1348941[A-Za-z0-9_-]{20}", "gr1348941"),
     _p("npm-access-token", r"npm_[A-Za-z0-9]{36}", "npm_"),
+    _p("npm-auth-pair", r"(?m)(?:^|:)[ \t]{0,3}_auth[ \t]{0,3}=[ \t]{0,3}"
+       r"[\"']?([A-Za-z0-9+/]{8,400}={0,2})[\"']?[ \t\r]*$",
+       "_auth", prefixed=False, pair=True),
+    _p("npm-password", r":_password[ \t]{0,3}=[ \t]{0,3}[\"']?([A-Za-z0-9+/=]{8,400})", ":_password", prefixed=False,
+       password=True),
+    _p("docker-auth", r"\"auth\"[ \t]{0,5}:[ \t]{0,5}\"([A-Za-z0-9+/]{8,}={0,2})\"", '"auth"', prefixed=False,
+       pair=True),
     _p("npm-auth-line", r"_authToken[ \t]{0,3}=[ \t]{0,3}([^\s\"'$]{16,200})", "_authtoken", prefixed=False,
        password=True),
     _p("pypi-upload-token", r"pypi-[A-Za-z0-9_-]{50,}", "pypi-"),
@@ -173,6 +231,12 @@ _KEYS: Final = (
     _p("age-secret-key", r"AGE-(?:SECRET-KEY-1|PLUGIN-[A-Z]{1,20}-1)[A-Z0-9]{40,80}", "age-secret-key-", "age-plugin-"),
     _p("jwt", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "eyj"),
 )  # fmt: skip
+# A line of a Dockerfile, a shell script, an env file or a compose list, and a name that ends as names of passwords do.
+_ENV_LINE: Final = (
+    r"^[ \t]{0,20}(?:(?:ENV|ARG|RUN|export|set|setx|declare -x)[ \t]{1,5}(?:[^\s=]+=\S*[ \t]+)*?|-[ \t]{1,5}[\"']?)?"
+)
+_ENV_NAME: Final = r"(?:[A-Z0-9_]{0,60}(?:PASSWORD|PASSWD|PASSPHRASE|SECRET)|[A-Z0-9_]{1,60}_(?:PASS|PWD))"
+_ENV_VALUE: Final = r"([^\s\"'`$<>(){}\[\],;]{5,200})(?:[\"'\s,;]|$)"
 _SENTENCES: Final = (
     _p("url-password", r"[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s:/@\"'<>`]{0,100}:([^\s/@\"'<>`]{3,200})@[A-Za-z0-9\[_]",
        "://", prefixed=False, password=True),
@@ -181,9 +245,34 @@ _SENTENCES: Final = (
     _p("authorization-header", r"(?i)authorization[\"']?\s{0,3}[:=,]\s{0,3}[\"']?(?:basic|bearer|token)\s{1,3}"
        r"([A-Za-z0-9._~+/=-]{16,})", "authorization", prefixed=False, guess=True),
     _p("generic-api-key", r"(?i)(?:api[_-]?key|apikey|secret|token|passwd|password|passphrase|pwd|credentials?"
-       r"|private[_-]?key|access[_-]?key|auth[_-]?key)[\"']?\s{0,5}(?:=>|:=|=|:)\s{0,5}"
-       r"[\"'`]?([A-Za-z0-9_/+=~!@#$%^&*.-]{16,200})", "key", "secret", "token", "pass", "pwd", "credential",
-       prefixed=False, guess=True),
+       r"|(?:private|access|auth|encrypt(?:ion)?|signing|master|session|consumer|account|storage|service|app|admin|root"
+       r"|shared|license|hmac|jwt|webhook)[_-]?key)(?:[_-]?(?:key|token|value|base|string|text|data|access|seed|salt)){0,3}"
+       r"(?:[\"'\]]{0,2}\s{0,5}(?:=>|:=|=|:|>)\s{0,5}[\"'`]?|[\"'],\s{0,5}[\"'])([A-Za-z0-9_/+=~!@#$%^&*.-]{16,200})",
+       "key", "secret", "token", "pass", "pwd", "credential", prefixed=False, guess=True),
+    _p("jdbc-password", r"(?i)jdbc:[^\s\"'<>]{1,300}[?;&:,](?:password|pwd)=([^\s\"'&;<>]{3,200})", "jdbc:",
+       prefixed=False, password=True),
+    _p("jdbc-oracle-password", r"(?i)jdbc:oracle:[a-z0-9]{1,10}:[^\s/\"'@<>]{1,60}/([^\s/\"'@<>]{3,200})@",
+       "jdbc:oracle:", prefixed=False, password=True),
+    _p("connection-string-password", r"(?i)(?:server|data source|host|user id|uid|username|user|database)=[^\n;\"']+;"
+       r"(?:[^\n;\"']+;)*?[ \t]{0,3}(?:password|pwd)=([^\s\"';<>]{3,200})", "password=", "pwd=",
+       prefixed=False, password=True),
+    _p("curl-password", r"(?i)\bcurl\b[^\n|;]{0,300}?[ \t](?:-u|--user|--proxy-user)[ \t=]{0,3}[\"']?"
+       r"[^\s:\"'`$<{]{1,100}:([^\s\"'`$<{]{3,200})", "curl", prefixed=False, password=True),
+    _p("command-password", r"(?i)[ \t](?:--password|--passwd|--db-password|--passphrase)(?:=|[ \t]{1,3})[\"']?"
+       r"([^\s\"'`$<{(\[-][^\s\"'`$<{(\[]{5,200})", "--pass", "-password", prefixed=False, strong=True),
+    _p("sshpass-password", r"\bsshpass[ \t]{1,3}-p[ \t]{0,3}[\"']?([^\s\"'`$<{]{3,200})", "sshpass", prefixed=False,
+       password=True),
+    _p("environment-password", rf"(?m){_ENV_LINE}{_ENV_NAME}=[\"']?{_ENV_VALUE}", "pass", "pwd", "secret",
+       prefixed=False, strong=True),
+    _p("docker-env-password", rf"(?m)^[ \t]{{0,8}}ENV[ \t]{{1,5}}{_ENV_NAME}[ \t]{{1,5}}[\"']?{_ENV_VALUE}", "pass",
+       "pwd", "secret", prefixed=False, strong=True),
+)  # fmt: skip
+_GUESSES: Final = (
+    _p("environment-word", rf"(?m){_ENV_LINE}{_ENV_NAME}[ \t]{{0,3}}[=:][ \t]{{0,3}}[\"']?{_ENV_VALUE}", "pass", "pwd",
+       "secret", prefixed=False, password=True, certain=False),
+    _p("password-assignment", r"(?i)(?:password|passwd|passphrase)[\"']?[ \t]{0,5}[=:][ \t]{0,5}[\"']?"
+       r"([^\s\"'`$<>(){}\[\],;]{6,100})(?:[\"',;]|\s|$)", "passw", "passphrase", prefixed=False, strong=True,
+       certain=False),
 )  # fmt: skip
 
-PATTERNS: Final = (*_FORGES, *_CLOUDS, *_CHATS, *_MODELS, *_SERVICES, *_KEYS, *_SENTENCES)
+PATTERNS: Final = (*_FORGES, *_CLOUDS, *_CHATS, *_MODELS, *_SERVICES, *_KEYS, *_SENTENCES, *_GUESSES)

@@ -6,13 +6,14 @@ Time is linear in the blob: RE2 for our own patterns, and detect-secrets on a bo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from policies.secrets import plugins
-from policies.secrets.patterns import PATTERNS, looks_random
-from policies.secrets.unwrap import Lines, layers, sealed_kind, sealed_within
+from policies.secrets.patterns import PATTERNS, Pattern, looks_random
+from policies.secrets.unwrap import Layer, Lines, layers, opened, sealed_kind, sealed_within
 
 _SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
 
@@ -65,42 +66,46 @@ def leaks_in(text: str) -> tuple[Leak, ...]:
 
 def leaks_of(text: bytes) -> tuple[Leak, ...]:
     """The same for bytes."""
-    return tuple(_find(text))
+    return tuple(leak for leak in _find(text) if leak.certain)
 
 
 def _find(blob: bytes) -> list[Leak]:
     """Our patterns' finds in every reading of `blob`, and the archives that it is or that pieces decode to."""
     if kind := sealed_kind(blob):
-        return [Leak(f"a {kind} archive", 1, sealed=True, secret=blob)]
+        return [Leak(f"a {kind} archive", 1, sealed=True, secret=blob), *_unwrapped(opened(blob), ())]
     lines, leaks = Lines(blob), dict[tuple[str, bytes], Leak]()
-    for rule, position, secret in _matches("plain", blob):
+    for pattern, position, secret in _matches("plain", blob):
         last = lines.at(position + max(len(secret), 1) - 1)
-        leaks.setdefault((rule, secret), Leak(rule, lines.at(position), last=last, secret=secret))
+        leak = Leak(pattern.name, lines.at(position), pattern.certain, last=last, secret=secret)
+        leaks.setdefault((leak.rule, secret), leak)
     plain = tuple(leak.secret.translate(None, _SEAMS) for leak in leaks.values())
-    for layer in layers(blob):
-        how = " split over strings or lines" if layer.how == "joined" else f" in {layer.how} text"
-        for kind, line, piece in sealed_within(layer):
-            last = layer.last_of(line)
-            leak = Leak(f"a {kind} archive", line, sealed=True, how=how, last=last, secret=piece)
-            leaks.setdefault((leak.rule, piece), leak)
-        for rule, position, secret in _matches(layer.how, layer.text):
-            core = secret.translate(None, _SEAMS)
-            if not any(core.startswith(known) or known.startswith(core) for known in plain):
-                last = layer.last_at(position + max(len(secret), 1) - 1)
-                leak = Leak(rule, layer.line_at(position), how=how, last=last, secret=secret)
-                leaks.setdefault((rule, secret), leak)
+    for leak in _unwrapped(chain(layers(blob), opened(blob)), plain):
+        leaks.setdefault((leak.rule, leak.secret), leak)
     return list(leaks.values())
 
 
-def _matches(how: str, text: bytes) -> Iterator[tuple[str, int, bytes]]:
-    """(rule, position, secret) for each find in one reading; only distinctive patterns in unwrapped ones."""
+def _unwrapped(readings: Iterable[Layer], plain: tuple[bytes, ...]) -> Iterator[Leak]:
+    """What is sealed in these readings, and the secrets that are not among the `plain` ones."""
+    for layer in readings:
+        how = " split over strings or lines" if layer.how == "joined" else f" in {layer.how} text"
+        for what, line, piece in sealed_within(layer):
+            yield Leak(what, line, sealed=True, how=how, last=layer.last_of(line), secret=piece)
+        for pattern, position, secret in _matches(layer.how, layer.text):
+            core = secret.translate(None, _SEAMS)
+            if not any(core.startswith(known) or known.startswith(core) for known in plain):
+                last = layer.last_at(position + max(len(secret), 1) - 1)
+                yield Leak(pattern.name, layer.line_at(position), how=how, last=last, secret=secret)
+
+
+def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern, int, bytes]]:
+    """(pattern, position, secret) for each find in one reading; only distinctive patterns in unwrapped ones."""
     low = text.lower()
     for pattern in PATTERNS:
         if not (how == "plain" or pattern.prefixed) or not any(hint in low for hint in pattern.hints):
             continue
         for position, secret in pattern.matches(text):
             if how != "joined" or pattern.name == "private-key" or looks_random(secret):
-                yield pattern.name, position, secret
+                yield pattern, position, secret
 
 
 def _detected(blob: bytes, before: bytes, seen: set[int]) -> Iterator[Leak]:

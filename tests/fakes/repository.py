@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -76,6 +77,9 @@ class MemoryRepository:
 
     async def has(self, oid: str) -> bool:
         return oid in self.trees or oid in self.commits or oid in self.blobs
+
+    async def beside(self, tree: str, paths: Collection[bytes]) -> dict[bytes, str]:
+        return {path.encode(): REGULAR for path in self.trees[tree]}
 
     async def diff_text(self, base: str, tree: str) -> bytes:
         change = await self.change(base, tree)

@@ -65,7 +65,8 @@ class Tree:
         self.read: list[str] = []
         old, new = self._side(before), self._side(after)
         paths = sorted(p for p in old.keys() | new.keys() if old.get(p) != new.get(p))
-        self.change = Change("repo-1", BASE, "c" * 40, tuple(self._file(p, old.get(p), new.get(p)) for p in paths))
+        files = tuple(self._file(p, old.get(p), new.get(p)) for p in paths)
+        self.change = Change("repo-1", BASE, "c" * 40, files, {path: mode for path, (mode, _) in new.items()})
 
     def _side(self, side: Side) -> dict[bytes, tuple[str, bytes]]:
         plain = {}

@@ -26,6 +26,7 @@ CHECKS = [
     "gitlinks",
     "attributes",
     "manifests",
+    "tests",
     "blobs",
     "binaries",
     "unicode",

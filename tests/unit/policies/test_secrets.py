@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import io
+import lzma
 import tarfile
 import time
+import tracemalloc
 import zipfile
+import zlib
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from policies.masking import mask_shown
 from policies.secrets import leaks_in, scan
 from policies.secrets.patterns import PATTERNS
 from tests.unit.policies.tokens import GITHUB, GITHUB_2, KNOWN
@@ -72,6 +77,120 @@ def test_a_wrapped_secret_is_found_on_its_line(wrapped):
     (leak,) = [leak for leak in scan(blob).new if leak.rule == "github-token"]
     assert leak.certain
     assert leak.line == 3
+
+
+def b64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def xxd(raw: bytes) -> str:
+    lines = (raw[n : n + 16] for n in range(0, len(raw), 16))
+    return "\n".join(f"{16 * n:08x}: {line.hex(' ', 2)}  {line.decode()}" for n, line in enumerate(lines))
+
+
+def hexdump(raw: bytes) -> str:
+    lines = (raw[n : n + 16] for n in range(0, len(raw), 16))
+    return "\n".join(
+        f"{16 * n:08x}  {line[:8].hex(' ')}  {line[8:].hex(' ')}  |{line.decode()}|" for n, line in enumerate(lines)
+    )
+
+
+_RAW = GITHUB.encode()
+DEEP = {
+    "base64 twice": b64(b64(_RAW).encode()),
+    "base64 three times": b64(b64(b64(_RAW).encode()).encode()),
+    "base64 of a text with base64 in it": b64(f"token: '{b64(_RAW)}'\n".encode()),
+    "hex in base64": b64(_RAW.hex().encode()),
+    "base64 in hex": b64(_RAW).encode().hex(),
+    "escapes in base64": b64("".join(f"\\x{b:02x}" for b in _RAW).encode()),
+    "zlib in base64": b64(zlib.compress(_RAW)),
+    "fast zlib in base64": b64(zlib.compress(b"x" * 500 + _RAW, 1)),
+    "zlib in hex": zlib.compress(_RAW).hex(),
+    "gzip in base64": b64(gzip.compress(_RAW, mtime=0)),
+    "bzip2 in base64": b64(bz2.compress(_RAW)),
+    "xz in base64": b64(lzma.compress(_RAW)),
+    "lzma in base64": b64(lzma.compress(_RAW, format=lzma.FORMAT_ALONE)),
+    "zlib cut short": b64(zlib.compress(_RAW * 3 + bytes(range(256)))[:-6]),
+    "base64 in zlib in base64": b64(zlib.compress(b64(_RAW).encode())),
+    "zlib twice in base64": b64(zlib.compress(zlib.compress(_RAW))),
+    "spaced hex": _RAW.hex(" "),
+    "spaced hex in pairs": _RAW.hex(" ", 2),
+    "hex with colons": _RAW.hex(":"),
+    "hex with dashes": _RAW.hex("-").upper(),
+    "hex on lines": "\n".join(_RAW[n : n + 8].hex(" ") + " " for n in range(0, len(_RAW), 8)),
+    "xxd": xxd(_RAW),
+    "hexdump": hexdump(_RAW),
+    "numbers": ", ".join(map(str, _RAW)),
+    "chr": " + ".join(f"chr({b})" for b in _RAW),
+    "entities": "".join(f"&#{b};" for b in _RAW),
+    "hex entities": "".join(f"&#x{b:02x};" for b in _RAW),
+    "base32": base64.b32encode(_RAW).decode(),
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_guard_16_a_secret_that_is_wrapped_more_than_once_is_found_on_its_line(name):
+    (leak,) = {
+        leak.line: leak for leak in scan(f"one\ntwo\n{DEEP[name]}\n".encode()).new if not leak.sealed and leak.certain
+    }.values()
+    assert leak.rule == "github-token"
+    assert leak.line == 3
+    assert leak.last == 2 + len(DEEP[name].split("\n")) or name in {"xxd", "hexdump"}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_guard_16_what_is_wrapped_is_taken_out_of_what_is_shown(name):
+    assert "[redacted: " in mask_shown(f"one\n{DEEP[name]}\n")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zlib.compress])
+def test_guard_16_a_compressed_file_is_looked_into_though_it_is_sealed(pack):
+    assert "github-token" in certain(pack(_RAW))
+
+
+BOMBS = {
+    "zlib": lambda: b64(zlib.compress(bytes(100_000_000), 9)),
+    "gzip": lambda: b64(gzip.compress(bytes(100_000_000))),
+    "bzip2": lambda: b64(bz2.compress(bytes(50_000_000))),
+    "xz": lambda: b64(lzma.compress(bytes(100_000_000))),
+    "many": lambda: (b64(zlib.compress(bytes(300_000), 9)) + "\n\n") * 500,
+    "nested": lambda: b64(zlib.compress(zlib.compress(bytes(100_000_000), 9), 9)),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_guard_16_a_bomb_is_sealed_and_not_unpacked(name):
+    bomb = BOMBS[name]().encode()
+    tracemalloc.start()
+    began = time.process_time()
+    found = scan(bomb).new
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert any(leak.sealed for leak in found)
+    assert peak < 100_000_000
+    assert time.process_time() - began < 20
+
+
+def test_guard_16_what_is_wrapped_too_often_is_sealed():
+    text = _RAW
+    for _ in range(9):
+        text = base64.b64encode(text)
+    assert any(leak.sealed and "too often" in leak.sentence() for leak in scan(text).new)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1, 2, 3, 10, 20, 30, 100, 110, 120, 130, 140, 150, 160, 170, 180, 190\n",
+        "MAC 00:1a:2b:3c:4d:5e 00:1a:2b:3c:4d:5e, 12:30:45 12:30:46 12:30:47\n",
+        "data:image/png;base64," + b64(b"\x89PNG\r\n\x1a\n" + zlib.compress(bytes(range(256)) * 9)) + "\n",
+        "fingerprint " + ":".join(f"{n * 7 % 256:02x}" for n in range(32)) + "\n",
+        "integrity sha512-" + "Ab1/x9Qz" * 11 + "\n",
+        b64(b"a plain text of a few words, wrapped once") + "\n",
+    ],
+)
+def test_guard_16_ordinary_codes_hold_nothing(text):
+    assert not [leak for leak in scan(text.encode()).new if leak.certain]
 
 
 def test_utf_16_hides_nothing():
@@ -169,6 +288,19 @@ LINES = {
     "urls": b"http://a:" * 250_000,
     "spaces": b"password" + b" " * 2_000_000 + b"=",
     "quotes": b'password="' * 200_000,
+    "curls": b"curl -u a: " * 180_000,
+    "jdbc": b"jdbc:x;password=a " * 100_000,
+    "connections": b"server=a;password=b;" * 100_000,
+    "one connection": b"server=" + b"a=b;" * 500_000,
+    "environment": b"ENV " + b"A=b PASSWORD " * 150_000,
+    "environment lines": b"ENV A_PASSWORD=b c\n" * 100_000,
+    "options": b" --password " * 160_000,
+    "spaced hex": b"61 " * 600_000,
+    "numbers": b"61, " * 500_000,
+    "dump": b"00000000: 6161 6161 6161 6161\n" * 80_000,
+    "base64 of base64": base64.b64encode(base64.b64encode(b"aA1" * 300_000)),
+    "zlib pieces": (b64(zlib.compress(b"a" * 40)).encode() + b"\n ; \n") * 40_000,
+    "auths": b'"auth": "QUJD" _auth=QUJD ' * 80_000,
 }
 
 
