@@ -109,6 +109,18 @@ def _ignore(*_args: object, **_facts: object) -> None:
     """Drop a line below the level."""
 
 
+class _Stderr:
+    """Standard error as it is when a line is written; it may be another than when the log was set up."""
+
+    def write(self, text: str) -> int:
+        """Write `text`."""
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Bring it out."""
+        sys.stderr.flush()
+
+
 def _structlog(level: int, *, as_json: bool) -> Any:
     import structlog  # noqa: PLC0415 - see `Log`
 
@@ -125,7 +137,7 @@ def _structlog(level: int, *, as_json: bool) -> Any:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Stderr()),  # type: ignore[arg-type]  # only these are used
         cache_logger_on_first_use=True,
     )
     return structlog.get_logger("countersign")

@@ -144,7 +144,7 @@ async def test_lanes_03_a_pot_that_is_spent_ends_the_work_behind_the_approval(sp
 
 async def test_lanes_03_a_pick_before_the_approval_does_not_fill_the_pot_again(spending):
     number, _ = await spending.stage()
-    await spending.service.pick(number, "1", LEE)
+    await spending.service.pick(number, "1", ANA)
     await spending.drain()
     await approve(spending, number)
     assert spending.executor.budgets[-1].tokens <= 1500

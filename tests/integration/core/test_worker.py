@@ -160,6 +160,7 @@ async def test_what_nobody_can_read_is_asked_about_and_the_answer_is_worked_on(b
 
 
 async def test_a_question_of_the_policys_is_answered_by_a_word(bench):
+    bench.configure(lanes={name: builders.lane(name) for name in ("config", "docs")})
     bench.policy.question = Question("lane", "Which lane?", ("config", "docs"))
     number = await bench.ask()
     await bench.drain()

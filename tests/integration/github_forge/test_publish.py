@@ -152,7 +152,7 @@ async def test_main_itself_is_never_pushed_to(hub, forge, web):
         await forge.push(web, "main", head, None)
     with pytest.raises(PermanentError) as caught:
         await web.push("refs/heads/main", head, await web.fetch_base())
-    assert "Protected branch" in caught.value.problem.message
+    assert "its rules protect this branch" in caught.value.problem.message
 
 
 async def test_files_are_attached_outside_every_branch_and_once(hub, forge, web):

@@ -72,7 +72,7 @@ async def test_chat_03_words_that_a_model_understands_begin_the_revision(staged:
     ("answer", "words"),
     [
         ({"reading": "unclear", "question": "Which page?"}, "Which page?"),
-        ({"reading": "edits", "lane": "docs", "edits": [CI]}, "protected in every lane"),
+        ({"reading": "edits", "lane": "docs", "edits": [CI]}, "may not be changed in any lane"),
         ("rubbish", "#1 stays as it is"),
     ],
 )

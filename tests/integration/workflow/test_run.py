@@ -274,7 +274,7 @@ async def test_what_a_lane_needs_is_what_any_step_needs(bench):
     assert bench.executor.needs(lane) == {"gpu", "sandbox"}
     missing = bench.executor.unavailable(lane_named("name: a, run: nobody, do: x"))
     assert missing is not None
-    assert "step a needs the executor 'nobody'" in missing.message
+    assert "step a: there is no executor nobody" in missing.message
 
 
 async def test_a_sentence_that_nobody_understands_or_a_value_that_fits_nowhere_is_told(bench):
