@@ -78,9 +78,10 @@ def test_a_model_cannot_leave_its_lane(home):
         Script(Call("write_file", path=".github/workflows/ci.yml", text="on: pull_request\n"), DONE)
     ) as shim:
         with_model(home, shim.url)
-        task = home.document("ask", "make the checks run on pull requests", "--as", "ana", "--wait", code=4)
-    assert task["state"] == "refused"
-    assert task["error"]["code"] == "guard_blocked"
+        task = home.document("ask", "make the checks run on pull requests", "--as", "ana", "--wait", code=1)
+    assert task["state"] == "failed", "its tool was refused, so it changed nothing"
+    assert task["error"]["code"] == "no_change"
+    assert task["staged"] is None
 
 
 def test_a_model_that_does_not_answer_is_asked_again_and_its_finished_turns_are_not(home):

@@ -25,7 +25,8 @@ def all_points() -> set[str]:
 def endings() -> Iterator[tuple[JobKind, Fact]]:
     """Every fact that a job of a kind can end with."""
     for kind, steps in STEPS.items():
-        yield kind, Fact.FAILED  # the worker's own verdict on a fault
+        if kind is not JobKind.READ:  # what was said to a task does not fail it
+            yield kind, Fact.FAILED  # the worker's own verdict on a fault
         for _, step in steps:
             for fact in _facts_of(step):
                 yield kind, fact

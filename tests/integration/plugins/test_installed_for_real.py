@@ -210,6 +210,7 @@ def test_a_forge_where_others_act_is_followed_from_its_opening_to_its_merge(home
     home.git("update-ref", f"refs/heads/{opened['branch']}", opened["head"])
     assert there(found={"tests": "success"}, objections=[])["error"] is None
 
+    home.git("update-ref", "refs/heads/main", opened["head"])
     merged = there(state="merged", merged_as=opened["head"], by="kim")
     assert (merged["state"], merged["pull_request"]["state"], merged["error"]) == ("merged", "merged", None)
     events = [json.loads(line) for line in home.call("events", "--task", number, "--json").out.splitlines()]
