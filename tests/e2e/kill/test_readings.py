@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.app import App
 from core.lifecycle import State
 from core.service import Request
+from core.store import events
 from tests.e2e.kill.scene import ANA, TEXT, TIMING, Scene, carry, look, until
 from tests.e2e.kill.test_points import WITH_A_MODEL
 from tests.fakes.ollama import Say, Script, running_shim
@@ -27,8 +30,7 @@ IDLE_WORDS = "the build machines hum along today"
 def scene(tmp_path: Path) -> Iterator[Scene]:
     """A home whose requests a model reads when the grammar cannot."""
     home: CliHome = make_home(tmp_path)
-    answers = [Say(json.dumps(NOTHING)) for _ in range(20)]
-    with running_shim(Script(*answers)) as shim:
+    with running_shim(Script(then=Say(json.dumps(NOTHING)))) as shim:
         config = home.root / "countersign.yaml"
         models = f"models:\n  local: {{url: {shim.url!r}}}\ninterpreter: {{models: [local/qwen3:8b]}}\n"
         config.write_text(re.sub(r"worker: \{.*\}\n", "", config.read_text()) + TIMING + models)
@@ -37,22 +39,33 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         made.end()
 
 
-@pytest.mark.parametrize("point", WITH_A_MODEL)
-async def test_the_next_worker_reads_again_where_one_was_killed(point: str, scene: Scene) -> None:
+async def was_answered(app: App) -> bool:
+    chain = await app.database.read(lambda session: events.chain_of(session, 1))
+    return any(event.kind == "reply.refused" for event in chain)
+
+
+@pytest.mark.parametrize("point", [point for point in WITH_A_MODEL if point.startswith("plan.")])
+async def test_a_request_that_asks_for_nothing_ends_once_whoever_reads_it(point: str, scene: Scene) -> None:
     async with scene.office() as app:
-        if point.startswith("read."):
-            await app.service.ask(Request(text=TEXT, actor=ANA, repo="web"))
-            before = await carry(app, scene, State.STAGED)
-            await app.service.reply(1, IDLE_WORDS, ANA)
-        else:
-            await app.service.ask(Request(text=IDLE_WORDS, actor=ANA, repo="web"))
+        await app.service.ask(Request(text=IDLE_WORDS, actor=ANA, repo="web"))
         await scene.fell(scene.begin("worker", at=point))
         heir = scene.begin("worker", steady=True)
-        if point.startswith("read."):
-            await until(app, lambda _task, chain: any(event.kind == "reply.refused" for event in chain))
-            task, _ = await look(app)
-            assert (task.state, task.revision, task.authors) == (State.STAGED, before.revision, before.authors)
-            assert task.staged == before.staged
-        else:
-            await until(app, lambda task, _chain: task.state is State.CANCELLED)
+        assert (await carry(app, scene, State.CANCELLED)).error is not None
+        await scene.dismiss(heir)
+
+
+@pytest.mark.parametrize("point", [point for point in WITH_A_MODEL if point.startswith("read.")])
+async def test_a_reply_that_is_read_again_leaves_what_is_staged(point: str, scene: Scene) -> None:
+    async with scene.office() as app:
+        await app.service.ask(Request(text=TEXT, actor=ANA, repo="web"))
+        assert await scene.over(scene.begin("drain")) == 0
+        before, _ = await look(app)
+        await app.service.reply(1, IDLE_WORDS, ANA)
+        await scene.fell(scene.begin("worker", at=point))
+        heir = scene.begin("worker", steady=True)
+        await until(partial(was_answered, app), "the words are answered", scene)
+        task, _ = await look(app)
+        assert before.staged is not None
+        assert (task.state, task.revision, task.staged) == (State.STAGED, before.revision, before.staged)
+        assert task.authors == before.authors
         await scene.dismiss(heir)
