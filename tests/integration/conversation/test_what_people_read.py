@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -132,8 +133,8 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
     async with town(home, {"telegram": chat}) as served:
         courier = served.serving.couriers["telegram"]
         card = await served.staged(GROUP)
-        await served.until(lambda: any("waits for" in words for words in chat.words), "the approvers' note")
         order: list[str] = []
+        gate = asyncio.Event()
 
         class Watched(MemorySurface):
             __slots__ = ()
@@ -144,20 +145,27 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
 
             async def say(self, place, text, *rest):
                 order.append(text)
+                if text == "gate":
+                    await gate.wait()
                 return await MemorySurface.say(self, place, text, *rest)
 
         chat.__class__ = Watched
         database = served.app.database
 
-        async def owe(session):
+        async def owe(session, text, *, redraw):
             from core.store import cards
 
             now_ms = await database.now_ms(session)
-            await notes.add(session, GROUP, "chatter", now_ms)
-            await cards.redraw(session, card.shown.number, now_ms)
+            await notes.add(session, GROUP, text, now_ms)
+            if redraw:
+                await cards.redraw(session, card.shown.number, now_ms)
 
-        await database.write(owe)
+        await database.write(lambda session: owe(session, "gate", redraw=False))
         courier.wake()
+        await served.until(lambda: "gate" in order, "the courier, which waits at the gate")
+        order.clear()
+        await database.write(lambda session: owe(session, "chatter", redraw=True))
+        gate.set()
         await served.until(lambda: len(order) >= 2, "both")
         assert order[:2] == ["card", "chatter"]
 
