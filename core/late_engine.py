@@ -1,4 +1,4 @@
-"""An engine that is made with the first job, so that a process that only waits keeps no DBOS in memory."""
+"""An engine that is made with the first job: a process that only waits does not load DBOS."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _UNKNOWN: Final = advise(
     Suggestion(CommandName.SHOW, args=("N",)),
     ".",
 )
-_NOT_YOURS: Final = "This question is for whoever asked. Say what you mean with the task's number."
+_NOT_YOURS: Final = "This question is for the person who asked. Write the command with the task's number."
 
 
 @dataclass(slots=True)
