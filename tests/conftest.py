@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from core.log import log
 from core.store.database import Database, Location
 from core.store.migrate import migrate
 from tests import canary, postgres
@@ -46,6 +47,13 @@ def no_secret_leaves() -> Iterator[None]:
     """Fail the test in which somebody outside received the secret; it is looked for when all else is taken down."""
     yield
     assert not (found := canary.taken()), found
+
+
+@pytest.fixture(autouse=True)
+def log_as_at_the_start() -> Iterator[None]:
+    """A command that a test ran in this process leaves its log level to no other test."""
+    yield
+    log.configure(0, as_json=False)
 
 
 @pytest.fixture(autouse=True, scope="session")

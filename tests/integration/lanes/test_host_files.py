@@ -312,11 +312,17 @@ def test_guard_04_a_folder_left_by_an_older_version_without_its_lock_goes_after_
     assert list(quick.iterdir()) == [new]
 
 
+def grow(file: Path) -> None:
+    """Take more of the disk than tests beside this one may give back: what is closed is judged by what is free."""
+    with file.open("wb") as out:
+        os.posix_fallocate(out.fileno(), 0, 128 * MIB)
+
+
 def closed(at: Path) -> None:
     """Folders without any right, one in another, and one that may be listed only."""
     for name in ("a", "a/b", "listed"):
         (at / name).mkdir()
-        (at / name / "file").write_bytes(b"x" * (8 * MIB))
+        grow(at / name / "file")
     for name, mode in (("a/b", 0), ("a", 0), ("listed", 0o400)):
         (at / name).chmod(mode)
 
@@ -330,7 +336,7 @@ def _removes_what_is_closed(root: Path) -> list[str]:
 def _looks_at_a_folder_that_is_closed_itself(root: Path) -> str | None:
     with own_folder(root) as own:
         watch = Watch(None, (own,), Confines(disk_mib=4))
-        (own / "file").write_bytes(b"x" * (8 * MIB))
+        grow(own / "file")
         own.chmod(0)
         return watch.look()
 
