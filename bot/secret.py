@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from core.errors import UsageError
+from core.model.errors import UsageError
 
 
 def secret(name: str, file: str | None, root: Path) -> str | None:

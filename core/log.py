@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from core.errors import CountersignError
+from core.model.errors import CountersignError
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _METHODS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "exception": 40, "critical": 50}
@@ -19,7 +19,7 @@ _PLAIN = ("asyncio", "uvicorn")
 """Libraries whose first lines are the same whatever happened."""
 
 
-class Log:
+class LazyLog:
     """The logger, which imports structlog with its first line: a command that logs nothing starts sooner."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Log:
         return getattr(self._logger, name)
 
 
-log: Any = Log()
+log: Any = LazyLog()
 
 _SECRET = re.compile(
     r"(x-access-token:|://[^/\s:@]+:)[^@\s]+@"  # credentials in an address
@@ -122,7 +122,7 @@ class _Stderr:
 
 
 def _structlog(level: int, *, as_json: bool) -> Any:
-    import structlog  # noqa: PLC0415 - see `Log`
+    import structlog  # noqa: PLC0415 - see `LazyLog`
 
     renderer: Any = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from core.change import Change, FileChange
-from core.decision import Decision, Petition, Terms
-from core.edit import Edit
-from core.errors import Problem
-from core.intent import Idle, Intent, Unclear
-from core.lane import Lane
-from core.place import Place
-from core.production import NOT_TOLD, Making, Usage
-from core.staged_diff import GuardReport
-from core.task import PullRequest
-from core.turn import Turn
+from core.model.change import Change, FileChange
+from core.model.decision import ApprovalRequirements, Decision, PolicyRequest
+from core.model.edits import Edit
+from core.model.errors import Problem
+from core.model.intent import Idle, Intent, Unclear
+from core.model.lane import Lane
+from core.model.place import Place
+from core.model.provenance import NOT_TOLD, Provenance, Usage
+from core.model.staged_diff import GuardReport
+from core.model.task import PullRequest
+from core.model.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class LaneOffer:
     """A lane that policy would let the person use; `reads` is true when its executor takes any wording."""
 
     lane: str
@@ -31,7 +31,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class InterpretationContext:
     """Where a request is read: the repository (None: not said yet), its files, and the lanes on offer there.
 
     `asked` are the questions that people were asked so far, as turns: each has the number of the turn it came after.
@@ -40,11 +40,11 @@ class Scene:
     """
 
     repository: str | None = None
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[LaneOffer, ...] = ()
     files: Callable[[], Awaitable[Sequence[str]]] | None = None
     journal: Journal | None = None
     asked: tuple[Turn, ...] = ()
-    charge: Charge | None = None
+    charge: UsageReporter | None = None
     spent: str = ""
     read: Callable[[str], Awaitable[bytes | None]] | None = None
 
@@ -52,7 +52,7 @@ class Scene:
 class Interpreter(Protocol):
     """Reads what a text seems to ask. Its answer is untrusted."""
 
-    async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
+    async def interpret(self, turns: Sequence[Turn], scene: InterpretationContext) -> Intent | Unclear:
         """The intent of the last of `turns`, read in the light of the earlier ones."""
 
 
@@ -79,16 +79,16 @@ class Policy(Protocol):
     def digest(self) -> str:
         """64 hex digits naming the policy in force."""
 
-    def decide(self, petition: Petition) -> Decision:
+    def decide(self, petition: PolicyRequest) -> Decision:
         """Allow with a lane and terms, deny, or ask; pure."""
 
-    def open_lanes(self, petition: Petition) -> tuple[str, ...]:
+    def open_lanes(self, petition: PolicyRequest) -> tuple[str, ...]:
         """The lanes that the person may use there at all, whatever the paths will be; pure."""
 
-    def terms_of(self, petition: Petition) -> Terms | None:
+    def terms_of(self, petition: PolicyRequest) -> ApprovalRequirements | None:
         """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
 
-    def hindrance(self, lane: str, terms: Terms, files: Sequence[FileChange]) -> str | None:
+    def hindrance(self, lane: str, terms: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
         """Why `lane` may not make exactly these changes now, whatever made them, or None when it may; pure."""
 
 
@@ -99,7 +99,7 @@ BlobReader = Callable[[str], Awaitable[bytes]]
 class Guard(Protocol):
     """Policy on the result: judges trees and blobs, never words."""
 
-    async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
+    async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
         """Every check's verdict on `change`."""
 
     async def masked(self, change: Change, patch: bytes, read: BlobReader) -> bytes:
@@ -201,7 +201,7 @@ class Journal(Protocol):
         """The journal of one part of the work, apart from the rest."""
 
 
-class Forgetful:
+class ForgetsOldResults:
     """A `Journal` that keeps nothing beyond the process: for work that nobody takes over."""
 
     def __init__(self) -> None:
@@ -217,10 +217,10 @@ class Forgetful:
 
     def part(self, _name: str) -> Journal:
         """An empty one."""
-        return Forgetful()
+        return ForgetsOldResults()
 
 
-class Told(Protocol):
+class ProgressReporter(Protocol):
     """Hears how the work goes, in a few words at a time; for the card. What it hears may be dropped."""
 
     async def __call__(self, words: str, /) -> None:
@@ -228,10 +228,10 @@ class Told(Protocol):
 
 
 async def tell_nobody(_words: str) -> None:
-    """A `Told` for work that nobody watches."""
+    """A `ProgressReporter` for work that nobody watches."""
 
 
-class Charge(Protocol):
+class UsageReporter(Protocol):
     """Takes what a model has spent on this piece of work so far, each time it spent more."""
 
     async def __call__(self, usage: Usage, /) -> None:
@@ -239,11 +239,11 @@ class Charge(Protocol):
 
 
 async def charge_nobody(_usage: Usage) -> None:
-    """A `Charge` for work that nobody pays for."""
+    """A `UsageReporter` for work that nobody pays for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class WorkOrder:
     """What an executor is told to make: `start` is the tree it begins with, `base` the commit it is judged against.
 
     `feedback` is what the lane's checks said of an earlier try. `parameters` are the lane's, as the request set them.
@@ -258,18 +258,18 @@ class Order:
     start: str
     feedback: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    journal: Journal = field(default_factory=Forgetful)
-    told: Told = tell_nobody
-    charge: Charge = charge_nobody
+    journal: Journal = field(default_factory=ForgetsOldResults)
+    told: ProgressReporter = tell_nobody
+    charge: UsageReporter = charge_nobody
 
 
 @dataclass(frozen=True, slots=True)
-class Produced:
+class ExecutorResult:
     """What an executor made: a tree in the repository's git store, files worth keeping, and how it was made."""
 
     tree: str
     artifacts: Mapping[str, bytes]
-    making: Making = NOT_TOLD
+    making: Provenance = NOT_TOLD
 
 
 class Executor(Protocol):
@@ -289,12 +289,12 @@ class Executor(Protocol):
     def needs(self, lane: Lane) -> frozenset[str]:
         """The capabilities a node must have to run this lane."""
 
-    async def produce(self, order: Order, repository: Repository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """Do the work; raises `PermanentError` or `TransientError` with what to tell the person."""
 
 
 @runtime_checkable
-class Mending(Protocol):
+class RepairRequest(Protocol):
     """An executor of several parts, of which only some lanes have one that reads and can mend what a check found."""
 
     def mends(self, lane: Lane) -> bool:
@@ -303,11 +303,11 @@ class Mending(Protocol):
 
 def reads_in(executor: Executor, lane: Lane) -> bool:
     """Whether the executor, or a part of it that this lane has, takes any wording."""
-    return executor.reads or (isinstance(executor, Mending) and executor.mends(lane))
+    return executor.reads or (isinstance(executor, RepairRequest) and executor.mends(lane))
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class PullRequestDraft:
     """A pull request to open: from `branch` at `head` into `into`."""
 
     number: int
@@ -330,7 +330,7 @@ class Forge(Protocol):
         Raises `ConflictError` when somebody else moved it.
         """
 
-    async def open(self, repository: Repository, proposal: Proposal) -> PullRequest:
+    async def open(self, repository: Repository, proposal: PullRequestDraft) -> PullRequest:
         """Open the pull request, or adopt and update the one this branch already has."""
 
     async def look(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
@@ -361,7 +361,7 @@ class ForgeCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PullRequestSnapshot:
     """A pull request as its forge has it at this moment: read, never taken from an event's word.
 
     `tree` is the tree of its head; `checks` are the newest of each name and app on that head; `objections` the logins
@@ -379,7 +379,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class CommitStatus:
     """A commit status to set: `state` is success, pending, failure or error; `words` at most 140 characters."""
 
     commit: str
@@ -393,10 +393,10 @@ class Followed(Protocol):
     def place_of(self, repository: Repository, pull_request: PullRequest) -> Place:
         """Where people talk about the pull request."""
 
-    async def stand(self, repository: Repository, pull_request: PullRequest) -> Standing:
+    async def stand(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
         """The pull request as it is now."""
 
-    async def mark(self, repository: Repository, mark: Mark) -> None:
+    async def mark(self, repository: Repository, mark: CommitStatus) -> None:
         """Set the commit status ``countersign``; being set so already is success."""
 
     async def attach(self, repository: Repository, pull_request: PullRequest, files: Mapping[str, bytes]) -> str:

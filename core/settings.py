@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from core.errors import NotFoundError, PermanentError
-from core.lane import Lane
-from core.masking import Mask, shows_all
-from core.person import People
+from core.model.errors import NotFoundError, PermanentError
+from core.model.lane import Lane
+from core.model.masking import Mask, shows_all
+from core.model.person import People
 from core.ports import Policy, RepositorySpec
 
 

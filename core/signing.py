@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from core.advice import CommandName, Suggestion, advise
-from core.errors import ConfigError, PermanentError
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.errors import ConfigError, PermanentError
 
 PRIVATE, PUBLIC = "receipt.key", "receipt.pub.json"
 _NO_KEY = advise("Run ", Suggestion(CommandName.INIT), " again to make one.")

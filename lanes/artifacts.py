@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.errors import CountersignError
+from core.model.errors import CountersignError
 from core.store.artifacts import ArtifactFiles
 
 

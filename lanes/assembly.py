@@ -8,21 +8,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.errors import Kind, PermanentError, Problem
+from core.model.errors import Kind, PermanentError, Problem
+from core.model.workflow import WORKFLOW
 from core.ports import Executor
-from core.workflow import WORKFLOW
-from lanes.agents import NAMES as AGENTS
-from lanes.agents import Place
+from lanes.agent_clis import NAMES as AGENTS
+from lanes.agent_clis import ProgramPlace
 from lanes.checks import Checked, CheckRunner
 from lanes.executors.names import BUILT_IN, no_such_executor
-from lanes.models import Endpoint, Model
+from lanes.models import ChatModel, Endpoint
 from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
 from lanes.workflow.fill import ReadSentence, reads_nothing
 
 if TYPE_CHECKING:
-    from lanes.coder.executor import Refusals
-    from lanes.coder.withheld import Leaks
+    from lanes.builtin_agent.executor import Refusals
+    from lanes.builtin_agent.withheld_text import Leaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class Means:
 
     scratch: Path
     sandbox: Callable[[str], Sandbox | Problem]
-    shelf: Callable[[Sequence[str]], Model]
+    shelf: Callable[[Sequence[str]], ChatModel]
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
-    agents: Mapping[str, Place] = field(default_factory=dict)
+    agents: Mapping[str, ProgramPlace] = field(default_factory=dict)
     read: ReadSentence = reads_nothing
     leaks: Leaks | None = None
     refusals: Refusals | None = None
@@ -97,15 +97,15 @@ def _ours(means: Means, checks: CheckRunner) -> dict[str, Callable[[], Executor]
         return CommandExecutor(means.scratch, means.sandbox)
 
     def builtin_agent() -> Executor:
-        from lanes.coder import CoderExecutor  # noqa: PLC0415 - see `Executors`
-        from lanes.coder.executor import refuses_nothing_in  # noqa: PLC0415 - the same
-        from lanes.coder.withheld import leaks_unknown  # noqa: PLC0415 - the same
+        from lanes.builtin_agent import BuiltinAgentExecutor  # noqa: PLC0415 - see `Executors`
+        from lanes.builtin_agent.executor import refuses_nothing_in  # noqa: PLC0415 - the same
+        from lanes.builtin_agent.withheld_text import leaks_unknown  # noqa: PLC0415 - the same
 
         leaks, refusals = means.leaks or leaks_unknown, means.refusals or refuses_nothing_in
-        return CoderExecutor(means.endpoints, means.shelf, checks, leaks, refusals)
+        return BuiltinAgentExecutor(means.endpoints, means.shelf, checks, leaks, refusals)
 
     def agent(name: str) -> Executor:
-        from lanes.agents.executor import agent_executor  # noqa: PLC0415 - see `Executors`
+        from lanes.agent_clis.executor import agent_executor  # noqa: PLC0415 - see `Executors`
 
         return agent_executor(name, means.scratch, means.endpoints, means.sandbox, means.agents)
 

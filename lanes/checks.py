@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from core.change import show_path
-from core.errors import PermanentError, Problem, TransientError, WorkError
-from core.lane import Check, Lane
-from core.ports import Executor, Order, Produced, Repository, reads_in
-from core.production import CheckResult, Making, summed
+from core.model.change import show_path
+from core.model.errors import PermanentError, Problem, TransientError, WorkError
+from core.model.lane import Lane, LaneCheck
+from core.model.provenance import CheckResult, Provenance, summed
+from core.ports import Executor, ExecutorResult, Repository, WorkOrder, reads_in
 from lanes.artifacts import adopted, files_beside, kept
+from lanes.budget_pool import BudgetPool
 from lanes.executors.workplace import Workplaces
-from lanes.purse import Purse
 from lanes.repository import as_git
-from lanes.sandbox import Confines, Ran, Run, Sandbox, need_of
+from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
 
 _LAST_BYTES: Final = 6_000
 
@@ -52,16 +52,16 @@ class CheckRunner:
                 logs[result.artifact] = log
         return tuple(results), logs
 
-    async def _one(self, lane: Lane, check: Check, repository: Repository, tree: str) -> tuple[CheckResult, bytes]:
+    async def _one(self, lane: Lane, check: LaneCheck, repository: Repository, tree: str) -> tuple[CheckResult, bytes]:
         sandbox = await asyncio.to_thread(self._find, lane.isolation.kind)
         if isinstance(sandbox, Problem):
             raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)
         limits = replace(lane.limits, wall_s=check.wall_s or lane.limits.wall_s)
         async with self._places.showing(as_git(repository), tree, sandbox) as place:
-            run = Run(
+            run = SandboxRun(
                 check.command,
                 place.directory,
-                Confines.of(limits),
+                SandboxLimits.of(limits),
                 environment=dict(lane.environment),
                 image=lane.isolation.image,
                 beneath=place.beneath,
@@ -71,7 +71,7 @@ class CheckRunner:
         return CheckResult(check.name, ran.exit_code == 0, check.required, _told(ran), artifact, ran.wall_s), ran.log
 
 
-def _told(ran: Ran) -> str:
+def _told(ran: SandboxResult) -> str:
     """How a check ended, in one line."""
     if ran.exit_code == 0:
         return f"passed in {ran.wall_s:.1f} s"
@@ -111,12 +111,12 @@ class Checked:
         """What both need."""
         return self.inner.needs(lane) | self.checks.needs(lane)
 
-    async def produce(self, order: Order, repository: Repository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """What the inner executor made, with how the checks came out."""
         if not order.lane.checks or order.intent.needs_git_alone:
             return await self.inner.produce(order, repository)
         tries = 1 + (order.lane.retries if self.mends(order.lane) else 0)
-        making, files, purse = Making(self.inner.name), dict[str, bytes](), Purse(order)
+        making, files, purse = Provenance(self.inner.name), dict[str, bytes](), BudgetPool(order)
         for n in range(1, tries + 1):
             try:
                 made = await self._try(order, repository, n, purse)
@@ -129,23 +129,23 @@ class Checked:
             order = replace(order, start=made.tree, feedback=_feedback(made))
             if not order.feedback:
                 break
-        return Produced(order.start, files, making)
+        return ExecutorResult(order.start, files, making)
 
     def mends(self, lane: Lane) -> bool:
         """Whether the inner executor, or a part of it that the lane has, takes any wording."""
         return reads_in(self.inner, lane)
 
-    async def _try(self, order: Order, repository: Repository, n: int, purse: Purse) -> Produced:
+    async def _try(self, order: WorkOrder, repository: Repository, n: int, purse: BudgetPool) -> ExecutorResult:
         """One try with its checks; one that an earlier worker finished is taken from the journal, with its files."""
         part = f"try{n}"
         journal = order.journal.part(part)
         for entry in await journal.part("made").recall():
             if entry["start"] == order.start and await repository.has(entry["tree"]):
-                making = Making.from_json(entry["making"])
+                making = Provenance.from_json(entry["making"])
                 purse.adopt(part, making.usage)
                 files, gone = await adopted(self.checks.files, entry.get("files", {}))
                 await order.told(f"try {n} was finished by an earlier worker{gone}")
-                return Produced(entry["tree"], files, making)
+                return ExecutorResult(entry["tree"], files, making)
         async with purse.share(part) as budget:
             lane = replace(order.lane, budget=budget)
             own = replace(order, lane=lane, journal=journal, charge=purse.of(part))
@@ -158,10 +158,10 @@ class Checked:
         files = {**made.artifacts, **logs}
         said = {"start": order.start, "tree": made.tree, "making": making.to_json()}
         await journal.part("made").add({**said, "files": await kept(self.checks.files, files)})
-        return Produced(made.tree, files, making)
+        return ExecutorResult(made.tree, files, making)
 
 
-def _added(before: Making, made: Making, tries: int) -> Making:
+def _added(before: Provenance, made: Provenance, tries: int) -> Provenance:
     """Both together: the words of the later, every check as it last came out, the sum of what was spent."""
     words, checks = made.words or before.words, _latest((*before.checks, *made.checks))
     usage = summed((*before.usage, *made.usage))
@@ -173,7 +173,7 @@ def _latest(results: Sequence[CheckResult]) -> tuple[CheckResult, ...]:
     return tuple({result.name: result for result in results}.values())
 
 
-def _feedback(made: Produced) -> str:
+def _feedback(made: ExecutorResult) -> str:
     """What the failing checks said, for who is to mend it; empty when all passed."""
     said = []
     for check in made.making.checks:

@@ -11,11 +11,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from core.advice import RESTORE
-from core.errors import ConfigError, CountersignError, UsageError
-from core.lane import AgentCli, Budget, Check, Isolation, Lane, Limits
-from core.strict_yaml import Document, StrictModel, Word, load, validate
-from core.workflow import WORKFLOW
+from core.model.advice import RESTORE
+from core.model.errors import ConfigError, CountersignError, UsageError
+from core.model.lane import AgentCli, Budget, Isolation, Lane, LaneCheck, Limits
+from core.model.workflow import WORKFLOW
+from core.strict_yaml import StrictModel, Word, YamlDocument, load, validate
 from lanes.executors.names import BUILT_IN, no_such_executor
 from lanes.workflow.keys import ParameterFile, StepFile, check_glob, check_variables, workflow_of
 
@@ -29,7 +29,7 @@ Names = Annotated[tuple[Word, ...], Field(min_length=1)]
 
 
 class LimitsFile(StrictModel):
-    """The ``limits`` of a lane file; what is left out has the default of `core.lane.Limits`."""
+    """The ``limits`` of a lane file; what is left out has the default of `core.model.lane.Limits`."""
 
     files: int = Field(_DEFAULT.files, ge=1, le=100_000)
     bytes: int = Field(_DEFAULT.bytes, ge=1, le=_GIB)
@@ -107,11 +107,11 @@ class LaneFile(StrictModel):
     steps: tuple[StepFile, ...] = ()
 
 
-Shared = Callable[[str], Check]
+Shared = Callable[[str], LaneCheck]
 """Finds the check that lane files call ``use: NAME``; raises `UsageError`."""
 
 
-def nothing_shared(name: str) -> Check:
+def nothing_shared(name: str) -> LaneCheck:
     """A `Shared` where no plugin is enabled."""
     mend = "Enable a plugin that offers it below `plugins.checks` in countersign.yaml: docs/plugins.md."
     raise UsageError("no_check", f"no enabled plugin offers the check {name!r}", mend)
@@ -144,7 +144,7 @@ def load_lane(path: Path, shared: Shared = nothing_shared) -> Lane:
     return lane
 
 
-def lane_of(document: Document, shared: Shared = nothing_shared) -> Lane:
+def lane_of(document: YamlDocument, shared: Shared = nothing_shared) -> Lane:
     """The lane that a document describes, whatever its file is called; raises `ConfigError`."""
     file = validate(document, LaneFile)
     _check_name(document, file)
@@ -183,14 +183,14 @@ def lane_of(document: Document, shared: Shared = nothing_shared) -> Lane:
     )
 
 
-def _check(document: Document, n: int, file: CheckFile, shared: Shared) -> Check:
+def _check(document: YamlDocument, n: int, file: CheckFile, shared: Shared) -> LaneCheck:
     """The check of a lane: its own, or a shared one, which the lane may make stricter and give its own time."""
     at = ("checks", n)
     if file.use is None:
         for key, given in (("name", file.name), ("command", file.command)):
             if given is None:
                 raise document.error((*at, key), "is missing", "Add the key.")
-        return Check(file.name or "", file.command or (), file.wall_s, file.required)
+        return LaneCheck(file.name or "", file.command or (), file.wall_s, file.required)
     for key, given in (("name", file.name), ("command", file.command)):
         if given is not None:
             raise document.error((*at, key), "is said by the check that `use` names", "Delete the key.")
@@ -222,14 +222,14 @@ def starter_lanes() -> dict[str, str]:
     }
 
 
-def _check_name(document: Document, file: LaneFile) -> None:
+def _check_name(document: YamlDocument, file: LaneFile) -> None:
     if not NAME.fullmatch(file.name) or len(file.name) > 40:
         raise document.error(
             ("name",), f"{file.name!r} is not a lane name", "Use small letters, digits and single dashes."
         )
 
 
-def _check_command(document: Document, file: LaneFile) -> None:
+def _check_command(document: YamlDocument, file: LaneFile) -> None:
     strange = file.command is not None or file.env or file.steps or file.parameters
     if file.executor not in BUILT_IN and strange:  # else a plugin may bring it, which shows when it is looked for
         mend = "Name one of these, or enable its plugin."

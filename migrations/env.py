@@ -3,7 +3,7 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-import core.store.talk_tables  # noqa: F401 (with core.store.tables: fills the metadata)
+import core.store.message_tables  # noqa: F401 (with core.store.tables: fills the metadata)
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from core.decision import Decision, Effect, Petition
-from core.person import People
-from policies.routing import Fit, Route, View, mismatch, suits
-from policies.rules import Allow, Ask, Deny, Rule, Rules
+from core.model.decision import Decision, Effect, PolicyRequest
+from core.model.person import People
+from policies.routing import LaneEvaluation, LaneRoute, PathFit, mismatch, suits
+from policies.rules import AllowEffect, AskEffect, DenyEffect, Rule, Rules
 
 
-def trace(route: Route, rules: Rules, people: People, petition: Petition) -> tuple[str, ...]:
+def trace(route: LaneRoute, rules: Rules, people: People, petition: PolicyRequest) -> tuple[str, ...]:
     """One line for each rule and each lane that was looked at: why it matched, was chosen, or was not."""
     person = people.get(petition.person)
     lines = [_question(petition)]
@@ -33,7 +33,7 @@ def explain(decision: Decision) -> str:
     return "\n".join((f"{verdict}: {decision.reason}", *asked, *(f"  {line}" for line in decision.trace)))
 
 
-def _question(petition: Petition) -> str:
+def _question(petition: PolicyRequest) -> str:
     what = ", ".join(repr(path)[1:-1] for path in petition.paths) or "no named path"
     lane = f" in lane {petition.lane}" if petition.lane else ""
     how = "known edits" if petition.deterministic else "work for a model, an agent or a command"
@@ -41,7 +41,7 @@ def _question(petition: Petition) -> str:
     return f"asked: {petition.person} {where}{lane}: {what}; {how}"
 
 
-def _rule_line(rule: Rule, why: dict[str, str | None], route: Route) -> str:
+def _rule_line(rule: Rule, why: dict[str, str | None], route: LaneRoute) -> str:
     """What `rule` said of each lane."""
     decided = [v.name for v in route.views if v.rule is rule]
     late = [v.name for v in route.views if why[v.name] is None and v.rule is not rule]
@@ -57,15 +57,15 @@ def _rule_line(rule: Rule, why: dict[str, str | None], route: Route) -> str:
 
 def _outcome(rule: Rule) -> str:
     match rule.then:
-        case Allow(terms):
+        case AllowEffect(terms):
             return f"allow with {terms.count} of {', '.join(terms.approvers)}"
-        case Deny(reason):
+        case DenyEffect(reason):
             return f"deny: {reason}"
-        case Ask(question):
+        case AskEffect(question):
             return f"ask: {question}"
 
 
-def _lane_line(view: View, route: Route, petition: Petition) -> str:
+def _lane_line(view: LaneEvaluation, route: LaneRoute, petition: PolicyRequest) -> str:
     """Why a lane was chosen or was not."""
     if route.chosen is view and route.effect is Effect.ALLOW:
         return f"chosen by rule {view.rule.name if view.rule else '-'}"
@@ -73,9 +73,9 @@ def _lane_line(view: View, route: Route, petition: Petition) -> str:
         return "not open: no rule matches"
     if not view.open:
         return f"not open: rule {view.rule.name} denies"
-    if view.fit is Fit.PROTECTED:
+    if view.fit is PathFit.PROTECTED:
         return f"open by rule {view.rule.name}, but protected: {', '.join(view.misses)}"
-    if view.fit is Fit.OUTSIDE:
+    if view.fit is PathFit.OUTSIDE:
         return f"open by rule {view.rule.name}, but does not cover {', '.join(view.misses)}"
     if route.question is not None and view.name in route.question.options:
         return f"open by rule {view.rule.name}; could be chosen, so it is asked"

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
-from core.change import EXECUTABLE, REGULAR, Change, FileChange
-from core.decision import Terms
-from core.lane import MIB, Lane
+from core.model.change import EXECUTABLE, REGULAR, Change, FileChange
+from core.model.decision import ApprovalRequirements
+from core.model.lane import MIB, Lane
+from core.model.secret_files import is_secret_file
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from core.ports import BlobReader
-from core.secret_files import is_secret_file
-from core.staged_diff import Finding, GuardReport, GuardVerdict
 from policies.checks import CHECKS, NAME_CHECKS, Blob, Content, Scope
 from policies.checks.deception import alarms_first
 from policies.checks.scope import block
@@ -41,7 +41,7 @@ class TreeGuard:
     def __init__(self, protect: Iterable[str] = ()) -> None:
         self._protect = tuple(protect)
 
-    async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
+    async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
         """Every check's verdict on `change`; blobs are read only when names, kinds and sizes are within bounds.
 
         Errors of `read` pass through: a blob that cannot be read is a fault, not a verdict.
@@ -101,7 +101,7 @@ class TreeGuard:
 
         return bool(leaks_in(text))
 
-    def _scope(self, change: Change, lane: Lane, terms: Terms) -> Scope:
+    def _scope(self, change: Change, lane: Lane, terms: ApprovalRequirements) -> Scope:
         limits = lane.limits.tightened(terms.limits) if terms.limits else lane.limits
         protect = protected(self._protect, lane.protect)
         return Scope(change.files, lane, limits, Globs(lane.write), protect, change.beside)

@@ -32,13 +32,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from core.decision import Merging, RequiredCheck, Terms
-from core.errors import UsageError
-from core.lane import Limits
-from core.person import check_name
-from core.strict_yaml import Document, KeyPath, StrictModel, Word, Words, load, loads, validate
+from core.model.decision import ApprovalRequirements, MergeTerms, RequiredCheck
+from core.model.errors import UsageError
+from core.model.lane import Limits
+from core.model.person import check_name
+from core.strict_yaml import KeyPath, StrictModel, Word, WordList, YamlDocument, load, loads, validate
 from policies import globs
-from policies.rules import Allow, Ask, Deny, Names, Rule, Rules, When
+from policies.rules import AllowEffect, AskEffect, DenyEffect, NameList, Rule, RuleCondition, Rules
 
 UNBOUNDED: Final = 2**53 - 1
 """A limit that tightens nothing, and the largest whole number that every JSON reader keeps."""
@@ -53,17 +53,17 @@ Bound = Annotated[int, Field(ge=1, lt=UNBOUNDED)]
 class RawWhen(StrictModel):
     """The ``when`` of a rule."""
 
-    people: Words = Field(alias="from")
-    lane: Words | None = None
-    surface: Words | None = None
-    repo: Words | None = None
+    people: WordList = Field(alias="from")
+    lane: WordList | None = None
+    surface: WordList | None = None
+    repo: WordList | None = None
 
 
 class RawApprovals(StrictModel):
     """How many must approve, and who counts."""
 
     count: Annotated[int, Field(ge=1, le=100)]
-    people: Words = Field(alias="from")
+    people: WordList = Field(alias="from")
 
 
 class RawCheck(StrictModel):
@@ -76,7 +76,7 @@ class RawCheck(StrictModel):
 class RawMerge(StrictModel):
     """Who may merge, and how."""
 
-    people: Words | None = Field(default=None, alias="from")
+    people: WordList | None = Field(default=None, alias="from")
     auto: bool = False
     method: Literal["merge", "squash", "rebase"] = "merge"
     checks: tuple[RawCheck, ...] = ()
@@ -86,11 +86,11 @@ class RawEscalate(StrictModel):
     """Who is asked too when nobody answers."""
 
     after: Word
-    to: Words
+    to: WordList
 
 
 class RawLimits(StrictModel):
-    """Limits of one rule, in the units of `core.lane.Limits`."""
+    """Limits of one rule, in the units of `core.model.lane.Limits`."""
 
     files: Bound = UNBOUNDED
     bytes: Bound = UNBOUNDED
@@ -110,7 +110,7 @@ class RawAllow(StrictModel):
     remind: Word | None = None
     escalate: RawEscalate | None = None
     merge: RawMerge | None = None
-    surfaces: Words | None = None
+    surfaces: WordList | None = None
     limits: RawLimits | None = None
 
 
@@ -129,15 +129,15 @@ class RawPolicy(StrictModel):
 
     version: Literal[1]
     rules: tuple[RawRule, ...]
-    protect: Words | None = None
+    protect: WordList | None = None
 
 
-def load_rules(path: Path, names: Names) -> Rules:
+def load_rules(path: Path, names: NameList) -> Rules:
     """The policy in the file at `path`; raises `ConfigError`. Names outside `names` are refused."""
     return _rules(load(path), names)
 
 
-def parse_rules(raw: bytes, path: Path | str, names: Names) -> Rules:
+def parse_rules(raw: bytes, path: Path | str, names: NameList) -> Rules:
     """The policy in `raw`, called `path` in errors; raises `ConfigError`."""
     return _rules(loads(raw, path), names)
 
@@ -147,7 +147,7 @@ def starter() -> str:
     return resources.files("policies").joinpath("defaults", "policy.yaml").read_text(encoding="utf-8")
 
 
-def _rules(document: Document, names: Names) -> Rules:
+def _rules(document: YamlDocument, names: NameList) -> Rules:
     raw = validate(document, RawPolicy)
     _refuse_empty(document, document.tree, ())
     if both := sorted(names.people & names.roles):
@@ -169,7 +169,7 @@ def _rules(document: Document, names: Names) -> Rules:
     return Rules(tuple(rules), raw.protect or (), document.path)
 
 
-def _refuse_empty(document: Document, node: Any, at: KeyPath) -> None:
+def _refuse_empty(document: YamlDocument, node: Any, at: KeyPath) -> None:
     """Raise `ConfigError` for a null, an empty list or an empty mapping anywhere: none of them means anything."""
     if node is None or node in ([], {}, ""):
         raise document.error(at, "is empty", "Give it a value, or delete the key.")
@@ -178,12 +178,12 @@ def _refuse_empty(document: Document, node: Any, at: KeyPath) -> None:
         _refuse_empty(document, value, (*at, key))
 
 
-def _rule(document: Document, at: KeyPath, raw: RawRule, names: Names) -> Rule:
+def _rule(document: YamlDocument, at: KeyPath, raw: RawRule, names: NameList) -> Rule:
     try:
         check_name(raw.name, "the rule name")
     except UsageError as error:
         raise document.error((*at, "name"), error.problem.message) from error
-    when = When(raw.when.people, raw.when.lane, raw.when.surface, raw.when.repo)
+    when = RuleCondition(raw.when.people, raw.when.lane, raw.when.surface, raw.when.repo)
     _known(document, (*at, "when", "from"), when.people, names.people | names.roles, "person or role")
     _known(document, (*at, "when", "lane"), when.lanes, names.lanes, "lane")
     _known(document, (*at, "when", "surface"), when.surfaces, names.surfaces, "surface")
@@ -194,14 +194,14 @@ def _rule(document: Document, at: KeyPath, raw: RawRule, names: Names) -> Rule:
         said = " and ".join(outcomes) or "none"
         raise document.error(at, f"rule {raw.name} has {said}; it must have one of allow, deny, ask")
     if raw.deny is not None:
-        return Rule(raw.name, when, Deny(raw.deny), line)
+        return Rule(raw.name, when, DenyEffect(raw.deny), line)
     if raw.ask is not None:
-        return Rule(raw.name, when, Ask(raw.ask), line)
+        return Rule(raw.name, when, AskEffect(raw.ask), line)
     assert raw.allow is not None
-    return Rule(raw.name, when, Allow(_terms(document, (*at, "allow"), raw.name, raw.allow, names)), line)
+    return Rule(raw.name, when, AllowEffect(_terms(document, (*at, "allow"), raw.name, raw.allow, names)), line)
 
 
-def _terms(document: Document, at: KeyPath, rule: str, raw: RawAllow, names: Names) -> Terms:
+def _terms(document: YamlDocument, at: KeyPath, rule: str, raw: RawAllow, names: NameList) -> ApprovalRequirements:
     who = names.people | names.roles
     merge = raw.merge or RawMerge()
     merge_from = merge.people or ()
@@ -211,7 +211,7 @@ def _terms(document: Document, at: KeyPath, rule: str, raw: RawAllow, names: Nam
     _known(document, (*at, "surfaces"), raw.surfaces, names.surfaces, "surface")
     _known(document, (*at, "escalate", "to"), escalate_to, who, "person or role")
     expires_s = _seconds(document, (*at, "expires"), raw.expires)
-    return Terms(
+    return ApprovalRequirements(
         rule=rule,
         count=raw.approvals.count,
         approvers=raw.approvals.people,
@@ -223,11 +223,11 @@ def _terms(document: Document, at: KeyPath, rule: str, raw: RawAllow, names: Nam
         remind_s=_within(document, (*at, "remind"), raw.remind, expires_s) if raw.remind else 0,
         escalate_s=_within(document, (*at, "escalate", "after"), raw.escalate.after, expires_s) if raw.escalate else 0,
         escalate_to=escalate_to,
-        merge=Merging(merge.auto, merge.method, tuple(RequiredCheck(c.name, c.app) for c in merge.checks)),
+        merge=MergeTerms(merge.auto, merge.method, tuple(RequiredCheck(c.name, c.app) for c in merge.checks)),
     )
 
 
-def _within(document: Document, at: KeyPath, text: str, expires_s: int) -> int:
+def _within(document: YamlDocument, at: KeyPath, text: str, expires_s: int) -> int:
     """A time that comes before the expiry; raises `ConfigError` for one that would never come."""
     seconds = _seconds(document, at, text)
     if seconds >= expires_s:
@@ -235,7 +235,7 @@ def _within(document: Document, at: KeyPath, text: str, expires_s: int) -> int:
     return seconds
 
 
-def _seconds(document: Document, at: KeyPath, text: str) -> int:
+def _seconds(document: YamlDocument, at: KeyPath, text: str) -> int:
     found = _DURATION.fullmatch(text)
     seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
     if not 0 < seconds <= MAX_EXPIRES_S:
@@ -243,7 +243,7 @@ def _seconds(document: Document, at: KeyPath, text: str) -> int:
     return seconds
 
 
-def _known(document: Document, at: KeyPath, said: tuple[str, ...] | None, known: frozenset[str], what: str) -> None:
+def _known(document: YamlDocument, at: KeyPath, said: tuple[str, ...] | None, known: frozenset[str], what: str) -> None:
     """Raise `ConfigError` for a name that is not `known`, or that is said twice."""
     for index, name in enumerate(said or ()):
         here = (*at, index) if (*at, index) in document.lines else at

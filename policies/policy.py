@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 
-from core.change import FileChange
-from core.decision import Decision, Effect, Petition, Terms
-from core.errors import ConfigError
-from core.lane import Lane
-from core.person import People
-from core.staged_diff import GuardReport
+from core.model.change import FileChange
+from core.model.decision import ApprovalRequirements, Decision, Effect, PolicyRequest
+from core.model.errors import ConfigError
+from core.model.lane import Lane
+from core.model.person import People
+from core.model.staged_diff import GuardReport
 from policies import globs
 from policies.explain import trace
 from policies.protected import PROTECTED
-from policies.routing import Map
+from policies.routing import PolicyIndex
 from policies.rules import Rules
 
 DIGEST_DOMAIN = "countersign-policy-v1"
@@ -33,7 +33,7 @@ class RulePolicy:
         for lane in lanes.values():
             check_lane(lane)
         self._rules, self._people, self._lanes = rules, people, lanes
-        self._map = Map(rules, people, lanes)
+        self._map = PolicyIndex(rules, people, lanes)
 
     @cached_property
     def digest(self) -> str:
@@ -50,7 +50,7 @@ class RulePolicy:
         canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def decide(self, petition: Petition) -> Decision:
+    def decide(self, petition: PolicyRequest) -> Decision:
         """Allow with a lane and terms, deny, or ask; never raises, whatever the petition says."""
         route = self._map.route(petition)
         allowed = route.effect is Effect.ALLOW
@@ -65,15 +65,15 @@ class RulePolicy:
             trace=trace(route, self._rules, self._people, petition),
         )
 
-    def open_lanes(self, petition: Petition) -> tuple[str, ...]:
+    def open_lanes(self, petition: PolicyRequest) -> tuple[str, ...]:
         """The lanes that the person may use there at all, whatever the paths will be."""
         return self._map.open_lanes(petition)
 
-    def terms_of(self, petition: Petition) -> Terms | None:
+    def terms_of(self, petition: PolicyRequest) -> ApprovalRequirements | None:
         """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
         return self.decide(petition).terms if petition.lane is not None else None
 
-    def hindrance(self, lane: str, terms: Terms, files: Sequence[FileChange]) -> str | None:
+    def hindrance(self, lane: str, terms: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
         """The first thing that the guard's checks on the tree hold against `files` in this lane, as it is now."""
         from policies.checks import Scope  # noqa: PLC0415 - the patterns of secrets take a while to compile
         from policies.guard import judge_tree  # noqa: PLC0415

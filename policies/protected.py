@@ -1,14 +1,14 @@
 """Protected paths: what no lane may touch, because changing it changes what other machines run or trust.
 
-The list is `core.steering`'s, which what agent programs are shown is made from too. Here they are deny patterns in the
-sense of `policies.globs`: any spelling, everything below, also for deleting and renaming away.
+The list is `core.model.steering`'s, which what agent programs are shown is made from too. Here they are deny patterns
+in the sense of `policies.globs`: any spelling, everything below, also for deleting and renaming away.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from core.steering import STEERING
+from core.model.steering import STEERING
 from policies.globs import Globs
 
 # 45: Countersign's own home, should somebody keep it in a repository.

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 
-from core.change import show_path
-from core.decision import Effect, Petition, Terms
-from core.edit import PathError, check_path
-from core.lane import Lane
-from core.person import People, Person
-from core.turn import Question
+from core.model.change import show_path
+from core.model.decision import ApprovalRequirements, Effect, PolicyRequest
+from core.model.edits import PathError, check_path
+from core.model.lane import Lane
+from core.model.person import People, Person
+from core.model.turn import Question
 from policies.globs import Globs
 from policies.protected import protected
-from policies.rules import Allow, Ask, Deny, Rule, Rules
+from policies.rules import AllowEffect, AskEffect, DenyEffect, Rule, Rules
 
 
-class Fit(Enum):
+class PathFit(Enum):
     """Whether a lane covers the named paths."""
 
     COVERS = "covers"
@@ -32,7 +32,7 @@ class Fit(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class CompiledLane:
     """A lane with its globs ready: what it may write, and what is protected in it."""
 
     lane: Lane
@@ -41,15 +41,15 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class LaneEvaluation:
     """One lane as this request sees it: the rule that decides it, and how the paths fit.
 
     `misses` are the paths outside the lane, or the protected ones with their pattern.
     """
 
-    post: Post
+    post: CompiledLane
     rule: Rule | None
-    fit: Fit
+    fit: PathFit
     misses: tuple[str, ...] = ()
 
     @property
@@ -58,30 +58,30 @@ class View:
         return self.post.lane.name
 
     @property
-    def terms(self) -> Terms | None:
+    def terms(self) -> ApprovalRequirements | None:
         """The terms of an allowing rule."""
-        return self.rule.then.terms if self.rule and isinstance(self.rule.then, Allow) else None
+        return self.rule.then.terms if self.rule and isinstance(self.rule.then, AllowEffect) else None
 
     @property
     def open(self) -> bool:
         """True if the rule lets the request into the lane, or asks first."""
-        return self.rule is not None and not isinstance(self.rule.then, Deny)
+        return self.rule is not None and not isinstance(self.rule.then, DenyEffect)
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class LaneRoute:
     """Where a request goes: the effect, why, and every lane that was looked at."""
 
     effect: Effect
     reason: str
-    views: tuple[View, ...] = ()
-    chosen: View | None = None
+    views: tuple[LaneEvaluation, ...] = ()
+    chosen: LaneEvaluation | None = None
     rule: Rule | None = None
     question: Question | None = None
 
 
 @dataclass(frozen=True)
-class Map:
+class PolicyIndex:
     """What routing knows: the rules, the people, and the lanes with their globs.
 
     Raises `ValueError` for a lane whose globs are wrong.
@@ -92,10 +92,10 @@ class Map:
     lanes: Mapping[str, Lane] = field(repr=False)
 
     @cached_property
-    def posts(self) -> tuple[Post, ...]:
+    def posts(self) -> tuple[CompiledLane, ...]:
         """The lanes by name, each with its globs."""
         return tuple(
-            Post(lane, Globs(lane.write), protected(self.rules.protect, lane.protect))
+            CompiledLane(lane, Globs(lane.write), protected(self.rules.protect, lane.protect))
             for _, lane in sorted(self.lanes.items())
         )
 
@@ -104,28 +104,28 @@ class Map:
         """What is protected in every lane."""
         return protected(self.rules.protect)
 
-    def route(self, petition: Petition) -> Route:
+    def route(self, petition: PolicyRequest) -> LaneRoute:
         """Where `petition` goes."""
         person = self.people.get(petition.person)
         if person is None:
-            return Route(Effect.DENY, f"nobody called {petition.person!r} is in countersign.yaml")
+            return LaneRoute(Effect.DENY, f"nobody called {petition.person!r} is in countersign.yaml")
         if refusal := self._refuse_paths(petition.paths):
-            return Route(Effect.DENY, refusal)
+            return LaneRoute(Effect.DENY, refusal)
         if petition.lane is not None and petition.lane not in self.lanes:
             known = ", ".join(sorted(self.lanes)) or "none"
-            return Route(Effect.DENY, f"there is no lane called {petition.lane!r}; lanes are: {known}")
+            return LaneRoute(Effect.DENY, f"there is no lane called {petition.lane!r}; lanes are: {known}")
         views = tuple(
             self._view(post, person, petition) for post in self.posts if petition.lane in {None, post.lane.name}
         )
         usable = [v for v in views if v.open]
         if not usable:
             return _nobody_opens(views, person, petition)
-        fitting = [v for v in usable if v.fit is Fit.COVERS]
+        fitting = [v for v in usable if v.fit is PathFit.COVERS]
         if not fitting:
             return _nothing_covers(views, usable, petition)
         return _choose(views, fitting, person, petition)
 
-    def open_lanes(self, petition: Petition) -> tuple[str, ...]:
+    def open_lanes(self, petition: PolicyRequest) -> tuple[str, ...]:
         """The names of the lanes that a rule opens for the person, by name."""
         person = self.people.get(petition.person)
         if person is None:
@@ -144,17 +144,17 @@ class Map:
                 return f"{_show(path)} may not be changed in any lane (by {pattern})"
         return None
 
-    def _view(self, post: Post, person: Person, petition: Petition) -> View:
+    def _view(self, post: CompiledLane, person: Person, petition: PolicyRequest) -> LaneEvaluation:
         rule = next((r for r in self.rules.rules if mismatch(r, person, petition, post.lane.name) is None), None)
         guarded = [(path, post.protect.denies(_bytes(path))) for path in petition.paths]
         held = tuple(f"{_show(path)} (by {pattern})" for path, pattern in guarded if pattern)
         if held:
-            return View(post, rule, Fit.PROTECTED, held)
+            return LaneEvaluation(post, rule, PathFit.PROTECTED, held)
         outside = tuple(_show(path) for path in petition.paths if not post.write.covers(_bytes(path)))
-        return View(post, rule, Fit.OUTSIDE if outside else Fit.COVERS, outside)
+        return LaneEvaluation(post, rule, PathFit.OUTSIDE if outside else PathFit.COVERS, outside)
 
 
-def mismatch(rule: Rule, person: Person, petition: Petition, lane: str) -> str | None:
+def mismatch(rule: Rule, person: Person, petition: PolicyRequest, lane: str) -> str | None:
     """Why `rule` does not speak of this request in `lane`, in plain words; None when it does."""
     when = rule.when
     if not person.is_one_of(when.people):
@@ -165,66 +165,70 @@ def mismatch(rule: Rule, person: Person, petition: Petition, lane: str) -> str |
         return f"it is for requests from {_or(when.surfaces)}, not {petition.surface}"
     if when.lanes is not None and lane not in when.lanes:
         return f"it is for the lane {_or(when.lanes)}, not {lane}"
-    if isinstance(rule.then, Ask) and petition.lane is not None:
+    if isinstance(rule.then, AskEffect) and petition.lane is not None:
         return "its question is answered: the lane was named"
     return None
 
 
-def _nobody_opens(views: Sequence[View], person: Person, petition: Petition) -> Route:
+def _nobody_opens(views: Sequence[LaneEvaluation], person: Person, petition: PolicyRequest) -> LaneRoute:
     """The refusal when no rule lets this person into any lane that was looked at."""
-    fitting = [v for v in views if v.fit is Fit.COVERS] or list(views)
+    fitting = [v for v in views if v.fit is PathFit.COVERS] or list(views)
     where = f"in {petition.repository} from {petition.surface}"
     rule = next((v.rule for v in fitting if v.rule is not None), None)
-    if rule is not None and isinstance(rule.then, Deny):
+    if rule is not None and isinstance(rule.then, DenyEffect):
         reason = f"{rule.then.reason} (rule {rule.name})"
-        return Route(Effect.DENY, reason, tuple(views), _only(views, petition.lane), rule)
+        return LaneRoute(Effect.DENY, reason, tuple(views), _only(views, petition.lane), rule)
     what = f"use lane {petition.lane}" if petition.lane else "ask for changes"
-    return Route(Effect.DENY, f"no rule lets {_who(person)} {what} {where}", tuple(views))
+    return LaneRoute(Effect.DENY, f"no rule lets {_who(person)} {what} {where}", tuple(views))
 
 
-def _nothing_covers(views: Sequence[View], usable: Sequence[View], petition: Petition) -> Route:
+def _nothing_covers(
+    views: Sequence[LaneEvaluation], usable: Sequence[LaneEvaluation], petition: PolicyRequest
+) -> LaneRoute:
     """The refusal when no open lane covers every named path: protected, spread over lanes, or outside."""
-    held = next((v for v in usable if v.fit is Fit.PROTECTED), None)
-    if held is not None and all(v.fit is Fit.PROTECTED for v in usable):
+    held = next((v for v in usable if v.fit is PathFit.PROTECTED), None)
+    if held is not None and all(v.fit is PathFit.PROTECTED for v in usable):
         path, _, pattern = held.misses[0].rpartition(" (by ")
         reason = f"{path} may not be changed in lane {held.name} (by {pattern}"
-        return Route(Effect.DENY, reason, tuple(views), _only(views, petition.lane))
+        return LaneRoute(Effect.DENY, reason, tuple(views), _only(views, petition.lane))
     homes = {path: [v for v in usable if _takes(v, path)] for path in petition.paths}
     may = "; ".join(f"{v.name} covers {', '.join(v.post.lane.write)}" for v in usable)
     for path, takers in homes.items():
         if takers:
             continue
         refusing = next((v for v in views if not v.open and v.rule and _takes(v, path)), None)
-        if refusing is not None and refusing.rule is not None and isinstance(refusing.rule.then, Deny):
+        if refusing is not None and refusing.rule is not None and isinstance(refusing.rule.then, DenyEffect):
             reason = f"{refusing.rule.then.reason} (rule {refusing.rule.name}, about {_show(path)})"
-            return Route(Effect.DENY, reason, tuple(views), rule=refusing.rule)
+            return LaneRoute(Effect.DENY, reason, tuple(views), rule=refusing.rule)
         named = f"lane {petition.lane} does not cover {_show(path)}"
         told = named if petition.lane else f"{_show(path)} is in no lane you may use"
-        return Route(Effect.DENY, f"{told}; {may}", tuple(views))
+        return LaneRoute(Effect.DENY, f"{told}; {may}", tuple(views))
     parts = ", ".join(f"{_show(path)} in {_or([v.name for v in takers])}" for path, takers in homes.items())
-    return Route(Effect.DENY, f"no one lane covers all of it; ask in separate requests: {parts}", tuple(views))
+    return LaneRoute(Effect.DENY, f"no one lane covers all of it; ask in separate requests: {parts}", tuple(views))
 
 
-def _choose(views: tuple[View, ...], fitting: Sequence[View], person: Person, petition: Petition) -> Route:
+def _choose(
+    views: tuple[LaneEvaluation, ...], fitting: Sequence[LaneEvaluation], person: Person, petition: PolicyRequest
+) -> LaneRoute:
     """The best of the lanes that are open and cover every path, or the question that decides."""
     suited = [v for v in fitting if suits(v, petition)] or list(fitting)
     names = tuple(v.name for v in suited)
-    asking = next((v.rule for v in suited if v.rule and isinstance(v.rule.then, Ask)), None)
-    if asking is not None and isinstance(asking.then, Ask):
+    asking = next((v.rule for v in suited if v.rule and isinstance(v.rule.then, AskEffect)), None)
+    if asking is not None and isinstance(asking.then, AskEffect):
         question = Question("lane", asking.then.question, names)
-        return Route(Effect.ASK, f"rule {asking.name} asks first", views, rule=asking, question=question)
+        return LaneRoute(Effect.ASK, f"rule {asking.name} asks first", views, rule=asking, question=question)
     best = _best(suited, petition)
     if len(best) > 1:
         names = tuple(v.name for v in best)
         what = ", ".join(_show(path) for path in petition.paths[:3])
         question = Question("lane", f"Which lane shall it be{what and f' for {what}'}: {_or(names)}?", names)
         reason = f"the lanes {', '.join(names)} all cover {what or 'a request without paths'}"
-        return Route(Effect.ASK, reason, views, question=question)
+        return LaneRoute(Effect.ASK, reason, views, question=question)
     chosen = best[0]
-    return Route(Effect.ALLOW, _why(chosen, fitting, person, petition), views, chosen, chosen.rule)
+    return LaneRoute(Effect.ALLOW, _why(chosen, fitting, person, petition), views, chosen, chosen.rule)
 
 
-def _best(suited: Sequence[View], petition: Petition) -> list[View]:
+def _best(suited: Sequence[LaneEvaluation], petition: PolicyRequest) -> list[LaneEvaluation]:
     """The lanes of the strictest terms, of which a model may name one.
 
     Where the text names no path, strictness says nothing of what is asked, so there the model's choice comes first:
@@ -238,18 +242,18 @@ def _best(suited: Sequence[View], petition: Petition) -> list[View]:
     return [v for v in best if v in named] or best
 
 
-def suits(view: View, petition: Petition) -> bool:
+def suits(view: LaneEvaluation, petition: PolicyRequest) -> bool:
     """True if the lane's executor is the kind this request wants: `edit` for edits that are known already."""
     return (view.post.lane.executor == "edit") is petition.deterministic
 
 
-def _strictness(view: View) -> tuple[int, bool]:
+def _strictness(view: LaneEvaluation) -> tuple[int, bool]:
     """Sorts the strictest terms first: more approvals, then no approval of one's own request."""
     assert view.terms is not None
     return -view.terms.count, view.terms.self_approve
 
 
-def _why(chosen: View, fitting: Sequence[View], person: Person, petition: Petition) -> str:
+def _why(chosen: LaneEvaluation, fitting: Sequence[LaneEvaluation], person: Person, petition: PolicyRequest) -> str:
     """Why this lane and this rule, in one sentence."""
     terms = chosen.terms
     assert terms is not None
@@ -270,11 +274,11 @@ def _why(chosen: View, fitting: Sequence[View], person: Person, petition: Petiti
     return f"{because}; rule {terms.rule} lets {_who(person)} use it with {needs}{own}"
 
 
-def _takes(view: View, path: str) -> bool:
+def _takes(view: LaneEvaluation, path: str) -> bool:
     return view.post.write.covers(_bytes(path)) is not None and view.post.protect.denies(_bytes(path)) is None
 
 
-def _only(views: Sequence[View], lane: str | None) -> View | None:
+def _only(views: Sequence[LaneEvaluation], lane: str | None) -> LaneEvaluation | None:
     return next((v for v in views if lane is not None and v.name == lane), None)
 
 

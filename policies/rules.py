@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.decision import Terms
-from core.person import People
-from core.turn import SURFACES
+from core.model.decision import ApprovalRequirements
+from core.model.person import People
+from core.model.turn import SURFACES
 
 BUILT_IN_ROLES = frozenset({"member", "maintainer"})
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class NameList:
     """Every name a policy may use; any other is refused when the policy is loaded."""
 
     people: frozenset[str] = frozenset()
@@ -23,7 +23,7 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
-class When:
+class RuleCondition:
     """Which requests a rule speaks of. `people` are names and roles; None anywhere means any."""
 
     people: tuple[str, ...]
@@ -31,7 +31,7 @@ class When:
     surfaces: tuple[str, ...] | None = None
     repositories: tuple[str, ...] | None = None
 
-    def covers(self, other: When) -> bool:
+    def covers(self, other: RuleCondition) -> bool:
         """True if every request that `other` speaks of is one this speaks of, whatever roles people have."""
         pairs = (
             (self.people, other.people),
@@ -43,21 +43,21 @@ class When:
 
 
 @dataclass(frozen=True, slots=True)
-class Allow:
+class AllowEffect:
     """Let the request through under `terms`."""
 
-    terms: Terms
+    terms: ApprovalRequirements
 
 
 @dataclass(frozen=True, slots=True)
-class Deny:
+class DenyEffect:
     """Refuse the request and say why."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskEffect:
     """Have the person name the lane first; once they did, the rules below decide."""
 
     question: str
@@ -68,8 +68,8 @@ class Rule:
     """One rule of the file; `line` is where it begins."""
 
     name: str
-    when: When
-    then: Allow | Deny | Ask
+    when: RuleCondition
+    then: AllowEffect | DenyEffect | AskEffect
     line: int | None = None
 
 
@@ -96,16 +96,16 @@ def warnings(rules: Rules, people: People) -> list[str]:
         requesters = people.matching(rule.when.people)
         if not requesters:
             found.append(f"{where} speaks of nobody: no person is, or has a role, in {_list(rule.when.people)}")
-        if isinstance(rule.then, Allow):
+        if isinstance(rule.then, AllowEffect):
             found.extend(f"{where} {lack}" for lack in _lacks(rule.then.terms, requesters, people))
     return found
 
 
 def _shadows(above: Rule, below: Rule) -> bool:
-    return not isinstance(above.then, Ask) and above.when.covers(below.when)
+    return not isinstance(above.then, AskEffect) and above.when.covers(below.when)
 
 
-def _lacks(terms: Terms, requesters: tuple[str, ...], people: People) -> list[str]:
+def _lacks(terms: ApprovalRequirements, requesters: tuple[str, ...], people: People) -> list[str]:
     """Whose requests can never get enough approvals under `terms`."""
     eligible = people.matching(terms.approvers)
     own = 0 if terms.self_approve else 1

@@ -7,24 +7,24 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.approval import Approval, Verdict
-from core.change import ABSENT, REGULAR, Change, FileChange
-from core.decision import Terms
-from core.ids import new_id
-from core.intent import Intent
-from core.job import PAYLOAD_VERSION, Job, JobKind, JobState
-from core.lane import Lane
-from core.lifecycle import State
-from core.person import People, Person
-from core.placement import NodeView
+from core.model.approval import Approval, Verdict
+from core.model.change import ABSENT, REGULAR, Change, FileChange
+from core.model.decision import ApprovalRequirements
+from core.model.ids import new_id
+from core.model.intent import Intent
+from core.model.job import PAYLOAD_VERSION, Job, JobKind, JobState
+from core.model.lane import Lane
+from core.model.lifecycle import State
+from core.model.person import People, Person
+from core.model.placement import NodeView
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
+from core.model.task import PullRequest, Task
+from core.model.turn import Actor
 from core.ports import Policy, RepositorySpec
 from core.settings import Settings, SettingsSource, Timing
-from core.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
-from core.store import events, jobs, queue, tasks, workers
+from core.store import events, jobs, queue_queries, tasks, workers
 from core.store.database import Database, Session
 from core.store.tables import JobRow, TaskRow, TurnRow, WorkerRow
-from core.task import PullRequest, Task
-from core.turn import Actor
 from tests.fakes.policy import FakePolicy
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -42,9 +42,9 @@ def people(**roles: str) -> People:
     return People({name: Person(name, frozenset(role.split())) for name, role in known.items()})
 
 
-def terms(count: int = 1, **others: Any) -> Terms:
+def terms(count: int = 1, **others: Any) -> ApprovalRequirements:
     """One approval of a maintainer who did not write it, unless told otherwise."""
-    return Terms(**{"rule": "small-changes", "count": count, "approvers": ("maintainer",), **others})
+    return ApprovalRequirements(**{"rule": "small-changes", "count": count, "approvers": ("maintainer",), **others})
 
 
 def lane(name: str = "config", **others: Any) -> Lane:
@@ -156,7 +156,7 @@ async def put_task(
     *,
     requester: str = "ana",
     diff: StagedDiff | None = None,
-    promised: Terms | None = None,
+    promised: ApprovalRequirements | None = None,
     opened: PullRequest | None = None,
     columns: Mapping[str, Any] | None = None,
     owes: Iterable[JobKind] = (),
@@ -264,4 +264,4 @@ async def kinds_of(database: Database, number: int) -> list[str]:
 
 async def active_jobs(database: Database, number: int) -> list[Job]:
     """What a task still has in the queue."""
-    return await database.read(lambda session: queue.active_of(session, number))
+    return await database.read(lambda session: queue_queries.active_of(session, number))

@@ -24,11 +24,11 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Any
 
-from bot.app import App, opened
-from bot.home import Home
-from bot.verify import verify_task
-from core.job import JobState
-from core.lifecycle import RESTING, State
+from bot.configuration.home import Home
+from bot.operations.verify import verify_task
+from bot.wiring.app import App, opened
+from core.model.job import JobState
+from core.model.lifecycle import RESTING, State
 from core.store import events, tasks
 from core.store.database import Session
 from core.store.tables import TaskRow

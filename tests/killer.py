@@ -18,16 +18,23 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from bot.app import App, opened
-from bot.home import Home
+from bot.configuration.home import Home
+from bot.wiring.app import App, opened
 from core.log import configure
-from core.service import Request
-from core.turn import Actor
-from core.worker import DeclaredDeadError, Worker
+from core.model.turn import Actor
+from core.queue.worker import DeclaredDeadError, Worker
+from core.services.requests import NewRequest
 
 PRELOADED = (
-    *("tests.killer", "core.engine", "core.signing", "lanes.assembly", "lanes.forge.local"),
-    *("policies.guard", "policies.policy", "bot.interpret", "bot.grammar", "requests", "detect_secrets.core.scan"),
+    *("tests.killer", "core.queue.engine", "core.signing", "lanes.assembly", "lanes.forge.local"),
+    *(
+        "policies.guard",
+        "policies.policy",
+        "bot.interpret",
+        "bot.interpret.grammar",
+        "requests",
+        "detect_secrets.core.scan",
+    ),
     *("detect_secrets.plugins.aws", "detect_secrets.plugins.keyword", "lanes.registry", "policies.secrets.plugins"),
 )
 """What every process here needs in the end: imported once, by the server they are forked from."""
@@ -166,7 +173,7 @@ async def _say(app: App, order: Order) -> None:
     match order.act:
         case "ask":
             person, text, dedup = words
-            await app.service.ask(Request(text=text, actor=Actor(person, "terminal"), repo="web", dedup=dedup))
+            await app.service.ask(NewRequest(text=text, actor=Actor(person, "terminal"), repo="web", dedup=dedup))
         case "reply":
             person, number, text, dedup = words
             await app.service.reply(int(number), text, Actor(person, "terminal"), dedup)

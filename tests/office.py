@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.ids import new_id
-from core.lifecycle import State
-from core.service import Service
+from core.model.ids import new_id
+from core.model.lifecycle import State
+from core.model.task import Task
+from core.services.approvals import Approvals
+from core.services.requests import Requests
 from core.settings import Settings
 from core.store.database import Database
-from core.task import Task
-from core.verdicts import Verdicts
 from tests import builders
 from tests.fakes.policy import FakePolicy
 from tests.fakes.ports import Milestones
@@ -28,8 +28,8 @@ class Office:
 
     def __post_init__(self) -> None:
         self.settings = builders.settings(self.policy)
-        self.service = Service(self.database, lambda: self.settings, new_id, self.milestones)
-        self.verdicts = Verdicts(self.database, lambda: self.settings, new_id, self.milestones)
+        self.service = Requests(self.database, lambda: self.settings, new_id, self.milestones)
+        self.verdicts = Approvals(self.database, lambda: self.settings, new_id, self.milestones)
 
     def configure(self, **changes: Any) -> None:
         """What an operator's edit of countersign.yaml does."""

@@ -15,7 +15,7 @@ from bot.cards.github import draw_comment
 from bot.cards.model import Card, card_of
 from bot.cards.slack import draw_card
 from bot.cards.telegram import draw_telegram
-from bot.surfaces.terminal import Look, print_card
+from bot.surfaces.terminal import TerminalStyle, print_card
 from tests.unit.cards import documents as docs
 
 COLUMNS = 40
@@ -49,7 +49,7 @@ def on(surface: str, card: Card, diff: bytes | None) -> str:
             return draw_comment(card, view).text
         case _:
             stream = io.StringIO()
-            print_card(stream, card, diff, look=Look(COLUMNS))
+            print_card(stream, card, diff, look=TerminalStyle(COLUMNS))
             return stream.getvalue()
 
 

@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.app import App, opened
-from bot.doors import serve_surfaces
-from bot.home import Home
-from bot.rooms import Rooms
-from bot.serving import Patience, Serving
-from bot.surfaces.port import Answer, Clicked, Heard, Place, Surface
+from bot.configuration.home import Home
+from bot.messaging.channel_scopes import ChannelScopes
+from bot.surfaces.port import ButtonPress, IncomingMessage, Place, Response, Surface
 from bot.web.server import WebServer
+from bot.wiring.app import App, opened
+from bot.wiring.serving import RestartDelays, ServeProcess
+from bot.wiring.surfaces import serve_surfaces
+from core.model.task import Task
 from core.store import cards
 from core.store.database import Session
-from core.task import Task
 from tests.fakes.surface import MemorySurface, Message
 from tests.homes import CliHome
 
@@ -50,7 +50,7 @@ class Town:
 
     home: CliHome
     app: App
-    serving: Serving
+    serving: ServeProcess
     surfaces: Mapping[str, Surface]
     running: asyncio.Task[None] = field(repr=False)
 
@@ -60,17 +60,17 @@ class Town:
         assert isinstance(surface, MemorySurface)
         return surface
 
-    async def says(self, person: str, text: str, where: Place, **more: Any) -> Answer:
+    async def says(self, person: str, text: str, where: Place, **more: Any) -> Response:
         """What `person` is answered for a message on a surface in memory."""
         surface = self.memory(where.surface)
         return await self._tell(surface.writes(IDS[where.surface][person], text, where, **more))
 
-    async def clicks(self, person: str, message: Message, label: str, text: str = "") -> Answer:
+    async def clicks(self, person: str, message: Message, label: str, text: str = "") -> Response:
         """What `person` is answered for pressing the button of a message."""
         surface = self.memory(message.place.surface)
         return await self._tell(surface.clicks(IDS[message.place.surface][person], message, label, text))
 
-    async def _tell(self, said: Heard | Clicked) -> Answer:
+    async def _tell(self, said: IncomingMessage | ButtonPress) -> Response:
         taken = await self.serving.ears.take(said)
         answer = await self.serving.ears.answer(taken, 20)
         assert answer is not None, f"nobody answered {said}"
@@ -144,11 +144,11 @@ class Town:
         )
 
 
-class OpenRooms(Rooms):
+class OpenRooms(ChannelScopes):
     """Rooms where chats in memory, which no configuration names, are for everything."""
 
     def of(self, place: Place) -> tuple[str, ...] | None:
-        listed = Rooms.of(self, place)
+        listed = ChannelScopes.of(self, place)
         configured = place.surface == "github" and self.said.github is not None
         return None if listed == () and not configured else listed
 
@@ -160,7 +160,7 @@ async def town(
     port: int | None = None,
     rooms: Sequence[Place] = (),
     app: App | None = None,
-    patience: Patience | None = None,
+    patience: RestartDelays | None = None,
 ) -> AsyncIterator[Town]:
     """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from core.engine import DbosEngine
-from core.ids import new_id
-from core.lifecycle import State
-from core.placement import NodeView
+from core.jobs.job_context import JobContext
+from core.model.ids import new_id
+from core.model.lifecycle import State
+from core.model.placement import NodeView
 from core.ports import Executor, Followed, Forge, Interpreter, Repository
-from core.reconcile import Reconciler
-from core.service import Request
+from core.queue.engine import DbosEngine
+from core.queue.reconciler import Reconciler
+from core.queue.worker import Worker
+from core.services.requests import NewRequest
 from core.signing import Keys
 from core.store.artifacts import ArtifactFiles
-from core.work.workshop import Workshop
-from core.worker import Worker
 from tests import builders
 from tests.fakes.forge import MemoryForge
 from tests.fakes.ports import FakeExecutor, FakeGuard, FakeInterpreter
@@ -50,7 +50,7 @@ class Workbench(Office):
     def worker(self, *, node: NodeView = builders.NODE) -> Worker:
         """Another worker of this process."""
         identity = new_id("worker")
-        shop = Workshop(
+        shop = JobContext(
             database=self.database,
             settings=lambda: self.settings,
             new_id=new_id,
@@ -95,7 +95,7 @@ class Workbench(Office):
 
     async def ask(self, text: str = "config/app.yaml = a: 1", **others: Any) -> int:
         """A request of ana's."""
-        return await self.service.ask(Request(**{"text": text, "actor": builders.ANA, **others}))
+        return await self.service.ask(NewRequest(**{"text": text, "actor": builders.ANA, **others}))
 
     async def stage(self, text: str = "config/app.yaml = a: 1") -> tuple[int, str]:
         """A request of ana's that was worked on; its number and its digest."""

@@ -13,7 +13,7 @@ from itertools import islice, pairwise
 from typing import Final
 
 from bot.cards.safe import count_hidden, visible
-from core.change import show_path
+from core.model.change import show_path
 
 MAX_LINES: Final = 60
 MAX_COLUMNS: Final = 500

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from bot.cards.diff import DiffLine, DiffView, FileDiff
 from bot.cards.markdown import MAX_CHARACTERS, code, fenced, length, prose
 from bot.cards.model import Card
-from bot.cards.parts import FILES, ActionKind, Check, Decided, FileRow, Hidden, Link, Staged
+from bot.cards.parts import FILES, ActionKind, CardLink, CheckRow, DecisionRow, FileRow, HiddenFiles, StagedPart
 from bot.cards.safe import one_line
 from bot.cards.wording import command_line, worded
-from core.staged_diff import GuardVerdict
+from core.model.staged_diff import GuardVerdict
 
 SURFACE: Final = "github"
 MINUS: Final = "\N{MINUS SIGN}"
@@ -39,7 +39,7 @@ _ROOMS: Final = (_Room(20, 500), _Room(12, 300), _Room(6, 120), _Room(3, 40))
 
 
 @dataclass(frozen=True, slots=True)
-class Comment:
+class GitHubComment:
     """A card in Markdown; `hides` is true when there is a diff to approve and not every line of it is in here."""
 
     text: str
@@ -56,7 +56,7 @@ def revision_marker(revision: int) -> str:
     return f"<!-- countersign:revision:{revision} -->"
 
 
-def draw_comment(card: Card, diff: DiffView | None, *, delivered: bool = False) -> Comment:
+def draw_comment(card: Card, diff: DiffView | None, *, delivered: bool = False) -> GitHubComment:
     """`card` as a comment of at most 65,535 characters, with all of `diff` or nothing of it.
 
     `delivered` says that the whole diff is there already, in a comment of its own.
@@ -84,11 +84,11 @@ def _whole(card: Card, diff: DiffView | None) -> bool:
 
 def _comment(
     card: Card, diff: DiffView | None, room: _Room, alarm: str, *, hidden_lines: int | None, delivered: bool
-) -> Comment:
+) -> GitHubComment:
     rows = min(room.rows, len(card.staged.files)) if card.staged else 0
     shown = card.showing(rows, hidden_lines)
     if delivered and hidden_lines != 0 and card.asks_for_approval and card.staged:
-        shown = replace(card, hidden=Hidden(rows, len(card.staged.files), hidden_lines))
+        shown = replace(card, hidden=HiddenFiles(rows, len(card.staged.files), hidden_lines))
     parts = [
         f"{task_marker(card.number)}\n{revision_marker(card.revision)}",
         f"**🚨 {prose(alarm)}**" if alarm else "",
@@ -100,7 +100,7 @@ def _comment(
         "\n".join(_outcome(shown, room, delivered=delivered and hidden_lines != 0)),
         "\n".join(_actions(shown, room)),
     ]
-    return Comment("\n\n".join(part for part in parts if part), card.asks_for_approval and hidden_lines != 0)
+    return GitHubComment("\n\n".join(part for part in parts if part), card.asks_for_approval and hidden_lines != 0)
 
 
 def _headline(card: Card, room: _Room) -> str:
@@ -117,7 +117,7 @@ def _facts(card: Card, room: _Room) -> str:
     return "\\\n".join(line for line in lines if line)
 
 
-def _staged(staged: Staged, card: Card, room: _Room) -> Iterator[str]:
+def _staged(staged: StagedPart, card: Card, room: _Room) -> Iterator[str]:
     files = f"{len(staged.files)} file{'s' if len(staged.files) != 1 else ''} +{staged.added} {MINUS}{staged.removed}"
     risk = [f"risk: **{card.risk.value}**"] if card.risk else []
     checks = [f"{staged.passed} ✓"] if staged.passed else []
@@ -127,11 +127,11 @@ def _staged(staged: Staged, card: Card, room: _Room) -> Iterator[str]:
     yield "\n".join([*_rows(staged, room), *_findings(staged, room)])
 
 
-def _check(check: Check) -> str:
+def _check(check: CheckRow) -> str:
     return " ".join(part for part in (prose(check.name, 60), prose(check.note, 20), _MARKS[check.verdict]) if part)
 
 
-def _rows(staged: Staged, room: _Room) -> Iterator[str]:
+def _rows(staged: StagedPart, room: _Room) -> Iterator[str]:
     for row in staged.files[: room.rows]:
         yield f"- {_row(row, room)}"
     rest = staged.files[room.rows :]
@@ -147,7 +147,7 @@ def _row(row: FileRow, room: _Room) -> str:
     return " ".join([code(row.status, 10), code(row.path, room.characters), *counts, *flags])
 
 
-def _findings(staged: Staged, room: _Room) -> Iterator[str]:
+def _findings(staged: StagedPart, room: _Room) -> Iterator[str]:
     """What did not pass, the worst first."""
     found = [(check, detail) for check in staged.checks for detail in check.details]
     found.sort(key=lambda pair: pair[0].verdict is not GuardVerdict.BLOCK)
@@ -204,7 +204,7 @@ def _outcome(card: Card, room: _Room, *, delivered: bool) -> Iterator[str]:
             yield f"- → {prose(one_line(mend), room.characters)}"
 
 
-def _verdict(said: Decided, room: _Room) -> str:
+def _verdict(said: DecisionRow, room: _Room) -> str:
     mark, verb = ("✓", "approved") if said.approved else ("✗", "rejected")
     words = f"{mark} {prose(said.person, 100)} {verb} it"
     where = ", ".join(prose(part, 100) for part in (said.surface, said.when) if part)
@@ -212,7 +212,7 @@ def _verdict(said: Decided, room: _Room) -> str:
     return f"{words}{f' ({where})' if where else ''}{reason}"
 
 
-def _pull_request(link: Link, room: _Room) -> str:
+def _pull_request(link: CardLink, room: _Room) -> str:
     parts = [f"pull request {link.number} {prose(link.state, 40)}", code(link.branch, room.characters)]
     if link.of_revision:
         parts.append(f"carries revision {link.of_revision}")

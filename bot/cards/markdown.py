@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Final
 
 from bot.cards.safe import visible
-from core.shorten import shortened
+from core.model.shorten import shortened
 
 MAX_CHARACTERS: Final = 65_535
 """A comment is no longer: GitHub answers 422 "Body is too long (maximum is 65536 characters)"."""

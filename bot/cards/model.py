@@ -12,25 +12,25 @@ from bot.cards.parts import (
     ICONS,
     Action,
     ActionKind,
-    Asked,
-    Check,
-    Decided,
+    CardLink,
+    CheckRow,
+    DecisionRow,
     FileRow,
-    Hidden,
-    Link,
-    Needed,
+    HiddenFiles,
+    NeededApproval,
+    ProblemPart,
+    QuestionPart,
     Quote,
-    Staged,
+    StagedPart,
     TicketLink,
-    Trouble,
 )
-from bot.cards.risk import Level, flags_of, level_of
+from bot.cards.risk import RiskLevel, flags_of, level_of
 from bot.cards.safe import map_text, one_line, visible
 from bot.cards.times import ago, moment, span, until
-from core.advice import BLANK, CommandName, Suggestion
-from core.errors import mend_of
-from core.lifecycle import State
-from core.staged_diff import GuardVerdict, short_digest
+from core.model.advice import BLANK, CommandName, Suggestion
+from core.model.errors import mend_of
+from core.model.lifecycle import State
+from core.model.staged_diff import GuardVerdict, short_digest
 
 _NAMED: Final = 6
 """People named before the others are counted."""
@@ -41,7 +41,7 @@ _BY_RULE: Final = frozenset({"", "edit", "command", "workflow"})
 """Executors that ask no model themselves."""
 _WORST: Final = (GuardVerdict.PASS, GuardVerdict.WARN, GuardVerdict.BLOCK)
 
-Document = Mapping[str, Any]
+TaskJson = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +59,21 @@ class Card:
     state: State
     lane: str
     title: str
-    risk: Level | None
+    risk: RiskLevel | None
     byline: tuple[str, ...]
     law: str
     quotes: tuple[Quote, ...]
-    staged: Staged | None
-    needs: tuple[Needed, ...]
-    decided: tuple[Decided, ...]
+    staged: StagedPart | None
+    needs: tuple[NeededApproval, ...]
+    decided: tuple[DecisionRow, ...]
     expiry: str
-    asked: Asked | None
-    trouble: Trouble | None
+    asked: QuestionPart | None
+    trouble: ProblemPart | None
     hitch: str
-    link: Link | None
+    link: CardLink | None
     actions: tuple[Action, ...]
     superseded: str
-    hidden: Hidden | None = None
+    hidden: HiddenFiles | None = None
     tickets: tuple[TicketLink, ...] = ()
 
     @property
@@ -99,10 +99,10 @@ class Card:
     def _hiding(self, files: int, hidden_lines: int | None) -> Card:
         if self.staged is None or not self.asks_for_approval:
             return self
-        return replace(self, hidden=Hidden(files, len(self.staged.files), hidden_lines))
+        return replace(self, hidden=HiddenFiles(files, len(self.staged.files), hidden_lines))
 
 
-def card_of(document: Document, *, now: datetime, revision: int | None = None) -> Card:
+def card_of(document: TaskJson, *, now: datetime, revision: int | None = None) -> Card:
     """The card of a task document (contract.md) at `now`; `revision` is the one an older card was drawn for.
 
     A card of an older revision shows no bytes and offers only the current card.
@@ -137,7 +137,7 @@ def card_of(document: Document, *, now: datetime, revision: int | None = None) -
     return map_text(card, visible)
 
 
-def _hitch(document: Document, now: datetime) -> str:
+def _hitch(document: TaskJson, now: datetime) -> str:
     """Why the last try did not go through, and when the next one is."""
     queue = document["queue"] or {}
     problem, again = one_line(queue.get("problem") or "").rstrip("."), queue.get("next_try_at")
@@ -151,7 +151,7 @@ def _label(number: object, revision: int) -> str:
     return f"#{number}" if revision == 1 else f"#{number}.{revision}"
 
 
-def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
+def _byline(document: TaskJson, state: State, now: datetime) -> tuple[str, ...]:
     staged, queue = document["staged"], document["queue"] or {}
     repo = document["repo"] or ""
     where = f"{repo}@{staged['base'][:7]}" if staged and repo else repo
@@ -175,14 +175,14 @@ def _byline(document: Document, state: State, now: datetime) -> tuple[str, ...]:
     return tuple(fact for fact in facts if fact)
 
 
-def _set(document: Document) -> list[str]:
+def _set(document: TaskJson) -> list[str]:
     """The values that the request sets of its lane's parameters."""
     given = document.get("parameters") or {}
     said = [f"{one_line(name, 40)}={one_line(str(value), 60)}" for name, value in given.items()]
     return [f"with {', '.join(said)}"] if said else []
 
 
-def _made_by(document: Document) -> list[str]:
+def _made_by(document: TaskJson) -> list[str]:
     """What models were asked for the bytes that are shown, and what that cost as far as they say."""
     making = document.get("making")
     if not making or not (making["usage"] or making["executor"] not in _BY_RULE):
@@ -198,7 +198,7 @@ def _made_by(document: Document) -> list[str]:
     return [f"made by {making['executor']}{tries}{spent}"]
 
 
-def _since(document: Document, state: State, now: datetime) -> str:
+def _since(document: TaskJson, state: State, now: datetime) -> str:
     when = ago(document.get("updated_at"), now)
     if state is State.ASKING:
         return f"asked {when}".strip()
@@ -208,7 +208,7 @@ def _since(document: Document, state: State, now: datetime) -> str:
     return f"{state.value} for {when.removesuffix(' ago')}" if lasts else f"{state.value} {when}"
 
 
-def _law(document: Document) -> str:
+def _law(document: TaskJson) -> str:
     """Why this lane and this rule; no reason when the trouble says the same already, no rule's name twice."""
     reason, rule = one_line(document["reason"] or ""), document["rule"]
     if document["error"] and one_line(document["error"]["message"]) == reason:
@@ -218,7 +218,7 @@ def _law(document: Document) -> str:
     return f"rule {rule}: {reason}".rstrip(": ")
 
 
-def _quotes(document: Document) -> tuple[Quote, ...]:
+def _quotes(document: TaskJson) -> tuple[Quote, ...]:
     """What was asked for in this revision, unless the title is just that, and what a model says of its work."""
     turns = [turn for turn in document["turns"] if turn.get("revision", document["revision"]) == document["revision"]]
     said = [
@@ -232,14 +232,14 @@ def _quotes(document: Document) -> tuple[Quote, ...]:
     return tuple(said)
 
 
-def _staged(document: Document) -> Staged | None:
+def _staged(document: TaskJson) -> StagedPart | None:
     found = document["staged"]
     if found is None:
         return None
     rows = [_row(row) for row in found["files"]]
-    order = {Level.HIGH: 0, Level.MEDIUM: 1, Level.LOW: 2}
+    order = {RiskLevel.HIGH: 0, RiskLevel.MEDIUM: 1, RiskLevel.LOW: 2}
     rows.sort(key=lambda row: order[row.level])
-    return Staged(
+    return StagedPart(
         digest=found["digest"],
         short=short_digest(found["digest"]),
         base=found["base"],
@@ -257,7 +257,7 @@ def _row(row: Mapping[str, Any]) -> FileRow:
     return FileRow(row["path"], row["status"], row["added"], row["removed"], names, level)
 
 
-def _checks(findings: Iterable[Mapping[str, Any]]) -> tuple[Check, ...]:
+def _checks(findings: Iterable[Mapping[str, Any]]) -> tuple[CheckRow, ...]:
     """Findings by check, in the guard's order; what passed keeps a number as its note (``118`` tests)."""
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for finding in findings:
@@ -267,7 +267,7 @@ def _checks(findings: Iterable[Mapping[str, Any]]) -> tuple[Check, ...]:
         verdict = max((GuardVerdict(f["verdict"]) for f in found), key=_WORST.index)
         details = tuple(_detail(f) for f in found if f["verdict"] != GuardVerdict.PASS)
         note = found[0]["detail"] if verdict is GuardVerdict.PASS and found[0]["detail"].isdecimal() else ""
-        checks.append(Check(name, verdict, details, note))
+        checks.append(CheckRow(name, verdict, details, note))
     return tuple(checks)
 
 
@@ -277,7 +277,7 @@ def _detail(finding: Mapping[str, Any]) -> str:
     return f"{path}: {detail}" if path and path not in detail else detail
 
 
-def _risk(staged: Staged | None) -> Level | None:
+def _risk(staged: StagedPart | None) -> RiskLevel | None:
     if staged is None:
         return None
     weights = [("", row.level) for row in staged.files]
@@ -285,13 +285,14 @@ def _risk(staged: Staged | None) -> Level | None:
     return level_of(weights, (check.verdict for check in staged.checks), len(staged.files), lines)
 
 
-def _needs(document: Document) -> tuple[Needed, ...]:
+def _needs(document: TaskJson) -> tuple[NeededApproval, ...]:
     """What is still needed; there is always a sentence, for a person must see why nobody is asked."""
     rows = document["staged"]["needs"]
     if not rows:
-        return (Needed(0, (), (), "policy no longer allows this change"),)
+        return (NeededApproval(0, (), (), "policy no longer allows this change"),)
     return tuple(
-        Needed(row["count"], tuple(row["of"]), tuple(row["have"]), _sentence(row, many=len(rows) > 1)) for row in rows
+        NeededApproval(row["count"], tuple(row["of"]), tuple(row["have"]), _sentence(row, many=len(rows) > 1))
+        for row in rows
     )
 
 
@@ -307,11 +308,11 @@ def _names(people: Sequence[str]) -> str:
     return ", ".join(people) if more <= 1 else f"{', '.join(people[:_NAMED])} and {more} others"
 
 
-def _decided(document: Document, revision: int, staged: Staged | None, now: datetime) -> tuple[Decided, ...]:
+def _decided(document: TaskJson, revision: int, staged: StagedPart | None, now: datetime) -> tuple[DecisionRow, ...]:
     """The verdicts on what is staged; on the card of an older revision those that were said of it."""
     old = revision < int(document["revision"])
     return tuple(
-        Decided(
+        DecisionRow(
             said["person"],
             said["verdict"] == "approve",
             said["surface"],
@@ -323,37 +324,37 @@ def _decided(document: Document, revision: int, staged: Staged | None, now: date
     )
 
 
-def _expiry(document: Document, state: State, now: datetime) -> str:
+def _expiry(document: TaskJson, state: State, now: datetime) -> str:
     if state not in (State.STAGED, State.ASKING):
         return ""
     when = until(document.get("expires_at"), now)
     return f"expires {when}" if when.startswith("in ") else f"expired {when}".rstrip() if when else ""
 
 
-def _asked(document: Document) -> Asked | None:
+def _asked(document: TaskJson) -> QuestionPart | None:
     question = document.get("question")
     if not question:
         return None
-    return Asked(one_line(question["text"]), tuple(question["options"]))
+    return QuestionPart(one_line(question["text"]), tuple(question["options"]))
 
 
-def _trouble(document: Document) -> Trouble | None:
+def _trouble(document: TaskJson) -> ProblemPart | None:
     """What went wrong; a question that is still open is told by `_asked`, and its answers by the actions."""
     error = document["error"]
     if not error or (error["code"] == "asking" and document.get("question")):
         return None
     mend = mend_of(error)
     mend = one_line(mend) if isinstance(mend, str) else mend.about(int(document["number"]))
-    return Trouble(error["code"], one_line(error["message"]), mend)
+    return ProblemPart(error["code"], one_line(error["message"]), mend)
 
 
-def _link(document: Document) -> Link | None:
+def _link(document: TaskJson) -> CardLink | None:
     found = document["pull_request"]
     if found is None:
         return None
     carries = found.get("revision", document["revision"])
     of_revision = carries if carries != document["revision"] else None
-    return Link(
+    return CardLink(
         found["number"],
         found["state"],
         found["branch"],
@@ -365,13 +366,13 @@ def _link(document: Document) -> Link | None:
     )
 
 
-def _old_actions(document: Document) -> tuple[Action, ...]:
+def _old_actions(document: TaskJson) -> tuple[Action, ...]:
     number = int(document["number"])
     label = f"Show {_label(number, int(document['revision']))}"
     return (Action(ActionKind.SHOW, label, Suggestion(CommandName.SHOW, number)),)
 
 
-def _actions(document: Document, state: State) -> Iterable[Action]:
+def _actions(document: TaskJson, state: State) -> Iterable[Action]:
     """What may be done now, the thing a person came for first; who may do it is judged at the click."""
     number, staged = int(document["number"]), document["staged"]
 

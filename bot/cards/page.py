@@ -13,10 +13,10 @@ from typing import Final
 
 from bot.cards.diff import DiffLine, FileDiff, read_diff
 from bot.cards.model import Card
-from bot.cards.parts import Check, FileRow, Staged
-from bot.cards.risk import Level
+from bot.cards.parts import CheckRow, FileRow, StagedPart
+from bot.cards.risk import RiskLevel
 from bot.cards.safe import visible
-from core.staged_diff import GuardVerdict
+from core.model.staged_diff import GuardVerdict
 
 _MINUS: Final = "\N{MINUS SIGN}"
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -98,7 +98,7 @@ def _facts(card: Card) -> Iterator[str]:
     if staged is None:
         return
     count = len(staged.files)
-    risk = card.risk.value if card.risk else Level.LOW.value
+    risk = card.risk.value if card.risk else RiskLevel.LOW.value
     files = f"{count} file{'s' if count != 1 else ''}"
     yield '<div class="facts">'
     yield f"<p><strong>{files} +{staged.added} {_MINUS}{staged.removed}</strong>"
@@ -110,12 +110,12 @@ def _facts(card: Card) -> Iterator[str]:
     yield "</div>"
 
 
-def _check(check: Check) -> str:
+def _check(check: CheckRow) -> str:
     note = f" {_text(check.note)}" if check.note else ""
     return f'<span class="{check.verdict.value}">{_text(check.name)}{note} {_MARKS[check.verdict]}</span>'
 
 
-def _findings(staged: Staged) -> Iterator[str]:
+def _findings(staged: StagedPart) -> Iterator[str]:
     found = [(check, detail) for check in staged.checks for detail in check.details]
     if not found:
         return

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bot.cards.risk import Level
-from core.advice import Advice, Suggestion
-from core.lifecycle import State
-from core.staged_diff import GuardVerdict
+from bot.cards.risk import RiskLevel
+from core.model.advice import Advice, Suggestion
+from core.model.lifecycle import State
+from core.model.staged_diff import GuardVerdict
 
 ICONS: dict[State, str] = {
     State.RECEIVED: "👀",
@@ -30,7 +30,7 @@ ICONS: dict[State, str] = {
 """One picture a state, all two cells wide."""
 
 FILES: Final = "receipt, diff and logs"
-"""What is kept beside a pull request, where `Link.files` leads."""
+"""What is kept beside a pull request, where `CardLink.files` leads."""
 
 
 class ActionKind(StrEnum):
@@ -67,16 +67,16 @@ class FileRow:
     added: int | None
     removed: int | None
     flags: tuple[str, ...]
-    level: Level
+    level: RiskLevel
 
     @property
     def risky(self) -> bool:
         """True when it is shown before the others."""
-        return self.level is not Level.LOW
+        return self.level is not RiskLevel.LOW
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckRow:
     """One of the guard's checks, its findings folded into the worst; `details` are of those that did not pass."""
 
     name: str
@@ -95,7 +95,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecisionRow:
     """A person's verdict on the digest shown."""
 
     person: str
@@ -106,7 +106,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Needed:
+class NeededApproval:
     """What the staged diff still needs; `sentence` says all of it."""
 
     count: int
@@ -116,7 +116,7 @@ class Needed:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedPart:
     """The thing to countersign. `digest` is all 64 hex digits, `short` the beginning that people type."""
 
     digest: str
@@ -125,7 +125,7 @@ class Staged:
     files: tuple[FileRow, ...]
     added: int
     removed: int
-    checks: tuple[Check, ...]
+    checks: tuple[CheckRow, ...]
 
     @property
     def passed(self) -> str:
@@ -136,14 +136,14 @@ class Staged:
         return f"{passed}{of} check{'' if len(counted) == 1 else 's'}" if counted else ""
 
     @property
-    def named(self) -> tuple[Check, ...]:
+    def named(self) -> tuple[CheckRow, ...]:
         """The checks to name beside `passed`: those that did not pass, then those that counted something."""
         failed = [check for check in self.checks if check.verdict is not GuardVerdict.PASS]
         return (*failed, *(check for check in self.checks if check.note and check.verdict is GuardVerdict.PASS))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionPart:
     """The question the task waits on; its answers are among the card's actions."""
 
     text: str
@@ -151,7 +151,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ProblemPart:
     """What went wrong and the mend, whose commands each surface words (`bot.cards.wording`)."""
 
     code: str
@@ -160,7 +160,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class CardLink:
     """The pull request; `of_revision` is set when it carries an earlier revision than the card's.
 
     `checks` says how it stands there, `files` is where its artifacts can be seen.
@@ -185,7 +185,7 @@ class TicketLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class HiddenFiles:
     """What a surface left out: it showed `files_shown` of `files`, and not `lines` of the diff (None: none of it)."""
 
     files_shown: int

@@ -9,14 +9,14 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final
 
-from core.change import ABSENT, EXECUTABLE, GITLINK, SYMLINK
-from core.staged_diff import GuardVerdict
+from core.model.change import ABSENT, EXECUTABLE, GITLINK, SYMLINK
+from core.model.staged_diff import GuardVerdict
 
 MANY_FILES: Final = 20
 MANY_LINES: Final = 400
 
 
-class Level(StrEnum):
+class RiskLevel(StrEnum):
     """How carefully a change wants to be read."""
 
     LOW = "low"
@@ -24,14 +24,14 @@ class Level(StrEnum):
     HIGH = "high"
 
 
-Flag = tuple[str, Level]
+RiskFlag = tuple[str, RiskLevel]
 """What is special about a file, and how much it weighs."""
 
-_ORDER: Final = (Level.LOW, Level.MEDIUM, Level.HIGH)
+_ORDER: Final = (RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH)
 _WEIGHTS: Final = {
-    GuardVerdict.PASS: Level.LOW,
-    GuardVerdict.WARN: Level.MEDIUM,
-    GuardVerdict.BLOCK: Level.HIGH,
+    GuardVerdict.PASS: RiskLevel.LOW,
+    GuardVerdict.WARN: RiskLevel.MEDIUM,
+    GuardVerdict.BLOCK: RiskLevel.HIGH,
 }
 _CI: Final = r"""
     \.github/.* | \.circleci/.* | \.buildkite/.* | \.husky/.* | \.gitlab/.* | \.gitlab-ci\.yml | \.travis\.yml |
@@ -57,55 +57,55 @@ _BUILDS: Final = r"""
     dockerfile[^/]* | containerfile | justfile | noxfile\.py | tox\.ini
 """
 _NAMES: Final = (
-    ("CI", Level.HIGH, _CI),
-    ("git settings", Level.HIGH, _GIT),
-    ("tool settings", Level.HIGH, _TOOLS),
-    ("dependencies", Level.MEDIUM, _DEPENDENCIES),
-    ("runs in builds", Level.MEDIUM, _BUILDS),
+    ("CI", RiskLevel.HIGH, _CI),
+    ("git settings", RiskLevel.HIGH, _GIT),
+    ("tool settings", RiskLevel.HIGH, _TOOLS),
+    ("dependencies", RiskLevel.MEDIUM, _DEPENDENCIES),
+    ("runs in builds", RiskLevel.MEDIUM, _BUILDS),
 )
 """Names in small letters that steer machines (security.md 60-65), below whatever folder."""
 
 
-def flags_of(row: Mapping[str, Any]) -> tuple[Flag, ...]:
+def flags_of(row: Mapping[str, Any]) -> tuple[RiskFlag, ...]:
     """What is special about one file of a staged diff, the heaviest first."""
     found = [*_mode_flags(row), *_name_flags(str(row["path"]))]
     return tuple(sorted(found, key=lambda flag: -_ORDER.index(flag[1])))
 
 
-def level_of(flags: Iterable[Flag], verdicts: Iterable[GuardVerdict], files: int, lines: int) -> Level:
+def level_of(flags: Iterable[RiskFlag], verdicts: Iterable[GuardVerdict], files: int, lines: int) -> RiskLevel:
     """The level of a whole change: of its heaviest flag, at least medium when the guard warned or it is big."""
     levels = [level for _, level in flags]
     levels.extend(_WEIGHTS[verdict] for verdict in verdicts)
     if files > MANY_FILES or lines > MANY_LINES:
-        levels.append(Level.MEDIUM)
-    return max(levels, key=_ORDER.index, default=Level.LOW)
+        levels.append(RiskLevel.MEDIUM)
+    return max(levels, key=_ORDER.index, default=RiskLevel.LOW)
 
 
-def _mode_flags(row: Mapping[str, Any]) -> list[Flag]:
+def _mode_flags(row: Mapping[str, Any]) -> list[RiskFlag]:
     old, new = str(row["old_mode"]), str(row["mode"])
-    found: list[Flag] = []
+    found: list[RiskFlag] = []
     if SYMLINK in (old, new):
-        found.append(("symlink", Level.HIGH))
+        found.append(("symlink", RiskLevel.HIGH))
     if GITLINK in (old, new):
-        found.append(("submodule", Level.HIGH))
+        found.append(("submodule", RiskLevel.HIGH))
     elif row["added"] is None:
-        found.append(("binary", Level.MEDIUM))
+        found.append(("binary", RiskLevel.MEDIUM))
     if new == EXECUTABLE != old:
-        found.append(("executable", Level.HIGH))
+        found.append(("executable", RiskLevel.HIGH))
     elif old == EXECUTABLE and new not in (EXECUTABLE, ABSENT):
-        found.append(("no longer executable", Level.MEDIUM))
+        found.append(("no longer executable", RiskLevel.MEDIUM))
     if row["status"] == "T":
-        found.append(("type changed", Level.HIGH))
+        found.append(("type changed", RiskLevel.HIGH))
     if row["status"] == "D":
-        found.append(("deleted", Level.MEDIUM))
+        found.append(("deleted", RiskLevel.MEDIUM))
     return found
 
 
-def _name_flags(path: str) -> list[Flag]:
+def _name_flags(path: str) -> list[RiskFlag]:
     plain = _folded(path)
     found = [(name, level) for name, level, names in _NAMES if _pattern(names).search(plain)][:1]
     if "\\" in path:  # `show_path` had to escape something in it
-        found.append(("odd name", Level.HIGH))
+        found.append(("odd name", RiskLevel.HIGH))
     return found
 
 

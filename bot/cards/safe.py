@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
-from core.shorten import shortened
+from core.model.shorten import shortened
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ _DOTTED: Final = "\u25cc"
 def visible(text: str) -> str:
     r"""`text` on one line: each control, invisible or direction-changing character as its code point.
 
-    They are spelled as `core.change.show_path` does, ``\x1b`` and ``\u{202e}``; a byte that was no UTF-8 becomes
+    They are spelled as `core.model.change.show_path` does, ``\x1b`` and ``\u{202e}``; a byte that was no UTF-8 becomes
     ``\xff``. Of the combining marks on one letter `MAX_MARKS` are kept and the others counted. Letters, emoji and
     plain spaces stay as they are, so the function leaves its own results alone (security.md 143).
     """

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from bot.cards.diff import MAX_LINES, DiffView, FileDiff
 from bot.cards.model import Card
-from bot.cards.parts import FILES, Action, ActionKind, Check, Decided, FileRow, Link, Staged
+from bot.cards.parts import FILES, Action, ActionKind, CardLink, CheckRow, DecisionRow, FileRow, StagedPart
 from bot.cards.safe import one_line
 from bot.cards.slack_text import BUDGET, MAX_ACTIONS, MAX_BUTTON, MAX_HEADER, clip, escape, middle, weight
 from bot.cards.wording import command_line, worded
-from core.advice import Suggestion
-from core.lifecycle import State
-from core.staged_diff import GuardVerdict
+from core.model.advice import Suggestion
+from core.model.lifecycle import State
+from core.model.staged_diff import GuardVerdict
 
 SURFACE: Final = "slack"
 MINUS: Final = "\N{MINUS SIGN}"
@@ -85,7 +85,7 @@ def _alarm(words: str) -> list[Block]:
     return [{"type": "rich_text", "elements": _section([[(f"🚨 {words}", "bold")]])}] if words else []
 
 
-def _whole(view: DiffView, staged: Staged) -> bool:
+def _whole(view: DiffView, staged: StagedPart) -> bool:
     """Whether the view holds every line, and few enough of them to be read in a message."""
     lines = sum(len(file.lines) + 1 for file in view.files)
     return view.hidden(row.path for row in staged.files) == 0 and lines <= MAX_LINES + len(staged.files)
@@ -120,7 +120,7 @@ _Words = list[tuple[str, str]]
 """A line: (text, style), the style ``bold``, ``italic``, ``code`` or none."""
 
 
-def _staged(staged: Staged | None, size: _Size) -> Iterator[_Words]:
+def _staged(staged: StagedPart | None, size: _Size) -> Iterator[_Words]:
     if staged is None:
         return
     count = len(staged.files)
@@ -145,7 +145,7 @@ def _staged(staged: Staged | None, size: _Size) -> Iterator[_Words]:
         yield [(f"… {len(left)} more files, {risky or 'none'} of them risky", "bold" if risky else "")]
 
 
-def _findings(checks: Iterable[Check], size: _Size) -> Iterator[_Words]:
+def _findings(checks: Iterable[CheckRow], size: _Size) -> Iterator[_Words]:
     found = [(check, detail) for check in checks for detail in check.details]
     for check, detail in found[: size.rows]:
         words = clip(detail, size.words)
@@ -205,7 +205,7 @@ def _outcome(card: Card, size: _Size) -> Iterator[_Words]:
             yield [("→ ", ""), (clip(one_line(mend), size.words), "")]
 
 
-def _needs(card: Card, staged: Staged, size: _Size) -> Iterator[_Words]:
+def _needs(card: Card, staged: StagedPart, size: _Size) -> Iterator[_Words]:
     """The digest and what it needs; while Approve is withheld, when it comes, and not what one would type for it."""
     hidden = card.hidden.sentence if card.hidden else ""
     withheld = card.asks_for_approval and bool(hidden) and not _approvable(card)
@@ -229,14 +229,14 @@ def _approvable(card: Card) -> bool:
     return any(action.kind is ActionKind.APPROVE for action in card.actions)
 
 
-def _verdict(said: Decided, size: _Size) -> _Words:
+def _verdict(said: DecisionRow, size: _Size) -> _Words:
     where = ", ".join(clip(part, 40) for part in (said.surface, said.when) if part)
     words = f"{'✓' if said.approved else '✗'} {clip(said.person, 60)} {'approved' if said.approved else 'rejected'} it"
     reason = [(f": “{clip(said.reason, size.words)}”", "italic")] if said.reason else []
     return [(words, "bold"), (f" ({where})" if where else "", ""), *reason]
 
 
-def _pull_request(link: Link) -> Iterator[_Words]:
+def _pull_request(link: CardLink) -> Iterator[_Words]:
     carries = f" · carries revision {link.of_revision}" if link.of_revision else ""
     yield [
         (f"pull request {link.number} {clip(link.state, 20)} ", "bold"),

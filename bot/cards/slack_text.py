@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from core.shorten import whole_words
+from core.model.shorten import whole_words
 
 MAX_BLOCKS: Final = 50
 """Blocks a message (https://docs.slack.dev/reference/block-kit/blocks)."""

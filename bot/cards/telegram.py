@@ -13,12 +13,23 @@ from typing import Final
 
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
-from bot.cards.parts import FILES, Action, ActionKind, Check, Decided, FileRow, Hidden, Link, Quote, Staged
+from bot.cards.parts import (
+    FILES,
+    Action,
+    ActionKind,
+    CardLink,
+    CheckRow,
+    DecisionRow,
+    FileRow,
+    HiddenFiles,
+    Quote,
+    StagedPart,
+)
 from bot.cards.safe import one_line
-from bot.cards.telegram_words import MAX_TEXT, Line, Piece, Span, cut, cut_path, joined, plain, size, spell
+from bot.cards.telegram_words import MAX_TEXT, Line, TextPiece, TextSpan, cut, cut_path, joined, plain, size, spell
 from bot.cards.wording import capital, worded
-from core.lifecycle import State
-from core.staged_diff import GuardVerdict
+from core.model.lifecycle import State
+from core.model.staged_diff import GuardVerdict
 
 SURFACE: Final = "telegram"
 MAX_DATA_BYTES: Final = 64
@@ -60,7 +71,7 @@ class TelegramCard:
     """A card as a message. `plain` is the same text for when Telegram refuses its entities; both fit."""
 
     text: str
-    spans: tuple[Span, ...]
+    spans: tuple[TextSpan, ...]
     plain: str
     rows: tuple[tuple[TelegramButton, ...], ...]
 
@@ -109,9 +120,9 @@ def _compose(card: Card, diff: DiffView | None, note: str, alarm: str) -> list[L
     middle: list[Line] = []
     block: list[Line] = []
     if diff is not None and diff.files:
-        block = [[], [Piece(_diff_text(diff), "pre")]]
+        block = [[], [TextPiece(_diff_text(diff), "pre")]]
         if diff.strange:
-            block.insert(1, [Piece(f"⚠️ {diff.spelled_out}", "bold")])
+            block.insert(1, [TextPiece(f"⚠️ {diff.spelled_out}", "bold")])
         room -= size(block)
         if room < size([list(_totals(card.staged))] if card.staged else []) + 2:
             return None
@@ -159,7 +170,7 @@ def _fill(card: Card, middle: list[Line], room: int) -> int:
         rest = card.staged.files[rows_shown:]
         if rest:
             risky = sum(1 for row in rest if row.risky)
-            fits([Piece(f"… {len(rest)} more files, {risky or 'none'} of them risky", "bold" if risky else "")])
+            fits([TextPiece(f"… {len(rest)} more files, {risky or 'none'} of them risky", "bold" if risky else "")])
     for quote in card.quotes:
         fits([], *_quote(quote))
     return rows_shown
@@ -167,56 +178,59 @@ def _fill(card: Card, middle: list[Line], room: int) -> int:
 
 def _head(card: Card, alarm: str) -> Iterator[Line]:
     if alarm:
-        yield [Piece(f"🚨 {alarm}", "bold")]
+        yield [TextPiece(f"🚨 {alarm}", "bold")]
     lane = f" {cut(card.lane, 60)}" if card.lane else ""
-    yield [Piece(f"{card.icon} {cut(card.label, 30)}{lane} · "), Piece(cut(card.title, 200) or "(no title)", "bold")]
+    yield [
+        TextPiece(f"{card.icon} {cut(card.label, 30)}{lane} · "),
+        TextPiece(cut(card.title, 200) or "(no title)", "bold"),
+    ]
     if card.superseded:
-        yield [Piece(f"{cut(card.superseded, 60)}; nothing can be decided here", "italic")]
+        yield [TextPiece(f"{cut(card.superseded, 60)}; nothing can be decided here", "italic")]
     if card.risk:
-        yield [Piece(f"risk: {card.risk.value}", "" if card.risk.value == "low" else "bold")]
+        yield [TextPiece(f"risk: {card.risk.value}", "" if card.risk.value == "low" else "bold")]
     byline = " · ".join(fact for fact in card.byline if fact.strip())
     if byline:
-        yield [Piece(cut(byline, 300))]
+        yield [TextPiece(cut(byline, 300))]
     if card.law:
-        yield [Piece(cut(card.law, 200), "italic")]
+        yield [TextPiece(cut(card.law, 200), "italic")]
 
 
-def _totals(staged: Staged) -> Iterator[Piece]:
+def _totals(staged: StagedPart) -> Iterator[TextPiece]:
     count = len(staged.files)
-    yield Piece(f"{count} file{'s' if count != 1 else ''} +{staged.added} \N{MINUS SIGN}{staged.removed}", "bold")
+    yield TextPiece(f"{count} file{'s' if count != 1 else ''} +{staged.added} \N{MINUS SIGN}{staged.removed}", "bold")
     if staged.passed:
-        yield Piece(f" · {staged.passed} ✓")
+        yield TextPiece(f" · {staged.passed} ✓")
     for check in staged.named[:_MAX_NAMED]:
         note = f" {cut(check.note, 20)}" if check.note else ""
-        yield Piece(f" · {cut(check.name, 30)}{note} {_MARKS[check.verdict]}")
+        yield TextPiece(f" · {cut(check.name, 30)}{note} {_MARKS[check.verdict]}")
     if len(staged.named) > _MAX_NAMED:
-        yield Piece(f" · and {len(staged.named) - _MAX_NAMED} more")
+        yield TextPiece(f" · and {len(staged.named) - _MAX_NAMED} more")
 
 
-def _findings(staged: Staged) -> Iterator[Line]:
-    found: list[tuple[Check, str]] = [(check, detail) for check in staged.checks for detail in check.details]
+def _findings(staged: StagedPart) -> Iterator[Line]:
+    found: list[tuple[CheckRow, str]] = [(check, detail) for check in staged.checks for detail in check.details]
     found.sort(key=lambda f: f[0].verdict is not GuardVerdict.BLOCK)
     for check, detail in found[:MAX_FINDINGS]:
-        yield [Piece(f"{_MARKS[check.verdict]} {cut(check.name, 30)}: {cut(detail, 200)}")]
+        yield [TextPiece(f"{_MARKS[check.verdict]} {cut(check.name, 30)}: {cut(detail, 200)}")]
     if len(found) > MAX_FINDINGS:
-        yield [Piece(f"… {len(found) - MAX_FINDINGS} more findings")]
+        yield [TextPiece(f"… {len(found) - MAX_FINDINGS} more findings")]
 
 
-def _file(row: FileRow) -> Iterator[Piece]:
+def _file(row: FileRow) -> Iterator[TextPiece]:
     counts = [f"+{row.added}"] if row.added is not None else []
     counts += [f"\N{MINUS SIGN}{row.removed}"] if row.removed is not None else []
-    yield Piece(f"{'⚠️' if row.risky else '▫️'} ")
-    yield Piece(cut_path(row.path, 120), "code")
-    yield Piece(" ".join(["", *counts]))
+    yield TextPiece(f"{'⚠️' if row.risky else '▫️'} ")
+    yield TextPiece(cut_path(row.path, 120), "code")
+    yield TextPiece(" ".join(["", *counts]))
     notes = [{"A": "new", "D": "deleted", "T": "type changed"}.get(row.status, ""), *row.flags]
     said = ", ".join(dict.fromkeys(filter(None, notes)))
     if said:
-        yield Piece(f" {cut(said, 80)}", "bold" if row.risky else "")
+        yield TextPiece(f" {cut(said, 80)}", "bold" if row.risky else "")
 
 
 def _quote(quote: Quote) -> Iterator[Line]:
-    yield [Piece(f"{cut(quote.says, 80)}:")]
-    yield [Piece(f"“{cut(quote.text, 600)}”", "blockquote")]
+    yield [TextPiece(f"{cut(quote.says, 80)}:")]
+    yield [TextPiece(f"“{cut(quote.text, 600)}”", "blockquote")]
 
 
 def _diff_text(diff: DiffView) -> str:
@@ -238,70 +252,73 @@ def _note(card: Card, rows_shown: int, where: str) -> list[Line]:
     """What is not shown, in words, where something is to be approved."""
     if not card.asks_for_approval or card.staged is None:
         return []
-    shown = Hidden(rows_shown, len(card.staged.files), 0).sentence if where else ""
+    shown = HiddenFiles(rows_shown, len(card.staged.files), 0).sentence if where else ""
     said = "; ".join(part for part in (shown, where) if part)
-    return [[Piece(f"{capital(said)}.", "italic")]] if said else []
+    return [[TextPiece(f"{capital(said)}.", "italic")]] if said else []
 
 
 def _foot(card: Card) -> Iterator[Line]:
     """What stands between the card and its end: question, digest, verdicts, pull request, trouble."""
     if card.asked:
-        yield [Piece("❓ "), Piece(cut(card.asked.text, 300), "bold")]
+        yield [TextPiece("❓ "), TextPiece(cut(card.asked.text, 300), "bold")]
         if card.expiry:
-            yield [Piece(cut(card.expiry, 40))]
+            yield [TextPiece(cut(card.expiry, 40))]
     if card.hitch:
-        yield [Piece(f"last try: {cut(card.hitch, 120)}")]
+        yield [TextPiece(f"last try: {cut(card.hitch, 120)}")]
     if card.staged:
         yield list(joined(_digest(card, card.staged)))
     for said in card.decided[:4]:
-        yield [Piece(_verdict(said))]
+        yield [TextPiece(_verdict(said))]
     if len(card.decided) > 4:
-        yield [Piece(f"… and {len(card.decided) - 4} more verdicts")]
+        yield [TextPiece(f"… and {len(card.decided) - 4} more verdicts")]
     if card.link:
         yield from _pull_request(card.link)
     for ticket in card.tickets:
-        yield [Piece(f"ticket {cut(ticket.key, 40)}"), Piece(" "), _address(ticket.url)]
+        yield [TextPiece(f"ticket {cut(ticket.key, 40)}"), TextPiece(" "), _address(ticket.url)]
     if card.trouble:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
-            yield [Piece("✗ "), Piece(cut(card.trouble.message, 250) or card.trouble.code, "bold")]
+            yield [TextPiece("✗ "), TextPiece(cut(card.trouble.message, 250) or card.trouble.code, "bold")]
         if mend := worded(card.trouble.mend, SURFACE):
-            yield [Piece(f"→ {cut(one_line(mend), 250)}")]
+            yield [TextPiece(f"→ {cut(one_line(mend), 250)}")]
 
 
-def _digest(card: Card, staged: Staged) -> Iterator[Piece]:
-    yield Piece(f"diff {staged.short[:64]}", "code")
+def _digest(card: Card, staged: StagedPart) -> Iterator[TextPiece]:
+    yield TextPiece(f"diff {staged.short[:64]}", "code")
     needs = "; ".join(need.sentence for need in card.needs)
     if needs:
-        yield Piece(cut(needs, 400), "bold")
+        yield TextPiece(cut(needs, 400), "bold")
         if card.expiry:
-            yield Piece(cut(card.expiry, 40))
+            yield TextPiece(cut(card.expiry, 40))
 
 
-def _verdict(said: Decided) -> str:
+def _verdict(said: DecisionRow) -> str:
     mark, did = ("✓", "approved") if said.approved else ("✗", "rejected")
     where = ", ".join(part for part in (said.surface, said.when) if part)
     reason = f": “{cut(said.reason, 60)}”" if said.reason else ""
     return f"{mark} {cut(said.person, 40)} {did} it ({cut(where, 40)}){reason}"
 
 
-def _pull_request(link: Link) -> Iterator[Line]:
-    facts = [Piece(f"pull request {link.number} {cut(link.state, 20)}", "bold"), Piece(cut(link.branch, 80), "code")]
+def _pull_request(link: CardLink) -> Iterator[Line]:
+    facts = [
+        TextPiece(f"pull request {link.number} {cut(link.state, 20)}", "bold"),
+        TextPiece(cut(link.branch, 80), "code"),
+    ]
     if link.of_revision:
-        facts.append(Piece(f"carries revision {link.of_revision}"))
+        facts.append(TextPiece(f"carries revision {link.of_revision}"))
     yield list(joined(facts))
     if link.checks:
-        yield [Piece(cut(link.checks, 200))]
+        yield [TextPiece(cut(link.checks, 200))]
     if link.url:
         yield [_address(link.url)]
     if link.files:
-        yield [Piece(f"{FILES}: "), _address(link.files)]
+        yield [TextPiece(f"{FILES}: "), _address(link.files)]
 
 
-def _address(url: str) -> Piece:
+def _address(url: str) -> TextPiece:
     """An address of ours that can be pressed, if it is a plain one; else in code, where nothing is live."""
     ours = url.startswith(_URL) and url.isascii() and len(url) <= 250
-    return Piece(url if ours else cut(url, 250), "url" if ours else "code")
+    return TextPiece(url if ours else cut(url, 250), "url" if ours else "code")
 
 
 def _rows(card: Card, buttons: Mapping[Action, str]) -> tuple[tuple[TelegramButton, ...], ...]:

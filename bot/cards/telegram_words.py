@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from core.shorten import whole_words
+from core.model.shorten import whole_words
 
 MAX_TEXT: Final = 4096
 """UTF-16 units of a message (core.telegram.org/bots/api#sendmessage: 1-4096 characters after entities parsing)."""
@@ -43,7 +43,7 @@ _AROUND: Final = "“”\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION 
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TextSpan:
     """An entity over `length` UTF-16 units from `offset` on; `kind` is one of MessageEntity's types."""
 
     kind: str
@@ -53,7 +53,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextPiece:
     """A part of a line. `kind` styles it; ``url`` is a link of ours, left for Telegram to find."""
 
     text: str
@@ -65,7 +65,7 @@ class Piece:
         return self.text if self.kind in ("pre", "url") else neutral(self.text)
 
 
-Line = Sequence[Piece]
+Line = Sequence[TextPiece]
 
 
 def units(text: str) -> int:
@@ -124,18 +124,18 @@ def size(lines: Iterable[Line]) -> int:
     return sum(max(sum(units(p.text) for p in line), sum(units(p.plain) for p in line)) + 1 for line in lines)
 
 
-def joined(parts: Iterable[Piece], between: str = " · ") -> Iterator[Piece]:
+def joined(parts: Iterable[TextPiece], between: str = " · ") -> Iterator[TextPiece]:
     """Pieces with a mark between them."""
     for n, part in enumerate(parts):
         if n:
-            yield Piece(between)
+            yield TextPiece(between)
         yield part
 
 
-def spell(lines: Sequence[Line]) -> tuple[str, tuple[Span, ...]]:
+def spell(lines: Sequence[Line]) -> tuple[str, tuple[TextSpan, ...]]:
     """Lines as a text and its spans; pieces past the number that Telegram takes stand without one, neutral."""
     text: list[str] = []
-    spans: list[Span] = []
+    spans: list[TextSpan] = []
     at = 0
     for n, line in enumerate(lines):
         if n:
@@ -151,7 +151,7 @@ def spell(lines: Sequence[Line]) -> tuple[str, tuple[Span, ...]]:
     return "".join(text), tuple(spans)
 
 
-def _spans(piece: Piece, at: int) -> Iterator[Span]:
+def _spans(piece: TextPiece, at: int) -> Iterator[TextSpan]:
     """The entities of a piece that begins at `at`: its own, and ``code`` for each word that would act.
 
     ``code`` contains no other entity and is in none but a quotation (core.telegram.org/bots/api#messageentity), so
@@ -159,13 +159,13 @@ def _spans(piece: Piece, at: int) -> Iterator[Span]:
     """
     if piece.kind in ("code", "pre"):
         if piece.text.strip():
-            yield Span(piece.kind, at, units(piece.text), "diff" if piece.kind == "pre" else "")
+            yield TextSpan(piece.kind, at, units(piece.text), "diff" if piece.kind == "pre" else "")
         return
     if piece.kind == "url" or not piece.text.strip():
         return
     live = list(acting(piece.text))
     if piece.kind == "blockquote":
-        yield Span(piece.kind, at, units(piece.text))
+        yield TextSpan(piece.kind, at, units(piece.text))
     elif piece.kind:
         ends = [0, *(place for word in live for place in word), len(piece.text)]
         rest = [(ends[n], ends[n + 1]) for n in range(0, len(ends), 2)]
@@ -173,8 +173,8 @@ def _spans(piece: Piece, at: int) -> Iterator[Span]:
     yield from (_span(piece, at, *word, "code") for word in live)
 
 
-def _span(piece: Piece, at: int, start: int, end: int, kind: str) -> Span:
-    return Span(kind, at + units(piece.text[:start]), units(piece.text[start:end]))
+def _span(piece: TextPiece, at: int, start: int, end: int, kind: str) -> TextSpan:
+    return TextSpan(kind, at + units(piece.text[:start]), units(piece.text[start:end]))
 
 
 def plain(lines: Sequence[Line]) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from core.advice import BLANK, Advice, CommandName, Suggestion
-from core.errors import Problem, sentence_of
+from core.model.advice import BLANK, Advice, CommandName, Suggestion
+from core.model.errors import Problem, sentence_of
 
 TERMINAL: Final = "terminal"
 _STARTS: Final[Mapping[str, str]] = {"slack": "/countersign "}

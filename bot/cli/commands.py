@@ -14,18 +14,18 @@ from bot.cli import (
     interrupted,
     interruption,
     lanes,
-    law,
     models,
     people,
     plugins,
-    proof,
+    policy,
     requests,
     running,
     schedules,
+    verify,
 )
+from bot.cli.context import CliContext, complain
 from bot.cli.demo import demo
-from bot.cli.frame import Door, complain
-from core.errors import CountersignError, Kind, Problem
+from core.model.errors import CountersignError, Kind, Problem
 
 VERSION = "0.1.0"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -45,10 +45,10 @@ class Sections(click.Group):
 @click.pass_context
 def countersign(ctx: click.Context, home: str | None) -> None:
     """Ask for a change, countersign the exact bytes, get a pull request."""
-    ctx.obj = Door(home)
+    ctx.obj = CliContext(home)
 
 
-for group in (requests, decisions, schedules, running, people, law, lanes, models, plugins, proof, home):
+for group in (requests, decisions, schedules, running, people, policy, lanes, models, plugins, verify, home):
     for command in group.COMMANDS:
         countersign.add_command(command)
 countersign.add_command(demo)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bot.cli.context import NUMBER, CliContext, as_option, complain, json_option, operator, run, speaker
 from bot.cli.following import follow, print_card, wait_option
-from bot.cli.frame import NUMBER, Door, as_option, complain, json_option, operator, run, speaker
 from bot.cli.interruption import GOES_ON, committed, now
 
 if TYPE_CHECKING:
-    from core.verdicts import Answer
+    from core.services.approvals import VerdictOutcome
 
 
 @click.command()
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @wait_option
 @json_option
 @click.pass_obj
-def approve(door: Door, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
+def approve(door: CliContext, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Countersign a staged diff by its digest (at least its first 20 hex digits)."""
     now(f"#{number} is as it was")
 
@@ -43,7 +43,7 @@ def approve(door: Door, number: int, digest: str, person: str | None, wait: bool
 @as_option
 @json_option
 @click.pass_obj
-def reject(door: Door, number: int, reason: str, person: str | None, as_json: bool) -> int:
+def reject(door: CliContext, number: int, reason: str, person: str | None, as_json: bool) -> int:
     """Say no to a staged diff."""
     now(f"#{number} is as it was")
 
@@ -64,7 +64,7 @@ def reject(door: Door, number: int, reason: str, person: str | None, as_json: bo
 @as_option
 @json_option
 @click.pass_obj
-def cancel(door: Door, number: int, person: str | None, as_json: bool) -> int:
+def cancel(door: CliContext, number: int, person: str | None, as_json: bool) -> int:
     """Stop a task that is not published yet."""
     now(f"#{number} is as it was")
 
@@ -83,7 +83,7 @@ def cancel(door: Door, number: int, person: str | None, as_json: bool) -> int:
 @click.option("--no-wait", is_flag=True, help="Leave the merging to a running worker.")
 @json_option
 @click.pass_obj
-def merge(door: Door, number: int, person: str | None, no_wait: bool, as_json: bool) -> int:
+def merge(door: CliContext, number: int, person: str | None, no_wait: bool, as_json: bool) -> int:
     """Merge a published task's pull request, as its forge would."""
     now(f"#{number} is as it was")
 
@@ -102,7 +102,7 @@ def merge(door: Door, number: int, person: str | None, no_wait: bool, as_json: b
 @wait_option
 @json_option
 @click.pass_obj
-def undo(door: Door, number: int, person: str | None, wait: bool, as_json: bool) -> int:
+def undo(door: CliContext, number: int, person: str | None, wait: bool, as_json: bool) -> int:
     """Take a task back: revert a merged one through the same gate, close a published one."""
     now(f"#{number} is as it was")
 
@@ -118,7 +118,7 @@ def undo(door: Door, number: int, person: str | None, wait: bool, as_json: bool)
 COMMANDS = (approve, reject, cancel, merge, undo)
 
 
-def _kept(sentence: str, answer: Answer) -> str | None:
+def _kept(sentence: str, answer: VerdictOutcome) -> str | None:
     """The sentence, unless the decision was refused and so changed nothing."""
     return sentence if answer.problem is None else None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from core.errors import PermanentError
+from core.model.errors import PermanentError
 
 FILES = {
     "README.md": "# Web\n\nA small service.\n",
@@ -98,9 +98,9 @@ def _make_repository(path: Path) -> None:
 def _digest_of(home: Path) -> str:
     import asyncio
 
-    from bot.app import opened
-    from bot.home import Home
-    from core.staged_diff import short_digest
+    from bot.configuration.home import Home
+    from bot.wiring.app import opened
+    from core.model.staged_diff import short_digest
 
     async def read() -> str:
         async with opened(Home(home)) as app:

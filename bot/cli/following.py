@@ -9,15 +9,15 @@ import click
 
 from bot.cards.safe import visible
 from bot.cards.times import span
-from bot.cli.frame import say_json
+from bot.cli.context import say_json
 from bot.cli.interruption import now
-from core.errors import Kind, Problem
-from core.job import JobState
-from core.lifecycle import RESTING, State
+from core.model.errors import Kind, Problem
+from core.model.job import JobState
+from core.model.lifecycle import RESTING, State
 
 if TYPE_CHECKING:
-    from bot.app import App
-    from core.document import TaskDocument
+    from bot.wiring.app import App
+    from core.services.task_document import TaskDocument
 
 PATIENCE = 3
 """How many tries `--wait` stays for when something outside is unavailable; the queue goes on by itself."""
@@ -51,12 +51,12 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
 
 async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
     from bot.cli.output import progress
-    from core.store import queue, tasks
+    from core.store import queue_queries, tasks
     from core.store.database import Session
 
     async def look(session: Session) -> tuple[State, bool]:
         task = await tasks.load(session, number)
-        active = await queue.active_of(session, number)
+        active = await queue_queries.active_of(session, number)
         tried_enough = any(job.state is JobState.READY and job.attempt > PATIENCE for job in active)
         return task.state, tried_enough or (task.state in RESTING and not active)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bot.cli.frame import Door, json_option, run, say_json
+from bot.cli.context import CliContext, json_option, run, say_json
 
 
 @click.command()
@@ -17,10 +17,10 @@ from bot.cli.frame import Door, json_option, run, say_json
 @json_option
 @click.pass_obj
 def init(
-    door: Door, repos: tuple[str, ...], people: tuple[str, ...], forge: str, github_url: str | None, as_json: bool
+    door: CliContext, repos: tuple[str, ...], people: tuple[str, ...], forge: str, github_url: str | None, as_json: bool
 ) -> int:
     """Make a home: configuration, starter policy and lanes, signing key, database."""
-    from bot.init import make_home
+    from bot.operations.init import make_home
 
     made = run(make_home(door.home(), repos, people, forge, github_url))
     if as_json:
@@ -36,10 +36,10 @@ def init(
 @click.command()
 @json_option
 @click.pass_obj
-def doctor(door: Door, as_json: bool) -> int:
+def doctor(door: CliContext, as_json: bool) -> int:
     """Check every dependency, permission, sandbox and repository, and say how to mend what fails."""
     from bot.cli.output import show_checks
-    from bot.doctor import examine
+    from bot.operations.doctor import examine
 
     checks = run(examine(door.home()))
     failed = [check for check in checks if check["verdict"] == "fail"]
@@ -53,9 +53,9 @@ def doctor(door: Door, as_json: bool) -> int:
 @click.command()
 @json_option
 @click.pass_obj
-def migrate(door: Door, as_json: bool) -> int:
+def migrate(door: CliContext, as_json: bool) -> int:
     """Bring the database to this program's schema."""
-    from bot.config import load_config
+    from bot.configuration.config import load_config
     from core.store.database import Location
     from core.store.migrate import HEAD
     from core.store.migrate import migrate as bring
@@ -74,9 +74,9 @@ def migrate(door: Door, as_json: bool) -> int:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 @click.pass_obj
-def backup(door: Door, file: Path, as_json: bool) -> int:
+def backup(door: CliContext, file: Path, as_json: bool) -> int:
     """Write the whole home, consistent while everything runs, into FILE (.tar.gz). It holds the signing key."""
-    from bot.backup import write_backup
+    from bot.operations.backup import write_backup
 
     size = write_backup(door.home(), file)
     say_json({"file": str(file), "size_bytes": size}) if as_json else click.echo(f"Wrote {file} ({size:,} bytes).")
@@ -87,9 +87,9 @@ def backup(door: Door, file: Path, as_json: bool) -> int:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @json_option
 @click.pass_obj
-def restore(door: Door, file: Path, as_json: bool) -> int:
+def restore(door: CliContext, file: Path, as_json: bool) -> int:
     """Restore FILE into a new home, with its queue paused until you have looked."""
-    from bot.backup import read_backup
+    from bot.operations.backup import read_backup
 
     home = door.home()
     run(read_backup(home, file))
@@ -104,7 +104,7 @@ def restore(door: Door, file: Path, as_json: bool) -> int:
 @click.argument("document", type=click.Choice(["task", "event", "receipt"]))
 def schema(document: str) -> int:
     """Print the JSON Schema of a document."""
-    from bot.schema import schema_of
+    from bot.cli.schema import schema_of
 
     say_json(schema_of(document))
     return 0
@@ -113,7 +113,7 @@ def schema(document: str) -> int:
 @click.command()
 def lifecycle() -> int:
     """Print the state diagram, generated from the table that runs (Markdown with Mermaid)."""
-    from bot.schema import lifecycle_page
+    from bot.cli.schema import lifecycle_page
 
     click.echo(lifecycle_page(), nl=False)
     return 0

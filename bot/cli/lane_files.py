@@ -6,22 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.advice import RESTORE, CommandName, Suggestion, advise
-from core.errors import ConflictError, CountersignError, NotFoundError, UsageError
+from core.model.advice import RESTORE, CommandName, Suggestion, advise
+from core.model.errors import ConflictError, CountersignError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from bot.cli.frame import Door
-    from bot.home import Home
-    from core.lane import Check, Lane
+    from bot.cli.context import CliContext
+    from bot.configuration.home import Home
+    from core.model.lane import Lane, LaneCheck
     from core.settings import Settings
     from lanes.templates import Carried
 
 
-def shared_of(door: Door) -> Callable[[str], Check]:
+def shared_of(door: CliContext) -> Callable[[str], LaneCheck]:
     """Finds the checks that the home's plugins offer to lanes; a plugin is imported when a lane names its check."""
 
-    def find(name: str) -> Check:
-        from bot.config import load_config
+    def find(name: str) -> LaneCheck:
+        from bot.configuration.config import load_config
         from bot.plugins.load import Plugins
         from lanes.registry import nothing_shared
 
@@ -33,7 +33,7 @@ def shared_of(door: Door) -> Callable[[str], Check]:
     return find
 
 
-def carried(door: Door, raw: bytes, source: str) -> Carried:
+def carried(door: CliContext, raw: bytes, source: str) -> Carried:
     """The lane in `raw`, checked as far as a lane can be alone; raises `ConfigError` or `UsageError`."""
     from lanes.templates import imported
 
@@ -42,7 +42,7 @@ def carried(door: Door, raw: bytes, source: str) -> Carried:
     return found
 
 
-def bytes_named(door: Door, name: str) -> tuple[bytes, str]:
+def bytes_named(door: CliContext, name: str) -> tuple[bytes, str]:
     """The file of a lane of the home, else the template called `name`, and its path; raises `NotFoundError`."""
     from lanes.registry import NAME
     from lanes.templates import templates
@@ -103,7 +103,7 @@ def _write(path: Path, content: bytes) -> None:
 
 def missing_rule(home: Home, name: str) -> str | None:
     """The rule to add to policy.yaml when none opens the lane to anybody, else None."""
-    from bot.settings import load_settings
+    from bot.configuration.live_settings import load_settings
 
     if people_of(load_settings(home), name):
         return None
@@ -115,14 +115,15 @@ def missing_rule(home: Home, name: str) -> str | None:
 
 def people_of(settings: Settings, name: str) -> list[str]:
     """Everybody whom a rule lets into the lane, in some repository, from the terminal or a chat."""
-    from core.decision import Petition
-    from core.turn import SURFACES
+    from core.model.decision import PolicyRequest
+    from core.model.turn import SURFACES
 
     return [
         person
         for person in sorted(settings.people.by_name)
         if any(
-            name in settings.policy.open_lanes(Petition(person, surface, repository, (), name, deterministic=False))
+            name
+            in settings.policy.open_lanes(PolicyRequest(person, surface, repository, (), name, deterministic=False))
             for repository in settings.repositories
             for surface in sorted(SURFACES)
         )
@@ -131,9 +132,9 @@ def people_of(settings: Settings, name: str) -> list[str]:
 
 def check_sentences(found: Lane) -> None:
     """Raise `ConfigError` for globs that the policy refuses, and for edit steps whose sentence nobody understands."""
-    from bot.grammar import read_sentence
-    from core.errors import ConfigError
-    from core.workflow import EDIT
+    from bot.interpret.grammar import read_sentence
+    from core.model.errors import ConfigError
+    from core.model.workflow import EDIT
     from lanes.workflow.fill import edits, stand_ins
     from policies.policy import check_lane
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.frame import Door, json_option, say_json
-from core.errors import UsageError
+from bot.cli.context import CliContext, json_option, say_json
+from core.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from core.lane import Lane
-    from core.workflow import Step
+    from core.model.lane import Lane
+    from core.model.workflow import WorkflowStep
     from lanes.workflow.plan import Plan
 
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--took", multiple=True, metavar="STEP=SECONDS", help="How long a step took; else its limit counts.")
 @json_option
 @click.pass_obj
-def plan(door: Door, name: str, took: tuple[str, ...], as_json: bool) -> int:
+def plan(door: CliContext, name: str, took: tuple[str, ...], as_json: bool) -> int:
     """Show which steps of a lane run side by side, and the critical path."""
     from bot.cli.lane_files import bytes_named, carried
     from lanes.workflow.plan import durations_of, plan_of
@@ -88,12 +88,12 @@ def _time(name: str, durations: Mapping[str, float], measured: Mapping[str, floa
     return f"{durations[name]:g} s" if name in measured else f"at most {durations[name]:g} s"
 
 
-def _sum(total_s: float, measured: Mapping[str, float], names: Iterable[str], steps: Mapping[str, Step]) -> str:
+def _sum(total_s: float, measured: Mapping[str, float], names: Iterable[str], steps: Mapping[str, WorkflowStep]) -> str:
     known = all(name in measured or steps[name].run == "approval" for name in names)
     return f"{total_s:g} s" if known else f"at most {total_s:g} s"
 
 
-def _more(step: Step) -> str:
+def _more(step: WorkflowStep) -> str:
     """What a step waits for, and when it is left out."""
     said = [f"after {', '.join(step.needs)}"] if step.needs else []
     if step.when:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cards.safe import visible, visible_lines
-from bot.cli.frame import Door, json_option, say_json
+from bot.cli.context import CliContext, json_option, say_json
 from bot.cli.lane_files import bytes_named, bytes_of, carried, check_sentences, people_of, put, shared_of
 from bot.cli.lane_plan import plan
 
 if TYPE_CHECKING:
-    from core.lane import Lane
+    from core.model.lane import Lane
 
 
 @click.group()
@@ -28,7 +28,7 @@ def lane() -> None:
 @click.option("--template", "chosen", default="blank", metavar="T", help="Begin with this one; see `lane search`.")
 @json_option
 @click.pass_obj
-def new(door: Door, name: str, chosen: str, as_json: bool) -> int:
+def new(door: CliContext, name: str, chosen: str, as_json: bool) -> int:
     """Write a lane file NAME into the home, from a template."""
     from lanes.templates import renamed, template
 
@@ -49,7 +49,7 @@ def new(door: Door, name: str, chosen: str, as_json: bool) -> int:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 @click.pass_obj
-def check(door: Door, file: Path | None, as_json: bool) -> int:
+def check(door: CliContext, file: Path | None, as_json: bool) -> int:
     """Read FILE, or every lane of the home, and name the first mistake: file, line and key."""
     found = [carried(door, bytes_of(file), str(file)).lane] if file is not None else _checked_home(door)
     rows = [
@@ -68,7 +68,7 @@ def check(door: Door, file: Path | None, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def export(door: Door, name: str, as_json: bool) -> int:
+def export(door: CliContext, name: str, as_json: bool) -> int:
     """Print a lane of the home, or a template, as one file that says its digest."""
     from lanes.templates import exported
 
@@ -86,7 +86,7 @@ def export(door: Door, name: str, as_json: bool) -> int:
 @click.option("--replace", is_flag=True, help="Put it in the place of a lane of this name.")
 @json_option
 @click.pass_obj
-def import_(door: Door, file: Path, replace: bool, as_json: bool) -> int:
+def import_(door: CliContext, file: Path, replace: bool, as_json: bool) -> int:
     """Add a lane from FILE (- for standard input), and show what it may write and what it runs."""
     from core.strict_yaml.document import MAX_BYTES
 
@@ -114,9 +114,9 @@ def import_(door: Door, file: Path, replace: bool, as_json: bool) -> int:
 @lane.command("list")
 @json_option
 @click.pass_obj
-def list_(door: Door, as_json: bool) -> int:
+def list_(door: CliContext, as_json: bool) -> int:
     """List the lanes of the home, and who may use each."""
-    from bot.settings import load_settings
+    from bot.configuration.live_settings import load_settings
 
     settings = load_settings(door.home())
     rows = [{**_row(each), "people": people_of(settings, each.name)} for _, each in sorted(settings.lanes.items())]
@@ -135,7 +135,7 @@ def list_(door: Door, as_json: bool) -> int:
 @click.argument("word", default="")
 @json_option
 @click.pass_obj
-def search(door: Door, word: str, as_json: bool) -> int:
+def search(door: CliContext, word: str, as_json: bool) -> int:
     """Find lanes of the home and built-in templates by a WORD of theirs; without one, all of them."""
     from lanes.registry import load_lanes
     from lanes.templates import imported, templates
@@ -159,8 +159,8 @@ lane.add_command(plan)
 COMMANDS = (lane,)
 
 
-def _checked_home(door: Door) -> list[Lane]:
-    from bot.settings import load_settings
+def _checked_home(door: CliContext) -> list[Lane]:
+    from bot.configuration.live_settings import load_settings
 
     home = door.home()
     home.check()

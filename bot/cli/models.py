@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.frame import Door, complain, json_option, run, say_json
-from core.errors import CountersignError, Problem, UsageError
+from bot.cli.context import CliContext, complain, json_option, run, say_json
+from core.model.errors import CountersignError, Problem, UsageError
 
 if TYPE_CHECKING:
-    from bot.models import Models
+    from bot.configuration.models import Models
     from lanes.models import Endpoint
-    from lanes.models.stock import OllamaStock
+    from lanes.models.catalog import OllamaCatalog
 
 
 @click.group()
@@ -26,13 +26,13 @@ def models() -> None:
 @click.option("--endpoint", metavar="NAME", help="Only this endpoint.")
 @json_option
 @click.pass_obj
-def list_(door: Door, endpoint: str | None, as_json: bool) -> int:
+def list_(door: CliContext, endpoint: str | None, as_json: bool) -> int:
     """List the models that each endpoint has, and say which endpoint does not answer."""
 
     async def work() -> int:
         import asyncio
 
-        from lanes.models.shelf import endpoint_of
+        from lanes.models.registry import endpoint_of
 
         configured = _models(door).endpoints
         chosen = [endpoint_of(configured, endpoint)] if endpoint else list(configured.values())
@@ -40,7 +40,7 @@ def list_(door: Door, endpoint: str | None, as_json: bool) -> int:
         if as_json:
             say_json({"endpoints": rows})
         else:
-            from bot.cli.stock import show_stock
+            from bot.cli.model_catalog import show_stock
 
             show_stock(rows)
         return _failed(rows)
@@ -52,7 +52,7 @@ def list_(door: Door, endpoint: str | None, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def show(door: Door, name: str, as_json: bool) -> int:
+def show(door: CliContext, name: str, as_json: bool) -> int:
     """Show what an endpoint tells of one model: what it can do, and how much it can hold."""
 
     async def work() -> int:
@@ -81,14 +81,14 @@ def show(door: Door, name: str, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def pull(door: Door, name: str, as_json: bool) -> int:
+def pull(door: CliContext, name: str, as_json: bool) -> int:
     """Fetch a model from Ollama's registry to the endpoint. Interrupted, it goes on when pulled again."""
 
     async def work() -> int:
-        from bot.cli.stock import Progress
+        from bot.cli.model_catalog import PullProgress
 
         endpoint, stock, model = _chosen(door, name)
-        with Progress(f"{endpoint.name}/{model}", quiet=as_json) as progress:
+        with PullProgress(f"{endpoint.name}/{model}", quiet=as_json) as progress:
             await stock.pull(model, progress.update)
         return _done("pulled", endpoint, model, "is there", as_json=as_json)
 
@@ -99,7 +99,7 @@ def pull(door: Door, name: str, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def load(door: Door, name: str, as_json: bool) -> int:
+def load(door: CliContext, name: str, as_json: bool) -> int:
     """Load a model into memory now, so that the next request need not wait for it."""
 
     async def work() -> int:
@@ -114,7 +114,7 @@ def load(door: Door, name: str, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def unload(door: Door, name: str, as_json: bool) -> int:
+def unload(door: CliContext, name: str, as_json: bool) -> int:
     """Free the memory that a model takes."""
 
     async def work() -> int:
@@ -129,23 +129,23 @@ def unload(door: Door, name: str, as_json: bool) -> int:
 @click.option("--endpoint", metavar="NAME", help="Only this endpoint.")
 @json_option
 @click.pass_obj
-def ps(door: Door, endpoint: str | None, as_json: bool) -> int:
+def ps(door: CliContext, endpoint: str | None, as_json: bool) -> int:
     """List the models in memory, how much of each is on the GPU, and until when it stays."""
 
     async def work() -> int:
         import asyncio
 
-        from lanes.models.shelf import endpoint_of
-        from lanes.models.stock import ollama_stock
+        from lanes.models.catalog import ollama_catalog
+        from lanes.models.registry import endpoint_of
 
         configured = _models(door).endpoints
         chosen = [endpoint_of(configured, endpoint)] if endpoint else list(configured.values())
-        stocks = [ollama_stock(one) for one in chosen if endpoint or one.kind == "ollama"]
+        stocks = [ollama_catalog(one) for one in chosen if endpoint or one.kind == "ollama"]
         rows = await asyncio.gather(*(_memory(stock) for stock in stocks))
         if as_json:
             say_json({"endpoints": rows})
         else:
-            from bot.cli.stock import show_memory
+            from bot.cli.model_catalog import show_memory
 
             show_memory(rows)
         return _failed(rows)
@@ -153,19 +153,19 @@ def ps(door: Door, endpoint: str | None, as_json: bool) -> int:
     return run(work())
 
 
-def _models(door: Door) -> Models:
+def _models(door: CliContext) -> Models:
     """The configuration's, without the database: these commands touch no task."""
-    from bot.config import load_config
+    from bot.configuration.config import load_config
 
     home = door.home()
     home.check()
     return load_config(home.config).models()
 
 
-def _chosen(door: Door, name: str) -> tuple[Endpoint, OllamaStock, str]:
+def _chosen(door: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, str]:
     """The endpoint that `name` means, its stock, and the model there; raises `UsageError`."""
-    from lanes.models.shelf import endpoint_of
-    from lanes.models.stock import ollama_stock
+    from lanes.models.catalog import ollama_catalog
+    from lanes.models.registry import endpoint_of
 
     endpoints = _models(door).endpoints
     first, slash, rest = name.partition("/")
@@ -182,7 +182,7 @@ def _chosen(door: Door, name: str) -> tuple[Endpoint, OllamaStock, str]:
         chosen, model = keeping[0], name
     if not model.strip():
         raise UsageError("no_model", f"{name!r} does not name a model", "Write endpoint/model, such as local/qwen3:8b.")
-    return chosen, ollama_stock(chosen), model
+    return chosen, ollama_catalog(chosen), model
 
 
 def _known(endpoints: Mapping[str, Endpoint]) -> str:
@@ -191,12 +191,12 @@ def _known(endpoints: Mapping[str, Endpoint]) -> str:
 
 async def _stock(endpoint: Endpoint) -> dict[str, Any]:
     """One endpoint's row of ``models list``; one that does not answer is a row too."""
-    from lanes.models.stock import asked_directly, stock_of
+    from lanes.models.catalog import asked_directly, catalog_of
 
     row: dict[str, Any] = {"endpoint": endpoint.name, "kind": endpoint.kind, "url": endpoint.url}
     if not asked_directly(endpoint):
         return {**row, "up": None, "version": "", "models": [], "problem": None}
-    stock = stock_of(endpoint)
+    stock = catalog_of(endpoint)
     try:
         version, kept = await stock.version(), await stock.kept()
     except CountersignError as error:
@@ -205,7 +205,7 @@ async def _stock(endpoint: Endpoint) -> dict[str, Any]:
     return {**row, "up": True, "version": version, "models": shown, "problem": None}
 
 
-async def _memory(stock: OllamaStock) -> dict[str, Any]:
+async def _memory(stock: OllamaCatalog) -> dict[str, Any]:
     name = stock.endpoint.name
     try:
         loaded = await stock.loaded()

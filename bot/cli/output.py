@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.frame import say_json
+from bot.cli.context import say_json
 from bot.surfaces import terminal
-from core.errors import NotFoundError, Problem
+from core.model.errors import NotFoundError, Problem
 
 if TYPE_CHECKING:
-    from bot.app import App
-    from bot.surfaces.terminal import Progress
-    from core.decision import Decision
-    from core.document import TaskDocument
+    from bot.surfaces.terminal import TaskProgress
+    from bot.wiring.app import App
+    from core.model.decision import Decision
+    from core.services.task_document import TaskDocument
     from core.store.artifacts import Artifact
 
 CARD_DIFF_LINES = 40
@@ -149,9 +149,9 @@ def show_checks(title: str, checks: Sequence[Mapping[str, Any]]) -> None:
     terminal.print_checks(sys.stdout, title, checks)
 
 
-def progress(number: int, *, quiet: bool) -> AbstractContextManager[Progress | None]:
+def progress(number: int, *, quiet: bool) -> AbstractContextManager[TaskProgress | None]:
     """How a task gets on, on stderr; nothing with `quiet`."""
-    return nullcontext() if quiet else terminal.Progress(sys.stderr, number)
+    return nullcontext() if quiet else terminal.TaskProgress(sys.stderr, number)
 
 
 async def _newest(app: App, document: TaskDocument, name: str) -> bytes | None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.frame import Door, as_option, json_option, run, say_json, speaker
-from core.errors import RefusedError, UsageError
+from bot.cli.context import CliContext, as_option, json_option, run, say_json, speaker
+from core.model.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from bot.surfaces.port import Answer
+    from bot.surfaces.port import Response
 
 
 @click.command()
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 @as_option
 @json_option
 @click.pass_obj
-def link(door: Door, code: str, yes: bool, person: str | None, as_json: bool) -> int:
+def link(door: CliContext, code: str, yes: bool, person: str | None, as_json: bool) -> int:
     """Confirm a code that /link gave on another surface: whoever got it speaks as you from now on."""
 
     async def work() -> int:
-        from bot.directory import CONFIRM, Directory
+        from bot.messaging.identities import CONFIRM, IdentityDirectory
 
         async with door.open() as app:
             actor = speaker(app, person)
-            directory = Directory(app.database, app.settings)
+            directory = IdentityDirectory(app.database, app.settings)
             answer = await directory.confirm(actor.person or "", actor.surface, code, confirmed=yes)
             if answer.form == CONFIRM:
                 _agree(answer)
@@ -44,15 +44,15 @@ def link(door: Door, code: str, yes: bool, person: str | None, as_json: bool) ->
 @as_option
 @json_option
 @click.pass_obj
-def unlink(door: Door, surface: str, identity: str, person: str | None, as_json: bool) -> int:
+def unlink(door: CliContext, surface: str, identity: str, person: str | None, as_json: bool) -> int:
     """Take a linked identity away from you."""
 
     async def work() -> int:
-        from bot.directory import Directory
+        from bot.messaging.identities import IdentityDirectory
 
         async with door.open() as app:
             actor = speaker(app, person)
-            answer = await Directory(app.database, app.settings).unlink(actor.person or "", surface, identity)
+            answer = await IdentityDirectory(app.database, app.settings).unlink(actor.person or "", surface, identity)
             return _say(answer, as_json=as_json)
 
     return run(work())
@@ -61,7 +61,7 @@ def unlink(door: Door, surface: str, identity: str, person: str | None, as_json:
 COMMANDS = (link, unlink)
 
 
-def _agree(answer: Answer) -> None:
+def _agree(answer: Response) -> None:
     """Ask whether the account is theirs; raises `UsageError` where nobody can answer, or for a no."""
     if not sys.stdin.isatty():
         raise UsageError("not_confirmed", answer.text.rstrip("."), "If that is your account, add --yes.")
@@ -69,7 +69,7 @@ def _agree(answer: Answer) -> None:
         raise UsageError("not_confirmed", "nothing was linked", "The code runs out by itself.")
 
 
-def _say(answer: Answer, *, as_json: bool) -> int:
+def _say(answer: Response, *, as_json: bool) -> int:
     """Print what became of it; raises `RefusedError` when nothing did."""
     if answer.refused:
         raise RefusedError("not_linked", answer.text.rstrip("."))

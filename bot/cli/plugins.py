@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from bot.cli.frame import Door, complain, json_option, say_json
-from core.errors import Kind, Problem
+from bot.cli.context import CliContext, complain, json_option, say_json
+from core.model.errors import Kind, Problem
 
 RIGHTS = "An enabled plugin runs with Countersign's own rights. Changes of `plugins:` take effect at the next start."
 Row = Mapping[str, Any]
@@ -23,7 +23,7 @@ def plugins() -> None:
 @plugins.command(name="list")
 @json_option
 @click.pass_obj
-def list_(door: Door, as_json: bool) -> int:
+def list_(door: CliContext, as_json: bool) -> int:
     """List the plugins that are installed or enabled. Nothing of theirs is imported."""
     rows = _rows(_enabled(door))
     if as_json:
@@ -34,7 +34,7 @@ def list_(door: Door, as_json: bool) -> int:
     return max([complain(problem) for problem in dict.fromkeys(problems)], default=0)
 
 
-def _enabled(door: Door) -> set[tuple[str, str]]:
+def _enabled(door: CliContext) -> set[tuple[str, str]]:
     """The kinds and names that the home's configuration enables, whatever else is wrong with it."""
     from bot.plugins.find import KINDS
     from bot.plugins.settings import RawPlugins

@@ -8,15 +8,26 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cards.safe import visible, visible_lines
+from bot.cli.context import (
+    NUMBER,
+    SURFACE,
+    CliContext,
+    as_option,
+    complain,
+    json_option,
+    moment,
+    run,
+    say_json,
+    speaker,
+)
 from bot.cli.following import follow, wait_option
-from bot.cli.frame import NUMBER, SURFACE, Door, as_option, complain, json_option, moment, run, say_json, speaker
 from bot.cli.interruption import GOES_ON, committed, now
-from core.errors import Problem, UsageError
-from core.lifecycle import Fact, State
+from core.model.errors import Problem, UsageError
+from core.model.lifecycle import Fact, State
 
 if TYPE_CHECKING:
-    from bot.app import App
-    from core.turn import Actor
+    from bot.wiring.app import App
+    from core.model.turn import Actor
 
 
 @click.command()
@@ -32,7 +43,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def ask(
-    door: Door,
+    door: CliContext,
     text: str,
     repo: str | None,
     lane: str | None,
@@ -45,7 +56,7 @@ def ask(
     as_json: bool,
 ) -> int:
     """Ask for a change in plain English."""
-    from core.service import Request
+    from core.services.requests import NewRequest
 
     now("nothing was asked")
     deadline_at = moment(deadline)
@@ -54,7 +65,7 @@ def ask(
     async def work() -> int:
         async with door.open() as app:
             _check_parameters(app, lane, parameters)
-            request = Request(
+            request = NewRequest(
                 text=text,
                 actor=speaker(app, person),
                 repo=repo,
@@ -77,7 +88,7 @@ def ask(
 @wait_option
 @json_option
 @click.pass_obj
-def reply(door: Door, number: int, text: str, person: str | None, wait: bool, as_json: bool) -> int:
+def reply(door: CliContext, number: int, text: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Say more: makes the next revision of a task."""
     now(f"#{number} is as it was")
 
@@ -122,7 +133,7 @@ async def _told_unread(app: App, number: int, actor: Actor, begin: int) -> int:
 @click.option("--transcript", "part", flag_value="transcript", help="What was said and what the executor printed.")
 @json_option
 @click.pass_obj
-def show(door: Door, number: int, part: str | None, as_json: bool) -> int:
+def show(door: CliContext, number: int, part: str | None, as_json: bool) -> int:
     """Show a task's card, or a part of it."""
     from bot.cli.output import show_card, show_part
 
@@ -147,12 +158,12 @@ def show(door: Door, number: int, part: str | None, as_json: bool) -> int:
 @wait_option
 @json_option
 @click.pass_obj
-def pick(door: Door, number: int, what: str, person: str | None, wait: bool, as_json: bool) -> int:
+def pick(door: CliContext, number: int, what: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Keep only some hunks or files of what is staged: "1,3-5", "docs/a.md", "not 2"; without WHAT, list them."""
     now(f"#{number} is as it was")
 
     async def work() -> int:
-        from bot.conversation.picking import parts_of, picked
+        from bot.messaging.hunk_prompts import parts_of, picked
 
         async with door.open() as app:
             if not what:
@@ -173,14 +184,14 @@ def pick(door: Door, number: int, what: str, person: str | None, wait: bool, as_
 @click.argument("number", type=NUMBER)
 @json_option
 @click.pass_obj
-def why(door: Door, number: int, as_json: bool) -> int:
+def why(door: CliContext, number: int, as_json: bool) -> int:
     """Tell why a task is where it is: lane, rule, findings, and who is still needed."""
 
     async def work() -> int:
-        from bot.conversation.showing import Showing
+        from bot.messaging.task_views import TaskViews
 
         async with door.open() as app:
-            answer = await Showing(app.database, app.settings, {}).why(number, SURFACE)
+            answer = await TaskViews(app.database, app.settings, {}).why(number, SURFACE)
             if as_json:
                 say_json({"task": number, "why": answer.text.splitlines()})
             else:
@@ -196,7 +207,7 @@ def why(door: Door, number: int, as_json: bool) -> int:
 @click.option("--before", type=NUMBER, metavar="N", help="Only tasks older than #N.")
 @json_option
 @click.pass_obj
-def list_(door: Door, state: str | None, limit: int, before: int | None, as_json: bool) -> int:
+def list_(door: CliContext, state: str | None, limit: int, before: int | None, as_json: bool) -> int:
     """List tasks, the newest first."""
     from bot.cli.output import show_list
     from core.store import tasks
@@ -234,7 +245,7 @@ def pairs(given: tuple[str, ...]) -> dict[str, str]:
 
 def _check_parameters(app: App, lane: str | None, parameters: dict[str, str]) -> None:
     """Raise `UsageError` for what is missing: whoever sits at a terminal need not be asked by the task."""
-    from core.workflow import values_of
+    from core.model.workflow import values_of
 
     found = app.settings().lanes.get(lane or "")
     if found is not None and found.parameters:

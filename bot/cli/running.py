@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.frame import (
+from bot.cli.context import (
     NUMBER,
-    Door,
+    CliContext,
     as_option,
     json_option,
     keep_memory_small,
@@ -19,15 +19,15 @@ from bot.cli.frame import (
     run,
     say_json,
 )
-from core.errors import ConflictError
+from core.model.errors import ConflictError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bot.app import App
-    from bot.serving import Serving
+    from bot.wiring.app import App
+    from bot.wiring.serving import ServeProcess
+    from core.queue.worker import Worker
     from core.store.events import Event
-    from core.worker import Worker
 
 FOLLOW_EVERY_S = 0.5
 
@@ -37,9 +37,9 @@ FOLLOW_EVERY_S = 0.5
 @click.option("--port", type=click.IntRange(0, 65535), help="Where webhooks are listened for (default 8700; 0: any).")
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="On which address (default 127.0.0.1).")
 @click.pass_obj
-def serve(door: Door, no_worker: bool, port: int | None, host: str) -> int:
+def serve(door: CliContext, no_worker: bool, port: int | None, host: str) -> int:
     """Run every surface this home has configured, and one worker."""
-    from bot.doors import build
+    from bot.wiring.surfaces import build
 
     async def work() -> int:
         async with door.open() as app:
@@ -55,7 +55,7 @@ def serve(door: Door, no_worker: bool, port: int | None, host: str) -> int:
 @click.option("--node", metavar="NAME", help="What this node is called (default: the host's name).")
 @click.option("--drain", is_flag=True, help="Stop when nothing is ready.")
 @click.pass_obj
-def worker(door: Door, node: str | None, drain: bool) -> int:
+def worker(door: CliContext, node: str | None, drain: bool) -> int:
     """Run one more worker on the same database."""
 
     async def work() -> int:
@@ -69,10 +69,10 @@ def worker(door: Door, node: str | None, drain: bool) -> int:
 @click.command()
 @json_option
 @click.pass_obj
-def queue(door: Door, as_json: bool) -> int:
+def queue(door: CliContext, as_json: bool) -> int:
     """Show what is queued and what runs."""
     from bot.cli.output import show_queue
-    from core.store import queue, switches
+    from core.store import queue_queries, switches
     from core.store.database import Session
 
     async def look(session: Session) -> dict[str, Any]:
@@ -89,9 +89,9 @@ def queue(door: Door, as_json: bool) -> int:
                 "deadline": job.deadline_at.isoformat() if job.deadline_at else None,
                 "worker": job.owner,
                 "needs": sorted(job.needs),
-                "problem": await queue.problem_of(session, job.id),
+                "problem": await queue_queries.problem_of(session, job.id),
             }
-            for job in await queue.waiting_line(session, 1000)
+            for job in await queue_queries.waiting_line(session, 1000)
         ]
         return {"paused": await switches.paused(session), "jobs": rows}
 
@@ -109,7 +109,7 @@ def queue(door: Door, as_json: bool) -> int:
 @as_option
 @json_option
 @click.pass_obj
-def pause(door: Door, reason: str, person: str | None, as_json: bool) -> int:
+def pause(door: CliContext, reason: str, person: str | None, as_json: bool) -> int:
     """Start no more jobs; what runs is finished, requests are still taken in."""
     return run(_set_pause(door, {"reason": reason.strip()}, person, as_json=as_json))
 
@@ -118,7 +118,7 @@ def pause(door: Door, reason: str, person: str | None, as_json: bool) -> int:
 @as_option
 @json_option
 @click.pass_obj
-def resume(door: Door, person: str | None, as_json: bool) -> int:
+def resume(door: CliContext, person: str | None, as_json: bool) -> int:
     """Let a paused queue run again."""
     return run(_set_pause(door, None, person, as_json=as_json))
 
@@ -129,10 +129,10 @@ def resume(door: Door, person: str | None, as_json: bool) -> int:
 @click.option("-f", "--follow", is_flag=True, help="Go on as they happen.")
 @json_option
 @click.pass_obj
-def events(door: Door, number: int | None, since: str | None, follow: bool, as_json: bool) -> int:
+def events(door: CliContext, number: int | None, since: str | None, follow: bool, as_json: bool) -> int:
     """Print the audit trail, oldest first; with --json one object a line."""
     from bot.cli.output import say_event
-    from core.masking import masked
+    from core.model.masking import masked
     from core.store import tasks
 
     begin = moment(since, past=True)
@@ -162,10 +162,10 @@ def events(door: Door, number: int | None, since: str | None, follow: bool, as_j
 @click.option("--since", metavar="T", default="24h", help="Counts of events since then (default 24h).")
 @json_option
 @click.pass_obj
-def stats(door: Door, since: str, as_json: bool) -> int:
+def stats(door: CliContext, since: str, as_json: bool) -> int:
     """Count tasks, jobs, workers and what happened."""
     from bot.cli.output import show_stats
-    from bot.stats import gather
+    from bot.operations.stats import gather
 
     begin = moment(since, past=True)
 
@@ -191,7 +191,9 @@ async def _news(app: App, after_id: int, number: int | None, since: datetime | N
     )
 
 
-async def _until_told(app: App, running: Worker, *, claims: bool, drain: bool, serving: Serving | None = None) -> None:
+async def _until_told(
+    app: App, running: Worker, *, claims: bool, drain: bool, serving: ServeProcess | None = None
+) -> None:
     """Run until SIGINT or SIGTERM; then finish what runs, and go. A second signal does not wait for it."""
     import asyncio
 
@@ -249,7 +251,7 @@ def _only_one(app: App) -> Any:
         lock.release()
 
 
-async def _set_pause(door: Door, value: dict[str, Any] | None, person: str | None, *, as_json: bool) -> int:
+async def _set_pause(door: CliContext, value: dict[str, Any] | None, person: str | None, *, as_json: bool) -> int:
     from core.store import switches
     from core.store.database import Session
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cards.safe import one_line
-from bot.cli.frame import Door, as_option, json_option, operator, run, say_json, speaker
+from bot.cli.context import CliContext, as_option, json_option, operator, run, say_json, speaker
 from bot.cli.requests import pairs
-from core.errors import UsageError
+from core.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from bot.app import App
-    from bot.schedule.schedules import Schedules
+    from bot.schedule.schedules import ScheduleUseCases
+    from bot.wiring.app import App
     from core.store.schedules import Schedule
 
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def every(
-    door: Door,
+    door: CliContext,
     when: str,
     text: str,
     repo: str | None,
@@ -41,12 +41,12 @@ def every(
     as_json: bool,
 ) -> int:
     """Ask for a change again and again, e.g. every "weekday 09:00" "…"."""
-    from bot.schedule.schedules import Wanted
+    from bot.schedule.schedules import WantedSchedule
 
     async def work() -> int:
         async with door.open() as app:
             actor = speaker(app, person)
-            wanted = Wanted(
+            wanted = WantedSchedule(
                 when=when,
                 text=text,
                 actor=actor,
@@ -66,7 +66,7 @@ def every(
 @click.command()
 @json_option
 @click.pass_obj
-def schedules(door: Door, as_json: bool) -> int:
+def schedules(door: CliContext, as_json: bool) -> int:
     """List the recurring requests."""
 
     async def work() -> int:
@@ -90,7 +90,7 @@ def schedules(door: Door, as_json: bool) -> int:
 @as_option
 @json_option
 @click.pass_obj
-def unschedule(door: Door, schedule: str, pause: bool, resume: bool, person: str | None, as_json: bool) -> int:
+def unschedule(door: CliContext, schedule: str, pause: bool, resume: bool, person: str | None, as_json: bool) -> int:
     """Delete a recurring request, or pause or resume it."""
     if pause and resume:
         raise UsageError("both", "--pause and --resume are said together", "Say one of them.")
@@ -113,13 +113,13 @@ def unschedule(door: Door, schedule: str, pause: bool, resume: bool, person: str
 COMMANDS = (every, schedules, unschedule)
 
 
-def _schedules(app: App) -> Schedules:
-    from bot.config import load_config
-    from bot.request_check import RequestCheck
-    from bot.schedule.schedules import Schedules
-    from core.ids import new_id
+def _schedules(app: App) -> ScheduleUseCases:
+    from bot.configuration.config import load_config
+    from bot.schedule.schedules import ScheduleUseCases
+    from bot.wiring.request_check import RequestCheck
+    from core.model.ids import new_id
 
-    return Schedules(app.database, app.settings, new_id, load_config(app.home.config).zone, RequestCheck(app))
+    return ScheduleUseCases(app.database, app.settings, new_id, load_config(app.home.config).zone, RequestCheck(app))
 
 
 def _document(schedule: Schedule) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bot.cards.wording import slash, worded
-from core.advice import Advice
+from core.model.advice import Advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Only some hunks of what is staged; `what` is read by `core.pick`, and empty to be told which there are."""
+    """Only some hunks of what is staged; `what` is for `core.model.hunk_selection`; empty, it asks which there are."""
 
     number: int | None
     what: str

@@ -16,8 +16,8 @@ from typing import Final
 from bot.commands.model import Ask, Command, Help, Misread, Reply
 from bot.commands.readers import READERS
 from bot.commands.table import COMMANDS, HINTS, MORE, NAMES
-from bot.commands.words import NAME, Said, bared, first, hidden, number, options, parameters_in, quoted
-from core.advice import Advice, CommandName, Suggestion, advise
+from bot.commands.words import NAME, CommandWords, bared, first, hidden, number, options, parameters_in, quoted
+from core.model.advice import Advice, CommandName, Suggestion, advise
 
 MAX_BYTES: Final = 64 * 1024
 """As many as the heart takes in of one turn."""
@@ -53,7 +53,7 @@ def parse(text: str, *, bound: bool) -> Command | Misread:
     return _bare(said, bound=bound)
 
 
-def ask(said: Said | Misread) -> Ask | Misread:
+def ask(said: CommandWords | Misread) -> Ask | Misread:
     """The request in a text whose options were read."""
     if isinstance(said, Misread):
         return said

@@ -35,7 +35,7 @@ from bot.commands.model import (
 )
 from bot.commands.table import NAMES
 from bot.commands.words import NAME, digest, first, number, options, parameters_in, quoted, unquoted
-from core.advice import Advice, CommandName, Suggestion, advise
+from core.model.advice import Advice, CommandName, Suggestion, advise
 
 Reader = Callable[[str, bool], Command | Misread]
 

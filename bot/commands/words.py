@@ -90,7 +90,7 @@ def unquoted(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CommandWords:
     """A text without its options, and what those give; `verbatim` when a lone ``--`` said that the rest is text.
 
     `given` has the value of each option, and of one that may be repeated all of them, a line each.
@@ -101,7 +101,7 @@ class Said:
     verbatim: bool = False
 
 
-def options(text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = False) -> Said | Misread:
+def options(text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = False) -> CommandWords | Misread:
     """The text without the options at its beginning and its end, and their values by name.
 
     Options stand at either end, never within the text: what is asked for may well be about options. With `strict` an
@@ -122,11 +122,11 @@ def options(text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = 
         text = text[found.end() :].strip()
     word, rest = first(text)
     if word == "--":
-        return Said(rest, given, verbatim=True)
+        return CommandWords(rest, given, verbatim=True)
     return _from_the_end(text, given, known, in_repo=in_repo)
 
 
-def _from_the_end(text: str, given: dict[str, str], known: tuple[str, ...], *, in_repo: bool) -> Said | Misread:
+def _from_the_end(text: str, given: dict[str, str], known: tuple[str, ...], *, in_repo: bool) -> CommandWords | Misread:
     while True:
         tail = text[-_TAIL:]
         found = _TRAILING.search(tail)
@@ -135,9 +135,9 @@ def _from_the_end(text: str, given: dict[str, str], known: tuple[str, ...], *, i
         elif in_repo and (found := _IN_REPO.search(tail)) is not None:
             name, value = "repo", (found["quoted"] or found["plain"]).rstrip(".!")
             if not NAME.fullmatch(value):
-                return Said(text, given)
+                return CommandWords(text, given)
         else:
-            return Said(text, given)
+            return CommandWords(text, given)
         if name in given and name not in REPEATED:
             return _twice(name)
         given[name] = f"{given[name]}\n{value}" if name in given else value

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from bot.grammar.words import hidden
+from bot.interpret.grammar.words import hidden
 
 _WORD: Final = re.compile(r"[^\W_]{3,}")
 _MAX_WORDS: Final = 40

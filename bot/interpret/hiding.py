@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.grammar.words import hidden
+from bot.interpret.grammar.words import hidden
 
 _JOINERS: Final = dict.fromkeys((0x200C, 0x200D))
 """The two that are part of ordinary writing: Persian and Indic scripts, and emoji, are not spelled without them."""

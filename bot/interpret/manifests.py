@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.edit import BumpPackage, Edit, describe
-from core.errors import PermanentError, TransientError
-from core.intent import Unclear
 from core.log import log
-from core.ports import Scene
+from core.model.edits import BumpPackage, Edit, describe
+from core.model.errors import PermanentError, TransientError
+from core.model.intent import Unclear
+from core.ports import InterpretationContext
 from lanes.executors import manifests
 from lanes.executors.errors import EditError
 
 _MOST_OPTIONS = 4
 
 
-async def with_manifests(edits: tuple[Edit, ...], scene: Scene) -> tuple[Edit, ...] | Unclear:
+async def with_manifests(edits: tuple[Edit, ...], scene: InterpretationContext) -> tuple[Edit, ...] | Unclear:
     """The edits with the file of each package that one manifest names; where several name it, it is asked which.
 
     What cannot be looked up now stays as it is: the executor looks again, and says what it finds.
@@ -33,7 +33,7 @@ async def with_manifests(edits: tuple[Edit, ...], scene: Scene) -> tuple[Edit, .
     return tuple(found)
 
 
-async def _naming(edit: BumpPackage, scene: Scene) -> list[str]:
+async def _naming(edit: BumpPackage, scene: InterpretationContext) -> list[str]:
     """The manifests of the repository that name the package."""
     if scene.files is None or scene.read is None:
         return []

@@ -1,6 +1,7 @@
 """Interpretation by a model: it is asked only for what the grammar cannot read, and its answer is never trusted.
 
-A model can choose among the lanes that policy offers, name edits that `core.edit` can hold, or ask one question. The
+A model can choose among the lanes that policy offers, name edits that `core.model.edits` can hold, or ask one
+question. The
 repository, the person, the terms and the limits are not its to say; whatever else it writes is refused or left out.
 """
 
@@ -11,23 +12,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bot.grammar import parse
-from bot.grammar.words import without_breaks
-from bot.interpret.answer import OPTION_CHARS, Answer, BadAnswerError, read_answer
-from bot.interpret.earlier import NoAnswerError, earlier_words
+from bot.interpret.earlier_turns import NoAnswerError, earlier_words
 from bot.interpret.files import shown_files
+from bot.interpret.grammar import parse
+from bot.interpret.grammar.words import without_breaks
 from bot.interpret.hiding import hiding_place
-from bot.interpret.plainly import GrammarInterpreter, without_opening
+from bot.interpret.model_answer import OPTION_CHARS, BadAnswerError, ModelAnswer, read_answer
+from bot.interpret.plain_words import GrammarInterpreter, without_opening
+from bot.interpret.prompts import asked_words, once_more, storable, system_words
 from bot.interpret.schema import schema_of
-from bot.interpret.words import asked_words, once_more, storable, system_words
-from core.edit import BumpPackage, CreateFile, Edit, MoveFile, describe, is_glob, paths_named
-from core.errors import PermanentError, TransientError
-from core.intent import Intent, Unclear
 from core.log import log
-from core.ports import Forgetful, Journal, Scene
-from core.production import Usage
-from core.turn import Turn
-from lanes.models import Ask, Message, Model, Reply
+from core.model.edits import BumpPackage, CreateFile, Edit, MoveFile, describe, is_glob, paths_named
+from core.model.errors import PermanentError, TransientError
+from core.model.intent import Intent, Unclear
+from core.model.provenance import Usage
+from core.model.turn import Turn
+from core.ports import ForgetsOldResults, InterpretationContext, Journal
+from lanes.models import ChatMessage, ChatModel, ChatReply, ChatRequest
 
 MOST_ASKS: Final = 2
 _CHARS_A_TOKEN: Final = 3
@@ -43,13 +44,13 @@ class ModelInterpreter:
     `files_tokens` and `talk_tokens` are how much of the repository's file names and of the earlier turns it is shown.
     """
 
-    model: Model
+    model: ChatModel
     patience_s: float = 30.0
     files_tokens: int = 2_000
     talk_tokens: int = 1_500
     grammar: GrammarInterpreter = field(default_factory=GrammarInterpreter)
 
-    async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
+    async def interpret(self, turns: Sequence[Turn], scene: InterpretationContext) -> Intent | Unclear:
         """The intent of the last of `turns`, read in the light of the earlier ones."""
         plain = await self.grammar.interpret(turns, scene)
         text = without_breaks(turns[-1].text)
@@ -77,7 +78,7 @@ class _Reading:
 
     by: ModelInterpreter
     turns: Sequence[Turn]
-    scene: Scene
+    scene: InterpretationContext
     can: tuple[str, ...]
     until: float = 0.0
     files: Sequence[str] = ()
@@ -86,11 +87,11 @@ class _Reading:
     async def run(self) -> Intent | Unclear:
         """What the model reads, in at most `MOST_ASKS` answers; answers of an earlier try of this work count."""
         turn = self.turns[-1]
-        journal = self.scene.journal.part(f"turn-{turn.n}") if self.scene.journal else Forgetful()
+        journal = self.scene.journal.part(f"turn-{turn.n}") if self.scene.journal else ForgetsOldResults()
         self.files = await self._listed()
         kept = [entry for entry in await journal.recall() if _is_answer(entry)]
         self.until = asyncio.get_running_loop().time() + self.by.patience_s
-        talk: tuple[Message, ...] = ()
+        talk: tuple[ChatMessage, ...] = ()
         complaint = model = ""
         for n in range(MOST_ASKS):
             if n >= len(kept):
@@ -105,7 +106,7 @@ class _Reading:
                 talk = (*(talk or await self._opening(journal)), *once_more(answer, complaint))
         return self._given_up(complaint, model)
 
-    async def _opening(self, journal: Journal) -> tuple[Message, ...]:
+    async def _opening(self, journal: Journal) -> tuple[ChatMessage, ...]:
         turn = self.turns[-1]
         room = self.by.talk_tokens * _CHARS_A_TOKEN
         talk = [*self.turns[:-1], *(question for question in self.scene.asked if question.n < turn.n)]
@@ -116,21 +117,21 @@ class _Reading:
             turn, without_opening(without_breaks(turn.text)), earlier, files
         )
 
-    async def _asked(self, talk: tuple[Message, ...], journal: Journal) -> dict[str, Any]:
+    async def _asked(self, talk: tuple[ChatMessage, ...], journal: Journal) -> dict[str, Any]:
         try:
-            reply = await self._ask(Ask(talk, schema=schema_of(self.scene.offers), most_tokens=_MOST_TOKENS))
+            reply = await self._ask(ChatRequest(talk, schema=schema_of(self.scene.offers), most_tokens=_MOST_TOKENS))
         except (TransientError, PermanentError) as error:
             raise NoAnswerError(f"no model answered: {error.problem.message}") from error
         entry = {"answer": storable(reply.text), "model": storable(reply.model)}
         await journal.add(entry)
         return entry
 
-    async def _summary(self, ask: Ask) -> Reply:
+    async def _summary(self, ask: ChatRequest) -> ChatReply:
         """A summary of what was said, in half of the patience that is left: the request comes first."""
         now = asyncio.get_running_loop().time()
         return await self._ask(ask, (now + self.until) / 2)
 
-    async def _ask(self, ask: Ask, until: float | None = None) -> Reply:
+    async def _ask(self, ask: ChatRequest, until: float | None = None) -> ChatReply:
         """One question within what is left of the patience, charged; only the model's own time counts."""
         try:
             async with asyncio.timeout_at(self.until if until is None else until):
@@ -153,7 +154,7 @@ class _Reading:
             log.info("reading_without_files", why=error.problem.message)
             return ()
 
-    def _meant(self, answer: Answer, model: str) -> Intent | Unclear:
+    def _meant(self, answer: ModelAnswer, model: str) -> Intent | Unclear:
         """What the answer comes to among what is on offer; raises `BadAnswerError`."""
         text = self.turns[-1].text
         if answer.reading == "nothing":
@@ -171,7 +172,7 @@ class _Reading:
         offered = {offer.lane for offer in self.scene.offers}
         return Intent(text, answer.edits, lane=answer.lane if answer.lane in offered else None, read_by=model)
 
-    def _question(self, answer: Answer, model: str) -> Unclear:
+    def _question(self, answer: ModelAnswer, model: str) -> Unclear:
         """The model's question, marked as its words. Names of lanes that are not on offer are no answers to it."""
         known = {offer.lane for offer in self.scene.offers}
         lanes = tuple(option for option in answer.options if option in known)

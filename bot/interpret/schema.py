@@ -1,4 +1,4 @@
-"""The JSON Schema of a reading: the vocabulary of `core.edit`, and the names of the lanes on offer."""
+"""The JSON Schema of a reading: the vocabulary of `core.model.edits`, and the names of the lanes on offer."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import Any, Final
 
-from bot.interpret.answer import MAX_OPTIONS, OPTION_CHARS, QUESTION_CHARS
-from core.edit import KINDS, Edit
-from core.ports import Offer
+from bot.interpret.model_answer import MAX_OPTIONS, OPTION_CHARS, QUESTION_CHARS
+from core.model.edits import KINDS, Edit
+from core.ports import LaneOffer
 
 _TYPES: Final[dict[str, dict[str, Any]]] = {
     "str": {"type": "string"},
@@ -17,7 +17,7 @@ _TYPES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def schema_of(offers: Sequence[Offer]) -> dict[str, Any]:
+def schema_of(offers: Sequence[LaneOffer]) -> dict[str, Any]:
     """What an answer must look like where these lanes are on offer."""
     properties = {
         "reading": {"type": "string", "enum": ["edits", "work", "unclear", "nothing"]},

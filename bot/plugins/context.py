@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import Problem
+from core.model.errors import Problem
 
 if TYPE_CHECKING:
     from lanes.sandbox import Sandbox

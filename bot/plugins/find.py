@@ -16,7 +16,7 @@ GROUP: Final = "countersign"
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedPlugin:
     """One plugin that a distribution offers; `entry` leads to its factory."""
 
     kind: str
@@ -36,17 +36,17 @@ class Offered:
         return f"{self.distribution} {self.version}"
 
 
-def offered() -> tuple[Offered, ...]:
+def offered() -> tuple[OfferedPlugin, ...]:
     """Every plugin of this environment, by kind, name and distribution; looked up once in a process."""
     return _offered(tuple(sys.path))
 
 
 @lru_cache(maxsize=8)
-def _offered(_path: tuple[str, ...]) -> tuple[Offered, ...]:
+def _offered(_path: tuple[str, ...]) -> tuple[OfferedPlugin, ...]:
     from importlib import metadata  # takes a while to load, and most homes enable none
 
     found = [
-        Offered(kind, entry.name, entry.dist.name, entry.dist.version, entry)
+        OfferedPlugin(kind, entry.name, entry.dist.name, entry.dist.version, entry)
         for kind in KINDS
         for entry in metadata.entry_points(group=f"{GROUP}.{kind}")
         if entry.dist is not None
@@ -54,6 +54,6 @@ def _offered(_path: tuple[str, ...]) -> tuple[Offered, ...]:
     return tuple(sorted(found, key=lambda one: (KINDS.index(one.kind), one.name, one.distribution)))
 
 
-def offering(kind: str, name: str) -> tuple[Offered, ...]:
+def offering(kind: str, name: str) -> tuple[OfferedPlugin, ...]:
     """The distributions that offer the plugin `name` of this kind; more than one is one too many."""
     return tuple(one for one in offered() if (one.kind, one.name) == (kind, name))

@@ -8,20 +8,20 @@ from dataclasses import replace
 from typing import Any, Final
 
 from bot.plugins.ports import ExtraGuard
-from core.change import Change
-from core.decision import Terms
-from core.errors import CountersignError
-from core.lane import Lane
 from core.log import log
+from core.model.change import Change
+from core.model.decision import ApprovalRequirements
+from core.model.errors import CountersignError
+from core.model.lane import Lane
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from core.ports import BlobReader, Guard
-from core.staged_diff import Finding, GuardReport, GuardVerdict
 
 JUDGE_S: Final = 60.0
 _MOST_FINDINGS: Final = 1000
 _MOST_CHARS: Final = 500
 
 
-class Guards:
+class PluginGuards:
     """`core.ports.Guard`. A plugin that breaks, or does not answer, blocks: it was enabled to be asked."""
 
     def __init__(self, ours: Guard, more: Mapping[str, ExtraGuard], *, judge_s: float = JUDGE_S) -> None:
@@ -29,7 +29,7 @@ class Guards:
         self._more = more
         self._judge_s = judge_s
 
-    async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
+    async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
         """Our report first, then what each plugin finds, under the plugin's name.
 
         Errors that say what to do, such as a blob that cannot be read, pass through: they are faults, no verdicts.
@@ -40,7 +40,7 @@ class Guards:
         return report
 
     async def _findings(
-        self, name: str, guard: ExtraGuard, change: Change, lane: Lane, terms: Terms, read: BlobReader
+        self, name: str, guard: ExtraGuard, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader
     ) -> tuple[Finding, ...]:
         try:
             async with asyncio.timeout(self._judge_s):

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bot.plugins.context import PluginContext
-from bot.plugins.find import Offered
-from bot.plugins.settings import Enabled, names_of
-from core.errors import CountersignError, Kind, PermanentError, Problem, UsageError
+from bot.plugins.find import OfferedPlugin
+from bot.plugins.settings import EnabledPlugin, names_of
 from core.log import log
-from core.place import Place
+from core.model.errors import CountersignError, Kind, PermanentError, Problem, UsageError
+from core.model.place import Place
 
 if TYPE_CHECKING:
-    from bot.outbound.run import Receivers
+    from bot.integrations.webhooks.run import WebhookReceivers
     from bot.surfaces.port import Surface
-    from core.lane import Check
+    from core.model.lane import LaneCheck
     from core.ports import Executor, Followed, Forge, Guard
     from lanes.sandbox import Sandbox
 
 FOLDER = "plugins"
-Rooms = Callable[[Place], tuple[str, ...] | None]
+ScopeOfPlace = Callable[[Place], tuple[str, ...] | None]
 
 
 def _any_sandbox(kind: str) -> Sandbox | Problem:
@@ -40,7 +40,7 @@ class Plugins:
     everything.
     """
 
-    enabled: tuple[Enabled, ...]
+    enabled: tuple[EnabledPlugin, ...]
     state: Path
     sandbox: Callable[[str], Sandbox | Problem] = _any_sandbox
     lenient: bool = False
@@ -76,19 +76,19 @@ class Plugins:
 
     def guard(self, ours: Guard) -> Guard:
         """Our guard, with what the guards of plugins add."""
-        from bot.plugins.guard import Guards
+        from bot.plugins.guard import PluginGuards
 
         more = self._all("guards")
-        return Guards(ours, more) if more else ours
+        return PluginGuards(ours, more) if more else ours
 
-    def receivers(self, ours: Receivers) -> Receivers:
+    def receivers(self, ours: WebhookReceivers) -> WebhookReceivers:
         """Our receivers of events, and the notifiers of plugins."""
-        from bot.plugins.notify import Notifiers
+        from bot.plugins.notify import PluginNotifiers
 
         more = self._all("notifiers")
-        return Notifiers(ours, more) if more else ours
+        return PluginNotifiers(ours, more) if more else ours
 
-    def rooms(self, ours: Rooms, surfaces: Mapping[str, object]) -> Rooms:
+    def rooms(self, ours: ScopeOfPlace, surfaces: Mapping[str, object]) -> ScopeOfPlace:
         """Which repositories a place is for: a plugin's surface says it with ``repositories(place)``, if at all."""
         theirs = names_of(self.enabled, "surfaces")
 
@@ -99,7 +99,7 @@ class Plugins:
 
         return of
 
-    def check(self, name: str) -> Check:
+    def check(self, name: str) -> LaneCheck:
         """The check that lane files call ``use: NAME``; raises `UsageError` for one that is not enabled."""
         known = names_of(self.enabled, "checks")
         if name not in known:
@@ -107,7 +107,7 @@ class Plugins:
                 f"Enable it below `plugins.checks` in countersign.yaml; enabled: {', '.join(sorted(known)) or 'none'}."
             )
             raise UsageError("no_check", f"no enabled plugin offers the check {name!r}", mend)
-        found: Check = self._named("checks", name)
+        found: LaneCheck = self._named("checks", name)
         return found
 
     def rows(self) -> list[dict[str, Any]]:
@@ -139,13 +139,13 @@ class Plugins:
     def _named(self, kind: str, name: str) -> Any:
         return self._one(next(one for one in self.enabled if (one.offered.kind, one.offered.name) == (kind, name)))
 
-    def _one(self, enabled: Enabled) -> Any:
+    def _one(self, enabled: EnabledPlugin) -> Any:
         key = enabled.offered.kind, enabled.offered.name
         if key not in self._made:
             self._made[key] = self._make(enabled)
         return self._made[key]
 
-    def _make(self, enabled: Enabled) -> Any:
+    def _make(self, enabled: EnabledPlugin) -> Any:
         from bot.plugins.shape import lacks
 
         offered = enabled.offered
@@ -167,7 +167,7 @@ class Plugins:
         return made
 
 
-def _broken(offered: Offered, why: str, mend: str = "") -> PermanentError:
+def _broken(offered: OfferedPlugin, why: str, mend: str = "") -> PermanentError:
     line = f"`{offered.name}` below `plugins.{offered.kind}` in countersign.yaml"
     said = mend or f"Mend or upgrade {offered.distribution}, or look at its settings."
     message = f"The plugin {offered.label} of {offered.source} cannot be used: {why}"

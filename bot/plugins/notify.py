@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot.outbound.hooks import body_of
-from bot.outbound.run import Receivers
+from bot.integrations.webhooks.hooks import body_of
+from bot.integrations.webhooks.run import WebhookReceivers
 from bot.plugins.ports import Notifier
-from core.errors import CountersignError, PermanentError, TransientError
+from core.model.errors import CountersignError, PermanentError, TransientError
 
 if TYPE_CHECKING:
+    from core.model.task import Task
     from core.store.database import Session
-    from core.store.deliveries import Delivery
+    from core.store.deliveries import WebhookDelivery
     from core.store.events import Event
-    from core.task import Task
 
 PREFIX: Final = "plugin:"
 NOTIFY_S: Final = 45.0
@@ -25,10 +25,10 @@ NOTIFY_S: Final = 45.0
 
 
 @dataclass(frozen=True, slots=True)
-class Notifiers:
-    """Receivers for `bot.outbound.run.Outbound`: `ours`, and one called ``plugin:NAME`` for each notifier."""
+class PluginNotifiers:
+    """Receivers for `WebhookSender`: `ours`, and one called ``plugin:NAME`` for each notifier."""
 
-    ours: Receivers
+    ours: WebhookReceivers
     notifiers: Mapping[str, Notifier]
     notify_s: float = NOTIFY_S
 
@@ -45,7 +45,7 @@ class Notifiers:
             found[f"{PREFIX}{name}"] = body_of(event, task, include_text=include_text)
         return found
 
-    async def deliver(self, delivery: Delivery) -> None:
+    async def deliver(self, delivery: WebhookDelivery) -> None:
         """Tell the notifier; whatever it raises that is no `PermanentError` is tried again later."""
         if not delivery.hook.startswith(PREFIX):
             await self.ours.deliver(delivery)

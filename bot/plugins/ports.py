@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from core.change import Change
-from core.decision import Terms
-from core.lane import Lane
+from core.model.change import Change
+from core.model.decision import ApprovalRequirements
+from core.model.lane import Lane
+from core.model.staged_diff import GuardReport
 from core.ports import BlobReader
-from core.staged_diff import GuardReport
 
 
 class ExtraGuard(Protocol):
@@ -18,7 +18,7 @@ class ExtraGuard(Protocol):
     It may also have ``leaks(text) -> bool``: whether a short text must not leave for the forge.
     """
 
-    async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
+    async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
         """What it finds; one finding that blocks, blocks the change."""
 
 

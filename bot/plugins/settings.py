@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from bot.plugins.find import GROUP, KINDS, Offered, offering
-from core.strict_yaml import Document, StrictModel
-from core.turn import SURFACES
+from bot.plugins.find import GROUP, KINDS, OfferedPlugin, offering
+from core.model.turn import SURFACES
+from core.strict_yaml import StrictModel, YamlDocument
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 MOST_CHARS: Final = 40
@@ -21,48 +21,48 @@ FORGES: Final = frozenset({"local", "github"})
 _TAKEN: Final = {"surfaces": SURFACES | {"web"}, "forges": FORGES}
 """Names of our own. Those of executors are known where they are made: `lanes.assembly`."""
 
-Named = dict[str, dict[str, Any]]
+NamedSettings = dict[str, dict[str, Any]]
 
 
 class RawPlugins(StrictModel):
     """``plugins``: for each kind the names that are enabled, with their settings; ``{}`` for none."""
 
-    executors: Named = Field(default_factory=dict)
-    surfaces: Named = Field(default_factory=dict)
-    forges: Named = Field(default_factory=dict)
-    guards: Named = Field(default_factory=dict)
-    checks: Named = Field(default_factory=dict)
-    notifiers: Named = Field(default_factory=dict)
+    executors: NamedSettings = Field(default_factory=dict)
+    surfaces: NamedSettings = Field(default_factory=dict)
+    forges: NamedSettings = Field(default_factory=dict)
+    guards: NamedSettings = Field(default_factory=dict)
+    checks: NamedSettings = Field(default_factory=dict)
+    notifiers: NamedSettings = Field(default_factory=dict)
 
-    def of(self, kind: str) -> Named:
+    def of(self, kind: str) -> NamedSettings:
         """The names of one kind."""
-        named: Named = getattr(self, kind)
+        named: NamedSettings = getattr(self, kind)
         return named
 
 
 @dataclass(frozen=True, slots=True)
-class Enabled:
+class EnabledPlugin:
     """A plugin that countersign.yaml enables."""
 
-    offered: Offered
+    offered: OfferedPlugin
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def enabled_of(document: Document, raw: RawPlugins) -> tuple[Enabled, ...]:
+def enabled_of(document: YamlDocument, raw: RawPlugins) -> tuple[EnabledPlugin, ...]:
     """The plugins that a configuration enables, none of them imported; raises `ConfigError` with file, line and key."""
     return tuple(
-        Enabled(_found(document, kind, name), MappingProxyType(settings))
+        EnabledPlugin(_found(document, kind, name), MappingProxyType(settings))
         for kind in KINDS
         for name, settings in raw.of(kind).items()
     )
 
 
-def names_of(enabled: tuple[Enabled, ...], kind: str) -> frozenset[str]:
+def names_of(enabled: tuple[EnabledPlugin, ...], kind: str) -> frozenset[str]:
     """The names of the enabled plugins of a kind."""
     return frozenset(one.offered.name for one in enabled if one.offered.kind == kind)
 
 
-def _found(document: Document, kind: str, name: str) -> Offered:
+def _found(document: YamlDocument, kind: str, name: str) -> OfferedPlugin:
     at = ("plugins", kind, name)
     if not NAME.fullmatch(name) or len(name) > MOST_CHARS:
         raise document.error(at, "is no plugin's name", "Use small letters, digits and single dashes.")

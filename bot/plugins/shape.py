@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bot.plugins.ports import ExtraGuard, Notifier
 from bot.surfaces.port import Surface
-from core.lane import Check
+from core.model.lane import LaneCheck
 from core.ports import Executor, Followed, Forge
 
 PORTS: Final[dict[str, type]] = {
@@ -64,8 +64,8 @@ def _flaw(wanted: Any, name: str, made: object) -> str:
 
 
 def _no_check(made: object) -> Iterator[str]:
-    if not isinstance(made, Check):
-        yield "the type core.lane.Check"
+    if not isinstance(made, LaneCheck):
+        yield "the type core.model.lane.LaneCheck"
         return
     name: Any = made.name
     if not isinstance(name, str) or not name:

@@ -12,14 +12,14 @@ from typing import Final
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from bot.schedule.when import When, read_when
-from core.errors import CountersignError, TransientError
+from bot.schedule.when import Recurrence, read_when
 from core.log import log
-from core.service import Request, Service
+from core.model.errors import CountersignError, TransientError
+from core.model.turn import Actor
+from core.services.requests import NewRequest, Requests
 from core.store import events, schedules
 from core.store.database import Database, Session, from_ms
 from core.store.schedules import PAUSED, Schedule
-from core.turn import Actor
 
 SWEEP_S: Final = 5.0
 GRACE_MS: Final = 300_000
@@ -35,12 +35,12 @@ def dedup_of(schedule: Schedule, at: datetime) -> str:
     return f"schedule:{schedule.id}:{round(at.timestamp() * 1000)}"
 
 
-def asker(service: Service) -> Ask:
+def asker(service: Requests) -> Ask:
     """Asks the heart, as the author: what they may do now is judged now, as for anything they say."""
 
     async def ask(schedule: Schedule, at: datetime) -> None:
         await service.ask(
-            Request(
+            NewRequest(
                 text=schedule.text,
                 actor=Actor(schedule.person, schedule.surface),
                 repo=schedule.repo,
@@ -55,14 +55,14 @@ def asker(service: Service) -> Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class DueTurn:
     """What is to be done with a due schedule: ask for `at_ms` (None: leave it out), then wait for `next_ms`."""
 
     at_ms: int | None
     next_ms: int | None
 
 
-def turn_of(schedule: Schedule, when: When, now_ms: int) -> Turn:
+def turn_of(schedule: Schedule, when: Recurrence, now_ms: int) -> DueTurn:
     """What a due schedule comes to now; pure.
 
     However many times were missed, at most one is made up for. One that is still within `GRACE_MS` is simply late; if
@@ -71,14 +71,14 @@ def turn_of(schedule: Schedule, when: When, now_ms: int) -> Turn:
     assert schedule.next_ms is not None
     next_ms = when.after(now_ms, schedule.zone, schedule.created_ms)
     if now_ms - schedule.next_ms <= GRACE_MS:
-        return Turn(schedule.next_ms, next_ms)
+        return DueTurn(schedule.next_ms, next_ms)
     late_ms = when.after(now_ms - GRACE_MS - 1, schedule.zone, schedule.created_ms)
     if late_ms is not None and late_ms <= now_ms:
-        return Turn(late_ms, next_ms)
-    return Turn(schedule.next_ms if schedule.missed == "once" else None, next_ms)
+        return DueTurn(late_ms, next_ms)
+    return DueTurn(schedule.next_ms if schedule.missed == "once" else None, next_ms)
 
 
-class Clock:
+class ScheduleClock:
     """Asks for what is due until cancelled."""
 
     def __init__(self, database: Database, ask: Ask, *, sweep_s: float = SWEEP_S) -> None:
@@ -155,7 +155,7 @@ class Clock:
         await self._move_on(schedule, turn)
         return turn.at_ms is not None
 
-    async def _move_on(self, schedule: Schedule, turn: Turn) -> None:
+    async def _move_on(self, schedule: Schedule, turn: DueTurn) -> None:
         seen_ms = schedule.next_ms
         assert seen_ms is not None
 

@@ -9,17 +9,17 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from bot.cards.safe import one_line
-from bot.request_check import Planned
+from bot.schedule.planned_request import PlannedRequest
 from bot.schedule.when import LEAST_S, read_when, zone_named
-from core.advice import BLANK, CommandName, Suggestion, advise
-from core.errors import NotFoundError, RefusedError, UsageError
-from core.ids import NewId
-from core.place import Place
+from core.model.advice import BLANK, CommandName, Suggestion, advise
+from core.model.errors import NotFoundError, RefusedError, UsageError
+from core.model.ids import NewId
+from core.model.place import Place
+from core.model.turn import Actor
 from core.settings import SettingsSource
 from core.store import events, schedules
 from core.store.database import Database, Session
 from core.store.schedules import ACTIVE, PAUSED, Schedule
-from core.turn import Actor
 
 MOST_NAMED: Final = 5
 MOST: Final = 100
@@ -30,7 +30,7 @@ MAINTAINER: Final = "maintainer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WantedSchedule:
     """A recurring request as somebody asked for it; without a `zone` it is the one of the configuration."""
 
     when: str
@@ -44,16 +44,16 @@ class Wanted:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-Check = Callable[[Planned], Awaitable[None]]
+Check = Callable[[PlannedRequest], Awaitable[None]]
 """Raises `UsageError` or `RefusedError` for a request that could never succeed."""
 
 
-async def checks_nothing(_planned: Planned) -> None:
+async def checks_nothing(_planned: PlannedRequest) -> None:
     """A `Check` where there is nothing to check with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Schedules:
+class ScheduleUseCases:
     """The recurring requests of one home. `zone` is its time zone, an IANA name; `check` judges a new request."""
 
     database: Database
@@ -62,7 +62,7 @@ class Schedules:
     zone: str = "UTC"
     check: Check = checks_nothing
 
-    async def add(self, wanted: Wanted) -> Schedule:
+    async def add(self, wanted: WantedSchedule) -> Schedule:
         """Keep a recurring request of `wanted.actor`; raises `UsageError` for what cannot be, or is too much."""
         when = read_when(wanted.when)
         zone = wanted.zone or self.zone
@@ -70,7 +70,7 @@ class Schedules:
         person = self._checked(wanted)
         text, surface = wanted.text.strip(), wanted.actor.surface or ""
         await self.check(
-            Planned(
+            PlannedRequest(
                 text=text,
                 person=person,
                 surface=surface,
@@ -149,7 +149,7 @@ class Schedules:
 
         return await self.database.write(work)
 
-    def _checked(self, wanted: Wanted) -> str:
+    def _checked(self, wanted: WantedSchedule) -> str:
         """The person's name, when all that was named is configured."""
         settings = self.settings()
         person = settings.people.named(wanted.actor.person or "")
@@ -219,4 +219,4 @@ def next_words(schedule: Schedule) -> str:
     return f"next {at:%a %Y-%m-%d %H:%M} {schedule.zone}"
 
 
-__all__ = ["LEAST_S", "MISSED", "MOST", "Schedules", "Wanted", "next_words"]
+__all__ = ["LEAST_S", "MISSED", "MOST", "ScheduleUseCases", "WantedSchedule", "next_words"]

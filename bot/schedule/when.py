@@ -12,7 +12,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from bot.schedule.wall import WallTrigger
-from core.errors import UsageError
+from core.model.errors import UsageError
 
 LEAST_S: Final = 300
 """No request comes more often than every five minutes."""
@@ -51,7 +51,7 @@ _SOME_MONDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class When:
+class Recurrence:
     """How often: `phrase` in its one form, and either the fields of a calendar or a span of `every_s` seconds."""
 
     phrase: str
@@ -83,7 +83,7 @@ def zone_named(name: str) -> ZoneInfo:
         ) from error
 
 
-def read_when(text: str) -> When:
+def read_when(text: str) -> Recurrence:
     """The phrase that people wrote; raises `UsageError` with what is understood."""
     if len(text) > 200:
         raise _unread(text)
@@ -100,9 +100,9 @@ def _unread(text: str) -> UsageError:
     return UsageError("bad_when", f"“{shown}” does not say when", f"Understood: {'; '.join(UNDERSTOOD)}.")
 
 
-def _span(said: str) -> When | None:
+def _span(said: str) -> Recurrence | None:
     if said in ("hourly", "every hour"):
-        return When("hourly", _fields(minute="0", hour="*"))
+        return Recurrence("hourly", _fields(minute="0", hour="*"))
     found = _SPAN.fullmatch(said)
     if found is None or (found["n"] is None and not said.startswith("every ")) or said in ("every day", "every week"):
         return None
@@ -111,10 +111,10 @@ def _span(said: str) -> When | None:
     if not LEAST_S <= seconds <= MOST_S:
         raise _too_often() if seconds < LEAST_S else UsageError("too_seldom", "That is more than a year", "Say less.")
     shown = next((f"{seconds // size}{name}" for name, size in reversed(_UNITS.items()) if seconds % size == 0), "")
-    return When(f"every {shown}", every_s=seconds)
+    return Recurrence(f"every {shown}", every_s=seconds)
 
 
-def _calendar(said: str) -> When | None:
+def _calendar(said: str) -> Recurrence | None:
     """Days and a time: everything but the time decides which days."""
     days, time = _split(said)
     clock = _clock(time)
@@ -124,24 +124,24 @@ def _calendar(said: str) -> When | None:
     at = {"minute": str(minute), "hour": str(hour)}
     shown = f"{hour:02}:{minute:02}"
     if days in ("daily", "day"):
-        return When(f"daily {shown}", _fields(**at))
+        return Recurrence(f"daily {shown}", _fields(**at))
     if days in ("weekday", "weekdays"):
-        return When(f"weekday {shown}", _fields(**at, day_of_week="mon-fri"))
+        return Recurrence(f"weekday {shown}", _fields(**at, day_of_week="mon-fri"))
     if days in ("weekend", "weekends"):
-        return When(f"sat,sun {shown}", _fields(**at, day_of_week="sat,sun"))
+        return Recurrence(f"sat,sun {shown}", _fields(**at, day_of_week="sat,sun"))
     monthly = _MONTHLY.fullmatch(days)
     if monthly is not None:
         day = monthly["day"] or "1"
         if day != "last" and not 1 <= int(day) <= 31:
             return None
         day = day if day == "last" else str(int(day))
-        return When(f"monthly {day} {shown}", _fields(**at, day=day))
+        return Recurrence(f"monthly {day} {shown}", _fields(**at, day=day))
     names = [_DAY_OF.get(name) for name in days.replace(" and ", ",").replace("&", ",").split(",")]
     if any(name is None for name in names):
         return None
     chosen = ",".join(day for day in _DAYS if day in names)
     full = _FULL[_DAYS.index(chosen)] if chosen in _DAYS else chosen
-    return When(f"{full} {shown}", _fields(**at, day_of_week=chosen))
+    return Recurrence(f"{full} {shown}", _fields(**at, day_of_week=chosen))
 
 
 def _split(said: str) -> tuple[str, str]:
@@ -167,7 +167,7 @@ def _clock(time: str) -> tuple[int, int] | None:
     return (hour, minute) if hour < 24 and minute < 60 else None
 
 
-def _cron(words: list[str]) -> When | None:
+def _cron(words: list[str]) -> Recurrence | None:
     """A line of five fields, days of the week counted as cron counts them: 0 and 7 are Sunday."""
     if len(words) != 5 or not all(_CRON_FIELD.fullmatch(word) for word in words):
         return None
@@ -176,7 +176,7 @@ def _cron(words: list[str]) -> When | None:
         mend = "Name the one or the other; cron itself would take either."
         raise UsageError("bad_when", "The day of the month and the day of the week are both named", mend)
     try:
-        when = When(
+        when = Recurrence(
             f"{minute} {hour} {day} {month} {week}",
             _fields(minute=minute, hour=hour, day=day, month=month, day_of_week=_week(week)),
         )
@@ -216,7 +216,7 @@ def _fields(**given: str) -> tuple[tuple[str, str], ...]:
     return tuple({"day": "*", "month": "*", "day_of_week": "*", **given}.items())
 
 
-def _check(when: When) -> None:
+def _check(when: Recurrence) -> None:
     """Raise `UsageError` for what would come too often, or never."""
     if when.every_s:
         return

@@ -1,8 +1,9 @@
 """The port of a surface: what people say to us there, and what we show them.
 
-Inbound, a surface verifies, then hands over a `Heard` or a `Clicked` and acknowledges only what was kept. Outbound it
+Inbound, a surface verifies, then hands over an `IncomingMessage` or a `ButtonPress` and acknowledges only what was
+kept. Outbound it
 draws cards, posts and edits them, and tells people things. It decides nothing: who a person is, what they may do and
-what a word means is said by `bot.conversation`, the same for every surface.
+what a word means is said by `bot.messaging`, the same for every surface.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.cards.parts import Action
-from core.place import Place
+from core.model.place import Place
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -22,26 +23,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_EXTRAS",
-    "Answer",
     "Attachment",
+    "ButtonPress",
     "Buttons",
-    "Clicked",
-    "Drawn",
-    "Ears",
     "Extras",
     "GitHubSurfaceConfig",
-    "Heard",
+    "Inbox",
+    "IncomingMessage",
     "Place",
-    "Quoted",
+    "QuotedMessage",
+    "RenderedCard",
+    "Response",
     "SlackConfig",
     "Surface",
-    "Taken",
+    "TakenMessage",
     "TelegramConfig",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Quoted:
+class QuotedMessage:
     """The message that another one answers, when it is not ours: somebody's words, which the answer speaks of.
 
     `identity` is its writer's immutable id there, empty when the platform does not say who wrote it; `name` is how
@@ -54,7 +55,7 @@ class Quoted:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class IncomingMessage:
     """A message somebody wrote, verified to come from the platform; `text` is data.
 
     `identity` is the writer's immutable id there. `dedup` names this message for ever: a redelivery has the same one,
@@ -78,7 +79,7 @@ class Heard:
     reply_to: str | None = None
     context: str = ""
     name: str = ""
-    quoted: Quoted | None = None
+    quoted: QuotedMessage | None = None
     edits: str = ""
     may_go_on: bool = False
     rest_of: str = ""
@@ -86,10 +87,10 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Clicked:
+class ButtonPress:
     """A button somebody pressed: `button` is the opaque id that we gave it, `text` what they typed into its form.
 
-    `edits` is as for `Heard`, when the words were edited later.
+    `edits` is as for `IncomingMessage`, when the words were edited later.
     """
 
     identity: str
@@ -103,8 +104,8 @@ class Clicked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of a `Heard` or a `Clicked`, for its writer alone.
+class Response:
+    """What became of an `IncomingMessage` or a `ButtonPress`, for its writer alone.
 
     `text` is one or two plain sentences, empty when the card says it all. `refused` is true when nothing was done.
     `form` names the kind of words a button still wants (``reply``, ``reject``): the surface asks for them and hands
@@ -122,17 +123,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenMessage:
     """A delivery that is safely kept; `new` is false for one that was kept before."""
 
     id: int
     new: bool
 
 
-class Ears(Protocol):
+class Inbox(Protocol):
     """Where surfaces hand over what they hear."""
 
-    async def take(self, said: Heard | Clicked) -> Taken:
+    async def take(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
         """Keep it durably, before anything is acknowledged; quick, and the same thing twice is kept once.
 
         So is an edit without other words. The rest of a text that was cut is put to it. Raises `TransientError` when it
@@ -140,8 +141,8 @@ class Ears(Protocol):
         never be kept.
         """
 
-    async def answer(self, taken: Taken, within_s: float) -> Answer | None:
-        """What became of it, or None if that takes longer; the answer to a `Heard` is posted anyway."""
+    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
+        """What became of it, or None if that takes longer; the answer to an `IncomingMessage` is posted anyway."""
 
     async def moved(self, surface: str, channel: str, to: str) -> None:
         """The platform says that a channel has another id from now on."""
@@ -182,7 +183,7 @@ NO_EXTRAS: Final = Extras()
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class RenderedCard:
     """A card in the surface's own form. `hides` is true when a line of the diff is not in it (security.md 42)."""
 
     payload: Any
@@ -207,23 +208,23 @@ class Surface(Protocol):
 
     name: str
 
-    async def run(self, ears: Ears) -> None:
+    async def run(self, ears: Inbox) -> None:
         """Listen until cancelled. Raises when it cannot go on; whoever runs it starts it again later."""
 
-    def routes(self, ears: Ears) -> Sequence[BaseRoute]:
+    def routes(self, ears: Inbox) -> Sequence[BaseRoute]:
         """What it wants served over HTTP; nothing when it asks the platform itself."""
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> Drawn:
+    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as this platform shows it; pure.
 
         `delivered` says that the whole diff was attached to this conversation; a card that hides a line and was not
         delivered has no Approve, and neither buttons nor words that lead to it.
         """
 
-    async def post(self, place: Place, drawn: Drawn, reply_to: str | None) -> str:
+    async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         """Post a card; the id of its message."""
 
-    async def edit(self, place: Place, message_id: str, drawn: Drawn) -> str:
+    async def edit(self, place: Place, message_id: str, drawn: RenderedCard) -> str:
         """Change a card in place; its id, which is another one if the old message was gone and a new one was posted.
 
         That nothing changed is success.
@@ -243,13 +244,13 @@ class Surface(Protocol):
         A surface without buttons leaves out the choices of `extras`: the text says what to type.
         """
 
-    async def admits(self, said: Heard | Clicked) -> str | None:
+    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
         """Why this person is not heard here now (asked live: no member any more, no write permission), or None.
 
         Raises `TransientError` when that cannot be known now; then it is heard later.
         """
 
-    async def in_full(self, said: Heard) -> Heard | None:
+    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
         """The message with what its delivery left out, such as a review's comments on lines; None if it says nothing.
 
         Asked once, after `admits`.

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bot.secret import secret
 from bot.surfaces.port import GitHubSurfaceConfig, SlackConfig, TelegramConfig
-from core.strict_yaml import Document, KeyPath, StrictModel
+from core.strict_yaml import KeyPath, StrictModel, YamlDocument
 from lanes.forge.github.access import GitHubAccess
 
 IDENTITIES: Final = {
@@ -94,15 +94,15 @@ class Surfaces:
     github_access: GitHubAccess | None = None
 
 
-class MissingError(Exception):
+class MissingSettingError(Exception):
     """A secret is not there, and that is no fault yet: the command may not need it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class PublicAddress:
     """Where the secrets of a configuration come from; without `strict` a missing one only leaves its surface out."""
 
-    document: Document
+    document: YamlDocument
     root: Path
     strict: bool
 
@@ -111,15 +111,15 @@ class Outside:
         return secret(name, file, self.root)
 
     def needed(self, found: str | None, at: KeyPath, lack: str, mend: str) -> str:
-        """`found`; raises `ConfigError`, or `MissingError` where it may be missing."""
+        """`found`; raises `ConfigError`, or `MissingSettingError` where it may be missing."""
         if found is not None:
             return found
         if not self.strict:
-            raise MissingError
+            raise MissingSettingError
         raise self.document.error(at, lack, mend)
 
 
-def telegram_of(there: Outside, raw: RawTelegram, repositories: Mapping[str, Any]) -> TelegramConfig | None:
+def telegram_of(there: PublicAddress, raw: RawTelegram, repositories: Mapping[str, Any]) -> TelegramConfig | None:
     """Telegram's settings; raises `ConfigError`."""
     for chat in raw.chats:
         if not re.fullmatch(r"-\d{1,20}", chat):
@@ -132,7 +132,7 @@ def telegram_of(there: Outside, raw: RawTelegram, repositories: Mapping[str, Any
             token, ("telegram",), "has no token", "Set COUNTERSIGN_TELEGRAM_TOKEN, or name a token_file."
         )
         webhook = _telegram_webhook(there, raw)
-    except MissingError:
+    except MissingSettingError:
         return None
     if not re.fullmatch(r"[0-9]{1,20}:[A-Za-z0-9_-]{8,100}", token):
         mend = "Copy it from @BotFather: digits, a colon, more."
@@ -146,7 +146,7 @@ def telegram_of(there: Outside, raw: RawTelegram, repositories: Mapping[str, Any
     )
 
 
-def _telegram_webhook(there: Outside, raw: RawTelegram) -> str | None:
+def _telegram_webhook(there: PublicAddress, raw: RawTelegram) -> str | None:
     if raw.webhook is None:
         return None
     found = there.given("COUNTERSIGN_TELEGRAM_WEBHOOK_SECRET", raw.webhook.secret_file)
@@ -154,7 +154,7 @@ def _telegram_webhook(there: Outside, raw: RawTelegram) -> str | None:
     return there.needed(found, ("telegram", "webhook"), "has no secret, so anybody could write to it", mend)
 
 
-def slack_of(there: Outside, raw: RawSlack, repositories: Mapping[str, Any]) -> SlackConfig | None:
+def slack_of(there: PublicAddress, raw: RawSlack, repositories: Mapping[str, Any]) -> SlackConfig | None:
     """Slack's settings; raises `ConfigError`."""
     channels = _chats(there.document, ("slack", "channels"), raw.channels, repositories)
     app = there.given("COUNTERSIGN_SLACK_APP_TOKEN", raw.app_token_file)
@@ -168,7 +168,7 @@ def slack_of(there: Outside, raw: RawSlack, repositories: Mapping[str, Any]) -> 
             "Set COUNTERSIGN_SLACK_BOT_TOKEN (xoxb-…), or name a bot_token_file.",
         )
         there.needed(app or signing, ("slack",), "has neither an app token nor a signing secret", either)
-    except MissingError:
+    except MissingSettingError:
         return None
     return SlackConfig(
         bot_token=bot,
@@ -181,7 +181,7 @@ def slack_of(there: Outside, raw: RawSlack, repositories: Mapping[str, Any]) -> 
 
 
 def github_of(
-    there: Outside, raw: RawGitHub, ids: Mapping[str, str]
+    there: PublicAddress, raw: RawGitHub, ids: Mapping[str, str]
 ) -> tuple[GitHubAccess | None, GitHubSurfaceConfig | None]:
     """How GitHub is reached, and what its surface needs; `ids` maps numeric ids to names. Raises `ConfigError`."""
     token = there.given("COUNTERSIGN_GITHUB_TOKEN", raw.token_file)
@@ -194,7 +194,7 @@ def github_of(
         else:
             mend = "Name an app with its key, or set COUNTERSIGN_GITHUB_TOKEN (a fine-grained token)."
             there.needed(token, ("github",), "has neither an app nor a token", mend)
-    except MissingError:
+    except MissingSettingError:
         return None, None
     access = GitHubAccess(
         api_url=raw.api_url.rstrip("/"),
@@ -206,7 +206,7 @@ def github_of(
     return access, GitHubSurfaceConfig(webhook_secret=webhook, repositories=dict(ids)) if raw.comments else None
 
 
-def check_identity(document: Document, at: KeyPath, surface: str, identity: str) -> None:
+def check_identity(document: YamlDocument, at: KeyPath, surface: str, identity: str) -> None:
     """Raise `ConfigError` for what is no immutable id of one human on that surface."""
     if not IDENTITIES[surface].fullmatch(identity):
         raise document.error(
@@ -218,7 +218,7 @@ def check_identity(document: Document, at: KeyPath, surface: str, identity: str)
 
 
 def _chats(
-    document: Document, at: KeyPath, raw: Mapping[str, RawChat], known: Mapping[str, Any]
+    document: YamlDocument, at: KeyPath, raw: Mapping[str, RawChat], known: Mapping[str, Any]
 ) -> dict[str, tuple[str, ...]]:
     for chat, said in raw.items():
         for name in said.repositories:

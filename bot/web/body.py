@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from core.errors import UsageError
+from core.model.errors import UsageError
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -18,7 +18,7 @@ MOST_CONNECTIONS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """How long a client may take, in seconds, and how much it may bring.
 
     `headers_s` is for a request's headers and `request_s` for all of it, from its first byte or from the connection's
@@ -33,17 +33,17 @@ class Limits:
     connections: int = MOST_CONNECTIONS
 
 
-Waiting = OrderedDict["PatientProtocol", None]
+Waiting = OrderedDict["TimeLimitedProtocol", None]
 """The connections whose request is not complete, the longest at it first."""
 
 
-class PatientProtocol(HttpToolsProtocol):
+class TimeLimitedProtocol(HttpToolsProtocol):
     """One connection, with limits. httptools refuses what two programs could read as different requests.
 
     So are Content-Length beside Transfer-Encoding, bare line feeds and folded headers (RFC 9112, 2.2, 5.2, 6.3).
     """
 
-    def __init__(self, *args: Any, limits: Limits, waiting: Waiting, **rest: Any) -> None:
+    def __init__(self, *args: Any, limits: ConnectionLimits, waiting: Waiting, **rest: Any) -> None:
         super().__init__(*args, **rest)
         self._limits, self._waiting = limits, waiting
         self._deadline: asyncio.TimerHandle | None = None

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
 
-from bot.web.patience import MOST_CONNECTIONS, Limits, PatientProtocol, connections_here
-from core.errors import Kind, PermanentError
+from bot.web.patience import MOST_CONNECTIONS, ConnectionLimits, TimeLimitedProtocol, connections_here
+from core.model.errors import Kind, PermanentError
 
 MOST_TASKS: Final = 2000
 """Requests that are answered at the same time; beyond that a request is told to come again (503)."""
@@ -42,15 +42,17 @@ class _Server(uvicorn.Server):
 class WebServer:
     """Serves `routes` on `host` and `port`; port 0 takes a free one, which `port` then says."""
 
-    def __init__(self, routes: Sequence[BaseRoute], host: str, port: int, limits: Limits | None = None) -> None:
+    def __init__(
+        self, routes: Sequence[BaseRoute], host: str, port: int, limits: ConnectionLimits | None = None
+    ) -> None:
         app = Starlette(routes=[Route("/healthz", _alive), *routes])
         app.router.redirect_slashes = False  # it would lead to whatever host the request names
-        limits = limits or Limits(connections=connections_here(MOST_CONNECTIONS))
+        limits = limits or ConnectionLimits(connections=connections_here(MOST_CONNECTIONS))
         self._config = uvicorn.Config(
             app,
             host=host,
             port=port,
-            http=cast("type[asyncio.Protocol]", partial(PatientProtocol, limits=limits, waiting=OrderedDict())),
+            http=cast("type[asyncio.Protocol]", partial(TimeLimitedProtocol, limits=limits, waiting=OrderedDict())),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from core.errors import NotFoundError, PermanentError, TransientError
+from core.model.errors import NotFoundError, PermanentError, TransientError
 from core.store.database import Session
 from core.store.tables import ArtifactRow
 

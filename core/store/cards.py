@@ -11,17 +11,17 @@ from sqlalchemy import ColumnElement, exists, func, or_, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from core.place import Place
+from core.model.place import Place
 from core.store import messages
 from core.store.database import Session
-from core.store.talk_tables import ButtonRow, CardRow
+from core.store.message_tables import ButtonRow, CardRow
 
 HOLD_MS = 60_000
 """How long one process may take to draw a card before another tries."""
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class DeliveredCard:
     """A card of task `number` in `place`.
 
     `revision` is the one it shows (0: not posted yet), `delivered` the digest whose whole diff was shown or attached
@@ -95,7 +95,7 @@ async def any_due(session: Session, surface: str, now_ms: int) -> bool:
     return rows.first() is not None
 
 
-async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[Posted]:
+async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[DeliveredCard]:
     """Take for `HOLD_MS` the cards of `surface` that may be drawn now, the longest due first.
 
     Of the cards without a message only the oldest of each channel is taken, so that they are posted in order.
@@ -130,7 +130,7 @@ def _next(surface: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def posted(session: Session, card: Posted, message_id: str, revision: int, now_ms: int) -> None:
+async def posted(session: Session, card: DeliveredCard, message_id: str, revision: int, now_ms: int) -> None:
     """Remember which message shows the card, as soon as the platform said so; it stays bound to the task for ever."""
     await session.execute(
         update(CardRow).where(col(CardRow.id) == card.id).values(message_id=message_id, revision=revision)
@@ -138,19 +138,19 @@ async def posted(session: Session, card: Posted, message_id: str, revision: int,
     await messages.remember(session, card.number, card.place, [message_id], now_ms)
 
 
-async def quieted(session: Session, card: Posted) -> None:
+async def quieted(session: Session, card: DeliveredCard) -> None:
     """The message that showed the card before says that it is shown elsewhere."""
     await session.execute(
         update(CardRow).where(col(CardRow.id) == card.id, col(CardRow.former) == card.former).values(former=None)
     )
 
 
-async def delivered(session: Session, card: Posted, digest: str) -> None:
+async def delivered(session: Session, card: DeliveredCard, digest: str) -> None:
     """Remember that the whole diff of `digest` was shown or attached where the card is."""
     await session.execute(update(CardRow).where(col(CardRow.id) == card.id).values(delivered=digest))
 
 
-async def drawn(session: Session, card: Posted, now_ms: int) -> None:
+async def drawn(session: Session, card: DeliveredCard, now_ms: int) -> None:
     """The card shows what was so; it is due at once if something happened while it was drawn."""
     mine = col(CardRow.id) == card.id
     shown = {"held_ms": 0, "attempt": 0, "problem": None, "in_order": True, "due_ms": now_ms}
@@ -158,7 +158,9 @@ async def drawn(session: Session, card: Posted, now_ms: int) -> None:
     await session.execute(update(CardRow).where(mine, col(CardRow.version) == card.version).values(due_ms=None))
 
 
-async def put_off(session: Session, card: Posted, due_ms: int | None, problem: str, *, in_order: bool = True) -> None:
+async def put_off(
+    session: Session, card: DeliveredCard, due_ms: int | None, problem: str, *, in_order: bool = True
+) -> None:
     """Try the card again at `due_ms`, or never (None): nobody can be reached there.
 
     Later cards of its channel wait for its first post, unless `in_order` is false.
@@ -179,13 +181,13 @@ async def touch(session: Session, card_id: int, now_ms: int, *, anew: bool = Fal
     await session.execute(update(CardRow).where(col(CardRow.id) == card_id).values(**changes))
 
 
-async def of_task(session: Session, number: int) -> list[Posted]:
+async def of_task(session: Session, number: int) -> list[DeliveredCard]:
     """Every card of a task."""
     rows = await session.exec(select(CardRow).where(CardRow.number == number).order_by(col(CardRow.id)))
     return [_posted(row) for row in rows]
 
 
-async def get(session: Session, card_id: int) -> Posted | None:
+async def get(session: Session, card_id: int) -> DeliveredCard | None:
     """One card."""
     row = await session.get(CardRow, card_id)
     return _posted(row) if row else None
@@ -198,7 +200,7 @@ async def button(session: Session, id_: str) -> Button | None:
 
 
 async def buttons(
-    session: Session, card: Posted, revision: int, wanted: Iterable[tuple[str, str]]
+    session: Session, card: DeliveredCard, revision: int, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
     """The ids of a card's buttons, by (kind, value); the same ones each time the same revision is drawn."""
     ids = await known_buttons(session, card, revision)
@@ -212,7 +214,7 @@ async def buttons(
     return ids
 
 
-async def known_buttons(session: Session, card: Posted, revision: int) -> dict[tuple[str, str], str]:
+async def known_buttons(session: Session, card: DeliveredCard, revision: int) -> dict[tuple[str, str], str]:
     """The ids that a card's buttons have already, by (kind, value)."""
     rows = await session.exec(select(ButtonRow).where(ButtonRow.card_id == card.id, ButtonRow.revision == revision))
     return {(row.kind, row.value): row.id for row in rows}
@@ -234,9 +236,9 @@ async def revive(session: Session, surface: str, now_ms: int) -> None:
     )
 
 
-def _posted(row: CardRow) -> Posted:
+def _posted(row: CardRow) -> DeliveredCard:
     assert row.id is not None
-    return Posted(
+    return DeliveredCard(
         id=row.id,
         number=row.number,
         place=Place(row.surface, row.channel, row.thread or None, row.private),

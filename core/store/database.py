@@ -17,8 +17,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession as Session
 
-from core.advice import DOCTOR
-from core.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError
+from core.model.advice import DOCTOR
+from core.model.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError
 
 T = TypeVar("T")
 

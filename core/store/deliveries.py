@@ -13,8 +13,8 @@ from sqlmodel import col, select
 from core.store import events
 from core.store.database import Session
 from core.store.events import Event
+from core.store.message_tables import DeliveryRow
 from core.store.tables import EventRow, SettingRow
-from core.store.talk_tables import DeliveryRow
 
 DUE: Final = "due"
 SENT: Final = "sent"
@@ -28,7 +28,7 @@ _CURSOR: Final = "outbound.cursor"
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class WebhookDelivery:
     """`body` for the receiver called `hook`; `attempt` counts the tries, this one included."""
 
     id: str
@@ -99,7 +99,7 @@ async def any_due(session: Session, now_ms: int) -> bool:
     return (await session.execute(_first_of_each(now_ms, 1))).first() is not None
 
 
-async def begin(session: Session, now_ms: int, limit: int) -> list[Delivery]:
+async def begin(session: Session, now_ms: int, limit: int) -> list[WebhookDelivery]:
     """Take what is due, at most one of each hook, for `HOLD_MS` to ourselves."""
     names = [str(name) for (name,) in (await session.execute(_first_of_each(now_ms, limit))).all()]
     taken = await session.execute(
@@ -109,21 +109,24 @@ async def begin(session: Session, now_ms: int, limit: int) -> list[Delivery]:
         .returning(DeliveryRow)
         .execution_options(populate_existing=True)
     )
-    return [Delivery(row.id, row.hook, row.event_id, row.body, row.attempt, row.created_ms) for row in taken.scalars()]
+    return [
+        WebhookDelivery(row.id, row.hook, row.event_id, row.body, row.attempt, row.created_ms)
+        for row in taken.scalars()
+    ]
 
 
-async def conclude(session: Session, delivery: Delivery, state: str, problem: str | None, now_ms: int) -> bool:
+async def conclude(session: Session, delivery: WebhookDelivery, state: str, problem: str | None, now_ms: int) -> bool:
     """It arrived (``sent``), or never will (``failed``); False when another try of it is under way."""
     sent_ms = now_ms if state == SENT else None
     return await _mine(session, delivery, state=state, problem=problem, sent_ms=sent_ms)
 
 
-async def put_off(session: Session, delivery: Delivery, due_ms: int, problem: str) -> bool:
+async def put_off(session: Session, delivery: WebhookDelivery, due_ms: int, problem: str) -> bool:
     """Try again at `due_ms`; False when another try is under way."""
     return await _mine(session, delivery, due_ms=due_ms, problem=problem)
 
 
-async def _mine(session: Session, delivery: Delivery, **values: Any) -> bool:
+async def _mine(session: Session, delivery: WebhookDelivery, **values: Any) -> bool:
     done = await session.execute(
         update(DeliveryRow)
         .where(

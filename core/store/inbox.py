@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
 from core.store.database import Session
-from core.store.talk_tables import InboxRow
+from core.store.message_tables import InboxRow
 
 NEW: Final = "new"
 DONE: Final = "done"
@@ -22,7 +22,7 @@ HOLD_MS: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class InboxDelivery:
     """One kept delivery: `kind` says what `body` is; it is heard `wait_ms` after it came, or later."""
 
     surface: str
@@ -33,16 +33,16 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptMessage:
     """A delivery with its row: `attempt` counts how often it was begun to be heard."""
 
     id: int
-    delivery: Delivery
+    delivery: InboxDelivery
     attempt: int
     received_ms: int
 
 
-async def keep(session: Session, deliveries: Sequence[Delivery], now_ms: int) -> list[tuple[int, bool]]:
+async def keep(session: Session, deliveries: Sequence[InboxDelivery], now_ms: int) -> list[tuple[int, bool]]:
     """Keep all of `deliveries`; for each its row's id, and whether it was not there before."""
     rows = [
         {
@@ -115,7 +115,7 @@ async def any_due(session: Session, now_ms: int) -> bool:
     return rows.first() is not None
 
 
-async def begin(session: Session, now_ms: int, limit: int) -> list[Kept]:
+async def begin(session: Session, now_ms: int, limit: int) -> list[KeptMessage]:
     """Take the oldest deliveries that are due, for `HOLD_MS` to ourselves."""
     due = select(InboxRow.id).where(InboxRow.state == NEW, InboxRow.due_ms <= now_ms)
     free = due.order_by(col(InboxRow.id)).limit(limit).with_for_update(skip_locked=True)  # what others just take
@@ -127,7 +127,9 @@ async def begin(session: Session, now_ms: int, limit: int) -> list[Kept]:
         .execution_options(populate_existing=True)
     )
     kept = [
-        Kept(row.id or 0, Delivery(row.surface, row.dedup, row.kind, row.body), row.attempt, row.received_ms)
+        KeptMessage(
+            row.id or 0, InboxDelivery(row.surface, row.dedup, row.kind, row.body), row.attempt, row.received_ms
+        )
         for row in taken.scalars()
     ]
     return sorted(kept, key=lambda one: one.id)

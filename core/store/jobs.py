@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import and_, delete, update
 from sqlmodel import col, select
 
-from core.errors import LostClaimError, Problem
-from core.job import ACTIVE, Job, JobKind, JobState
-from core.placement import NodeView, fits, rank
+from core.model.errors import LostClaimError, Problem
+from core.model.job import ACTIVE, Job, JobKind, JobState
+from core.model.placement import NodeView, fits, rank
 from core.store.database import Session, from_ms, to_ms
 from core.store.tables import JobRow, JournalRow, TaskRow
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from core.job import Job
+from core.model.job import Job
 from core.store import jobs
 from core.store.database import Database, Session
 from core.store.tables import JournalRow

@@ -10,9 +10,9 @@ from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
-from core.place import Place
+from core.model.place import Place
 from core.store.database import Session
-from core.store.talk_tables import CardRow, ChoiceRow, TaskMessageRow
+from core.store.message_tables import CardRow, ChoiceRow, TaskMessageRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from core.errors import Kind, PermanentError
+from core.model.errors import Kind, PermanentError
 from core.store.database import Location, begin_sqlite, translated
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, delete, exists, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from core.place import Place
+from core.model.place import Place
 from core.store.database import Session
-from core.store.talk_tables import NoteRow
+from core.store.message_tables import NoteRow
 
 DUE: Final = "due"
 SENT: Final = "sent"

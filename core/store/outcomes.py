@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from sqlalchemy import delete
 from sqlmodel import col, select
 
-from core.place import Place
+from core.model.place import Place
+from core.model.turn import MessageOrigin
 from core.store.database import Session
-from core.store.talk_tables import OutcomeRow
-from core.turn import HeardAt
+from core.store.message_tables import OutcomeRow
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class AwaitedOutcome:
     """Somebody who waits to hear what became of what they `asked` for."""
 
     id: int
     asked: str
-    heard: HeardAt
+    heard: MessageOrigin
 
 
-async def wait(session: Session, number: int, asked: str, heard: HeardAt, now_ms: int) -> None:
+async def wait(session: Session, number: int, asked: str, heard: MessageOrigin, now_ms: int) -> None:
     """Have whoever spoke at `heard` told what becomes of it; the same message waits once."""
     assert heard.place is not None
     known = await of_task(session, number)
@@ -42,11 +42,12 @@ async def wait(session: Session, number: int, asked: str, heard: HeardAt, now_ms
     await session.flush()
 
 
-async def of_task(session: Session, number: int) -> list[Awaited]:
+async def of_task(session: Session, number: int) -> list[AwaitedOutcome]:
     """Everybody who waits to hear of a task."""
     rows = await session.exec(select(OutcomeRow).where(OutcomeRow.number == number).order_by(col(OutcomeRow.id)))
     return [
-        Awaited(row.id or 0, row.asked, HeardAt(Place.from_json(row.place), row.reply_to, row.only_to)) for row in rows
+        AwaitedOutcome(row.id or 0, row.asked, MessageOrigin(Place.from_json(row.place), row.reply_to, row.only_to))
+        for row in rows
     ]
 
 

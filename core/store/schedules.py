@@ -9,9 +9,9 @@ from typing import Any, Final, cast
 from sqlalchemy import CursorResult, delete, func, update
 from sqlmodel import col, select
 
-from core.place import Place
+from core.model.place import Place
 from core.store.database import Session
-from core.store.talk_tables import ScheduleRow
+from core.store.message_tables import ScheduleRow
 
 ACTIVE: Final = "active"
 PAUSED: Final = "paused"

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, update
 from sqlmodel import col, select
 
-from core.job import Job, JobKind
-from core.production import Usage
+from core.model.job import Job, JobKind
+from core.model.provenance import Usage
 from core.store.database import Session
 from core.store.tables import JobRow, SpendingRow
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class Spending:
     """A sum: tokens in both directions, and dollars as far as they were reported."""
 
     tokens: int
@@ -49,7 +49,7 @@ async def settle(session: Session, job: Job, lane: str) -> None:
     await session.execute(update(SpendingRow).where(*mine).values(lane=lane))
 
 
-async def of_revisions(session: Session, number: int, revisions: Collection[int]) -> Spent:
+async def of_revisions(session: Session, number: int, revisions: Collection[int]) -> Spending:
     """What the changes of these revisions of a task spent; what reading a request cost is not of them."""
     rows = await session.exec(
         select(
@@ -60,10 +60,10 @@ async def of_revisions(session: Session, number: int, revisions: Collection[int]
         .where(JobRow.number == number, col(JobRow.revision).in_(revisions), JobRow.kind == JobKind.CHANGE.value)
     )
     tokens, usd = rows.one()
-    return Spent(int(tokens or 0), float(usd or 0))
+    return Spending(int(tokens or 0), float(usd or 0))
 
 
-async def free_at_ms(session: Session, lane: str, since_ms: int, less: Spent) -> int | None:
+async def free_at_ms(session: Session, lane: str, since_ms: int, less: Spending) -> int | None:
     """When the oldest of what the lane spent since then must be forgotten for less than `less` to be left.
 
     The time is that of the last row that must go; None when nothing must. 0 in `less` means no bound.
@@ -84,7 +84,7 @@ async def free_at_ms(session: Session, lane: str, since_ms: int, less: Spent) ->
     return last
 
 
-async def of_lane(session: Session, lane: str, since_ms: int) -> Spent:
+async def of_lane(session: Session, lane: str, since_ms: int) -> Spending:
     """What the lane spent since then."""
     rows = await session.exec(
         select(
@@ -93,4 +93,4 @@ async def of_lane(session: Session, lane: str, since_ms: int) -> Spent:
         ).where(col(SpendingRow.lane) == lane, col(SpendingRow.at_ms) >= since_ms)
     )
     tokens, usd = rows.one()
-    return Spent(int(tokens or 0), float(usd or 0))
+    return Spending(int(tokens or 0), float(usd or 0))

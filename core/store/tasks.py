@@ -9,23 +9,23 @@ from typing import Any
 from sqlalchemy import func, update
 from sqlmodel import col, select
 
-from core.advice import CommandName, Suggestion, advise
-from core.approval import Approval, Verdict
-from core.decision import Terms
-from core.errors import ConflictError, NotFoundError, Problem
-from core.intent import Intent
-from core.job import ACTIVE, JobKind
-from core.lifecycle import State
-from core.production import Making
-from core.staged_diff import StagedDiff
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.approval import Approval, Verdict
+from core.model.decision import ApprovalRequirements
+from core.model.errors import ConflictError, NotFoundError, Problem
+from core.model.intent import Intent
+from core.model.job import ACTIVE, JobKind
+from core.model.lifecycle import State
+from core.model.provenance import Provenance
+from core.model.staged_diff import StagedDiff
+from core.model.task import FIRST_BASIS, Basis, PullRequest, Revision, Task
+from core.model.turn import Question, Turn, TurnDraft
 from core.store.database import Session, from_ms
 from core.store.tables import ApprovalRow, JobRow, RevisionRow, TaskRow, TurnRow
-from core.task import FIRST_BASIS, Basis, PullRequest, Revision, Task
-from core.turn import Question, Turn, Words
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class TaskSummary:
     """A task as `list` shows it: no revision, no diff."""
 
     number: int
@@ -137,7 +137,7 @@ async def add_turn(session: Session, row: TurnRow) -> None:
     await session.flush()
 
 
-def turn_row(number: int, n: int, revision: int, words: Words, at_ms: int) -> TurnRow:
+def turn_row(number: int, n: int, revision: int, words: TurnDraft, at_ms: int) -> TurnRow:
     """The row of turn `n`, which `words` are."""
     return TurnRow(
         number=number,
@@ -185,7 +185,9 @@ async def in_state(session: Session, numbers: Collection[int], *states: State) -
     return {number for number in rows if number is not None}
 
 
-async def summaries(session: Session, *, state: State | None, limit: int, before: int | None = None) -> list[Summary]:
+async def summaries(
+    session: Session, *, state: State | None, limit: int, before: int | None = None
+) -> list[TaskSummary]:
     """The newest tasks first, at most `limit`."""
     query = select(TaskRow)
     if state is not None:
@@ -194,7 +196,7 @@ async def summaries(session: Session, *, state: State | None, limit: int, before
         query = query.where(col(TaskRow.number) < before)
     rows = await session.exec(query.order_by(col(TaskRow.number).desc()).limit(limit))
     return [
-        Summary(
+        TaskSummary(
             r.number or 0,
             State(r.state),
             r.repo,
@@ -279,10 +281,10 @@ def _revision(row: RevisionRow) -> Revision:
         lane=row.lane,
         rule=row.rule,
         reason=row.reason,
-        terms=Terms.from_json(row.terms) if row.terms else None,
+        terms=ApprovalRequirements.from_json(row.terms) if row.terms else None,
         policy_digest=row.policy_digest,
         staged=StagedDiff.from_json(row.staged) if row.staged else None,
-        making=Making.from_json(row.making) if row.making else None,
+        making=Provenance.from_json(row.making) if row.making else None,
     )
 
 

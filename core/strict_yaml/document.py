@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import yaml
 
-from core.advice import RESTORE
-from core.errors import ConfigError
+from core.model.advice import RESTORE
+from core.model.errors import ConfigError
 
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 50
@@ -39,7 +39,7 @@ _Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml w
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class YamlDocument:
     """One YAML file as plain dicts, lists and scalars; `lines` gives the line (from 1) of every key path."""
 
     path: str
@@ -64,7 +64,7 @@ def dotted(key: KeyPath) -> str:
     return text.removeprefix(".")
 
 
-def load(path: Path) -> Document:
+def load(path: Path) -> YamlDocument:
     """The document in the file at `path`; raises `ConfigError` if missing, unreadable or not strict YAML."""
     try:
         mode = path.stat().st_mode
@@ -80,7 +80,7 @@ def load(path: Path) -> Document:
     return loads(raw, path)
 
 
-def loads(raw: bytes, path: Path | str) -> Document:
+def loads(raw: bytes, path: Path | str) -> YamlDocument:
     """The document in `raw`, named `path` in errors; raises `ConfigError` for anything but strict YAML."""
     text = _decode(raw, path)
     composer = _Composer(str(path))
@@ -96,7 +96,7 @@ def loads(raw: bytes, path: Path | str) -> Document:
         raise ConfigError(path, None, "", f"is not valid YAML: {error}", "Check the whole file.") from error
     if not composer.documents:
         raise ConfigError(path, 1, "", "the file is empty", "Write at least one key.")
-    return Document(str(path), composer.tree, composer.lines)
+    return YamlDocument(str(path), composer.tree, composer.lines)
 
 
 def _decode(raw: bytes, path: Path | str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from core.strict_yaml.document import Document, KeyPath
+from core.strict_yaml.document import KeyPath, YamlDocument
 
 
 class StrictModel(BaseModel):
@@ -26,7 +26,7 @@ def _one_or_many(value: Any) -> Any:
 
 
 Word = Annotated[str, Field(min_length=1)]
-Words = Annotated[tuple[Word, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
+WordList = Annotated[tuple[Word, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
 """One text or a list of texts, never empty; always read as a tuple."""
 
 M = TypeVar("M", bound=BaseModel)
@@ -45,7 +45,7 @@ _MISTYPED: Final = {
 }
 
 
-def validate(document: Document, model: type[M]) -> M:
+def validate(document: YamlDocument, model: type[M]) -> M:
     """`document` as a `model`; raises `ConfigError` for the first complaint by line, unknown keys first.
 
     Types are strict as in JSON: a list may become a tuple or a text an enumeration, never a number a text.
@@ -91,7 +91,7 @@ def _unaliased(value: Any, node: Any, at: KeyPath = ()) -> Iterator[KeyPath]:
             yield from _unaliased(inner, part, (*at, index))
 
 
-def _in_file(document: Document, loc: tuple[str | int, ...]) -> KeyPath:
+def _in_file(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
     """`loc` without what pydantic adds (the names of alternatives), as far as the file has it."""
     path: KeyPath = ()
     node = document.tree

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from core.advice import CommandName, Suggestion, advise
-from core.change import show_path
-from core.errors import CountersignError, Problem, TransientError, WorkError
-from core.lane import Lane
-from core.ports import Order, Produced, Repository
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.change import show_path
+from core.model.errors import CountersignError, Problem, TransientError, WorkError
+from core.model.lane import Lane
+from core.ports import ExecutorResult, Repository, WorkOrder
 from lanes.executors.edit_lane import taken_back
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
-from lanes.sandbox import Confines, Ran, Run, Sandbox, need_of
+from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
 
 LOG: Final = "command.log"
 _FULL_BYTES: Final = 16 * 1024 * 1024
@@ -57,18 +57,18 @@ class CommandExecutor:
         """A sandbox, and what the lane asks for."""
         return frozenset({need_of(lane.isolation.kind), *lane.needs})
 
-    async def produce(self, order: Order, repository: Repository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the command leaves; raises `WorkError` with its log when it fails."""
         if order.intent.revert_of is not None:
-            return Produced(await taken_back(order, repository), {})
+            return ExecutorResult(await taken_back(order, repository), {})
         sandbox = await asyncio.to_thread(self._find, order.lane.isolation.kind)
         if isinstance(sandbox, Problem):
             raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)
         async with self._places.showing(as_git(repository), order.start, sandbox) as place:
-            run = Run(
+            run = SandboxRun(
                 order.lane.command,
                 place.directory,
-                Confines.of(order.lane.limits),
+                SandboxLimits.of(order.lane.limits),
                 environment=dict(order.lane.environment),
                 image=order.lane.isolation.image,
                 beneath=place.beneath,
@@ -77,10 +77,10 @@ class CommandExecutor:
             if problem := _problem(ran, order.lane, place.directory):
                 raise problem
             tree = await place.take()
-        return Produced(tree, {LOG: ran.log})
+        return ExecutorResult(tree, {LOG: ran.log})
 
 
-def _problem(ran: Ran, lane: Lane, folder: Path) -> CountersignError | None:
+def _problem(ran: SandboxResult, lane: Lane, folder: Path) -> CountersignError | None:
     """What to tell when the command did not do its work."""
     if ran.exit_code == 0:
         return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from core.change import REGULAR
-from core.edit import (
+from core.model.change import REGULAR
+from core.model.edits import (
     AddLine,
     BumpPackage,
     CreateFile,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.advice import CommandName, Suggestion, advise
-from core.errors import Kind, PermanentError, Problem
-from core.lane import Lane
-from core.ports import Order, Produced, Repository
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.errors import Kind, PermanentError, Problem
+from core.model.lane import Lane
+from core.ports import ExecutorResult, Repository, WorkOrder
 from lanes.executors.edit import apply_edits
 from lanes.executors.errors import EditError
 from lanes.executors.pick import picked_tree
@@ -35,13 +35,13 @@ class EditExecutor:
         """What the lane asks for, nothing of its own."""
         return frozenset(lane.needs)
 
-    async def produce(self, order: Order, repository: Repository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree with the order's edits made, or its revert; raises `PermanentError` with what to say instead."""
         git = as_git(repository)
         if order.intent.revert_of is not None:
-            return Produced(await taken_back(order, repository), {})
+            return ExecutorResult(await taken_back(order, repository), {})
         if order.intent.pick is not None:
-            return Produced(await picked_tree(repository, order.base, order.start, order.intent.pick), {})
+            return ExecutorResult(await picked_tree(repository, order.base, order.start, order.intent.pick), {})
         if not order.intent.edits:
             raise PermanentError(
                 "not_understood",
@@ -54,10 +54,10 @@ class EditExecutor:
         except EditError as error:
             kind = _KINDS.get(error.code, Kind.FAILED)
             raise PermanentError(error.code, error.message, error.mend, kind=kind) from error
-        return Produced(tree, {})
+        return ExecutorResult(tree, {})
 
 
-async def taken_back(order: Order, repository: Repository) -> str:
+async def taken_back(order: WorkOrder, repository: Repository) -> str:
     """The order's start without the change of the commit it is to take back."""
     assert order.intent.revert_of is not None
     start = order.start

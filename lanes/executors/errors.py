@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from core.errors import PermanentError
+from core.model.errors import PermanentError
 
 
 class EditError(PermanentError):

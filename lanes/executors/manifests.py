@@ -9,7 +9,7 @@ from functools import partial
 
 from packaging.utils import canonicalize_name
 
-from core.edit import BumpPackage
+from core.model.edits import BumpPackage
 from lanes.executors import versions
 from lanes.executors.errors import EditError, did_you_mean
 from lanes.executors.formats import decoded, json_file, toml_file

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from core.change import ABSENT, GITLINK, Change, FileChange
-from core.errors import Kind, NotFoundError, PermanentError, UsageError
-from core.pick import Part, Span, Spans, parts_of, read_selection, spans_of, subset
+from core.model.change import ABSENT, GITLINK, Change, FileChange
+from core.model.errors import Kind, NotFoundError, PermanentError, UsageError
+from core.model.hunk_selection import HunkSpan, SelectedHunks, Spans, parts_of, read_selection, spans_of, subset
 from core.ports import Repository
 from lanes.repository import as_git
 
@@ -18,7 +18,7 @@ class Pickable:
 
     change: Change
     spans: Spans
-    parts: tuple[Part, ...]
+    parts: tuple[SelectedHunks, ...]
 
 
 async def pickable(repository: Repository, base: str, tree: str) -> Pickable:
@@ -70,7 +70,7 @@ async def subset_tree(repository: Repository, found: Pickable, numbers: Collecti
     return await as_git(repository).write_tree(start, writes, deletes, modes)
 
 
-async def _content(repository: Repository, file: FileChange, spans: Spans, picked: list[Span | None]) -> bytes:
+async def _content(repository: Repository, file: FileChange, spans: Spans, picked: list[HunkSpan | None]) -> bytes:
     assert file.new_blob is not None
     new = await repository.read_blob(file.new_blob)
     if None in picked:

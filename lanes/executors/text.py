@@ -7,7 +7,7 @@ import codecs
 import difflib
 import re
 
-from core.edit import AddLine, RemoveLine, ReplaceText
+from core.model.edits import AddLine, RemoveLine, ReplaceText
 from lanes.executors import markdown
 from lanes.executors.errors import EditError
 from lanes.executors.occurrences import Occurrence, occurrences

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from core.change import GITLINK, REGULAR, SYMLINK, is_lfs_pointer, show_path
+from core.model.change import GITLINK, REGULAR, SYMLINK, is_lfs_pointer, show_path
 from lanes.executors.errors import EditError
 
 MAX_FILE_BYTES = 5_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from core.errors import ConflictError, PermanentError
+from core.model.errors import ConflictError, PermanentError
 from lanes.repository import GitRepository
 
 OURS: Final = re.compile(r"countersign/[1-9][0-9]{0,11}(?:-[a-z0-9]+)*")

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
-from core.errors import ConflictError, NotFoundError, PermanentError, TransientError
-from core.ports import Commit, Proposal, Repository
-from core.task import PullRequest
+from core.model.errors import ConflictError, NotFoundError, PermanentError, TransientError
+from core.model.task import PullRequest
+from core.ports import Commit, PullRequestDraft, Repository
 from lanes.forge.branches import check_ours, moved, push_branch
 from lanes.repository import GitRepository, as_git, guarded
 from lanes.repository.bare import Bare
@@ -68,7 +68,7 @@ class LocalForge:
         """Move `branch` to `commit` if it is at `expected`; raises `ConflictError` when somebody else moved it."""
         await push_branch(as_git(repository), branch, commit, expected)
 
-    async def open(self, repository: Repository, proposal: Proposal) -> PullRequest:
+    async def open(self, repository: Repository, proposal: PullRequestDraft) -> PullRequest:
         """Open the pull request, or adopt and update the one this branch already has."""
         return await _do(repository, _open, as_git(repository), proposal)
 
@@ -96,7 +96,7 @@ class LocalForge:
             return  # the remote lets nobody delete branches; the pull request is closed all the same
 
 
-def _open(git: GitRepository, proposal: Proposal) -> PullRequest:
+def _open(git: GitRepository, proposal: PullRequestDraft) -> PullRequest:
     bare = Bare(git.spec.url)
     check_ours(proposal.branch)
     for _ in range(_TRIES):
@@ -119,7 +119,7 @@ def _open(git: GitRepository, proposal: Proposal) -> PullRequest:
     raise _busy(git)
 
 
-def _place(bare: Bare, proposal: Proposal) -> tuple[int, str | None, Record | None]:
+def _place(bare: Bare, proposal: PullRequestDraft) -> tuple[int, str | None, Record | None]:
     """Where the proposal's record is or belongs: (number, the reference's blob, the record there).
 
     The task's number, unless another home once used it for another branch; then the next free one.
@@ -138,7 +138,7 @@ def _place(bare: Bare, proposal: Proposal) -> tuple[int, str | None, Record | No
     return numbers[-1] + 1, None, None
 
 
-def _belongs(record: Record, proposal: Proposal) -> bool:
+def _belongs(record: Record, proposal: PullRequestDraft) -> bool:
     return record.branch == proposal.branch and (record.state == "open" or record.head == proposal.head)
 
 

@@ -1,6 +1,7 @@
 """One answer, whoever gives it: its pieces in time and within bounds, and what they come to.
 
-An adapter only turns what its endpoint sends into a `Piece` each; deadlines, limits and what can be kept are here.
+An adapter only turns what its endpoint sends into an `AnswerPiece` each; deadlines, limits and what can be kept are
+here.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from core.production import Usage
+from core.model.provenance import Usage
 from core.strict_json import NotJsonError
-from lanes.models.chat import Ask, Reply, Tool, ToolCall
+from lanes.models.chat import ChatReply, ChatRequest, ToolCall, ToolSpec
 from lanes.models.endpoint import Endpoint, ModelName
-from lanes.models.faults import Whose, cut_short
-from lanes.models.reading import Meter, in_time, storable, storable_arguments
+from lanes.models.faults import FaultOrigin, cut_short
+from lanes.models.reading import StreamMeter, in_time, storable, storable_arguments
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class AnswerPiece:
     """A piece of an answer: its text, the calls that are whole with it, and `besides`, which only counts as length.
 
     `ended` says in the endpoint's words why the answer ends with it; `spent` are tokens of the question and the answer.
@@ -32,17 +33,17 @@ class Piece:
     spent: tuple[int, int] | None = None
 
 
-def whose_is(endpoint: Endpoint, name: str, ask: Ask) -> Whose:
+def whose_is(endpoint: Endpoint, name: str, ask: ChatRequest) -> FaultOrigin:
     """Whom a fault of this question is about; what was asked is never quoted in it."""
-    return Whose(endpoint, name, tuple(message.text for message in ask.messages))
+    return FaultOrigin(endpoint, name, tuple(message.text for message in ask.messages))
 
 
-async def answer(whose: Whose, ask: Ask, pieces: AsyncGenerator[Piece, None]) -> Reply:
+async def answer(whose: FaultOrigin, ask: ChatRequest, pieces: AsyncGenerator[AnswerPiece, None]) -> ChatReply:
     """What the pieces come to; raises `TransientError` when a deadline strikes or their end never came.
 
     What `ask.heard` raises passes as it is: it happens outside of what translates the adapter's faults.
     """
-    meter = Meter(whose, ask.most_tokens)
+    meter = StreamMeter(whose, ask.most_tokens)
     texts: list[str] = []
     calls: list[ToolCall] = []
     ended, spent = "", (0, 0)
@@ -57,10 +58,10 @@ async def answer(whose: Whose, ask: Ask, pieces: AsyncGenerator[Piece, None]) ->
     if not ended:
         raise cut_short(whose)
     model = str(ModelName(whose.endpoint.name, whose.name))
-    return Reply("".join(texts), tuple(calls), model, Usage(model, 1, *spent), ended == "length")
+    return ChatReply("".join(texts), tuple(calls), model, Usage(model, 1, *spent), ended == "length")
 
 
-def _kept(meter: Meter, call: ToolCall) -> ToolCall:
+def _kept(meter: StreamMeter, call: ToolCall) -> ToolCall:
     name = storable(call.name)
     try:
         arguments = storable_arguments(call.arguments)
@@ -71,7 +72,7 @@ def _kept(meter: Meter, call: ToolCall) -> ToolCall:
     return ToolCall(name, arguments, call.wrong)
 
 
-def tools_on_offer(tools: Sequence[Tool]) -> list[dict[str, Any]]:
+def tools_on_offer(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:
     """The tools as both protocols have them."""
     return [
         {

@@ -1,6 +1,7 @@
 """Circuit breakers: an endpoint that keeps failing is not asked for a while, then tried with one question.
 
-`Breaker` is pure: a value, told the time. `Breakers` keeps one for each endpoint, for everybody in this process.
+`CircuitBreaker` is pure: a value, told the time. `CircuitBreakers` keeps one for each endpoint, for everybody in this
+process.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
-class Position(StrEnum):
+class BreakerState(StrEnum):
     """Closed lets everything through, open nothing, half-open one question to see whether it works again."""
 
     CLOSED = "closed"
@@ -21,7 +22,7 @@ class Position(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class BreakerThresholds:
     """After `failures` in a row it opens for `open_s`; twice as long after each failed trial, up to `most_open_s`."""
 
     failures: int = 3
@@ -30,39 +31,39 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Breaker:
+class CircuitBreaker:
     """One breaker. `until_s` is when the next trial may be, by the caller's clock; None while it is closed.
 
     `trying`: a trial is on its way. Other failures that come in while it is open belong to older questions.
     """
 
-    thresholds: Thresholds = Thresholds()
+    thresholds: BreakerThresholds = BreakerThresholds()
     failures: int = 0
     openings: int = 0
     until_s: float | None = None
     trying: bool = False
 
-    def position(self, now_s: float) -> Position:
+    def position(self, now_s: float) -> BreakerState:
         """Where it stands."""
         if self.until_s is None:
-            return Position.CLOSED
-        return Position.OPEN if now_s < self.until_s else Position.HALF_OPEN
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if now_s < self.until_s else BreakerState.HALF_OPEN
 
-    def admit(self, now_s: float) -> tuple[Breaker, bool]:
+    def admit(self, now_s: float) -> tuple[CircuitBreaker, bool]:
         """Whether a question may go through; a half-open one is open again for all who come after the trial.
 
         So a trial of which nothing is ever heard holds up the next one no longer than `open_s`.
         """
         position = self.position(now_s)
-        if position is Position.HALF_OPEN:
+        if position is BreakerState.HALF_OPEN:
             return replace(self, until_s=now_s + self.thresholds.open_s, trying=True), True
-        return self, position is Position.CLOSED
+        return self, position is BreakerState.CLOSED
 
-    def succeeded(self) -> Breaker:
+    def succeeded(self) -> CircuitBreaker:
         """An answer came: closed, and nothing held against it."""
-        return Breaker(self.thresholds)
+        return CircuitBreaker(self.thresholds)
 
-    def failed(self, now_s: float, retry_after_s: float | None = None) -> Breaker:
+    def failed(self, now_s: float, retry_after_s: float | None = None) -> CircuitBreaker:
         """No answer came; `retry_after_s` is what the endpoint asked for, and gets up to `most_open_s`."""
         asked_s = min(retry_after_s or 0.0, self.thresholds.most_open_s)
         failures = self.failures + 1
@@ -72,16 +73,18 @@ class Breaker:
             return replace(self, failures=failures, until_s=max(self.until_s, now_s + asked_s))
         wait_s = min(self.thresholds.open_s * 2 ** min(self.openings, 30), self.thresholds.most_open_s)
         until_s = now_s + max(wait_s, asked_s)
-        return Breaker(self.thresholds, failures, self.openings + 1, until_s)
+        return CircuitBreaker(self.thresholds, failures, self.openings + 1, until_s)
 
 
-class Breakers:
+class CircuitBreakers:
     """The breakers of all endpoints by name; safe between threads. `clock` is monotonic, in seconds."""
 
-    def __init__(self, thresholds: Thresholds | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._new = Breaker(thresholds or Thresholds())
+    def __init__(
+        self, thresholds: BreakerThresholds | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._new = CircuitBreaker(thresholds or BreakerThresholds())
         self._clock = clock
-        self._known: dict[str, Breaker] = {}
+        self._known: dict[str, CircuitBreaker] = {}
         self._causes: dict[str, str] = {}
         self._lock = threading.Lock()
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, Self
 
-from core.production import Usage
+from core.model.provenance import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class ChatMessage:
     """One message: `role` is system, user, assistant or tool; `tool` names what a tool's answer belongs to."""
 
     role: str
@@ -44,7 +44,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class ToolSpec:
     """A tool on offer: `parameters` is the JSON Schema of its arguments."""
 
     name: str
@@ -53,18 +53,18 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ChatRequest:
     """One question to a model. With `schema` its answer must be JSON of that shape; `heard` gets text as it comes."""
 
-    messages: tuple[Message, ...]
-    tools: tuple[Tool, ...] = ()
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
     schema: Mapping[str, Any] | None = None
     heard: Callable[[str], Awaitable[None]] | None = None
     most_tokens: int = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ChatReply:
     """What a model answered: text, the tools it wants called, which model it was, and what that cost."""
 
     text: str
@@ -74,10 +74,10 @@ class Reply:
     cut_off: bool = False
 
 
-class Model(Protocol):
+class ChatModel(Protocol):
     """Somebody to ask: one model, or several of which the first that answers is taken."""
 
-    async def ask(self, ask: Ask) -> Reply:
+    async def ask(self, ask: ChatRequest) -> ChatReply:
         """The answer to `ask`.
 
         Raises `TransientError` (codes ``model_down``, ``model_slow``, ``model_busy``) when no model answers now, and

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from core.errors import UsageError
+from core.model.errors import UsageError
 
 ASKED: Final = ("ollama", "openai")
 """The kinds of endpoint that Countersign asks itself; the others serve agents, which speak with them on their own."""

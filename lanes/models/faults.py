@@ -1,4 +1,4 @@
-"""What goes wrong between us and a model, in the words of `core.errors`; never with a key or a prompt in it."""
+"""What goes wrong between us and a model, in the words of `core.model.errors`; never with a key or a prompt in it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from typing import Any, Final
 
 import httpx
 
-from core.advice import Advice, CommandName, Suggestion, advise
-from core.errors import CountersignError, Kind, PermanentError, TransientError
+from core.model.advice import Advice, CommandName, Suggestion, advise
+from core.model.errors import CountersignError, Kind, PermanentError, TransientError
 from lanes.models.endpoint import Endpoint, ModelName, key_variable
-from lanes.models.wire import CONNECT_S, TooMuchError
+from lanes.models.http_transport import CONNECT_S, ResponseTooLargeError
 
-NONSENSE: Final = (ValueError, TypeError, AttributeError, KeyError, RecursionError, httpx.DecodingError, TooMuchError)
+NONSENSE: Final = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    RecursionError,
+    httpx.DecodingError,
+    ResponseTooLargeError,
+)
 """What reading an answer raises when it is none: no JSON, another shape, too deep, packed, without an end."""
 BROKEN: Final = (httpx.HTTPError, httpx.InvalidURL, OSError)
 """What the way to an endpoint raises."""
@@ -35,7 +43,7 @@ _TOO_LONG: Final = re.compile(r"exceeds the available context size|maximum conte
 
 
 @dataclass(frozen=True, slots=True)
-class Whose:
+class FaultOrigin:
     """Whom a fault is about: the model `name` at `endpoint`; `private` is what must not be quoted back."""
 
     endpoint: Endpoint
@@ -55,7 +63,7 @@ class Whose:
         return f': it says "{plain}"'
 
 
-def of_status(whose: Whose, status: int, words: str, retry_after_s: float | None = None) -> CountersignError:
+def of_status(whose: FaultOrigin, status: int, words: str, retry_after_s: float | None = None) -> CountersignError:
     """The fault that an answer of this status stands for; `words` are the server's."""
     said = whose.quoted(words)
     if _UNPUBLISHED.search(words):
@@ -77,7 +85,7 @@ def of_status(whose: Whose, status: int, words: str, retry_after_s: float | None
     return _refused(whose, status, said)
 
 
-def _refused(whose: Whose, status: int, said: str) -> PermanentError:
+def _refused(whose: FaultOrigin, status: int, said: str) -> PermanentError:
     endpoint = whose.endpoint
     message, mend = f"{whose} refused the question (status {status}){said}", _OTHER
     if status in (401, 403):
@@ -94,12 +102,12 @@ def _refused(whose: Whose, status: int, said: str) -> PermanentError:
     return PermanentError("model_refused", message, mend)
 
 
-def _pull(whose: Whose) -> Advice:
+def _pull(whose: FaultOrigin) -> Advice:
     ask = f"Ask whoever runs Countersign to pull {whose}."
     return advise("Pull it with ", Suggestion(CommandName.PULL_MODEL, args=(str(whose),)), ".", otherwise=ask)
 
 
-def missing(whose: Whose) -> PermanentError:
+def missing(whose: FaultOrigin) -> PermanentError:
     """The endpoint has no such model."""
     mend: str | Advice
     if whose.private:  # asked for somebody's task, who may not be an operator
@@ -109,7 +117,7 @@ def missing(whose: Whose) -> PermanentError:
     return PermanentError("model_missing", f"{whose.endpoint.name} has no model {whose.name}", mend, kind=Kind.MISSING)
 
 
-def of_broken_line(whose: Whose, error: Exception) -> CountersignError:
+def of_broken_line(whose: FaultOrigin, error: Exception) -> CountersignError:
     """The fault behind one of `BROKEN`."""
     where, words = whose.endpoint.url, str(error)
     if "CERTIFICATE_VERIFY_FAILED" in words:
@@ -128,25 +136,25 @@ def of_broken_line(whose: Whose, error: Exception) -> CountersignError:
     return cut_short(whose)
 
 
-def cut_short(whose: Whose) -> TransientError:
+def cut_short(whose: FaultOrigin) -> TransientError:
     """The answer ended before its end."""
     return TransientError("model_down", f"{whose} hung up in the middle of its answer", _LATER)
 
 
-def slow(whose: Whose, deadline: str, seconds: float) -> TransientError:
+def slow(whose: FaultOrigin, deadline: str, seconds: float) -> TransientError:
     """A deadline struck: `deadline` says which, `seconds` how long it was."""
     mend = f"Raise it for {whose.endpoint.name} in countersign.yaml, or name a smaller model."
     return TransientError("model_slow", f"{whose} {deadline} within {seconds:g} s", mend)
 
 
-def babbled(whose: Whose, what: str) -> PermanentError:
+def babbled(whose: FaultOrigin, what: str) -> PermanentError:
     """What came back is no answer."""
     return PermanentError("model_babbled", f"{whose} gave no proper answer: {what}", _OTHER)
 
 
-def of_nonsense(whose: Whose, error: Exception) -> PermanentError:
+def of_nonsense(whose: FaultOrigin, error: Exception) -> PermanentError:
     """The fault behind one of `NONSENSE`; what was read is not repeated, for nobody knows what it holds."""
-    if isinstance(error, TooMuchError):
+    if isinstance(error, ResponseTooLargeError):
         return babbled(whose, f"it sent {error}")
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
         return babbled(whose, "the server sent something that is not JSON")

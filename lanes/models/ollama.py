@@ -10,12 +10,12 @@ from typing import Any, cast
 from ollama import AsyncClient, ChatResponse, ResponseError
 from pydantic import ValidationError
 
-from lanes.models.answering import Piece, answer, tools_on_offer, whose_is
-from lanes.models.chat import Ask, Message, Reply, ToolCall
+from lanes.models.answering import AnswerPiece, answer, tools_on_offer, whose_is
+from lanes.models.chat import ChatMessage, ChatReply, ChatRequest, ToolCall
 from lanes.models.endpoint import Endpoint
-from lanes.models.faults import Whose, of_status
-from lanes.models.line import translated
-from lanes.models.wire import Wire
+from lanes.models.endpoint_session import translated
+from lanes.models.faults import FaultOrigin, of_status
+from lanes.models.http_transport import HttpTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class OllamaModel:
     endpoint: Endpoint
     name: str
 
-    async def ask(self, ask: Ask) -> Reply:
+    async def ask(self, ask: ChatRequest) -> ChatReply:
         """The answer to `ask`, as `Model.ask` promises it."""
         whose = whose_is(self.endpoint, self.name, ask)
         return await answer(whose, ask, self._pieces(whose, ask))
 
-    async def _pieces(self, whose: Whose, ask: Ask) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self, whose: FaultOrigin, ask: ChatRequest) -> AsyncGenerator[AnswerPiece, None]:
         async with speaking(whose) as client:
             said = await client.chat(
                 self.name,
@@ -50,13 +50,15 @@ class OllamaModel:
                 if not all("tool_calls" in fault["loc"] for fault in error.errors()):
                     raise
                 wrong = "A tool call needs a name, and an object as its arguments."
-                yield Piece(calls=(ToolCall("unknown", wrong=wrong),), ended="stop")  # the client reads no further
+                yield AnswerPiece(
+                    calls=(ToolCall("unknown", wrong=wrong),), ended="stop"
+                )  # the client reads no further
 
 
 @asynccontextmanager
-async def speaking(whose: Whose) -> AsyncIterator[AsyncClient]:
+async def speaking(whose: FaultOrigin) -> AsyncIterator[AsyncClient]:
     """A client for one conversation, whose faults come out translated."""
-    wire = Wire(whose.endpoint)
+    wire = HttpTransport(whose.endpoint)
     async with translated(whose):
         try:
             async with AsyncClient(whose.endpoint.url, **wire.options()) as client:
@@ -74,16 +76,16 @@ def keep_alive(endpoint: Endpoint) -> float | str:
     return endpoint.keep_alive
 
 
-def _piece(line: ChatResponse) -> Piece:
+def _piece(line: ChatResponse) -> AnswerPiece:
     said = line.message
     calls = tuple(ToolCall(call.function.name, call.function.arguments) for call in said.tool_calls or ())
     spent = (max(line.prompt_eval_count or 0, 0), max(line.eval_count or 0, 0)) if line.done else None
-    return Piece(
+    return AnswerPiece(
         said.content or "", calls, said.thinking or "", (line.done_reason or "stop") if line.done else "", spent
     )
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: ChatMessage) -> dict[str, Any]:
     said: dict[str, Any] = {"role": message.role, "content": message.text}
     if message.calls:
         said["tool_calls"] = [

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from core.errors import CountersignError
+from core.model.errors import CountersignError
 from core.strict_json import NotJsonError, read_object
-from lanes.models.answering import Piece, answer, tools_on_offer, whose_is
-from lanes.models.chat import Ask, Message, Reply, ToolCall
+from lanes.models.answering import AnswerPiece, answer, tools_on_offer, whose_is
+from lanes.models.chat import ChatMessage, ChatReply, ChatRequest, ToolCall
 from lanes.models.endpoint import Endpoint
-from lanes.models.faults import Whose, babbled, of_status
-from lanes.models.kept import Kept
-from lanes.models.line import got, sent
+from lanes.models.endpoint_session import got, sent
+from lanes.models.faults import FaultOrigin, babbled, of_status
+from lanes.models.recorded import InstalledModel
 
 _MOST_CALLS: Final = 128
 _MOST_CHARS: Final = 8 * 1024 * 1024  # the meter of an answer stops far below
@@ -33,7 +33,7 @@ class OpenAiModel:
     endpoint: Endpoint
     name: str
 
-    async def ask(self, ask: Ask) -> Reply:
+    async def ask(self, ask: ChatRequest) -> ChatReply:
         """The answer to `ask`, as `Model.ask` promises it."""
         whose = whose_is(self.endpoint, self.name, ask)
         reply = await answer(whose, ask, self._pieces(whose, ask))
@@ -48,13 +48,13 @@ class OpenAiModel:
         """
         root = replace(self.endpoint, url=self.endpoint.url.removesuffix("/v1"))
         try:
-            said = await got(Whose(root), "/props")
+            said = await got(FaultOrigin(root), "/props")
         except CountersignError:
             return False
         can = said.get("chat_template_caps") if isinstance(said, dict) else None
         return isinstance(can, dict) and can.get("supports_tool_calls") is False
 
-    async def _pieces(self, whose: Whose, ask: Ask) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self, whose: FaultOrigin, ask: ChatRequest) -> AsyncGenerator[AnswerPiece, None]:
         calls, ended = _Calls(whose), ""
         async with sent(whose, "POST", "/chat/completions", self._body(ask)) as response:
             async for line in response.aiter_lines():
@@ -71,9 +71,9 @@ class OpenAiModel:
                 piece = _piece(chunk, calls)
                 ended = piece.ended or ended
                 yield piece
-            yield Piece(calls=calls.whole(cut_off=ended == "length"))
+            yield AnswerPiece(calls=calls.whole(cut_off=ended == "length"))
 
-    def _body(self, ask: Ask) -> dict[str, Any]:
+    def _body(self, ask: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.name,
             "messages": _messages(ask.messages),
@@ -93,7 +93,7 @@ class OpenAiModel:
 class _Calls:
     """Calls come in parts, a name and pieces of JSON by an index; they are whole when the answer is."""
 
-    whose: Whose
+    whose: FaultOrigin
     parts: dict[int, list[str]] = field(default_factory=dict)
 
     def take(self, call: Mapping[str, Any]) -> str:
@@ -129,16 +129,16 @@ def _as_text(arguments: object) -> str:
     return json.dumps(arguments)
 
 
-def _piece(chunk: Mapping[str, Any], calls: _Calls) -> Piece:
+def _piece(chunk: Mapping[str, Any], calls: _Calls) -> AnswerPiece:
     """A chunk as a piece; what has another shape raises what `sent` translates."""
     spent = _spent(chunk["usage"]) if chunk.get("usage") else None
     if not chunk.get("choices"):
-        return Piece(spent=spent)
+        return AnswerPiece(spent=spent)
     choice = chunk["choices"][0]
     said = choice.get("delta") or {}
     taken = "".join([calls.take(call) for call in said.get("tool_calls") or ()])
     text, thought = _text(said, "content"), _text(said, "reasoning_content")
-    return Piece(text, besides=thought + taken, ended=_text(choice, "finish_reason"), spent=spent)
+    return AnswerPiece(text, besides=thought + taken, ended=_text(choice, "finish_reason"), spent=spent)
 
 
 def _text(said: Mapping[str, Any], key: str) -> str:
@@ -156,7 +156,7 @@ def _spent(usage: Mapping[str, Any]) -> tuple[int, int]:
     return prompt, completion
 
 
-def _broken_off(whose: Whose, error: object) -> CountersignError:
+def _broken_off(whose: FaultOrigin, error: object) -> CountersignError:
     """The fault that is told in the middle of an answer, where the line's own status was good."""
     said = error if isinstance(error, dict) else {"message": str(error)}
     code = said.get("code")
@@ -165,7 +165,7 @@ def _broken_off(whose: Whose, error: object) -> CountersignError:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAiStock:
+class OpenAiCatalog:
     """The models of such an endpoint, as far as it tells."""
 
     endpoint: Endpoint
@@ -175,12 +175,12 @@ class OpenAiStock:
         await self.kept()
         return "OpenAI's protocol"
 
-    async def kept(self) -> tuple[Kept, ...]:
+    async def kept(self) -> tuple[InstalledModel, ...]:
         """The models that it serves, by name."""
-        whose = Whose(self.endpoint)
+        whose = FaultOrigin(self.endpoint)
         said = await got(whose, "/models")
         try:
-            models = [Kept(str(model["id"]), changed=_time(model.get("created"))) for model in said["data"]]
+            models = [InstalledModel(str(model["id"]), changed=_time(model.get("created"))) for model in said["data"]]
         except (TypeError, KeyError, AttributeError):
             raise babbled(whose, "the server sent something that is not a list of models") from None
         return tuple(sorted(models, key=lambda model: model.name))
@@ -193,7 +193,7 @@ def _time(seconds: object) -> datetime | None:
         return None
 
 
-def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
+def _messages(messages: tuple[ChatMessage, ...]) -> list[dict[str, Any]]:
     """The conversation. A call has an id there, by which its answer names it: they are numbered in their order."""
     said: list[dict[str, Any]] = []
     waiting: list[str] = []
@@ -210,7 +210,7 @@ def _messages(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
     return said
 
 
-def _answer(message: Message, waiting: list[str]) -> dict[str, Any]:
+def _answer(message: ChatMessage, waiting: list[str]) -> dict[str, Any]:
     """A tool's answer; one whose call was left out to save room is told as the user's words."""
     if not waiting:
         return {"role": "user", "content": f"{message.tool or 'A tool'} answered:\n{message.text}"}

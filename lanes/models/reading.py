@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from core.strict_json import NotJsonError
 from lanes.models.endpoint import Endpoint
-from lanes.models.faults import Whose, babbled, slow
+from lanes.models.faults import FaultOrigin, babbled, slow
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ _DEEPEST: Final = 40
 _LONGEST_INT: Final = 10**18
 
 
-async def in_time(whose: Whose, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+async def in_time(whose: FaultOrigin, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     """The pieces of an answer, the first, each further and the last of them within the endpoint's deadlines.
 
     When one strikes, or the caller stops, the line is hung up, so that the server stops too. Raises `TransientError`.
@@ -44,7 +44,7 @@ async def in_time(whose: Whose, pieces: AsyncGenerator[T, None]) -> AsyncGenerat
             first = False
 
 
-def _struck(whose: Whose, endpoint: Endpoint, *, first: bool, total: bool) -> Exception:
+def _struck(whose: FaultOrigin, endpoint: Endpoint, *, first: bool, total: bool) -> Exception:
     if total:
         return slow(whose, "did not finish (total_s)", endpoint.total_s)
     if first:
@@ -52,10 +52,10 @@ def _struck(whose: Whose, endpoint: Endpoint, *, first: bool, total: bool) -> Ex
     return slow(whose, "said nothing more (between_tokens_s)", endpoint.between_tokens_s)
 
 
-class Meter:
+class StreamMeter:
     """Counts an answer as it comes; raises `PermanentError` for more than so many tokens can be."""
 
-    def __init__(self, whose: Whose, most_tokens: int) -> None:
+    def __init__(self, whose: FaultOrigin, most_tokens: int) -> None:
         self._whose, self._most_bytes, self._bytes = whose, most_tokens * _BYTES_A_TOKEN + _SLACK_BYTES, 0
 
     def count(self, *texts: str | None) -> None:

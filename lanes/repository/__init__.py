@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
-from core.change import Change, show_path
-from core.errors import TransientError
+from core.model.change import Change, show_path
+from core.model.errors import TransientError
 from core.ports import Commit, Repository, RepositorySpec
 from lanes.repository import merging, trees, worktree
 from lanes.repository.credentials import Credentials

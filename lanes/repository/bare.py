@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from core.errors import Kind, PermanentError
+from core.model.errors import Kind, PermanentError
 from lanes.repository.address import parse_address
 from lanes.repository.command import GitCommand
 from lanes.repository.packs import unpack_into

@@ -7,8 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from core.change import Change
-from core.errors import NotFoundError
+from core.model.change import Change
+from core.model.errors import NotFoundError
 from core.ports import Repository, RepositorySpec
 from lanes.repository import as_git, guarded, merging, trees
 from lanes.repository.command import GitCommand, check_git

@@ -14,7 +14,7 @@ from pathlib import Path
 from subprocess import PIPE
 from typing import Any, Final
 
-from core.errors import PermanentError
+from core.model.errors import PermanentError
 from lanes.repository.running import GitError, Running
 
 LEAST_GIT: Final = (2, 38)

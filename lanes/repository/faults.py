@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from core.change import show_path
-from core.errors import CountersignError, Kind, PermanentError, TransientError
+from core.model.change import show_path
+from core.model.errors import CountersignError, Kind, PermanentError, TransientError
 from lanes.repository.command import FILE_BYTES, MIB, memory_of
 from lanes.repository.running import GitError, GitFloodError, GitTimeoutError
 

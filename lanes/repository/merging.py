@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.change import show_path
-from core.errors import ConflictError, PermanentError
+from core.model.change import show_path
+from core.model.errors import ConflictError, PermanentError
 from lanes.repository.store import Store, check_oid
 
 

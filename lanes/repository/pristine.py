@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from core.errors import PermanentError
+from core.model.errors import PermanentError
 from lanes import filetree
 from lanes.repository.store import Store, check_oid
 from lanes.repository.worktree import weigh

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from core.change import show_path
-from core.errors import Kind, PermanentError
+from core.model.change import show_path
+from core.model.errors import Kind, PermanentError
 from core.ports import Commit, RepositorySpec
 from lanes import filetree
 from lanes.repository.address import Address, parse_address

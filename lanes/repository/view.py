@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from core.change import GITLINK, show_path
+from core.model.change import GITLINK, show_path
 from lanes.repository.running import GitError, Running
 from lanes.repository.store import READ_BYTES, Store, too_large_to_read
 from lanes.repository.trees import list_paths

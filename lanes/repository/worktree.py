@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.change import show_path
-from core.errors import Kind, PermanentError
+from core.model.change import show_path
+from core.model.errors import Kind, PermanentError
 from lanes import filetree
 from lanes.repository.command import MIB
 from lanes.repository.faults import last_words

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from lanes.sandbox.cgroup import Groups, counting
+from lanes.sandbox.cgroup import Cgroups, counting
 from lanes.sandbox.folders import own_folder, sweep
+from lanes.sandbox.launch import GATED, LaunchPlan
+from lanes.sandbox.mounts import SCRATCH, environment, give_files, let_connect, shown
 from lanes.sandbox.overlay import laid
-from lanes.sandbox.ran import Layers, Ran, Run
-from lanes.sandbox.shown import SCRATCH, environment, give_files, let_connect, shown
-from lanes.sandbox.start import GATED, Start
+from lanes.sandbox.result import LayeredFiles, SandboxResult, SandboxRun
 
 _MIB: Final = 1024 * 1024
 
@@ -56,7 +56,7 @@ class Bwrap:
     uids: int = 1
     calls: bytes = b""
     layering: tuple[str, ...] = ()
-    groups: Groups | None = field(default=None, repr=False)
+    groups: Cgroups | None = field(default=None, repr=False)
 
     def hand_over(self, directory: Path, *, layered: bool = False) -> int:
         """Give the files of `directory` to the user of one run; that user's id inside.
@@ -152,10 +152,10 @@ class BwrapSandbox:
     def __init__(self, bwrap: Bwrap) -> None:
         self.bwrap = bwrap
         owner = None if bwrap.setpriv is None else bwrap.first_uid
-        self.layers = Layers(owner) if bwrap.layering else None
+        self.layers = LayeredFiles(owner) if bwrap.layering else None
         self.counts = counting(bwrap.groups)
 
-    async def run(self, run: Run) -> Ran:
+    async def run(self, run: SandboxRun) -> SandboxResult:
         """Run it; whatever happens, cancelling included, nothing of it lives on."""
         await asyncio.to_thread(sweep)
         with contextlib.ExitStack() as stack:
@@ -171,5 +171,5 @@ class BwrapSandbox:
             tmp_mib = min(run.confines.memory_mib, 512)
             options = self.bwrap.options(work, etc, environment(run.environment), tmp_mib, beside.binds)
             argv = self.bwrap.inner([*GATED, *beside.before, *run.argv], uid)
-            start = Start(stack, run, folder, self.bwrap.groups)
+            start = LaunchPlan(stack, run, folder, self.bwrap.groups)
             return await start.go([*before, self.bwrap.program], options, argv, self.bwrap.calls)

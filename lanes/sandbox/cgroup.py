@@ -26,7 +26,7 @@ _MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class CgroupFiles:
     """How a version calls the limit of memory, that of swap with what it is set to, and what counts kills."""
 
     most: str
@@ -36,16 +36,16 @@ class Files:
 
 
 # v1 has a limit for the queues of connections, too, and setting it costs each start 10 ms; so the watch counts them
-_V1: Final = Files("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", None, "memory.oom_control")
-_V2: Final = Files("memory.max", "memory.swap.max", "0", "memory.events")
+_V1: Final = CgroupFiles("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", None, "memory.oom_control")
+_V2: Final = CgroupFiles("memory.max", "memory.swap.max", "0", "memory.events")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Cgroup:
     """The group of one run."""
 
     path: Path
-    files: Files
+    files: CgroupFiles
 
     def add(self, pid: int) -> None:
         """Move a process in; what it starts afterwards is in it, too. Raises `OSError`."""
@@ -59,15 +59,15 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
+class Cgroups:
     """Makes groups below `parent`; `left` are those of finished runs that could not be removed at once."""
 
     parent: Path
-    files: Files
+    files: CgroupFiles
     left: list[Path] = field(default_factory=list, compare=False)
 
     @contextlib.contextmanager
-    def group(self, memory_mib: int) -> Iterator[Group]:
+    def group(self, memory_mib: int) -> Iterator[Cgroup]:
         """A group for a run of so much memory; gone afterwards, if its processes are. Raises `OSError`."""
         path = self.parent / f"countersign-{os.getpid()}-{_began(os.getpid())}-{secrets.token_hex(6)}"
         path.mkdir()
@@ -76,7 +76,7 @@ class Groups:
             (path / self.files.most).write_text(most, encoding="ascii")
             if (path / self.files.swap).exists():
                 (path / self.files.swap).write_text(self.files.swap_most or most, encoding="ascii")
-            yield Group(path, self.files)
+            yield Cgroup(path, self.files)
         finally:
             self.left.append(path)
             self.sweep()
@@ -97,19 +97,19 @@ class Groups:
                         path.rmdir()
 
 
-def find_groups() -> Groups | None:
+def find_groups() -> Cgroups | None:
     """Where we may make groups, if anywhere: decided by making one."""
     for parent, files in _candidates():
         if files is _V2 and not _hands_down(parent):
             continue
-        groups = Groups(parent, files)
+        groups = Cgroups(parent, files)
         with contextlib.suppress(OSError, ValueError):
             _try(groups)
             return groups
     return None
 
 
-def _try(groups: Groups) -> None:
+def _try(groups: Cgroups) -> None:
     """Move a process of ours into a group."""
     with groups.group(64) as group, subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as process:
         try:
@@ -119,7 +119,7 @@ def _try(groups: Groups) -> None:
             process.kill()
 
 
-def _candidates(proc: Path = Path("/proc/self")) -> Iterator[tuple[Path, Files]]:
+def _candidates(proc: Path = Path("/proc/self")) -> Iterator[tuple[Path, CgroupFiles]]:
     """The groups that we are in, as this host shows them; with v2 also the one above, if systemd made that ours."""
     with contextlib.suppress(OSError):
         mounts = (proc / "mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -136,7 +136,7 @@ def _candidates(proc: Path = Path("/proc/self")) -> Iterator[tuple[Path, Files]]
                         yield path.parent, files
 
 
-def _mounted(mounts: list[str], files: Files) -> Iterator[tuple[str, Path]]:
+def _mounted(mounts: list[str], files: CgroupFiles) -> Iterator[tuple[str, Path]]:
     """What of the hierarchy is mounted where, by proc_pid_mountinfo(5)."""
     for line in mounts:
         before, _, after = line.partition(" - ")
@@ -179,7 +179,7 @@ def _began(pid: int) -> str:
         return ""
 
 
-def counting(groups: Groups | None) -> str:
+def counting(groups: Cgroups | None) -> str:
     """For the doctor: who counts the memory of a run."""
     if groups is None:
         return "memory is added up from outside, for no control group is ours to make (docs/operating.md)"

@@ -35,7 +35,7 @@ class Attributes(ctypes.Structure):
     _fields_ = [("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64)]
 
 
-class Program(ctypes.Structure):
+class ConfinedProgram(ctypes.Structure):
     """The kernel's sock_fprog."""
 
     _fields_ = [("count", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
@@ -106,7 +106,7 @@ def _landlock(orders: dict[str, Any]) -> None:
 def _filter(libc: ctypes.CDLL, calls: bytes) -> None:
     """Load the filter of system calls; without it the network would be open."""
     held = ctypes.create_string_buffer(calls, len(calls))
-    program = Program(len(calls) // 8, ctypes.addressof(held))
+    program = ConfinedProgram(len(calls) // 8, ctypes.addressof(held))
     if not calls or libc.prctl(_SECCOMP, _FILTER, ctypes.byref(program), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the filter of system calls cannot be loaded")
 

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from core.change import show_path
-from core.errors import PermanentError, TransientError
+from core.model.change import show_path
+from core.model.errors import PermanentError, TransientError
 from lanes.sandbox.folders import own_folder, sweep
-from lanes.sandbox.ran import BoundedLog, Layers, Ran, Run
-from lanes.sandbox.shown import HOME, WORK, environment, give_files, let_connect, shown
-from lanes.sandbox.watch import Watch
+from lanes.sandbox.mounts import HOME, WORK, environment, give_files, let_connect, shown
+from lanes.sandbox.result import BoundedLog, LayeredFiles, SandboxResult, SandboxRun
+from lanes.sandbox.watch import LimitWatch
 
 LABEL: Final = "countersign.asker"
 _ENGINE_S: Final = 60.0
@@ -35,7 +35,7 @@ _KEPT: Final = ("PATH", "XDG_RUNTIME_DIR", "DOCKER_HOST", "CONTAINER_HOST", "HOM
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class ContainerEngine:
     """How the engine is called here: `words` is its program with what must come before every command.
 
     `extra` are options of ``run`` that this engine needs. With `first_uid`, by root: each run gets its own user id.
@@ -56,7 +56,7 @@ class Engine:
         """The user id of one run."""
         return os.geteuid() if self.first_uid is None else self.first_uid + secrets.randbelow(self.uids)
 
-    def options(self, run: Run, name: str, uid: int, binds: tuple[tuple[Path, str], ...]) -> list[str]:
+    def options(self, run: SandboxRun, name: str, uid: int, binds: tuple[tuple[Path, str], ...]) -> list[str]:
         """The options of ``run``, up to the image: everything is closed that is not opened here."""
         confines, scratch = run.confines, f"rw,nosuid,nodev,exec,mode=1777,size={_SCRATCH_MIB}m"
         scratch += ",notmpcopyup" if self.kind == "podman" else ""  # or the image's own modes win
@@ -94,13 +94,13 @@ class Engine:
 class ContainerSandbox:
     """`Sandbox` by podman or docker; see `lanes.sandbox.engines`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: ContainerEngine) -> None:
         self.engine = engine
         self.kind = engine.kind
-        self.layers: Layers | None = None
+        self.layers: LayeredFiles | None = None
         self.counts = f"{engine.kind} holds the memory of each run"
 
-    async def run(self, run: Run) -> Ran:
+    async def run(self, run: SandboxRun) -> SandboxResult:
         """Run it; whatever happens, cancelling included, its container is removed.
 
         Raises `PermanentError` for a lane without an image.
@@ -135,11 +135,11 @@ class ContainerSandbox:
 class _Container:
     """One container, from its start to its removal."""
 
-    def __init__(self, engine: Engine, name: str, run: Run, folder: Path) -> None:
+    def __init__(self, engine: ContainerEngine, name: str, run: SandboxRun, folder: Path) -> None:
         self._engine, self._name, self._run, self._folder = engine, name, run, folder
         self._log = BoundedLog(run.confines.log_bytes)
 
-    async def go(self, options: list[str], argv: list[str]) -> Ran:
+    async def go(self, options: list[str], argv: list[str]) -> SandboxResult:
         """Start it, follow it, and remove it."""
         began = asyncio.get_running_loop().time()
         image = ["--rootfs", f"{self._run.image}:O"] if self._run.image.startswith("/") else [self._run.image]
@@ -171,12 +171,12 @@ class _Container:
             raise TransientError("sandbox_failed", message, mend, retry_after_s=60)
         hit = hit or ("memory" if state.get("OOMKilled") else None)
         wall_s = asyncio.get_running_loop().time() - began
-        return Ran(None if hit else int(str(state["ExitCode"])), self._log.content(), hit, wall_s)
+        return SandboxResult(None if hit else int(str(state["ExitCode"])), self._log.content(), hit, wall_s)
 
     async def _follow(self, process: asyncio.subprocess.Process) -> str | None:
         """Its output until it ends, or the bound that it hit."""
         reading = asyncio.create_task(self._read(process))
-        watch = asyncio.create_task(Watch(None, (self._run.directory,), self._run.confines).hit())
+        watch = asyncio.create_task(LimitWatch(None, (self._run.directory,), self._run.confines).hit())
         try:
             waits = {reading, watch}
             done, _ = await asyncio.wait(waits, timeout=self._run.confines.wall_s, return_when=asyncio.FIRST_COMPLETED)
@@ -218,7 +218,7 @@ class _Container:
             raise TransientError("sandbox_stuck", message, mend, retry_after_s=60)
 
 
-async def call(engine: Engine, *words: str) -> bytes:
+async def call(engine: ContainerEngine, *words: str) -> bytes:
     """What the engine says to a command; nothing when it fails or takes too long."""
     process = await asyncio.create_subprocess_exec(
         *engine.words,

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from core.errors import Kind, Problem
-from lanes.sandbox.complaint import complaint
-from lanes.sandbox.container import ContainerSandbox, Engine
+from core.model.errors import Kind, Problem
+from lanes.sandbox.container import ContainerEngine, ContainerSandbox
 from lanes.sandbox.folders import own_folder
-from lanes.sandbox.ran import Confines, Run
+from lanes.sandbox.probe_error import complaint
+from lanes.sandbox.result import SandboxLimits, SandboxRun
 
 _ASK_S: Final = 30
 _UIDS: Final = (2_000_000_000, 1_000_000)
@@ -51,20 +51,20 @@ def find_engine(kind: str) -> ContainerSandbox | Problem:
     return _problem(f"{kind} is installed but does not work here: {told}", kind)
 
 
-def _engine(kind: str, words: tuple[str, ...], first: tuple[str, ...]) -> Engine:
+def _engine(kind: str, words: tuple[str, ...], first: tuple[str, ...]) -> ContainerEngine:
     """With `first`, a small first process; a command that is the first itself is deaf to signals it does not expect."""
     extra = (*first, *(_PODMAN if kind == "podman" else ()))
     if os.geteuid() == 0:
-        return Engine(kind, words, extra, *_UIDS)
-    return Engine(kind, words, (*extra, "--userns", "keep-id") if kind == "podman" else extra)
+        return ContainerEngine(kind, words, extra, *_UIDS)
+    return ContainerEngine(kind, words, (*extra, "--userns", "keep-id") if kind == "podman" else extra)
 
 
-def _asked(engine: Engine) -> str:
+def _asked(engine: ContainerEngine) -> str:
     """Ask a daemon for its version: without an image there is nothing to start; what it complained of, or nothing."""
     return complaint([*engine.words, "info", "--format", "{{.ServerVersion}}"], engine.environment(), _ASK_S)
 
 
-def _started(engine: Engine) -> str:
+def _started(engine: ContainerEngine) -> str:
     """Start a container from a root that holds the host's programs alone; what was complained of, or nothing."""
     with own_folder() as own:
         root, work = own / "root", own / "work"
@@ -74,7 +74,7 @@ def _started(engine: Engine) -> str:
         for link in ("bin", "sbin", "lib", "lib64"):
             (root / link).symlink_to(f"usr/{link}")
         work.mkdir()
-        run = Run(("true",), work, Confines(memory_mib=64, processes=16))
+        run = SandboxRun(("true",), work, SandboxLimits(memory_mib=64, processes=16))
         options = engine.options(
             run, f"countersign-probe-{secrets.token_hex(8)}", engine.user(), ((Path("/usr"), "/usr"),)
         )

@@ -11,14 +11,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from core.change import show_path
-from core.errors import Kind, Problem
+from core.model.change import show_path
+from core.model.errors import Kind, Problem
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 from lanes.sandbox.calls import call_filter
 from lanes.sandbox.cgroup import find_groups
-from lanes.sandbox.complaint import complaint
 from lanes.sandbox.folders import own_folder
 from lanes.sandbox.overlay import layering
+from lanes.sandbox.probe_error import complaint
 
 _PROBE_S = 20
 _MEND = "Install it (Debian and Ubuntu: `apt install bubblewrap`), or choose a lane that runs no command."

@@ -30,7 +30,7 @@ _IN_MEMORY: Final = ("/dev/zero", "/memfd:", "/SYSV")
 
 
 @dataclass(slots=True)
-class Hidden:
+class HiddenUsage:
     """The bytes on disk and in memory that are held, and by what.
 
     `mapped_bytes` are shared memory, resident or not; `connections_bytes`, which `memory_bytes` includes, what waits
@@ -47,9 +47,9 @@ class Hidden:
     maps: set[int] = field(default_factory=set)
 
 
-def held_by(pids: Sequence[int], scratch: Sequence[str]) -> Hidden:
+def held_by(pids: Sequence[int], scratch: Sequence[str]) -> HiddenUsage:
     """What these processes hold; `scratch` are folders in memory of their own, with all that is in them."""
-    hidden = Hidden(memory_bytes=sum(map(_taken, scratch)))
+    hidden = HiddenUsage(memory_bytes=sum(map(_taken, scratch)))
     passed = {device for path in scratch if (device := _device(path)) is not None}
     for pid in pids:
         _open_files(pid, hidden, passed)
@@ -64,7 +64,7 @@ def held_by(pids: Sequence[int], scratch: Sequence[str]) -> Hidden:
     return hidden
 
 
-def _open_files(pid: int, hidden: Hidden, passed: set[int]) -> None:
+def _open_files(pid: int, hidden: HiddenUsage, passed: set[int]) -> None:
     with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
         for entry in entries:
             with contextlib.suppress(OSError):
@@ -83,7 +83,7 @@ def _open_files(pid: int, hidden: Hidden, passed: set[int]) -> None:
                         hidden.disk_bytes += status.st_blocks * 512
 
 
-def _mappings(pid: int, hidden: Hidden, passed: set[int]) -> None:
+def _mappings(pid: int, hidden: HiddenUsage, passed: set[int]) -> None:
     """Files without a name that are mapped, and may be open nowhere; by their size, for that is all that is told."""
     try:
         text = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")

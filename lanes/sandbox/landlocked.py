@@ -19,16 +19,16 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from core.change import show_path
-from core.errors import Kind, PermanentError, Problem, TransientError
+from core.model.change import show_path
+from core.model.errors import Kind, PermanentError, Problem, TransientError
 from lanes.sandbox.calls import call_filter
-from lanes.sandbox.cgroup import Group, Groups, counting, find_groups
+from lanes.sandbox.cgroup import Cgroup, Cgroups, counting, find_groups
 from lanes.sandbox.folders import own_folder, sweep
+from lanes.sandbox.launch import grouped
+from lanes.sandbox.mounts import environment, furnish, programs
 from lanes.sandbox.processes import limit_process
-from lanes.sandbox.ran import BoundedLog, Layers, Ran, Run
-from lanes.sandbox.shown import environment, furnish, programs
-from lanes.sandbox.start import grouped
-from lanes.sandbox.watch import Watch
+from lanes.sandbox.result import BoundedLog, LayeredFiles, SandboxResult, SandboxRun
+from lanes.sandbox.watch import LimitWatch
 
 _LAUNCHER: Final = Path(__file__).with_name("confine.py")
 _SYSTEM: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -81,7 +81,7 @@ def _libraries() -> str:
 
 async def _probe(folder: Path) -> str:
     try:
-        ran = await LandlockSandbox().run(Run(("true",), folder))
+        ran = await LandlockSandbox().run(SandboxRun(("true",), folder))
     except TransientError as error:
         return error.problem.message
     return "" if ran.exit_code == 0 else show_path(ran.log[-300:])
@@ -91,13 +91,13 @@ class LandlockSandbox:
     """`Sandbox` by Landlock, a filter of system calls, and a launcher that kills all it started."""
 
     kind = "landlock"
-    layers: Layers | None = None
+    layers: LayeredFiles | None = None
 
-    def __init__(self, groups: Groups | None = None) -> None:
+    def __init__(self, groups: Cgroups | None = None) -> None:
         self._groups = groups
         self.counts = counting(groups)
 
-    async def run(self, run: Run) -> Ran:
+    async def run(self, run: SandboxRun) -> SandboxResult:
         """Run it; whatever happens, cancelling included, nothing of it lives on.
 
         Raises `PermanentError` for a run with doors: what is opened to the host's loopback is open to all of it.
@@ -122,7 +122,9 @@ class LandlockSandbox:
                 raise
             return await self._start(run, folder, report, report_out, group)
 
-    async def _start(self, run: Run, folder: Path, report: Any, report_out: int, group: Group | None) -> Ran:
+    async def _start(
+        self, run: SandboxRun, folder: Path, report: Any, report_out: int, group: Cgroup | None
+    ) -> SandboxResult:
         loop = asyncio.get_running_loop()
         began, log = loop.time(), BoundedLog(run.confines.log_bytes)
         try:
@@ -156,10 +158,10 @@ class LandlockSandbox:
         if hit is None and "exit-code" not in told:
             why = told.get("failed") or show_path(log.content()[-300:])
             raise TransientError("sandbox_failed", f"The sandbox did not start: {why}", _MEND, retry_after_s=60)
-        return Ran(None if hit else int(told["exit-code"]), log.content(), hit, loop.time() - began)
+        return SandboxResult(None if hit else int(told["exit-code"]), log.content(), hit, loop.time() - began)
 
 
-def _orders(run: Run, folder: Path, report: int) -> dict[str, Any]:
+def _orders(run: SandboxRun, folder: Path, report: int) -> dict[str, Any]:
     own = {"HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp"), "PWD": str(run.directory)}
     etc = [f"/etc/{name}" for name in _ETC]
     return {
@@ -176,12 +178,12 @@ def _orders(run: Run, folder: Path, report: int) -> dict[str, Any]:
 
 
 async def _follow(
-    process: asyncio.subprocess.Process, run: Run, own: Path, log: BoundedLog, group: Group | None
+    process: asyncio.subprocess.Process, run: SandboxRun, own: Path, log: BoundedLog, group: Cgroup | None
 ) -> str | None:
     """Its output until its end, or the bound that it hit."""
     tasks = [
         asyncio.create_task(_read(process, run, log)),
-        asyncio.create_task(Watch(process.pid, (run.directory, own), run.confines, group=group).hit()),
+        asyncio.create_task(LimitWatch(process.pid, (run.directory, own), run.confines, group=group).hit()),
         asyncio.create_task(process.wait()),
     ]
     reading, watch, ended = tasks
@@ -203,7 +205,7 @@ async def _follow(
             task.cancel()
 
 
-async def _read(process: asyncio.subprocess.Process, run: Run, log: BoundedLog) -> None:
+async def _read(process: asyncio.subprocess.Process, run: SandboxRun, log: BoundedLog) -> None:
     assert process.stdout is not None
     while chunk := await process.stdout.read(65536):
         log.add(chunk)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lanes.sandbox.ran import Confines
+from lanes.sandbox.result import SandboxLimits
 
 if sys.platform != "win32":  # elsewhere `find_sandbox` refuses before anything here is called
     import resource
@@ -28,7 +28,7 @@ SHARING: Final = 4096
 all of them at once, so that one with few processes can start them beside one with many. The watch counts for each."""
 
 
-def limit_process(pid: int, confines: Confines, processes: int | None) -> None:
+def limit_process(pid: int, confines: SandboxLimits, processes: int | None) -> None:
     """Put limits on `pid`, which all that it starts inherits; raises `OSError`.
 
     `processes` is how many its user may have, None where the user is not the run's own.
@@ -92,14 +92,14 @@ def waits_for_children(pid: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class MemoryUse:
     """What processes hold that no file on disk backs, page tables included; and what of it they may share."""
 
     own_bytes: int = 0
     shared_bytes: int = 0
 
 
-def memory_of(pids: Sequence[int]) -> Memory:
+def memory_of(pids: Sequence[int]) -> MemoryUse:
     """What these processes show of their memory; what two of them share counts for both."""
     own = shared = 0
     for pid in pids:
@@ -109,7 +109,7 @@ def memory_of(pids: Sequence[int]) -> Memory:
                     own += int(line.split()[1])
                 elif line.startswith("RssShmem:"):
                     shared += int(line.split()[1])
-    return Memory(own * 1024, shared * 1024)
+    return MemoryUse(own * 1024, shared * 1024)
 
 
 def cpu_s(pid: int) -> float:

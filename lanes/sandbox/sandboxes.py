@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from core.errors import Kind, Problem
-from lanes.sandbox.ran import Sandbox
+from core.model.errors import Kind, Problem
+from lanes.sandbox.result import Sandbox
 
 Find = Callable[[], Sandbox | Problem]
 

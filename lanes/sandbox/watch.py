@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from lanes.filetree import measure
-from lanes.sandbox.cgroup import Group
-from lanes.sandbox.hidden import Hidden, held_by
+from lanes.sandbox.cgroup import Cgroup
+from lanes.sandbox.hidden import HiddenUsage, held_by
 from lanes.sandbox.processes import cpu_s, descendants, memory_of
-from lanes.sandbox.ran import Confines
+from lanes.sandbox.result import SandboxLimits
 
 _LOOK_S: Final = 0.1
 _LOOK_AT_DISK_S: Final = 0.5
@@ -26,7 +26,7 @@ _FREE_MEMORY_MIB: Final = 256
 _FREE_DISK_MIB: Final = 256
 
 
-class Watch:
+class LimitWatch:
     """Looks at the process `pid` with all its descendants, and at the `folders` they write to, the work folder first.
 
     Without `pid` at the folders alone, where something else counts the processes. `scratch` are folders in memory, as
@@ -37,16 +37,16 @@ class Watch:
         self,
         pid: int | None,
         folders: Sequence[Path],
-        confines: Confines,
+        confines: SandboxLimits,
         scratch: Sequence[str] = (),
-        group: Group | None = None,
+        group: Cgroup | None = None,
     ) -> None:
         self._pid, self._folders, self._confines, self._group = pid, folders, confines, group
         self._scratch = [f"/proc/{pid}/root{path}" for path in scratch]
         self._had = measure(folders)
         self._had_free = _free_disk(folders[0])
         self._disk_due = 0.0
-        self._hidden = Hidden()
+        self._hidden = HiddenUsage()
 
     def look(self) -> str | None:
         """The bound that is hit now, if any."""

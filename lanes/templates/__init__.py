@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
-from core.errors import NotFoundError, UsageError
-from core.lane import Lane
+from core.model.errors import NotFoundError, UsageError
+from core.model.lane import Lane
 from core.strict_yaml.document import loads
 from lanes.registry import Shared, lane_of, nothing_shared
 

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from core.ports import Order, Repository
-from core.workflow import CHECK, COMMAND, EDIT, REVERT, Step
+from core.model.workflow import CHECK, COMMAND, EDIT, REVERT, WorkflowStep
+from core.ports import Repository, WorkOrder
 
 MOST: Final = 1000
 MOST_BYTES: Final = 256 * 1024 * 1024
@@ -26,7 +26,7 @@ _DOMAIN: Final = "countersign-step-v2"
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 
-def key_of(order: Order, step: Step, values: Mapping[str, str], start: str, repository: str) -> str:
+def key_of(order: WorkOrder, step: WorkflowStep, values: Mapping[str, str], start: str, repository: str) -> str:
     """The 64 hex digits over all that decides what a step makes: itself, the values it uses, the tree it begins with.
 
     Step and lane by what they say, so that another version of the lane's file is another key; a step that reads what

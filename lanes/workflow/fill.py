@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from core.edit import Edit
-from core.errors import Kind, PermanentError, UsageError
-from core.workflow import Parameter, filled, named_in
+from core.model.edits import Edit
+from core.model.errors import Kind, PermanentError, UsageError
+from core.model.workflow import Parameter, filled, named_in
 
 __all__ = ["ReadSentence", "argv", "edits", "filled", "is_program", "named_in", "reads_nothing"]
 

@@ -7,10 +7,21 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from core.errors import UsageError
-from core.strict_yaml import Document, StrictModel, Word
+from core.model.errors import UsageError
+from core.model.workflow import (
+    APPROVAL,
+    CHECK,
+    COMMAND,
+    EDIT,
+    REVERT,
+    WORKFLOW,
+    Parameter,
+    WorkflowStep,
+    matches,
+    parts_of,
+)
+from core.strict_yaml import StrictModel, Word, YamlDocument
 from core.strict_yaml.document import KeyPath
-from core.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WORKFLOW, Parameter, Step, matches, parts_of
 from lanes.executors.names import STEPS, no_such_executor
 from lanes.workflow import condition
 from lanes.workflow.fill import is_program, named_in
@@ -62,12 +73,12 @@ _WANTS: Final = {COMMAND: "command", CHECK: "command", APPROVAL: ""}
 
 
 def workflow_of(
-    document: Document,
+    document: YamlDocument,
     executor: str,
     parameters: dict[str, ParameterFile],
     steps: tuple[StepFile, ...],
     checks: frozenset[str],
-) -> tuple[tuple[Parameter, ...], tuple[Step, ...]]:
+) -> tuple[tuple[Parameter, ...], tuple[WorkflowStep, ...]]:
     """The parameters and steps of a lane file with these `checks`; raises `ConfigError` with file, line and key."""
     if executor != WORKFLOW:
         for key, given in (("steps", bool(steps)), ("parameters", bool(parameters))):
@@ -85,7 +96,7 @@ def workflow_of(
     return told, made
 
 
-def _parameter(document: Document, name: str, raw: ParameterFile) -> Parameter:
+def _parameter(document: YamlDocument, name: str, raw: ParameterFile) -> Parameter:
     at = ("parameters", name)
     if not _PARAMETER.fullmatch(name):
         raise document.error(at, f"{name!r} is not a parameter name", "Use small letters, digits and _.")
@@ -106,7 +117,7 @@ def _parameter(document: Document, name: str, raw: ParameterFile) -> Parameter:
         raise document.error((*at, "default"), error.problem.message, "Give another default.") from error
 
 
-def _step(document: Document, n: int, raw: StepFile, checks: frozenset[str]) -> Step:
+def _step(document: YamlDocument, n: int, raw: StepFile, checks: frozenset[str]) -> WorkflowStep:
     at = ("steps", n)
     if not _STEP.fullmatch(raw.name) or len(raw.name) > 40:
         raise document.error((*at, "name"), f"{raw.name!r} is not a step name", "Use small letters, digits and dashes.")
@@ -132,7 +143,7 @@ def _step(document: Document, n: int, raw: StepFile, checks: frozenset[str]) -> 
     for m, pattern in enumerate(raw.writes):
         check_glob(document, (*at, "writes", m), pattern)
     check_variables(document, (*at, "env"), raw.env)
-    return Step(
+    return WorkflowStep(
         name=raw.name,
         run=raw.run,
         do=raw.do,
@@ -149,7 +160,7 @@ def _step(document: Document, n: int, raw: StepFile, checks: frozenset[str]) -> 
     )
 
 
-def _check_order(document: Document, steps: tuple[Step, ...]) -> None:
+def _check_order(document: YamlDocument, steps: tuple[WorkflowStep, ...]) -> None:
     """Names are unique, needs are known and make no circle, and an approval stands between two parts."""
     place: dict[str, int] = {}
     for n, step in enumerate(steps):
@@ -180,7 +191,7 @@ def _check_order(document: Document, steps: tuple[Step, ...]) -> None:
             raise document.error(("steps", place[name]), message, "Move or delete it: the end is approved anyway.")
 
 
-def circle_in(steps: tuple[Step, ...]) -> list[str]:
+def circle_in(steps: tuple[WorkflowStep, ...]) -> list[str]:
     """The names of steps that need each other in a circle, the first one twice; empty without one."""
     needs = {step.name: step.needs for step in steps}
     left = {name: set(wanted) for name, wanted in needs.items()}
@@ -197,7 +208,7 @@ def circle_in(steps: tuple[Step, ...]) -> list[str]:
     return trail[trail.index(trail[-1]) :]
 
 
-def _check_parameters(document: Document, told: tuple[Parameter, ...], steps: tuple[Step, ...]) -> None:
+def _check_parameters(document: YamlDocument, told: tuple[Parameter, ...], steps: tuple[WorkflowStep, ...]) -> None:
     """Every parameter that is named is there, and every one that is there is named."""
     known, used = {parameter.name for parameter in told}, set[str]()
     for n, step in enumerate(steps):
@@ -212,7 +223,7 @@ def _check_parameters(document: Document, told: tuple[Parameter, ...], steps: tu
         raise document.error(("parameters", name), message, "Use it, or delete it.")
 
 
-def _names_of(document: Document, n: int, step: Step) -> list[tuple[KeyPath, list[str]]]:
+def _names_of(document: YamlDocument, n: int, step: WorkflowStep) -> list[tuple[KeyPath, list[str]]]:
     """Where a step names parameters, with the key of each place."""
     try:
         asked = condition.parse(step.when)
@@ -229,7 +240,7 @@ def _names_of(document: Document, n: int, step: Step) -> list[tuple[KeyPath, lis
     return found
 
 
-def check_variables(document: Document, key: KeyPath, names: dict[str, str]) -> None:
+def check_variables(document: YamlDocument, key: KeyPath, names: dict[str, str]) -> None:
     """Refuse what is no name for a variable, or would steer the dynamic linker."""
     for variable in names:
         if not _VARIABLE.fullmatch(variable) or variable.startswith("LD_"):
@@ -238,7 +249,7 @@ def check_variables(document: Document, key: KeyPath, names: dict[str, str]) -> 
             )
 
 
-def check_glob(document: Document, key: KeyPath, pattern: str) -> None:
+def check_glob(document: YamlDocument, key: KeyPath, pattern: str) -> None:
     """Refuse what is plainly no anchored glob, with its line; the policy checks the rest of the style."""
     parts = pattern.removeprefix("/").split("/")
     if pattern.endswith("/"):

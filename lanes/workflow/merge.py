@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from core.change import Change, show_path
-from core.errors import PermanentError
-from core.workflow import Step
+from core.model.change import Change, show_path
+from core.model.errors import PermanentError
+from core.model.workflow import WorkflowStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def changes_of(change: Change) -> Changes:
     return {file.path: Entry(file.mode, file.new_blob) for file in change.files}
 
 
-def before(steps: Iterable[Step]) -> dict[str, frozenset[str]]:
+def before(steps: Iterable[WorkflowStep]) -> dict[str, frozenset[str]]:
     """Every step's name, to all that come before it, through however many others."""
     needs = {step.name: step.needs for step in steps}
     found: dict[str, frozenset[str]] = {}

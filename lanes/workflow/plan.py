@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.workflow import Part, Step, parts_of
+from core.model.workflow import WorkflowPart, WorkflowStep, parts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Plan:
         }
 
 
-def plan_of(steps: Sequence[Step], durations_s: Mapping[str, float]) -> Plan:
+def plan_of(steps: Sequence[WorkflowStep], durations_s: Mapping[str, float]) -> Plan:
     """The plan of steps that take this long each; approvals part it, and what is above one is done before it."""
     layers: list[Layer] = []
     critical: list[str] = []
@@ -53,12 +53,12 @@ def plan_of(steps: Sequence[Step], durations_s: Mapping[str, float]) -> Plan:
     return Plan(tuple(layers), tuple(critical), took_s, total_s)
 
 
-def durations_of(steps: Sequence[Step], wall_s: int, took_s: Mapping[str, float]) -> dict[str, float]:
+def durations_of(steps: Sequence[WorkflowStep], wall_s: int, took_s: Mapping[str, float]) -> dict[str, float]:
     """How long each step takes: as it took before, else at most its own limit, else its lane's."""
     return {step.name: took_s.get(step.name, float(step.wall_s or wall_s)) for step in steps}
 
 
-def _layers(part: Part) -> list[Layer]:
+def _layers(part: WorkflowPart) -> list[Layer]:
     depth: dict[str, int] = {}
     for step in in_order(part.steps):
         depth[step.name] = 1 + max((depth[need] for need in step.needs if need in depth), default=-1)
@@ -68,7 +68,7 @@ def _layers(part: Part) -> list[Layer]:
     ]
 
 
-def _longest(part: Part, durations_s: Mapping[str, float]) -> tuple[list[str], float]:
+def _longest(part: WorkflowPart, durations_s: Mapping[str, float]) -> tuple[list[str], float]:
     """The way through a part that takes longest, and how long; of equals the first in the file."""
     best: dict[str, tuple[float, list[str]]] = {}
     for step in in_order(part.steps):
@@ -79,10 +79,10 @@ def _longest(part: Part, durations_s: Mapping[str, float]) -> tuple[list[str], f
     return way, took_s
 
 
-def in_order(steps: Sequence[Step]) -> list[Step]:
+def in_order(steps: Sequence[WorkflowStep]) -> list[WorkflowStep]:
     """The steps, each after those it needs, else as the file has them; they make no circle."""
     names = {step.name for step in steps}
-    ordered: list[Step] = []
+    ordered: list[WorkflowStep] = []
     left = list(steps)
     while left:
         placed = {step.name for step in ordered}

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from core.errors import CountersignError, Kind, PermanentError, Problem, WorkError
-from core.lane import Lane
-from core.ports import Executor, Order, Produced, Repository
-from core.production import Making, summed
-from core.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, Step, values_of
+from core.model.errors import CountersignError, Kind, PermanentError, Problem, WorkError
+from core.model.lane import Lane
+from core.model.provenance import Provenance, summed
+from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep, values_of
+from core.ports import Executor, ExecutorResult, Repository, WorkOrder
+from lanes.budget_pool import BudgetPool
 from lanes.checks import CheckRunner
 from lanes.executors.edit_lane import taken_back
 from lanes.executors.names import STEPS, no_such_executor
-from lanes.purse import Purse
 from lanes.repository import as_git
 from lanes.workflow import condition
 from lanes.workflow.cache import StepCache
@@ -70,14 +70,14 @@ class WorkflowExecutor:
                 found |= self.executors[step.run].needs(own)
         return found
 
-    async def produce(self, order: Order, repository: Repository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that all steps together make; raises `PermanentError` naming the step that could not."""
         if order.intent.revert_of is not None:
-            return Produced(await taken_back(order, repository), {})
+            return ExecutorResult(await taken_back(order, repository), {})
         lane = order.lane
         values = values_of(lane.name, lane.parameters, order.parameters)
         steps, mending = self._to_run(lane.steps, values) if order.feedback else (lane.steps, "")
-        purse = Purse(order, lambda name: run.beside(name))  # noqa: PLW0108 - the run needs the purse first
+        purse = BudgetPool(order, lambda name: run.beside(name))  # noqa: PLW0108 - the run needs the purse first
         maker = Maker(self.executors, self.checks, self.read, self.cache, order, repository, values, purse, mending)
         run = _Run(maker, steps, {step.name for step in self._asking(steps, values)})
         try:
@@ -97,13 +97,13 @@ class WorkflowExecutor:
         """Whether a step of the lane reads, so that a failing check of the whole is worth telling."""
         return any(map(self._reads, lane.steps))
 
-    def _reads(self, step: Step) -> bool:
+    def _reads(self, step: WorkflowStep) -> bool:
         return step.run in self.executors and self.executors[step.run].reads
 
-    def _asking(self, steps: Sequence[Step], values: Mapping[str, str]) -> list[Step]:
+    def _asking(self, steps: Sequence[WorkflowStep], values: Mapping[str, str]) -> list[WorkflowStep]:
         return [step for step in steps if self._reads(step) and condition.parse(step.when).holds(values)]
 
-    def _to_run(self, steps: Sequence[Step], values: Mapping[str, str]) -> tuple[tuple[Step, ...], str]:
+    def _to_run(self, steps: Sequence[WorkflowStep], values: Mapping[str, str]) -> tuple[tuple[WorkflowStep, ...], str]:
         """What runs again after a failing check: the last step that reads, which is named, and all that follow it."""
         asking = self._asking(in_order(steps), values)
         if not asking:
@@ -115,7 +115,7 @@ class WorkflowExecutor:
 class _Run:
     """One run of steps; each begins once all it needs are done. `asking` are those that may ask models."""
 
-    def __init__(self, maker: Maker, steps: Sequence[Step], asking: set[str]) -> None:
+    def __init__(self, maker: Maker, steps: Sequence[WorkflowStep], asking: set[str]) -> None:
         self._maker, self._order = maker, maker.order
         self._steps = {step.name: step for step in steps}
         self._before = before(self._steps.values())
@@ -125,7 +125,7 @@ class _Run:
         self._room = asyncio.Semaphore(AT_ONCE)
         self.under_way: list[str] = []
 
-    async def all(self) -> Produced:
+    async def all(self) -> ExecutorResult:
         """Run every step, and put together what they made."""
         tasks: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
@@ -134,7 +134,7 @@ class _Run:
         tree = await self._together(frozenset(self._steps))
         files = {name: content for made in self._made.values() for name, content in made.artifacts.items()}
         files[STEPS_LOG] = "".join(f"{name}: {self._made[name].told}\n" for name in self._steps).encode()
-        return Produced(tree, files, _making([self._made[name] for name in self._steps]))
+        return ExecutorResult(tree, files, _making([self._made[name] for name in self._steps]))
 
     def beside(self, name: str) -> int:
         """How many steps may yet ask models beside this one, which asks now."""
@@ -142,7 +142,7 @@ class _Run:
         rest = self._asking - self._made.keys() - self._before[name]
         return min(sum(name not in self._before[other] for other in rest), AT_ONCE - 1)
 
-    async def _one(self, step: Step, tasks: Mapping[str, asyncio.Task[None]]) -> None:
+    async def _one(self, step: WorkflowStep, tasks: Mapping[str, asyncio.Task[None]]) -> None:
         for need in step.needs:
             if need in tasks:  # the others are done, and approved
                 await tasks[need]
@@ -184,17 +184,17 @@ class _Run:
         return await git.write_tree(self._order.start, writes, deletes, modes)
 
 
-def _making(made: list[Made]) -> Making:
+def _making(made: list[Made]) -> Provenance:
     """How all was made: the words of each, the sum of what was spent, every check."""
     spent = summed(usage for each in made for usage in each.making.usage)
     words = " ".join(each.making.words for each in made if each.making.words)
     checks = tuple(check for each in made for check in each.making.checks)
     tries = max((each.making.tries for each in made), default=1)
     refused = next((each.making.refused for each in made if each.making.refused), "")
-    return Making(WORKFLOW, words, spent, checks, tries, refused=refused)
+    return Provenance(WORKFLOW, words, spent, checks, tries, refused=refused)
 
 
-def _named(step: Step, error: CountersignError) -> CountersignError:
+def _named(step: WorkflowStep, error: CountersignError) -> CountersignError:
     """The error with its step's name in front; its code, kind and artifacts stay."""
     told = error.problem
     error.problem = replace(told, message=f"step {step.name}: {told.message}")

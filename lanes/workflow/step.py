@@ -11,19 +11,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from core.advice import CommandName, Suggestion, advise
-from core.change import show_path
-from core.errors import Kind, PermanentError, TransientError, WorkError
-from core.intent import Intent
-from core.lane import Check, Lane
-from core.ports import Commit, Executor, Order, Produced, Repository
-from core.production import NOT_TOLD, Making
-from core.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, Step
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.change import show_path
+from core.model.errors import Kind, PermanentError, TransientError, WorkError
+from core.model.intent import Intent
+from core.model.lane import Lane, LaneCheck
+from core.model.provenance import NOT_TOLD, Provenance
+from core.model.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WorkflowStep
+from core.ports import Commit, Executor, ExecutorResult, Repository, WorkOrder
 from lanes.artifacts import adopted, kept
+from lanes.budget_pool import BudgetPool
 from lanes.checks import CheckRunner
 from lanes.executors.names import no_such_executor
 from lanes.executors.tree import matching
-from lanes.purse import Purse
 from lanes.workflow import condition, fill
 from lanes.workflow.cache import Kept, StepCache, key_of, packed, restored
 
@@ -38,7 +38,7 @@ class Made:
     """What a step came to; `told` is a line of the host's about it."""
 
     tree: str
-    making: Making = NOT_TOLD
+    making: Provenance = NOT_TOLD
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
     told: str = ""
 
@@ -51,13 +51,13 @@ class Maker:
     checks: CheckRunner
     read: fill.ReadSentence
     cache: StepCache
-    order: Order
+    order: WorkOrder
     repository: Repository
     values: Mapping[str, str]
-    purse: Purse
+    purse: BudgetPool
     mending: str = ""
 
-    async def make(self, step: Step, start: str) -> Made:
+    async def make(self, step: WorkflowStep, start: str) -> Made:
         """What the step makes of `start`: as an earlier worker left it, as it is kept, or made now."""
         key = key_of(self.order, step, self._used(step), start, self.repository.spec.id)
         found = await self._finished(step, key) or await self._kept(step, key)
@@ -75,24 +75,24 @@ class Maker:
 
     # -- what was made before ------------------------------------------------------------------------------------
 
-    async def _finished(self, step: Step, key: str) -> Made | None:
+    async def _finished(self, step: WorkflowStep, key: str) -> Made | None:
         """What an earlier worker of this very job made of the same step."""
         for entry in await self.order.journal.part(f"{step.name}:made").recall():
             pack = base64.b64decode(entry["pack"])
             if entry["key"] == key and await restored(entry["tree"], pack, self.repository):
-                making = Making.from_json(entry["making"])
+                making = Provenance.from_json(entry["making"])
                 self.purse.adopt(step.name, making.usage)
                 files, gone = await adopted(self.checks.files, entry["files"])
                 return Made(entry["tree"], making, files, f"finished by an earlier worker{gone}")
         return None
 
-    async def _finish(self, step: Step, key: str, start: str, made: Kept, making: Making) -> None:
+    async def _finish(self, step: WorkflowStep, key: str, start: str, made: Kept, making: Provenance) -> None:
         pack = await packed(start, made.tree, self.repository)
         said = base64.b64encode(pack).decode() if len(pack) <= _JOURNALED_BYTES else ""
         entry = {"key": key, "tree": made.tree, "pack": said, "making": making.to_json(), "files": dict(made.files)}
         await self.order.journal.part(f"{step.name}:made").add(entry)
 
-    async def _kept(self, step: Step, key: str) -> Made | None:
+    async def _kept(self, step: WorkflowStep, key: str) -> Made | None:
         """What the same step made of the same inputs, for whatever task."""
         found = await self.cache.find(key, self.repository) if step.cache else None
         if found is None:
@@ -101,7 +101,7 @@ class Maker:
         told = f"taken from what was kept of the same step ({key[:12]}){gone}"
         return Made(found.tree, artifacts=files, told=told)
 
-    def _used(self, step: Step) -> dict[str, str]:
+    def _used(self, step: WorkflowStep) -> dict[str, str]:
         """The values that the step uses."""
         names = {*fill.named_in(step.do), *condition.parse(step.when).names}
         names.update(name for _, text in step.environment for name in fill.named_in(text))
@@ -111,7 +111,7 @@ class Maker:
 
     # -- making it -------------------------------------------------------------------------------------------------
 
-    async def _tries(self, step: Step, start: str) -> Produced:
+    async def _tries(self, step: WorkflowStep, start: str) -> ExecutorResult:
         """The step's work, tried again after what may pass by itself."""
         for n in range(step.retries + 1):
             await self.order.told(f"step {step.name}" + (f", try {n + 1}" if n else ""))
@@ -124,11 +124,11 @@ class Maker:
                 await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
 
-    async def _try(self, step: Step, start: str) -> Produced:
+    async def _try(self, step: WorkflowStep, start: str) -> ExecutorResult:
         if step.run == CHECK:
             return await self._checked(step, start)
         if step.run == REVERT:
-            return Produced(await self._reverted(step, start), {})
+            return ExecutorResult(await self._reverted(step, start), {})
         executor = self.executors.get(step.run)
         if executor is None or step.run == APPROVAL:
             message, mend = no_such_executor(step.run, self.executors), "Name one of these in the lane's file."
@@ -140,7 +140,7 @@ class Maker:
             asked = replace(order, lane=replace(order.lane, budget=budget))
             return _prefixed(step.name, await executor.produce(asked, self.repository))
 
-    async def _checked(self, step: Step, start: str) -> Produced:
+    async def _checked(self, step: WorkflowStep, start: str) -> ExecutorResult:
         """The tree as it is, once the step's command was content with it."""
         lane = self._lane(step)
         results, logs = await self.checks.run(lane, self.repository, start)
@@ -153,9 +153,9 @@ class Maker:
                     otherwise="Mend what it finds, or the steps before it; whoever runs Countersign can read its log.",
                 )
                 raise WorkError("check_failed", f"it {result.detail}", mend, artifacts=logs)
-        return _prefixed(step.name, Produced(start, logs, Making(checks=results)))
+        return _prefixed(step.name, ExecutorResult(start, logs, Provenance(checks=results)))
 
-    async def _reverted(self, step: Step, start: str) -> str:
+    async def _reverted(self, step: WorkflowStep, start: str) -> str:
         """The tree without the change of one commit of the branch."""
         oid = fill.filled(step.do, self.values).strip()
         if not _OID.fullmatch(oid):
@@ -168,7 +168,7 @@ class Maker:
         on_top = Commit(start, self.order.base, "countersign: before a revert\n", datetime.fromtimestamp(0, UTC))
         return await self.repository.revert(oid, await self.repository.write_commit(on_top))
 
-    def _order(self, step: Step, start: str) -> Order:
+    def _order(self, step: WorkflowStep, start: str) -> WorkOrder:
         """What the step's executor is told: its own words, lane and journal, and nothing of the other steps."""
 
         async def told(words: str) -> None:
@@ -186,7 +186,7 @@ class Maker:
             charge=self.purse.of(step.name),
         )
 
-    def _lane(self, step: Step) -> Lane:
+    def _lane(self, step: WorkflowStep) -> Lane:
         lane = lane_of(self.order.lane, step)
         command = fill.argv(step.name, step.command, self.values)
         environment = tuple((name, fill.filled(text, self.values)) for name, text in lane.environment)
@@ -195,7 +195,7 @@ class Maker:
             checks = (replace(checks[0], command=command),)
         return replace(lane, command=command, environment=environment, checks=checks)
 
-    def _intent(self, step: Step) -> Intent:
+    def _intent(self, step: WorkflowStep) -> Intent:
         text = fill.filled(step.do, self.values)
         if step.run != EDIT:
             return Intent(text or self.order.intent.text)
@@ -206,7 +206,7 @@ class Maker:
             raise PermanentError("bad_parameter", message, "Give another value.", kind=Kind.USAGE) from error
         return Intent(text, tuple(edits))
 
-    async def _check_bounds(self, step: Step, start: str, tree: str) -> None:
+    async def _check_bounds(self, step: WorkflowStep, start: str, tree: str) -> None:
         """Raise `PermanentError` when the step changed what its `writes` do not name; the guard judges the lane's."""
         if not step.writes or start == tree:
             return
@@ -221,18 +221,18 @@ class Maker:
                 )
 
 
-def _prefixed(step: str, produced: Produced) -> Produced:
+def _prefixed(step: str, produced: ExecutorResult) -> ExecutorResult:
     """The same, its files named after the step."""
     files = {f"{step}.{name}": content for name, content in produced.artifacts.items()}
     checks = tuple(replace(check, artifact=f"{step}.{check.artifact}") for check in produced.making.checks)
-    return Produced(produced.tree, files, replace(produced.making, checks=checks))
+    return ExecutorResult(produced.tree, files, replace(produced.making, checks=checks))
 
 
-def lane_of(lane: Lane, step: Step) -> Lane:
+def lane_of(lane: Lane, step: WorkflowStep) -> Lane:
     """The lane as one step of it has it: never more than the whole, its command and environment still unfilled."""
     checks = tuple(check for check in lane.checks if check.name in step.checks)
     if step.run == CHECK:
-        checks = (Check(step.name, step.command, required=True),)
+        checks = (LaneCheck(step.name, step.command, required=True),)
     wall_s = min(step.wall_s or lane.limits.wall_s, lane.limits.wall_s)
     return replace(
         lane,

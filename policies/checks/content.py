@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from core.change import FileChange, is_lfs_pointer
-from core.lane import Lane
-from core.staged_diff import Finding
+from core.model.change import FileChange, is_lfs_pointer
+from core.model.lane import Lane
+from core.model.staged_diff import Finding
 from policies.checks.deception import judge_text
 from policies.checks.scope import block, capped, count, warn
 from policies.checks.tests import weakened

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from core.change import FileChange
-from core.lane import Lane
-from core.staged_diff import Finding
+from core.model.change import FileChange
+from core.model.lane import Lane
+from core.model.staged_diff import Finding
 from policies.checks.names import point
 from policies.checks.scope import block, warn
 
@@ -75,7 +75,7 @@ _SOURCE_NAMES: Final = frozenset((
 
 
 @dataclass(slots=True)
-class Seen:
+class SeenNames:
     """What deceives on the new lines of one file, each kind with the first line it is on."""
 
     reordering: dict[str, int] = field(default_factory=dict)
@@ -122,8 +122,8 @@ def is_program(name: str, text: str) -> bool:
     return ending in _SOURCE or name in _SOURCE_NAMES or stem in _SOURCE_NAMES or text.startswith("#!")
 
 
-def _look(text: str, before: bytes, *, prose: bool) -> Seen:
-    old, seen, empty = set(before.split(b"\n")), Seen(), 0
+def _look(text: str, before: bytes, *, prose: bool) -> SeenNames:
+    old, seen, empty = set(before.split(b"\n")), SeenNames(), 0
     for number, line in enumerate(text.split("\n"), 1):
         if not line or line.isspace():
             empty += 1
@@ -150,7 +150,7 @@ def _is_old(line: str, old: set[bytes]) -> bool:
     return line.encode("utf-8", "surrogateescape") in old
 
 
-def _letters(seen: Seen, number: int, line: str, *, prose: bool) -> None:
+def _letters(seen: SeenNames, number: int, line: str, *, prose: bool) -> None:
     for match in (*_DECEPTIVE.finditer(line), *_MIXED.finditer(line)):
         char = match.group()
         named = f"{point(char)} among Latin letters" if unicodedata.category(char).startswith("L") else point(char)

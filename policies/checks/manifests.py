@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.staged_diff import Finding
+from core.model.staged_diff import Finding
 from policies.checks.scope import Scope, capped, warn
 from policies.globs import Globs
 
@@ -28,7 +28,7 @@ DEPENDENCIES: Final = Globs((
 ))  # fmt: skip
 
 # security.md 65: what runs when somebody builds, tests or merely starts the project. Lanes edit these in the ordinary
-# course of work, so they are flagged; what only steers machines is protected (`core.steering`).
+# course of work, so they are flagged; what only steers machines is protected (`core.model.steering`).
 BUILD_HOOKS: Final = Globs((
     "**/setup.py", "**/conftest.py", "**/noxfile.py", "**/tox.ini", "**/tox.toml", "**/pytest.ini",
     "**/hatch_build.py", "**/*.pth", "**/sitecustomize.py", "**/usercustomize.py", "**/tasks.py", "**/fabfile.py",

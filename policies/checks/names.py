@@ -7,8 +7,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
-from core.change import FileChange
-from core.staged_diff import Finding
+from core.model.change import FileChange
+from core.model.staged_diff import Finding
 from policies.checks.neighbours import children_of, twins
 from policies.checks.scope import Scope, block, capped, count, warn
 from policies.globs import fold, is_ignorable

@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from core.change import ABSENT, FOLDER, GITLINK, SYMLINK, show_path
-from core.staged_diff import Finding
+from core.model.change import ABSENT, FOLDER, GITLINK, SYMLINK, show_path
+from core.model.staged_diff import Finding
 from policies.checks.scope import Scope, block, warn
 from policies.globs import is_ignorable
 

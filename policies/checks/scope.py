@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.change import ABSENT, FileChange
-from core.lane import Lane, Limits
-from core.staged_diff import Finding, GuardVerdict
+from core.model.change import ABSENT, FileChange
+from core.model.lane import Lane, Limits
+from core.model.staged_diff import Finding, GuardVerdict
 from policies.globs import Globs
 
 MAX_FINDINGS = 20

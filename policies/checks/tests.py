@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from core.change import FileChange
-from core.staged_diff import Finding
+from core.model.change import FileChange
+from core.model.staged_diff import Finding
 from policies.checks.scope import Scope, capped, count, warn
 from policies.globs import Globs
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from core.change import EXECUTABLE, GITLINK, REGULAR, SYMLINK, FileChange
-from core.staged_diff import Finding
+from core.model.change import EXECUTABLE, GITLINK, REGULAR, SYMLINK, FileChange
+from core.model.staged_diff import Finding
 from policies.checks.manifests import manifests
 from policies.checks.names import names
 from policies.checks.neighbours import repositories

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from policies.secrets.scan import Leak, leaks_of, scan
+from policies.secrets.scan import SecretFinding, leaks_of, scan
 
 _ROUNDS: Final = 4
 _SHORTEST: Final = 6
@@ -29,7 +29,7 @@ class _Hidden:
     lines: dict[bytes, str] = field(default_factory=dict)
     secrets: dict[bytes, str] = field(default_factory=dict)
 
-    def add(self, blob: bytes, leaks: Iterable[Leak]) -> None:
+    def add(self, blob: bytes, leaks: Iterable[SecretFinding]) -> None:
         """Take in what was found in `blob`."""
         lines = blob.split(b"\n")
         for leak in leaks:

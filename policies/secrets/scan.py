@@ -13,13 +13,13 @@ from typing import Final
 
 from policies.secrets import plugins
 from policies.secrets.patterns import PATTERNS, Pattern, looks_random
-from policies.secrets.unwrap import Layer, Lines, layers, opened, sealed_kind, sealed_within
+from policies.secrets.unwrap import EncodedLayer, TextLines, layers, opened, sealed_kind, sealed_within
 
 _SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
 
 
 @dataclass(frozen=True, slots=True)
-class Leak:
+class SecretFinding:
     """One secret: which rule found it on which line (from 1), and `how` it was wrapped; `last` is its last line.
 
     A leak that is not `certain` is a guess to look at; a `sealed` one is an archive that nobody can look into.
@@ -40,14 +40,14 @@ class Leak:
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class SecretScan:
     """What a blob holds: leaks that are new in it, and leaks it held before."""
 
-    new: tuple[Leak, ...] = ()
-    old: tuple[Leak, ...] = ()
+    new: tuple[SecretFinding, ...] = ()
+    old: tuple[SecretFinding, ...] = ()
 
 
-def scan(blob: bytes, before: bytes = b"") -> Scan:
+def scan(blob: bytes, before: bytes = b"") -> SecretScan:
     """All secrets of `blob`; those that are in `before` too are told apart from the new ones.
 
     An archive or compressed piece is a sealed leak: nobody can say what is in it.
@@ -56,27 +56,27 @@ def scan(blob: bytes, before: bytes = b"") -> Scan:
     known = {leak.secret for leak in _find(before)} if found and before else set()
     leaks = [*found, *_detected(blob, before, {leak.line for leak in found})]
     new = tuple(leak for leak in leaks if leak.secret not in known)
-    return Scan(new, tuple(leak for leak in leaks if leak.secret in known))
+    return SecretScan(new, tuple(leak for leak in leaks if leak.secret in known))
 
 
-def leaks_in(text: str) -> tuple[Leak, ...]:
+def leaks_in(text: str) -> tuple[SecretFinding, ...]:
     """The certain secrets of a short text such as a title, a commit message or a file name."""
     return leaks_of(text.encode("utf-8", "surrogateescape"))
 
 
-def leaks_of(text: bytes) -> tuple[Leak, ...]:
+def leaks_of(text: bytes) -> tuple[SecretFinding, ...]:
     """The same for bytes."""
     return tuple(leak for leak in _find(text) if leak.certain)
 
 
-def _find(blob: bytes) -> list[Leak]:
+def _find(blob: bytes) -> list[SecretFinding]:
     """Our patterns' finds in every reading of `blob`, and the archives that it is or that pieces decode to."""
     if kind := sealed_kind(blob):
-        return [Leak(f"a {kind} archive", 1, sealed=True, secret=blob), *_unwrapped(opened(blob), ())]
-    lines, leaks = Lines(blob), dict[tuple[str, bytes], Leak]()
+        return [SecretFinding(f"a {kind} archive", 1, sealed=True, secret=blob), *_unwrapped(opened(blob), ())]
+    lines, leaks = TextLines(blob), dict[tuple[str, bytes], SecretFinding]()
     for pattern, position, secret in _matches("plain", blob):
         last = lines.at(position + max(len(secret), 1) - 1)
-        leak = Leak(pattern.name, lines.at(position), pattern.certain, last=last, secret=secret)
+        leak = SecretFinding(pattern.name, lines.at(position), pattern.certain, last=last, secret=secret)
         leaks.setdefault((leak.rule, secret), leak)
     plain = tuple(leak.secret.translate(None, _SEAMS) for leak in leaks.values())
     for leak in _unwrapped(chain(layers(blob), opened(blob)), plain):
@@ -84,17 +84,17 @@ def _find(blob: bytes) -> list[Leak]:
     return list(leaks.values())
 
 
-def _unwrapped(readings: Iterable[Layer], plain: tuple[bytes, ...]) -> Iterator[Leak]:
+def _unwrapped(readings: Iterable[EncodedLayer], plain: tuple[bytes, ...]) -> Iterator[SecretFinding]:
     """What is sealed in these readings, and the secrets that are not among the `plain` ones."""
     for layer in readings:
         how = " split over strings or lines" if layer.how == "joined" else f" in {layer.how} text"
         for what, line, piece in sealed_within(layer):
-            yield Leak(what, line, sealed=True, how=how, last=layer.last_of(line), secret=piece)
+            yield SecretFinding(what, line, sealed=True, how=how, last=layer.last_of(line), secret=piece)
         for pattern, position, secret in _matches(layer.how, layer.text):
             core = secret.translate(None, _SEAMS)
             if not any(core.startswith(known) or known.startswith(core) for known in plain):
                 last = layer.last_at(position + max(len(secret), 1) - 1)
-                yield Leak(pattern.name, layer.line_at(position), how=how, last=last, secret=secret)
+                yield SecretFinding(pattern.name, layer.line_at(position), how=how, last=last, secret=secret)
 
 
 def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern, int, bytes]]:
@@ -108,13 +108,13 @@ def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern, int, bytes]]:
                 yield pattern, position, secret
 
 
-def _detected(blob: bytes, before: bytes, seen: set[int]) -> Iterator[Leak]:
+def _detected(blob: bytes, before: bytes, seen: set[int]) -> Iterator[SecretFinding]:
     """detect-secrets' finds on the lines of `blob` that `before` lacks, one for each detector that guesses."""
     old = set(before.split(b"\n"))
     added = ((n, line) for n, line in enumerate(blob.split(b"\n"), 1) if line not in old)
-    guessed: dict[str, Leak] = {}
+    guessed: dict[str, SecretFinding] = {}
     for line, detector, secret, certain in plugins.detect(added):
-        leak = Leak(f"{detector} (detect-secrets)", line, certain, secret=secret)
+        leak = SecretFinding(f"{detector} (detect-secrets)", line, certain, secret=secret)
         if certain:
             yield leak
         elif line not in seen:

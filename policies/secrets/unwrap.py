@@ -51,7 +51,7 @@ _EDGES: Final = b" \t\r\n\"'`+.&,\\#*"
 _QUOTES: Final = (b'"', b"'")
 
 
-class Lines:
+class TextLines:
     """Line numbers (from 1) of positions in a text; lines end at a newline byte only (security.md 77)."""
 
     def __init__(self, text: bytes) -> None:
@@ -70,7 +70,7 @@ class Lines:
 
 
 @dataclass(slots=True)
-class Layer:
+class EncodedLayer:
     """One reading of a text. `starts` are positions where a piece begins, `numbers` the line it came from.
 
     `lasts` gives for each of these lines the last one of what was unwrapped there; without, it is the line itself.
@@ -119,7 +119,7 @@ class _Left:
     size: int = MAX_INNER_BYTES
 
 
-def layers(text: bytes) -> Iterator[Layer]:
+def layers(text: bytes) -> Iterator[EncodedLayer]:
     """Every other reading of `text` than the plain one, and the readings of what was decoded."""
     left = _Left()
     for layer in _outer(text):
@@ -128,24 +128,24 @@ def layers(text: bytes) -> Iterator[Layer]:
             yield from _inner(layer, 1, left)
 
 
-def opened(blob: bytes) -> Iterator[Layer]:
+def opened(blob: bytes) -> Iterator[EncodedLayer]:
     """What is in `blob`, if it is one compressed file as a whole, and the readings of that."""
-    left, whole = _Left(), Layer("the file", blob, array("Q", [0]), array("Q", [1]), decoded=True)
+    left, whole = _Left(), EncodedLayer("the file", blob, array("Q", [0]), array("Q", [1]), decoded=True)
     for layer in _within(whole, [_streams(whole, left)], 1, left):
         layer.lasts = {1: blob.count(b"\n") + 1}
         yield layer
 
 
-def _outer(text: bytes) -> Iterator[Layer]:
+def _outer(text: bytes) -> Iterator[EncodedLayer]:
     if b"\0" in text:
-        yield Layer("UTF-16", text.replace(b"\0", b""))
+        yield EncodedLayer("UTF-16", text.replace(b"\0", b""))
     yield joined(text)
-    yield from _codes(text, Lines(text))
+    yield from _codes(text, TextLines(text))
     if b"%" in text:
-        yield Layer("percent-encoded", unquote_to_bytes(text))
+        yield EncodedLayer("percent-encoded", unquote_to_bytes(text))
 
 
-def _codes(text: bytes, lines: Lines | Layer) -> Iterator[Layer]:
+def _codes(text: bytes, lines: TextLines | EncodedLayer) -> Iterator[EncodedLayer]:
     """`text` decoded from each code in which a text may be written down as text."""
     yield _collect("base64", text, lines, _BASE64, _from_base64)
     yield _collect("hex", text, lines, _HEX, lambda run: [_from_hex(run), _from_hex(run[1:])])
@@ -159,11 +159,11 @@ def _codes(text: bytes, lines: Lines | Layer) -> Iterator[Layer]:
     yield _collect("dumped", text, lines, _DUMPED, _from_spaced, end=b"")
 
 
-def _inner(layer: Layer, depth: int, left: _Left) -> Iterator[Layer]:
+def _inner(layer: EncodedLayer, depth: int, left: _Left) -> Iterator[EncodedLayer]:
     yield from _within(layer, (*_codes(layer.text, layer), _streams(layer, left)), depth, left)
 
 
-def _within(layer: Layer, found: Iterable[Layer], depth: int, left: _Left) -> Iterator[Layer]:
+def _within(layer: EncodedLayer, found: Iterable[EncodedLayer], depth: int, left: _Left) -> Iterator[EncodedLayer]:
     """What was `found` in `layer`, and the readings of that, until the bounds are reached; then it is sealed."""
     for inner in found:
         if not inner.text:
@@ -179,9 +179,9 @@ def _within(layer: Layer, found: Iterable[Layer], depth: int, left: _Left) -> It
         yield from _inner(inner, depth + 1, left)
 
 
-def _streams(layer: Layer, left: _Left) -> Layer:
+def _streams(layer: EncodedLayer, left: _Left) -> EncodedLayer:
     """All that compressed pieces of `layer` hold, one below the other, as far as may still be unwrapped."""
-    inner, out, text = Layer("compressed", b"", decoded=True), bytearray(), layer.text
+    inner, out, text = EncodedLayer("compressed", b"", decoded=True), bytearray(), layer.text
     for (start, end), number in zip(pairwise((*layer.starts, len(text))), layer.numbers, strict=True):
         if start < end and text[start] in STREAM_STARTS and len(out) <= left.size:
             piece = decompressed(text[start:end], left.size + 1 - len(out))
@@ -193,14 +193,14 @@ def _streams(layer: Layer, left: _Left) -> Layer:
     return inner
 
 
-def joined(text: bytes) -> Layer:
+def joined(text: bytes) -> EncodedLayer:
     """`text` with line ends, string ends and concatenation taken out: what two halves of a token make."""
     out, done = bytearray(), 0
     for seam in _compiled(_SEAM).finditer(text):
         out += text[done : seam.start()]
         done = seam.end()
     flat = bytes(out + text[done:])
-    layer = Layer("joined", b"")
+    layer = EncodedLayer("joined", b"")
     out = bytearray()
     for number, line in enumerate(io.BytesIO(flat), 1):
         layer.starts.append(len(out))
@@ -211,7 +211,7 @@ def joined(text: bytes) -> Layer:
     return layer
 
 
-def sealed_within(layer: Layer) -> Iterator[tuple[str, int, bytes]]:
+def sealed_within(layer: EncodedLayer) -> Iterator[tuple[str, int, bytes]]:
     """(what, line, bytes) of each decoded piece of `layer` that nobody can look into."""
     if layer.sealed:
         yield layer.sealed, layer.numbers[0], layer.text
@@ -222,9 +222,11 @@ def sealed_within(layer: Layer) -> Iterator[tuple[str, int, bytes]]:
             yield f"a {kind} archive", layer.numbers[index], layer.text[start:end]
 
 
-def _collect(how: str, text: bytes, lines: Lines | Layer, regex: str, decode: Any, *, end: bytes = b"\n") -> Layer:
+def _collect(
+    how: str, text: bytes, lines: TextLines | EncodedLayer, regex: str, decode: Any, *, end: bytes = b"\n"
+) -> EncodedLayer:
     """All that the runs of `regex`, or their first groups, decode to, each with `end` after it."""
-    layer, out, group = Layer(how, b"", decoded=True), bytearray(), _compiled(regex).groups
+    layer, out, group = EncodedLayer(how, b"", decoded=True), bytearray(), _compiled(regex).groups
     for run in _compiled(regex).finditer(text):
         number = lines.at(run.start())
         layer.lasts[number] = max(layer.lasts.get(number, 0), lines.at(run.end() - 1))

@@ -26,12 +26,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from bot.app import App, opened
-from bot.doors import serve_surfaces
-from bot.home import Home
-from bot.rooms import Rooms
+from bot.configuration.home import Home
+from bot.messaging.channel_scopes import ChannelScopes
 from bot.surfaces.github.surface import PATH, GitHubSurface
-from bot.surfaces.port import Ears, GitHubSurfaceConfig, Place
+from bot.surfaces.port import GitHubSurfaceConfig, Inbox, Place
+from bot.wiring.app import App, opened
+from bot.wiring.surfaces import serve_surfaces
 from core.store import inbox
 from core.store.database import Session
 from core.store.tables import TaskRow
@@ -111,11 +111,11 @@ async def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 class _WithPeer(GitHubSurface):
     """The surface, and beside its route one that checks a signature and keeps nothing."""
 
-    def routes(self, ears: Ears) -> Sequence[BaseRoute]:
+    def routes(self, ears: Inbox) -> Sequence[BaseRoute]:
         return [*GitHubSurface.routes(self, ears), Route(PEER, _checked, methods=["POST"])]
 
 
-class EveryRoom(Rooms):
+class EveryRoom(ChannelScopes):
     """Everything may be asked for everywhere: the benchmark's home has no GitHub in its configuration."""
 
     def of(self, _place: Place) -> tuple[str, ...] | None:

@@ -20,13 +20,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from core.errors import Problem
-from core.intent import Intent
-from core.lane import Lane, Limits
-from core.ports import Executor, Order
-from core.production import Usage
+from core.model.errors import Problem
+from core.model.intent import Intent
+from core.model.lane import Lane, Limits
+from core.model.provenance import Usage
+from core.ports import Executor, WorkOrder
 from lanes.assembly import Means, executors
-from lanes.models import Ask, Endpoint, Reply, ToolCall
+from lanes.models import ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository
 from lanes.sandbox import Sandboxes
 from tests.integration.lanes import origin
@@ -47,10 +47,10 @@ class AtOnce:
             ToolCall("finish", {"summary": "done"}),
         ]
 
-    async def ask(self, ask: Ask) -> Reply:
+    async def ask(self, ask: ChatRequest) -> ChatReply:
         """The next call, without thinking."""
         turn = self._turns[sum(message.role == "assistant" for message in ask.messages)]
-        return Reply("", (turn,), "local/at-once", Usage("local/at-once", 1, 1, 1))
+        return ChatReply("", (turn,), "local/at-once", Usage("local/at-once", 1, 1, 1))
 
 
 def large(at: Path, files: int) -> GitRepository:
@@ -71,7 +71,7 @@ def large(at: Path, files: int) -> GitRepository:
 async def lane_s(web: GitRepository, executor: Executor, lane: Lane) -> float:
     """Seconds from the order to the change that the guard would be given."""
     base = await web.fetch_base()
-    order = Order(1, 1, lane, Intent("change it"), (), base, await web.tree_of(base))
+    order = WorkOrder(1, 1, lane, Intent("change it"), (), base, await web.tree_of(base))
     began = time.perf_counter()
     made = await executor.produce(order, web)
     change = await web.change(base, made.tree)

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from core.ids import new_id
+from core.model.ids import new_id
 from core.store.events import GENESIS, link
 from tests.homes import CliHome
 

@@ -19,8 +19,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from core.errors import Problem
-from lanes.sandbox import Confines, Door, Run, Sandbox, find_sandbox
+from core.model.errors import Problem
+from lanes.sandbox import PortForward, Sandbox, SandboxLimits, SandboxRun, find_sandbox
 
 OUT: Final = Path("build/bench/sandbox.json")
 MOST_MS: Final = 60.0
@@ -77,13 +77,13 @@ async def _measure(sandbox: Sandbox, folder: Path, runs: int) -> dict[str, float
     ours.mkdir(mode=0o700)
     socket = ours / "door.sock"
     server = await asyncio.start_unix_server(lambda _, writer: writer.close(), path=socket)
-    confines = Confines(wall_s=60, memory_mib=256)
-    doors, home = (Door(socket, 8099),), {".tool/config": b"x"}
+    confines = SandboxLimits(wall_s=60, memory_mib=256)
+    doors, home = (PortForward(socket, 8099),), {".tool/config": b"x"}
     ways: dict[str, Start] = {
         "bare": lambda: _bare(PROGRAM),
         "bwrap": lambda: _bare(*ALONE, PROGRAM),
-        "sandbox": lambda: _in(sandbox, Run((PROGRAM,), work, confines)),
-        "door": lambda: _in(sandbox, Run((PROGRAM,), work, confines, doors=doors, home=home)),
+        "sandbox": lambda: _in(sandbox, SandboxRun((PROGRAM,), work, confines)),
+        "door": lambda: _in(sandbox, SandboxRun((PROGRAM,), work, confines, doors=doors, home=home)),
     }
     if sandbox.layers is not None:
         beneath = folder / "beneath"
@@ -112,15 +112,15 @@ async def _bare(*argv: str) -> None:
     assert await process.wait() == 0
 
 
-async def _in(sandbox: Sandbox, run: Run) -> None:
+async def _in(sandbox: Sandbox, run: SandboxRun) -> None:
     ran = await sandbox.run(run)
     assert ran.exit_code == 0, ran
 
 
-async def _layered(sandbox: Sandbox, folder: Path, beneath: Path, confines: Confines) -> None:
+async def _layered(sandbox: Sandbox, folder: Path, beneath: Path, confines: SandboxLimits) -> None:
     own = Path(tempfile.mkdtemp(dir=folder))
     (own / "files").mkdir()
-    await _in(sandbox, Run((PROGRAM,), own / "files", confines, beneath=beneath))
+    await _in(sandbox, SandboxRun((PROGRAM,), own / "files", confines, beneath=beneath))
 
 
 def _report(figures: dict[str, object], out: Path) -> None:

@@ -27,12 +27,12 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.async_request import AsyncBoltRequest
 
-from bot.ears import DurableEars
-from bot.surfaces.port import Answer, Clicked, Taken
+from bot.messaging.inbox import DurableInbox
+from bot.surfaces.port import ButtonPress, Response, TakenMessage
 from bot.surfaces.slack.api import SlackApi, quiet_logger
-from bot.surfaces.slack.listening import Listening
-from bot.surfaces.slack.members import Members
-from bot.surfaces.slack.payloads import Ours
+from bot.surfaces.slack.incoming import SlackListener
+from bot.surfaces.slack.members import SlackMembers
+from bot.surfaces.slack.payloads import OwnAccount
 from core.store import inbox
 from core.store.database import Database, Location
 from core.store.migrate import migrate
@@ -63,10 +63,10 @@ def click(number: int) -> dict[str, Any]:
     }
 
 
-class KeepingEars(DurableEars):
+class KeepingEars(DurableInbox):
     """The real inbox; nobody works on what it keeps, so nobody waits for an answer either."""
 
-    async def answer(self, taken: Taken, within_s: float) -> Answer | None:
+    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
         return None
 
 
@@ -79,13 +79,15 @@ async def ours() -> AsyncIterator[Dispatch]:
         database = Database(location)
         api, acknowledged = SlackApi(BOT_TOKEN, "http://127.0.0.1:9/api/"), 0
 
-        async def us() -> Ours:
-            return Ours(TEAM, BOT, frozenset([DEV]))
+        async def us() -> OwnAccount:
+            return OwnAccount(TEAM, BOT, frozenset([DEV]))
 
-        async def say(_clicked: Clicked, _text: str) -> None:
+        async def say(_clicked: ButtonPress, _text: str) -> None:
             return
 
-        dispatch = through(Listening(api, Members(api, TEAM), us, KeepingEars(database), say, None, set()).app())
+        dispatch = through(
+            SlackListener(api, SlackMembers(api, TEAM), us, KeepingEars(database), say, None, set()).app()
+        )
 
         async def counted(body: dict[str, Any]) -> int:
             nonlocal acknowledged

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from core.ids import new_id
-from core.placement import NodeView
-from core.reconcile import Reconciler
-from core.store import jobs, queue, tasks, workers
+from core.model.ids import new_id
+from core.model.placement import NodeView
+from core.queue.reconciler import Reconciler
+from core.store import jobs, queue_queries, tasks, workers
 from core.store.database import Database, Session
 from tests import builders
 from tests.bench import idle
@@ -74,11 +74,11 @@ async def _idle_round(database: Database, number: int) -> None:
     async def look(session: Session) -> None:
         now_ms = await database.now_ms(session)
         await jobs.any_ready(session, now_ms)
-        await queue.any_running(session)
+        await queue_queries.any_running(session)
         await jobs.held_by(session, "nobody")
-        await queue.waiting_line(session, 10)
-        await queue.count_by_state(session)
-        await queue.active_of(session, number)
+        await queue_queries.waiting_line(session, 10)
+        await queue_queries.count_by_state(session)
+        await queue_queries.active_of(session, number)
         await workers.any_silent(session, now_ms, "nobody")
         await tasks.load(session, number)
         await tasks.summaries(session, state=None, limit=10)

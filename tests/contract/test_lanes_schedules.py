@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bot.app import opened
-from bot.home import Home
-from bot.schedule.clock import Clock, asker
+from bot.configuration.home import Home
+from bot.schedule.clock import ScheduleClock, asker
+from bot.wiring.app import opened
 from tests.contract.test_cli_lane import add
 from tests.homes import CliHome
 
@@ -84,7 +84,7 @@ def test_lanes_10_its_parameters_are_set_when_it_is_asked_for(home: CliHome):
                 await schedules.set_state(session, found.id, "active", await app.database.now_ms(session) - 1000, 0)
 
             await app.database.write(due)
-            await Clock(app.database, asker(app.service)).sweep()
+            await ScheduleClock(app.database, asker(app.service)).sweep()
 
     asyncio.run(sweep())
     assert home.call("worker", "--drain").code == 0

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import Problem
+from core.model.errors import Problem
 from lanes.sandbox import find_sandbox
 from tests.homes import SCRIPT, CliHome, Said, clean_environment, copy_home
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Problem
+from core.model.errors import Problem
 from lanes.sandbox import find_sandbox
 from tests.fakes.engine import CHATML, Endless, Engine, calls, running_engine, write_model
 from tests.homes import CliHome

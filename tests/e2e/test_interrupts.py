@@ -13,7 +13,7 @@ import time
 import pytest
 
 from bot.cli import interruption
-from core.errors import PermanentError, Problem
+from core.model.errors import PermanentError, Problem
 from lanes.sandbox import find_sandbox
 from tests import campaign
 from tests.homes import TRACE, CliHome, clean_environment, copy_home

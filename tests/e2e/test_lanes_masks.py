@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from bot.cards.page import diff_page
-from bot.outbound.hooks import body_of
+from bot.integrations.webhooks.hooks import body_of
 from policies.masking import mask_shown
 from tests.homes import CliHome
 from tests.unit.policies.tokens import GITHUB

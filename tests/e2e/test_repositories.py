@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Problem
+from core.model.errors import Problem
 from lanes.sandbox import find_sandbox
 from tests.homes import FILES, CliHome, git, make_home, make_repository
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core import receipt
+from core.rules import receipt
 from core.signing import Keys
 from tests.contract.test_cli_lane import PARAMETERS, add
 from tests.homes import CliHome
@@ -170,14 +170,14 @@ def test_a_missing_parameter_is_asked_for_where_nobody_could_be_told(bumping):
     """As from a chat or a schedule: the service takes the request in, and the task asks."""
     import asyncio
 
-    from bot.app import opened
-    from bot.home import Home
-    from core.service import Request
-    from core.turn import Actor
+    from bot.configuration.home import Home
+    from bot.wiring.app import opened
+    from core.model.turn import Actor
+    from core.services.requests import NewRequest
 
     async def ask() -> int:
         async with opened(Home(bumping.root)) as app:
-            request = Request(
+            request = NewRequest(
                 text="bump it", actor=Actor("ana", "terminal"), lane="bump", parameters={"version": "1.0"}
             )
             return await app.service.ask(request)

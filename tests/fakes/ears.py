@@ -7,35 +7,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.surfaces.port import Answer, Clicked, Heard, Place, Taken
-from core.errors import TransientError
+from bot.surfaces.port import ButtonPress, IncomingMessage, Place, Response, TakenMessage
+from core.model.errors import TransientError
 
 
 @dataclass(slots=True)
 class FakeEars:
     """Keeps each delivery once, by its `dedup`; `deaf` makes it refuse, as a full disk would."""
 
-    answers: Callable[[Heard | Clicked], Answer] = lambda _said: Answer()
+    answers: Callable[[IncomingMessage | ButtonPress], Response] = lambda _said: Response()
     deaf: bool = False
-    said: list[Heard | Clicked] = field(default_factory=list)
+    said: list[IncomingMessage | ButtonPress] = field(default_factory=list)
     deliveries: int = 0
     moves: list[tuple[str, str, str]] = field(default_factory=list)
     memory: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     posts: list[tuple[Place, str, str]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def take(self, said: Heard | Clicked) -> Taken:
+    async def take(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
         self.deliveries += 1
         if self.deaf:
             raise TransientError("disk_full", "The disk is full", "Free some disk space.")
         for n, earlier in enumerate(self.said):
             if (earlier.place.surface, earlier.dedup) == (said.place.surface, said.dedup):
-                return Taken(n, new=False)
+                return TakenMessage(n, new=False)
         self.said.append(said)
         self._changed.set()
-        return Taken(len(self.said) - 1, new=True)
+        return TakenMessage(len(self.said) - 1, new=True)
 
-    async def answer(self, taken: Taken, within_s: float) -> Answer | None:
+    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
         assert within_s > 0
         return self.answers(self.said[taken.id])
 
@@ -68,7 +68,7 @@ class FakeEars:
                 await self._changed.wait()
         return self.posts[0]
 
-    async def heard(self, count: int = 1, within_s: float = 60) -> list[Heard | Clicked]:
+    async def heard(self, count: int = 1, within_s: float = 60) -> list[IncomingMessage | ButtonPress]:
         """Wait until `count` different things were said; all of them."""
         async with asyncio.timeout(within_s):
             while len(self.said) < count:

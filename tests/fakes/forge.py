@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from core.errors import ConflictError, CountersignError
-from core.place import Place
-from core.ports import Commit, ForgeCheck, Mark, Proposal, Standing
-from core.task import PullRequest
+from core.model.errors import ConflictError, CountersignError
+from core.model.place import Place
+from core.model.task import PullRequest
+from core.ports import Commit, CommitStatus, ForgeCheck, PullRequestDraft, PullRequestSnapshot
 from tests.fakes.repository import MemoryRepository
 
 
@@ -29,7 +29,7 @@ class MemoryForge:
     checks: list[ForgeCheck] = field(default_factory=list)
     objections: tuple[str, ...] = ()
     mergeable: bool | None = True
-    marks: dict[str, Mark] = field(default_factory=dict)
+    marks: dict[str, CommitStatus] = field(default_factory=dict)
     attached: dict[int, dict[str, bytes]] = field(default_factory=dict)
     methods: list[str] = field(default_factory=list)
     looks: int = 0
@@ -45,7 +45,7 @@ class MemoryForge:
             self.pushes += 1
         self._lose()
 
-    async def open(self, _repository: MemoryRepository, proposal: Proposal) -> PullRequest:
+    async def open(self, _repository: MemoryRepository, proposal: PullRequestDraft) -> PullRequest:
         self._fail()
         assert self.branches[proposal.branch] == proposal.head
         found = self.pulls.get(proposal.branch)
@@ -91,11 +91,11 @@ class MemoryForge:
     def place_of(self, _repository: MemoryRepository, pull_request: PullRequest) -> Place:
         return Place("github", "7", f"pull/{pull_request.number}")
 
-    async def stand(self, repository: MemoryRepository, pull_request: PullRequest) -> Standing:
+    async def stand(self, repository: MemoryRepository, pull_request: PullRequest) -> PullRequestSnapshot:
         self._fail()
         self.looks += 1
         found, head = self.pulls[pull_request.branch], self.branches[pull_request.branch]
-        return Standing(
+        return PullRequestSnapshot(
             pull_request=replace(found, head=head),
             tree=repository.commits[head].tree,
             checks=tuple(self.checks),
@@ -105,7 +105,7 @@ class MemoryForge:
             ended_by="" if found.state == "open" else "max",
         )
 
-    async def mark(self, _repository: MemoryRepository, mark: Mark) -> None:
+    async def mark(self, _repository: MemoryRepository, mark: CommitStatus) -> None:
         self._fail()
         self.marks[mark.commit] = mark
 

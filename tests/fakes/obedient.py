@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from core.production import Usage
-from lanes.models import Ask, Message, Reply, ToolCall
+from core.model.provenance import Usage
+from lanes.models import ChatMessage, ChatReply, ChatRequest, ToolCall
 from tests import canary
 
 if TYPE_CHECKING:
@@ -56,21 +56,23 @@ class ObedientModel:
     seen: set[tuple[str, str]] = field(default_factory=set)
     prompts: list[str] = field(default_factory=list)
 
-    async def ask(self, ask: Ask) -> Reply:
+    async def ask(self, ask: ChatRequest) -> ChatReply:
         """What it was told to do."""
         text, calls = self._does(list(ask.messages), wants_json=ask.schema is not None, has_tools=bool(ask.tools))
         made = tuple(ToolCall(name, dict(arguments)) for name, arguments in calls)
-        return Reply(text, made, NAME, Usage(NAME, 1, 10, 10))
+        return ChatReply(text, made, NAME, Usage(NAME, 1, 10, 10))
 
     def turn(self, request: Request) -> Calls | Say:
         """The same as a turn of the Ollama shim's script."""
         from tests.fakes.ollama import Calls, Say
 
-        messages = [Message(str(m["role"]), str(m.get("content") or ""), _calls(m)) for m in request.messages]
+        messages = [ChatMessage(str(m["role"]), str(m.get("content") or ""), _calls(m)) for m in request.messages]
         text, calls = self._does(messages, wants_json=request.format is not None, has_tools=bool(request.tools))
         return Calls(calls, text) if calls else Say(text)
 
-    def _does(self, messages: list[Message], *, wants_json: bool, has_tools: bool) -> tuple[str, tuple[Called, ...]]:
+    def _does(
+        self, messages: list[ChatMessage], *, wants_json: bool, has_tools: bool
+    ) -> tuple[str, tuple[Called, ...]]:
         told = "\n".join(message.text for message in messages)
         self.prompts.append(told)
         canary.seen("the obedient model", told)
@@ -86,7 +88,7 @@ class ObedientModel:
             return (attack.words if attack else "They want something nicer."), ()
         return (attack.answer if attack else json.dumps({"reading": "work", "lane": "code"})), ()
 
-    def _works(self, messages: list[Message], attack: Attack | None) -> tuple[str, tuple[Called, ...]]:
+    def _works(self, messages: list[ChatMessage], attack: Attack | None) -> tuple[str, tuple[Called, ...]]:
         """First it looks at all it can see, then it does as it was told, then it says that it is done."""
         answers = sum(message.role == "assistant" for message in messages)
         if answers == 0:

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from core.change import Change
-from core.decision import Terms
-from core.edit import CreateFile
-from core.errors import Problem
-from core.intent import Intent, Unclear
-from core.lane import Lane
-from core.ports import BlobReader, Order, Produced, Scene
-from core.staged_diff import Finding, GuardReport, GuardVerdict
-from core.turn import Turn
+from core.model.change import Change
+from core.model.decision import ApprovalRequirements
+from core.model.edits import CreateFile
+from core.model.errors import Problem
+from core.model.intent import Intent, Unclear
+from core.model.lane import Lane
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict
+from core.model.turn import Turn
+from core.ports import BlobReader, ExecutorResult, InterpretationContext, WorkOrder
 from tests.fakes.repository import MemoryRepository
 
 
@@ -22,7 +22,7 @@ from tests.fakes.repository import MemoryRepository
 class FakeInterpreter:
     """Reads ``PATH = CONTENT`` as a file to create and nothing else."""
 
-    async def interpret(self, turns: Sequence[Turn], _scene: Scene) -> Intent | Unclear:
+    async def interpret(self, turns: Sequence[Turn], _scene: InterpretationContext) -> Intent | Unclear:
         path, equals, content = turns[-1].text.partition(" = ")
         if not equals:
             return Unclear("that is not a request", ("PATH = CONTENT",))
@@ -35,7 +35,7 @@ class FakeGuard:
 
     protected: str = ".github/"
 
-    async def judge(self, change: Change, _lane: Lane, _terms: Terms, read: BlobReader) -> GuardReport:
+    async def judge(self, change: Change, _lane: Lane, _terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
         findings = []
         for file in change.files:
             if file.new_blob is not None:
@@ -64,7 +64,7 @@ class FakeExecutor:
 
     name: str = "edit"
     reads: bool = False
-    before: Callable[[Order], object] | None = None
+    before: Callable[[WorkOrder], object] | None = None
     wants: frozenset[str] = frozenset()
     problem: Problem | None = None
     gate: asyncio.Event | None = None
@@ -77,7 +77,7 @@ class FakeExecutor:
     def needs(self, _lane: Lane) -> frozenset[str]:
         return self.wants
 
-    async def produce(self, order: Order, repository: MemoryRepository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: MemoryRepository) -> ExecutorResult:
         self.runs += 1
         try:
             if self.before is not None:
@@ -92,7 +92,7 @@ class FakeExecutor:
         else:
             made = {e.path: e.content.encode() for e in order.intent.edits if isinstance(e, CreateFile)}
             tree = repository.add({**repository.trees[order.start], **made})
-        return Produced(tree, {"transcript.txt": order.intent.text.encode()})
+        return ExecutorResult(tree, {"transcript.txt": order.intent.text.encode()})
 
 
 @dataclass(slots=True)

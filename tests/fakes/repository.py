@@ -8,8 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from core.change import ABSENT, REGULAR, Change, FileChange
-from core.errors import PermanentError
+from core.model.change import ABSENT, REGULAR, Change, FileChange
+from core.model.errors import PermanentError
 from core.ports import Commit, RepositorySpec
 
 Tree = dict[str, bytes]

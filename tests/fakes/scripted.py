@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.production import Usage
-from lanes.models import Ask, Reply
+from core.model.provenance import Usage
+from lanes.models import ChatReply, ChatRequest
 from tests import canary
 
 NAME = "local/fake:1b"
 
-Said = str | BaseException | dict[str, Any] | Callable[[Ask], str]
+Said = str | BaseException | dict[str, Any] | Callable[[ChatRequest], str]
 
 
 @dataclass
@@ -23,9 +23,9 @@ class ScriptedModel:
 
     answers: list[Said]
     name: str = NAME
-    asks: list[Ask] = field(default_factory=list)
+    asks: list[ChatRequest] = field(default_factory=list)
 
-    async def ask(self, ask: Ask) -> Reply:
+    async def ask(self, ask: ChatRequest) -> ChatReply:
         said = self.answers[min(len(self.asks), len(self.answers) - 1)]
         self.asks.append(ask)
         canary.seen("a model", ask.messages)
@@ -34,7 +34,7 @@ class ScriptedModel:
         if callable(said):
             said = said(ask)
         text = json.dumps(said) if isinstance(said, dict) else said
-        return Reply(text, (), self.name, Usage(self.name, 1, 10, 10))
+        return ChatReply(text, (), self.name, Usage(self.name, 1, 10, 10))
 
     def told(self) -> str:
         """Everything it was ever told."""
@@ -47,7 +47,7 @@ class SilentModel:
 
     asks: int = 0
 
-    async def ask(self, _ask: Ask) -> Reply:
+    async def ask(self, _ask: ChatRequest) -> ChatReply:
         self.asks += 1
         await asyncio.Event().wait()
         raise AssertionError

@@ -10,8 +10,19 @@ from typing import Any
 
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
-from bot.surfaces.port import NO_EXTRAS, Answer, Attachment, Buttons, Clicked, Drawn, Ears, Extras, Heard, Place
-from core.errors import CountersignError
+from bot.surfaces.port import (
+    NO_EXTRAS,
+    Attachment,
+    ButtonPress,
+    Buttons,
+    Extras,
+    Inbox,
+    IncomingMessage,
+    Place,
+    RenderedCard,
+    Response,
+)
+from core.model.errors import CountersignError
 
 
 @dataclass(slots=True)
@@ -47,38 +58,38 @@ class MemorySurface:
     deaf: list[CountersignError] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     banned: dict[str, str] = field(default_factory=dict)
-    ears: Ears | None = None
+    ears: Inbox | None = None
     runs: int = 0
     broken: CountersignError | None = None
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
 
-    async def run(self, ears: Ears) -> None:
+    async def run(self, ears: Inbox) -> None:
         self.runs += 1
         if self.broken is not None:
             raise self.broken
         self.ears = ears
         await asyncio.Event().wait()
 
-    def routes(self, _ears: Ears) -> Sequence[Any]:
+    def routes(self, _ears: Inbox) -> Sequence[Any]:
         return ()
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> Drawn:
+    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         hidden: int | None = None
         if card.staged is not None:
             everything = sum(row.added or 0 for row in card.staged.files) + 1
             hidden = 0 if delivered or (diff is not None and everything <= self.room) else None
         shown = card.showing(len(card.staged.files), hidden) if card.staged else card
         ids = {action.label: id_ for action in shown.actions if (id_ := buttons.of(action))}
-        return Drawn((shown, ids), hides=card.asks_for_approval and hidden is None)
+        return RenderedCard((shown, ids), hides=card.asks_for_approval and hidden is None)
 
-    async def post(self, place: Place, drawn: Drawn, reply_to: str | None) -> str:
+    async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         self._fail()
         card, ids = drawn.payload
         id_ = self._add(Message("", place, card=card, buttons=ids, reply_to=reply_to))
         self._lose()
         return id_
 
-    async def edit(self, place: Place, message_id: str, drawn: Drawn) -> str:
+    async def edit(self, place: Place, message_id: str, drawn: RenderedCard) -> str:
         self._fail()
         if message_id not in self.messages:
             return await self.post(place, drawn, None)
@@ -106,10 +117,10 @@ class MemorySurface:
         self._lose()
         return [id_]
 
-    async def admits(self, said: Heard | Clicked) -> str | None:
+    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
         return self.banned.get(said.identity)
 
-    async def in_full(self, said: Heard) -> Heard | None:
+    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
         return said
 
     async def acknowledge(self, _place: Place, message_id: str) -> None:
@@ -146,19 +157,23 @@ class MemorySurface:
         """What was said, oldest first."""
         return [m.text for m in self.messages.values() if m.card is None and m.text]
 
-    def writes(self, identity: str, text: str, place: Place, *, reply_to: str | None = None, **more: Any) -> Heard:
+    def writes(
+        self, identity: str, text: str, place: Place, *, reply_to: str | None = None, **more: Any
+    ) -> IncomingMessage:
         """A message somebody writes."""
         id_ = f"p{next(self._numbers)}"
         more.setdefault("dedup", f"m:{id_}")
-        return Heard(identity, place, text, id_, addressed=more.pop("addressed", True), reply_to=reply_to, **more)
+        return IncomingMessage(
+            identity, place, text, id_, addressed=more.pop("addressed", True), reply_to=reply_to, **more
+        )
 
-    def clicks(self, identity: str, message: Message, label: str, text: str = "") -> Clicked:
+    def clicks(self, identity: str, message: Message, label: str, text: str = "") -> ButtonPress:
         """A press of the button whose label begins so."""
         (id_,) = [id_ for name, id_ in message.buttons.items() if name.startswith(label)]
-        return Clicked(identity, message.place, id_, message.id, f"c:{next(self._numbers)}", text)
+        return ButtonPress(identity, message.place, id_, message.id, f"c:{next(self._numbers)}", text)
 
 
-async def said(ears: Ears, what: Heard | Clicked) -> Answer | None:
+async def said(ears: Inbox, what: IncomingMessage | ButtonPress) -> Response | None:
     """Hand it over, and wait for what becomes of it."""
     taken = await ears.take(what)
     return await ears.answer(taken, 10)

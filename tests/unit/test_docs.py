@@ -13,22 +13,22 @@ import click
 import pytest
 
 from bot.cli.commands import countersign
-from bot.config import load_config
-from bot.grammar import parse
-from bot.schema import lifecycle_page
-from core.errors import Kind, UsageError
-from core.turn import SURFACES
+from bot.cli.schema import lifecycle_page
+from bot.configuration.config import load_config
+from bot.interpret.grammar import parse
+from core.model.errors import Kind, UsageError
+from core.model.turn import SURFACES
 from lanes.models.endpoint import key_variable
 from lanes.registry import load_lane
 from policies.load import parse_rules
 from policies.policy import check_lane
-from policies.rules import BUILT_IN_ROLES, Names
+from policies.rules import BUILT_IN_ROLES, NameList
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = (*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md")))
 PROGRAMS = ("bot", "core", "lanes", "policies")
-NAMES = Names(
+NAMES = NameList(
     people=frozenset({"ana", "lee"}),
     roles=BUILT_IN_ROLES | {"contractor"},
     lanes=frozenset({"docs", "config", "code", "scripted"}),
@@ -321,7 +321,7 @@ def test_lanes_14_the_defaults_of_an_endpoint_are_those_of_the_code():
 
 
 def test_lanes_14_the_defaults_of_limits_and_budgets_are_those_of_the_code():
-    from core.lane import MIB, Budget, Lane, Limits
+    from core.model.lane import MIB, Budget, Lane, Limits
 
     page = (DOCS / "lanes.md").read_text(encoding="utf-8")
     for values in (Limits(), Budget()):
@@ -336,31 +336,31 @@ def test_lanes_14_the_defaults_of_limits_and_budgets_are_those_of_the_code():
 
 
 def test_lanes_14_what_is_told_of_waiting_is_so():
-    from core.job import backoff_s
-    from core.workflow import Step
-    from lanes.models.breaker import Thresholds
+    from core.model.job import backoff_s
+    from core.model.workflow import WorkflowStep
+    from lanes.models.breaker import BreakerThresholds
     from lanes.workflow.step import PATIENCE_S
 
     models, workflows = ((DOCS / name).read_text(encoding="utf-8") for name in ("models.md", "workflows.md"))
-    marks = Thresholds()
+    marks = BreakerThresholds()
     assert (marks.failures, marks.open_s, marks.most_open_s) == (3, 15, 300)
     assert "three failures in a row an endpoint is not asked for 15 s" in " ".join(models.split())
     assert "doubles that, up to 5 minutes" in " ".join(models.split())
     assert [round(backoff_s(n, 0.5)) for n in (1, 2, 3, 20)] == [2, 4, 8, 300]
     assert "else 2, 4, 8 s and so on, at most 5 minutes" in " ".join(models.split())
     assert f"asks for more than {PATIENCE_S:g} s is left to the queue" in " ".join(workflows.split())
-    assert _defaults("workflows.md") == {"retries": str(Step("x", "edit").retries)}
+    assert _defaults("workflows.md") == {"retries": str(WorkflowStep("x", "edit").retries)}
 
 
 def test_lanes_14_an_unknown_endpoint_ends_with_2_and_a_model_that_is_not_there_with_6():
     from lanes.models import Endpoint
-    from lanes.models.faults import Whose, missing
-    from lanes.models.shelf import endpoint_of
+    from lanes.models.faults import FaultOrigin, missing
+    from lanes.models.registry import endpoint_of
 
     with pytest.raises(UsageError) as caught:
         endpoint_of({}, "nosuch")
     assert caught.value.problem.kind.exit_code == 2
-    assert missing(Whose(Endpoint("local", "ollama", "http://x"), "m")).problem.kind.exit_code == 6
+    assert missing(FaultOrigin(Endpoint("local", "ollama", "http://x"), "m")).problem.kind.exit_code == 6
     assert "2 for an unknown endpoint, 6 for a model that is not there" in " ".join(
         (DOCS / "models.md").read_text().split()
     )

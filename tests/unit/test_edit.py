@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.edit import (
+from core.model.edits import (
     AddLine,
     BumpPackage,
     CreateFile,

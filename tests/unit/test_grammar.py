@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.grammar import NotUnderstood, parse
-from core.edit import (
+from bot.interpret.grammar import NotUnderstood, parse
+from core.model.edits import (
     AddLine,
     BumpPackage,
     CreateFile,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from bot.grammar import NotUnderstood, parse
-from core.edit import (
+from bot.interpret.grammar import NotUnderstood, parse
+from core.model.edits import (
     AddLine,
     BumpPackage,
     CreateFile,

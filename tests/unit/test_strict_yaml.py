@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from core.errors import ConfigError, Kind
-from core.strict_yaml import StrictModel, Words, load, loads, validate
+from core.model.errors import ConfigError, Kind
+from core.strict_yaml import StrictModel, WordList, load, loads, validate
 
 pytestmark = pytest.mark.law
 
 
 class Person(StrictModel):
     name: str
-    roles: Words = Field(alias="from")
+    roles: WordList = Field(alias="from")
     age: int = 0
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import Config, load_config
-from core.errors import ConfigError, UsageError
+from bot.configuration.config import Config, load_config
+from core.model.errors import ConfigError, UsageError
 
 pytestmark = pytest.mark.surfaces
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.outbound.client import CheckedClient
-from bot.outbound.run import Outbound
-from bot.tickets import MOST, Jira, Linear, TicketComments, Trackers, body_line, tickets_in
-from core.ids import new_id
-from core.service import Request
+from bot.integrations.tickets import MOST, Jira, Linear, TicketComments, Trackers, body_line, tickets_in
+from bot.integrations.webhooks.client import CheckedClient
+from bot.integrations.webhooks.run import WebhookSender
+from core.model.ids import new_id
+from core.services.requests import NewRequest
 from core.store import deliveries, events, tasks
-from core.store.talk_tables import DeliveryRow
+from core.store.message_tables import DeliveryRow
 from tests.builders import ANA, load, pull_request
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office
@@ -94,7 +94,7 @@ def trackers(receiver, **without):
 
 async def published(office: Office, text: str) -> None:
     """As if the task of `text` had just been published."""
-    number = await office.service.ask(Request(text=text, actor=ANA))
+    number = await office.service.ask(NewRequest(text=text, actor=ANA))
     task = await load(office.database, number)
 
     async def work(session):
@@ -105,9 +105,9 @@ async def published(office: Office, text: str) -> None:
     await office.database.write(work)
 
 
-async def run(office: Office, known: Trackers, text: str) -> Outbound:
+async def run(office: Office, known: Trackers, text: str) -> WebhookSender:
     comments = TicketComments(lambda: known, CheckedClient())
-    out = Outbound(office.database, tuple, new_id, receivers=comments)
+    out = WebhookSender(office.database, tuple, new_id, receivers=comments)
     await out.round()
     await published(office, text)
     for _ in range(4):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from bot.surfaces.github.written import Kind, Written
+from bot.surfaces.github.comment_text import CommentKind, WrittenComment
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class GitHubAccount:
     """Who we are at GitHub; the login of an App is ``slug[bot]``."""
 
     id: int
@@ -24,7 +24,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class OwnComments:
     """A comment that we wrote, as it is now."""
 
     id: int
@@ -32,21 +32,21 @@ class Ours:
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class GitHubReview:
     """A review with its line comments, in their order."""
 
-    review: Written
-    lines: tuple[Written, ...]
+    review: WrittenComment
+    lines: tuple[WrittenComment, ...]
 
 
-class Comments(Protocol):
+class CommentsClient(Protocol):
     """Comments of the repositories with these numeric ids.
 
     Every method raises `TransientError` when GitHub cannot be asked now (`retry_after_s` where it said so) and
     `PermanentError` when it will not have it; ``place_gone`` when the repository or the conversation is not there.
     """
 
-    async def me(self, repository: str) -> Account:
+    async def me(self, repository: str) -> GitHubAccount:
         """The account that our comments carry, the same in every repository; an App asks as its installation there."""
 
     async def repository(self, repository: str) -> str:
@@ -61,23 +61,23 @@ class Comments(Protocol):
     async def post(self, repository: str, number: int, body: str) -> int:
         """Write a comment; its id."""
 
-    async def ours(self, repository: str, comment: int) -> Ours | None:
+    async def ours(self, repository: str, comment: int) -> OwnComments | None:
         """A comment by its id; None when it is gone or not ours."""
 
     async def edit(self, repository: str, comment: int, body: str) -> bool:
         """Change a comment of ours; false when it is gone."""
 
-    async def find(self, repository: str, number: int, marker: str) -> Ours | None:
+    async def find(self, repository: str, number: int, marker: str) -> OwnComments | None:
         """The newest comment there that we wrote and that begins with `marker`; others' are not looked at."""
 
-    async def react(self, repository: str, kind: Kind, comment: int) -> None:
+    async def react(self, repository: str, kind: CommentKind, comment: int) -> None:
         """Give a comment or a line comment our eyes; that it is gone is no fault."""
 
-    async def written(self, repository: str, kind: Kind, comment: int) -> Written | None:
+    async def written(self, repository: str, kind: CommentKind, comment: int) -> WrittenComment | None:
         """A comment or a line comment as it is now; None when it is gone."""
 
-    async def review(self, repository: str, number: int, review: int) -> Review | None:
+    async def review(self, repository: str, number: int, review: int) -> GitHubReview | None:
         """A submitted review with its line comments; None when it is gone."""
 
-    async def recent(self, repository: str, since: datetime) -> Sequence[Written]:
+    async def recent(self, repository: str, since: datetime) -> Sequence[WrittenComment]:
         """Comments of any conversation, and reviews and line comments of open pull requests, changed since then."""

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bot.surfaces.github.said import COMMANDS, said_in
-from bot.surfaces.github.written import Kind, Written, look, read, text, whole
-from bot.surfaces.port import Heard, Place
+from bot.surfaces.github.comment_text import CommentKind, WrittenComment, look, read, text, whole
+from bot.surfaces.github.incoming import COMMANDS, said_in
+from bot.surfaces.port import IncomingMessage, Place
 
 SURFACE: Final = "github"
 MAX_AGE: Final = timedelta(days=3)
@@ -30,7 +30,7 @@ _REVIEWED: Final = ("commented", "changes_requested")
 
 
 @dataclass(frozen=True, slots=True)
-class Nudge:
+class PullRequestNudge:
     """Somewhere to look again: a repository, and the pull request or the commit where the event names one."""
 
     repository: str
@@ -39,16 +39,16 @@ class Nudge:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class GitHubDelivery:
     """What one delivery comes to; `why` says why nothing was heard in it."""
 
-    heard: tuple[Heard, ...] = ()
-    nudges: tuple[Nudge, ...] = ()
+    heard: tuple[IncomingMessage, ...] = ()
+    nudges: tuple[PullRequestNudge, ...] = ()
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class GitHubListener:
     """Whom we listen to: `repositories` by numeric id, one `installation` (None: any), `own` account, our `name`.
 
     `name` is our login without ``[bot]``, as people mention it. `commands` are the words after a ``/`` that we know.
@@ -86,24 +86,24 @@ def _constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def understood(event: str, payload: Mapping[str, Any], listening: Listening, now: datetime) -> Delivery:
+def understood(event: str, payload: Mapping[str, Any], listening: GitHubListener, now: datetime) -> GitHubDelivery:
     """What the delivery of `event` comes to for us; anything unknown, unlisted, old or not a person's says nothing."""
     repository = whole(look(payload, "repository", "id"))
     if repository is None or str(repository) not in listening.repositories:
-        return Delivery(why="not a repository that is listed")
+        return GitHubDelivery(why="not a repository that is listed")
     installation = whole(look(payload, "installation", "id"))
     if listening.installation is not None and installation not in (None, listening.installation):
-        return Delivery(why="another installation")
+        return GitHubDelivery(why="another installation")
     nudges = tuple(dict.fromkeys(_nudges(event, payload, str(repository))))
     written = _written(event, payload)
     if written is None:
-        return Delivery((), nudges, "" if nudges else "nothing to do")
+        return GitHubDelivery((), nudges, "" if nudges else "nothing to do")
     if whole(look(payload, "sender", "id")) != written.author.id:  # who edits another's words does not speak for them
-        return Delivery((), nudges, "not sent by its author")
+        return GitHubDelivery((), nudges, "not sent by its author")
     edited = look(payload, "action") == "edited"
     before = _before(payload) if edited else ""
     if before is None:
-        return Delivery((), nudges, "its words were not changed")
+        return GitHubDelivery((), nudges, "its words were not changed")
     heard = heard_in(written, str(repository), listening, now, edited=edited, before=before)
     return replace(heard, nudges=nudges)
 
@@ -117,33 +117,41 @@ def _before(payload: Mapping[str, Any]) -> str | None:
 
 
 def heard_in(
-    written: Written, repository: str, listening: Listening, now: datetime, *, edited: bool = False, before: str = ""
-) -> Delivery:
+    written: WrittenComment,
+    repository: str,
+    listening: GitHubListener,
+    now: datetime,
+    *,
+    edited: bool = False,
+    before: str = "",
+) -> GitHubDelivery:
     """What somebody's words say to us: commands, a mention, or a review as a whole.
 
     What they said already in the text as it was `before` an edit is not said again.
     """
     author = written.author
     if not author.person or author.id == listening.own:
-        return Delivery(why="not written by a person")
+        return GitHubDelivery(why="not written by a person")
     if written.changed_at < now - MAX_AGE:
-        return Delivery(why="too old")
+        return GitHubDelivery(why="too old")
     spoken = _spoken(written.body, listening)
     if spoken:
         heard = tuple(_commands(written, repository, spoken, Counter(_spoken(before, listening))))
-        return Delivery(heard, why="" if heard else "it says what it said before")
-    if written.kind is Kind.REVIEW and written.state in _REVIEWED and not edited:
-        return Delivery((_review(written, repository),))
-    return Delivery(why="it does not speak to us")
+        return GitHubDelivery(heard, why="" if heard else "it says what it said before")
+    if written.kind is CommentKind.REVIEW and written.state in _REVIEWED and not edited:
+        return GitHubDelivery((_review(written, repository),))
+    return GitHubDelivery(why="it does not speak to us")
 
 
-def _spoken(body: str, listening: Listening) -> tuple[str, ...]:
+def _spoken(body: str, listening: GitHubListener) -> tuple[str, ...]:
     said = said_in(body, listening.name, listening.commands)
     return said.commands or ((said.mention,) if said.mention else ())
 
 
-def _commands(written: Written, repository: str, spoken: Iterable[str], before: Mapping[str, int]) -> Iterable[Heard]:
-    """One `Heard` a command, named by the text it is in and by its own words; without those that were there `before`.
+def _commands(
+    written: WrittenComment, repository: str, spoken: Iterable[str], before: Mapping[str, int]
+) -> Iterable[IncomingMessage]:
+    """One `IncomingMessage` a command, named by the text it is in and by its own words; none that was there `before`.
 
     So a redelivery is the same, an edit elsewhere in the text changes nothing, and an edited command is a new one.
     """
@@ -153,22 +161,22 @@ def _commands(written: Written, repository: str, spoken: Iterable[str], before: 
         if seen[command] <= before.get(command, 0):
             continue
         words = hashlib.sha256(f"{seen[command]}:{command}".encode()).hexdigest()[:16]
-        yield Heard(
+        yield IncomingMessage(
             identity=str(written.author.id),
             place=_place(written, repository),
             text=command,
             message_id=written.message_id,
             dedup=f"{written.message_id}:{words}",
             addressed=True,
-            reply_to=f"{Kind.LINE}:{written.answers}" if written.answers else None,
+            reply_to=f"{CommentKind.LINE}:{written.answers}" if written.answers else None,
             context=written.spot.context if written.spot else "",
             name=written.author.login,
         )
 
 
-def _review(written: Written, repository: str) -> Heard:
+def _review(written: WrittenComment, repository: str) -> IncomingMessage:
     asks = " that asks for changes" if written.state == "changes_requested" else ""
-    return Heard(
+    return IncomingMessage(
         identity=str(written.author.id),
         place=_place(written, repository),
         text=written.body.strip(),
@@ -180,42 +188,42 @@ def _review(written: Written, repository: str) -> Heard:
     )
 
 
-def _place(written: Written, repository: str) -> Place:
+def _place(written: WrittenComment, repository: str) -> Place:
     return Place(SURFACE, repository, f"{'pull' if written.on_pull else 'issues'}/{written.number}")
 
 
-def _written(event: str, payload: Mapping[str, Any]) -> Written | None:
+def _written(event: str, payload: Mapping[str, Any]) -> WrittenComment | None:
     """The words in a delivery of one of the three events that have any, when they were written or edited just now."""
     action = look(payload, "action")
     if event == "issue_comment" and action in ("created", "edited"):
         on_pull = look(payload, "issue", "pull_request") is not None
-        return read(Kind.COMMENT, look(payload, "comment"), look(payload, "issue", "number"), on_pull=on_pull)
+        return read(CommentKind.COMMENT, look(payload, "comment"), look(payload, "issue", "number"), on_pull=on_pull)
     number = look(payload, "pull_request", "number")
     if event == "pull_request_review_comment" and action in ("created", "edited"):
-        return read(Kind.LINE, look(payload, "comment"), number, on_pull=True)
+        return read(CommentKind.LINE, look(payload, "comment"), number, on_pull=True)
     if event == "pull_request_review" and action in ("submitted", "edited"):
-        return read(Kind.REVIEW, look(payload, "review"), number, on_pull=True)
+        return read(CommentKind.REVIEW, look(payload, "review"), number, on_pull=True)
     return None
 
 
-def _nudges(event: str, payload: Mapping[str, Any], repository: str) -> Iterable[Nudge]:
+def _nudges(event: str, payload: Mapping[str, Any], repository: str) -> Iterable[PullRequestNudge]:
     action = look(payload, "action")
     if (event == "pull_request" and action in _LOOK_AGAIN) or event == "pull_request_review":
         pull = look(payload, "pull_request")
         number = whole(look(pull, "number"))
         if number is not None:
-            yield Nudge(repository, number, _sha(look(pull, "head", "sha")))
+            yield PullRequestNudge(repository, number, _sha(look(pull, "head", "sha")))
     elif event in ("check_suite", "check_run") and action == "completed":
         check = look(payload, event)
         pulls = look(check, "pull_requests")
         sha = _sha(look(check, "head_sha"))
         numbers = {whole(look(pull, "number")) for pull in pulls} if isinstance(pulls, list) else set()
         for number in sorted(n for n in numbers if n is not None) or (None,):
-            yield Nudge(repository, number, sha)
+            yield PullRequestNudge(repository, number, sha)
     elif event == "status":
-        yield Nudge(repository, None, _sha(look(payload, "sha")))
+        yield PullRequestNudge(repository, None, _sha(look(payload, "sha")))
     elif event == "push":
-        yield Nudge(repository, None, _sha(look(payload, "after")))
+        yield PullRequestNudge(repository, None, _sha(look(payload, "after")))
 
 
 def _sha(value: Any) -> str | None:

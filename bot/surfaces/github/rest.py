@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.surfaces.github.comments import Account, Ours, Review
-from bot.surfaces.github.written import Kind, Written, look, read, text, whole
-from core.errors import CountersignError, PermanentError, TransientError
-from core.errors import Kind as ErrorKind
+from bot.surfaces.github.comment_text import CommentKind, WrittenComment, look, read, text, whole
+from bot.surfaces.github.comments import GitHubAccount, GitHubReview, OwnComments
+from core.model.errors import CountersignError, PermanentError, TransientError
+from core.model.errors import Kind as ErrorKind
 from lanes.forge.github.client import GitHubClient
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _PAGES: Final = 50
 _PULLS: Final = 200
 """Open pull requests, the latest changed first, whose reviews a catch-up looks at."""
 _APP_S: Final = 30.0
-_PARTS: Final = {Kind.COMMENT: "issues", Kind.LINE: "pulls"}
+_PARTS: Final = {CommentKind.COMMENT: "issues", CommentKind.LINE: "pulls"}
 
 
 @dataclass(slots=True)
@@ -34,10 +34,10 @@ class ClientComments:
     """`Comments` at the GitHub that `client` reaches."""
 
     client: GitHubClient
-    _me: Account | None = None
+    _me: GitHubAccount | None = None
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def me(self, repository: str) -> Account:
+    async def me(self, repository: str) -> GitHubAccount:
         """The token's account, or our App's own ``slug[bot]``."""
         async with self._asking:
             if self._me is None:
@@ -77,7 +77,7 @@ class ClientComments:
             raise
         return int(made["id"])
 
-    async def ours(self, repository: str, comment: int) -> Ours | None:
+    async def ours(self, repository: str, comment: int) -> OwnComments | None:
         """A comment by its id; None when it is gone or not ours."""
         found = await self._get(repository, f"/issues/comments/{comment}")
         return _ours(found, await self.me(repository))
@@ -92,7 +92,7 @@ class ClientComments:
             raise
         return True
 
-    async def find(self, repository: str, number: int, marker: str) -> Ours | None:
+    async def find(self, repository: str, number: int, marker: str) -> OwnComments | None:
         """The newest comment there that we wrote and that begins with `marker`."""
         me = await self.me(repository)
         found = None
@@ -102,7 +102,7 @@ class ClientComments:
                 found = ours
         return found
 
-    async def react(self, repository: str, kind: Kind, comment: int) -> None:
+    async def react(self, repository: str, kind: CommentKind, comment: int) -> None:
         """Give a comment or a line comment our eyes; the same reaction twice is one."""
         try:
             await self._send("POST", repository, f"/{_PARTS[kind]}/comments/{comment}/reactions", {"content": "eyes"})
@@ -110,28 +110,28 @@ class ClientComments:
             if not _is_missing(error):
                 raise
 
-    async def written(self, repository: str, kind: Kind, comment: int) -> Written | None:
+    async def written(self, repository: str, kind: CommentKind, comment: int) -> WrittenComment | None:
         """A comment or a line comment as it is now."""
         value = await self._get(repository, f"/{_PARTS[kind]}/comments/{comment}")
-        return _line(value) if kind is Kind.LINE else _comment(value)
+        return _line(value) if kind is CommentKind.LINE else _comment(value)
 
-    async def review(self, repository: str, number: int, review: int) -> Review | None:
+    async def review(self, repository: str, number: int, review: int) -> GitHubReview | None:
         """A submitted review with its line comments, in the order they were written."""
         value = await self._get(repository, f"/pulls/{number}/reviews/{review}")
-        found = read(Kind.REVIEW, value, number, on_pull=True)
+        found = read(CommentKind.REVIEW, value, number, on_pull=True)
         if found is None:
             return None
         lines = map(_line, await self._list(repository, f"/pulls/{number}/comments"))
-        return Review(found, tuple(line for line in lines if line and line.review == review))
+        return GitHubReview(found, tuple(line for line in lines if line and line.review == review))
 
-    async def recent(self, repository: str, since: datetime) -> Sequence[Written]:
+    async def recent(self, repository: str, since: datetime) -> Sequence[WrittenComment]:
         """Comments of any conversation, and reviews and line comments of open pull requests, changed since then."""
         when = f"{since:%Y-%m-%dT%H:%M:%SZ}"
         asked = {"since": when, "sort": "updated", "direction": "asc"}
         found = [_comment(value) for value in await self._list(repository, "/issues/comments", asked)]
         for number in await self._changed_pulls(repository, when):
             reviews = [
-                read(Kind.REVIEW, value, number, on_pull=True)
+                read(CommentKind.REVIEW, value, number, on_pull=True)
                 for value in await self._list(repository, f"/pulls/{number}/reviews")
             ]
             known = {review.id: review.at for review in reviews if review is not None}
@@ -215,28 +215,28 @@ def _slug(client: GitHubClient) -> str:
         raise explain(error) from error
 
 
-def _account(value: Any) -> Account:
+def _account(value: Any) -> GitHubAccount:
     found, login = whole(look(value, "id")), look(value, "login")
     if found is None or not isinstance(login, str):
         raise TransientError("github_garbled", "GitHub does not say who we are", "It is asked again.")
-    return Account(found, login)
+    return GitHubAccount(found, login)
 
 
-def _ours(value: Any, me: Account) -> Ours | None:
+def _ours(value: Any, me: GitHubAccount) -> OwnComments | None:
     found = whole(look(value, "id"))
     if found is None or look(value, "user", "id") != me.id:
         return None
-    return Ours(found, text(look(value, "body")))
+    return OwnComments(found, text(look(value, "body")))
 
 
-def _comment(value: Any) -> Written | None:
+def _comment(value: Any) -> WrittenComment | None:
     """A comment of a list: its addresses tell the conversation, and whether that is a pull request."""
     on_pull = "/pull/" in text(look(value, "html_url")).partition("#")[0]
-    return read(Kind.COMMENT, value, _last(look(value, "issue_url")), on_pull=on_pull)
+    return read(CommentKind.COMMENT, value, _last(look(value, "issue_url")), on_pull=on_pull)
 
 
-def _line(value: Any) -> Written | None:
-    return read(Kind.LINE, value, _last(look(value, "pull_request_url")), on_pull=True)
+def _line(value: Any) -> WrittenComment | None:
+    return read(CommentKind.LINE, value, _last(look(value, "pull_request_url")), on_pull=True)
 
 
 def _last(url: Any) -> int | None:

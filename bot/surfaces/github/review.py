@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from bot.surfaces.github.comments import Review
-from bot.surfaces.github.delivery import Listening
-from bot.surfaces.github.said import said_in
-from bot.surfaces.github.written import Written
-from bot.surfaces.port import Heard
+from bot.surfaces.github.comment_text import WrittenComment
+from bot.surfaces.github.comments import GitHubReview
+from bot.surfaces.github.delivery import GitHubListener
+from bot.surfaces.github.incoming import said_in
+from bot.surfaces.port import IncomingMessage
 
 PUBLISHING: Final = timedelta(seconds=2)
 """How much later than the review its line comments may be stamped: they are published with it, one by one."""
@@ -21,7 +21,9 @@ MAX_CHARACTERS: Final = 65_535
 _TAKE_WORDS: Final = ("/task", "/ask", "/reply", "/reject")
 
 
-def with_lines(heard: Heard, review: Review | None, listening: Listening) -> Heard | None:
+def with_lines(
+    heard: IncomingMessage, review: GitHubReview | None, listening: GitHubListener
+) -> IncomingMessage | None:
     """`heard` with the line comments of its `review`; None when nothing is said at all.
 
     The review's own words stay those of the verified delivery. A line comment counts as it was published: one that was
@@ -45,12 +47,12 @@ def with_lines(heard: Heard, review: Review | None, listening: Listening) -> Hea
     return replace(heard, text=text, context=f"{heard.context or 'a review'}{count}")
 
 
-def _counts(line: Written, heard: Heard, listening: Listening) -> bool:
+def _counts(line: WrittenComment, heard: IncomingMessage, listening: GitHubListener) -> bool:
     if not line.author.person or str(line.author.id) != heard.identity or not line.body.strip():
         return False
     said = said_in(line.body, listening.name, listening.commands)
     return not (said.commands or said.mention)
 
 
-def _turn(line: Written) -> str:
+def _turn(line: WrittenComment) -> str:
     return f"O{(line.spot.sentence if line.spot else 'on a line')[1:]}:\n{line.body.strip()}"

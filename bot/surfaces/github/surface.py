@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING, Any, Final
 from bot.cards.diff import DiffView
 from bot.cards.github import draw_comment
 from bot.cards.model import Card
-from bot.surfaces.github.comments import Account, Comments
-from bot.surfaces.github.delivery import MAX_AGE, SURFACE, Listening, heard_in
-from bot.surfaces.github.listening import Door, Nudged
+from bot.surfaces.github.comment_text import CommentKind, WrittenComment
+from bot.surfaces.github.comments import CommentsClient, GitHubAccount
+from bot.surfaces.github.delivery import MAX_AGE, SURFACE, GitHubListener, heard_in
+from bot.surfaces.github.incoming import COMMANDS
 from bot.surfaces.github.review import PUBLISHING, with_lines
-from bot.surfaces.github.said import COMMANDS
-from bot.surfaces.github.speaking import Speaker, number_of, parts_of
-from bot.surfaces.github.written import Kind, Written
+from bot.surfaces.github.sending import GitHubSender, number_of, parts_of
+from bot.surfaces.github.webhook import WakeFollowJob, WebhookEndpoint
 from bot.surfaces.port import (
     NO_EXTRAS,
     Attachment,
+    ButtonPress,
     Buttons,
-    Clicked,
-    Drawn,
-    Ears,
     Extras,
     GitHubSurfaceConfig,
-    Heard,
+    Inbox,
+    IncomingMessage,
     Place,
-    Quoted,
+    QuotedMessage,
+    RenderedCard,
 )
-from core.errors import CountersignError, PermanentError, TransientError, UsageError
 from core.log import fault_of, log
+from core.model.errors import CountersignError, PermanentError, TransientError, UsageError
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -53,16 +53,16 @@ class GitHubSurface:
     """
 
     config: GitHubSurfaceConfig
-    comments: Comments
-    nudge: Nudged | None = None
+    comments: CommentsClient
+    nudge: WakeFollowJob | None = None
     name_at_github: str | None = None
     installation: int | None = None
     commands: Collection[str] = COMMANDS
     catch_up_every_s: float = 300.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     name: str = SURFACE
-    _me: Account | None = None
-    _speaker: Speaker = field(init=False)
+    _me: GitHubAccount | None = None
+    _speaker: GitHubSender = field(init=False)
 
     def __post_init__(self) -> None:
         if not (self.config.webhook_secret or "").strip():
@@ -71,19 +71,19 @@ class GitHubSurface:
                 "GitHub's webhooks have no secret, so anybody could send them",
                 "Set a long random secret here and at the webhook.",
             )
-        self._speaker = Speaker(self.comments)
+        self._speaker = GitHubSender(self.comments)
 
     # -- in -----------------------------------------------------------------------------------------------------
 
-    def routes(self, ears: Ears) -> Sequence[BaseRoute]:
+    def routes(self, ears: Inbox) -> Sequence[BaseRoute]:
         """``POST /hooks/github``."""
         from starlette.routing import Route
 
         secret = (self.config.webhook_secret or "").encode()
-        door = Door(secret, ears, self._listening, self.now, self.nudge)
+        door = WebhookEndpoint(secret, ears, self._listening, self.now, self.nudge)
         return [Route(PATH, door.answer, methods=["POST"])]
 
-    async def run(self, ears: Ears) -> None:
+    async def run(self, ears: Inbox) -> None:
         """Take what webhooks missed, now and every few minutes, until cancelled; GitHub delivers each only once."""
         since = self.now() - MAX_AGE
         while True:
@@ -98,7 +98,7 @@ class GitHubSurface:
                 log.warning("github_catch_up_put_off", problem=error.problem.message, wait_s=round(wait_s, 1))
             await asyncio.sleep(wait_s)
 
-    async def catch_up(self, ears: Ears, since: datetime) -> int:
+    async def catch_up(self, ears: Inbox, since: datetime) -> int:
         """Take what was said since then, as webhooks would have brought it; how many were new.
 
         What was edited is left out: GitHub's lists do not tell who edited it, and another's edit is not the author's
@@ -114,7 +114,7 @@ class GitHubSurface:
             new += await self._take_all(ears, repository, recent)
         return new
 
-    async def _take_all(self, ears: Ears, repository: str, recent: Sequence[Written]) -> int:
+    async def _take_all(self, ears: Inbox, repository: str, recent: Sequence[WrittenComment]) -> int:
         new, listening = 0, self._listening()
         for written in recent:
             if _was_edited(written):
@@ -129,18 +129,18 @@ class GitHubSurface:
                 log.error("comment_broke", surface=SURFACE, message=written.message_id, **fault_of(error))
         return new
 
-    async def admits(self, said: Heard | Clicked) -> str | None:
+    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
         """Nothing against people who may write to that repository now; for others no words, for they get no answer.
 
         A comment to everybody who writes a command at a public repository would be noise (security.md 11).
         """
         return None if await self.may_speak(said) else ""
 
-    async def may_speak(self, said: Heard | Clicked) -> bool:
+    async def may_speak(self, said: IncomingMessage | ButtonPress) -> bool:
         """Whether GitHub says now that the writer may write to that repository.
 
-        To be asked when a `Heard` is taken up, not while GitHub waits for its 202. Never true on a doubt: when GitHub
-        cannot be asked this raises `TransientError`, and the comment is looked at again later.
+        To be asked when an `IncomingMessage` is taken up, not while GitHub waits for its 202. Never true on a doubt:
+        when GitHub cannot be asked this raises `TransientError`, and the comment is looked at again later.
         """
         place = said.place
         known = place.surface == SURFACE and place.channel in self.config.repositories
@@ -148,42 +148,42 @@ class GitHubSurface:
             return False
         return await self.comments.may_write(place.channel, int(said.identity))
 
-    async def in_full(self, said: Heard) -> Heard | None:
+    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
         """`said` with the line comments of the review that it is, and as it was for anything else.
 
         None when a review says nothing. To be asked once, after `admits`; keep what it returns.
         """
         found = parts_of(said.message_id)
-        if found is not None and found[0] is Kind.LINE:
+        if found is not None and found[0] is CommentKind.LINE:
             return await self._with_answered(said)
-        if found is None or found[0] is not Kind.REVIEW:
+        if found is None or found[0] is not CommentKind.REVIEW:
             return said
         review = await self.comments.review(said.place.channel, number_of(said.place), found[1])
         return with_lines(said, review, self._listening())
 
-    async def _with_answered(self, said: Heard) -> Heard:
+    async def _with_answered(self, said: IncomingMessage) -> IncomingMessage:
         """`said` with the line comment that it answers, where another person wrote that."""
         answered = parts_of(said.reply_to)
         written = await self.comments.written(said.place.channel, *answered) if answered is not None else None
         if written is None or not written.body.strip() or written.author.id == self._listening().own:
             return said
         identity = str(written.author.id) if written.author.person else ""
-        return replace(said, quoted=Quoted(written.body.strip(), identity, written.author.login))
+        return replace(said, quoted=QuotedMessage(written.body.strip(), identity, written.author.login))
 
     # -- out ----------------------------------------------------------------------------------------------------
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> Drawn:
+    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as Markdown; it names commands, for comments have no buttons."""
         del buttons
         comment = draw_comment(card, diff, delivered=delivered)
-        return Drawn(comment.text, comment.hides)
+        return RenderedCard(comment.text, comment.hides)
 
-    async def post(self, place: Place, drawn: Drawn, reply_to: str | None) -> str:
+    async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         """Write the task's comment, or take up the one it has there already; its id."""
         del reply_to  # the thread is the pull request; a comment answers none in particular
         return await self._speaker.post(place, drawn)
 
-    async def edit(self, place: Place, message_id: str, drawn: Drawn) -> str:
+    async def edit(self, place: Place, message_id: str, drawn: RenderedCard) -> str:
         """Change the task's comment; a new one where it was deleted, none by an earlier revision."""
         return await self._speaker.edit(place, message_id, drawn)
 
@@ -204,7 +204,7 @@ class GitHubSurface:
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """Eyes on the comment; a review cannot have any."""
         found = parts_of(message_id)
-        if found is not None and found[0] is not Kind.REVIEW:
+        if found is not None and found[0] is not CommentKind.REVIEW:
             await self.comments.react(place.channel, *found)
 
     async def close(self) -> None:
@@ -227,22 +227,22 @@ class GitHubSurface:
                 rows.append(_row(name, "fail", error.problem.message, str(error.problem.mend)))
         return rows
 
-    def _listening(self) -> Listening:
+    def _listening(self) -> GitHubListener:
         name = self.name_at_github or (self._me.name if self._me else "")
         own = self._me.id if self._me else None
-        return Listening(self.config.repositories, self.installation, own, name, self.commands)
+        return GitHubListener(self.config.repositories, self.installation, own, name, self.commands)
 
-    async def _who(self) -> Account:
+    async def _who(self) -> GitHubAccount:
         """Who we are; there must be a repository to ask through."""
         if self._me is None:
             self._me = await self.comments.me(next(iter(self.config.repositories)))
         return self._me
 
 
-def _was_edited(written: Written) -> bool:
+def _was_edited(written: WrittenComment) -> bool:
     """True unless it stands as it was published; of a review's own words no list tells a change."""
-    late = PUBLISHING if written.kind is Kind.LINE else timedelta()
-    return written.kind is not Kind.REVIEW and written.changed_at > written.at + late
+    late = PUBLISHING if written.kind is CommentKind.LINE else timedelta()
+    return written.kind is not CommentKind.REVIEW and written.changed_at > written.at + late
 
 
 def _row(check: str, verdict: str, detail: str, mend: str = "") -> Mapping[str, Any]:

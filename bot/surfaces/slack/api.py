@@ -15,7 +15,7 @@ import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.surfaces.slack.faults import translated
-from core.errors import TransientError
+from core.model.errors import TransientError
 
 TIMEOUT_S: Final = 20
 _PATIENCE_S: Final = 3.0

@@ -12,7 +12,7 @@ from bot.surfaces.port import SlackConfig
 from bot.surfaces.slack import socket
 from bot.surfaces.slack.api import SlackApi
 from bot.surfaces.slack.faults import translated
-from core.errors import CountersignError
+from core.model.errors import CountersignError
 
 SCOPES: Final = (
     *("app_mentions:read", "channels:history", "channels:read", "chat:write", "commands", "files:write"),

@@ -9,8 +9,8 @@ from typing import Any, Final
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from core.errors import PermanentError, TransientError
 from core.log import redact
+from core.model.errors import PermanentError, TransientError
 
 _TOKEN: Final = frozenset(
     (

@@ -9,7 +9,7 @@ from typing import Any, Final
 from bot.surfaces.slack.api import SlackApi
 from bot.surfaces.slack.faults import error_code
 from bot.surfaces.slack.payloads import user_of
-from core.errors import PermanentError
+from core.model.errors import PermanentError
 
 KNOWN_S: Final = 60.0
 """How long an answer holds: a person who was let go has lost their say after that."""
@@ -18,7 +18,7 @@ _MAX_KNOWN: Final = 10_000
 _OUTSIDE: Final = ("deleted", "is_restricted", "is_ultra_restricted", "is_stranger", "is_bot", "is_workflow_bot")
 
 
-class Members:
+class SlackMembers:
     """The people of the one workspace `team`; what Slack says of one holds for `known_s`."""
 
     def __init__(self, api: SlackApi, team: str, known_s: float = KNOWN_S) -> None:

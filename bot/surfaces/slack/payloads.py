@@ -1,7 +1,8 @@
-"""What Slack delivers, read into `Heard` and `Clicked`; pure. Who may speak is asked elsewhere, what it means too.
+"""What Slack delivers, read into `IncomingMessage` and `ButtonPress`; pure.
 
-The shapes are those of https://docs.slack.dev/reference/events and
-https://docs.slack.dev/reference/interaction-payloads. What does not have them, or is not for us, is None.
+Who may speak and what it means are decided elsewhere. The shapes are those of
+https://docs.slack.dev/reference/events and https://docs.slack.dev/reference/interaction-payloads. What does not have
+them, or is not for us, is None.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import Any, Final
 from bot.cards.safe import one_line
 from bot.cards.slack_text import clip, escape, plain
 from bot.surfaces.mention import without_name
-from bot.surfaces.port import Clicked, Extras, Heard, Quoted
-from core.place import Place
+from bot.surfaces.port import ButtonPress, Extras, IncomingMessage, QuotedMessage
+from core.model.place import Place
 
 SURFACE: Final = "slack"
 ASK: Final = "countersign_ask"
@@ -37,7 +38,7 @@ Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class OwnAccount:
     """Who we are on Slack: the one workspace, our own user there, and the channels in which we listen."""
 
     team: str
@@ -80,7 +81,7 @@ def user_of(identity: str) -> str:
     return identity.rpartition("/")[2]
 
 
-def heard_in_event(body: Body, ours: Ours) -> Heard | None:
+def heard_in_event(body: Body, ours: OwnAccount) -> IncomingMessage | None:
     """The message of a ``message`` or ``app_mention`` event, when a person of our workspace wrote it where we listen.
 
     The same message arrives as both kinds, and again in retries: its `dedup` is made of channel and time alone. An edit
@@ -106,7 +107,7 @@ def heard_in_event(body: Body, ours: Ours) -> Heard | None:
     addressed = private or mentioned or (said.get("parent_user_id") == ours.bot and not edited)
     if not addressed and (thread in (None, ts) or edited):
         return None  # talk among people
-    return Heard(
+    return IncomingMessage(
         identity=identity_of(ours.team, user),
         place=Place(SURFACE, channel, thread or (None if private else ts), private),
         text=plain(text),
@@ -129,7 +130,7 @@ def _hint(said: Body) -> str:
     return ""
 
 
-def quoted_in(messages: object, ts: str, ours: Ours) -> Quoted | None:
+def quoted_in(messages: object, ts: str, ours: OwnAccount) -> QuotedMessage | None:
     """The words of the message `ts` among `messages` and whose they are; None where they are ours, or none."""
     found = [_mapping(one) for one in messages] if isinstance(messages, list) else []
     said = next((one for one in found if one.get("ts") == ts), {})
@@ -138,7 +139,7 @@ def quoted_in(messages: object, ts: str, ours: Ours) -> Quoted | None:
         return None
     machine = any(said.get(key) for key in ("bot_id", "bot_profile", "app_id"))
     team = next(filter(None, (_text(said, key) for key in ("user_team", "team"))), ours.team)
-    return Quoted(text, identity_of(team, user) if user and not machine else "")
+    return QuotedMessage(text, identity_of(team, user) if user and not machine else "")
 
 
 def kind_of(body: Body) -> str:
@@ -147,7 +148,7 @@ def kind_of(body: Body) -> str:
     return kind if isinstance(kind, str) and _KIND.fullmatch(kind) else "?"
 
 
-def heard_in_command(body: Body, ours: Ours, direct: str | None) -> Heard | None:
+def heard_in_command(body: Body, ours: OwnAccount, direct: str | None) -> IncomingMessage | None:
     """A slash command's words; `direct` is our direct message with its writer, set when it was typed in one.
 
     Slack has no message for it: the id that stands in for one is its trigger's.
@@ -157,7 +158,7 @@ def heard_in_command(body: Body, ours: Ours, direct: str | None) -> Heard | None
         return None
     if direct is None and channel not in ours.channels:
         return None
-    return Heard(
+    return IncomingMessage(
         identity=identity_of(ours.team, user),
         place=Place(SURFACE, direct or channel, None, private=direct is not None),
         text=plain(_text(body, "text")).strip(),
@@ -168,7 +169,7 @@ def heard_in_command(body: Body, ours: Ours, direct: str | None) -> Heard | None
     )
 
 
-def clicked_in(body: Body, ours: Ours) -> Clicked | None:
+def clicked_in(body: Body, ours: OwnAccount) -> ButtonPress | None:
     """The button pressed in a ``block_actions`` payload, when it is one of a card's."""
     actions = body.get("actions")
     action = _mapping(actions[0] if isinstance(actions, list) and actions else None)
@@ -180,7 +181,7 @@ def clicked_in(body: Body, ours: Ours) -> Clicked | None:
     if not (button and moment and is_ts(ts) and _listens(channel, ours) and person_in(body, ours)):
         return None
     thread = _text(message, "thread_ts") or _text(container, "thread_ts") or None
-    return Clicked(
+    return ButtonPress(
         identity=identity_of(ours.team, _text(user, "id")),
         place=Place(SURFACE, channel, thread if thread != ts else None, channel.startswith("D")),
         button=button,
@@ -190,7 +191,7 @@ def clicked_in(body: Body, ours: Ours) -> Clicked | None:
     )
 
 
-def person_in(body: Body, ours: Ours) -> str | None:
+def person_in(body: Body, ours: OwnAccount) -> str | None:
     """The identity behind an interaction; None when the person is of another workspace (security.md 8)."""
     user, team = _mapping(body.get("user")), _mapping(body.get("team"))
     of = _text(user, "team_id") or _text(team, "id")
@@ -199,7 +200,7 @@ def person_in(body: Body, ours: Ours) -> str | None:
     return identity_of(ours.team, _text(user, "id"))
 
 
-def keep_click(said: Clicked) -> str:
+def keep_click(said: ButtonPress) -> str:
     """A click as the private metadata of the form it opens; Slack keeps at most 3000 characters of it.
 
     https://docs.slack.dev/reference/views/modal-views
@@ -207,17 +208,17 @@ def keep_click(said: Clicked) -> str:
     return json.dumps({"button": said.button, "message": said.message_id, "place": said.place.to_json()})
 
 
-def click_in_form(body: Body, ours: Ours) -> Clicked | None:
+def click_in_form(body: Body, ours: OwnAccount) -> ButtonPress | None:
     """The click that opened a form, with the words that were typed into it."""
     view, kept, who = _mapping(body.get("view")), _kept(body), person_in(body, ours)
     place = _place(kept, ours)
     if who is None or place is None or not _text(view, "id") or not _text(kept, "button"):
         return None
     words = typed_in(body)
-    return Clicked(who, place, _text(kept, "button"), _text(kept, "message"), f"v:{view['id']}", words, _name(body))
+    return ButtonPress(who, place, _text(kept, "button"), _text(kept, "message"), f"v:{view['id']}", words, _name(body))
 
 
-def keep_message(body: Body, ours: Ours, direct: str | None) -> str:
+def keep_message(body: Body, ours: OwnAccount, direct: str | None) -> str:
     """Where a shortcut's message is, as the private metadata of its form; where we do not listen, `direct`.
 
     `direct` is our direct message with the person who used it.
@@ -231,14 +232,16 @@ def keep_message(body: Body, ours: Ours, direct: str | None) -> str:
     return json.dumps({"place": Place(SURFACE, direct or "", None, private=True).to_json(), "message": ""})
 
 
-def heard_in_form(body: Body, ours: Ours) -> Heard | None:
+def heard_in_form(body: Body, ours: OwnAccount) -> IncomingMessage | None:
     """What somebody asked for in the form of the message shortcut."""
     view, kept, who = _mapping(body.get("view")), _kept(body), person_in(body, ours)
     place = _place(kept, ours)
     if who is None or place is None or not _text(view, "id"):
         return None
     key = f"v:{view['id']}"
-    return Heard(who, place, typed_in(body), _text(kept, "message") or key, key, addressed=True, name=_name(body))
+    return IncomingMessage(
+        who, place, typed_in(body), _text(kept, "message") or key, key, addressed=True, name=_name(body)
+    )
 
 
 def words_of(text: str, extras: Extras) -> dict[str, Any]:
@@ -281,7 +284,7 @@ def _kept(body: Body) -> Body:
         return {}
 
 
-def _place(kept: Body, ours: Ours) -> Place | None:
+def _place(kept: Body, ours: OwnAccount) -> Place | None:
     """The place kept in a form, if it still is one where we listen."""
     found = _mapping(kept.get("place"))
     channel, thread = _text(found, "channel"), _text(found, "thread") or None
@@ -290,17 +293,17 @@ def _place(kept: Body, ours: Ours) -> Place | None:
     return Place(SURFACE, channel, thread, channel.startswith("D"))
 
 
-def _listens(channel: str, ours: Ours) -> bool:
+def _listens(channel: str, ours: OwnAccount) -> bool:
     return channel.startswith("D") or channel in ours.channels
 
 
-def _foreign(body: Body, event: Body, ours: Ours) -> bool:
+def _foreign(body: Body, event: Body, ours: OwnAccount) -> bool:
     """True when any of Slack's ways to name the writer's workspace names another than ours."""
     named = [event.get(key) for key in ("team", "user_team", "source_team")]
     return body.get("team_id") != ours.team or any(team not in (None, "", ours.team) for team in named)
 
 
-def _is_person(said: Body, user: str, ours: Ours) -> bool:
+def _is_person(said: Body, user: str, ours: OwnAccount) -> bool:
     machine = any(said.get(key) for key in ("bot_id", "bot_profile", "app_id")) or user in (ours.bot, "USLACKBOT")
     return bool(user) and not machine and said.get("subtype") in _SPOKEN
 

@@ -22,8 +22,8 @@ from bot.surfaces.slack import payloads
 from bot.surfaces.slack.api import SlackApi, quiet_logger
 from bot.surfaces.slack.faults import translated
 from bot.surfaces.slack.http import NOBODYS
-from core.errors import CountersignError, PermanentError, TransientError
 from core.log import fault_of, log
+from core.model.errors import CountersignError, PermanentError, TransientError
 
 PING_S: Final = 5.0
 """How often the connection is tried; four missed ones and slack_sdk opens another."""
@@ -33,8 +33,8 @@ DRAIN_S: Final = 2.0
 
 
 async def listen(api: SlackApi, app_token: str, app: AsyncApp, *, connect_s: float = CONNECT_S) -> None:
-    """Dispatch what comes over the socket until cancelled; see `Connection.listen`."""
-    await Connection(api, app_token, app, connect_s=connect_s).listen()
+    """Dispatch what comes over the socket until cancelled; see `SlackConnection.listen`."""
+    await SlackConnection(api, app_token, app, connect_s=connect_s).listen()
 
 
 async def address(api: SlackApi, app_token: str) -> str:
@@ -44,7 +44,7 @@ async def address(api: SlackApi, app_token: str) -> str:
     return str(answer["url"])
 
 
-class Connection(SocketModeClient):
+class SlackConnection(SocketModeClient):
     """slack_sdk's client; it tells us when it will never come back instead of trying for ever.
 
     `opened` is called each time that it is connected, or connected anew.

@@ -1,4 +1,4 @@
-"""Slack as a surface: what is heard there goes to `Ears`, what is to be shown there goes out."""
+"""Slack as a surface: what is heard there goes to `Inbox`, what is to be shown there goes out."""
 
 from __future__ import annotations
 
@@ -11,16 +11,26 @@ from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.cards.slack import draw_card
 from bot.cards.slack_text import clip, escape, pieces
-from bot.surfaces.port import NO_EXTRAS, Attachment, Buttons, Clicked, Drawn, Ears, Extras, Heard, SlackConfig
+from bot.surfaces.port import (
+    NO_EXTRAS,
+    Attachment,
+    ButtonPress,
+    Buttons,
+    Extras,
+    Inbox,
+    IncomingMessage,
+    RenderedCard,
+    SlackConfig,
+)
 from bot.surfaces.slack import checks, http, payloads, socket
 from bot.surfaces.slack.api import SlackApi
-from bot.surfaces.slack.catching_up import CatchingUp, Connected
+from bot.surfaces.slack.catch_up import IsConnected, SlackCatchUp
 from bot.surfaces.slack.faults import error_code
-from bot.surfaces.slack.listening import Listening, Waiting
-from bot.surfaces.slack.members import Members
-from core.errors import PermanentError, UsageError
+from bot.surfaces.slack.incoming import SlackListener, Waiting
+from bot.surfaces.slack.members import SlackMembers
 from core.log import log
-from core.place import Place
+from core.model.errors import PermanentError, UsageError
+from core.model.place import Place
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -52,19 +62,19 @@ class SlackSurface:
         _require(config)
         self._config, self._waiting = config, waiting
         self._api = SlackApi(config.bot_token, config.base_url)
-        self._members = Members(self._api, config.team)
-        self._us: payloads.Ours | None = None
-        self._reader = CatchingUp(self._api, self.ours, config.channels)
+        self._members = SlackMembers(self._api, config.team)
+        self._us: payloads.OwnAccount | None = None
+        self._reader = SlackCatchUp(self._api, self.ours, config.channels)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, ears: Ears) -> None:
+    async def run(self, ears: Inbox) -> None:
         """Listen until cancelled. Raises when it cannot go on; whoever runs it starts it again later."""
         async with self._api.session():
             try:
                 await self.ours()
                 app = self._listening(ears).app()
                 if self._config.app_token is not None:
-                    connection = socket.Connection(self._api, self._config.app_token, app, self._reader.opened)
+                    connection = socket.SlackConnection(self._api, self._config.app_token, app, self._reader.opened)
                     await self._beside_reading(ears, connection.listen(), connection.is_connected)
                 else:  # HTTP brings it all; answers go out by the connections kept here
                     self._reader.opened()
@@ -72,7 +82,7 @@ class SlackSurface:
             finally:
                 await self._end_tasks()
 
-    async def _beside_reading(self, ears: Ears, listening: Awaitable[object], connected: Connected) -> None:
+    async def _beside_reading(self, ears: Inbox, listening: Awaitable[object], connected: IsConnected) -> None:
         """Listen, and beside it read what was missed before; ends as the listening does."""
         reading = asyncio.create_task(self._reader.run(ears, connected))
         try:
@@ -81,23 +91,23 @@ class SlackSurface:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    def routes(self, ears: Ears) -> Sequence[BaseRoute]:
+    def routes(self, ears: Inbox) -> Sequence[BaseRoute]:
         """The addresses for signed requests; none without a signing secret."""
         if self._config.signing_secret is None:
             return ()
         return http.routes_of(self._listening(ears).app(), self._config.signing_secret)
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> Drawn:
+    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as blocks; pure."""
         drawn = draw_card(card, diff, buttons.ids, delivered=delivered)
-        return Drawn({"text": drawn.text, "blocks": list(drawn.blocks)}, drawn.hides)
+        return RenderedCard({"text": drawn.text, "blocks": list(drawn.blocks)}, drawn.hides)
 
-    async def post(self, place: Place, drawn: Drawn, reply_to: str | None) -> str:
+    async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         """Post a card; the id (``ts``) of its message."""
         answer = await self._post(place, drawn.payload, reply_to)
         return str(answer["ts"])
 
-    async def edit(self, place: Place, message_id: str, drawn: Drawn) -> str:
+    async def edit(self, place: Place, message_id: str, drawn: RenderedCard) -> str:
         """Change a card in place; where the message is gone a new one is posted, and its id returned."""
         arguments = {"channel": place.channel, "ts": message_id, "link_names": False, "parse": "none", **drawn.payload}
         try:
@@ -164,11 +174,11 @@ class SlackSurface:
         """What `doctor` asks; reaches Slack."""
         return await checks.rows(self._api, self._config)
 
-    async def admits(self, said: Heard | Clicked) -> str | None:
+    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
         """Nothing against full members of our workspace; who was let go since, or is a guest, has no say."""
         return None if await self._members.ok(said.identity) else _MEMBERS_ONLY
 
-    async def in_full(self, said: Heard) -> Heard | None:
+    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
         """`said`, with the message that began its thread, where somebody else's words did."""
         thread = said.place.thread
         if not said.addressed or said.place.private or thread in (None, said.message_id):
@@ -181,18 +191,18 @@ class SlackSurface:
             return said
         return replace(said, quoted=payloads.quoted_in(found, thread or "", await self.ours()))
 
-    async def ours(self) -> payloads.Ours:
+    async def ours(self) -> payloads.OwnAccount:
         """Who we are there, asked once. Raises `PermanentError` when the token is of another workspace."""
         if self._us is None:
             answer = (await self._api.ask("auth.test", {}, timeout_s=5)).data
             if answer.get("team_id") != self._config.team:
                 told = f"The Slack token is for workspace {answer.get('team_id')}, not for {self._config.team}"
                 raise PermanentError("slack_team", told, "Set the team to the workspace in which the app is installed.")
-            self._us = payloads.Ours(self._config.team, str(answer["user_id"]), frozenset(self._config.channels))
+            self._us = payloads.OwnAccount(self._config.team, str(answer["user_id"]), frozenset(self._config.channels))
         return self._us
 
-    def _listening(self, ears: Ears) -> Listening:
-        return Listening(
+    def _listening(self, ears: Inbox) -> SlackListener:
+        return SlackListener(
             self._api, self._members, self.ours, ears, self._tell, self._waiting, self._tasks, self._reader.heard
         )
 
@@ -203,7 +213,7 @@ class SlackSurface:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _tell(self, clicked: Clicked, text: str) -> None:
+    async def _tell(self, clicked: ButtonPress, text: str) -> None:
         await self.say(clicked.place, text, None, clicked.identity)
 
     async def _post(self, place: Place, payload: Mapping[str, Any], reply_to: str | None) -> Mapping[str, Any]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from bot.cards.safe import one_line
 from bot.surfaces.port import TelegramConfig
-from bot.surfaces.telegram.reading import OddError, needed_number, number, words
-from bot.surfaces.telegram.wire import Wire
-from core.errors import CountersignError
+from bot.surfaces.telegram.update_parts import UnreadableUpdateError, needed_number, number, words
+from bot.surfaces.telegram.wire import TelegramWire
+from core.model.errors import CountersignError
 
 Row = dict[str, Any]
 
 
-async def check(wire: Wire, config: TelegramConfig) -> Sequence[Row]:
+async def check(wire: TelegramWire, config: TelegramConfig) -> Sequence[Row]:
     """Rows about the token, privacy mode, the webhook and each group; reaches Telegram.
 
     An answer that is not as Telegram documents it makes its own row, and no other.
@@ -24,7 +24,7 @@ async def check(wire: Wire, config: TelegramConfig) -> Sequence[Row]:
         rows = [_row("telegram", "ok", f"@{words(me, 'username')} (id {needed_number(me, 'id')})")]
     except CountersignError as error:
         return [_row("telegram", "fail", error.problem.message, str(error.problem.mend))]
-    except OddError as error:
+    except UnreadableUpdateError as error:
         return [_odd("telegram", error)]
     if me.get("can_read_all_group_messages"):
         mend = "@BotFather /setprivacy Enable, then add the bot to its groups again."
@@ -38,7 +38,7 @@ async def check(wire: Wire, config: TelegramConfig) -> Sequence[Row]:
     return rows
 
 
-async def _webhook(wire: Wire, config: TelegramConfig) -> Row:
+async def _webhook(wire: TelegramWire, config: TelegramConfig) -> Row:
     name = "telegram webhook"
     try:
         found = await wire.ask("getWebhookInfo")
@@ -46,7 +46,7 @@ async def _webhook(wire: Wire, config: TelegramConfig) -> Row:
         waiting = f"{number(found, 'pending_update_count') or 0} updates wait"
     except CountersignError as error:
         return _row(name, "fail", error.problem.message, str(error.problem.mend))
-    except OddError as error:
+    except UnreadableUpdateError as error:
         return _odd(name, error)
     if config.webhook_url is None:
         if url:
@@ -60,12 +60,12 @@ async def _webhook(wire: Wire, config: TelegramConfig) -> Row:
     return _row(name, "ok", f"set; {waiting}")
 
 
-async def _group(wire: Wire, chat: str) -> Row:
+async def _group(wire: TelegramWire, chat: str) -> Row:
     name = f"telegram group {chat}"
     try:
         found = await wire.ask("getChat", chat_id=int(chat))
         return _row(name, "ok", one_line(words(found, "title"), 80))
-    except OddError as error:
+    except UnreadableUpdateError as error:
         return _odd(name, error)
     except ValueError:
         return _row(name, "fail", "not a group's id", "A group's id is a negative number.")
@@ -73,7 +73,7 @@ async def _group(wire: Wire, chat: str) -> Row:
         return _row(name, "fail", error.problem.message, "Add the bot to the group; check the id.")
 
 
-def _odd(check: str, error: OddError) -> Row:
+def _odd(check: str, error: UnreadableUpdateError) -> Row:
     return _row(check, "warn", f"Telegram's answer is odd: {error}", "See whether a newer version reads it.")
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.cards.wording import command_line
-from bot.surfaces.telegram.reading import Json, flag, needed, needed_number, part
-from core.advice import CommandName, Suggestion
+from bot.surfaces.telegram.update_parts import Json, flag, needed, needed_number, part
+from core.model.advice import CommandName, Suggestion
 
 _WITHOUT_WORDS: Final = {
     "voice": "I cannot listen to voice messages.",

@@ -13,14 +13,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from core.errors import TransientError
+from core.model.errors import TransientError
 
 _REMEMBERED: Final = 2000
 """Chats whose recent messages are known; the longest silent ones are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PaceLimits:
     """How much is sent, as (messages, seconds); `patience_s` is the longest that a message waits here for its turn."""
 
     chat: tuple[int, float] = (3, 3.0)
@@ -37,16 +37,16 @@ class _Chat:
     waiting: int = 0
 
 
-class Pace:
+class ChatPace:
     """Gives each message its turn. Use it in one event loop."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: PaceLimits) -> None:
         self._limits = limits
         self._chats: OrderedDict[int, _Chat] = OrderedDict()
         self._sent: deque[float] = deque(maxlen=max(64, limits.overall[0]))
 
     @asynccontextmanager
-    async def turn(self, chat_id: int) -> AsyncIterator[Turn]:
+    async def turn(self, chat_id: int) -> AsyncIterator[SendTurn]:
         """The chat is yours until you leave; who came first goes first.
 
         Raises `TransientError` when the turn does not come within the patience.
@@ -60,7 +60,7 @@ class Pace:
             except TimeoutError as error:
                 raise _busy(self._limits.patience_s) from error
             try:
-                yield Turn(self, chat_id, chat)
+                yield SendTurn(self, chat_id, chat)
             finally:
                 chat.lock.release()
         finally:
@@ -102,10 +102,10 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class SendTurn:
     """The right to speak in one chat."""
 
-    _pace: Pace
+    _pace: ChatPace
     _chat_id: int
     _chat: _Chat
 

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from bot.surfaces.telegram.hearing import WANTED
-from bot.surfaces.telegram.reading import update_id
-from bot.surfaces.telegram.wire import UnreadableError, Wire
-from core.errors import TransientError
+from bot.surfaces.telegram.incoming import WANTED
+from bot.surfaces.telegram.update_parts import update_id
+from bot.surfaces.telegram.wire import TelegramWire, UnreadableError
 from core.log import log
+from core.model.errors import TransientError
 
 Keep = Callable[[object], Awaitable[None]]
 
@@ -36,7 +36,7 @@ class _Position:
     failures: int = 0
 
 
-async def poll(wire: Wire, keep: Keep, poll_s: int) -> NoReturn:
+async def poll(wire: TelegramWire, keep: Keep, poll_s: int) -> NoReturn:
     """Ask for updates for ever and keep each; `keep` raises `TransientError` for one that must be asked for again.
 
     Raises `TransientError` when Telegram stays out of reach or another program polls this bot, `PermanentError` when
@@ -62,7 +62,7 @@ async def poll(wire: Wire, keep: Keep, poll_s: int) -> NoReturn:
             at.offset = number + 1
 
 
-async def _ask(wire: Wire, at: _Position, poll_s: int) -> list[object] | None:
+async def _ask(wire: TelegramWire, at: _Position, poll_s: int) -> list[object] | None:
     """The next updates, or None when it failed in a way that may pass."""
     try:
         updates = await wire.updates(at.offset, at.limit, WANTED, poll_s, _GRACE_S)

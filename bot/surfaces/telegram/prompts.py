@@ -26,7 +26,7 @@ _REFERENCE: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.([0-9]{1,19})\.([0-9a-f]
 
 
 @dataclass(frozen=True, slots=True)
-class Prompted:
+class PromptedAction:
     """What a question was asked for: the button, and the message id of its card."""
 
     button: str
@@ -48,12 +48,12 @@ def link(username: str, ref: str) -> str:
     return f"https://t.me/{username}#{ref}"
 
 
-def prompted(token: str, chat_id: int, text: str, links: Iterable[str] = ()) -> Prompted | None:
+def prompted(token: str, chat_id: int, text: str, links: Iterable[str] = ()) -> PromptedAction | None:
     """What a question was asked for, by the `text` and the `links` of that message of ours; None if it is none."""
     for place in (*(url.rpartition("#")[2] for url in links), text.rpartition("\n")[2]):
         found = _REFERENCE.fullmatch(place)
         if found is not None and hmac.compare_digest(found[3], _mac(token, chat_id, found[1], found[2])):
-            return Prompted(found[1], found[2])
+            return PromptedAction(found[1], found[2])
     return None
 
 

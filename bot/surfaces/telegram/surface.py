@@ -18,28 +18,38 @@ from bot.cards.telegram_words import units
 from bot.commands.table import FIRST
 from bot.surfaces.port import (
     NO_EXTRAS,
-    Answer,
     Attachment,
+    ButtonPress,
     Buttons,
-    Clicked,
-    Drawn,
-    Ears,
     Extras,
-    Heard,
+    Inbox,
+    IncomingMessage,
     Place,
+    RenderedCard,
+    Response,
     TelegramConfig,
 )
 from bot.surfaces.telegram.checks import check
-from bot.surfaces.telegram.cuts import Cuts
-from bot.surfaces.telegram.hearing import SURFACE, WANTED, Moved, Pressed, Said, Spurious, Unlisted, Us, hear
-from bot.surfaces.telegram.pace import Limits
+from bot.surfaces.telegram.incoming import (
+    SURFACE,
+    WANTED,
+    BotAccount,
+    ChatMoved,
+    IgnoredUpdate,
+    PromptPress,
+    TelegramInput,
+    UnlistedChat,
+    hear,
+)
+from bot.surfaces.telegram.pace import PaceLimits
 from bot.surfaces.telegram.polling import poll
 from bot.surfaces.telegram.prompts import derived, link, question, reference
-from bot.surfaces.telegram.reading import OddError, needed_number, update_id, words
-from bot.surfaces.telegram.speaking import MAX_ANSWER, Speaker
-from bot.surfaces.telegram.wire import Wire
-from core.errors import CountersignError, TransientError, UsageError
+from bot.surfaces.telegram.sending import MAX_ANSWER, TelegramSender
+from bot.surfaces.telegram.text_limits import TextCuts
+from bot.surfaces.telegram.update_parts import UnreadableUpdateError, needed_number, update_id, words
+from bot.surfaces.telegram.wire import TelegramWire
 from core.log import fault_of, log
+from core.model.errors import CountersignError, TransientError, UsageError
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -68,29 +78,29 @@ class TelegramSurface:
     name = SURFACE
 
     def __init__(
-        self, config: TelegramConfig, *, limits: Limits | None = None, wait_s: float = 15.0, poll_s: int = 50
+        self, config: TelegramConfig, *, limits: PaceLimits | None = None, wait_s: float = 15.0, poll_s: int = 50
     ) -> None:
         if config.webhook_url and not _SECRET.fullmatch(config.webhook_secret or ""):
             mend = "Make one, for example with `openssl rand -hex 32`: 1 to 256 letters, digits, _ and -."
             raise UsageError("telegram_secret", "The Telegram webhook has no secret that can be used.", mend)
         self._config, self._poll_s = config, poll_s
-        self._wire = Wire(config, wait_s)
-        self._speaker = Speaker(self._wire, limits or Limits(), self._moved)
-        self._ears: Ears | None = None
+        self._wire = TelegramWire(config, wait_s)
+        self._speaker = TelegramSender(self._wire, limits or PaceLimits(), self._moved)
+        self._ears: Inbox | None = None
         self._running = False
-        self._us: Us | None = None
+        self._us: BotAccount | None = None
         self._answering: set[asyncio.Task[None]] = set()
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._listed = set(config.chats)
         self._strangers: OrderedDict[str, float] = OrderedDict()
-        self._cuts = Cuts()
+        self._cuts = TextCuts()
 
     @property
     def webhook_path(self) -> str:
         """The path that Telegram calls in webhook mode."""
         return f"/telegram/{derived(self._config.token, 'webhook path')}"
 
-    async def run(self, ears: Ears) -> None:
+    async def run(self, ears: Inbox) -> None:
         """Listen until cancelled; see `Surface.run`."""
         self._ears, self._running = ears, True
         try:
@@ -103,7 +113,7 @@ class TelegramSurface:
             self._running = False
             await self.close()
 
-    def routes(self, ears: Ears) -> Sequence[BaseRoute]:
+    def routes(self, ears: Inbox) -> Sequence[BaseRoute]:
         """The webhook's route in webhook mode, else nothing."""
         if not self._config.webhook_url:
             return ()
@@ -112,16 +122,16 @@ class TelegramSurface:
         self._ears = ears
         return (webhook_route(self.webhook_path, self._config.webhook_secret or "", self._keep_body),)
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> Drawn:
+    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """See `Surface.draw`."""
         drawing = draw_telegram(card, diff, buttons.ids, delivered=delivered)
-        return Drawn(drawing.card, drawing.hides)
+        return RenderedCard(drawing.card, drawing.hides)
 
-    async def post(self, place: Place, drawn: Drawn, reply_to: str | None) -> str:
+    async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         """See `Surface.post`."""
         return await self._speaker.post(place, _card(drawn), reply_to)
 
-    async def edit(self, place: Place, message_id: str, drawn: Drawn) -> str:
+    async def edit(self, place: Place, message_id: str, drawn: RenderedCard) -> str:
         """See `Surface.edit`."""
         return await self._speaker.edit(place, message_id, _card(drawn))
 
@@ -138,12 +148,12 @@ class TelegramSurface:
         del only_to
         return await self._speaker.say(place, text, reply_to, extras)
 
-    async def admits(self, said: Heard | Clicked) -> str | None:
+    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
         """Everybody whose id is known: Telegram itself lets only members write in a group."""
         del said
         return None
 
-    async def in_full(self, said: Heard) -> Heard | None:
+    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
         """The message as it is; Telegram's updates are whole."""
         return said
 
@@ -169,12 +179,12 @@ class TelegramSurface:
             await asyncio.gather(*late, return_exceptions=True)
         await self._wire.close()
 
-    async def _introduce(self) -> Us:
+    async def _introduce(self) -> BotAccount:
         """Learn who we are, and put the menu up."""
         me = await self._wire.ask("getMe")
         try:
-            us = self._us = Us(needed_number(me, "id"), words(me, "username"), self._config.token)
-        except OddError as error:
+            us = self._us = BotAccount(needed_number(me, "id"), words(me, "username"), self._config.token)
+        except UnreadableUpdateError as error:
             raise TransientError("telegram_odd", f"Telegram does not say who we are: {error}.") from error
         menu = [BotCommand(spec.name, spec.help) for spec in FIRST]
         await self._wire.call(lambda bot: bot.set_my_commands(menu))
@@ -216,39 +226,39 @@ class TelegramSurface:
             await self._pass_on(hear(update, us, self._listed.__contains__, self._cuts))
         except TransientError:
             raise
-        except OddError as error:
+        except UnreadableUpdateError as error:
             log.warning("telegram_update_was_odd", update=update_id(update), part=str(error))
         except Exception as error:  # noqa: BLE001 - one message that breaks us must not keep all others away
             log.error("telegram_update_broke", update=update_id(update), **fault_of(error))
 
-    async def _pass_on(self, said: Said | None) -> None:
+    async def _pass_on(self, said: TelegramInput | None) -> None:
         ears = self._ears
         assert ears is not None, "nothing is heard before run or routes"
         match said:
             case None:
                 return
-            case Moved():
+            case ChatMoved():
                 await self._moved(said.channel, said.to)
-            case Unlisted():
+            case UnlistedChat():
                 self._mention(said.channel)
                 if said.callback:
                     self._start(self._speaker.answer(said.callback, _REFUSED, alert=True))
-            case Spurious():
+            case IgnoredUpdate():
                 self._start(self._speaker.answer(said.callback, _REFUSED, alert=True))
-            case Pressed():
+            case PromptPress():
                 taken = await ears.take(said.clicked)
                 self._start(self._answer(ears, taken, said))
             case _:
                 await ears.take(said)
 
-    async def _answer(self, ears: Ears, taken: Any, pressed: Pressed) -> None:
+    async def _answer(self, ears: Inbox, taken: Any, pressed: PromptPress) -> None:
         """Tell the one who pressed what became of it, whatever became of it; ask for the words a button wants."""
         async with self._at_once:
             try:
-                answer = await ears.answer(taken, _ANSWER_WITHIN_S) or Answer(_LATER)
+                answer = await ears.answer(taken, _ANSWER_WITHIN_S) or Response(_LATER)
             except CountersignError as error:
                 log.warning("telegram_press_failed", why=str(error))
-                answer = Answer(_FAULT, refused=True)
+                answer = Response(_FAULT, refused=True)
             except Exception:  # the press is answered all the same; the fault is logged where the task ends
                 await self._speaker.answer(pressed.callback, _FAULT, alert=True)
                 raise
@@ -260,7 +270,7 @@ class TelegramSurface:
             if answer.form:
                 await self._ask(pressed.clicked, answer.form)
 
-    async def _ask(self, clicked: Clicked, form: str) -> None:
+    async def _ask(self, clicked: ButtonPress, form: str) -> None:
         place = clicked.place
         person = None if place.private else (int(clicked.identity), one_line(clicked.name, 60))
         ref = reference(self._config.token, int(place.channel), clicked.button, clicked.message_id)
@@ -300,6 +310,6 @@ class TelegramSurface:
             self._strangers.popitem(last=False)
 
 
-def _card(drawn: Drawn) -> TelegramCard:
+def _card(drawn: RenderedCard) -> TelegramCard:
     assert isinstance(drawn.payload, TelegramCard), "a card that this surface drew"
     return drawn.payload

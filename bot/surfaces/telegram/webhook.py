@@ -18,8 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot.web.body import BodyError, read_body
-from core.errors import TransientError
 from core.log import log
+from core.model.errors import TransientError
 
 SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - a header's name
 MAX_BODY_BYTES: Final = 1_000_000

@@ -1,7 +1,8 @@
 """The wire to the Bot API: python-telegram-bot as a client, with its errors translated and its loggers silent.
 
 Its methods read an answer whole and fail at any part that is not as they know it. What it answers to our questions is
-therefore taken as plain JSON (`Wire.ask`, `Wire.updates`), and of a message that was sent only its id is read.
+therefore taken as plain JSON (`TelegramWire.ask`, `TelegramWire.updates`), and of a message that was sent only its id
+is read.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from telegram.error import (
 from telegram.request import HTTPXRequest
 
 from bot.surfaces.port import TelegramConfig
-from bot.surfaces.telegram.reading import Json
-from core.errors import CountersignError, PermanentError, TransientError, UsageError
+from bot.surfaces.telegram.update_parts import Json
 from core.log import fault_of, log
+from core.model.errors import CountersignError, PermanentError, TransientError, UsageError
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ GONE: Final = (
 """Words of a 400 that mean: nothing can be said there any more (a 403 always means it)."""
 
 
-class MovedError(TransientError):
+class ChatMovedError(TransientError):
     """The chat has another id, `to`: a group became a supergroup (Bot API, ResponseParameters.migrate_to_chat_id)."""
 
     def __init__(self, to: int) -> None:
@@ -62,7 +63,7 @@ class MovedError(TransientError):
         self.to = to
 
 
-class RefusedError(PermanentError):
+class TelegramRefusedError(PermanentError):
     """Telegram did not accept the request; `words` is why, in small letters."""
 
     def __init__(self, words: str) -> None:
@@ -110,7 +111,7 @@ class _Updates(HTTPXRequest):
         raise UnreadableError(int(first[1]) if first else None)
 
 
-class Wire:
+class TelegramWire:
     """One bot's connection. Its calls raise our errors; `close` ends the connection, the next call opens it again."""
 
     def __init__(self, config: TelegramConfig, wait_s: float) -> None:
@@ -183,7 +184,7 @@ def quiet_libraries() -> None:
 def translated(error: TelegramError) -> CountersignError:
     """The same fault in our words (core.telegram.org/bots/api#making-requests, #responseparameters)."""
     if isinstance(error, ChatMigrated):
-        return MovedError(error.new_chat_id)
+        return ChatMovedError(error.new_chat_id)
     if isinstance(error, InvalidToken):
         mend = "Ask @BotFather for the token (/token), put it where the configuration reads it, and restart."
         return PermanentError("telegram_token", "Telegram does not know this bot's token, or it was revoked.", mend)
@@ -191,7 +192,7 @@ def translated(error: TelegramError) -> CountersignError:
         return _gone(error)
     if isinstance(error, BadRequest):
         words = str(error.message)
-        return _gone(error) if any(sign in words.lower() for sign in GONE) else RefusedError(words)
+        return _gone(error) if any(sign in words.lower() for sign in GONE) else TelegramRefusedError(words)
     return _passing(error)
 
 

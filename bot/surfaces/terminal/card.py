@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from bot.cards.diff import MAX_LINES, DiffView, read_diff
 from bot.cards.model import Card
-from bot.cards.parts import FILES, ActionKind, Check, Decided, FileRow, Link, Staged
-from bot.cards.risk import Level
+from bot.cards.parts import FILES, ActionKind, CardLink, CheckRow, DecisionRow, FileRow, StagedPart
+from bot.cards.risk import RiskLevel
 from bot.cards.safe import one_line
 from bot.cards.wording import TERMINAL, worded
 from bot.surfaces.terminal.hunks import diff_lines
 from bot.surfaces.terminal.layout import STATE_STYLES, elide, grid, joined, marked, widest
-from bot.surfaces.terminal.look import ACCENT, MINUS, Item, Look, look_of
-from core.advice import CommandName, Suggestion
-from core.lifecycle import State
-from core.staged_diff import GuardVerdict
+from bot.surfaces.terminal.look import ACCENT, MINUS, Item, TerminalStyle, look_of
+from core.model.advice import CommandName, Suggestion
+from core.model.lifecycle import State
+from core.model.staged_diff import GuardVerdict
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_WIDTH: Final = 100
 """A card is not drawn wider: facts that belong together stay together."""
 MAX_ROWS: Final = 12
-LEVEL_STYLES: Final = {Level.LOW: "green", Level.MEDIUM: "yellow", Level.HIGH: "bold red"}
+LEVEL_STYLES: Final = {RiskLevel.LOW: "green", RiskLevel.MEDIUM: "yellow", RiskLevel.HIGH: "bold red"}
 _WITH_DIFF: Final = (State.STAGED, State.REFUSED)
 """States in which the bytes are what a person looks for."""
 _VERDICTS: Final = {
@@ -36,7 +36,12 @@ _STATUS: Final = {"A": "green", "D": "red", "M": "dim", "T": "yellow"}
 
 
 def print_card(
-    stream: TextIO, card: Card, diff: bytes | None = None, *, look: Look | None = None, max_lines: int = MAX_LINES
+    stream: TextIO,
+    card: Card,
+    diff: bytes | None = None,
+    *,
+    look: TerminalStyle | None = None,
+    max_lines: int = MAX_LINES,
 ) -> None:
     """Draw `card` on `stream`, with at most `max_lines` lines of its diff when the bytes are given.
 
@@ -51,7 +56,7 @@ def print_card(
     stream.flush()
 
 
-def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: Look | None = None) -> None:
+def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: TerminalStyle | None = None) -> None:
     """Draw the whole of `diff`, the risky files first, and below it what can then be done.
 
     Into a pipe or a file go git's bytes as they are, so that they can be applied.
@@ -72,7 +77,7 @@ def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: Look | None = N
     stream.flush()
 
 
-def framed(look: Look, card: Card, parts: list[Item]) -> str:
+def framed(look: TerminalStyle, card: Card, parts: list[Item]) -> str:
     """The card's text, along a bar in its state's colour; without colours there is no bar."""
     if look.colours is None:
         return look.paint(parts, width=_width(look))
@@ -82,7 +87,7 @@ def framed(look: Look, card: Card, parts: list[Item]) -> str:
     return "".join(f"{bar} {line}".rstrip(" ") + "\n" for line in body.split("\n"))
 
 
-def _width(look: Look) -> int:
+def _width(look: TerminalStyle) -> int:
     return min(MAX_WIDTH, look.width if look.colours is None else look.width - 2)
 
 
@@ -93,7 +98,7 @@ def _view(card: Card, diff: bytes, max_lines: int | None) -> DiffView:
     return read_diff(diff, first=first, max_lines=max_lines)
 
 
-def _card(look: Look, card: Card, view: DiffView | None) -> Iterator[Item]:
+def _card(look: TerminalStyle, card: Card, view: DiffView | None) -> Iterator[Item]:
     yield from _alarm(look, view)
     yield from _headline(look, card)
     if card.superseded:
@@ -113,12 +118,12 @@ def _card(look: Look, card: Card, view: DiffView | None) -> Iterator[Item]:
     yield from _actions(look, card)
 
 
-def _alarm(look: Look, view: DiffView | None) -> Iterator[Item]:
+def _alarm(look: TerminalStyle, view: DiffView | None) -> Iterator[Item]:
     if view is not None and view.alarm:
         yield marked(look, ("!", "bold red"), view.alarm, "bold red")
 
 
-def _headline(look: Look, card: Card) -> Iterator[Item]:
+def _headline(look: TerminalStyle, card: Card) -> Iterator[Item]:
     table = grid("fill", "right", gap=0)
     facts = [(card.label, f"bold {ACCENT}"), (f" {card.lane}" if card.lane else "", ACCENT), (" · ", "dim")]
     left = look.text(look.icon(card.icon), *facts, (card.title or "(no title)", "bold"))
@@ -131,7 +136,7 @@ def _headline(look: Look, card: Card) -> Iterator[Item]:
         yield look.text((card.law, "dim"))
 
 
-def _totals(look: Look, staged: Staged) -> Iterator[Item]:
+def _totals(look: TerminalStyle, staged: StagedPart) -> Iterator[Item]:
     files = f"{len(staged.files)} file{'s' if len(staged.files) != 1 else ''}"
     counts = look.text(files, "  ", (f"+{staged.added}", "green"), " ", (f"{MINUS}{staged.removed}", "red"))
     counts.append("     ")
@@ -146,7 +151,7 @@ def _totals(look: Look, staged: Staged) -> Iterator[Item]:
         yield from _findings(look, check)
 
 
-def _findings(look: Look, check: Check) -> Iterator[Item]:
+def _findings(look: TerminalStyle, check: CheckRow) -> Iterator[Item]:
     mark, style = _VERDICTS[check.verdict]
     for detail in check.details[:MAX_ROWS]:
         yield marked(look, (f"{mark} {check.name}", style), detail)
@@ -154,7 +159,7 @@ def _findings(look: Look, check: Check) -> Iterator[Item]:
         yield look.text((f"{mark} {check.name} … {len(check.details) - MAX_ROWS} more findings", style))
 
 
-def _files(look: Look, staged: Staged) -> Iterator[Item]:
+def _files(look: TerminalStyle, staged: StagedPart) -> Iterator[Item]:
     rows = staged.files[:MAX_ROWS]
     table = grid("fixed", "fixed", "right", "right", "flow")
     flags = widest([", ".join(row.flags) for row in rows], 30)
@@ -169,7 +174,7 @@ def _files(look: Look, staged: Staged) -> Iterator[Item]:
         yield look.text((f"… {len(rest)} more files, {what}", "bold red" if risky else "dim"))
 
 
-def _file(look: Look, row: FileRow, room: int) -> list[RenderableType]:
+def _file(look: TerminalStyle, row: FileRow, room: int) -> list[RenderableType]:
     style = LEVEL_STYLES[row.level] if row.risky else ""
     return [
         look.text((row.status, _STATUS.get(row.status, ""))),
@@ -180,14 +185,14 @@ def _file(look: Look, row: FileRow, room: int) -> list[RenderableType]:
     ]
 
 
-def _words(look: Look, card: Card) -> Iterator[Item]:
+def _words(look: TerminalStyle, card: Card) -> Iterator[Item]:
     if card.quotes:
         yield look.text()
     for quote in card.quotes:
         yield marked(look, (quote.says, "dim"), f"“{quote.text}”", "italic")
 
 
-def _outcome(look: Look, card: Card) -> Iterator[Item]:
+def _outcome(look: TerminalStyle, card: Card) -> Iterator[Item]:
     """What stands between the card and its end: question, trouble, digest, verdicts, pull request."""
     if card.asked:
         yield marked(look, ("?", f"bold {ACCENT}"), card.asked.text, "bold")
@@ -210,7 +215,7 @@ def _outcome(look: Look, card: Card) -> Iterator[Item]:
             yield marked(look, ("→", ACCENT), one_line(mend))
 
 
-def _needs(look: Look, card: Card) -> Iterator[Item]:
+def _needs(look: TerminalStyle, card: Card) -> Iterator[Item]:
     if card.staged is None:
         return
     facts = [(f"diff {card.staged.short}", f"bold {ACCENT}" if card.needs else "dim")]
@@ -222,7 +227,7 @@ def _needs(look: Look, card: Card) -> Iterator[Item]:
         yield look.text((f"{card.hidden.sentence}.", "yellow"))
 
 
-def _verdict(look: Look, said: Decided) -> RenderableType:
+def _verdict(look: TerminalStyle, said: DecisionRow) -> RenderableType:
     mark, style = ("✓", "green") if said.approved else ("✗", "bold red")
     words = f"{said.person} {'approved' if said.approved else 'rejected'} it"
     where = f" ({', '.join(part for part in (said.surface, said.when) if part)})"
@@ -230,7 +235,7 @@ def _verdict(look: Look, said: Decided) -> RenderableType:
     return look.text((f"{mark} ", style), words, (where, "dim"), (reason, "italic"))
 
 
-def _pull_request(look: Look, link: Link) -> Iterator[Item]:
+def _pull_request(look: TerminalStyle, link: CardLink) -> Iterator[Item]:
     carries = [(f"carries revision {link.of_revision}", "yellow")] if link.of_revision else []
     yield joined(look, [(f"pull request {link.number} {link.state}", "bold green"), (link.branch, ""), *carries])
     if link.checks:
@@ -241,7 +246,7 @@ def _pull_request(look: Look, link: Link) -> Iterator[Item]:
         yield look.text((f"{FILES}: ", "dim"), (link.files, "dim"))
 
 
-def _actions(look: Look, card: Card, without: ActionKind | None = None) -> Iterator[Item]:
+def _actions(look: TerminalStyle, card: Card, without: ActionKind | None = None) -> Iterator[Item]:
     actions = [action for action in card.actions if action.kind is not without]
     if not actions:
         return

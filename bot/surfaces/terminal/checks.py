@@ -7,13 +7,15 @@ from typing import Any, Final, TextIO
 
 from bot.cards.safe import one_line
 from bot.surfaces.terminal.layout import grid, marked
-from bot.surfaces.terminal.look import ACCENT, Look, look_of, write
+from bot.surfaces.terminal.look import ACCENT, TerminalStyle, look_of, write
 
 _VERDICTS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "bold red")}
 _EFFECTS: Final = {"allow": ("✓", "bold green"), "ask": ("?", f"bold {ACCENT}"), "deny": ("✗", "bold red")}
 
 
-def print_checks(stream: TextIO, title: str, checks: Sequence[Mapping[str, Any]], *, look: Look | None = None) -> None:
+def print_checks(
+    stream: TextIO, title: str, checks: Sequence[Mapping[str, Any]], *, look: TerminalStyle | None = None
+) -> None:
     """Draw checks, each with `name`, `verdict` (ok, warn or fail), `detail` and, when not ok, the `mend`.
 
     The last line counts them.
@@ -29,7 +31,7 @@ def print_checks(stream: TextIO, title: str, checks: Sequence[Mapping[str, Any]]
     write(stream, look, [*_title(look, title), table, _sum(look, [check["verdict"] for check in checks])])
 
 
-def print_explained(stream: TextIO, decision: Mapping[str, Any], *, look: Look | None = None) -> None:
+def print_explained(stream: TextIO, decision: Mapping[str, Any], *, look: TerminalStyle | None = None) -> None:
     """Draw a decision of policy (``policy explain --json``): `effect` and `reason`, and what there is of the rest.
 
     That is `title`, `lane`, `rule`, `terms`, `question`, and the `trace` that led there.
@@ -55,7 +57,11 @@ def print_explained(stream: TextIO, decision: Mapping[str, Any], *, look: Look |
 
 
 def print_counts(
-    stream: TextIO, title: str, counts: Mapping[str, object] | Iterable[tuple[str, object]], *, look: Look | None = None
+    stream: TextIO,
+    title: str,
+    counts: Mapping[str, object] | Iterable[tuple[str, object]],
+    *,
+    look: TerminalStyle | None = None,
 ) -> None:
     """Draw named values below a title, the names aligned."""
     look = look or look_of(stream)
@@ -68,11 +74,11 @@ def print_counts(
     write(stream, look, [*_title(look, title), table])
 
 
-def _title(look: Look, title: str) -> list[Any]:
+def _title(look: TerminalStyle, title: str) -> list[Any]:
     return [look.text((title, "bold"))] if title else []
 
 
-def _sum(look: Look, verdicts: Sequence[str]) -> Any:
+def _sum(look: TerminalStyle, verdicts: Sequence[str]) -> Any:
     failed, warned = verdicts.count("fail"), verdicts.count("warn")
     all_of_them = f"{len(verdicts)} check{'s' if len(verdicts) != 1 else ''}"
     if not failed and not warned:

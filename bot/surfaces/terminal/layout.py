@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bot.surfaces.terminal.look import ACCENT, Look
-from core.lifecycle import State
+from bot.surfaces.terminal.look import ACCENT, TerminalStyle
+from core.model.lifecycle import State
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -65,14 +65,14 @@ def cut(text: Text) -> Text:
     return text
 
 
-def marked(look: Look, mark: tuple[str, str], text: str, style: str = "") -> Table:
+def marked(look: TerminalStyle, mark: tuple[str, str], text: str, style: str = "") -> Table:
     """A mark, and beside it `text`, wrapped under itself."""
     table = grid("fixed", "flow", gap=1)
     table.add_row(look.text(mark), look.text((text, style)))
     return table
 
 
-def joined(look: Look, parts: Iterable[tuple[str, str]], between: str = " · ") -> Text:
+def joined(look: TerminalStyle, parts: Iterable[tuple[str, str]], between: str = " · ") -> Text:
     """Parts with their styles on one line, a dim mark between them."""
     pieces: list[tuple[str, str]] = []
     for part in parts:

@@ -42,18 +42,18 @@ _ASCII: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A line that is drawn already, as `Look.line` does: for lines by the hundred thousand, where rich takes long."""
+class TerminalBlock:
+    """A line that is drawn already, as `TerminalStyle.line` does: for very many lines, where rich takes long."""
 
     text: str
 
 
-Item = Union["RenderableType", Drawn]
+Item = Union["RenderableType", TerminalBlock]
 """What can be put onto the screen."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class TerminalStyle:
     """What a stream can show. Without `colours` (rich's name of a colour system) neither colour nor lines are drawn."""
 
     width: int = PIPE_WIDTH
@@ -84,19 +84,19 @@ class Look:
             line.append(self.fit(said), style=style or None)
         return line
 
-    def line(self, *parts: tuple[str, str]) -> Drawn:
+    def line(self, *parts: tuple[str, str]) -> TerminalBlock:
         """The same as `text`, drawn at once and never wrapped."""
         if self.colours is None:
-            return Drawn("".join(self.fit(said) for said, _ in parts).rstrip(" "))
-        return Drawn("".join(_coloured(self.fit(said), style, self.colours) for said, style in parts if said))
+            return TerminalBlock("".join(self.fit(said) for said, _ in parts).rstrip(" "))
+        return TerminalBlock("".join(_coloured(self.fit(said), style, self.colours) for said, style in parts if said))
 
     def paint(self, items: Iterable[Item], *, width: int | None = None) -> str:
         """`items` below one another, as the text to write; no line ends with a space."""
         drawn = (
-            "".join(f"{item.text}\n" for item in group if isinstance(item, Drawn))
+            "".join(f"{item.text}\n" for item in group if isinstance(item, TerminalBlock))
             if is_drawn
-            else self._painted([item for item in group if not isinstance(item, Drawn)], width)
-            for is_drawn, group in groupby(items, lambda item: isinstance(item, Drawn))
+            else self._painted([item for item in group if not isinstance(item, TerminalBlock)], width)
+            for is_drawn, group in groupby(items, lambda item: isinstance(item, TerminalBlock))
         )
         return "".join(drawn)
 
@@ -130,7 +130,7 @@ class Look:
         return True
 
 
-def look_of(stream: TextIO) -> Look:
+def look_of(stream: TextIO) -> TerminalStyle:
     """What `stream` can show: colours only on a terminal that wants them (NO_COLOR, TERM=dumb: https://no-color.org)."""
     from rich.console import Console
 
@@ -139,11 +139,11 @@ def look_of(stream: TextIO) -> Look:
     dumb = os.environ.get("NO_COLOR") or os.environ.get("TERM", "").lower() in _DUMB
     if not console.is_terminal or dumb or console.legacy_windows:
         width = console.width if console.is_terminal else _columns()
-        return Look(max(MIN_WIDTH, width), None, encoding)
-    return Look(max(MIN_WIDTH, console.width), console.color_system, encoding)
+        return TerminalStyle(max(MIN_WIDTH, width), None, encoding)
+    return TerminalStyle(max(MIN_WIDTH, console.width), console.color_system, encoding)
 
 
-def write(stream: TextIO, look: Look, items: Iterable[Item], *, width: int | None = None) -> None:
+def write(stream: TextIO, look: TerminalStyle, items: Iterable[Item], *, width: int | None = None) -> None:
     """Draw `items` on `stream`."""
     stream.write(look.paint(items, width=width))
     stream.flush()

@@ -10,15 +10,15 @@ from typing import Final, Self, TextIO
 from bot.cards.parts import ICONS
 from bot.cards.times import span
 from bot.surfaces.terminal.layout import STATE_STYLES
-from bot.surfaces.terminal.look import Look, look_of
-from core.lifecycle import State
+from bot.surfaces.terminal.look import TerminalStyle, look_of
+from core.model.lifecycle import State
 
 _TURNING: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _TURNING_ASCII: Final = "|/-\\"
 _BACK: Final = "\r\x1b[2K"  # to the line's start, and erase it
 
 
-class Progress:
+class TaskProgress:
     """Tells how a task gets on; use it as a context, and `update` it at every look.
 
     On a terminal the line is redrawn at each update and gone at the end; elsewhere each new state (or detail) is a line
@@ -30,7 +30,7 @@ class Progress:
         stream: TextIO,
         number: int,
         *,
-        look: Look | None = None,
+        look: TerminalStyle | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream

@@ -11,10 +11,10 @@ from bot.cards.parts import ICONS
 from bot.cards.safe import one_line
 from bot.cards.times import ago, moment, until
 from bot.surfaces.terminal.layout import STATE_STYLES, cut, grid
-from bot.surfaces.terminal.look import ACCENT, Look, look_of, write
-from core.job import JobState
-from core.lifecycle import State
-from core.staged_diff import short_digest
+from bot.surfaces.terminal.look import ACCENT, TerminalStyle, look_of, write
+from core.model.job import JobState
+from core.model.lifecycle import State
+from core.model.staged_diff import short_digest
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -28,8 +28,10 @@ _SILENT: Final = frozenset({"state", "job", "attempt"})
 """Keys of an event's body that say nothing its kind does not say."""
 
 
-def print_list(stream: TextIO, rows: Sequence[Row], *, now: datetime | None = None, look: Look | None = None) -> None:
-    """Draw the rows of ``list --json`` (`core.store.tasks.Summary.to_json`), one line a task."""
+def print_list(
+    stream: TextIO, rows: Sequence[Row], *, now: datetime | None = None, look: TerminalStyle | None = None
+) -> None:
+    """Draw the rows of ``list --json`` (`core.store.tasks.TaskSummary.to_json`), one line a task."""
     look, now = look or look_of(stream), now or datetime.now(UTC)
     if not rows:
         write(stream, look, [look.text(("No tasks yet. ", "bold"), 'Ask for one: countersign ask "…"')])
@@ -58,7 +60,7 @@ def print_queue(
     *,
     paused: Row | None = None,
     now: datetime | None = None,
-    look: Look | None = None,
+    look: TerminalStyle | None = None,
 ) -> None:
     """Draw jobs in the order given (``queue --json``): each has task, revision, kind, state, priority and more.
 
@@ -84,14 +86,14 @@ def print_queue(
     write(stream, look, [*items, table, look.text((f"{running} running, {len(rows) - running} to come", "dim"))])
 
 
-def _paused(look: Look, paused: Row) -> Text:
+def _paused(look: TerminalStyle, paused: Row) -> Text:
     by = f" by {paused['by']}" if paused.get("by") else ""
     why = f": {one_line(paused['reason'])}" if paused.get("reason") else ""
     resume = "; countersign resume lets it run"
     return look.text(("! ", "yellow"), (f"The queue is paused{by}{why}", "bold yellow"), (resume, "dim"))
 
 
-def _job(look: Look, row: Row, now: datetime) -> Text:
+def _job(look: TerminalStyle, row: Row, now: datetime) -> Text:
     """What there is to say of a job beside its state."""
     said = [(f"title “{one_line(row['title'], 80)}”", "")] if row.get("title") else []
     ready = moment(row.get("ready_at"))
@@ -112,7 +114,7 @@ def _job(look: Look, row: Row, now: datetime) -> Text:
     return look.text(*[part for n, one in enumerate(said) for part in ([(" · ", "dim"), one] if n else [one])])
 
 
-def print_events(stream: TextIO, events: Iterable[Row], *, look: Look | None = None) -> None:
+def print_events(stream: TextIO, events: Iterable[Row], *, look: TerminalStyle | None = None) -> None:
     """Draw events (`core.store.events.Event.to_json`), a line each; its columns stay the same from call to call."""
     look = look or look_of(stream)
     for event in events:
@@ -131,7 +133,7 @@ def print_events(stream: TextIO, events: Iterable[Row], *, look: Look | None = N
         write(stream, look, [cut(line)], width=_whole(look))
 
 
-def _whole(look: Look) -> int:
+def _whole(look: TerminalStyle) -> int:
     """The width of a line that is cut at a terminal's edge and nowhere else: somebody may search in the pipe."""
     return look.width if look.colours else _PIPE_LINE
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from bot.plugins import KINDS, PluginContext
 from bot.plugins.shape import lacks
-from core.change import Change, FileChange
-from core.decision import Terms
-from core.errors import UsageError
-from core.lane import Lane
 from core.log import log
-from core.staged_diff import GuardReport
+from core.model.change import Change, FileChange
+from core.model.decision import Terms
+from core.model.errors import UsageError
+from core.model.lane import Lane
+from core.model.staged_diff import GuardReport
 
 DISTRIBUTION = "countersign-todo"
 OURS = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from lanes.executors.errors import EditError
 from lanes.executors.formats import env_file, ini_file, json_file, toml_file, yaml_file
 

@@ -6,7 +6,7 @@ import configparser
 import re
 from dataclasses import dataclass, replace
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from lanes.executors.errors import EditError
 from lanes.executors.formats.place import Group, Place, locate
 from lanes.executors.formats.values import check_was, end_of_line, newline_of, refuse_group

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from lanes.executors.errors import EditError
 from lanes.executors.formats.place import Group, Path, at, locate, same, with_value
 from lanes.executors.formats.values import (

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from core.edit import KeyPart, SetKey, split_key
+from core.model.edits import KeyPart, SetKey, split_key
 from lanes.executors.errors import EditError
 
 Path = tuple[str | int, ...]

@@ -12,7 +12,7 @@ import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 from tomlkit.items import InlineTable, Table
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from lanes.executors.errors import EditError
 from lanes.executors.formats.place import Path, Place, at, locate, same, with_value
 from lanes.executors.formats.values import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ruamel.yaml.error import YAMLError
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from lanes.executors.errors import EditError
 from lanes.executors.formats.place import Path, Place, at, locate
 from lanes.executors.formats.values import check_was, end_of_line, is_structure, newline_of, refuse_group

@@ -6,7 +6,7 @@ import re
 
 from ruamel.yaml.error import YAMLError
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from lanes.executors.formats.values import NUMBER, is_structure, wanted, wrong_type
 from lanes.executors.formats.yaml_nodes import kinds, parse
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from core.errors import PermanentError, UsageError
+from core.model.errors import PermanentError, UsageError
 from core.ports import RepositorySpec
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})

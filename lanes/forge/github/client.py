@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from github import Github, GithubException
 from github.Repository import Repository
 
-from core.errors import CountersignError, NotFoundError, PermanentError, TransientError
+from core.model.errors import CountersignError, NotFoundError, PermanentError, TransientError
 from core.ports import RepositorySpec
 from lanes.forge.github.access import GitHubAccess, full_name_of
 from lanes.forge.github.faults import RATE_LIMIT, explain, is_refused_token

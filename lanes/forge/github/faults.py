@@ -15,9 +15,9 @@ from typing import Any, Final
 import requests
 from github import GithubException
 
-from core.advice import CommandName, Suggestion, advise
-from core.change import show_path
-from core.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.change import show_path
+from core.model.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError
 
 WAIT_S: Final = 60.0
 """How long GitHub asks to wait after a secondary limit that names no time."""

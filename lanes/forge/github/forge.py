@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Final
 
-from core.errors import ConflictError, PermanentError
-from core.place import Place
-from core.ports import Mark, Proposal, Repository, Standing
-from core.task import PullRequest
+from core.model.errors import ConflictError, PermanentError
+from core.model.place import Place
+from core.model.task import PullRequest
+from core.ports import CommitStatus, PullRequestDraft, PullRequestSnapshot, Repository
 from lanes.forge.branches import check_ours, push_branch
-from lanes.forge.github import pulls, standing
+from lanes.forge.github import commit_status, pulls
 from lanes.forge.github.client import GitHubClient
 from lanes.repository import as_git
 
@@ -36,7 +36,7 @@ class GitHubForge:
         await self.client.repository(repository.spec)
         await push_branch(as_git(repository), branch, commit, expected)
 
-    async def open(self, repository: Repository, proposal: Proposal) -> PullRequest:
+    async def open(self, repository: Repository, proposal: PullRequestDraft) -> PullRequest:
         """Open the pull request, or adopt and update the one this branch already has."""
         check_ours(proposal.branch)
         return await self.client.at(repository.spec, lambda repo: pulls.open_pull(repo, proposal))
@@ -76,13 +76,13 @@ class GitHubForge:
         """The pull request's own conversation."""
         return Place("github", str(repository.spec.forge_id), f"pull/{pull_request.number}")
 
-    async def stand(self, repository: Repository, pull_request: PullRequest) -> Standing:
+    async def stand(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
         """The pull request as it is now."""
-        return await self.client.at(repository.spec, lambda repo: standing.stand(repo, pull_request))
+        return await self.client.at(repository.spec, lambda repo: commit_status.stand(repo, pull_request))
 
-    async def mark(self, repository: Repository, mark: Mark) -> None:
+    async def mark(self, repository: Repository, mark: CommitStatus) -> None:
         """Set the commit status ``countersign``; being set so already is success."""
-        await self.client.at(repository.spec, lambda repo: standing.mark(repo, mark))
+        await self.client.at(repository.spec, lambda repo: commit_status.mark(repo, mark))
 
     async def attach(self, repository: Repository, pull_request: PullRequest, files: Mapping[str, bytes]) -> str:
         """Keep files in a commit without parents below ``refs/countersign/``; the address of that commit's tree.

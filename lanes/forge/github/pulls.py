@@ -9,10 +9,10 @@ from github import GithubException
 from github.PullRequest import PullRequest as Pull
 from github.Repository import Repository
 
-from core.errors import ConflictError, PermanentError, TransientError
 from core.log import log
-from core.ports import Proposal
-from core.task import PullRequest
+from core.model.errors import ConflictError, PermanentError, TransientError
+from core.model.task import PullRequest
+from core.ports import PullRequestDraft
 from lanes.forge.branches import moved
 from lanes.forge.github.client import BODY_CHARS
 from lanes.forge.github.faults import explain, words
@@ -22,7 +22,7 @@ _TITLE_CHARS: Final = 256
 _CUT: Final = "\n\n(cut here: GitHub takes no more)"
 
 
-def open_pull(repo: Repository, proposal: Proposal) -> PullRequest:
+def open_pull(repo: Repository, proposal: PullRequestDraft) -> PullRequest:
     """Open the pull request, or adopt the one that this branch has: never a second one, never a closed one again."""
     found = _own(repo, proposal)
     if found is None:
@@ -46,7 +46,7 @@ def open_pull(repo: Repository, proposal: Proposal) -> PullRequest:
     return shown(found, proposal.branch, proposal.revision, proposal.digest)
 
 
-def _own(repo: Repository, proposal: Proposal) -> Pull | None:
+def _own(repo: Repository, proposal: PullRequestDraft) -> Pull | None:
     """The pull request of our branch that is open, or that ended with exactly our head."""
     listed = repo.get_pulls(state="all", head=f"{repo.owner.login}:{proposal.branch}")
     ours = [pull for pull in listed if _is_from(pull, repo, proposal.branch)]
@@ -65,7 +65,7 @@ def _is_from(pull: Pull, repo: Repository, branch: str) -> bool:
     return pull.head.ref == branch and source is not None and source.id == repo.id
 
 
-def _other_head(repo: Repository, pull: Pull, proposal: Proposal) -> Exception:
+def _other_head(repo: Repository, pull: Pull, proposal: PullRequestDraft) -> Exception:
     """The branch is elsewhere, or GitHub has not noticed our push yet; the branch itself tells which."""
     now = repo.get_git_ref(f"heads/{proposal.branch}").object.sha
     if now == proposal.head:
@@ -73,7 +73,7 @@ def _other_head(repo: Repository, pull: Pull, proposal: Proposal) -> Exception:
     return moved(proposal.branch, proposal.head, now)
 
 
-def _renew(pull: Pull, proposal: Proposal) -> None:
+def _renew(pull: Pull, proposal: PullRequestDraft) -> None:
     title, body = proposal.title[:_TITLE_CHARS], fitting(proposal.body)
     if pull.base.ref != proposal.into:
         raise _other_base(pull, proposal.into)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from github import Auth, Github
 
-from core.errors import TransientError
+from core.model.errors import TransientError
 from lanes.forge.github.faults import RATE_LIMIT, MovedError, without_tokens
 
 _ENTRIES: Final = 256

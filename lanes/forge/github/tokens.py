@@ -9,8 +9,8 @@ from typing import Final
 from github import Auth, GithubIntegration
 from jwt import PyJWTError  # PyGithub signs with it
 
-from core.advice import CommandName, Suggestion, advise
-from core.errors import PermanentError
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.errors import PermanentError
 from lanes.forge.github.access import GitHubAccess
 
 _MARGIN: Final = timedelta(minutes=5)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Problem
+from core.model.errors import Problem
 from lanes.sandbox import find_sandbox
 from tests.counterparts import agent
 from tests.fakes.models import KEY, Answer, Asked, Fault, Models, after, always, runs, serving_beside, writes

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.job import JobKind
-from core.lifecycle import Fact
-from core.work.workshop import Step
-from core.worker import STEPS
+from core.jobs.job_context import JobStep
+from core.model.job import JobKind
+from core.model.lifecycle import Fact
+from core.queue.worker import STEPS
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("bot", "core", "lanes", "policies")
@@ -52,7 +52,7 @@ def _names(point: ast.expr, file: Path) -> Iterator[str]:
             yield name
 
 
-def _facts_of(step: Step) -> Iterator[Fact]:
+def _facts_of(step: JobStep) -> Iterator[Fact]:
     """The facts that `step`, with the functions of its module that it uses, finishes a job with."""
     tree = ast.parse(inspect.getsource(sys.modules[step.__module__]))
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

@@ -12,15 +12,15 @@ from multiprocessing.process import BaseProcess
 from signal import SIGKILL, SIGTERM
 from typing import Any
 
-from bot.app import App, opened
-from bot.home import Home
-from bot.verify import verify_task
-from core.lifecycle import State
-from core.store import events, queue, tasks
+from bot.configuration.home import Home
+from bot.operations.verify import verify_task
+from bot.wiring.app import App, opened
+from core.model.lifecycle import State
+from core.model.task import Task
+from core.model.turn import Actor
+from core.store import events, queue_queries, tasks
 from core.store.database import Session
 from core.store.tables import TaskRow
-from core.task import Task
-from core.turn import Actor
 from tests import killer
 from tests.homes import CliHome
 
@@ -119,7 +119,7 @@ async def look(app: App, number: int = 1) -> tuple[Task, bool]:
     """A task as it is now, and whether a job is on its way for it."""
 
     async def work(session: Session) -> tuple[Task, bool]:
-        return await tasks.load(session, number), bool(await queue.active_of(session, number))
+        return await tasks.load(session, number), bool(await queue_queries.active_of(session, number))
 
     return await app.database.read(work)
 
@@ -148,7 +148,7 @@ async def check(app: App, scene: Scene, task: Task, *, digest: str | None = None
     kinds = [event.kind for event in chain]
     for once in ("task.requested", "task.planned", "task.staged", "task.approved", "task.published", "task.merged"):
         assert kinds.count(once) <= task.revision, f"{once} happened again: {kinds}\n{scene.told()}"
-    assert not await app.database.read(lambda session: queue.active_of(session, task.number))
+    assert not await app.database.read(lambda session: queue_queries.active_of(session, task.number))
     check_executor(scene.points(), scene)
     if digest is not None:
         assert task.staged is not None

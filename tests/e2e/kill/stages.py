@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.lifecycle import State
-from core.service import Request
+from core.model.lifecycle import State
+from core.services.requests import NewRequest
 from tests import postgres
 from tests.e2e.kill.scene import ANA, TEXT, TIMING, Scene, carry
 from tests.homes import CliHome, copy_home, make_home
@@ -40,7 +40,7 @@ class Stages:
         await scene.over(scene.begin("drain"))  # makes the schemas, the engine's too, so that copies have them
         self._keep(home, FRESH)
         async with self._worked(home) as scene, scene.office() as app:
-            await app.service.ask(Request(text=TEXT, actor=ANA, repo="web"))
+            await app.service.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
             task = await carry(app, scene, State.STAGED)
             assert task.staged is not None
             self.digest = task.staged.digest

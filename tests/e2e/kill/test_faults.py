@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from core.lifecycle import State
+from core.model.lifecycle import State
 from tests.e2e.kill.scene import Scene, answer, carry, check, until
 from tests.e2e.kill.stages import Stages
 from tests.e2e.kill.test_points import way_to

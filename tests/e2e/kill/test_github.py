@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import App
-from core.lifecycle import State
-from core.service import Request
+from bot.wiring.app import App
+from core.model.lifecycle import State
+from core.services.requests import NewRequest
 from core.store import events
 from tests.e2e.kill.scene import ANA, LEE, TEXT, TIMING, Scene, look, until
 from tests.e2e.kill.test_points import AT_GITHUB
@@ -45,7 +45,7 @@ def set_merging(scene: Scene, words: str) -> None:
 
 
 async def staged_and_approved(scene: Scene, app: App) -> None:
-    await app.service.ask(Request(text=TEXT, actor=ANA, repo="web"))
+    await app.service.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
     assert await scene.over(scene.begin("drain")) == 0
     task, _ = await look(app)
     assert task.staged is not None

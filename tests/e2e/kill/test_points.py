@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.app import App
-from core.job import JobKind
-from core.lifecycle import State
-from core.service import Request
+from bot.wiring.app import App
+from core.model.job import JobKind
+from core.model.lifecycle import State
+from core.services.requests import NewRequest
 from core.store import events
 from tests import campaign
 from tests.e2e.kill.points import all_points
@@ -24,7 +24,7 @@ Prepare = Callable[[Scene, App], Awaitable[None]]
 
 def asked(text: str) -> Prepare:
     async def prepare(_: Scene, app: App) -> None:
-        await app.service.ask(Request(text=text, actor=ANA, repo="web"))
+        await app.service.ask(NewRequest(text=text, actor=ANA, repo="web"))
 
     return prepare
 

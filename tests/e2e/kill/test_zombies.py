@@ -8,9 +8,9 @@ from signal import SIGCONT, SIGSTOP
 
 import pytest
 
-from core.job import JobState
-from core.lifecycle import State
-from core.store import queue
+from core.model.job import JobState
+from core.model.lifecycle import State
+from core.store import queue_queries
 from tests import campaign
 from tests.e2e.kill.scene import TEXT, Scene, answer, carry, check, rows_of, until
 from tests.e2e.kill.stages import FRESH, STAGED
@@ -65,7 +65,9 @@ async def test_what_a_zombie_leaves_behind_does_not_mislead_its_heir(point, stag
         sweeper = scene.begin("sweeper")
 
         async def rescued() -> bool:
-            return [j.state for j in await app.database.read(lambda s: queue.active_of(s, 1))] == [JobState.READY]
+            return [j.state for j in await app.database.read(lambda s: queue_queries.active_of(s, 1))] == [
+                JobState.READY
+            ]
 
         await until(rescued, "the rescue of its job", scene)
         wake(zombie)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import opened
-from bot.doors import surfaces_of
-from bot.home import Home
+from bot.configuration.home import Home
 from bot.surfaces.port import Surface
+from bot.wiring.app import opened
+from bot.wiring.surfaces import surfaces_of
 from tests.e2e.surfaces.hub import SECRET, hub_home
 from tests.fakes.github import FakeGitHub
 from tests.fakes.github.fixtures import github

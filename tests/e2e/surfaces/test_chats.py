@@ -10,10 +10,10 @@ import pytest
 
 from bot.surfaces.port import TelegramConfig
 from bot.surfaces.slack.surface import SlackSurface
-from bot.surfaces.telegram.pace import Limits
+from bot.surfaces.telegram.pace import PaceLimits
 from bot.surfaces.telegram.surface import TelegramSurface
-from core.errors import NotFoundError
-from core.lifecycle import State
+from core.model.errors import NotFoundError
+from core.model.lifecycle import State
 from tests.e2e.surfaces.conftest import served
 from tests.e2e.surfaces.hub import REPO, allow_merging, approved_tree, status, tree_of
 from tests.fakes.github import FakeGitHub
@@ -25,7 +25,7 @@ from tests.town import ASK, Town
 
 pytestmark = pytest.mark.surfaces
 
-QUICK = Limits(chat=(1000, 1.0), group=(10_000, 60.0), overall=(10_000, 1.0), patience_s=20.0)
+QUICK = PaceLimits(chat=(1000, 1.0), group=(10_000, 60.0), overall=(10_000, 1.0), patience_s=20.0)
 MORE = "set server.host to b in config/app.yaml"
 
 

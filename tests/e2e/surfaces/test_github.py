@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.surfaces.port import Place
-from core.lifecycle import State
+from core.model.lifecycle import State
 from tests.e2e.surfaces.conftest import served
 from tests.e2e.surfaces.hub import REPO, allow_merging, approved_tree, ours, status, tree_of
 from tests.fakes.surface import MemorySurface

@@ -31,7 +31,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from bot.surfaces.port import Ears, Surface
+from bot.surfaces.port import Inbox, Surface
 from tests.fakes.slack.people import Slack, slack_before
 from tests.fakes.slack.program import program
 
@@ -51,7 +51,7 @@ async def slack(slack_program: str) -> AsyncIterator[Slack]:
 
 
 @contextlib.asynccontextmanager
-async def running(surface: Surface, ears: Ears, slack: Slack | None = None) -> AsyncIterator[asyncio.Task[None]]:
+async def running(surface: Surface, ears: Inbox, slack: Slack | None = None) -> AsyncIterator[asyncio.Task[None]]:
     """Run a surface meanwhile; with `slack`, wait until its socket is open."""
     task = asyncio.create_task(surface.run(ears))
     try:

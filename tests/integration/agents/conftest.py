@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from core.errors import CountersignError
-from core.intent import Intent
-from core.lane import Limits
-from core.ports import Order, Produced
-from core.production import Usage
-from core.turn import Turn
-from lanes.agents import CLIS, Place
-from lanes.agents.cli import Cli
-from lanes.agents.executor import AgentExecutor, agent_executor
+from core.model.errors import CountersignError
+from core.model.intent import Intent
+from core.model.lane import Limits
+from core.model.provenance import Usage
+from core.model.turn import Turn
+from core.ports import ExecutorResult, WorkOrder
+from lanes.agent_clis import CLIS, ProgramPlace
+from lanes.agent_clis.cli import AgentCliAdapter
+from lanes.agent_clis.executor import AgentExecutor, agent_executor
 from lanes.models import Endpoint
 from lanes.repository import GitRepository
 from lanes.sandbox import find_sandbox
@@ -76,16 +76,16 @@ class Bench:
     ) -> AgentExecutor:
         if isinstance(models, Models):
             models = Endpoint("fake", KINDS.get(name, "openai"), models.url, models.key, **endpoint)
-        places = {name: Place(place or agent(name))}
+        places = {name: ProgramPlace(place or agent(name))}
         return agent_executor(name, self.scratch, {"fake": models}, self.find, places)
 
-    def other(self, cli: Cli, models: Models | Endpoint, **more: Any) -> AgentExecutor:
+    def other(self, cli: AgentCliAdapter, models: Models | Endpoint, **more: Any) -> AgentExecutor:
         """A program that is described like another, but for a change."""
         if isinstance(models, Models):
             models = Endpoint("fake", KINDS.get(cli.name, "openai"), models.url, models.key)
-        return AgentExecutor(cli, {"fake": models}, self.find, self.scratch, Place(agent(cli.name)), **more)
+        return AgentExecutor(cli, {"fake": models}, self.find, self.scratch, ProgramPlace(agent(cli.name)), **more)
 
-    async def order(self, text: str = "add src/new.txt", **others: Any) -> Order:
+    async def order(self, text: str = "add src/new.txt", **others: Any) -> WorkOrder:
         base = await self.web.fetch_base()
         lane = builders.lane("code", executor="agent", write=("src/**",), models=("fake/m",), limits=Limits(wall_s=90))
 
@@ -96,18 +96,18 @@ class Bench:
             self.charged.append(usage)
 
         turns = (Turn(1, "ana", "terminal", text, builders.NOON, 1),)
-        order = Order(
+        order = WorkOrder(
             1, 1, replace(lane, **others.pop("lane", {})), Intent(text), turns, base, await self.web.tree_of(base)
         )
         return replace(order, **{"told": told, "charge": charge, **others})
 
-    async def made(self, executor: AgentExecutor, order: Order | None = None) -> Produced:
+    async def made(self, executor: AgentExecutor, order: WorkOrder | None = None) -> ExecutorResult:
         """What the executor makes."""
         produced = await executor.produce(order or await self.order(), self.web)
         self.artifacts = dict(produced.artifacts)
         return produced
 
-    async def fails(self, executor: AgentExecutor, order: Order | None = None) -> CountersignError:
+    async def fails(self, executor: AgentExecutor, order: WorkOrder | None = None) -> CountersignError:
         """Why it makes nothing."""
         with pytest.raises(CountersignError) as caught:
             await self.made(executor, order)
@@ -127,6 +127,6 @@ def bench(web: GitRepository, tmp_path: Path, sandbox: BwrapSandbox) -> Bench:
     return Bench(web, tmp_path / "scratch", lambda _kind: sandbox)
 
 
-def known(name: str) -> Cli:
+def known(name: str) -> AgentCliAdapter:
     """The description of a program."""
     return next(cli for cli in CLIS if cli.name == name)

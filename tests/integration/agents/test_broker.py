@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from core.errors import PermanentError
-from core.lane import Budget
-from core.production import Usage
-from lanes.broker import Account, Broker
-from lanes.broker.routes import address
-from lanes.broker.tally import Tally
-from lanes.broker.turns import in_a_row
+from core.model.errors import PermanentError
+from core.model.lane import Budget
+from core.model.provenance import Usage
+from lanes.egress import EgressBroker, UsageAccount
+from lanes.egress.routes import address
+from lanes.egress.turns import in_a_row
+from lanes.egress.usage_reader import UsageReader
 from lanes.models import Endpoint
 from tests.fakes.models import KEY, Fault, Models, Say, always, in_turn, serving
 
@@ -37,7 +37,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 class Door:
     """What stands at the inner end: asks through the socket as a program would."""
 
-    def __init__(self, broker: Broker, session: aiohttp.ClientSession) -> None:
+    def __init__(self, broker: EgressBroker, session: aiohttp.ClientSession) -> None:
         self.broker, self.account, self._session = broker, broker.account, session
 
     async def ask(self, path: str, body: Any = None, method: str = "POST", **others: Any) -> tuple[int, bytes]:
@@ -61,8 +61,8 @@ async def door(models: Models | str, kind: str = "openai", budget: Budget | None
     charge = {"charge": others.pop("charge")} if "charge" in others else {}
     names = others.pop("names", ("m",))
     endpoint = Endpoint("fake", kind, url, KEY, **others)
-    account = Account("fake/m", budget or Budget(), **charge)
-    async with Broker(endpoint, names, account) as broker:
+    account = UsageAccount("fake/m", budget or Budget(), **charge)
+    async with EgressBroker(endpoint, names, account) as broker:
         connector = aiohttp.UnixConnector(str(broker.socket))
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
             yield Door(broker, session)
@@ -353,7 +353,7 @@ def test_a_version_in_the_endpoints_address_is_not_doubled():
      (b"x" * 400, (100, 100), True), (b"{" * 400, (100, 100), True)],
 )  # fmt: skip
 def test_what_answers_say_of_their_cost(said, counts, estimated):
-    tally = Tally(400)
+    tally = UsageReader(400)
     for at in range(0, len(said), 7):
         tally.hear(said[at : at + 7])
     tally.end()
@@ -361,9 +361,9 @@ def test_what_answers_say_of_their_cost(said, counts, estimated):
 
 
 def test_a_log_is_bounded_and_shows_what_is_odd():
-    from lanes.broker import Log
+    from lanes.egress import EgressLog
 
-    log = Log()
+    log = EgressLog()
     for _ in range(6000):
         log.add("GET", "/\x1b[31m\nx")
     lines = log.content().decode().split("\n")

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from core.lane import Budget, Limits
+from core.model.lane import Budget, Limits
 from tests.fakes.models import Fault, Say, always, runs, serving, shell
 from tests.integration.agents.conftest import BINARIES, FETCHED, Bench, known
 

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from core.lane import AgentCli
-from lanes.agents import CLIS
-from lanes.agents.cli import MARK, Errand, Heard
-from lanes.agents.generic import described
-from lanes.agents.lines import Lines, plain
+from core.model.lane import AgentCli
+from lanes.agent_clis import CLIS
+from lanes.agent_clis.cli import MARK, AgentEvent, AgentPrompt
+from lanes.agent_clis.generic import described
+from lanes.agent_clis.stream_lines import StreamLines, plain
 from tests.integration.agents.conftest import known
 
 pytestmark = pytest.mark.lanes
 
 
-def hear(ear: Any, *said: dict[str, Any] | bytes) -> Heard:
+def hear(ear: Any, *said: dict[str, Any] | bytes) -> AgentEvent:
     for one in said:
         ear.line(one if isinstance(one, bytes) else json.dumps(one).encode())
-    heard: Heard = ear.heard()
+    heard: AgentEvent = ear.heard()
     return heard
 
 
@@ -105,7 +105,7 @@ def trajectory(status: str, **others: Any) -> bytes:
 
 def test_mini_swe_agent_is_read_from_its_trajectory():
     heard = hear(known("mini-swe-agent").ear(), b"hello", MARK, trajectory("Submitted"))
-    assert heard == Heard("Ok", True, "", (), 0.5)
+    assert heard == AgentEvent("Ok", True, "", (), 0.5)
     assert hear(known("mini-swe-agent").ear(), b"x", MARK, trajectory("LimitsExceeded")).why == "LimitsExceeded x"
     assert hear(known("mini-swe-agent").ear(), b"Traceback", MARK, b"").ended is False
     lie = hear(known("mini-swe-agent").ear(), MARK, trajectory("Submitted"), MARK, trajectory("Timeout"))
@@ -124,13 +124,13 @@ NASTY = [b"", b"{", b"[]", b"null", b"{}", b"\xff\xfe", b'{"type": {}}', b'{"typ
 def test_no_words_of_a_program_break_its_ear(cli):
     for line in NASTY:
         ear = cli.ear()
-        assert isinstance(hear(ear, line), Heard)
-        assert isinstance(hear(ear, *NASTY, line), Heard)
+        assert isinstance(hear(ear, line), AgentEvent)
+        assert isinstance(hear(ear, *NASTY, line), AgentEvent)
 
 
 def test_lines_come_whole_however_they_are_cut_and_one_without_end_is_dropped():
     got: list[bytes] = []
-    lines = Lines(got.append)
+    lines = StreamLines(got.append)
     for chunk in (b"a", b"b\nc\r\n", b"\n", b"x" * (17 * 1024 * 1024), b"y\nlast"):
         lines.add(chunk)
     lines.end()
@@ -154,7 +154,7 @@ def test_a_described_program_gets_what_its_file_says_and_no_word_of_the_task_is_
         environment=(("URL", "{url}"),),
         home=((".t/c", "m={model}"),),
     )
-    call = described(agent).call(Errand("x {model} {task}", "m"))
+    call = described(agent).call(AgentPrompt("x {model} {task}", "m"))
     assert call.words == ("--do=x {model} {task}", "-m", "m", "http://127.0.0.1:8091/v1")
     assert call.environment == {"URL": "http://127.0.0.1:8091"}
     assert call.home == {".t/c": b"m=m"}

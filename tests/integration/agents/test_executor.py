@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from core.errors import Kind, PermanentError, Problem, TransientError, UsageError
-from core.lane import AgentCli, Limits
-from lanes.agents import CLIS, NAMES, agents_here
-from lanes.agents.executor import AgentExecutor, agent_executor
-from lanes.agents.program import Place, Program, find_program
+from core.model.errors import Kind, PermanentError, Problem, TransientError, UsageError
+from core.model.lane import AgentCli, Limits
+from lanes.agent_clis import CLIS, NAMES, agents_here
+from lanes.agent_clis.executor import AgentExecutor, agent_executor
+from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.models import Endpoint
-from lanes.sandbox import Ran, Run
+from lanes.sandbox import SandboxResult, SandboxRun
 from tests.fakes.models import KEY
 from tests.integration.agents.conftest import Bench, known
 from tests.integration.lanes import origin
@@ -31,10 +31,10 @@ class Scripted:
 
     kind, layers = "bwrap", None
 
-    def __init__(self, ran: Ran, does: Callable[[Path], object] = lambda _folder: None) -> None:
-        self.ran, self.does, self.runs = ran, does, list[Run]()
+    def __init__(self, ran: SandboxResult, does: Callable[[Path], object] = lambda _folder: None) -> None:
+        self.ran, self.does, self.runs = ran, does, list[SandboxRun]()
 
-    async def run(self, run: Run) -> Ran:
+    async def run(self, run: SandboxRun) -> SandboxResult:
         self.runs.append(run)
         self.does(run.directory)
         if run.heard:
@@ -52,7 +52,7 @@ def program(tmp_path: Path) -> Path:
 
 
 def bench_of(
-    web, tmp_path: Path, ran: Ran, does: Callable[[Path], object] = lambda _folder: None
+    web, tmp_path: Path, ran: SandboxResult, does: Callable[[Path], object] = lambda _folder: None
 ) -> tuple[Bench, Scripted]:
     sandbox = Scripted(ran, does)
     return Bench(web, tmp_path / "scratch", lambda _kind: sandbox), sandbox
@@ -63,11 +63,15 @@ ENDPOINT = Endpoint("fake", "anthropic", "http://127.0.0.1:9", KEY)
 
 @pytest.mark.parametrize("code", [0, 1, 137, None])
 async def test_the_exit_code_decides_nothing(web, tmp_path, program, code):
-    bench, _ = bench_of(web, tmp_path, Ran(code, DONE, None, 1.0), lambda at: (at / "src/x.txt").write_text("x"))
+    bench, _ = bench_of(
+        web, tmp_path, SandboxResult(code, DONE, None, 1.0), lambda at: (at / "src/x.txt").write_text("x")
+    )
     made = await bench.made(bench.executor("claude-code", ENDPOINT, program))
     assert await bench.changed(made.tree) == {"src/x.txt": "x"}
     assert made.making.words == "Done."
-    lie, _ = bench_of(web, tmp_path, Ran(code, b"all good\n", None, 1.0), lambda at: (at / "src/x.txt").write_text("x"))
+    lie, _ = bench_of(
+        web, tmp_path, SandboxResult(code, b"all good\n", None, 1.0), lambda at: (at / "src/x.txt").write_text("x")
+    )
     assert (await lie.fails(lie.executor("claude-code", ENDPOINT, program))).problem.code == "agent_failed"
 
 
@@ -78,14 +82,14 @@ async def test_the_exit_code_decides_nothing(web, tmp_path, program, code):
      ("files", "disk_limit", "more files")],
 )  # fmt: skip
 async def test_a_bound_that_was_hit_is_named_whatever_the_program_said(web, tmp_path, program, limit, code, said):
-    bench, _ = bench_of(web, tmp_path, Ran(None, DONE, limit, 1.0))
+    bench, _ = bench_of(web, tmp_path, SandboxResult(None, DONE, limit, 1.0))
     problem = (await bench.fails(bench.executor("claude-code", ENDPOINT, program))).problem
     assert (problem.code, said in problem.message) == (code, True)
     assert bench.artifacts["transcript.jsonl"] == DONE
 
 
 async def test_last_words_are_shown_without_their_tricks(web, tmp_path, program):
-    bench, _ = bench_of(web, tmp_path, Ran(1, b"\x1b[31mboom\x1b]0;x\x07\n\xff" + KEY.encode(), None, 1.0))
+    bench, _ = bench_of(web, tmp_path, SandboxResult(1, b"\x1b[31mboom\x1b]0;x\x07\n\xff" + KEY.encode(), None, 1.0))
     error = await bench.fails(bench.executor("claude-code", ENDPOINT, program))
     assert "\x1b" not in str(error)
     assert "boom" in str(error)
@@ -95,7 +99,7 @@ async def test_last_words_are_shown_without_their_tricks(web, tmp_path, program)
 
 async def test_what_the_program_is_given_is_its_own(web, tmp_path, program, monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-of-the-host")
-    bench, sandbox = bench_of(web, tmp_path, Ran(0, DONE, None, 1.0))
+    bench, sandbox = bench_of(web, tmp_path, SandboxResult(0, DONE, None, 1.0))
     await bench.made(bench.executor("claude-code", ENDPOINT, program), await bench.order("--version\0 x" * 30_000))
     (run,) = sandbox.runs
     assert run.environment["ANTHROPIC_API_KEY"] == "none"
@@ -107,7 +111,7 @@ async def test_what_the_program_is_given_is_its_own(web, tmp_path, program, monk
 
 
 async def test_the_proxy_is_there_only_for_lanes_with_hosts(web, tmp_path, program):
-    bench, sandbox = bench_of(web, tmp_path, Ran(0, DONE, None, 1.0))
+    bench, sandbox = bench_of(web, tmp_path, SandboxResult(0, DONE, None, 1.0))
     order = await bench.order()
     executor = bench.executor("claude-code", ENDPOINT, program)
     await bench.made(executor, order)
@@ -142,7 +146,7 @@ async def test_what_steers_is_kept_away_and_put_back_whatever_the_program_does(t
         (folder / ".claude/left").write_text("litter")
         (folder / "new").write_text("x")
 
-    bench, _ = bench_of(web, tmp_path, Ran(0, DONE, None, 1.0), does)
+    bench, _ = bench_of(web, tmp_path, SandboxResult(0, DONE, None, 1.0), does)
     made = await bench.made(bench.executor("claude-code", ENDPOINT, program))
     assert seen == ["a/b.txt", "c/d"]
     changed = await bench.changed(made.tree)
@@ -150,7 +154,7 @@ async def test_what_steers_is_kept_away_and_put_back_whatever_the_program_does(t
 
 
 async def test_what_is_not_here_is_said_with_its_mend(web, tmp_path, program):
-    bench, _ = bench_of(web, tmp_path, Ran(0, DONE, None, 1.0))
+    bench, _ = bench_of(web, tmp_path, SandboxResult(0, DONE, None, 1.0))
     lane = (await bench.order()).lane
     good = bench.executor("claude-code", ENDPOINT, program)
     assert good.unavailable(lane) is None
@@ -176,7 +180,7 @@ async def test_what_is_not_here_is_said_with_its_mend(web, tmp_path, program):
 
 
 async def test_a_lane_without_a_description_of_its_program_says_so(web, tmp_path, program):
-    bench, sandbox = bench_of(web, tmp_path, Ran(0, b'{"ok": "yes"}\n', None, 1.0))
+    bench, sandbox = bench_of(web, tmp_path, SandboxResult(0, b'{"ok": "yes"}\n', None, 1.0))
     endpoint = Endpoint("fake", "openai", "http://127.0.0.1:9")
     executor = AgentExecutor(None, {"fake": endpoint}, bench.find, bench.scratch)
     with pytest.raises(UsageError):
@@ -200,7 +204,7 @@ async def test_a_refusal_to_pay_is_what_is_told(web, tmp_path, program):
     class Asks(Scripted):
         """A program that asks its model once and then sits there."""
 
-        async def run(self, run: Run) -> Ran:
+        async def run(self, run: SandboxRun) -> SandboxResult:
             async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(run.doors[0].socket))) as session:
                 body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}
                 async with session.post(
@@ -213,7 +217,7 @@ async def test_a_refusal_to_pay_is_what_is_told(web, tmp_path, program):
     async def charge(_usage: Any) -> None:
         raise PermanentError("budget_spent", "The day of lane code is spent", "Come back tomorrow.")
 
-    sandbox = Asks(Ran(0, DONE, None, 1.0))
+    sandbox = Asks(SandboxResult(0, DONE, None, 1.0))
     bench = Bench(web, tmp_path / "scratch", lambda _kind: sandbox)
     async with serving(always(Say("x"))) as models:
         endpoint = Endpoint("fake", "anthropic", models.url, KEY)
@@ -240,7 +244,7 @@ def test_a_node_program_is_shown_with_all_its_packages(tmp_path):
     link.parent.mkdir()
     link.symlink_to(script)
     found = find_program(known("gemini-cli"), None, {"gemini": str(link), "node": str(node)}.get)
-    assert found == Program((str(node), str(script)), (node, tmp_path / "lib/node_modules"))
+    assert found == AgentProgram((str(node), str(script)), (node, tmp_path / "lib/node_modules"))
 
 
 def test_a_python_program_is_shown_with_its_environment_and_the_python_behind_it(tmp_path):
@@ -249,22 +253,22 @@ def test_a_python_program_is_shown_with_its_environment_and_the_python_behind_it
     script = _file(venv / "bin" / "mini", f"#!{venv}/bin/python\n")
     (venv / "pyvenv.cfg").write_text("")
     (venv / "bin" / "python").symlink_to(base)
-    found = find_program(known("mini-swe-agent"), Place(script, (tmp_path / "more",)))
-    assert found == Program((f"{venv}/bin/python", str(script)), (venv, tmp_path / "python311", tmp_path / "more"))
+    found = find_program(known("mini-swe-agent"), ProgramPlace(script, (tmp_path / "more",)))
+    assert found == AgentProgram((f"{venv}/bin/python", str(script)), (venv, tmp_path / "python311", tmp_path / "more"))
 
 
 def test_codex_is_its_binary_not_its_launcher(tmp_path):
     modules = tmp_path / "node_modules"
     launcher = _file(modules / "@openai/codex/bin/codex.js", "#!/usr/bin/env node\n")
     binary = _file(modules / "@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex", "\x7fELF")
-    found = find_program(known("codex"), Place(launcher))
-    assert isinstance(found, Program)
+    found = find_program(known("codex"), ProgramPlace(launcher))
+    assert isinstance(found, AgentProgram)
     assert found.words == (str(binary),)
 
 
 @pytest.mark.parametrize("first", ["#!\n", "#!/no/such/runner\n", "#!/usr/bin/env nosuch\n"])
 def test_a_script_that_nothing_runs_is_no_program(tmp_path, first):
-    found = find_program(known("aider"), Place(_file(tmp_path / "aider", first)), lambda _name: None)
+    found = find_program(known("aider"), ProgramPlace(_file(tmp_path / "aider", first)), lambda _name: None)
     assert isinstance(found, Problem)
     assert "aider" in found.message
 
@@ -274,4 +278,4 @@ def test_all_programs_are_executors_and_what_is_here_is_offered(tmp_path, progra
     made = {name: agent_executor(name, tmp_path, {}, lambda _kind: missing, {}) for name in NAMES}
     assert set(made) == {cli.name for cli in CLIS} | {"agent"}
     assert all(executor.reads for executor in made.values())
-    assert {"agent:claude-code", "agent:agent"} <= agents_here({"claude-code": Place(program)})
+    assert {"agent:claude-code", "agent:agent"} <= agents_here({"claude-code": ProgramPlace(program)})

@@ -11,13 +11,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from core.lane import Budget
-from core.production import Usage
-from lanes.agents.cli import Heard
-from lanes.agents.judge import Outcome
-from lanes.broker import Account
+from core.model.lane import Budget
+from core.model.provenance import Usage
+from lanes.agent_clis.cli import AgentEvent
+from lanes.agent_clis.outcome import AgentOutcome
+from lanes.egress import UsageAccount
 from lanes.models import Endpoint
-from lanes.sandbox import Ran, Run
+from lanes.sandbox import SandboxResult, SandboxRun
 from tests import builders
 from tests.fakes.models import KEY
 from tests.integration.agents.conftest import Bench
@@ -61,7 +61,7 @@ class Asks:
     kind: str = "bwrap"
     layers: None = None
 
-    async def run(self, run: Run) -> Ran:
+    async def run(self, run: SandboxRun) -> SandboxResult:
         connector = aiohttp.UnixConnector(path=str(run.doors[0].socket))
         async with aiohttp.ClientSession(connector=connector) as session:
             body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": True}
@@ -69,7 +69,7 @@ class Asks:
             await self.silent.asked.wait()
             question.cancel()
             await asyncio.wait({question})
-        return Ran(None, b"", "wall", 15.0)
+        return SandboxResult(None, b"", "wall", 15.0)
 
     @staticmethod
     async def _ask(session: aiohttp.ClientSession, body: object) -> None:
@@ -96,25 +96,25 @@ async def test_lanes_05_an_endpoint_that_never_answers_ends_at_the_lanes_deadlin
     )
 
 
-def outcome(account: Account, ran: Ran | None) -> Outcome:
-    heard = Heard()
-    return Outcome("codex", builders.lane("code"), ran, heard, account, {"t": b""}, "t")
+def outcome(account: UsageAccount, ran: SandboxResult | None) -> AgentOutcome:
+    heard = AgentEvent()
+    return AgentOutcome("codex", builders.lane("code"), ran, heard, account, {"t": b""}, "t")
 
 
 def test_lanes_05_a_deadline_is_a_deadline_whatever_the_endpoint_did_before():
-    account = Account("m", Budget())
+    account = UsageAccount("m", Budget())
     account.failed("local answered 503: busy")
-    problem = outcome(account, Ran(None, b"", "wall", 15.0)).problem()
+    problem = outcome(account, SandboxResult(None, b"", "wall", 15.0)).problem()
     assert problem is not None
     assert problem.problem.code == "timed_out"
     assert "local answered 503: busy" in problem.problem.message
-    down = outcome(account, Ran(1, b"", None, 3.0)).problem()
+    down = outcome(account, SandboxResult(1, b"", None, 3.0)).problem()
     assert down is not None
     assert down.problem.code == "model_down", "before the deadline it is the endpoint that is waited for"
 
 
 async def test_lanes_05_our_own_hanging_up_is_no_failure_of_the_endpoint():
-    account = Account("m", Budget())
+    account = UsageAccount("m", Budget())
     account.asking = 1
     account.end()
     account.failed("cannot be reached (ServerDisconnectedError)")
@@ -122,7 +122,7 @@ async def test_lanes_05_our_own_hanging_up_is_no_failure_of_the_endpoint():
 
 
 def test_lanes_13_a_spent_budget_says_how_much_of_how_much():
-    account = Account("m", Budget(tokens=6000), before=Usage("m", 3, 6500, 500))
+    account = UsageAccount("m", Budget(tokens=6000), before=Usage("m", 3, 6500, 500))
     assert account.may_ask() == "The budget of this work is spent: 7,000 of 6,000 tokens"
     problem = outcome(account, None).problem()
     assert problem is not None

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import TransientError, WorkError
-from core.lane import Budget, Limits
-from lanes.agents.claude import ClaudeEar
-from lanes.agents.cli import Errand
+from core.model.errors import TransientError, WorkError
+from core.model.lane import Budget, Limits
+from lanes.agent_clis.claude import ClaudeParser
+from lanes.agent_clis.cli import AgentPrompt
 from lanes.models import Endpoint
 from tests.fakes.models import KEY, Do, Fault, Say, after, always, finish, in_turn, runs, serving, shell, writes
 from tests.integration.agents.conftest import BINARIES, FETCHED, KINDS, OPTIONAL, known
@@ -130,13 +130,13 @@ async def test_a_dead_server_is_a_wait_long_before_the_deadline(bench, name):
 async def test_claude_with_a_dead_server_calls_it_a_success_and_is_not_believed(bench):
     claude = known("claude-code")
 
-    def call(errand: Errand):
+    def call(errand: AgentPrompt):
         made = claude.call(errand)
         return replace(made, environment={**made.environment, "CLAUDE_CODE_MAX_RETRIES": "0"})  # to its own end
 
     said: list[dict[str, object]] = []
 
-    class Listening(ClaudeEar):
+    class Listening(ClaudeParser):
         """Hears what it hears, and remembers it: a work that waits keeps no transcript."""
 
         def take(self, event, heard):
@@ -186,7 +186,7 @@ async def test_a_wrong_key_is_told_and_tried_once(bench):
 async def test_claude_without_permission_says_success_and_is_not_believed(bench):
     claude = known("claude-code")
 
-    def call(errand: Errand):
+    def call(errand: AgentPrompt):
         made = claude.call(errand)
         words = tuple(word for word in made.words if word not in ("Bash", "Edit", "Write"))
         return replace(made, words=words)
@@ -201,7 +201,7 @@ async def test_claude_without_permission_says_success_and_is_not_believed(bench)
 async def test_codex_that_may_only_read_changes_nothing_and_says_so(bench):
     codex = known("codex")
 
-    def call(errand: Errand):
+    def call(errand: AgentPrompt):
         made = codex.call(errand)
         return replace(made, words=tuple("read-only" if w == "danger-full-access" else w for w in made.words))
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from lanes.broker import Proxy
-from lanes.broker.proxy import public
+from lanes.egress import EgressProxy
+from lanes.egress.proxy import public
 
 pytestmark = pytest.mark.lanes
 PUBLIC = "93.184.216.34"
@@ -35,7 +35,7 @@ async def proxy(*hosts: str, addresses: tuple[str, ...] = (PUBLIC,)):
         did.append(f"connect {address}")
         return await asyncio.open_connection("127.0.0.1", port)
 
-    async with server, Proxy(hosts, find=find, connect=connect) as made:
+    async with server, EgressProxy(hosts, find=find, connect=connect) as made:
         yield made, did
 
 
@@ -52,7 +52,7 @@ def greeting(host: str | None) -> bytes:
 HELLO = greeting("mirror.example")
 
 
-async def ask(made: Proxy, head: str, then: bytes = HELLO) -> bytes:
+async def ask(made: EgressProxy, head: str, then: bytes = HELLO) -> bytes:
     reader, writer = await asyncio.open_unix_connection(made.socket)
     writer.write(head.encode("latin-1"))
     first = await reader.readuntil(b"\r\n\r\n")
@@ -138,7 +138,7 @@ async def test_a_host_that_cannot_be_found_or_reached_is_said_to_be_so():
         return [PUBLIC]
 
     for others in ({"find": fails}, {"find": found, "connect": fails}):
-        async with Proxy(("mirror.example",), **others) as made:
+        async with EgressProxy(("mirror.example",), **others) as made:
             assert b" 502 Bad Gateway: it cannot be reached" in await ask(made, connect("mirror.example:443"))
         assert "REFUSED: it cannot be reached (OSError)" in made.log.content().decode()
 

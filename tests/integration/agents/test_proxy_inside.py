@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from lanes.agents.cli import PROXY_PORT
-from lanes.agents.executor import ways_out
-from lanes.agents.program import Place, Program, find_program
-from lanes.broker import Log, Proxy
-from lanes.broker.proxy import Streams
-from lanes.sandbox import Confines, Door, Run
+from lanes.agent_clis.cli import PROXY_PORT
+from lanes.agent_clis.executor import ways_out
+from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
+from lanes.egress import EgressLog, EgressProxy
+from lanes.egress.proxy import Streams
+from lanes.sandbox import PortForward, SandboxLimits, SandboxRun
 from tests import builders
 from tests.counterparts import agent
 from tests.fakes.models import runs, serving
@@ -33,7 +33,7 @@ CA = "/home/lane/ca.pem"
 TRUST = {"CURL_CA_BUNDLE": CA, "SSL_CERT_FILE": CA, "PIP_CERT": CA, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 WHEEL = "thing-1.0-py3-none-any.whl"
 
-Made = Callable[[tuple[str, ...], Log | None], Proxy]
+Made = Callable[[tuple[str, ...], EgressLog | None], EgressProxy]
 
 
 def wheel() -> bytes:
@@ -87,7 +87,7 @@ async def mirror(certificate: Path) -> AsyncIterator[tuple[Made, list[str]]]:
         return asyncio.open_connection("127.0.0.1", port)
 
     try:
-        yield lambda hosts, log: Proxy(hosts, log, find=find, connect=connect), did
+        yield lambda hosts, log: EgressProxy(hosts, log, find=find, connect=connect), did
     finally:
         await runner.cleanup()
 
@@ -114,22 +114,22 @@ PROBES = {
 
 
 async def test_programs_reach_the_listed_host_and_nothing_else(sandbox, tmp_path, certificate):
-    program = find_program(known("mini-swe-agent"), Place(agent("mini-swe-agent")))
-    assert isinstance(program, Program)
+    program = find_program(known("mini-swe-agent"), ProgramPlace(agent("mini-swe-agent")))
+    assert isinstance(program, AgentProgram)
     script = "".join(f"echo '=== {name}'; ({probe}) 2>&1; echo \"--- $?\"\n" for name, probe in PROBES.items())
     lane = builders.lane("code", isolation=replace(builders.lane("x").isolation, hosts=HOSTS))
     work = tmp_path / "work"
     work.mkdir()
     async with mirror(certificate) as (made, did), made(HOSTS, None) as proxy:
         ran = await sandbox.run(
-            Run(
+            SandboxRun(
                 ("/bin/sh", "-c", script),
                 work,
-                Confines(wall_s=240),
+                SandboxLimits(wall_s=240),
                 environment={**ways_out(lane), **TRUST, "PIP": f"{program.words[0]} -m pip"},
                 programs=program.shown,
                 home={"ca.pem": certificate.read_bytes()},
-                doors=(Door(proxy.socket, PROXY_PORT),),
+                doors=(PortForward(proxy.socket, PROXY_PORT),),
             )
         )
     parts = ran.log.decode().split("=== ")[1:]

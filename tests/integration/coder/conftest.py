@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from core.errors import CountersignError
-from core.intent import Intent
-from core.lane import Lane
-from core.ports import Forgetful, Order
-from core.production import Usage
-from core.turn import Turn
+from core.model.errors import CountersignError
+from core.model.intent import Intent
+from core.model.lane import Lane
+from core.model.provenance import Usage
+from core.model.turn import Turn
+from core.ports import ForgetsOldResults, WorkOrder
+from lanes.builtin_agent import BuiltinAgentExecutor
 from lanes.checks import CheckRunner, checked
-from lanes.coder import CoderExecutor
-from lanes.models import Ask, Endpoint, Message, Reply, ToolCall
+from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository
 from lanes.sandbox import find_sandbox
 from policies.guard import TreeGuard
@@ -37,7 +37,7 @@ def call(name: str, /, **arguments: Any) -> ToolCall:
     return ToolCall(name, arguments)
 
 
-Turned = str | ToolCall | Sequence[ToolCall] | CountersignError | Callable[[Ask], "Turned"]
+Turned = str | ToolCall | Sequence[ToolCall] | CountersignError | Callable[[ChatRequest], "Turned"]
 
 
 @dataclass
@@ -45,10 +45,10 @@ class Scripted:
     """A `Model` that answers as told, turn by turn; `asked` are the questions."""
 
     turns: list[Turned]
-    asked: list[Ask] = field(default_factory=list)
+    asked: list[ChatRequest] = field(default_factory=list)
     tokens: int = 10
 
-    async def ask(self, ask: Ask) -> Reply:
+    async def ask(self, ask: ChatRequest) -> ChatReply:
         self.asked.append(ask)
         canary.seen("the coder's model", ask.messages)
         turn = self.turns.pop(0) if self.turns else "I have nothing more to say."
@@ -60,8 +60,8 @@ class Scripted:
             await ask.heard("so ")
         usage = Usage("local/fake", 1, self.tokens, 5)
         if isinstance(turn, str):
-            return Reply(turn, (), "local/fake", usage)
-        return Reply("", (turn,) if isinstance(turn, ToolCall) else tuple(turn), "local/fake", usage)
+            return ChatReply(turn, (), "local/fake", usage)
+        return ChatReply("", (turn,) if isinstance(turn, ToolCall) else tuple(turn), "local/fake", usage)
 
     def last_told(self) -> str:
         """What the model was told last before its newest answer."""
@@ -81,7 +81,7 @@ class Bench:
         self.told: list[str] = []
         self.charged: list[Usage] = []
 
-    async def order(self, text: str = "say color", **others: Any) -> Order:
+    async def order(self, text: str = "say color", **others: Any) -> WorkOrder:
         base = await self.web.fetch_base()
         lane: Lane = replace(
             builders.lane("code", executor="ollama", write=("src/**", "docs/**"), models=("local/fake",)),
@@ -94,16 +94,16 @@ class Bench:
         async def charge(usage: Usage) -> None:
             self.charged.append(usage)
 
-        return Order(
+        return WorkOrder(
             1, 1, lane, Intent(text), (Turn(1, "ana", "terminal", text, builders.NOON, 1),), base,
-            await self.web.tree_of(base), told=told, charge=charge, **{"journal": Forgetful(), **others},
+            await self.web.tree_of(base), told=told, charge=charge, **{"journal": ForgetsOldResults(), **others},
         )  # fmt: skip
 
     def executor(self, model: Scripted, **endpoint: Any) -> Any:
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:1", **endpoint)}
         sandbox = find_sandbox()
         checks = CheckRunner(self.scratch, lambda _kind: sandbox)
-        coder = CoderExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
+        coder = BuiltinAgentExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
         return checked({"ollama": coder}, checks)["ollama"]
 
     async def files(self, tree: str) -> dict[str, str]:
@@ -118,6 +118,6 @@ def bench(web: GitRepository, tmp_path: Path) -> Bench:
     return Bench(web, tmp_path / "scratch")
 
 
-def results_in(messages: Sequence[Message]) -> list[str]:
+def results_in(messages: Sequence[ChatMessage]) -> list[str]:
     """What tools answered, in order."""
     return [message.text for message in messages if message.role == "tool"]

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from core.errors import PermanentError, TransientError, WorkError
-from core.lane import Budget, Check, Limits
-from core.ports import Forgetful
+from core.model.errors import PermanentError, TransientError, WorkError
+from core.model.lane import Budget, LaneCheck, Limits
+from core.ports import ForgetsOldResults
 from tests.integration.coder.conftest import START, Scripted, call, results_in
 
 pytestmark = pytest.mark.lanes
@@ -257,7 +257,7 @@ async def test_a_tool_that_is_not_there_is_no_reason_to_stop(bench, web):
 
 
 async def test_answers_that_were_no_calls_count_for_whoever_takes_the_work_over(bench, web):
-    journal = Forgetful()
+    journal = ForgetsOldResults()
     order = await bench.order(journal=journal)
 
     def dies(_ask):
@@ -282,7 +282,7 @@ async def test_a_tool_called_a_hundred_times_at_once_ends_the_work(bench, web):
 # ---- checks
 
 
-PASSES = Check("style", ("sh", "-c", "! grep -r colour docs"), required=True)
+PASSES = LaneCheck("style", ("sh", "-c", "! grep -r colour docs"), required=True)
 
 
 @pytest.mark.sandbox
@@ -322,7 +322,7 @@ class Killed(BaseException):
 
 
 async def test_what_a_killed_worker_was_answered_is_not_asked_again(bench, web):
-    journal = Forgetful()
+    journal = ForgetsOldResults()
     order = await bench.order(journal=journal)
 
     def dies(_ask):

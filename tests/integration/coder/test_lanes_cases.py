@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import PermanentError, WorkError
-from core.lane import Limits
+from core.model.errors import PermanentError, WorkError
+from core.model.lane import Limits
 from lanes.models import ToolCall
 from tests.integration.coder.conftest import START, Scripted, call, results_in
 

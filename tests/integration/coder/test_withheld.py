@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.lane import Check
+from core.model.lane import LaneCheck
 from tests.integration.coder.conftest import Scripted, call, results_in
 
 pytestmark = pytest.mark.lanes
@@ -69,7 +69,7 @@ async def test_a_withheld_file_may_be_overwritten_unread_where_the_lane_writes(b
 
 @pytest.mark.sandbox
 async def test_a_check_that_prints_a_secret_is_not_quoted(bench, web):
-    prints = Check("tests", ("sh", "-c", f"echo {TOKEN}; exit 1"))
+    prints = LaneCheck("tests", ("sh", "-c", f"echo {TOKEN}; exit 1"))
     again = [[call("run_check", name="tests"), call("write_file", path="docs/a.md", text="a\n")], DONE]
     model, made = await worked(bench, web, {}, *again, checks=(prints,), retries=1)
     shown = "\n".join(message.text for ask in model.asked for message in ask.messages)

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.doctor import surface_checks
-from bot.serving import Patience
+from bot.operations.doctor import surface_checks
 from bot.surfaces.port import Place
-from core.errors import CountersignError, PermanentError, TransientError
+from bot.wiring.serving import RestartDelays
+from core.model.errors import CountersignError, PermanentError, TransientError
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
 from tests.town import Town, introduce, town
@@ -42,7 +42,7 @@ class Shaky(MemorySurface):
 @asynccontextmanager
 async def served(home: CliHome, surface: Shaky, lasting_s: float) -> AsyncIterator[Town]:
     introduce(home)
-    patience = Patience(first_wait_s=0.01, longest_wait_s=0.05, steady_s=0.05, lasting_s=lasting_s)
+    patience = RestartDelays(first_wait_s=0.01, longest_wait_s=0.05, steady_s=0.05, lasting_s=lasting_s)
     surfaces = {"telegram": surface, "slack": MemorySurface("slack")}
     async with town(home, surfaces, rooms=[ELSEWHERE], patience=patience) as there:
         yield there

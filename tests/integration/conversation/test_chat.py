@@ -10,12 +10,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from bot.app import opened
-from bot.ears import DurableEars
-from bot.home import Home
+from bot.configuration.home import Home
+from bot.messaging.inbox import DurableInbox
 from bot.surfaces.port import Place
-from core.errors import PermanentError, TransientError
-from core.lifecycle import State
+from bot.wiring.app import opened
+from core.model.errors import PermanentError, TransientError
+from core.model.lifecycle import State
 from core.store import inbox
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
@@ -438,7 +438,7 @@ async def test_what_was_heard_before_a_crash_is_heard_after_it(home):
     chat = MemorySurface("telegram")
     heard = chat.writes(IDS["telegram"]["ana"], ASK, GROUP)
     async with opened(Home(home.root)) as app:
-        assert (await DurableEars(app.database).take(heard)).new  # and then nobody was left to hear it
+        assert (await DurableInbox(app.database).take(heard)).new  # and then nobody was left to hear it
     async with town(home, {"telegram": chat}) as served:
         taken = await served.serving.ears.take(heard)
         assert not taken.new

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.surfaces.port import Place
-from core.errors import TransientError
-from core.lifecycle import State
+from core.model.errors import TransientError
+from core.model.lifecycle import State
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
 from tests.integration.conversation.conftest import WHERE

@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from bot.ears import keepable
-from bot.surfaces.port import Heard, Place, Quoted
-from core.errors import PermanentError
+from bot.messaging.inbox import keepable
+from bot.surfaces.port import IncomingMessage, Place, QuotedMessage
+from core.model.errors import PermanentError
 from core.store import events
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
@@ -33,9 +33,9 @@ async def place(home: CliHome) -> AsyncIterator[Town]:
         yield served
 
 
-def said(words: str, number: int = 1, who: str = "ana", where: Place = DM, **more: object) -> Heard:
+def said(words: str, number: int = 1, who: str = "ana", where: Place = DM, **more: object) -> IncomingMessage:
     dedup = f"m:{where.channel}:{number}"
-    return replace(Heard(IDS["telegram"][who], where, words, str(number), dedup, addressed=True), **more)  # type: ignore[arg-type]
+    return replace(IncomingMessage(IDS["telegram"][who], where, words, str(number), dedup, addressed=True), **more)  # type: ignore[arg-type]
 
 
 async def tasks_of(place: Town) -> list[str]:
@@ -46,7 +46,7 @@ async def tasks_of(place: Town) -> list[str]:
     return await place.app.database.read(look)
 
 
-async def answered(place: Town, heard: Heard) -> str:
+async def answered(place: Town, heard: IncomingMessage) -> str:
     answer = await place.serving.ears.answer(await place.serving.ears.take(heard), 60)
     assert answer is not None
     return answer.text
@@ -88,7 +88,7 @@ async def test_chat_09_a_rest_that_comes_too_late_is_a_message_of_its_own(place)
 
 @pytest.mark.parametrize("pointing", ["do this", "Please do that!", "", "this, please", "👆"])
 async def test_chat_09_do_this_asks_for_what_the_answered_message_says_and_its_writer_is_an_author(place, pointing):
-    quoted = Quoted(ASK, MAX, "Max")
+    quoted = QuotedMessage(ASK, MAX, "Max")
     await place.serving.ears.take(said(pointing, where=GROUP, quoted=quoted, reply_to="77"))
     card = await place.card(1, "staged")
     task = await place.task()
@@ -102,13 +102,13 @@ async def test_chat_09_a_command_of_somebody_else_is_never_run(place):
     await place.staged(GROUP)
     digest = await place.digest()
     for n, words in enumerate((f"/approve 1 {digest}", f"approve 1 {digest}", "/cancel 1", "cancel 1")):
-        heard = said("do this", n + 50, "lee", GROUP, quoted=Quoted(words, IDS["telegram"]["ana"], "Ana"))
+        heard = said("do this", n + 50, "lee", GROUP, quoted=QuotedMessage(words, IDS["telegram"]["ana"], "Ana"))
         await answered(place, heard)
     assert (await place.task(1)).state.value == "staged"
 
 
 async def test_chat_09_with_words_of_its_own_the_answered_message_is_what_it_is_about(place):
-    heard = said("set server.timeout to what max says", where=GROUP, quoted=Quoted("to 30, I think", MAX, "Max"))
+    heard = said("set server.timeout to what max says", where=GROUP, quoted=QuotedMessage("to 30, I think", MAX, "Max"))
     await answered(place, heard)
     assert await tasks_of(place) == ['max wrote: "to 30, I think": set server.timeout to what max says']
     assert (await place.task()).authors == {"ana", "max"}
@@ -127,7 +127,7 @@ async def test_chat_18_who_is_known_gets_the_hint_a_stranger_what_strangers_get(
 async def test_chat_01_whatever_is_said_can_be_kept(place):
     odd = "set \x00 \ud800 to \udfff" + "x" * 300_000
     heard = replace(
-        said(odd), dedup=odd, message_id=odd, name=odd, identity=odd, quoted=Quoted(odd, odd, odd), reply_to=odd
+        said(odd), dedup=odd, message_id=odd, name=odd, identity=odd, quoted=QuotedMessage(odd, odd, odd), reply_to=odd
     )
     taken = await place.serving.ears.take(heard)
     assert taken.new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.surfaces.port import Place
-from core.lifecycle import State
+from core.model.lifecycle import State
 from tests.integration.conversation.conftest import WHERE
 from tests.town import ASK, Town
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from core.intent import Intent, Unclear
-from core.lifecycle import State
-from core.ports import Scene
+from core.model.intent import Intent, Unclear
+from core.model.lifecycle import State
+from core.model.task import Basis
+from core.model.turn import Actor, Turn
+from core.ports import InterpretationContext
 from core.store import events, tasks
 from core.store.tables import RevisionRow
-from core.task import Basis
-from core.turn import Actor, Turn
 from tests.builders import ANA, BO, LEE, MAX, put_staged, put_task, terms
 from tests.workbench import Workbench
 
@@ -32,7 +32,7 @@ class ReadingInterpreter:
     given: list[tuple[str, ...]] = field(default_factory=list)
     asks: str = ""
 
-    async def interpret(self, turns: Sequence[Turn], scene: Scene) -> Intent | Unclear:
+    async def interpret(self, turns: Sequence[Turn], scene: InterpretationContext) -> Intent | Unclear:
         self.given.append(tuple(turn.person for turn in turns))
         if self.asks:
             question, self.asks = self.asks, ""

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from core.errors import ConflictError, CountersignError, NotFoundError, PermanentError, TransientError
-from core.lifecycle import Fact, State
+from core.model.errors import ConflictError, CountersignError, NotFoundError, PermanentError, TransientError
+from core.model.lifecycle import Fact, State
 from core.store import tasks
 from core.store.database import Database, Location, Session
 from core.store.tables import SettingRow
-from core.transition import take_step
+from core.store.transition import take_step
 from tests import builders
 
 

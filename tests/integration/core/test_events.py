@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from core.errors import CountersignError
-from core.lifecycle import State
+from core.model.errors import CountersignError
+from core.model.lifecycle import State
 from core.store import events, switches
 from core.store.database import Session
 from tests import builders

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from core.decision import Merging, RequiredCheck
-from core.errors import PermanentError, TransientError
-from core.lifecycle import State
+from core.jobs.follow import hindrance
+from core.model.decision import MergeTerms, RequiredCheck
+from core.model.errors import PermanentError, TransientError
+from core.model.lifecycle import State
 from core.ports import Commit, ForgeCheck
-from core.store import cards, jobs, queue
+from core.store import cards, jobs, queue_queries
 from core.store.database import Database
-from core.work.follow import hindrance
 from tests import builders
 from tests.builders import ANA, LEE
 from tests.workbench import Workbench, eventually
@@ -21,7 +21,7 @@ from tests.workbench import Workbench, eventually
 pytestmark = pytest.mark.queue
 
 GREEN = ForgeCheck("test", 15368, "success")
-ON_GREEN = Merging(auto=True, method="squash", checks=(RequiredCheck("test", 15368),))
+ON_GREEN = MergeTerms(auto=True, method="squash", checks=(RequiredCheck("test", 15368),))
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ async def test_it_merges_by_itself_once_all_required_checks_are_green(hub):
     hub.forge.checks = [GREEN]
     await look(hub, number)
     assert await hub.state(number) is State.MERGED
-    assert not await hub.database.read(lambda s: queue.follows(s, number))
+    assert not await hub.database.read(lambda s: queue_queries.follows(s, number))
 
 
 async def test_without_the_rules_word_nothing_merges_by_itself(hub):
@@ -158,7 +158,7 @@ async def test_a_pull_request_that_ends_by_hand_ends_the_task(hub, state, end):
     await look(hub, number)
     task = await hub.task(number)
     assert (task.state, task.pull_request.state, task.error) == (end, state, None)
-    assert not await hub.database.read(lambda s: queue.follows(s, number))
+    assert not await hub.database.read(lambda s: queue_queries.follows(s, number))
 
 
 async def test_a_merge_by_hand_of_other_bytes_says_so(hub):
@@ -222,7 +222,7 @@ async def test_a_look_that_fails_for_good_is_told_and_made_again_later(hub):
     hub.forge.faults = [PermanentError("gone", "the repository is gone")]
     await look(hub, number)
     assert (await hub.task(number)).error.code == "gone"
-    assert await hub.database.read(lambda s: queue.follows(s, number))
+    assert await hub.database.read(lambda s: queue_queries.follows(s, number))
 
 
 async def test_a_nudge_while_it_is_being_looked_at_makes_one_more_look(hub):

@@ -9,13 +9,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from core.errors import LostClaimError
-from core.ids import new_id
-from core.job import MAX_RESCUES, PAYLOAD_VERSION, Job, JobKind, JobState
-from core.lifecycle import State
-from core.placement import NodeView
-from core.reconcile import Reconciler
-from core.store import jobs, queue, workers
+from core.model.errors import LostClaimError
+from core.model.ids import new_id
+from core.model.job import MAX_RESCUES, PAYLOAD_VERSION, Job, JobKind, JobState
+from core.model.lifecycle import State
+from core.model.placement import NodeView
+from core.queue.reconciler import Reconciler
+from core.store import jobs, queue_queries, workers
 from core.store.database import Database, Session
 from tests import builders
 
@@ -37,7 +37,7 @@ async def taken(database: Database, owner: str = "w1") -> Job:
 
 
 async def row_of(database: Database, job_id: str) -> Job:
-    found = await database.read(lambda session: queue.waiting_line(session, 1000))
+    found = await database.read(lambda session: queue_queries.waiting_line(session, 1000))
     return next(job for job in found if job.id == job_id)
 
 
@@ -363,7 +363,7 @@ async def test_the_place_in_the_queue_counts_those_ahead(database, number):
     urgent = await builders.put_job(database, number, priority=1)
 
     async def places(session: Session) -> list[int]:
-        return [await queue.ahead_of(session, await row_of(database, job_id)) for job_id in (urgent, *ids)]
+        return [await queue_queries.ahead_of(session, await row_of(database, job_id)) for job_id in (urgent, *ids)]
 
     assert await database.read(places) == [1, 2, 3, 4]
-    assert await database.read(queue.count_by_state) == {"ready": 4}
+    assert await database.read(queue_queries.count_by_state) == {"ready": 4}

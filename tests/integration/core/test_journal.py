@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from core.errors import LostClaimError
-from core.job import Job, JobState
-from core.lifecycle import State
+from core.model.errors import LostClaimError
+from core.model.job import Job, JobState
+from core.model.lifecycle import State
 from core.store import jobs
 from core.store.database import Database
 from core.store.journal import JobJournal

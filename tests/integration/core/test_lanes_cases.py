@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from core import receipt
-from core.document import read_document
-from core.errors import TransientError
-from core.lane import Budget
-from core.lifecycle import State
-from core.ports import Order, Produced
-from core.production import Making, Usage
+from core.model.errors import TransientError
+from core.model.lane import Budget
+from core.model.lifecycle import State
+from core.model.provenance import Provenance, Usage
+from core.model.workflow import WorkflowStep
+from core.ports import ExecutorResult, WorkOrder
+from core.rules import receipt
+from core.services.task_document import read_document
 from core.store import artifacts
-from core.workflow import Step
 from tests import builders
 from tests.builders import ANA, LEE
 from tests.fakes.ports import FakeExecutor
@@ -24,9 +24,9 @@ from tests.fakes.ports import FakeExecutor
 pytestmark = pytest.mark.queue
 
 STEPS = (
-    Step("write", "edit", "write it"),
-    Step("look", "approval", "is it right?"),
-    Step("more", "edit", "write more"),
+    WorkflowStep("write", "edit", "write it"),
+    WorkflowStep("look", "approval", "is it right?"),
+    WorkflowStep("more", "edit", "write more"),
 )
 
 
@@ -40,19 +40,19 @@ class Spender(FakeExecutor):
     """An executor that asks a model: 1,000 tokens and what `makings` say; `budgets` is what it was given."""
 
     reads: bool = True
-    makings: list[Making] = field(default_factory=list)
+    makings: list[Provenance] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
 
-    async def produce(self, order: Order, repository: Any) -> Produced:
+    async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
         self.runs += 1
         self.budgets.append(order.lane.budget)
         usage = Usage("local/m", 1, 900, 100, 0.25)
         await order.charge(usage)
-        making = self.makings.pop(0) if self.makings else Making("ollama", f"part {self.runs}", (usage,))
+        making = self.makings.pop(0) if self.makings else Provenance("ollama", f"part {self.runs}", (usage,))
         path = order.lane.steps[0].name if order.lane.steps else f"file-{self.runs}"
         tree = repository.add({**repository.trees[order.start], f"config/{path}-{order.revision}": b"x"})
-        return Produced(tree, {}, making)
+        return ExecutorResult(tree, {}, making)
 
 
 @pytest.fixture
@@ -83,8 +83,8 @@ async def test_lanes_03_what_models_spent_is_summed_over_an_approval_between_ste
 
 
 async def test_lanes_03_a_part_by_rule_does_not_hide_that_a_model_made_the_other(spending):
-    first = Making("workflow", "I did it", (Usage("local/m", 3, 10, 5),))
-    spending.executor.makings = [first, Making("workflow")]
+    first = Provenance("workflow", "I did it", (Usage("local/m", 3, 10, 5),))
+    spending.executor.makings = [first, Provenance("workflow")]
     number, _ = await spending.stage()
     await approve(spending, number)
     said = await document(spending, number)
@@ -106,7 +106,7 @@ async def test_lanes_03_the_receipt_says_who_made_the_bytes(spending):
 async def test_lanes_03_a_reply_on_top_and_a_pick_keep_who_made_the_rest(spending):
     spending.configure(lanes={"config": builders.lane()})
     number, _ = await spending.stage()
-    spending.executor.makings = [Making("edit")]
+    spending.executor.makings = [Provenance("edit")]
     await spending.service.reply(number, "config/b.yaml = b: 2", ANA)
     await spending.drain()
     making = (await spending.task(number)).current.making
@@ -175,7 +175,7 @@ async def test_lanes_13_what_is_taken_back_costs_nothing_and_is_done_on_a_spent_
 
 
 async def test_lanes_05_a_task_that_waits_says_why_and_until_when(bench):
-    def busy(_order: Order) -> None:
+    def busy(_order: WorkOrder) -> None:
         raise TransientError("model_busy", "local/m is busy (503)", retry_after_s=600)
 
     bench.executor.before = busy
@@ -191,25 +191,27 @@ async def test_lanes_05_a_task_that_waits_says_why_and_until_when(bench):
     ("making", "reads", "message"),
     [
         (
-            Making("ollama", 'All "done".', (Usage("local/m", 1, 1, 1),)),
+            Provenance("ollama", 'All "done".', (Usage("local/m", 1, 1, 1),)),
             True,
             "the model finished without changing a file. It said: \"All 'done'.\"",
         ),
         (
-            Making("ollama", "All done", (Usage("local/m", 1, 1, 1),), refused=".env may not be changed in any lane"),
+            Provenance(
+                "ollama", "All done", (Usage("local/m", 1, 1, 1),), refused=".env may not be changed in any lane"
+            ),
             True,
             REFUSED,
         ),
-        (Making("codex", "All done"), True, 'codex finished without changing a file. It said: "All done"'),
-        (Making("codex"), True, "codex finished without changing a file"),
-        (Making("command"), False, "the command of lane config finished without changing a file"),
-        (Making(), False, "nothing to change for #1: the files already are as asked"),
+        (Provenance("codex", "All done"), True, 'codex finished without changing a file. It said: "All done"'),
+        (Provenance("codex"), True, "codex finished without changing a file"),
+        (Provenance("command"), False, "the command of lane config finished without changing a file"),
+        (Provenance(), False, "nothing to change for #1: the files already are as asked"),
     ],
 )
 async def test_lanes_02_only_an_edit_by_rule_proves_that_nothing_is_to_change(bench, making, reads, message):
     class Nothing(FakeExecutor):
-        async def produce(self, order: Order, repository: Any) -> Produced:
-            return Produced(order.start, {}, making)
+        async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
+            return ExecutorResult(order.start, {}, making)
 
     bench.executor = Nothing(name=making.executor or "edit", reads=reads)
     name = making.executor or "edit"
@@ -224,11 +226,11 @@ async def test_lanes_02_only_an_edit_by_rule_proves_that_nothing_is_to_change(be
 
 async def test_lanes_02_steps_with_a_model_prove_nothing_either(bench):
     class Nothing(FakeExecutor):
-        async def produce(self, order: Order, repository: Any) -> Produced:
-            return Produced(order.start, {}, Making("workflow", "Fine.", (Usage("local/m", 1, 1, 1),)))
+        async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
+            return ExecutorResult(order.start, {}, Provenance("workflow", "Fine.", (Usage("local/m", 1, 1, 1),)))
 
     bench.executors |= {"workflow": Nothing("workflow"), "ollama": FakeExecutor("ollama", reads=True)}
-    steps = (Step("a", "edit", "x"), Step("b", "ollama", "y"))
+    steps = (WorkflowStep("a", "edit", "x"), WorkflowStep("b", "ollama", "y"))
     bench.configure(lanes={"config": builders.lane(executor="workflow", steps=steps)})
     number = await bench.ask()
     await bench.drain()

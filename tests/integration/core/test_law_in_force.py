@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from core.change import FileChange, show_path
-from core.errors import RefusedError
-from core.lifecycle import State
-from core.staged_diff import StagedDiff
+from core.model.change import FileChange, show_path
+from core.model.errors import RefusedError
+from core.model.lifecycle import State
+from core.model.staged_diff import StagedDiff
+from core.model.turn import Actor
 from core.store import tasks
 from core.store.tables import RevisionRow
-from core.turn import Actor
 from tests import builders
 from tests.builders import LEE, MAX, added_file, change, file_change
 
@@ -70,7 +70,7 @@ async def test_guard_08_who_may_merge_is_asked_about_the_published_revision(benc
 
 
 async def test_guard_08_the_card_says_that_nobody_can_approve_it(bench):
-    from core.document import read_document
+    from core.services.task_document import read_document
 
     number, _ = await bench.stage()
     bench.policy.protects = "config/"
@@ -203,7 +203,7 @@ def test_guard_08_a_stored_file_has_the_paths_own_bytes(path):
 
 
 def test_guard_12_a_staged_row_tells_whether_it_still_is_what_was_digested():
-    from core.staged_diff import GuardReport, stage
+    from core.model.staged_diff import GuardReport, stage
 
     staged = stage(change(file_change("a"), added_file(b"\xff")), GuardReport(()))
     assert staged.is_as_digested

@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlmodel import SQLModel
 
-from core.errors import CountersignError, Kind, PermanentError
+from core.model.errors import CountersignError, Kind, PermanentError
 from core.store.database import Database, Location
 from core.store.migrate import HEAD, alembic_config, current_version, migrate, migrations_directory
 from core.store.tables import TaskRow
@@ -178,7 +178,7 @@ START = """
 import asyncio, os, pwd, sys
 from pathlib import Path
 import aiosqlite, alembic.command, alembic.config, sqlalchemy.dialects.sqlite
-from core.errors import CountersignError
+from core.model.errors import CountersignError
 from core.store.database import Database, Location
 from core.store.migrate import migrate
 from core.store.tables import SettingRow

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from core.lifecycle import State
-from core.place import Place
+from core.model.lifecycle import State
+from core.model.place import Place
+from core.model.turn import Actor
 from core.store import notes
-from core.turn import Actor
 from tests import builders
 from tests.builders import LEE
 from tests.workbench import Workbench

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from core.errors import CountersignError, Problem
-from core.lifecycle import State
+from core.model.errors import CountersignError, Problem
+from core.model.lifecycle import State
+from core.model.turn import Actor
 from core.store import events, tasks
 from core.store.database import Database, Location
-from core.turn import Actor
 from tests import builders, campaign
 from tests.office import Office
 

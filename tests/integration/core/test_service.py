@@ -8,23 +8,23 @@ from datetime import timedelta
 
 import pytest
 
-from core.edit import CreateFile
-from core.errors import ConflictError, CountersignError, NotFoundError, RefusedError, UsageError
-from core.intent import Intent
-from core.job import JobKind, JobState
-from core.lifecycle import OWED_IN, TRANSITIONS, Fact, State
-from core.service import MAX_TEXT_BYTES, Request
+from core.model.edits import CreateFile
+from core.model.errors import ConflictError, CountersignError, NotFoundError, RefusedError, UsageError
+from core.model.intent import Intent
+from core.model.job import JobKind, JobState
+from core.model.lifecycle import OWED_IN, TRANSITIONS, Fact, State
+from core.model.task import Basis
+from core.model.turn import Actor, Question
+from core.services.requests import MAX_TEXT_BYTES, NewRequest
 from core.store import events, jobs, tasks
 from core.store.database import Database
-from core.task import Basis
-from core.turn import Actor, Question
 from tests import builders
 from tests.builders import ANA, BO, LEE, MAX, NOON, pull_request, put_staged, put_task, staged, terms
 from tests.office import Office
 
 
-def request(text: str = "set a to 1", **others) -> Request:
-    return Request(**{"text": text, "actor": ANA, **others})
+def request(text: str = "set a to 1", **others) -> NewRequest:
+    return NewRequest(**{"text": text, "actor": ANA, **others})
 
 
 async def turns_of(office, number):

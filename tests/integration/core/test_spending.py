@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from core.job import Job
-from core.lifecycle import State
-from core.production import Usage
+from core.model.job import Job
+from core.model.lifecycle import State
+from core.model.provenance import Usage
 from core.store import jobs, spending
 from core.store.database import Database
 from tests import builders
@@ -30,20 +30,20 @@ async def charge(database: Database, job: Job, usage: Usage, at_ms: int = 1000) 
     await database.write(lambda session: spending.charge(session, job, "code", "ana", usage, at_ms))
 
 
-async def spent(database: Database, since_ms: int = 0) -> spending.Spent:
+async def spent(database: Database, since_ms: int = 0) -> spending.Spending:
     return await database.read(lambda session: spending.of_lane(session, "code", since_ms))
 
 
 async def test_a_later_word_replaces_the_earlier_one(database, job):
     await charge(database, job, Usage("local/a", 1, 10, 5, 0.5))
     await charge(database, job, Usage("local/a", 2, 30, 6, 0.75))
-    assert await spent(database) == spending.Spent(36, 0.75)
+    assert await spent(database) == spending.Spending(36, 0.75)
 
 
 async def test_a_later_try_that_tells_the_sum_of_both_is_not_added_to_the_first(database, job):
     await charge(database, job, Usage("local/a", 1, 10, 5, 0.5))
     await charge(database, replace(job, attempt=2), Usage("local/a", 2, 30, 6, 0.75))
-    assert await spent(database) == spending.Spent(36, 0.75)
+    assert await spent(database) == spending.Spending(36, 0.75)
 
 
 async def test_models_and_jobs_add_up(database, job):
@@ -51,9 +51,9 @@ async def test_models_and_jobs_add_up(database, job):
     await charge(database, job, Usage("local/b", 1, 100, 50, 1.0))
     await builders.put_job(database, job.number)
     await charge(database, replace(job, id=await builders.put_job(database, job.number)), Usage("local/a", 1, 1, 1))
-    assert await spent(database) == spending.Spent(167, 1.0)
+    assert await spent(database) == spending.Spending(167, 1.0)
 
 
 async def test_what_was_spent_before_a_day_began_is_not_of_it(database, job):
     await charge(database, job, Usage("local/a", 1, 10, 5), at_ms=1000)
-    assert await spent(database, since_ms=1001) == spending.Spent(0, 0.0)
+    assert await spent(database, since_ms=1001) == spending.Spending(0, 0.0)

@@ -7,11 +7,11 @@ import random
 
 import pytest
 
-from core.place import Place
-from core.store import cards, inbox, links, notes
+from core.model.place import Place
+from core.store import cards, identities, inbox, notes
 from core.store.database import Database
-from core.store.inbox import Delivery
-from core.store.links import Claim
+from core.store.identities import LinkClaim
+from core.store.inbox import InboxDelivery
 from tests import builders
 from tests.office import Office
 
@@ -21,15 +21,15 @@ CHAT = Place("telegram", "-100", "7")
 ELSEWHERE = Place("telegram", "-200")
 
 
-def delivery(n: int) -> Delivery:
-    return Delivery("telegram", f"m:{n}", "heard", {"place": CHAT.to_json(), "text": str(n)})
+def delivery(n: int) -> InboxDelivery:
+    return InboxDelivery("telegram", f"m:{n}", "heard", {"place": CHAT.to_json(), "text": str(n)})
 
 
 async def now(database: Database) -> int:
     return await database.read(database.now_ms)
 
 
-async def keep(database: Database, *wanted: Delivery) -> list[tuple[int, bool]]:
+async def keep(database: Database, *wanted: InboxDelivery) -> list[tuple[int, bool]]:
     async def work(session):
         return await inbox.keep(session, wanted, await database.now_ms(session))
 
@@ -88,12 +88,12 @@ async def number(office: Office) -> int:
 
 
 def builders_request():
-    from core.service import Request
+    from core.services.requests import NewRequest
 
-    return Request(text="config/app.yaml = a: 1", actor=builders.ANA, place=CHAT, reply_to="m1")
+    return NewRequest(text="config/app.yaml = a: 1", actor=builders.ANA, place=CHAT, reply_to="m1")
 
 
-async def begun(database: Database) -> list[cards.Posted]:
+async def begun(database: Database) -> list[cards.DeliveredCard]:
     async def work(session):
         return await cards.begin(session, "telegram", await database.now_ms(session) + 1, 10)
 
@@ -243,9 +243,9 @@ async def test_the_first_posts_of_cards_keep_the_order_of_their_tasks(office):
 
 async def test_a_code_is_kept_as_a_hash_and_has_five_tries(database):
     at = await now(database)
-    claim = Claim("slack", "T1/U1", "lee", 0, at + 1000)
-    await database.write(lambda s: links.open_claim(s, "ABCD2345", claim))
-    assert (await database.read(lambda s: links.claim_of(s, "abcd2345"))).identity == "T1/U1"
+    claim = LinkClaim("slack", "T1/U1", "lee", 0, at + 1000)
+    await database.write(lambda s: identities.open_claim(s, "ABCD2345", claim))
+    assert (await database.read(lambda s: identities.claim_of(s, "abcd2345"))).identity == "T1/U1"
     for _ in range(5):
-        await database.write(lambda s: links.count_wrong(s, "lee", 5))
-    assert await database.read(lambda s: links.claim_of(s, "ABCD2345")) is None
+        await database.write(lambda s: identities.count_wrong(s, "lee", 5))
+    assert await database.read(lambda s: identities.claim_of(s, "ABCD2345")) is None

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import Kind
-from core.lifecycle import State
-from core.place import Place
-from core.staged_diff import TYPED_DIGITS, StagedDiff, short_digest
+from core.model.errors import Kind
+from core.model.lifecycle import State
+from core.model.place import Place
+from core.model.staged_diff import TYPED_DIGITS, StagedDiff, short_digest
+from core.model.task import Basis
+from core.model.turn import Actor
 from core.store import cards, events, tasks
-from core.task import Basis
-from core.turn import Actor
 from tests import builders
 from tests.builders import LEE, put_staged, staged
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from core.approval import Verdict
-from core.errors import Kind, NotFoundError
-from core.lifecycle import State
-from core.needs import needs_of
+from core.model.approval import Verdict
+from core.model.errors import Kind, NotFoundError
+from core.model.lifecycle import State
+from core.model.task import Basis
+from core.model.turn import Actor
+from core.rules.quorum import needs_of
 from core.store import tasks
-from core.task import Basis
-from core.turn import Actor
 from tests import builders
 from tests.builders import ANA, BO, LEE, MAX, people, put_staged, put_task, staged, terms
 

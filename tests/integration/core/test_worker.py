@@ -9,17 +9,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from core import receipt
-from core.errors import Kind, PermanentError, Problem, TransientError
-from core.job import JobState
-from core.lifecycle import State
-from core.placement import NodeView
-from core.store import artifacts, jobs, queue, switches, workers
+from core.jobs.job_context import JobContext
+from core.jobs.pull_request_text import branch_of
+from core.model.errors import Kind, PermanentError, Problem, TransientError
+from core.model.job import JobState
+from core.model.lifecycle import State
+from core.model.placement import NodeView
+from core.model.turn import Question
+from core.queue.worker import DeclaredDeadError
+from core.rules import receipt
+from core.store import artifacts, jobs, queue_queries, switches, workers
 from core.store.database import from_ms
-from core.turn import Question
-from core.work.publication import branch_of
-from core.work.workshop import Workshop
-from core.worker import DeclaredDeadError
 from tests import builders
 from tests.builders import ANA, LEE, MAX, people
 from tests.workbench import eventually
@@ -241,14 +241,14 @@ async def test_a_fault_of_our_own_fails_the_task_and_not_the_worker(bench):
     assert await bench.state(sound) is State.STAGED
 
 
-class Stubborn(Workshop):
+class Stubborn(JobContext):
     """A workshop that cannot write down a failure at first, as a name that no database takes once made it."""
 
     refused: list[str]
     why: Exception
 
     @classmethod
-    def of(cls, shop: Workshop, why: Exception) -> Workshop:
+    def of(cls, shop: JobContext, why: Exception) -> JobContext:
         """The same workshop, but stubborn."""
         made = cls(**{field.name: getattr(shop, field.name) for field in fields(shop)})
         object.__setattr__(made, "refused", [])
@@ -327,7 +327,10 @@ async def test_a_passing_fault_without_advice_waits_ever_longer(bench):
         assert waits_s > at_least_s
         await make_ready(bench, job.id)
         await bench.drain()
-    assert await bench.database.read(lambda session: queue.problem_of(session, job.id)) == "the forge does not answer"
+    assert (
+        await bench.database.read(lambda session: queue_queries.problem_of(session, job.id))
+        == "the forge does not answer"
+    )
 
 
 async def claimed_at(bench, job_id) -> datetime:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.interpret.plainly import GrammarInterpreter
-from core.edit import Edit
-from core.errors import PermanentError
-from core.intent import Intent, Unclear
-from core.ports import Order, Scene
-from core.turn import Turn
+from bot.interpret.plain_words import GrammarInterpreter
+from core.model.edits import Edit
+from core.model.errors import PermanentError
+from core.model.intent import Intent, Unclear
+from core.model.turn import Turn
+from core.ports import InterpretationContext, WorkOrder
 from lanes.executors.edit_lane import EditExecutor
 from lanes.repository import GitRepository
 from tests.builders import lane
@@ -42,7 +42,7 @@ class Desk:
         edits = await read(request)
         listed = {_raw(path): ("100644", content) for path, content in files.items()}
         start = origin.plant(self.repository.store.path, listed)
-        order = Order(1, 1, lane(), Intent(request, edits), (), self.base, start)
+        order = WorkOrder(1, 1, lane(), Intent(request, edits), (), self.base, start)
         try:
             made = await EditExecutor().produce(order, self.repository)
         except PermanentError as error:
@@ -57,7 +57,7 @@ class Desk:
 async def read(request: str) -> tuple[Edit, ...]:
     """The edits that the grammar reads in a request; raises `Refused`."""
     turn = Turn(1, "ana", "terminal", request, datetime(2026, 1, 1, tzinfo=UTC), 1)
-    meant = await GrammarInterpreter().interpret((turn,), Scene())
+    meant = await GrammarInterpreter().interpret((turn,), InterpretationContext())
     if isinstance(meant, Unclear):
         raise Refused(meant.reason)
     return meant.edits

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from bot.grammar import NotUnderstood, parse
+from bot.interpret.grammar import NotUnderstood, parse
 from lanes.executors.edit import EditError, apply_edits
 from tests import campaign
 from tests.integration.editor.sentences import FILES, PLAIN, Plain, Sentence, sentences

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.ports import Commit, Forge, Proposal, RepositorySpec
-from core.task import PullRequest
+from core.model.task import PullRequest
+from core.ports import Commit, Forge, PullRequestDraft, RepositorySpec
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.client import GitHubClient
 from lanes.forge.github.forge import GitHubForge
@@ -82,7 +82,7 @@ async def commit(
     return await web.write_commit(Commit(tree, base, "change", AT))
 
 
-def proposal(head: str, **others: Any) -> Proposal:
+def proposal(head: str, **others: Any) -> PullRequestDraft:
     """A proposal of our branch."""
     given = {
         "number": 1,
@@ -93,7 +93,7 @@ def proposal(head: str, **others: Any) -> Proposal:
         "body": "b",
         "revision": 1,
     }
-    return Proposal(**{**given, "digest": "d" * 64, **others})
+    return PullRequestDraft(**{**given, "digest": "d" * 64, **others})
 
 
 async def published(forge: Forge, web: GitRepository, text: str = "print(9)\n", **others: Any) -> PullRequest:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import ConflictError, PermanentError
+from core.model.errors import ConflictError, PermanentError
 from core.ports import Forge, RepositorySpec
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.client import GitHubClient

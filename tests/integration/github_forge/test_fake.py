@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import PermanentError
+from core.model.errors import PermanentError
 from tests.counterparts import package
 from tests.fakes.github import FakeGitHub
 from tests.integration.github_forge.conftest import BRANCH, NAME, published

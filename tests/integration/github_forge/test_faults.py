@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from core.errors import ConflictError, Kind, PermanentError, TransientError
-from core.ports import Mark
+from core.model.errors import ConflictError, Kind, PermanentError, TransientError
+from core.ports import CommitStatus
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.forge import GitHubForge
 from tests.integration.github_forge.conftest import BRANCH, NAME, commit, proposal, published, store_of
@@ -194,7 +194,7 @@ async def test_f14_changes_keep_their_distance_and_readings_do_not_wait(hub, mak
 async def test_f14_a_403_that_is_no_limit_is_permanent(hub, make_client, web):
     client = make_client(GitHubAccess(hub.url, token=hub.token("eve")))
     with pytest.raises(PermanentError) as caught:
-        await GitHubForge(client).mark(web, Mark(await web.fetch_base(), "success", "x"))
+        await GitHubForge(client).mark(web, CommitStatus(await web.fetch_base(), "success", "x"))
     assert caught.value.problem.code == "github_forbidden"
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import CountersignError, NotFoundError, PermanentError, UsageError
+from core.model.errors import CountersignError, NotFoundError, PermanentError, UsageError
 from core.ports import RepositorySpec
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.access import full_name_of

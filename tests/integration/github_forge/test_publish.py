@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from core.errors import ConflictError, PermanentError
-from core.ports import ForgeCheck, Mark
+from core.model.errors import ConflictError, PermanentError
+from core.ports import CommitStatus, ForgeCheck
 from tests.integration.github_forge.conftest import BRANCH, NAME, commit, proposal, published
 
 pytestmark = pytest.mark.surfaces
@@ -50,10 +50,10 @@ async def test_a_second_revision_moves_the_branch_and_renews_the_words(hub, forg
 
 async def test_what_is_so_already_is_not_changed_again(hub, forge, web):
     pull = await published(forge, web, labels=("x",))
-    await forge.mark(web, Mark(pull.head, "success", "approved by lee"))
+    await forge.mark(web, CommitStatus(pull.head, "success", "approved by lee"))
     before = [asked for asked in hub.requests if asked[0] != "GET"]
     assert await forge.open(web, proposal(pull.head, labels=("x",))) == pull
-    await forge.mark(web, Mark(pull.head, "success", "approved by lee"))
+    await forge.mark(web, CommitStatus(pull.head, "success", "approved by lee"))
     assert [asked for asked in hub.requests if asked[0] != "GET"] == before
 
 
@@ -85,7 +85,7 @@ async def test_a_merge_that_github_protects_waits_for_its_check(hub, forge, web)
     with pytest.raises(ConflictError) as caught:
         await forge.merge(web, pull, "m")
     assert "countersign" in caught.value.problem.message
-    await forge.mark(web, Mark(pull.head, "success", "approved"))
+    await forge.mark(web, CommitStatus(pull.head, "success", "approved"))
     assert await forge.merge(web, pull, "m")
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import CountersignError
-from core.ports import Mark
+from core.model.errors import CountersignError
+from core.ports import CommitStatus
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.faults import words
 from lanes.forge.github.forge import GitHubForge
@@ -100,5 +100,5 @@ def test_what_looks_like_a_token_is_taken_out_of_githubs_words():
 
 
 async def test_a_mark_reaches_github_with_the_token_in_its_header_alone(hub, forge, web):
-    await forge.mark(web, Mark(await web.fetch_base(), "success", "x"))
+    await forge.mark(web, CommitStatus(await web.fetch_base(), "success", "x"))
     assert all("gh" not in path.split("?")[-1] or "?" not in path for _, path in hub.requests)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import TransientError
-from core.ports import ForgeCheck, Mark
+from core.model.errors import TransientError
+from core.ports import CommitStatus, ForgeCheck
 from tests.integration.github_forge.conftest import BRANCH, NAME, published
 
 pytestmark = pytest.mark.surfaces
@@ -45,7 +45,7 @@ async def test_statuses_are_the_newest_of_each_name_without_our_own(hub, forge, 
     pull = await published(forge, web)
     for context, state in (("ci", "pending"), ("ci", "success"), ("cov", "error"), ("late", "pending")):
         hub.status(NAME, pull.head, context, state)
-    await forge.mark(web, Mark(pull.head, "pending", "waits for one more approval"))
+    await forge.mark(web, CommitStatus(pull.head, "pending", "waits for one more approval"))
     assert set((await forge.stand(web, pull)).checks) == {
         ForgeCheck("ci", None, "success"),
         ForgeCheck("cov", None, "failure"),
@@ -122,8 +122,8 @@ async def test_a_head_that_moves_while_we_read_is_read_again_later(hub, forge, w
 
 async def test_a_mark_is_one_line_and_as_long_as_github_takes(hub, forge, web):
     pull = await published(forge, web)
-    await forge.mark(web, Mark(pull.head, "success", "one\ntwo " + "x" * 300))
-    await forge.mark(web, Mark(pull.head, "failure", "no"))
+    await forge.mark(web, CommitStatus(pull.head, "success", "one\ntwo " + "x" * 300))
+    await forge.mark(web, CommitStatus(pull.head, "failure", "no"))
     first, second = hub.repo(NAME).statuses
     assert (first.context, first.state, len(first.description or "")) == ("countersign", "success", 140)
     assert (second.state, second.description, second.login) == ("failure", "no", "bot")

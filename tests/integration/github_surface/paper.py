@@ -5,23 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bot.surfaces.github.comments import Account, Ours, Review
-from bot.surfaces.github.written import Kind, Written
-from core.errors import PermanentError
+from bot.surfaces.github.comment_text import CommentKind, WrittenComment
+from bot.surfaces.github.comments import GitHubAccount, GitHubReview, OwnComments
+from core.model.errors import PermanentError
 
 
 @dataclass
 class PaperComments:
     """`Comments` of one conversation; `by_others` begin like ours and are not."""
 
-    account: Account = field(default_factory=lambda: Account(7, "countersign[bot]"))
+    account: GitHubAccount = field(default_factory=lambda: GitHubAccount(7, "countersign[bot]"))
     writers: set[int] = field(default_factory=set)
     bodies: dict[int, str] = field(default_factory=dict)
     by_others: set[int] = field(default_factory=set)
-    written_by_id: dict[int, Written] = field(default_factory=dict)
-    reviews: dict[int, Review] = field(default_factory=dict)
-    news: list[Written] = field(default_factory=list)
-    eyes: list[tuple[Kind, int]] = field(default_factory=list)
+    written_by_id: dict[int, WrittenComment] = field(default_factory=dict)
+    reviews: dict[int, GitHubReview] = field(default_factory=dict)
+    news: list[WrittenComment] = field(default_factory=list)
+    eyes: list[tuple[CommentKind, int]] = field(default_factory=list)
     edits: int = 0
     down: Exception | None = None
     asked_since: list[datetime] = field(default_factory=list)
@@ -53,7 +53,7 @@ class PaperComments:
     async def ours(self, repository, comment):
         self._up()
         known = comment in self.bodies and comment not in self.by_others
-        return Ours(comment, self.bodies[comment]) if known else None
+        return OwnComments(comment, self.bodies[comment]) if known else None
 
     async def edit(self, repository, comment, body):
         self._up()
@@ -66,7 +66,7 @@ class PaperComments:
     async def find(self, repository, number, marker):
         self._up()
         found = [n for n, body in self.bodies.items() if body.startswith(marker) and n not in self.by_others]
-        return Ours(found[-1], self.bodies[found[-1]]) if found else None
+        return OwnComments(found[-1], self.bodies[found[-1]]) if found else None
 
     async def react(self, repository, kind, comment):
         self._up()

@@ -15,8 +15,8 @@ from bot.cards.github import draw_comment
 from bot.cards.model import card_of
 from bot.surfaces.github.rest import ClientComments
 from bot.surfaces.github.surface import GitHubSurface
-from bot.surfaces.port import Attachment, Buttons, Drawn, Extras, GitHubSurfaceConfig, Place, Surface
-from core.errors import PermanentError, TransientError
+from bot.surfaces.port import Attachment, Buttons, Extras, GitHubSurfaceConfig, Place, RenderedCard, Surface
+from core.model.errors import PermanentError, TransientError
 from lanes.forge.github.access import GitHubAccess
 from lanes.forge.github.client import GitHubClient
 from tests.fakes.ears import FakeEars
@@ -88,7 +88,9 @@ async def town(github):  # noqa: F811 - the fixture
 
 
 def card(document=None, **options):
-    return Drawn(draw_comment(card_of(document or docs.staged(), now=docs.NOW, **options), None).text, hides=True)
+    return RenderedCard(
+        draw_comment(card_of(document or docs.staged(), now=docs.NOW, **options), None).text, hides=True
+    )
 
 
 async def test_a_comment_travels_from_githubs_webhook_to_the_ears(town):
@@ -120,7 +122,7 @@ async def test_webhooks_with_another_secret_are_401(town):
 
 
 async def test_slow_and_endless_bodies_are_cut_while_others_are_served(town, monkeypatch):
-    monkeypatch.setattr("bot.surfaces.github.listening.WITHIN_S", 0.5)
+    monkeypatch.setattr("bot.surfaces.github.webhook.WITHIN_S", 0.5)
     async with served(town.surface.routes(town.ears)) as url:
         host, port = url.removeprefix("http://").split(":")
         head = "POST /hooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256=" + "0" * 64 + "\r\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.surfaces.github.said import MAX_CHARACTERS, Said, said_in
+from bot.surfaces.github.incoming import MAX_CHARACTERS, GitHubInput, said_in
 
 pytestmark = pytest.mark.surfaces
 
@@ -140,16 +140,16 @@ def test_a_mention_speaks_to_us_and_is_taken_out(body, words):
     ],
 )
 def test_other_words_do_not_mention_us(body):
-    assert said_in(body, "countersign") == Said()
+    assert said_in(body, "countersign") == GitHubInput()
 
 
 def test_without_a_name_nobody_can_mention_us():
-    assert said_in("@ x @", "") == Said()
+    assert said_in("@ x @", "") == GitHubInput()
     assert list(said_in("/task x", "").commands) == ["/task x"]
 
 
 def test_a_comment_longer_than_github_keeps_is_not_read():
-    assert said_in("/task " + "x" * MAX_CHARACTERS, "countersign") == Said()
+    assert said_in("/task " + "x" * MAX_CHARACTERS, "countersign") == GitHubInput()
     assert said_in("/task " + "x" * (MAX_CHARACTERS - 6), "countersign").commands
 
 
@@ -192,7 +192,7 @@ def test_a_whole_comment_in_a_quote_or_in_code_says_nothing(lines):
     indented = "\n".join(f"    {line}" for line in lines)
     fenced = "\n".join(["``````", *lines, "``````"])
     for body in (quoted, indented, fenced):
-        assert said_in(body, "countersign") == Said()
+        assert said_in(body, "countersign") == GitHubInput()
 
 
 @pytest.mark.parametrize("pattern", ["[", "*a ", "`a ", "![[", "*_", "<a ", "<!--", "> ", "- ", "|a", "/task\n", "&"])

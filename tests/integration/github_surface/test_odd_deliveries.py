@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.surfaces.github.written import Author, Kind, Written, moment
-from bot.surfaces.port import Quoted
+from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, WrittenComment, moment
+from bot.surfaces.port import QuotedMessage
 from tests.integration.github_surface.payloads import CODERTOCAT, HELLO_WORLD, NOW, commented, on_line
 
 pytestmark = pytest.mark.surfaces
@@ -17,9 +17,11 @@ WORDS = "the-secret-plan"
 DECLARATION = "<div>\n<![the-secret-plan x]>\n</div>\n\n/undo 5"
 
 
-def written(body: str, number: int = 1) -> Written:
+def written(body: str, number: int = 1) -> WrittenComment:
     at = NOW - timedelta(minutes=1)
-    return Written(Kind.COMMENT, number, Author(7, "ana", person=True), body, at, at, 1, on_pull=True)
+    return WrittenComment(
+        CommentKind.COMMENT, number, CommentAuthor(7, "ana", person=True), body, at, at, 1, on_pull=True
+    )
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0000-00-00T00:00:00Z", "x"])
@@ -95,10 +97,10 @@ async def test_chat_09_a_line_comment_that_is_answered_is_quoted(office):
     (heard,) = office.ears.said
 
     async def at(_repository, kind, comment):
-        assert (kind, comment) == (Kind.LINE, 77)
-        return replace(written("say pipx"), author=Author(9, "max", person=True))
+        assert (kind, comment) == (CommentKind.LINE, 77)
+        return replace(written("say pipx"), author=CommentAuthor(9, "max", person=True))
 
     office.comments.written = at
-    assert (await office.surface.in_full(heard)).quoted == Quoted("say pipx", "9", "max")
+    assert (await office.surface.in_full(heard)).quoted == QuotedMessage("say pipx", "9", "max")
     assert heard.identity == str(CODERTOCAT)
     assert heard.place.channel == HELLO_WORLD

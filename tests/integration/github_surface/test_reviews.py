@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from bot.surfaces.github.comments import Review
+from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, CommentSpot, WrittenComment
+from bot.surfaces.github.comments import GitHubReview
 from bot.surfaces.github.surface import GitHubSurface
-from bot.surfaces.github.written import Author, Kind, Spot, Written
-from bot.surfaces.port import Clicked, Drawn, GitHubSurfaceConfig, Place
-from core.errors import PermanentError, TransientError
+from bot.surfaces.port import ButtonPress, GitHubSurfaceConfig, Place, RenderedCard
+from core.model.errors import PermanentError, TransientError
 from tests.fakes.ears import FakeEars
 from tests.integration.github_surface import payloads
 from tests.integration.github_surface.paper import PaperComments
@@ -20,21 +20,25 @@ from tests.integration.github_surface.payloads import NOW, reviewed
 
 pytestmark = pytest.mark.surfaces
 
-ANA = Author(payloads.CODERTOCAT, "Codertocat", person=True)
-MALLORY = Author(666, "mallory", person=True)
+ANA = CommentAuthor(payloads.CODERTOCAT, "Codertocat", person=True)
+MALLORY = CommentAuthor(666, "mallory", person=True)
 AT = NOW - timedelta(seconds=30)
-REVIEW = Written(Kind.REVIEW, 237895671, ANA, "whatever it says now", AT, AT, 2, on_pull=True, state="commented")
+REVIEW = WrittenComment(
+    CommentKind.REVIEW, 237895671, ANA, "whatever it says now", AT, AT, 2, on_pull=True, state="commented"
+)
 
 
 def line(body, n=1, author=ANA, late_s=0.0, path="docs/a.md"):
-    spot = Spot(path, n, None, old_side=False, hunk=())
-    return Written(Kind.LINE, 100 + n, author, body, AT, AT + timedelta(seconds=late_s), 2, True, spot, REVIEW.id)
+    spot = CommentSpot(path, n, None, old_side=False, hunk=())
+    return WrittenComment(
+        CommentKind.LINE, 100 + n, author, body, AT, AT + timedelta(seconds=late_s), 2, True, spot, REVIEW.id
+    )
 
 
 async def full(office, body, lines, state="commented"):
     """What becomes of a review delivered with `body`, when GitHub has `lines` for it."""
     await office.deliver("pull_request_review", reviewed(body, state))
-    office.comments.reviews[REVIEW.id] = Review(REVIEW, tuple(lines))
+    office.comments.reviews[REVIEW.id] = GitHubReview(REVIEW, tuple(lines))
     return await office.surface.in_full(office.ears.said[-1])
 
 
@@ -106,7 +110,7 @@ async def test_what_is_no_review_stays_as_it_is(office):
 )
 async def test_who_is_no_number_in_a_listed_repository_may_not_speak(office, surface, channel, identity):
     office.comments.writers = {21031067, 1}
-    said = Clicked(identity, Place(surface, channel, "pull/1"), "b", "issue_comment:1", "d")
+    said = ButtonPress(identity, Place(surface, channel, "pull/1"), "b", "issue_comment:1", "d")
     assert not await office.surface.may_speak(said)
 
 
@@ -157,7 +161,7 @@ async def test_ears_that_cannot_keep_stop_a_catch_up_before_its_time_moves_on():
 
 async def test_posts_of_one_card_at_once_make_one_comment(office):
     place = Place("github", payloads.HELLO_WORLD, "pull/1")
-    drawn = Drawn("<!-- countersign:task:1 -->\n<!-- countersign:revision:1 -->\n\nx")
+    drawn = RenderedCard("<!-- countersign:task:1 -->\n<!-- countersign:revision:1 -->\n\nx")
     ids = await asyncio.gather(*(office.surface.post(place, drawn, None) for _ in range(10)))
     assert len(set(ids)) == len(office.comments.bodies) == 1
 

@@ -10,7 +10,7 @@ import pytest
 
 from bot.surfaces.github.surface import GitHubSurface
 from bot.surfaces.port import GitHubSurfaceConfig
-from core.errors import TransientError, UsageError
+from core.model.errors import TransientError, UsageError
 from tests.integration.github_surface import payloads
 from tests.integration.github_surface.paper import PaperComments
 from tests.integration.github_surface.payloads import commented, encoded, headers, on_line, reviewed, sign

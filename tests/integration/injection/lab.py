@@ -10,41 +10,41 @@ from pathlib import Path
 from typing import Any
 
 from bot.interpret.model import ModelInterpreter
-from core.approval import Approval, Verdict
-from core.document import read_document
-from core.engine import Notes
-from core.ids import new_id
-from core.job import Job
-from core.lane import Check, Lane, Limits
-from core.lifecycle import State
-from core.placement import NodeView
+from core.jobs.job_context import JobContext
+from core.jobs.pull_request_text import body_of, branch_of, message_of, shown_outside, title_of, withheld
+from core.model.approval import Approval, Verdict
+from core.model.ids import new_id
+from core.model.job import Job
+from core.model.lane import Lane, LaneCheck, Limits
+from core.model.lifecycle import State
+from core.model.placement import NodeView
+from core.model.task import Task
+from core.model.turn import Actor, Turn
 from core.ports import RepositorySpec
-from core.reconcile import Reconciler
-from core.service import Request, Service
+from core.queue.engine import StepOutput
+from core.queue.reconciler import Reconciler
+from core.queue.worker import Worker
+from core.services.approvals import Approvals
+from core.services.requests import NewRequest, Requests
+from core.services.task_document import read_document
 from core.settings import Settings, Timing
 from core.signing import Keys
 from core.store import artifacts, tasks
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
 from core.store.migrate import migrate
-from core.task import Task
-from core.turn import Actor, Turn
-from core.verdicts import Verdicts
-from core.work.publication import body_of, branch_of, message_of, shown_outside, title_of, withheld
-from core.work.workshop import Workshop
-from core.worker import Worker
+from lanes.builtin_agent import BuiltinAgentExecutor
 from lanes.checks import CheckRunner, checked
-from lanes.coder import CoderExecutor
 from lanes.executors.edit_lane import EditExecutor
 from lanes.forge.local import LocalForge
-from lanes.models import Endpoint, Model
+from lanes.models import ChatModel, Endpoint
 from lanes.repository import GitRepository
-from lanes.sandbox import Ran, Run
-from lanes.sandbox.ran import Layers
+from lanes.sandbox import SandboxResult, SandboxRun
+from lanes.sandbox.result import LayeredFiles
 from policies.guard import TreeGuard
 from policies.load import parse_rules
 from policies.policy import RulePolicy
-from policies.rules import BUILT_IN_ROLES, Names
+from policies.rules import BUILT_IN_ROLES, NameList
 from tests import builders
 from tests.fakes.obedient import NAME, ObedientModel
 from tests.fakes.ports import Milestones
@@ -77,7 +77,7 @@ LANES = {
             "ollama",
             LIMITS,
             models=(NAME,),
-            checks=(Check("tests", ("python3", "tests.py")),),
+            checks=(LaneCheck("tests", ("python3", "tests.py")),),
         ),
         Lane("deploy", "what runs in production", ("deploy/**",), "ollama", LIMITS, models=(NAME,)),
     )
@@ -88,15 +88,15 @@ class PrintingSandbox:
     """Stands for a sandbox whose programs print injections; runs nothing."""
 
     kind = "bwrap"
-    layers: Layers | None = None
+    layers: LayeredFiles | None = None
     counts = "nothing is counted"
 
-    async def run(self, run: Run) -> Ran:
+    async def run(self, run: SandboxRun) -> SandboxResult:
         failing = (run.directory / "docs" / "nicer.md").exists()  # what a model writes that nothing misled yet
         carrier = CARRIERS["failing-check" if failing else "test-output"]
         lines = [carrier.instruction(attack) for attack in ATTACKS]
         log = "\n".join([f"$ {' '.join(run.argv)}", *lines])
-        return Ran(int(failing), log.encode(), None, 0.01)
+        return SandboxResult(int(failing), log.encode(), None, 0.01)
 
 
 class StillRepository(GitRepository):
@@ -115,8 +115,10 @@ class InlineEngine:
     async def start(self) -> None:
         return
 
-    async def run(self, job: Job, steps: tuple[str, ...], step: Callable[[Job, str, Notes], Awaitable[Notes]]) -> Notes:
-        notes: Notes = {}
+    async def run(
+        self, job: Job, steps: tuple[str, ...], step: Callable[[Job, str, StepOutput], Awaitable[StepOutput]]
+    ) -> StepOutput:
+        notes: StepOutput = {}
         for name in steps:
             notes.update(await step(job, name, dict(notes)))
             if notes.get("over") or notes.get("fault"):
@@ -163,7 +165,7 @@ class Lab:
 
     folder: Path
     model: ObedientModel = field(default_factory=lambda: ObedientModel(ATTACKS))
-    asked: Model | None = None
+    asked: ChatModel | None = None
     """Who is asked in the model's stead, such as an adapter behind whose endpoint the model answers."""
     found: dict[str, Seen] = field(default_factory=dict)
 
@@ -174,7 +176,7 @@ class Lab:
         (self.folder / "keys").mkdir()
         (self.folder / "keys" / "canary").write_text(CANARY)
         people = builders.people(ana="member", lee="maintainer", max="maintainer")
-        names = Names(frozenset(people.by_name), BUILT_IN_ROLES, frozenset(LANES), frozenset({"web", "other"}))
+        names = NameList(frozenset(people.by_name), BUILT_IN_ROLES, frozenset(LANES), frozenset({"web", "other"}))
         self.settings = Settings(
             people,
             {
@@ -194,8 +196,8 @@ class Lab:
         self.database = Database(location)
         source = builders.always(self.settings)
         self.files = ArtifactFiles(self.folder / "artifacts")
-        self.service = Service(self.database, source, new_id, Milestones())
-        self.verdicts = Verdicts(self.database, source, new_id, Milestones())
+        self.service = Requests(self.database, source, new_id, Milestones())
+        self.verdicts = Approvals(self.database, source, new_id, Milestones())
         os.environ["COUNTERSIGN_CANARY"] = CANARY
         try:
             return await self._run(cases)
@@ -207,7 +209,7 @@ class Lab:
         numbers: dict[str, int] = {}
         for case in cases:
             text = case.carrier.first or case.carrier.text(case.attack)
-            request = Request(text=text, actor=builders.ANA, repo="web", lane=case.lane)
+            request = NewRequest(text=text, actor=builders.ANA, repo="web", lane=case.lane)
             numbers[case.name] = await self.service.ask(request)
         replies = [case for case in cases if case.carrier.first]
         for n, case in enumerate(replies):
@@ -232,7 +234,7 @@ class Lab:
         await self.service.reply(number, case.carrier.text(case.attack), Actor("ana", case.carrier.surface))
 
     async def _drain(self) -> None:
-        shop = Workshop(
+        shop = JobContext(
             database=self.database,
             settings=builders.always(self.settings),
             new_id=new_id,
@@ -255,7 +257,7 @@ class Lab:
         sandbox = PrintingSandbox()
         checks = CheckRunner(self.folder / "scratch", lambda _kind: sandbox)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:9")}
-        coder = CoderExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
+        coder = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
         return checked({"edit": EditExecutor(), "ollama": coder}, checks)
 
     def _keys(self) -> Keys:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from lanes.models import Ask, Message
+from lanes.models import ChatMessage, ChatRequest
 from tests import canary
 from tests.canary import CANARY
 from tests.conftest import pytest_runtest_makereport
@@ -106,7 +106,7 @@ async def test_in_what_models_are_told():
         for path in ("/v1/messages", "/v1/chat/completions", "/v1/responses", "/v1beta/models/x:generateContent"):
             await posted(f"{models.url}{path}", json={"messages": [message]}, headers={"x-told": CANARY})
             caught(f"the models' {path}")
-    ask = Ask((Message("user", f"so {CANARY}"),))
+    ask = ChatRequest((ChatMessage("user", f"so {CANARY}"),))
     for model in (ScriptedModel(["no"]), ObedientModel({}), Scripted(["no"])):
         await model.ask(ask)
         caught("model")

@@ -24,7 +24,7 @@ from bot.cards.model import Card, card_of
 from bot.cards.page import diff_page
 from bot.cards.slack import draw_card
 from bot.cards.telegram import draw_telegram
-from bot.surfaces.terminal import Look, print_card
+from bot.surfaces.terminal import TerminalStyle, print_card
 from tests import campaign
 from tests.fakes.slack.rules import pings_in
 from tests.integration.injection.attacks import ATTACKS, FOUND_TOKEN, TOKEN
@@ -79,7 +79,7 @@ def drawn(seen: Seen) -> dict[str, str]:
     view = read_diff(seen.diff, max_lines=None, max_columns=None) if seen.diff else None
     buttons = {action: f"{n:022d}" for n, action in enumerate(card.actions)}
     stream = io.StringIO()
-    print_card(stream, card, seen.diff or None, look=Look(80))
+    print_card(stream, card, seen.diff or None, look=TerminalStyle(80))
     slack = draw_card(card, view, buttons, delivered=False)
     telegram = draw_telegram(card, view, buttons, delivered=False)
     assert pings_in({"blocks": list(slack.blocks), "text": slack.text}) == []

@@ -9,19 +9,19 @@ from typing import Any, cast
 import pytest
 
 from bot.interpret.model import ModelInterpreter
-from core.edit import CreateFile
-from core.ids import new_id
-from core.lane import Lane
-from core.placement import NodeView
-from core.ports import Executor, Forge, Order, Produced, Repository
-from core.reconcile import Reconciler
+from core.jobs.job_context import JobContext
+from core.model.edits import CreateFile
+from core.model.ids import new_id
+from core.model.lane import Lane
+from core.model.placement import NodeView
+from core.ports import Executor, ExecutorResult, Forge, Repository, WorkOrder
+from core.queue.reconciler import Reconciler
+from core.queue.worker import Worker
 from core.store.database import Database
-from core.work.workshop import Workshop
-from core.worker import Worker
-from lanes.models import Model
+from lanes.models import ChatModel
 from policies.load import parse_rules
 from policies.policy import RulePolicy
-from policies.rules import BUILT_IN_ROLES, Names
+from policies.rules import BUILT_IN_ROLES, NameList
 from tests import builders
 from tests.fakes.repository import MemoryRepository
 from tests.fakes.scripted import ScriptedModel
@@ -52,7 +52,7 @@ rules:
 class Writing:
     """An executor that takes any wording, and writes it into a file; `orders` are what it was told."""
 
-    orders: list[Order] = field(default_factory=list)
+    orders: list[WorkOrder] = field(default_factory=list)
 
     name = "ollama"
     reads = True
@@ -63,10 +63,10 @@ class Writing:
     def needs(self, _lane: Lane) -> frozenset[str]:
         return frozenset()
 
-    async def produce(self, order: Order, repository: MemoryRepository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: MemoryRepository) -> ExecutorResult:
         self.orders.append(order)
         tree = {**repository.trees[order.start], "docs/said.md": order.intent.text.encode()}
-        return Produced(repository.add(tree), {})
+        return ExecutorResult(repository.add(tree), {})
 
 
 class Creating(Writing):
@@ -75,30 +75,30 @@ class Creating(Writing):
     name = "edit"
     reads = False
 
-    async def produce(self, order: Order, repository: MemoryRepository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: MemoryRepository) -> ExecutorResult:
         made = {edit.path: edit.content.encode() for edit in order.intent.edits if isinstance(edit, CreateFile)}
-        return Produced(repository.add({**repository.trees[order.start], **made}), {})
+        return ExecutorResult(repository.add({**repository.trees[order.start], **made}), {})
 
 
 @dataclass
 class ReadingBench(Workbench):
     """A workbench whose worker reads with `model`."""
 
-    model: Model = field(default_factory=lambda: ScriptedModel(["no answer"]))
+    model: ChatModel = field(default_factory=lambda: ScriptedModel(["no answer"]))
     patience_s: float = 30.0
     writing: Writing = field(default_factory=Writing)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         people = self.settings.people
-        names = Names(frozenset(people.by_name), BUILT_IN_ROLES, frozenset(LANES), frozenset({"web", "site"}))
+        names = NameList(frozenset(people.by_name), BUILT_IN_ROLES, frozenset(LANES), frozenset({"web", "site"}))
         law = RulePolicy(parse_rules(POLICY, "policy.yaml", names), people, LANES)
         self.configure(lanes=LANES, policy=law)
 
     def worker(self, *, node: NodeView = builders.NODE) -> Worker:
         """Another worker, which keeps no steps: what survives it is what the journal has."""
         identity = new_id("worker")
-        shop = Workshop(
+        shop = JobContext(
             database=self.database,
             settings=lambda: self.settings,
             new_id=new_id,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.document import read_document
-from core.lifecycle import State
+from core.model.lifecycle import State
+from core.services.task_document import read_document
 from tests.builders import ANA
 from tests.fakes.scripted import NAME, ScriptedModel
 from tests.integration.interpret.test_from_words_to_a_lane import PAGE, VAGUE, WORK

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from sqlmodel import select
 
-from core.lane import Budget
-from core.lifecycle import State
+from core.model.lane import Budget
+from core.model.lifecycle import State
 from core.store.tables import SpendingRow
 from tests.fakes.scripted import NAME
 from tests.integration.interpret.test_from_words_to_a_lane import PAGE, VAGUE

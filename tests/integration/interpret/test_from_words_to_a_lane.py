@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.document import read_document
-from core.errors import TransientError
-from core.lifecycle import State
+from core.model.errors import TransientError
+from core.model.lifecycle import State
+from core.services.task_document import read_document
 from tests.builders import ANA, LEE, active_jobs
 from tests.fakes.scripted import NAME, ScriptedModel, SilentModel
 

@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bot.quick_reader import QuickReader
-from core.errors import TransientError, UsageError
-from core.ids import new_id
-from core.lifecycle import State
-from core.place import Place
-from core.service import Service
-from core.store import events, notes, queue
-from core.turn import HeardAt
+from bot.interpret.quick_reader import QuickReader
+from core.model.errors import TransientError, UsageError
+from core.model.ids import new_id
+from core.model.lifecycle import State
+from core.model.place import Place
+from core.model.turn import MessageOrigin
+from core.services.requests import Requests
+from core.store import events, notes, queue_queries
 from tests.builders import ANA, LEE, MAX
 from tests.fakes.scripted import ScriptedModel
 from tests.integration.interpret.conftest import ReadingBench
 
 pytestmark = pytest.mark.lanes
 
-HEARD = HeardAt(Place("telegram", "-100"), "p7", "103")
+HEARD = MessageOrigin(Place("telegram", "-100"), "p7", "103")
 NOTHING: dict[str, Any] = {"reading": "nothing"}
 PAGE = {"kind": "create_file", "path": "docs/timeout.md", "content": "It is 30.\n"}
 EDITS = {"reading": "edits", "lane": "docs", "edits": [PAGE]}
@@ -33,7 +33,7 @@ async def staged(bench: ReadingBench) -> ReadingBench:
     """#1 is staged, and its service reads with a model what the grammar cannot."""
     await bench.read('create docs/x.md with "hello"', "not needed")
     reader = QuickReader(lambda: True, lambda lane, _living: lane.executor == "ollama")
-    bench.service = Service(bench.database, lambda: bench.settings, new_id, bench.milestones, reader)
+    bench.service = Requests(bench.database, lambda: bench.settings, new_id, bench.milestones, reader)
     assert await bench.state(1) is State.STAGED
     return bench
 
@@ -112,7 +112,7 @@ async def test_a_reply_delivered_twice_is_read_once(staged: ReadingBench) -> Non
     await staged.drain()
     await staged.service.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
     assert len(await said(staged)) == 1
-    assert await staged.database.read(lambda session: queue.reads_of(session, 1)) == []
+    assert await staged.database.read(lambda session: queue_queries.reads_of(session, 1)) == []
 
 
 async def test_a_reply_to_what_ended_while_it_was_read_is_answered(staged: ReadingBench) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.errors import CountersignError
+from core.model.errors import CountersignError
 from lanes.repository import GitRepository, TreeView
 from lanes.repository.command import MIB
 from tests.integration.lanes import origin

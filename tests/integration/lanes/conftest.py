@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lanes.repository import GitRepository
-from lanes.sandbox import Ran, find_sandbox
+from lanes.sandbox import SandboxResult, find_sandbox
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 from lanes.sandbox.find import known_options
 from tests.integration.lanes import origin
@@ -53,7 +53,7 @@ class AsOrdinaryUser:
     def __init__(self, bwrap: Bwrap) -> None:
         self.bwrap = bwrap
 
-    async def run(self, *args: Any) -> Ran:
+    async def run(self, *args: Any) -> SandboxResult:
         """What `BwrapSandbox.run` gives to such a user; cancelling kills the asking process."""
         reading, writing = os.pipe()
         child = os.fork()
@@ -62,7 +62,7 @@ class AsOrdinaryUser:
         os.close(writing)
         with os.fdopen(reading, "rb") as answer:
             try:
-                came: Ran | BaseException = pickle.loads(await asyncio.to_thread(answer.read))
+                came: SandboxResult | BaseException = pickle.loads(await asyncio.to_thread(answer.read))
             except asyncio.CancelledError:
                 os.kill(child, signal.SIGKILL)
                 raise
@@ -77,7 +77,7 @@ class AsOrdinaryUser:
         os.setgid(USER)
         os.setuid(USER)
         tempfile.tempdir = "/tmp"
-        came: Ran | BaseException
+        came: SandboxResult | BaseException
         asyncio._set_running_loop(None)
         try:
             came = asyncio.run(BwrapSandbox(self.bwrap).run(*args))

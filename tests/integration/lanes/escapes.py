@@ -20,10 +20,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from lanes.sandbox import Confines, Door, Ran, Run
+from lanes.sandbox import PortForward, SandboxLimits, SandboxResult, SandboxRun
 
 HOME = {".tool/config": b"model = 1\n"}
-ROOMY = Confines(wall_s=90, memory_mib=512, processes=64, log_bytes=16 * 1024 * 1024, disk_mib=64)
+ROOMY = SandboxLimits(wall_s=90, memory_mib=512, processes=64, log_bytes=16 * 1024 * 1024, disk_mib=64)
 
 BEFORE = r"""
 import ctypes, errno, fcntl, glob, json, os, signal, socket, stat, struct, subprocess, sys, time
@@ -178,7 +178,7 @@ class Campaign:
     """What came of many probes in one sandbox: their words by name, and the host afterwards."""
 
     said: dict[str, tuple[int, list[str], list[str]]]
-    ran: Ran
+    ran: SandboxResult
     found: list[str]
 
     def assert_held(self, name: str) -> None:
@@ -223,7 +223,7 @@ async def campaign(sandbox, host: World, work: Path, probes: dict[str, str], ben
     return Campaign({name: (status, out, last) for name, status, out, last in told}, ran, found)
 
 
-async def probe(sandbox, host: World, work: Path, code: str, confines: Confines = ROOMY, **more) -> Ran:
+async def probe(sandbox, host: World, work: Path, code: str, confines: SandboxLimits = ROOMY, **more) -> SandboxResult:
     """Run one probe behind a door and with a home, and let the host say that nothing got out."""
     ran = await _run(sandbox, host, work, code, confines, **more)
     assert [line for line in ran.log.decode("utf-8", "replace").splitlines() if line.startswith("OUT:")] == []
@@ -231,7 +231,7 @@ async def probe(sandbox, host: World, work: Path, code: str, confines: Confines 
     return ran
 
 
-async def _run(sandbox, host: World, work: Path, code: str, confines: Confines, **more) -> Ran:
+async def _run(sandbox, host: World, work: Path, code: str, confines: SandboxLimits, **more) -> SandboxResult:
     mark = "probe-" + secrets.token_hex(8)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -243,13 +243,15 @@ async def _run(sandbox, host: World, work: Path, code: str, confines: Confines, 
         host.door.chmod(0o666)
         (work / "probe.py").write_text(host.program(code))
         argv = more.pop("argv", ("/usr/bin/python3", "/work/probe.py", mark))
-        run = Run(argv, work, confines, home=HOME, doors=(Door(host.door, int(str(host.words["DOOR"]))),), **more)
-        ran: Ran = await sandbox.run(run)
+        run = SandboxRun(
+            argv, work, confines, home=HOME, doors=(PortForward(host.door, int(str(host.words["DOOR"]))),), **more
+        )
+        ran: SandboxResult = await sandbox.run(run)
     assert not living(mark)
     return ran
 
 
-def got_out(host: World, work: Path, ran: Ran) -> list[str]:
+def got_out(host: World, work: Path, ran: SandboxResult) -> list[str]:
     """What the host has to say: the canary in the words or the files that were left, its listeners, its own things."""
     found = ["the canary was said"] if host.canary.encode() in ran.log else []
     left = [path for path in work.rglob("*") if path.is_file() and not path.is_symlink()]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import TransientError
-from lanes.sandbox import Confines, Run
-from lanes.sandbox.cgroup import _V1, _V2, Groups, _candidates, _hands_down, counting, find_groups
-from lanes.sandbox.start import grouped
+from core.model.errors import TransientError
+from lanes.sandbox import SandboxLimits, SandboxRun
+from lanes.sandbox.cgroup import _V1, _V2, Cgroups, _candidates, _hands_down, counting, find_groups
+from lanes.sandbox.launch import grouped
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
 V1 = "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
@@ -72,11 +72,11 @@ def test_a_group_that_hands_no_memory_down_is_asked_to(tmp_path):
 
 def test_who_counts_is_said():
     assert "no control group" in counting(None)
-    assert "a control group" in counting(Groups(Path("/x"), _V1))
+    assert "a control group" in counting(Cgroups(Path("/x"), _V1))
 
 
 @pytest.fixture
-def groups() -> Groups:
+def groups() -> Cgroups:
     """Where this host lets us make groups."""
     found = find_groups()
     if found is None:
@@ -91,7 +91,9 @@ async def test_a_run_has_a_group_that_ends_with_it(found, groups, tmp_path):
         mine = list(groups.parent.glob(f"countersign-{os.getpid()}-*"))
         seen.extend((path / "cgroup.procs").read_text().split() for path in mine)
 
-    ran = await found.run(Run(("sh", "-c", "echo x; sleep 1"), tmp_path, Confines(memory_mib=64), heard=look))
+    ran = await found.run(
+        SandboxRun(("sh", "-c", "echo x; sleep 1"), tmp_path, SandboxLimits(memory_mib=64), heard=look)
+    )
     assert ran.exit_code == 0
     assert any(seen), "nothing ran in it"
     groups.sweep()
@@ -101,13 +103,13 @@ async def test_a_run_has_a_group_that_ends_with_it(found, groups, tmp_path):
 async def test_a_run_that_is_cancelled_leaves_no_group(found, groups, tmp_path):
     began = asyncio.Event()
     running = asyncio.create_task(
-        found.run(Run(("sh", "-c", "echo x; sleep 600"), tmp_path, heard=lambda _: began.set()))
+        found.run(SandboxRun(("sh", "-c", "echo x; sleep 600"), tmp_path, heard=lambda _: began.set()))
     )
     await began.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    await found.run(Run(("true",), tmp_path))
+    await found.run(SandboxRun(("true",), tmp_path))
     assert list(groups.parent.glob(f"countersign-{os.getpid()}-*")) == []
 
 
@@ -126,5 +128,5 @@ def test_the_next_start_removes_what_a_killed_worker_left(groups):
 
 def test_without_its_group_no_run_starts(tmp_path):
     with ExitStack() as stack, pytest.raises(TransientError) as refused:
-        grouped(stack, Groups(tmp_path / "gone", _V1), Confines())
+        grouped(stack, Cgroups(tmp_path / "gone", _V1), SandboxLimits())
     assert refused.value.problem.code == "sandbox_failed"

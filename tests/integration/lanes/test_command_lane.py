@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Kind, PermanentError, Problem, TransientError
-from core.intent import Intent
-from core.lane import Limits
-from core.ports import Order
+from core.model.errors import Kind, PermanentError, Problem, TransientError
+from core.model.intent import Intent
+from core.model.lane import Limits
+from core.ports import WorkOrder
 from lanes.assembly import missing_executor
 from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
-from lanes.sandbox import Layers, Ran
+from lanes.sandbox import LayeredFiles, SandboxResult
 from lanes.sandbox.folders import remove
 from tests.builders import lane
 from tests.integration.lanes.origin import names_in
@@ -29,13 +29,13 @@ def scratch(tmp_path: Path) -> Path:
     return tmp_path / "scratch"
 
 
-async def order(web, *argv: str, limits: Limits | None = None, **others) -> Order:
+async def order(web, *argv: str, limits: Limits | None = None, **others) -> WorkOrder:
     base = await web.fetch_base()
     made = lane("scripted", executor="command", command=argv, limits=limits or Limits(wall_s=20), **others)
-    return Order(1, 1, made, Intent("run it"), (), base, await web.tree_of(base))
+    return WorkOrder(1, 1, made, Intent("run it"), (), base, await web.tree_of(base))
 
 
-async def fails(executor, told: Order, web) -> Problem:
+async def fails(executor, told: WorkOrder, web) -> Problem:
     with pytest.raises(PermanentError) as caught:
         await executor.produce(told, web)
     return caught.value.problem
@@ -66,7 +66,7 @@ async def test_what_the_command_leaves_is_the_tree(executor, web, scratch):
 async def test_it_begins_with_the_start_and_not_with_the_base(executor, web):
     first = await order(web, "sh", "-c", "echo two >> README.md")
     tree = (await executor.produce(first, web)).tree
-    second = Order(1, 2, first.lane, first.intent, (), first.base, tree)
+    second = WorkOrder(1, 2, first.lane, first.intent, (), first.base, tree)
     listed = await web.list_paths((await executor.produce(second, web)).tree)
     assert await web.read_blob(listed[b"README.md"][1]) == b"# Web\ntwo\ntwo\n"
 
@@ -152,7 +152,7 @@ async def test_takes_a_change_back_without_running_anything(executor, web):
     told = await order(web, "false")
     tree = await web.write_tree(told.start, {"x": b"1"}, [], {})
     commit = await web.write_commit(Commit(tree, told.base, "x", datetime(2026, 1, 1, tzinfo=UTC)))
-    undo = Order(2, 1, told.lane, Intent("undo", revert_of=commit), (), commit, tree)
+    undo = WorkOrder(2, 1, told.lane, Intent("undo", revert_of=commit), (), commit, tree)
     assert (await executor.produce(undo, web)).tree == told.start
 
 
@@ -160,13 +160,13 @@ class Scripted:
     """A sandbox that ends as told."""
 
     kind = "bwrap"
-    layers: Layers | None = None
+    layers: LayeredFiles | None = None
     counts = "nothing is counted"
 
-    def __init__(self, ran: Ran) -> None:
+    def __init__(self, ran: SandboxResult) -> None:
         self.ran = ran
 
-    async def run(self, *_) -> Ran:
+    async def run(self, *_) -> SandboxResult:
         return self.ran
 
 
@@ -174,7 +174,7 @@ async def test_a_full_disk_is_a_wait_not_a_failure(scratch, web, monkeypatch):
     from lanes.executors import command
 
     monkeypatch.setattr(command, "_FULL_BYTES", 1 << 60)
-    executor = CommandExecutor(scratch, lambda _kind: Scripted(Ran(1, b"No space left on device", None, 1.0)))
+    executor = CommandExecutor(scratch, lambda _kind: Scripted(SandboxResult(1, b"No space left on device", None, 1.0)))
     with pytest.raises(TransientError) as caught:
         await executor.produce(await order(web, "x"), web)
     assert caught.value.problem.code == "disk_full"

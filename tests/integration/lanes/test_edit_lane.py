@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.edit import CreateFile, DeleteFile, MoveFile, ReplaceText, SetKey
-from core.errors import Kind, PermanentError
-from core.intent import Intent
-from core.ports import Commit, Order
+from core.model.edits import CreateFile, DeleteFile, MoveFile, ReplaceText, SetKey
+from core.model.errors import Kind, PermanentError
+from core.model.intent import Intent
+from core.ports import Commit, WorkOrder
 from lanes.executors.edit_lane import EditExecutor
 from lanes.repository import GitRepository
 from tests.builders import lane
@@ -18,9 +18,9 @@ from tests.integration.lanes import origin
 pytestmark = pytest.mark.lanes
 
 
-async def order(web, *edits, start: str | None = None, revert_of: str | None = None) -> Order:
+async def order(web, *edits, start: str | None = None, revert_of: str | None = None) -> WorkOrder:
     base = await web.fetch_base()
-    return Order(1, 1, lane(), Intent("x", edits, revert_of), (), base, start or await web.tree_of(base))
+    return WorkOrder(1, 1, lane(), Intent("x", edits, revert_of), (), base, start or await web.tree_of(base))
 
 
 async def content(web: GitRepository, tree: str, path: bytes) -> bytes:

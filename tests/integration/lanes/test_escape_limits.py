@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lanes.sandbox import Confines, Ran
+from lanes.sandbox import SandboxLimits, SandboxResult
 from lanes.sandbox.processes import NICE
 from tests.integration.lanes.escapes import ROOMY, World, probe, seen
 from tests.integration.lanes.test_escape import MODES, host_for, place_for, sandbox_of
@@ -33,7 +33,7 @@ class Cell:
     work: Path
     beneath: Path | None
 
-    async def probe(self, code: str, confines: Confines = ROOMY, **more) -> Ran:
+    async def probe(self, code: str, confines: SandboxLimits = ROOMY, **more) -> SandboxResult:
         """Run one probe; what lies beneath is as it was."""
         before = seen(self.beneath) if self.beneath else {}
         ran = await probe(self.sandbox, self.host, self.work, code, confines, beneath=self.beneath, **more)

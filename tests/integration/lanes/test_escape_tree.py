@@ -9,14 +9,14 @@ import textwrap
 
 import pytest
 
-from core.errors import PermanentError
-from core.lane import Lane
-from lanes.sandbox import Confines, Run
+from core.model.errors import PermanentError
+from core.model.lane import Lane
+from lanes.sandbox import SandboxLimits, SandboxRun
 from policies.guard import TreeGuard
 from tests.builders import terms
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
-QUICK = Confines(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
+QUICK = SandboxLimits(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
 ANYWHERE = Lane("any", "all", ("**",), "command")
 
 
@@ -35,7 +35,7 @@ async def files(web, base, tmp_path):
 
 async def left(found, web, base, files, code: str):
     """The tree of what a program left; it ran to its end."""
-    ran = await found.run(Run(("python3", "-c", "import os, socket\n" + textwrap.dedent(code)), files, QUICK))
+    ran = await found.run(SandboxRun(("python3", "-c", "import os, socket\n" + textwrap.dedent(code)), files, QUICK))
     assert ran.exit_code == 0, ran
     return await web.import_tree(files, await web.tree_of(base))
 
@@ -64,7 +64,7 @@ async def test_what_is_no_plain_file_does_not_come_in(found, web, base, files, n
 
 async def test_a_device_cannot_even_be_made(found, files):
     code = "import os, stat; os.mknod('d', stat.S_IFBLK | 0o666, os.makedev(8, 0))"
-    ran = await found.run(Run(("python3", "-c", code), files, QUICK))
+    ran = await found.run(SandboxRun(("python3", "-c", code), files, QUICK))
     assert b"PermissionError" in ran.log
     assert not any(stat.S_ISBLK(p.lstat().st_mode) for p in files.rglob("*"))
 

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import CountersignError, PermanentError
+from core.model.errors import CountersignError, PermanentError
 from lanes import filetree
 from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
 from lanes.executors.workplace import Workplaces
 from lanes.repository.worktree import Bounds, inspected
-from lanes.sandbox import Confines, Layers, Ran, Run
+from lanes.sandbox import LayeredFiles, SandboxLimits, SandboxResult, SandboxRun
 from lanes.sandbox.folders import own_folder, sweep
-from lanes.sandbox.shown import give_files
-from lanes.sandbox.watch import Watch
+from lanes.sandbox.mounts import give_files
+from lanes.sandbox.watch import LimitWatch
 from tests.integration.lanes import origin
 from tests.integration.lanes.conftest import as_user
 from tests.integration.lanes.test_command_lane import order
@@ -165,7 +165,7 @@ async def test_guard_14_a_path_of_another_kind_fails_no_task(web, tmp_path, chan
 def test_guard_04_a_folder_too_deep_for_any_path_is_measured_and_removed(quick):
     with own_folder(quick) as own:
         (own / "files").mkdir()
-        watch = Watch(None, (own / "files",), Confines(disk_mib=1, files=20_000))
+        watch = LimitWatch(None, (own / "files",), SandboxLimits(disk_mib=1, files=20_000))
         dig(own / "files", DEEP, b"x" * (2 * MIB))
         assert watch.look() == "disk"
     assert list(quick.iterdir()) == []
@@ -173,7 +173,7 @@ def test_guard_04_a_folder_too_deep_for_any_path_is_measured_and_removed(quick):
 
 def test_guard_04_levels_count_as_entries(quick):
     with own_folder(quick) as own:
-        watch = Watch(None, (own,), Confines(disk_mib=1, files=5000))
+        watch = LimitWatch(None, (own,), SandboxLimits(disk_mib=1, files=5000))
         dig(own, DEEP)
         assert watch.look() == "files"
     assert list(quick.iterdir()) == []
@@ -200,13 +200,13 @@ class Digging:
     """A sandbox whose program digs."""
 
     kind = "bwrap"
-    layers: Layers | None = None
+    layers: LayeredFiles | None = None
     counts = "nothing is counted"
 
     def __init__(self, depth: int, name: str = "d") -> None:
         self._depth, self._name = depth, name
 
-    async def run(self, run: Run) -> Ran:
+    async def run(self, run: SandboxRun) -> SandboxResult:
         at = os.open(run.directory, FOLDER)
         for _ in range(self._depth):
             os.mkdir(self._name, dir_fd=at)
@@ -215,7 +215,7 @@ class Digging:
             at = below
         os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=at))
         os.close(at)
-        return Ran(0, b"", None, 0.1)
+        return SandboxResult(0, b"", None, 0.1)
 
 
 DIGS = """
@@ -235,7 +235,9 @@ async def test_guard_04_a_program_that_digs_is_stopped_or_refused_and_leaves_not
     places = Workplaces(quick / "scratch")
     async with places.showing(web, tree, found if layered else Digging(0)) as place:
         assert (place.beneath is not None) is (layered and found.layers is not None)
-        run = Run(("python3", "-c", DIGS, then), place.directory, Confines(disk_mib=16), beneath=place.beneath)
+        run = SandboxRun(
+            ("python3", "-c", DIGS, then), place.directory, SandboxLimits(disk_mib=16), beneath=place.beneath
+        )
         ran = await found.run(run)
         assert ran.limit_hit == "disk" or then == "end", ran
         if ran.exit_code == 0:
@@ -335,7 +337,7 @@ def _removes_what_is_closed(root: Path) -> list[str]:
 
 def _looks_at_a_folder_that_is_closed_itself(root: Path) -> str | None:
     with own_folder(root) as own:
-        watch = Watch(None, (own,), Confines(disk_mib=4))
+        watch = LimitWatch(None, (own,), SandboxLimits(disk_mib=4))
         grow(own / "file")
         own.chmod(0)
         return watch.look()
@@ -343,7 +345,7 @@ def _looks_at_a_folder_that_is_closed_itself(root: Path) -> str | None:
 
 def _looks_at_what_is_closed(root: Path) -> str | None:
     with own_folder(root) as own:
-        watch = Watch(None, (own,), Confines(disk_mib=4))
+        watch = LimitWatch(None, (own,), SandboxLimits(disk_mib=4))
         assert watch.look() is None
         closed(own)
         return watch.look()
@@ -359,7 +361,7 @@ async def test_guard_04_folders_without_rights_hide_nothing_and_stay_for_nobody(
 
 
 def test_guard_04_many_names_of_one_file_count_once_and_a_hole_takes_nothing(tmp_path):
-    watch = Watch(None, (tmp_path,), Confines(disk_mib=4))
+    watch = LimitWatch(None, (tmp_path,), SandboxLimits(disk_mib=4))
     (tmp_path / "one").write_bytes(b"x" * MIB)
     for n in range(20):
         os.link(tmp_path / "one", tmp_path / f"name{n}")

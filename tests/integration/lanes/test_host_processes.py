@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from lanes.sandbox import Confines, Run
+from lanes.sandbox import SandboxLimits, SandboxRun
 from lanes.sandbox.bwrap import Bwrap
 from lanes.sandbox.find import known_options
 from tests.integration.lanes.conftest import USER, AsOrdinaryUser
 from tests.integration.lanes.test_sandbox_landlock import Asked, box  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
-ROOMY = Confines(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
+ROOMY = SandboxLimits(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
 WAYS = ["bwrap", "bwrap as an ordinary user", "landlock"]
 
 
@@ -75,9 +75,9 @@ def ionice(pid: int) -> str:
     return subprocess.run(["ionice", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
 
 
-async def inside(confined: tuple[Any, Path], code: str, confines: Confines = ROOMY):
+async def inside(confined: tuple[Any, Path], code: str, confines: SandboxLimits = ROOMY):
     sandbox, folder = confined
-    return await sandbox.run(Run(("python3", "-c", BEFORE + textwrap.dedent(code)), folder, confines))
+    return await sandbox.run(SandboxRun(("python3", "-c", BEFORE + textwrap.dedent(code)), folder, confines))
 
 
 BEFORE = """

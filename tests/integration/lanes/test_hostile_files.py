@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import CountersignError
+from core.model.errors import CountersignError
 from tests.integration.lanes import origin
 from tests.integration.lanes.traps import ATTRIBUTES, Traps, as_file, put_in_front
 

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import CountersignError
-from core.ports import Commit, Proposal, RepositorySpec
+from core.model.errors import CountersignError
+from core.ports import Commit, PullRequestDraft, RepositorySpec
 from lanes.forge.local import LocalForge
 from lanes.repository import GitRepository, TreeView, merging
 from lanes.repository.bare import Bare
@@ -155,7 +155,7 @@ async def everything(web: GitRepository, commit: str, root: Path) -> None:
     assert await web.remote_refs()
     make_bare(RepositorySpec("made", "made", str(root / "made.git"), "main", "local"), {"a.py": b"1"}, "start")
     forge = LocalForge()
-    opened = await forge.open(web, Proposal(1, BRANCH, commit, "main", "t", "b", 1, "d" * 64))
+    opened = await forge.open(web, PullRequestDraft(1, BRANCH, commit, "main", "t", "b", 1, "d" * 64))
     assert (await forge.look(web, opened)).state == "open"
     await forge.merge(web, opened, "merge")
     assert (await forge.look(web, opened)).state == "merged"

@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from core.errors import PermanentError
+from core.model.errors import PermanentError
 from tests.integration.lanes import origin
 from tests.integration.lanes.packs import COMMIT, TAG, TREE, WHO, HostileServer, Pack
 

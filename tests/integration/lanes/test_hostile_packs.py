@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Kind, PermanentError
+from core.model.errors import Kind, PermanentError
 from lanes.repository import command
 from tests.integration.lanes import origin
 from tests.integration.lanes.packs import HostileServer, Pack

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConflictError, NotFoundError, PermanentError
-from core.ports import Commit, Proposal
+from core.model.errors import ConflictError, NotFoundError, PermanentError
+from core.ports import Commit, PullRequestDraft
 from lanes.forge.local import PULLS, LocalForge
 from lanes.repository import GitRepository
 from tests.integration.lanes import origin
@@ -32,9 +32,9 @@ async def commit(
     return await web.write_commit(Commit(tree, base, "change", AT))
 
 
-def proposal(head: str, **others) -> Proposal:
+def proposal(head: str, **others) -> PullRequestDraft:
     given = {"number": 1, "branch": BRANCH, "head": head, "into": "main", "title": "t", "body": "b", "revision": 1}
-    return Proposal(**{**given, "digest": "d" * 64, **others})
+    return PullRequestDraft(**{**given, "digest": "d" * 64, **others})
 
 
 @pytest.fixture

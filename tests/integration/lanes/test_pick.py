@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.change import EXECUTABLE, REGULAR, SYMLINK
-from core.errors import NotFoundError, PermanentError, UsageError
-from core.pick import Part, Span, lines_of, parts_of, read_selection, spans_of, subset
+from core.model.change import EXECUTABLE, REGULAR, SYMLINK
+from core.model.errors import NotFoundError, PermanentError, UsageError
+from core.model.hunk_selection import HunkSpan, SelectedHunks, lines_of, parts_of, read_selection, spans_of, subset
 from lanes.executors.pick import pickable, picked_tree, subset_tree
 from tests.builders import added_file, file_change
 from tests.integration.lanes import origin
@@ -25,10 +25,10 @@ LINES = st.sampled_from(
 FILES = st.tuples(st.lists(LINES, max_size=30).map(b"\n".join), st.sampled_from([b"", b"\n", b"\r\n"])).map(b"".join)
 
 
-def spans_between(old: bytes, new: bytes) -> list[Span]:
+def spans_between(old: bytes, new: bytes) -> list[HunkSpan]:
     """Hunks without context, by somebody else's diff."""
     opcodes = difflib.SequenceMatcher(None, lines_of(old), lines_of(new), autojunk=False).get_opcodes()
-    return [Span(a, b, c, d) for tag, a, b, c, d in opcodes if tag != "equal"]
+    return [HunkSpan(a, b, c, d) for tag, a, b, c, d in opcodes if tag != "equal"]
 
 
 @given(FILES, FILES, st.data())
@@ -43,11 +43,11 @@ def test_all_hunks_are_the_new_file_none_the_old_and_the_rest_completes_any_choi
         if span in picked:
             shift += (span.new_end - span.new_begin) - (span.old_end - span.old_begin)
         else:
-            rest.append(Span(span.old_begin + shift, span.old_end + shift, span.new_begin, span.new_end))
+            rest.append(HunkSpan(span.old_begin + shift, span.old_end + shift, span.new_begin, span.new_end))
     assert subset(between, new, rest, rest) == new
 
 
-@given(FILES, FILES, st.lists(st.builds(Span, *[st.integers(0, 12)] * 4), max_size=4))
+@given(FILES, FILES, st.lists(st.builds(HunkSpan, *[st.integers(0, 12)] * 4), max_size=4))
 def test_hunks_that_lie_are_refused(old, new, spans):
     try:
         assert subset(old, new, spans, spans) == new
@@ -59,7 +59,7 @@ def test_hunks_that_lie_are_refused(old, new, spans):
 @given(st.binary(max_size=300) | st.lists(LINES, max_size=40).map(b"\n".join))
 def test_any_text_as_a_diff_gives_hunks_or_none(diff):
     for spans in spans_of(diff).values():
-        assert all(isinstance(span, Span) for span in spans)
+        assert all(isinstance(span, HunkSpan) for span in spans)
 
 
 BASE = b"".join(b"line %d\r\n" % n for n in range(60)) + b"\xffend"
@@ -181,7 +181,7 @@ async def test_any_choice_of_any_trees_holds_what_was_chosen_and_the_base_elsewh
 
 
 def test_numbers_follow_paths_and_lines_whatever_order_they_come_in():
-    spans = {("1" * 40, "2" * 40): (Span(0, 1, 0, 1), Span(5, 6, 5, 6))}
+    spans = {("1" * 40, "2" * 40): (HunkSpan(0, 1, 0, 1), HunkSpan(5, 6, 5, 6))}
     files = [file_change("b"), added_file("c"), file_change("a", new_blob="3" * 40)]
     parts = parts_of(files, spans)
     assert [(part.number, part.path, part.span is None) for part in parts] == [
@@ -194,11 +194,11 @@ def test_numbers_follow_paths_and_lines_whatever_order_they_come_in():
 
 
 PARTS = (
-    Part(1, b"docs/a.md", Span(0, 1, 0, 1)),
-    Part(2, b"docs/a.md", Span(5, 6, 5, 6)),
-    Part(3, b"docs/b c.md", None),
-    Part(4, b"src/x.py", None),
-    Part(5, b"12", None),
+    SelectedHunks(1, b"docs/a.md", HunkSpan(0, 1, 0, 1)),
+    SelectedHunks(2, b"docs/a.md", HunkSpan(5, 6, 5, 6)),
+    SelectedHunks(3, b"docs/b c.md", None),
+    SelectedHunks(4, b"src/x.py", None),
+    SelectedHunks(5, b"12", None),
 )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import CountersignError, Kind, PermanentError, TransientError
+from core.model.errors import CountersignError, Kind, PermanentError, TransientError
 from core.ports import Commit
 from lanes.repository import GitRepository
 from tests.integration.lanes import origin

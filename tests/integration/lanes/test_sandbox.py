@@ -16,16 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Problem
-from lanes.sandbox import Confines, Run, find_sandbox
+from core.model.errors import Problem
+from lanes.sandbox import SandboxLimits, SandboxRun, find_sandbox
 from tests.integration.lanes.conftest import AsOrdinaryUser
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
-QUICK = Confines(wall_s=20, memory_mib=256, processes=32, log_bytes=64_000)
+QUICK = SandboxLimits(wall_s=20, memory_mib=256, processes=32, log_bytes=64_000)
 
 
-async def run(sandbox, work, code: str, confines: Confines = QUICK, **environment):
-    return await sandbox.run(Run(("python3", "-c", textwrap.dedent(code)), work, confines, environment))
+async def run(sandbox, work, code: str, confines: SandboxLimits = QUICK, **environment):
+    return await sandbox.run(SandboxRun(("python3", "-c", textwrap.dedent(code)), work, confines, environment))
 
 
 async def assert_still(file: Path) -> None:
@@ -294,16 +294,16 @@ async def test_a_flood_of_output_keeps_its_beginning_and_its_end(sandbox, work):
 
 
 async def test_a_program_that_is_not_there_is_told_as_a_shell_would(sandbox, work):
-    ran = await sandbox.run(Run(("no-such-program",), work, QUICK))
+    ran = await sandbox.run(SandboxRun(("no-such-program",), work, QUICK))
     assert ran.exit_code == 127
     assert b"no-such-program" in ran.log
 
 
 async def test_words_of_the_command_are_never_read_by_a_shell_or_as_options(sandbox, work):
     argv = ["printf", "%s|", "$(id)", "; ls", "--bind", "*", "a b", "", "\n", "ü"]
-    ran = await sandbox.run(Run(tuple(argv), work, QUICK))
+    ran = await sandbox.run(SandboxRun(tuple(argv), work, QUICK))
     assert ran.log.decode() == "$(id)|; ls|--bind|*|a b||\n|ü|"
-    dashed = await sandbox.run(Run(("--help",), work, QUICK))
+    dashed = await sandbox.run(SandboxRun(("--help",), work, QUICK))
     assert dashed.exit_code == 127
 
 

@@ -10,18 +10,18 @@ import struct
 
 import pytest
 
-from lanes.sandbox import Confines, Run
+from lanes.sandbox import SandboxLimits, SandboxRun
 from lanes.sandbox.calls import _BY_PATH, _MACHINES, _REFUSED, _SHARED, _UNKNOWN, call_filter
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
-QUICK = Confines(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
+QUICK = SandboxLimits(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
 needs_filter = pytest.mark.skipif(platform.machine() not in _MACHINES, reason="no filter for this kind of machine")
 
 
 async def told(sandbox, work, code: str):
     before = "import ctypes, json, os, socket, sys\nlibc = ctypes.CDLL(None, use_errno=True)\n"
     before += "def call(*words):\n  ctypes.set_errno(0); libc.syscall(*map(ctypes.c_long, words)); return ctypes.get_errno()\n"
-    ran = await sandbox.run(Run(("python3", "-c", before + code), work, QUICK))
+    ran = await sandbox.run(SandboxRun(("python3", "-c", before + code), work, QUICK))
     assert ran.exit_code == 0, ran
     return json.loads(ran.log)
 

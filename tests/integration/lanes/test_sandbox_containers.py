@@ -19,13 +19,13 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import PermanentError, Problem, TransientError
-from lanes.sandbox import Confines, Door, Run, Sandboxes
-from lanes.sandbox.container import LABEL, ContainerSandbox, Engine, asker
+from core.model.errors import PermanentError, Problem, TransientError
+from lanes.sandbox import PortForward, Sandboxes, SandboxLimits, SandboxRun
+from lanes.sandbox.container import LABEL, ContainerEngine, ContainerSandbox, asker
 from lanes.sandbox.engines import find_engine
 
 pytestmark = pytest.mark.lanes
-QUICK = Confines(wall_s=60, memory_mib=128, processes=32, log_bytes=64_000)
+QUICK = SandboxLimits(wall_s=60, memory_mib=128, processes=32, log_bytes=64_000)
 
 ENGINE = '''#!{python}
 """An engine that knows the options it is given, refuses all others, and runs the command on the mounted folder."""
@@ -106,11 +106,11 @@ def paper(tmp_path: Path, state: Path) -> ContainerSandbox:
     program = tmp_path / "docker"
     program.write_text(ENGINE.format(python=sys.executable, state=str(state)))
     program.chmod(0o755)
-    return ContainerSandbox(Engine("docker", (str(program),), ("--init",)))
+    return ContainerSandbox(ContainerEngine("docker", (str(program),), ("--init",)))
 
 
-def run_of(work: Path, *argv: str, **more) -> Run:
-    return Run(argv, work, more.pop("confines", QUICK), image=more.pop("image", "tools:1"), **more)
+def run_of(work: Path, *argv: str, **more) -> SandboxRun:
+    return SandboxRun(argv, work, more.pop("confines", QUICK), image=more.pop("image", "tools:1"), **more)
 
 
 async def test_everything_is_closed_that_is_not_asked_for(paper, state, work, monkeypatch):
@@ -159,7 +159,7 @@ async def test_a_door_and_a_home_are_mounted_read_only(paper, state, work, tmp_p
     ours.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(ours / "d.sock"))
-        run = run_of(work, "true", home={".tool": b"x"}, doors=(Door(ours / "d.sock", 8099),))
+        run = run_of(work, "true", home={".tool": b"x"}, doors=(PortForward(ours / "d.sock", 8099),))
         made = paper.engine.options(run, "name", 1000, ((ours / "d.sock", "/run/countersign/0.sock"),))
     assert f"type=bind,source={ours}/d.sock,target=/run/countersign/0.sock,readonly" in made
 
@@ -328,7 +328,7 @@ async def test_podman_has_the_same_doors_and_the_same_home(real, root, work, tmp
         ran = await inside(
             real, root, work,
             "import os, socket; s = socket.create_connection(('127.0.0.1', 8099)); s.send(b'olleh\\n'); print(s.recv(9), open(os.path.expanduser('~/.tool')).read())",
-            doors=(Door(ours / "d.sock", 8099),), home={".tool": b"mine"},
+            doors=(PortForward(ours / "d.sock", 8099),), home={".tool": b"mine"},
         )  # fmt: skip
     assert ran.log == b"b'\\nhello' mine\n", ran
 

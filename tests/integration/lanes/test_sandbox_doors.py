@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import PermanentError
-from lanes.sandbox import Confines, Door, Run
+from core.model.errors import PermanentError
+from lanes.sandbox import PortForward, SandboxLimits, SandboxRun
 from tests.integration.lanes.conftest import given_to_user
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
-QUICK = Confines(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
+QUICK = SandboxLimits(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
 PORT = 8099
 
 
@@ -52,8 +52,8 @@ async def broker(sandbox, ours: Path, name: str = "door.sock"):
         yield socket, came
 
 
-async def run(sandbox, work, code: str, *doors: Door, **more):
-    return await sandbox.run(Run(("python3", "-c", textwrap.dedent(code)), work, QUICK, doors=doors, **more))
+async def run(sandbox, work, code: str, *doors: PortForward, **more):
+    return await sandbox.run(SandboxRun(("python3", "-c", textwrap.dedent(code)), work, QUICK, doors=doors, **more))
 
 
 async def test_what_is_sent_to_the_port_comes_out_at_our_socket(sandbox, work, ours):
@@ -70,7 +70,7 @@ async def test_what_is_sent_to_the_port_comes_out_at_our_socket(sandbox, work, o
             s.shutdown(socket.SHUT_WR)
             print(f.read())
             """,
-            Door(socket, PORT),
+            PortForward(socket, PORT),
         )
     assert ran.log.decode().splitlines() == ["b'olleh\\n'", "b'bye\\n'"], ran
     assert came == [b"hello\n"]
@@ -94,7 +94,7 @@ async def test_much_goes_both_ways_at_once_whole(sandbox, work, ours):
             [t.start() for t in threads]; [t.join() for t in threads]
             print(found)
             """,
-            Door(socket, PORT),
+            PortForward(socket, PORT),
         )
     assert ran.log == b"[b'bye\\n', b'bye\\n', b'bye\\n']\n", ran
     assert [len(whole) for whole in came] == [40 * 100_002] * 3
@@ -108,7 +108,7 @@ async def test_each_door_leads_to_its_own_socket(sandbox, work, ours):
             s.sendall(b'to %d\\n' % port); s.recv(99)
     """
     async with broker(sandbox, ours, "a") as (one, at_one), broker(sandbox, ours, "b") as (two, at_two):
-        ran = await run(sandbox, work, code, Door(one, PORT), Door(two, PORT + 1))
+        ran = await run(sandbox, work, code, PortForward(one, PORT), PortForward(two, PORT + 1))
     assert ran.exit_code == 0, ran
     assert (at_one, at_two) == ([b"to 8099\n"], [b"to 8100\n"])
 
@@ -120,7 +120,7 @@ async def test_a_broker_that_is_gone_is_a_closed_connection(sandbox, work, ours)
         sandbox,
         work,
         f"import socket; s = socket.create_connection(('127.0.0.1', {PORT})); s.settimeout(20); print(s.recv(9))",
-        Door(socket, PORT),
+        PortForward(socket, PORT),
     )
     assert ran.log == b"b''\n" or b"ConnectionResetError" in ran.log
 
@@ -133,13 +133,13 @@ async def test_with_a_door_the_exit_code_is_the_commands(sandbox, work, ours, en
         else f"signal.signal({-end}, 0) if {end} != -9 else 0; os.kill(os.getpid(), {-end})"
     )
     async with broker(sandbox, ours) as (socket, _):
-        ran = await run(sandbox, work, f"import os, signal; {how}", Door(socket, PORT), home={"x": b""})
+        ran = await run(sandbox, work, f"import os, signal; {how}", PortForward(socket, PORT), home={"x": b""})
     assert ran.exit_code == (end if end >= 0 else 128 - end), ran
 
 
 async def test_a_command_behind_a_door_starts_like_any_other(sandbox, work, ours):
     async with broker(sandbox, ours) as (socket, _):
-        doors = (Door(socket, PORT),)
+        doors = (PortForward(socket, PORT),)
         code = """
             import os
             ignored = [l.split()[1] for l in open('/proc/self/status') if l.startswith('SigIgn')]
@@ -148,9 +148,9 @@ async def test_a_command_behind_a_door_starts_like_any_other(sandbox, work, ours
             """
         said = await run(sandbox, work, code, *doors)
         other = await run(sandbox, work, code)
-        words = await sandbox.run(Run(("printf", "%s|", "$(id)", "--", "a b", ""), work, QUICK, doors=doors))
-        missing = await sandbox.run(Run(("no-such-program",), work, QUICK, doors=doors))
-        plain = await sandbox.run(Run(("./mine",), work, QUICK, doors=doors))
+        words = await sandbox.run(SandboxRun(("printf", "%s|", "$(id)", "--", "a b", ""), work, QUICK, doors=doors))
+        missing = await sandbox.run(SandboxRun(("no-such-program",), work, QUICK, doors=doors))
+        plain = await sandbox.run(SandboxRun(("./mine",), work, QUICK, doors=doors))
     assert said.log == other.log
     assert said.log.endswith(b"[] ['0', '1', '2', '3']\n"), said
     assert words.log == b"$(id)|--|a b||"
@@ -160,7 +160,7 @@ async def test_a_command_behind_a_door_starts_like_any_other(sandbox, work, ours
 
 async def test_the_relay_dies_with_the_command(sandbox, work, ours):
     async with broker(sandbox, ours) as (socket, _):
-        ran = await run(sandbox, work, "print('done')", Door(socket, PORT))
+        ran = await run(sandbox, work, "print('done')", PortForward(socket, PORT))
     assert ran.log == b"done\n"
     mine = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(ours).encode() in _read(p)]
     assert not mine
@@ -170,7 +170,7 @@ async def test_without_a_door_nothing_listens_and_nothing_runs_beside(sandbox, w
     code = "import os; print(len([p for p in os.listdir('/proc') if p.isdigit()]), open('/proc/net/tcp').read().count('\\n'))"
     ran = await run(sandbox, work, code)
     assert ran.log == b"2 1\n"
-    assert (await sandbox.run(Run(("ls", "/run"), work, QUICK))).exit_code != 0
+    assert (await sandbox.run(SandboxRun(("ls", "/run"), work, QUICK))).exit_code != 0
 
 
 async def test_the_home_is_the_runs_own_and_can_be_written(sandbox, work):
@@ -224,7 +224,7 @@ async def test_programs_are_seen_at_their_own_path_and_not_written(sandbox, work
 )  # fmt: skip
 async def test_programs_that_would_show_more_are_refused(found, tmp_path, path):
     with pytest.raises(PermanentError, match="does not show"):
-        await found.run(Run(("true",), tmp_path, QUICK, programs=(Path(path),)))
+        await found.run(SandboxRun(("true",), tmp_path, QUICK, programs=(Path(path),)))
 
 
 async def test_programs_that_hold_secrets_or_lead_to_them_are_refused(found, tmp_path):
@@ -232,7 +232,7 @@ async def test_programs_that_hold_secrets_or_lead_to_them_are_refused(found, tmp
     (tmp_path / "link").symlink_to("/etc")
     for path in (tmp_path / "whole", tmp_path / "whole" / ".ssh", tmp_path / "link", Path.home()):
         with pytest.raises(PermanentError, match="does not show"):
-            await found.run(Run(("true",), tmp_path, QUICK, programs=(path,)))
+            await found.run(SandboxRun(("true",), tmp_path, QUICK, programs=(path,)))
 
 
 async def test_a_door_in_a_folder_open_to_others_is_refused(found, work, ours):
@@ -241,9 +241,9 @@ async def test_a_door_in_a_folder_open_to_others_is_refused(found, work, ours):
     async with broker(found, ours) as (socket, _):
         ours.chmod(0o755)
         with pytest.raises(PermanentError, match="open to others"):
-            await run(found, work, "", Door(socket, PORT))
+            await run(found, work, "", PortForward(socket, PORT))
     with pytest.raises(PermanentError, match="no socket"):
-        await run(found, work, "", Door(ours / "none", PORT))
+        await run(found, work, "", PortForward(ours / "none", PORT))
 
 
 async def test_output_is_heard_as_it_comes(found, tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lanes.executors.workplace import Workplaces
-from lanes.sandbox import Run
+from lanes.sandbox import SandboxRun
 from lanes.sandbox.folders import own_folder, sweep, tie
 from tests.integration.lanes import origin
 
@@ -93,7 +93,7 @@ async def test_a_killed_workers_sandbox_dies_and_the_next_start_removes_what_it_
     assert len(list(temporary.iterdir())) == 2, "nobody has started since"
 
     async with Workplaces(scratch).showing(git, tree, found) as place:
-        ran = await found.run(Run(("cat", "/work/README.md"), place.directory, beneath=place.beneath))
+        ran = await found.run(SandboxRun(("cat", "/work/README.md"), place.directory, beneath=place.beneath))
     assert ran.log == b"# Web\n"
     assert not left.parent.parent.exists()
     assert alive.parent.parent.exists()

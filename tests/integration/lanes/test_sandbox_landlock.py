@@ -22,24 +22,24 @@ from typing import Any
 
 import pytest
 
-from core.errors import PermanentError, Problem
-from lanes.sandbox import Confines, Door, Run
+from core.model.errors import PermanentError, Problem
+from lanes.sandbox import PortForward, SandboxLimits, SandboxRun
 from lanes.sandbox.landlocked import LandlockSandbox, find_landlock
 from tests.integration.lanes.conftest import USER, as_user
 
 pytestmark = pytest.mark.lanes
-QUICK = Confines(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
+QUICK = SandboxLimits(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
 CANARY = "canary-of-landlock"
 
 
 class Asked:
     """The sandbox of this host, asked for by an ordinary user."""
 
-    async def run(self, run: Run) -> Any:
+    async def run(self, run: SandboxRun) -> Any:
         return await as_user(_asked, run)
 
 
-def _asked(run: Run) -> Any:
+def _asked(run: SandboxRun) -> Any:
     if not os.access(sys.executable, os.X_OK):
         sys.executable = "/usr/bin/python3"
     found = find_landlock()
@@ -54,7 +54,7 @@ def box() -> Asked:
         codecs.lookup(name)
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o777)
-        found = asyncio.run(Asked().run(Run(("true",), Path(name), QUICK)))
+        found = asyncio.run(Asked().run(SandboxRun(("true",), Path(name), QUICK)))
     if isinstance(found, Problem):
         pytest.skip(f"needs Linux 6.12 with Landlock: {found.message}")
     return Asked()
@@ -68,8 +68,8 @@ def work() -> Iterator[Path]:
         yield Path(name)
 
 
-async def inside(box, work, code: str, confines: Confines = QUICK, **more):
-    ran = await box.run(Run(("python3", "-c", textwrap.dedent(code)), work, confines, **more))
+async def inside(box, work, code: str, confines: SandboxLimits = QUICK, **more):
+    ran = await box.run(SandboxRun(("python3", "-c", textwrap.dedent(code)), work, confines, **more))
     assert not isinstance(ran, Problem), ran
     return ran
 
@@ -202,12 +202,12 @@ async def test_too_many_processes_and_too_much_memory_are_stopped(box, work):
     [(("sh", "-c", "exit 125"), 125), (("sh", "-c", "kill -9 $$"), 137), (("nope",), 127), (("/usr",), 126)],
 )
 async def test_the_exit_code_is_the_commands(box, work, argv, code):
-    assert (await box.run(Run(argv, work, QUICK))).exit_code == code
+    assert (await box.run(SandboxRun(argv, work, QUICK))).exit_code == code
 
 
 async def test_a_way_to_a_model_is_refused(tmp_path):
     with pytest.raises(PermanentError, match="no way to a model"):
-        await LandlockSandbox().run(Run(("true",), tmp_path, QUICK, doors=(Door(tmp_path / "x", 1),)))
+        await LandlockSandbox().run(SandboxRun(("true",), tmp_path, QUICK, doors=(PortForward(tmp_path / "x", 1),)))
 
 
 def test_root_is_refused_and_so_is_another_system(monkeypatch):
@@ -227,7 +227,9 @@ def test_killing_who_asked_kills_it(box, work):
     child = os.fork()
     if child == 0:
         try:
-            asyncio.run(as_user(_asked, Run(("python3", "-c", DAEMON + "\ntime.sleep(600)"), work, QUICK), fork=False))
+            asyncio.run(
+                as_user(_asked, SandboxRun(("python3", "-c", DAEMON + "\ntime.sleep(600)"), work, QUICK), fork=False)
+            )
         finally:
             os._exit(0)
     for _ in range(3000):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import Kind, PermanentError
+from core.model.errors import Kind, PermanentError
 from lanes.repository import Bounds
 from tests.integration.lanes import origin
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import CountersignError, Kind, PermanentError, TransientError
-from core.production import Usage
-from lanes.models import Ask, Endpoint, Message, Tool, ToolCall
+from core.model.errors import CountersignError, Kind, PermanentError, TransientError
+from core.model.provenance import Usage
+from lanes.models import ChatMessage, ChatRequest, Endpoint, ToolCall, ToolSpec
 from lanes.models.ollama import OllamaModel
 from tests.fakes.ollama import (
     MODEL,
@@ -35,12 +35,14 @@ from tests.fakes.ollama import (
 )
 
 pytestmark = pytest.mark.lanes
-READ = Tool(
+READ = ToolSpec(
     "read", "Read a file.", {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 )
 SECRET = "the-secret-plan-of-ana-9d1f"
 KEY = "sk-4711-verysecret-0815"
-ASK = Ask((Message("system", "Be brief."), Message("user", f"Say something about {SECRET}.")), most_tokens=512)
+ASK = ChatRequest(
+    (ChatMessage("system", "Be brief."), ChatMessage("user", f"Say something about {SECRET}.")), most_tokens=512
+)
 
 
 def endpoint(url: str, **changes: Any) -> Endpoint:
@@ -52,7 +54,7 @@ def model(shim: OllamaShim, name: str = MODEL, **changes: Any) -> OllamaModel:
     return OllamaModel(endpoint(shim.url, **changes), name)
 
 
-async def failure(shim: OllamaShim, name: str = MODEL, ask: Ask = ASK, **changes: Any) -> CountersignError:
+async def failure(shim: OllamaShim, name: str = MODEL, ask: ChatRequest = ASK, **changes: Any) -> CountersignError:
     with pytest.raises(CountersignError) as caught:
         await model(shim, name, **changes).ask(ask)
     for secret in (SECRET, KEY):
@@ -109,7 +111,11 @@ async def test_tools_are_offered_called_and_answered():
     async with OllamaShim(script) as shim:
         first = await model(shim).ask(replace(ASK, tools=(READ,)))
         assert first.calls == (ToolCall("read", {"path": "a.py"}), ToolCall("read", {"path": "b.py"}))
-        talk = (*ASK.messages, Message("assistant", first.text, first.calls), Message("tool", "print(1)", tool="read"))
+        talk = (
+            *ASK.messages,
+            ChatMessage("assistant", first.text, first.calls),
+            ChatMessage("tool", "print(1)", tool="read"),
+        )
         await model(shim).ask(replace(ASK, messages=talk, tools=(READ,)))
     assert shim.requests[0].tools == ["read"]
     said, answered = shim.requests[1].messages[-2:]

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from bot.interpret.answer import Shape, read_answer
+from bot.interpret.model_answer import AnswerShape, read_answer
 from bot.interpret.schema import schema_of
-from core.errors import CountersignError, PermanentError, TransientError
-from core.ports import Offer
-from lanes.coder.plain import plainly
-from lanes.coder.tools import TOOLS as CODER_TOOLS
-from lanes.models import Ask, Endpoint, Message, ToolCall
-from lanes.models.openai import OpenAiModel, OpenAiStock
+from core.model.errors import CountersignError, PermanentError, TransientError
+from core.ports import LaneOffer
+from lanes.builtin_agent.tool_call_text import plainly
+from lanes.builtin_agent.tools import TOOLS as CODER_TOOLS
+from lanes.models import ChatMessage, ChatRequest, Endpoint, ToolCall
+from lanes.models.openai import OpenAiCatalog, OpenAiModel
 from tests.fakes import openai as fake
 from tests.fakes.engine import CHATML, Engine, calls, running_engine, write_model, write_random
 
@@ -30,8 +30,8 @@ TURNS = [
     ("The readme greets people now, in the words that were asked for.",),
 ]
 READ = ToolCall("read_file", {"path": "README.md"})
-TALK: tuple[Message, ...] = (Message("system", "You change files."), Message("user", "please greet people"))
-OFFERS = (Offer("docs", "pages", ("docs/**",), reads=False), Offer("code", "any file", ("**",), reads=True))
+TALK: tuple[ChatMessage, ...] = (ChatMessage("system", "You change files."), ChatMessage("user", "please greet people"))
+OFFERS = (LaneOffer("docs", "pages", ("docs/**",), reads=False), LaneOffer("code", "any file", ("**",), reads=True))
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +62,14 @@ def model(engine: Engine, **changes: Any) -> OpenAiModel:
     return OpenAiModel(replace(Endpoint("llama", "openai", engine.url), **changes), engine.name)
 
 
-async def failure(asked: OpenAiModel, ask: Ask) -> CountersignError:
+async def failure(asked: OpenAiModel, ask: ChatRequest) -> CountersignError:
     with pytest.raises(CountersignError) as caught:
         await asked.ask(ask)
     return caught.value
 
 
 async def test_it_lists_its_model_by_name(engine):
-    stock = OpenAiStock(Endpoint("llama", "openai", engine.url))
+    stock = OpenAiCatalog(Endpoint("llama", "openai", engine.url))
     assert [kept.name for kept in await stock.kept()] == ["coder"]
     assert await stock.version() == "OpenAI's protocol"
 
@@ -82,15 +82,15 @@ async def test_it_calls_tools_is_answered_and_says_in_words_that_it_is_done(engi
 
     asked = model(engine)
     talk = TALK
-    first = await asked.ask(Ask(talk, CODER_TOOLS))
+    first = await asked.ask(ChatRequest(talk, CODER_TOOLS))
     assert (first.text, first.calls) == ("", (READ,))
-    talk = (*talk, Message("assistant", "", first.calls), Message("tool", "1\t# Web", tool="read_file"))
-    both = await asked.ask(Ask(talk, CODER_TOOLS))
+    talk = (*talk, ChatMessage("assistant", "", first.calls), ChatMessage("tool", "1\t# Web", tool="read_file"))
+    both = await asked.ask(ChatRequest(talk, CODER_TOOLS))
     assert both.text.strip() == "Two at once."
     assert [call.arguments["path"] for call in both.calls] == ["a.md", "b.md"]
-    answers = (Message("tool", "A", tool="read_file"), Message("tool", "B", tool="read_file"))
-    talk = (*talk, Message("assistant", both.text, both.calls), *answers)
-    last = await asked.ask(Ask(talk, CODER_TOOLS, heard=hear))
+    answers = (ChatMessage("tool", "A", tool="read_file"), ChatMessage("tool", "B", tool="read_file"))
+    talk = (*talk, ChatMessage("assistant", both.text, both.calls), *answers)
+    last = await asked.ask(ChatRequest(talk, CODER_TOOLS, heard=hear))
     assert (last.text, last.calls, last.cut_off) == (TURNS[2][0], (), False)
     assert "".join(heard) == last.text
     assert len(heard) > 2, "it comes in pieces"
@@ -100,33 +100,33 @@ async def test_it_calls_tools_is_answered_and_says_in_words_that_it_is_done(engi
 
 
 async def test_a_call_in_the_middle_of_which_the_tokens_ran_out_is_left_out(engine):
-    reply = await model(engine).ask(Ask(TALK, CODER_TOOLS, most_tokens=2))
+    reply = await model(engine).ask(ChatRequest(TALK, CODER_TOOLS, most_tokens=2))
     assert (reply.calls, reply.cut_off, reply.usage.output_tokens) == ((), True, 2)
 
 
 async def test_a_template_that_would_leave_tools_out_without_a_word_is_found_out(older):
-    error = await failure(model(older), Ask(TALK, CODER_TOOLS))
+    error = await failure(model(older), ChatRequest(TALK, CODER_TOOLS))
     assert (type(error), error.problem.code) == (PermanentError, "model_no_tools")
     reply = await model(older).ask(plainly(TALK))
     assert json.loads(reply.text) == {"tool": READ.name, "arguments": READ.arguments}
 
 
 async def test_a_grammar_leaves_a_model_only_what_fits_the_interpreters_schema(engine):
-    reply = await model(engine).ask(Ask(TALK, schema=schema_of(OFFERS)))
+    reply = await model(engine).ask(ChatRequest(TALK, schema=schema_of(OFFERS)))
     assert read_answer(reply.text) == read_answer(READING)
-    assert (await model(engine).ask(Ask(TALK))).text.startswith("<tool_call>"), "what it likes best"
+    assert (await model(engine).ask(ChatRequest(TALK))).text.startswith("<tool_call>"), "what it likes best"
 
 
 async def test_even_random_weights_answer_in_the_interpreters_shape(random):
     for _ in range(4):
-        reply = await model(random).ask(Ask(TALK, schema=schema_of(OFFERS)))
+        reply = await model(random).ask(ChatRequest(TALK, schema=schema_of(OFFERS)))
         assert not reply.cut_off
-        said = Shape.model_validate_json(reply.text)
+        said = AnswerShape.model_validate_json(reply.text)
         assert said.lane in ("docs", "code", "")
 
 
 async def test_the_engine_stops_when_its_answer_is_not_waited_for_any_more(random):
-    error = await failure(model(random, total_s=0.2), Ask(TALK, most_tokens=30_000))
+    error = await failure(model(random, total_s=0.2), ChatRequest(TALK, most_tokens=30_000))
     assert (type(error), error.problem.code) == (TransientError, "model_slow")
     async with asyncio.timeout(60):
         while "cancel task" not in random.log.read_text():  # noqa: ASYNC110 - another program writes it
@@ -134,7 +134,7 @@ async def test_the_engine_stops_when_its_answer_is_not_waited_for_any_more(rando
 
 
 async def test_a_question_beyond_its_context_is_refused_in_its_own_words(engine):
-    error = await failure(model(engine), Ask((Message("user", "x" * 9000),)))
+    error = await failure(model(engine), ChatRequest((ChatMessage("user", "x" * 9000),)))
     assert error.problem.code == "model_refused"
     assert "exceeds the available context size (8192 tokens)" in error.problem.message
     assert "context_tokens of llama" in error.problem.mend
@@ -143,7 +143,7 @@ async def test_a_question_beyond_its_context_is_refused_in_its_own_words(engine)
 async def test_an_engine_without_templates_knows_no_tools(tmp_path):
     write_model(file := tmp_path / "coder.gguf", TURNS)
     with running_engine(file, use_jinja=False) as bare:
-        assert (await failure(model(bare), Ask(TALK, CODER_TOOLS))).problem.code == "model_no_tools"
+        assert (await failure(model(bare), ChatRequest(TALK, CODER_TOOLS))).problem.code == "model_no_tools"
 
 
 async def test_what_it_tells_in_the_middle_of_an_answer_is_told_on_without_its_wrapping():
@@ -153,6 +153,6 @@ async def test_what_it_tells_in_the_middle_of_an_answer_is_told_on_without_its_w
     refused = {"error": {**error["error"], "code": 400}}
     async with fake.FakeOpenAi([fake.chunk(content="{"), error], [refused]) as server:
         asked = OpenAiModel(Endpoint("llama", "openai", server.url), fake.MODEL)
-        first, second = await failure(asked, Ask(TALK)), await failure(asked, Ask(TALK))
+        first, second = await failure(asked, ChatRequest(TALK)), await failure(asked, ChatRequest(TALK))
     assert (first.problem.code, second.problem.code) == ("model_down", "model_refused")
     assert first.problem.message.endswith(f'failed with status 500: it says "{words}"')

@@ -8,19 +8,21 @@ from typing import Any
 
 import pytest
 
-from core.errors import CountersignError, PermanentError, TransientError
-from core.production import Usage
-from lanes.models import Ask, Endpoint, Message, Tool, ToolCall
-from lanes.models.openai import OpenAiModel, OpenAiStock
+from core.model.errors import CountersignError, PermanentError, TransientError
+from core.model.provenance import Usage
+from lanes.models import ChatMessage, ChatRequest, Endpoint, ToolCall, ToolSpec
+from lanes.models.openai import OpenAiCatalog, OpenAiModel
 from tests.fakes.openai import MODEL, FakeOpenAi, Turn, chunk, cost
 
 pytestmark = pytest.mark.lanes
 KEY = "sk-4711-verysecret-0815"
 SECRET = "the-secret-plan-of-ana-9d1f"
-READ = Tool(
+READ = ToolSpec(
     "read", "Read a file.", {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 )
-ASK = Ask((Message("system", "Be brief."), Message("user", f"Say something about {SECRET}.")), most_tokens=64)
+ASK = ChatRequest(
+    (ChatMessage("system", "Be brief."), ChatMessage("user", f"Say something about {SECRET}.")), most_tokens=64
+)
 SAID = [
     chunk(role="assistant", content=""),
     chunk(content="It is "),
@@ -68,8 +70,8 @@ async def test_calls_come_in_pieces_and_their_answers_go_back_to_them():
         model = OpenAiModel(endpoint(server.url), MODEL)
         first = await model.ask(replace(ASK, tools=(READ,)))
         assert first.calls == (ToolCall("read", {"path": "a.py"}), ToolCall("read", {"path": "b.py"}))
-        answers = (Message("tool", "one", tool="read"), Message("tool", "two", tool="read"))
-        await model.ask(replace(ASK, messages=(*ASK.messages, Message("assistant", "", first.calls), *answers)))
+        answers = (ChatMessage("tool", "one", tool="read"), ChatMessage("tool", "two", tool="read"))
+        await model.ask(replace(ASK, messages=(*ASK.messages, ChatMessage("assistant", "", first.calls), *answers)))
         await model.ask(replace(ASK, messages=(*ASK.messages, *answers)))
     assert server.requests[0]["tools"][0]["function"]["name"] == "read"
     said = server.requests[1]["messages"][2:]
@@ -127,7 +129,7 @@ async def test_a_silent_server_is_hung_up_on():
 
 async def test_its_models_are_listed():
     async with FakeOpenAi(key=KEY) as server:
-        stock = OpenAiStock(endpoint(server.url))
+        stock = OpenAiCatalog(endpoint(server.url))
         assert [model.name for model in await stock.kept()] == [MODEL]
         assert await stock.version() == "OpenAI's protocol"
 

@@ -8,28 +8,28 @@ import sys
 
 import pytest
 
-from core.errors import TransientError
-from lanes.models import Ask, Endpoint, Message
-from lanes.models.breaker import Breakers, Thresholds
-from lanes.models.shelf import Shelf
+from core.model.errors import TransientError
+from lanes.models import ChatMessage, ChatRequest, Endpoint
+from lanes.models.breaker import BreakerThresholds, CircuitBreakers
+from lanes.models.registry import ModelRegistry
 from tests.fakes.ollama import MODEL, Hang, OllamaShim, Say, Script
 
 pytestmark = pytest.mark.lanes
-ASK = Ask((Message("user", "hello"),))
+ASK = ChatRequest((ChatMessage("user", "hello"),))
 NAMES = (f"near/{MODEL}", f"far/{MODEL}")
 
 
-def shelf(near: str, far: str, breakers: Breakers) -> Shelf:
+def shelf(near: str, far: str, breakers: CircuitBreakers) -> ModelRegistry:
     endpoints = {
         "near": Endpoint("near", "ollama", near, first_token_s=0.3),
         "far": Endpoint("far", "ollama", far),
     }
-    return Shelf(endpoints, breakers)
+    return ModelRegistry(endpoints, breakers)
 
 
 async def test_an_endpoint_that_goes_down_is_replaced_left_in_peace_and_taken_again():
     now = [0.0]
-    breakers = Breakers(Thresholds(failures=2, open_s=30), lambda: now[0])
+    breakers = CircuitBreakers(BreakerThresholds(failures=2, open_s=30), lambda: now[0])
     async with OllamaShim(lambda _: Say("far")) as far:
         async with OllamaShim(lambda _: Say("near")) as near:
             port = near.port
@@ -57,8 +57,8 @@ async def test_a_model_that_hangs_or_is_missing_is_replaced_within_its_deadline(
         async def hear(text: str) -> None:
             heard.append(text)
 
-        shelves = Shelf(endpoints, Breakers())
-        reply = await shelves.model(NAMES).ask(Ask(ASK.messages, heard=hear))
+        shelves = ModelRegistry(endpoints, CircuitBreakers())
+        reply = await shelves.model(NAMES).ask(ChatRequest(ASK.messages, heard=hear))
         assert (reply.text, reply.model) == ("whole", NAMES[1])
         assert "".join(heard) == "half an answer whole"
         assert (await shelves.model(("near/nothing", NAMES[1])).ask(ASK)).text == "too"
@@ -67,13 +67,16 @@ async def test_a_model_that_hangs_or_is_missing_is_replaced_within_its_deadline(
 
 async def test_a_dead_endpoint_is_asked_no_more_than_its_breaker_lets_through():
     async with OllamaShim(lambda _: Hang()) as near:
-        alone = shelf(near.url, near.url, Breakers(Thresholds(failures=3, open_s=3600))).model(NAMES[:1])
+        alone = shelf(near.url, near.url, CircuitBreakers(BreakerThresholds(failures=3, open_s=3600))).model(NAMES[:1])
         outcomes = [await asyncio.gather(alone.ask(ASK), return_exceptions=True) for _ in range(8)]
         assert all(isinstance(error, TransientError) for (error,) in outcomes)
         assert len(near.requests) == 3
 
 
 def test_reading_a_configuration_imports_no_vendors_client():
-    code = "import bot.config, bot.models, lanes.models.shelf, sys; print({'ollama', 'httpx'} & sys.modules.keys())"
+    code = (
+        "import bot.configuration.config, bot.configuration.models, lanes.models.registry, sys; "
+        "print({'ollama', 'httpx'} & sys.modules.keys())"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -6,27 +6,27 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import CountersignError, Kind, PermanentError, TransientError
+from core.model.errors import CountersignError, Kind, PermanentError, TransientError
 from lanes.models import Endpoint
-from lanes.models.kept import Step
-from lanes.models.stock import OllamaStock
+from lanes.models.catalog import OllamaCatalog
+from lanes.models.recorded import PullStep
 from tests.fakes.ollama import MODEL, OllamaShim
 
 pytestmark = pytest.mark.lanes
 
 
-def stock(shim: OllamaShim, **changes: object) -> OllamaStock:
-    return OllamaStock(replace(Endpoint("local", "ollama", shim.url), **changes))  # type: ignore[arg-type]
+def stock(shim: OllamaShim, **changes: object) -> OllamaCatalog:
+    return OllamaCatalog(replace(Endpoint("local", "ollama", shim.url), **changes))  # type: ignore[arg-type]
 
 
-async def told(_step: Step) -> None:
+async def told(_step: PullStep) -> None:
     """Nobody looks."""
 
 
 async def test_a_pull_tells_how_far_it_is_and_the_model_is_there_afterwards():
-    steps: list[Step] = []
+    steps: list[PullStep] = []
 
-    async def hear(step: Step) -> None:
+    async def hear(step: PullStep) -> None:
         steps.append(step)
 
     async with OllamaShim(models=[], pullable=["tiny"]) as shim:

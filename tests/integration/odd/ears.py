@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bot.ears import delivery_of, keepable, said_of
-from bot.surfaces.port import Answer, Clicked, Heard, Place, Taken
+from bot.messaging.inbox import delivery_of, keepable, said_of
+from bot.surfaces.port import ButtonPress, IncomingMessage, Place, Response, TakenMessage
 
 
 class StrictEars:
@@ -17,7 +17,7 @@ class StrictEars:
         self.texts: set[str] = set()
         self.known: set[str] = set()
 
-    async def take(self, said: Heard | Clicked) -> Taken:
+    async def take(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
         delivery = delivery_of(keepable(said))
         stored = json.dumps(delivery.body, ensure_ascii=False)
         stored.encode("utf-8")
@@ -28,11 +28,11 @@ class StrictEars:
         new = delivery.dedup not in self.known
         self.known.add(delivery.dedup)
         self.texts.add(said.text)
-        return Taken(1, new=new)
+        return TakenMessage(1, new=new)
 
-    async def answer(self, taken: Taken, within_s: float) -> Answer | None:
+    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
         del taken, within_s
-        return Answer()
+        return Response()
 
     async def posted(self, place: Place, message_id: str, below: str) -> None:
         del place, message_id, below

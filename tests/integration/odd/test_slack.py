@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 
 from bot.surfaces.port import SlackConfig
-from bot.surfaces.slack.payloads import ASK, FORM, Ours, heard_in_event
+from bot.surfaces.slack.payloads import ASK, FORM, OwnAccount, heard_in_event
 from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.slack.fixtures import running, slack, slack_program
 from tests.fakes.slack.program import ANA, APP, BOT, BOT_TOKEN, DEV, SECRET, TEAM
@@ -99,7 +99,7 @@ COMMAND = {
 async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_the_log(capfd):
     mutator, ears, signer = Mutator(3), StrictEars(), Signer()
     surface = SlackSurface(SlackConfig(BOT_TOKEN, TEAM, signing_secret=SECRET, channels={DEV: ()}))
-    surface._us = Ours(TEAM, BOT, frozenset({DEV}))
+    surface._us = OwnAccount(TEAM, BOT, frozenset({DEV}))
 
     async def call(*_arguments: Any, **_more: Any) -> dict[str, Any]:
         return {"ok": True, "channel": {"id": "D0ANA"}}
@@ -131,7 +131,7 @@ async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_
 
 
 def test_mutated_messages_of_a_history_are_read_or_passed_over():
-    mutator, ours = Mutator(4), Ours(TEAM, BOT, frozenset({DEV}))
+    mutator, ours = Mutator(4), OwnAccount(TEAM, BOT, frozenset({DEV}))
     messages = [body["event"] for body in EVENTS]
     for _ in range(COUNT):
         message = mutator.of(mutator.chance.choice(messages))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.surfaces.telegram.hearing import Us
+from bot.surfaces.telegram.incoming import BotAccount
 from bot.surfaces.telegram.surface import TelegramSurface
 from tests.fakes.telegram import FakeTelegram, anonymous_admin_says, channel_is_forwarded
 from tests.fakes.telegram.fixtures import telegram
@@ -48,7 +48,7 @@ async def test_mutated_updates_let_every_good_one_be_heard_and_no_words_into_the
     team = fake.group("Team", topics={7: "docs"})
     updates = real_updates(fake)
     surface = TelegramSurface(config_of(fake, team), limits=QUICK)
-    surface._us, surface._ears = Us(int(fake.bot["id"]), "ourbot", fake.token), ears
+    surface._us, surface._ears = BotAccount(int(fake.bot["id"]), "ourbot", fake.token), ears
     surface._start = lambda work: work.close()  # type: ignore[method-assign]  # answers are not what this is about
     ana = fake.person("Bo")
     for n in range(COUNT):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bot.outbound.address import check_url, objection, target_of
-from bot.outbound.client import MAX_ANSWER_BYTES, CheckedClient
-from core.errors import PermanentError, TransientError
+from bot.integrations.webhooks.address import check_url, objection, target_of
+from bot.integrations.webhooks.client import MAX_ANSWER_BYTES, CheckedClient
+from core.model.errors import PermanentError, TransientError
 from tests.integration.outbound.receiver import OK, Receiver, answer, certificate
 
 pytestmark = pytest.mark.surfaces

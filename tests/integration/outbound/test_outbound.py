@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from bot.outbound.client import CheckedClient
-from bot.outbound.hooks import Hook
-from bot.outbound.run import TRIES, WAITS_S, Outbound
-from bot.outbound.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign, verified
-from core.ids import new_id
-from core.service import Request
+from bot.integrations.webhooks.client import CheckedClient
+from bot.integrations.webhooks.hooks import Hook
+from bot.integrations.webhooks.run import TRIES, WAITS_S, WebhookSender
+from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign, verified
+from core.model.ids import new_id
+from core.services.requests import NewRequest
 from core.store import deliveries, events
+from core.store.message_tables import DeliveryRow
 from core.store.tables import EventRow
-from core.store.talk_tables import DeliveryRow
 from tests.builders import ANA
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office
@@ -40,8 +40,8 @@ def hook(receiver: Receiver, name: str = "ci", **others) -> Hook:
     return Hook(name, receiver.url(path=f"/{name}"), SECRET, allow_private=True, **others)
 
 
-def outbound(database, *hooks: Hook, **others) -> Outbound:
-    return Outbound(database, lambda: hooks, new_id, poll_s=0.02, **others)
+def outbound(database, *hooks: Hook, **others) -> WebhookSender:
+    return WebhookSender(database, lambda: hooks, new_id, poll_s=0.02, **others)
 
 
 async def happen(database, kind, body=None):
@@ -67,7 +67,7 @@ async def test_a_new_event_is_told_signed_with_its_task(office, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver))
         await out.round()
-        await office.service.ask(Request(text=WORDS, actor=ANA))
+        await office.service.ask(NewRequest(text=WORDS, actor=ANA))
         await out.round()
         (got,) = receiver.got
         told = json.loads(got.body)
@@ -88,7 +88,7 @@ async def test_words_are_told_only_where_that_was_asked_for(office, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver, "plain"), hook(receiver, "full", include_text=True))
         await out.round()
-        await office.service.ask(Request(text=WORDS, actor=ANA))
+        await office.service.ask(NewRequest(text=WORDS, actor=ANA))
         await happen(database, "schedule.refused", {"problem": "the-word is wrong", "code": "x", "new": "the-word"})
         while await out.round():
             pass

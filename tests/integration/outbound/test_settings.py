@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import Field
 
-from bot.outbound.settings import RawHook, RawTickets, hooks_of, trackers_of
-from core.errors import ConfigError, UsageError
+from bot.integrations.webhooks.settings import RawHook, RawTickets, hooks_of, trackers_of
+from core.model.errors import ConfigError, UsageError
 from core.strict_yaml import StrictModel, load, validate
 
 pytestmark = pytest.mark.surfaces

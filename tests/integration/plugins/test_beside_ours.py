@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.plugins.guard import Guards
-from bot.plugins.notify import Notifiers
-from core.change import Change
-from core.decision import Terms
-from core.errors import PermanentError, TransientError
-from core.lane import Lane
-from core.staged_diff import Finding, GuardReport, GuardVerdict
-from core.store.deliveries import Delivery
+from bot.plugins.guard import PluginGuards
+from bot.plugins.notify import PluginNotifiers
+from core.model.change import Change
+from core.model.decision import ApprovalRequirements
+from core.model.errors import PermanentError, TransientError
+from core.model.lane import Lane
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict
+from core.store.deliveries import WebhookDelivery
 
 pytestmark = pytest.mark.lanes
 
@@ -49,8 +49,8 @@ class Judge:
 
 
 async def judged(ours: GuardReport, *more: Judge) -> GuardReport:
-    guards = Guards(Judge(ours), {f"g{n}": guard for n, guard in enumerate(more)}, judge_s=0.2)
-    terms: Terms = None  # type: ignore[assignment]
+    guards = PluginGuards(Judge(ours), {f"g{n}": guard for n, guard in enumerate(more)}, judge_s=0.2)
+    terms: ApprovalRequirements = None  # type: ignore[assignment]
     return await guards.judge(CHANGE, LANE, terms, None)  # type: ignore[arg-type]
 
 
@@ -84,15 +84,15 @@ async def test_a_fault_that_says_what_to_do_is_a_fault_and_no_verdict():
 ])  # fmt: skip
 def test_a_text_leaks_when_anybody_says_so(ours, theirs, leaks):
     without = SimpleNamespace(judge=None)
-    assert Guards(Judge(None, ours), {"a": without, "b": Judge(None, theirs)}).leaks("text") is leaks
+    assert PluginGuards(Judge(None, ours), {"a": without, "b": Judge(None, theirs)}).leaks("text") is leaks
 
 
 async def test_lanes_06_what_a_plugin_calls_a_secret_is_masked_beside_ours():
-    guards = Guards(Judge(None), {"theirs": Judge(None, "plum")})
+    guards = PluginGuards(Judge(None), {"theirs": Judge(None, "plum")})
     assert guards.mask("a hunter2\na plum\nb") == "a [redacted]\n[redacted: theirs]\nb"
     patch = await guards.masked(CHANGE, b"+hunter2\n+plum\n b\n", None)  # type: ignore[arg-type]
     assert patch == b"+[redacted]\n[redacted: theirs]\n b\n"
-    assert Guards(Judge(None), {"broken": Judge(None, ValueError("x"))}).mask("a\nb") == "[redacted: broken]"
+    assert PluginGuards(Judge(None), {"broken": Judge(None, ValueError("x"))}).mask("a\nb") == "[redacted: broken]"
 
 
 class Listener:
@@ -105,13 +105,13 @@ class Listener:
         self.told.append(event)
 
 
-def delivery(name: str) -> Delivery:
-    return Delivery("delivery_1", name, 1, json.dumps({"event": {"kind": "task.staged"}, "task": None}), 1, 0)
+def delivery(name: str) -> WebhookDelivery:
+    return WebhookDelivery("delivery_1", name, 1, json.dumps({"event": {"kind": "task.staged"}, "task": None}), 1, 0)
 
 
 async def test_a_notifier_that_breaks_is_told_again_and_one_that_is_gone_is_not():
     listener = Listener(OSError("full"), PermanentError("no", "never"))
-    notifiers = Notifiers(SimpleNamespace(prefixes=("jira:",)), {"ear": listener}, notify_s=5)
+    notifiers = PluginNotifiers(SimpleNamespace(prefixes=("jira:",)), {"ear": listener}, notify_s=5)
     assert notifiers.prefixes == ("jira:", "plugin:")
     with pytest.raises(TransientError, match="the notifier ear broke: OSError: full"):
         await notifiers.deliver(delivery("plugin:ear"))
@@ -129,4 +129,6 @@ async def test_a_notifier_that_never_answers_is_given_up_for_now():
             await asyncio.Event().wait()
 
     with pytest.raises(TransientError, match="did not take it within"):
-        await Notifiers(SimpleNamespace(prefixes=()), {"ear": Deaf()}, notify_s=0.1).deliver(delivery("plugin:ear"))
+        await PluginNotifiers(SimpleNamespace(prefixes=()), {"ear": Deaf()}, notify_s=0.1).deliver(
+            delivery("plugin:ear")
+        )

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from bot.app import opened
-from bot.config import load_config
-from bot.home import Home
+from bot.configuration.config import load_config
+from bot.configuration.home import Home
+from bot.configuration.live_settings import load_all
 from bot.plugins.load import Plugins
-from bot.settings import load_all
-from core.errors import ConfigError, PermanentError
-from core.place import Place
+from bot.wiring.app import opened
+from core.model.errors import ConfigError, PermanentError
+from core.model.place import Place
 from tests.integration.plugins.installed import enable, made_up
 
 pytestmark = pytest.mark.lanes
@@ -122,7 +122,7 @@ def test_nothing_is_imported_before_it_is_needed_and_each_is_made_once(home, sit
     ("def make(context): raise ValueError('no such thing')", "ValueError: no such thing"),
     ("raise SystemExit(3)", "SystemExit: 3"),
     ("import not_there_at_all", "ModuleNotFoundError"),
-    ("from core.errors import UsageError\ndef make(context): raise UsageError('x', 'no address', 'Say one.')",
+    ("from core.model.errors import UsageError\ndef make(context): raise UsageError('x', 'no address', 'Say one.')",
      "no address. Say one."),
     ("make = 3", "TypeError"),
     ("def make(context): return object()", "lacks `name`, `reads`, `unavailable`, `needs`, `produce`"),
@@ -213,7 +213,7 @@ def test_a_factory_is_told_its_name_settings_scratch_folder_and_sandbox(home, si
 # --------------------------------------------------------------------------------------------- shared checks
 
 CHECKED = "name: c\ndescribe: c\nwrite: ['*.md']\nexecutor: edit\nchecks: [{use: spelling%s}]\n"
-CHECK = "from core.lane import Check\ndef make(context): return Check('spelling', ('codespell', '.'), 30)\n"
+CHECK = "from core.model.lane import Check\ndef make(context): return Check('spelling', ('codespell', '.'), 30)\n"
 
 
 def test_lanes_share_a_check_which_each_may_make_stricter(home, site):

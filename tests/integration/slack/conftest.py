@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from bot.cards.diff import read_diff
 from bot.cards.model import Card, card_of
-from bot.surfaces.port import Buttons, Drawn, Heard, Place
+from bot.surfaces.port import Buttons, IncomingMessage, Place, RenderedCard
 from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.ears import FakeEars
 from tests.fakes.slack.fixtures import running, slack, slack_program
@@ -30,9 +30,9 @@ class Talk:
     surface: SlackSurface
     ears: FakeEars
 
-    async def heard(self, count: int = 1) -> list[Heard]:
+    async def heard(self, count: int = 1) -> list[IncomingMessage]:
         found = await self.ears.heard(count)
-        return [said for said in found if isinstance(said, Heard)]
+        return [said for said in found if isinstance(said, IncomingMessage)]
 
 
 @pytest_asyncio.fixture
@@ -46,8 +46,8 @@ def staged_card(**changes) -> Card:
     return card_of(docs.staged(**changes), now=docs.NOW)
 
 
-def drawn_by(surface, card: Card | None = None, *, delivered: bool = False) -> Drawn:
+def drawn_by(surface, card: Card | None = None, *, delivered: bool = False) -> RenderedCard:
     card = card or staged_card()
     buttons = Buttons({action: f"opaque-{action.kind}-{n}" for n, action in enumerate(card.actions)})
-    drawn: Drawn = surface.draw(card, read_diff(docs.DIFF), buttons, delivered=delivered)
+    drawn: RenderedCard = surface.draw(card, read_diff(docs.DIFF), buttons, delivered=delivered)
     return drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.surfaces.port import Attachment, Clicked, Extras, Place
+from bot.surfaces.port import Attachment, ButtonPress, Extras, Place
 from tests.fakes.slack.program import DEV, LEE, TEAM
 from tests.integration.slack.conftest import CHANNEL
 
@@ -21,7 +21,7 @@ async def test_chat_07_a_question_has_its_buttons_which_are_pressed_like_a_cards
     question = await talk.slack.message(containing="Which one")
     await talk.slack.clicks(question, "#1 Set the timeout", LEE)
     (clicked,) = await talk.ears.heard()
-    assert isinstance(clicked, Clicked)
+    assert isinstance(clicked, ButtonPress)
     assert (clicked.button, clicked.identity) == (BUTTON, f"{TEAM}/{LEE}")
     assert (clicked.place.channel, clicked.message_id) == (DEV, question["ts"])
 

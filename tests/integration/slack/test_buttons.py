@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from bot.surfaces.port import Answer, Clicked, Place
+from bot.surfaces.port import ButtonPress, Place, Response
 from bot.surfaces.slack.api import SlackApi
-from bot.surfaces.slack.members import Members
+from bot.surfaces.slack.members import SlackMembers
 from bot.surfaces.slack.surface import SlackSurface
-from core.errors import TransientError
+from core.model.errors import TransientError
 from tests.fakes.ears import FakeEars
 from tests.fakes.slack.fixtures import running
 from tests.fakes.slack.people import words_of
@@ -26,7 +26,7 @@ async def card_in(talk, place=CHANNEL, reply_to=None):
 
 
 def answers(**found):
-    return lambda said: Answer(**found) if isinstance(said, Clicked) and not said.text else Answer("Thank you.")
+    return lambda said: Response(**found) if isinstance(said, ButtonPress) and not said.text else Response("Thank you.")
 
 
 async def test_a_click_carries_who_where_and_the_opaque_id(talk):
@@ -34,7 +34,7 @@ async def test_a_click_carries_who_where_and_the_opaque_id(talk):
     card = await card_in(talk, Place("slack", DEV, root))
     await talk.slack.clicks(card, "Approve", LEE)
     (clicked,) = await talk.ears.heard()
-    assert isinstance(clicked, Clicked)
+    assert isinstance(clicked, ButtonPress)
     assert (clicked.identity, clicked.button) == (f"{TEAM}/{LEE}", "opaque-approve-0")
     assert (clicked.place, clicked.message_id) == (Place("slack", DEV, root), card["ts"])
 
@@ -93,7 +93,7 @@ async def test_clicks_of_guests_and_the_deactivated_are_not_admitted(talk, user)
 
 async def test_a_member_who_was_let_go_has_no_say_once_the_last_answer_is_old(slack):
     api, lee = SlackApi(BOT_TOKEN, slack.url), f"{TEAM}/{LEE}"
-    old, fresh = Members(api, TEAM, known_s=60), Members(api, TEAM, known_s=0)
+    old, fresh = SlackMembers(api, TEAM, known_s=60), SlackMembers(api, TEAM, known_s=0)
     assert await old.ok(lee)
     assert await fresh.ok(lee)
     slack.outsiders[LEE] = {"deleted": True}
@@ -103,7 +103,7 @@ async def test_a_member_who_was_let_go_has_no_say_once_the_last_answer_is_old(sl
 
 
 async def test_an_organisations_person_is_a_member_where_slack_lists_our_team(slack):
-    members = Members(SlackApi(BOT_TOKEN, slack.url), TEAM, known_s=0)
+    members = SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM, known_s=0)
     for teams, ours in (([TEAM], True), (["T0THEIRS"], False)):
         slack.outsiders[LEE] = {"team_id": "E0ORG", "enterprise_user": {"teams": teams}}
         assert await members.ok(f"{TEAM}/{LEE}") is ours
@@ -112,12 +112,12 @@ async def test_an_organisations_person_is_a_member_where_slack_lists_our_team(sl
 async def test_nobody_is_a_member_while_slack_does_not_tell(slack):
     slack.fail("users.info", "drop")
     with pytest.raises(TransientError):
-        await Members(SlackApi(BOT_TOKEN, slack.url), TEAM).ok(f"{TEAM}/{LEE}")
+        await SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM).ok(f"{TEAM}/{LEE}")
 
 
 @pytest.mark.parametrize("identity", ["", "U0ANA", "T0THEIRS/U0ANA", f"{TEAM}/", f"{TEAM}/U0NOBODY", "/U0ANA"])
 async def test_no_other_identity_is_a_member(slack, identity):
-    assert not await Members(SlackApi(BOT_TOKEN, slack.url), TEAM).ok(identity)
+    assert not await SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM).ok(identity)
 
 
 @pytest.mark.parametrize(("kind", "label"), [("reject", "Reject"), ("reply", "Reply")])

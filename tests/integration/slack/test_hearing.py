@@ -11,7 +11,7 @@ from bot.surfaces.port import Place
 from bot.surfaces.slack import socket
 from bot.surfaces.slack.api import SlackApi
 from bot.surfaces.slack.surface import SlackSurface
-from core.errors import PermanentError, TransientError
+from core.model.errors import PermanentError, TransientError
 from tests.fakes.ears import FakeEars
 from tests.fakes.slack.fixtures import running
 from tests.fakes.slack.people import fresh

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from bot.surfaces.port import Quoted
-from bot.surfaces.slack.catching_up import MAX_AGE_S, CatchingUp
+from bot.surfaces.port import QuotedMessage
+from bot.surfaces.slack.catch_up import MAX_AGE_S, SlackCatchUp
 from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.ears import FakeEars
 from tests.fakes.slack.fixtures import running
@@ -122,7 +122,7 @@ async def test_chat_09_the_message_that_began_a_thread_is_quoted_as_its_writers_
     await talk.slack.mentions("do this", thread=root)
     (heard,) = await talk.heard()
     whole = await talk.surface.in_full(heard)
-    assert whole.quoted == Quoted("set server.timeout to 30 in config/app.yaml", f"{TEAM}/{KIM}")
+    assert whole.quoted == QuotedMessage("set server.timeout to 30 in config/app.yaml", f"{TEAM}/{KIM}")
 
 
 async def test_chat_09_our_own_card_is_not_quoted(talk):
@@ -190,7 +190,7 @@ async def test_chat_19_the_history_is_read_page_by_page(slack):
         said = {"channel": DEV, "user": ANA, "text": f"<@{BOT}> number {n}"}
         await slack.to_program("POST", "/_control/message", json=said)
     surface = SlackSurface(slack.config())
-    reader = CatchingUp(surface._api, surface.ours, [DEV], page=3)
+    reader = SlackCatchUp(surface._api, surface.ours, [DEV], page=3)
     async with surface._api.session():
         await reader._catch_up(ears)
     assert {said.text for said in ears.said} == {f"number {n}" for n in range(7)}

@@ -9,7 +9,7 @@ import pytest
 
 from bot.surfaces.port import Attachment, Place, SlackConfig
 from bot.surfaces.slack.surface import SlackSurface
-from core.errors import PermanentError, TransientError, UsageError
+from core.model.errors import PermanentError, TransientError, UsageError
 from tests.fakes.ears import FakeEars
 from tests.fakes.slack.fixtures import running
 from tests.fakes.slack.people import words_of

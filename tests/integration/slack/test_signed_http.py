@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
-from bot.surfaces.port import Clicked
+from bot.surfaces.port import ButtonPress
 from bot.surfaces.slack.http import MAX_BODY_BYTES, verified
 from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.ears import FakeEars
@@ -81,7 +81,7 @@ async def test_signed_messages_commands_and_clicks_are_heard(door):
         assert (answer.status_code, answer.text) == (200, "")
     message, command, clicked = door.ears.said
     assert (message.text, command.text) == ("bump x to 2", "help")
-    assert isinstance(clicked, Clicked)
+    assert isinstance(clicked, ButtonPress)
     assert (clicked.button, clicked.place.thread) == ("opaque", "1700000000.000001")
 
 

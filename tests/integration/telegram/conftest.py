@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest_asyncio
 
-from bot.surfaces.port import Ears, TelegramConfig
-from bot.surfaces.telegram.pace import Limits
+from bot.surfaces.port import Inbox, TelegramConfig
+from bot.surfaces.telegram.pace import PaceLimits
 from bot.surfaces.telegram.surface import TelegramSurface
 from tests.fakes.ears import FakeEars
 from tests.fakes.telegram import Chat, FakeTelegram
@@ -19,7 +19,7 @@ from tests.fakes.telegram.fixtures import telegram
 
 __all__ = ["telegram"]
 
-QUICK = Limits(chat=(1000, 1.0), group=(10_000, 60.0), overall=(10_000, 1.0), patience_s=20.0)
+QUICK = PaceLimits(chat=(1000, 1.0), group=(10_000, 60.0), overall=(10_000, 1.0), patience_s=20.0)
 """No waiting of our own: what a test slows down, it slows down on purpose."""
 
 
@@ -39,7 +39,7 @@ def config_of(telegram: FakeTelegram, *groups: Chat, **changes: Any) -> Telegram
 
 
 @asynccontextmanager
-async def listening(surface: TelegramSurface, ears: Ears) -> AsyncIterator[asyncio.Task[None]]:
+async def listening(surface: TelegramSurface, ears: Inbox) -> AsyncIterator[asyncio.Task[None]]:
     """The surface running; ends it quietly."""
     task = asyncio.create_task(surface.run(ears))
     try:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bot.cards.telegram import TelegramButton, TelegramCard
-from bot.cards.telegram_words import Span
-from bot.surfaces.port import Drawn
+from bot.cards.telegram_words import TextSpan
+from bot.surfaces.port import RenderedCard
 
 ROWS = ((TelegramButton("✅ Approve 9c1e", "b-approve"), TelegramButton("❌ Reject", "b-reject")),)
 
 
 def drawing(text="a card", spans=(), plain=None, rows=ROWS):
-    return Drawn(TelegramCard(text, tuple(Span(*span) for span in spans), text if plain is None else plain, rows))
+    return RenderedCard(
+        TelegramCard(text, tuple(TextSpan(*span) for span in spans), text if plain is None else plain, rows)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.surfaces.port import Answer, Attachment, Clicked, Extras, Place
+from bot.surfaces.port import Attachment, ButtonPress, Extras, Place, Response
 from tests.integration.telegram.conftest import Stage
 from tests.integration.telegram.drawings import drawing
 
@@ -23,7 +23,7 @@ async def test_chat_07_a_question_has_its_buttons_which_are_pressed_like_a_cards
     (id_,) = await stage.surface.say(place_of(stage), "Which one do you mean?", None, None, extras)
     lee.clicks(stage.team.messages[int(id_)], "#1 Set the timeout")
     (clicked,) = await stage.ears.heard()
-    assert isinstance(clicked, Clicked)
+    assert isinstance(clicked, ButtonPress)
     assert (clicked.button, clicked.message_id, clicked.identity) == (BUTTON, id_, str(lee.id))
 
 
@@ -42,7 +42,7 @@ async def test_chat_16_a_mention_reaches_the_person_behind_the_name(mute: Stage)
 
 async def test_chat_06_a_prompt_is_about_what_its_card_is_about(stage: Stage) -> None:
     lee = stage.telegram.person("Lee")
-    stage.ears.answers = lambda _said: Answer(form="reject")
+    stage.ears.answers = lambda _said: Response(form="reject")
     number = await stage.surface.post(place_of(stage), drawing("#1"), None)
     lee.clicks(stage.team.messages[int(number)], "Approve")
     place, prompt, below = await stage.ears.until_posted()

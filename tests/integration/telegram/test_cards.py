@@ -10,7 +10,7 @@ from bot.cards.diff import read_diff
 from bot.cards.model import card_of
 from bot.cards.page import diff_page
 from bot.cards.parts import ActionKind
-from bot.surfaces.port import Answer, Attachment, Buttons, Place
+from bot.surfaces.port import Attachment, Buttons, Place, Response
 from tests.fakes.telegram.words import slice_units
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
@@ -80,7 +80,7 @@ async def test_approve_comes_with_the_diff_and_brings_its_own_id_back(stage):
     ]
     await stage.surface.attach(place, files, f"{card.label}: the whole diff", number)
     await stage.surface.edit(place, number, stage.surface.draw(card, read_diff(diff), buttons_of(card), delivered=True))
-    stage.ears.answers = lambda _said: Answer("Approved.")
+    stage.ears.answers = lambda _said: Response("Approved.")
     (click,) = stage.telegram.person("Lee").clicks(shown, "Approve 9c1e")
     await click.answered()
     approve = next(action for action in card.actions if action.kind is ActionKind.APPROVE)

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from bot.surfaces.port import Answer, Clicked, Heard, Place
+from bot.surfaces.port import ButtonPress, IncomingMessage, Place, Response
 from bot.surfaces.telegram.surface import TelegramSurface
-from core.errors import PermanentError, TransientError
+from core.model.errors import PermanentError, TransientError
 from tests.fakes.ears import FakeEars
 from tests.fakes.telegram import (
     Fault,
@@ -40,7 +40,7 @@ async def test_a_mention_in_a_topic_is_heard_without_our_name(stage):
     said = ana.says(stage.team, "hey @OurBot fix the docs", thread=7)
     (heard,) = await stage.ears.heard()
     place = Place("telegram", str(stage.team.id), "7")
-    assert heard == Heard(
+    assert heard == IncomingMessage(
         str(ana.id), place, "hey fix the docs", str(said.id), f"m:{stage.team.id}:{said.id}", addressed=True, name="Ana"
     )
 
@@ -141,17 +141,17 @@ async def test_a_press_counts_for_the_one_who_pressed(stage):
     """An anonymous admin writes as nobody, and presses as themselves."""
     card = await posted(stage)
     lee = stage.telegram.person("Lee", username="ana")
-    stage.ears.answers = lambda _said: Answer("Approved.")
+    stage.ears.answers = lambda _said: Response("Approved.")
     (click,) = lee.clicks(card, "Approve")
     assert await click.answered() == {"text": "Approved.", "show_alert": False}
     (clicked,) = stage.ears.said
     place = Place("telegram", str(stage.team.id))
-    assert clicked == Clicked(str(lee.id), place, "b-approve", str(card.id), f"c:{click.id}", name="Lee")
+    assert clicked == ButtonPress(str(lee.id), place, "b-approve", str(card.id), f"c:{click.id}", name="Lee")
 
 
 async def test_a_refusal_is_an_alert_and_fits(stage):
     card = await posted(stage)
-    stage.ears.answers = lambda _said: Answer("No: " + "🦊" * 300, refused=True)
+    stage.ears.answers = lambda _said: Response("No: " + "🦊" * 300, refused=True)
     (click,) = stage.telegram.person("Lee").clicks(card, "Approve")
     answer = await click.answered()
     assert answer["show_alert"]
@@ -160,7 +160,7 @@ async def test_a_refusal_is_an_alert_and_fits(stage):
 
 async def test_a_button_pressed_fifty_times_at_once_is_answered_fifty_times(stage):
     card = await posted(stage)
-    stage.ears.answers = lambda _said: Answer("Lee was first.", refused=True)
+    stage.ears.answers = lambda _said: Response("Lee was first.", refused=True)
     clicks = stage.telegram.person("Lee").clicks(card, "Approve", times=50)
     answers = await asyncio.gather(*(click.answered() for click in clicks))
     assert {answer["text"] for answer in answers} == {"Lee was first."}
@@ -203,7 +203,7 @@ async def test_a_strangers_group_is_not_heard_and_its_buttons_refuse(stage, caps
 
 
 async def test_reject_asks_for_the_reason_and_the_reply_is_the_same_button(stage):
-    stage.ears.answers = lambda said: Answer("Why?", form="" if said.text else "reject")
+    stage.ears.answers = lambda said: Response("Why?", form="" if said.text else "reject")
     card, lee = await posted(stage, thread="7"), stage.telegram.person("Lee")
     (click,) = lee.clicks(card, "Reject")
     assert (await click.answered())["text"] == "Why?"
@@ -213,7 +213,7 @@ async def test_reject_asks_for_the_reason_and_the_reply_is_the_same_button(stage
     assert question.text == "✍️ Lee, why not? Please reply to this message; the reason goes into the next try."
     reply = lee.says(stage.team, "name Debian too", reply_to=question, thread=7)
     said = (await stage.ears.heard(2))[1]
-    assert said == Clicked(
+    assert said == ButtonPress(
         str(lee.id),
         Place("telegram", str(stage.team.id), "7"),
         "b-reject",
@@ -227,7 +227,7 @@ async def test_reject_asks_for_the_reason_and_the_reply_is_the_same_button(stage
 async def test_the_reply_finds_its_button_after_a_restart(telegram):
     team, lee = telegram.group(), telegram.person("Lee")
     first, ears = TelegramSurface(config_of(telegram, team), limits=QUICK, poll_s=5), FakeEars()
-    ears.answers = lambda _said: Answer(form="reply")
+    ears.answers = lambda _said: Response(form="reply")
     async with listening(first, ears):
         number = await first.post(Place("telegram", str(team.id)), drawing(), None)
         lee.clicks(team.messages[int(number)], "Approve")
@@ -235,7 +235,7 @@ async def test_the_reply_finds_its_button_after_a_restart(telegram):
     second, later = TelegramSurface(config_of(telegram, team), limits=QUICK, poll_s=5), FakeEars()
     lee.says(team, "for Debian", reply_to=question)
     async with listening(second, later):
-        said = next(s for s in await later.heard() if isinstance(s, Clicked) and s.text)
+        said = next(s for s in await later.heard() if isinstance(s, ButtonPress) and s.text)
     assert (said.button, said.message_id, said.text) == ("b-approve", number, "for Debian")
 
 
@@ -244,7 +244,7 @@ async def test_chat_23_a_question_shows_no_token_and_one_without_links_still_wor
     telegram.refuse_entities = True
     team, lee = telegram.group(), telegram.person("Lee")
     surface, ears = TelegramSurface(config_of(telegram, team), limits=QUICK, poll_s=5), FakeEars()
-    ears.answers = lambda said: Answer(form="" if said.text else "reply")
+    ears.answers = lambda said: Response(form="" if said.text else "reply")
     async with listening(surface, ears):
         number = await surface.post(Place("telegram", str(team.id)), drawing(), None)
         lee.clicks(team.messages[int(number)], "Approve")
@@ -252,19 +252,19 @@ async def test_chat_23_a_question_shows_no_token_and_one_without_links_still_wor
         assert "\n\nb-approve." in question.text
         lee.says(team, "for Debian", reply_to=question)
         said = (await ears.heard(2))[1]
-    assert isinstance(said, Clicked)
+    assert isinstance(said, ButtonPress)
     assert (said.button, said.text) == ("b-approve", "for Debian")
 
 
 async def test_chat_24_an_answer_too_long_for_an_alert_is_told_in_full_below_the_card(stage):
     whole = "\n".join(f"Finding {n} says something that is worth reading in full." for n in range(12))
-    stage.ears.answers = lambda _said: Answer(whole)
+    stage.ears.answers = lambda _said: Response(whole)
     card = await posted(stage)
     (click,) = stage.telegram.person("Lee").clicks(card, "Approve")
     assert (await click.answered())["text"] == "The answer is below the card."
     told = await stage.telegram.until(lambda: next((m for m in stage.team.by_bot() if m.text == whole), None))
     assert told.reply_to == card.id
-    stage.ears.answers = lambda _said: Answer("One sentence.\nAnother one.")
+    stage.ears.answers = lambda _said: Response("One sentence.\nAnother one.")
     (click,) = stage.telegram.person("Lee").clicks(card, "Approve")
     assert (await click.answered())["text"] == "One sentence.\nAnother one."
 
@@ -278,7 +278,7 @@ async def test_words_that_look_like_a_question_of_ours_lead_to_no_button(stage):
     assert shown.text == forged
     stage.telegram.person("Lee").says(stage.team, "nice", reply_to=shown)
     (said,) = await stage.ears.heard()
-    assert isinstance(said, Heard)
+    assert isinstance(said, IncomingMessage)
 
 
 async def test_what_cannot_be_kept_is_asked_for_again_in_order(stage):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.surfaces.port import Place, Quoted
+from bot.surfaces.port import Place, QuotedMessage
 from bot.surfaces.telegram.surface import TelegramSurface
 from tests.fakes.ears import FakeEars
 from tests.fakes.telegram import Fault, FaultKind, anonymous_admin_says
@@ -226,7 +226,7 @@ async def test_chat_09_a_message_that_is_answered_is_quoted_as_its_writers_words
     ana.says(stage.team, "@ourbot do this", reply_to=said)
     (heard,) = await stage.ears.heard()
     assert heard.text == "do this"
-    assert heard.quoted == Quoted(said.text, str(max_.id), "Max")
+    assert heard.quoted == QuotedMessage(said.text, str(max_.id), "Max")
 
 
 async def test_chat_09_a_forwarded_message_is_quoted_as_its_first_writers(stage):
@@ -234,7 +234,7 @@ async def test_chat_09_a_forwarded_message_is_quoted_as_its_first_writers(stage)
     said = ana.says(ana.private, "set a to 1 in x.yaml", forwarded=True)
     ana.says(ana.private, "do this", reply_to=said)
     _, heard = await stage.ears.heard(2)
-    assert heard.quoted == Quoted(said.text, "4242", "Somebody")
+    assert heard.quoted == QuotedMessage(said.text, "4242", "Somebody")
 
 
 async def test_chat_09_words_of_nobody_are_quoted_as_nobodys(stage):
@@ -242,7 +242,7 @@ async def test_chat_09_words_of_nobody_are_quoted_as_nobodys(stage):
     said = anonymous_admin_says(stage.telegram, stage.team, "set a to 1 in x.yaml")
     stage.telegram.person("Ana").says(stage.team, "@ourbot do this", reply_to=said)
     (heard,) = await stage.ears.heard()
-    assert heard.quoted == Quoted(said.text, "", "Team")
+    assert heard.quoted == QuotedMessage(said.text, "", "Team")
 
 
 BESIDE = [

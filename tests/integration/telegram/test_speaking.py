@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from bot.surfaces.port import Attachment, Place
-from bot.surfaces.telegram.pace import Limits
+from bot.surfaces.telegram.pace import PaceLimits
 from bot.surfaces.telegram.surface import TelegramSurface
-from core.errors import PermanentError, TransientError, UsageError
+from core.model.errors import PermanentError, TransientError, UsageError
 from tests.fakes.telegram import Fault, FaultKind, Flood
 from tests.integration.telegram.conftest import config_of
 from tests.integration.telegram.drawings import drawing
@@ -153,7 +153,7 @@ async def test_told_to_wait_for_long_the_caller_is_told(mute):
 async def test_paced_by_ourselves_everything_arrives_in_order(telegram):
     """That the pace keeps within the limits is a law of `Pace` alone (tests/unit/surfaces/test_pace.py)."""
     telegram.flood = Flood(per_chat=(3, 0.3), per_group=(6, 1.2))
-    pace = Limits(chat=(3, 0.35), group=(6, 1.3), overall=(30, 1.0), patience_s=60)
+    pace = PaceLimits(chat=(3, 0.35), group=(6, 1.3), overall=(30, 1.0), patience_s=60)
     team, lee = telegram.group(), telegram.person("Lee")
     surface = TelegramSurface(config_of(telegram, team), limits=pace)
     said = [surface.say(place_of(team), f"{n}", None, None) for n in range(8)]

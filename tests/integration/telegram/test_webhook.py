@@ -14,9 +14,9 @@ import pytest_asyncio
 import uvicorn
 from starlette.applications import Starlette
 
-from bot.surfaces.port import Answer, Place
+from bot.surfaces.port import Place, Response
 from bot.surfaces.telegram.surface import TelegramSurface
-from core.errors import UsageError
+from core.model.errors import UsageError
 from tests.fakes.ears import FakeEars
 from tests.fakes.telegram import SECRET_HEADER, FakeTelegram
 from tests.integration.telegram.conftest import QUICK, config_of, listening
@@ -87,7 +87,7 @@ async def test_what_is_said_and_pressed_arrives(hooked):
     ana.says(ana.private, "fix it")
     (heard,) = await hooked.ears.heard()
     assert heard.text == "fix it"
-    hooked.ears.answers = lambda _said: Answer("Approved.")
+    hooked.ears.answers = lambda _said: Response("Approved.")
     number = await hooked.surface.post(Place("telegram", str(ana.id)), drawing(), None)
     clicks = ana.clicks(ana.private.messages[int(number)], "Approve", times=5)
     assert {(await click.answered())["text"] for click in clicks} == {"Approved."}

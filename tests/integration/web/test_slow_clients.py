@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from bot.web.body import BodyError, read_body
-from bot.web.patience import Limits
+from bot.web.patience import ConnectionLimits
 from bot.web.server import WebServer
 
 pytestmark = pytest.mark.surfaces
@@ -33,7 +33,7 @@ async def hook(request: Request) -> PlainTextResponse:
 
 @asynccontextmanager
 async def serving(**limits: Any) -> AsyncIterator[WebServer]:
-    web = WebServer([Route("/hook", hook, methods=["POST"])], "127.0.0.1", 0, Limits(**limits))
+    web = WebServer([Route("/hook", hook, methods=["POST"])], "127.0.0.1", 0, ConnectionLimits(**limits))
     task = asyncio.create_task(web.run())
     try:
         async with asyncio.timeout(WITHIN_S):

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from bot.grammar import NotUnderstood, parse
-from core.edit import Edit
-from core.errors import Problem, UsageError
-from core.intent import Intent
-from core.lane import Lane
-from core.ports import Executor, Forgetful, Journal, Order, Produced, Repository
-from core.production import Making, Usage
+from bot.interpret.grammar import NotUnderstood, parse
+from core.model.edits import Edit
+from core.model.errors import Problem, UsageError
+from core.model.intent import Intent
+from core.model.lane import Lane
+from core.model.provenance import Provenance, Usage
+from core.model.turn import Turn
+from core.ports import Executor, ExecutorResult, ForgetsOldResults, Journal, Repository, WorkOrder
 from core.strict_yaml.document import loads
-from core.turn import Turn
 from lanes.checks import CheckRunner, checked
 from lanes.executors.command import CommandExecutor
 from lanes.executors.edit_lane import EditExecutor
@@ -40,7 +40,7 @@ FILES = {
 }
 
 
-class Remembering(Forgetful):
+class Remembering(ForgetsOldResults):
     """A journal that outlives a worker: its parts are the same when they are asked for again."""
 
     def __init__(self) -> None:
@@ -55,11 +55,11 @@ class Remembering(Forgetful):
 class Doing:
     """An executor that writes what a test says: of each step's words, a function from order to files, or a fault."""
 
-    does: Callable[[Order], Mapping[str, str | None]] = field(default=lambda _order: {})
+    does: Callable[[WorkOrder], Mapping[str, str | None]] = field(default=lambda _order: {})
     name: str = "doing"
     reads: bool = True
-    orders: list[Order] = field(default_factory=list)
-    before: Callable[[Order], Any] | None = None
+    orders: list[WorkOrder] = field(default_factory=list)
+    before: Callable[[WorkOrder], Any] | None = None
     tokens: int = 10
 
     def unavailable(self, _lane: Lane) -> Problem | None:
@@ -68,7 +68,7 @@ class Doing:
     def needs(self, _lane: Lane) -> frozenset[str]:
         return frozenset({"gpu"})
 
-    async def produce(self, order: Order, repository: Repository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         self.orders.append(order)
         if self.before is not None and asyncio.iscoroutine(waiting := self.before(order)):
             await waiting
@@ -79,7 +79,9 @@ class Doing:
         writes = {path: text.encode() for path, text in files.items() if text is not None}
         deletes = [path for path, text in files.items() if text is None]
         tree = await as_git(repository).write_tree(order.start, writes, deletes, {})
-        return Produced(tree, {"transcript.jsonl": b"{}\n"}, Making(self.name, f"did {order.intent.text}.", (usage,)))
+        return ExecutorResult(
+            tree, {"transcript.jsonl": b"{}\n"}, Provenance(self.name, f"did {order.intent.text}.", (usage,))
+        )
 
 
 @dataclass
@@ -93,10 +95,10 @@ class Bench:
     said: list[str] = field(default_factory=list)
     charged: list[Usage] = field(default_factory=list)
 
-    async def run(self, lane: Lane | str, **parameters: str) -> Produced:
+    async def run(self, lane: Lane | str, **parameters: str) -> ExecutorResult:
         return await self.executor.produce(await self.order(lane, **parameters), self.web)
 
-    async def order(self, lane: Lane | str, **parameters: str) -> Order:
+    async def order(self, lane: Lane | str, **parameters: str) -> WorkOrder:
         base = await self.web.fetch_base()
 
         async def told(words: str) -> None:
@@ -109,9 +111,9 @@ class Bench:
         start = await self.web.tree_of(base)
         text = "do as the lane says"
         turns = (Turn(1, "ana", "terminal", text, origin.WHEN, 1),) if hasattr(origin, "WHEN") else ()
-        return Order(1, 1, found, Intent(text), turns, base, start, "", parameters, self.journal, told, charge)
+        return WorkOrder(1, 1, found, Intent(text), turns, base, start, "", parameters, self.journal, told, charge)
 
-    async def changed(self, made: Produced) -> dict[str, str | None]:
+    async def changed(self, made: ExecutorResult) -> dict[str, str | None]:
         """What differs from the branch: paths to their text, None where a file is gone."""
         change = await self.web.change(await self.web.fetch_base(), made.tree)
         return {
@@ -128,7 +130,7 @@ def lane_named(steps: str, more: str = "") -> Lane:
 
 
 def read(sentence: str) -> tuple[Edit, ...]:
-    """The real grammar, as `bot.app` gives it to the executor."""
+    """The real grammar, as `bot.wiring.app` gives it to the executor."""
     understood = parse(sentence)
     if isinstance(understood, NotUnderstood):
         raise UsageError("not_understood", understood.reason)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import CountersignError, Kind, PermanentError, TransientError, WorkError
-from core.lane import Budget, Limits
+from core.model.errors import CountersignError, Kind, PermanentError, TransientError, WorkError
+from core.model.lane import Budget, Limits
 from lanes.workflow.cache import Kept, StepCache
 from lanes.workflow.run import STEPS_LOG
 from tests.integration.lanes import origin

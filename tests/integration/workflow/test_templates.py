@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import PermanentError, WorkError
+from core.model.errors import PermanentError, WorkError
 from lanes.templates import digest_of, exported, imported, renamed, templates
 from lanes.workflow.fill import edits, stand_ins
 from tests.integration.lanes import origin

@@ -26,8 +26,8 @@ from bot.cards.slack import draw_card
 from bot.cards.telegram import draw_telegram
 from bot.cards.telegram_words import spell
 from bot.cli.requests import show
-from bot.surfaces.telegram.forming import lines_of
-from bot.surfaces.terminal import Look, print_card
+from bot.surfaces.telegram.message_text import lines_of
+from bot.surfaces.terminal import TerminalStyle, print_card
 from tests.fakes.telegram import words
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
@@ -88,7 +88,7 @@ def on_github(diff):
 
 def on_terminal(diff):
     stream = io.StringIO()
-    print_card(stream, card(), diff, look=Look(400))
+    print_card(stream, card(), diff, look=TerminalStyle(400))
     return [re.sub(r"^ *\d* (.) ?", r"\1", line) for line in stream.getvalue().split("\n")]
 
 
@@ -154,7 +154,7 @@ def test_guard_19_code_that_deceives_is_the_first_thing_on_every_surface(char):
     assert "DANGER" in str(draw_card(card(), view(diff), {}, delivered=False).blocks[0])
     assert "DANGER" in draw_comment(card(), view(diff)).text.split("\n")[3]
     stream = io.StringIO()
-    print_card(stream, card(), diff, look=Look(80))
+    print_card(stream, card(), diff, look=TerminalStyle(80))
     assert "DANGER" in stream.getvalue().split("\n")[0]
     page = diff_page(card(), diff).decode()
     assert page.index("DANGER") < page.index("<h1>")
@@ -166,7 +166,7 @@ def test_guard_19_the_alarm_stands_though_the_line_itself_is_not_shown():
     assert drawing.hides
     assert "DANGER" in drawing.card.text.split("\n")[0]
     stream = io.StringIO()
-    print_card(stream, card(), long, look=Look(80))
+    print_card(stream, card(), long, look=TerminalStyle(80))
     assert "DANGER" in stream.getvalue().split("\n")[0]
     assert not view(of(["plain"])).alarm
 

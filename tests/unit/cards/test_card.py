@@ -8,10 +8,10 @@ import pytest
 
 from bot.cards.model import card_of
 from bot.cards.parts import ActionKind
-from bot.cards.risk import Level
+from bot.cards.risk import RiskLevel
 from bot.cards.times import ago, until
-from core.lifecycle import State
-from core.staged_diff import GuardVerdict
+from core.model.lifecycle import State
+from core.model.staged_diff import GuardVerdict
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
 
@@ -96,19 +96,19 @@ def test_risky_files_come_first_with_the_reason():
 @pytest.mark.parametrize(
     ("row", "flag", "level"),
     [
-        (docs.file("a", mode="120000"), "symlink", Level.HIGH),
-        (docs.file("a", "T", mode="120000"), "type changed", Level.HIGH),
-        (docs.file("lib", "A", None, None, mode="160000"), "submodule", Level.HIGH),
-        (docs.file("a.png", added=None, removed=None), "binary", Level.MEDIUM),
-        (docs.file("run", old_mode="100755"), "no longer executable", Level.MEDIUM),
-        (docs.file("sub/CLAUDE.md"), "tool settings", Level.HIGH),
-        (docs.file(".GitHub/workflows/x.yml "), "CI", Level.HIGH),
-        (docs.file(".g\uff49thub/x"), "CI", Level.HIGH),
-        (docs.file(".git\\u{200b}hub/x"), "CI", Level.HIGH),
-        (docs.file("a\\x0ab"), "odd name", Level.HIGH),
-        (docs.file("docs/CODEOWNERS"), "CI", Level.HIGH),
-        (docs.file("requirements/dev.txt"), "dependencies", Level.MEDIUM),
-        (docs.file("setup.py"), "runs in builds", Level.MEDIUM),
+        (docs.file("a", mode="120000"), "symlink", RiskLevel.HIGH),
+        (docs.file("a", "T", mode="120000"), "type changed", RiskLevel.HIGH),
+        (docs.file("lib", "A", None, None, mode="160000"), "submodule", RiskLevel.HIGH),
+        (docs.file("a.png", added=None, removed=None), "binary", RiskLevel.MEDIUM),
+        (docs.file("run", old_mode="100755"), "no longer executable", RiskLevel.MEDIUM),
+        (docs.file("sub/CLAUDE.md"), "tool settings", RiskLevel.HIGH),
+        (docs.file(".GitHub/workflows/x.yml "), "CI", RiskLevel.HIGH),
+        (docs.file(".g\uff49thub/x"), "CI", RiskLevel.HIGH),
+        (docs.file(".git\\u{200b}hub/x"), "CI", RiskLevel.HIGH),
+        (docs.file("a\\x0ab"), "odd name", RiskLevel.HIGH),
+        (docs.file("docs/CODEOWNERS"), "CI", RiskLevel.HIGH),
+        (docs.file("requirements/dev.txt"), "dependencies", RiskLevel.MEDIUM),
+        (docs.file("setup.py"), "runs in builds", RiskLevel.MEDIUM),
     ],
 )
 def test_what_makes_a_file_risky_is_named(row, flag, level):
@@ -121,12 +121,12 @@ def test_what_makes_a_file_risky_is_named(row, flag, level):
 def test_harmless_names_are_not_flagged(path):
     document = {**docs.staged(), "staged": docs.staged_diff(files=[docs.file(path)])}
     assert staged_of(document).files[0].flags == ()
-    assert card_of(document, now=NOW).risk is Level.LOW
+    assert card_of(document, now=NOW).risk is RiskLevel.LOW
 
 
 def test_a_big_change_is_not_of_low_risk():
     files = [docs.file(f"docs/{n}.md") for n in range(21)]
-    assert card_of({**docs.staged(), "staged": docs.staged_diff(files=files)}, now=NOW).risk is Level.MEDIUM
+    assert card_of({**docs.staged(), "staged": docs.staged_diff(files=files)}, now=NOW).risk is RiskLevel.MEDIUM
 
 
 def test_findings_are_folded_by_check_and_the_worst_counts():

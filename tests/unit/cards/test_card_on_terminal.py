@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from bot.cards.model import card_of
-from bot.surfaces.terminal import Look, look_of, print_card, print_diff
+from bot.surfaces.terminal import TerminalStyle, look_of, print_card, print_diff
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
 from tests.unit.cards.naughty import NAUGHTY
@@ -34,12 +34,12 @@ PICTURES = {
     "rejected": (docs.rejected(), None),
     "second_revision": (docs.second_revision(), docs.DIFF),
 }
-COLOURS = Look(80, "truecolor")
+COLOURS = TerminalStyle(80, "truecolor")
 
 
 def drawn(card, diff=None, look=None, **options):
     stream = io.StringIO()
-    print_card(stream, card, diff, look=look or Look(80), **options)
+    print_card(stream, card, diff, look=look or TerminalStyle(80), **options)
     return stream.getvalue()
 
 
@@ -82,7 +82,7 @@ def test_a_diff_that_is_not_the_staged_one_does_not_open_the_approval():
 def test_after_the_whole_diff_the_approval_is_offered():
     stream = io.StringIO()
     long = docs.DIFF.replace(b"-4,4 +4,5", b"-4,4 +4,1005") + b"+more\n" * 1000
-    print_diff(stream, card_of(docs.staged(), now=NOW), long, look=Look(80))
+    print_diff(stream, card_of(docs.staged(), now=NOW), long, look=TerminalStyle(80))
     assert stream.getvalue().count("+ more") == 1000
     assert "countersign approve 142 9c1e04ab77d2e85b1f36" in stream.getvalue()
 
@@ -133,7 +133,7 @@ def test_no_line_is_wider_than_the_terminal(width, colours):
     files = [docs.file("docs/" + "deep/" * 40 + "install.md"), docs.file("文書/" * 30 + "導入.md", "D")]
     document = {**docs.staged(), "staged": docs.staged_diff(files=files), "title": "設定を直す " * 12}
     for picture in (document, docs.refused_by_guard(), docs.queued()):
-        text = drawn(card_of(picture, now=NOW), docs.DIFF, Look(width, colours))
+        text = drawn(card_of(picture, now=NOW), docs.DIFF, TerminalStyle(width, colours))
         assert max(cell_len(SGR.sub("", line)) for line in text.splitlines()) <= min(width, 102)
 
 
@@ -145,8 +145,8 @@ def test_long_paths_keep_their_first_folder_and_their_name():
 
 
 def test_colour_only_adds_to_the_plain_picture():
-    coloured = SGR.sub("", drawn(card_of(docs.staged(), now=NOW), docs.DIFF, Look(82, "truecolor")))
-    plain = drawn(card_of(docs.staged(), now=NOW), docs.DIFF, Look(80))
+    coloured = SGR.sub("", drawn(card_of(docs.staged(), now=NOW), docs.DIFF, TerminalStyle(82, "truecolor")))
+    plain = drawn(card_of(docs.staged(), now=NOW), docs.DIFF, TerminalStyle(80))
     assert "\n".join(line.removeprefix("▎").removeprefix(" ") for line in coloured.splitlines()) + "\n" == plain
 
 
@@ -154,8 +154,10 @@ def test_colour_only_adds_to_the_plain_picture():
 def test_a_terminal_of_few_characters_is_given_only_those(encoding):
     for document, diff in PICTURES.values():
         for colours in (None, "standard"):
-            drawn(card_of(document, now=NOW), diff, Look(80, colours, encoding)).encode(encoding)
-    assert drawn(card_of(docs.staged(), now=NOW), None, Look(80, None, "ascii")).startswith("#142 docs | Fix install")
+            drawn(card_of(document, now=NOW), diff, TerminalStyle(80, colours, encoding)).encode(encoding)
+    assert drawn(card_of(docs.staged(), now=NOW), None, TerminalStyle(80, None, "ascii")).startswith(
+        "#142 docs | Fix install"
+    )
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
@@ -188,7 +190,13 @@ FIXED = {"state", "verdict", "status", "old_mode", "mode", "digest", "at", "upda
     "code",
 }
 WORDS = st.sampled_from(NAUGHTY) | st.text(st.characters(), max_size=60)
-LOOKS = [Look(80), Look(40), Look(200, None, "ascii"), COLOURS, Look(80, "standard", "cp1252")]
+LOOKS = [
+    TerminalStyle(80),
+    TerminalStyle(40),
+    TerminalStyle(200, None, "ascii"),
+    COLOURS,
+    TerminalStyle(80, "standard", "cp1252"),
+]
 
 
 @st.composite

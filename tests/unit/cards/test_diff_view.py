@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.cards.diff import read_diff
-from core.change import show_path
+from core.model.change import show_path
 from tests.unit.cards import documents as docs
 
 EMPTY_WITH_SPACE = b"""\

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.cards.safe import MAX_MARKS, count_hidden, map_text, one_line, visible
-from core.change import show_path
+from core.model.change import show_path
 from tests.unit.cards.naughty import NAUGHTY
 
 ANY_TEXT = st.text(st.characters(), max_size=200) | st.sampled_from(NAUGHTY)  # lone surrogates included

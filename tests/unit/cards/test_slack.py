@@ -11,14 +11,25 @@ from hypothesis import strategies as st
 
 from bot.cards.diff import read_diff
 from bot.cards.model import card_of
-from bot.cards.parts import Action, ActionKind, Asked, Check, Decided, FileRow, Link, Needed, Quote, Trouble
-from bot.cards.risk import Level
+from bot.cards.parts import (
+    Action,
+    ActionKind,
+    CardLink,
+    CheckRow,
+    DecisionRow,
+    FileRow,
+    NeededApproval,
+    ProblemPart,
+    QuestionPart,
+    Quote,
+)
+from bot.cards.risk import RiskLevel
 from bot.cards.safe import map_text, visible
 from bot.cards.slack import draw_card
 from bot.cards.slack_text import BUDGET, MAX_TOTAL, weight
-from core.advice import CommandName, Suggestion
-from core.lifecycle import State
-from core.staged_diff import GuardVerdict
+from core.model.advice import CommandName, Suggestion
+from core.model.lifecycle import State
+from core.model.staged_diff import GuardVerdict
 from tests.counterparts import package
 from tests.fakes.slack.people import words_of
 from tests.fakes.slack.rules import check_message, pings_in
@@ -243,9 +254,9 @@ def cards(draw):
     card = draw(st.sampled_from([staged_card(), card_of(docs.refused_by_guard(), now=NOW)]))
     rows = st.builds(
         FileRow, WORDS, st.sampled_from("AMDT"), st.none() | BIG, st.none() | BIG,
-        st.lists(WORDS, max_size=3).map(tuple), st.sampled_from(Level),
+        st.lists(WORDS, max_size=3).map(tuple), st.sampled_from(RiskLevel),
     )  # fmt: skip
-    checks = st.builds(Check, WORDS, st.sampled_from(GuardVerdict), st.lists(WORDS, max_size=20).map(tuple), WORDS)
+    checks = st.builds(CheckRow, WORDS, st.sampled_from(GuardVerdict), st.lists(WORDS, max_size=20).map(tuple), WORDS)
     staged = replace(
         card.staged,
         files=draw(st.lists(rows, min_size=1, max_size=40).map(tuple)),
@@ -261,13 +272,15 @@ def cards(draw):
         law=draw(WORDS),
         quotes=draw(st.lists(st.builds(Quote, WORDS, WORDS, st.booleans()), max_size=4).map(tuple)),
         staged=draw(st.none() | st.just(staged)),
-        needs=draw(st.lists(st.builds(Needed, BIG, st.just(()), st.just(()), WORDS), max_size=20).map(tuple)),
-        decided=draw(st.lists(st.builds(Decided, WORDS, st.booleans(), WORDS, WORDS, WORDS), max_size=20).map(tuple)),
+        needs=draw(st.lists(st.builds(NeededApproval, BIG, st.just(()), st.just(()), WORDS), max_size=20).map(tuple)),
+        decided=draw(
+            st.lists(st.builds(DecisionRow, WORDS, st.booleans(), WORDS, WORDS, WORDS), max_size=20).map(tuple)
+        ),
         expiry=draw(WORDS),
-        asked=draw(st.none() | st.builds(Asked, WORDS, st.just(()))),
-        trouble=draw(st.none() | st.builds(Trouble, WORDS, WORDS, WORDS)),
+        asked=draw(st.none() | st.builds(QuestionPart, WORDS, st.just(()))),
+        trouble=draw(st.none() | st.builds(ProblemPart, WORDS, WORDS, WORDS)),
         hitch=draw(WORDS),
-        link=draw(st.none() | st.builds(Link, BIG, WORDS, WORDS, WORDS, WORDS, st.none() | BIG)),
+        link=draw(st.none() | st.builds(CardLink, BIG, WORDS, WORDS, WORDS, WORDS, st.none() | BIG)),
         actions=draw(st.lists(actions, max_size=30).map(tuple)),
         superseded=draw(st.just("") | WORDS),
     )

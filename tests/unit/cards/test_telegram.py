@@ -15,22 +15,22 @@ from bot.cards.model import Card, card_of
 from bot.cards.parts import (
     Action,
     ActionKind,
-    Asked,
-    Check,
-    Decided,
+    CardLink,
+    CheckRow,
+    DecisionRow,
     FileRow,
-    Link,
-    Needed,
+    NeededApproval,
+    ProblemPart,
+    QuestionPart,
     Quote,
-    Staged,
-    Trouble,
+    StagedPart,
 )
-from bot.cards.risk import Level
+from bot.cards.risk import RiskLevel
 from bot.cards.safe import map_text, visible
 from bot.cards.telegram import MAX_DATA_BYTES, draw_telegram
-from bot.cards.telegram_words import MAX_ENTITIES, Piece, cut, cut_path, neutral, spell, units
-from core.lifecycle import State
-from core.staged_diff import GuardVerdict
+from bot.cards.telegram_words import MAX_ENTITIES, TextPiece, cut, cut_path, neutral, spell, units
+from core.model.lifecycle import State
+from core.model.staged_diff import GuardVerdict
 from tests.counterparts import package
 from tests.fakes.telegram import words
 from tests.unit.cards import documents as docs
@@ -295,13 +295,13 @@ def naughty_card(text):
 text = st.text(max_size=700) | st.sampled_from(NAUGHTY) | st.sampled_from(["@lee.t.me/x", "/approve", "a.b" * 400])
 counts = st.none() | st.integers(0, 10**7)
 verdicts = st.sampled_from(GuardVerdict)
-levels = st.sampled_from(Level)
+levels = st.sampled_from(RiskLevel)
 file_rows = st.builds(
     FileRow, text, st.sampled_from("AMDT"), counts, counts, st.tuples() | st.tuples(text, text), levels
 )
-checks = st.builds(Check, text, verdicts, st.lists(text, max_size=4).map(tuple), text)
+checks = st.builds(CheckRow, text, verdicts, st.lists(text, max_size=4).map(tuple), text)
 staged = st.builds(
-    Staged,
+    StagedPart,
     digest=st.just("a" * 64),
     short=st.just("a" * 12),
     base=st.just("b" * 40),
@@ -325,14 +325,16 @@ cards = st.builds(
     law=text,
     quotes=st.lists(st.builds(Quote, text, text, st.booleans()), max_size=3).map(tuple),
     staged=st.none() | staged,
-    needs=st.lists(st.builds(Needed, st.integers(0, 9), st.tuples(), st.tuples(), text), max_size=4).map(tuple),
-    decided=st.lists(st.builds(Decided, text, st.booleans(), text, text, text), max_size=7).map(tuple),
+    needs=st.lists(st.builds(NeededApproval, st.integers(0, 9), st.tuples(), st.tuples(), text), max_size=4).map(tuple),
+    decided=st.lists(st.builds(DecisionRow, text, st.booleans(), text, text, text), max_size=7).map(tuple),
     expiry=text,
-    asked=st.none() | st.builds(Asked, text, st.tuples()),
-    trouble=st.none() | st.builds(Trouble, st.sampled_from(["rejected", "failed"]), text, text),
+    asked=st.none() | st.builds(QuestionPart, text, st.tuples()),
+    trouble=st.none() | st.builds(ProblemPart, st.sampled_from(["rejected", "failed"]), text, text),
     hitch=text,
     link=st.none()
-    | st.builds(Link, st.integers(1, 10**6), text, text, text, st.just("https://x.example/1"), st.none() | st.just(2)),
+    | st.builds(
+        CardLink, st.integers(1, 10**6), text, text, text, st.just("https://x.example/1"), st.none() | st.just(2)
+    ),
     actions=st.lists(actions, max_size=30).map(tuple),
     superseded=text,
     hidden=st.none(),
@@ -378,7 +380,9 @@ def test_neutral_text_is_parted_by_spaces_alone_and_holds_nothing_for_telegram_t
 
 @given(st.lists(st.text(alphabet="@#$/:.aZ9_-é🦊“” ", max_size=60) | st.text(max_size=60), max_size=40))
 def test_chat_11_people_copy_what_was_written_and_nothing_in_it_acts(texts):
-    lines = [[Piece(visible(text), kind)] for text in texts for kind in ("", "bold", "italic", "blockquote", "code")]
+    lines = [
+        [TextPiece(visible(text), kind)] for text in texts for kind in ("", "bold", "italic", "blockquote", "code")
+    ]
     text, spans = spell(lines)
     shown = [{"type": s.kind, "offset": s.offset, "length": s.length} for s in spans]
     assert words.wrong_entities(text, shown) is None

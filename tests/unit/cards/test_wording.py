@@ -11,8 +11,8 @@ import pytest
 from bot.cards.model import card_of
 from bot.cards.wording import command_line, sentence, worded
 from bot.commands.table import COMMANDS, NAMES
-from core.advice import BLANK, DOCTOR, Advice, CommandName, Suggestion, advise
-from core.errors import Kind, Problem
+from core.model.advice import BLANK, DOCTOR, Advice, CommandName, Suggestion, advise
+from core.model.errors import Kind, Problem
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
 
@@ -121,7 +121,13 @@ _SPELLED = re.compile(
 )
 _OWN_WORDS = ("bot/cli/", "bot/doctor", "bot/cards/wording.py", "bot/commands/")
 """The command line's own words, and the tables that the forms come from."""
-_OPERATORS = ("bot/home.py", "bot/app.py", "bot/init.py", "bot/surfaces/telegram/checks.py", "bot/surfaces/settings.py")
+_OPERATORS = (
+    "bot/configuration/home.py",
+    "bot/wiring/app.py",
+    "bot/operations/init.py",
+    "bot/surfaces/telegram/checks.py",
+    "bot/surfaces/settings.py",
+)
 """What only ``countersign`` itself prints."""
 
 

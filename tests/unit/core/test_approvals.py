@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.approval import NOWHERE, Needs, Verdict, eligible, stricter, tally
-from core.decision import Terms
-from core.lane import Limits
+from core.model.approval import NOWHERE, QuorumStatus, Verdict, eligible, stricter, tally
+from core.model.decision import ApprovalRequirements
+from core.model.lane import Limits
 from tests.builders import approval, people, terms
 
 pytestmark = pytest.mark.law
@@ -23,7 +23,7 @@ everybody = st.fixed_dictionaries({name: st.sampled_from(["", *ROLES, "member ow
 )
 limits = st.one_of(st.none(), st.builds(Limits, files=st.integers(1, 9), bytes=st.integers(1, 9)))
 any_terms = st.builds(
-    Terms,
+    ApprovalRequirements,
     rule=st.sampled_from(["old", "new"]),
     count=st.integers(1, 4),
     approvers=st.lists(st.sampled_from((*NAMES, *ROLES)), min_size=1, max_size=4, unique=True).map(tuple),
@@ -114,7 +114,7 @@ def test_a_second_approver_is_needed_where_the_rule_wants_two():
     one = [approval("lee", DIGEST)]
     assert not tally(rule, rule, people(), {"ana"}, one, DIGEST).met
     both = tally(rule, rule, people(), {"ana"}, [*one, approval("max", DIGEST)], DIGEST)
-    assert both == Needs("small-changes", 2, ("lee", "max"), ("lee", "max"))
+    assert both == QuorumStatus("small-changes", 2, ("lee", "max"), ("lee", "max"))
     assert both.met
 
 

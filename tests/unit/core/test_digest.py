@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.change import ABSENT, EXECUTABLE, GITLINK, REGULAR, SYMLINK, FileChange
-from core.staged_diff import StagedDiff, digest_of, stage
+from core.model.change import ABSENT, EXECUTABLE, GITLINK, REGULAR, SYMLINK, FileChange
+from core.model.staged_diff import StagedDiff, digest_of, stage
 from tests.builders import BASE, added_file, change, file_change, sha256, staged
 
 MODES = st.sampled_from([ABSENT, REGULAR, EXECUTABLE, SYMLINK, GITLINK])

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConflictError
-from core.job import JobKind
-from core.lifecycle import (
+from core.model.errors import ConflictError
+from core.model.job import JobKind
+from core.model.lifecycle import (
     ENDS,
     FALLS_BACK,
     OWED_IN,

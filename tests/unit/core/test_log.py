@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from core.errors import TransientError
 from core.log import fault_of
+from core.model.errors import TransientError
 
 WORDS = "the-secret-plan"
 

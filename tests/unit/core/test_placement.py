@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.job import PAYLOAD_VERSION, backoff_s
-from core.placement import AGE_PER_PRIORITY, URGENT, NodeView, rank
+from core.model.job import PAYLOAD_VERSION, backoff_s
+from core.model.placement import AGE_PER_PRIORITY, URGENT, NodeView, rank
 from tests.builders import NOON, job
 
 pytestmark = pytest.mark.queue

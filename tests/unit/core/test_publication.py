@@ -10,12 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from core.approval import Approval, Verdict
-from core.lifecycle import State
-from core.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff
-from core.task import Basis, Revision, Task
-from core.turn import Turn
-from core.work.publication import body_of, branch_of, inert, message_of, shown_outside, title_of, withheld
+from core.jobs.pull_request_text import body_of, branch_of, inert, message_of, shown_outside, title_of, withheld
+from core.model.approval import Approval, Verdict
+from core.model.lifecycle import State
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff
+from core.model.task import Basis, Revision, Task
+from core.model.turn import Turn
 from tests.builders import BASE, NOON
 
 STAGED = StagedDiff(

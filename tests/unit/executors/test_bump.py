@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.edit import BumpPackage
+from core.model.edits import BumpPackage
 from lanes.executors.edit import EditError
 
 REQUIREMENTS = """\

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from core.edit import AddLine, BumpPackage, Edit, ReplaceText, SetKey
+from core.model.edits import AddLine, BumpPackage, Edit, ReplaceText, SetKey
 from lanes.executors.edit import EditError
 
 CASES: Final[dict[str, dict[str, Any]]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.edit import AddLine, CreateFile, DeleteFile, MoveFile, ReplaceText, SetKey
+from core.model.edits import AddLine, CreateFile, DeleteFile, MoveFile, ReplaceText, SetKey
 from lanes.executors.edit import EditError
 
 

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from core.edit import AddLine, BumpPackage
+from core.model.edits import AddLine, BumpPackage
 from tests import campaign
 
 EXAMPLES: Final = 3_000 if campaign.WHOLE else 200

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.edit import AddLine, RemoveLine, ReplaceText
+from core.model.edits import AddLine, RemoveLine, ReplaceText
 from lanes.executors.edit import EditError
 from lanes.executors.occurrences import occurrences
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from lanes.executors.edit import EditError
 
 APP = """\

@@ -10,7 +10,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from lanes.executors.edit import EditError
 
 APP = """\

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from core.edit import SetKey, split_key
+from core.model.edits import SetKey, split_key
 from lanes.executors.edit import EditError
 
 APP = """\

@@ -11,7 +11,7 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from tests import campaign
 
 EXAMPLES: Final = 3_000 if campaign.WHOLE else 150

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from core.edit import SetKey
+from core.model.edits import SetKey
 from tests import campaign
 
 EXAMPLES: Final = 3_000 if campaign.WHOLE else 120

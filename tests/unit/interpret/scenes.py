@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from core.ports import Forgetful, Journal, Offer, Scene
-from core.turn import Turn
+from core.model.turn import Turn
+from core.ports import ForgetsOldResults, InterpretationContext, Journal, LaneOffer
 from tests.builders import NOON
 
 FILES = ("README.md", "config/app.yaml", "docs/guide.md", "src/a.py")
-DOCS = Offer("docs", "documentation", ("docs/**", "**/*.md"), reads=False)
-CONFIG = Offer("config", "settings", ("config/**",), reads=False)
-CODE = Offer("code", "everything else", ("**",), reads=True)
+DOCS = LaneOffer("docs", "documentation", ("docs/**", "**/*.md"), reads=False)
+CONFIG = LaneOffer("config", "settings", ("config/**",), reads=False)
+CODE = LaneOffer("code", "everything else", ("**",), reads=True)
 BY_RULE = (CONFIG, DOCS)
 ALL = (CODE, CONFIG, DOCS)
 
 
-class Remembering(Forgetful):
+class Remembering(ForgetsOldResults):
     """A journal whose parts remember too, as a job's does."""
 
     def __init__(self) -> None:
@@ -29,19 +29,19 @@ class Remembering(Forgetful):
 
 
 def scene(
-    offers: Sequence[Offer] = ALL,
+    offers: Sequence[LaneOffer] = ALL,
     *,
     files: Sequence[str] = FILES,
     repository: str | None = "web",
     journal: Journal | None = None,
     **others: Any,
-) -> Scene:
+) -> InterpretationContext:
     """A scene with these files."""
 
     async def listed() -> Sequence[str]:
         return files
 
-    return Scene(repository, tuple(offers), listed, journal, **others)
+    return InterpretationContext(repository, tuple(offers), listed, journal, **others)
 
 
 def turns(*texts: str) -> tuple[Turn, ...]:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from bot.interpret.answer import MAX_CHARS, BadAnswerError, read_answer
-from core.edit import KINDS, SetKey
+from bot.interpret.model_answer import MAX_CHARS, BadAnswerError, read_answer
+from core.model.edits import KINDS, SetKey
 from tests.unit.interpret.scenes import edits, set_timeout
 
 GOOD = json.dumps(edits(set_timeout()))

@@ -1,4 +1,4 @@
-"""Whatever a model answers: no exception, no edit that `core.edit` would not make, no lane that was not offered."""
+"""Whatever a model answers: no exception, no edit that `core.model.edits` cannot hold, no lane that was not offered."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bot.interpret.hiding import hiding_place
 from bot.interpret.model import MOST_ASKS, ModelInterpreter
-from core.edit import KINDS, check_path, from_json, paths_named, to_json
-from core.intent import Intent, Unclear
+from core.model.edits import KINDS, check_path, from_json, paths_named, to_json
+from core.model.intent import Intent, Unclear
 from tests.fakes.scripted import NAME, ScriptedModel
 from tests.unit.interpret import scenes
 from tests.unit.interpret.scenes import VAGUE, scene, turns

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bot.interpret import GrammarInterpreter
 from bot.interpret.model import ModelInterpreter
-from core.edit import SetKey
-from core.intent import Intent
+from core.model.edits import SetKey
+from core.model.intent import Intent
 from tests.fakes.scripted import ScriptedModel
 from tests.unit.interpret.scenes import WORK, scene, turns
 

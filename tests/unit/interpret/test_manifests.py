@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bot.interpret import GrammarInterpreter
-from core.edit import BumpPackage
-from core.errors import TransientError
-from core.intent import Intent, Unclear
+from core.model.edits import BumpPackage
+from core.model.errors import TransientError
+from core.model.intent import Intent, Unclear
 from tests.unit.interpret.scenes import scene, turns
 
 BUMP = "bump httpx to 0.28"

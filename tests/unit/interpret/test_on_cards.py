@@ -11,7 +11,7 @@ from bot.cards.model import card_of
 from bot.cards.page import diff_page
 from bot.cards.slack import draw_card
 from bot.cards.telegram import draw_telegram
-from bot.surfaces.terminal import Look, print_card
+from bot.surfaces.terminal import TerminalStyle, print_card
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
 
@@ -20,7 +20,7 @@ def shown(**changes):
     card = card_of(docs.staged(**changes), now=NOW)
     buttons = {action: f"{n:022d}" for n, action in enumerate(card.actions)}
     stream = io.StringIO()
-    print_card(stream, card, None, look=Look(80))
+    print_card(stream, card, None, look=TerminalStyle(80))
     return {
         "terminal": stream.getvalue(),
         "slack": str(draw_card(card, None, buttons, delivered=False).blocks),

@@ -7,13 +7,13 @@ import json
 
 import pytest
 
-from bot.grammar import parse
 from bot.interpret import GrammarInterpreter
+from bot.interpret.grammar import parse
 from bot.interpret.model import ModelInterpreter
-from core.edit import AddLine, MoveFile, SetKey
-from core.errors import PermanentError, TransientError
-from core.intent import Intent, Unclear
-from core.turn import Turn
+from core.model.edits import AddLine, MoveFile, SetKey
+from core.model.errors import PermanentError, TransientError
+from core.model.intent import Intent, Unclear
+from core.model.turn import Turn
 from tests.builders import NOON
 from tests.fakes.scripted import NAME, ScriptedModel, SilentModel
 from tests.unit.interpret import scenes

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.lane import Limits
-from lanes.sandbox import Confines
-from lanes.sandbox.ran import BoundedLog
+from core.model.lane import Limits
+from lanes.sandbox import SandboxLimits
+from lanes.sandbox.result import BoundedLog
 
 pytestmark = pytest.mark.lanes
 
@@ -28,5 +28,5 @@ def test_what_is_kept_is_the_beginning_and_the_end(chunks, limit):
 
 
 def test_a_lanes_limits_are_a_runs_confines():
-    confines = Confines.of(Limits(wall_s=7, memory_mib=100, processes=9, log_bytes=5000))
+    confines = SandboxLimits.of(Limits(wall_s=7, memory_mib=100, processes=9, log_bytes=5000))
     assert (confines.wall_s, confines.memory_mib, confines.processes, confines.log_bytes) == (7, 100, 9, 5000)

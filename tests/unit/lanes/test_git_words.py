@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import PermanentError, TransientError
+from core.model.errors import PermanentError, TransientError
 from lanes.forge.branches import check_ours
 from lanes.repository.address import parse_address
 from lanes.repository.command import VERBS, GitCommand

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigError
-from core.lane import Lane, Limits
+from core.model.errors import ConfigError
+from core.model.lane import Lane, Limits
 from lanes.registry import load_lane, load_lanes, starter_lanes
 
 pytestmark = pytest.mark.lanes

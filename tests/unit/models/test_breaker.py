@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lanes.models.breaker import Breaker, Breakers, Position, Thresholds
+from lanes.models.breaker import BreakerState, BreakerThresholds, CircuitBreaker, CircuitBreakers
 
 pytestmark = pytest.mark.lanes
-THRESHOLDS = Thresholds(failures=3, open_s=10.0, most_open_s=60.0)
+THRESHOLDS = BreakerThresholds(failures=3, open_s=10.0, most_open_s=60.0)
 EVENTS = st.lists(
     st.one_of(
         st.just(("ask",)),
@@ -31,9 +31,9 @@ class Clock:
         return self.now_s
 
 
-def course(events) -> list[tuple[str, float, Breaker, Breaker, bool]]:
+def course(events) -> list[tuple[str, float, CircuitBreaker, CircuitBreaker, bool]]:
     """Each event with the time, the breaker before and after it, and whether a question went through."""
-    breaker, now_s, seen = Breaker(THRESHOLDS), 0.0, []
+    breaker, now_s, seen = CircuitBreaker(THRESHOLDS), 0.0, []
     for kind, *value in events:
         before, admitted = breaker, False
         if kind == "ask":
@@ -53,9 +53,9 @@ def test_closed_admits_all_open_none_and_half_open_one(events):
     for kind, now_s, before, after, admitted in course(events):
         if kind != "ask":
             continue
-        assert admitted == (before.position(now_s) is not Position.OPEN)
-        if before.position(now_s) is Position.HALF_OPEN:
-            assert after.position(now_s) is Position.OPEN
+        assert admitted == (before.position(now_s) is not BreakerState.OPEN)
+        if before.position(now_s) is BreakerState.HALF_OPEN:
+            assert after.position(now_s) is BreakerState.OPEN
             assert after.admit(now_s)[1] is False
         else:
             assert after == before
@@ -64,7 +64,7 @@ def test_closed_admits_all_open_none_and_half_open_one(events):
 @given(EVENTS)
 def test_it_opens_only_by_a_failure_and_not_before_the_threshold(events):
     for kind, now_s, before, after, _ in course(events):
-        if before.position(now_s) is Position.CLOSED and after.position(now_s) is not Position.CLOSED:
+        if before.position(now_s) is BreakerState.CLOSED and after.position(now_s) is not BreakerState.CLOSED:
             assert kind == "failure"
             assert after.failures >= THRESHOLDS.failures
 
@@ -73,14 +73,14 @@ def test_it_opens_only_by_a_failure_and_not_before_the_threshold(events):
 def test_a_success_closes_it_and_nothing_is_held_against_it(events):
     for kind, _, _, after, _ in course(events):
         if kind == "success":
-            assert after == Breaker(THRESHOLDS)
+            assert after == CircuitBreaker(THRESHOLDS)
 
 
 @given(EVENTS)
 def test_it_is_never_open_for_longer_than_its_bound(events):
     for _, now_s, _, after, _ in course(events):
         assert after.until_s is None or after.until_s - now_s <= THRESHOLDS.most_open_s
-        assert after.position(now_s + THRESHOLDS.most_open_s) is not Position.OPEN
+        assert after.position(now_s + THRESHOLDS.most_open_s) is not BreakerState.OPEN
 
 
 @given(EVENTS)
@@ -88,19 +88,19 @@ def test_waiting_changes_nothing_but_open_to_half_open(events):
     for kind, now_s, before, after, _ in course(events):
         if kind == "wait":
             assert after == before
-            assert after.position(now_s) is Position.CLOSED or before.until_s is not None
+            assert after.position(now_s) is BreakerState.CLOSED or before.until_s is not None
 
 
 @given(st.integers(0, 20), st.integers(0, 1000))
 def test_many_failures_at_once_open_it_no_longer_than_one(extra, now_s):
-    breaker = Breaker(THRESHOLDS)
+    breaker = CircuitBreaker(THRESHOLDS)
     for _ in range(THRESHOLDS.failures + extra):
         breaker = breaker.failed(now_s)
     assert breaker.until_s == now_s + THRESHOLDS.open_s
 
 
 def test_each_failed_trial_doubles_the_time_up_to_the_bound():
-    breaker, now_s, waits = Breaker(THRESHOLDS), 0.0, []
+    breaker, now_s, waits = CircuitBreaker(THRESHOLDS), 0.0, []
     for _ in range(2):
         breaker = breaker.failed(now_s)
     for _ in range(6):
@@ -114,7 +114,7 @@ def test_each_failed_trial_doubles_the_time_up_to_the_bound():
 
 
 def test_a_trial_of_which_nothing_is_heard_is_followed_by_another():
-    breaker = Breaker(THRESHOLDS)
+    breaker = CircuitBreaker(THRESHOLDS)
     for _ in range(3):
         breaker = breaker.failed(0)
     breaker, first = breaker.admit(10)
@@ -124,7 +124,7 @@ def test_a_trial_of_which_nothing_is_heard_is_followed_by_another():
 
 
 def test_what_the_endpoint_asked_for_is_given():
-    breaker = Breaker(THRESHOLDS)
+    breaker = CircuitBreaker(THRESHOLDS)
     for _ in range(3):
         breaker = breaker.failed(0, 33)
     assert breaker.until_s == 33
@@ -132,7 +132,7 @@ def test_what_the_endpoint_asked_for_is_given():
 
 def test_breakers_are_one_for_each_endpoint():
     clock = Clock()
-    breakers = Breakers(THRESHOLDS, clock)
+    breakers = CircuitBreakers(THRESHOLDS, clock)
     for _ in range(3):
         assert breakers.admits("a")
         breakers.failed("a")

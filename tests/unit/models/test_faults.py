@@ -10,12 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.errors import PermanentError, TransientError
+from core.model.errors import PermanentError, TransientError
 from core.strict_json import NotJsonError
 from lanes.models import Endpoint
-from lanes.models.faults import Whose, missing, of_nonsense, of_status
+from lanes.models.faults import FaultOrigin, missing, of_nonsense, of_status
+from lanes.models.http_transport import _seconds
 from lanes.models.reading import storable, storable_arguments
-from lanes.models.wire import _seconds
 
 pytestmark = pytest.mark.lanes
 KEY = "sk-live-7Jq2Zr9XwB4m"
@@ -27,20 +27,20 @@ STATUSES = st.sampled_from([301, 400, 401, 403, 404, 413, 418, 429, 500, 502, 50
 def test_a_fault_never_repeats_the_prompt(status, before, start, after):
     prompt = "Ana's plan: move the whole of config/production.yaml to the new cluster on Friday, before anyone looks."
     told = before + prompt[start : start + 30] + after
-    said = str(of_status(Whose(HERE, "qwen3:8b", (prompt,)), status, told))
+    said = str(of_status(FaultOrigin(HERE, "qwen3:8b", (prompt,)), status, told))
     assert not any(prompt[n : n + 16] in said for n in range(len(prompt) - 15))
 
 
 @given(STATUSES, st.text(max_size=40), st.integers(0, 12), st.text(max_size=40))
 @example(401, "Incorrect API key provided: ", 0, "***")
 def test_a_fault_never_repeats_the_key_nor_a_part_of_it(status, before, start, after):
-    said = str(of_status(Whose(HERE, "qwen3:8b"), status, before + KEY[start : start + 8] + after))
+    said = str(of_status(FaultOrigin(HERE, "qwen3:8b"), status, before + KEY[start : start + 8] + after))
     assert KEY[start : start + 8] not in said
 
 
 @given(STATUSES, st.text(max_size=400))
 def test_a_fault_is_one_plain_line_with_a_mend(status, words):
-    error = of_status(Whose(HERE, "qwen3:8b"), status, words)
+    error = of_status(FaultOrigin(HERE, "qwen3:8b"), status, words)
     assert isinstance(error, TransientError | PermanentError)
     assert error.problem.mend
     assert str(error).isprintable()
@@ -48,7 +48,7 @@ def test_a_fault_is_one_plain_line_with_a_mend(status, words):
 
 
 def test_what_the_server_says_is_quoted_when_it_tells_no_secret():
-    said = of_status(Whose(HERE, "qwen3:8b", ("hello",)), 500, "model requires more system memory (9 GiB)")
+    said = of_status(FaultOrigin(HERE, "qwen3:8b", ("hello",)), 500, "model requires more system memory (9 GiB)")
     assert said.problem.message == (
         'local/qwen3:8b failed with status 500: it says "model requires more system memory (9 GiB)"'
     )
@@ -114,11 +114,12 @@ def test_retry_after_is_read_as_a_date():
     ],
 )
 def test_lanes_13_what_is_not_an_answer_is_called_what_it_is(error, said):
-    assert of_nonsense(Whose(HERE, "qwen3:8b"), error).problem.message.endswith(said)
+    assert of_nonsense(FaultOrigin(HERE, "qwen3:8b"), error).problem.message.endswith(said)
 
 
 def test_lanes_13_whoever_asks_is_told_to_ask_their_operator():
-    assert missing(Whose(HERE, "qwen3:8b", ("hello",))).problem.mend == "Ask your operator to pull it."
+    assert missing(FaultOrigin(HERE, "qwen3:8b", ("hello",))).problem.mend == "Ask your operator to pull it."
     assert (
-        str(missing(Whose(HERE, "qwen3:8b")).problem.mend) == "Pull it with `countersign models pull local/qwen3:8b`."
+        str(missing(FaultOrigin(HERE, "qwen3:8b")).problem.mend)
+        == "Pull it with `countersign models pull local/qwen3:8b`."
     )

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from core.change import ABSENT, GITLINK, REGULAR, Change, FileChange
-from core.decision import Decision, Petition
-from core.lane import Lane
-from core.person import People
-from core.staged_diff import Finding, GuardReport, GuardVerdict
+from core.model.change import ABSENT, GITLINK, REGULAR, Change, FileChange
+from core.model.decision import Decision, PolicyRequest
+from core.model.lane import Lane
+from core.model.person import People
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from policies.guard import TreeGuard
 from policies.load import parse_rules, starter
 from policies.policy import RulePolicy
-from policies.rules import BUILT_IN_ROLES, Names, Rules
+from policies.rules import BUILT_IN_ROLES, NameList, Rules
 from tests.builders import BASE, people, terms
 
 LANES = {
@@ -29,10 +29,10 @@ CREW = people(ana="member", lee="maintainer", max="maintainer", eve="contractor"
 ALLOW = "allow: {approvals: {count: 1, from: [maintainer]}}"
 
 
-def names(who: People = CREW, lanes: Mapping[str, Lane] = LANES) -> Names:
+def names(who: People = CREW, lanes: Mapping[str, Lane] = LANES) -> NameList:
     roles = who.roles() | BUILT_IN_ROLES
     surfaces = frozenset({"terminal", "telegram", "slack", "web"})  # a law knows only what it is told
-    return Names(frozenset(who.by_name), roles, frozenset(lanes), frozenset({"web", "infra"}), surfaces)
+    return NameList(frozenset(who.by_name), roles, frozenset(lanes), frozenset({"web", "infra"}), surfaces)
 
 
 def parsed(text: str, who: People = CREW, lanes: Mapping[str, Lane] = LANES) -> Rules:
@@ -45,9 +45,9 @@ def policy(text: str | None = None, who: People = CREW, lanes: Mapping[str, Lane
     return RulePolicy(parsed(whole, who, lanes), who, lanes)
 
 
-def petition(*paths: str, **others: Any) -> Petition:
+def petition(*paths: str, **others: Any) -> PolicyRequest:
     given: dict[str, Any] = {"person": "ana", "surface": "terminal", "repository": "web", **others}
-    return Petition(paths=paths, **given)
+    return PolicyRequest(paths=paths, **given)
 
 
 def decide(law: RulePolicy, *paths: str, **others: Any) -> Decision:

@@ -6,8 +6,8 @@ import gzip
 
 import pytest
 
-from core.lane import Lane
-from core.staged_diff import GuardVerdict
+from core.model.lane import Lane
+from core.model.staged_diff import GuardVerdict
 from tests.unit.policies.cases import Tree, blocked, judge, judged, of, warned
 from tests.unit.policies.tokens import GITHUB, GITHUB_2
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.staged_diff import GuardVerdict
+from core.model.staged_diff import GuardVerdict
 from tests.unit.policies.cases import ANYWHERE, blocked, judged, of, warned
 
 pytestmark = pytest.mark.law

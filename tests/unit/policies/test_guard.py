@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.change import EXECUTABLE, GITLINK, SYMLINK
-from core.lane import Lane, Limits
-from core.staged_diff import GuardVerdict
+from core.model.change import EXECUTABLE, GITLINK, SYMLINK
+from core.model.lane import Lane, Limits
+from core.model.staged_diff import GuardVerdict
 from policies.guard import TreeGuard
 from tests.unit.policies.cases import ANYWHERE, LANES, Tree, blocked, judge, judged, of, warned
 

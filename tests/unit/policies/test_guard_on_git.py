@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.change import Change, FileChange
-from core.lane import Lane
+from core.model.change import Change, FileChange
+from core.model.lane import Lane
 from policies.guard import paths_judged
 from tests.builders import BASE
 from tests.unit.policies.cases import Tree, judge, of

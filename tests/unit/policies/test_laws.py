@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.decision import Effect, Petition, Terms
+from core.model.decision import ApprovalRequirements, Effect, PolicyRequest
 from policies.policy import RulePolicy
 from policies.protected import protected
 from policies.routing import mismatch
-from policies.rules import Allow, Ask, Deny, Rule, Rules, When
+from policies.rules import AllowEffect, AskEffect, DenyEffect, Rule, RuleCondition, Rules
 from tests.unit.policies.cases import CREW, LANES
 
 pytestmark = pytest.mark.law
@@ -25,16 +25,18 @@ def some(names):
 
 
 whens = st.builds(
-    When,
+    RuleCondition,
     people=st.lists(st.sampled_from(people), min_size=1, max_size=3, unique=True).map(tuple),
     lanes=some(sorted(LANES)),
     surfaces=some(["terminal", "slack"]),
     repositories=some(["web", "infra"]),
 )
 allows = st.builds(
-    lambda count, own: Allow(Terms("r", count, ("maintainer",), self_approve=own)), st.integers(1, 3), st.booleans()
+    lambda count, own: AllowEffect(ApprovalRequirements("r", count, ("maintainer",), self_approve=own)),
+    st.integers(1, 3),
+    st.booleans(),
 )
-thens = st.one_of(allows, st.just(Deny("closed")), st.just(Ask("sure?")))
+thens = st.one_of(allows, st.just(DenyEffect("closed")), st.just(AskEffect("sure?")))
 rule_lists = st.lists(st.builds(Rule, st.just("r"), whens, thens), max_size=5).map(
     lambda rules: tuple(replace(r, name=f"r{n}") for n, r in enumerate(rules))
 )
@@ -45,7 +47,7 @@ paths = st.lists(
     max_size=3,
 ).map(tuple)
 petitions = st.builds(
-    Petition,
+    PolicyRequest,
     person=st.sampled_from(["ana", "lee", "eve", "nobody"]),
     surface=st.sampled_from(["terminal", "slack", "web"]),
     repository=st.sampled_from(["web", "infra"]),
@@ -68,7 +70,7 @@ def test_an_allowed_request_was_allowed_by_the_first_rule_that_speaks_of_it(rule
     person = CREW.named(petition.person)
     assert decision.lane is not None
     first = next(r for r in rules if mismatch(r, person, petition, decision.lane) is None)
-    assert isinstance(first.then, Allow)
+    assert isinstance(first.then, AllowEffect)
     assert (decision.rule, decision.terms) == (first.name, first.then.terms)
 
 
@@ -83,7 +85,7 @@ def test_no_protected_path_is_allowed_and_every_path_lies_in_the_lane(rules, pet
 @given(rule_lists, whens, petitions)
 def test_a_deny_rule_on_top_never_allows_more(rules, when, petition):
     before = law(rules)
-    after = law((Rule("top", when, Deny("closed")), *rules)).decide(petition)
+    after = law((Rule("top", when, DenyEffect("closed")), *rules)).decide(petition)
     if after.effect is Effect.ALLOW:
         same = before.decide(replace(petition, lane=after.lane))
         assert (same.effect, same.rule, same.terms) == (Effect.ALLOW, after.rule, after.terms)
@@ -124,7 +126,7 @@ def test_live_terms_are_those_of_the_decision(rules, petition):
 @given(
     rule_lists,
     st.builds(
-        Petition, st.text(), st.text(), st.text(), st.lists(st.text()).map(tuple), st.one_of(st.none(), st.text())
+        PolicyRequest, st.text(), st.text(), st.text(), st.lists(st.text()).map(tuple), st.one_of(st.none(), st.text())
     ),
 )
 def test_any_petition_gets_a_decision_with_a_reason(rules, petition):

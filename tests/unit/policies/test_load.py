@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.errors import ConfigError
-from core.lane import Limits
+from core.model.errors import ConfigError
+from core.model.lane import Limits
 from policies.load import UNBOUNDED, load_rules, starter
-from policies.rules import Allow, warnings
+from policies.rules import AllowEffect, warnings
 from tests.builders import people
 from tests.unit.policies.cases import ALLOW, CREW, names, parsed
 
@@ -32,7 +32,7 @@ def test_the_starter_policy_loads_and_has_nothing_to_warn_of():
     rules = parsed(starter())
     assert [r.name for r in rules.rules] == ["docs-changes", "config-changes", "code-changes"]
     for rule in rules.rules:
-        assert isinstance(rule.then, Allow)
+        assert isinstance(rule.then, AllowEffect)
         terms = rule.then.terms
         assert (terms.count, terms.approvers, terms.self_approve) == (1, ("maintainer",), False)
         assert terms.merge_from == ("maintainer",)
@@ -57,7 +57,7 @@ def test_every_key_of_a_rule_arrives():
     assert rule.line == 4
     assert rule.when.lanes == ("docs", "code")
     assert rule.when.surfaces == ("telegram",)
-    assert isinstance(rule.then, Allow)
+    assert isinstance(rule.then, AllowEffect)
     terms = rule.then.terms
     assert (terms.count, terms.approvers, terms.self_approve) == (2, ("maintainer", "ana"), True)
     assert (terms.expires_s, terms.merge_from, terms.surfaces) == (14 * 86400, ("lee",), ("terminal", "web"))

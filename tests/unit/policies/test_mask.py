@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.secret_files import is_secret_file
+from core.model.secret_files import is_secret_file
 from policies.masking import mask_shown
 from policies.secrets import leaks_in, mask, mask_patch
 from tests.unit.policies.tokens import GITHUB, GITHUB_2, KNOWN

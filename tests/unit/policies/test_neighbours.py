@@ -7,9 +7,9 @@ import unicodedata
 
 import pytest
 
-from core.change import FOLDER, GITLINK, REGULAR, SYMLINK
-from core.lane import Lane
-from core.staged_diff import GuardVerdict
+from core.model.change import FOLDER, GITLINK, REGULAR, SYMLINK
+from core.model.lane import Lane
+from core.model.staged_diff import GuardVerdict
 from policies.guard import TreeGuard
 from tests.builders import terms
 from tests.unit.policies.cases import ANYWHERE, Tree, blocked, judge, judged, of, warned

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from core.decision import Effect
-from core.errors import ConfigError
-from core.lane import Lane
+from core.model.decision import Effect
+from core.model.errors import ConfigError
+from core.model.lane import Lane
 from policies.explain import explain
 from tests.builders import people
 from tests.unit.policies.cases import ALLOW, CREW, LANES, decide, petition, policy

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.decision import Effect
-from core.lane import Lane
-from core.steering import AGENT_TEXTS, HIDDEN_FROM_AGENTS, STEERING, steers_agents
+from core.model.decision import Effect
+from core.model.lane import Lane
+from core.model.steering import AGENT_TEXTS, HIDDEN_FROM_AGENTS, STEERING, steers_agents
 from policies.protected import PROTECTED, protected
 from tests.unit.policies.cases import ANYWHERE, LANES, blocked, decide, judged, of, policy
 

@@ -8,9 +8,9 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from bot.cli.frame import Door
+from bot.cli.context import CliContext
 from bot.cli.schedules import every, schedules, unschedule
-from core.errors import CountersignError
+from core.model.errors import CountersignError
 
 pytestmark = pytest.mark.surfaces
 
@@ -20,7 +20,7 @@ def call(home):
     def calling(command, *words):
         out = io.StringIO()
         with redirect_stdout(out):
-            code = command.main(list(words), obj=Door(str(home.root)), standalone_mode=False)
+            code = command.main(list(words), obj=CliContext(str(home.root)), standalone_mode=False)
         assert code == 0
         return out.getvalue()
 

@@ -10,16 +10,16 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
-from bot.schedule.chat import ChatSchedules
-from bot.schedule.clock import GRACE_MS, Clock, asker, dedup_of, turn_of
-from bot.schedule.schedules import MOST, Schedules, Wanted, next_words
+from bot.messaging.schedule_commands import ChatSchedules
+from bot.schedule.clock import GRACE_MS, ScheduleClock, asker, dedup_of, turn_of
+from bot.schedule.schedules import MOST, ScheduleUseCases, WantedSchedule, next_words
 from bot.schedule.when import read_when
-from core.errors import NotFoundError, RefusedError, TransientError, UsageError
-from core.ids import new_id
-from core.place import Place
+from core.model.errors import NotFoundError, RefusedError, TransientError, UsageError
+from core.model.ids import new_id
+from core.model.place import Place
 from core.store import schedules, tasks
+from core.store.message_tables import ScheduleRow
 from core.store.schedules import ACTIVE, PAUSED, Schedule
-from core.store.talk_tables import ScheduleRow
 from tests import builders
 from tests.builders import ANA, BO, LEE
 from tests.office import Office
@@ -37,12 +37,12 @@ def office(database):
 
 @pytest.fixture
 def known(office):
-    return Schedules(office.database, lambda: office.settings, new_id, "Europe/Zurich")
+    return ScheduleUseCases(office.database, lambda: office.settings, new_id, "Europe/Zurich")
 
 
-def wanted(**others) -> Wanted:
+def wanted(**others) -> WantedSchedule:
     given = {"when": "daily 09:00", "text": "set a to 1 in x.yaml", "actor": ANA}
-    return Wanted(**{**given, **others})
+    return WantedSchedule(**{**given, **others})
 
 
 def schedule(**others) -> Schedule:
@@ -149,7 +149,7 @@ async def test_only_its_author_and_maintainers_may_change_it(known):
 async def test_a_due_one_becomes_a_task_of_its_author_once(office, known, database):
     made = await known.add(wanted(repo="web", place=Place("telegram", "-5")))
     at_ms = await make_due(database, made.id)
-    clock = Clock(database, asker(office.service))
+    clock = ScheduleClock(database, asker(office.service))
     assert await clock.sweep() == 1
     assert await clock.sweep() == 0
     assert await numbers(database) == [1]
@@ -162,7 +162,7 @@ async def test_a_due_one_becomes_a_task_of_its_author_once(office, known, databa
 async def test_two_hosts_make_one_task(office, known, database):
     for actor in (ANA, BO, LEE):
         await make_due(database, (await known.add(wanted(actor=actor))).id)
-    hosts = [Clock(database, asker(office.service)) for _ in range(4)]
+    hosts = [ScheduleClock(database, asker(office.service)) for _ in range(4)]
     await asyncio.gather(*(host.sweep() for host in hosts))
     assert len(await numbers(database)) == 3
 
@@ -173,7 +173,7 @@ async def test_a_crash_between_asking_and_moving_on_makes_no_second_task(office,
     before = await row(database, made.id)
     await asker(office.service)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
     assert (await row(database, made.id)).next_ms == at_ms
-    await Clock(database, asker(office.service)).sweep()
+    await ScheduleClock(database, asker(office.service)).sweep()
     assert await numbers(database) == [1]
     assert (await row(database, made.id)).next_ms == made.next_ms
 
@@ -185,7 +185,7 @@ async def test_a_pause_that_comes_during_the_sweep_is_kept(known, database):
     async def ask(_schedule, _at):
         await known.pause(made.id, ANA)
 
-    await Clock(database, ask).sweep()
+    await ScheduleClock(database, ask).sweep()
     after = await row(database, made.id)
     assert (after.state, after.next_ms) == (PAUSED, None)
 
@@ -200,7 +200,7 @@ async def test_what_is_not_there_at_the_moment_is_asked_again(known, database):
         if len(asked) == 1:
             raise TransientError("away", "The database is away")
 
-    clock = Clock(database, ask)
+    clock = ScheduleClock(database, ask)
     assert await clock.sweep() == 0
     assert await clock.sweep() == 1
     assert asked == [f"schedule:{made.id}:{at_ms}"] * 2
@@ -216,7 +216,7 @@ async def test_one_that_breaks_does_not_keep_the_others_waiting(known, database)
         if found.person == "ana":
             raise ZeroDivisionError
 
-    assert await Clock(database, ask).sweep() == 1
+    assert await ScheduleClock(database, ask).sweep() == 1
     assert sorted(asked) == ["ana", "bo"]
 
 
@@ -224,7 +224,7 @@ async def test_an_author_who_is_gone_asks_for_nothing(office, known, database):
     made = await known.add(wanted())
     await make_due(database, made.id)
     office.configure(people=builders.people(lee="maintainer"))
-    clock = Clock(database, asker(office.service))
+    clock = ScheduleClock(database, asker(office.service))
     assert await clock.sweep() == 0
     assert await clock.sweep() == 0
     assert await numbers(database) == []
@@ -270,7 +270,7 @@ async def test_the_running_clock_wakes_by_itself_and_stops(known, database):
     async def ask(_schedule, _at):
         asked.set()
 
-    running = asyncio.create_task(Clock(database, ask, sweep_s=0.05).run())
+    running = asyncio.create_task(ScheduleClock(database, ask, sweep_s=0.05).run())
     async with asyncio.timeout(10):
         await asked.wait()
         asked.clear()
@@ -284,10 +284,10 @@ async def test_the_running_clock_wakes_by_itself_and_stops(known, database):
 async def test_in_chat_one_is_added_listed_paused_and_deleted(known):
     from bot.commands import Every, PauseSchedule, Queue, ResumeSchedule, Unschedule
     from bot.commands import Schedules as Listed
-    from bot.conversation.doings import Speaker
+    from bot.messaging.command_dispatcher import CommandActor
 
     chat = ChatSchedules(known)
-    speaker = Speaker("ana", Place("telegram", "-5", "7"), "77", "1", "d1", room=("web",))
+    speaker = CommandActor("ana", Place("telegram", "-5", "7"), "77", "1", "d1", room=("web",))
 
     async def said_to(command):
         answer = await chat.do(speaker, command)
@@ -318,7 +318,7 @@ async def test_a_sweep_goes_on_when_the_store_does_not_take_one(known, database)
     async def ask(found, at):
         asked.append(dedup_of(found, at))
 
-    class Stumbling(Clock):
+    class Stumbling(ScheduleClock):
         async def _move_on(self, schedule, turn):
             if len(asked) == 1:
                 raise TransientError("disk_full", "The disk is full")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.schedule.wall import WallTrigger
 from bot.schedule.when import LEAST_S, UNDERSTOOD, read_when
-from core.errors import UsageError
+from core.model.errors import UsageError
 
 pytestmark = pytest.mark.surfaces
 

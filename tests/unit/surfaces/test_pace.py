@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.surfaces.telegram.pace import Limits, Pace
-from core.errors import TransientError
+from bot.surfaces.telegram.pace import ChatPace, PaceLimits
+from core.model.errors import TransientError
 from tests import virtual_time
 
 pytestmark = pytest.mark.surfaces
@@ -18,7 +18,7 @@ GROUPS, PEOPLE = (-1, -2), (1, 2, 3)
 EPSILON_S = 1e-9
 
 
-async def send_all(pace: Pace, chats: list[int], gap_s: float) -> list[tuple[float, int, int]]:
+async def send_all(pace: ChatPace, chats: list[int], gap_s: float) -> list[tuple[float, int, int]]:
     """Send one message after another, some at once; (when, chat, which of its messages) in the order of sending."""
     loop, sent = asyncio.get_running_loop(), []
     numbers = dict.fromkeys(chats, 0)
@@ -46,7 +46,7 @@ def fullest(times: list[float], window_s: float) -> int:
     chats=st.lists(st.sampled_from([*GROUPS, *PEOPLE]), max_size=80),
     gap_s=st.floats(0, 2),
     limits=st.builds(
-        Limits,
+        PaceLimits,
         chat=st.tuples(st.integers(1, 4), st.floats(0.1, 3)),
         group=st.tuples(st.integers(1, 20), st.floats(1, 60)),
         overall=st.tuples(st.integers(1, 30), st.floats(0.1, 2)),
@@ -54,7 +54,7 @@ def fullest(times: list[float], window_s: float) -> int:
     ),
 )
 def test_no_window_holds_more_than_its_limit_and_each_chat_keeps_its_order(chats, gap_s, limits):
-    sent = virtual_time.run(send_all(Pace(limits), chats, gap_s))
+    sent = virtual_time.run(send_all(ChatPace(limits), chats, gap_s))
     assert len(sent) == len(chats)
     assert fullest([t for t, _, _ in sent], limits.overall[1]) <= limits.overall[0]
     for chat in set(chats):
@@ -66,14 +66,14 @@ def test_no_window_holds_more_than_its_limit_and_each_chat_keeps_its_order(chats
 
 
 def test_telegrams_own_limits_let_a_group_have_twenty_a_minute():
-    sent = virtual_time.run(send_all(Pace(Limits(patience_s=1e6)), [-1] * 100, 0))
+    sent = virtual_time.run(send_all(ChatPace(PaceLimits(patience_s=1e6)), [-1] * 100, 0))
     assert fullest([t for t, _, _ in sent], 60) == 20
     assert sent[-1][0] < 5 * 60
 
 
 def test_what_would_wait_longer_than_the_patience_is_told_when_to_come_again():
     async def one_too_many() -> float:
-        pace = Pace(Limits(chat=(1, 100.0), patience_s=15))
+        pace = ChatPace(PaceLimits(chat=(1, 100.0), patience_s=15))
         await send_all(pace, [1], 0)
         with pytest.raises(TransientError) as caught:
             async with pace.turn(1) as turn:

@@ -10,13 +10,17 @@ import pytest
 from bot.cards.awaited import awaited
 from bot.cards.model import card_of
 from bot.surfaces.terminal import print_card
-from core.workflow import Parameter, Step
-from core.workflow import awaited as place_of
+from core.model.workflow import Parameter, WorkflowStep
+from core.model.workflow import awaited as place_of
 from tests.unit.cards import documents as docs
 
 pytestmark = pytest.mark.lanes
 
-STEPS = (Step("plan", "ollama", "plan"), Step("look", "approval", "is {it} the {what}?"), Step("do", "edit", "x"))
+STEPS = (
+    WorkflowStep("plan", "ollama", "plan"),
+    WorkflowStep("look", "approval", "is {it} the {what}?"),
+    WorkflowStep("do", "edit", "x"),
+)
 TOLD = (Parameter("it"), Parameter("what", default="plan"))
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.grammar import NotUnderstood, parse
-from core.edit import AddLine, BumpPackage, Edit, MoveFile, ReplaceText, SetKey
-from core.errors import PermanentError
-from core.workflow import Parameter
+from bot.interpret.grammar import NotUnderstood, parse
+from core.model.edits import AddLine, BumpPackage, Edit, MoveFile, ReplaceText, SetKey
+from core.model.errors import PermanentError
+from core.model.workflow import Parameter
 from lanes.workflow.fill import argv, edits, filled, is_program, named_in
 
 pytestmark = pytest.mark.lanes

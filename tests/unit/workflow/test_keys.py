@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigError
-from core.lane import Lane
+from core.model.errors import ConfigError
+from core.model.lane import Lane
 from lanes.registry import load_lane
 
 pytestmark = pytest.mark.lanes
@@ -203,13 +203,13 @@ def test_lanes_11_an_unknown_executor_of_a_lane_is_named_too(tmp_path):
 def test_lanes_11_the_names_that_are_told_are_those_there_are(tmp_path):
     from lanes.assembly import Means, executors
     from lanes.executors.names import BUILT_IN, STEPS
-    from lanes.models.breaker import Breakers
-    from lanes.models.shelf import Shelf
+    from lanes.models.breaker import CircuitBreakers
+    from lanes.models.registry import ModelRegistry
     from lanes.sandbox import find_sandbox
     from lanes.workflow.keys import _TAKES
 
     sandbox = find_sandbox()
-    made = executors(Means(tmp_path, lambda _kind: sandbox, Shelf({}, Breakers()).model))
+    made = executors(Means(tmp_path, lambda _kind: sandbox, ModelRegistry({}, CircuitBreakers()).model))
     assert frozenset(made) == BUILT_IN
     assert frozenset(_TAKES) - BUILT_IN <= STEPS
     problem = made["workflow"].unavailable(lane_in(tmp_path, steps("name: x, run: shout, do: it")))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.errors import PermanentError, UsageError
-from core.workflow import Parameter, Step, first_wrong, missing, part_after, parts_of, values_of
+from core.model.errors import PermanentError, UsageError
+from core.model.workflow import Parameter, WorkflowStep, first_wrong, missing, part_after, parts_of, values_of
 
 pytestmark = pytest.mark.lanes
 
@@ -101,7 +101,13 @@ def test_the_first_thing_to_ask_for_is_what_is_wrong_or_missing():
         first_wrong("bump", ALL, {"other": "1"})
 
 
-STEPS = (Step("a", "edit"), Step("one", "approval"), Step("b", "edit"), Step("two", "approval"), Step("c", "edit"))
+STEPS = (
+    WorkflowStep("a", "edit"),
+    WorkflowStep("one", "approval"),
+    WorkflowStep("b", "edit"),
+    WorkflowStep("two", "approval"),
+    WorkflowStep("c", "edit"),
+)
 
 
 def test_approvals_part_the_steps_as_the_file_has_them():

@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import PermanentError
-from core.workflow import APPROVAL, Step
+from core.model.errors import PermanentError
+from core.model.workflow import APPROVAL, WorkflowStep
 from lanes.workflow.merge import Entry, before, merged
 from lanes.workflow.plan import durations_of, in_order, plan_of
 
 pytestmark = pytest.mark.lanes
 
 STEPS = (
-    Step("tests", "check", needs=("bump", "format")),
-    Step("bump", "edit", wall_s=5),
-    Step("format", "command", needs=("bump",), wall_s=20),
-    Step("notes", "edit"),
-    Step("look", APPROVAL),
-    Step("publish-notes", "edit", needs=("notes", "look"), wall_s=1),
+    WorkflowStep("tests", "check", needs=("bump", "format")),
+    WorkflowStep("bump", "edit", wall_s=5),
+    WorkflowStep("format", "command", needs=("bump",), wall_s=20),
+    WorkflowStep("notes", "edit"),
+    WorkflowStep("look", APPROVAL),
+    WorkflowStep("publish-notes", "edit", needs=("notes", "look"), wall_s=1),
 )
 
 
@@ -42,7 +42,9 @@ def test_layers_are_what_nothing_keeps_apart():
 def graphs(draw):
     count = draw(st.integers(1, 12))
     needs = [draw(st.sets(st.integers(0, n - 1), max_size=3)) if n else set() for n in range(count)]
-    steps = [Step(f"s{n}", "edit", needs=tuple(f"s{m}" for m in sorted(wanted))) for n, wanted in enumerate(needs)]
+    steps = [
+        WorkflowStep(f"s{n}", "edit", needs=tuple(f"s{m}" for m in sorted(wanted))) for n, wanted in enumerate(needs)
+    ]
     return draw(st.permutations(steps)), {f"s{n}": draw(st.integers(0, 50)) for n in range(count)}
 
 
@@ -66,25 +68,29 @@ def entry(blob: str | None) -> Entry:
 
 
 def test_a_later_word_counts_over_an_earlier_one():
-    steps = (Step("a", "edit"), Step("b", "edit", needs=("a",)), Step("c", "edit", needs=("a",)))
+    steps = (
+        WorkflowStep("a", "edit"),
+        WorkflowStep("b", "edit", needs=("a",)),
+        WorkflowStep("c", "edit", needs=("a",)),
+    )
     changes = {"a": {b"x": entry("1"), b"y": entry("1")}, "b": {b"x": entry("2")}, "c": {b"z": entry(None)}}
     assert merged(changes, before(steps)) == {b"x": entry("2"), b"y": entry("1"), b"z": entry(None)}
 
 
 def test_the_same_word_twice_is_no_quarrel():
-    steps = (Step("a", "edit"), Step("b", "edit"))
+    steps = (WorkflowStep("a", "edit"), WorkflowStep("b", "edit"))
     assert merged({"a": {b"x": entry("1")}, "b": {b"x": entry("1")}}, before(steps)) == {b"x": entry("1")}
 
 
 @pytest.mark.parametrize("other", [entry("2"), entry(None), Entry("100755", "1")])
 def test_different_words_of_steps_side_by_side_are_told_with_both_names(other):
-    steps = (Step("left", "edit"), Step("right", "edit"))
+    steps = (WorkflowStep("left", "edit"), WorkflowStep("right", "edit"))
     with pytest.raises(PermanentError, match=r"the steps left and right both changed src/a\.py") as caught:
         merged({"left": {b"src/a.py": entry("1")}, "right": {b"src/a.py": other}}, before(steps))
     assert caught.value.problem.code == "steps_disagree"
 
 
 def test_a_step_that_needs_both_settles_what_they_said():
-    steps = (Step("a", "edit"), Step("b", "edit"), Step("c", "edit", needs=("a", "b")))
+    steps = (WorkflowStep("a", "edit"), WorkflowStep("b", "edit"), WorkflowStep("c", "edit", needs=("a", "b")))
     changes = {"a": {b"x": entry("1")}, "b": {b"x": entry("2")}, "c": {b"x": entry("3")}}
     assert merged(changes, before(steps)) == {b"x": entry("3")}

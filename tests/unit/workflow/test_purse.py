@@ -10,27 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import PermanentError
-from core.intent import Intent
-from core.lane import Budget, Lane
-from core.ports import Order
-from core.production import Usage
-from core.turn import Turn
-from lanes.purse import ONE_ASK, Purse
+from core.model.errors import PermanentError
+from core.model.intent import Intent
+from core.model.lane import Budget, Lane
+from core.model.provenance import Usage
+from core.model.turn import Turn
+from core.ports import WorkOrder
+from lanes.budget_pool import ONE_ASK, BudgetPool
 
 pytestmark = pytest.mark.lanes
 
 
-def order_of(budget: Budget, told: list[Usage]) -> Order:
+def order_of(budget: Budget, told: list[Usage]) -> WorkOrder:
     async def charge(usage: Usage) -> None:
         told.append(usage)
 
     lane = Lane("it", "it", ("**",), "workflow", budget=budget)
     turn = Turn(1, "ana", "terminal", "go", datetime(2026, 1, 1, tzinfo=UTC), 1)
-    return Order(1, 1, lane, Intent("go"), (turn,), "b" * 40, "t" * 40, charge=charge)
+    return WorkOrder(1, 1, lane, Intent("go"), (turn,), "b" * 40, "t" * 40, charge=charge)
 
 
-async def works(purse: Purse, name: str, asks: Sequence[int], pauses: Sequence[int]) -> int:
+async def works(purse: BudgetPool, name: str, asks: Sequence[int], pauses: Sequence[int]) -> int:
     """A step as executors are: it asks while its own share is not reached, and is charged for each ask."""
     spent = Usage("m")
     async with purse.share(name) as budget:
@@ -59,7 +59,7 @@ def test_steps_side_by_side_come_to_at_most_one_ask_over_the_budget(steps):
             left.discard(name)
             return min(len(left), 3)
 
-        purse = Purse(order_of(Budget(tokens=WHOLE), told), beside)
+        purse = BudgetPool(order_of(Budget(tokens=WHOLE), told), beside)
         each = [works(purse, str(n), asks, pauses) for n, (asks, pauses) in enumerate(steps)]
         return await asyncio.gather(*each, return_exceptions=True), told
 
@@ -75,7 +75,7 @@ def test_steps_side_by_side_come_to_at_most_one_ask_over_the_budget(steps):
 
 
 async def test_what_a_step_did_not_need_is_the_next_ones():
-    purse = Purse(order_of(Budget(tokens=80, usd=1.0), []), lambda name: {"a": 1}.get(name, 0))
+    purse = BudgetPool(order_of(Budget(tokens=80, usd=1.0), []), lambda name: {"a": 1}.get(name, 0))
     async with purse.share("a") as budget:
         assert (budget.tokens, budget.usd) == (35, 0.4375)
         await purse.of("a")(Usage("m", 1, 10, 0, 0.25))
@@ -84,7 +84,7 @@ async def test_what_a_step_did_not_need_is_the_next_ones():
 
 
 async def test_a_step_waits_for_what_others_may_give_back_before_it_is_refused():
-    purse = Purse(order_of(Budget(tokens=8), []))
+    purse = BudgetPool(order_of(Budget(tokens=8), []))
     opened, close = asyncio.Event(), asyncio.Event()
 
     async def holds() -> None:
@@ -110,7 +110,7 @@ async def test_a_step_waits_for_what_others_may_give_back_before_it_is_refused()
 
 async def test_a_part_that_began_anew_has_spent_both_times():
     told: list[Usage] = []
-    purse = Purse(order_of(Budget(tokens=100), told))
+    purse = BudgetPool(order_of(Budget(tokens=100), told))
     charge = purse.of("a")
     for tokens in (10, 30, 5, 9):
         await charge(Usage("m", 1, tokens, 0))

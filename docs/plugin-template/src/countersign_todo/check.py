@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.plugins import PluginContext
-from core.lane import Check
+from core.model.lane import Check
 
 COMMAND = ("python3", "-m", "compileall", "-q", ".")
 

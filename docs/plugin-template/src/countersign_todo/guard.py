@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.plugins import ExtraGuard, PluginContext
-from core.change import Change, FileChange
-from core.decision import Terms
-from core.errors import UsageError
-from core.lane import Lane
+from core.model.change import Change, FileChange
+from core.model.decision import Terms
+from core.model.errors import UsageError
+from core.model.lane import Lane
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from core.ports import BlobReader
-from core.staged_diff import Finding, GuardReport, GuardVerdict
 
 CHECK = "no-todo"
 
@@ -43,7 +43,7 @@ class NoTodo:
 def make(context: PluginContext) -> ExtraGuard:
     """The factory. `markers` is a list of words, TODO unless it is said.
 
-    A wrong setting raises an error of `core.errors`: what is wrong, and how to mend it. People read it as it is.
+    A wrong setting raises an error of `core.model.errors`: what is wrong, and how to mend it. People read it as it is.
     """
     markers = context.settings.get("markers", ["TODO"])
     if not isinstance(markers, list) or not markers or not all(isinstance(word, str) and word for word in markers):

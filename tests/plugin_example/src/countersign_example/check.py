@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.plugins import PluginContext
-from core.lane import Check
+from core.model.lane import LaneCheck
 
 CODE = """
 import pathlib, sys
@@ -14,6 +14,6 @@ sys.exit(", ".join(bad) + " do not end with a newline" if bad else 0)
 """
 
 
-def make(context: PluginContext) -> Check:
+def make(context: PluginContext) -> LaneCheck:
     """The factory."""
-    return Check(context.name, ("python3", "-c", CODE), wall_s=60)
+    return LaneCheck(context.name, ("python3", "-c", CODE), wall_s=60)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bot.plugins import PluginContext
-from core.errors import Kind, PermanentError, Problem, UsageError
-from core.lane import Lane
-from core.ports import Executor, Order, Produced, Repository
-from core.production import Making
+from core.model.errors import Kind, PermanentError, Problem, UsageError
+from core.model.lane import Lane
+from core.model.provenance import Provenance
+from core.ports import Executor, ExecutorResult, Repository, WorkOrder
 from lanes.repository import as_git
 
 MOST_BYTES = 1_000_000
@@ -27,7 +27,7 @@ class Shout:
     def needs(self, lane: Lane) -> frozenset[str]:
         return frozenset(lane.needs)
 
-    async def produce(self, order: Order, repository: Repository) -> Produced:
+    async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         git = as_git(repository)
         there = {path.decode("utf-8", "replace") for path in await git.list_paths(order.start)}
         named = [word for word in order.intent.text.split() if word in there]
@@ -38,7 +38,7 @@ class Shout:
         loud = {path: self._loud(content) for path, content in files.items()}
         await order.told(f"shouted {len(loud)} files")
         tree = await git.write_tree(order.start, loud, (), {})
-        return Produced(tree, {"shout.txt": "\n".join(loud).encode()}, Making(self.name))
+        return ExecutorResult(tree, {"shout.txt": "\n".join(loud).encode()}, Provenance(self.name))
 
     def _loud(self, content: bytes) -> bytes:
         return content.decode().rstrip("\n").upper().encode() + b"!" * self._loudness + b"\n"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from bot.plugins import PluginContext
-from core.errors import NotFoundError, PermanentError, UsageError
-from core.place import Place
-from core.ports import Forge, ForgeCheck, Mark, Proposal, Repository, Standing
-from core.task import PullRequest
+from core.model.errors import NotFoundError, PermanentError, UsageError
+from core.model.place import Place
+from core.model.task import PullRequest
+from core.ports import CommitStatus, Forge, ForgeCheck, PullRequestDraft, PullRequestSnapshot, Repository
 from lanes.forge.branches import push_branch
 from lanes.repository import as_git
 
@@ -26,7 +26,7 @@ class Binder:
     async def push(self, repository: Repository, branch: str, commit: str, expected: str | None) -> None:
         await push_branch(as_git(repository), branch, commit, expected)
 
-    async def open(self, repository: Repository, proposal: Proposal) -> PullRequest:
+    async def open(self, repository: Repository, proposal: PullRequestDraft) -> PullRequest:
         page = self._page(repository, proposal.number)
         opened = PullRequest(
             number=proposal.number,
@@ -58,7 +58,7 @@ class Binder:
     def _page(self, repository: Repository, number: int) -> Path:
         return self._folder / f"{repository.spec.name}-{number}.json"
 
-    def _write(self, page: Path, opened: PullRequest, proposal: Proposal) -> None:
+    def _write(self, page: Path, opened: PullRequest, proposal: PullRequestDraft) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         said = {**opened.to_json(), "title": proposal.title, "body": proposal.body}
         page.write_text(json.dumps(said), encoding="utf-8")
@@ -88,12 +88,12 @@ class Ledger(Binder):
     def place_of(self, repository: Repository, pull_request: PullRequest) -> Place:
         return Place("bulletin", "board")
 
-    async def stand(self, repository: Repository, pull_request: PullRequest) -> Standing:
+    async def stand(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
         page = self._read(self._page(repository, pull_request.number))
         ref, git = f"refs/heads/{pull_request.branch}", as_git(repository)
         head = (await git.remote_refs(ref)).get(ref, pull_request.head)
         tree = await git.tree_of(head) if await git.has(head) else ""  # what others pushed never was ours
-        return Standing(
+        return PullRequestSnapshot(
             replace(pull_request, state=page["state"], head=head),
             tree,
             tuple(ForgeCheck(name, None, conclusion) for name, conclusion in page.get("found", {}).items()),
@@ -103,7 +103,7 @@ class Ledger(Binder):
             ended_by=page.get("by", ""),
         )
 
-    async def mark(self, repository: Repository, mark: Mark) -> None:
+    async def mark(self, repository: Repository, mark: CommitStatus) -> None:
         file = self._folder / f"mark-{mark.commit}.txt"
         file.write_text(f"{mark.state}: {mark.words}\n", encoding="utf-8")
 

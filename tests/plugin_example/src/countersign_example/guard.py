@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.plugins import ExtraGuard, PluginContext
-from core.change import Change
-from core.decision import Terms
-from core.lane import Lane
+from core.model.change import Change
+from core.model.decision import ApprovalRequirements
+from core.model.lane import Lane
+from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from core.ports import BlobReader
-from core.staged_diff import Finding, GuardReport, GuardVerdict
 
 
 class NoShouting:
@@ -19,7 +19,7 @@ class NoShouting:
         self._quiet = frozenset(quiet)
         self._hush = hush
 
-    async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
+    async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
         findings = []
         for file in change.files:
             path = file.shown_path

@@ -13,8 +13,19 @@ from typing import Any
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.plugins import PluginContext
-from bot.surfaces.port import NO_EXTRAS, Attachment, Buttons, Clicked, Drawn, Ears, Extras, Heard, Place, Surface
-from core.errors import UsageError
+from bot.surfaces.port import (
+    NO_EXTRAS,
+    Attachment,
+    ButtonPress,
+    Buttons,
+    Extras,
+    Inbox,
+    IncomingMessage,
+    Place,
+    RenderedCard,
+    Surface,
+)
+from core.model.errors import UsageError
 
 EVERY_S = 0.1
 
@@ -28,7 +39,7 @@ class Bulletin:
         self._in, self._out = folder / "in", folder / "out"
         self._numbers = itertools.count(1)
 
-    async def run(self, ears: Ears) -> None:
+    async def run(self, ears: Inbox) -> None:
         for folder in (self._in, self._out):
             folder.mkdir(parents=True, exist_ok=True)
         while True:
@@ -37,31 +48,31 @@ class Bulletin:
                 file.unlink()
             await asyncio.sleep(EVERY_S)
 
-    def _said(self, file: Path) -> Heard | Clicked:
+    def _said(self, file: Path) -> IncomingMessage | ButtonPress:
         said = json.loads(file.read_text(encoding="utf-8"))
         place = Place(self.name, "board")
         if "button" in said:
-            return Clicked(said["who"], place, said["button"], said["on"], file.stem)
-        return Heard(said["who"], place, said["text"], file.stem, file.stem, addressed=True)
+            return ButtonPress(said["who"], place, said["button"], said["on"], file.stem)
+        return IncomingMessage(said["who"], place, said["text"], file.stem, file.stem, addressed=True)
 
     def repositories(self, place: Place) -> tuple[str, ...] | None:
         """The board is for all repositories; without this only private places would be heard."""
         return None
 
-    def routes(self, ears: Ears) -> Sequence[Any]:
+    def routes(self, ears: Inbox) -> Sequence[Any]:
         return ()
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> Drawn:
+    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         rows = len(card.staged.files) if card.staged else 0
         shown = card.showing(rows, 0 if delivered else None)
         ids = {action.label: id_ for action in shown.actions if (id_ := buttons.of(action))}
         payload = {"title": f"{shown.label} {shown.title}", "state": shown.state.value, "buttons": ids}
-        return Drawn(payload, hides=card.asks_for_approval and not delivered)
+        return RenderedCard(payload, hides=card.asks_for_approval and not delivered)
 
-    async def post(self, place: Place, drawn: Drawn, reply_to: str | None) -> str:
+    async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         return self._show("card", drawn.payload)
 
-    async def edit(self, place: Place, message_id: str, drawn: Drawn) -> str:
+    async def edit(self, place: Place, message_id: str, drawn: RenderedCard) -> str:
         return self._show("card", drawn.payload, message_id)
 
     async def attach(
@@ -75,10 +86,10 @@ class Bulletin:
     ) -> Sequence[str]:
         return [self._show("words", {"text": text})]
 
-    async def admits(self, said: Heard | Clicked) -> str | None:
+    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
         return None
 
-    async def in_full(self, said: Heard) -> Heard | None:
+    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
         return said
 
     async def acknowledge(self, place: Place, message_id: str) -> None:

@@ -1,0 +1,183 @@
+"""What every command shares: the home it opens, who is speaking, times, and how errors reach a person."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from core.model.errors import Problem, UsageError
+from core.model.turn import Actor
+
+if TYPE_CHECKING:
+    from bot.configuration.home import Home
+    from bot.wiring.app import App
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+SURFACE = "terminal"
+SERVICES = ("serve", "worker")
+NUMBER = click.IntRange(1, 2**31 - 1)
+"""The numbers of tasks, as large as PostgreSQL's integers are."""
+_DURATION = re.compile(r"(\d+)\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, slots=True)
+class CliContext:
+    """How this process was called: the --home it was given, if any."""
+
+    named_home: str | None
+
+    def home(self) -> Home:
+        """The home to work in."""
+        from bot.configuration.home import find_home
+
+        return find_home(self.named_home)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[App]:
+        """The opened home."""
+        from bot.wiring.app import opened
+
+        async with opened(self.home()) as app:
+            yield app
+
+
+def json_option(command: F) -> F:
+    """``--json``: one JSON document on stdout instead of words."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def as_option(command: F) -> F:
+    """``--as``: which person speaks; the terminal's user owns the home, so any."""
+    return click.option("--as", "person", metavar="PERSON", help="Who you are (default: the terminal's user).")(command)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine to its end."""
+    import asyncio
+
+    try:
+        _configure_log()
+    except UsageError:
+        work.close()
+        raise
+    if sys.platform == "win32":
+        # psycopg's async connections need a selector loop; the proactor's subprocesses are for sandboxes, absent there
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            return runner.run(work)
+    try:
+        return asyncio.run(work)
+    except asyncio.CancelledError:  # a second signal to a worker that was finishing its jobs
+        raise KeyboardInterrupt from None
+
+
+def keep_memory_small() -> None:
+    """Collect garbage from now on as a process that runs for long must, and never look through what was imported.
+
+    `bot.cli.main` puts collecting off, for a command that ends soon.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(2_000, 10, 10)
+
+
+def _configure_log() -> None:
+    """What runs for long tells what it does; whoever asked for one thing gets one sentence and no log."""
+    from core.log import LEVELS, configure
+
+    context = click.get_current_context().find_root()
+    usual = "WARNING" if context.invoked_subcommand in SERVICES else "CRITICAL"
+    level = os.environ.get("COUNTERSIGN_LOG", "").upper() or usual
+    if level not in LEVELS:
+        raise UsageError("bad_level", f"COUNTERSIGN_LOG is {level!r}", f"Set it to one of {', '.join(LEVELS)}.")
+    configure(level=level)
+
+
+def speaker(app: App, named: str | None) -> Actor:
+    """Who gives this command; raises `UsageError` when nobody can be told from the system's user."""
+    actor = operator(app, named)
+    if actor.person is not None:
+        return actor
+    known = sorted(app.settings().people.by_name)
+    raise UsageError(
+        "who", "it is not clear who you are", f"Say it with --as PERSON; known: {', '.join(known) or 'nobody'}."
+    )
+
+
+def operator(app: App, named: str | None) -> Actor:
+    """Like `speaker`, but nobody in particular is fine: the terminal's user owns the home."""
+    from bot.wiring.app import operating_user
+
+    people = app.settings().people
+    chosen = named or os.environ.get("COUNTERSIGN_PERSON")
+    if chosen:
+        return Actor(people.named(chosen).name, SURFACE)
+    user = operating_user()
+    for person in people.by_name.values():
+        if person.identities.get(SURFACE) == user:
+            return Actor(person.name, SURFACE)
+    if len(people.by_name) == 1:
+        return Actor(next(iter(people.by_name)), SURFACE)
+    return Actor(None, SURFACE)
+
+
+def moment(text: str | None, *, past: bool = False) -> datetime | None:
+    """``2h``, ``30m``, ``1d12h`` from now (or ago), or an RFC 3339 time; raises `UsageError`."""
+    if text is None:
+        return None
+    parts = _DURATION.findall(text.lower())
+    try:
+        if parts and re.fullmatch(rf"(?:{_DURATION.pattern}\s*)+", text.lower().strip()):
+            span = timedelta(**_add_up(parts))
+            return datetime.now(UTC) - span if past else datetime.now(UTC) + span
+        return datetime.fromisoformat(text).astimezone(UTC)  # without a zone it means the machine's
+    except (ValueError, OverflowError) as error:  # no time at all, or one that no calendar has
+        raise UsageError("bad_time", f"{text!r} is no time", "Write 2h, 30m, 1d or 2026-01-31T18:00Z.") from error
+
+
+def _add_up(parts: list[tuple[str, str]]) -> dict[str, float]:
+    spans: dict[str, float] = {}
+    for count, unit in parts:
+        spans[_UNITS[unit]] = spans.get(_UNITS[unit], 0) + float(count)
+    return spans
+
+
+def say_json(document: object, *, indent: int | None = 2) -> None:
+    """Print a document; the only thing a ``--json`` command writes to stdout."""
+    text = json.dumps(document, indent=indent, ensure_ascii=not _takes_unicode())
+    click.echo(text if text.isascii() else "".join(map(_inert, text)))
+
+
+def _takes_unicode() -> bool:
+    return (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
+
+def _inert(char: str) -> str:
+    """A character as JSON may write it; one that acts on a terminal or reorders its text, as its escape."""
+    acts = char > "~" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return json.dumps(char)[1:-1] if acts else char
+
+
+def complain(problem: Problem, *, as_json: bool = False) -> int:
+    """Tell a person what went wrong, and return the exit status for it."""
+    from bot.cards.safe import visible
+
+    with contextlib.suppress(OSError):  # a full disk or a closed pipe must not hide the exit status
+        click.echo(f"countersign: {visible(problem.sentence())}", err=True)
+        if as_json:
+            say_json({"error": problem.to_json()})
+    return problem.kind.exit_code

@@ -1,0 +1,1 @@
+"""Reading countersign.yaml, and the settings that follow from a home's files."""

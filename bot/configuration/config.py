@@ -1,0 +1,292 @@
+"""countersign.yaml: read strictly, every mistake named with its file, line and key."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from bot.configuration.models import Models, RawAgent, RawEndpoint, RawInterpreter, checked_names, models_of
+from bot.integrations.tickets import Trackers
+from bot.integrations.webhooks.hooks import Hook
+from bot.integrations.webhooks.settings import RawHook, RawTickets, hooks_of, trackers_of
+from bot.plugins.settings import FORGES, EnabledPlugin, RawPlugins, enabled_of
+from bot.plugins.settings import names_of as plugin_names
+from bot.surfaces.settings import (
+    PublicAddress,
+    RawGitHub,
+    RawSlack,
+    RawTelegram,
+    Surfaces,
+    check_identity,
+    github_of,
+    slack_of,
+    telegram_of,
+)
+from core.model.person import People, Person
+from core.model.turn import SURFACES
+from core.ports import RepositorySpec
+from core.settings import Timing
+from core.strict_yaml import StrictModel, YamlDocument, load, validate
+from lanes.forge.github.access import GitHubAccess
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+class _Repository(StrictModel):
+    url: str = Field(min_length=1)
+    branch: str = "main"
+    id: str | None = None
+    forge: str | None = None
+    github_id: PositiveInt | None = None
+
+
+class _Person(StrictModel):
+    roles: tuple[str, ...] = ()
+    identities: dict[str, str] = Field(default_factory=dict)
+
+
+class _Worker(StrictModel):
+    heartbeat_s: PositiveFloat = 3.0
+    lease_s: PositiveFloat = 15.0
+    poll_s: PositiveFloat = 1.0
+    slots: PositiveInt = 2
+
+
+class _Config(StrictModel):
+    version: Literal[1]
+    database: str = "sqlite"
+    database_password_file: str | None = None
+    forge: str = "local"
+    roles: tuple[str, ...] = ()
+    repositories: dict[str, _Repository]
+    people: dict[str, _Person]
+    worker: _Worker = _Worker()
+    zone: str = "UTC"
+    telegram: RawTelegram | None = None
+    slack: RawSlack | None = None
+    github: RawGitHub | None = None
+    webhooks: dict[str, RawHook] = Field(default_factory=dict)
+    tickets: RawTickets = RawTickets()
+    models: dict[str, RawEndpoint] = Field(default_factory=dict)
+    interpreter: RawInterpreter = RawInterpreter()
+    agents: dict[str, RawAgent] = Field(default_factory=dict)
+    plugins: RawPlugins = RawPlugins()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """countersign.yaml, made valid."""
+
+    database: str
+    people: People
+    roles: frozenset[str]
+    repositories: dict[str, RepositorySpec]
+    timing: Timing
+    zone: str = "UTC"
+    hooks: Callable[[], tuple[Hook, ...]] = tuple
+    trackers: Callable[[], Trackers] = Trackers
+    models: Callable[[], Models] = Models
+    endpoints: frozenset[str] = frozenset()
+    surfaces: Callable[[], Surfaces] = Surfaces
+    """Where people talk, with its secrets: read when they are needed, for most commands need none."""
+    github_access: Callable[[], GitHubAccess | None] = lambda: None
+    """How GitHub is reached as a forge, without the secrets of any surface: all that a worker needs of them."""
+    plugins: tuple[EnabledPlugin, ...] = ()
+
+    def sections(self) -> dict[str, Callable[[], object]]:
+        """The parts that need secrets, by name: each call reads one as `serve` does, and raises `ConfigError`."""
+        return {"surfaces": self.surfaces, "webhooks": self.hooks, "tickets": self.trackers, "models": self.models}
+
+    def check(self) -> None:
+        """Read every section; raises `ConfigError` for the first mistake, or a secret that is missing."""
+        for read in self.sections().values():
+            read()
+
+    def surface_names(self) -> frozenset[str]:
+        """Every surface that identities and rules may name: our own, and those of enabled plugins."""
+        return SURFACES | plugin_names(self.plugins, "surfaces")
+
+
+def load_config(path: Path) -> Config:
+    """Read countersign.yaml; raises `ConfigError` with file, line and key."""
+    document = load(path)
+    raw = validate(document, _Config)
+    plugins = enabled_of(document, raw.plugins)
+    _check_names(document, raw)
+    people = {
+        name: Person(name, frozenset(person.roles), dict(person.identities)) for name, person in raw.people.items()
+    }
+    _check_forges(document, raw, plugin_names(plugins, "forges"))
+    surfaces = partial(_surfaces, document, raw, path.parent)
+    surfaces(strict=False)
+    checked_names(document, raw.models, raw.interpreter, raw.agents)
+    repositories = {
+        name: RepositorySpec(
+            name=name,
+            id=repo.id or f"{repo.forge or raw.forge}:{name}",
+            url=_absolute(repo.url, path.parent),
+            branch=repo.branch,
+            forge=repo.forge or raw.forge,
+            forge_id=repo.github_id,
+        )
+        for name, repo in raw.repositories.items()
+    }
+    return Config(
+        database=_database(document, raw, path.parent),
+        people=People(people),
+        roles=frozenset(raw.roles) | {role for p in raw.people.values() for role in p.roles},
+        repositories=repositories,
+        timing=_timing(document, raw.worker),
+        surfaces=surfaces,
+        github_access=partial(_github_access, document, raw, path.parent),
+        hooks=partial(hooks_of, document, raw.webhooks, path.parent),
+        trackers=partial(trackers_of, document, raw.tickets, path.parent),
+        models=partial(models_of, document, raw.models, raw.interpreter, raw.agents, path.parent),
+        endpoints=frozenset(raw.models),
+        zone=_zone(document, raw.zone),
+        plugins=plugins,
+    )
+
+
+def _check_names(document: YamlDocument, raw: _Config) -> None:
+    """Names are plain words, and none is both a person and a role."""
+    roles = {"member", "maintainer", *raw.roles, *(r for p in raw.people.values() for r in p.roles)}
+    for name in raw.repositories:
+        if not _NAME.fullmatch(name):
+            raise document.error(("repositories", name), "is not a plain name", "Use letters, digits, '-', '_', '.'.")
+    seen: dict[tuple[str, str], str] = {}
+    for name, person in raw.people.items():
+        if not _NAME.fullmatch(name):
+            raise document.error(("people", name), "is not a plain name", "Use letters, digits, '-', '_', '.'.")
+        if name in roles:
+            raise document.error(("people", name), "is a person and a role at once", "Rename one of them.")
+        for surface, identity in person.identities.items():
+            known = SURFACES | raw.plugins.surfaces.keys()
+            if surface not in known:
+                raise document.error(
+                    ("people", name, "identities", surface), "is not a surface", f"Known: {', '.join(sorted(known))}."
+                )
+            if surface in SURFACES:
+                check_identity(document, ("people", name, "identities", surface), surface, identity)
+            other = seen.setdefault((surface, identity), name)
+            if other != name:
+                raise document.error(
+                    ("people", name, "identities", surface), f"belongs to {other} already", "An identity is one person."
+                )
+
+
+def _check_forges(document: YamlDocument, raw: _Config, plugins: frozenset[str]) -> None:
+    """The local forge needs the remote on this host; GitHub needs an address and the repository's number there."""
+    chosen = {name: repo.forge for name, repo in raw.repositories.items()}
+    for at, forge in [(("forge",), raw.forge), *((("repositories", name, "forge"), chosen[name]) for name in chosen)]:
+        if forge is not None and forge not in FORGES | plugins:
+            mend = f"Known: {', '.join(sorted(FORGES | plugins))}; others are plugins: docs/plugins.md."
+            raise document.error(at, f"there is no forge {forge!r} here", mend)
+    for name, repo in raw.repositories.items():
+        if (repo.forge or raw.forge) == "github":
+            _check_github(document, raw, name, repo)
+        elif (repo.forge or raw.forge) == "local" and not is_local(repo.url):
+            raise document.error(
+                ("repositories", name, "url"),
+                "is an address, and the forge `local` needs a git repository on this host",
+                "Name the path of a bare clone.",
+            )
+
+
+def _check_github(document: YamlDocument, raw: _Config, name: str, repo: _Repository) -> None:
+    at = ("repositories", name)
+    if raw.github is None:
+        raise document.error(
+            at, "lives at GitHub, and `github:` is not configured", "Add it: see docs/surfaces/github.md."
+        )
+    if is_local(repo.url):
+        raise document.error((*at, "url"), "is a folder, and GitHub is reached over https", "Name its https address.")
+    if repo.github_id is None:
+        mend = "Add it: https://api.github.com/repos/OWNER/NAME says it as `id`; a name can change hands, that cannot."
+        raise document.error((*at, "github_id"), "is missing", mend)
+
+
+def _surfaces(document: YamlDocument, raw: _Config, root: Path, *, strict: bool = True) -> Surfaces:
+    """Where people talk; what lacks a secret raises or, if not `strict`, is left out."""
+    ids = {
+        str(repo.github_id): name for name, repo in raw.repositories.items() if (repo.forge or raw.forge) == "github"
+    }
+    there = PublicAddress(document, root, strict=strict)
+    access, comments = github_of(there, raw.github, ids) if raw.github else (None, None)
+    return Surfaces(
+        telegram=telegram_of(there, raw.telegram, raw.repositories) if raw.telegram else None,
+        slack=slack_of(there, raw.slack, raw.repositories) if raw.slack else None,
+        github=comments,
+        github_access=access,
+    )
+
+
+def _github_access(document: YamlDocument, raw: _Config, root: Path) -> GitHubAccess | None:
+    """How GitHub is reached; what lacks a secret raises only where a repository lives there."""
+    needed = any((repo.forge or raw.forge) == "github" for repo in raw.repositories.values())
+    there = PublicAddress(document, root, strict=needed)
+    return github_of(there, raw.github, {})[0] if raw.github else None
+
+
+def _zone(document: YamlDocument, name: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise document.error(
+            ("zone",), f"{name!r} is not a time zone", "Write for example Europe/Zurich or UTC."
+        ) from error
+    return name
+
+
+def is_local(url: str) -> bool:
+    """Whether `url` names a folder of this host."""
+    return url.startswith("file://") or not ("://" in url or re.match(r"[\w.-]+@[\w.-]+:", url))
+
+
+def _database(document: YamlDocument, raw: _Config, root: Path) -> str:
+    """`sqlite`, or a PostgreSQL address whose password came from outside the file."""
+    chosen = os.environ.get("COUNTERSIGN_DATABASE_URL") or raw.database
+    if chosen == "sqlite":
+        return chosen
+    if not re.match(r"postgres(ql)?://", chosen):
+        raise document.error(("database",), "must be sqlite or postgresql://…", "Correct it.")
+    if raw.database == chosen and re.match(r"\w+://[^/@:]*:[^@]*@", chosen):
+        raise document.error(
+            ("database",),
+            "holds a password",
+            "Put it into COUNTERSIGN_DATABASE_URL, or into a file named by database_password_file.",
+        )
+    if raw.database_password_file is None:
+        return chosen
+    from urllib.parse import quote
+
+    file = root / raw.database_password_file
+    try:
+        password = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise document.error(("database_password_file",), f"{file}: {error.strerror}", "Make it readable.") from error
+    return re.sub(r"^(\w+://[^/@:]*)@", lambda m: f"{m.group(1)}:{quote(password, safe='')}@", chosen)
+
+
+def _timing(document: YamlDocument, worker: _Worker) -> Timing:
+    if worker.lease_s < 2 * worker.heartbeat_s:
+        raise document.error(
+            ("worker", "lease_s"), "must be at least twice heartbeat_s", "Raise it, or lower heartbeat_s."
+        )
+    return Timing(worker.heartbeat_s, worker.lease_s, worker.poll_s, worker.slots)
+
+
+def _absolute(url: str, root: Path) -> str:
+    """A relative or `~` path as an absolute one; addresses as they are."""
+    if "://" in url or re.match(r"[\w.-]+@[\w.-]+:", url):
+        return url
+    return str((root / Path(url).expanduser()).resolve())

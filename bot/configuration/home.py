@@ -1,0 +1,94 @@
+"""The home: the directory that holds a Countersign's configuration and state, and where it is found."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.model.errors import Kind, PermanentError, UsageError
+
+CONFIG, POLICY, LANES, STATE = "countersign.yaml", "policy.yaml", "lanes", "state"
+LOCAL_NAME = ".countersign"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths inside one home directory (contract.md, "Home")."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Repositories, people, surfaces, database."""
+        return self.root / CONFIG
+
+    @property
+    def policy(self) -> Path:
+        """The rules."""
+        return self.root / POLICY
+
+    @property
+    def lanes(self) -> Path:
+        """The lane files."""
+        return self.root / LANES
+
+    @property
+    def state(self) -> Path:
+        """What Countersign writes: database, git stores, artifacts."""
+        return self.root / STATE
+
+    @property
+    def artifacts(self) -> Path:
+        """The bytes of artifacts."""
+        return self.state / "artifacts"
+
+    @property
+    def git(self) -> Path:
+        """The host-owned git stores."""
+        return self.state / "git"
+
+    @property
+    def keys(self) -> Path:
+        """The key that signs receipts."""
+        return self.state / "keys"
+
+    @property
+    def scratch(self) -> Path:
+        """Where executors' checkouts live while they work."""
+        return self.state / "scratch"
+
+    def check(self) -> None:
+        """Raise unless this is a home that may be read and whose state may be written."""
+        if not self.config.is_file():
+            raise UsageError(
+                "no_home",
+                f"{self.root} is not a Countersign home (it has no {CONFIG})",
+                "Make one with `countersign init --repo NAME=PATH`, or name yours with --home.",
+            )
+        writable = self.state if self.state.exists() else self.root
+        if not os.access(writable, os.W_OK | os.X_OK):
+            raise PermanentError(
+                "read_only",
+                f"{writable} is not writable",
+                "Make the home directory writable, or run as its owner.",
+                kind=Kind.UNAVAILABLE,
+            )
+
+
+def find_home(named: str | None) -> Home:
+    """The home that --home or COUNTERSIGN_HOME names, else ./.countersign, else the platform's folder."""
+    chosen = named or os.environ.get("COUNTERSIGN_HOME")
+    try:
+        if chosen:
+            return Home(Path(chosen).expanduser().absolute())
+        here = Path.cwd() / LOCAL_NAME
+    except (FileNotFoundError, RuntimeError) as error:  # RuntimeError: nobody knows whose home ~ is
+        raise UsageError(
+            "no_folder", "the current directory, or what ~ means, is gone", "Go to one that is there."
+        ) from error
+    if here.is_dir():
+        return Home(here)
+    from platformdirs import user_data_path
+
+    return Home(user_data_path("countersign", appauthor=False))

@@ -1,0 +1,166 @@
+"""``models:``, ``interpreter:`` and ``agents:`` of countersign.yaml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from bot.secret import secret
+from core.model.errors import UsageError
+from core.model.lane import Lane
+from core.strict_yaml import KeyPath, StrictModel, YamlDocument, load
+from lanes.models import Endpoint, ModelName
+from lanes.models.endpoint import ASKED, key_variable
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_KEEP_ALIVE = r"^(-?\d{1,9}|-?(\d{1,9}(\.\d{1,9})?(ms|s|m|h))+)$"
+"""What Ollama takes: seconds, or times in Go's way (https://pkg.go.dev/time#ParseDuration); below zero: for ever."""
+
+
+class RawEndpoint(StrictModel):
+    """One server of models."""
+
+    kind: Literal["ollama", "anthropic", "openai", "gemini"] = "ollama"
+    url: str = Field(pattern=r"^https?://")
+    key_file: str | None = None
+    keep_alive: str = Field("5m", pattern=_KEEP_ALIVE)
+    first_token_s: float = Field(120, gt=0, le=3600)
+    between_tokens_s: float = Field(60, gt=0, le=3600)
+    total_s: float = Field(900, gt=0, le=86_400)
+    context_tokens: int = Field(32_768, ge=1024, le=10_000_000)
+
+
+class RawInterpreter(StrictModel):
+    """Which models read requests that the grammar does not, and how long people wait for them."""
+
+    models: tuple[str, ...] = ()
+    patience_s: float = Field(30, gt=0, le=600)
+
+
+class RawAgent(StrictModel):
+    """Where an agent's program is, when it is not in the PATH; `programs` are further folders that it needs to see."""
+
+    program: str = Field(min_length=1)
+    programs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPlace:
+    """Where an agent's program is: its path, and folders of the host that it needs to see."""
+
+    program: Path
+    programs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The endpoints by name, what the interpreter asks, and where agents' programs are."""
+
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    interpreter: tuple[ModelName, ...] = ()
+    patience_s: float = 30.0
+    agents: Mapping[str, AgentPlace] = field(default_factory=dict)
+
+
+def models_of(
+    document: YamlDocument,
+    endpoints: Mapping[str, RawEndpoint],
+    interpreter: RawInterpreter,
+    agents: Mapping[str, RawAgent],
+    root: Path,
+) -> Models:
+    """The models that a configuration names; raises `ConfigError` with file, line and key.
+
+    An endpoint's key is COUNTERSIGN_MODEL_NAME_KEY, with NAME in capitals and ``_`` for ``-``, or its `key_file`.
+    """
+    names = checked_names(document, endpoints, interpreter, agents)
+    made = {name: _endpoint(name, raw, root) for name, raw in endpoints.items()}
+    places = {
+        name: AgentPlace(
+            root / Path(raw.program).expanduser(), tuple(root / Path(path).expanduser() for path in raw.programs)
+        )
+        for name, raw in agents.items()
+    }
+    return Models(made, names, interpreter.patience_s, places)
+
+
+def checked_names(
+    document: YamlDocument,
+    endpoints: Mapping[str, RawEndpoint],
+    interpreter: RawInterpreter,
+    agents: Mapping[str, RawAgent],
+) -> tuple[ModelName, ...]:
+    """The interpreter's models, when all that the sections say can be meant; reads no secret.
+
+    Raises `ConfigError` with file, line and key.
+    """
+    for endpoint, raw in endpoints.items():
+        _check_endpoint(document, endpoint, raw)
+    for agent in agents:
+        if not _NAME.fullmatch(agent):
+            raise document.error(("agents", agent), "is not a plain name", "Use small letters, digits and dashes.")
+    names = []
+    for n, text in enumerate(interpreter.models):
+        key = ("interpreter", "models", n)
+        name = _checked_name(document, key, text, frozenset(endpoints))
+        kind = endpoints[name.endpoint].kind
+        if kind not in ASKED:
+            message = f"{text} is at an endpoint of kind {kind}, which serves agents only"
+            raise document.error(key, message, f"Name a model of an endpoint of kind {' or '.join(ASKED)}.")
+        names.append(name)
+    return tuple(names)
+
+
+def check_lane_models(lanes: Mapping[str, Lane], endpoints: Collection[str]) -> None:
+    """Raise `ConfigError`, with the lane's file and line, for a model at an endpoint that the configuration lacks."""
+    for lane in lanes.values():
+        for n, text in enumerate(lane.models):
+            endpoint, _, name = text.partition("/")
+            if endpoint not in endpoints or not name:
+                _checked_name(load(Path(lane.source)), ("models", n), text, endpoints)
+
+
+def _checked_name(document: YamlDocument, key: KeyPath, text: str, endpoints: Collection[str]) -> ModelName:
+    try:
+        name = ModelName.parse(text)
+    except UsageError as error:
+        raise document.error(key, error.problem.message, str(error.problem.mend)) from error
+    if name.endpoint not in endpoints:
+        known = ", ".join(sorted(endpoints)) or "none; add it to `models:` of countersign.yaml"
+        raise document.error(key, f"no endpoint is called {name.endpoint!r}", f"Known: {known}.")
+    return name
+
+
+def _check_endpoint(document: YamlDocument, name: str, raw: RawEndpoint) -> None:
+    if not _NAME.fullmatch(name):
+        raise document.error(("models", name), "is not a plain name", "Use small letters, digits and dashes.")
+    at = ("models", name, "url")
+    try:
+        parts = urlsplit(raw.url)
+        parts.port  # noqa: B018 (it is read for the error of one that is none)
+    except ValueError as error:
+        raise document.error(at, "is no address", "Write it as http://HOST:PORT.") from error
+    if not parts.hostname:
+        raise document.error(at, "names no host", "Write it as http://HOST:PORT.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise document.error(at, "holds more than an address", "Keep the key in `key_file`, or in the environment.")
+
+
+def _endpoint(name: str, raw: RawEndpoint, root: Path) -> Endpoint:
+    return Endpoint(
+        name=name,
+        kind=raw.kind,
+        url=raw.url.rstrip("/"),
+        key=secret(key_variable(name), raw.key_file, root),
+        keep_alive=raw.keep_alive,
+        first_token_s=raw.first_token_s,
+        between_tokens_s=raw.between_tokens_s,
+        total_s=raw.total_s,
+        context_tokens=raw.context_tokens,
+    )

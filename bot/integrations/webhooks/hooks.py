@@ -1,0 +1,92 @@
+"""Hooks: who is told which events, and what is in such a message."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+
+from core.model.masking import Mask, masked, shows_all
+
+if TYPE_CHECKING:  # a configuration that names hooks need not load the database's library
+    from core.model.task import Task
+    from core.store.events import Event
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+EVERYTHING: Final = "*"
+
+_FACTS: Final = frozenset(
+    {"state", "revision", "digest", "files", "blocked", "lane", "rule", "repo", "job", "attempt", "undo", "needs",
+     "pull_request", "branch", "head", "number", "url", "merged_as", "code", "by"}
+)  # fmt: skip
+"""What of an event's own body is told to everybody: facts of ours. All else may hold people's words, or a model's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One receiver: an https address, the secret its messages are signed with, and the kinds of events it is told.
+
+    `events` may hold ``*`` or patterns such as ``task.*``. `include_text` adds what people wrote; `allow_private` lets
+    it be on a private network, or on this host, where plain http will do.
+    """
+
+    name: str
+    url: str = field(repr=False)
+    secret: str = field(repr=False)
+    events: tuple[str, ...] = (EVERYTHING,)
+    include_text: bool = False
+    allow_private: bool = False
+
+    def wants(self, kind: str) -> bool:
+        """Whether events of this kind are told here."""
+        return any(fnmatchcase(kind, pattern) for pattern in self.events)
+
+
+def body_of(event: Event, task: Task | None, *, include_text: bool, mask: Mask = shows_all) -> str:
+    """The message about an event: its document, a summary of its task, as one line of JSON.
+
+    Without `include_text` nothing that a person or a model wrote is in it: `withheld` names what was left out. `mask`
+    takes secrets out of the rest.
+    """
+    document = event.to_json()
+    given: Mapping[str, Any] = document["body"]
+    if not include_text:
+        kept = {key: value for key, value in given.items() if key in _FACTS and _is_fact(value)}
+        document["body"] = kept
+        document["withheld"] = sorted(given.keys() - kept.keys())
+    summary = summary_of(task, include_text=include_text) if task else None
+    document["body"] = masked(document["body"], mask)
+    return json.dumps({"event": document, "task": masked(summary, mask)}, ensure_ascii=False, separators=(",", ":"))
+
+
+def summary_of(task: Task, *, include_text: bool) -> dict[str, Any]:
+    """What a task is, as far as everybody may know: its title is the request's own words, so only with them."""
+    opened = task.pull_request
+    summary: dict[str, Any] = {
+        "number": task.number,
+        "state": task.state.value,
+        "repo": task.repo,
+        "requester": task.requester,
+        "lane": task.current.lane,
+        "rule": task.current.rule,
+        "revision": task.revision,
+        "digest": task.staged.digest if task.staged else None,
+        "pull_request": {"number": opened.number, "url": opened.url, "state": opened.state} if opened else None,
+        "created_at": task.created_at.isoformat(),
+        "updated_at": task.updated_at.isoformat(),
+    }
+    return summary | {"title": task.title} if include_text else summary
+
+
+def _is_fact(value: object) -> bool:
+    """Whether a value is short and plain, as facts are; nested ones are told if all in them is."""
+    if isinstance(value, dict):
+        return all(
+            key in _FACTS | {"count", "of", "have", "met", "id", "name"} and _is_fact(v) for key, v in value.items()
+        )
+    if isinstance(value, list):
+        return len(value) <= 1000 and all(map(_is_fact, value))
+    return not isinstance(value, str) or len(value) <= 200

@@ -1,0 +1,249 @@
+"""One clause of a request: its verb's words, and the questions every verb asks of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from bot.interpret.grammar.words import UnclearClause, Word, word_set
+from core.model.edits import is_glob
+
+_KNOWN_FILES = frozenset(
+    [
+        "makefile",
+        "dockerfile",
+        "containerfile",
+        "license",
+        "licence",
+        "copying",
+        "readme",
+        "changelog",
+        "changes",
+        "news",
+        "authors",
+        "contributors",
+        "notice",
+        "codeowners",
+        "procfile",
+        "gemfile",
+        "rakefile",
+        "vagrantfile",
+        "jenkinsfile",
+        "brewfile",
+        "justfile",
+        "todo",
+        "version",
+    ]
+)
+_STRUCTURED = (".yaml", ".yml", ".toml", ".json", ".jsonc", ".ini", ".cfg", ".editorconfig", ".env")
+BEFORE_PATH = frozenset({"the", "my", "our", "file", "files", "called", "named"})
+_VAGUE_STARTS = word_set(
+    """
+    the a an all every each any some this that these those my our your its it first last next new old
+    """
+)
+_VAGUE_TEXTS = word_set(
+    """
+    nothing it this that these those them something anything everything whatever all none empty blank space spaces
+    """
+)
+_CHANGING = word_set(
+    """
+    once twice thrice only first last but except excluding unless not never if when while where wherever ignoring
+    regardless without instead or case-insensitively insensitively otherwise maybe perhaps temporarily always
+    """
+)
+"""Words behind a text that change what is asked for; without quotes nobody can tell them from the text."""
+CLOSINGS = (
+    *(("thank", "you", "very", "much"), ("thanks", "so", "much"), ("thanks", "a", "lot"), ("many", "thanks")),
+    *(("thank", "you"), ("for", "me"), ("for", "us"), ("please",), ("pls",), ("plz",), ("thanks",), ("thx",)),
+    *(("cheers",), ("again",)),
+)
+"""Words that may stand behind a wish and say nothing of it, the longer ones first."""
+_PLACES = frozenset({"in", "inside", "within", "across", "throughout", "to", "into", "onto", "from"})
+_MARKS = ",.:!?\u2026"
+_LITERAL = re.compile(r"[+-]?[0-9][0-9.]*[a-z%]{0,3}|true|false|yes|no|on|off|null", re.IGNORECASE)
+_NO_PATH_ENDS = (".", "!", "?", ")", "\u2026")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundValue:
+    """A path among the words: `[first, last)` with the preposition and noise around it."""
+
+    first: int
+    last: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """The words after a verb; `lead` is the file that it names, `heading` the section.
+
+    `carried` is a file that an earlier clause named up front, for a clause that needs one and names none; `beside`
+    says that earlier clauses named files at all. `everywhere` was said before the verb.
+    """
+
+    text: str
+    verb: str
+    words: tuple[Word, ...]
+    lead: str | None = None
+    heading: str | None = None
+    carried: str | None = None
+    beside: bool = False
+    everywhere: bool = False
+
+    @property
+    def place(self) -> str | None:
+        """The file that the clause names, or else the one that was named before."""
+        return self.lead or self.carried
+
+    def raw(self, words: Collection[Word]) -> str:
+        """What stands in the request from the first to the last of these words."""
+        return self.text[min(w.start for w in words) : max(w.end - len(w.after) for w in words)]
+
+    def places(self, prepositions: Collection[str]) -> list[FoundValue]:
+        """Every `in FILE` among the words, for these prepositions."""
+        found = []
+        for first, word in enumerate(self.words):
+            if word.plain not in prepositions:
+                continue
+            at = first + 1
+            while at < len(self.words) - 1 and self.words[at].plain in BEFORE_PATH:
+                at += 1
+            if at < len(self.words) and (path := as_path(self.words[at])) is not None:
+                last = at + 1
+                if last < len(self.words) and self.words[last].plain == "file":
+                    last += 1
+                found.append(FoundValue(first, last, path))
+        return found
+
+    def without(self, found: FoundValue) -> Clause:
+        """The clause without a found path."""
+        return self.led(found.path, self.words[: found.first] + self.words[found.last :])
+
+    def led(self, path: str, words: tuple[Word, ...]) -> Clause:
+        """The clause about this path, with these words left; Unclear when it names another one already."""
+        if self.lead not in (None, path):
+            raise UnclearClause(f"You name {self.lead} and {path}; say one file for each change.")
+        return replace(self, words=words, lead=path)
+
+    def place_at_end(self, prepositions: Collection[str]) -> Clause | None:
+        """The clause with the `in FILE` at its end taken off and made its lead, or None."""
+        at_end = [found for found in self.places(prepositions) if found.last == len(self.words)]
+        return self.without(at_end[-1]) if at_end else None
+
+    def skip(self, *noise: str) -> Clause:
+        """The clause without these words at its start."""
+        at = 0
+        while at < len(self.words) - 1 and self.words[at].plain in noise:
+            at += 1
+        return replace(self, words=self.words[at:])
+
+    def said(self, words: tuple[Word, ...], what: str, *, found: bool = False, mean: tuple[str, ...] = ()) -> str:
+        """The text that these words give: one quoted text, or one bare word.
+
+        A title that the file must have (`found`) may be several bare words: it is there or the request fails. Raises
+        Unclear, with `mean` as what to say instead, for everything whose end or meaning is not plain.
+        """
+        words = closed(words)
+        if not words:
+            raise UnclearClause(f"I do not see {what}.")
+        if len(words) == 1 and words[0].quoted:
+            return words[0].text
+        raw = self.raw(words)
+        if any(word.quoted or word.ends for word in words):
+            raise UnclearClause(
+                f"I cannot tell where {what} begins and ends; put all of it in one pair of quotes.", *mean
+            )
+        if changing := next((word.text for word in words[1:] if word.plain in _CHANGING), None):
+            reason = f"“{changing}” may be part of {what} or about how to change it, which I cannot do"
+            raise UnclearClause(f"{reason}; quote the text.", *mean[:1])
+        if len(words) > 1 and (not found or words[0].plain in _VAGUE_STARTS):
+            reason = f"“{raw[:60]}” is several words, and I cannot tell where {what} ends"
+            raise UnclearClause(f"{reason}; put it in quotes.", *mean)
+        if len(words) == 1 and words[0].plain in _VAGUE_TEXTS:
+            raise UnclearClause(f"I cannot tell whether “{raw[:60]}” is meant literally; if so, quote it.", *mean)
+        if mark := unsure_mark(words[-1]):
+            raise UnclearClause(f"I cannot tell whether “{mark}” belongs to {what}; put the text in quotes.", *mean)
+        return raw
+
+    def fileless(self, example: str) -> UnclearClause:
+        """Why no file was understood: the words behind the one that is named, or that none is."""
+        named = self.places(_PLACES)
+        behind = self.words[named[-1].last :] if named else ()
+        if not behind:
+            return UnclearClause("I do not see which file you mean.", example)
+        return UnclearClause(f"I do not understand “{self.raw(behind)[:60]}” behind {named[-1].path}.", example)
+
+    def file(self, example: str) -> str:
+        """The one file that the clause names; Unclear with an example when it names none or several."""
+        path = self.place
+        if path is None:
+            raise self.fileless(example)
+        if is_glob(path) or path.endswith("/"):
+            raise UnclearClause(f"{path} may be several files; name one.", example)
+        return path
+
+
+def as_path(word: Word) -> str | None:
+    """The path that a word is, or None; a bare word must look like one."""
+    if word.ends or word.fenced:
+        return None
+    if word.quoted:
+        return word.text if word.text and "\n" not in word.text else None
+    said = word.text.rstrip(",:")
+    if said.endswith(_NO_PATH_ENDS) or said.startswith("(") or "://" in said:
+        return None
+    path = said.removeprefix("./")
+    name = path.rpartition("/")[2]
+    has_ending = "." in name.strip(".") or (name.startswith(".") and len(name) > 1)
+    known = name.casefold() in _KNOWN_FILES or (name.isalpha() and name.isupper() and len(name) > 2)
+    return path if path and ("/" in said or "*" in said or has_ending or known) else None
+
+
+def is_known(path: str) -> bool:
+    """Whether the last part of a path is a file's name beyond doubt: with an ending, or as every project has it."""
+    name = path.rpartition("/")[2]
+    return "." in name.strip(".") or name.startswith(".") or name.casefold() in _KNOWN_FILES
+
+
+def closed(words: tuple[Word, ...], *more: str) -> tuple[Word, ...]:
+    """Words without what may stand behind a wish and says nothing of it, and without `more`; one word stays."""
+    while len(words) > 1:
+        plain = [word.plain for word in words]
+        ends = (*CLOSINGS, *((word,) for word in more))
+        ending = next((e for e in ends if len(words) > len(e) and tuple(plain[-len(e) :]) == e), None)
+        if ending is None:
+            break
+        words = unmarked(words[: -len(ending)])
+    return words
+
+
+def unmarked(words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """Words without the comma that parts the last of them from what followed."""
+    last = words[-1] if words else None
+    if last is None or last.quoted or not last.text.endswith(",") or len(last.text) < 2:
+        return words
+    return (*words[:-1], replace(last, text=last.text[:-1], after="," + last.after))
+
+
+def unsure_mark(word: Word) -> str:
+    """The punctuation at a bare word that could be its own or the sentence's, as in `hello!`; empty when clear."""
+    if word.text.count("(") != word.text.count(")"):
+        return "(" if "(" in word.text else ")"
+    if word.text.endswith(tuple(_MARKS)):
+        return "" if "://" in word.text and word.text.endswith("?") else word.text[-1]
+    marks = word.after if ".." in word.after else "".join(mark for mark in word.after if mark in "!?:\u2026")
+    return "" if _LITERAL.fullmatch(word.text) else marks
+
+
+def is_structured(path: str) -> bool:
+    """Whether a file holds keys and values."""
+    name = path.rpartition("/")[2].lower()
+    return name.endswith(_STRUCTURED) or name.startswith(".env.")
+
+
+def find(words: Collection[Word], *plain: str) -> list[int]:
+    """The positions of these bare words."""
+    return [at for at, word in enumerate(words) if word.plain in plain]

@@ -1,0 +1,235 @@
+"""From a request to its edits: cut into clauses, politeness off, each clause read by its verb."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.interpret.grammar import file_verbs, key_verbs, text_verbs
+from bot.interpret.grammar.clause import BEFORE_PATH, CLOSINGS, Clause, as_path
+from bot.interpret.grammar.words import (
+    MAX_TEXT_BYTES,
+    NotUnderstood,
+    UnclearClause,
+    Word,
+    hidden,
+    split,
+    without_breaks,
+)
+from core.model.edits import Edit, paths_named
+
+MAX_EDITS = 100
+CAN = (
+    "set KEY to VALUE in FILE",
+    'replace "old text" with "new text" in FILE',
+    'add the line "text" to FILE under "Heading"',
+    'remove the line containing "text" from FILE',
+    "rename FILE to FILE",
+    "delete FILE",
+    "bump PACKAGE to VERSION",
+    'create FILE with "content"',
+)
+_VERBS = {**key_verbs.VERBS, **text_verbs.VERBS, **file_verbs.VERBS}
+_JOINERS = frozenset({"and", "then", "&", "plus", "also", "next", "finally", "afterwards"})
+_POLITE = frozenset(
+    [
+        "please",
+        "pls",
+        "plz",
+        "kindly",
+        "hey",
+        "hi",
+        "hello",
+        "ok",
+        "okay",
+        "so",
+        "now",
+        "just",
+        "also",
+        "then",
+        "and",
+        "next",
+        "finally",
+        "yes",
+        "thanks",
+        "countersign",
+    ]
+)
+_PHRASES: dict[str, list[tuple[str, ...]]] = {}
+for _phrase in (
+    """
+    could you|can you|would you|will you|could we|can we|i want you to|i want to|i need you to|i need to
+    i would like you to|i would like to|i'd like you to|i'd like to|let's|let us|lets|we need to|you need to
+    we should|go ahead and|go and|after that|be so kind and|task|ask
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+):
+    _PHRASES.setdefault(_phrase.split()[0], []).append(tuple(_phrase.split()))
+_AFTER_PLACES = frozenset({"now", "asap", ":)", ":-)", "🙏", "👍", "🙂", "😊", "🎉", "🙌", "🚀"})
+"""Words that say nothing behind a file or a quoted text; behind a bare text they could be part of it."""
+_EVERYWHERE = ("everywhere", "globally")
+_LEADS = frozenset({"in", "inside", "within", "from", "to", "for", "on", "at"})
+
+
+def parse(text: str) -> tuple[Edit, ...] | NotUnderstood:
+    """The edits that a text asks for, all of them, or why it is not understood; never a guess, never an exception.
+
+    Takes time linear in the text, which may have 64 KiB.
+    """
+    if len(text) > MAX_TEXT_BYTES or len(text.encode(errors="replace")) > MAX_TEXT_BYTES:
+        return NotUnderstood(f"The request is longer than {MAX_TEXT_BYTES // 1024} KiB.", CAN)
+    text = without_breaks(text)
+    if char := hidden(text):
+        return NotUnderstood(f"The request holds an invisible character ({char}) that could hide its meaning.", CAN)
+    try:
+        edits = _edits(text)
+    except UnclearClause as unclear:
+        return NotUnderstood(unclear.reason, unclear.can or CAN)
+    except ValueError as error:  # a path or a key that cannot be; the sentence is for people
+        return NotUnderstood(str(error), CAN)
+    return edits
+
+
+def _edits(text: str) -> tuple[Edit, ...]:
+    edits: list[Edit] = []
+    lead: str | None = None
+    clauses = _clauses(split(text))
+    if not clauses:
+        raise UnclearClause("The request is empty.")
+    if len(clauses) > MAX_EDITS:
+        raise UnclearClause(f"The request has more than {MAX_EDITS} parts.")
+    for words in clauses:
+        clause, lead = _clause(text, words, lead)
+        clause = replace(clause, beside=any(map(paths_named, edits)))
+        edits.extend(_VERBS[clause.verb](clause))
+    return tuple(edits)
+
+
+def _clauses(words: list[Word]) -> list[list[Word]]:
+    """The words of each clause; a joiner or a line break parts two clauses only when a verb follows."""
+    clauses: list[list[Word]] = [[]]
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word.ends == ";" or ((word.ends or word.plain in _JOINERS) and _begins(words, at + 1)):
+            clauses.append([])
+        elif not word.ends:
+            clauses[-1].append(word)
+            ends = word.after if word.quoted else word.text + word.after
+            if ends.endswith((",", ".", "!")) and _has_verb(clauses[-1]) and _begins(words, at + 1):
+                clauses.append([])
+        at += 1
+    return [clause for clause in map(_trimmed, clauses) if clause]
+
+
+def _begins(words: list[Word], at: int) -> bool:
+    """Whether a clause begins here: a verb, after politeness and an `in FILE` at most."""
+    rest = _unled(words[at : at + 12])
+    if rest and rest[0].plain in _LEADS:
+        _, rest = _led(rest)
+    return bool(rest) and rest[0].plain in _VERBS
+
+
+def _has_verb(words: list[Word]) -> bool:
+    """Whether the words of a clause so far are more than an `in FILE,` before the verb."""
+    return any(word.plain in _VERBS for word in words[:12])
+
+
+def _led(words: list[Word]) -> tuple[str | None, list[Word]]:
+    """The file of an `in FILE` at the start, and the words after it; no file where anything else stands there."""
+    at = 1
+    while at < len(words) - 1 and words[at].plain in BEFORE_PATH:
+        at += 1
+    path = as_path(words[at]) if at < len(words) else None
+    if path is None:
+        return None, []
+    at += 2 if words[at + 1 : at + 2] and words[at + 1].plain == "file" else 1
+    return path, _unled(words[at:])
+
+
+def _trimmed(words: list[Word]) -> list[Word]:
+    """A clause without politeness, a mention of the bot, or punctuation at its end."""
+    words = list(_unled(words))
+    while words:
+        last = words[-1]
+        bare = last.text if last.quoted else last.text.rstrip(".," if "://" in last.text else ".!?,")
+        polite = next((e for e in CLOSINGS if len(words) > len(e) and _plain(words[-len(e) :]) == e), ())
+        if bare != last.text:
+            words[-1:] = [replace(last, text=bare, after=last.text[len(bare) :] + last.after)] if bare else []
+        elif polite:
+            del words[-len(polite) :]
+        elif len(words) > 1 and last.text.casefold() in _AFTER_PLACES and as_path(words[-2]) is not None:
+            del words[-1]
+        else:
+            break
+    return words
+
+
+def _unled(words: list[Word]) -> list[Word]:
+    """The words from the first that means something."""
+    at = 0
+    while at < len(words):
+        word = words[at]
+        bullet = not word.quoted and (
+            word.text in ("-", "*", "•") or (word.text[:-1].isdigit() and word.text[-1] in ".)")
+        )
+        mention = not word.quoted and word.text.startswith(("@", "<@"))
+        begun = _PHRASES.get("".join(_plain([word])), ())
+        phrase = next((p for p in begun if _plain(words[at : at + len(p)]) == p), ())
+        if phrase:
+            at += len(phrase)
+        elif word.ends or bullet or mention or _is_polite(word):
+            at += 1
+        else:
+            break
+    return words[at:]
+
+
+def _is_polite(word: Word) -> bool:
+    """Whether a bare word says nothing of the wish that follows, or is only punctuation, as after a mention."""
+    plain = word.plain.strip("!.,:\u2013\u2014-")
+    return not word.quoted and (plain in _POLITE or not plain)
+
+
+def _clause(text: str, words: list[Word], carried: str | None) -> tuple[Clause, str | None]:
+    """The clause with its verb, and the file that it names up front for those that follow."""
+    lead: str | None = None
+    everywhere = words[0].plain in _EVERYWHERE
+    if everywhere:
+        words = _unled(words[1:])
+    heading, words = _headed(words)
+    if words and words[0].plain in _LEADS:
+        path, rest = _led(words)
+        lead, words = path, rest if path is not None else words
+    elif len(words) > 1 and _ends_in_colon(words[0]) and (first := as_path(words[0])) is not None:
+        lead, words = first, _unled(words[1:])
+    if heading is None:
+        heading, words = _headed(words)
+    if words and words[0].plain in _EVERYWHERE:
+        everywhere, words = True, _unled(words[1:])
+    verb = words[0].plain if words else ""
+    if verb not in _VERBS or (everywhere and verb not in text_verbs.REPLACING):
+        said = text[words[0].start : words[0].end][:40] if words else "that"
+        raise UnclearClause(f"I do not understand “{said}” as something to do.")
+    if heading is not None and verb not in text_verbs.ADDING:
+        raise UnclearClause(f"Only lines can be added under a heading; I cannot {verb} anything there.")
+    if lead is not None and verb in file_verbs.VERBS:
+        raise UnclearClause(f"I cannot tell what {lead} is about; name each file from the repository's root.")
+    clause = Clause(text, verb, tuple(words[1:]), lead, heading, carried, everywhere=everywhere)
+    return clause, lead or carried
+
+
+def _headed(words: list[Word]) -> tuple[str | None, list[Word]]:
+    """The heading of an `under "H"` at the start, and the words after it."""
+    if len(words) > 2 and words[0].plain in ("under", "below") and words[1].quoted:
+        return words[1].text, _unled(words[2:])
+    return None, words
+
+
+def _ends_in_colon(word: Word) -> bool:
+    return (word.after if word.quoted else word.text).endswith(":")
+
+
+def _plain(words: list[Word]) -> tuple[str, ...]:
+    """The bare words with straight apostrophes and without a command's slash."""
+    return tuple(word.plain.lstrip("/").replace("\u2019", "'") for word in words)

@@ -1,0 +1,40 @@
+"""The reading of words at once: by the grammar, and by the list of what asks for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from core.model.edits import Edit
+from core.model.intent import Idle, Unclear
+from core.model.lane import Lane
+
+
+@dataclass(frozen=True, slots=True)
+class QuickReader:
+    """`core.ports.Reader` of a home. What it needs is imported when it first reads: most commands never do."""
+
+    has_model: Callable[[], bool]
+    takes_any: Callable[[Lane, Sequence[frozenset[str]]], bool]
+
+    def read(self, text: str) -> tuple[Edit, ...] | Idle | Unclear:
+        """The edits that `text` asks for, that it asks for nothing, or why it cannot be read so."""
+        from bot.interpret.courtesy import asks_for_nothing, consents
+        from bot.interpret.grammar import NotUnderstood, parse
+        from bot.interpret.hiding import hiding_place
+        from bot.interpret.plain_words import without_opening
+
+        read = parse(without_opening(text))
+        if not isinstance(read, NotUnderstood):
+            return read
+        if asks_for_nothing(text):
+            return Idle(consents(text))
+        return Unclear(hiding_place(text) or read.reason, read.can)
+
+    def asks_a_model(self) -> bool:
+        """Whether a model is configured to read what the grammar cannot."""
+        return self.has_model()
+
+    def takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
+        """Whether the lane's executor works from any wording, here or where a worker is alive."""
+        return self.takes_any(lane, living)

@@ -1,0 +1,1 @@
+"""What operators run: serve, doctor, init, backup, verification, statistics."""

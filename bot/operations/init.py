@@ -1,0 +1,226 @@
+"""Making a home: configuration files that say what they are for, the signing key, and the database."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bot.configuration.home import Home
+from bot.secret import secret
+from core.model.errors import ConflictError, UsageError
+from core.model.person import check_name
+from core.ports import RepositorySpec
+from core.signing import Keys
+from core.store.database import Location
+from core.store.migrate import migrate
+
+ROLES = ("member", "maintainer")
+WEBHOOK_FILE = "github-webhook.secret"
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedHome:
+    """A new home and what its owner should know of it."""
+
+    home: Home
+    repositories: dict[str, str]
+    people: dict[str, list[str]]
+    notes: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``init --json``."""
+        return {
+            "home": str(self.home.root),
+            "repositories": self.repositories,
+            "people": self.people,
+            "notes": self.notes,
+        }
+
+
+async def make_home(
+    home: Home, repos: tuple[str, ...], people: tuple[str, ...], forge: str, api_url: str | None = None
+) -> CreatedHome:
+    """Write a new home; raises `ConflictError` when one is there, and writes nothing then.
+
+    With the forge `github` the repositories are asked for at `api_url`, with the token that the environment has.
+    """
+    if home.config.exists():
+        raise ConflictError(
+            "home_exists", f"{home.root} is a Countersign home already", f"Edit {home.config}, or name another --home."
+        )
+    if not repos:
+        raise UsageError("no_repository", "no repository was named", "Add --repo NAME=PATH_OR_URL.")
+    named = dict(_repository(text, forge) for text in repos)
+    if len(named) < len(repos):
+        raise UsageError("twice", "a repository is named twice", "Give each its own name.")
+    hub = await _at_github(named, api_url) if forge == "github" else None
+    branches = hub.branches if hub else {name: await _branch(home, name, url, forge) for name, url in named.items()}
+    roles = _people(people)
+    notes = _notes(roles)
+    home.root.mkdir(parents=True, exist_ok=True)
+    home.lanes.mkdir(exist_ok=True)
+    home.state.mkdir(mode=0o700, exist_ok=True)
+    _copy_defaults(home)
+    Keys(home.keys).make()
+    migrate(Location.of("sqlite", home.state))
+    # last, because its presence is what makes a directory a home
+    if hub is not None:
+        _write_secret(home.state / WEBHOOK_FILE)
+        notes.append(f"GitHub signs its webhooks with the secret in {home.state / WEBHOOK_FILE}: give it to the App.")
+    home.config.write_text(_config_text(named, branches, roles, forge, hub), encoding="utf-8")
+    return CreatedHome(home, named, roles, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hub:
+    """What GitHub said: where it is, and each repository's number and default branch."""
+
+    api_url: str
+    ids: dict[str, int]
+    branches: dict[str, str]
+
+
+async def _at_github(named: dict[str, str], api_url: str | None) -> _Hub:
+    """Look the repositories up, so that they are pinned by their numbers; raises when one is not there."""
+    from lanes.forge.github.access import GitHubAccess, full_name_of
+    from lanes.forge.github.client import GitHubClient
+
+    token = secret("COUNTERSIGN_GITHUB_TOKEN", None, Path())
+    if token is None:
+        mend = "Set COUNTERSIGN_GITHUB_TOKEN to a token that may read them; an App can be named in the home afterwards."
+        raise UsageError("no_token", "GitHub is to be asked for the repositories, and there is no token", mend)
+    access = GitHubAccess(api_url=(api_url or "https://api.github.com").rstrip("/"), token=token)
+    client = GitHubClient(access)
+    ids, branches = {}, {}
+    try:
+        for name, url in named.items():
+            full = full_name_of(RepositorySpec(name, name, url, "main", "github"), access)
+            ids[name], branches[name] = await client.call(partial(_numbered, full))
+    finally:
+        client.close()
+    return _Hub(access.api_url, ids, branches)
+
+
+def _numbered(full_name: str, github: Any) -> tuple[int, str]:
+    repo = github.get_repo(full_name)
+    return int(repo.id), str(repo.default_branch)
+
+
+def _write_secret(path: Path) -> None:
+    """A long random secret that only the owner may read."""
+    path.touch(mode=0o600, exist_ok=True)
+    path.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
+
+
+def _repository(text: str, forge: str) -> tuple[str, str]:
+    from bot.configuration.config import is_local
+
+    name, separator, url = text.partition("=")
+    if not separator or not url:
+        raise UsageError("bad_repository", f"--repo {text!r} is not NAME=PATH_OR_URL", "Write e.g. web=/srv/web.git.")
+    check_name(name, "the repository's name")
+    if forge == "github":
+        return name, url
+    if not is_local(url):
+        raise UsageError(
+            "not_local",
+            f"{url} is an address, and the forge `local` needs a repository on this host",
+            "Name the path of a bare clone.",
+        )
+    return name, url if "://" in url or re.match(r"[\w.-]+@[\w.-]+:", url) else str(Path(url).expanduser().absolute())
+
+
+async def _branch(home: Home, name: str, url: str, forge: str) -> str:
+    """The remote's default branch; raises when there is no repository."""
+    from lanes.repository import GitRepository
+
+    probe = RepositorySpec(name, f"{forge}:{name}", url, "main", forge)
+    return await GitRepository(probe, home.git).default_branch()
+
+
+def _people(people: tuple[str, ...]) -> dict[str, list[str]]:
+    """People and their roles; without any, the system's user as a maintainer."""
+    from bot.wiring.app import operating_user
+
+    if not people:
+        return {re.sub(r"[^A-Za-z0-9_.-]", "-", operating_user()) or "owner": ["maintainer"]}
+    roles: dict[str, list[str]] = {}
+    for text in people:
+        name, separator, role = text.partition(":")
+        check_name(name, "the person's name")
+        if not separator or role not in ROLES:
+            raise UsageError("bad_person", f"--person {text!r} is not NAME:ROLE", f"ROLE is one of {', '.join(ROLES)}.")
+        if name in ROLES:
+            raise UsageError("bad_name", f"{name!r} is a role, so it cannot be a person", "Use another name.")
+        roles.setdefault(name, []).append(role)
+    return roles
+
+
+def _notes(roles: dict[str, list[str]]) -> list[str]:
+    maintainers = [name for name, has in roles.items() if "maintainer" in has]
+    if not maintainers:
+        return ["Nobody is a maintainer, so nobody can approve: add one in countersign.yaml."]
+    if len(roles) == 1:
+        alone = f"{maintainers[0]} is the only person, and nobody approves their own request"
+        return [f"{alone}: add a second one in countersign.yaml, or allow self_approve in policy.yaml."]
+    return []
+
+
+def _copy_defaults(home: Home) -> None:
+    """The starter policy and lanes, never over a file that is there."""
+    from lanes.registry import starter_lanes
+    from policies.load import starter
+
+    files = {home.policy: starter(), **{home.lanes / name: text for name, text in starter_lanes().items()}}
+    for target, text in files.items():
+        if not target.exists():
+            target.write_text(text, encoding="utf-8")
+
+
+def _config_text(
+    repositories: dict[str, str],
+    branches: dict[str, str],
+    people: dict[str, list[str]],
+    forge: str,
+    hub: _Hub | None,
+) -> str:
+    import json
+
+    lines = [
+        "# Countersign: repositories, people and the database of this home. `countersign policy check` reads it.",
+        "version: 1",
+        "",
+        "# sqlite, or postgresql://USER@HOST/NAME to share the work between hosts (the password never goes here:",
+        "# COUNTERSIGN_DATABASE_URL, or database_password_file).",
+        "database: sqlite",
+        f"forge: {forge}",
+        "",
+        "repositories:",
+    ]
+    for name, url in repositories.items():
+        number = f", github_id: {hub.ids[name]}" if hub else ""
+        lines.append(f"  {name}: {{url: {json.dumps(url)}, branch: {json.dumps(branches[name])}{number}}}")
+    if hub is not None:
+        lines += ["", *_github_lines(hub)]
+    lines += [
+        "",
+        "# Roles are what policy.yaml speaks of; identities tie a person to their ids on each surface.",
+        "people:",
+    ]
+    for name, roles in people.items():
+        lines.append(f"  {json.dumps(name)}: {{roles: [{', '.join(roles)}]}}")
+    return "\n".join(lines) + "\n"
+
+
+def _github_lines(hub: _Hub) -> list[str]:
+    return [
+        "# The token comes from COUNTERSIGN_GITHUB_TOKEN (or token_file); an App is better, for its pushes start CI:",
+        "#   app: {id: 12345, key_file: app.pem}",
+        "github:",
+        f"  api_url: {hub.api_url}",
+        f"  webhook_secret_file: state/{WEBHOOK_FILE}",
+    ]

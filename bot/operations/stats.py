@@ -1,0 +1,44 @@
+"""Counts for operators: tasks by state, jobs, workers, and what happened lately."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from core.store import deliveries, events, queue_queries, switches, tasks, workers
+from core.store.database import Session, to_ms
+
+if TYPE_CHECKING:
+    from bot.wiring.app import App
+
+
+async def gather(app: App, since: datetime | None) -> dict[str, Any]:
+    """The document of ``stats --json``; event counts since `since`."""
+
+    async def work(session: Session) -> dict[str, Any]:
+        living = await workers.alive(session)
+        return {
+            "tasks": await tasks.count_by_state(session),
+            "jobs": await queue_queries.count_by_state(session),
+            "paused": await switches.paused(session),
+            "workers": [
+                {"id": w.id, "node": w.node, "host": w.host, "pid": w.pid, "heartbeat_at": w.heartbeat_at.isoformat()}
+                for w in living
+            ],
+            "since": since.isoformat() if since else None,
+            "deliveries": await deliveries_of(session),
+            "events": await events.count_by_kind(session, to_ms(since) if since else 0),
+        }
+
+    return await app.database.read(work)
+
+
+async def deliveries_of(session: Session) -> dict[str, dict[str, Any]]:
+    """For each receiver how many deliveries were sent, are due, and were given up for good, and why the last was."""
+    found: dict[str, dict[str, Any]] = {}
+    for (hook, state), count in sorted((await deliveries.counts(session)).items()):
+        row = found.setdefault(hook, {deliveries.SENT: 0, deliveries.DUE: 0, deliveries.FAILED: 0})
+        row[state] = count
+    for hook, row in found.items():
+        row["problem"] = await deliveries.last_failure(session, hook) if row[deliveries.FAILED] else None
+    return found

@@ -1,0 +1,272 @@
+"""Verification: is what stands published what was countersigned? Offline, from the home and a clone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.model.approval import Approval, yes_of
+from core.model.errors import CountersignError, NotFoundError
+from core.model.lifecycle import State
+from core.model.staged_diff import GuardReport, short_digest, stage
+from core.model.task import Revision, Task
+from core.model.turn import Turn
+from core.rules import receipt
+from core.rules.audit import AuditRows, contradictions
+from core.signing import Keys
+from core.store import artifacts, events, tasks
+from core.store.artifacts import Artifact, ArtifactFiles
+from core.store.database import Session
+from core.store.events import Event
+
+if TYPE_CHECKING:
+    from bot.wiring.app import App
+
+VerifyCheck = dict[str, Any]
+Predicate = dict[str, Any]
+_PAST_US = "The database was modified outside Countersign."
+_PUBLISHED = "task.published"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTask:
+    """All that the database holds of a task, read in one transaction."""
+
+    task: Task
+    revisions: tuple[Revision, ...]
+    turns: tuple[Turn, ...]
+    approvals: tuple[Approval, ...]
+    artifacts: tuple[Artifact, ...]
+    chain: tuple[Event, ...]
+
+
+async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyCheck]:
+    """Every check on the newest receipt of a task, each with its verdict; raises when there is no receipt."""
+    stored = await app.database.read(lambda session: _read(session, number))
+    receipts = [artifact for artifact in stored.artifacts if artifact.name == receipt.ARTIFACT]
+    if not receipts:
+        raise NotFoundError("no_receipt", f"#{number} was never published, so it has no receipt", "Approve it first.")
+    checks: list[VerifyCheck] = []
+    signed = await _try(checks, "receipt", lambda: ArtifactFiles(app.home.artifacts).read(receipts[-1].sha256))
+    if signed is None:
+        return checks
+    try:
+        said = receipt.read(Keys(app.home.keys), signed)
+        checks.append(_ok("signature", f"the receipt is signed by this home's key ({len(signed)} bytes)"))
+    except CountersignError as error:
+        return [*checks, _fail("signature", error)]
+    checks.append(_chain(stored, said))
+    checks.append(_approvals(said))
+    checks.append(_rows(stored, said))
+    checks.append(_shown(stored, said))
+    checks.extend(await _trees(app, stored.task, said, clone))
+    checks.extend(await _merged(app, stored, said, clone))
+    return checks
+
+
+async def _read(session: Session, number: int) -> StoredTask:
+    return StoredTask(
+        await tasks.load(session, number),
+        tuple(await tasks.revisions_of(session, number)),
+        await tasks.turns_of(session, number),
+        await tasks.approvals_of(session, number),
+        await artifacts.of_task(session, number),
+        tuple(await events.chain_of(session, number)),
+    )
+
+
+def _chain(stored: StoredTask, said: Predicate) -> VerifyCheck:
+    """Every link holds, the receipt is tied to it, and what it tells of was published after it, and nothing since."""
+    chain = stored.chain
+    broken = events.broken_link(chain)
+    if broken:
+        return _bad("events", broken, _PAST_US)
+    tie = said["event"]
+    if len(chain) < tie["seq"] or chain[tie["seq"] - 1].hash != tie["hash"]:
+        return _bad("events", "the receipt names an event that is not in the chain", "The history was rewritten.")
+    published = [json.loads(e.body) for e in chain if e.kind == _PUBLISHED and e.seq > tie["seq"]]
+    if not published:
+        return _bad("events", "no event says that what the receipt tells of was published", _PAST_US)
+    head = published[-1].get("head")
+    if head != said["published"]["head"]:
+        return _bad("events", f"{_short(head)} was published last, and its receipt is missing", _PAST_US)
+    return _ok("events", f"{len(chain)} events, every link holds, and the receipt names number {tie['seq']}")
+
+
+def _rows(stored: StoredTask, said: Predicate) -> VerifyCheck:
+    """What the database holds of the task is what the receipt says and what the events say (security.md 156)."""
+    revision = next((r for r in stored.revisions if r.n == said["task"]["revision"]), None)
+    if revision is None or revision.staged is None:
+        return _bad("rows", f"revision {said['task']['revision']}, which the receipt is about, is gone", _PAST_US)
+    rows = AuditRows(stored.task, revision, stored.turns, stored.approvals)
+    told = () if events.broken_link(stored.chain) else contradictions(rows, stored.chain)
+    wrong = [*_unlike_receipt(rows, said), *told]
+    if wrong:
+        return _bad("rows", "; ".join(dict.fromkeys(wrong)), _PAST_US)
+    return _ok("rows", "request, turns, approvals, guard and change are stored as they were signed")
+
+
+def _unlike_receipt(rows: AuditRows, said: Predicate) -> Iterator[str]:
+    """What is stored otherwise than it was signed."""
+    task, revision, decision = rows.task, rows.revision, said["decision"]
+    assert revision.staged is not None
+    stored = revision.staged.to_json()
+    if (task.number, task.id) != (said["task"]["number"], said["task"]["id"]):
+        yield "the receipt is another task's"
+    if task.requester != said["requester"]:
+        yield f"the task says that {task.requester} asked, the receipt says {said['requester']}"
+    if not set(said["authors"]) <= task.authors_of(revision):
+        yield "the authors are not those of the receipt"
+    if [turn.to_json() for turn in rows.turns][: len(said["turns"])] != said["turns"]:
+        yield "the turns are not those of the receipt"
+    if [approval.to_json() for approval in rows.counted] != said["approvals"]:
+        yield "the approvals are not those of the receipt"
+    if stored["guard"] != said["staged"]["guard"]:
+        yield "the guard's report is not the receipt's"
+    if {**stored, "guard": None} != {**said["staged"], "guard": None}:
+        yield "the staged change is not the receipt's"
+    terms = revision.terms.to_json() if revision.terms else None
+    decided = (revision.lane, revision.rule, revision.reason, revision.policy_digest, receipt.plain(terms))
+    if decided != tuple(decision[key] for key in ("lane", "rule", "reason", "policy_digest", "terms")):
+        yield "the decision is not the receipt's"
+    opened = task.pull_request
+    if opened is None or (opened.branch, opened.head, opened.digest) != (
+        said["published"]["branch"],
+        said["published"]["head"],
+        said["staged"]["digest"],
+    ):
+        yield "the pull request is not the receipt's"
+
+
+def _shown(stored: StoredTask, said: Predicate) -> VerifyCheck:
+    """The diff kept with the revision is the one that was made when it was staged."""
+    n = said["task"]["revision"]
+    bodies = [json.loads(e.body) for e in stored.chain if e.kind == "task.staged"]
+    wanted = next((b["patch_sha256"] for b in bodies if b.get("revision") == n and "patch_sha256" in b), None)
+    kept = next((a.sha256 for a in stored.artifacts if a.name == "change.patch" and a.revision == n), None)
+    if wanted is None:
+        return _ok("patch", "what an older version staged does not say which diff was kept with it")
+    if kept != wanted:
+        return _bad("patch", "the diff kept with the revision is another one than was made of it", _PAST_US)
+    return _ok("patch", "the diff kept with the revision is the one that was made of it")
+
+
+def _approvals(said: Predicate) -> VerifyCheck:
+    """The quorum of the receipt's own terms, by people other than its authors, on the receipt's own digest."""
+    terms, digest = said["decision"]["terms"], said["staged"]["digest"]
+    approvals = [Approval.from_json(value) for value in said["approvals"]]
+    needs = said.get("needs")  # how it was counted; older versions did not say
+    may = set(needs["of"]) if needs else {approval.person for approval in approvals}
+    may -= set() if terms["self_approve"] else set(said["authors"])
+    who = yes_of(approvals, digest, terms["surfaces"], may)
+    count = max(terms["count"], needs["count"]) if needs else terms["count"]
+    short = short_digest(digest)
+    if len(who) < count:
+        return _bad("approvals", f"{len(who)} of {count} approvals of {short}", "It was not approved.")
+    return _ok("approvals", f"{short} countersigned by {', '.join(sorted(who))} ({count} needed)")
+
+
+async def _trees(app: App, task: Task, said: Predicate, clone: Path | None) -> list[VerifyCheck]:
+    """The published commit's tree, its parent, and the digest computed again from git."""
+    checks: list[VerifyCheck] = []
+    from lanes.repository.clone import Clone
+
+    repository = Clone.at(app.repository(task.repo or ""), clone)
+    head, staged = said["published"]["head"], said["staged"]
+    where = str(clone) if clone else "the remote"
+    tip = await repository.tip_of(said["published"]["branch"])
+    checks.append(_branch(tip, said, task, where))
+    tree = await _try(checks, "tree", lambda: repository.tree_at(head))
+    if tree is None:
+        return checks
+    if tree != staged["tree"]:
+        return [*checks, _bad("tree", f"{head[:12]} has tree {tree[:12]}, approved was {staged['tree'][:12]}", "")]
+    parents = await repository.parents_of(head)
+    if parents != (staged["base"],):
+        return [*checks, _bad("tree", f"{head[:12]} is not on the approved base {staged['base'][:12]}", "")]
+    checks.append(_ok("tree", f"commit {head[:12]} in {where} has exactly the approved tree {tree[:12]}"))
+    change = await _try(checks, "digest", lambda: repository.change(staged["base"], tree))
+    if change is not None:
+        again = stage(change, GuardReport(())).digest
+        same = again == staged["digest"]
+        checks.append(
+            _ok("digest", f"computed again from git: {short_digest(again)}")
+            if same
+            else _bad("digest", f"git gives {short_digest(again)}, approved was {short_digest(staged['digest'])}", "")
+        )
+    return checks
+
+
+async def _merged(app: App, stored: StoredTask, said: Predicate, clone: Path | None) -> list[VerifyCheck]:
+    """What became of the pull request in the branch that it was for: merged as the events say, or not at all."""
+    from lanes.repository import as_git
+    from lanes.repository.clone import Clone
+
+    ours = app.repository(stored.task.repo or "")
+    name, head = ours.spec.branch, said["published"]["head"]
+    repository = Clone.at(ours, clone)
+    is_remote = clone is None and as_git(ours).store.address.path is not None
+    where = f"{name} in {clone or 'the remote'}"
+    tip = await repository.tip_of(name)
+    merges = [json.loads(e.body) for e in stored.chain if e.kind == "task.merged"]
+    if tip is None:
+        return [_warned("merge", f"{where} is not here", "Name a clone with --repo-path.")] if merges else []
+    if not merges:
+        unsaid = stored.task.state is not State.MERGED and await repository.reaches(head, tip)
+        mend = "Merge with `countersign merge`, or let a running server see what was done by hand."
+        return [_bad("merge", f"{where} has {head[:12]}, and no event says that it was merged", mend)] if unsaid else []
+    commit = merges[-1].get("commit")
+    if not commit or (not is_remote and not await repository.reaches(commit, commit)):
+        detail = f"{where} does not have the merge {_short(commit)} yet" if commit else "the forge named no merge"
+        return [_warned("merge", detail, "Fetch it first.")]
+    if not await repository.reaches(commit, tip):
+        return [_bad("merge", f"{where} no longer has the merge {commit[:12]}: it was reset", "Somebody moved it.")]
+    checks: list[VerifyCheck] = []
+    wrong = await _try(checks, "merge", lambda: repository.wrong_in_merge(commit, head))
+    if wrong:
+        checks.append(_bad("merge", wrong, "The merge brought in what nobody countersigned."))
+    elif not checks:
+        checks.append(_ok("merge", f"{where} has the merge {commit[:12]}, of exactly what was countersigned"))
+    return checks
+
+
+def _short(commit: object) -> str:
+    return str(commit)[:12]
+
+
+def _branch(tip: str | None, said: Predicate, task: Task, where: str) -> VerifyCheck:
+    branch, head = said["published"]["branch"], said["published"]["head"]
+    if tip == head:
+        return _ok("branch", f"{branch} in {where} is at the countersigned commit {head[:12]}")
+    if tip is None:
+        state = task.pull_request.state if task.pull_request else "gone"
+        return _warned("branch", f"{branch} is not in {where} any more (the pull request is {state})", "")
+    return _bad("branch", f"{branch} in {where} is at {tip[:12]}, countersigned was {head[:12]}", "Somebody moved it.")
+
+
+async def _try(checks: list[VerifyCheck], name: str, work: Callable[[], Any]) -> Any:
+    """The result of `work`; a fault becomes a failed check and None."""
+    try:
+        return await work()
+    except CountersignError as error:
+        checks.append(_fail(name, error))
+        return None
+
+
+def _ok(name: str, detail: str) -> VerifyCheck:
+    return {"name": name, "verdict": "ok", "detail": detail, "mend": ""}
+
+
+def _warned(name: str, detail: str, mend: str) -> VerifyCheck:
+    return {"name": name, "verdict": "warn", "detail": detail, "mend": mend}
+
+
+def _bad(name: str, detail: str, mend: str) -> VerifyCheck:
+    return {"name": name, "verdict": "fail", "detail": detail, "mend": mend}
+
+
+def _fail(name: str, error: CountersignError) -> VerifyCheck:
+    return _bad(name, error.problem.message, str(error.problem.mend))

@@ -1,0 +1,144 @@
+"""Approvals: verdicts of people on one digest, and whether they suffice."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from core.model.decision import ApprovalRequirements
+from core.model.person import People
+
+
+class Verdict(StrEnum):
+    """What a person said of a digest."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One person's verdict on one digest, said on one surface; `revision` is the one it was said of."""
+
+    person: str
+    verdict: Verdict
+    digest: str
+    at: datetime
+    surface: str
+    reason: str = ""
+    revision: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The approval as the task document and the receipt show it."""
+        shown = {
+            "person": self.person,
+            "verdict": self.verdict.value,
+            "digest": self.digest,
+            "at": self.at.isoformat(),
+            "surface": self.surface,
+        }
+        return {**shown, "reason": self.reason} if self.reason else shown
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Approval:
+        """The approval that `to_json` wrote."""
+        at = datetime.fromisoformat(value["at"])
+        verdict = Verdict(value["verdict"])
+        return cls(value["person"], verdict, value["digest"], at, value["surface"], value.get("reason", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumStatus:
+    """What one rule still needs: `count` of the people `of`, of whom `have` said yes."""
+
+    rule: str
+    count: int
+    of: tuple[str, ...]
+    have: tuple[str, ...]
+
+    @property
+    def met(self) -> bool:
+        """True once enough people approved."""
+        return len(self.have) >= self.count
+
+    def to_json(self) -> dict[str, Any]:
+        """The row of ``staged.needs`` in the task document."""
+        return {"rule": self.rule, "count": self.count, "of": list(self.of), "have": list(self.have)}
+
+
+def stricter(promised: ApprovalRequirements, live: ApprovalRequirements) -> ApprovalRequirements:
+    """The terms that satisfy both the rule at request time and the rule now (security.md 138).
+
+    Approvers must be eligible under both, so the caller intersects people, not names: see `eligible`.
+    """
+    return ApprovalRequirements(
+        rule=live.rule,
+        count=max(promised.count, live.count),
+        approvers=live.approvers,
+        self_approve=promised.self_approve and live.self_approve,
+        expires_s=min(promised.expires_s, live.expires_s),
+        merge_from=live.merge_from,
+        surfaces=_heard_by_both(promised.surfaces, live.surfaces),
+        limits=promised.limits.tightened(live.limits)
+        if promised.limits and live.limits
+        else promised.limits or live.limits,
+        remind_s=live.remind_s,
+        escalate_s=live.escalate_s,
+        escalate_to=live.escalate_to,
+        merge=live.merge,
+    )
+
+
+NOWHERE = "nowhere"
+"""Stands for the surfaces of two rules that share none: nobody speaks there."""
+
+
+def _heard_by_both(promised: tuple[str, ...], live: tuple[str, ...]) -> tuple[str, ...]:
+    """The surfaces that both rules hear; a rule that names none hears them all."""
+    if not promised or not live:
+        return promised or live
+    return tuple(surface for surface in live if surface in promised) or (NOWHERE,)
+
+
+def eligible(
+    promised: ApprovalRequirements, live: ApprovalRequirements, people: People, authors: Collection[str]
+) -> tuple[str, ...]:
+    """Who may approve now: eligible by the promised and by the live rule, and none of the `authors`."""
+    both = set(people.matching(promised.approvers)) & set(people.matching(live.approvers))
+    if not (promised.self_approve and live.self_approve):
+        both -= set(authors)
+    return tuple(sorted(both))
+
+
+def yes_of(
+    approvals: Iterable[Approval], digest: str, surfaces: Collection[str], may: Collection[str]
+) -> frozenset[str]:
+    """Who of those who `may` said yes to `digest`, on one of `surfaces` (none named: on any); each person once.
+
+    The one count of a quorum: of cards, clicks, publishing and verification.
+    """
+    return frozenset(
+        a.person
+        for a in approvals
+        if a.digest == digest
+        and a.verdict is Verdict.APPROVE
+        and a.person in may
+        and (not surfaces or a.surface in surfaces)
+    )
+
+
+def tally(
+    promised: ApprovalRequirements,
+    live: ApprovalRequirements,
+    people: People,
+    authors: Collection[str],
+    approvals: Iterable[Approval],
+    digest: str,
+) -> QuorumStatus:
+    """Count the approvals of `digest` by people who are eligible now; each person counts once."""
+    may = eligible(promised, live, people, authors)
+    terms = stricter(promised, live)
+    return QuorumStatus(terms.rule, terms.count, may, tuple(sorted(yes_of(approvals, digest, terms.surfaces, may))))

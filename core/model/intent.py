@@ -1,0 +1,104 @@
+"""An intent: what a text seems to ask. Untrusted, whoever read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.model.edits import BumpPackage, Edit, ReplaceText, describe, from_json, paths_named, to_json
+from core.model.masking import Mask, shows_all
+from core.model.shorten import shortened
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The edits a text asks for, or none when only an executor can tell (a command, an agent).
+
+    `revert_of` is the commit to take back instead, `pick` what to keep of the revision before (see
+    `core.model.hunk_selection`).
+    `lane` is where a model thinks it belongs, among the lanes that policy offered; `read_by` names that model.
+    """
+
+    text: str
+    edits: tuple[Edit, ...] = ()
+    revert_of: str | None = None
+    pick: str | None = None
+    lane: str | None = None
+    read_by: str = ""
+
+    @property
+    def needs_git_alone(self) -> bool:
+        """True for what is made of trees that are there already: no model, no executor of the lane's."""
+        return self.revert_of is not None or self.pick is not None
+
+    @property
+    def is_located(self) -> bool:
+        """False while a package's file has still to be looked for in the repository."""
+        return not any(isinstance(edit, BumpPackage) and edit.path is None for edit in self.edits)
+
+    @property
+    def title(self) -> str:
+        """One line for cards and commit subjects; at most 72 characters."""
+        return self.titled(shows_all)
+
+    def titled(self, mask: Mask) -> str:
+        """The title of what `mask` shows of the request; masked before it is cut, for nobody knows half a secret."""
+        said = "; ".join(describe(edit) for edit in self.edits) if self.edits else self.text
+        return shortened(" ".join(mask(said).split()), 72)
+
+    def paths(self) -> tuple[str, ...]:
+        """The paths and globs that the edits name, in order, once each.
+
+        A glob stands for itself: the lane that covers ``docs/*.md`` as a name covers what it matches, and the
+        guard judges the files it did match.
+        """
+        return tuple(dict.fromkeys(target for edit in self.edits for target in _targets(edit)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The intent as stored with its revision."""
+        return {
+            "text": self.text,
+            "edits": [to_json(e) for e in self.edits],
+            "revert_of": self.revert_of,
+            "pick": self.pick,
+            "lane": self.lane,
+            "read_by": self.read_by,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Intent:
+        """The intent that `to_json` wrote; raises `ValueError` for an unknown edit."""
+        return cls(
+            text=value["text"],
+            edits=tuple(from_json(e) for e in value["edits"]),
+            revert_of=value.get("revert_of"),
+            pick=value.get("pick"),
+            lane=value.get("lane"),
+            read_by=value.get("read_by", ""),
+        )
+
+
+def _targets(edit: Edit) -> tuple[str, ...]:
+    return (edit.target,) if isinstance(edit, ReplaceText) else paths_named(edit)
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A text nobody could read as a request: why, and what would be understood; or a `question` with its `options`.
+
+    `read_by` names the model whose words these are; empty where no model was asked. `idle` is true when it asks for no
+    change at all.
+    """
+
+    reason: str
+    can: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    read_by: str = ""
+    idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Words that ask for no change, such as thanks or praise; `consents` when they sound like an approval."""
+
+    consents: bool = False

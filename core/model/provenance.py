@@ -1,0 +1,122 @@
+"""What is known of how a change was made: who was asked, what it cost, and how the lane's checks came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from core.model.masking import Mask
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one model spent on one piece of work, as far as its endpoint or agent said; `usd` None: not said."""
+
+    model: str
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Both directions together."""
+        return self.input_tokens + self.output_tokens
+
+    def plus(self, other: Usage) -> Usage:
+        """Both together, under this one's name."""
+        known = [spent.usd for spent in (self, other) if spent.usd is not None]
+        return Usage(
+            self.model,
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            sum(known) if known else None,
+        )
+
+
+def summed(usages: Iterable[Usage]) -> tuple[Usage, ...]:
+    """One usage for each model, in the order in which they first come."""
+    spent: dict[str, Usage] = {}
+    for usage in usages:
+        spent[usage.model] = spent[usage.model].plus(usage) if usage.model in spent else usage
+    return tuple(spent.values())
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """How one of the lane's checks came out on the tree that was made; `artifact` is its log's name."""
+
+    name: str
+    passed: bool
+    required: bool
+    detail: str
+    artifact: str
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a change was made: facts from the host, and `words`, which are the model's own and prove nothing.
+
+    Stored with a revision, it covers every revision that the staged diff holds. `refused` says why its last edit was
+    not done, when it ended without another.
+
+    `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come. It is the
+    `step`-th of the lane's `steps`, and `asks` is what its file says that people are asked.
+    """
+
+    executor: str = ""
+    words: str = ""
+    usage: tuple[Usage, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    tries: int = 1
+    awaits: str = ""
+    step: int = 0
+    steps: int = 0
+    asks: str = ""
+    refused: str = ""
+
+    def masked(self, mask: Mask) -> Provenance:
+        """The same with every text of a model's or a program's as it may be shown."""
+        checks = tuple(replace(check, detail=mask(check.detail)) for check in self.checks)
+        return replace(self, words=mask(self.words), refused=mask(self.refused), checks=checks)
+
+    def on_top_of(self, earlier: Provenance) -> Provenance:
+        """How both were made together, this one going on from `earlier`: who worked on it, and the sum of the usage.
+
+        Checks and what comes next are this one's alone: they are about the tree as it is now.
+        """
+        names = [*earlier.executor.split(", "), *self.executor.split(", ")]
+        return replace(
+            self,
+            executor=", ".join(dict.fromkeys(filter(None, names))),
+            words=self.words or earlier.words,
+            usage=summed((*earlier.usage, *self.usage)),
+            tries=max(self.tries, earlier.tries),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The making as stored with its revision and shown as ``making`` in the task document."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Provenance:
+        """The making that `to_json` wrote."""
+        return cls(
+            executor=value.get("executor", ""),
+            words=value.get("words", ""),
+            usage=tuple(Usage(**spent) for spent in value.get("usage", ())),
+            checks=tuple(CheckResult(**check) for check in value.get("checks", ())),
+            tries=value.get("tries", 1),
+            awaits=value.get("awaits", ""),
+            step=value.get("step", 0),
+            steps=value.get("steps", 0),
+            asks=value.get("asks", ""),
+            refused=value.get("refused", ""),
+        )
+
+
+NOT_TOLD = Provenance()
+"""The making of what says nothing of itself, such as an edit by rule."""

@@ -1,0 +1,168 @@
+"""A task: the unit people see (#142), and its revisions (#142.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from core.model.decision import ApprovalRequirements
+from core.model.errors import Problem
+from core.model.intent import Intent
+from core.model.lifecycle import State
+from core.model.provenance import Provenance
+from core.model.staged_diff import StagedDiff
+from core.model.turn import Question
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """What was opened at the forge. `revision` and `digest` name what its head carries.
+
+    `followed` is true where others act on it too, so that it is looked at until it ends; `checks` says in a few words
+    how its checks stand, `files` is where its artifacts can be seen.
+    """
+
+    number: int
+    url: str
+    branch: str
+    head: str
+    state: str
+    revision: int
+    digest: str
+    followed: bool = False
+    checks: str = ""
+    files: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The ``pull_request`` of the task document."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> PullRequest:
+        """The pull request that `to_json` wrote."""
+        return cls(**value)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a revision builds on: the turns it reads, and the revision whose tree it continues (None: the base).
+
+    `authors` are those who wrote these or whose words were shown to whoever made the revision, beside its own author.
+    `passed` is the approval step of the lane's workflow that it goes on from; empty: it begins with the first step.
+    Of the talk only what was said from turn `since` on is shown to anybody: earlier words were left behind.
+    """
+
+    turns: tuple[int, ...]
+    continue_from: int | None = None
+    authors: tuple[str, ...] = ()
+    passed: str = ""
+    since: int = 1
+
+    def written_by(self, people: Iterable[str]) -> Basis:
+        """The same, with these `people` among its authors."""
+        return replace(self, authors=tuple(sorted({*self.authors, *people})))
+
+    def to_json(self) -> dict[str, Any]:
+        """The basis as stored."""
+        return {
+            "turns": list(self.turns),
+            "continue_from": self.continue_from,
+            "authors": list(self.authors),
+            "passed": self.passed,
+            "since": self.since,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Basis:
+        """The basis that `to_json` wrote."""
+        authors, passed = tuple(value.get("authors", ())), value.get("passed", "")
+        return cls(tuple(value["turns"]), value["continue_from"], authors, passed, value.get("since", 1))
+
+
+FIRST_BASIS = Basis((1,))
+"""What a new task builds on: its first turn."""
+
+
+FIRST_BASIS = Basis((1,))
+"""What a new task builds on: its first turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One round of a task: what was read, what was decided, what was produced.
+
+    `author` is whose turn began it.
+    """
+
+    n: int
+    author: str
+    basis: Basis
+    intent: Intent | None
+    lane: str | None
+    rule: str | None
+    reason: str
+    terms: ApprovalRequirements | None
+    policy_digest: str | None
+    staged: StagedDiff | None
+    making: Provenance | None = None
+
+    @property
+    def authors(self) -> frozenset[str]:
+        """All whose words are in it."""
+        return frozenset({self.author, *self.basis.authors})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A snapshot of one task and its current revision.
+
+    `version` grows with every change and is what every save compares; `number` is what people say.
+    """
+
+    id: str
+    number: int
+    version: int
+    state: State
+    repo: str | None
+    requester: str
+    surface: str
+    title: str
+    asked_lane: str | None
+    priority: int
+    deadline_at: datetime | None
+    after: int | None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None
+    question: Question | None
+    error: Problem | None
+    pull_request: PullRequest | None
+    current: Revision
+    escalated: bool = False
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def revision(self) -> int:
+        """The number of the current revision."""
+        return self.current.n
+
+    @property
+    def staged(self) -> StagedDiff | None:
+        """What the current revision staged, if it did."""
+        return self.current.staged
+
+    @property
+    def authors(self) -> frozenset[str]:
+        """Whose work the current revision is: the requester's, and of all whose words are in it; none approves it."""
+        return self.authors_of(self.current)
+
+    def authors_of(self, revision: Revision) -> frozenset[str]:
+        """Likewise of an earlier revision."""
+        return revision.authors | {self.requester}
+
+    @property
+    def has_open_pull_request(self) -> bool:
+        """True while an earlier revision stands published and undecided at the forge."""
+        return self.pull_request is not None and self.pull_request.state == "open"

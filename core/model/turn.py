@@ -1,0 +1,121 @@
+"""A turn: one inbound message or click with its verified actor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from core.model.place import Place
+
+SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
+"""Every surface this version has; identities and rules may name no other, but for those of enabled plugins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who caused a fact: a person on a surface, or (both None) the system itself."""
+
+    person: str | None = None
+    surface: str | None = None
+
+
+SYSTEM = Actor()
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOrigin:
+    """Where something was said, so that its writer can be told there what became of it; nowhere at a terminal.
+
+    `reply_to` is the id of the message, `only_to` the writer's identity on that surface.
+    """
+
+    place: Place | None = None
+    reply_to: str | None = None
+    only_to: str | None = None
+
+
+NOWHERE = MessageOrigin()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDraft:
+    """A reply that is not a turn yet: it becomes one only if it begins a revision. `dedup` names its message."""
+
+    text: str
+    actor: Actor
+    dedup: str | None = None
+    heard: MessageOrigin = NOWHERE
+
+    def job_id(self, new_id: Callable[[str], str]) -> str:
+        """The id of the job that reads it, the same for the same message."""
+        if self.dedup is None:
+            return new_id("job")
+        return f"job_{sha256(f'{self.actor.surface} {self.dedup}'.encode()).hexdigest()[:26]}"
+
+    def to_json(self) -> dict[str, object]:
+        """The words as the payload of a job."""
+        return {
+            "text": self.text,
+            "person": self.actor.person,
+            "surface": self.actor.surface,
+            "dedup": self.dedup,
+            "place": self.heard.place.to_json() if self.heard.place else None,
+            "reply_to": self.heard.reply_to,
+            "only_to": self.heard.only_to,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TurnDraft:
+        """The words that `to_json` wrote."""
+        place = Place.from_json(value["place"]) if value["place"] else None
+        heard = MessageOrigin(place, value["reply_to"], value["only_to"])
+        return cls(str(value["text"]), Actor(value["person"], value["surface"]), value["dedup"], heard)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a person said, where, and to which revision it led.
+
+    `text` is data: nothing in it decides anything but the intent that is read from it.
+    """
+
+    n: int
+    person: str
+    surface: str
+    text: str
+    at: datetime
+    revision: int
+
+    def to_json(self) -> dict[str, object]:
+        """The turn as the task document shows it."""
+        return {
+            "n": self.n,
+            "person": self.person,
+            "surface": self.surface,
+            "text": self.text,
+            "at": self.at.isoformat(),
+            "revision": self.revision,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a task waits to be told: asked once, with the answers that will be understood."""
+
+    about: str
+    text: str
+    options: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """The question as stored and shown."""
+        return {"about": self.about, "text": self.text, "options": list(self.options)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, object]) -> Question:
+        """The question that `to_json` wrote."""
+        options = value["options"]
+        assert isinstance(options, list)
+        return cls(str(value["about"]), str(value["text"]), tuple(str(o) for o in options))

@@ -1,0 +1,61 @@
+"""Nudging: reminding people of what waits for them, then asking the next ones; a timeout is not a denial."""
+
+from __future__ import annotations
+
+from core.model.decision import ApprovalRequirements
+from core.model.ids import NewId
+from core.model.lifecycle import Fact, State
+from core.model.task import Task
+from core.rules.quorum import needs_of
+from core.settings import Settings
+from core.store import cards, notes, tasks
+from core.store.database import Session, to_ms
+from core.store.transition import take_step
+
+
+async def nudge(session: Session, settings: Settings, number: int, now_ms: int, new_id: NewId) -> None:
+    """Remind of task `number`, or escalate it; the words go wherever it is shown, in the same transaction."""
+    task = await tasks.load(session, number, lock=True)
+    terms = task.current.terms
+    if task.state is not State.STAGED or terms is None or task.expires_at is None:
+        return
+    staged_ms = to_ms(task.expires_at) - terms.expires_s * 1000
+    escalate_ms = staged_ms + terms.escalate_s * 1000 if terms.escalate_s and not task.escalated else None
+    escalates = escalate_ms is not None and escalate_ms <= now_ms
+    changes = {
+        "escalated": task.escalated or escalates,
+        "nudge_ms": _next(terms, now_ms, None if escalates else escalate_ms),
+    }
+    fact = Fact.ESCALATED if escalates else Fact.REMINDED
+    await take_step(
+        session,
+        task,
+        fact,
+        now_ms,
+        new_id,
+        changes=changes,
+        body={"digest": task.staged.digest if task.staged else None},
+    )
+    after = await tasks.load(session, number)
+    words = await _words(session, settings, after, escalates=escalates)
+    for card in await cards.of_task(session, number):
+        await notes.add(session, card.place, words, now_ms, reply_to=card.message_id, number=number)
+
+
+def _next(terms: ApprovalRequirements, now_ms: int, escalate_ms: int | None) -> int | None:
+    """When people are nudged next."""
+    remind_ms = now_ms + terms.remind_s * 1000 if terms.remind_s else None
+    return min((ms for ms in (remind_ms, escalate_ms) if ms is not None), default=None)
+
+
+async def _words(session: Session, settings: Settings, task: Task, *, escalates: bool) -> str:
+    needs = await needs_of(session, settings, task)
+    who = ", ".join(p for p in needs.of if p not in needs.have) if needs else ""
+    asked = f"#{task.number} waits for {who or 'somebody who may approve it'}"
+    until = f" It expires on {task.expires_at:%Y-%m-%d %H:%M} UTC." if task.expires_at else ""
+    extra = (
+        f" Nobody answered, so {', '.join(task.current.terms.escalate_to)} may approve it too."
+        if escalates and task.current.terms
+        else ""
+    )
+    return f"Reminder: {asked}.{extra}{until}"

@@ -1,0 +1,113 @@
+"""Who may do what to a task: speak, stop it, merge it; who may decide on a digest is `core.services.approvals`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.model.decision import Effect, PolicyRequest
+from core.model.errors import ConflictError, RefusedError
+from core.model.lifecycle import Fact, State, advance
+from core.model.task import Revision, Task
+from core.model.turn import Actor
+from core.rules.standing_terms import petition_of, terms_now
+from core.settings import SettingsSource
+from core.store import queue_queries, tasks
+from core.store.database import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What the settings in force let a person do; everything raises `RefusedError` or `ConflictError`, or is silent."""
+
+    settings: SettingsSource
+
+    async def check_speaking(self, session: Session, task: Task, actor: Actor, *, picks: bool) -> None:
+        """Raise what keeps `actor` from beginning the next revision; a wrong state is told before missing rights."""
+        try:
+            advance(task, Fact.REPLIED)
+        except ConflictError as error:
+            told = error.problem
+            raise ConflictError(told.code, told.message + await decided_by(session, task), told.mend) from error
+        if not picks or not self.may_decide(task, actor):
+            self.may_speak(task, actor)
+        if task.state is State.PUBLISHED and await queue_queries.active_of(session, task.number):
+            what = f"#{task.number} is being merged or closed"
+            raise ConflictError("already_on_its_way", what, "Look again in a moment.")
+
+    def may_speak(self, task: Task, actor: Actor) -> None:
+        """A reply supersedes what others look at, so only who could have asked may reply."""
+        settings = self.settings()
+        person = settings.people.named(actor.person or "")
+        if person.name == task.requester or task.repo is None:
+            return
+        petition = petition_of(task, person.name, actor.surface or "")
+        if petition.lane is None:
+            self._may_answer(task, petition)
+        elif settings.policy.terms_of(petition) is None:
+            raise RefusedError(
+                "may_not_reply",
+                f"policy does not let {person.name} write in the lane of #{task.number}",
+                f"Ask {task.requester} to reply.",
+            )
+
+    def _may_answer(self, task: Task, petition: PolicyRequest) -> None:
+        """Before a lane is known, whoever policy lets ask for it may say more."""
+        policy = self.settings().policy
+        opens = policy.decide(petition).effect is not Effect.DENY if petition.paths else policy.open_lanes(petition)
+        if not opens:
+            whose = f"asks {task.requester}" if task.state is State.ASKING else f"is {task.requester}'s"
+            raise RefusedError(
+                "may_not_reply",
+                f"#{task.number} {whose}, and policy opens no lane for it to {petition.person}",
+                f"Ask {task.requester} to answer.",
+            )
+
+    def may_decide(self, task: Task, actor: Actor) -> bool:
+        """Whether this person may approve what is staged, and so also a part of it."""
+        person = self.settings().people.named(actor.person or "")
+        terms = task.current.terms
+        return terms is not None and person.is_one_of(terms.approvers)
+
+    def may_stop(self, task: Task, actor: Actor) -> None:
+        """The requester, those who may approve, and the operator at the terminal may stop a task."""
+        if actor.person is None or actor.person in task.authors:
+            return
+        settings = self.settings()
+        person = settings.people.named(actor.person)
+        terms = task.current.terms
+        if terms is None or not person.is_one_of(terms.approvers):
+            raise RefusedError(
+                "may_not_stop",
+                f"{person.name} neither asked for #{task.number} nor may approve it",
+                f"Ask {task.requester}.",
+            )
+
+    def may_merge(self, task: Task, published: Revision | None, actor: Actor) -> None:
+        """Those the live rule names for merging what is `published`, and the operator at the terminal."""
+        if actor.person is None:
+            return
+        settings = self.settings()
+        person = settings.people.named(actor.person)
+        live = terms_now(settings, task, published)[1]
+        allowed = (live.merge_from or live.approvers) if live else ()
+        if not person.is_one_of(allowed):
+            raise RefusedError(
+                "may_not_merge",
+                f"policy does not let {person.name} merge #{task.number}",
+                f"It may be merged by {', '.join(settings.people.matching(allowed)) or 'nobody'}.",
+            )
+
+
+async def decided_by(session: Session, task: Task) -> str:
+    """In brackets, who decided on what is staged or began the revision that has nothing staged; else nothing."""
+    if task.staged is None:
+        return f" (revision {task.revision} by {task.current.author})" if task.revision > 1 else ""
+    said = [a for a in await tasks.approvals_of(session, task.number) if a.digest == task.staged.digest]
+    return f" (decided by {', '.join(f'{a.person}: {a.verdict.value}' for a in said)})" if said else ""
+
+
+def refused(task: Task, reason: str) -> RefusedError:
+    """The refusal of a reply that asks for what policy does not allow."""
+    return RefusedError(
+        "refused_by_policy", f"#{task.number} stays as it is: {reason}", "Ask for something else in your reply."
+    )

@@ -1,0 +1,85 @@
+"""The law in force for a revision: the terms that it was promised, those of now, and why it is not allowed any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from core.model.approval import stricter
+from core.model.change import FileChange
+from core.model.decision import ApprovalRequirements, PolicyRequest
+from core.model.task import Revision, Task
+from core.settings import Settings
+
+
+def petition_of(task: Task, person: str, surface: str, revision: Revision | None = None) -> PolicyRequest:
+    """What policy is asked about a revision (the current one) of a task whose lane is known."""
+    asked = revision or task.current
+    intent = asked.intent
+    return PolicyRequest(
+        person=person,
+        surface=surface,
+        repository=task.repo or "",
+        paths=intent.paths() if intent else (),
+        lane=asked.lane or task.asked_lane,
+        deterministic=bool(intent and (intent.edits or intent.needs_git_alone)),
+        undoes=bool(intent and intent.revert_of),
+    )
+
+
+def terms_now(
+    settings: Settings, task: Task, revision: Revision | None = None
+) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
+    """The terms promised when the revision was planned, and those of the policy in force (None: not allowed now)."""
+    asked = revision or task.current
+    promised, live = _terms(settings, task, asked)
+    return promised, live if _obstacle(settings, asked, promised, live, None) is None else None
+
+
+def refusal_now(
+    settings: Settings,
+    task: Task,
+    revision: Revision | None = None,
+    files: Sequence[FileChange] | None = None,
+) -> str | None:
+    """Why the policy in force does not allow a revision (the current one), or None when it does.
+
+    Asked at the click, at publishing and at merging. A rule must let the request in as ever, and the lane must allow
+    what was staged, whatever made it (security.md 151): `files` as git has them, else those stored with the digest.
+    """
+    asked = revision or task.current
+    promised, live = _terms(settings, task, asked)
+    if live is None:
+        return settings.policy.decide(petition_of(task, asked.author, task.surface, asked)).reason
+    return _obstacle(settings, asked, promised, live, files)
+
+
+def _obstacle(
+    settings: Settings,
+    asked: Revision,
+    promised: ApprovalRequirements | None,
+    live: ApprovalRequirements | None,
+    files: Sequence[FileChange] | None,
+) -> str | None:
+    if promised is None or live is None:
+        return "no rule lets it in"
+    if asked.staged is None:
+        return None
+    if not asked.staged.is_as_digested:
+        return "its stored files are not those of its digest; the database was modified outside Countersign"
+    staged = asked.staged.changes if files is None else files
+    return settings.policy.hindrance(asked.lane or "", stricter(promised, live), staged)
+
+
+def _terms(
+    settings: Settings, task: Task, asked: Revision
+) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
+    live = settings.policy.terms_of(petition_of(task, asked.author, task.surface, asked))
+    return _escalated(task, asked.terms), _escalated(task, live)
+
+
+def _escalated(task: Task, terms: ApprovalRequirements | None) -> ApprovalRequirements | None:
+    """The terms with those who were asked too, once nobody else answered in time."""
+    if terms is None or not task.escalated:
+        return terms
+    return replace(terms, approvers=(*terms.approvers, *terms.escalate_to))

@@ -1,0 +1,160 @@
+"""Reading words before they change anything: what cannot lead to a revision is refused and leaves all as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from core.model.advice import Advice, CommandName, Suggestion, advise
+from core.model.decision import Effect, PolicyRequest
+from core.model.errors import UsageError, being_read
+from core.model.ids import NewId
+from core.model.intent import Idle, Intent, Unclear
+from core.model.job import JobKind
+from core.model.lifecycle import State
+from core.model.task import Basis, Task
+from core.model.turn import Actor, TurnDraft
+from core.ports import Reader
+from core.rules.authorization import refused
+from core.settings import SettingsSource
+from core.store import events, jobs, queue_queries, workers
+from core.store.database import Session
+from core.store.transition import OwedWork, owed_job
+
+WITHOUT_BUTTONS: Final = frozenset({"terminal", "github"})
+"""Surfaces on which everything is typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedReply:
+    """A reply that may begin the next revision of `task`: its words would be turn `n`, on `basis`.
+
+    `lane` is the one that was asked for.
+    """
+
+    task: Task
+    words: TurnDraft
+    basis: Basis
+    n: int
+    lane: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstReading:
+    """Judges words by what can be known of them at once; only a model's reading takes longer (see `core.jobs.read`)."""
+
+    reader: Reader
+    settings: SettingsSource
+
+    def check_request(self, text: str, lane: str | None) -> None:
+        """Raise `UsageError` for words that ask for nothing; in a lane that was named any words may be a request."""
+        if lane is None and isinstance(self.reader.read(text), Idle):
+            raise UsageError(
+                "nothing_asked",
+                "that asks for no change, so nothing was done",
+                'Say what to change, such as "set server.timeout to 30 in config/app.yaml".',
+            )
+
+    async def owe(self, session: Session, reply: ProposedReply, now_ms: int, new_id: NewId) -> bool:
+        """Owe the reading of what only a model can read, and leave the task as it is until then; False otherwise.
+
+        One at a time: what is said later is read later. Raises what `needs_model` raises, and `TransientError` while
+        earlier words are being read.
+        """
+        number, words = reply.task.number, reply.words
+        reads = await queue_queries.reads_of(session, number)
+        job_id = words.job_id(new_id)
+        if any(job.id == job_id for job in reads):  # delivered twice
+            return True
+        if reads:
+            raise being_read(number)
+        living = [worker.offers for worker in await workers.alive(session)]
+        if not self.needs_model(reply, living):
+            return False
+        if await queue_queries.known(session, job_id):
+            return True
+        row = owed_job(reply.task, JobKind.READ, reply.task.revision, now_ms, new_id, OwedWork())
+        row.id, row.payload = job_id, words.to_json()
+        await jobs.add(session, row)
+        await events.append(
+            session,
+            number=number,
+            kind="reply.received",
+            at_ms=now_ms,
+            person=words.actor.person,
+            surface=words.actor.surface,
+            body={"text": words.text, "revision": reply.task.revision},
+        )
+        return True
+
+    def needs_model(self, reply: ProposedReply, living: Sequence[frozenset[str]]) -> bool:
+        """Whether only a model can say what the words of a reply ask for; `living` is what living workers offer.
+
+        Raises `UsageError` for words that ask for nothing or that nobody here can read, and `RefusedError` for a
+        change that policy does not allow.
+        """
+        task, words, basis, n, lane = reply.task, reply.words, reply.basis, reply.n, reply.lane
+        if n not in basis.turns:  # an answer that was offered, or the same work once more
+            return False
+        named = self.settings().lanes.get(lane or "")
+        if named is not None and named.executor == "command":  # whatever is said, it does the same
+            return False
+        read = self.reader.read(words.text)
+        if isinstance(read, Idle):
+            raise _idle(task, words.actor, consents=read.consents)
+        if named is not None and named.executor != "edit":  # whoever works there reads it
+            return False
+        if isinstance(read, Unclear):
+            return self._left_to_others(task, read, lane, words.actor, living)
+        if basis.turns == (n,):
+            self._check_allowed(task, Intent(words.text, read), lane, words.actor)
+        return False
+
+    def _left_to_others(
+        self, task: Task, read: Unclear, lane: str | None, actor: Actor, living: Sequence[frozenset[str]]
+    ) -> bool:
+        settings = self.settings()
+        names = settings.policy.open_lanes(_petition(task, (), lane, actor)) if task.repo else ()
+        if names and self.reader.asks_a_model():
+            return True
+        if any(self.reader.takes_any_wording(settings.lanes[name], living) for name in names):
+            return False
+        can = f"For example: {'; '.join(read.can[:2])}." if read.can else ""
+        raise UsageError("not_understood", f"#{task.number} stays as it is: {read.reason.rstrip('.')}", can)
+
+    def _check_allowed(self, task: Task, intent: Intent, lane: str | None, actor: Actor) -> None:
+        if task.repo is None:
+            return
+        decision = self.settings().policy.decide(_petition(task, intent.paths(), lane, actor, deterministic=True))
+        if decision.effect is Effect.DENY:
+            raise refused(task, decision.reason)
+
+
+def _idle(task: Task, actor: Actor, *, consents: bool) -> UsageError:
+    """That words asked for nothing; those who seem to approve are told how that is done."""
+    number = task.number
+    mend: str | Advice = ""
+    if consents and task.state is State.STAGED:
+        press = "" if actor.surface in WITHOUT_BUTTONS else "press Approve on its card, or "
+        typed = Suggestion(CommandName.APPROVE, number, ("DIGEST",))
+        mend = advise(f"To countersign it, {press}write ", typed, " with the digest that the card shows.")
+    elif consents and task.state is State.PUBLISHED:
+        mend = advise("To merge it, write ", Suggestion(CommandName.MERGE, number), ".")
+    elif task.state is State.ASKING and task.question is not None:
+        mend = "It still waits for an answer to its question."
+    what = "words alone approve nothing" if consents else "that asks for no change"
+    return UsageError("nothing_asked", f"{what}, so #{number} stays as it is", mend)
+
+
+def _petition(
+    task: Task, paths: tuple[str, ...], lane: str | None, actor: Actor, *, deterministic: bool = False
+) -> PolicyRequest:
+    return PolicyRequest(
+        person=actor.person or "",
+        surface=task.surface,
+        repository=task.repo or "",
+        paths=paths,
+        lane=lane,
+        deterministic=deterministic,
+    )

@@ -1,0 +1,9 @@
+"""The only way out of a sandbox: to the one model that the lane names, and to the hosts that its file lists."""
+
+from lanes.egress.log import EgressLog
+from lanes.egress.proxy import EgressProxy
+from lanes.egress.routes import SPOKEN
+from lanes.egress.server import EgressBroker
+from lanes.egress.usage_account import UsageAccount
+
+__all__ = ["SPOKEN", "EgressBroker", "EgressLog", "EgressProxy", "UsageAccount"]

@@ -1,0 +1,226 @@
+"""The second door, where a lane's file lists hosts: an HTTP proxy that opens https connections to them, and logs.
+
+Only CONNECT is served. The name that is asked for is the one that is looked up here and connected to, and the one
+that must stand in the TLS greeting that follows; a name that leads into a private network leads nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import re
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from lanes.egress.client_hello import read_client_hello
+from lanes.egress.log import EgressLog
+from lanes.sandbox.folders import DOORS, own_folder, sweep
+
+_HEAD_S: Final = 10.0
+_CONNECT_S: Final = 10.0
+_SILENT_S: Final = 120.0
+_MOST_HEAD: Final = 16 * 1024
+_MOST_BYTES: Final = 1024 * 1024 * 1024
+_AT_ONCE: Final = 32
+_CHUNK: Final = 64 * 1024
+_HTTPS: Final = 443
+_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+_TUNNELS: Final = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")))
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def look_up(host: str) -> list[str]:
+    """The addresses of a host."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, _HTTPS, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def reach(address: str) -> Streams:
+    """A connection to the https port of an address."""
+    return await asyncio.open_connection(address, _HTTPS)
+
+
+class EgressProxy:
+    """Serves one run: `hosts` are names, or ``*.name`` for everything below one. Used as an async context."""
+
+    def __init__(
+        self,
+        hosts: tuple[str, ...],
+        log: EgressLog | None = None,
+        find: Callable[[str], Awaitable[list[str]]] = look_up,
+        connect: Callable[[str], Awaitable[Streams]] = reach,
+    ) -> None:
+        self._hosts = tuple(host.casefold() for host in hosts)
+        self.log = log or EgressLog()
+        self._find, self._connect = find, connect
+        self._folder, self._stack = Path(), contextlib.ExitStack()
+        self._server: asyncio.Server | None = None
+        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._serving: set[asyncio.Task[None]] = set()
+
+    @property
+    def socket(self) -> Path:
+        """The socket it listens on."""
+        return self._folder / "hosts.sock"
+
+    async def __aenter__(self) -> Self:
+        """Listen."""
+        await asyncio.to_thread(sweep, None, DOORS)
+        self._folder = self._stack.enter_context(own_folder(prefix=DOORS))
+        self._server = await asyncio.start_unix_server(self._accept, path=self.socket, limit=_MOST_HEAD)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop listening, and drop what is open."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+        await asyncio.to_thread(self._stack.close)
+
+    def allows(self, host: str, port: str) -> str:
+        """Why a host is not reached; empty when it may be."""
+        if port != str(_HTTPS):
+            return f"only port {_HTTPS} is open"
+        if not _NAME.fullmatch(host):
+            return "it is not a host name"
+        if not any(_covers(pattern, host) for pattern in self._hosts):
+            return "it is not among the lane's hosts"
+        return ""
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+        began = time.monotonic()
+        told: list[object] = ["CONNECT"]
+        try:
+            async with self._room:
+                await self._serve(reader, writer, told)
+        except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
+            told.append(f"ended: {type(error).__name__}")
+        finally:
+            self.log.add(*told, f"{int((time.monotonic() - began) * 1000)}ms")
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, told: list[object]) -> None:
+        async with asyncio.timeout(_HEAD_S):
+            head = await reader.readuntil(b"\r\n\r\n")
+        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        if len(words) != 3 or words[0] != "CONNECT":
+            _refuse(writer, told, "405 Method Not Allowed", "only CONNECT, for https, is served")
+            return
+        host, _, port = words[1].rpartition(":")
+        host = host.casefold().removesuffix(".")
+        told.append(words[1])
+        why = self.allows(host, port)
+        if why:
+            _refuse(writer, told, "403 Forbidden", why)
+            return
+        try:
+            streams = await self._open(host, told)
+        except (OSError, TimeoutError) as error:
+            _refuse(writer, told, "502 Bad Gateway", f"it cannot be reached ({type(error).__name__})")
+            return
+        if streams is None:
+            _refuse(writer, told, "403 Forbidden", "it leads nowhere public")
+            return
+        try:
+            await self._pass(host, reader, writer, streams, told)
+        finally:
+            streams[1].close()
+
+    async def _pass(
+        self,
+        host: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        streams: Streams,
+        told: list[object],
+    ) -> None:
+        """Pass on a connection whose greeting is meant for `host`; any other gets no further."""
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        try:
+            async with asyncio.timeout(_HEAD_S):
+                greeting, named = await read_client_hello(reader)
+        except (ValueError, asyncio.IncompleteReadError):
+            told.append("REFUSED: it does not begin with a greeting of TLS")
+            return
+        if named != host:
+            told.append(f"REFUSED: its greeting is for {named or 'nobody'}")
+            return
+        streams[1].write(greeting)
+        there, back = await _both(reader, writer, *streams)
+        told.append(f"{len(greeting) + there}B out {back}B in")
+
+    async def _open(self, host: str, told: list[object]) -> Streams | None:
+        """A connection to the first public address of `host`; None when any of its addresses is not public."""
+        async with asyncio.timeout(_CONNECT_S):
+            addresses = await self._find(host)
+            if not addresses or not all(map(public, addresses)):
+                return None
+            told.append(addresses[0])
+            return await self._connect(addresses[0])
+
+
+def _refuse(writer: asyncio.StreamWriter, told: list[object], status: str, why: str) -> None:
+    """Answer with the reason where programs show it: behind the status, and as the body."""
+    told.append(f"REFUSED: {why}")
+    said = f"The lane's proxy refuses this host: {why}.\n".encode()
+    head = f"HTTP/1.1 {status}: {why}\r\ncontent-type: text/plain\r\ncontent-length: {len(said)}\r\n\r\n"
+    writer.write(head.encode() + said)
+
+
+def public(address: str) -> bool:
+    """True for an address of the open internet; False for private, local, metadata, multicast and tunnelled ones."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address) and (
+        parsed.ipv4_mapped is not None or any(parsed in network for network in _TUNNELS)
+    ):
+        return False
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+
+
+def _covers(pattern: str, host: str) -> bool:
+    return host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+
+
+async def _both(
+    inner: asyncio.StreamReader,
+    inner_out: asyncio.StreamWriter,
+    outer: asyncio.StreamReader,
+    outer_out: asyncio.StreamWriter,
+) -> tuple[int, int]:
+    """Pass bytes both ways until one side ends or falls silent; how many went each way."""
+    counts = [0, 0]
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, n: int) -> None:
+        while counts[n] < _MOST_BYTES:
+            async with asyncio.timeout(_SILENT_S):
+                chunk = await reader.read(_CHUNK)
+                if not chunk:
+                    break
+                counts[n] += len(chunk)
+                writer.write(chunk)
+                await writer.drain()
+        with contextlib.suppress(OSError):
+            writer.write_eof()
+
+    with contextlib.suppress(OSError, TimeoutError):
+        await asyncio.gather(pump(inner, outer_out, 0), pump(outer, inner_out, 1))
+    return counts[0], counts[1]
