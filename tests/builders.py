@@ -23,8 +23,9 @@ from core.model.turn import Actor
 from core.ports import Policy, RepositorySpec
 from core.settings import Settings, SettingsSource, Timing
 from core.store import events, jobs, queue_queries, tasks, workers
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.tables import JobRow, TaskRow, TurnRow, WorkerRow
+from core.store.unit_of_work import Tx
 from tests.fakes.policy import FakePolicy
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -164,8 +165,7 @@ async def put_task(
     """A task in `state`; returns its number. `diff` is staged, `promised` its terms, `opened` its pull request."""
     planned = state not in (State.RECEIVED, State.ASKING)
 
-    async def work(session: Session) -> int:
-        now_ms = await database.now_ms(session)
+    async def work(tx: Tx) -> int:
         row = TaskRow(
             **{
                 "id": new_id("task"),
@@ -176,12 +176,12 @@ async def put_task(
                 "title": "set a to 1",
                 "digest": diff.digest if diff else None,
                 "pull_request": opened.to_json() if opened else None,
-                "created_ms": now_ms,
-                "updated_ms": now_ms,
+                "created_ms": tx.now_ms,
+                "updated_ms": tx.now_ms,
                 **(columns or {}),
             }
         )
-        number = await tasks.create(session, row, Intent("set a to 1"))
+        number = await tasks.create(tx, row, Intent("set a to 1"))
         if planned:
             decided = {
                 "lane": "config",
@@ -190,12 +190,12 @@ async def put_task(
                 "terms": (promised or terms()).to_json(),
                 "staged": diff.to_json() if diff else None,
             }
-            await tasks.save_revision(session, number, 1, decided)
+            await tasks.save_revision(tx, number, 1, decided)
         said: dict[str, Any] = {"number": number, "n": 1, "revision": 1, "person": requester, "surface": "terminal"}
-        await tasks.add_turn(session, TurnRow(**said, text="set a to 1", at_ms=now_ms))
-        await events.append(session, number=number, kind="task.requested", at_ms=now_ms, person=requester)
+        await tasks.add_turn(tx, TurnRow(**said, text="set a to 1", at_ms=tx.now_ms))
+        await events.append(tx, number=number, kind="task.requested", person=requester)
         for kind in owes:
-            await jobs.add(session, job_row(number, now_ms, kind=kind.value))
+            await jobs.add(tx, job_row(number, tx.now_ms, kind=kind.value))
         return number
 
     return await database.write(work)
@@ -224,9 +224,9 @@ def job_row(number: int, now_ms: int, **columns: Any) -> JobRow:
 async def put_job(database: Database, number: int, *, ready_in: timedelta = timedelta(0), **columns: Any) -> str:
     """One more job of a task; returns its id."""
 
-    async def work(session: Session) -> str:
-        row = job_row(number, await database.now_ms(session) + round(ready_in.total_seconds() * 1000), **columns)
-        await jobs.add(session, row)
+    async def work(tx: Tx) -> str:
+        row = job_row(number, tx.now_ms + round(ready_in.total_seconds() * 1000), **columns)
+        await jobs.add(tx, row)
         return row.id
 
     return await database.write(work)
@@ -235,33 +235,32 @@ async def put_job(database: Database, number: int, *, ready_in: timedelta = time
 async def put_worker(database: Database, worker: str, *, silent_s: float = 0, **columns: Any) -> None:
     """A worker that was last heard of `silent_s` ago; below nothing, one that no sweep will find silent."""
 
-    async def work(session: Session) -> None:
-        now_ms = await database.now_ms(session)
+    async def work(tx: Tx) -> None:
         told: dict[str, Any] = {
             "node": "here",
             "host": "here",
             "pid": 1,
             "state": workers.ALIVE,
-            "started_ms": now_ms,
+            "started_ms": tx.now_ms,
             **columns,
         }
-        await workers.register(session, WorkerRow(id=worker, **told, heartbeat_ms=now_ms - round(silent_s * 1000)))
+        await workers.register(tx, WorkerRow(id=worker, **told, heartbeat_ms=tx.now_ms - round(silent_s * 1000)))
 
     await database.write(work)
 
 
 async def load(database: Database, number: int) -> Task:
     """The task as it is now."""
-    return await database.read(lambda session: tasks.load(session, number))
+    return await database.read(lambda tx: tasks.load(tx, number))
 
 
 async def kinds_of(database: Database, number: int) -> list[str]:
     """What happened to a task, in order; fails when its chain of events is broken."""
-    chain = await database.read(lambda session: events.chain_of(session, number))
+    chain = await database.read(lambda tx: events.chain_of(tx, number))
     assert events.broken_link(chain) is None
     return [event.kind for event in chain]
 
 
 async def active_jobs(database: Database, number: int) -> list[Job]:
     """What a task still has in the queue."""
-    return await database.read(lambda session: queue_queries.active_of(session, number))
+    return await database.read(lambda tx: queue_queries.active_of(tx, number))

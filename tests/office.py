@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.model.ids import new_id
 from core.model.lifecycle import State
 from core.model.task import Task
 from core.services.approvals import Approvals
@@ -28,8 +27,8 @@ class Office:
 
     def __post_init__(self) -> None:
         self.settings = builders.settings(self.policy)
-        self.service = Requests(self.database, lambda: self.settings, new_id, self.milestones)
-        self.verdicts = Approvals(self.database, lambda: self.settings, new_id, self.milestones)
+        self.service = Requests(self.database, lambda: self.settings, self.milestones)
+        self.verdicts = Approvals(self.database, lambda: self.settings, self.milestones)
 
     def configure(self, **changes: Any) -> None:
         """What an operator's edit of countersign.yaml does."""

@@ -17,7 +17,7 @@ from bot.wiring.serving import RestartDelays, ServeProcess
 from bot.wiring.surfaces import serve_surfaces
 from core.model.task import Task
 from core.store import cards
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 from tests.fakes.surface import MemorySurface, Message
 from tests.homes import CliHome
 
@@ -106,8 +106,8 @@ class Town:
     async def until_delivered(self, number: int, where: Place | str, digest: str, within_s: float = 60) -> None:
         """Wait until it is written down that the whole diff of `digest` was shown in a place, or on a surface."""
 
-        async def look(session: Session) -> bool:
-            shown = await cards.of_task(session, number)
+        async def look(tx: Tx) -> bool:
+            shown = await cards.of_task(tx, number)
             there = (c for c in shown if where in (c.place.surface, c.place))
             return any(card.delivered == digest for card in there)
 

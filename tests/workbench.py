@@ -53,7 +53,6 @@ class Workbench(Office):
         shop = JobContext(
             database=self.database,
             settings=lambda: self.settings,
-            new_id=new_id,
             milestones=self.milestones,
             interpreter=self.interpreter,
             guard=self.guard,
@@ -64,7 +63,7 @@ class Workbench(Office):
             files=self.files,
             keys=self.keys,
         )
-        reconciler = Reconciler(self.database, lambda: self.settings, new_id)
+        reconciler = Reconciler(self.database, lambda: self.settings)
         return Worker(shop, DbosEngine(self.database.location, identity), identity, node, reconciler)
 
     async def drain(self, **others: Any) -> None:

@@ -52,11 +52,11 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
 async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
     from bot.cli.output import progress
     from core.store import queue_queries, tasks
-    from core.store.database import Session
+    from core.store.unit_of_work import Tx
 
-    async def look(session: Session) -> tuple[State, bool]:
-        task = await tasks.load(session, number)
-        active = await queue_queries.active_of(session, number)
+    async def look(tx: Tx) -> tuple[State, bool]:
+        task = await tasks.load(tx, number)
+        active = await queue_queries.active_of(tx, number)
         tried_enough = any(job.state is JobState.READY and job.attempt > PATIENCE for job in active)
         return task.state, tried_enough or (task.state in RESTING and not active)
 

@@ -108,7 +108,7 @@ async def _last_event(app: App, number: int) -> int:
     """The id of the last thing that happened to a task; 0 for a task that is not there."""
     from core.store import events
 
-    chain = await app.database.read(lambda session: events.chain_of(session, number))
+    chain = await app.database.read(lambda tx: events.chain_of(tx, number))
     return chain[-1].id if chain else 0
 
 
@@ -116,7 +116,7 @@ async def _told_unread(app: App, number: int, actor: Actor, begin: int) -> int:
     """Say what became of words that a model had to read and that began no revision; the exit status for it, or 0."""
     from core.store import events
 
-    found = await app.database.read(lambda session: events.since(session, number=number, after_id=begin))
+    found = await app.database.read(lambda tx: events.since(tx, number=number, after_id=begin))
     mine = [event for event in found if (event.person, event.surface) == (actor.person, actor.surface)]
     kinds = {event.kind: event for event in mine}
     if "reply.refused" in kinds:
@@ -215,9 +215,7 @@ def list_(door: CliContext, state: str | None, limit: int, before: int | None, a
     async def work() -> int:
         async with door.open() as app:
             wanted = State(state) if state else None
-            rows = await app.database.read(
-                lambda session: tasks.summaries(session, state=wanted, limit=limit, before=before)
-            )
+            rows = await app.database.read(lambda tx: tasks.summaries(tx, state=wanted, limit=limit, before=before))
             if as_json:
                 say_json([row.to_json() for row in rows])
             else:

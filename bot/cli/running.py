@@ -73,9 +73,9 @@ def queue(door: CliContext, as_json: bool) -> int:
     """Show what is queued and what runs."""
     from bot.cli.output import show_queue
     from core.store import queue_queries, switches
-    from core.store.database import Session
+    from core.store.unit_of_work import Tx
 
-    async def look(session: Session) -> dict[str, Any]:
+    async def look(tx: Tx) -> dict[str, Any]:
         rows = [
             {
                 "job": job.id,
@@ -89,11 +89,11 @@ def queue(door: CliContext, as_json: bool) -> int:
                 "deadline": job.deadline_at.isoformat() if job.deadline_at else None,
                 "worker": job.owner,
                 "needs": sorted(job.needs),
-                "problem": await queue_queries.problem_of(session, job.id),
+                "problem": await queue_queries.problem_of(tx, job.id),
             }
-            for job in await queue_queries.waiting_line(session, 1000)
+            for job in await queue_queries.waiting_line(tx, 1000)
         ]
-        return {"paused": await switches.paused(session), "jobs": rows}
+        return {"paused": await switches.paused(tx), "jobs": rows}
 
     async def work() -> int:
         async with door.open() as app:
@@ -142,7 +142,7 @@ def events(door: CliContext, number: int | None, since: str | None, follow: bool
 
         async with door.open() as app:
             if number is not None:
-                await app.database.read(lambda session: tasks.load(session, number))
+                await app.database.read(lambda tx: tasks.load(tx, number))
             last, mask = 0, app.settings().mask
             while True:
                 found = await _news(app, last, number, begin)
@@ -186,9 +186,7 @@ async def _news(app: App, after_id: int, number: int | None, since: datetime | N
     from core.store.database import to_ms
 
     since_ms = to_ms(since) if since else None
-    return await app.database.read(
-        lambda session: trail.since(session, after_id=after_id, number=number, since_ms=since_ms)
-    )
+    return await app.database.read(lambda tx: trail.since(tx, after_id=after_id, number=number, since_ms=since_ms))
 
 
 async def _until_told(
@@ -253,15 +251,14 @@ def _only_one(app: App) -> Any:
 
 async def _set_pause(door: CliContext, value: dict[str, Any] | None, person: str | None, *, as_json: bool) -> int:
     from core.store import switches
-    from core.store.database import Session
+    from core.store.unit_of_work import Tx
 
     async with door.open() as app:
         actor = operator(app, person)
         said = {**value, "by": actor.person} if value is not None else None
 
-        async def work(session: Session) -> None:
-            now_ms = await app.database.now_ms(session)
-            await switches.set_pause(session, said, now_ms, actor.person)
+        async def work(tx: Tx) -> None:
+            await switches.set_pause(tx, said, actor.person)
 
         await app.database.write(work)
     if as_json:

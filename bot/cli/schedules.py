@@ -117,9 +117,8 @@ def _schedules(app: App) -> ScheduleUseCases:
     from bot.configuration.config import load_config
     from bot.schedule.schedules import ScheduleUseCases
     from bot.wiring.request_check import RequestCheck
-    from core.model.ids import new_id
 
-    return ScheduleUseCases(app.database, app.settings, new_id, load_config(app.home.config).zone, RequestCheck(app))
+    return ScheduleUseCases(app.database, app.settings, load_config(app.home.config).zone, RequestCheck(app))
 
 
 def _document(schedule: Schedule) -> dict[str, Any]:

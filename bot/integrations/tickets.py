@@ -20,9 +20,9 @@ from core.model.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:  # a configuration that names trackers need not load the database's library
     from core.model.task import Task
-    from core.store.database import Session
     from core.store.deliveries import WebhookDelivery
     from core.store.events import Event
+    from core.store.unit_of_work import Tx
 
 MOST: Final = 10
 """Tickets that one request is linked to."""
@@ -151,14 +151,14 @@ class TicketComments:
     client: TicketPoster
     prefixes: tuple[str, ...] = ("jira:", "linear:")
 
-    async def owed(self, session: Session, event: Event, task: Task | None) -> Mapping[str, str]:
+    async def owed(self, tx: Tx, event: Event, task: Task | None) -> Mapping[str, str]:
         """The comments that an event is worth: what we know ourselves, nothing that anybody wrote."""
         if task is None or event.kind not in KINDS or task.pull_request is None:
             return {}
         from core.store import tasks
 
         trackers = self.trackers()
-        said = "\n".join(turn.text for turn in await tasks.turns_of(session, task.number))
+        said = "\n".join(turn.text for turn in await tasks.turns_of(tx, task.number))
         opened = task.pull_request
         comment = f"{KINDS[event.kind]}: {opened.url} (Countersign #{task.number}, revision {task.revision})"
         return {

@@ -11,7 +11,8 @@ from core.model.errors import CountersignError
 from core.model.place import Place
 from core.model.turn import MessageOrigin
 from core.store import cards, outcomes
-from core.store.database import Database, Session
+from core.store.database import Database
+from core.store.unit_of_work import Tx
 
 T = TypeVar("T")
 
@@ -31,10 +32,9 @@ class AwaitedAnswers:
         That they wait is written down first, for it may be over before this returns.
         """
 
-        async def work(session: Session) -> None:
-            if heard.place is not None and not await is_shown_in(session, number, heard.place, exactly=True):
-                now_ms = await self.database.now_ms(session)
-                await outcomes.wait(session, number, asked, heard, now_ms)
+        async def work(tx: Tx) -> None:
+            if heard.place is not None and not await is_shown_in(tx, number, heard.place, exactly=True):
+                await outcomes.wait(tx, number, asked, heard)
 
         await self.database.write(work)
         try:
@@ -46,17 +46,17 @@ class AwaitedAnswers:
     async def not_told(self, heard: MessageOrigin, number: int, asked: str) -> None:
         """Nothing will come of it: the answer says so at once."""
 
-        async def work(session: Session) -> None:
-            waiting = await outcomes.of_task(session, number)
+        async def work(tx: Tx) -> None:
+            waiting = await outcomes.of_task(tx, number)
             mine = [one.id for one in waiting if (one.asked, one.heard) == (asked, heard)]
-            await outcomes.forget(session, mine)
+            await outcomes.forget(tx, mine)
 
         await self.database.write(work)
 
 
-async def is_shown_in(session: Session, number: int, place: Place, *, exactly: bool) -> bool:
+async def is_shown_in(tx: Tx, number: int, place: Place, *, exactly: bool) -> bool:
     """Whether a card of the task stands where somebody speaks or, unless `exactly` there, in a thread beside it."""
-    shown = [card.place for card in await cards.of_task(session, number)]
+    shown = [card.place for card in await cards.of_task(tx, number)]
     near = [one for one in shown if (one.surface, one.channel) == (place.surface, place.channel)]
     apart = place.surface in (TASK_THREADS if exactly else WHOLE_REPOSITORIES)
     return any(one.thread == place.thread for one in near) if apart else bool(near)

@@ -15,8 +15,9 @@ from core.model.approval import Verdict
 from core.model.task import Task
 from core.store import cards, messages, notes, tasks
 from core.store.cards import Button, DeliveredCard
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.messages import Choice
+from core.store.unit_of_work import Tx
 
 _UNKNOWN: Final = advise(
     "This button is not one of ours, or is older than we remember. See the task's card with ",
@@ -36,12 +37,12 @@ class ButtonActions:
     async def click(self, speaker: CommandActor, said: ButtonPress) -> Response:
         """Do what the button stands for, if it is pressed where it was shown and still means something."""
 
-        async def look(session: Session) -> tuple[Button | None, DeliveredCard | None, Task | None, Choice | None]:
-            button = await cards.button(session, said.button)
+        async def look(tx: Tx) -> tuple[Button | None, DeliveredCard | None, Task | None, Choice | None]:
+            button = await cards.button(tx, said.button)
             if button is None:
-                return None, None, None, await messages.choice(session, said.button)
-            card = await cards.get(session, button.card_id)
-            return button, card, await tasks.load(session, button.number), None
+                return None, None, None, await messages.choice(tx, said.button)
+            card = await cards.get(tx, button.card_id)
+            return button, card, await tasks.load(tx, button.number), None
 
         button, card, task, choice = await self.database.read(look)
         shown = (card.place if card else choice) or None
@@ -101,9 +102,8 @@ class ButtonActions:
     async def _tell(self, card: DeliveredCard, words: str) -> None:
         """Say something below the card, for whoever fills in the form that follows."""
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await notes.add(session, card.place, words, now_ms, reply_to=card.message_id, number=card.number)
+        async def work(tx: Tx) -> None:
+            await notes.add(tx, card.place, words, reply_to=card.message_id, number=card.number)
 
         await self.database.write(work)
 

@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from bot.cards.diff import DiffView, read_diff
 from bot.cards.model import Card, card_of
@@ -28,8 +28,9 @@ from core.services.task_document import TaskDocument, read_document
 from core.settings import SettingsSource
 from core.store import cards, messages, notes, tasks
 from core.store.cards import DeliveredCard
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.notes import Note
+from core.store.unit_of_work import Tx
 
 BATCH: Final = 20
 REST_S: Final = 0.3
@@ -89,11 +90,10 @@ class CardDelivery:
     async def _say_due(self) -> bool:
         name = self.surface.name
 
-        async def work(session: Session) -> list[Note]:
-            now_ms = await self.database.now_ms(session)
-            return await notes.begin(session, name, now_ms, BATCH)
+        async def work(tx: Tx) -> list[Note]:
+            return await notes.begin(tx, name, BATCH)
 
-        if not await self._any(lambda session, now_ms: notes.any_due(session, name, now_ms)):
+        if not await self.database.read(lambda tx: notes.any_due(tx, name)):
             return False
         # one of each channel, so they may go out side by side
         await _all(self._say(note) for note in await self.database.write(work))
@@ -114,25 +114,24 @@ class CardDelivery:
             if error.problem.code != "place_gone" and note.attempt < MOST_TRIES:
                 await self._put_off_note(note, _patience_s(note.attempt), in_order=False)
             else:
-                await self.database.write(lambda session: notes.finish(session, note, notes.FAILED))
+                await self.database.write(lambda tx: notes.finish(tx, note, notes.FAILED))
         else:
             await self._said(note, ids)
 
     async def _said(self, note: Note, ids: Sequence[str]) -> None:
         """Remember that a note was sent, and that its messages are about its task."""
 
-        async def work(session: Session) -> None:
-            await notes.finish(session, note, notes.SENT)
+        async def work(tx: Tx) -> None:
+            await notes.finish(tx, note, notes.SENT)
             if note.number is not None:
-                now_ms = await self.database.now_ms(session)
-                await messages.remember(session, note.number, note.place, ids, now_ms)
+                await messages.remember(tx, note.number, note.place, ids)
 
         await self.database.write(work)
 
     async def _put_off_note(self, note: Note, wait_s: float, *, in_order: bool = True) -> None:
-        async def work(session: Session) -> None:
-            due_ms = await self.database.now_ms(session) + round(wait_s * 1000)
-            await notes.put_off(session, note, due_ms, in_order=in_order)
+        async def work(tx: Tx) -> None:
+            due_ms = tx.now_ms + round(wait_s * 1000)
+            await notes.put_off(tx, note, due_ms, in_order=in_order)
 
         await self.database.write(work)
 
@@ -141,13 +140,12 @@ class CardDelivery:
     async def _draw_due(self) -> bool:
         name = self.surface.name
 
-        async def work(session: Session) -> tuple[list[DeliveredCard], list[DeliveredCard]]:
-            now_ms = await self.database.now_ms(session)
-            begun = await cards.begin(session, name, now_ms, BATCH)
-            waiting = await tasks.in_state(session, {card.number for card in begun}, State.STAGED, State.ASKING)
+        async def work(tx: Tx) -> tuple[list[DeliveredCard], list[DeliveredCard]]:
+            begun = await cards.begin(tx, name, BATCH)
+            waiting = await tasks.in_state(tx, {card.number for card in begun}, State.STAGED, State.ASKING)
             return [c for c in begun if c.number in waiting], [c for c in begun if c.number not in waiting]
 
-        if not await self._any(lambda session, now_ms: cards.any_due(session, name, now_ms)):
+        if not await self.database.read(lambda tx: cards.any_due(tx, name)):
             return False
         asked, others = await self.database.write(work)
         for begun in (asked, others):  # what waits for people comes before the progress of other work
@@ -186,16 +184,15 @@ class CardDelivery:
             message = await self.surface.edit(card.place, card.message_id, drawn)
         staged = document.task.staged if document.task.state is State.STAGED else None
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await cards.posted(session, card, message, revision, now_ms)
-            await cards.quieted(session, card)
+        async def work(tx: Tx) -> None:
+            await cards.posted(tx, card, message, revision)
+            await cards.quieted(tx, card)
             if staged is not None and not drawn.hides:
-                await cards.delivered(session, card, staged.digest)
+                await cards.delivered(tx, card, staged.digest)
             if staged is not None and (delivered or not drawn.hides) and document.needs is not None:
                 people = self.settings().people
-                await notify_approvers(session, document.task, document.needs, people, card.place, message, now_ms)
-            await cards.drawn(session, card, now_ms)
+                await notify_approvers(tx, document.task, document.needs, people, card.place, message)
+            await cards.drawn(tx, card)
 
         await self.database.write(work)
 
@@ -233,10 +230,10 @@ class CardDelivery:
     async def _buttons(self, card: DeliveredCard, shown: Card, revision: int, digest: str) -> Buttons:
         wanted = {action: (action.kind.value, _value(action, digest)) for action in shown.actions}
 
-        async def work(session: Session) -> dict[tuple[str, str], str]:
-            return await cards.buttons(session, card, revision, wanted.values())
+        async def work(tx: Tx) -> dict[tuple[str, str], str]:
+            return await cards.buttons(tx, card, revision, wanted.values())
 
-        ids = await self.database.read(lambda session: cards.known_buttons(session, card, revision))
+        ids = await self.database.read(lambda tx: cards.known_buttons(tx, card, revision))
         if not ids.keys() >= set(wanted.values()):
             ids = await self.database.write(work)
         return Buttons({action: ids[key] for action, key in wanted.items()})
@@ -257,9 +254,9 @@ class CardDelivery:
             log.warning("diff_undeliverable", surface=self.surface.name, problem=error.problem.message)
             return False
 
-        async def work(session: Session) -> None:
-            await cards.delivered(session, card, staged.digest)
-            await messages.remember(session, card.number, card.place, ids, await self.database.now_ms(session))
+        async def work(tx: Tx) -> None:
+            await cards.delivered(tx, card, staged.digest)
+            await messages.remember(tx, card.number, card.place, ids)
 
         await self.database.write(work)
         return True
@@ -288,18 +285,11 @@ class CardDelivery:
     ) -> None:
         log.warning("card_put_off", surface=self.surface.name, task=card.number, problem=error.problem.message)
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            due_ms = None if wait_s is None else now_ms + round(wait_s * 1000)
-            await cards.put_off(session, card, due_ms, error.problem.message, in_order=in_order)
+        async def work(tx: Tx) -> None:
+            due_ms = None if wait_s is None else tx.now_ms + round(wait_s * 1000)
+            await cards.put_off(tx, card, due_ms, error.problem.message, in_order=in_order)
 
         await self.database.write(work)
-
-    async def _any(self, ask: Callable[[Session, int], Any]) -> bool:
-        async def look(session: Session) -> bool:
-            return bool(await ask(session, await self.database.now_ms(session)))
-
-        return await self.database.read(look)
 
 
 async def _all(deliveries: Iterable[Awaitable[None]]) -> None:

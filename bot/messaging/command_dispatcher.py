@@ -26,7 +26,8 @@ from core.services.approvals import Approvals
 from core.services.requests import NewRequest, Requests
 from core.settings import SettingsSource
 from core.store import cards, switches, tasks
-from core.store.database import Database, Session
+from core.store.database import Database
+from core.store.unit_of_work import Tx
 
 MAINTAINER: Final = "maintainer"
 MOST_PARTS: Final = 60
@@ -183,10 +184,9 @@ class CommandDispatcher:
     async def _answer_in(self, speaker: CommandActor, number: int) -> None:
         """The card of what somebody says from elsewhere comes to where they said it."""
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            if not await is_shown_in(session, number, speaker.place, exactly=False):
-                await cards.bind(session, number, speaker.place, speaker.message_id, now_ms)
+        async def work(tx: Tx) -> None:
+            if not await is_shown_in(tx, number, speaker.place, exactly=False):
+                await cards.bind(tx, number, speaker.place, speaker.message_id)
 
         await self.database.write(work)
 
@@ -308,9 +308,8 @@ class CommandDispatcher:
         if MAINTAINER not in person.roles:
             raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", "Ask one to hold the queue.")
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await switches.set_pause(session, value, now_ms, speaker.person)
+        async def work(tx: Tx) -> None:
+            await switches.set_pause(tx, value, speaker.person)
 
         await self.database.write(work)
 
@@ -318,7 +317,7 @@ class CommandDispatcher:
 
     async def _seeable(self, speaker: CommandActor, number: int) -> None:
         """Raise for a task that a chat is not for: it cannot be touched from there."""
-        task = await self.database.read(lambda session: tasks.load(session, number))
+        task = await self.database.read(lambda tx: tasks.load(tx, number))
         if speaker.room is not None and task.repo is not None and task.repo not in speaker.room:
             raise ConflictError("not_here", f"#{number} is not about a repository of this place", "Ask elsewhere.")
 

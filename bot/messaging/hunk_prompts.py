@@ -18,7 +18,7 @@ Repositories = Callable[[str], Repository]
 
 async def parts_of(database: Database, repository: Repositories, number: int) -> tuple[SelectedHunks, ...]:
     """The parts of what a task has staged, in the order of their numbers; raises `ConflictError` when nothing is."""
-    task = await database.read(lambda session: tasks.load(session, number))
+    task = await database.read(lambda tx: tasks.load(tx, number))
     if task.staged is None or task.repo is None:
         raise ConflictError("nothing_staged", f"#{number} has nothing staged to pick from", "Look at its card.")
     return (await pickable(repository(task.repo), task.staged.base, task.staged.tree)).parts

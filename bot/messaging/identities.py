@@ -21,8 +21,9 @@ from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise
 from core.settings import SettingsSource
 from core.store import events, identities
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.identities import LinkClaim
+from core.store.unit_of_work import Tx
 
 TRIES: Final = 5
 LIVES_S: Final = 600
@@ -80,7 +81,7 @@ class IdentityDirectory:
         for person in people.by_name.values():
             if person.identities.get(surface) == identity:
                 return person.name
-        linked = await self.database.read(lambda session: identities.person_of(session, surface, identity))
+        linked = await self.database.read(lambda tx: identities.person_of(tx, surface, identity))
         return linked if linked is not None and people.get(linked) else None
 
     async def claim(self, surface: str, identity: str, name: str, shown_as: str = "") -> Response:
@@ -91,16 +92,14 @@ class IdentityDirectory:
         code = self.code()
         known = self.settings().people.get(name) is not None
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            expires_ms = now_ms + LIVES_S * 1000
+        async def work(tx: Tx) -> None:
+            expires_ms = tx.now_ms + LIVES_S * 1000
             if known:
-                await identities.open_claim(session, code, LinkClaim(surface, identity, name, 0, expires_ms, shown_as))
+                await identities.open_claim(tx, code, LinkClaim(surface, identity, name, 0, expires_ms, shown_as))
             await events.append(
-                session,
+                tx,
                 number=events.SYSTEM,
                 kind="identity.claimed",
-                at_ms=now_ms,
                 surface=surface,
                 body={"identity": identity, "person": name, "known": known},
             )
@@ -115,29 +114,28 @@ class IdentityDirectory:
     async def confirm(self, person: str, surface: str | None, code: str, *, confirmed: bool) -> Response:
         """A person says a code that an account was given elsewhere: name that account and ask, or link it."""
 
-        async def work(session: Session) -> Response:
-            now_ms = await self.database.now_ms(session)
-            claim = await identities.claim_of(session, code)
-            good = claim is not None and claim.person == person and claim.expires_ms > now_ms and claim.tries < TRIES
+        async def work(tx: Tx) -> Response:
+            claim = await identities.claim_of(tx, code)
+            good = claim is not None and claim.person == person and claim.expires_ms > tx.now_ms and claim.tries < TRIES
             if claim is None or not good:
-                await identities.count_wrong(session, person, TRIES)
-                await _record(session, now_ms, "identity.refused", person, surface, {})
+                await identities.count_wrong(tx, person, TRIES)
+                await _record(tx, "identity.refused", person, surface, {})
                 wrong = "This code is not for you, was used, or is older than ten minutes."
                 again = anywhere(Suggestion(CommandName.LINK, args=(person,)))
                 return Response(f"{wrong} Write {again} again where you want to be known.", refused=True)
             if not confirmed:
                 return _asked(claim)
-            await identities.close_claim(session, code)
-            await identities.link(session, claim, now_ms)
+            await identities.close_claim(tx, code)
+            await identities.link(tx, claim)
             body = {"surface": claim.surface, "identity": claim.identity}
-            await _record(session, now_ms, "identity.linked", person, surface, body)
+            await _record(tx, "identity.linked", person, surface, body)
             return Response(f"Linked: {_account(claim)} speaks as {person} from now on.")
 
         return await self.database.write(work)
 
     async def linked(self, person: str, surface: str) -> Response:
         """The accounts that links gave a person, each with a button that takes it away."""
-        found = await self.database.read(lambda session: identities.links_of(session, person))
+        found = await self.database.read(lambda tx: identities.links_of(tx, person))
         if not found:
             return Response(f"No account is linked to {person}. Those of countersign.yaml are its owner's to change.")
         lines = [worded(advise(Suggestion(CommandName.UNLINK, args=one)), surface) for one in found]
@@ -148,15 +146,14 @@ class IdentityDirectory:
     async def unlink(self, person: str, surface: str, identity: str) -> Response:
         """Take an identity away that a link gave."""
 
-        async def work(session: Session) -> Response:
-            now_ms = await self.database.now_ms(session)
-            if (surface, identity) not in await identities.links_of(session, person):
+        async def work(tx: Tx) -> Response:
+            if (surface, identity) not in await identities.links_of(tx, person):
                 mend = "Accounts of countersign.yaml are its owner's to change."
                 return Response(
                     f"{visible(surface)} {visible(identity)} is not linked to {person}. {mend}", refused=True
                 )
-            await identities.unlink(session, surface, identity)
-            await _record(session, now_ms, "identity.unlinked", person, surface, {"identity": identity})
+            await identities.unlink(tx, surface, identity)
+            await _record(tx, "identity.unlinked", person, surface, {"identity": identity})
             return Response(f"{surface} {identity} no longer speaks as {person}.")
 
         return await self.database.write(work)
@@ -176,9 +173,5 @@ def _account(claim: LinkClaim) -> str:
     return f"{claim.surface} {claim.identity}" + (f" (shown there as “{shown}”)" if shown else "")
 
 
-async def _record(
-    session: Session, now_ms: int, kind: str, person: str, surface: str | None, body: dict[str, str]
-) -> None:
-    await events.append(
-        session, number=events.SYSTEM, kind=kind, at_ms=now_ms, person=person, surface=surface, body=body
-    )
+async def _record(tx: Tx, kind: str, person: str, surface: str | None, body: dict[str, str]) -> None:
+    await events.append(tx, number=events.SYSTEM, kind=kind, person=person, surface=surface, body=body)

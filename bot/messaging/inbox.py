@@ -14,8 +14,9 @@ from core.log import fault_of, log
 from core.model.errors import CountersignError, PermanentError, TransientError
 from core.model.place import Place
 from core.store import cards, identities, inbox, messages, notes, switches
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.inbox import InboxDelivery
+from core.store.unit_of_work import Tx
 
 MOST_AT_ONCE: Final = 500
 """Deliveries kept by one transaction."""
@@ -76,7 +77,7 @@ class DurableInbox:
 
     async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
         """What became of it, or None while that is not known."""
-        known = await self.database.read(lambda session: inbox.answer_to(session, taken.id))
+        known = await self.database.read(lambda tx: inbox.answer_to(tx, taken.id))
         if known is not None:
             return answer_of(known)
         waiting = self._answers.setdefault(taken.id, asyncio.get_running_loop().create_future())
@@ -85,7 +86,7 @@ class DurableInbox:
                 return await asyncio.shield(waiting)
         except TimeoutError:
             self._answers.pop(taken.id, None)
-            known = await self.database.read(lambda session: inbox.answer_to(session, taken.id))
+            known = await self.database.read(lambda tx: inbox.answer_to(tx, taken.id))
             return answer_of(known) if known is not None else None
 
     def answered(self, id_: int, answer: Response) -> None:
@@ -97,36 +98,34 @@ class DurableInbox:
     async def moved(self, surface: str, channel: str, to: str) -> None:
         """A channel has another id: remember it, and take its cards and notes along."""
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await identities.moved(session, surface, channel, to, now_ms)
-            await cards.move(session, surface, channel, to)
-            await notes.move(session, surface, channel, to)
-            await messages.move(session, surface, channel, to)
+        async def work(tx: Tx) -> None:
+            await identities.moved(tx, surface, channel, to)
+            await cards.move(tx, surface, channel, to)
+            await notes.move(tx, surface, channel, to)
+            await messages.move(tx, surface, channel, to)
 
         await self.database.write(work)
         self.told_move(surface, channel, to)
 
     async def recall(self, surface: str) -> Mapping[str, Any]:
         """What `remember` kept for a surface; empty where it kept nothing."""
-        return await self.database.read(lambda session: switches.value_of(session, _memory(surface))) or {}
+        return await self.database.read(lambda tx: switches.value_of(tx, _memory(surface))) or {}
 
     async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
         """Keep `value` for a surface."""
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await switches.set_value(session, _memory(surface), dict(value), now_ms)
+        async def work(tx: Tx) -> None:
+            await switches.set_value(tx, _memory(surface), dict(value))
 
         await self.database.write(work)
 
     async def posted(self, place: Place, message_id: str, below: str) -> None:
         """A message that a surface posted by itself is about the task of the message `below`."""
 
-        async def work(session: Session) -> None:
-            number = await messages.task_of(session, place.surface, place.channel, below)
+        async def work(tx: Tx) -> None:
+            number = await messages.task_of(tx, place.surface, place.channel, below)
             if number is not None:
-                await messages.remember(session, number, place, [message_id], await self.database.now_ms(session))
+                await messages.remember(tx, number, place, [message_id])
 
         await self.database.write(work)
 
@@ -159,14 +158,13 @@ class DurableInbox:
             _fail(batch, PermanentError("unkeepable", "This message cannot be kept"))
 
     async def _keep(self, batch: Sequence[_Pending]) -> None:
-        async def work(session: Session) -> list[TakenMessage]:
-            now_ms = await self.database.now_ms(session)
+        async def work(tx: Tx) -> list[TakenMessage]:
             taken: list[TakenMessage] = []
             for run in _runs(batch):
                 if run[0].alone:
-                    taken.append(await _after_others(session, run[0], now_ms))
+                    taken.append(await _after_others(tx, run[0]))
                 else:
-                    kept = await inbox.keep(session, [one.delivery for one in run], now_ms)
+                    kept = await inbox.keep(tx, [one.delivery for one in run])
                     taken += [TakenMessage(id_, new) for id_, new in kept]
             return taken
 
@@ -191,24 +189,24 @@ def _runs(batch: Sequence[_Pending]) -> Iterator[list[_Pending]]:
         yield run
 
 
-async def _after_others(session: Session, one: _Pending, now_ms: int) -> TakenMessage:
+async def _after_others(tx: Tx, one: _Pending) -> TakenMessage:
     """Keep an edit, unless its words are those that were kept last; put the rest of a text to its beginning."""
     said, delivery = one.said, one.delivery
-    known = await inbox.find(session, delivery.surface, delivery.dedup)
+    known = await inbox.find(tx, delivery.surface, delivery.dedup)
     if known is not None:
         return TakenMessage(known, new=False)
     if said.edits:
-        before = await inbox.latest(session, delivery.surface, said.edits, _COUNT.sub("", delivery.dedup))
+        before = await inbox.latest(tx, delivery.surface, said.edits, _COUNT.sub("", delivery.dedup))
         if before is not None and before[1].get("text") == said.text:
             return TakenMessage(before[0], new=False)
     first = None
     if isinstance(said, IncomingMessage) and said.rest_of:
-        due_ms = now_ms + delivery.wait_ms
-        first = await inbox.append(session, delivery.surface, said.rest_of, said.text, due_ms)
-    ((id_, new),) = await inbox.keep(session, [delivery], now_ms)
+        due_ms = tx.now_ms + delivery.wait_ms
+        first = await inbox.append(tx, delivery.surface, said.rest_of, said.text, due_ms)
+    ((id_, new),) = await inbox.keep(tx, [delivery])
     if first is None:
         return TakenMessage(id_, new)
-    await inbox.finish(session, id_, asdict(Response()), now_ms)
+    await inbox.finish(tx, id_, asdict(Response()))
     return TakenMessage(first, new=False)
 
 

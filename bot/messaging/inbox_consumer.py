@@ -14,8 +14,9 @@ from bot.surfaces.port import ButtonPress, IncomingMessage, Response, Surface
 from core.log import log
 from core.model.errors import CountersignError, TransientError
 from core.store import inbox, messages, notes
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.inbox import KeptMessage
+from core.store.unit_of_work import Tx
 
 BATCH: Final = 200
 AT_ONCE: Final = 8
@@ -66,11 +67,11 @@ class InboxConsumer:
     async def round(self) -> bool:
         """Hear one batch: in order within a channel, channels side by side; whether there was anything."""
 
-        async def look(session: Session) -> bool:
-            return await inbox.any_due(session, await self.database.now_ms(session))
+        async def look(tx: Tx) -> bool:
+            return await inbox.any_due(tx)
 
-        async def work(session: Session) -> list[KeptMessage]:
-            return await inbox.begin(session, await self.database.now_ms(session), BATCH)
+        async def work(tx: Tx) -> list[KeptMessage]:
+            return await inbox.begin(tx, BATCH)
 
         if not await self.database.read(look):
             return False
@@ -110,17 +111,15 @@ class InboxConsumer:
         await self._conclude(kept, said, answer)
 
     async def _conclude(self, kept: KeptMessage, said: IncomingMessage | ButtonPress, answer: Response) -> None:
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await inbox.finish(session, kept.id, _kept(answer), now_ms)
+        async def work(tx: Tx) -> None:
+            await inbox.finish(tx, kept.id, _kept(answer))
             if answer.text and (isinstance(said, IncomingMessage) or self._answers_forms_here(said)):
                 only_to = said.identity if answer.refused or answer.personal else None
-                offered = await messages.offer(session, said.place, said.identity, said.dedup, answer.choices, now_ms)
+                offered = await messages.offer(tx, said.place, said.identity, said.dedup, answer.choices)
                 await notes.add(
-                    session,
+                    tx,
                     said.place,
                     answer.text,
-                    now_ms,
                     reply_to=said.message_id,
                     only_to=only_to,
                     number=answer.about,
@@ -139,9 +138,8 @@ class InboxConsumer:
         wait_s = error.retry_after_s or min(120.0, 2.0**kept.attempt)
         log.warning("heard_later", delivery=kept.id, wait_s=wait_s, problem=error.problem.message)
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await inbox.put_off(session, kept.id, now_ms + round(wait_s * 1000))
+        async def work(tx: Tx) -> None:
+            await inbox.put_off(tx, kept.id, tx.now_ms + round(wait_s * 1000))
 
         await self.database.write(work)
 
@@ -162,10 +160,10 @@ class InboxConsumer:
                 log.warning("prune_failed", problem=error.problem.message)
             await asyncio.sleep(PRUNE_EVERY_S)
 
-    async def _forget(self, session: Session) -> None:
-        before_ms = await self.database.now_ms(session) - KEEP_S * 1000
-        await inbox.prune(session, before_ms)
-        await notes.prune(session, before_ms)
+    async def _forget(self, tx: Tx) -> None:
+        before_ms = tx.now_ms - KEEP_S * 1000
+        await inbox.prune(tx, before_ms)
+        await notes.prune(tx, before_ms)
 
     async def _sleep(self) -> None:
         try:

@@ -18,7 +18,8 @@ from bot.messaging.task_choice import TASK_THREADS
 from bot.surfaces.port import ButtonPress, IncomingMessage, Place, Response, Surface
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.store import events, messages
-from core.store.database import Database, Session
+from core.store.database import Database
+from core.store.unit_of_work import Tx
 
 _UNKNOWN: Final = advise(
     "Countersign does not know you. First write ", Suggestion(CommandName.LINK, args=(BLANK,)), " with your name."
@@ -105,14 +106,14 @@ class MessageRouter:
         place = said.place
         answered = (said.reply_to, place.thread) if place.surface in TASK_THREADS else (said.reply_to,)
 
-        async def look(session: Session) -> MessageSubject:
+        async def look(tx: Tx) -> MessageSubject:
             for message in filter(None, answered):
-                number = await messages.task_of(session, place.surface, place.channel, message)
+                number = await messages.task_of(tx, place.surface, place.channel, message)
                 if number is not None:
                     return MessageSubject(number, (number,))
             if place.thread is None or place.surface not in TASK_THREADS:
                 return NOTHING
-            here = await messages.shown_in(session, place, whole_channel=False)
+            here = await messages.shown_in(tx, place, whole_channel=False)
             return MessageSubject(here[0] if len(here) == 1 else None, tuple(here))
 
         return await self.database.read(look)
@@ -142,12 +143,11 @@ class MessageRouter:
         if self.limits.wait_s(f"stranger on {said.place.surface}"):
             return
 
-        async def work(session: Session) -> None:
+        async def work(tx: Tx) -> None:
             await events.append(
-                session,
+                tx,
                 number=events.SYSTEM,
                 kind="stranger.refused",
-                at_ms=await self.database.now_ms(session),
                 surface=said.place.surface,
                 body={"identity": said.identity, "channel": said.place.channel},
             )

@@ -17,7 +17,8 @@ from core.model.lifecycle import ENDS, TRANSITIONS, Fact, State
 from core.model.place import Place
 from core.model.task import Task
 from core.store import messages, tasks
-from core.store.database import Database, Session
+from core.store.database import Database
+from core.store.unit_of_work import Tx
 
 TASK_THREADS: Final = frozenset({"slack", "github"})
 """Where a thread is about one thing: below a message, on a pull request. A topic of Telegram holds many tasks."""
@@ -56,8 +57,8 @@ class TaskChoice:
         """The number of the only task here that `command` can mean, or the question which one it is."""
         numbers = await self.here(place)
 
-        async def look(session: Session) -> list[Task]:
-            return [await tasks.load(session, number) for number in numbers]
+        async def look(tx: Tx) -> list[Task]:
+            return [await tasks.load(tx, number) for number in numbers]
 
         shown = [task for task in await self.database.read(look) if room is None or task.repo in (None, *room)]
         meant = _meant(command, shown)

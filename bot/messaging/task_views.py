@@ -23,7 +23,8 @@ from core.model.turn import Turn
 from core.services.task_document import TaskDocument, read_document
 from core.settings import SettingsSource
 from core.store import cards, events, messages, queue_queries, switches, tasks
-from core.store.database import Database, Session, to_ms
+from core.store.database import Database, to_ms
+from core.store.unit_of_work import Tx
 
 MOST_ROWS: Final = 15
 MOST_CARDS: Final = 50
@@ -49,13 +50,12 @@ class TaskViews:
     async def card(self, number: int, place: Place, reply_to: str | None) -> None:
         """Have the task's card posted in `place`, as a new message where there is one already."""
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await tasks.load(session, number)
-            await cards.bind(session, number, place, reply_to, now_ms)
-            for card in await cards.of_task(session, number):
+        async def work(tx: Tx) -> None:
+            await tasks.load(tx, number)
+            await cards.bind(tx, number, place, reply_to)
+            for card in await cards.of_task(tx, number):
                 if card.place == place:
-                    await cards.touch(session, card.id, now_ms, anew=True)
+                    await cards.touch(tx, card.id, anew=True)
 
         await self.database.write(work)
 
@@ -90,13 +90,12 @@ class TaskViews:
         """Once the whole diff lies in a place, the card there may be approved from."""
         staged = document.task.staged
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await messages.remember(session, document.task.number, place, ids, now_ms)
-            for card in await cards.of_task(session, document.task.number):
+        async def work(tx: Tx) -> None:
+            await messages.remember(tx, document.task.number, place, ids)
+            for card in await cards.of_task(tx, document.task.number):
                 if staged is not None and card.place.address == place.address:
-                    await cards.delivered(session, card, staged.digest)
-                    await cards.touch(session, card.id, now_ms)
+                    await cards.delivered(tx, card, staged.digest)
+                    await cards.touch(tx, card.id)
 
         await self.database.write(work)
 
@@ -132,14 +131,14 @@ class TaskViews:
         card = self._card(document)
         begin = _since(since)
         trail = await self.database.read(
-            lambda session: events.since(session, number=number, since_ms=to_ms(begin) if begin else None)
+            lambda tx: events.since(tx, number=number, since_ms=to_ms(begin) if begin else None)
         )
         lines = [" · ".join((f"{card.label} {card.title}", *card.byline))]
         lines += [f"{e.at:%H:%M} {e.kind.removeprefix('task.')}{f' by {e.person}' if e.person else ''}" for e in trail]
         return Response("\n".join(lines if len(lines) <= MOST_ROWS + 1 else [lines[0], "…", *lines[-MOST_ROWS:]]))
 
     async def _mine(self, person: str) -> Response:
-        recent = await self.database.read(lambda session: tasks.summaries(session, state=None, limit=200, before=None))
+        recent = await self.database.read(lambda tx: tasks.summaries(tx, state=None, limit=200, before=None))
         mine = [t for t in recent if t.requester == person][:MOST_ROWS]
         if not mine:
             return Response("You asked for nothing lately.")
@@ -148,8 +147,8 @@ class TaskViews:
     async def queue(self) -> Response:
         """What runs and what comes next."""
 
-        async def look(session: Session) -> tuple[list[Job], object]:
-            return await queue_queries.waiting_line(session, MOST_ROWS), await switches.paused(session)
+        async def look(tx: Tx) -> tuple[list[Job], object]:
+            return await queue_queries.waiting_line(tx, MOST_ROWS), await switches.paused(tx)
 
         found, paused = await self.database.read(look)
         lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in found if job.kind.value != "follow"]

@@ -61,7 +61,7 @@ async def read_backup(home: Home, file: Path) -> None:
     """Restore into a directory that is not there or empty, and pause the queue (F33): look before effects resume."""
     from bot.wiring.app import opened
     from core.store import switches
-    from core.store.database import Session
+    from core.store.unit_of_work import Tx
 
     if home.root.exists() and any(home.root.iterdir()):
         raise ConflictError("home_exists", f"{home.root} is not empty", "Name a new directory with --home.")
@@ -74,9 +74,8 @@ async def read_backup(home: Home, file: Path) -> None:
     home.state.chmod(0o700)
     async with opened(home) as app:
 
-        async def pause(session: Session) -> None:
-            now_ms = await app.database.now_ms(session)
+        async def pause(tx: Tx) -> None:
             reason = f"restored from {file.name}; compare with the forge, then resume"
-            await switches.set_pause(session, {"reason": reason, "by": None}, now_ms, None)
+            await switches.set_pause(tx, {"reason": reason, "by": None}, None)
 
         await app.database.write(pause)

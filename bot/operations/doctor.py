@@ -289,7 +289,7 @@ async def surface_checks(name: str, surface: Surface) -> list[DoctorRow]:
 async def _seen_down(app: App, name: str) -> list[DoctorRow]:
     from core.store import switches
 
-    found = await app.database.read(lambda session: switches.value_of(session, f"surface.{name}"))
+    found = await app.database.read(lambda tx: switches.value_of(tx, f"surface.{name}"))
     if found is None or found.get("up"):
         return []
     problem = Problem.from_json(found["problem"])

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from core.store import deliveries, events, queue_queries, switches, tasks, workers
-from core.store.database import Session, to_ms
+from core.store.database import to_ms
+from core.store.unit_of_work import Tx
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
@@ -15,30 +16,30 @@ if TYPE_CHECKING:
 async def gather(app: App, since: datetime | None) -> dict[str, Any]:
     """The document of ``stats --json``; event counts since `since`."""
 
-    async def work(session: Session) -> dict[str, Any]:
-        living = await workers.alive(session)
+    async def work(tx: Tx) -> dict[str, Any]:
+        living = await workers.alive(tx)
         return {
-            "tasks": await tasks.count_by_state(session),
-            "jobs": await queue_queries.count_by_state(session),
-            "paused": await switches.paused(session),
+            "tasks": await tasks.count_by_state(tx),
+            "jobs": await queue_queries.count_by_state(tx),
+            "paused": await switches.paused(tx),
             "workers": [
                 {"id": w.id, "node": w.node, "host": w.host, "pid": w.pid, "heartbeat_at": w.heartbeat_at.isoformat()}
                 for w in living
             ],
             "since": since.isoformat() if since else None,
-            "deliveries": await deliveries_of(session),
-            "events": await events.count_by_kind(session, to_ms(since) if since else 0),
+            "deliveries": await deliveries_of(tx),
+            "events": await events.count_by_kind(tx, to_ms(since) if since else 0),
         }
 
     return await app.database.read(work)
 
 
-async def deliveries_of(session: Session) -> dict[str, dict[str, Any]]:
+async def deliveries_of(tx: Tx) -> dict[str, dict[str, Any]]:
     """For each receiver how many deliveries were sent, are due, and were given up for good, and why the last was."""
     found: dict[str, dict[str, Any]] = {}
-    for (hook, state), count in sorted((await deliveries.counts(session)).items()):
+    for (hook, state), count in sorted((await deliveries.counts(tx)).items()):
         row = found.setdefault(hook, {deliveries.SENT: 0, deliveries.DUE: 0, deliveries.FAILED: 0})
         row[state] = count
     for hook, row in found.items():
-        row["problem"] = await deliveries.last_failure(session, hook) if row[deliveries.FAILED] else None
+        row["problem"] = await deliveries.last_failure(tx, hook) if row[deliveries.FAILED] else None
     return found

@@ -19,8 +19,8 @@ from core.rules.audit import AuditRows, contradictions
 from core.signing import Keys
 from core.store import artifacts, events, tasks
 from core.store.artifacts import Artifact, ArtifactFiles
-from core.store.database import Session
 from core.store.events import Event
+from core.store.unit_of_work import Tx
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
@@ -45,7 +45,7 @@ class StoredTask:
 
 async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyCheck]:
     """Every check on the newest receipt of a task, each with its verdict; raises when there is no receipt."""
-    stored = await app.database.read(lambda session: _read(session, number))
+    stored = await app.database.read(lambda tx: _read(tx, number))
     receipts = [artifact for artifact in stored.artifacts if artifact.name == receipt.ARTIFACT]
     if not receipts:
         raise NotFoundError("no_receipt", f"#{number} was never published, so it has no receipt", "Approve it first.")
@@ -67,14 +67,14 @@ async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyC
     return checks
 
 
-async def _read(session: Session, number: int) -> StoredTask:
+async def _read(tx: Tx, number: int) -> StoredTask:
     return StoredTask(
-        await tasks.load(session, number),
-        tuple(await tasks.revisions_of(session, number)),
-        await tasks.turns_of(session, number),
-        await tasks.approvals_of(session, number),
-        await artifacts.of_task(session, number),
-        tuple(await events.chain_of(session, number)),
+        await tasks.load(tx, number),
+        tuple(await tasks.revisions_of(tx, number)),
+        await tasks.turns_of(tx, number),
+        await tasks.approvals_of(tx, number),
+        await artifacts.of_task(tx, number),
+        tuple(await events.chain_of(tx, number)),
     )
 
 

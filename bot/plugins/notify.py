@@ -15,9 +15,9 @@ from core.model.errors import CountersignError, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from core.model.task import Task
-    from core.store.database import Session
     from core.store.deliveries import WebhookDelivery
     from core.store.events import Event
+    from core.store.unit_of_work import Tx
 
 PREFIX: Final = "plugin:"
 NOTIFY_S: Final = 45.0
@@ -37,9 +37,9 @@ class PluginNotifiers:
         """What their names begin with."""
         return (*self.ours.prefixes, PREFIX)
 
-    async def owed(self, session: Session, event: Event, task: Task | None) -> Mapping[str, str]:
+    async def owed(self, tx: Tx, event: Event, task: Task | None) -> Mapping[str, str]:
         """Every event to every notifier, and what `ours` owe."""
-        found = dict(await self.ours.owed(session, event, task))
+        found = dict(await self.ours.owed(tx, event, task))
         for name, notifier in self.notifiers.items():
             include_text = getattr(notifier, "include_text", False) is True
             found[f"{PREFIX}{name}"] = body_of(event, task, include_text=include_text)

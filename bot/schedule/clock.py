@@ -18,8 +18,9 @@ from core.model.errors import CountersignError, TransientError
 from core.model.turn import Actor
 from core.services.requests import NewRequest, Requests
 from core.store import events, schedules
-from core.store.database import Database, Session, from_ms
+from core.store.database import Database, from_ms
 from core.store.schedules import PAUSED, Schedule
+from core.store.unit_of_work import Tx
 
 SWEEP_S: Final = 5.0
 GRACE_MS: Final = 300_000
@@ -120,11 +121,10 @@ class ScheduleClock:
         """Ask for everything that is due; how many requests were made."""
         made = 0
 
-        async def look(session: Session) -> tuple[int, list[Schedule]]:
-            now_ms = await self._database.now_ms(session)
-            if not await schedules.any_due(session, now_ms):
-                return now_ms, []
-            return now_ms, await schedules.due(session, now_ms, BATCH)
+        async def look(tx: Tx) -> tuple[int, list[Schedule]]:
+            if not await schedules.any_due(tx):
+                return tx.now_ms, []
+            return tx.now_ms, await schedules.due(tx, BATCH)
 
         now_ms, found = await self._database.read(look)
         for schedule in found:
@@ -159,9 +159,8 @@ class ScheduleClock:
         seen_ms = schedule.next_ms
         assert seen_ms is not None
 
-        async def work(session: Session) -> bool:
-            now_ms = await self._database.now_ms(session)
-            return await schedules.advance(session, schedule.id, seen_ms, turn.next_ms, now_ms, made_ms=turn.at_ms)
+        async def work(tx: Tx) -> bool:
+            return await schedules.advance(tx, schedule.id, seen_ms, turn.next_ms, made_ms=turn.at_ms)
 
         mine = await self._database.write(work)
         log.info("schedule_met", schedule=schedule.id, asked=turn.at_ms is not None, mine=mine)
@@ -169,17 +168,15 @@ class ScheduleClock:
     async def _give_up(self, schedule: Schedule, error: CountersignError) -> None:
         """Pause what cannot be asked for, and write down why."""
 
-        async def work(session: Session) -> None:
-            now_ms = await self._database.now_ms(session)
-            found = await schedules.get(session, schedule.id, lock=True)
+        async def work(tx: Tx) -> None:
+            found = await schedules.get(tx, schedule.id, lock=True)
             if found is None or found.next_ms != schedule.next_ms:
                 return
-            await schedules.set_state(session, schedule.id, PAUSED, None, now_ms, error.problem.message)
+            await schedules.set_state(tx, schedule.id, PAUSED, None, error.problem.message)
             await events.append(
-                session,
+                tx,
                 number=events.SYSTEM,
                 kind="schedule.refused",
-                at_ms=now_ms,
                 person=schedule.person,
                 surface=schedule.surface,
                 body={"schedule": schedule.id, "code": error.problem.code, "problem": error.problem.message},

@@ -13,13 +13,13 @@ from bot.schedule.planned_request import PlannedRequest
 from bot.schedule.when import LEAST_S, read_when, zone_named
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.errors import NotFoundError, RefusedError, UsageError
-from core.model.ids import NewId
 from core.model.place import Place
 from core.model.turn import Actor
 from core.settings import SettingsSource
 from core.store import events, schedules
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.schedules import ACTIVE, PAUSED, Schedule
+from core.store.unit_of_work import Tx
 
 MOST_NAMED: Final = 5
 MOST: Final = 100
@@ -58,7 +58,6 @@ class ScheduleUseCases:
 
     database: Database
     settings: SettingsSource
-    new_id: NewId
     zone: str = "UTC"
     check: Check = checks_nothing
 
@@ -80,13 +79,12 @@ class ScheduleUseCases:
             )
         )
 
-        async def work(session: Session) -> Schedule:
-            now_ms = await self.database.now_ms(session)
-            if await schedules.count_of(session, person) >= MOST:
+        async def work(tx: Tx) -> Schedule:
+            if await schedules.count_of(tx, person) >= MOST:
                 mend = advise("Delete some with ", Suggestion(CommandName.UNSCHEDULE, args=(BLANK,)), ".")
                 raise UsageError("too_many", f"{person} has {MOST} recurring requests already", mend)
             made = Schedule(
-                id=self.new_id("sch"),
+                id=tx.new_id("sch"),
                 person=person,
                 surface=surface,
                 place=wanted.place,
@@ -97,29 +95,29 @@ class ScheduleUseCases:
                 zone=zone,
                 state=ACTIVE,
                 missed=wanted.missed,
-                next_ms=when.after(now_ms, zone, now_ms),
+                next_ms=when.after(tx.now_ms, zone, tx.now_ms),
                 last_ms=None,
-                created_ms=now_ms,
+                created_ms=tx.now_ms,
                 parameters=dict(wanted.parameters),
             )
-            await schedules.add(session, made)
-            await _record(session, made, "schedule.added", wanted.actor, now_ms)
+            await schedules.add(tx, made)
+            await _record(tx, made, "schedule.added", wanted.actor)
             return made
 
         return await self.database.write(work)
 
     async def listed(self, person: str | None = None) -> list[Schedule]:
         """All recurring requests, or those of one person; the oldest first."""
-        return await self.database.read(lambda session: schedules.listed(session, person))
+        return await self.database.read(lambda tx: schedules.listed(tx, person))
 
     async def pause(self, name: str, actor: Actor) -> Schedule:
         """Leave it out until it is resumed; being paused already is success."""
 
-        async def work(session: Session) -> Schedule:
-            found, now_ms = await self._theirs(session, name, actor)
+        async def work(tx: Tx) -> Schedule:
+            found = await self._theirs(tx, name, actor)
             if found.state != PAUSED:
-                await schedules.set_state(session, found.id, PAUSED, None, now_ms)
-                await _record(session, found, "schedule.paused", actor, now_ms)
+                await schedules.set_state(tx, found.id, PAUSED, None)
+                await _record(tx, found, "schedule.paused", actor)
             return replace(found, state=PAUSED, next_ms=None)
 
         return await self.database.write(work)
@@ -127,13 +125,13 @@ class ScheduleUseCases:
     async def resume(self, name: str, actor: Actor) -> Schedule:
         """Let it go on from its next time; what fell into the pause is left out."""
 
-        async def work(session: Session) -> Schedule:
-            found, now_ms = await self._theirs(session, name, actor)
+        async def work(tx: Tx) -> Schedule:
+            found = await self._theirs(tx, name, actor)
             if found.state == ACTIVE:
                 return found
-            next_ms = read_when(found.phrase).after(now_ms, found.zone, found.created_ms)
-            await schedules.set_state(session, found.id, ACTIVE, next_ms, now_ms)
-            await _record(session, found, "schedule.resumed", actor, now_ms)
+            next_ms = read_when(found.phrase).after(tx.now_ms, found.zone, found.created_ms)
+            await schedules.set_state(tx, found.id, ACTIVE, next_ms)
+            await _record(tx, found, "schedule.resumed", actor)
             return replace(found, state=ACTIVE, next_ms=next_ms, problem=None)
 
         return await self.database.write(work)
@@ -141,10 +139,10 @@ class ScheduleUseCases:
     async def remove(self, name: str, actor: Actor) -> Schedule:
         """Forget it; what it asked for already stays."""
 
-        async def work(session: Session) -> Schedule:
-            found, now_ms = await self._theirs(session, name, actor)
-            await schedules.remove(session, found.id)
-            await _record(session, found, "schedule.removed", actor, now_ms)
+        async def work(tx: Tx) -> Schedule:
+            found = await self._theirs(tx, name, actor)
+            await schedules.remove(tx, found.id)
+            await _record(tx, found, "schedule.removed", actor)
             return found
 
         return await self.database.write(work)
@@ -170,12 +168,12 @@ class ScheduleUseCases:
             raise UsageError("which_lane", f"it is not clear whose parameter {next(iter(wanted.parameters))} is", mend)
         return person.name
 
-    async def _whole(self, session: Session, start: str) -> str:
+    async def _whole(self, tx: Tx, start: str) -> str:
         """The one id that begins with `start`, with ``sch_`` or without; `start` itself when there is none."""
         if start.removeprefix("sch_") == "":
             return start
         start = start if start.startswith("sch_") else f"sch_{start}"
-        found = await schedules.beginning(session, start, MOST_NAMED + 1)
+        found = await schedules.beginning(tx, start, MOST_NAMED + 1)
         if start in found or not found:
             return start
         if len(found) > 1:
@@ -184,9 +182,9 @@ class ScheduleUseCases:
             raise UsageError("ambiguous", message, "Write more of the one that you mean.")
         return found[0]
 
-    async def _theirs(self, session: Session, name: str, actor: Actor) -> tuple[Schedule, int]:
+    async def _theirs(self, tx: Tx, name: str, actor: Actor) -> Schedule:
         """The schedule, if `actor` may change it: its author, a maintainer, or the operator (no person at all)."""
-        found = await schedules.get(session, await self._whole(session, name.lower()), lock=True)
+        found = await schedules.get(tx, await self._whole(tx, name.lower()), lock=True)
         if found is None:
             raise NotFoundError("no_such_schedule", f"there is no recurring request {name[:64]!r}", "See /schedules.")
         if actor.person is not None and actor.person != found.person:
@@ -195,15 +193,14 @@ class ScheduleUseCases:
                 raise RefusedError(
                     "not_yours", f"{found.id} is a recurring request of {found.person}", f"Ask {found.person}."
                 )
-        return found, await self.database.now_ms(session)
+        return found
 
 
-async def _record(session: Session, schedule: Schedule, kind: str, actor: Actor, now_ms: int) -> None:
+async def _record(tx: Tx, schedule: Schedule, kind: str, actor: Actor) -> None:
     await events.append(
-        session,
+        tx,
         number=events.SYSTEM,
         kind=kind,
-        at_ms=now_ms,
         person=actor.person,
         surface=actor.surface,
         body={"schedule": schedule.id, "of": schedule.person, "when": schedule.phrase, "zone": schedule.zone},

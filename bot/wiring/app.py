@@ -70,7 +70,7 @@ class App:
 
         if self._service is None:
             reader = QuickReader(self._has_model, self._takes_any_wording)
-            self._service = Requests(self.database, self.settings, new_id, self.milestones, reader)
+            self._service = Requests(self.database, self.settings, self.milestones, reader)
         return self._service
 
     def _has_model(self) -> bool:
@@ -91,7 +91,7 @@ class App:
         from core.services.approvals import Approvals
 
         if self._verdicts is None:
-            self._verdicts = Approvals(self.database, self.settings, new_id, self.milestones)
+            self._verdicts = Approvals(self.database, self.settings, self.milestones)
         return self._verdicts
 
     async def document(self, number: int) -> TaskDocument:
@@ -127,7 +127,7 @@ class App:
             engine=LateEngine(engine),
             id=identity,
             node=NodeView(node or socket.gethostname(), self._offers()),
-            reconciler=Reconciler(self.database, self.settings, new_id),
+            reconciler=Reconciler(self.database, self.settings),
         )
 
     def workshop(self) -> JobContext:
@@ -151,7 +151,6 @@ class App:
         return JobContext(
             database=self.database,
             settings=self.settings,
-            new_id=new_id,
             milestones=self.milestones,
             interpreter=self.interpreter(),
             guard=plugins.guard(TreeGuard()),

@@ -15,7 +15,8 @@ from bot.surfaces.port import Place, Surface
 from core.log import fault_of, log
 from core.model.errors import CountersignError, Kind, Problem
 from core.store import cards, events, notes, switches
-from core.store.database import Database, Session
+from core.store.database import Database
+from core.store.unit_of_work import Tx
 
 if TYPE_CHECKING:
     from bot.web.server import WebServer
@@ -121,15 +122,14 @@ class ServeProcess:
         """It is up once it has run for a while; where people were told of trouble, they are told of its end."""
         await asyncio.sleep(self.patience.steady_s if down is not None else 0)
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await switches.set_value(session, _switch(surface.name), {"up": True}, now_ms)
+        async def work(tx: Tx) -> None:
+            await switches.set_value(tx, _switch(surface.name), {"up": True})
             if down is not None:
-                await cards.revive(session, surface.name, now_ms)
-                await notes.revive(session, surface.name, now_ms)
-                await _record(session, now_ms, "surface.up", surface.name, {})
+                await cards.revive(tx, surface.name)
+                await notes.revive(tx, surface.name)
+                await _record(tx, "surface.up", surface.name, {})
                 if down.told:
-                    await self._tell_rooms(session, surface.name, f"{platform_name(surface.name)} is back.", now_ms)
+                    await self._tell_rooms(tx, surface.name, f"{platform_name(surface.name)} is back.")
 
         if down is not None:
             down.over = True
@@ -138,8 +138,8 @@ class ServeProcess:
     async def _was_down(self, name: str) -> _Down | None:
         """The trouble that an earlier run of ours left behind."""
 
-        async def look(session: Session) -> dict[str, Any] | None:
-            return await switches.value_of(session, _switch(name))
+        async def look(tx: Tx) -> dict[str, Any] | None:
+            return await switches.value_of(tx, _switch(name))
 
         try:
             found = await self.database.read(look)
@@ -154,23 +154,22 @@ class ServeProcess:
         """An event, the doctor's row, and once it lasts a word where the others are."""
         tells = down.lasts and not down.told
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
+        async def work(tx: Tx) -> None:
             shown = problem.to_json()
             value = {"up": False, "problem": shown, "told": down.told or tells}
-            await switches.set_value(session, _switch(name), value, now_ms)
+            await switches.set_value(tx, _switch(name), value)
             if not down.recorded:
-                await _record(session, now_ms, "surface.down", name, {"error": shown})
+                await _record(tx, "surface.down", name, {"error": shown})
             if tells:
-                await self._tell_rooms(session, name, _trouble(name, problem), now_ms)
+                await self._tell_rooms(tx, name, _trouble(name, problem))
 
         await self.database.write(work)
         down.recorded, down.told = True, down.told or tells
 
-    async def _tell_rooms(self, session: Session, name: str, words: str, now_ms: int) -> None:
+    async def _tell_rooms(self, tx: Tx, name: str, words: str) -> None:
         for place in self.rooms:
             if place.surface != name:
-                await notes.add(session, place, words, now_ms)
+                await notes.add(tx, place, words)
 
 
 @dataclass(slots=True)
@@ -196,8 +195,8 @@ def _trouble(name: str, problem: Problem) -> str:
     return f"{platform_name(name)} cannot be reached: {why}{end} Its cards come when it is back."
 
 
-async def _record(session: Session, now_ms: int, kind: str, surface: str, body: dict[str, Any]) -> None:
-    await events.append(session, number=events.SYSTEM, kind=kind, at_ms=now_ms, surface=surface, body=body)
+async def _record(tx: Tx, kind: str, surface: str, body: dict[str, Any]) -> None:
+    await events.append(tx, number=events.SYSTEM, kind=kind, surface=surface, body=body)
 
 
 def _switch(name: str) -> str:

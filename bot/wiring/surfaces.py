@@ -26,9 +26,8 @@ from bot.schedule.schedules import ScheduleUseCases
 from bot.surfaces.port import Surface
 from bot.wiring.request_check import RequestCheck
 from bot.wiring.serving import ServeProcess
-from core.model.ids import new_id
 from core.store import jobs, tasks
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 
 if TYPE_CHECKING:
     from bot.web.server import WebServer
@@ -63,9 +62,7 @@ def serve_surfaces(
     showing = TaskViews(app.database, app.settings, couriers)
     doings = CommandDispatcher(app.database, app.settings, app.service, app.verdicts, showing, app.repository)
     directory = IdentityDirectory(app.database, app.settings)
-    doings.recurring = ChatSchedules(
-        ScheduleUseCases(app.database, app.settings, new_id, app.config.zone, RequestCheck(app))
-    )
+    doings.recurring = ChatSchedules(ScheduleUseCases(app.database, app.settings, app.config.zone, RequestCheck(app)))
     doings.accounts = directory
     talk = MessageRouter(
         database=app.database,
@@ -110,7 +107,7 @@ def _also(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
     # always, even without a hook: its cursor goes along, so that a hook that is added gets what happens from then on
     receivers = app.plugins().receivers(comments)
     mask = app.settings().mask
-    outbound = WebhookSender(app.database, lambda: hooks, new_id, client=client, receivers=receivers, mask=mask)
+    outbound = WebhookSender(app.database, lambda: hooks, client=client, receivers=receivers, mask=mask)
     return {"schedules": ScheduleClock(app.database, asker(app.service)).run, "webhooks": outbound.run}
 
 
@@ -168,10 +165,9 @@ def _nudge(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]
     async def nudge(repository: str, pull: int | None, commit: str | None) -> None:
         names = [spec.name for spec in app.settings().repositories.values() if str(spec.forge_id) == repository]
 
-        async def work(session: Session) -> None:
-            now_ms = await app.database.now_ms(session)
-            for number in await tasks.published_at(session, names, pull, commit):
-                await jobs.nudge(session, number, now_ms)
+        async def work(tx: Tx) -> None:
+            for number in await tasks.published_at(tx, names, pull, commit):
+                await jobs.nudge(tx, number)
 
         if names:
             await app.database.write(work)

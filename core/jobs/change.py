@@ -26,9 +26,9 @@ from core.model.workflow import WorkflowPart, awaited, part_after
 from core.ports import Commit, Executor, ExecutorResult, Repository, WorkOrder, reads_in
 from core.rules.audit import report_hash
 from core.store import jobs, tasks
-from core.store.database import Session
 from core.store.journal import JobJournal
 from core.store.transition import take_step
+from core.store.unit_of_work import Tx
 
 PATCH = "change.patch"
 
@@ -37,28 +37,27 @@ async def start(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Say that the work began."""
     await shop.task_for(job)
 
-    async def work(session: Session) -> None:
-        await jobs.hold(session, job)
-        await _started(session, shop, job)
+    async def work(tx: Tx) -> None:
+        await jobs.hold(tx, job)
+        await _started(tx, job)
 
     await shop.database.write(work)
     shop.milestones.reached("change.started", number=job.number)
     return {}
 
 
-async def _started(session: Session, shop: JobContext, job: Job) -> None:
+async def _started(tx: Tx, job: Job) -> None:
     """Advance the task to running, within the caller's transaction."""
-    task = await tasks.load(session, job.number, lock=True)
-    now_ms = await shop.database.now_ms(session)
+    task = await tasks.load(tx, job.number, lock=True)
     body = {"job": job.id, "attempt": job.attempt}
-    await take_step(session, task, Fact.STARTED, now_ms, shop.new_id, body=body)
+    await take_step(tx, task, Fact.STARTED, body=body)
 
 
 async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Run the executor, or adopt what an earlier try of this very job made."""
     task = await shop.task_for(job)
     repository = shop.repository(needed(task.repo, "repository"))
-    made = await shop.database.read(lambda session: jobs.result_of(session, job))
+    made = await shop.database.read(lambda tx: jobs.result_of(tx, job))
     if made is not None:
         await have_objects(shop, repository, job.number, job.revision, made["base"], made["tree"])
         return made
@@ -83,7 +82,7 @@ async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     making = await _whole_making(shop, task, produced.making.masked(shop.guard.mask))
     making = replace(making, awaits=part.awaits)
     made = {"base": base, "tree": produced.tree, "making": making.to_json(), "authors": sorted(talk.authors)}
-    await shop.database.write(lambda session: jobs.keep_result(session, job, made))
+    await shop.database.write(lambda tx: jobs.keep_result(tx, job, made))
     shop.milestones.reached("change.kept", number=job.number)
     return made
 
@@ -217,7 +216,7 @@ async def _whole_making(shop: JobContext, task: Task, making: Provenance) -> Pro
     source = task.current.basis.continue_from
     if source is None:
         return making
-    earlier = await shop.database.read(lambda session: tasks.revision_of(session, task.number, source))
+    earlier = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, source))
     if earlier is None or earlier.staged is None or earlier.making is None:
         return making
     return making.on_top_of(earlier.making)
@@ -237,9 +236,7 @@ async def _beginning(shop: JobContext, repository: Repository, task: Task) -> tu
     """(base commit, tree to begin with): the revision this one continues, else the remote's branch now."""
     source = task.current.basis.continue_from
     if source is not None:
-        earlier: Revision | None = await shop.database.read(
-            lambda session: tasks.revision_of(session, task.number, source)
-        )
+        earlier: Revision | None = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, source))
         if earlier is not None and earlier.staged is not None:
             staged = earlier.staged
             await have_objects(shop, repository, task.number, earlier.n, staged.base, staged.tree)

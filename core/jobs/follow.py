@@ -23,7 +23,8 @@ from core.ports import CommitStatus, Followed, ForgeCheck, PullRequestSnapshot, 
 from core.rules.quorum import needs_of
 from core.rules.standing_terms import terms_now
 from core.store import jobs, tasks
-from core.store.database import Session, from_ms
+from core.store.database import from_ms
+from core.store.unit_of_work import Tx
 
 SOON_S = 30
 """How soon to look again while checks run; a webhook makes it at once."""
@@ -36,7 +37,7 @@ GREEN = "success"
 
 async def look(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Read the pull request, mark its head, and commit what changed."""
-    task = await shop.database.read(lambda session: tasks.load(session, job.number))
+    task = await shop.database.read(lambda tx: tasks.load(tx, job.number))
     repository = shop.repository(needed(task.repo, "repository"))
     forge, opened = shop.followed_of(repository), task.pull_request
     if forge is None or opened is None or opened.state != "open":
@@ -88,9 +89,9 @@ async def _approval_of(
     """The revision that the pull request carries, and what it still needs under the policy in force."""
     settings = shop.settings()
 
-    async def read(session: Session) -> tuple[Revision | None, QuorumStatus | None]:
-        published = await tasks.revision_of(session, task.number, opened.revision)
-        return published, await needs_of(session, settings, task, published)
+    async def read(tx: Tx) -> tuple[Revision | None, QuorumStatus | None]:
+        published = await tasks.revision_of(tx, task.number, opened.revision)
+        return published, await needs_of(tx, settings, task, published)
 
     return await shop.database.read(read)
 
@@ -210,8 +211,8 @@ def _moved(task: Task, now: PullRequest, what: str) -> Problem:
 async def _end(shop: JobContext, job: Job) -> None:
     """Nothing is left to follow."""
 
-    async def work(session: Session) -> None:
-        await jobs.end(session, job, JobState.DONE, await shop.database.now_ms(session))
+    async def work(tx: Tx) -> None:
+        await jobs.end(tx, job, JobState.DONE)
 
     await shop.database.write(work)
 
@@ -219,10 +220,9 @@ async def _end(shop: JobContext, job: Job) -> None:
 async def _again(shop: JobContext, job: Job, in_s: int | None) -> None:
     """Put the look back; without a time, ever longer as nothing happens."""
 
-    async def work(session: Session) -> None:
-        now_ms = await shop.database.now_ms(session)
-        quiet_s = max(SOON_S, min(SELDOM_S, round(_age_s(job, from_ms(now_ms)) / 4)))
-        await jobs.look_again(session, job, now_ms + (in_s or quiet_s) * 1000, now_ms)
+    async def work(tx: Tx) -> None:
+        quiet_s = max(SOON_S, min(SELDOM_S, round(_age_s(job, from_ms(tx.now_ms)) / 4)))
+        await jobs.look_again(tx, job, tx.now_ms + (in_s or quiet_s) * 1000)
 
     await shop.database.write(work)
 

@@ -17,8 +17,8 @@ from core.model.task import Task
 from core.model.turn import Question, Turn
 from core.ports import Executor, InterpretationContext, LaneOffer
 from core.store import events, tasks, workers
-from core.store.database import Session
 from core.store.journal import JobJournal
+from core.store.unit_of_work import Tx
 
 ASKER = "countersign itself"
 """Who says the questions in a talk; the space sets it apart from every person's name."""
@@ -90,8 +90,8 @@ class Discussion:
 async def talk_of(shop: JobContext, task: Task) -> Discussion:
     """All that may be shown to whoever makes the current revision: what people said, and what `ASKER` asked them."""
 
-    async def work(session: Session) -> tuple[tuple[Turn, ...], list[events.Event]]:
-        return await tasks.turns_of(session, task.number), await events.chain_of(session, task.number)
+    async def work(tx: Tx) -> tuple[tuple[Turn, ...], list[events.Event]]:
+        return await tasks.turns_of(tx, task.number), await events.chain_of(tx, task.number)
 
     said, chain = await shop.database.read(work)
     asked = [_as_turn(event, said) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
@@ -122,7 +122,7 @@ async def _files(shop: JobContext, task: Task) -> Sequence[str]:
     found = set(await repository.paths(await repository.fetch_base()))
     source = task.current.basis.continue_from
     if source is not None:
-        earlier = await shop.database.read(lambda session: tasks.revision_of(session, task.number, source))
+        earlier = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, source))
         for file in earlier.staged.files if earlier is not None and earlier.staged is not None else ():
             (found.discard if file["status"] == "D" else found.add)(str(file["path"]))
     return sorted(found)

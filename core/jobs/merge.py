@@ -18,7 +18,7 @@ from core.rules.quorum import needs_of, uncounted
 from core.rules.standing_terms import refusal_now, terms_now
 from core.settings import Settings
 from core.store import tasks
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 
 
 async def merge(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
@@ -86,9 +86,9 @@ async def _not_approved(shop: JobContext, task: Task, pull_request: PullRequest)
     """Why the approval of what is published does not hold under the policy in force now, if it does not."""
     settings = shop.settings()
 
-    async def count(session: Session) -> tuple[Revision | None, QuorumStatus | None]:
-        published = await tasks.revision_of(session, task.number, pull_request.revision)
-        return published, await needs_of(session, settings, task, published)
+    async def count(tx: Tx) -> tuple[Revision | None, QuorumStatus | None]:
+        published = await tasks.revision_of(tx, task.number, pull_request.revision)
+        return published, await needs_of(tx, settings, task, published)
 
     published, needs = await shop.database.read(count)
     refusal = await _refusal(shop, settings, task, published, pull_request)
@@ -119,7 +119,7 @@ async def _refusal(
 
 async def _live_terms(shop: JobContext, task: Task, pull_request: PullRequest) -> ApprovalRequirements | None:
     """The terms that policy gives now to the revision that is published."""
-    published = await shop.database.read(lambda session: tasks.revision_of(session, task.number, pull_request.revision))
+    published = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, pull_request.revision))
     return terms_now(shop.settings(), task, published)[1]
 
 

@@ -23,8 +23,8 @@ from core.rules.audit import terms_hash
 from core.rules.basis import PARAMETER
 from core.settings import Settings
 from core.store import jobs, spending, tasks
-from core.store.database import Session
 from core.store.transition import OwedWork
+from core.store.unit_of_work import Tx
 
 ASKING_EXPIRES_S = 14 * 24 * 3600
 
@@ -53,7 +53,7 @@ async def decide(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     settings.repository(task.repo)
     decision = settings.policy.decide(petition_for(task, intent))
     if intent.read_by and (lane := decision.lane):  # what reading it cost counts for the lane it led to
-        await shop.database.write(lambda session: spending.settle(session, job, lane))
+        await shop.database.write(lambda tx: spending.settle(tx, job, lane))
     await _commit(shop, job, task, settings, intent, decision)
     return OVER
 
@@ -69,9 +69,9 @@ async def _read(shop: JobContext, job: Job, task: Task, scene: InterpretationCon
     intent, authors = await read_turns(shop, task, scene, await talk_of(shop, task))
     basis = task.current.basis.written_by(authors).to_json()
 
-    async def work(session: Session) -> None:
-        await jobs.hold(session, job)
-        await tasks.save_revision(session, task.number, task.revision, {"basis": basis})
+    async def work(tx: Tx) -> None:
+        await jobs.hold(tx, job)
+        await tasks.save_revision(tx, task.number, task.revision, {"basis": basis})
 
     await shop.database.write(work)
     return intent
@@ -213,7 +213,7 @@ async def _title(shop: JobContext, task: Task, settings: Settings, intent: Inten
     *earlier, last = task.current.basis.turns
     if not earlier:
         return intent.titled(settings.mask)
-    turns = await shop.database.read(lambda session: tasks.turns_of(session, task.number))
+    turns = await shop.database.read(lambda tx: tasks.turns_of(tx, task.number))
     return Intent(next(turn.text for turn in turns if turn.n == last)).titled(settings.mask)
 
 

@@ -18,8 +18,8 @@ from core.model.turn import Turn, TurnDraft
 from core.rules.authorization import Authorization, refused
 from core.rules.basis import next_basis
 from core.store import jobs, spending, tasks
-from core.store.database import Session
 from core.store.transition import take_step
+from core.store.unit_of_work import Tx
 
 SOON_MS = 500
 """How soon words are read again whose task changed while they were read."""
@@ -48,12 +48,12 @@ async def _meaning(shop: JobContext, job: Job, words: TurnDraft) -> tuple[Task, 
     """
     rights = Authorization(shop.settings)
 
-    async def look(session: Session) -> tuple[Task, Basis, Intent | None, tuple[Turn, ...]]:
-        task = await tasks.load(session, job.number)
-        await rights.check_speaking(session, task, words.actor, picks=False)
-        said = await tasks.turns_of(session, job.number)
+    async def look(tx: Tx) -> tuple[Task, Basis, Intent | None, tuple[Turn, ...]]:
+        task = await tasks.load(tx, job.number)
+        await rights.check_speaking(tx, task, words.actor, picks=False)
+        said = await tasks.turns_of(tx, job.number)
         n = len(said) + 1
-        basis, intent, _changes = await next_basis(session, task, words.text, n)
+        basis, intent, _changes = await next_basis(tx, task, words.text, n)
         turn = Turn(n, words.actor.person or "", words.actor.surface or "", words.text, job.created_at, task.revision)
         return task, basis, intent, (*said, turn)
 
@@ -91,7 +91,7 @@ async def _settle(shop: JobContext, job: Job, task: Task, basis: Basis, words: T
     petition = petition_for(_candidate(task, basis, words), intent)
     lane = shop.settings().policy.decide(petition).lane if task.repo else None
     if lane is not None:
-        await shop.database.write(lambda session: spending.settle(session, job, lane))
+        await shop.database.write(lambda tx: spending.settle(tx, job, lane))
 
 
 async def _begin(
@@ -99,29 +99,26 @@ async def _begin(
 ) -> None:
     """Begin the revision, if the task still is as it was when its words were read; else read them again soon."""
 
-    async def work(session: Session) -> None:
-        now_ms = await shop.database.now_ms(session)
-        task = await tasks.load(session, job.number, lock=True)
+    async def work(tx: Tx) -> None:
+        task = await tasks.load(tx, job.number, lock=True)
         if task.version != seen.version:
-            await jobs.put_back(session, job, now_ms + SOON_MS, attempt=job.attempt + 1)
+            await jobs.put_back(tx, job, tx.now_ms + SOON_MS, attempt=job.attempt + 1)
             return
-        n = len(await tasks.turns_of(session, job.number)) + 1
-        basis, known, changes = await next_basis(session, task, words.text, n)
-        await jobs.end(session, job, JobState.DONE, now_ms)
+        n = len(await tasks.turns_of(tx, job.number)) + 1
+        basis, known, changes = await next_basis(tx, task, words.text, n)
+        await jobs.end(tx, job, JobState.DONE)
         await take_step(
-            session,
+            tx,
             task,
             Fact.REPLIED,
-            now_ms,
-            shop.new_id,
             actor=words.actor,
             body={"text": words.text},
             changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
         )
         author = words.actor.person or ""
         basis = basis.written_by(authors)
-        await tasks.begin_revision(session, job.number, task.revision + 1, now_ms, author, basis, intent or known)
-        await tasks.add_turn(session, tasks.turn_row(job.number, n, task.revision + 1, words, now_ms))
+        await tasks.begin_revision(tx, job.number, task.revision + 1, tx.now_ms, author, basis, intent or known)
+        await tasks.add_turn(tx, tasks.turn_row(job.number, n, task.revision + 1, words, tx.now_ms))
 
     await shop.database.write(work)
 

@@ -12,8 +12,9 @@ from core.model.lane import Budget, Lane
 from core.model.provenance import Usage
 from core.model.task import Revision, Task
 from core.store import cards, jobs, spending, tasks
-from core.store.database import Session, from_ms
+from core.store.database import from_ms
 from core.store.spending import Spending
+from core.store.unit_of_work import Tx
 
 TELL_EVERY_S = 2.0
 """How often the card may change while work goes on; what is said between two changes is dropped."""
@@ -37,9 +38,9 @@ class JobProgress:
         self._last_s = time.monotonic()
         line = " ".join(words.split())[:MOST_WORDS]
 
-        async def work(session: Session) -> None:
-            await jobs.tell(session, self.job, line)
-            await cards.redraw(session, self.job.number, await self.shop.database.now_ms(session))
+        async def work(tx: Tx) -> None:
+            await jobs.tell(tx, self.job, line)
+            await cards.redraw(tx, self.job.number)
 
         await self.shop.database.write(work)
 
@@ -56,9 +57,8 @@ class JobUsage:
     async def __call__(self, usage: Usage) -> None:
         """Write down what this try spent on a model so far."""
 
-        async def work(session: Session) -> None:
-            now_ms = await self.shop.database.now_ms(session)
-            await spending.charge(session, self.job, self.lane, self.person, usage, now_ms)
+        async def work(tx: Tx) -> None:
+            await spending.charge(tx, self.job, self.lane, self.person, usage)
 
         await self.shop.database.write(work)
 
@@ -84,8 +84,8 @@ async def within_pot(shop: JobContext, lane: Lane, task: Task) -> Lane:
     if not current.basis.passed or not (budget.tokens or budget.usd):
         return lane
 
-    async def work(session: Session) -> Spending:
-        return await spending.of_revisions(session, task.number, await _before_approval(session, task))
+    async def work(tx: Tx) -> Spending:
+        return await spending.of_revisions(tx, task.number, await _before_approval(tx, task))
 
     spent = await shop.database.read(work)
     left = _left(budget, Spending(budget.tokens, budget.usd), spent)
@@ -96,12 +96,12 @@ async def within_pot(shop: JobContext, lane: Lane, task: Task) -> Lane:
     return replace(lane, budget=left)
 
 
-async def _before_approval(session: Session, task: Task) -> list[int]:
+async def _before_approval(tx: Tx, task: Task) -> list[int]:
     """The revisions whose steps this one goes on from: a reply begins a new piece of work, a pick or approval none."""
     found: list[int] = []
     at: Revision | None = task.current
     while at is not None and (source := at.basis.continue_from) is not None:
-        earlier = await tasks.revision_of(session, task.number, source)
+        earlier = await tasks.revision_of(tx, task.number, source)
         picked = at.intent is not None and at.intent.pick is not None
         if earlier is None or (earlier.basis.passed == at.basis.passed and not picked):
             break
@@ -121,9 +121,8 @@ async def _free_again(shop: JobContext, lane: Lane) -> str:
     """When enough of the last 24 hours is over for the lane to go on."""
     less = Spending(lane.budget.day_tokens, lane.budget.day_usd)
 
-    async def work(session: Session) -> int | None:
-        now_ms = await shop.database.now_ms(session)
-        return await spending.free_at_ms(session, lane.name, now_ms - DAY_MS, less)
+    async def work(tx: Tx) -> int | None:
+        return await spending.free_at_ms(tx, lane.name, tx.now_ms - DAY_MS, less)
 
     at_ms = await shop.database.read(work)
     return f"; free again at {from_ms(at_ms + DAY_MS + MINUTE_MS):%H:%M} UTC" if at_ms is not None else ""
@@ -140,8 +139,8 @@ def _has_day(budget: Budget) -> bool:
 
 
 async def _spent_today(shop: JobContext, lane: Lane) -> Spending:
-    async def work(session: Session) -> Spending:
-        return await spending.of_lane(session, lane.name, await shop.database.now_ms(session) - DAY_MS)
+    async def work(tx: Tx) -> Spending:
+        return await spending.of_lane(tx, lane.name, tx.now_ms - DAY_MS)
 
     return await shop.database.read(work)
 

@@ -20,10 +20,10 @@ from core.model.lifecycle import Fact, State
 from core.model.placement import NodeView
 from core.queue.reconciler import Reconciler
 from core.store import jobs, queue_queries, tasks, workers
-from core.store.database import Session
 from core.store.switches import paused
 from core.store.tables import WorkerRow
 from core.store.transition import take_step
+from core.store.unit_of_work import Tx
 
 if TYPE_CHECKING:
     from core.queue.engine import Engine
@@ -133,15 +133,13 @@ class Worker:
         return job is None
 
     async def _claim(self) -> Job | None:
-        async def look(session: Session) -> bool:
-            now_ms = await self.shop.database.now_ms(session)
-            return await paused(session) is None and await jobs.any_ready(session, now_ms)
+        async def look(tx: Tx) -> bool:
+            return await paused(tx) is None and await jobs.any_ready(tx)
 
-        async def work(session: Session) -> Job | None:
-            now_ms = await self.shop.database.now_ms(session)
-            if not await workers.beat(session, self.id, now_ms):  # declared dead, and about to learn of it
+        async def work(tx: Tx) -> Job | None:
+            if not await workers.beat(tx, self.id):  # declared dead, and about to learn of it
                 return None
-            return await jobs.claim(session, self.node, self.id, now_ms)
+            return await jobs.claim(tx, self.node, self.id)
 
         try:
             if not await self.shop.database.read(look):  # an idle worker takes no write lock
@@ -209,7 +207,7 @@ class Worker:
         fault = notes.get("fault")
         if fault is None:
             # a run that is over has closed its job; one that ended otherwise (an engine that lost it) is begun anew
-            if job.id in await self.shop.database.read(lambda session: jobs.held_by(session, self.id)):
+            if job.id in await self.shop.database.read(lambda tx: jobs.held_by(tx, self.id)):
                 await self._settle(job, _bug(RuntimeError("the run ended early")), transient=True, retry_after_s=None)
             return
         await self._settle(
@@ -254,14 +252,13 @@ class Worker:
     async def _retry_later(self, job: Job, problem: Problem, wait_s: float) -> None:
         log.warning("job_retried", job=job.id, attempt=job.attempt, wait_s=wait_s, problem=problem.message)
 
-        async def work(session: Session) -> None:
-            now_ms = await self.shop.database.now_ms(session)
-            ready_ms = now_ms + round(wait_s * 1000)
-            await jobs.put_back(session, job, ready_ms, attempt=job.attempt + 1, problem=problem)
-            task = await tasks.load(session, job.number, lock=True)
+        async def work(tx: Tx) -> None:
+            ready_ms = tx.now_ms + round(wait_s * 1000)
+            await jobs.put_back(tx, job, ready_ms, attempt=job.attempt + 1, problem=problem)
+            task = await tasks.load(tx, job.number, lock=True)
             if task.state is State.RUNNING and task.revision == job.revision:
                 body = {"error": problem.to_json(), "wait_s": round(wait_s, 1)}
-                await take_step(session, task, Fact.RESCHEDULED, now_ms, self.shop.new_id, body=body)
+                await take_step(tx, task, Fact.RESCHEDULED, body=body)
 
         await self.shop.database.write(work)
 
@@ -271,10 +268,9 @@ class Worker:
         while True:
             await asyncio.sleep(timing.heartbeat_s)
 
-            async def work(session: Session) -> tuple[bool, set[str]]:
-                now_ms = await self.shop.database.now_ms(session)
-                alive = await workers.beat(session, self.id, now_ms)
-                return alive, await jobs.held_by(session, self.id)
+            async def work(tx: Tx) -> tuple[bool, set[str]]:
+                alive = await workers.beat(tx, self.id)
+                return alive, await jobs.held_by(tx, self.id)
 
             try:
                 alive, held = await self.shop.database.write(work)
@@ -324,8 +320,7 @@ class Worker:
         self._wake.clear()
 
     async def _register(self) -> None:
-        async def work(session: Session) -> None:
-            now_ms = await self.shop.database.now_ms(session)
+        async def work(tx: Tx) -> None:
             row = WorkerRow(
                 id=self.id,
                 node=self.node.name,
@@ -333,10 +328,10 @@ class Worker:
                 pid=os.getpid(),
                 state=workers.ALIVE,
                 offers=sorted(self.node.offers),
-                started_ms=now_ms,
-                heartbeat_ms=now_ms,
+                started_ms=tx.now_ms,
+                heartbeat_ms=tx.now_ms,
             )
-            await workers.register(session, row)
+            await workers.register(tx, row)
 
         await self.shop.database.write(work)
 
@@ -352,10 +347,9 @@ class Worker:
         if ending:  # a step that ran on would meet an engine that is gone, and call that its own fault
             await asyncio.wait(ending, timeout=LEAVE_WITHIN_S)
 
-        async def work(session: Session) -> None:
-            now_ms = await self.shop.database.now_ms(session)
-            await jobs.rescue_from(session, [self.id], now_ms, count=False)
-            await workers.stop(session, self.id, now_ms)
+        async def work(tx: Tx) -> None:
+            await jobs.rescue_from(tx, [self.id], count=False)
+            await workers.stop(tx, self.id)
 
         try:
             await self.shop.database.write(work)

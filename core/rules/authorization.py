@@ -12,7 +12,7 @@ from core.model.turn import Actor
 from core.rules.standing_terms import petition_of, terms_now
 from core.settings import SettingsSource
 from core.store import queue_queries, tasks
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +21,16 @@ class Authorization:
 
     settings: SettingsSource
 
-    async def check_speaking(self, session: Session, task: Task, actor: Actor, *, picks: bool) -> None:
+    async def check_speaking(self, tx: Tx, task: Task, actor: Actor, *, picks: bool) -> None:
         """Raise what keeps `actor` from beginning the next revision; a wrong state is told before missing rights."""
         try:
             advance(task, Fact.REPLIED)
         except ConflictError as error:
             told = error.problem
-            raise ConflictError(told.code, told.message + await decided_by(session, task), told.mend) from error
+            raise ConflictError(told.code, told.message + await decided_by(tx, task), told.mend) from error
         if not picks or not self.may_decide(task, actor):
             self.may_speak(task, actor)
-        if task.state is State.PUBLISHED and await queue_queries.active_of(session, task.number):
+        if task.state is State.PUBLISHED and await queue_queries.active_of(tx, task.number):
             what = f"#{task.number} is being merged or closed"
             raise ConflictError("already_on_its_way", what, "Look again in a moment.")
 
@@ -98,11 +98,11 @@ class Authorization:
             )
 
 
-async def decided_by(session: Session, task: Task) -> str:
+async def decided_by(tx: Tx, task: Task) -> str:
     """In brackets, who decided on what is staged or began the revision that has nothing staged; else nothing."""
     if task.staged is None:
         return f" (revision {task.revision} by {task.current.author})" if task.revision > 1 else ""
-    said = [a for a in await tasks.approvals_of(session, task.number) if a.digest == task.staged.digest]
+    said = [a for a in await tasks.approvals_of(tx, task.number) if a.digest == task.staged.digest]
     return f" (decided by {', '.join(f'{a.person}: {a.verdict.value}' for a in said)})" if said else ""
 
 

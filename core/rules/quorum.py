@@ -7,18 +7,16 @@ from core.model.task import Revision, Task
 from core.rules.standing_terms import terms_now
 from core.settings import Settings
 from core.store import tasks
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 
 
-async def needs_of(
-    session: Session, settings: Settings, task: Task, revision: Revision | None = None
-) -> QuorumStatus | None:
+async def needs_of(tx: Tx, settings: Settings, task: Task, revision: Revision | None = None) -> QuorumStatus | None:
     """What a revision (the current one) still needs now; None when nothing is staged or policy forbids it."""
     asked = revision or task.current
     promised, live = terms_now(settings, task, asked)
     if promised is None or live is None or asked.staged is None:
         return None
-    said = await tasks.approvals_of(session, task.number)
+    said = await tasks.approvals_of(tx, task.number)
     return tally(promised, live, settings.people, task.authors_of(asked), said, asked.staged.digest)
 
 

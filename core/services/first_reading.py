@@ -9,7 +9,6 @@ from typing import Final
 from core.model.advice import Advice, CommandName, Suggestion, advise
 from core.model.decision import Effect, PolicyRequest
 from core.model.errors import UsageError, being_read
-from core.model.ids import NewId
 from core.model.intent import Idle, Intent, Unclear
 from core.model.job import JobKind
 from core.model.lifecycle import State
@@ -19,8 +18,8 @@ from core.ports import Reader
 from core.rules.authorization import refused
 from core.settings import SettingsSource
 from core.store import events, jobs, queue_queries, workers
-from core.store.database import Session
 from core.store.transition import OwedWork, owed_job
+from core.store.unit_of_work import Tx
 
 WITHOUT_BUTTONS: Final = frozenset({"terminal", "github"})
 """Surfaces on which everything is typed."""
@@ -56,32 +55,31 @@ class FirstReading:
                 'Say what to change, such as "set server.timeout to 30 in config/app.yaml".',
             )
 
-    async def owe(self, session: Session, reply: ProposedReply, now_ms: int, new_id: NewId) -> bool:
+    async def owe(self, tx: Tx, reply: ProposedReply) -> bool:
         """Owe the reading of what only a model can read, and leave the task as it is until then; False otherwise.
 
         One at a time: what is said later is read later. Raises what `needs_model` raises, and `TransientError` while
         earlier words are being read.
         """
         number, words = reply.task.number, reply.words
-        reads = await queue_queries.reads_of(session, number)
-        job_id = words.job_id(new_id)
+        reads = await queue_queries.reads_of(tx, number)
+        job_id = words.job_id(tx.new_id)
         if any(job.id == job_id for job in reads):  # delivered twice
             return True
         if reads:
             raise being_read(number)
-        living = [worker.offers for worker in await workers.alive(session)]
+        living = [worker.offers for worker in await workers.alive(tx)]
         if not self.needs_model(reply, living):
             return False
-        if await queue_queries.known(session, job_id):
+        if await queue_queries.known(tx, job_id):
             return True
-        row = owed_job(reply.task, JobKind.READ, reply.task.revision, now_ms, new_id, OwedWork())
+        row = owed_job(tx, reply.task, JobKind.READ, reply.task.revision, OwedWork())
         row.id, row.payload = job_id, words.to_json()
-        await jobs.add(session, row)
+        await jobs.add(tx, row)
         await events.append(
-            session,
+            tx,
             number=number,
             kind="reply.received",
-            at_ms=now_ms,
             person=words.actor.person,
             surface=words.actor.surface,
             body={"text": words.text, "revision": reply.task.revision},

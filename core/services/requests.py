@@ -9,7 +9,6 @@ from typing import Any
 
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import ConflictError, UsageError
-from core.model.ids import NewId
 from core.model.intent import Intent
 from core.model.lifecycle import START, Fact, State, advance
 from core.model.place import Place
@@ -23,9 +22,10 @@ from core.rules.basis import next_basis, picked_basis
 from core.services.first_reading import FirstReading, ProposedReply
 from core.settings import Settings, SettingsSource
 from core.store import cards, events, jobs, queue_queries, tasks
-from core.store.database import Database, Session, to_ms
+from core.store.database import Database, to_ms
 from core.store.tables import TaskRow
 from core.store.transition import OwedWork, owed_job, take_step
+from core.store.unit_of_work import Tx
 
 MAX_TEXT_BYTES = 64 * 1024
 
@@ -59,7 +59,6 @@ class Requests:
         self,
         database: Database,
         settings: SettingsSource,
-        new_id: NewId,
         milestones: Milestones,
         reader: Reader | None = None,
     ) -> None:
@@ -68,7 +67,6 @@ class Requests:
         self._settings = settings
         self._reading = FirstReading(reader, settings) if reader is not None else None
         self._rights = Authorization(settings)
-        self._new_id = new_id
         self._milestones = milestones
 
     async def ask(self, request: NewRequest) -> int:
@@ -80,25 +78,23 @@ class Requests:
             self._reading.check_request(text, request.lane)
         row = self._row_of(request, settings, text)
 
-        async def work(session: Session) -> int:
+        async def work(tx: Tx) -> int:
             if request.dedup is not None:
-                seen = await tasks.turn_seen(session, request.actor.surface or "", request.dedup)
+                seen = await tasks.turn_seen(tx, request.actor.surface or "", request.dedup)
                 if seen is not None:
                     return seen
             if request.after is not None:
-                await tasks.load(session, request.after)
-            now_ms = await self._database.now_ms(session)
+                await tasks.load(tx, request.after)
             number = await self._begin(
-                session,
-                TaskRow(**row, created_ms=now_ms, updated_ms=now_ms),
+                tx,
+                TaskRow(id=tx.new_id("task"), **row, created_ms=tx.now_ms, updated_ms=tx.now_ms),
                 request.actor,
                 text,
-                now_ms,
                 dedup=request.dedup,
                 basis=replace(FIRST_BASIS, authors=request.also_by),
             )
             if request.place is not None:
-                await cards.bind(session, number, request.place, request.reply_to, now_ms)
+                await cards.bind(tx, number, request.place, request.reply_to)
             return number
 
         self._milestones.reached("ask.received")
@@ -112,9 +108,8 @@ class Requests:
         return number
 
     def _row_of(self, request: NewRequest, settings: Settings, text: str) -> dict[str, Any]:
-        """The columns of a new task, but for its times; raises `UsageError` for what the request may not set."""
+        """The columns of a new task without id and times; raises `UsageError` for what the request may not set."""
         return {
-            "id": self._new_id("task"),
             "state": START.to.value,
             "repo": request.repo or _only(settings.repositories),
             "requester": settings.people.named(request.actor.person or "").name,
@@ -141,9 +136,9 @@ class Requests:
     async def check_speaking(self, number: int, actor: Actor, *, picks: bool = False) -> None:
         """Raise what keeps `actor` from saying more about a task now, before they are asked for the words."""
 
-        async def look(session: Session) -> None:
-            task = await tasks.load(session, number)
-            await self._rights.check_speaking(session, task, actor, picks=picks)
+        async def look(tx: Tx) -> None:
+            task = await tasks.load(tx, number)
+            await self._rights.check_speaking(tx, task, actor, picks=picks)
 
         await self._database.read(look)
 
@@ -163,31 +158,28 @@ class Requests:
     ) -> Task:
         text = _checked_text(text)
 
-        async def work(session: Session) -> Task:
-            task = await tasks.load(session, number, lock=True)
-            if dedup is not None and await tasks.turn_seen(session, actor.surface or "", dedup):
+        async def work(tx: Tx) -> Task:
+            task = await tasks.load(tx, number, lock=True)
+            if dedup is not None and await tasks.turn_seen(tx, actor.surface or "", dedup):
                 return task
-            await self._rights.check_speaking(session, task, actor, picks=pick is not None)
-            now_ms = await self._database.now_ms(session)
-            said = await tasks.turns_of(session, number)
+            await self._rights.check_speaking(tx, task, actor, picks=pick is not None)
+            said = await tasks.turns_of(tx, number)
             n = len(said) + 1
             basis, intent, changes = (
-                await next_basis(session, task, text, n)
+                await next_basis(tx, task, text, n)
                 if pick is None
-                else await picked_basis(session, task, pick, n, actor.person or "")
+                else await picked_basis(tx, task, pick, n, actor.person or "")
             )
             words = TurnDraft(text, actor, dedup, heard)
             if pick is None and self._reading is not None:
                 lane = str(changes.get("asked_lane") or task.asked_lane or "") or None
                 reply = ProposedReply(task, words, basis, n, lane)
-                if await self._reading.owe(session, reply, now_ms, self._new_id):
+                if await self._reading.owe(tx, reply):
                     return task
             step = await take_step(
-                session,
+                tx,
                 task,
                 Fact.REPLIED,
-                now_ms,
-                self._new_id,
                 actor=actor,
                 body={"text": text},
                 changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
@@ -197,9 +189,9 @@ class Requests:
             # has the same work done again wrote nothing of it
             writes = pick is None and (n in basis.turns or bool(changes))
             author = actor.person or "" if writes else task.current.author
-            await tasks.begin_revision(session, number, task.revision + 1, now_ms, author, basis, intent)
-            await tasks.add_turn(session, tasks.turn_row(number, n, task.revision + 1, words, now_ms))
-            return await tasks.load(session, number)
+            await tasks.begin_revision(tx, number, task.revision + 1, tx.now_ms, author, basis, intent)
+            await tasks.add_turn(tx, tasks.turn_row(number, n, task.revision + 1, words, tx.now_ms))
+            return await tasks.load(tx, number)
 
         self._milestones.reached("reply.received", number=number)
         task = await self._database.write(work)
@@ -209,32 +201,29 @@ class Requests:
     async def cancel(self, number: int, actor: Actor) -> Task:
         """Stop a task that has not reached the forge; a revision of a published task falls back to it."""
 
-        async def work(session: Session) -> Task:
-            task = await tasks.load(session, number, lock=True)
+        async def work(tx: Tx) -> Task:
+            task = await tasks.load(tx, number, lock=True)
             self._rights.may_stop(task, actor)
-            if task.state is State.APPROVED and any(
-                job.fence for job in await queue_queries.active_of(session, number)
-            ):
+            if task.state is State.APPROVED and any(job.fence for job in await queue_queries.active_of(tx, number)):
                 raise ConflictError(  # not only while somebody holds the job: a dead worker may have pushed
                     "being_published", f"#{number} is on its way to the forge", "Undo it once it is published."
                 )
-            now_ms = await self._database.now_ms(session)
             changes = {"digest": None, "question": None, "expires_ms": None}
-            await take_step(session, task, Fact.CANCELLED, now_ms, self._new_id, actor=actor, changes=changes)
-            return await tasks.load(session, number)
+            await take_step(tx, task, Fact.CANCELLED, actor=actor, changes=changes)
+            return await tasks.load(tx, number)
 
         return await self._database.write(work)
 
     async def merge(self, number: int, actor: Actor) -> Task:
         """Owe the merge of a published task's pull request."""
 
-        async def work(session: Session) -> Task:
-            task = await tasks.load(session, number, lock=True)
+        async def work(tx: Tx) -> Task:
+            task = await tasks.load(tx, number, lock=True)
             advance(task, Fact.MERGE_ASKED)
             opened = task.pull_request
-            published = await tasks.revision_of(session, number, opened.revision) if opened else None
+            published = await tasks.revision_of(tx, number, opened.revision) if opened else None
             self._rights.may_merge(task, published, actor)
-            return await self._owe_once(session, task, Fact.MERGE_ASKED, actor)
+            return await self._owe_once(tx, task, Fact.MERGE_ASKED, actor)
 
         return await self._database.write(work)
 
@@ -244,73 +233,70 @@ class Requests:
         Returns the number of the task to look at next; a new one is shown in `place`.
         """
 
-        async def work(session: Session) -> int:
-            task = await tasks.load(session, number, lock=True)
+        async def work(tx: Tx) -> int:
+            task = await tasks.load(tx, number, lock=True)
             if task.state is State.PUBLISHED:
                 self._rights.may_stop(task, actor)
-                await self._owe_once(session, task, Fact.CLOSE_ASKED, actor)
+                await self._owe_once(tx, task, Fact.CLOSE_ASKED, actor)
                 return number
             advance(task, Fact.UNDO_ASKED)
             assert task.pull_request is not None
-            undone = await tasks.revision_of(session, number, task.pull_request.revision) or task.current
+            undone = await tasks.revision_of(tx, number, task.pull_request.revision) or task.current
             # taking back what took back somebody's words brings them in again
             basis = Basis((1,)).written_by(task.authors_of(undone))
-            now_ms = await self._database.now_ms(session)
             row = TaskRow(
-                id=self._new_id("task"),
+                id=tx.new_id("task"),
                 state=START.to.value,
                 repo=task.repo,
                 requester=actor.person or task.requester,
                 surface=actor.surface or task.surface,
                 title=shortened(f"Undo #{number}: {task.title}", 72),
                 asked_lane=undone.lane,
-                created_ms=now_ms,
-                updated_ms=now_ms,
+                created_ms=tx.now_ms,
+                updated_ms=tx.now_ms,
             )
             text = f"undo #{number}"
             intent = Intent(row.title, revert_of=task.pull_request.head)
-            undo = await self._begin(session, row, actor, text, now_ms, intent=intent, basis=basis)
+            undo = await self._begin(tx, row, actor, text, intent=intent, basis=basis)
             if place is not None:
-                await cards.bind(session, undo, place, None, now_ms)
-            await take_step(session, task, Fact.UNDO_ASKED, now_ms, self._new_id, actor=actor, body={"undo": undo})
+                await cards.bind(tx, undo, place, None)
+            await take_step(tx, task, Fact.UNDO_ASKED, actor=actor, body={"undo": undo})
             return undo
 
         return await self._database.write(work)
 
     async def _begin(
         self,
-        session: Session,
+        tx: Tx,
         row: TaskRow,
         actor: Actor,
         text: str,
-        now_ms: int,
         *,
         dedup: str | None = None,
         intent: Intent | None = None,
         basis: Basis = FIRST_BASIS,
     ) -> int:
         """Write a new task, its first turn, its first event and the job it owes."""
-        number = await tasks.create(session, row, intent, basis)
+        number = await tasks.create(tx, row, intent, basis)
         said_by = Actor(row.requester, actor.surface)
-        await tasks.add_turn(session, tasks.turn_row(number, 1, 1, TurnDraft(text, said_by, dedup), now_ms))
+        await tasks.add_turn(tx, tasks.turn_row(number, 1, 1, TurnDraft(text, said_by, dedup), tx.now_ms))
         await events.append(
-            session,
+            tx,
             number=number,
             kind="task.requested",
-            at_ms=now_ms,
             person=row.requester,
             surface=actor.surface,
             body={"text": text, "state": row.state, "repo": row.repo},
         )
-        task = await tasks.load(session, number)
+        task = await tasks.load(tx, number)
         for kind in START.owes:
-            await jobs.add(session, owed_job(task, kind, 1, now_ms, self._new_id, OwedWork()))
+            await jobs.add(tx, owed_job(tx, task, kind, 1, OwedWork()))
         return number
 
-    async def _owe_once(self, session: Session, task: Task, fact: Fact, actor: Actor) -> Task:
+    async def _owe_once(self, tx: Tx, task: Task, fact: Fact, actor: Actor) -> Task:
         """Take a step that owes a job, unless that job is on its way already."""
         step = advance(task, fact)
-        alive = {job.kind for job in await queue_queries.active_of(session, task.number)}
+        alive = {job.kind for job in await queue_queries.active_of(tx, task.number)}
         if alive:
             raise ConflictError(
                 "already_on_its_way",
@@ -318,9 +304,8 @@ class Requests:
                 "Look again in a moment.",
             )
         assert step.owes
-        now_ms = await self._database.now_ms(session)
-        await take_step(session, task, fact, now_ms, self._new_id, actor=actor, changes={"error": None})
-        return await tasks.load(session, task.number)
+        await take_step(tx, task, fact, actor=actor, changes={"error": None})
+        return await tasks.load(tx, task.number)
 
 
 def _checked_text(text: str) -> str:

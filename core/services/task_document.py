@@ -15,7 +15,8 @@ from core.rules.quorum import needs_of
 from core.settings import Settings
 from core.store import artifacts, queue_queries, tasks
 from core.store.artifacts import Artifact
-from core.store.database import Database, Session
+from core.store.database import Database
+from core.store.unit_of_work import Tx
 
 FILE_KEYS = ("path", "status", "added", "removed", "old_mode", "mode")
 """What the document says of a staged file; the hashes that its digest is made of stay with the revision."""
@@ -119,31 +120,31 @@ class TaskDocument:
 async def read_document(database: Database, settings: Settings, number: int) -> TaskDocument:
     """The document of task `number` as it is now; raises `NotFoundError`."""
 
-    async def work(session: Session) -> TaskDocument:
-        task = await tasks.load(session, number)
-        said = await tasks.turns_of(session, number)
+    async def work(tx: Tx) -> TaskDocument:
+        task = await tasks.load(tx, number)
+        said = await tasks.turns_of(tx, number)
         return TaskDocument(
             task=task,
             turns=tuple(replace(turn, text=settings.mask(turn.text)) for turn in said),
-            approvals=await tasks.approvals_of(session, number),
-            artifacts=await artifacts.of_task(session, number),
-            needs=await needs_of(session, settings, task),
-            queue=await _place(session, number),
+            approvals=await tasks.approvals_of(tx, number),
+            artifacts=await artifacts.of_task(tx, number),
+            needs=await needs_of(tx, settings, task),
+            queue=await _place(tx, number),
             mask=settings.mask,
         )
 
     return await database.read(work)
 
 
-async def _place(session: Session, number: int) -> QueuePlace | None:
-    mine: list[Job] = await queue_queries.active_of(session, number)
+async def _place(tx: Tx, number: int) -> QueuePlace | None:
+    mine: list[Job] = await queue_queries.active_of(tx, number)
     if not mine:
         return None
     job = mine[0]
-    problem = await queue_queries.problem_of(session, job.id)
+    problem = await queue_queries.problem_of(tx, job.id)
     if job.state is JobState.RUNNING:
-        return QueuePlace(0, None, None, problem, await queue_queries.progress_of(session, job.id))
+        return QueuePlace(0, None, None, problem, await queue_queries.progress_of(tx, job.id))
     if job.state is JobState.WAITING:
-        return QueuePlace(0, None, await queue_queries.waits_for(session, job.id), problem)
+        return QueuePlace(0, None, await queue_queries.waits_for(tx, job.id), problem)
     again_at = job.ready_at if problem else None
-    return QueuePlace(await queue_queries.ahead_of(session, job), None, None, problem, next_try_at=again_at)
+    return QueuePlace(await queue_queries.ahead_of(tx, job), None, None, problem, next_try_at=again_at)

@@ -13,8 +13,8 @@ from sqlmodel import col, select
 
 from core.model.place import Place
 from core.store import messages
-from core.store.database import Session
 from core.store.message_tables import ButtonRow, CardRow
+from core.store.unit_of_work import Tx
 
 HOLD_MS = 60_000
 """How long one process may take to draw a card before another tries."""
@@ -53,7 +53,7 @@ class Button:
     value: str
 
 
-async def bind(session: Session, number: int, place: Place, reply_to: str | None, now_ms: int) -> None:
+async def bind(tx: Tx, number: int, place: Place, reply_to: str | None) -> None:
     """Show a task in one more place from now on; where it is shown already, nothing changes but that it is drawn."""
     thread = place.thread or ""
     where = (
@@ -62,7 +62,7 @@ async def bind(session: Session, number: int, place: Place, reply_to: str | None
         CardRow.channel == place.channel,
         CardRow.thread == thread,
     )
-    row = (await session.exec(select(CardRow).where(*where))).first()
+    row = (await tx.session.exec(select(CardRow).where(*where))).first()
     if row is None:
         row = CardRow(
             number=number,
@@ -70,18 +70,18 @@ async def bind(session: Session, number: int, place: Place, reply_to: str | None
             channel=place.channel,
             thread=thread,
             private=place.private,
-            created_ms=now_ms,
+            created_ms=tx.now_ms,
         )
     row.reply_to = reply_to or row.reply_to
-    row.due_ms = now_ms
+    row.due_ms = tx.now_ms
     row.version += 1
-    session.add(row)
-    await session.flush()
+    tx.session.add(row)
+    await tx.session.flush()
 
 
-async def redraw(session: Session, number: int, now_ms: int) -> None:
+async def redraw(tx: Tx, number: int) -> None:
     """Have every card of a task drawn again: part of every step it takes. One that must wait still waits."""
-    await session.execute(update(CardRow).where(col(CardRow.number) == number).values(**_anew(now_ms)))
+    await tx.session.execute(update(CardRow).where(col(CardRow.number) == number).values(**_anew(tx.now_ms)))
 
 
 def _anew(now_ms: int) -> dict[str, Any]:
@@ -89,22 +89,24 @@ def _anew(now_ms: int) -> dict[str, Any]:
     return {"due_ms": func.coalesce(CardRow.due_ms, now_ms), "version": col(CardRow.version) + 1}
 
 
-async def any_due(session: Session, surface: str, now_ms: int) -> bool:
+async def any_due(tx: Tx, surface: str) -> bool:
     """Whether a card of `surface` may be drawn now; one look at an index."""
-    rows = await session.exec(select(CardRow.id).where(*_next(surface, now_ms)).limit(1))
+    rows = await tx.session.exec(select(CardRow.id).where(*_next(surface, tx.now_ms)).limit(1))
     return rows.first() is not None
 
 
-async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[DeliveredCard]:
+async def begin(tx: Tx, surface: str, limit: int) -> list[DeliveredCard]:
     """Take for `HOLD_MS` the cards of `surface` that may be drawn now, the longest due first.
 
     Of the cards without a message only the oldest of each channel is taken, so that they are posted in order.
     """
-    due = select(CardRow.id).where(*_next(surface, now_ms)).order_by(col(CardRow.due_ms), col(CardRow.id)).limit(limit)
-    taken = await session.execute(
+    due = (
+        select(CardRow.id).where(*_next(surface, tx.now_ms)).order_by(col(CardRow.due_ms), col(CardRow.id)).limit(limit)
+    )
+    taken = await tx.session.execute(
         update(CardRow)
-        .where(col(CardRow.id).in_(due.with_for_update(skip_locked=True)), col(CardRow.held_ms) <= now_ms)
-        .values(held_ms=now_ms + HOLD_MS)
+        .where(col(CardRow.id).in_(due.with_for_update(skip_locked=True)), col(CardRow.held_ms) <= tx.now_ms)
+        .values(held_ms=tx.now_ms + HOLD_MS)
         .returning(CardRow)
         .execution_options(populate_existing=True)
     )
@@ -130,109 +132,107 @@ def _next(surface: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def posted(session: Session, card: DeliveredCard, message_id: str, revision: int, now_ms: int) -> None:
+async def posted(tx: Tx, card: DeliveredCard, message_id: str, revision: int) -> None:
     """Remember which message shows the card, as soon as the platform said so; it stays bound to the task for ever."""
-    await session.execute(
+    await tx.session.execute(
         update(CardRow).where(col(CardRow.id) == card.id).values(message_id=message_id, revision=revision)
     )
-    await messages.remember(session, card.number, card.place, [message_id], now_ms)
+    await messages.remember(tx, card.number, card.place, [message_id])
 
 
-async def quieted(session: Session, card: DeliveredCard) -> None:
+async def quieted(tx: Tx, card: DeliveredCard) -> None:
     """The message that showed the card before says that it is shown elsewhere."""
-    await session.execute(
+    await tx.session.execute(
         update(CardRow).where(col(CardRow.id) == card.id, col(CardRow.former) == card.former).values(former=None)
     )
 
 
-async def delivered(session: Session, card: DeliveredCard, digest: str) -> None:
+async def delivered(tx: Tx, card: DeliveredCard, digest: str) -> None:
     """Remember that the whole diff of `digest` was shown or attached where the card is."""
-    await session.execute(update(CardRow).where(col(CardRow.id) == card.id).values(delivered=digest))
+    await tx.session.execute(update(CardRow).where(col(CardRow.id) == card.id).values(delivered=digest))
 
 
-async def drawn(session: Session, card: DeliveredCard, now_ms: int) -> None:
+async def drawn(tx: Tx, card: DeliveredCard) -> None:
     """The card shows what was so; it is due at once if something happened while it was drawn."""
     mine = col(CardRow.id) == card.id
-    shown = {"held_ms": 0, "attempt": 0, "problem": None, "in_order": True, "due_ms": now_ms}
-    await session.execute(update(CardRow).where(mine).values(**shown))
-    await session.execute(update(CardRow).where(mine, col(CardRow.version) == card.version).values(due_ms=None))
+    shown = {"held_ms": 0, "attempt": 0, "problem": None, "in_order": True, "due_ms": tx.now_ms}
+    await tx.session.execute(update(CardRow).where(mine).values(**shown))
+    await tx.session.execute(update(CardRow).where(mine, col(CardRow.version) == card.version).values(due_ms=None))
 
 
-async def put_off(
-    session: Session, card: DeliveredCard, due_ms: int | None, problem: str, *, in_order: bool = True
-) -> None:
+async def put_off(tx: Tx, card: DeliveredCard, due_ms: int | None, problem: str, *, in_order: bool = True) -> None:
     """Try the card again at `due_ms`, or never (None): nobody can be reached there.
 
     Later cards of its channel wait for its first post, unless `in_order` is false.
     """
-    await session.execute(
+    await tx.session.execute(
         update(CardRow)
         .where(col(CardRow.id) == card.id)
         .values(held_ms=0, due_ms=due_ms, attempt=col(CardRow.attempt) + 1, problem=problem[:500], in_order=in_order)
     )
 
 
-async def touch(session: Session, card_id: int, now_ms: int, *, anew: bool = False) -> None:
+async def touch(tx: Tx, card_id: int, *, anew: bool = False) -> None:
     """Have one card drawn again; `anew` as a new message, for whoever cannot find the old one."""
-    changes = {**_anew(now_ms), "due_ms": now_ms}
+    changes = {**_anew(tx.now_ms), "due_ms": tx.now_ms}
     if anew:
         former = func.coalesce(col(CardRow.message_id), col(CardRow.former))
         changes |= {"former": former, "message_id": None, "delivered": None}
-    await session.execute(update(CardRow).where(col(CardRow.id) == card_id).values(**changes))
+    await tx.session.execute(update(CardRow).where(col(CardRow.id) == card_id).values(**changes))
 
 
-async def of_task(session: Session, number: int) -> list[DeliveredCard]:
+async def of_task(tx: Tx, number: int) -> list[DeliveredCard]:
     """Every card of a task."""
-    rows = await session.exec(select(CardRow).where(CardRow.number == number).order_by(col(CardRow.id)))
+    rows = await tx.session.exec(select(CardRow).where(CardRow.number == number).order_by(col(CardRow.id)))
     return [_posted(row) for row in rows]
 
 
-async def get(session: Session, card_id: int) -> DeliveredCard | None:
+async def get(tx: Tx, card_id: int) -> DeliveredCard | None:
     """One card."""
-    row = await session.get(CardRow, card_id)
+    row = await tx.session.get(CardRow, card_id)
     return _posted(row) if row else None
 
 
-async def button(session: Session, id_: str) -> Button | None:
+async def button(tx: Tx, id_: str) -> Button | None:
     """What a button means, or None for an id that we never gave."""
-    row = await session.get(ButtonRow, id_)
+    row = await tx.session.get(ButtonRow, id_)
     return Button(row.id, row.card_id, row.number, row.revision, row.kind, row.value) if row else None
 
 
 async def buttons(
-    session: Session, card: DeliveredCard, revision: int, wanted: Iterable[tuple[str, str]]
+    tx: Tx, card: DeliveredCard, revision: int, wanted: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
     """The ids of a card's buttons, by (kind, value); the same ones each time the same revision is drawn."""
-    ids = await known_buttons(session, card, revision)
+    ids = await known_buttons(tx, card, revision)
     for kind, value in wanted:
         if (kind, value) not in ids:
             id_ = secrets.token_urlsafe(16)  # 22 characters: not to be guessed, and within Telegram's 64 bytes
             row = ButtonRow(id=id_, card_id=card.id, number=card.number, revision=revision, kind=kind, value=value)
-            session.add(row)
+            tx.session.add(row)
             ids[kind, value] = id_
-    await session.flush()
+    await tx.session.flush()
     return ids
 
 
-async def known_buttons(session: Session, card: DeliveredCard, revision: int) -> dict[tuple[str, str], str]:
+async def known_buttons(tx: Tx, card: DeliveredCard, revision: int) -> dict[tuple[str, str], str]:
     """The ids that a card's buttons have already, by (kind, value)."""
-    rows = await session.exec(select(ButtonRow).where(ButtonRow.card_id == card.id, ButtonRow.revision == revision))
+    rows = await tx.session.exec(select(ButtonRow).where(ButtonRow.card_id == card.id, ButtonRow.revision == revision))
     return {(row.kind, row.value): row.id for row in rows}
 
 
-async def move(session: Session, surface: str, channel: str, to: str) -> None:
+async def move(tx: Tx, surface: str, channel: str, to: str) -> None:
     """A channel has another id: its cards are there now."""
-    await session.execute(
+    await tx.session.execute(
         update(CardRow).where(col(CardRow.surface) == surface, col(CardRow.channel) == channel).values(channel=to)
     )
 
 
-async def revive(session: Session, surface: str, now_ms: int) -> None:
+async def revive(tx: Tx, surface: str) -> None:
     """A surface is back: what could not be drawn meanwhile is due at once."""
-    await session.execute(
+    await tx.session.execute(
         update(CardRow)
-        .where(col(CardRow.surface) == surface, col(CardRow.due_ms) > now_ms, col(CardRow.attempt) > 0)
-        .values(due_ms=now_ms)
+        .where(col(CardRow.surface) == surface, col(CardRow.due_ms) > tx.now_ms, col(CardRow.attempt) > 0)
+        .values(due_ms=tx.now_ms)
     )
 
 

@@ -11,10 +11,10 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from core.store import events
-from core.store.database import Session
 from core.store.events import Event
 from core.store.message_tables import DeliveryRow
 from core.store.tables import EventRow, SettingRow
+from core.store.unit_of_work import Tx
 
 DUE: Final = "due"
 SENT: Final = "sent"
@@ -39,43 +39,45 @@ class WebhookDelivery:
     created_ms: int
 
 
-async def cursor(session: Session, *, lock: bool = False) -> int | None:
+async def cursor(tx: Tx, *, lock: bool = False) -> int | None:
     """The last event that was handed out, None before the first time."""
-    row = await session.get(SettingRow, _CURSOR, with_for_update=lock or None, populate_existing=True)
+    row = await tx.session.get(SettingRow, _CURSOR, with_for_update=lock or None, populate_existing=True)
     return int(row.value["event"]) if row is not None else None
 
 
-async def set_cursor(session: Session, event_id: int, now_ms: int) -> None:
+async def set_cursor(tx: Tx, event_id: int) -> None:
     """All events up to `event_id` were handed out."""
-    await session.merge(SettingRow(name=_CURSOR, value={"event": event_id}, updated_ms=now_ms))
+    await tx.session.merge(SettingRow(name=_CURSOR, value={"event": event_id}, updated_ms=tx.now_ms))
 
 
-async def last_event(session: Session) -> int:
+async def last_event(tx: Tx) -> int:
     """The newest event there is, 0 for none."""
-    return int((await session.execute(select(func.coalesce(func.max(EventRow.id), 0)))).scalar_one())
+    return int((await tx.session.execute(select(func.coalesce(func.max(EventRow.id), 0)))).scalar_one())
 
 
-async def settled_since(session: Session, after_id: int, now_ms: int, limit: int) -> list[Event]:
+async def settled_since(tx: Tx, after_id: int, limit: int) -> list[Event]:
     """The events after `after_id`, up to the first whose predecessor may still be committed.
 
     PostgreSQL gives ids before it commits: 8 may be seen before 7. Whoever went past 7 then would never see it.
     """
-    found = await events.since(session, after_id=after_id, limit=limit)
+    found = await events.since(tx, after_id=after_id, limit=limit)
     expected = after_id + 1
     for n, event in enumerate(found):
-        if event.id != expected and event.at_ms > now_ms - SETTLED_MS:
+        if event.id != expected and event.at_ms > tx.now_ms - SETTLED_MS:
             return found[:n]
         expected = event.id + 1
     return found
 
 
-async def add(session: Session, made: Iterable[tuple[str, str, int, str]], now_ms: int) -> None:
+async def add(tx: Tx, made: Iterable[tuple[str, str, int, str]]) -> None:
     """Owe (id, hook, event id, body) each."""
     for name, hook, event_id, body in made:
-        session.add(
-            DeliveryRow(id=name, hook=hook, event_id=event_id, body=body, state=DUE, due_ms=now_ms, created_ms=now_ms)
+        tx.session.add(
+            DeliveryRow(
+                id=name, hook=hook, event_id=event_id, body=body, state=DUE, due_ms=tx.now_ms, created_ms=tx.now_ms
+            )
         )
-    await session.flush()
+    await tx.session.flush()
 
 
 def _first_of_each(now_ms: int, limit: int) -> Any:
@@ -94,18 +96,18 @@ def _first_of_each(now_ms: int, limit: int) -> Any:
     )
 
 
-async def any_due(session: Session, now_ms: int) -> bool:
+async def any_due(tx: Tx) -> bool:
     """Whether something is to be delivered now."""
-    return (await session.execute(_first_of_each(now_ms, 1))).first() is not None
+    return (await tx.session.execute(_first_of_each(tx.now_ms, 1))).first() is not None
 
 
-async def begin(session: Session, now_ms: int, limit: int) -> list[WebhookDelivery]:
+async def begin(tx: Tx, limit: int) -> list[WebhookDelivery]:
     """Take what is due, at most one of each hook, for `HOLD_MS` to ourselves."""
-    names = [str(name) for (name,) in (await session.execute(_first_of_each(now_ms, limit))).all()]
-    taken = await session.execute(
+    names = [str(name) for (name,) in (await tx.session.execute(_first_of_each(tx.now_ms, limit))).all()]
+    taken = await tx.session.execute(
         update(DeliveryRow)
-        .where(col(DeliveryRow.id).in_(names), col(DeliveryRow.state) == DUE, col(DeliveryRow.due_ms) <= now_ms)
-        .values(due_ms=now_ms + HOLD_MS, attempt=col(DeliveryRow.attempt) + 1)
+        .where(col(DeliveryRow.id).in_(names), col(DeliveryRow.state) == DUE, col(DeliveryRow.due_ms) <= tx.now_ms)
+        .values(due_ms=tx.now_ms + HOLD_MS, attempt=col(DeliveryRow.attempt) + 1)
         .returning(DeliveryRow)
         .execution_options(populate_existing=True)
     )
@@ -115,19 +117,19 @@ async def begin(session: Session, now_ms: int, limit: int) -> list[WebhookDelive
     ]
 
 
-async def conclude(session: Session, delivery: WebhookDelivery, state: str, problem: str | None, now_ms: int) -> bool:
+async def conclude(tx: Tx, delivery: WebhookDelivery, state: str, problem: str | None) -> bool:
     """It arrived (``sent``), or never will (``failed``); False when another try of it is under way."""
-    sent_ms = now_ms if state == SENT else None
-    return await _mine(session, delivery, state=state, problem=problem, sent_ms=sent_ms)
+    sent_ms = tx.now_ms if state == SENT else None
+    return await _mine(tx, delivery, state=state, problem=problem, sent_ms=sent_ms)
 
 
-async def put_off(session: Session, delivery: WebhookDelivery, due_ms: int, problem: str) -> bool:
+async def put_off(tx: Tx, delivery: WebhookDelivery, due_ms: int, problem: str) -> bool:
     """Try again at `due_ms`; False when another try is under way."""
-    return await _mine(session, delivery, due_ms=due_ms, problem=problem)
+    return await _mine(tx, delivery, due_ms=due_ms, problem=problem)
 
 
-async def _mine(session: Session, delivery: WebhookDelivery, **values: Any) -> bool:
-    done = await session.execute(
+async def _mine(tx: Tx, delivery: WebhookDelivery, **values: Any) -> bool:
+    done = await tx.session.execute(
         update(DeliveryRow)
         .where(
             col(DeliveryRow.id) == delivery.id,
@@ -140,35 +142,35 @@ async def _mine(session: Session, delivery: WebhookDelivery, **values: Any) -> b
     return cast("CursorResult[Any]", done).rowcount == 1
 
 
-async def drop(session: Session, known: Collection[str], prefixes: tuple[str, ...], now_ms: int) -> int:
+async def drop(tx: Tx, known: Collection[str], prefixes: tuple[str, ...]) -> int:
     """Give up what is owed to receivers that are configured no more; how many that were.
 
     `known` are the names of hooks, `prefixes` what the names of other receivers may begin with.
     """
-    owed = (await session.execute(select(DeliveryRow.hook).where(DeliveryRow.state == DUE).distinct())).scalars()
+    owed = (await tx.session.execute(select(DeliveryRow.hook).where(DeliveryRow.state == DUE).distinct())).scalars()
     gone = [hook for hook in owed if hook not in known and not hook.startswith(prefixes)]
     if not gone:
         return 0
-    done = await session.execute(
+    done = await tx.session.execute(
         update(DeliveryRow)
         .where(col(DeliveryRow.hook).in_(gone), col(DeliveryRow.state) == DUE)
-        .values(state=FAILED, problem="this receiver is configured no more", sent_ms=None, due_ms=now_ms)
+        .values(state=FAILED, problem="this receiver is configured no more", sent_ms=None, due_ms=tx.now_ms)
         .execution_options(synchronize_session=False)
     )
     return cast("CursorResult[Any]", done).rowcount
 
 
-async def counts(session: Session) -> dict[tuple[str, str], int]:
+async def counts(tx: Tx) -> dict[tuple[str, str], int]:
     """How many deliveries each hook has in each state."""
-    rows = await session.execute(
+    rows = await tx.session.execute(
         select(DeliveryRow.hook, DeliveryRow.state, func.count()).group_by(DeliveryRow.hook, DeliveryRow.state)
     )
     return {(str(hook), str(state)): int(count) for hook, state, count in rows}
 
 
-async def last_problem(session: Session, hook: str) -> str | None:
+async def last_problem(tx: Tx, hook: str) -> str | None:
     """What went wrong last with a receiver, None when its newest delivery went well."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(DeliveryRow)
         .where(DeliveryRow.hook == hook, DeliveryRow.attempt > 0)
         .order_by(col(DeliveryRow.event_id).desc())
@@ -178,9 +180,9 @@ async def last_problem(session: Session, hook: str) -> str | None:
     return row.problem if row is not None and row.state != SENT else None
 
 
-async def last_failure(session: Session, hook: str) -> str | None:
+async def last_failure(tx: Tx, hook: str) -> str | None:
     """Why the newest delivery that was given up for good was."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(DeliveryRow.problem)
         .where(DeliveryRow.hook == hook, DeliveryRow.state == FAILED)
         .order_by(col(DeliveryRow.event_id).desc())
@@ -189,8 +191,8 @@ async def last_failure(session: Session, hook: str) -> str | None:
     return rows.first()
 
 
-async def prune(session: Session, before_ms: int) -> None:
+async def prune(tx: Tx, before_ms: int) -> None:
     """Forget what was concluded and is older than that."""
-    await session.execute(
+    await tx.session.execute(
         delete(DeliveryRow).where(col(DeliveryRow.state) != DUE, col(DeliveryRow.created_ms) < before_ms)
     )

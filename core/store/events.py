@@ -12,8 +12,9 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from core.store.database import Session, from_ms
+from core.store.database import from_ms
 from core.store.tables import EventRow
+from core.store.unit_of_work import Tx
 
 GENESIS = "0" * 64
 SYSTEM = 0
@@ -66,18 +67,17 @@ def canonical(value: object) -> str:
 
 
 async def append(
-    session: Session,
+    tx: Tx,
     *,
     number: int,
     kind: str,
-    at_ms: int,
     person: str | None = None,
     surface: str | None = None,
     body: dict[str, Any] | None = None,
 ) -> EventRow:
     """Add an event to the end of its task's chain; the caller's transaction holds the task."""
     last = (
-        await session.exec(
+        await tx.session.exec(
             select(EventRow).where(EventRow.number == number).order_by(col(EventRow.seq).desc()).limit(1)
         )
     ).first()
@@ -87,26 +87,26 @@ async def append(
         number=number,
         seq=seq,
         kind=kind,
-        at_ms=at_ms,
+        at_ms=tx.now_ms,
         person=person,
         surface=surface,
         body=said,
         previous=previous,
-        hash=link(previous, number, seq, kind, at_ms, person, surface, said),
+        hash=link(previous, number, seq, kind, tx.now_ms, person, surface, said),
     )
-    session.add(row)
-    await session.flush()
+    tx.session.add(row)
+    await tx.session.flush()
     return row
 
 
-async def chain_of(session: Session, number: int) -> list[Event]:
+async def chain_of(tx: Tx, number: int) -> list[Event]:
     """All events of a task, in order."""
-    rows = await session.exec(select(EventRow).where(EventRow.number == number).order_by(col(EventRow.seq)))
+    rows = await tx.session.exec(select(EventRow).where(EventRow.number == number).order_by(col(EventRow.seq)))
     return [_event(row) for row in rows]
 
 
 async def since(
-    session: Session,
+    tx: Tx,
     *,
     after_id: int = 0,
     number: int | None = None,
@@ -119,13 +119,13 @@ async def since(
         query = query.where(EventRow.number == number)
     if since_ms is not None:
         query = query.where(EventRow.at_ms >= since_ms)
-    rows = await session.exec(query.order_by(col(EventRow.id)).limit(limit))
+    rows = await tx.session.exec(query.order_by(col(EventRow.id)).limit(limit))
     return [_event(row) for row in rows]
 
 
-async def count_by_kind(session: Session, since_ms: int) -> dict[str, int]:
+async def count_by_kind(tx: Tx, since_ms: int) -> dict[str, int]:
     """How many events of each kind happened since `since_ms`."""
-    rows = await session.execute(
+    rows = await tx.session.execute(
         select(EventRow.kind, func.count()).where(col(EventRow.at_ms) >= since_ms).group_by(EventRow.kind)
     )
     return {str(kind): int(count) for kind, count in rows}

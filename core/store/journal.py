@@ -10,8 +10,9 @@ from sqlmodel import col, select
 
 from core.model.job import Job
 from core.store import jobs
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.tables import JournalRow
+from core.store.unit_of_work import Tx
 
 
 class JobJournal:
@@ -27,12 +28,11 @@ class JobJournal:
     async def add(self, entry: Mapping[str, Any]) -> None:
         """Keep one more entry, durable on return; raises `LostClaimError` when the claim is no longer ours."""
 
-        async def work(session: Session) -> None:
-            await jobs.hold(session, self._job)
-            rows = await session.exec(select(func.max(JournalRow.n)).where(*self._mine()))
+        async def work(tx: Tx) -> None:
+            await jobs.hold(tx, self._job)
+            rows = await tx.session.exec(select(func.max(JournalRow.n)).where(*self._mine()))
             n = (rows.first() or 0) + 1
-            now_ms = await self._database.now_ms(session)
-            session.add(JournalRow(job_id=self._job.id, part=self._part, n=n, body=dict(entry), at_ms=now_ms))
+            tx.session.add(JournalRow(job_id=self._job.id, part=self._part, n=n, body=dict(entry), at_ms=tx.now_ms))
 
         await self._database.write(work)
 
@@ -40,8 +40,8 @@ class JobJournal:
         """The journal of one part of the work, apart from the rest."""
         return JobJournal(self._database, self._job, f"{self._part}/{name}" if self._part else name)
 
-    async def _entries(self, session: Session) -> tuple[Mapping[str, Any], ...]:
-        rows = await session.exec(select(JournalRow.body).where(*self._mine()).order_by(col(JournalRow.n)))
+    async def _entries(self, tx: Tx) -> tuple[Mapping[str, Any], ...]:
+        rows = await tx.session.exec(select(JournalRow.body).where(*self._mine()).order_by(col(JournalRow.n)))
         return tuple(rows)
 
     def _mine(self) -> tuple[Any, ...]:

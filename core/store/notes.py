@@ -11,8 +11,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from core.model.place import Place
-from core.store.database import Session
 from core.store.message_tables import NoteRow
+from core.store.unit_of_work import Tx
 
 DUE: Final = "due"
 SENT: Final = "sent"
@@ -40,11 +40,10 @@ class Note:
     mentions: tuple[tuple[str, str], ...] = ()
 
 
-async def add(  # noqa: PLR0913 (a note has all of these)
-    session: Session,
+async def add(
+    tx: Tx,
     place: Place,
     text: str,
-    now_ms: int,
     *,
     reply_to: str | None = None,
     only_to: str | None = None,
@@ -53,7 +52,7 @@ async def add(  # noqa: PLR0913 (a note has all of these)
     mentions: Sequence[Sequence[str]] = (),
 ) -> None:
     """Owe these words to that place; see `Note` for what they may carry."""
-    session.add(
+    tx.session.add(
         NoteRow(
             surface=place.surface,
             place=place.to_json(),
@@ -65,20 +64,20 @@ async def add(  # noqa: PLR0913 (a note has all of these)
             choices=[list(one) for one in choices] or None,
             mentions=[list(one) for one in mentions] or None,
             state=DUE,
-            due_ms=now_ms,
-            created_ms=now_ms,
+            due_ms=tx.now_ms,
+            created_ms=tx.now_ms,
         )
     )
-    await session.flush()
+    await tx.session.flush()
 
 
-async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[Note]:
+async def begin(tx: Tx, surface: str, limit: int) -> list[Note]:
     """Take for `HOLD_MS` the notes of `surface` that may be sent now: the oldest one of each channel, if it is due."""
-    due = select(NoteRow.id).where(*_next(surface, now_ms)).order_by(col(NoteRow.id)).limit(limit)
-    taken = await session.execute(
+    due = select(NoteRow.id).where(*_next(surface, tx.now_ms)).order_by(col(NoteRow.id)).limit(limit)
+    taken = await tx.session.execute(
         update(NoteRow)
-        .where(col(NoteRow.id).in_(due.with_for_update(skip_locked=True)), col(NoteRow.held_ms) <= now_ms)
-        .values(held_ms=now_ms + HOLD_MS)
+        .where(col(NoteRow.id).in_(due.with_for_update(skip_locked=True)), col(NoteRow.held_ms) <= tx.now_ms)
+        .values(held_ms=tx.now_ms + HOLD_MS)
         .returning(NoteRow)
         .execution_options(populate_existing=True)
     )
@@ -104,51 +103,51 @@ def _next(surface: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def any_due(session: Session, surface: str, now_ms: int) -> bool:
+async def any_due(tx: Tx, surface: str) -> bool:
     """Whether a note of `surface` may be sent now; one look at an index."""
-    rows = await session.exec(select(NoteRow.id).where(*_next(surface, now_ms)).limit(1))
+    rows = await tx.session.exec(select(NoteRow.id).where(*_next(surface, tx.now_ms)).limit(1))
     return rows.first() is not None
 
 
-async def finish(session: Session, note: Note, state: str) -> None:
+async def finish(tx: Tx, note: Note, state: str) -> None:
     """It was said, or never can be."""
-    await session.execute(update(NoteRow).where(col(NoteRow.id) == note.id).values(state=state, held_ms=0))
+    await tx.session.execute(update(NoteRow).where(col(NoteRow.id) == note.id).values(state=state, held_ms=0))
 
 
-async def put_off(session: Session, note: Note, due_ms: int, *, in_order: bool = True) -> None:
+async def put_off(tx: Tx, note: Note, due_ms: int, *, in_order: bool = True) -> None:
     """Send it at `due_ms`. Later notes of its channel wait for it, unless `in_order` is false."""
-    await session.execute(
+    await tx.session.execute(
         update(NoteRow)
         .where(col(NoteRow.id) == note.id)
         .values(held_ms=0, due_ms=due_ms, attempt=col(NoteRow.attempt) + 1, in_order=in_order)
     )
 
 
-async def revive(session: Session, surface: str, now_ms: int) -> None:
+async def revive(tx: Tx, surface: str) -> None:
     """A surface is back: what could not be sent meanwhile is due at once."""
-    await session.execute(
+    await tx.session.execute(
         update(NoteRow)
         .where(col(NoteRow.surface) == surface, col(NoteRow.state) == DUE, col(NoteRow.attempt) > 0)
-        .where(col(NoteRow.due_ms) > now_ms)
-        .values(due_ms=now_ms)
+        .where(col(NoteRow.due_ms) > tx.now_ms)
+        .values(due_ms=tx.now_ms)
     )
 
 
-async def move(session: Session, surface: str, channel: str, to: str) -> None:
+async def move(tx: Tx, surface: str, channel: str, to: str) -> None:
     """A channel has another id: what is still to be sent there goes to the new one."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(NoteRow).where(NoteRow.surface == surface, NoteRow.channel == channel, NoteRow.state == DUE)
     )
     for row in rows:
         row.channel = to
         row.place = {**row.place, "channel": to}
-        session.add(row)
-    await session.flush()
+        tx.session.add(row)
+    await tx.session.flush()
 
 
-async def prune(session: Session, before_ms: int) -> None:
+async def prune(tx: Tx, before_ms: int) -> None:
     """Forget what was said before then."""
-    await session.execute(delete(NoteRow).where(col(NoteRow.state) != DUE, col(NoteRow.created_ms) < before_ms))
+    await tx.session.execute(delete(NoteRow).where(col(NoteRow.state) != DUE, col(NoteRow.created_ms) < before_ms))
 
 
 def _note(row: NoteRow) -> Note:

@@ -10,8 +10,8 @@ from sqlmodel import col, select
 
 from core.model.job import Job, JobKind
 from core.model.provenance import Usage
-from core.store.database import Session
 from core.store.tables import JobRow, SpendingRow
+from core.store.unit_of_work import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,11 @@ class Spending:
     usd: float
 
 
-async def charge(session: Session, job: Job, lane: str, person: str, usage: Usage, now_ms: int) -> None:
+async def charge(tx: Tx, job: Job, lane: str, person: str, usage: Usage) -> None:
     """Write down what `job` spent on one model, in all its tries so far; told again, the newer word holds."""
     earlier = (col(SpendingRow.job_id) == job.id, col(SpendingRow.model) == usage.model)
-    await session.execute(delete(SpendingRow).where(*earlier, col(SpendingRow.attempt) != job.attempt))
-    await session.merge(
+    await tx.session.execute(delete(SpendingRow).where(*earlier, col(SpendingRow.attempt) != job.attempt))
+    await tx.session.merge(
         SpendingRow(
             job_id=job.id,
             attempt=job.attempt,
@@ -38,20 +38,20 @@ async def charge(session: Session, job: Job, lane: str, person: str, usage: Usag
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             usd=usage.usd,
-            at_ms=now_ms,
+            at_ms=tx.now_ms,
         )
     )
 
 
-async def settle(session: Session, job: Job, lane: str) -> None:
+async def settle(tx: Tx, job: Job, lane: str) -> None:
     """Let what `job` spent before its lane was known count for `lane`."""
     mine = (col(SpendingRow.job_id) == job.id, col(SpendingRow.lane) == "")
-    await session.execute(update(SpendingRow).where(*mine).values(lane=lane))
+    await tx.session.execute(update(SpendingRow).where(*mine).values(lane=lane))
 
 
-async def of_revisions(session: Session, number: int, revisions: Collection[int]) -> Spending:
+async def of_revisions(tx: Tx, number: int, revisions: Collection[int]) -> Spending:
     """What the changes of these revisions of a task spent; what reading a request cost is not of them."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(
             func.coalesce(func.sum(col(SpendingRow.input_tokens) + col(SpendingRow.output_tokens)), 0),
             func.coalesce(func.sum(col(SpendingRow.usd)), 0.0),
@@ -63,13 +63,13 @@ async def of_revisions(session: Session, number: int, revisions: Collection[int]
     return Spending(int(tokens or 0), float(usd or 0))
 
 
-async def free_at_ms(session: Session, lane: str, since_ms: int, less: Spending) -> int | None:
+async def free_at_ms(tx: Tx, lane: str, since_ms: int, less: Spending) -> int | None:
     """When the oldest of what the lane spent since then must be forgotten for less than `less` to be left.
 
     The time is that of the last row that must go; None when nothing must. 0 in `less` means no bound.
     """
     rows = (
-        await session.exec(
+        await tx.session.exec(
             select(SpendingRow)
             .where(SpendingRow.lane == lane, col(SpendingRow.at_ms) >= since_ms)
             .order_by(col(SpendingRow.at_ms))
@@ -84,9 +84,9 @@ async def free_at_ms(session: Session, lane: str, since_ms: int, less: Spending)
     return last
 
 
-async def of_lane(session: Session, lane: str, since_ms: int) -> Spending:
+async def of_lane(tx: Tx, lane: str, since_ms: int) -> Spending:
     """What the lane spent since then."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(
             func.coalesce(func.sum(col(SpendingRow.input_tokens) + col(SpendingRow.output_tokens)), 0),
             func.coalesce(func.sum(col(SpendingRow.usd)), 0.0),

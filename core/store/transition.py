@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.model.errors import Problem
-from core.model.ids import NewId
 from core.model.job import PAYLOAD_VERSION, Job, JobKind, JobState
 from core.model.lifecycle import Fact, State, Transition, advance
 from core.model.task import Task
 from core.model.turn import SYSTEM, Actor, TurnDraft
 from core.store import cards, events, jobs, notes, queue_queries, tasks
-from core.store.database import Session, to_ms
+from core.store.database import to_ms
 from core.store.outcome_notes import tell_outcome
 from core.store.tables import JobRow
+from core.store.unit_of_work import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,10 @@ class OwedWork:
 NOTHING_MORE = OwedWork()
 
 
-async def take_step(  # noqa: PLR0913 (one step has all of these)
-    session: Session,
+async def take_step(
+    tx: Tx,
     task: Task,
     fact: Fact,
-    now_ms: int,
-    new_id: NewId,
     *,
     actor: Actor = SYSTEM,
     body: dict[str, Any] | None = None,
@@ -49,37 +47,35 @@ async def take_step(  # noqa: PLR0913 (one step has all of these)
     """
     step = advance(task, fact)
     revision = task.revision + 1 if step.new_revision else task.revision
-    saved = {"state": step.state.value, "revision": revision, "updated_ms": now_ms, **(changes or {})}
-    await tasks.save(session, task, saved)
+    saved = {"state": step.state.value, "revision": revision, "updated_ms": tx.now_ms, **(changes or {})}
+    await tasks.save(tx, task, saved)
     await events.append(
-        session,
+        tx,
         number=task.number,
         kind=f"task.{fact.value}",
-        at_ms=now_ms,
         person=actor.person,
         surface=actor.surface,
         body={"state": step.state.value, "revision": revision, **(body or {})},
     )
     if step.drops_jobs:
         followed = () if step.state in _NOT_FOLLOWED else (JobKind.FOLLOW,)
-        await jobs.drop(session, task.number, now_ms, keep=(JobKind.READ, *followed))  # what was said is answered
+        await jobs.drop(tx, task.number, keep=(JobKind.READ, *followed))  # what was said is answered
     for kind in step.owes:
-        await jobs.add(session, owed_job(task, kind, revision, now_ms, new_id, owed))
+        await jobs.add(tx, owed_job(tx, task, kind, revision, owed))
     if step.state is State.PUBLISHED and _is_followed(task, saved):
-        await _follow(session, task, fact, revision, now_ms, new_id)
-    await cards.redraw(session, task.number, now_ms)
-    await tell_outcome(session, task.number, fact, saved, now_ms)
+        await _follow(tx, task, fact, revision)
+    await cards.redraw(tx, task.number)
+    await tell_outcome(tx, task.number, fact, saved)
     return step
 
 
-async def tell_unread(session: Session, job: Job, problem: Problem, now_ms: int) -> None:
+async def tell_unread(tx: Tx, job: Job, problem: Problem) -> None:
     """Record that words which a job read begin no revision, and tell their writer why, where they were said."""
     words = TurnDraft.from_json(job.payload)
     await events.append(
-        session,
+        tx,
         number=job.number,
         kind="reply.refused",
-        at_ms=now_ms,
         person=words.actor.person,
         surface=words.actor.surface,
         body=dict(problem.to_json()),
@@ -87,21 +83,20 @@ async def tell_unread(session: Session, job: Job, problem: Problem, now_ms: int)
     heard = words.heard
     if heard.place is not None:
         await notes.add(
-            session,
+            tx,
             heard.place,
             problem.plain(),
-            now_ms,
             reply_to=heard.reply_to,
             only_to=heard.only_to,
             number=job.number,
         )
 
 
-def owed_job(task: Task, kind: JobKind, revision: int, now_ms: int, new_id: NewId, owed: OwedWork) -> JobRow:
+def owed_job(tx: Tx, task: Task, kind: JobKind, revision: int, owed: OwedWork) -> JobRow:
     """The row of a job that `task` owes; it waits when another task must come first."""
     waits = owed.after is not None
     return JobRow(
-        id=new_id("job"),
+        id=tx.new_id("job"),
         number=task.number,
         revision=revision,
         kind=kind.value,
@@ -111,19 +106,19 @@ def owed_job(task: Task, kind: JobKind, revision: int, now_ms: int, new_id: NewI
         needs=sorted(owed.needs),
         payload={},
         payload_version=PAYLOAD_VERSION,
-        created_ms=now_ms,
-        ready_ms=now_ms + owed.in_s * 1000,
+        created_ms=tx.now_ms,
+        ready_ms=tx.now_ms + owed.in_s * 1000,
         deadline_ms=to_ms(task.deadline_at) if task.deadline_at else None,
     )
 
 
-async def _follow(session: Session, task: Task, fact: Fact, revision: int, now_ms: int, new_id: NewId) -> None:
+async def _follow(tx: Tx, task: Task, fact: Fact, revision: int) -> None:
     """See that somebody looks at the pull request: at once when it has just been pushed to."""
-    if not await queue_queries.follows(session, task.number):
+    if not await queue_queries.follows(tx, task.number):
         later = NOTHING_MORE if fact is Fact.PUBLISHED else OwedWork(in_s=LOOK_AGAIN_S)
-        await jobs.add(session, owed_job(task, JobKind.FOLLOW, revision, now_ms, new_id, later))
+        await jobs.add(tx, owed_job(tx, task, JobKind.FOLLOW, revision, later))
     elif fact is Fact.PUBLISHED:
-        await jobs.nudge(session, task.number, now_ms)
+        await jobs.nudge(tx, task.number)
 
 
 def _is_followed(task: Task, saved: dict[str, Any]) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from core.store.database import Session, from_ms
+from core.store.database import from_ms
 from core.store.tables import WorkerRow
+from core.store.unit_of_work import Tx
 
 ALIVE, STOPPED, DEAD = "alive", "stopped", "dead"
 
@@ -28,47 +29,51 @@ class WorkerView:
     offers: frozenset[str]
 
 
-async def register(session: Session, row: WorkerRow) -> None:
+async def register(tx: Tx, row: WorkerRow) -> None:
     """Add a worker; it must be here before it claims anything."""
-    session.add(row)
-    await session.flush()
+    tx.session.add(row)
+    await tx.session.flush()
 
 
-async def beat(session: Session, worker: str, now_ms: int) -> bool:
+async def beat(tx: Tx, worker: str) -> bool:
     """Say that `worker` lives; False when it has been declared dead and must exit."""
-    done = await session.execute(
-        update(WorkerRow).where(col(WorkerRow.id) == worker, col(WorkerRow.state) == ALIVE).values(heartbeat_ms=now_ms)
+    done = await tx.session.execute(
+        update(WorkerRow)
+        .where(col(WorkerRow.id) == worker, col(WorkerRow.state) == ALIVE)
+        .values(heartbeat_ms=tx.now_ms)
     )
     return int(getattr(done, "rowcount", -1)) == 1
 
 
-async def stop(session: Session, worker: str, now_ms: int) -> None:
+async def stop(tx: Tx, worker: str) -> None:
     """Say that `worker` ended by itself."""
-    await session.execute(
-        update(WorkerRow).where(col(WorkerRow.id) == worker).values(state=STOPPED, heartbeat_ms=now_ms)
+    await tx.session.execute(
+        update(WorkerRow).where(col(WorkerRow.id) == worker).values(state=STOPPED, heartbeat_ms=tx.now_ms)
     )
 
 
-async def any_silent(session: Session, silent_since_ms: int, but: str = "") -> bool:
+async def any_silent(tx: Tx, silent_since_ms: int, but: str = "") -> bool:
     """Whether `bury` would find anybody; one look at an index."""
-    rows = await session.exec(select(WorkerRow.id).where(*_silent(silent_since_ms, but)).limit(1))
+    rows = await tx.session.exec(select(WorkerRow.id).where(*_silent(silent_since_ms, but)).limit(1))
     return rows.first() is not None
 
 
-async def bury(session: Session, silent_since_ms: int, but: str = "") -> list[str]:
+async def bury(tx: Tx, silent_since_ms: int, but: str = "") -> list[str]:
     """Declare dead every worker `but` the asking one that was not heard of since `silent_since_ms`; their ids."""
-    rows = await session.exec(select(WorkerRow).where(*_silent(silent_since_ms, but)).with_for_update(skip_locked=True))
+    rows = await tx.session.exec(
+        select(WorkerRow).where(*_silent(silent_since_ms, but)).with_for_update(skip_locked=True)
+    )
     silent = list(rows)
     for row in silent:
         row.state = DEAD
-        session.add(row)
-    await session.flush()
+        tx.session.add(row)
+    await tx.session.flush()
     return [row.id for row in silent]
 
 
-async def alive(session: Session) -> list[WorkerView]:
+async def alive(tx: Tx) -> list[WorkerView]:
     """Every worker believed to live."""
-    rows = await session.exec(select(WorkerRow).where(WorkerRow.state == ALIVE))
+    rows = await tx.session.exec(select(WorkerRow).where(WorkerRow.state == ALIVE))
     return [
         WorkerView(r.id, r.node, r.host, r.pid, r.state, from_ms(r.heartbeat_ms), frozenset(r.offers)) for r in rows
     ]

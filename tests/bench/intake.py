@@ -33,8 +33,8 @@ from bot.surfaces.port import GitHubSurfaceConfig, Inbox, Place
 from bot.wiring.app import App, opened
 from bot.wiring.surfaces import serve_surfaces
 from core.store import inbox
-from core.store.database import Session
 from core.store.tables import TaskRow
+from core.store.unit_of_work import Tx
 from tests.homes import CliHome, make_home
 from tests.integration.github_surface.paper import PaperComments
 
@@ -226,8 +226,8 @@ async def _all_heard(app: App) -> float:
     return time.monotonic() - began
 
 
-async def _count(session: Session) -> int:
-    connection = await session.connection()
+async def _count(tx: Tx) -> int:
+    connection = await tx.session.connection()
     return len((await connection.execute(TaskRow.metadata.tables["tasks"].select())).all())
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 from sqlalchemy import event, text
 
-from core.model.ids import new_id
 from core.model.placement import NodeView
 from core.queue.reconciler import Reconciler
 from core.store import jobs, queue_queries, tasks, workers
-from core.store.database import Database, Session
+from core.store.database import Database
+from core.store.unit_of_work import Tx
 from tests import builders
 from tests.bench import idle
 from tests.bench.resting import add_resting
+from tests.clock import timed
 
 LARGE = ("tasks", "revisions", "turns", "events", "jobs", "artifacts", "approvals")
 
@@ -68,37 +69,36 @@ async def test_what_an_idle_worker_and_the_lists_ask_needs_no_scan_of_a_large_ta
 async def _idle_round(database: Database, number: int) -> None:
     """Everything that a worker with nothing to do and a person who looks ask for."""
     node = NodeView("here", frozenset())
-    reconciler = Reconciler(database, builders.always(builders.settings()), new_id)
+    reconciler = Reconciler(database, builders.always(builders.settings()))
     await reconciler.sweep("nobody")
 
-    async def look(session: Session) -> None:
-        now_ms = await database.now_ms(session)
-        await jobs.any_ready(session, now_ms)
-        await queue_queries.any_running(session)
-        await jobs.held_by(session, "nobody")
-        await queue_queries.waiting_line(session, 10)
-        await queue_queries.count_by_state(session)
-        await queue_queries.active_of(session, number)
-        await workers.any_silent(session, now_ms, "nobody")
-        await tasks.load(session, number)
-        await tasks.summaries(session, state=None, limit=10)
-        await tasks.summaries(session, state=(await tasks.load(session, number)).state, limit=10)
-        await tasks.turns_of(session, number)
-        await tasks.approvals_of(session, number)
+    async def look(tx: Tx) -> None:
+        await jobs.any_ready(tx)
+        await queue_queries.any_running(tx)
+        await jobs.held_by(tx, "nobody")
+        await queue_queries.waiting_line(tx, 10)
+        await queue_queries.count_by_state(tx)
+        await queue_queries.active_of(tx, number)
+        await workers.any_silent(tx, tx.now_ms, "nobody")
+        await tasks.load(tx, number)
+        await tasks.summaries(tx, state=None, limit=10)
+        await tasks.summaries(tx, state=(await tasks.load(tx, number)).state, limit=10)
+        await tasks.turns_of(tx, number)
+        await tasks.approvals_of(tx, number)
 
     await database.read(look)
     with suppress(AssertionError):
-        await database.write(lambda session: jobs.claim(session, node, "nobody", 0))
+        await database.write(lambda tx: jobs.claim(timed(tx, 0), node, "nobody"))
 
 
 async def _plan(database: Database, statement: str, parameters: Any) -> list[str]:
     """The steps of the plan that read all of a large table, also where an index would do."""
     postgres = database.engine.dialect.name == "postgresql"
 
-    async def explain(session: Session) -> list[str]:
-        connection = await session.connection()
+    async def explain(tx: Tx) -> list[str]:
+        connection = await tx.session.connection()
         if postgres:
-            await session.execute(text("SET LOCAL enable_seqscan = off"))
+            await tx.session.execute(text("SET LOCAL enable_seqscan = off"))
         prefix = "EXPLAIN " if postgres else "EXPLAIN QUERY PLAN "
         rows: Any = await connection.exec_driver_sql(prefix + statement, parameters)
         steps = [str(row[0] if postgres else row[3]) for row in rows]

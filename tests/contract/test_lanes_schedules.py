@@ -11,6 +11,7 @@ import pytest
 from bot.configuration.home import Home
 from bot.schedule.clock import ScheduleClock, asker
 from bot.wiring.app import opened
+from tests.clock import timed
 from tests.contract.test_cli_lane import add
 from tests.homes import CliHome
 
@@ -80,8 +81,8 @@ def test_lanes_10_its_parameters_are_set_when_it_is_asked_for(home: CliHome):
         async with opened(Home(home.root)) as app:
             (found,) = await app.database.read(schedules.listed)
 
-            async def due(session):
-                await schedules.set_state(session, found.id, "active", await app.database.now_ms(session) - 1000, 0)
+            async def due(tx):
+                await schedules.set_state(timed(tx, tx.now_ms - 1000), found.id, "active", 0)
 
             await app.database.write(due)
             await ScheduleClock(app.database, asker(app.service)).sweep()

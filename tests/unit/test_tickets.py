@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from bot.integrations.tickets import MOST, Jira, Linear, TicketComments, Trackers, body_line, tickets_in
 from bot.integrations.webhooks.client import CheckedClient
 from bot.integrations.webhooks.run import WebhookSender
-from core.model.ids import new_id
 from core.services.requests import NewRequest
 from core.store import deliveries, events, tasks
 from core.store.message_tables import DeliveryRow
@@ -97,17 +96,16 @@ async def published(office: Office, text: str) -> None:
     number = await office.service.ask(NewRequest(text=text, actor=ANA))
     task = await load(office.database, number)
 
-    async def work(session):
-        now_ms = await office.database.now_ms(session)
-        await tasks.save(session, task, {"pull_request": pull_request(number).to_json()})
-        await events.append(session, number=number, kind="task.published", at_ms=now_ms)
+    async def work(tx):
+        await tasks.save(tx, task, {"pull_request": pull_request(number).to_json()})
+        await events.append(tx, number=number, kind="task.published")
 
     await office.database.write(work)
 
 
 async def run(office: Office, known: Trackers, text: str) -> WebhookSender:
     comments = TicketComments(lambda: known, CheckedClient())
-    out = WebhookSender(office.database, tuple, new_id, receivers=comments)
+    out = WebhookSender(office.database, tuple, receivers=comments)
     await out.round()
     await published(office, text)
     for _ in range(4):
@@ -141,10 +139,10 @@ async def test_a_comment_is_tried_again_and_linear_knows_it_again(office, databa
         assert first == second
 
 
-async def due_now(session) -> None:
+async def due_now(tx) -> None:
     from sqlalchemy import update
 
-    await session.execute(update(DeliveryRow).values(due_ms=0))
+    await tx.session.execute(update(DeliveryRow).values(due_ms=0))
 
 
 @pytest.mark.parametrize(

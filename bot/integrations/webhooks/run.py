@@ -14,13 +14,13 @@ from bot.integrations.webhooks.hooks import Hook, body_of
 from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign
 from core.log import log
 from core.model.errors import CountersignError, NotFoundError, TransientError
-from core.model.ids import NewId
 from core.model.masking import Mask, shows_all
 from core.model.task import Task
 from core.store import deliveries, tasks
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.deliveries import FAILED, SENT, WebhookDelivery
 from core.store.events import Event
+from core.store.unit_of_work import Tx
 
 WAITS_S: Final = (10, 60, 300, 1_800, 7_200, 21_600, 43_200)
 """Between eight tries, 20.6 hours in all; up to a tenth is added to each, so that they do not come at once."""
@@ -42,7 +42,7 @@ class WebhookReceivers(Protocol):
     def prefixes(self) -> tuple[str, ...]:
         """What their names begin with."""
 
-    async def owed(self, session: Session, event: Event, task: Task | None) -> Mapping[str, str]:
+    async def owed(self, tx: Tx, event: Event, task: Task | None) -> Mapping[str, str]:
         """Who is to be told of an event, and what: name to body."""
 
     async def deliver(self, delivery: WebhookDelivery) -> None:
@@ -56,7 +56,6 @@ class WebhookSender:
         self,
         database: Database,
         hooks: HooksSource,
-        new_id: NewId,
         *,
         client: CheckedClient | None = None,
         receivers: WebhookReceivers | None = None,
@@ -65,7 +64,6 @@ class WebhookSender:
     ) -> None:
         self._database = database
         self._hooks = hooks
-        self._new_id = new_id
         self._client = client or CheckedClient()
         self._receivers = receivers
         self._poll_s, self._mask = poll_s, mask
@@ -99,34 +97,33 @@ class WebhookSender:
         Nobody is told what happened before there ever was a hook: the cursor begins at the newest event.
         """
 
-        async def look(session: Session) -> bool:
-            at = await deliveries.cursor(session)
-            return at is None or await deliveries.last_event(session) > at
+        async def look(tx: Tx) -> bool:
+            at = await deliveries.cursor(tx)
+            return at is None or await deliveries.last_event(tx) > at
 
-        async def work(session: Session) -> int:
-            now_ms = await self._database.now_ms(session)
-            at = await deliveries.cursor(session, lock=True)
+        async def work(tx: Tx) -> int:
+            at = await deliveries.cursor(tx, lock=True)
             if at is None:
-                await deliveries.set_cursor(session, await deliveries.last_event(session), now_ms)
+                await deliveries.set_cursor(tx, await deliveries.last_event(tx))
                 return 0
-            found = await deliveries.settled_since(session, at, now_ms, BATCH)
+            found = await deliveries.settled_since(tx, at, BATCH)
             for event in found:
-                await deliveries.add(session, await self._owed(session, event), now_ms)
+                await deliveries.add(tx, await self._owed(tx, event))
             if found:
-                await deliveries.set_cursor(session, found[-1].id, now_ms)
+                await deliveries.set_cursor(tx, found[-1].id)
             return len(found)
 
         return await self._database.write(work) if await self._database.read(look) else 0
 
-    async def _owed(self, session: Session, event: Event) -> list[tuple[str, str, int, str]]:
+    async def _owed(self, tx: Tx, event: Event) -> list[tuple[str, str, int, str]]:
         wanting = [hook for hook in self._hooks() if hook.wants(event.kind)]
         if not wanting and self._receivers is None:
             return []
-        task = await _task_of(session, event)
+        task = await _task_of(tx, event)
         bodies = {hook.name: body_of(event, task, include_text=hook.include_text, mask=self._mask) for hook in wanting}
         if self._receivers is not None:
-            bodies |= await self._receivers.owed(session, event, task)
-        return [(self._new_id("delivery"), name, event.id, body) for name, body in bodies.items()]
+            bodies |= await self._receivers.owed(tx, event, task)
+        return [(tx.new_id("delivery"), name, event.id, body) for name, body in bodies.items()]
 
     # -- from deliveries to the world -------------------------------------------------------------------------------
 
@@ -135,13 +132,12 @@ class WebhookSender:
         hooks = {hook.name: hook for hook in self._hooks()}
         prefixes = self._receivers.prefixes if self._receivers else ()
 
-        async def look(session: Session) -> bool:
-            return await deliveries.any_due(session, await self._database.now_ms(session))
+        async def look(tx: Tx) -> bool:
+            return await deliveries.any_due(tx)
 
-        async def work(session: Session) -> list[WebhookDelivery]:
-            now_ms = await self._database.now_ms(session)
-            await deliveries.drop(session, hooks.keys(), prefixes, now_ms)
-            return await deliveries.begin(session, now_ms, AT_ONCE)
+        async def work(tx: Tx) -> list[WebhookDelivery]:
+            await deliveries.drop(tx, hooks.keys(), prefixes)
+            return await deliveries.begin(tx, AT_ONCE)
 
         if not await self._database.read(look):
             return 0
@@ -190,31 +186,29 @@ class WebhookSender:
         wait_s = max(WAITS_S[delivery.attempt - 1] * random.uniform(1, 1.1), error.retry_after_s or 0)  # noqa: S311
         log.info("delivery_put_off", hook=delivery.hook, delivery=delivery.id, wait_s=round(wait_s), problem=said)
 
-        async def work(session: Session) -> None:
-            now_ms = await self._database.now_ms(session)
-            await deliveries.put_off(session, delivery, now_ms + round(wait_s * 1000), said)
+        async def work(tx: Tx) -> None:
+            await deliveries.put_off(tx, delivery, tx.now_ms + round(wait_s * 1000), said)
 
         await self._database.write(work)
 
     async def _conclude(self, delivery: WebhookDelivery, state: str, problem: str | None) -> None:
-        async def work(session: Session) -> None:
-            now_ms = await self._database.now_ms(session)
-            await deliveries.conclude(session, delivery, state, problem, now_ms)
+        async def work(tx: Tx) -> None:
+            await deliveries.conclude(tx, delivery, state, problem)
 
         await self._database.write(work)
         if problem is not None:
             log.warning("delivery_failed", hook=delivery.hook, delivery=delivery.id, problem=problem)
 
-    async def _prune(self, session: Session) -> None:
-        await deliveries.prune(session, await self._database.now_ms(session) - KEEP_S * 1000)
+    async def _prune(self, tx: Tx) -> None:
+        await deliveries.prune(tx, tx.now_ms - KEEP_S * 1000)
 
 
-async def _task_of(session: Session, event: Event) -> Task | None:
+async def _task_of(tx: Tx, event: Event) -> Task | None:
     """The task as it is now, which may be further than the event; None for the whole system's events."""
     if not event.number:
         return None
     try:
-        return await tasks.load(session, event.number)
+        return await tasks.load(tx, event.number)
     except NotFoundError:
         return None
 

@@ -19,8 +19,8 @@ from core.model.lifecycle import State
 from core.model.task import Task
 from core.model.turn import Actor
 from core.store import events, queue_queries, tasks
-from core.store.database import Session
 from core.store.tables import TaskRow
+from core.store.unit_of_work import Tx
 from tests import killer
 from tests.homes import CliHome
 
@@ -118,8 +118,8 @@ async def until(holds: Callable[[], Awaitable[bool]], what: str, scene: Scene) -
 async def look(app: App, number: int = 1) -> tuple[Task, bool]:
     """A task as it is now, and whether a job is on its way for it."""
 
-    async def work(session: Session) -> tuple[Task, bool]:
-        return await tasks.load(session, number), bool(await queue_queries.active_of(session, number))
+    async def work(tx: Tx) -> tuple[Task, bool]:
+        return await tasks.load(tx, number), bool(await queue_queries.active_of(tx, number))
 
     return await app.database.read(work)
 
@@ -143,17 +143,17 @@ async def carry(app: App, scene: Scene, goal: State, number: int = 1) -> Task:
 async def check(app: App, scene: Scene, task: Task, *, digest: str | None = None) -> None:
     """Nothing lost, nothing twice: what must hold of a task that rests, however often it was interrupted."""
     assert await number_of_tasks(app) == task.number, "a request was taken in twice"
-    chain = await app.database.read(lambda session: events.chain_of(session, task.number))
+    chain = await app.database.read(lambda tx: events.chain_of(tx, task.number))
     assert events.broken_link(chain) is None
     kinds = [event.kind for event in chain]
     for once in ("task.requested", "task.planned", "task.staged", "task.approved", "task.published", "task.merged"):
         assert kinds.count(once) <= task.revision, f"{once} happened again: {kinds}\n{scene.told()}"
-    assert not await app.database.read(lambda session: queue_queries.active_of(session, task.number))
+    assert not await app.database.read(lambda tx: queue_queries.active_of(tx, task.number))
     check_executor(scene.points(), scene)
     if digest is not None:
         assert task.staged is not None
         assert task.staged.digest == digest, "another digest for the same tree"
-    said = await app.database.read(lambda session: tasks.approvals_of(session, task.number))
+    said = await app.database.read(lambda tx: tasks.approvals_of(tx, task.number))
     assert len(said) == len({(a.person, a.digest) for a in said}) <= task.revision
     if task.pull_request is not None:
         await check_published(app, scene, task)
@@ -186,8 +186,8 @@ def check_executor(points: list[str], scene: Scene) -> None:
 async def number_of_tasks(app: App) -> int:
     """How many tasks the home has."""
 
-    async def work(session: Session) -> int:
-        connection = await session.connection()
+    async def work(tx: Tx) -> int:
+        connection = await tx.session.connection()
         return len((await connection.execute(TaskRow.metadata.tables["tasks"].select())).all())
 
     return await app.database.read(work)
@@ -196,8 +196,8 @@ async def number_of_tasks(app: App) -> int:
 async def rows_of(app: App) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that is remembered but who works when: what a zombie must not change."""
 
-    async def work(session: Session) -> dict[str, list[tuple[Any, ...]]]:
-        connection, found = await session.connection(), {}
+    async def work(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
+        connection, found = await tx.session.connection(), {}
         for name, table in TaskRow.metadata.tables.items():
             if name != "workers":
                 found[name] = sorted((tuple(row) for row in await connection.execute(table.select())), key=repr)

@@ -81,8 +81,8 @@ async def due(app: App) -> None:
     """Let the pull request be looked at now."""
     from core.store import jobs
 
-    async def work(session) -> None:
-        await jobs.nudge(session, 1, await app.database.now_ms(session))
+    async def work(tx) -> None:
+        await jobs.nudge(tx, 1)
 
     await app.database.write(work)
 
@@ -105,7 +105,7 @@ async def test_the_next_worker_goes_on_and_nothing_is_there_twice(point, scene, 
         await until(there, f"#1 is {goal}", scene)
         await scene.dismiss(heir)
         task, _ = await look(app)
-        chain = await app.database.read(lambda session: events.chain_of(session, 1))
+        chain = await app.database.read(lambda tx: events.chain_of(tx, 1))
         assert events.broken_link(chain) is None
         kinds = [event.kind for event in chain]
         assert all(kinds.count(f"task.{fact}") <= 1 for fact in ("published", "merged", "closed", "merge_asked"))

@@ -185,7 +185,7 @@ async def test_a_job_that_ends_badly_ends_so_once(point, scene_at):
         heir = scene.begin("worker", steady=True)
         task = await carry(app, scene, way.goal)
         await scene.dismiss(heir)
-        chain = await app.database.read(lambda session: events.chain_of(session, task.number))
+        chain = await app.database.read(lambda tx: events.chain_of(tx, task.number))
         assert events.broken_link(chain) is None
         assert [event.kind for event in chain].count(f"task.{fact}") == 1
         assert task.error is not None or fact == "closed"

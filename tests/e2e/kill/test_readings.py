@@ -40,7 +40,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 async def was_answered(app: App) -> bool:
-    chain = await app.database.read(lambda session: events.chain_of(session, 1))
+    chain = await app.database.read(lambda tx: events.chain_of(tx, 1))
     return any(event.kind == "reply.refused" for event in chain)
 
 

@@ -343,7 +343,9 @@ async def test_a_request_that_is_made_again_and_again_is_an_ordinary_task(place)
     (name,) = {word.strip(":.") for word in listed.text.split() if word.startswith("sch_")} or {None}
     assert name, listed
     assert (await place.says("bo", f"/unschedule {name}", GROUP)).refused, "it is ana's"
-    await place.app.database.write(lambda s: s.execute(text("UPDATE schedules SET next_ms = 1000, missed = 'once'")))
+    await place.app.database.write(
+        lambda tx: tx.session.execute(text("UPDATE schedules SET next_ms = 1000, missed = 'once'"))
+    )
     await place.until(lambda: place.memory().cards, "the card of the request that was due", 60)
     await place.card(1, "staged")
     assert (await place.task()).requester == "ana"

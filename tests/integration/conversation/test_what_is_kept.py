@@ -121,7 +121,7 @@ async def test_chat_18_who_is_known_gets_the_hint_a_stranger_what_strangers_get(
     nobody = replace(said("", 3, where=GROUP, hint="You write as the group."), identity="")
     assert await answered(place, nobody) == "You write as the group."
     assert await tasks_of(place) == []
-    assert await place.app.database.read(lambda session: events.since(session, number=1, since_ms=None)) == []
+    assert await place.app.database.read(lambda tx: events.since(tx, number=1, since_ms=None)) == []
 
 
 async def test_chat_01_whatever_is_said_can_be_kept(place):

@@ -152,19 +152,18 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
         chat.__class__ = Watched
         database = served.app.database
 
-        async def owe(session, text, *, redraw):
+        async def owe(tx, text, *, redraw):
             from core.store import cards
 
-            now_ms = await database.now_ms(session)
-            await notes.add(session, GROUP, text, now_ms)
+            await notes.add(tx, GROUP, text)
             if redraw:
-                await cards.redraw(session, card.shown.number, now_ms)
+                await cards.redraw(tx, card.shown.number)
 
-        await database.write(lambda session: owe(session, "gate", redraw=False))
+        await database.write(lambda tx: owe(tx, "gate", redraw=False))
         courier.wake()
         await served.until(lambda: "gate" in order, "the courier, which waits at the gate")
         order.clear()
-        await database.write(lambda session: owe(session, "chatter", redraw=True))
+        await database.write(lambda tx: owe(tx, "chatter", redraw=True))
         gate.set()
         await served.until(lambda: len(order) >= 2, "both")
         assert order[:2] == ["card", "chatter"]

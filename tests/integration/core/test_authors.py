@@ -136,7 +136,7 @@ async def test_guard_03_after_starting_over_new_words_count_again(reading):
 
 async def test_guard_03_authors_are_in_the_events_and_in_the_receipt(reading):
     number = await laundered(reading, ASK.replace("1", "3"))
-    chain = await reading.database.read(lambda session: events.chain_of(session, number))
+    chain = await reading.database.read(lambda tx: events.chain_of(tx, number))
     staged = [json.loads(event.body) for event in chain if event.kind == "task.staged"]
     assert staged[-1]["authors"] == ["ana", "lee"]
 
@@ -184,10 +184,10 @@ async def test_guard_03_what_an_older_version_staged_has_everybody_who_spoke_as_
     await bench.drain()
     assert (await bench.task(number)).authors == {"ana"}
 
-    async def work(session):
-        row = await session.get(RevisionRow, (number, 3))
+    async def work(tx):
+        row = await tx.session.get(RevisionRow, (number, 3))
         row.basis = {key: value for key, value in row.basis.items() if key != "since"}
-        session.add(row)
+        tx.session.add(row)
 
     await bench.database.write(work)
     assert (await bench.task(number)).authors == {"ana", "lee"}
@@ -197,10 +197,10 @@ async def test_guard_03_what_an_older_version_staged_has_everybody_who_spoke_as_
 async def test_guard_03_the_rest_of_a_workflow_has_the_authors_of_its_first_part(office):
     number, digest = await put_staged(office.database)
 
-    async def work(session):
+    async def work(tx):
         basis = Basis((1,), authors=("bo",), since=1)
         changes = {"basis": basis.to_json(), "making": {"awaits": "look"}}
-        await tasks.save_revision(session, number, 1, changes)
+        await tasks.save_revision(tx, number, 1, changes)
 
     await office.database.write(work)
     assert (await office.verdicts.approve(number, digest, LEE)).problem is None
@@ -226,8 +226,8 @@ ASKS_FOR_A_PARAMETER = {
 
 
 async def let_it_fail(office, number: int) -> None:
-    async def work(session):
-        await tasks.save(session, await tasks.load(session, number), {"state": State.FAILED.value, "question": None})
+    async def work(tx):
+        await tasks.save(tx, await tasks.load(tx, number), {"state": State.FAILED.value, "question": None})
 
     await office.database.write(work)
 

@@ -9,8 +9,9 @@ from sqlalchemy.exc import DBAPIError
 from core.model.errors import CountersignError
 from core.model.lifecycle import State
 from core.store import events, switches
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 from tests import builders
+from tests.clock import timed
 
 DROP_TRIGGERS = {
     "sqlite": ("DROP TRIGGER events_no_update", "DROP TRIGGER events_no_delete", "DROP TRIGGER events_no_replace"),
@@ -19,11 +20,11 @@ DROP_TRIGGERS = {
 
 
 async def say(database, statement: str) -> None:
-    await database.write(lambda session: session.execute(text(statement)))
+    await database.write(lambda tx: tx.session.execute(text(statement)))
 
 
 async def chain_of(database, number) -> list[events.Event]:
-    chain: list[events.Event] = await database.read(lambda session: events.chain_of(session, number))
+    chain: list[events.Event] = await database.read(lambda tx: events.chain_of(tx, number))
     return chain
 
 
@@ -33,10 +34,10 @@ async def number(database):
     await builders.put_task(database)
     number = await builders.put_task(database, State.STAGED, diff=builders.staged())
 
-    async def work(session: Session) -> None:
+    async def work(tx: Tx) -> None:
         for n in range(4):
             await events.append(
-                session, number=number, kind=f"thing.{n}", at_ms=n, person="lee", surface="web", body={"n": n, "ä": "🖋"}
+                timed(tx, n), number=number, kind=f"thing.{n}", person="lee", surface="web", body={"n": n, "ä": "🖋"}
             )
 
     await database.write(work)
@@ -149,12 +150,12 @@ async def test_events_are_told_in_the_order_in_which_they_were_written(database,
 
 
 async def test_pausing_and_going_on_leave_their_own_chain(database):
-    async def work(session: Session) -> None:
-        assert await switches.paused(session) is None
-        await switches.set_pause(session, {"reason": "upgrade", "by": "lee"}, 1, "lee")
-        assert await switches.paused(session) == {"reason": "upgrade", "by": "lee"}
-        await switches.set_pause(session, None, 2, "max")
-        assert await switches.paused(session) is None
+    async def work(tx: Tx) -> None:
+        assert await switches.paused(tx) is None
+        await switches.set_pause(timed(tx, 1), {"reason": "upgrade", "by": "lee"}, "lee")
+        assert await switches.paused(tx) == {"reason": "upgrade", "by": "lee"}
+        await switches.set_pause(timed(tx, 2), None, "max")
+        assert await switches.paused(tx) is None
 
     await database.write(work)
     assert await builders.kinds_of(database, events.SYSTEM) == ["queue.paused", "queue.resumed"]

@@ -32,8 +32,8 @@ def hub(bench: Workbench) -> Workbench:
 
 
 async def nudge(database: Database, number: int) -> None:
-    async def work(session) -> None:
-        await jobs.nudge(session, number, await database.now_ms(session))
+    async def work(tx) -> None:
+        await jobs.nudge(tx, number)
 
     await database.write(work)
 

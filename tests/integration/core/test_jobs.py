@@ -10,21 +10,22 @@ import pytest
 from sqlalchemy import text
 
 from core.model.errors import LostClaimError
-from core.model.ids import new_id
 from core.model.job import MAX_RESCUES, PAYLOAD_VERSION, Job, JobKind, JobState
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.queue.reconciler import Reconciler
 from core.store import jobs, queue_queries, workers
-from core.store.database import Database, Session
+from core.store.database import Database
+from core.store.unit_of_work import Tx
 from tests import builders
+from tests.clock import clock_ms, timed
 
 pytestmark = pytest.mark.queue
 
 
 async def claim(database: Database, owner: str = "w1", node: NodeView = builders.NODE) -> Job | None:
-    async def work(session: Session) -> Job | None:
-        return await jobs.claim(session, node, owner, await database.now_ms(session))
+    async def work(tx: Tx) -> Job | None:
+        return await jobs.claim(tx, node, owner)
 
     return await database.write(work)
 
@@ -37,13 +38,13 @@ async def taken(database: Database, owner: str = "w1") -> Job:
 
 
 async def row_of(database: Database, job_id: str) -> Job:
-    found = await database.read(lambda session: queue_queries.waiting_line(session, 1000))
+    found = await database.read(lambda tx: queue_queries.waiting_line(tx, 1000))
     return next(job for job in found if job.id == job_id)
 
 
 async def state_of(database: Database, job_id: str) -> str:
     statement = text(f"SELECT state FROM jobs WHERE id = '{job_id}'")
-    return str((await database.read(lambda session: session.execute(statement))).scalar_one())
+    return str((await database.read(lambda tx: tx.session.execute(statement))).scalar_one())
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def test_a_claim_makes_the_job_ours_under_a_new_fence(database, number):
     claimed = await taken(database)
     assert (claimed.id, claimed.state, claimed.owner, claimed.fence) == (job_id, JobState.RUNNING, "w1", 1)
     assert await claim(database, "w2") is None
-    assert await database.read(lambda session: jobs.held_by(session, "w1")) == {job_id}
+    assert await database.read(lambda tx: jobs.held_by(tx, "w1")) == {job_id}
 
 
 async def test_of_many_claimers_each_job_has_exactly_one(database, location, number):
@@ -69,7 +70,7 @@ async def test_of_many_claimers_each_job_has_exactly_one(database, location, num
 
     async def take_all(which: Database, owner: str) -> list[str]:
         mine = []
-        while await which.read(lambda session: jobs.any_ready(session, 1 << 50)):
+        while await which.read(lambda tx: jobs.any_ready(timed(tx, 1 << 50))):
             if (found := await claim(which, owner)) is not None:
                 mine.append(found.id)
         return mine
@@ -99,9 +100,8 @@ async def test_a_job_of_a_newer_program_is_left_to_it(database, number):
 
 
 async def put_many(database: Database, number: int, count: int, **columns: object) -> None:
-    async def work(session: Session) -> None:
-        now_ms = await database.now_ms(session)
-        session.add_all(builders.job_row(number, now_ms, **columns) for _ in range(count))
+    async def work(tx: Tx) -> None:
+        tx.session.add_all(builders.job_row(number, tx.now_ms, **columns) for _ in range(count))
 
     await database.write(work)
 
@@ -123,7 +123,7 @@ async def test_a_crowd_of_higher_priority_does_not_starve_an_old_job(database, n
 
 async def test_a_crowd_of_higher_priority_does_not_hide_a_deadline(database, number):
     await put_many(database, number, jobs.CANDIDATES + 50, priority=9)
-    soon_ms = 1000 + await database.read(database.now_ms)
+    soon_ms = 1000 + await database.read(clock_ms)
     urgent = await builders.put_job(database, number, deadline_ms=soon_ms)
     claimed = await taken(database)
     assert claimed.id == urgent
@@ -136,8 +136,8 @@ async def takeover(database: Database, heir_id: str = "w2") -> tuple[Job, Job]:
     """A claim, and a later one of another worker, or of the same, after the first one was taken for dead."""
     zombie = await taken(database)
 
-    async def rescue(session: Session) -> list[Job]:
-        return await jobs.rescue_from(session, ["w1"], await database.now_ms(session), count=True)
+    async def rescue(tx: Tx) -> list[Job]:
+        return await jobs.rescue_from(tx, ["w1"], count=True)
 
     await database.write(rescue)
     heir = await taken(database, heir_id)
@@ -148,10 +148,10 @@ async def takeover(database: Database, heir_id: str = "w2") -> tuple[Job, Job]:
 
 
 WRITES = {
-    "end": lambda session, job: jobs.end(session, job, JobState.DONE, 1),
+    "end": lambda tx, job: jobs.end(timed(tx, 1), job, JobState.DONE),
     "hold": jobs.hold,
-    "put_back": lambda session, job: jobs.put_back(session, job, 1, attempt=2),
-    "keep_result": lambda session, job: jobs.keep_result(session, job, {"tree": "x"}),
+    "put_back": lambda tx, job: jobs.put_back(tx, job, 1, attempt=2),
+    "keep_result": lambda tx, job: jobs.keep_result(tx, job, {"tree": "x"}),
 }
 
 
@@ -159,7 +159,7 @@ WRITES = {
 async def test_whoever_holds_the_claim_may_write(database, number, write):
     await builders.put_job(database, number)
     held = await taken(database)
-    await database.write(lambda session: WRITES[write](session, held))
+    await database.write(lambda tx: WRITES[write](tx, held))
 
 
 @pytest.mark.parametrize("heir_id", ["w2", "w1"], ids=["taken over", "claimed again by the same"])
@@ -168,35 +168,35 @@ async def test_nothing_a_zombie_writes_counts(database, number, write, heir_id):
     await builders.put_job(database, number)
     zombie, heir = await takeover(database, heir_id)
     with pytest.raises(LostClaimError):
-        await database.write(lambda session: WRITES[write](session, zombie))
+        await database.write(lambda tx: WRITES[write](tx, zombie))
     after = await row_of(database, heir.id)
     assert (after.state, after.owner, after.fence) == (JobState.RUNNING, heir_id, heir.fence)
-    assert await database.read(lambda session: jobs.result_of(session, heir)) is None
+    assert await database.read(lambda tx: jobs.result_of(tx, heir)) is None
 
 
 @pytest.mark.parametrize("write", WRITES)
 async def test_nothing_is_written_for_a_job_that_was_cancelled_or_put_back(database, number, write):
     await builders.put_job(database, number)
     held = await taken(database)
-    await database.write(lambda session: jobs.put_back(session, held, 1, attempt=2))
+    await database.write(lambda tx: jobs.put_back(tx, held, 1, attempt=2))
     with pytest.raises(LostClaimError):
-        await database.write(lambda session: WRITES[write](session, held))
+        await database.write(lambda tx: WRITES[write](tx, held))
     again = await taken(database)
     assert again.attempt == 2
     assert again.run_id != held.run_id, "another try is another run"
-    assert await database.write(lambda session: jobs.drop(session, number, 1)) == [held.id]
+    assert await database.write(lambda tx: jobs.drop(timed(tx, 1), number)) == [held.id]
     with pytest.raises(LostClaimError):
-        await database.write(lambda session: WRITES[write](session, again))
+        await database.write(lambda tx: WRITES[write](tx, again))
     assert await state_of(database, held.id) == "cancelled"
 
 
 async def test_the_result_of_an_earlier_try_is_there_for_the_next(database, number):
     await builders.put_job(database, number)
     held = await taken(database)
-    await database.write(lambda session: jobs.keep_result(session, held, {"tree": "x"}))
-    await database.write(lambda session: jobs.put_back(session, held, 1, attempt=2))
+    await database.write(lambda tx: jobs.keep_result(tx, held, {"tree": "x"}))
+    await database.write(lambda tx: jobs.put_back(tx, held, 1, attempt=2))
     again = await taken(database)
-    assert await database.read(lambda session: jobs.result_of(session, again)) == {"tree": "x"}
+    assert await database.read(lambda tx: jobs.result_of(tx, again)) == {"tree": "x"}
 
 
 # ---- what crashes and time leave behind
@@ -204,7 +204,7 @@ async def test_the_result_of_an_earlier_try_is_there_for_the_next(database, numb
 
 @pytest.fixture
 def reconciler(database):
-    return Reconciler(database, builders.always(builders.settings()), new_id)
+    return Reconciler(database, builders.always(builders.settings()))
 
 
 async def test_the_jobs_of_a_silent_worker_go_back_under_a_higher_fence(database, number, reconciler):
@@ -215,9 +215,7 @@ async def test_the_jobs_of_a_silent_worker_go_back_under_a_higher_fence(database
     after = await row_of(database, held.id)
     assert (after.state, after.owner, after.rescues) == (JobState.READY, None, 1)
     assert after.fence > held.fence
-    assert await database.write(lambda session: workers.beat(session, "w1", 1)) is False, (
-        "it must learn that it is dead"
-    )
+    assert await database.write(lambda tx: workers.beat(timed(tx, 1), "w1")) is False, "it must learn that it is dead"
     assert await reconciler.sweep() == 0
 
 
@@ -226,7 +224,7 @@ async def test_a_worker_that_is_heard_keeps_its_jobs(database, number, reconcile
     await builders.put_worker(database, "w1", silent_s=-30)
     held = await taken(database)
     assert await reconciler.sweep() == 0
-    await database.write(lambda session: jobs.hold(session, held))
+    await database.write(lambda tx: jobs.hold(tx, held))
 
 
 async def test_of_many_sweepers_one_rescues(database, location, number):
@@ -235,7 +233,7 @@ async def test_of_many_sweepers_one_rescues(database, location, number):
     await claim(database)
     others = [Database(location) for _ in range(4)]
     source = builders.always(builders.settings())
-    swept = await asyncio.gather(*(Reconciler(other, source, new_id).sweep() for other in others))
+    swept = await asyncio.gather(*(Reconciler(other, source).sweep() for other in others))
     assert sum(swept) == 1
     (job,) = await builders.active_jobs(database, number)
     assert job.rescues == 1
@@ -294,7 +292,7 @@ async def test_what_waits_for_a_task_that_came_to_nothing_fails(database, number
 
 async def set_state(database: Database, number: int, state: State) -> None:
     statement = text(f"UPDATE tasks SET state = '{state.value}' WHERE number = {number}")
-    await database.write(lambda session: session.execute(statement))
+    await database.write(lambda tx: tx.session.execute(statement))
 
 
 OWED = {
@@ -362,8 +360,8 @@ async def test_the_place_in_the_queue_counts_those_ahead(database, number):
     ids = [await builders.put_job(database, number, ready_in=timedelta(seconds=-9 + n)) for n in range(3)]
     urgent = await builders.put_job(database, number, priority=1)
 
-    async def places(session: Session) -> list[int]:
-        return [await queue_queries.ahead_of(session, await row_of(database, job_id)) for job_id in (urgent, *ids)]
+    async def places(tx: Tx) -> list[int]:
+        return [await queue_queries.ahead_of(tx, await row_of(database, job_id)) for job_id in (urgent, *ids)]
 
     assert await database.read(places) == [1, 2, 3, 4]
     assert await database.read(queue_queries.count_by_state) == {"ready": 4}

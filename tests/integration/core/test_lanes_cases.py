@@ -97,7 +97,7 @@ async def test_lanes_03_the_receipt_says_who_made_the_bytes(spending):
     number, _ = await spending.stage()
     await approve(spending, number)
     await approve(spending, number)
-    kept = {a.name: a for a in await spending.database.read(lambda session: artifacts.of_task(session, number))}
+    kept = {a.name: a for a in await spending.database.read(lambda tx: artifacts.of_task(tx, number))}
     said = receipt.read(spending.keys, await spending.files.read(kept["receipt.json"].sha256))
     assert said["making"]["executor"] == "ollama"
     assert [(used["model"], used["calls"]) for used in said["making"]["usage"]] == [("local/m", 2)]

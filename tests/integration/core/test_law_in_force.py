@@ -103,11 +103,11 @@ async def test_what_policy_no_longer_allows_may_still_be_rejected(bench):
 
 
 async def tamper(bench, number: int, change_row) -> None:
-    async def work(session):
-        revision = await tasks.revision_of(session, number, 1)
+    async def work(tx):
+        revision = await tasks.revision_of(tx, number, 1)
         assert revision is not None
         assert revision.staged is not None
-        await tasks.save_revision(session, number, 1, {"staged": change_row(revision.staged.to_json())})
+        await tasks.save_revision(tx, number, 1, {"staged": change_row(revision.staged.to_json())})
 
     await bench.database.write(work)
 
@@ -136,10 +136,10 @@ async def test_guard_12_authors_that_were_struck_out_are_not_approved_by(bench):
     await bench.drain()
     task = await bench.task(number)
 
-    async def work(session):
-        row = await session.get(RevisionRow, (number, 2))
+    async def work(tx):
+        row = await tx.session.get(RevisionRow, (number, 2))
         row.author, row.basis = "ana", {**row.basis, "authors": []}
-        session.add(row)
+        tx.session.add(row)
 
     await bench.database.write(work)
     problem = (await bench.verdicts.approve(number, task.staged.digest, LEE)).problem
@@ -153,8 +153,8 @@ async def test_guard_12_terms_that_were_forged_are_not_published(bench):
     assert (await bench.verdicts.approve(number, digest, LEE)).problem is None
     bench.policy.terms = builders.terms(1)
 
-    async def work(session):
-        await tasks.save_revision(session, number, 1, {"terms": builders.terms(1).to_json()})
+    async def work(tx):
+        await tasks.save_revision(tx, number, 1, {"terms": builders.terms(1).to_json()})
 
     await bench.database.write(work)
     await bench.verdicts.approve(number, digest, MAX)

@@ -130,7 +130,7 @@ def home(tmp_path: Path) -> Location:
 async def begin(location: Location) -> None:
     """What every command does first."""
     migrate(location)
-    await Database(location).write(lambda session: session.get(TaskRow, 1))
+    await Database(location).write(lambda tx: tx.session.get(TaskRow, 1))
 
 
 async def problem_of(location: Location, *, code: str):

@@ -11,6 +11,7 @@ from core.model.turn import Actor
 from core.store import notes
 from tests import builders
 from tests.builders import LEE
+from tests.clock import timed
 from tests.workbench import Workbench
 
 pytestmark = pytest.mark.queue
@@ -34,13 +35,13 @@ async def wait_hours(bench: Workbench, hours: float) -> None:
     """Let the database think that so much time went by."""
     ms = round(hours * HOUR_S * 1000)
     move = f"UPDATE tasks SET expires_ms = expires_ms - {ms}, nudge_ms = nudge_ms - {ms}"
-    await bench.database.write(lambda session: session.execute(text(move)))
+    await bench.database.write(lambda tx: tx.session.execute(text(move)))
     await bench.worker().reconciler.sweep()
 
 
 async def said(bench: Workbench) -> list[str]:
-    async def look(session):
-        return [note.text for note in await notes.begin(session, "telegram", 1 << 52, 50)]
+    async def look(tx):
+        return [note.text for note in await notes.begin(timed(tx, 1 << 52), "telegram", 50)]
 
     return await bench.database.write(look)
 

@@ -16,6 +16,7 @@ from core.model.turn import Actor
 from core.store import events, tasks
 from core.store.database import Database, Location
 from tests import builders, campaign
+from tests.clock import clock_ms
 from tests.office import Office
 
 ROUNDS, PROCESSES, EACH = 300 if campaign.WHOLE else 20, 4, 8
@@ -41,7 +42,7 @@ def race(location: Location, first: int, digest: str, process: int, start: Any, 
 async def _race(location: Location, first: int, digest: str, process: int, start: Any) -> list[list[Outcome]]:
     office = Office(Database(location))
     office.configure(people=PEOPLE)
-    await asyncio.gather(*(office.database.read(office.database.now_ms) for _ in range(EACH)))  # connected already
+    await asyncio.gather(*(office.database.read(clock_ms) for _ in range(EACH)))  # connected already
     rounds = []
     for number in range(first, first + ROUNDS):
         await asyncio.to_thread(start.wait, 120)
@@ -95,7 +96,7 @@ async def test_of_32_who_decide_at_once_one_does_every_time(database, location):
 
 async def check_round(database: Database, number: int, digest: str, outcomes: list[Outcome]) -> str:
     """Hold one round to its promise; returns what decided it."""
-    chain = await database.read(lambda session: events.chain_of(session, number))
+    chain = await database.read(lambda tx: events.chain_of(tx, number))
     assert events.broken_link(chain) is None
     facts = [event for event in chain if event.kind in ("task.approved", "task.rejected", "task.replied")]
     winner = facts[0]
@@ -115,7 +116,7 @@ async def check_round(database: Database, number: int, digest: str, outcomes: li
         assert outcome.problem.code in ("wrong_state", "stale_digest"), outcome
         assert outcome.problem.kind.exit_code == 5
         assert any(str(person) in outcome.problem.message for person in {winner.person, *repliers}), outcome
-    said = await database.read(lambda session: tasks.approvals_of(session, number))
+    said = await database.read(lambda tx: tasks.approvals_of(tx, number))
     assert [a.person for a in said if a.digest == digest] == ([] if winner.kind == "task.replied" else [winner.person])
     task = await builders.load(database, number)
     assert task.state is {"task.approved": State.APPROVED, "task.rejected": State.REJECTED}.get(

@@ -28,7 +28,7 @@ def request(text: str = "set a to 1", **others) -> NewRequest:
 
 
 async def turns_of(office, number):
-    return await office.database.read(lambda session: tasks.turns_of(session, number))
+    return await office.database.read(lambda tx: tasks.turns_of(tx, number))
 
 
 async def count_of_tasks(office) -> int:
@@ -129,7 +129,7 @@ async def test_a_reply_makes_the_next_revision_and_drops_what_was_under_way(offi
     assert job.id not in {old.id for old in before}
     assert [(turn.n, turn.revision) for turn in await turns_of(office, number)] == [(1, 1), (2, 2)]
     assert await office.kinds(number) == ["task.requested", "task.replied"]
-    earlier = await office.database.read(lambda session: tasks.revision_of(session, number, 1))
+    earlier = await office.database.read(lambda tx: tasks.revision_of(tx, number, 1))
     assert earlier.staged == (staged() if state is not State.RECEIVED and state is not State.ASKING else None)
 
 
@@ -257,11 +257,10 @@ async def test_who_may_stop_a_task(office):
 async def test_what_may_have_reached_the_forge_cannot_be_cancelled(office, dead):
     number = await put_task(office.database, State.APPROVED, diff=staged(), owes=[JobKind.PUBLISH])
 
-    async def begin(session):
-        now_ms = await office.database.now_ms(session)
-        await jobs.claim(session, builders.NODE, "w1", now_ms)
+    async def begin(tx):
+        await jobs.claim(tx, builders.NODE, "w1")
         if dead:
-            await jobs.rescue_from(session, ["w1"], now_ms, count=True)
+            await jobs.rescue_from(tx, ["w1"], count=True)
 
     await office.database.write(begin)
     with pytest.raises(ConflictError) as caught:
@@ -369,7 +368,7 @@ async def test_reply_and_cancel_at_once_leave_one_story(office, location):
         assert all(isinstance(o, CountersignError) for o in said if isinstance(o, BaseException))
         task = await office.task(number)
         assert await office.owed(number) == ([OWED_IN[task.state].value] if task.state in OWED_IN else [])
-        chain = await office.database.read(lambda session, n=number: events.chain_of(session, n))
+        chain = await office.database.read(lambda tx, n=number: events.chain_of(tx, n))
         assert chain[-1].seq == len(chain)
     await other.database.close()
 

@@ -12,6 +12,7 @@ from core.model.provenance import Usage
 from core.store import jobs, spending
 from core.store.database import Database
 from tests import builders
+from tests.clock import timed
 
 pytestmark = pytest.mark.queue
 
@@ -20,18 +21,18 @@ pytestmark = pytest.mark.queue
 async def job(database):
     await builders.put_job(database, await builders.put_task(database, State.QUEUED))
 
-    async def work(session):
-        return await jobs.claim(session, builders.NODE, "w1", await database.now_ms(session))
+    async def work(tx):
+        return await jobs.claim(tx, builders.NODE, "w1")
 
     return await database.write(work)
 
 
 async def charge(database: Database, job: Job, usage: Usage, at_ms: int = 1000) -> None:
-    await database.write(lambda session: spending.charge(session, job, "code", "ana", usage, at_ms))
+    await database.write(lambda tx: spending.charge(timed(tx, at_ms), job, "code", "ana", usage))
 
 
 async def spent(database: Database, since_ms: int = 0) -> spending.Spending:
-    return await database.read(lambda session: spending.of_lane(session, "code", since_ms))
+    return await database.read(lambda tx: spending.of_lane(tx, "code", since_ms))
 
 
 async def test_a_later_word_replaces_the_earlier_one(database, job):

@@ -13,6 +13,7 @@ from core.store.database import Database
 from core.store.identities import LinkClaim
 from core.store.inbox import InboxDelivery
 from tests import builders
+from tests.clock import clock_ms, timed
 from tests.office import Office
 
 pytestmark = pytest.mark.surfaces
@@ -26,12 +27,12 @@ def delivery(n: int) -> InboxDelivery:
 
 
 async def now(database: Database) -> int:
-    return await database.read(database.now_ms)
+    return await database.read(clock_ms)
 
 
 async def keep(database: Database, *wanted: InboxDelivery) -> list[tuple[int, bool]]:
-    async def work(session):
-        return await inbox.keep(session, wanted, await database.now_ms(session))
+    async def work(tx):
+        return await inbox.keep(tx, wanted)
 
     return await database.write(work)
 
@@ -54,8 +55,8 @@ async def test_each_delivery_is_heard_by_one_until_its_time_is_over(database):
     await keep(database, *(delivery(n) for n in range(30)))
     at = await now(database)
 
-    async def take(session):
-        return await inbox.begin(session, at, 10)
+    async def take(tx):
+        return await inbox.begin(timed(tx, at), 10)
 
     async def host() -> list[int]:
         mine = []
@@ -66,7 +67,7 @@ async def test_each_delivery_is_heard_by_one_until_its_time_is_over(database):
     ids = [id_ for mine in await asyncio.gather(*(host() for _ in range(6))) for id_ in mine]
     assert len(ids) == len(set(ids)) == 30
     assert await database.write(take) == []
-    late = await database.write(lambda s: inbox.begin(s, at + inbox.HOLD_MS + 1, 100))
+    late = await database.write(lambda s: inbox.begin(timed(s, at + inbox.HOLD_MS + 1), 100))
     assert len(late) == 30, "whoever took them died, and another hears them"
     assert {kept.attempt for kept in late} == {2}
 
@@ -74,7 +75,7 @@ async def test_each_delivery_is_heard_by_one_until_its_time_is_over(database):
 async def test_what_was_heard_is_known_until_it_is_pruned(database):
     ((id_, _),) = await keep(database, delivery(1))
     at = await now(database)
-    await database.write(lambda s: inbox.finish(s, id_, {"text": "done", "refused": False, "form": ""}, at))
+    await database.write(lambda s: inbox.finish(timed(s, at), id_, {"text": "done", "refused": False, "form": ""}))
     assert (await database.read(lambda s: inbox.answer_to(s, id_)))["text"] == "done"
     assert not (await keep(database, delivery(1)))[0][1]
     assert await database.write(lambda s: inbox.prune(s, at + 1)) == 1
@@ -94,8 +95,8 @@ def builders_request():
 
 
 async def begun(database: Database) -> list[cards.DeliveredCard]:
-    async def work(session):
-        return await cards.begin(session, "telegram", await database.now_ms(session) + 1, 10)
+    async def work(tx):
+        return await cards.begin(timed(tx, tx.now_ms + 1), "telegram", 10)
 
     return await database.write(work)
 
@@ -105,10 +106,10 @@ async def test_a_card_that_changed_while_it_was_drawn_is_drawn_again(office, num
     (card,) = await begun(database)
     assert await begun(database) == [], "one draws it at a time"
     at = await now(database)
-    await database.write(lambda s: cards.redraw(s, number, at))
-    await database.write(lambda s: cards.drawn(s, card, at))
+    await database.write(lambda s: cards.redraw(timed(s, at), number))
+    await database.write(lambda s: cards.drawn(timed(s, at), card))
     (again,) = await begun(database)
-    await database.write(lambda s: cards.drawn(s, again, at))
+    await database.write(lambda s: cards.drawn(timed(s, at), again))
     assert await begun(database) == []
 
 
@@ -116,7 +117,7 @@ async def test_every_step_of_a_task_makes_its_cards_due(office, number):
     database = office.database
     (card,) = await begun(database)
     at = await now(database)
-    await database.write(lambda s: cards.drawn(s, card, at))
+    await database.write(lambda s: cards.drawn(timed(s, at), card))
     assert await begun(database) == []
     await office.service.cancel(number, builders.ANA)
     assert [c.number for c in await begun(database)] == [number]
@@ -129,7 +130,7 @@ async def test_a_card_that_waits_for_its_platform_still_waits_when_its_task_goes
     await database.write(lambda s: cards.put_off(s, card, at + 60_000, "slow down"))
     await office.service.cancel(number, builders.ANA)
     assert await begun(database) == []
-    await database.write(lambda s: cards.revive(s, "telegram", at))
+    await database.write(lambda s: cards.revive(timed(s, at), "telegram"))
     assert len(await begun(database)) == 1
 
 
@@ -154,13 +155,13 @@ async def test_a_channel_that_moves_takes_its_cards_along(office, number):
 
 
 async def heads(database: Database, at: int, limit: int = 10) -> list[notes.Note]:
-    return await database.write(lambda s: notes.begin(s, "telegram", at, limit))
+    return await database.write(lambda s: notes.begin(timed(s, at), "telegram", limit))
 
 
 async def test_the_oldest_note_of_each_channel_is_sent_and_the_rest_wait_behind_it(database):
     at = await now(database)
     for place, text in ((CHAT, "0"), (CHAT, "1"), (ELSEWHERE, "2"), (CHAT, "3")):
-        await database.write(lambda s, p=place, t=text: notes.add(s, p, t, at))
+        await database.write(lambda s, p=place, t=text: notes.add(timed(s, at), p, t))
     first = await heads(database, at)
     assert [note.text for note in first] == ["0", "2"]
     assert await heads(database, at) == []
@@ -183,7 +184,7 @@ async def test_whatever_is_put_off_the_order_within_a_channel_holds(database, se
         sent.append(note.text)
 
     async def add(text: str, at_ms: int) -> None:
-        await database.write(lambda s: notes.add(s, CHAT, text, at_ms))
+        await database.write(lambda s: notes.add(timed(s, at_ms), CHAT, text))
 
     while len(sent) < 15:
         match chance.choice(["add", "take", "put off", "finish", "wait"]):
@@ -204,7 +205,7 @@ async def test_whatever_is_put_off_the_order_within_a_channel_holds(database, se
 async def test_a_note_that_the_platform_refuses_holds_back_nothing(database):
     at = await now(database)
     for n in range(2):
-        await database.write(lambda s, n=n: notes.add(s, CHAT, f"{n}", at))
+        await database.write(lambda s, n=n: notes.add(timed(s, at), CHAT, f"{n}"))
     (refused,) = await heads(database, at)
     await database.write(lambda s: notes.put_off(s, refused, at + 60_000, in_order=False))
     assert [note.text for note in await heads(database, at)] == ["1"]
@@ -213,12 +214,12 @@ async def test_a_note_that_the_platform_refuses_holds_back_nothing(database):
 
 async def test_a_channel_that_moves_takes_its_notes_along_and_a_surface_that_is_back_sends_them_at_once(database):
     at = await now(database)
-    await database.write(lambda s: notes.add(s, CHAT, "0", at))
+    await database.write(lambda s: notes.add(timed(s, at), CHAT, "0"))
     (note,) = await heads(database, at)
     await database.write(lambda s: notes.put_off(s, note, at + 300_000))
     await database.write(lambda s: notes.move(s, "telegram", CHAT.channel, "-1009"))
     assert await heads(database, at) == []
-    await database.write(lambda s: notes.revive(s, "telegram", at))
+    await database.write(lambda s: notes.revive(timed(s, at), "telegram"))
     (moved,) = await heads(database, at)
     assert moved.place.channel == "-1009"
 
@@ -231,12 +232,12 @@ async def test_the_first_posts_of_cards_keep_the_order_of_their_tasks(office):
     at = await now(database)
     await database.write(lambda s: cards.put_off(s, first, at + 60_000, "slow down"))
     assert await begun(database) == [], "the second card does not overtake the first"
-    await database.write(lambda s: cards.revive(s, "telegram", at))
+    await database.write(lambda s: cards.revive(timed(s, at), "telegram"))
     (first,) = await begun(database)
     await database.write(lambda s: cards.put_off(s, first, at + 60_000, "refused", in_order=False))
     (second,) = await begun(database)
     assert second.number == first.number + 1
-    await database.write(lambda s: cards.posted(s, second, "m2", 1, at))
+    await database.write(lambda s: cards.posted(timed(s, at), second, "m2", 1))
     (third,) = await begun(database)
     assert third.number == first.number + 2
 

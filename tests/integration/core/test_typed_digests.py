@@ -35,13 +35,12 @@ def named(digest: str) -> StagedDiff:
 async def revise(office, number: int, digest: str, n: int = 2) -> None:
     """The next revision of a task, staged with this digest."""
 
-    async def work(session):
-        now_ms = await office.database.now_ms(session)
-        task = await tasks.load(session, number)
-        await tasks.begin_revision(session, number, n, now_ms, "ana", Basis((n,)))
+    async def work(tx):
+        task = await tasks.load(tx, number)
+        await tasks.begin_revision(tx, number, n, tx.now_ms, "ana", Basis((n,)))
         decided = {"lane": "config", "terms": builders.terms().to_json(), "policy_digest": "0" * 64}
-        await tasks.save_revision(session, number, n, {**decided, "staged": named(digest).to_json()})
-        await tasks.save(session, task, {"revision": n, "digest": digest})
+        await tasks.save_revision(tx, number, n, {**decided, "staged": named(digest).to_json()})
+        await tasks.save(tx, task, {"revision": n, "digest": digest})
 
     await office.database.write(work)
 
@@ -54,14 +53,13 @@ async def two_alike(office) -> int:
 
 
 async def put_card(office, number: int, place: Place, delivered: str | None, message_id: str = "m1") -> None:
-    async def work(session):
-        now_ms = await office.database.now_ms(session)
-        await cards.bind(session, number, place, None, now_ms)
-        for card in await cards.of_task(session, number):
+    async def work(tx):
+        await cards.bind(tx, number, place, None)
+        for card in await cards.of_task(tx, number):
             if card.place == place:
-                await cards.posted(session, card, message_id, 1, now_ms)
+                await cards.posted(tx, card, message_id, 1)
                 if delivered is not None:
-                    await cards.delivered(session, card, delivered)
+                    await cards.delivered(tx, card, delivered)
 
     await office.database.write(work)
 
@@ -73,7 +71,7 @@ async def test_guard_02_a_digest_is_named_by_twenty_digits_in_either_case(office
     number, digest = await put_staged(office.database)
     answer = await office.verdicts.approve(number, digest[:20].upper(), LEE)
     assert answer.task.state is State.APPROVED
-    (said,) = await office.database.read(lambda session: tasks.approvals_of(session, number))
+    (said,) = await office.database.read(lambda tx: tasks.approvals_of(tx, number))
     assert said.digest == digest, "what is recorded is the whole digest"
 
 
@@ -114,7 +112,7 @@ async def test_guard_02_a_prefix_of_two_revisions_names_neither(office, verdict)
     assert answer.problem is not None
     assert (answer.problem.kind, answer.problem.code) == (Kind.CONFLICT, "ambiguous_digest")
     assert await office.state(number) is State.STAGED
-    assert await office.database.read(lambda session: tasks.approvals_of(session, number)) == ()
+    assert await office.database.read(lambda tx: tasks.approvals_of(tx, number)) == ()
 
 
 async def test_guard_02_digits_beyond_the_shared_ones_name_one_of_them(office):
@@ -130,10 +128,9 @@ async def test_guard_02_a_digest_that_only_the_events_remember_counts_too(office
     """A revision's row that was changed or lost does not make its digest forgotten."""
     number = await builders.put_task(office.database, State.STAGED, diff=named(SECOND))
 
-    async def work(session):
-        now_ms = await office.database.now_ms(session)
+    async def work(tx):
         body = {"state": "staged", "revision": 1, "digest": FIRST}
-        await events.append(session, number=number, kind="task.staged", at_ms=now_ms, body=body)
+        await events.append(tx, number=number, kind="task.staged", body=body)
 
     await office.database.write(work)
     assert (await office.verdicts.approve(number, SHARED, LEE)).problem.code == "ambiguous_digest"

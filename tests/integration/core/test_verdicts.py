@@ -33,7 +33,7 @@ def snapshot(office):
 
     async def look(number: int):
         task = await office.task(number)
-        said = await office.database.read(lambda session: tasks.approvals_of(session, number))
+        said = await office.database.read(lambda tx: tasks.approvals_of(tx, number))
         return task, said, await office.owed(number)
 
     return look
@@ -129,7 +129,7 @@ async def test_whoever_wrote_what_a_revision_builds_on_may_not_approve_it(office
 
 async def set_author(office, number, author, basis) -> None:
     changes = {"author": author, "basis": basis.to_json()}
-    await office.database.write(lambda session: tasks.save_revision(session, number, 1, changes))
+    await office.database.write(lambda tx: tasks.save_revision(tx, number, 1, changes))
 
 
 async def test_a_member_may_neither_approve_nor_reject(office, snapshot):
@@ -244,7 +244,7 @@ async def test_somebody_who_rejected_may_approve_the_same_bytes_of_the_next_revi
     await fall_back_to_staged(office, number)
     answer = await office.verdicts.approve(number, digest, LEE)
     assert answer.problem is None
-    (said,) = await office.database.read(lambda session: tasks.approvals_of(session, number))
+    (said,) = await office.database.read(lambda tx: tasks.approvals_of(tx, number))
     assert said.verdict is Verdict.APPROVE
 
 
@@ -254,7 +254,7 @@ async def fall_back_to_staged(office, number) -> None:
         f"UPDATE tasks SET state = 'staged' WHERE number = {number}",
         f"UPDATE jobs SET state = 'done' WHERE number = {number}",
     ):
-        await office.database.write(lambda session, statement=statement: session.execute(text(statement)))
+        await office.database.write(lambda tx, statement=statement: tx.session.execute(text(statement)))
 
 
 # ---- what is not there to be decided
@@ -289,7 +289,7 @@ async def test_the_digest_of_an_older_revision_is_stale(office, snapshot):
     number, old = await put_staged(office.database, "old")
     await office.service.reply(number, "path = content", ANA)
     newer = {"staged": staged("new").to_json(), "terms": terms().to_json(), "lane": "config"}
-    await office.database.write(lambda session: tasks.save_revision(session, number, 2, newer))
+    await office.database.write(lambda tx: tasks.save_revision(tx, number, 2, newer))
     await fall_back_to_staged(office, number)
     before = await snapshot(number)
     answer = await office.verdicts.approve(number, old, LEE)

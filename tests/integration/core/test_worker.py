@@ -22,6 +22,7 @@ from core.store import artifacts, jobs, queue_queries, switches, workers
 from core.store.database import from_ms
 from tests import builders
 from tests.builders import ANA, LEE, MAX, people
+from tests.clock import timed
 from tests.workbench import eventually
 
 pytestmark = pytest.mark.queue
@@ -67,7 +68,7 @@ async def test_a_request_goes_from_a_sentence_to_a_pull_request(bench):
 
 async def test_what_was_made_and_said_is_kept_with_the_task(bench):
     number = await bench.publish()
-    kept = {a.name: a for a in await bench.database.read(lambda session: artifacts.of_task(session, number))}
+    kept = {a.name: a for a in await bench.database.read(lambda tx: artifacts.of_task(tx, number))}
     assert {"transcript.txt", "change.patch", "receipt.json"} <= set(kept)
     task = await bench.task(number)
     said = receipt.read(bench.keys, await bench.files.read(kept["receipt.json"].sha256))
@@ -321,26 +322,23 @@ async def test_a_passing_fault_without_advice_waits_ever_longer(bench):
         assert (job.state, job.attempt) == (JobState.READY, attempt)
         assert job.ready_at - now < timedelta(seconds=at_most_s)
         began = await bench.database.read(
-            lambda session, i=job.id: session.execute(text(f"SELECT claimed_ms FROM jobs WHERE id='{i}'"))
+            lambda tx, i=job.id: tx.session.execute(text(f"SELECT claimed_ms FROM jobs WHERE id='{i}'"))
         )
         waits_s = job.ready_at.timestamp() - began.scalar_one() / 1000
         assert waits_s > at_least_s
         await make_ready(bench, job.id)
         await bench.drain()
-    assert (
-        await bench.database.read(lambda session: queue_queries.problem_of(session, job.id))
-        == "the forge does not answer"
-    )
+    assert await bench.database.read(lambda tx: queue_queries.problem_of(tx, job.id)) == "the forge does not answer"
 
 
 async def claimed_at(bench, job_id) -> datetime:
     statement = text(f"SELECT claimed_ms FROM jobs WHERE id = '{job_id}'")
-    return from_ms((await bench.database.read(lambda session: session.execute(statement))).scalar_one())
+    return from_ms((await bench.database.read(lambda tx: tx.session.execute(statement))).scalar_one())
 
 
 async def make_ready(bench, job_id) -> None:
     statement = text(f"UPDATE jobs SET ready_ms = 0 WHERE id = '{job_id}'")
-    await bench.database.write(lambda session: session.execute(statement))
+    await bench.database.write(lambda tx: tx.session.execute(statement))
 
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["before its effect", "after its effect, the answer lost"])
@@ -408,7 +406,7 @@ async def test_a_head_that_somebody_moved_is_not_merged(bench):
 
 async def test_nothing_is_claimed_while_the_queue_is_paused(bench):
     async def pause(value):
-        await bench.database.write(lambda session: switches.set_pause(session, value, 1, "lee"))
+        await bench.database.write(lambda tx: switches.set_pause(timed(tx, 1), value, "lee"))
 
     number = await bench.ask()
     await pause({"reason": "upgrade", "by": "lee"})
@@ -509,10 +507,9 @@ async def test_a_worker_that_others_took_for_dead_ends_and_what_it_did_is_done_b
         number = await bench.ask()
         await eventually(lambda: bench.executor.runs == 1)
 
-        async def bury(session):
-            now_ms = await bench.database.now_ms(session)
-            dead = await workers.bury(session, now_ms + 1)
-            return [job.number for job in await jobs.rescue_from(session, dead, now_ms, count=True)]
+        async def bury(tx):
+            dead = await workers.bury(tx, tx.now_ms + 1)
+            return [job.number for job in await jobs.rescue_from(tx, dead, count=True)]
 
         async def rescued() -> bool:  # a row that is just being beaten is left to the next sweep
             return bool(await bench.database.write(bury) == [number])
@@ -555,6 +552,6 @@ async def test_an_engine_that_lost_its_state_costs_repeated_steps_and_nothing_el
         for file in bench.database.location.file.parent.glob("engine.sqlite*"):
             file.unlink()
     else:
-        await bench.database.write(lambda session: session.execute(text("DROP SCHEMA dbos CASCADE")))
+        await bench.database.write(lambda tx: tx.session.execute(text("DROP SCHEMA dbos CASCADE")))
     await bench.drain()
     assert await bench.state(number) is State.PUBLISHED

@@ -196,8 +196,8 @@ class Lab:
         self.database = Database(location)
         source = builders.always(self.settings)
         self.files = ArtifactFiles(self.folder / "artifacts")
-        self.service = Requests(self.database, source, new_id, Milestones())
-        self.verdicts = Approvals(self.database, source, new_id, Milestones())
+        self.service = Requests(self.database, source, Milestones())
+        self.verdicts = Approvals(self.database, source, Milestones())
         os.environ["COUNTERSIGN_CANARY"] = CANARY
         try:
             return await self._run(cases)
@@ -237,7 +237,6 @@ class Lab:
         shop = JobContext(
             database=self.database,
             settings=builders.always(self.settings),
-            new_id=new_id,
             milestones=Milestones(),
             interpreter=ModelInterpreter(self.asked or self.model),
             guard=TreeGuard(),
@@ -249,7 +248,7 @@ class Lab:
             keys=self._keys(),
         )
         identity = new_id("worker")
-        reconciler = Reconciler(self.database, builders.always(self.settings), new_id)
+        reconciler = Reconciler(self.database, builders.always(self.settings))
         worker = Worker(shop, InlineEngine(), identity, NodeView("here", frozenset({"sandbox"})), reconciler)
         await worker.run(drain=True)
 
@@ -273,12 +272,12 @@ class Lab:
 
     async def _look(self, case: Case, number: int) -> Seen:
         document = await self._document(number)
-        kept = await self.database.read(lambda session: artifacts.of_task(session, number))
+        kept = await self.database.read(lambda tx: artifacts.of_task(tx, number))
         contents = {f"{a.revision}/{a.name}": await self.files.read(a.sha256) for a in kept}
         diff = contents.get(f"{document['revision']}/change.patch", b"")
         reached = (case.carrier.name, case.attack) in self.model.seen
         task = await builders.load(self.database, number)
-        said = await self.database.read(lambda session: tasks.turns_of(session, number))
+        said = await self.database.read(lambda tx: tasks.turns_of(tx, number))
         return Seen(number, task, document, document, diff, contents, reached, _sent(task, said))
 
     def _record(self, seen: Seen) -> dict[str, str]:

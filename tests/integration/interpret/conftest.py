@@ -101,7 +101,6 @@ class ReadingBench(Workbench):
         shop = JobContext(
             database=self.database,
             settings=lambda: self.settings,
-            new_id=new_id,
             milestones=self.milestones,
             interpreter=ModelInterpreter(self.model, self.patience_s),
             guard=self.guard,
@@ -112,7 +111,7 @@ class ReadingBench(Workbench):
             files=self.files,
             keys=self.keys,
         )
-        return Worker(shop, InlineEngine(), identity, node, Reconciler(self.database, lambda: self.settings, new_id))
+        return Worker(shop, InlineEngine(), identity, node, Reconciler(self.database, lambda: self.settings))
 
     async def read(self, text: str, *answers: Any, **others: Any) -> int:
         """A request of ana's that was worked on with a model that gives `answers`."""

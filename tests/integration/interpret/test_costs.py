@@ -17,8 +17,8 @@ pytestmark = pytest.mark.lanes
 
 
 async def spent(bench):
-    async def work(session):
-        return list(await session.exec(select(SpendingRow)))
+    async def work(tx):
+        return list(await tx.session.exec(select(SpendingRow)))
 
     rows = await bench.database.read(work)
     return [(row.number, row.lane, row.model, row.calls, row.input_tokens + row.output_tokens) for row in rows]

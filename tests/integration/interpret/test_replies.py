@@ -9,13 +9,13 @@ import pytest_asyncio
 
 from bot.interpret.quick_reader import QuickReader
 from core.model.errors import TransientError, UsageError
-from core.model.ids import new_id
 from core.model.lifecycle import State
 from core.model.place import Place
 from core.model.turn import MessageOrigin
 from core.services.requests import Requests
 from core.store import events, notes, queue_queries
 from tests.builders import ANA, LEE, MAX
+from tests.clock import timed
 from tests.fakes.scripted import ScriptedModel
 from tests.integration.interpret.conftest import ReadingBench
 
@@ -33,14 +33,14 @@ async def staged(bench: ReadingBench) -> ReadingBench:
     """#1 is staged, and its service reads with a model what the grammar cannot."""
     await bench.read('create docs/x.md with "hello"', "not needed")
     reader = QuickReader(lambda: True, lambda lane, _living: lane.executor == "ollama")
-    bench.service = Requests(bench.database, lambda: bench.settings, new_id, bench.milestones, reader)
+    bench.service = Requests(bench.database, lambda: bench.settings, bench.milestones, reader)
     assert await bench.state(1) is State.STAGED
     return bench
 
 
 async def said(bench: ReadingBench) -> list[notes.Note]:
     """What is owed to the chat."""
-    return await bench.database.write(lambda session: notes.begin(session, "telegram", 2**50, 50))
+    return await bench.database.write(lambda tx: notes.begin(timed(tx, 2**50), "telegram", 50))
 
 
 async def test_chat_03_words_that_a_model_finds_idle_leave_all_as_it_was(staged: ReadingBench) -> None:
@@ -87,7 +87,7 @@ async def test_chat_03_what_leads_to_no_revision_is_told_and_changes_nothing(
     (note,) = await said(staged)
     assert words in note.text
     assert "#1 stays as it is" in note.text
-    chain = await staged.database.read(lambda session: events.chain_of(session, 1))
+    chain = await staged.database.read(lambda tx: events.chain_of(tx, 1))
     assert [event.kind for event in chain][-2:] == ["reply.received", "reply.refused"]
 
 
@@ -112,7 +112,7 @@ async def test_a_reply_delivered_twice_is_read_once(staged: ReadingBench) -> Non
     await staged.drain()
     await staged.service.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
     assert len(await said(staged)) == 1
-    assert await staged.database.read(lambda session: queue_queries.reads_of(session, 1)) == []
+    assert await staged.database.read(lambda tx: queue_queries.reads_of(tx, 1)) == []
 
 
 async def test_a_reply_to_what_ended_while_it_was_read_is_answered(staged: ReadingBench) -> None:

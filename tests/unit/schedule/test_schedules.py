@@ -15,7 +15,6 @@ from bot.schedule.clock import GRACE_MS, ScheduleClock, asker, dedup_of, turn_of
 from bot.schedule.schedules import MOST, ScheduleUseCases, WantedSchedule, next_words
 from bot.schedule.when import read_when
 from core.model.errors import NotFoundError, RefusedError, TransientError, UsageError
-from core.model.ids import new_id
 from core.model.place import Place
 from core.store import schedules, tasks
 from core.store.message_tables import ScheduleRow
@@ -37,7 +36,7 @@ def office(database):
 
 @pytest.fixture
 def known(office):
-    return ScheduleUseCases(office.database, lambda: office.settings, new_id, "Europe/Zurich")
+    return ScheduleUseCases(office.database, lambda: office.settings, "Europe/Zurich")
 
 
 def wanted(**others) -> WantedSchedule:
@@ -68,22 +67,22 @@ def schedule(**others) -> Schedule:
 async def make_due(database, name, ago_ms=1000):
     """As if the time had come `ago_ms` ago."""
 
-    async def work(session):
-        at_ms = await database.now_ms(session) - ago_ms
-        await session.execute(update(ScheduleRow).where(col(ScheduleRow.id) == name).values(next_ms=at_ms))
+    async def work(tx):
+        at_ms = tx.now_ms - ago_ms
+        await tx.session.execute(update(ScheduleRow).where(col(ScheduleRow.id) == name).values(next_ms=at_ms))
         return at_ms
 
     return await database.write(work)
 
 
 async def row(database, name):
-    found = await database.read(lambda session: schedules.get(session, name))
+    found = await database.read(lambda tx: schedules.get(tx, name))
     assert found is not None
     return found
 
 
 async def numbers(database) -> list[int]:
-    found = await database.read(lambda session: tasks.summaries(session, state=None, limit=100, before=None))
+    found = await database.read(lambda tx: tasks.summaries(tx, state=None, limit=100, before=None))
     return sorted(task.number for task in found)
 
 
@@ -120,9 +119,9 @@ async def test_what_cannot_be_asked_for_is_not_kept(known, others):
 
 
 async def test_one_person_has_a_hundred_at_most(known, database):
-    async def fill(session):
+    async def fill(tx):
         for n in range(MOST):
-            await schedules.add(session, schedule(id=f"sch_{n}"))
+            await schedules.add(tx, schedule(id=f"sch_{n}"))
 
     await database.write(fill)
     with pytest.raises(UsageError, match="100"):
