@@ -11,7 +11,8 @@ from core.jobs.interpretation_context import Discussion, talk_of
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.jobs.no_change import no_change
 from core.jobs.objects import have_objects, keep_objects
-from core.jobs.usage import JobProgress, JobUsage, within_budget, within_pot
+from core.jobs.progress import JobProgress
+from core.jobs.usage import JobUsage, within_budgets
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.change import Change
 from core.model.errors import Kind, Problem, WorkError
@@ -70,8 +71,7 @@ async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     await shop.confirm(job)  # a run of the executor may be long and dear
     executor = _executor(shop, lane, _intent(task))
     if _asks_models(shop, lane, task):
-        lane = await within_budget(shop, lane)
-        lane = await within_pot(shop, lane, task)
+        lane = await within_budgets(shop, job, lane, task)
     talk = await _talk_for(shop, task, executor, lane)
     order = _order(shop, job, task, lane, base, begin, talk)
     # the lane's own limit is the executor's to keep; this one only frees a worker from an executor that hangs
@@ -100,7 +100,7 @@ async def _talk_for(shop: JobContext, task: Task, executor: Executor, lane: Lane
 
 
 def _order(shop: JobContext, job: Job, task: Task, lane: Lane, base: str, begin: str, talk: Discussion) -> WorkOrder:
-    """What the executor is told, with the doors through which it is heard while it works."""
+    """What the executor shall make, and where it reports its progress and its spending."""
     return WorkOrder(
         number=task.number,
         revision=task.revision,
@@ -111,8 +111,8 @@ def _order(shop: JobContext, job: Job, task: Task, lane: Lane, base: str, begin:
         start=begin,
         parameters=task.parameters,
         journal=JobJournal(shop.database, job),
-        told=JobProgress(shop, job),
-        charge=JobUsage(shop, job, lane.name, task.current.author),
+        progress=JobProgress(shop, job),
+        usage=JobUsage(shop, job, lane.name, task.current.author),
     )
 
 

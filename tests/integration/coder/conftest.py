@@ -14,7 +14,7 @@ from core.model.intent import Intent
 from core.model.lane import Lane
 from core.model.provenance import Usage
 from core.model.turn import Turn
-from core.ports import ForgetsOldResults, WorkOrder
+from core.ports import MemoryUsage, WorkOrder
 from lanes.builtin_agent import BuiltinAgentExecutor
 from lanes.checks import CheckRunner, checked
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ToolCall
@@ -78,8 +78,8 @@ class Bench:
 
     def __init__(self, web: GitRepository, scratch: Path) -> None:
         self.web, self.scratch = web, scratch
-        self.told: list[str] = []
-        self.charged: list[Usage] = []
+        self.progress: list[str] = []
+        self.usage = MemoryUsage()
 
     async def order(self, text: str = "say color", **others: Any) -> WorkOrder:
         base = await self.web.fetch_base()
@@ -88,15 +88,13 @@ class Bench:
             **others.pop("lane", {}),
         )
 
-        async def told(words: str) -> None:
-            self.told.append(words)
+        async def report(words: str) -> None:
+            self.progress.append(words)
 
-        async def charge(usage: Usage) -> None:
-            self.charged.append(usage)
-
+        self.usage = MemoryUsage()
         return WorkOrder(
             1, 1, lane, Intent(text), (Turn(1, "ana", "terminal", text, builders.NOON, 1),), base,
-            await self.web.tree_of(base), told=told, charge=charge, **{"journal": ForgetsOldResults(), **others},
+            await self.web.tree_of(base), progress=report, **{"usage": self.usage, **others},
         )  # fmt: skip
 
     def executor(self, model: Scripted, **endpoint: Any) -> Any:
