@@ -15,7 +15,7 @@ from core.jobs.progress import JobProgress
 from core.jobs.usage import JobUsage, within_budgets
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.change import Change
-from core.model.errors import Kind, Problem, WorkError
+from core.model.errors import Kind, PermanentError, Problem, WorkError
 from core.model.intent import Intent
 from core.model.job import Job
 from core.model.lane import Lane
@@ -56,13 +56,13 @@ async def _started(session: Session, shop: JobContext, job: Job) -> None:
 
 
 async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
-    """Run the executor, or adopt what an earlier try of this very job made."""
+    """Run the executor, unless an earlier try of this very job did. Its result is remembered with the job alone."""
     task = await shop.task_for(job)
     repository = shop.repository(needed(task.repo, "repository"))
     made = await shop.database.read(lambda session: jobs.result_of(session, job))
     if made is not None:
         await have_objects(shop, repository, job.number, job.revision, made["base"], made["tree"])
-        return made
+        return {}
     whole = _lane(shop, task)
     part = _part(whole, task)
     lane = replace(whole, steps=part.steps)
@@ -85,7 +85,7 @@ async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     made = {"base": base, "tree": produced.tree, "making": making.to_json(), "authors": sorted(talk.authors)}
     await shop.database.write(lambda session: jobs.keep_result(session, job, made))
     shop.milestones.reached("change.kept", number=job.number)
-    return made
+    return {}
 
 
 async def _talk_for(shop: JobContext, task: Task, executor: Executor, lane: Lane) -> Discussion:
@@ -137,16 +137,19 @@ async def _keep_files(shop: JobContext, job: Job, files: Mapping[str, bytes]) ->
         await shop.keep_artifact(job, name, shown)
 
 
-async def judge(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
+async def judge(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Compute the change from the trees, let the guard judge it, and stage it or say why not."""
     task = await shop.task_for(job)
     settings = shop.settings()
     repository = shop.repository(needed(task.repo, "repository"))
-    change = await repository.change(notes["base"], notes["tree"])
+    made = await shop.database.read(lambda session: jobs.result_of(session, job))
+    if made is None:
+        raise PermanentError("incomplete", f"nothing is kept of what job {job.id} made", "Reply to it to start again.")
+    change = await repository.change(made["base"], made["tree"])
     shop.milestones.reached("change.compared", number=job.number)
     terms = task.current.terms
     lane = settings.lane(needed(task.current.lane, "lane"))
-    making = Provenance.from_json(notes["making"]) if notes.get("making") else NOT_TOLD
+    making = Provenance.from_json(made["making"]) if made.get("making") else NOT_TOLD
     if not change.files or terms is None or _is_published_already(task, change):
         await shop.fail(job, no_change(shop, task, lane, making))
         return OVER
@@ -160,8 +163,8 @@ async def judge(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
     await _hold(shop, repository, task, change)
     shop.milestones.reached("change.judged", number=job.number)
     staged = stage(change, report)
-    heard = notes["authors"] if "authors" in notes else (await talk_of(shop, task)).authors  # made by an older version
-    basis = task.current.basis.written_by(heard)
+    shown_to = made["authors"] if "authors" in made else (await talk_of(shop, task)).authors  # by an older version
+    basis = task.current.basis.written_by(shown_to)
     authors = sorted(task.authors_of(replace(task.current, basis=basis)))
     outcome = JobOutcome(
         changes={"digest": staged.digest, "error": None, "escalated": False, "nudge_ms": None},

@@ -109,7 +109,6 @@ def owed_job(task: Task, kind: JobKind, revision: int, now_ms: int, new_id: NewI
         priority=task.priority,
         after=owed.after,
         needs=sorted(owed.needs),
-        payload={},
         payload_version=PAYLOAD_VERSION,
         created_ms=now_ms,
         ready_ms=now_ms + owed.in_s * 1000,

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from core.model.budget import Budget
+from core.model.budget import Budget, ExceededLimit
 from core.model.errors import PermanentError
 from core.model.provenance import Usage
 from core.ports import MemoryUsage
@@ -179,7 +179,7 @@ async def test_a_packed_question_does_not_pass():
 async def test_steps_and_tokens_are_bounded_and_the_reason_is_said():
     async with serving() as models, door(models, budget=Budget(steps=2)) as inner:
         assert [(await inner.ask("/v1/chat/completions", CHAT))[0] for _ in range(3)] == [200, 200, 429]
-        assert (inner.account.spent_out, inner.account.bound) == ("2 of 2 answers of the model", "steps")
+        assert inner.account.exceeded == ExceededLimit("steps", "2 of 2 answers of the model")
         assert inner.account.closed.is_set()
         assert len(models.asked) == 2
     async with serving() as models, door(models, budget=Budget(tokens=100)) as inner:
