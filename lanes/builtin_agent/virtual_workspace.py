@@ -39,10 +39,10 @@ class VirtualWorkspace:
     git: GitRepository
     tree: str
     may_write: tuple[str, ...]
-    base: str = ""
-    limits: Limits = field(default_factory=Limits)
-    refusal: Refusal = refuses_nothing
-    withheld: WithheldText = field(default_factory=WithheldText)
+    base: str
+    limits: Limits
+    refusal: Refusal
+    withheld: WithheldText
     _entries: dict[str, tuple[str, str]] = field(default_factory=dict)
     _earlier: dict[str, int] = field(default_factory=dict)
     """The sizes of the files that earlier revisions changed; 0 for one that they deleted."""
@@ -52,12 +52,11 @@ class VirtualWorkspace:
     async def open(self) -> None:
         """List the tree; to be called once, before anything else."""
         self._entries = await self._listed(self.tree)
-        if self.base:
-            before = await self._listed(self.base)
-            changed = [path for path in before.keys() | self._entries if before.get(path) != self._entries.get(path)]
-            present = [path for path in changed if self._entries.get(path, ("",))[0] in _PLAIN]
-            contents = await self.git.read_files(self.tree, present, MAX_FILE_BYTES)
-            self._earlier = {path: len(contents.get(path, b"")) for path in changed}
+        before = await self._listed(self.base)
+        changed = [path for path in before.keys() | self._entries if before.get(path) != self._entries.get(path)]
+        present = [path for path in changed if self._entries.get(path, ("",))[0] in _PLAIN]
+        contents = await self.git.read_files(self.tree, present, MAX_FILE_BYTES)
+        self._earlier = {path: len(contents.get(path, b"")) for path in changed}
 
     def refused(self) -> list[str]:
         """The files that the lane's globs cover and that may not be changed all the same, sorted."""

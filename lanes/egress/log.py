@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 from core.model.change import show_path
@@ -15,9 +14,8 @@ _MAX_WORD_CHARS: Final = 300
 class EgressLog:
     """The lines of ``broker.log``; bounded, and every odd character written out."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began_s = clock()
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
         self._lines: list[str] = []
         self._dropped = 0
 
@@ -27,7 +25,7 @@ class EgressLog:
             self._dropped += 1
             return
         line = " ".join(show_path(str(word).encode("utf-8", "surrogateescape"))[:_MAX_WORD_CHARS] for word in words)
-        self._lines.append(f"{self._clock() - self._began_s:8.3f} {line}")
+        self._lines.append(f"{time.monotonic() - self._began_s:8.3f} {line}")
 
     def content(self) -> bytes:
         """The whole log."""

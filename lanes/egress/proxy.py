@@ -156,10 +156,10 @@ class EgressProxy:
             async with asyncio.timeout(_HEAD_S):
                 hello = await ClientHello.read(reader)
         except (ValueError, asyncio.IncompleteReadError):
-            words.append("REFUSED: it does not begin with a greeting of TLS")
+            words.append("REFUSED: it does not begin with a ClientHello of TLS")
             return
         if hello.server_name != host:
-            words.append(f"REFUSED: its greeting is for {hello.server_name or 'nobody'}")
+            words.append(f"REFUSED: its ClientHello is for {hello.server_name or 'nobody'}")
             return
         streams[1].write(hello.raw)
         sent, received = await _both(reader, writer, *streams)

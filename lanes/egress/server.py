@@ -123,7 +123,7 @@ class EgressBroker:
         query = tuple((name, value) for name, value in request.query.items())
         route = route_of(self.endpoint.kind, request.method, request.rel_url.raw_path, query, self.models[0])
         if route is None:
-            words.append("REFUSED: no such way out")
+            words.append("REFUSED: this path is not passed on")
             return self._refuse(404, "The broker passes on nothing but questions to the lane's model")
         if route.own:
             words.append("answered here")

@@ -256,8 +256,8 @@ class Lab:
         sandbox = PrintingSandbox()
         checks = CheckRunner(self.folder / "scratch", lambda _kind: sandbox)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:9")}
-        coder = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
-        return checked({"edit": EditExecutor(), "ollama": coder}, checks)
+        agent = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
+        return checked({"edit": EditExecutor(), "ollama": agent}, checks)
 
     def _keys(self) -> Keys:
         keys = Keys(self.folder / "signing")

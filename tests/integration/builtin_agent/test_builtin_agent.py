@@ -1,4 +1,4 @@
-"""The coder: a model that edits through tools; what it makes, what it is refused, and when it is stopped."""
+"""The builtin agent: a model that edits through tools; what it makes, what it is refused, and when it is stopped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.model.budget import Budget
 from core.model.errors import PermanentError, TransientError, WorkError
 from core.model.lane import LaneCheck, Limits
 from core.ports import MemoryJournal
-from tests.integration.coder.conftest import START, Scripted, call, results_in
+from tests.integration.builtin_agent.conftest import START, Scripted, call, results_in
 
 pytestmark = pytest.mark.lanes
 

@@ -1,4 +1,4 @@
-"""What the tests of the coder share: a repository, a model that answers by a script, and an executor around both."""
+"""What the tests of the builtin agent share: a repository, a model that answers by a script, and an executor."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Scripted:
 
     async def ask(self, ask: ChatRequest) -> ChatReply:
         self.asked.append(ask)
-        canary.seen("the coder's model", ask.messages)
+        canary.seen("the builtin agent's model", ask.messages)
         turn = self.turns.pop(0) if self.turns else "I have nothing more to say."
         while callable(turn) and not isinstance(turn, ToolCall):
             turn = turn(ask)
@@ -101,8 +101,8 @@ class Bench:
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:1", **endpoint)}
         sandbox = find_sandbox()
         checks = CheckRunner(self.scratch, lambda _kind: sandbox)
-        coder = BuiltinAgentExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
-        return checked({"ollama": coder}, checks)["ollama"]
+        agent = BuiltinAgentExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
+        return checked({"ollama": agent}, checks)["ollama"]
 
     async def files(self, tree: str) -> dict[str, str]:
         """What a tree holds."""
