@@ -110,7 +110,7 @@ class App:
     def worker(self, *, node: str | None = None) -> Worker:
         """A worker of this process, with the engine it runs on."""
         from core.model.placement import NodeView
-        from core.queue.late_engine import LateEngine
+        from core.queue.lazy_engine import LazyEngine
         from core.queue.reconciler import Reconciler
         from core.queue.worker import Worker
 
@@ -124,7 +124,7 @@ class App:
 
         return Worker(
             shop=shop,
-            engine=LateEngine(engine),
+            engine=LazyEngine(engine),
             id=identity,
             node=NodeView(node or socket.gethostname(), self._offers()),
             reconciler=Reconciler(self.database, self.settings),

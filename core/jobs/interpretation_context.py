@@ -61,7 +61,7 @@ async def scene_of(shop: JobContext, job: Job, task: Task) -> InterpretationCont
         files,
         JobJournal(shop.database, job, "interpret"),
         tuple(turn for turn in talk.turns if turn.person == ASKER),
-        JobUsage(shop, job, task.asked_lane or "", task.current.author),
+        JobUsage(shop, job, task.asked_lane or "", task.current.author, "interpret"),
         await _spent(shop, lanes),
         read if task.repo else None,
     )

@@ -53,7 +53,7 @@ async def decide(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     settings.repository(task.repo)
     decision = settings.policy.decide(petition_for(task, intent))
     if intent.read_by and (lane := decision.lane):  # what reading it cost counts for the lane it led to
-        await shop.database.write(lambda tx: spending.settle(tx, job, lane))
+        await shop.database.write(lambda tx: spending.attribute(tx, job, lane))
     await _commit(shop, job, task, settings, intent, decision)
     return OVER
 

@@ -91,7 +91,7 @@ async def _settle(shop: JobContext, job: Job, task: Task, basis: Basis, words: T
     petition = petition_for(_candidate(task, basis, words), intent)
     lane = shop.settings().policy.decide(petition).lane if task.repo else None
     if lane is not None:
-        await shop.database.write(lambda tx: spending.settle(tx, job, lane))
+        await shop.database.write(lambda tx: spending.attribute(tx, job, lane))
 
 
 async def _begin(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from core.model.budget import Budget
 from core.model.errors import TransientError
-from core.model.lane import Budget
 from core.model.lifecycle import State
 from core.model.provenance import Provenance, Usage
 from core.model.workflow import WorkflowStep
@@ -48,7 +48,7 @@ class Spender(FakeExecutor):
         self.runs += 1
         self.budgets.append(order.lane.budget)
         usage = Usage("local/m", 1, 900, 100, 0.25)
-        await order.charge(usage)
+        await order.usage.report(f"call-{self.runs}", usage)
         making = self.makings.pop(0) if self.makings else Provenance("ollama", f"part {self.runs}", (usage,))
         path = order.lane.steps[0].name if order.lane.steps else f"file-{self.runs}"
         tree = repository.add({**repository.trees[order.start], f"config/{path}-{order.revision}": b"x"})
