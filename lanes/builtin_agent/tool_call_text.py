@@ -39,7 +39,7 @@ def plainly(messages: Sequence[ChatMessage]) -> ChatRequest:
 
 def called(text: str) -> ToolCall:
     """The one call that an answer is, a Markdown fence around it aside; raises `NotJsonError` for anything else."""
-    found = read_object(_unfenced(text), most_chars=_MAX_CHARS, most_depth=_MAX_DEPTH)
+    found = read_object(_unfenced(text), max_chars=_MAX_CHARS, max_depth=_MAX_DEPTH)
     if set(found) != {"tool", "arguments"}:
         raise NotJsonError('The answer must have the keys "tool" and "arguments", and no others.')
     if not isinstance(found["tool"], str) or not isinstance(found["arguments"], dict):
