@@ -57,10 +57,10 @@ def _enabled(door: CliContext) -> set[tuple[str, str]]:
 
 def _rows(enabled: set[tuple[str, str]]) -> list[dict[str, Any]]:
     """A row for each plugin that is installed, and for each that is enabled and is not."""
-    from bot.plugins.find import KINDS, offered
+    from bot.plugins.find import KINDS, installed_plugins
     from bot.plugins.settings import obstacle
 
-    rows = [_row(one.kind, one.name, enabled, one.distribution, one.version) for one in offered()]
+    rows = [_row(one.kind, one.name, enabled, one.distribution, one.version) for one in installed_plugins()]
     there = {(row["kind"], row["name"]) for row in rows}
     rows += [_row(kind, name, enabled, None, None) for kind, name in enabled - there]
     for row in rows:

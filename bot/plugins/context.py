@@ -1,4 +1,4 @@
-"""What a plugin's factory is given."""
+"""The context that a plugin's factory is called with."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PluginContext:
-    """What a plugin works with: its `name`, and its `settings` as countersign.yaml has them.
+    """What a plugin works with: its `name`, and its `settings` from countersign.yaml.
 
-    `sandbox` finds the sandbox of a kind (bwrap, podman, docker, landlock), or says why this host has none. `log` is
-    structlog's, with the plugin's name bound.
+    `sandbox` returns the sandbox of a kind (bwrap, podman, docker, landlock), or the problem why this host has none.
+    `log` is a structlog logger with the plugin's name bound.
     """
 
     name: str
@@ -29,7 +29,7 @@ class PluginContext:
 
     @property
     def scratch(self) -> Path:
-        """A folder of the plugin's own below the home's state, made when it is first asked for; it is kept."""
+        """The plugin's own folder in the home's state, created when it is first read; never deleted."""
         for folder in (*self.folder.parents[1::-1], self.folder):
             folder.mkdir(mode=0o700, exist_ok=True)
         return self.folder

@@ -1,4 +1,4 @@
-"""The two ports that only plugins have; the others are Executor and Forge of `core.ports`, and `bot.surfaces.port`."""
+"""The ports that only plugins implement; plugins also implement ports of `core.ports` and `bot.surfaces.port`."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from core.ports import BlobReader
 
 
 class ExtraGuard(Protocol):
-    """Judges a change beside our own guard: what it finds is added, and takes nothing of ours away.
+    """Judges a change beside our own guard; it can add findings and remove none.
 
     It may also have ``leaks(text) -> bool``: whether a short text must not leave for the forge.
     """
 
     async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
-        """What it finds; one finding that blocks, blocks the change."""
+        """Report findings; one finding with the verdict block blocks the change."""
 
 
 class Notifier(Protocol):
-    """Is told of every event, at least once and in order.
+    """Receives every event, at least once and in order.
 
-    With an attribute ``include_text = True`` it is also told what people and models wrote.
+    With an attribute ``include_text = True`` it also receives what people and models wrote.
     """
 
     async def notify(self, event: Mapping[str, Any]) -> None:
-        """`event` has ``delivery`` (the same for every try), ``event`` and ``task``, as docs/webhooks.md tells them.
+        """Handle one event: ``delivery`` (the same for every try), ``event`` and ``task``, see docs/webhooks.md.
 
-        Raises `TransientError` to be told again later, `PermanentError` to be told no more of this one.
+        Raises `TransientError` to receive it again later, `PermanentError` to give up on this event.
         """

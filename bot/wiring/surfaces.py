@@ -74,7 +74,7 @@ def serve_surfaces(
         doings=doings,
         clicks=ButtonActions(app.database, doings),
         limits=RateLimits(time.monotonic),
-        rooms=app.plugins().rooms(rooms.of, surfaces),
+        rooms=app.plugins().channel_scopes(rooms.of, surfaces),
     )
 
     def wake_couriers() -> None:
