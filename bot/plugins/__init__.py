@@ -4,8 +4,7 @@ A plugin that is installed but not enabled is never imported. An enabled plugin 
 its rights: nothing here confines it. Importing this package imports no plugin.
 """
 
-from bot.plugins.context import PluginContext
 from bot.plugins.find import KINDS
-from bot.plugins.ports import ExtraGuard, Notifier
+from bot.plugins.ports import ExtraGuard, Notifier, PluginContext
 
 __all__ = ["KINDS", "ExtraGuard", "Notifier", "PluginContext"]

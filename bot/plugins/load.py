@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from bot.plugins.context import PluginContext
 from bot.plugins.find import OfferedPlugin
+from bot.plugins.ports import PluginContext
 from bot.plugins.settings import EnabledPlugin, names_of
 from core.log import log
 from core.model.errors import CountersignError, Kind, PermanentError, Problem, UsageError
@@ -172,6 +172,6 @@ class Plugins:
 
 def _broken(offered: OfferedPlugin, reason: str, mend: str = "") -> PermanentError:
     line = f"`{offered.name}` below `plugins.{offered.kind}` in countersign.yaml"
-    fix = mend or f"Mend or upgrade {offered.distribution}, or look at its settings."
+    fix = mend or f"Fix or upgrade {offered.distribution}, or check its settings."
     message = f"The plugin {offered.label} of {offered.source} cannot be used: {reason}"
     return PermanentError("plugin_broken", message, f"{fix} To go on without it, delete {line}.")

@@ -1,15 +1,24 @@
-"""The ports that only plugins implement; plugins also implement ports of `core.ports` and `bot.surfaces.port`."""
+"""What plugins are written against: the context of a factory, and the two ports that only plugins implement.
+
+Plugins also implement ports of `core.ports` and `bot.surfaces.port`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.model.change import Change
 from core.model.decision import ApprovalRequirements
+from core.model.errors import Problem
 from core.model.lane import Lane
 from core.model.staged_diff import GuardReport
 from core.ports import BlobReader
+
+if TYPE_CHECKING:
+    from lanes.sandbox import Sandbox
 
 
 class ExtraGuard(Protocol):
@@ -33,3 +42,25 @@ class Notifier(Protocol):
 
         Raises `TransientError` to receive it again later, `PermanentError` to give up on this event.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """What a plugin works with: its `name`, and its `settings` from countersign.yaml.
+
+    `sandbox` returns the sandbox of a kind (bwrap, podman, docker, landlock), or the problem why this host has none.
+    `log` is a structlog logger with the plugin's name bound.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    folder: Path
+    sandbox: Callable[[str], Sandbox | Problem]
+    log: Any = field(repr=False)
+
+    @property
+    def scratch(self) -> Path:
+        """The plugin's own folder in the home's state, created when it is first read; never deleted."""
+        for folder in (*self.folder.parents[1::-1], self.folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return self.folder

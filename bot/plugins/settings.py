@@ -81,7 +81,7 @@ def obstacle(kind: str, name: str) -> tuple[str, str] | None:
     """Why no plugin of this name can be used, and the fix; None when exactly one distribution offers it."""
     plugins = plugins_named(kind, name)
     if not plugins:
-        mend = f"Install one that does into Countersign's environment ({sys.prefix}) with pip, or delete the line."
+        mend = f"Use pip install in Countersign's environment ({sys.prefix}) to add one, or delete the line."
         return f"no installed distribution offers {GROUP}.{kind}/{name}", mend
     if len(plugins) > 1:
         sources = " and ".join(plugin.source for plugin in plugins)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
 
-from bot.web.patience import MAX_CONNECTIONS, ConnectionLimits, TimeLimitedProtocol, connection_limit
+from bot.web.connections import MAX_CONNECTIONS, ConnectionLimits, TimeLimitedProtocol, connection_limit
 from core.model.errors import Kind, PermanentError
 
 MAX_TASKS: Final = 2000
@@ -63,7 +63,7 @@ class WebServer:
             server_header=False,
             proxy_headers=False,
             limit_concurrency=max(MAX_TASKS, limits.connections + 1),
-            timeout_keep_health=15,
+            timeout_keep_alive=15,
             timeout_graceful_shutdown=10,
         )
         self.started = asyncio.Event()
