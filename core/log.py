@@ -84,7 +84,7 @@ def _exception_fields(_logger: Any, _name: str, event: MutableMapping[str, Any])
     return {**event, **fault_of(error)} if isinstance(error, BaseException) else event
 
 
-class _LibraryHandler(logging.Handler):
+class _LibraryRecords(logging.Handler):
     """Forwards log records of libraries: which library, and the text only where it surely holds no data.
 
     A message that was formatted before logging may hold user data, and so may arguments and exceptions.
@@ -101,8 +101,8 @@ def configure(*, level: str = "WARNING", as_json: bool | None = None) -> None:
     threshold = logging.getLevelNamesMapping()[level]
     log.configure(threshold, as_json=not sys.stderr.isatty() if as_json is None else as_json)
     root = logging.getLogger()
-    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _LibraryHandler)]
-    root.addHandler(_LibraryHandler(max(threshold, logging.WARNING)))
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _LibraryRecords)]
+    root.addHandler(_LibraryRecords(max(threshold, logging.WARNING)))
 
 
 def _ignore(*_args: object, **_facts: object) -> None:
