@@ -46,9 +46,9 @@ def plan(door: CliContext, name: str, took: tuple[str, ...], as_json: bool) -> i
 
 def _show(found: Lane, made: Plan, durations: Mapping[str, float], measured: Mapping[str, float]) -> None:
     from bot.surfaces.terminal.layout import grid
-    from bot.surfaces.terminal.look import ACCENT, look_of, write
+    from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
 
-    look = look_of(sys.stdout)
+    look = detect_profile(sys.stdout)
     steps = {step.name: step for step in found.steps}
     table = grid("right", "fixed", "fixed", "fixed", "right", "flow")
     for n, layer in enumerate(made.layers, 1):
@@ -69,7 +69,7 @@ def _show(found: Lane, made: Plan, durations: Mapping[str, float], measured: Map
     last = [look.text(path), look.text(sums)]
     if any(layer.approval for layer in made.layers):
         last.append(look.text(("The time that people take to approve is not counted.", "dim")))
-    write(
+    write_items(
         sys.stdout, look, [look.text((f"{found.name}, version {found.version}: {_layers(made)}", "bold")), table, *last]
     )
 

@@ -27,10 +27,10 @@ _LOGS = (".log", ".txt", ".jsonl")
 
 async def show_card(app: App, document: TaskDocument) -> None:
     """Draw a task's card with the beginning of its diff."""
-    from bot.cards.model import card_of
+    from bot.cards.model import build_card
 
     diff = await app.diffs.of(document.task)
-    card = card_of(document.to_json(), now=datetime.now(UTC))
+    card = build_card(document.to_json(), now=datetime.now(UTC))
     terminal.print_card(sys.stdout, card, diff, max_lines=CARD_DIFF_LINES)
 
 
@@ -45,7 +45,7 @@ async def show_part(app: App, document: TaskDocument, part: str, *, as_json: boo
 
 
 async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None:
-    from bot.cards.model import card_of
+    from bot.cards.model import build_card
 
     diff = await app.diffs.of(document.task)
     if diff is None:
@@ -53,7 +53,7 @@ async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None
     if as_json:
         say_json({"task": document.task.number, "diff": diff.decode("utf-8", "backslashreplace")})
     elif sys.stdout.isatty():
-        terminal.print_diff(sys.stdout, card_of(document.to_json(), now=datetime.now(UTC)), diff)
+        terminal.print_diff(sys.stdout, build_card(document.to_json(), now=datetime.now(UTC)), diff)
     else:
         sys.stdout.buffer.write(diff)  # byte for byte, so that `git apply` can have it
 

@@ -52,7 +52,7 @@ def check(door: CliContext, as_json: bool) -> int:
 
 def _check_plugins(plugins: Plugins) -> None:
     """Raise `UsageError` for the first enabled plugin that cannot be used."""
-    for row in plugins.rows():
+    for row in plugins.doctor_rows():
         if row["verdict"] == "fail":
             raise UsageError("plugin", f"{row['name']}: {row['detail']}", row["mend"])
 

@@ -1,4 +1,4 @@
-"""The settings in force: countersign.yaml, policy.yaml and lanes/*.yaml as one, read again when they change."""
+"""The settings in force: countersign.yaml, policy.yaml and lanes/*.yaml as one snapshot, reloaded when they change."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def load_settings(home: Home) -> Settings:
-    """All of the home's configuration as one consistent snapshot; raises `ConfigError`."""
+    """Load the home's configuration as one consistent snapshot; raises `ConfigError`."""
     return load_all(home)[0]
 
 
 def load_all(home: Home) -> tuple[Settings, Config, Rules]:
-    """The snapshot, with the configuration and the rules it was made of."""
+    """The snapshot, with the configuration and the rules that it was built from."""
     from bot.plugins.load import Plugins
     from lanes.registry import load_lanes
     from policies.load import load_rules
@@ -35,7 +35,7 @@ def load_all(home: Home) -> tuple[Settings, Config, Rules]:
     lanes = load_lanes(home.lanes, Plugins(config.plugins, home.state).check)
     check_lane_models(lanes, config.endpoints)
     rules = load_rules(home.policy, names_of(config, lanes))
-    # what the policy file protects, it protects in every lane: the guard judges by the lane alone
+    # the guard judges by the lane alone, so paths that the policy file protects are added to every lane
     lanes = {name: replace(lane, protect=(*lane.protect, *rules.protect)) for name, lane in lanes.items()}
     settings = Settings(
         people=config.people,
@@ -63,17 +63,17 @@ def names_of(config: Config, lanes: dict[str, Lane]) -> NameList:
 
 @dataclass(slots=True)
 class LiveSettings:
-    """The settings in force: read again when a file changed; a broken edit leaves the last good ones (139)."""
+    """The settings in force, reloaded when a file changes; an invalid edit keeps the last valid ones (139)."""
 
     home: Home
     _stamp: tuple[Any, ...] = ()
     _settings: Settings | None = None
-    _complained: str = ""
+    _reported: str = ""
     problems: list[str] = field(default_factory=list)
 
     def __call__(self) -> Settings:
-        """The settings in force now; raises `ConfigError` only when none were ever good."""
-        stamp = self._look()
+        """The settings in force now; raises `ConfigError` only when no valid settings were ever loaded."""
+        stamp = self._file_stamps()
         if self._settings is not None and stamp == self._stamp:
             return self._settings
         try:
@@ -82,21 +82,21 @@ class LiveSettings:
         except CountersignError as error:
             if self._settings is None:
                 raise
-            if str(error) != self._complained:
-                self._complained = str(error)
+            if str(error) != self._reported:
+                self._reported = str(error)
                 log.error("configuration_refused", problem=str(error), kept="the last good one stays in force")
             self.problems[:] = [str(error)]
         self._stamp = stamp
         return self._settings
 
-    def _look(self) -> tuple[Any, ...]:
+    def _file_stamps(self) -> tuple[Any, ...]:
         files = [self.home.config, self.home.policy, *sorted(self.home.lanes.glob("*.yaml"))]
-        return tuple((str(f), *_stat(f)) for f in files)
+        return tuple((str(path), *_stat(path)) for path in files)
 
 
 def _stat(path: Path) -> tuple[int, int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import bot.commands as c
 from bot.cards.safe import visible
-from bot.cards.wording import sentence, worded
+from bot.cards.wording import problem_sentence, render_advice
 from bot.interpret.courtesy import asks_for_nothing
 from bot.interpret.grammar import NotUnderstood, parse
 from bot.messaging.awaited_answers import AwaitedAnswers, is_shown_in
@@ -117,7 +117,7 @@ class CommandDispatcher:
         except TransientError:
             raise
         except CountersignError as error:
-            return Response(sentence(error.problem, speaker.place.surface), refused=True, about=number)
+            return Response(problem_sentence(error.problem, speaker.place.surface), refused=True, about=number)
         return replace(answer, about=number)
 
     def _table(self) -> dict[type, CommandAction]:
@@ -223,7 +223,7 @@ class CommandDispatcher:
         answer = await self.awaiting.told_later(speaker.heard, number, "approve", doing)
         if answer.problem is not None:
             await self.awaiting.not_told(speaker.heard, number, "approve")
-            return Response(sentence(answer.problem, speaker.place.surface), refused=True)
+            return Response(problem_sentence(answer.problem, speaker.place.surface), refused=True)
         return Response(f"You countersigned {short_digest(digest)} of #{number}.")
 
     async def _reject(self, speaker: CommandActor, command: c.Reject, bound: int | None, _context: str) -> Response:
@@ -237,7 +237,7 @@ class CommandDispatcher:
         """Say no, with a reason, to what is staged; with a digest only if that still is what is staged."""
         answer = await self.verdicts.reject(number, reason, speaker.actor, digest)
         if answer.problem is not None:
-            return Response(sentence(answer.problem, speaker.place.surface), refused=True)
+            return Response(problem_sentence(answer.problem, speaker.place.surface), refused=True)
         return Response(f"You rejected #{number}.")
 
     # -- the task's way ---------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ class CommandDispatcher:
             Suggestion(CommandName.RELEASE),
             " lets it go on.",
         )
-        return Response(worded(told, speaker.place.surface))
+        return Response(render_advice(told, speaker.place.surface))
 
     async def _release(self, speaker: CommandActor, _command: c.Release, _bound: int | None, _context: str) -> Response:
         await self._pause(speaker, None)

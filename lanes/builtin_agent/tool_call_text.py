@@ -39,7 +39,7 @@ def without_tools(messages: Sequence[ChatMessage]) -> ChatRequest:
 
 def parse_call(text: str) -> ToolCall:
     """The one call that an answer is, without a Markdown fence around it; raises `NotJsonError` for anything else."""
-    answer = read_object(_unfenced(text), most_chars=_MAX_CHARS, most_depth=_MAX_DEPTH)
+    answer = read_object(_unfenced(text), max_chars=_MAX_CHARS, max_depth=_MAX_DEPTH)
     if set(answer) != {"tool", "arguments"}:
         raise NotJsonError('The answer must have the keys "tool" and "arguments", and no others.')
     if not isinstance(answer["tool"], str) or not isinstance(answer["arguments"], dict):
