@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -15,20 +16,36 @@ from hypothesis import HealthCheck, settings
 from core.log import log
 from core.store.database import Database, Location
 from core.store.migrate import migrate
-from tests import canary, postgres
+from tests import campaign, canary, postgres
 from tests.homes import CliHome, copy_home, make_home
+from tests.memory import folder_in_memory
 
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("here"), max_examples=50, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
-ROOM_BYTES = 256 * 1024 * 1024
 DIALECTS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
 
 
 def pytest_configure() -> None:
     """Whatever is started from here on has a secret in its environment (see `tests.canary`)."""
     os.environ[canary.NAME] = canary.CANARY
+    gc.disable()  # what is collected stays until the end: looking through it for garbage takes a third of the time
+
+
+@pytest.hookimpl(tryfirst=True)  # before -k: a case runs on the same database whatever runs beside it
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to the campaigns what `make test` takes a share of (see `tests.campaign`)."""
+    if left := campaign.left_out(items):
+        config.hook.pytest_deselected(items=left)
+        gone = set(left)
+        items[:] = [item for item in items if item not in gone]
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but of what comes from now on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -71,7 +88,7 @@ def cluster() -> Iterator[postgres.Cluster]:
         if os.environ.get("CI") == "true":
             pytest.fail(postgres.MISSING)
         pytest.skip(postgres.MISSING)
-    with postgres.cluster() as running:
+    with postgres.cluster(in_memory=True) as running:
         yield running
 
 
@@ -101,8 +118,8 @@ def dialect(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     """Where a test's SQLite file lies: in memory where the system has room for that, for syncing to a disk is slow."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or shutil.disk_usage(memory).free < ROOM_BYTES:
+    memory = folder_in_memory(256)
+    if memory is None:
         yield tmp_path
         return
     with tempfile.TemporaryDirectory(prefix="countersign-", dir=memory) as made:

@@ -31,6 +31,7 @@ from tests.integration.injection.attacks import ATTACKS, FOUND_TOKEN, TOKEN
 from tests.integration.injection.carriers import CARRIERS
 from tests.integration.injection.lab import CANARY, Case, Lab, Seen, cases
 from tests.integration.lanes import origin
+from tests.memory import folder_in_memory
 
 pytestmark = [pytest.mark.lanes, pytest.mark.xdist_group("injections"), pytest.mark.timeout(3600)]  # one lab for all
 
@@ -53,8 +54,7 @@ HOSTS = "refs/heads/countersign/"
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """The lab, after every case."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="countersign-", dir=memory if memory.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(prefix="countersign-", dir=folder_in_memory(256)) as folder:
         made = Lab(Path(folder))
         made.found = asyncio.run(made.run(CASES))
         yield made
