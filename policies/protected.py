@@ -6,6 +6,7 @@ in the sense of `policies.globs`: any spelling, everything below, also for delet
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from core.model.steering import STEERING
@@ -17,6 +18,10 @@ _OURS: Final = ("**/.countersign/**",)
 PROTECTED: Final = (*STEERING, *_OURS)
 
 
+@lru_cache(maxsize=256)
 def protected(*more: tuple[str, ...]) -> Globs:
-    """The globs that are protected in every lane, and `more` of them; raises `ValueError` for a wrong pattern."""
+    """The globs that are protected in every lane, and `more` of them; raises `ValueError` for a wrong pattern.
+
+    Compiling them takes milliseconds, and lanes share what they protect, so what was compiled is kept.
+    """
     return Globs(tuple(dict.fromkeys((*PROTECTED, *(pattern for group in more for pattern in group)))))

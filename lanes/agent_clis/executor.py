@@ -70,6 +70,7 @@ class AgentExecutor:
     """
 
     reads = True
+    deterministic = False
 
     def __init__(
         self,

@@ -49,6 +49,7 @@ class BuiltinAgentExecutor:
     refusals: Refusals = refuses_nothing_in
     name: str = "ollama"
     reads: bool = True
+    deterministic: bool = False
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why the lane's models cannot be asked; whether they answer shows when they are."""
