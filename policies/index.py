@@ -7,7 +7,8 @@ them is the lowest bit. So a decision costs the same for ten rules as for a thou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -42,7 +43,7 @@ class CompiledLane:
     lane: Lane
     everywhere: tuple[str, ...] = field(repr=False)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The lane's name."""
         return self.lane.name
@@ -62,20 +63,26 @@ class CompiledLane:
         own = tuple(pattern for pattern in self.lane.protect if pattern not in self.everywhere)
         return Globs(own) if own else None
 
+    @cached_property
+    def _covers(self) -> Callable[[str], re.Match[str] | None]:
+        return covering(self.lane.write).fullmatch
+
     def holding(self, path: str) -> str | None:
         """The pattern by which this lane alone protects `path`, which is not protected everywhere; None if none."""
         return self._protects_besides.denies(raw(path)) if self._protects_besides else None
 
     def takes(self, path: str) -> bool:
         """True if the lane covers `path`, a sound one that is not protected everywhere, and does not protect it."""
-        return covering(self.lane.write).fullmatch(f"{path}/") is not None and self.holding(path) is None
+        return self._covers(f"{path}/") is not None and self.holding(path) is None
 
     def fit(self, paths: Sequence[str]) -> PathFit:
         """How sound `paths` that are not protected everywhere fit into the lane."""
         if self._protects_besides is not None and any(map(self.holding, paths)):
             return PathFit.PROTECTED
-        covers = covering(self.lane.write).fullmatch
-        return PathFit.COVERS if all(covers(f"{path}/") for path in paths) else PathFit.OUTSIDE
+        for path in paths:
+            if self._covers(f"{path}/") is None:
+                return PathFit.OUTSIDE
+        return PathFit.COVERS
 
 
 class LaneEvaluation(NamedTuple):
@@ -132,50 +139,47 @@ class PolicyIndex:
         return protected(self.rules.protect)
 
     @cached_property
-    def compiled(self) -> tuple[CompiledLane, ...]:
-        """The lanes, sorted by name."""
-        return tuple(CompiledLane(lane, self.everywhere.patterns) for _, lane in sorted(self.lanes.items()))
-
-    @cached_property
-    def _by_name(self) -> Mapping[str, CompiledLane]:
-        return {lane.name: lane for lane in self.compiled}
-
-    @cached_property
-    def _bits(self) -> tuple[RuleBits, RuleBits, RuleBits, RuleBits, int]:
-        """By people and roles, by repository, by surface, by lane; and the rules that do not ask first."""
+    def _bits(self) -> tuple[RuleBits, RuleBits, RuleBits]:
+        """By people and roles, by repository, and by surface."""
         when = [rule.when for rule in self.rules.rules]
-        settled = sum(1 << n for n, rule in enumerate(self.rules.rules) if not isinstance(rule.then, AskEffect))
         return (
             RuleBits(condition.people for condition in when),
             RuleBits(condition.repositories for condition in when),
             RuleBits(condition.surfaces for condition in when),
-            RuleBits(condition.lanes for condition in when),
-            settled,
         )
+
+    @cached_property
+    def _lane_bits(self) -> Mapping[str, tuple[CompiledLane, int]]:
+        """Each lane by name, sorted, with the rules that speak of it."""
+        bits = RuleBits(rule.when.lanes for rule in self.rules.rules)
+        compiled = (CompiledLane(lane, self.everywhere.patterns) for _, lane in sorted(self.lanes.items()))
+        return {lane.name: (lane, bits.of(lane.name)) for lane in compiled}
+
+    @cached_property
+    def _asking(self) -> int:
+        """The rules that ask first, which is answered once the lane is named."""
+        return sum(1 << n for n, rule in enumerate(self.rules.rules) if isinstance(rule.then, AskEffect))
 
     def lane(self, name: str) -> CompiledLane | None:
         """The lane called `name`."""
-        return self._by_name.get(name)
-
-    def lanes_of(self, request: PolicyRequest) -> tuple[CompiledLane, ...]:
-        """The lanes that a request may take: the one that it names, else all."""
-        if request.lane is None:
-            return self.compiled
-        named = self.lane(request.lane)
-        return (named,) if named else ()
+        found = self._lane_bits.get(name)
+        return found[0] if found else None
 
     def evaluate(self, person: Person, request: PolicyRequest) -> list[LaneEvaluation]:
         """Each lane that the request may take, sorted by name, with the rule that decides there."""
-        people, repositories, surfaces, lanes, settled = self._bits
+        people, repositories, surfaces = self._bits
         speaking = people.of(person.name)
         for role in person.roles:
             speaking |= people.of(role)
         speaking &= repositories.of(request.repository) & surfaces.of(request.surface)
-        if request.lane is not None:
-            speaking &= settled
+        if request.lane is None:
+            lanes = self._lane_bits.values()
+        else:
+            speaking &= ~self._asking
+            lanes = [self._lane_bits[request.lane]] if request.lane in self._lane_bits else []
         rules, evaluations = self.rules.rules, []
-        for lane in self.lanes_of(request):
-            here = speaking & lanes.of(lane.name)
+        for lane, bits in lanes:
+            here = speaking & bits
             evaluations.append(LaneEvaluation(lane, rules[(here & -here).bit_length() - 1] if here else None))
         return evaluations
 
