@@ -172,9 +172,8 @@ class PolicyIndex:
         for role in person.roles:
             speaking |= people.of(role)
         speaking &= repositories.of(request.repository) & surfaces.of(request.surface)
-        if request.lane is None:
-            lanes = self._lane_bits.values()
-        else:
+        lanes: Iterable[tuple[CompiledLane, int]] = self._lane_bits.values()
+        if request.lane is not None:
             speaking &= ~self._asking
             lanes = [self._lane_bits[request.lane]] if request.lane in self._lane_bits else []
         rules, evaluations = self.rules.rules, []

@@ -216,13 +216,16 @@ def _wrong_path(text: str) -> str | None:
         return "{} has a backslash; separate folders with /."
     if text.startswith(("/", "~")) or (len(text) > 1 and text[1] == ":" and text[0].isalpha()):
         return "{} is absolute; name it from the repository's root."
-    for part in text.split("/"):
-        if part in ("", ".", ".."):
-            return "{} has an empty, '.' or '..' part."
-        if part != part.strip():
-            return "{} has a part that begins or ends with a space."
-        if unicodedata.normalize("NFKC", part).casefold().rstrip(". ") in (".git", "git~1"):
-            return "{} is inside git's own folder."
+    return next(filter(None, map(_wrong_part, text.split("/"))), None)
+
+
+def _wrong_part(part: str) -> str | None:
+    if part in ("", ".", ".."):
+        return "{} has an empty, '.' or '..' part."
+    if part != part.strip():
+        return "{} has a part that begins or ends with a space."
+    if unicodedata.normalize("NFKC", part).casefold().rstrip(". ") in (".git", "git~1"):
+        return "{} is inside git's own folder."
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from core.model.decision import Effect, PolicyRequest
 from core.model.errors import ConflictError, RefusedError
@@ -13,6 +14,9 @@ from core.rules.standing_terms import request_of, terms_now
 from core.settings import SettingsSource
 from core.store import queue_queries, tasks
 from core.store.database import Session
+
+MAINTAINER: Final = "maintainer"
+"""The role whose people run the installation: the queue, and other people's recurring requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,20 @@ class Authorization:
                 f"{person.name} neither asked for #{task.number} nor may approve it",
                 f"Ask {task.requester}.",
             )
+
+    def may_hold_queue(self, person: str) -> None:
+        """Maintainers may pause the queue and resume it."""
+        if not self._is_maintainer(person):
+            raise RefusedError("may_not_hold", f"{person} is not a maintainer", "Ask one to hold the queue.")
+
+    def may_change_schedule(self, schedule: str, owner: str, actor: Actor) -> None:
+        """Whose recurring request it is may change it, and so may maintainers and the operator at the terminal."""
+        if actor.person in (None, owner) or self._is_maintainer(actor.person or ""):
+            return
+        raise RefusedError("not_yours", f"{schedule} is a recurring request of {owner}", f"Ask {owner}.")
+
+    def _is_maintainer(self, person: str) -> bool:
+        return MAINTAINER in self.settings().people.named(person).roles
 
     def may_merge(self, task: Task, published: Revision | None, actor: Actor) -> None:
         """Those the live rule names for merging what is `published`, and the operator at the terminal."""

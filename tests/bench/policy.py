@@ -117,7 +117,10 @@ def _rules() -> Rules:
         surfaces, repositories = (("slack", "telegram") if place % 3 == 1 else None), (("web",) if place % 2 else None)
         when = RuleCondition(who, (lane,), surfaces, repositories)
         allow = AllowEffect(ApprovalRequirements(f"rule{n}", 1 + place % 2, ("maintainer", "lee")))
-        effects = {3: DenyEffect("frozen until the release"), 5: AskEffect("Which lane shall it be?")}
+        effects: dict[int, AllowEffect | DenyEffect | AskEffect] = {
+            3: DenyEffect("frozen until the release"),
+            5: AskEffect("Which lane shall it be?"),
+        }
         rules.append(Rule(f"rule{n}", when, effects.get(place, allow), n))
     return Rules(tuple(rules), ("deploy/**", "**/*.key"))
 

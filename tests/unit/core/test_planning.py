@@ -221,7 +221,7 @@ def test_who_may_use_a_lane_is_asked_of_policy():
 
 
 def test_a_missing_parameter_is_asked_for():
-    lane = replace(LANES["steps"], parameters=(Parameter("version", "which one"),))
+    lane = replace(LANES["steps"], parameters=(Parameter("version", describe="which one"),))
     question = parameter_question(lane, {})
     assert question is not None
     assert question.about == "parameter version"
