@@ -65,6 +65,9 @@ class Reader(Protocol):
     def asks_a_model(self) -> bool:
         """Whether a model reads what this cannot."""
 
+    def edits_by_rule(self, lane: Lane) -> bool:
+        """Whether the lane's executor makes known edits and nothing else, so that words must be read first."""
+
     def takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
         """Whether the lane's executor works from any wording, so that nothing has to be read first.
 
@@ -73,22 +76,25 @@ class Reader(Protocol):
 
 
 class Policy(Protocol):
-    """The law in force now: decides before the work, and says the terms again at every click."""
+    """The policy in force now: decides before the work, and says the requirements again at every click."""
 
     @property
     def digest(self) -> str:
         """64 hex digits naming the policy in force."""
 
-    def decide(self, petition: PolicyRequest) -> Decision:
-        """Allow with a lane and terms, deny, or ask; pure."""
+    def decide(self, request: PolicyRequest) -> Decision:
+        """Allow with a lane and its requirements, deny, or ask; pure."""
 
-    def open_lanes(self, petition: PolicyRequest) -> tuple[str, ...]:
+    def trace(self, request: PolicyRequest) -> tuple[str, ...]:
+        """What every rule and every lane said of the request, a line each; pure, and slower than the decision."""
+
+    def open_lanes(self, request: PolicyRequest) -> tuple[str, ...]:
         """The lanes that the person may use there at all, whatever the paths will be; pure."""
 
-    def terms_of(self, petition: PolicyRequest) -> ApprovalRequirements | None:
-        """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
+    def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
+        """The live requirements for a request whose lane is already chosen, or None if it would be denied now."""
 
-    def hindrance(self, lane: str, terms: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
+    def hindrance(self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
         """Why `lane` may not make exactly these changes now, whatever made them, or None when it may; pure."""
 
 
@@ -319,6 +325,13 @@ class Executor(Protocol):
     @property
     def reads(self) -> bool:
         """Whether it takes any wording, as a model does; else it works by rule, or by its lane's file alone."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether it makes the edits that are known before the work and nothing else: by rule, without a model.
+
+        A plugin that does not say so does not.
+        """
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why this lane cannot run here, or None when it can."""

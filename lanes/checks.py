@@ -103,6 +103,11 @@ class Checked:
         """Whether the inner executor takes any wording."""
         return self.inner.reads
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether the inner executor makes known edits and nothing else; one of a plugin need not say."""
+        return bool(getattr(self.inner, "deterministic", False))
+
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why the executor or the lane's checks cannot run here."""
         return self.inner.unavailable(lane) or self.checks.unavailable(lane)

@@ -198,10 +198,12 @@ def _rule(document: YamlDocument, at: KeyPath, raw: RawRule, names: NameList) ->
     if raw.ask is not None:
         return Rule(raw.name, when, AskEffect(raw.ask), line)
     assert raw.allow is not None
-    return Rule(raw.name, when, AllowEffect(_terms(document, (*at, "allow"), raw.name, raw.allow, names)), line)
+    return Rule(raw.name, when, AllowEffect(_requirements(document, (*at, "allow"), raw.name, raw.allow, names)), line)
 
 
-def _terms(document: YamlDocument, at: KeyPath, rule: str, raw: RawAllow, names: NameList) -> ApprovalRequirements:
+def _requirements(
+    document: YamlDocument, at: KeyPath, rule: str, raw: RawAllow, names: NameList
+) -> ApprovalRequirements:
     who = names.people | names.roles
     merge = raw.merge or RawMerge()
     merge_from = merge.people or ()

@@ -18,7 +18,7 @@ WHOLE: Final = os.environ.get("COUNTERSIGN_CAMPAIGNS") == "all"
 """Whether the long campaigns run whole."""
 
 BY_TURNS: Final = pytest.mark.by_turns
-"""`BY_TURNS("axis")`: `make test` runs each case with one value of this parameter, the cases by turns with all of them."""
+"""`BY_TURNS("axis")`: `make test` runs each case with one value of this parameter, taking all values by turns."""
 
 EITHER: Final = BY_TURNS("dialect")
 """Marks tests of what both databases serve alike: `make test` runs each case on one of them."""

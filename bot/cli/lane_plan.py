@@ -1,4 +1,4 @@
-"""lane plan: which steps of a lane run side by side, and the critical path."""
+"""lane plan: which steps of a lane run side by side, the critical path, and what policy says of a request there."""
 
 from __future__ import annotations
 
@@ -8,22 +8,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.context import CliContext, json_option, say_json
+from bot.cli.context import SURFACE, CliContext, json_option, run, say_json, speaker
 from core.model.errors import UsageError
 
 if TYPE_CHECKING:
     from core.model.lane import Lane
     from core.model.workflow import WorkflowStep
+    from core.rules.planning import RequestPlan
     from lanes.workflow.plan import Plan
 
 
 @click.command()
 @click.argument("name")
 @click.option("--took", multiple=True, metavar="STEP=SECONDS", help="How long a step took; else its limit counts.")
+@click.option("--as", "person", metavar="PERSON", help="Show what policy says of a request of this person's, too.")
+@click.option("--repo", metavar="NAME", help="In which repository that person would ask.")
 @json_option
 @click.pass_obj
-def plan(door: CliContext, name: str, took: tuple[str, ...], as_json: bool) -> int:
+def plan(
+    door: CliContext, name: str, took: tuple[str, ...], person: str | None, repo: str | None, as_json: bool
+) -> int:
     """Show which steps of a lane run side by side, and the critical path."""
+    from bot.cli.explanation import explanation_of, policy_line
     from bot.cli.lane_files import bytes_named, carried
     from lanes.workflow.plan import durations_of, plan_of
 
@@ -33,15 +39,33 @@ def plan(door: CliContext, name: str, took: tuple[str, ...], as_json: bool) -> i
     measured = _seconds(found, took)
     durations = durations_of(found.steps, found.limits.wall_s, measured)
     made = plan_of(found.steps, durations)
+    request = _request(door, name, person, repo) if person or repo else None
     if as_json:
         steps = [
             {"name": one.name, "run": one.run, "needs": one.needs, "when": one.when, "measured": one.name in measured}
             for one in found.steps
         ]
-        say_json({"lane": name, "version": found.version, "durations_s": durations, "steps": steps, **made.to_json()})
+        policy = {"policy": explanation_of(request)} if request else {}
+        shown = {"lane": name, "version": found.version, "durations_s": durations, "steps": steps, **made.to_json()}
+        say_json({**shown, **policy})
     else:
         _show(found, made, durations, measured)
+        if request is not None:
+            click.echo(policy_line(request))
     return 0
+
+
+def _request(door: CliContext, lane: str, person: str | None, repo: str | None) -> RequestPlan:
+    """What would become of a request in the lane, whatever it says: its steps decide what is done."""
+    from bot.cli.explanation import one_repository
+    from core.rules.planning import ANYTHING, RequestOrigin
+
+    async def work() -> RequestPlan:
+        async with door.open() as app:
+            actor, repository = speaker(app, person), one_repository(app.settings(), repo)
+            return await app.preview.plan(RequestOrigin(actor.person or "", SURFACE, repository, lane), ANYTHING)
+
+    return run(work())
 
 
 def _show(found: Lane, made: Plan, durations: Mapping[str, float], measured: Mapping[str, float]) -> None:

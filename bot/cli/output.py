@@ -12,12 +12,11 @@ import click
 
 from bot.cli.context import say_json
 from bot.surfaces import terminal
-from core.model.errors import NotFoundError, Problem
+from core.model.errors import NotFoundError
 
 if TYPE_CHECKING:
     from bot.surfaces.terminal import TaskProgress
     from bot.wiring.app import App
-    from core.model.decision import Decision
     from core.services.task_document import TaskDocument
     from core.store.artifacts import Artifact
 
@@ -120,28 +119,6 @@ def show_stats(found: Mapping[str, Any]) -> None:
     terminal.print_counts(
         sys.stdout, "Workers", {w["node"]: f"pid {w['pid']} on {w['host']}" for w in found["workers"]}
     )
-
-
-def show_explanation(decision: Decision, title: str, obstacle: Problem | None, *, as_json: bool) -> None:
-    """Print what policy would say, and its trace."""
-    shown = {
-        "title": title,
-        "effect": decision.effect.value,
-        "rule": decision.rule,
-        "lane": decision.lane,
-        "reason": decision.reason,
-        "question": decision.question.to_json() if decision.question else None,
-        "terms": decision.terms.to_json() if decision.terms else None,
-        "policy_digest": decision.policy_digest,
-        "trace": list(decision.trace),
-        "obstacle": obstacle.to_json() if obstacle else None,
-    }
-    if as_json:
-        say_json(shown)
-    else:
-        terminal.print_explained(sys.stdout, shown)
-        if obstacle is not None:
-            click.echo(f"But it would not run here: {obstacle.sentence()}")
 
 
 def show_checks(title: str, checks: Sequence[Mapping[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +30,13 @@ def load_all(home: Home) -> tuple[Settings, Config, Rules]:
     from policies.load import load_rules
     from policies.masking import mask_shown
     from policies.policy import RulePolicy
+    from policies.protected import protecting
 
     config = load_config(home.config)
     lanes = load_lanes(home.lanes, Plugins(config.plugins, home.state).check)
     check_lane_models(lanes, config.endpoints)
     rules = load_rules(home.policy, names_of(config, lanes))
-    # the guard judges by the lane alone, so paths that the policy file protects are added to every lane
-    lanes = {name: replace(lane, protect=(*lane.protect, *rules.protect)) for name, lane in lanes.items()}
+    lanes = protecting(lanes, rules.protect)
     settings = Settings(
         people=config.people,
         repositories=config.repositories,

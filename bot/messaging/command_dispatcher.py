@@ -22,6 +22,7 @@ from core.model.errors import ConflictError, CountersignError, RefusedError, Tra
 from core.model.place import Place
 from core.model.staged_diff import TYPED_DIGITS, short_digest
 from core.model.turn import Actor, MessageOrigin
+from core.rules.authorization import Authorization
 from core.services.approvals import Approvals
 from core.services.requests import NewRequest, Requests
 from core.settings import SettingsSource
@@ -29,7 +30,6 @@ from core.store import cards, switches, tasks
 from core.store.database import Database
 from core.store.unit_of_work import Tx
 
-MAINTAINER: Final = "maintainer"
 MOST_PARTS: Final = 60
 """Hunks that are listed; more are picked from the numbers that the diff has."""
 
@@ -304,9 +304,7 @@ class CommandDispatcher:
         return Response("The queue runs.")
 
     async def _pause(self, speaker: CommandActor, value: dict[str, Any] | None) -> None:
-        person = self.settings().people.named(speaker.person)
-        if MAINTAINER not in person.roles:
-            raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", "Ask one to hold the queue.")
+        Authorization(self.settings).may_hold_queue(speaker.person)
 
         async def work(tx: Tx) -> None:
             await switches.set_pause(tx, value, speaker.person)

@@ -166,7 +166,7 @@ class TaskViews:
             for row in reversed(rows):
                 document = await self._document(row.number)
                 needs = document.needs
-                theirs = needs is not None and person in needs.of and person not in needs.have
+                theirs = needs is not None and person in needs.missing
                 if theirs or (state is State.ASKING and document.task.requester == person):
                     found.append(self._card(document))
         return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.model.approval import Approval, yes_of
+from core.model.approval import Approval
 from core.model.errors import CountersignError, NotFoundError
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardReport, short_digest, stage
@@ -16,6 +16,7 @@ from core.model.task import Revision, Task
 from core.model.turn import Turn
 from core.rules import receipt
 from core.rules.audit import AuditRows, contradictions
+from core.rules.quorum import signed_quorum
 from core.signing import Keys
 from core.store import artifacts, events, tasks
 from core.store.artifacts import Artifact, ArtifactFiles
@@ -156,17 +157,10 @@ def _shown(stored: StoredTask, said: Predicate) -> VerifyCheck:
 
 def _approvals(said: Predicate) -> VerifyCheck:
     """The quorum of the receipt's own terms, by people other than its authors, on the receipt's own digest."""
-    terms, digest = said["decision"]["terms"], said["staged"]["digest"]
-    approvals = [Approval.from_json(value) for value in said["approvals"]]
-    needs = said.get("needs")  # how it was counted; older versions did not say
-    may = set(needs["of"]) if needs else {approval.person for approval in approvals}
-    may -= set() if terms["self_approve"] else set(said["authors"])
-    who = yes_of(approvals, digest, terms["surfaces"], may)
-    count = max(terms["count"], needs["count"]) if needs else terms["count"]
-    short = short_digest(digest)
-    if len(who) < count:
-        return _bad("approvals", f"{len(who)} of {count} approvals of {short}", "It was not approved.")
-    return _ok("approvals", f"{short} countersigned by {', '.join(sorted(who))} ({count} needed)")
+    needs, short = signed_quorum(said), short_digest(said["staged"]["digest"])
+    if not needs.met:
+        return _bad("approvals", f"{len(needs.have)} of {needs.count} approvals of {short}", "It was not approved.")
+    return _ok("approvals", f"{short} countersigned by {', '.join(needs.have)} ({needs.count} needed)")
 
 
 async def _trees(app: App, task: Task, said: Predicate, clone: Path | None) -> list[VerifyCheck]:

@@ -19,6 +19,8 @@ PORTS: Final[dict[str, type]] = {
     "notifiers": Notifier,
 }
 _NAMED: Final = ("executors", "surfaces")
+_OPTIONAL: Final = frozenset({"deterministic"})
+"""What plugins of earlier versions do not have; whoever uses it knows what its absence means."""
 _ABSENT: Final = object()
 
 
@@ -44,7 +46,7 @@ def _missing(port: type, instance: object) -> list[str]:
 def _members(port: type) -> list[str]:
     """The public names of a Protocol, in order."""
     names = dict.fromkeys([*vars(port), *inspect.get_annotations(port)])
-    return [name for name in names if not name.startswith("_")]
+    return [name for name in names if not name.startswith("_") and name not in _OPTIONAL]
 
 
 def _problem_with(declared: Any, name: str, instance: object) -> str:

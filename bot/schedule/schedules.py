@@ -12,9 +12,10 @@ from bot.cards.safe import one_line
 from bot.schedule.planned_request import PlannedRequest
 from bot.schedule.when import LEAST_S, read_when, zone_named
 from core.model.advice import BLANK, CommandName, Suggestion, advise
-from core.model.errors import NotFoundError, RefusedError, UsageError
+from core.model.errors import NotFoundError, UsageError
 from core.model.place import Place
 from core.model.turn import Actor
+from core.rules.authorization import Authorization
 from core.settings import SettingsSource
 from core.store import events, schedules
 from core.store.database import Database
@@ -26,7 +27,6 @@ MOST: Final = 100
 """Recurring requests that one person may have."""
 MAX_TEXT_BYTES: Final = 16 * 1024
 MISSED: Final = ("skip", "once")
-MAINTAINER: Final = "maintainer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,12 +187,7 @@ class ScheduleUseCases:
         found = await schedules.get(tx, await self._whole(tx, name.lower()), lock=True)
         if found is None:
             raise NotFoundError("no_such_schedule", f"there is no recurring request {name[:64]!r}", "See /schedules.")
-        if actor.person is not None and actor.person != found.person:
-            person = self.settings().people.named(actor.person)
-            if MAINTAINER not in person.roles:
-                raise RefusedError(
-                    "not_yours", f"{found.id} is a recurring request of {found.person}", f"Ask {found.person}."
-                )
+        Authorization(self.settings).may_change_schedule(found.id, found.person, actor)
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from bot.configuration.live_settings import LiveSettings
 from core.log import log
 from core.model.errors import Kind, PermanentError
 from core.model.ids import new_id
-from core.model.lane import Lane
 from core.ports import Executor, Followed, Forge, Interpreter, Milestones, Repository
 from core.services.task_document import TaskDocument, read_document
 from core.store.artifacts import ArtifactFiles
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from core.queue.engine import Engine
     from core.queue.worker import Worker
     from core.services.approvals import Approvals
+    from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from lanes.agent_clis import ProgramPlace
     from lanes.forge.github.client import GitHubClient
@@ -69,21 +69,19 @@ class App:
         from core.services.requests import Requests
 
         if self._service is None:
-            reader = QuickReader(self._has_model, self._takes_any_wording)
+            reader = QuickReader(self._has_model, self.executors)
             self._service = Requests(self.database, self.settings, self.milestones, reader)
         return self._service
 
     def _has_model(self) -> bool:
         return bool(self.config.models().interpreter)
 
-    def _takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
-        """Whether the lane's executor reads any words, here or where a worker lives that offers what it needs."""
-        executor = self.executors().get(lane.executor)
-        if executor is None or not executor.reads:
-            return False
-        problem = executor.unavailable(lane)
-        elsewhere = problem is not None and problem.kind is Kind.UNAVAILABLE
-        return problem is None or (elsewhere and any(executor.needs(lane) <= offers for offers in living))
+    @property
+    def preview(self) -> RequestPreview:
+        """What would become of a request."""
+        from core.services.request_preview import RequestPreview
+
+        return RequestPreview(self.database, self.settings, self.executors, self.repository)
 
     @property
     def verdicts(self) -> Approvals:

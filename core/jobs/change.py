@@ -23,7 +23,7 @@ from core.model.lifecycle import Fact
 from core.model.provenance import NOT_TOLD, CheckResult, Provenance
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, stage
 from core.model.task import Revision, Task
-from core.model.workflow import WorkflowPart, awaited, part_after
+from core.model.workflow import EDIT, WorkflowPart, awaited, part_after
 from core.ports import Commit, Executor, ExecutorResult, Repository, WorkOrder, reads_in
 from core.rules.audit import report_hash
 from core.store import jobs, tasks
@@ -227,7 +227,7 @@ async def _whole_making(shop: JobContext, task: Task, making: Provenance) -> Pro
 
 def _executor(shop: JobContext, lane: Lane, intent: Intent) -> Executor:
     """The lane's executor; taking a change back needs none but git, whatever the lane works with."""
-    return shop.executors["edit" if intent.needs_git_alone else lane.executor]
+    return shop.executors[EDIT if intent.needs_git_alone else lane.executor]
 
 
 def _intent(task: Task) -> Intent:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from core.jobs.job_context import JobContext
 from core.jobs.usage import JobUsage, day_is_spent
-from core.model.decision import PolicyRequest
-from core.model.errors import Kind, Problem
 from core.model.job import Job
 from core.model.lane import Lane
 from core.model.lifecycle import Fact
 from core.model.task import Task
 from core.model.turn import Question, Turn
-from core.ports import Executor, InterpretationContext, LaneOffer
+from core.ports import InterpretationContext
+from core.rules.lane_availability import LaneAvailability
+from core.rules.planning import RequestOrigin, open_lanes
 from core.store import events, tasks, workers
 from core.store.journal import JobJournal
 from core.store.unit_of_work import Tx
@@ -24,20 +24,16 @@ ASKER = "countersign itself"
 """Who says the questions in a talk; the space sets it apart from every person's name."""
 
 
-async def scene_of(shop: JobContext, job: Job, task: Task) -> InterpretationContext:
+async def availability_of(shop: JobContext) -> LaneAvailability:
+    """Which lanes can work now: here, or on another worker that lives."""
+    living = await shop.database.read(workers.alive)
+    return LaneAvailability(shop.executors, tuple(worker.offers for worker in living))
+
+
+async def scene_of(shop: JobContext, job: Job, task: Task, availability: LaneAvailability) -> InterpretationContext:
     """Where the task's text is read. Its files are looked up only if somebody asks for them."""
-    settings = shop.settings()
-    petition = PolicyRequest(
-        person=task.current.author,
-        surface=task.surface,
-        repository=task.repo or "",
-        paths=(),
-        lane=task.asked_lane,
-        deterministic=False,
-    )
-    names = settings.policy.open_lanes(petition) if task.repo else ()
-    lanes = [settings.lanes[name] for name in names]
-    offers = [await _offer(shop, lane) for lane in lanes]
+    lanes = open_lanes(shop.settings(), RequestOrigin.of_task(task)) if task.repo else ()
+    offers = [availability.offer(lane) for lane in lanes]
     talk = await talk_of(shop, task)
 
     listed: list[Sequence[str]] = []
@@ -126,26 +122,3 @@ async def _files(shop: JobContext, task: Task) -> Sequence[str]:
         for file in earlier.staged.files if earlier is not None and earlier.staged is not None else ():
             (found.discard if file["status"] == "D" else found.add)(str(file["path"]))
     return sorted(found)
-
-
-async def _offer(shop: JobContext, lane: Lane) -> LaneOffer:
-    executor = shop.executors.get(lane.executor)
-    reads = executor is not None and executor.reads and await can_run(shop, lane)
-    return LaneOffer(lane.name, lane.describe, lane.write, reads)
-
-
-async def can_run(shop: JobContext, lane: Lane) -> bool:
-    """Whether this worker, or another living one, can work in the lane now."""
-    executor = shop.executors.get(lane.executor)
-    if executor is None:
-        return False
-    problem = executor.unavailable(lane)
-    return problem is None or await helped_elsewhere(shop, executor, lane, problem)
-
-
-async def helped_elsewhere(shop: JobContext, executor: Executor, lane: Lane, problem: Problem) -> bool:
-    """Whether another living worker has what this host lacks; what is configured wrongly is so for all of them."""
-    if problem.kind is not Kind.UNAVAILABLE:
-        return False
-    living = await shop.database.read(workers.alive)
-    return any(executor.needs(lane) <= worker.offers for worker in living)

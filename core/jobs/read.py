@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from core.jobs.interpretation_context import Discussion, scene_of, talk_of
+from core.jobs.interpretation_context import Discussion, availability_of, scene_of, talk_of
 from core.jobs.job_context import OVER, JobContext, JobStep, StepOutput
-from core.jobs.plan import petition_for, read_turns
+from core.jobs.plan import read_turns
 from core.model.decision import Effect
 from core.model.errors import CountersignError, LostClaimError, TransientError, UsageError
 from core.model.intent import Intent, Unclear
@@ -17,6 +17,7 @@ from core.model.task import Basis, Revision, Task
 from core.model.turn import Turn, TurnDraft
 from core.rules.authorization import Authorization, refused
 from core.rules.basis import next_basis
+from core.rules.planning import RequestOrigin, plan_request
 from core.store import jobs, spending, tasks
 from core.store.transition import take_step
 from core.store.unit_of_work import Tx
@@ -62,12 +63,14 @@ async def _meaning(shop: JobContext, job: Job, words: TurnDraft) -> tuple[Task, 
         return task, basis, known
     candidate = _candidate(task, basis, words)
     talk = Discussion((*(await talk_of(shop, candidate)).turns, said[-1]))
-    read, authors = await read_turns(shop, candidate, await scene_of(shop, job, candidate), talk)
+    availability = await availability_of(shop)
+    read, authors = await read_turns(shop, candidate, await scene_of(shop, job, candidate, availability), talk)
     if isinstance(read, Unclear):
         raise _unread(task, read)
-    decision = shop.settings().policy.decide(petition_for(candidate, read)) if task.repo else None
-    if decision is not None and decision.effect is Effect.DENY:
-        raise refused(task, decision.reason)
+    if task.repo is not None:
+        decision = plan_request(shop.settings(), availability, RequestOrigin.of_task(candidate), read).decision
+        if decision.effect is Effect.DENY:
+            raise refused(task, decision.reason)
     return task, basis.written_by(authors), read
 
 
@@ -88,8 +91,10 @@ def _unread(task: Task, read: Unclear) -> UsageError:
 
 async def _settle(shop: JobContext, job: Job, task: Task, basis: Basis, words: TurnDraft, intent: Intent) -> None:
     """What reading cost counts for the lane that it leads to."""
-    petition = petition_for(_candidate(task, basis, words), intent)
-    lane = shop.settings().policy.decide(petition).lane if task.repo else None
+    if task.repo is None:
+        return
+    origin = RequestOrigin.of_task(_candidate(task, basis, words))
+    lane = plan_request(shop.settings(), await availability_of(shop), origin, intent).decision.lane
     if lane is not None:
         await shop.database.write(lambda tx: spending.attribute(tx, job, lane))
 

@@ -64,6 +64,11 @@ class QuorumStatus:
         """True once enough people approved."""
         return len(self.have) >= self.count
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Who may approve and did not."""
+        return tuple(name for name in self.of if name not in self.have)
+
     def to_json(self) -> dict[str, Any]:
         """The row of ``staged.needs`` in the task document."""
         return {"rule": self.rule, "count": self.count, "of": list(self.of), "have": list(self.have)}
@@ -130,7 +135,7 @@ def yes_of(
     )
 
 
-def tally(
+def count_quorum(
     promised: ApprovalRequirements,
     live: ApprovalRequirements,
     people: People,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -23,8 +24,9 @@ class PolicyRequest:
     """What policy is asked: who wants to write where, from which surface, and which paths they named.
 
     `lane` is the lane the person asked for, or None to let policy choose among those they may use.
-    `deterministic` is True when the edits are known already and need no model. `suggested` is the lane that a model
-    would take: it decides only between lanes that are open to the person anyway, and only where nothing else does. With
+    `deterministic` is True when the edits are known already and need no model; `edited_by_rule` are the lanes whose
+    executor makes known edits and nothing else, which suit such a request. `suggested` is the lane that a model would
+    take: it decides only between lanes that are open to the person anyway, and only where nothing else does. With
     `undoes` the lane is that of the change that is taken back.
     """
 
@@ -36,6 +38,7 @@ class PolicyRequest:
     deterministic: bool = True
     suggested: str | None = None
     undoes: bool = False
+    edited_by_rule: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +110,25 @@ class ApprovalRequirements:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Allow with a lane and terms, deny with a reason, or ask one question first.
+    """Allow with a lane and its requirements, deny with a reason, or ask one question first.
 
-    `policy_digest` names the policy that decided, so that a later edit of the policy is noticed.
+    `why` makes the reason, which takes longer than the decision and is often not read. `policy_digest` names the policy
+    that decided, so that a later edit of the policy is noticed.
     """
 
     effect: Effect
-    reason: str
+    why: Callable[[], str] = field(repr=False, compare=False)
     policy_digest: str
     rule: str | None = None
     lane: str | None = None
-    terms: ApprovalRequirements | None = None
+    requirements: ApprovalRequirements | None = None
     question: Question | None = None
-    trace: tuple[str, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence."""
+        return self.why()
+
+    def because(self, reason: str) -> Decision:
+        """The same decision with another reason."""
+        return replace(self, why=lambda: reason)

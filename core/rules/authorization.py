@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from core.model.decision import Effect, PolicyRequest
 from core.model.errors import ConflictError, RefusedError
 from core.model.lifecycle import Fact, State, advance
 from core.model.task import Revision, Task
 from core.model.turn import Actor
-from core.rules.standing_terms import petition_of, terms_now
+from core.rules.standing_terms import request_of, terms_now
 from core.settings import SettingsSource
 from core.store import queue_queries, tasks
 from core.store.unit_of_work import Tx
+
+MAINTAINER: Final = "maintainer"
+"""The role whose people run the installation: the queue, and other people's recurring requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +44,25 @@ class Authorization:
         person = settings.people.named(actor.person or "")
         if person.name == task.requester or task.repo is None:
             return
-        petition = petition_of(task, person.name, actor.surface or "")
-        if petition.lane is None:
-            self._may_answer(task, petition)
-        elif settings.policy.terms_of(petition) is None:
+        request = request_of(task, person.name, actor.surface or "")
+        if request.lane is None:
+            self._may_answer(task, request)
+        elif settings.policy.requirements_of(request) is None:
             raise RefusedError(
                 "may_not_reply",
                 f"policy does not let {person.name} write in the lane of #{task.number}",
                 f"Ask {task.requester} to reply.",
             )
 
-    def _may_answer(self, task: Task, petition: PolicyRequest) -> None:
+    def _may_answer(self, task: Task, request: PolicyRequest) -> None:
         """Before a lane is known, whoever policy lets ask for it may say more."""
         policy = self.settings().policy
-        opens = policy.decide(petition).effect is not Effect.DENY if petition.paths else policy.open_lanes(petition)
+        opens = policy.decide(request).effect is not Effect.DENY if request.paths else policy.open_lanes(request)
         if not opens:
             whose = f"asks {task.requester}" if task.state is State.ASKING else f"is {task.requester}'s"
             raise RefusedError(
                 "may_not_reply",
-                f"#{task.number} {whose}, and policy opens no lane for it to {petition.person}",
+                f"#{task.number} {whose}, and policy opens no lane for it to {request.person}",
                 f"Ask {task.requester} to answer.",
             )
 
@@ -81,6 +85,20 @@ class Authorization:
                 f"{person.name} neither asked for #{task.number} nor may approve it",
                 f"Ask {task.requester}.",
             )
+
+    def may_hold_queue(self, person: str) -> None:
+        """Maintainers may pause the queue and resume it."""
+        if not self._is_maintainer(person):
+            raise RefusedError("may_not_hold", f"{person} is not a maintainer", "Ask one to hold the queue.")
+
+    def may_change_schedule(self, schedule: str, owner: str, actor: Actor) -> None:
+        """Whose recurring request it is may change it, and so may maintainers and the operator at the terminal."""
+        if actor.person in (None, owner) or self._is_maintainer(actor.person or ""):
+            return
+        raise RefusedError("not_yours", f"{schedule} is a recurring request of {owner}", f"Ask {owner}.")
+
+    def _is_maintainer(self, person: str) -> bool:
+        return MAINTAINER in self.settings().people.named(person).roles
 
     def may_merge(self, task: Task, published: Revision | None, actor: Actor) -> None:
         """Those the live rule names for merging what is `published`, and the operator at the terminal."""

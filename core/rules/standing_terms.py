@@ -9,22 +9,14 @@ from core.model.approval import stricter
 from core.model.change import FileChange
 from core.model.decision import ApprovalRequirements, PolicyRequest
 from core.model.task import Revision, Task
+from core.rules.planning import ANYTHING, RequestOrigin, policy_request
 from core.settings import Settings
 
 
-def petition_of(task: Task, person: str, surface: str, revision: Revision | None = None) -> PolicyRequest:
+def request_of(task: Task, person: str, surface: str, revision: Revision | None = None) -> PolicyRequest:
     """What policy is asked about a revision (the current one) of a task whose lane is known."""
     asked = revision or task.current
-    intent = asked.intent
-    return PolicyRequest(
-        person=person,
-        surface=surface,
-        repository=task.repo or "",
-        paths=intent.paths() if intent else (),
-        lane=asked.lane or task.asked_lane,
-        deterministic=bool(intent and (intent.edits or intent.needs_git_alone)),
-        undoes=bool(intent and intent.revert_of),
-    )
+    return policy_request(RequestOrigin.of_revision(task, asked, person, surface), asked.intent or ANYTHING)
 
 
 def terms_now(
@@ -50,7 +42,7 @@ def refusal_now(
     asked = revision or task.current
     promised, live = _terms(settings, task, asked)
     if live is None:
-        return settings.policy.decide(petition_of(task, asked.author, task.surface, asked)).reason
+        return settings.policy.decide(request_of(task, asked.author, task.surface, asked)).reason
     return _obstacle(settings, asked, promised, live, files)
 
 
@@ -74,7 +66,7 @@ def _obstacle(
 def _terms(
     settings: Settings, task: Task, asked: Revision
 ) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
-    live = settings.policy.terms_of(petition_of(task, asked.author, task.surface, asked))
+    live = settings.policy.requirements_of(request_of(task, asked.author, task.surface, asked))
     return _escalated(task, asked.terms), _escalated(task, live)
 
 

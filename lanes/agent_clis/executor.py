@@ -69,6 +69,7 @@ class AgentExecutor:
     """
 
     reads = True
+    deterministic = False
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class BuiltinAgentExecutor:
     refusals: Refusals = refuses_nothing_in
     name: str = "ollama"
     reads: bool = True
+    deterministic: bool = False
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why the lane's models cannot be asked. Whether they answer is seen when they are asked."""

@@ -42,6 +42,7 @@ class CommandExecutor:
 
     name = "command"
     reads = False
+    deterministic = False
 
     def __init__(self, scratch: Path, find: Callable[[str], Sandbox | Problem]) -> None:
         self._places = Workplaces(scratch)

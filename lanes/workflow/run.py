@@ -39,6 +39,7 @@ class WorkflowExecutor:
     cache: StepCache
     name: str = WORKFLOW
     reads: bool = False
+    deterministic: bool = False
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why one of the lane's steps cannot run here."""

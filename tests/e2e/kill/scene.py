@@ -60,7 +60,7 @@ class Scene:
         if self._app is None or campaign.WHOLE:
             return
         silent = text("UPDATE workers SET heartbeat_ms = 0 WHERE state = 'alive' AND pid = :pid")
-        await self._app.database.write(lambda session: session.execute(silent, {"pid": process.pid}))
+        await self._app.database.write(lambda tx: tx.session.execute(silent, {"pid": process.pid}))
 
     async def over(self, process: BaseProcess) -> int | None:
         """Wait until `process` is over; its exit status."""

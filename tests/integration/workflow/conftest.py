@@ -47,6 +47,7 @@ class Doing:
     does: Callable[[WorkOrder], Mapping[str, str | None]] = field(default=lambda _order: {})
     name: str = "doing"
     reads: bool = True
+    deterministic: bool = False
     orders: list[WorkOrder] = field(default_factory=list)
     before: Callable[[WorkOrder], Any] | None = None
     tokens: int = 10

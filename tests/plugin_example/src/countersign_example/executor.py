@@ -17,6 +17,7 @@ class Shout:
 
     name = "shout"
     reads = False
+    deterministic = False
 
     def __init__(self, loudness: int) -> None:
         self._loudness = loudness
