@@ -103,8 +103,9 @@ class UsageAccount:
             return
         self._unreported_usd += usd - (known or 0.0)
         self.usage = replace(self.usage, usd=usd)
-        if (exceeded := self._account.exceeded) is not None and exceeded.key == "usd":
-            self._close_on(exceeded)
+        dollars = BudgetAccount(Spending(usd=self.budget.usd), self._account.spent)
+        if dollars.exceeded is not None:
+            self._close_on(dollars.exceeded)
 
     async def answered(self, input_tokens: int, output_tokens: int, *, whole: bool = True) -> None:
         """Count one more answer, and report it; one that was not `whole` costs as well."""

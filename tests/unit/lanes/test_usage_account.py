@@ -52,7 +52,8 @@ async def test_what_earlier_tries_spent_counts_and_is_not_reported_again():
 
 
 async def test_a_cost_that_reaches_the_budget_closes_the_run():
-    account = await UsageAccount.open("fake/m", Budget(usd=1.0), MemoryUsage())
+    account = await UsageAccount.open("fake/m", Budget(steps=1, usd=1.0), MemoryUsage())
+    await account.answered(1, 1)
     account.report_cost(0.9)
     assert not account.closed.is_set()
     account.report_cost(1.0)
