@@ -18,10 +18,12 @@ WHOLE: Final = os.environ.get("COUNTERSIGN_CAMPAIGNS") == "all"
 """Whether the long campaigns run whole."""
 
 BY_TURNS: Final = pytest.mark.by_turns
-"""`BY_TURNS("axis")`: `make test` runs each case with one value of this parameter, taking all values by turns."""
+"""`BY_TURNS("axis")`: `make test` runs each case with one value of this parameter, by turns with every one."""
 
 EITHER: Final = BY_TURNS("dialect")
 """Marks tests of what both databases serve alike: `make test` runs each case on one of them."""
+ON_BOTH: Final = BY_TURNS()
+"""Marks one test among them that is about the databases after all."""
 
 _Case = tuple[str, str, str, tuple[tuple[str, int], ...]]
 
@@ -32,9 +34,9 @@ def left_out(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         return []
     ways: dict[_Case, list[pytest.Item]] = {}
     for item in items:
-        for mark in item.iter_markers(BY_TURNS.name):
-            if case := _case_of(item, mark.args[0]):
-                ways.setdefault(case, []).append(item)
+        mark = item.get_closest_marker(BY_TURNS.name)
+        if mark and mark.args and (case := _case_of(item, mark.args[0])):
+            ways.setdefault(case, []).append(item)
     turn: Counter[str] = Counter()
     left: list[pytest.Item] = []
     for (file, axis, *_), in_each_way in ways.items():

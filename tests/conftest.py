@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import shutil
@@ -94,19 +95,34 @@ def cluster() -> Iterator[postgres.Cluster]:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file; copying it is quicker than migrating another."""
+    """A migrated SQLite file, the engine's beside it; copying them is quicker than making others."""
     location = Location.of("sqlite", tmp_path_factory.mktemp("template"))
     migrate(location)
+    _make_engine_state(location)
     assert location.file is not None
     return location.file
 
 
 @pytest.fixture(scope="session")
 def migrated_name(cluster: postgres.Cluster) -> str:
-    """The name of a migrated database on the server, to be a template."""
+    """The name of a migrated database on the server that has the engine's tables too, to be a template."""
     name = cluster.create()
-    migrate(Location.of(cluster.url(name), Path()))
+    location = Location.of(cluster.url(name), Path())
+    migrate(location)
+    _make_engine_state(location)
     return name
+
+
+def _make_engine_state(location: Location) -> None:
+    """Let the engine make its tables."""
+    from core.queue.engine import DbosEngine  # imports much: not before it is needed
+
+    async def start_and_stop() -> None:
+        engine = DbosEngine(location, "template")
+        await engine.start()
+        await engine.stop()
+
+    asyncio.run(start_and_stop())
 
 
 @pytest.fixture(params=DIALECTS)
@@ -117,7 +133,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where a test's SQLite file lies: in memory where the system has room for that, for syncing to a disk is slow."""
+    """Where a test's SQLite file or home lies: in memory where there is room, for syncing to a disk is slow."""
     memory = folder_in_memory(256)
     if memory is None:
         yield tmp_path
@@ -143,8 +159,7 @@ def location(dialect: str, folder: Path, request: pytest.FixtureRequest) -> Iter
     """A migrated, otherwise empty database of this test's own."""
     if dialect == "sqlite":
         found = Location.of("sqlite", folder)
-        assert found.file is not None
-        shutil.copyfile(request.getfixturevalue("migrated_file"), found.file)
+        shutil.copytree(request.getfixturevalue("migrated_file").parent, folder, dirs_exist_ok=True)
         yield found
         return
     server: postgres.Cluster = request.getfixturevalue("cluster")
@@ -169,9 +184,25 @@ def template_home(tmp_path_factory: pytest.TempPathFactory) -> CliHome:
     return made
 
 
+@pytest.fixture(scope="session")
+def template_of_staged(template_home: CliHome, tmp_path_factory: pytest.TempPathFactory) -> CliHome:
+    """A home whose #1 is staged."""
+    made = copy_home(template_home, tmp_path_factory.mktemp("staged"))
+    made.staged()
+    return made
+
+
 @pytest.fixture
-def home(template_home: CliHome, tmp_path: Path) -> Iterator[CliHome]:
+def home(template_home: CliHome, folder: Path) -> Iterator[CliHome]:
     """A home of this test's own, with the repository `web` and four people."""
-    made = copy_home(template_home, tmp_path)
+    made = copy_home(template_home, folder)
+    yield made
+    canary.home_over(made.folder)
+
+
+@pytest.fixture
+def home_staged(template_of_staged: CliHome, folder: Path) -> Iterator[CliHome]:
+    """A home of this test's own where #1, a request of ana's, is staged."""
+    made = copy_home(template_of_staged, folder)
     yield made
     canary.home_over(made.folder)

@@ -30,16 +30,11 @@ _DETECTORS = (
     *("ibm_cos_hmac", "keyword", "softlayer", "square_oauth"),
 )
 PRELOADED = (
-    *("tests.killer", "core.queue.engine", "core.queue.late_engine", "core.signing", "core.store.migrate"),
+    *("tests.killer", "core.queue.engine", "core.queue.lazy_engine", "core.signing", "core.store.migrate"),
     *("bot.interpret", "bot.interpret.grammar", "bot.plugins.guard", "bot.plugins.load"),
-    *(
-        "lanes.assembly",
-        "lanes.builtin_agent",
-        "lanes.executors.edit_lane",
-        "lanes.forge.local",
-        "lanes.models.registry",
-    ),
-    *("lanes.registry", "policies.guard", "policies.load", "policies.policy", "policies.secrets.plugins"),
+    *("lanes.assembly", "lanes.builtin_agent", "lanes.executors.edit_lane", "lanes.forge.local"),
+    *("lanes.models.registry", "lanes.registry"),
+    *("policies.guard", "policies.load", "policies.policy", "policies.secrets.plugins"),
     *("aiosqlite", "dbos._sys_db_sqlite", "git", "requests", "rich.console", "structlog"),
     *(f"detect_secrets.{name}" for name in ("core.scan", *(f"plugins.{plugin}" for plugin in _DETECTORS))),
 )

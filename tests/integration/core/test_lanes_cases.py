@@ -17,11 +17,11 @@ from core.ports import ExecutorResult, WorkOrder
 from core.rules import receipt
 from core.services.task_document import read_document
 from core.store import artifacts
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, LEE
 from tests.fakes.ports import FakeExecutor
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 STEPS = (
     WorkflowStep("write", "edit", "write it"),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.surfaces.github.incoming import MAX_CHARACTERS, GitHubInput, find_input
+from tests import campaign
 
 pytestmark = pytest.mark.surfaces
 
@@ -197,7 +198,8 @@ def test_a_whole_comment_in_a_quote_or_in_code_says_nothing(lines):
 
 @pytest.mark.parametrize("pattern", ["[", "*a ", "`a ", "![[", "*_", "<a ", "<!--", "> ", "- ", "|a", "/task\n", "&"])
 def test_no_comment_takes_long_to_read(pattern):
-    body = ("/task x @countersign\n\n" + pattern * MAX_CHARACTERS)[: MAX_CHARACTERS - 1]
+    share = 1 if campaign.WHOLE else 4
+    body = ("/task x @countersign\n\n" + pattern * MAX_CHARACTERS)[: MAX_CHARACTERS // share - 1]
     began = time.process_time()
     find_input(body, "countersign")
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 10 / share
