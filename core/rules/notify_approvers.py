@@ -25,8 +25,8 @@ async def notify_approvers(
     """
     if place.private:
         return
-    missing = needs.missing
-    reached = [(name, identity) for name in missing if (identity := await _identity(session, people, name, place))]
+    waiting = needs.missing
+    reached = [(name, identity) for name in waiting if (identity := await _identity(session, people, name, place))]
     told = await notified_approvers.record(
         session, task.number, task.revision, [name for name, _ in reached[:MOST_AT_ONCE]], now_ms
     )
