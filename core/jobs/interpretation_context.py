@@ -1,4 +1,4 @@
-"""The scene of a request: what an interpreter may know of the repository, of the talk, and of the lanes on offer."""
+"""What an interpreter may know where it reads a request: the repository, the discussion, and the lanes on offer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from core.store.journal import JobJournal
 from core.store.unit_of_work import Tx
 
 ASKER = "countersign itself"
-"""Who says the questions in a talk; the space sets it apart from every person's name."""
+"""Who asks the questions in a discussion; no person's name has a space in it."""
 
 
 async def availability_of(shop: JobContext) -> LaneAvailability:
@@ -30,11 +30,11 @@ async def availability_of(shop: JobContext) -> LaneAvailability:
     return LaneAvailability(shop.executors, tuple(worker.offers for worker in living))
 
 
-async def scene_of(shop: JobContext, job: Job, task: Task, availability: LaneAvailability) -> InterpretationContext:
+async def context_of(shop: JobContext, job: Job, task: Task, availability: LaneAvailability) -> InterpretationContext:
     """Where the task's text is read. Its files are looked up only if somebody asks for them."""
     lanes = open_lanes(shop.settings(), RequestOrigin.of_task(task)) if task.repo else ()
     offers = [availability.offer(lane) for lane in lanes]
-    talk = await talk_of(shop, task)
+    discussion = await talk_of(shop, task)
 
     listed: list[Sequence[str]] = []
 
@@ -56,7 +56,7 @@ async def scene_of(shop: JobContext, job: Job, task: Task, availability: LaneAva
         tuple(offers),
         files,
         JobJournal(shop.database, job, "interpret"),
-        tuple(turn for turn in talk.turns if turn.person == ASKER),
+        tuple(turn for turn in discussion.turns if turn.person == ASKER),
         JobUsage(shop, job, task.asked_lane or "", task.current.author, "interpret"),
         await _spent(shop, lanes),
         read if task.repo else None,
@@ -89,18 +89,18 @@ async def talk_of(shop: JobContext, task: Task) -> Discussion:
     async def work(tx: Tx) -> tuple[tuple[Turn, ...], list[events.Event]]:
         return await tasks.turns_of(tx, task.number), await events.chain_of(tx, task.number)
 
-    said, chain = await shop.database.read(work)
-    asked = [_as_turn(event, said) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
-    talk = sorted([*said, *asked], key=lambda turn: (turn.n, turn.person == ASKER))
+    turns, chain = await shop.database.read(work)
+    asked = [_as_turn(event, turns) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
+    talk = sorted([*turns, *asked], key=lambda turn: (turn.n, turn.person == ASKER))
     return Discussion(tuple(turn for turn in talk if turn.n >= task.current.basis.since))
 
 
-def _as_turn(event: events.Event, said: Sequence[Turn]) -> Turn:
+def _as_turn(event: events.Event, turns: Sequence[Turn]) -> Turn:
     """The question of an event, after the last turn of the revision that it was about."""
     body = json.loads(event.body)
     question = Question.from_json(body["question"])
     options = f" (to press: {' | '.join(question.options)})" if question.options else ""
-    after = max(turn.n for turn in said if turn.revision <= body["revision"])
+    after = max(turn.n for turn in turns if turn.revision <= body["revision"])
     return Turn(after, ASKER, "", question.text + options, event.at, body["revision"])
 
 
@@ -115,10 +115,10 @@ async def _files(shop: JobContext, task: Task) -> Sequence[str]:
     if task.repo is None:
         return ()
     repository = shop.repository(task.repo)
-    found = set(await repository.paths(await repository.fetch_base()))
+    paths = set(await repository.paths(await repository.fetch_base()))
     source = task.current.basis.continue_from
     if source is not None:
         earlier = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, source))
         for file in earlier.staged.files if earlier is not None and earlier.staged is not None else ():
-            (found.discard if file["status"] == "D" else found.add)(str(file["path"]))
-    return sorted(found)
+            (paths.discard if file["status"] == "D" else paths.add)(str(file["path"]))
+    return sorted(paths)

@@ -1,8 +1,8 @@
-"""Plan: from what was said to an intent, and from the intent to policy's decision."""
+"""The plan job: reads the turns of a revision into an intent, asks policy about it, and commits the answer."""
 
 from __future__ import annotations
 
-from core.jobs.interpretation_context import Discussion, availability_of, scene_of, talk_of
+from core.jobs.interpretation_context import Discussion, availability_of, context_of, talk_of
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput
 from core.model.advice import BLANK, Advice, CommandName, Suggestion, advise
 from core.model.edits import Edit
@@ -28,14 +28,14 @@ async def decide(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     task = await shop.task_for(job)
     shop.milestones.reached("plan.loaded", number=job.number)
     settings, availability = shop.settings(), await availability_of(shop)
-    reads_text = availability.reads_text(settings.lanes.get(task.asked_lane or ""))
-    scene = await scene_of(shop, job, task, availability) if reads_text and task.current.intent is None else None
-    intent = task.current.intent or await _read(shop, job, task, scene)
+    unread = task.current.intent is None and availability.reads_text(settings.lanes.get(task.asked_lane or ""))
+    context = await context_of(shop, job, task, availability) if unread else None
+    intent = task.current.intent or await _read(shop, job, task, context)
     if isinstance(intent, Unclear) and intent.idle and task.revision == 1:
         await shop.finish(job, Fact.CANCELLED, JobOutcome(problem=_nothing_asked(), changes={"expires_ms": None}))
         return OVER
     if isinstance(intent, Unclear):
-        await _ask(shop, job, None, _question(intent, scene))
+        await _ask(shop, job, None, _question(intent, context))
         return OVER
     if task.repo is None:
         names = tuple(sorted(settings.repositories))
@@ -54,12 +54,12 @@ async def decide(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
 STEPS: tuple[tuple[str, JobStep], ...] = (("decide", decide),)
 
 
-async def _read(shop: JobContext, job: Job, task: Task, scene: InterpretationContext | None) -> Intent | Unclear:
+async def _read(shop: JobContext, job: Job, task: Task, context: InterpretationContext | None) -> Intent | Unclear:
     """The intent of the turns that this revision reads.
 
     Whose words they are is kept with the revision before anything is made of them.
     """
-    intent, authors = await read_turns(shop, task, scene, await talk_of(shop, task))
+    intent, authors = await read_turns(shop, task, context, await talk_of(shop, task))
     basis = task.current.basis.written_by(authors).to_json()
 
     async def work(tx: Tx) -> None:
@@ -71,25 +71,25 @@ async def _read(shop: JobContext, job: Job, task: Task, scene: InterpretationCon
 
 
 async def read_turns(
-    shop: JobContext, task: Task, scene: InterpretationContext | None, talk: Discussion
+    shop: JobContext, task: Task, context: InterpretationContext | None, discussion: Discussion
 ) -> tuple[Intent | Unclear, frozenset[str]]:
     """The intents of the turns this revision reads, put together in order, and everybody whose words they are.
 
-    Without a scene nothing needs reading. Everybody of whom a model was told counts.
+    Without a `context` nothing needs reading. Everybody whose words a model was shown counts as an author.
     """
-    authors = talk.only(task.current.basis.turns).authors
+    authors = discussion.only(task.current.basis.turns).authors
     edits: list[Edit] = []
     texts: list[str] = []
     last: Intent | None = None
     by_rule, read_by = True, ""
     for n in task.current.basis.turns:
-        shown = talk.said_by_people(n)
-        texts.append(shown.turns[-1].text)
-        if scene is None:
+        spoken = discussion.said_by_people(n)
+        texts.append(spoken.turns[-1].text)
+        if context is None:
             continue
-        read = await shop.interpreter.interpret(shown.turns, scene)
+        read = await shop.interpreter.interpret(spoken.turns, context)
         if read.read_by:  # by rule nothing but the last turn is read
-            authors |= shown.authors
+            authors |= spoken.authors
         if isinstance(read, Unclear):
             return read, authors
         by_rule, read_by = by_rule and bool(read.edits), read.read_by or read_by
@@ -166,9 +166,9 @@ def _nothing_asked() -> Problem:
     return Problem(Kind.USAGE, "nothing_asked", "that asks for no change", "Say what to change in a new request.")
 
 
-def _question(unclear: Unclear, scene: InterpretationContext | None) -> Question:
+def _question(unclear: Unclear, context: InterpretationContext | None) -> Question:
     """What to ask about a text that could not be read; where every answer is a lane on offer, the lane is asked for."""
-    offered = {offer.lane for offer in scene.offers} if scene else set()
+    offered = {offer.lane for offer in context.offers} if context else set()
     about = "lane" if unclear.options and offered.issuperset(unclear.options) else "request"
     return Question(about, _cannot(unclear), unclear.options)
 

@@ -1,11 +1,11 @@
-"""Read: a reply that only a model can read; its task stays as it is until the reply is known to ask for a change."""
+"""The read job: reads a reply that only a model can read. Until it is known to ask for a change, the task stays."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
 
-from core.jobs.interpretation_context import Discussion, availability_of, scene_of, talk_of
+from core.jobs.interpretation_context import Discussion, availability_of, context_of, talk_of
 from core.jobs.job_context import OVER, JobContext, JobStep, StepOutput
 from core.jobs.plan import read_turns
 from core.model.decision import Effect
@@ -52,19 +52,20 @@ async def _meaning(shop: JobContext, job: Job, words: TurnDraft) -> tuple[Task, 
     async def look(tx: Tx) -> tuple[Task, Basis, Intent | None, tuple[Turn, ...]]:
         task = await tasks.load(tx, job.number)
         await rights.check_speaking(tx, task, words.actor, picks=False)
-        said = await tasks.turns_of(tx, job.number)
-        n = len(said) + 1
+        turns = await tasks.turns_of(tx, job.number)
+        n = len(turns) + 1
         basis, intent, _changes = await next_basis(tx, task, words.text, n)
         turn = Turn(n, words.actor.person or "", words.actor.surface or "", words.text, job.created_at, task.revision)
-        return task, basis, intent, (*said, turn)
+        return task, basis, intent, (*turns, turn)
 
-    task, basis, known, said = await shop.database.read(look)
-    if known is not None or len(said) not in basis.turns:
+    task, basis, known, turns = await shop.database.read(look)
+    if known is not None or len(turns) not in basis.turns:
         return task, basis, known
     candidate = _candidate(task, basis, words)
-    talk = Discussion((*(await talk_of(shop, candidate)).turns, said[-1]))
+    discussion = Discussion((*(await talk_of(shop, candidate)).turns, turns[-1]))
     availability = await availability_of(shop)
-    read, authors = await read_turns(shop, candidate, await scene_of(shop, job, candidate, availability), talk)
+    context = await context_of(shop, job, candidate, availability)
+    read, authors = await read_turns(shop, candidate, context, discussion)
     if isinstance(read, Unclear):
         raise _unread(task, read)
     if task.repo is not None:

@@ -75,7 +75,7 @@ class QuorumStatus:
 
 
 def stricter(promised: ApprovalRequirements, live: ApprovalRequirements) -> ApprovalRequirements:
-    """The terms that satisfy both the rule at request time and the rule now (security.md 138).
+    """The requirements that satisfy both the rule at request time and the rule now (security.md 138).
 
     Approvers must be eligible under both, so the caller intersects people, not names: see `eligible`.
     """
@@ -145,5 +145,6 @@ def count_quorum(
 ) -> QuorumStatus:
     """Count the approvals of `digest` by people who are eligible now; each person counts once."""
     may = eligible(promised, live, people, authors)
-    terms = stricter(promised, live)
-    return QuorumStatus(terms.rule, terms.count, may, tuple(sorted(yes_of(approvals, digest, terms.surfaces, may))))
+    requirements = stricter(promised, live)
+    have = yes_of(approvals, digest, requirements.surfaces, may)
+    return QuorumStatus(requirements.rule, requirements.count, may, tuple(sorted(have)))

@@ -53,7 +53,7 @@ class RequiredCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class MergeTerms:
+class MergeRequirements:
     """How pull requests under a rule are merged: `auto` when every one of `checks` is green, by `method`."""
 
     auto: bool = False
@@ -61,7 +61,7 @@ class MergeTerms:
     checks: tuple[RequiredCheck, ...] = ()
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> MergeTerms:
+    def from_json(cls, value: dict[str, Any]) -> MergeRequirements:
         """What `ApprovalRequirements.to_json` wrote of it."""
         checks = tuple(RequiredCheck(**check) for check in value.get("checks", ()))
         return cls(value.get("auto", False), value.get("method", "merge"), checks)
@@ -88,7 +88,7 @@ class ApprovalRequirements:
     remind_s: int = 0
     escalate_s: int = 0
     escalate_to: tuple[str, ...] = ()
-    merge: MergeTerms = MergeTerms()
+    merge: MergeRequirements = MergeRequirements()
 
     @property
     def nudge_s(self) -> int | None:
@@ -96,15 +96,15 @@ class ApprovalRequirements:
         return min((s for s in (self.remind_s, self.escalate_s) if s), default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """The terms as stored with the revision they were promised to."""
+        """The requirements as stored with the revision they were promised to."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ApprovalRequirements:
-        """The terms that `to_json` wrote."""
+        """The requirements that `to_json` wrote."""
         tuples = {k: tuple(value.get(k, ())) for k in ("approvers", "merge_from", "surfaces", "escalate_to")}
         limits = Limits(**value["limits"]) if value.get("limits") else None
-        merge = MergeTerms.from_json(value.get("merge") or {})
+        merge = MergeRequirements.from_json(value.get("merge") or {})
         return cls(**{**value, **tuples, "limits": limits, "merge": merge})
 
 

@@ -23,8 +23,8 @@ async def notify_approvers(tx: Tx, task: Task, needs: QuorumStatus, people: Peop
     """
     if place.private:
         return
-    missing = needs.missing
-    reached = [(name, identity) for name in missing if (identity := await _identity(tx, people, name, place))]
+    waiting = needs.missing
+    reached = [(name, identity) for name in waiting if (identity := await _identity(tx, people, name, place))]
     told = await notified_approvers.record(tx, task.number, task.revision, [name for name, _ in reached[:MOST_AT_ONCE]])
     mentions = [(name, identity) for name, identity in reached if name in told]
     if mentions:

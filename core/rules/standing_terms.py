@@ -1,4 +1,4 @@
-"""The law in force for a revision: the terms that it was promised, those of now, and why it is not allowed any more."""
+"""What a revision requires now: what was promised, what the policy in force says, and why it is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def request_of(task: Task, person: str, surface: str, revision: Revision | None 
 def terms_now(
     settings: Settings, task: Task, revision: Revision | None = None
 ) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
-    """The terms promised when the revision was planned, and those of the policy in force (None: not allowed now)."""
+    """What was required when the revision was planned, and what the policy in force requires (None: it denies)."""
     asked = revision or task.current
     promised, live = _terms(settings, task, asked)
     return promised, live if _obstacle(settings, asked, promised, live, None) is None else None
@@ -36,7 +36,7 @@ def refusal_now(
 ) -> str | None:
     """Why the policy in force does not allow a revision (the current one), or None when it does.
 
-    Asked at the click, at publishing and at merging. A rule must let the request in as ever, and the lane must allow
+    Asked at the click, at publishing and at merging. A rule must still let the request in, and the lane must allow
     what was staged, whatever made it (security.md 151): `files` as git has them, else those stored with the digest.
     """
     asked = revision or task.current
@@ -70,8 +70,8 @@ def _terms(
     return _escalated(task, asked.terms), _escalated(task, live)
 
 
-def _escalated(task: Task, terms: ApprovalRequirements | None) -> ApprovalRequirements | None:
-    """The terms with those who were asked too, once nobody else answered in time."""
-    if terms is None or not task.escalated:
-        return terms
-    return replace(terms, approvers=(*terms.approvers, *terms.escalate_to))
+def _escalated(task: Task, requirements: ApprovalRequirements | None) -> ApprovalRequirements | None:
+    """The requirements with those who were asked too, once nobody else answered in time."""
+    if requirements is None or not task.escalated:
+        return requirements
+    return replace(requirements, approvers=(*requirements.approvers, *requirements.escalate_to))

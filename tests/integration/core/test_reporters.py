@@ -25,7 +25,7 @@ async def claimed(database: Database) -> Job:
     await builders.put_job(database, await builders.put_task(database, State.QUEUED))
 
     async def work(session):
-        return await jobs.claim(session, builders.NODE, "w1", await database.now_ms(session))
+        return await jobs.claim(session, builders.NODE, "w1")
 
     job: Job | None = await database.write(work)
     assert job is not None
