@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from sqlalchemy import CursorResult, delete, func, literal, update
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
+from core.model.event import Event
+from core.model.webhook_delivery import DUE, FAILED, SENT, WebhookDelivery
 from core.store import events
-from core.store.events import Event
 from core.store.message_tables import DeliveryRow
 from core.store.tables import EventRow, SettingRow
 from core.store.unit_of_work import Tx
-
-DUE: Final = "due"
-SENT: Final = "sent"
-FAILED: Final = "failed"
 
 HOLD_MS: Final = 60_000
 """How long one who took a delivery has it to itself; then it is somebody else's to try."""
 SETTLED_MS: Final = 30_000
 """After this a missing event id is no transaction still under way (idle ones end after 15 s) but one rolled back."""
 _CURSOR: Final = "outbound.cursor"
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookDelivery:
-    """`body` for the receiver called `hook`; `attempt` counts the tries, this one included."""
-
-    id: str
-    hook: str
-    event_id: int
-    body: str
-    attempt: int
-    created_ms: int
 
 
 async def cursor(tx: Tx, *, lock: bool = False) -> int | None:
