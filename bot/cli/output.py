@@ -17,9 +17,9 @@ from core.model.errors import NotFoundError, Problem
 if TYPE_CHECKING:
     from bot.surfaces.terminal import TaskProgress
     from bot.wiring.app import App
+    from core.model.artifact import Artifact
     from core.model.decision import Decision
     from core.services.task_document import TaskDocument
-    from core.store.artifacts import Artifact
 
 CARD_DIFF_LINES = 40
 _LOGS = (".log", ".txt", ".jsonl")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from bot.wiring.app import App
     from bot.wiring.serving import ServeProcess
+    from core.model.event import Event
     from core.queue.worker import Worker
-    from core.store.events import Event
 
 FOLLOW_EVERY_S = 0.5
 

@@ -14,7 +14,7 @@ from core.model.errors import UsageError
 if TYPE_CHECKING:
     from bot.schedule.schedules import ScheduleUseCases
     from bot.wiring.app import App
-    from core.store.schedules import Schedule
+    from core.model.schedule import Schedule
 
 
 @click.command()

@@ -19,9 +19,9 @@ from urllib.parse import quote
 from core.model.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:  # a configuration that names trackers need not load the database's library
+    from core.model.event import Event
     from core.model.task import Task
-    from core.store.deliveries import WebhookDelivery
-    from core.store.events import Event
+    from core.model.webhook_delivery import WebhookDelivery
     from core.store.unit_of_work import Tx
 
 MOST: Final = 10

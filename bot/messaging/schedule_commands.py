@@ -13,7 +13,7 @@ from bot.schedule.schedules import ScheduleUseCases, WantedSchedule, next_words
 from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import RefusedError
-from core.store.schedules import Schedule
+from core.model.schedule import Schedule
 
 MOST_ROWS: Final = 20
 

@@ -91,10 +91,11 @@ async def _schedules(app: App) -> list[DoctorRow]:
     """The recurring requests that could not succeed as things are now."""
     from bot.schedule.planned_request import PlannedRequest
     from bot.wiring.request_check import RequestCheck
+    from core.model.schedule import ACTIVE
     from core.store import schedules
 
     check, checks = RequestCheck(app), list[DoctorRow]()
-    found = [one for one in await app.database.read(schedules.listed) if one.state == schedules.ACTIVE]
+    found = [one for one in await app.database.read(schedules.listed) if one.state == ACTIVE]
     for one in found:
         planned = PlannedRequest(
             text=one.text,

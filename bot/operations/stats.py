@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from core.model.webhook_delivery import DUE, FAILED, SENT
 from core.store import deliveries, events, queue_queries, switches, tasks, workers
 from core.store.database import to_ms
 from core.store.unit_of_work import Tx
@@ -38,8 +39,8 @@ async def deliveries_of(tx: Tx) -> dict[str, dict[str, Any]]:
     """For each receiver how many deliveries were sent, are due, and were given up for good, and why the last was."""
     found: dict[str, dict[str, Any]] = {}
     for (hook, state), count in sorted((await deliveries.counts(tx)).items()):
-        row = found.setdefault(hook, {deliveries.SENT: 0, deliveries.DUE: 0, deliveries.FAILED: 0})
+        row = found.setdefault(hook, {SENT: 0, DUE: 0, FAILED: 0})
         row[state] = count
     for hook, row in found.items():
-        row["problem"] = await deliveries.last_failure(tx, hook) if row[deliveries.FAILED] else None
+        row["problem"] = await deliveries.last_failure(tx, hook) if row[FAILED] else None
     return found

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.model.approval import Approval, yes_of
+from core.model.artifact import Artifact
 from core.model.errors import CountersignError, NotFoundError
+from core.model.event import Event, broken_link
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardReport, short_digest, stage
 from core.model.task import Revision, Task
@@ -18,8 +20,7 @@ from core.rules import receipt
 from core.rules.audit import AuditRows, contradictions
 from core.signing import Keys
 from core.store import artifacts, events, tasks
-from core.store.artifacts import Artifact, ArtifactFiles
-from core.store.events import Event
+from core.store.artifacts import ArtifactFiles
 from core.store.unit_of_work import Tx
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ async def _read(tx: Tx, number: int) -> StoredTask:
 def _chain(stored: StoredTask, said: Predicate) -> VerifyCheck:
     """Every link holds, the receipt is tied to it, and what it tells of was published after it, and nothing since."""
     chain = stored.chain
-    broken = events.broken_link(chain)
+    broken = broken_link(chain)
     if broken:
         return _bad("events", broken, _PAST_US)
     tie = said["event"]
@@ -102,7 +103,7 @@ def _rows(stored: StoredTask, said: Predicate) -> VerifyCheck:
     if revision is None or revision.staged is None:
         return _bad("rows", f"revision {said['task']['revision']}, which the receipt is about, is gone", _PAST_US)
     rows = AuditRows(stored.task, revision, stored.turns, stored.approvals)
-    told = () if events.broken_link(stored.chain) else contradictions(rows, stored.chain)
+    told = () if broken_link(stored.chain) else contradictions(rows, stored.chain)
     wrong = [*_unlike_receipt(rows, said), *told]
     if wrong:
         return _bad("rows", "; ".join(dict.fromkeys(wrong)), _PAST_US)

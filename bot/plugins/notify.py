@@ -14,9 +14,9 @@ from bot.plugins.ports import Notifier
 from core.model.errors import CountersignError, PermanentError, TransientError
 
 if TYPE_CHECKING:
+    from core.model.event import Event
     from core.model.task import Task
-    from core.store.deliveries import WebhookDelivery
-    from core.store.events import Event
+    from core.model.webhook_delivery import WebhookDelivery
     from core.store.unit_of_work import Tx
 
 PREFIX: Final = "plugin:"

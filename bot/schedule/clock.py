@@ -15,11 +15,11 @@ from apscheduler.triggers.interval import IntervalTrigger
 from bot.schedule.when import Recurrence, read_when
 from core.log import log
 from core.model.errors import CountersignError, TransientError
+from core.model.schedule import PAUSED, Schedule
 from core.model.turn import Actor
 from core.services.requests import NewRequest, Requests
 from core.store import events, schedules
 from core.store.database import Database, from_ms
-from core.store.schedules import PAUSED, Schedule
 from core.store.unit_of_work import Tx
 
 SWEEP_S: Final = 5.0

@@ -14,11 +14,11 @@ from bot.schedule.when import LEAST_S, read_when, zone_named
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.errors import NotFoundError, RefusedError, UsageError
 from core.model.place import Place
+from core.model.schedule import ACTIVE, PAUSED, Schedule
 from core.model.turn import Actor
 from core.settings import SettingsSource
 from core.store import events, schedules
 from core.store.database import Database
-from core.store.schedules import ACTIVE, PAUSED, Schedule
 from core.store.unit_of_work import Tx
 
 MOST_NAMED: Final = 5

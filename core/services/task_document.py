@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from core.model.approval import Approval, QuorumStatus
+from core.model.artifact import Artifact
 from core.model.job import Job, JobState
 from core.model.masking import Mask, masked, shows_all
 from core.model.task import Task
@@ -14,7 +15,6 @@ from core.model.turn import Turn
 from core.rules.quorum import needs_of
 from core.settings import Settings
 from core.store import artifacts, queue_queries, tasks
-from core.store.artifacts import Artifact
 from core.store.database import Database
 from core.store.unit_of_work import Tx
 

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from sqlalchemy import CursorResult, delete, func, true, update
 from sqlmodel import col, select
 
+from core.model.event import Event
+from core.model.webhook_delivery import DUE, FAILED, SENT, WebhookDelivery
 from core.store import events
-from core.store.events import Event
 from core.store.message_tables import DeliveryRow
 from core.store.outbox import Outbox
 from core.store.tables import EventRow, SettingRow
 from core.store.unit_of_work import Tx
-
-DUE: Final = "due"
-SENT: Final = "sent"
-FAILED: Final = "failed"
 
 SETTLED_MS: Final = 30_000
 """After this a missing event id is no transaction still under way (idle ones end after 15 s) but one rolled back."""
@@ -33,19 +29,6 @@ OUTBOX: Final[Outbox[DeliveryRow]] = Outbox(
     order="event_id",
 )
 """Webhook deliveries that must be sent; each hook gets its events in order."""
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookDelivery:
-    """`body` for the receiver called `hook`; `attempt` counts the tries, this one included, and `fence` its lease."""
-
-    id: str
-    hook: str
-    event_id: int
-    body: str
-    attempt: int
-    created_ms: int
-    fence: int = 0
 
 
 async def cursor(tx: Tx, *, lock: bool = False) -> int | None:

@@ -14,12 +14,12 @@ from bot.integrations.webhooks.hooks import Hook, body_of
 from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign
 from core.log import log
 from core.model.errors import CountersignError, NotFoundError, TransientError
+from core.model.event import Event
 from core.model.masking import Mask, shows_all
 from core.model.task import Task
+from core.model.webhook_delivery import FAILED, SENT, WebhookDelivery
 from core.store import deliveries, tasks
 from core.store.database import Database
-from core.store.deliveries import FAILED, SENT, WebhookDelivery
-from core.store.events import Event
 from core.store.unit_of_work import Tx
 
 WAITS_S: Final = (10, 60, 300, 1_800, 7_200, 21_600, 43_200)

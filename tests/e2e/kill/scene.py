@@ -15,6 +15,7 @@ from typing import Any
 from bot.configuration.home import Home
 from bot.operations.verify import verify_task
 from bot.wiring.app import App, opened
+from core.model.event import broken_link
 from core.model.lifecycle import State
 from core.model.task import Task
 from core.model.turn import Actor
@@ -144,7 +145,7 @@ async def check(app: App, scene: Scene, task: Task, *, digest: str | None = None
     """Nothing lost, nothing twice: what must hold of a task that rests, however often it was interrupted."""
     assert await number_of_tasks(app) == task.number, "a request was taken in twice"
     chain = await app.database.read(lambda tx: events.chain_of(tx, task.number))
-    assert events.broken_link(chain) is None
+    assert broken_link(chain) is None
     kinds = [event.kind for event in chain]
     for once in ("task.requested", "task.planned", "task.staged", "task.approved", "task.published", "task.merged"):
         assert kinds.count(once) <= task.revision, f"{once} happened again: {kinds}\n{scene.told()}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from bot.wiring.app import App
+from core.model.event import broken_link
 from core.model.job import JobKind
 from core.model.lifecycle import State
 from core.services.requests import NewRequest
@@ -186,7 +187,7 @@ async def test_a_job_that_ends_badly_ends_so_once(point, scene_at):
         task = await carry(app, scene, way.goal)
         await scene.dismiss(heir)
         chain = await app.database.read(lambda tx: events.chain_of(tx, task.number))
-        assert events.broken_link(chain) is None
+        assert broken_link(chain) is None
         assert [event.kind for event in chain].count(f"task.{fact}") == 1
         assert task.error is not None or fact == "closed"
 

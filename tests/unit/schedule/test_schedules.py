@@ -16,9 +16,9 @@ from bot.schedule.schedules import MOST, ScheduleUseCases, WantedSchedule, next_
 from bot.schedule.when import read_when
 from core.model.errors import NotFoundError, RefusedError, TransientError, UsageError
 from core.model.place import Place
+from core.model.schedule import ACTIVE, PAUSED, Schedule
 from core.store import schedules, tasks
 from core.store.message_tables import ScheduleRow
-from core.store.schedules import ACTIVE, PAUSED, Schedule
 from tests import builders
 from tests.builders import ANA, BO, LEE
 from tests.office import Office
