@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from core.model.card import DeliveredCard
 from core.model.lifecycle import State
 from core.rules.notify_approvers import notify_approvers
+from core.services.lease_renewal import renewed
 from core.services.task_document import TaskDocument
 from core.settings import SettingsSource
 from core.store import cards, messages, tasks
 from core.store.database import Database
+from core.store.outbox import LEASE_MS
 from core.store.unit_of_work import Tx, reads, writes
 
 
@@ -47,9 +50,12 @@ class CardOutbox:
             tuple(card for card in leased if card.number not in awaiting),
         )
 
+    def held(self, leased: Sequence[DeliveredCard]) -> AbstractAsyncContextManager[None]:
+        """Keep the leases of cards while they are drawn: the block that this opens."""
+        return renewed(lambda: self._renew(leased), LEASE_MS)
+
     @writes
-    async def hold(self, tx: Tx, leased: Sequence[DeliveredCard]) -> None:
-        """Renew the leases of cards that are still being drawn."""
+    async def _renew(self, tx: Tx, leased: Sequence[DeliveredCard]) -> None:
         for card in leased:
             await cards.hold(tx, card)
 

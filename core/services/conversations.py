@@ -61,6 +61,11 @@ class Conversations:
         shown = [await tasks.load(tx, number) for number in numbers[:limit]]
         return tuple(task for task in shown if actor.scope.covers(task.repo))
 
+    @reads
+    async def check_visible(self, tx: Tx, number: int, actor: Actor) -> None:
+        """Raise `NotFoundError` for a task that does not exist where `actor` speaks."""
+        await visible_task(tx, number, actor)
+
     @writes
     async def show_card(self, tx: Tx, number: int, place: Place, reply_to: str | None, actor: Actor) -> None:
         """Have the task's card posted in `place`, as a new message where one stands already; raises `NotFoundError`."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from core.model.inbox import InboxDelivery, InboxEntry
 from core.model.place import Place
+from core.services.lease_renewal import renewed
 from core.store import inbox, messages, notes, switches
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads, writes
@@ -84,9 +86,12 @@ class MessageInbox:
     async def _begin(self, tx: Tx, limit: int) -> Sequence[InboxEntry]:
         return await inbox.begin(tx, limit)
 
+    def held(self, leased: Sequence[InboxEntry]) -> AbstractAsyncContextManager[None]:
+        """Keep the leases of deliveries while they are processed: the block that this opens."""
+        return renewed(lambda: self._renew(leased), inbox.LEASE_MS)
+
     @writes
-    async def hold(self, tx: Tx, leased: Sequence[InboxEntry]) -> None:
-        """Renew the leases of deliveries that are still to be processed."""
+    async def _renew(self, tx: Tx, leased: Sequence[InboxEntry]) -> None:
         for entry in leased:
             await inbox.hold(tx, entry)
 

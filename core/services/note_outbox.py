@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from core.model.card import DeliveredCard
 from core.model.note import Note
+from core.services.lease_renewal import renewed
 from core.store import messages, notes
 from core.store.database import Database
+from core.store.outbox import LEASE_MS
 from core.store.unit_of_work import Tx, reads, writes
 
 
@@ -30,9 +33,12 @@ class NoteOutbox:
     async def _begin(self, tx: Tx, surface: str, limit: int) -> Sequence[Note]:
         return await notes.begin(tx, surface, limit)
 
+    def held(self, leased: Sequence[Note]) -> AbstractAsyncContextManager[None]:
+        """Keep the leases of notes while they are sent: the block that this opens."""
+        return renewed(lambda: self._renew(leased), LEASE_MS)
+
     @writes
-    async def hold(self, tx: Tx, leased: Sequence[Note]) -> None:
-        """Renew the leases of notes that are still being sent."""
+    async def _renew(self, tx: Tx, leased: Sequence[Note]) -> None:
         for note in leased:
             await notes.hold(tx, note)
 

@@ -130,21 +130,19 @@ class TaskDocuments:
 
     @reads
     async def document(self, tx: Tx, number: int, actor: Actor = SYSTEM) -> TaskDocument:
-        """The document of task `number` as it is now; raises `NotFoundError`, also for one outside the actor's scope."""
+        """The document of task `number` as it is now; raises `NotFoundError`, also outside the actor's scope."""
         return await _document(tx, self.settings(), await visible_task(tx, number, actor))
 
     @reads
     async def awaiting(self, tx: Tx, person: str) -> tuple[TaskDocument, ...]:
         """The tasks that wait for this person's verdict or answer, the oldest first, at most `MAX_AWAITING`."""
-        return tuple(
-            document
-            for state in (State.STAGED, State.ASKING)
-            for summary in reversed(await tasks.summaries(tx, state=state, limit=MAX_AWAITING))
-            if _awaits(document := await self._document_of(tx, summary.number), person)
-        )
-
-    async def _document_of(self, tx: Tx, number: int) -> TaskDocument:
-        return await _document(tx, self.settings(), await tasks.load(tx, number))
+        settings, awaiting = self.settings(), []
+        for state in (State.STAGED, State.ASKING):
+            for summary in reversed(await tasks.summaries(tx, state=state, limit=MAX_AWAITING)):
+                document = await _document(tx, settings, await tasks.load(tx, summary.number))
+                if _awaits(document, person):
+                    awaiting.append(document)
+        return tuple(awaiting)
 
 
 def _awaits(document: TaskDocument, person: str) -> bool:

@@ -138,10 +138,11 @@ class Outbox(Generic[R]):
         return col(getattr(self.table, name))
 
     async def _write(self, tx: Tx, leased: Leased, **values: Any) -> bool:
-        """Change a row that is still owed if the lease is the newest one."""
+        """Change a row if the lease is its newest one and did not end."""
         done = await tx.session.execute(
             update(self.table)
-            .where(self._column("id") == leased.id, self._column("fence") == leased.fence, self.is_owed(self.table))
+            .where(self._column("id") == leased.id, self._column("fence") == leased.fence)
+            .where(self._column("held_ms") > 0, self.is_owed(self.table))
             .values(**values)
             .execution_options(synchronize_session=False)
         )
