@@ -9,11 +9,12 @@ import bot.commands as c
 from bot.cards.safe import one_line
 from bot.cards.wording import worded
 from bot.messaging.command_dispatcher import CommandActor
-from bot.schedule.schedules import ScheduleUseCases, WantedSchedule, next_words
+from bot.schedule.next_time import next_words
 from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import RefusedError
 from core.model.schedule import Schedule
+from core.services.schedules import Schedules, WantedSchedule
 
 MOST_ROWS: Final = 20
 
@@ -22,7 +23,7 @@ MOST_ROWS: Final = 20
 class ChatSchedules:
     """What `bot.messaging.command_dispatcher.RecurringRequests` asks for."""
 
-    schedules: ScheduleUseCases
+    schedules: Schedules
 
     async def do(self, speaker: CommandActor, command: c.Command) -> Response | None:
         """Carry out a command about recurring requests; None for any other."""
@@ -74,7 +75,7 @@ class ChatSchedules:
 
     async def _listed(self, speaker: CommandActor) -> Response:
         """The speaker's own; whose text is whose is nobody else's matter in a room."""
-        mine = await self.schedules.listed(speaker.person)
+        mine = await self.schedules.list(speaker.person)
         if not mine:
             every = Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT"))
             return Response(

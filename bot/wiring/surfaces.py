@@ -22,9 +22,7 @@ from bot.messaging.quotations import QuotationHints
 from bot.messaging.rate_limits import RateLimits
 from bot.messaging.schedule_commands import ChatSchedules
 from bot.messaging.task_views import TaskViews
-from bot.schedule.schedules import ScheduleUseCases
 from bot.surfaces.port import Surface
-from bot.wiring.request_check import RequestCheck
 from bot.wiring.serving import ServeProcess
 from core.store import jobs, tasks
 from core.store.unit_of_work import Tx
@@ -38,7 +36,7 @@ DEFAULT_PORT = 8700
 
 async def build(app: App, host: str, port: int | None) -> ServeProcess:
     """Everything that `serve` runs beside the worker; raises `ConfigError` for a section that is not sound."""
-    app.config.check()
+    app.settings.require()  # as long as `serve` runs, an edit that breaks a section is refused
     rooms = ChannelScopes(app.config.surfaces(), app.database)
     await rooms.load()
     return serve_surfaces(app, await surfaces_of(app, rooms), rooms, host, port)
@@ -49,10 +47,9 @@ def serve_surfaces(
 ) -> ServeProcess:
     """The same for surfaces that are there already."""
     said, diffs = app.config.surfaces(), app.diffs
-    trackers = app.config.trackers()
 
     def tickets(text: str) -> tuple[TicketLink, ...]:
-        return tuple(TicketLink(ticket.key, ticket.url) for ticket in tickets_in(text, trackers))
+        return tuple(TicketLink(ticket.key, ticket.url) for ticket in tickets_in(text, app.trackers()))
 
     couriers = {
         name: CardDelivery(surface, app.database, app.settings, diffs, tickets=tickets, one_card=name == "github")
@@ -60,9 +57,9 @@ def serve_surfaces(
     }
     ears = DurableInbox(app.database, told_move=rooms.moved)
     showing = TaskViews(app.database, app.settings, couriers)
-    doings = CommandDispatcher(app.database, app.settings, app.service, app.verdicts, showing, app.repository)
+    doings = CommandDispatcher(app.database, app.settings, app.requests, app.approvals, showing, app.repository)
     directory = IdentityDirectory(app.database, app.settings)
-    doings.recurring = ChatSchedules(ScheduleUseCases(app.database, app.settings, app.config.zone, RequestCheck(app)))
+    doings.recurring = ChatSchedules(app.schedules)
     doings.accounts = directory
     talk = MessageRouter(
         database=app.database,
@@ -98,17 +95,16 @@ def _also(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
     """The loops beside the surfaces: recurring requests and outbound webhooks."""
     from bot.integrations.tickets import TicketComments
     from bot.integrations.webhooks.client import CheckedClient
-    from bot.integrations.webhooks.run import WebhookSender
+    from bot.integrations.webhooks.sender import WebhookSender
     from bot.schedule.clock import ScheduleClock, asker
 
     client = CheckedClient()
-    hooks, trackers = app.config.hooks(), app.config.trackers()
-    comments = TicketComments(lambda: trackers, client)
+    comments = TicketComments(app.trackers, client)
     # always, even without a hook: its cursor goes along, so that a hook that is added gets what happens from then on
     receivers = app.plugins().receivers(comments)
     mask = app.settings().mask
-    outbound = WebhookSender(app.database, lambda: hooks, client=client, receivers=receivers, mask=mask)
-    return {"schedules": ScheduleClock(app.database, asker(app.service)).run, "webhooks": outbound.run}
+    outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, mask=mask)
+    return {"schedules": ScheduleClock(app.schedules, asker(app.requests)).run, "webhooks": outbound.run}
 
 
 def _web(surfaces: Mapping[str, Surface], ears: DurableInbox, host: str, port: int | None) -> WebServer | None:

@@ -16,10 +16,14 @@ SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who caused a fact: a person on a surface, or (both None) the system itself."""
+    """Who caused a fact: a person on a surface, or (both None) the system itself.
+
+    `is_operator` is true for the terminal's user who spoke without ``--as``: they own the home directory.
+    """
 
     person: str | None = None
     surface: str | None = None
+    is_operator: bool = False
 
 
 SYSTEM = Actor()
