@@ -14,6 +14,7 @@ from bot.messaging.inbox import keepable
 from bot.surfaces.port import IncomingMessage, Place, QuotedMessage
 from core.model.errors import PermanentError
 from core.store import events
+from core.store.unit_of_work import Tx
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
 from tests.town import ASK, IDS, Town, introduce, town
@@ -39,8 +40,8 @@ def said(words: str, number: int = 1, who: str = "ana", where: Place = DM, **mor
 
 
 async def tasks_of(place: Town) -> list[str]:
-    async def look(session: object) -> list[str]:
-        rows = await session.execute(text("select text from turns order by number, n"))  # type: ignore[attr-defined]
+    async def look(tx: Tx) -> list[str]:
+        rows = await tx.session.execute(text("select text from turns order by number, n"))
         return [row[0] for row in rows]
 
     return await place.app.database.read(look)
