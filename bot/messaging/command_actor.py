@@ -26,7 +26,7 @@ class CommandActor:
     @property
     def actor(self) -> Actor:
         """The same, as `core.services` knows them."""
-        return Actor(self.person, self.place.surface, self.scope)
+        return Actor(self.person, self.place.surface, scope=self.scope)
 
     @property
     def origin(self) -> MessageOrigin:

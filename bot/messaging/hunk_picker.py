@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.model.errors import ConflictError
 from core.model.hunk_selection import SelectedHunks, read_selection
-from core.model.turn import NOWHERE, Actor, MessageOrigin
+from core.model.turn import NOWHERE, SYSTEM, Actor, MessageOrigin
 from core.ports import Repository
 from core.services.requests import Requests
 from core.services.task_document import TaskDocuments
@@ -22,7 +22,7 @@ class HunkPicker:
     requests: Requests
     repository: Callable[[str], Repository]
 
-    async def parts_of(self, number: int, actor: Actor) -> tuple[SelectedHunks, ...]:
+    async def parts_of(self, number: int, actor: Actor = SYSTEM) -> tuple[SelectedHunks, ...]:
         """The parts of what a task has staged, in the order of their numbers; raises `ConflictError` without any."""
         task = (await self.documents.document(number, actor)).task
         if task.staged is None or task.repo is None:

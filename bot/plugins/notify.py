@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bot.integrations.webhooks.hooks import body_of
-from bot.integrations.webhooks.run import WebhookReceivers
+from bot.integrations.webhooks.sender import WebhookReceivers
 from bot.plugins.ports import Notifier
 from core.model.errors import CountersignError, PermanentError, TransientError
 
 if TYPE_CHECKING:
     from core.model.event import Event
     from core.model.task import Task
+    from core.model.turn import Turn
     from core.model.webhook_delivery import WebhookDelivery
-    from core.store.unit_of_work import Tx
 
 PREFIX: Final = "plugin:"
 NOTIFY_S: Final = 45.0
@@ -37,9 +37,13 @@ class PluginNotifiers:
         """What their names begin with."""
         return (*self.ours.prefixes, PREFIX)
 
-    async def owed(self, tx: Tx, event: Event, task: Task | None) -> Mapping[str, str]:
+    def wants(self, _event: Event) -> bool:
+        """Every notifier receives every event."""
+        return True
+
+    def owed(self, event: Event, task: Task | None, turns: Sequence[Turn]) -> Mapping[str, str]:
         """Every event to every notifier, and what `ours` owe."""
-        found = dict(await self.ours.owed(tx, event, task))
+        found = dict(self.ours.owed(event, task, turns))
         for name, notifier in self.notifiers.items():
             include_text = getattr(notifier, "include_text", False) is True
             found[f"{PREFIX}{name}"] = body_of(event, task, include_text=include_text)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from bot.schedule.planned_request import PlannedRequest
 from core.model.decision import Decision, Effect, PolicyRequest
 from core.model.errors import RefusedError, UsageError
 from core.model.intent import Intent, Unclear
@@ -15,6 +14,7 @@ from core.model.lane import Lane
 from core.model.turn import Turn
 from core.model.workflow import first_wrong
 from core.ports import InterpretationContext, LaneOffer
+from core.services.schedules import PlannedRequest
 
 if TYPE_CHECKING:
     from bot.wiring.app import App

@@ -59,10 +59,9 @@ class ServeProcess:
         """Serve until `worker` is stopped; then receive nothing more, and deliver what is owed."""
         async with asyncio.TaskGroup() as group:
             receiving = [group.create_task(self._keep_open(surface)) for surface in self.surfaces.values()]
-            loops = {f"delivery.{name}": delivery.run for name, delivery in self.deliveries.items()}
-            if self.surfaces:
-                loops["inbox"] = self.consumer.run
-            loops |= self.loops
+            consumer = {"inbox": self.consumer.run} if self.surfaces else {}
+            deliveries = {f"delivery.{name}": delivery.run for name, delivery in self.deliveries.items()}
+            loops: dict[str, Callable[[], Awaitable[None]]] = {**deliveries, **consumer, **self.loops}
             working = [group.create_task(_restart_forever(name, loop)) for name, loop in loops.items()]
             if self.web is not None:
                 receiving.append(group.create_task(self.web.run()))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
+from core.model.errors import UsageError
 from core.model.place import Place
 
 ACTIVE: Final = "active"
@@ -54,3 +56,13 @@ class Schedule:
             "missed": self.missed,
             "problem": self.problem,
         }
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone with this IANA name; raises `UsageError`."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise UsageError(
+            "no_such_zone", f"{name[:64]!r} is not a time zone", "Write for example Europe/Zurich or UTC."
+        ) from error

@@ -18,11 +18,13 @@ SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
 class Actor:
     """Who causes a fact: a person on a surface, or (both None) the system itself.
 
-    `scope` are the repositories that the conversation is for where they act: what lies outside it does not exist there.
+    `is_operator` is true for the terminal's user who spoke without ``--as``: they own the home directory. `scope` are
+    the repositories of the conversation in which somebody acts: what lies outside it does not exist there.
     """
 
     person: str | None = None
     surface: str | None = None
+    is_operator: bool = False
     scope: RepositoryScope = EVERY_REPOSITORY
 
 

@@ -55,6 +55,12 @@ async def chain_of(tx: Tx, number: int) -> list[Event]:
     return [_event(row) for row in rows]
 
 
+async def last_id(tx: Tx, number: int) -> int:
+    """The id of a task's newest event; 0 when it has none."""
+    newest = select(EventRow.id).where(EventRow.number == number).order_by(col(EventRow.seq).desc()).limit(1)
+    return (await tx.session.exec(newest)).first() or 0
+
+
 async def since(
     tx: Tx,
     *,

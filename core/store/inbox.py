@@ -144,7 +144,9 @@ async def answer_to(tx: Tx, id_: int) -> dict[str, Any] | None:
 
 async def prune(tx: Tx, before_ms: int) -> int:
     """Delete what was processed before `before_ms`; until then a redelivery is recognised."""
-    gone = await tx.session.execute(delete(InboxRow).where(InboxRow.state == DONE, col(InboxRow.done_ms) < before_ms))
+    gone = await tx.session.execute(
+        delete(InboxRow).where(col(InboxRow.state) == DONE, col(InboxRow.done_ms) < before_ms)
+    )
     return int(getattr(gone, "rowcount", 0))
 
 

@@ -21,7 +21,7 @@ FAILED: Final = "failed"
 OUTBOX: Final[Outbox[NoteRow]] = Outbox(
     NoteRow,
     is_owed=lambda note: col(note.state) == DUE,
-    is_ordered=lambda note: col(note.in_order),
+    is_ordered=lambda note: col(note.in_order).is_(True),
     channel=("surface", "channel"),
 )
 """Notes that must be sent, in their order within each channel."""

@@ -43,7 +43,7 @@ NOT_USED = frozenset({"manager", "helper", "util", "handler", "processor", "data
 EXPLAINED = (
     "surface", "turn", "actor", "person", "intent", "task", "revision", "lane", "executor", "rule", "decision",
     "guard", "report", "staged diff", "digest", "approval", "receipt", "publish", "forge", "job", "attempt", "claim",
-    "heartbeat", "rescue", "fence", "node", "artifact", "worker", "milestone", "basis", "terms", "petition", "event",
+    "heartbeat", "rescue", "fence", "node", "artifact", "worker", "milestone", "basis", "approval requirements", "policy request", "event",
     "engine", "reconciler", "home",
 )  # fmt: skip
 """Words that a reader of the code meets, and so must find in the glossary."""

@@ -132,7 +132,7 @@ async def carry(app: App, scene: Scene, goal: State, number: int = 1) -> Task:
         task, busy = await look(app, number)
         if task.state is State.STAGED and goal in (State.PUBLISHED, State.MERGED):
             assert task.staged is not None
-            await app.verdicts.approve(number, task.staged.digest, LEE)
+            await app.approvals.approve(number, task.staged.digest, LEE)
             return False
         assert task.state is goal or task.state is not State.FAILED, f"{task.error}\n{scene.told()}"
         return task.state is goal and not busy

@@ -46,11 +46,11 @@ def set_merging(scene: Scene, words: str) -> None:
 
 
 async def staged_and_approved(scene: Scene, app: App) -> None:
-    await app.service.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
+    await app.requests.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
     assert await scene.over(scene.begin("drain")) == 0
     task, _ = await look(app)
     assert task.staged is not None
-    await app.verdicts.approve(1, task.staged.digest, LEE)
+    await app.approvals.approve(1, task.staged.digest, LEE)
 
 
 async def published(scene: Scene, app: App) -> None:

@@ -188,8 +188,8 @@ async def start():
     try:
         migrate(location)
         database = Database(location)
-        async def work(session):
-            session.add(SettingRow(name="x", updated_ms=1))
+        async def work(tx):
+            tx.session.add(SettingRow(name="x", updated_ms=1))
         await database.write(work)
     except CountersignError as error:
         print(error.problem.code, error.problem.kind.exit_code)

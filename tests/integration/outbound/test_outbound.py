@@ -14,10 +14,11 @@ from sqlmodel import col, select
 
 from bot.integrations.webhooks.client import CheckedClient
 from bot.integrations.webhooks.hooks import Hook
-from bot.integrations.webhooks.run import TRIES, WAITS_S, WebhookSender
+from bot.integrations.webhooks.sender import TRIES, WAITS_S, WebhookSender
 from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign, verified
 from core.model.webhook_delivery import DUE, FAILED, SENT
 from core.services.requests import NewRequest
+from core.services.webhooks import Webhooks
 from core.store import deliveries, events
 from core.store.message_tables import DeliveryRow
 from core.store.tables import EventRow
@@ -42,7 +43,7 @@ def hook(receiver: Receiver, name: str = "ci", **others) -> Hook:
 
 
 def outbound(database, *hooks: Hook, **others) -> WebhookSender:
-    return WebhookSender(database, lambda: hooks, poll_s=0.02, **others)
+    return WebhookSender(Webhooks(database), lambda: hooks, poll_s=0.02, **others)
 
 
 async def happen(database, kind, body=None):
