@@ -174,13 +174,13 @@ async def _say(app: App, order: Order) -> None:
     match order.act:
         case "ask":
             person, text, dedup = words
-            await app.service.ask(NewRequest(text=text, actor=Actor(person, "terminal"), repo="web", dedup=dedup))
+            await app.requests.ask(NewRequest(text=text, actor=Actor(person, "terminal"), repo="web", dedup=dedup))
         case "reply":
             person, number, text, dedup = words
-            await app.service.reply(int(number), text, Actor(person, "terminal"), dedup)
+            await app.requests.reply(int(number), text, Actor(person, "terminal"), dedup)
         case "approve":
             person, number, digest = words
-            await app.verdicts.approve(int(number), digest, Actor(person, "terminal"))
+            await app.approvals.approve(int(number), digest, Actor(person, "terminal"))
         case _:
             raise ValueError(order.act)
 

@@ -119,7 +119,7 @@ def speaker(app: App, named: str | None) -> Actor:
 
 
 def operator(app: App, named: str | None) -> Actor:
-    """Like `speaker`, but nobody in particular is fine: the terminal's user owns the home."""
+    """Like `speaker`, but nobody in particular is fine: without ``--as`` it is the home's owner who speaks."""
     from bot.wiring.app import operating_user
 
     people = app.settings().people
@@ -129,10 +129,10 @@ def operator(app: App, named: str | None) -> Actor:
     user = operating_user()
     for person in people.by_name.values():
         if person.identities.get(SURFACE) == user:
-            return Actor(person.name, SURFACE)
+            return Actor(person.name, SURFACE, is_operator=True)
     if len(people.by_name) == 1:
-        return Actor(next(iter(people.by_name)), SURFACE)
-    return Actor(None, SURFACE)
+        return Actor(next(iter(people.by_name)), SURFACE, is_operator=True)
+    return Actor(None, SURFACE, is_operator=True)
 
 
 def moment(text: str | None, *, past: bool = False) -> datetime | None:
@@ -146,7 +146,7 @@ def moment(text: str | None, *, past: bool = False) -> datetime | None:
             return datetime.now(UTC) - span if past else datetime.now(UTC) + span
         return datetime.fromisoformat(text).astimezone(UTC)  # without a zone it means the machine's
     except (ValueError, OverflowError) as error:  # no time at all, or one that no calendar has
-        raise UsageError("bad_time", f"{text!r} is no time", "Write 2h, 30m, 1d or 2026-01-31T18:00Z.") from error
+        raise UsageError("bad_time", f"{text!r} is not a time", "Write 2h, 30m, 1d or 2026-01-31T18:00Z.") from error
 
 
 def _add_up(parts: list[tuple[str, str]]) -> dict[str, float]:

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 @wait_option
 @json_option
 @click.pass_obj
-def approve(door: CliContext, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
+def approve(context: CliContext, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Countersign a staged diff by its digest (at least its first 20 hex digits)."""
     now(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            decided = app.verdicts.approve(number, digest, speaker(app, person))
+        async with context.open() as app:
+            decided = app.approvals.approve(number, digest, speaker(app, person))
             kept = f"your approval of #{number} is kept and {GOES_ON}"
             answer = await committed(decided, lambda said: _kept(kept, said))
             if answer.problem is not None:
@@ -43,17 +43,17 @@ def approve(door: CliContext, number: int, digest: str, person: str | None, wait
 @as_option
 @json_option
 @click.pass_obj
-def reject(door: CliContext, number: int, reason: str, person: str | None, as_json: bool) -> int:
+def reject(context: CliContext, number: int, reason: str, person: str | None, as_json: bool) -> int:
     """Say no to a staged diff."""
     now(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            decided = app.verdicts.reject(number, reason.strip(), speaker(app, person))
+        async with context.open() as app:
+            decided = app.approvals.reject(number, reason.strip(), speaker(app, person))
             answer = await committed(decided, lambda said: _kept(f"#{number} is rejected", said))
             if answer.problem is not None:
                 return complain(answer.problem, as_json=as_json)
-            await print_card(app, await app.document(number), as_json=as_json)
+            await print_card(app, await app.queries.show(number), as_json=as_json)
             return 0
 
     return run(work())
@@ -64,14 +64,14 @@ def reject(door: CliContext, number: int, reason: str, person: str | None, as_js
 @as_option
 @json_option
 @click.pass_obj
-def cancel(door: CliContext, number: int, person: str | None, as_json: bool) -> int:
+def cancel(context: CliContext, number: int, person: str | None, as_json: bool) -> int:
     """Stop a task that is not published yet."""
     now(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            await committed(app.service.cancel(number, operator(app, person)), lambda _: f"#{number} is cancelled")
-            await print_card(app, await app.document(number), as_json=as_json)
+        async with context.open() as app:
+            await committed(app.requests.cancel(number, operator(app, person)), lambda _: f"#{number} is cancelled")
+            await print_card(app, await app.queries.show(number), as_json=as_json)
             return 0
 
     return run(work())
@@ -83,13 +83,13 @@ def cancel(door: CliContext, number: int, person: str | None, as_json: bool) -> 
 @click.option("--no-wait", is_flag=True, help="Leave the merging to a running worker.")
 @json_option
 @click.pass_obj
-def merge(door: CliContext, number: int, person: str | None, no_wait: bool, as_json: bool) -> int:
+def merge(context: CliContext, number: int, person: str | None, no_wait: bool, as_json: bool) -> int:
     """Merge a published task's pull request, as its forge would."""
     now(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            owed = app.service.merge(number, operator(app, person))
+        async with context.open() as app:
+            owed = app.requests.merge(number, operator(app, person))
             await committed(owed, lambda _: f"the merge of #{number} is queued and {GOES_ON}")
             return await follow(app, number, wait=not no_wait, as_json=as_json)
 
@@ -102,13 +102,13 @@ def merge(door: CliContext, number: int, person: str | None, no_wait: bool, as_j
 @wait_option
 @json_option
 @click.pass_obj
-def undo(door: CliContext, number: int, person: str | None, wait: bool, as_json: bool) -> int:
+def undo(context: CliContext, number: int, person: str | None, wait: bool, as_json: bool) -> int:
     """Take a task back: revert a merged one through the same gate, close a published one."""
     now(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            owed = app.service.undo(number, operator(app, person))
+        async with context.open() as app:
+            owed = app.requests.undo(number, operator(app, person))
             next_number = await committed(owed, lambda made: f"{_undoing(number, made)} and {GOES_ON}")
             return await follow(app, next_number, wait=wait, as_json=as_json)
 

@@ -12,15 +12,13 @@ from bot.cards.times import duration
 from bot.cli.context import say_json
 from bot.cli.interruption import now
 from core.model.errors import Kind, Problem
-from core.model.job import JobState
-from core.model.lifecycle import RESTING, State
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
     from core.services.task_document import TaskDocument
 
 PATIENCE = 3
-"""How many tries `--wait` stays for when something outside is unavailable; the queue goes on by itself."""
+"""Failed attempts after which `--wait` ends while something outside is unavailable; the queue retries by itself."""
 
 wait_option = click.option("--wait", is_flag=True, help="Work the queue here until the task rests.")
 
@@ -29,7 +27,7 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
     """With `wait` work the queue until the task rests; print it; the exit status it deserves."""
     if wait:
         await _work_until_rest(app, number, quiet=as_json)
-    document = await app.document(number)
+    document = await app.queries.show(number)
     if document.queue is None:
         now(f"#{number} is {document.task.state.value}; see it with `countersign show {number}`")
     await print_card(app, document, as_json=as_json)
@@ -51,22 +49,14 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
 
 async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
     from bot.cli.output import progress
-    from core.store import queue_queries, tasks
-    from core.store.unit_of_work import Tx
 
-    async def look(tx: Tx) -> tuple[State, bool]:
-        task = await tasks.load(tx, number)
-        active = await queue_queries.active_of(tx, number)
-        tried_enough = any(job.state is JobState.READY and job.attempt > PATIENCE for job in active)
-        return task.state, tried_enough or (task.state in RESTING and not active)
-
-    with progress(number, quiet=quiet) as told:
+    with progress(number, quiet=quiet) as shown:
 
         async def rests() -> bool:
-            state, rested = await app.database.read(look)
-            if told is not None:
-                told.update(state.value)
-            return rested
+            activity = await app.queries.activity(number)
+            if shown is not None:
+                shown.update(activity.state.value)
+            return activity.rests(PATIENCE)
 
         await app.worker().run(until=rests)
 

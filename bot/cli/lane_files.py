@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lanes.templates import Carried
 
 
-def shared_of(door: CliContext) -> Callable[[str], LaneCheck]:
+def shared_of(context: CliContext) -> Callable[[str], LaneCheck]:
     """Finds the checks that the home's plugins offer to lanes; a plugin is imported when a lane names its check."""
 
     def find(name: str) -> LaneCheck:
@@ -24,7 +24,7 @@ def shared_of(door: CliContext) -> Callable[[str], LaneCheck]:
         from bot.plugins.load import Plugins
         from lanes.registry import nothing_shared
 
-        home = door.home()
+        home = context.home()
         if not home.config.is_file():
             return nothing_shared(name)
         return Plugins(load_config(home.config).plugins, home.state).check(name)
@@ -32,21 +32,21 @@ def shared_of(door: CliContext) -> Callable[[str], LaneCheck]:
     return find
 
 
-def carried(door: CliContext, raw: bytes, source: str) -> Carried:
+def carried(context: CliContext, raw: bytes, source: str) -> Carried:
     """The lane in `raw`, checked as far as a lane can be alone; raises `ConfigError` or `UsageError`."""
     from lanes.templates import imported
 
-    found = imported(raw, source, shared_of(door))
+    found = imported(raw, source, shared_of(context))
     check_sentences(found.lane)
     return found
 
 
-def bytes_named(door: CliContext, name: str) -> tuple[bytes, str]:
+def bytes_named(context: CliContext, name: str) -> tuple[bytes, str]:
     """The file of a lane of the home, else the template called `name`, and its path; raises `NotFoundError`."""
     from lanes.registry import NAME
     from lanes.templates import templates
 
-    path = door.home().lanes / f"{name}.yaml"
+    path = context.home().lanes / f"{name}.yaml"
     if NAME.fullmatch(name) and len(name) <= 40 and path.is_file():
         return path.read_bytes(), str(path)
     found = templates()

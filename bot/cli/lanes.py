@@ -28,14 +28,14 @@ def lane() -> None:
 @click.option("--template", "chosen", default="blank", metavar="T", help="Begin with this one; see `lane search`.")
 @json_option
 @click.pass_obj
-def new(door: CliContext, name: str, chosen: str, as_json: bool) -> int:
+def new(context: CliContext, name: str, chosen: str, as_json: bool) -> int:
     """Write a lane file NAME into the home, from a template."""
     from lanes.templates import renamed, template
 
-    home = door.home()
+    home = context.home()
     home.check()
     text = renamed(template(chosen), name)
-    made = carried(door, text.encode(), f"{name}.yaml").lane  # before the file is there: a bad name leaves nothing
+    made = carried(context, text.encode(), f"{name}.yaml").lane  # before the file is there: a bad name leaves nothing
     path, rule = put(home, name, text, f"{name}.yaml", replace=False)
     if as_json:
         say_json({"lane": name, "file": str(path), "template": chosen, "missing_rule": rule})
@@ -49,9 +49,9 @@ def new(door: CliContext, name: str, chosen: str, as_json: bool) -> int:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 @click.pass_obj
-def check(door: CliContext, file: Path | None, as_json: bool) -> int:
+def check(context: CliContext, file: Path | None, as_json: bool) -> int:
     """Read FILE, or every lane of the home, and name the first mistake: file, line and key."""
-    found = [carried(door, bytes_of(file), str(file)).lane] if file is not None else _checked_home(door)
+    found = [carried(context, bytes_of(file), str(file)).lane] if file is not None else _checked_home(context)
     rows = [
         {"name": each.name, "file": each.source, "version": each.version, "steps": len(each.steps)} for each in found
     ]
@@ -68,11 +68,11 @@ def check(door: CliContext, file: Path | None, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def export(door: CliContext, name: str, as_json: bool) -> int:
+def export(context: CliContext, name: str, as_json: bool) -> int:
     """Print a lane of the home, or a template, as one file that says its digest."""
     from lanes.templates import exported
 
-    found = carried(door, *bytes_named(door, name))
+    found = carried(context, *bytes_named(context, name))
     text = exported(found.text)
     if as_json:
         say_json({"lane": name, "version": found.lane.version, "digest": found.digest, "text": text})
@@ -86,14 +86,14 @@ def export(door: CliContext, name: str, as_json: bool) -> int:
 @click.option("--replace", is_flag=True, help="Put it in the place of a lane of this name.")
 @json_option
 @click.pass_obj
-def import_(door: CliContext, file: Path, replace: bool, as_json: bool) -> int:
+def import_(context: CliContext, file: Path, replace: bool, as_json: bool) -> int:
     """Add a lane from FILE (- for standard input), and show what it may write and what it runs."""
     from core.strict_yaml.document import MAX_BYTES
 
-    home = door.home()
+    home = context.home()
     home.check()
     source = "standard input" if str(file) == "-" else str(file)
-    found = carried(door, sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else bytes_of(file), source)
+    found = carried(context, sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else bytes_of(file), source)
     path, rule = put(home, found.lane.name, found.text, source, replace=replace)
     shown = _shown(found.lane)
     if as_json:
@@ -114,12 +114,12 @@ def import_(door: CliContext, file: Path, replace: bool, as_json: bool) -> int:
 @lane.command("list")
 @json_option
 @click.pass_obj
-def list_(door: CliContext, as_json: bool) -> int:
+def list_(context: CliContext, as_json: bool) -> int:
     """List the lanes of the home, and who may use each."""
     from bot.configuration.live_settings import load_settings
     from core.rules.planning import people_let_into
 
-    settings = load_settings(door.home())
+    settings = load_settings(context.home())
     rows = [
         {**_row(each), "people": people_let_into(settings, each.name)} for _, each in sorted(settings.lanes.items())
     ]
@@ -138,15 +138,15 @@ def list_(door: CliContext, as_json: bool) -> int:
 @click.argument("word", default="")
 @json_option
 @click.pass_obj
-def search(door: CliContext, word: str, as_json: bool) -> int:
+def search(context: CliContext, word: str, as_json: bool) -> int:
     """Find lanes of the home and built-in templates by a WORD of theirs; without one, all of them."""
     from lanes.registry import load_lanes
     from lanes.templates import imported, templates
 
     found = [("template", imported(text.encode(), name).lane) for name, text in templates().items()]
-    folder = door.home().lanes
+    folder = context.home().lanes
     if folder.is_dir():
-        found += [("home", each) for _, each in sorted(load_lanes(folder, shared_of(door)).items())]
+        found += [("home", each) for _, each in sorted(load_lanes(folder, shared_of(context)).items())]
     rows = [{"where": where, **_row(each)} for where, each in found if word.casefold() in _words(each)]
     if as_json:
         say_json(rows)
@@ -162,10 +162,10 @@ lane.add_command(plan)
 COMMANDS = (lane,)
 
 
-def _checked_home(door: CliContext) -> list[Lane]:
+def _checked_home(context: CliContext) -> list[Lane]:
     from bot.configuration.live_settings import load_settings
 
-    home = door.home()
+    home = context.home()
     home.check()
     settings = load_settings(home)
     for each in settings.lanes.values():

@@ -26,7 +26,7 @@ def models() -> None:
 @click.option("--endpoint", metavar="NAME", help="Only this endpoint.")
 @json_option
 @click.pass_obj
-def list_(door: CliContext, endpoint: str | None, as_json: bool) -> int:
+def list_(context: CliContext, endpoint: str | None, as_json: bool) -> int:
     """List the models that each endpoint has, and say which endpoint does not answer."""
 
     async def work() -> int:
@@ -34,7 +34,7 @@ def list_(door: CliContext, endpoint: str | None, as_json: bool) -> int:
 
         from lanes.models.registry import endpoint_of
 
-        configured = _models(door).endpoints
+        configured = _models(context).endpoints
         chosen = [endpoint_of(configured, endpoint)] if endpoint else list(configured.values())
         rows = await asyncio.gather(*(_stock(one) for one in chosen))
         if as_json:
@@ -52,24 +52,24 @@ def list_(door: CliContext, endpoint: str | None, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def show(door: CliContext, name: str, as_json: bool) -> int:
+def show(context: CliContext, name: str, as_json: bool) -> int:
     """Show what an endpoint tells of one model: what it can do, and how much it can hold."""
 
     async def work() -> int:
         from bot.surfaces.terminal import print_counts
 
-        endpoint, stock, model = _chosen(door, name)
+        endpoint, stock, model = _chosen(context, name)
         found = await stock.shown(model)
         if as_json:
             say_json({"endpoint": endpoint.name, **found.to_json()})
             return 0
-        context = f"{found.context_tokens:,} tokens" if found.context_tokens else "not told"
+        window = f"{found.context_tokens:,} tokens" if found.context_tokens else "not told"
         facts = [
             ("can", ", ".join(found.abilities) or "not told"),
             ("family", found.family or "-"),
             ("parameters", found.parameters or "-"),
             ("quantization", found.quantization or "-"),
-            ("context", f"{context} (lanes ask for {endpoint.context_tokens:,})"),
+            ("context", f"{window} (lanes ask for {endpoint.context_tokens:,})"),
         ]
         print_counts(sys.stdout, f"{endpoint.name}/{found.name}", facts)
         return 0
@@ -81,13 +81,13 @@ def show(door: CliContext, name: str, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def pull(door: CliContext, name: str, as_json: bool) -> int:
+def pull(context: CliContext, name: str, as_json: bool) -> int:
     """Fetch a model from Ollama's registry to the endpoint. Interrupted, it goes on when pulled again."""
 
     async def work() -> int:
         from bot.cli.model_catalog import PullProgress
 
-        endpoint, stock, model = _chosen(door, name)
+        endpoint, stock, model = _chosen(context, name)
         with PullProgress(f"{endpoint.name}/{model}", quiet=as_json) as progress:
             await stock.pull(model, progress.update)
         return _done("pulled", endpoint, model, "is there", as_json=as_json)
@@ -99,11 +99,11 @@ def pull(door: CliContext, name: str, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def load(door: CliContext, name: str, as_json: bool) -> int:
+def load(context: CliContext, name: str, as_json: bool) -> int:
     """Load a model into memory now, so that the next request need not wait for it."""
 
     async def work() -> int:
-        endpoint, stock, model = _chosen(door, name)
+        endpoint, stock, model = _chosen(context, name)
         await stock.load(model)
         return _done("loaded", endpoint, model, f"is loaded, and stays for {endpoint.keep_alive}", as_json=as_json)
 
@@ -114,11 +114,11 @@ def load(door: CliContext, name: str, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def unload(door: CliContext, name: str, as_json: bool) -> int:
+def unload(context: CliContext, name: str, as_json: bool) -> int:
     """Free the memory that a model takes."""
 
     async def work() -> int:
-        endpoint, stock, model = _chosen(door, name)
+        endpoint, stock, model = _chosen(context, name)
         await stock.unload(model)
         return _done("unloaded", endpoint, model, "is unloaded", as_json=as_json)
 
@@ -129,7 +129,7 @@ def unload(door: CliContext, name: str, as_json: bool) -> int:
 @click.option("--endpoint", metavar="NAME", help="Only this endpoint.")
 @json_option
 @click.pass_obj
-def ps(door: CliContext, endpoint: str | None, as_json: bool) -> int:
+def ps(context: CliContext, endpoint: str | None, as_json: bool) -> int:
     """List the models in memory, how much of each is on the GPU, and until when it stays."""
 
     async def work() -> int:
@@ -138,7 +138,7 @@ def ps(door: CliContext, endpoint: str | None, as_json: bool) -> int:
         from lanes.models.catalog import ollama_catalog
         from lanes.models.registry import endpoint_of
 
-        configured = _models(door).endpoints
+        configured = _models(context).endpoints
         chosen = [endpoint_of(configured, endpoint)] if endpoint else list(configured.values())
         stocks = [ollama_catalog(one) for one in chosen if endpoint or one.kind == "ollama"]
         rows = await asyncio.gather(*(_memory(stock) for stock in stocks))
@@ -153,21 +153,21 @@ def ps(door: CliContext, endpoint: str | None, as_json: bool) -> int:
     return run(work())
 
 
-def _models(door: CliContext) -> Models:
+def _models(context: CliContext) -> Models:
     """The configuration's, without the database: these commands touch no task."""
     from bot.configuration.config import load_config
 
-    home = door.home()
+    home = context.home()
     home.check()
     return load_config(home.config).models()
 
 
-def _chosen(door: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, str]:
+def _chosen(context: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, str]:
     """The endpoint that `name` means, its stock, and the model there; raises `UsageError`."""
     from lanes.models.catalog import ollama_catalog
     from lanes.models.registry import endpoint_of
 
-    endpoints = _models(door).endpoints
+    endpoints = _models(context).endpoints
     first, slash, rest = name.partition("/")
     if slash and first in endpoints:
         chosen, model = endpoints[first], rest

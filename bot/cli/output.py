@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bot.surfaces.terminal import TaskProgress
     from bot.wiring.app import App
     from core.services.task_document import TaskDocument
-    from core.store.artifacts import Artifact
 
 CARD_DIFF_LINES = 40
 _LOGS = (".log", ".txt", ".jsonl")
@@ -69,7 +68,7 @@ async def _show_transcript(app: App, document: TaskDocument, *, as_json: bool) -
 
     said = [turn.to_json() for turn in document.turns]
     logs = {
-        f"{artifact.revision}/{artifact.name}": (await _read(app, artifact)).decode("utf-8", "replace")
+        f"{artifact.revision}/{artifact.name}": (await app.queries.artifact(artifact)).decode("utf-8", "replace")
         for artifact in document.artifacts
         if artifact.name.endswith(_LOGS)
     }
@@ -116,9 +115,21 @@ def show_stats(found: Mapping[str, Any]) -> None:
             for hook, row in found["deliveries"].items()
         }
         terminal.print_counts(sys.stdout, "Deliveries", told)
+    if found["spending"]:
+        terminal.print_counts(sys.stdout, f"Models since {found['since']}", _spending(found["spending"]))
     terminal.print_counts(
         sys.stdout, "Workers", {w["node"]: f"pid {w['pid']} on {w['host']}" for w in found["workers"]}
     )
+
+
+def _spending(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The rows of ``spending`` as counts: what each lane cost for each person on each day."""
+    return {
+        f"{row['day']} {row['lane'] or 'no lane'}, {row['person']}": (
+            f"{row['tokens']:,} tokens in {row['calls']} calls" + (f", ${row['usd']:.2f}" if row["usd"] else "")
+        )
+        for row in rows
+    }
 
 
 def show_checks(title: str, checks: Sequence[Mapping[str, Any]]) -> None:
@@ -134,10 +145,4 @@ def progress(number: int, *, quiet: bool) -> AbstractContextManager[TaskProgress
 async def _newest(app: App, document: TaskDocument, name: str) -> bytes | None:
     """The newest artifact called `name`."""
     kept = [artifact for artifact in document.artifacts if artifact.name == name]
-    return await _read(app, kept[-1]) if kept else None
-
-
-async def _read(app: App, artifact: Artifact) -> bytes:
-    from core.store.artifacts import ArtifactFiles
-
-    return await ArtifactFiles(app.home.artifacts).read(artifact.sha256)
+    return await app.queries.artifact(kept[-1]) if kept else None

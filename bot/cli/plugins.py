@@ -23,9 +23,9 @@ def plugins() -> None:
 @plugins.command(name="list")
 @json_option
 @click.pass_obj
-def list_(door: CliContext, as_json: bool) -> int:
+def list_(context: CliContext, as_json: bool) -> int:
     """List the plugins that are installed or enabled. Nothing of theirs is imported."""
-    rows = _rows(_enabled(door))
+    rows = _rows(_enabled(context))
     if as_json:
         say_json({"plugins": rows, "note": RIGHTS})
     else:
@@ -34,7 +34,7 @@ def list_(door: CliContext, as_json: bool) -> int:
     return max([complain(problem) for problem in dict.fromkeys(problems)], default=0)
 
 
-def _enabled(door: CliContext) -> set[tuple[str, str]]:
+def _enabled(context: CliContext) -> set[tuple[str, str]]:
     """The kinds and names that the home's configuration enables, whatever else is wrong with it."""
     from bot.plugins.find import KINDS
     from bot.plugins.settings import RawPlugins
@@ -43,7 +43,7 @@ def _enabled(door: CliContext) -> set[tuple[str, str]]:
     class Section(StrictModel):
         plugins: RawPlugins = RawPlugins()
 
-    home = door.home()
+    home = context.home()
     home.check()
     document = load(home.config)
     if not isinstance(document.tree, dict):

@@ -26,12 +26,13 @@ def policy() -> None:
 @click.pass_obj
 def check(door: CliContext, as_json: bool) -> int:
     """Read the whole configuration as `serve` does, secrets and plugins too, and name the first mistake."""
-    from bot.configuration.live_settings import load_all
+    from bot.configuration.live_settings import load_snapshot
     from bot.plugins.load import Plugins
     from policies.rules import warnings
 
     home = door.home()
-    settings, config, rules = load_all(home)
+    snapshot = load_snapshot(home)
+    settings, config, rules = snapshot.settings, snapshot.config, snapshot.rules
     config.check()
     _check_plugins(Plugins(config.plugins, home.state))
     warned = warnings(rules, config.people)

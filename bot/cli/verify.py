@@ -14,7 +14,7 @@ from bot.cli.context import NUMBER, CliContext, json_option, run, say_json
 @click.option("--repo-path", type=click.Path(path_type=Path), metavar="CLONE", help="Check this clone.")
 @json_option
 @click.pass_obj
-def verify(door: CliContext, number: int, repo_path: Path | None, as_json: bool) -> int:
+def verify(context: CliContext, number: int, repo_path: Path | None, as_json: bool) -> int:
     """Prove, without asking anybody, that what was published is what was countersigned."""
     from bot.cli.output import show_checks
     from bot.operations.verify import verify_task
@@ -22,7 +22,7 @@ def verify(door: CliContext, number: int, repo_path: Path | None, as_json: bool)
     clone = repo_path.expanduser().absolute() if repo_path else None
 
     async def work() -> int:
-        async with door.open() as app:
+        async with context.open() as app:
             checks = await verify_task(app, number, clone)
             sound = all(check["verdict"] != "fail" for check in checks)
             if as_json:

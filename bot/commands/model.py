@@ -129,7 +129,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """A request to be made again and again; `when` is read by `bot.schedule.when`, `zone` is an IANA name."""
+    """A request to be made again and again; `when` is read by `bot.schedule.recurrence`, `zone` is an IANA name."""
 
     when: str
     text: str

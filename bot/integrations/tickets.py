@@ -18,11 +18,11 @@ from urllib.parse import quote
 
 from core.model.errors import PermanentError, TransientError
 
-if TYPE_CHECKING:  # a configuration that names trackers need not load the database's library
+if TYPE_CHECKING:  # most commands read a configuration and deliver nothing
+    from core.model.event import Event
     from core.model.task import Task
-    from core.store.deliveries import WebhookDelivery
-    from core.store.events import Event
-    from core.store.unit_of_work import Tx
+    from core.model.turn import Turn
+    from core.model.webhook_delivery import WebhookDelivery
 
 MOST: Final = 10
 """Tickets that one request is linked to."""
@@ -151,19 +151,21 @@ class TicketComments:
     client: TicketPoster
     prefixes: tuple[str, ...] = ("jira:", "linear:")
 
-    async def owed(self, tx: Tx, event: Event, task: Task | None) -> Mapping[str, str]:
-        """The comments that an event is worth: what we know ourselves, nothing that anybody wrote."""
+    def wants(self, event: Event) -> bool:
+        """Whether an event may be worth a comment."""
+        return event.kind in KINDS
+
+    def owed(self, event: Event, task: Task | None, turns: Sequence[Turn]) -> Mapping[str, str]:
+        """The comments that an event is worth: facts of ours, nothing that anybody wrote."""
         if task is None or event.kind not in KINDS or task.pull_request is None:
             return {}
-        from core.store import tasks
-
         trackers = self.trackers()
-        said = "\n".join(turn.text for turn in await tasks.turns_of(tx, task.number))
+        text = "\n".join(turn.text for turn in turns)
         opened = task.pull_request
         comment = f"{KINDS[event.kind]}: {opened.url} (Countersign #{task.number}, revision {task.revision})"
         return {
             f"{ticket.tracker}:{ticket.key}": json.dumps({"comment": comment})
-            for ticket in tickets_in(said, trackers)
+            for ticket in tickets_in(text, trackers)
             if trackers.speaks(ticket.tracker)
         }
 

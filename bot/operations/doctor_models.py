@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from bot.configuration.models import Models
+from bot.operations.doctor_rows import DoctorRow, row
 from core.model.errors import CountersignError
 from core.model.lane import Lane
 from lanes.models import Endpoint, ModelName
 from lanes.models.catalog import catalog_of
 from lanes.models.endpoint import ASKED, key_variable
 from lanes.models.recorded import InstalledModel
-
-DoctorRow = dict[str, Any]
 
 _NEEDS_KEY: Final = ("anthropic", "gemini")
 """Kinds whose servers take nobody without a key; of the others many stand in the house and ask for none."""
@@ -24,7 +23,7 @@ _NEEDS_KEY: Final = ("anthropic", "gemini")
 async def model_checks(models: Models, lanes: Iterable[Lane]) -> list[DoctorRow]:
     """A row for each endpoint, and one for each lane and the interpreter that name models."""
     found = await asyncio.gather(*(_endpoint(endpoint) for endpoint in models.endpoints.values()))
-    rows = [row for row, _ in found]
+    rows = [checked for checked, _ in found]
     kept = {name: there for name, (_, there) in zip(models.endpoints, found, strict=True)}
     rows += [_named(f"models of {lane.name}", lane.models, models.endpoints, kept) for lane in lanes if lane.models]
     if models.interpreter:
@@ -38,19 +37,19 @@ async def _endpoint(endpoint: Endpoint) -> tuple[DoctorRow, tuple[InstalledModel
     name = f"endpoint {endpoint.name}"
     if endpoint.kind in _NEEDS_KEY and endpoint.key is None:
         mend = f"Set {key_variable(endpoint.name)}, or name its `key_file` in countersign.yaml."
-        return _row(name, "fail", f"{endpoint.kind} takes nobody without a key, and it has none", mend), None
+        return row(name, "fail", f"{endpoint.kind} takes nobody without a key, and it has none", mend), None
     if endpoint.kind not in ASKED:
-        return _row(name, "ok", f"{endpoint.kind} at {endpoint.url}, for agents only: not asked"), None
+        return row(name, "ok", f"{endpoint.kind} at {endpoint.url}, for agents only: not asked"), None
     stock = catalog_of(endpoint)
     try:
         version, kept = await asyncio.gather(stock.version(), stock.kept())
     except CountersignError as error:
-        return _row(name, "fail", error.problem.message, str(error.problem.mend)), None
+        return row(name, "fail", error.problem.message, str(error.problem.mend)), None
     if endpoint.key is not None and _in_the_clear(endpoint.url):
         mend = "Put TLS before it and write https://, or reach it through a tunnel."
-        return _row(name, "warn", f"its key goes to {endpoint.url} for all on the way to read", mend), kept
+        return row(name, "warn", f"its key goes to {endpoint.url} for all on the way to read", mend), kept
     count = "1 model" if len(kept) == 1 else f"{len(kept)} models"
-    return _row(name, "ok", f"{version} at {endpoint.url}, {count}"), kept
+    return row(name, "ok", f"{version} at {endpoint.url}, {count}"), kept
 
 
 def _in_the_clear(url: str) -> bool:
@@ -78,9 +77,9 @@ def _named(
         else:
             there.append(text)
     if not lacking:
-        return _row(name, "ok", ", ".join(there))
+        return row(name, "ok", ", ".join(there))
     verdict = "warn" if there else "fail"
-    return _row(name, verdict, "; ".join(lacking), " ".join(dict.fromkeys(mends)))
+    return row(name, verdict, "; ".join(lacking), " ".join(dict.fromkeys(mends)))
 
 
 def _lack(
@@ -100,7 +99,3 @@ def _lack(
         return "", ""
     mend = f"countersign models pull {name}" if endpoint.kind == "ollama" else "Name one that it serves."
     return f"{name} is not there", mend
-
-
-def _row(name: str, verdict: str, detail: str, mend: str = "") -> DoctorRow:
-    return {"name": name, "verdict": verdict, "detail": detail, "mend": mend}

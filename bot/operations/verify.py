@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.model.approval import Approval
 from core.model.errors import CountersignError, NotFoundError
+from core.model.event import broken_link
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardReport, short_digest, stage
-from core.model.task import Revision, Task
-from core.model.turn import Turn
+from core.model.task import Task
 from core.rules import receipt
 from core.rules.audit import AuditRows, contradictions
 from core.rules.quorum import signed_quorum
+from core.services.home_checks import StoredTask
 from core.signing import Keys
-from core.store import artifacts, events, tasks
-from core.store.artifacts import Artifact, ArtifactFiles
-from core.store.events import Event
-from core.store.unit_of_work import Tx
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
@@ -32,26 +27,14 @@ _PAST_US = "The database was modified outside Countersign."
 _PUBLISHED = "task.published"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTask:
-    """All that the database holds of a task, read in one transaction."""
-
-    task: Task
-    revisions: tuple[Revision, ...]
-    turns: tuple[Turn, ...]
-    approvals: tuple[Approval, ...]
-    artifacts: tuple[Artifact, ...]
-    chain: tuple[Event, ...]
-
-
 async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyCheck]:
     """Every check on the newest receipt of a task, each with its verdict; raises when there is no receipt."""
-    stored = await app.database.read(lambda tx: _read(tx, number))
+    stored = await app.home_checks.stored_task(number)
     receipts = [artifact for artifact in stored.artifacts if artifact.name == receipt.ARTIFACT]
     if not receipts:
         raise NotFoundError("no_receipt", f"#{number} was never published, so it has no receipt", "Approve it first.")
     checks: list[VerifyCheck] = []
-    signed = await _try(checks, "receipt", lambda: ArtifactFiles(app.home.artifacts).read(receipts[-1].sha256))
+    signed = await _try(checks, "receipt", lambda: app.queries.artifact(receipts[-1]))
     if signed is None:
         return checks
     try:
@@ -68,21 +51,10 @@ async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyC
     return checks
 
 
-async def _read(tx: Tx, number: int) -> StoredTask:
-    return StoredTask(
-        await tasks.load(tx, number),
-        tuple(await tasks.revisions_of(tx, number)),
-        await tasks.turns_of(tx, number),
-        await tasks.approvals_of(tx, number),
-        await artifacts.of_task(tx, number),
-        tuple(await events.chain_of(tx, number)),
-    )
-
-
 def _chain(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
     """Every link holds, the receipt is tied to it, and what it tells of was published after it, and nothing since."""
     chain = stored.chain
-    broken = events.broken_link(chain)
+    broken = broken_link(chain)
     if broken:
         return _bad("events", broken, _PAST_US)
     tie = predicate["event"]
@@ -103,7 +75,7 @@ def _rows(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
     if revision is None or revision.staged is None:
         return _bad("rows", f"revision {predicate['task']['revision']}, which the receipt is about, is gone", _PAST_US)
     rows = AuditRows(stored.task, revision, stored.turns, stored.approvals)
-    contradicted = () if events.broken_link(stored.chain) else contradictions(rows, stored.chain)
+    contradicted = () if broken_link(stored.chain) else contradictions(rows, stored.chain)
     wrong = [*_unlike_receipt(rows, predicate), *contradicted]
     if wrong:
         return _bad("rows", "; ".join(dict.fromkeys(wrong)), _PAST_US)

@@ -15,7 +15,7 @@ from core.model.errors import CountersignError, Kind, PermanentError, Problem, U
 from core.model.place import Place
 
 if TYPE_CHECKING:
-    from bot.integrations.webhooks.run import WebhookReceivers
+    from bot.integrations.webhooks.sender import WebhookReceivers
     from bot.surfaces.port import Surface
     from core.model.lane import LaneCheck
     from core.ports import Executor, Followed, Forge, Guard

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bot.integrations.webhooks.hooks import body_of
-from bot.integrations.webhooks.run import WebhookReceivers
+from bot.integrations.webhooks.sender import WebhookReceivers
 from bot.plugins.ports import Notifier
 from core.model.errors import CountersignError, PermanentError, TransientError
 
 if TYPE_CHECKING:
+    from core.model.event import Event
     from core.model.task import Task
-    from core.store.deliveries import WebhookDelivery
-    from core.store.events import Event
-    from core.store.unit_of_work import Tx
+    from core.model.turn import Turn
+    from core.model.webhook_delivery import WebhookDelivery
 
 PREFIX: Final = "plugin:"
 NOTIFY_S: Final = 45.0
-"""Shorter than a delivery's lease (`core.store.deliveries.HOLD_MS`), so nobody else tries it meanwhile."""
+"""Less than what a delivery is held for (`core.store.outbox.LEASE_MS`): nobody else tries it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,13 @@ class PluginNotifiers:
         """The prefixes of the receivers' names."""
         return (*self.builtin.prefixes, PREFIX)
 
-    async def owed(self, tx: Tx, event: Event, task: Task | None) -> Mapping[str, str]:
+    def wants(self, _event: Event) -> bool:
+        """Every notifier receives every event."""
+        return True
+
+    def owed(self, event: Event, task: Task | None, turns: Sequence[Turn]) -> Mapping[str, str]:
         """The deliveries that an event owes: one to each notifier, and those of `builtin`."""
-        deliveries = dict(await self.builtin.owed(tx, event, task))
+        deliveries = dict(self.builtin.owed(event, task, turns))
         for name, notifier in self.notifiers.items():
             include_text = getattr(notifier, "include_text", False) is True
             deliveries[f"{PREFIX}{name}"] = body_of(event, task, include_text=include_text)

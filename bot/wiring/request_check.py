@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bot.schedule.planned_request import PlannedRequest
 from core.model.errors import RefusedError, UsageError
 from core.model.intent import Intent, Unclear
 from core.model.lane import Lane
 from core.model.workflow import first_wrong
 from core.rules.planning import RequestOrigin
+from core.services.schedules import PlannedRequest
 
 if TYPE_CHECKING:
     from bot.wiring.app import App

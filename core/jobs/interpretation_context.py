@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from core.jobs.job_context import JobContext
 from core.jobs.usage import JobUsage, day_is_spent
+from core.model.event import Event
 from core.model.job import Job
 from core.model.lane import Lane
 from core.model.lifecycle import Fact
@@ -86,7 +87,7 @@ class Discussion:
 async def talk_of(shop: JobContext, task: Task) -> Discussion:
     """All that may be shown to whoever makes the current revision: what people said, and what `ASKER` asked them."""
 
-    async def work(tx: Tx) -> tuple[tuple[Turn, ...], list[events.Event]]:
+    async def work(tx: Tx) -> tuple[tuple[Turn, ...], list[Event]]:
         return await tasks.turns_of(tx, task.number), await events.chain_of(tx, task.number)
 
     turns, chain = await shop.database.read(work)
@@ -95,7 +96,7 @@ async def talk_of(shop: JobContext, task: Task) -> Discussion:
     return Discussion(tuple(turn for turn in talk if turn.n >= task.current.basis.since))
 
 
-def _as_turn(event: events.Event, turns: Sequence[Turn]) -> Turn:
+def _as_turn(event: Event, turns: Sequence[Turn]) -> Turn:
     """The question of an event, after the last turn of the revision that it was about."""
     body = json.loads(event.body)
     question = Question.from_json(body["question"])

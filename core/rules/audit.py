@@ -14,11 +14,11 @@ from typing import Any
 
 from core.model.approval import Approval, Verdict
 from core.model.decision import ApprovalRequirements
+from core.model.event import Event, broken_link, canonical
 from core.model.lifecycle import Fact
 from core.model.staged_diff import GuardReport, short_digest
 from core.model.task import Revision, Task
 from core.model.turn import Turn
-from core.store.events import Event, broken_link, canonical
 
 _SAID_YES = frozenset(f"task.{fact.value}" for fact in (Fact.COUNTED, Fact.APPROVED, Fact.CONTINUED))
 _PLANNED = f"task.{Fact.PLANNED.value}"

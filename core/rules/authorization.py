@@ -6,11 +6,11 @@ Who may approve a digest is decided in `core.services.approvals`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from core.model.decision import Effect, PolicyRequest
 from core.model.errors import ConflictError, RefusedError
 from core.model.lifecycle import Fact, State, advance
+from core.model.person import MAINTAINER
 from core.model.task import Revision, Task
 from core.model.turn import Actor
 from core.rules.standing_terms import request_of, terms_now
@@ -18,7 +18,6 @@ from core.settings import SettingsSource
 from core.store import queue_queries, tasks
 from core.store.unit_of_work import Tx
 
-MAINTAINER: Final = "maintainer"
 """The role whose people run the installation: the queue, and other people's recurring requests."""
 
 
@@ -90,10 +89,13 @@ class Authorization:
                 f"Ask {task.requester}.",
             )
 
-    def may_hold_queue(self, person: str) -> None:
-        """Maintainers may pause the queue and resume it."""
-        if not self._is_maintainer(person):
-            raise RefusedError("may_not_hold", f"{person} is not a maintainer", "Ask one to hold the queue.")
+    def may_hold_queue(self, actor: Actor, verb: str) -> None:
+        """Maintainers and the local operator may pause the queue and resume it; `verb` is which of the two."""
+        if actor.is_operator:
+            return
+        person = self.settings().people.named(actor.person or "")
+        if not self._is_maintainer(person.name):
+            raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", f"Ask one to {verb} the queue.")
 
     def may_change_schedule(self, schedule: str, owner: str, actor: Actor) -> None:
         """The owner of a recurring request may change it, and so may maintainers and the operator at the terminal."""

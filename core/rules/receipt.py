@@ -10,11 +10,11 @@ from typing import Any
 
 from core.model.approval import Approval, QuorumStatus
 from core.model.errors import PermanentError
+from core.model.event import Event, canonical
 from core.model.provenance import NOT_TOLD
 from core.model.task import PullRequest, Task
 from core.model.turn import Turn
 from core.signing import Keys
-from core.store.events import Event, canonical
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:countersign:receipt:v1"

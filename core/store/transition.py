@@ -80,14 +80,14 @@ async def tell_unread(tx: Tx, job: Job, problem: Problem) -> None:
         surface=words.actor.surface,
         body=dict(problem.to_json()),
     )
-    heard = words.heard
-    if heard.place is not None:
+    origin = words.origin
+    if origin.place is not None:
         await notes.add(
             tx,
-            heard.place,
+            origin.place,
             problem.plain(),
-            reply_to=heard.reply_to,
-            only_to=heard.only_to,
+            reply_to=origin.reply_to,
+            only_to=origin.only_to,
             number=job.number,
         )
 

@@ -79,7 +79,7 @@ async def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     surface = _WithPeer(GitHubSurfaceConfig(SECRET, {str(REPOSITORY): "web"}), comments, name_at_github="countersign")
     async with opened(Home(home.root)) as app:
         serving = serve_surfaces(
-            app, {"github": surface}, EveryRoom(app.config.surfaces(), app.database), "127.0.0.1", 0
+            app, {"github": surface}, EveryRoom(app.config.surfaces(), app.conversations), "127.0.0.1", 0
         )
         worker = app.worker()
         running = asyncio.create_task(serving.run(worker, claims=False))

@@ -33,6 +33,8 @@ from bot.surfaces.slack.api import SlackApi, silent_logger
 from bot.surfaces.slack.incoming import SlackListener
 from bot.surfaces.slack.members import SlackMembers
 from bot.surfaces.slack.payloads import OwnAccount
+from core.services.conversations import Conversations
+from core.services.message_inbox import MessageInbox
 from core.store import inbox
 from core.store.database import Database, Location
 from core.store.migrate import migrate
@@ -86,7 +88,15 @@ async def ours() -> AsyncIterator[Dispatch]:
             return
 
         dispatch = through(
-            SlackListener(api, SlackMembers(api, TEAM), us, KeepingEars(database), say, None, set()).app()
+            SlackListener(
+                api,
+                SlackMembers(api, TEAM),
+                us,
+                KeepingEars(MessageInbox(database), Conversations(database)),
+                say,
+                None,
+                set(),
+            ).app()
         )
 
         async def counted(body: dict[str, Any]) -> int:

@@ -79,7 +79,7 @@ def test_lanes_06_what_can_be_approved_is_shown_as_it_is(home: CliHome):
 
 def test_lanes_06_a_webhook_with_text_is_told_no_secret(home: CliHome):
     home.call("ask", f"use {GITHUB} in config/app.yaml", "--as", "ana", "--wait")
-    from core.store.events import Event
+    from core.model.event import Event
 
     body = json.dumps({"text": GITHUB})
     event = Event(1, 1, 1, "task.requested", _noon(), 0, "ana", "terminal", body, "0" * 64, "0" * 64)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from bot.integrations.tickets import MOST, Jira, Linear, TicketComments, Trackers, body_line, tickets_in
 from bot.integrations.webhooks.client import CheckedClient
-from bot.integrations.webhooks.run import WebhookSender
+from bot.integrations.webhooks.sender import WebhookSender
 from core.services.requests import NewRequest
+from core.services.webhooks import Webhooks
 from core.store import deliveries, events, tasks
 from core.store.message_tables import DeliveryRow
 from tests import campaign
@@ -106,7 +107,7 @@ async def published(office: Office, text: str) -> None:
 
 async def run(office: Office, known: Trackers, text: str) -> WebhookSender:
     comments = TicketComments(lambda: known, CheckedClient())
-    out = WebhookSender(office.database, tuple, receivers=comments)
+    out = WebhookSender(Webhooks(office.database), tuple, receivers=comments)
     await out.round()
     await published(office, text)
     for _ in range(4):

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.model.masking import Mask, masked, shows_all
 
-if TYPE_CHECKING:  # a configuration that names hooks need not load the database's library
+if TYPE_CHECKING:  # most commands read a configuration and deliver nothing
+    from core.model.event import Event
     from core.model.task import Task
-    from core.store.events import Event
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 EVERYTHING: Final = "*"

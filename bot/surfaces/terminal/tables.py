@@ -31,7 +31,7 @@ _SILENT: Final = frozenset({"state", "job", "attempt"})
 def print_list(
     stream: TextIO, rows: Sequence[_Row], *, now: datetime | None = None, look: TerminalProfile | None = None
 ) -> None:
-    """Draw the rows of ``list --json`` (`core.store.tasks.TaskSummary.to_json`), one line a task."""
+    """Draw the rows of ``list --json`` (`core.model.task.TaskSummary.to_json`), one line a task."""
     look, now = look or detect_profile(stream), now or datetime.now(UTC)
     if not rows:
         write_items(stream, look, [look.text(("No tasks yet. ", "bold"), 'Ask for one: countersign ask "…"')])
@@ -115,7 +115,7 @@ def _job(look: TerminalProfile, row: _Row, now: datetime) -> Text:
 
 
 def print_events(stream: TextIO, events: Iterable[_Row], *, look: TerminalProfile | None = None) -> None:
-    """Draw events (`core.store.events.Event.to_json`), a line each; its columns stay the same from call to call."""
+    """Draw events (`core.model.event.Event.to_json`), a line each; its columns stay the same from call to call."""
     look = look or detect_profile(stream)
     for event in events:
         at = parse_time(event["at"])

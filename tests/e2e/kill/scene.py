@@ -17,6 +17,7 @@ from sqlalchemy import text
 from bot.configuration.home import Home
 from bot.operations.verify import verify_task
 from bot.wiring.app import App, opened
+from core.model.event import broken_link
 from core.model.lifecycle import State
 from core.model.task import Task
 from core.model.turn import Actor
@@ -146,7 +147,7 @@ async def carry(app: App, scene: Scene, goal: State, number: int = 1) -> Task:
         task, busy = await look(app, number)
         if task.state is State.STAGED and goal in (State.PUBLISHED, State.MERGED):
             assert task.staged is not None
-            await app.verdicts.approve(number, task.staged.digest, LEE)
+            await app.approvals.approve(number, task.staged.digest, LEE)
             return False
         assert task.state is goal or task.state is not State.FAILED, f"{task.error}\n{scene.told()}"
         return task.state is goal and not busy
@@ -159,7 +160,7 @@ async def check(app: App, scene: Scene, task: Task, *, digest: str | None = None
     """Nothing lost, nothing twice: what must hold of a task that rests, however often it was interrupted."""
     assert await number_of_tasks(app) == task.number, "a request was taken in twice"
     chain = await app.database.read(lambda tx: events.chain_of(tx, task.number))
-    assert events.broken_link(chain) is None
+    assert broken_link(chain) is None
     kinds = [event.kind for event in chain]
     for once in ("task.requested", "task.planned", "task.staged", "task.approved", "task.published", "task.merged"):
         assert kinds.count(once) <= task.revision, f"{once} happened again: {kinds}\n{scene.told()}"

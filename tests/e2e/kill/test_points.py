@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from bot.wiring.app import App
+from core.model.event import broken_link
 from core.model.job import JobKind
 from core.model.lifecycle import State
 from core.services.requests import NewRequest
@@ -24,7 +25,7 @@ Prepare = Callable[[Scene, App], Awaitable[None]]
 
 def asked(text: str) -> Prepare:
     async def prepare(_: Scene, app: App) -> None:
-        await app.service.ask(NewRequest(text=text, actor=ANA, repo="web"))
+        await app.requests.ask(NewRequest(text=text, actor=ANA, repo="web"))
 
     return prepare
 
@@ -32,15 +33,15 @@ def asked(text: str) -> Prepare:
 async def approved(_: Scene, app: App) -> None:
     task, _busy = await look(app)
     assert task.staged is not None
-    await app.verdicts.approve(1, task.staged.digest, LEE)
+    await app.approvals.approve(1, task.staged.digest, LEE)
 
 
 async def merge_asked(_: Scene, app: App) -> None:
-    await app.service.merge(1, OPERATOR)
+    await app.requests.merge(1, OPERATOR)
 
 
 async def close_asked(_: Scene, app: App) -> None:
-    await app.service.undo(1, OPERATOR)
+    await app.requests.undo(1, OPERATOR)
 
 
 async def repository_renamed(scene: Scene, app: App) -> None:
@@ -186,7 +187,7 @@ async def test_a_job_that_ends_badly_ends_so_once(point, scene_at):
         task = await carry(app, scene, way.goal)
         await scene.dismiss(heir)
         chain = await app.database.read(lambda tx: events.chain_of(tx, task.number))
-        assert events.broken_link(chain) is None
+        assert broken_link(chain) is None
         assert [event.kind for event in chain].count(f"task.{fact}") == 1
         assert task.error is not None or fact == "closed"
 
@@ -208,7 +209,7 @@ async def test_a_click_that_is_made_again_is_one_decision(point, stages, scene_a
     scene = scene_at(STAGED)
     async with scene.office() as app:
         await scene.fell(scene.begin("approve", "lee", 1, stages.digest, at=point))
-        again = await app.verdicts.approve(1, stages.digest, LEE)
+        again = await app.approvals.approve(1, stages.digest, LEE)
         assert (again.problem is None) == (point == "approve.received")
         worker = scene.begin("worker", steady=True)
         task = await carry(app, scene, State.PUBLISHED)

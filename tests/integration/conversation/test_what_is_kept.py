@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from bot.messaging.inbox import keepable
+from bot.messaging.stored_messages import storable
 from bot.surfaces.port import IncomingMessage, Place, QuotedMessage
 from core.model.errors import PermanentError
 from core.store import events
@@ -48,13 +48,13 @@ async def tasks_of(place: Town) -> list[str]:
 
 
 async def answered(place: Town, heard: IncomingMessage) -> str:
-    answer = await place.serving.ears.answer(await place.serving.ears.take(heard), 60)
+    answer = await place.serving.inbox.answer(await place.serving.inbox.take(heard), 60)
     assert answer is not None
     return answer.text
 
 
 async def test_chat_05_an_edit_without_other_words_is_nothing_and_one_with_others_is_heard(place):
-    ears, first = place.serving.ears, said(ASK)
+    ears, first = place.serving.inbox, said(ASK)
     one = await ears.take(first)
     same = await ears.take(replace(first, dedup="e:101:1:1790000001", edits=first.dedup))
     assert (one.new, same.new, same.id) == (True, False, one.id)
@@ -69,7 +69,7 @@ async def test_chat_05_an_edit_without_other_words_is_nothing_and_one_with_other
 
 
 async def test_chat_09_a_text_that_was_cut_is_one_request(place):
-    ears = place.serving.ears
+    ears = place.serving.inbox
     words = ASK.replace("30", '"' + "x" * 3000)
     first = await ears.take(said(words, 1, may_go_on=True))
     second = await ears.take(said("y" * 3000, 2, rest_of="m:101:1", may_go_on=True))
@@ -83,14 +83,14 @@ async def test_chat_09_a_text_that_was_cut_is_one_request(place):
 
 async def test_chat_09_a_rest_that_comes_too_late_is_a_message_of_its_own(place):
     assert await answered(place, said("/queue")) != ""
-    late = await place.serving.ears.take(said("/queue", 2, rest_of="m:101:1"))
+    late = await place.serving.inbox.take(said("/queue", 2, rest_of="m:101:1"))
     assert late.new
 
 
 @pytest.mark.parametrize("pointing", ["do this", "Please do that!", "", "this, please", "👆"])
 async def test_chat_09_do_this_asks_for_what_the_answered_message_says_and_its_writer_is_an_author(place, pointing):
     quoted = QuotedMessage(ASK, MAX, "Max")
-    await place.serving.ears.take(said(pointing, where=GROUP, quoted=quoted, reply_to="77"))
+    await place.serving.inbox.take(said(pointing, where=GROUP, quoted=quoted, reply_to="77"))
     card = await place.card(1, "staged")
     task = await place.task()
     assert (task.requester, await tasks_of(place)) == ("ana", [ASK])
@@ -130,14 +130,14 @@ async def test_chat_01_whatever_is_said_can_be_kept(place):
     heard = replace(
         said(odd), dedup=odd, message_id=odd, name=odd, identity=odd, quoted=QuotedMessage(odd, odd, odd), reply_to=odd
     )
-    taken = await place.serving.ears.take(heard)
+    taken = await place.serving.inbox.take(heard)
     assert taken.new
-    assert not (await place.serving.ears.take(heard)).new
-    assert keepable(heard).dedup != keepable(replace(heard, dedup=odd + "y")).dedup
+    assert not (await place.serving.inbox.take(heard)).new
+    assert storable(heard).dedup != storable(replace(heard, dedup=odd + "y")).dedup
 
 
 async def test_chat_01_one_message_that_cannot_be_kept_fails_alone(place, capfd):
-    ears = place.serving.ears
+    ears = place.serving.inbox
     bad = replace(said("the-secret-plan", 1), name={1, 2})  # type: ignore[arg-type]  # no JSON
     good = [said("/queue", n) for n in range(2, 5)]
     results = await asyncio.gather(*(ears.take(one) for one in (good[0], bad, *good[1:])), return_exceptions=True)

@@ -131,7 +131,7 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
     introduce(home)
     chat = MemorySurface("telegram")
     async with town(home, {"telegram": chat}) as served:
-        courier = served.serving.couriers["telegram"]
+        delivery = served.serving.deliveries["telegram"]
         card = await served.staged(GROUP)
         order: list[str] = []
         gate = asyncio.Event()
@@ -160,8 +160,8 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
                 await cards.redraw(tx, card.shown.number)
 
         await database.write(lambda tx: owe(tx, "gate", redraw=False))
-        courier.wake()
-        await served.until(lambda: "gate" in order, "the courier, which waits at the gate")
+        delivery.wake()
+        await served.until(lambda: "gate" in order, "the delivery, which waits at the gate")
         order.clear()
         await database.write(lambda tx: owe(tx, "chatter", redraw=True))
         gate.set()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.model.errors import CountersignError, Problem
+from core.model.event import broken_link
 from core.model.lifecycle import State
 from core.model.turn import Actor
 from core.store import events, tasks
@@ -96,7 +97,7 @@ async def test_of_32_who_decide_at_once_one_does_every_time(database, location):
 async def check_round(database: Database, number: int, digest: str, outcomes: list[Outcome]) -> str:
     """Hold one round to its promise; returns what decided it."""
     chain = await database.read(lambda tx: events.chain_of(tx, number))
-    assert events.broken_link(chain) is None
+    assert broken_link(chain) is None
     facts = [event for event in chain if event.kind in ("task.approved", "task.rejected", "task.replied")]
     winner = facts[0]
     kinds = Counter(event.kind for event in facts)

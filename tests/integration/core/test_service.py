@@ -15,7 +15,8 @@ from core.model.job import JobKind, JobState
 from core.model.lifecycle import OWED_IN, TRANSITIONS, Fact, State
 from core.model.task import Basis
 from core.model.turn import Actor, Question
-from core.services.requests import MAX_TEXT_BYTES, NewRequest
+from core.services.request_checks import MAX_TEXT_BYTES
+from core.services.requests import NewRequest
 from core.store import events, jobs, tasks
 from core.store.database import Database
 from tests import builders, campaign

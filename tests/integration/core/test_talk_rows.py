@@ -7,11 +7,15 @@ import random
 
 import pytest
 
+from core.model.card import DeliveredCard
+from core.model.inbox import InboxDelivery
+from core.model.note import Note
 from core.model.place import Place
+from core.services.card_buttons import CardButtons, new_button_id
 from core.store import cards, identities, inbox, notes
 from core.store.database import Database
 from core.store.identities import LinkClaim
-from core.store.inbox import InboxDelivery
+from core.store.outbox import LEASE_MS
 from tests import builders, campaign
 from tests.clock import clock_ms, timed
 from tests.office import Office
@@ -67,7 +71,7 @@ async def test_each_delivery_is_heard_by_one_until_its_time_is_over(database):
     ids = [id_ for mine in await asyncio.gather(*(host() for _ in range(6))) for id_ in mine]
     assert len(ids) == len(set(ids)) == 30
     assert await database.write(take) == []
-    late = await database.write(lambda s: inbox.begin(timed(s, at + inbox.HOLD_MS + 1), 100))
+    late = await database.write(lambda s: inbox.begin(timed(s, at + inbox.LEASE_MS + 1), 100))
     assert len(late) == 30, "whoever took them died, and another hears them"
     assert {kept.attempt for kept in late} == {2}
 
@@ -75,7 +79,8 @@ async def test_each_delivery_is_heard_by_one_until_its_time_is_over(database):
 async def test_what_was_heard_is_known_until_it_is_pruned(database):
     ((id_, _),) = await keep(database, delivery(1))
     at = await now(database)
-    await database.write(lambda s: inbox.finish(timed(s, at), id_, {"text": "done", "refused": False, "form": ""}))
+    (entry,) = await database.write(lambda s: inbox.begin(timed(s, at), 1))
+    await database.write(lambda s: inbox.conclude(timed(s, at), entry, {"text": "done", "refused": False, "form": ""}))
     assert (await database.read(lambda s: inbox.answer_to(s, id_)))["text"] == "done"
     assert not (await keep(database, delivery(1)))[0][1]
     assert await database.write(lambda s: inbox.prune(s, at + 1)) == 1
@@ -94,7 +99,7 @@ def builders_request():
     return NewRequest(text="config/app.yaml = a: 1", actor=builders.ANA, place=CHAT, reply_to="m1")
 
 
-async def begun(database: Database) -> list[cards.DeliveredCard]:
+async def begun(database: Database) -> list[DeliveredCard]:
     async def work(tx):
         return await cards.begin(timed(tx, tx.now_ms + 1), "telegram", 10)
 
@@ -137,11 +142,10 @@ async def test_a_card_that_waits_for_its_platform_still_waits_when_its_task_goes
 async def test_buttons_keep_their_ids_and_are_not_to_be_guessed(office, number):
     database = office.database
     (card,) = await begun(database)
-    wanted = [("approve", "d" * 64), ("reply", "")]
-    first = await database.write(lambda s: cards.buttons(s, card, 1, wanted))
-    assert await database.write(lambda s: cards.buttons(s, card, 1, wanted)) == first
-    other = await database.write(lambda s: cards.buttons(s, card, 2, wanted))
-    assert not set(first.values()) & set(other.values())
+    buttons, first = CardButtons(database), {("approve", "d" * 64): new_button_id(), ("reply", ""): new_button_id()}
+    await buttons.record(card, 1, first, hides_diff=False)
+    assert await buttons.recorded(card, 1) == first
+    assert await buttons.recorded(card, 2) == {}
     assert all(len(id_) == 22 for id_ in first.values())
     found = await database.read(lambda s: cards.button(s, first["approve", "d" * 64]))
     assert (found.number, found.revision, found.kind) == (number, 1, "approve")
@@ -154,7 +158,7 @@ async def test_a_channel_that_moves_takes_its_cards_along(office, number):
     assert card.place.channel == "-1009"
 
 
-async def heads(database: Database, at: int, limit: int = 10) -> list[notes.Note]:
+async def heads(database: Database, at: int, limit: int = 10) -> list[Note]:
     return await database.write(lambda s: notes.begin(timed(s, at), "telegram", limit))
 
 
@@ -167,7 +171,7 @@ async def test_the_oldest_note_of_each_channel_is_sent_and_the_rest_wait_behind_
     assert await heads(database, at) == []
     await database.write(lambda s: notes.finish(s, first[0], notes.SENT))
     assert [note.text for note in await heads(database, at)] == ["1"]
-    late = await heads(database, at + notes.HOLD_MS + 1)
+    late = await heads(database, at + LEASE_MS + 1)
     assert [note.text for note in late] == ["1", "2"], "their sender died"
 
 
@@ -177,10 +181,10 @@ async def test_whatever_is_put_off_the_order_within_a_channel_holds(database, se
     """Notes arrive, are put off for various times, and are sent, in random order of these."""
     chance, at, added, sent, in_hand = random.Random(seed), await now(database), 0, [], []
 
-    async def put_off(note: notes.Note, due_ms: int) -> None:
+    async def put_off(note: Note, due_ms: int) -> None:
         await database.write(lambda s: notes.put_off(s, note, due_ms))
 
-    async def finish(note: notes.Note) -> None:
+    async def finish(note: Note) -> None:
         await database.write(lambda s: notes.finish(s, note, notes.SENT))
         sent.append(note.text)
 

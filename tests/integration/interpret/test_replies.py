@@ -10,6 +10,7 @@ import pytest_asyncio
 from bot.interpret.quick_reader import QuickReader
 from core.model.errors import TransientError, UsageError
 from core.model.lifecycle import State
+from core.model.note import Note
 from core.model.place import Place
 from core.model.turn import MessageOrigin
 from core.services.requests import Requests
@@ -38,7 +39,7 @@ async def staged(bench: ReadingBench) -> ReadingBench:
     return bench
 
 
-async def said(bench: ReadingBench) -> list[notes.Note]:
+async def said(bench: ReadingBench) -> list[Note]:
     """What is owed to the chat."""
     return await bench.database.write(lambda tx: notes.begin(timed(tx, 2**50), "telegram", 50))
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bot.messaging.inbox import delivery_of, keepable, said_of
+from bot.messaging.stored_messages import from_delivery, storable, to_delivery
 from bot.surfaces.port import ButtonPress, IncomingMessage, Place, Response, TakenMessage
 
 
@@ -18,13 +18,13 @@ class StrictEars:
         self.known: set[str] = set()
 
     async def take(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
-        delivery = delivery_of(keepable(said))
+        delivery = to_delivery(storable(said))
         stored = json.dumps(delivery.body, ensure_ascii=False)
         stored.encode("utf-8")
         assert "\0" not in stored
         assert len(delivery.dedup.encode()) < 2000
         assert all(isinstance(getattr(said, name), str) for name in ("identity", "text", "message_id", "name"))
-        assert isinstance(said_of(delivery), type(said))
+        assert isinstance(from_delivery(delivery), type(said))
         new = delivery.dedup not in self.known
         self.known.add(delivery.dedup)
         self.texts.add(said.text)

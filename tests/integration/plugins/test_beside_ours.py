@@ -15,7 +15,7 @@ from core.model.decision import ApprovalRequirements
 from core.model.errors import PermanentError, TransientError
 from core.model.lane import Lane
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
-from core.store.deliveries import WebhookDelivery
+from core.model.webhook_delivery import WebhookDelivery
 
 pytestmark = pytest.mark.lanes
 

@@ -12,7 +12,7 @@ import pytest
 
 from bot.configuration.config import load_config
 from bot.configuration.home import Home
-from bot.configuration.live_settings import load_all
+from bot.configuration.live_settings import load_settings
 from bot.plugins.load import Plugins
 from bot.wiring.app import opened
 from core.model.errors import ConfigError, PermanentError
@@ -223,10 +223,10 @@ def test_lanes_share_a_check_which_each_may_make_stricter(home, site):
     enable(home.root, "  checks: {spelling: {}}")
     lane = home.root / "lanes" / "c.yaml"
     lane.write_text(CHECKED % "")
-    (check,) = load_all(Home(home.root))[0].lanes["c"].checks
+    (check,) = load_settings(Home(home.root)).lanes["c"].checks
     assert (check.name, check.command, check.wall_s, check.required) == ("spelling", ("codespell", "."), 30, False)
     lane.write_text(CHECKED % ", required: true, wall_s: 5")
-    (check,) = load_all(Home(home.root))[0].lanes["c"].checks
+    (check,) = load_settings(Home(home.root)).lanes["c"].checks
     assert (check.wall_s, check.required) == (5, True)
 
 
@@ -241,7 +241,7 @@ def test_a_check_that_cannot_be_used_is_named_in_the_lanes_file(home, site, enab
         enable(home.root, "  checks: {spelling: {}}")
     (home.root / "lanes" / "c.yaml").write_text(CHECKED % more)
     with pytest.raises(ConfigError, match=said) as caught:
-        load_all(Home(home.root))
+        load_settings(Home(home.root))
     assert (caught.value.key, caught.value.line) == (key, 5)
 
 
@@ -249,8 +249,8 @@ def test_a_broken_check_is_told_by_the_lane_that_uses_it_and_by_the_doctor(home,
     made_up(site, "misspeller", "def make(context): return 'codespell'", checks="spelling = :make")
     enable(home.root, "  checks: {spelling: {}}")
     (home.root / "lanes" / "c.yaml").write_text(CHECKED % "")
-    with pytest.raises(ConfigError, match=r"lacks the type core\.model\.lane\.LaneCheck"):
-        load_all(Home(home.root))
+    with pytest.raises(ConfigError, match=r"lacks the type core\.lane\.Check"):
+        load_settings(Home(home.root))
     names = {row["name"]: row["verdict"] for row in home.document("doctor", code=1)["checks"]}
     assert names["plugin checks/spelling"] == names["configuration"] == "fail"
 

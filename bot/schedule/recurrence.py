@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from bot.schedule.wall import WallTrigger
+from bot.schedule.wall_trigger import WallTrigger
 from core.model.errors import UsageError
+from core.model.schedule import zone_named
 
 LEAST_S: Final = 300
 """No request comes more often than every five minutes."""
@@ -73,17 +74,7 @@ class Recurrence:
         return round(found.timestamp() * 1000) if found is not None else None
 
 
-def zone_named(name: str) -> ZoneInfo:
-    """The time zone of an IANA name; raises `UsageError`."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise UsageError(
-            "no_such_zone", f"{name[:64]!r} is not a time zone", "Write for example Europe/Zurich or UTC."
-        ) from error
-
-
-def read_when(text: str) -> Recurrence:
+def read_recurrence(text: str) -> Recurrence:
     """The phrase that people wrote; raises `UsageError` with what is understood."""
     if len(text) > 200:
         raise _unread(text)

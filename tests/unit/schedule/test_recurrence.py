@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.schedule.wall import WallTrigger
-from bot.schedule.when import LEAST_S, UNDERSTOOD, read_when
+from bot.schedule.recurrence import LEAST_S, UNDERSTOOD, read_recurrence
+from bot.schedule.wall_trigger import WallTrigger
 from core.model.errors import UsageError
 
 pytestmark = pytest.mark.surfaces
@@ -25,7 +25,7 @@ def ms(text: str, zone: str = "UTC") -> int:
 
 def times(phrase: str, zone: str, begin: str, count: int) -> list[str]:
     """The next times after `begin`, all in UTC."""
-    when, at = read_when(phrase), ms(begin)
+    when, at = read_recurrence(phrase), ms(begin)
     found = []
     for _ in range(count):
         following = when.after(at, zone, 0)
@@ -68,13 +68,13 @@ def times(phrase: str, zone: str, begin: str, count: int) -> list[str]:
     ],
 )
 def test_a_phrase_has_one_form(said, phrase):
-    assert read_when(said).phrase == phrase
-    assert read_when(phrase) == read_when(said)
+    assert read_recurrence(said).phrase == phrase
+    assert read_recurrence(phrase) == read_recurrence(said)
 
 
 @pytest.mark.parametrize("phrase", UNDERSTOOD[:-1])
 def test_what_is_said_to_be_understood_is(phrase):
-    assert read_when(phrase).phrase
+    assert read_recurrence(phrase).phrase
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_what_is_said_to_be_understood_is(phrase):
 )
 def test_what_is_no_time_or_too_often_is_refused(said, code):
     with pytest.raises(UsageError) as caught:
-        read_when(said)
+        read_recurrence(said)
     assert caught.value.problem.code == code
     assert caught.value.problem.mend
 
@@ -116,10 +116,10 @@ def test_what_is_no_time_or_too_often_is_refused(said, code):
 @given(st.text(max_size=60) | st.text("0123456789*/,- aelmnotuydhw:", max_size=40))
 def test_any_text_is_a_time_or_refused(text):
     try:
-        found = read_when(text)
+        found = read_recurrence(text)
     except UsageError:
         return
-    assert read_when(found.phrase) == found
+    assert read_recurrence(found.phrase) == found
     first = found.after(0, "UTC", 0)
     assert first is None or first > 0
 
@@ -176,7 +176,7 @@ def test_a_whole_day_may_be_left_out():
 
 
 def test_a_time_is_never_its_own_next_one():
-    when = read_when("daily 09:00")
+    when = read_recurrence("daily 09:00")
     nine = ms("2026-05-04T09:00")
     for past_ms in (0, 1, 400, 999, 1000):
         assert when.after(nine + past_ms, "UTC", 0) == nine + 86_400_000
@@ -184,7 +184,7 @@ def test_a_time_is_never_its_own_next_one():
 
 
 def test_spans_are_counted_from_the_beginning():
-    when = read_when("every 2h")
+    when = read_recurrence("every 2h")
     assert when.after(10_000, "UTC", 10_000) == 10_000 + 7_200_000
     assert when.after(10_000 + 7_200_000, "UTC", 10_000) == 10_000 + 2 * 7_200_000
 
@@ -217,7 +217,7 @@ def test_a_daily_time_comes_once_on_each_day_of_the_calendar(zone, hour, minute,
 
 @given(st.integers(0, 2**41), st.integers(LEAST_S, 100_000).map(lambda s: s // 60))
 def test_a_span_is_always_in_the_future(at_ms, minutes):
-    when = read_when(f"every {minutes}m")
+    when = read_recurrence(f"every {minutes}m")
     found = when.after(at_ms, "UTC", 12_345)
     assert found is not None
     assert found > at_ms
