@@ -30,7 +30,7 @@ class ChatSchedules:
         match command:
             case c.Every():
                 return await self._every(speaker, command)
-            case c.Schedules():
+            case c.ListSchedules():
                 return await self._listed(speaker)
             case c.Unschedule(name):
                 gone = await self.schedules.remove(name, speaker.actor)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
-    from core.queue.worker import Worker
     from core.services.approvals import Approvals
     from core.services.home_checks import HomeChecks
     from core.services.queries import Queries
@@ -156,12 +155,6 @@ class App:
         from bot.cards.shown_diff import ShownDiffs
 
         return ShownDiffs(self.database, self.files, self.repository)
-
-    def worker(self, *, node: str | None = None) -> Worker:
-        """A worker of this process, with the engine it runs on."""
-        from bot.wiring.worker import build_worker
-
-        return build_worker(self, node)
 
     # -- the configuration in force ---------------------------------------------------------------------------
 

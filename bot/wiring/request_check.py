@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from bot.configuration.config import Config
+from bot.configuration.live_settings import LiveSettings
 from core.model.decision import Decision, Effect, PolicyRequest
 from core.model.errors import RefusedError, UsageError
 from core.model.intent import Intent, Unclear
 from core.model.lane import Lane
 from core.model.turn import Turn
 from core.model.workflow import first_wrong
-from core.ports import InterpretationContext, LaneOffer
+from core.ports import Executor, InterpretationContext, LaneOffer
 from core.services.schedules import PlannedRequest
 
-if TYPE_CHECKING:
-    from bot.wiring.app import App
+
+class RequestSurroundings(Protocol):
+    """What of an opened home (`bot.wiring.app.App`) decides about a request."""
+
+    settings: LiveSettings
+
+    @property
+    def config(self) -> Config:
+        """countersign.yaml as it is in force now."""
+
+    def executors(self) -> Mapping[str, Executor]:
+        """Every executor of this installation by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestCheck:
     """Judges a request as it would be judged if it were made now, without asking a model and without the network."""
 
-    app: App
+    app: RequestSurroundings
 
     async def __call__(self, planned: PlannedRequest) -> None:
         """Raise `UsageError` for words that nobody understands, and `RefusedError` for what policy denies."""

@@ -284,7 +284,7 @@ async def test_the_running_clock_wakes_by_itself_and_stops(known, database):
 
 async def test_in_chat_one_is_added_listed_paused_and_deleted(known):
     from bot.commands import Every, PauseSchedule, Queue, ResumeSchedule, Unschedule
-    from bot.commands import Schedules as Listed
+    from bot.commands import ListSchedules as Listed
     from bot.messaging.command_dispatcher import CommandActor
 
     chat = ChatSchedules(known)
