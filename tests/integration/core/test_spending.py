@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
 from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.provenance import Usage
+from core.services.spending_report import SpendingReport
 from core.store import jobs, spending
-from core.store.database import Database
+from core.store.database import Database, from_ms
+from core.store.spending_totals import SpendingTotal
 from tests import builders
 from tests.clock import timed
 
 pytestmark = pytest.mark.queue
+
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -58,3 +63,18 @@ async def test_models_and_jobs_add_up(database, job):
 async def test_what_was_spent_before_a_day_began_is_not_of_it(database, job):
     await charge(database, job, Usage("local/a", 1, 10, 5), at_ms=1000)
     assert await spent(database, since_ms=1001) == spending.Spending(0, 0.0)
+
+
+async def test_the_report_sums_up_by_day_lane_and_person(database, job):
+    noon_ms, next_ms = 12 * HOUR_MS, 36 * HOUR_MS
+    other = replace(job, id=await builders.put_job(database, job.number))
+    await charge(database, job, Usage("local/a", 1, 10, 5, 0.5), at_ms=noon_ms)
+    await charge(database, job, Usage("local/b", 2, 30, 6), at_ms=noon_ms + HOUR_MS)
+    await charge(database, other, Usage("local/a", 1, 1, 1, 0.25), at_ms=next_ms)
+    report = SpendingReport(database)
+    first, second = date(1970, 1, 1), date(1970, 1, 2)
+    assert await report.since(None) == (
+        SpendingTotal(first, "code", "ana", 3, 51, 0.5),
+        SpendingTotal(second, "code", "ana", 1, 2, 0.25),
+    )
+    assert await report.since(from_ms(next_ms)) == (SpendingTotal(second, "code", "ana", 1, 2, 0.25),)
