@@ -20,6 +20,7 @@ from typing import Any
 
 from bot.configuration.home import Home
 from bot.wiring.app import App, opened
+from bot.wiring.worker import build_worker
 from core.log import configure
 from core.model.turn import Actor
 from core.queue.worker import DeclaredDeadError, Worker
@@ -149,7 +150,7 @@ async def _work(app: App, order: Order) -> int:
     told: list[Any] = []
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: [stop() for stop in told])
     while True:
-        worker = _sleepwalker(app) if order.signal is signal.SIGSTOP else app.worker()
+        worker = _sleepwalker(app) if order.signal is signal.SIGSTOP else build_worker(app)
         told[:] = [worker.stop]
         try:
             await worker.run(drain=order.act == "drain", claims=order.act != "sweeper")
@@ -161,7 +162,7 @@ async def _work(app: App, order: Order) -> int:
 
 
 def _sleepwalker(app: App) -> Worker:
-    made = app.worker()
+    made = build_worker(app)
     worker = Sleepwalker(made.shop, made.engine, made.id, made.node, made.reconciler)
     assert isinstance(app.milestones, Deadly)
     worker.woken = app.milestones.woken

@@ -49,6 +49,7 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
 
 async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
     from bot.cli.output import progress
+    from bot.wiring.worker import build_worker
 
     with progress(number, quiet=quiet) as shown:
 
@@ -58,7 +59,7 @@ async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
                 shown.update(activity.state.value)
             return activity.rests(PATIENCE)
 
-        await app.worker().run(until=rests)
+        await build_worker(app).run(until=rests)
 
 
 async def print_card(app: App, document: TaskDocument, *, as_json: bool) -> None:

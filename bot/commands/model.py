@@ -140,7 +140,7 @@ class Every:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedules:
+class ListSchedules:
     """The recurring requests."""
 
 
@@ -230,7 +230,7 @@ Command: TypeAlias = (
     | Retry
     | Pick
     | Every
-    | Schedules
+    | ListSchedules
     | Unschedule
     | PauseSchedule
     | ResumeSchedule

@@ -59,7 +59,7 @@ class CommandDispatcher:
                 response = Response(c.help_text(topic, speaker.place.surface), personal=True)
             case c.Link() | c.Unlink():
                 response = await self.identities.carry_out(speaker.person, speaker.place.surface, command)
-            case c.Every() | c.Schedules() | c.Unschedule() | c.PauseSchedule() | c.ResumeSchedule():
+            case c.Every() | c.ListSchedules() | c.Unschedule() | c.PauseSchedule() | c.ResumeSchedule():
                 response = await self.schedules.carry_out(speaker, command)
             case _:
                 assert_never(command)

@@ -17,7 +17,7 @@ from core.services.schedules import Schedules, WantedSchedule
 
 MAX_ROWS: Final = 20
 
-ScheduleCommand = c.Every | c.Schedules | c.Unschedule | c.PauseSchedule | c.ResumeSchedule
+ScheduleCommand = c.Every | c.ListSchedules | c.Unschedule | c.PauseSchedule | c.ResumeSchedule
 """Commands about recurring requests."""
 
 
@@ -32,7 +32,7 @@ class ChatSchedules:
         match command:
             case c.Every():
                 return await self._add(speaker, command)
-            case c.Schedules():
+            case c.ListSchedules():
                 return await self._list(speaker)
             case c.Unschedule(name):
                 removed = await self.schedules.remove(name, speaker.actor)

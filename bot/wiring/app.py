@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
-    from core.queue.worker import Worker
     from core.services.approvals import Approvals
     from core.services.conversations import Conversations
     from core.services.home_checks import HomeChecks
@@ -180,12 +179,6 @@ class App:
         from core.services.conversations import Conversations
 
         return Conversations(self.database)
-
-    def worker(self, *, node: str | None = None) -> Worker:
-        """A worker of this process, with the engine it runs on."""
-        from bot.wiring.worker import build_worker
-
-        return build_worker(self, node)
 
     # -- the configuration in force ---------------------------------------------------------------------------
 

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from bot.configuration.config import Config
+from bot.configuration.live_settings import LiveSettings
 from core.model.errors import RefusedError, UsageError
 from core.model.intent import Intent, Unclear
 from core.model.lane import Lane
 from core.model.workflow import first_wrong
 from core.rules.planning import RequestOrigin
+from core.services.request_preview import RequestPreview
 from core.services.schedules import PlannedRequest
 
-if TYPE_CHECKING:
-    from bot.wiring.app import App
+
+class RequestSurroundings(Protocol):
+    """What of an opened home (`bot.wiring.app.App`) decides about a request."""
+
+    settings: LiveSettings
+
+    @property
+    def config(self) -> Config:
+        """countersign.yaml as it is in force now."""
+
+    @property
+    def preview(self) -> RequestPreview:
+        """What would become of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +37,7 @@ class RequestCheck:
     That no worker can work in its lane now is no reason to refuse it: it is made later.
     """
 
-    app: App
+    app: RequestSurroundings
 
     async def __call__(self, planned: PlannedRequest) -> None:
         """Raise `UsageError` for words that nobody understands, and `RefusedError` for what policy denies."""

@@ -95,7 +95,7 @@ def trackers(receiver, **without):
 
 async def published(office: Office, text: str) -> None:
     """As if the task of `text` had just been published."""
-    number = await office.service.ask(NewRequest(text=text, actor=ANA))
+    number = await office.requests.ask(NewRequest(text=text, actor=ANA))
     task = await load(office.database, number)
 
     async def work(tx):

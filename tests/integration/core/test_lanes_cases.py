@@ -66,7 +66,7 @@ def spending(bench):
 
 async def approve(bench: Any, number: int) -> None:
     staged = (await bench.task(number)).staged
-    assert (await bench.verdicts.approve(number, staged.digest, LEE)).problem is None
+    assert (await bench.approvals.approve(number, staged.digest, LEE)).problem is None
     await bench.drain()
 
 
@@ -108,12 +108,12 @@ async def test_lanes_03_a_reply_on_top_and_a_pick_keep_who_made_the_rest(spendin
     spending.configure(lanes={"config": builders.lane()})
     number, _ = await spending.stage()
     spending.executor.makings = [Provenance("edit")]
-    await spending.service.reply(number, "config/b.yaml = b: 2", ANA)
+    await spending.requests.reply(number, "config/b.yaml = b: 2", ANA)
     await spending.drain()
     making = (await spending.task(number)).current.making
     assert (making.executor, making.usage[0].calls) == ("ollama, edit", 1)
     assert making.words == "part 1"
-    await spending.service.pick(number, "1", ANA)
+    await spending.requests.pick(number, "1", ANA)
     await spending.drain()
     assert (await spending.task(number)).current.making.usage[0].calls == 2
 
@@ -121,7 +121,7 @@ async def test_lanes_03_a_reply_on_top_and_a_pick_keep_who_made_the_rest(spendin
 async def test_lanes_03_starting_over_forgets_who_made_what_is_thrown_away(spending):
     spending.configure(lanes={"config": builders.lane()})
     number, _ = await spending.stage()
-    await spending.service.reply(number, "instead config/b.yaml = b: 2", ANA)
+    await spending.requests.reply(number, "instead config/b.yaml = b: 2", ANA)
     await spending.drain()
     assert (await spending.task(number)).current.making.usage[0].calls == 1
 
@@ -145,7 +145,7 @@ async def test_lanes_03_a_pot_that_is_spent_ends_the_work_behind_the_approval(sp
 
 async def test_lanes_03_a_pick_before_the_approval_does_not_fill_the_pot_again(spending):
     number, _ = await spending.stage()
-    await spending.service.pick(number, "1", ANA)
+    await spending.requests.pick(number, "1", ANA)
     await spending.drain()
     await approve(spending, number)
     assert spending.executor.budgets[-1].tokens <= 1500
@@ -167,10 +167,10 @@ async def test_lanes_13_a_spent_day_says_how_much_and_when_it_is_free_again(spen
 async def test_lanes_13_what_is_taken_back_costs_nothing_and_is_done_on_a_spent_day(spending):
     spending.configure(lanes={"config": builders.lane(budget=Budget(day_tokens=2000))})
     number = await spending.publish()
-    await spending.service.merge(number, LEE)
+    await spending.requests.merge(number, LEE)
     await spending.drain()
     spending.configure(lanes={"config": builders.lane(budget=Budget(day_tokens=500))})
-    undo = await spending.service.undo(number, ANA)
+    undo = await spending.requests.undo(number, ANA)
     await spending.drain()
     assert (await spending.task(undo)).state is State.STAGED
 

@@ -59,12 +59,12 @@ async def _contend(office: Office, number: int, digest: str, who: int) -> Outcom
     actor = Actor(person, "terminal")
     try:
         if verb == "reply":
-            await office.service.reply(number, "also b = 2", actor)
+            await office.requests.reply(number, "also b = 2", actor)
             return Outcome(verb, person, None)
         click = (
-            office.verdicts.approve(number, digest, actor)
+            office.approvals.approve(number, digest, actor)
             if verb == "approve"
-            else (office.verdicts.reject(number, "no", actor))
+            else (office.approvals.reject(number, "no", actor))
         )
         return Outcome(verb, person, (await click).problem)
     except CountersignError as error:

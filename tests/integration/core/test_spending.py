@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from dataclasses import dataclass, replace
+from datetime import date
 
 import pytest
 from hypothesis import given, settings
@@ -14,13 +15,17 @@ from core.model.budget import Spending
 from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.provenance import Usage
+from core.services.spending_report import SpendingReport
 from core.store import jobs, spending
-from core.store.database import Database, Location
+from core.store.database import Database, Location, from_ms
 from core.store.spending import LedgerEntry
+from core.store.spending_totals import SpendingTotal
 from tests import builders
 from tests.clock import timed
 
 pytestmark = pytest.mark.queue
+
+HOUR_MS = 3_600_000
 
 
 async def claimed(database: Database) -> Job:
@@ -160,3 +165,18 @@ def test_however_workers_append_replay_and_die_the_sum_is_that_of_the_distinct_c
         await database.close()
 
     asyncio.run(run())
+
+
+async def test_the_report_sums_up_by_day_lane_and_person(database, job):
+    noon_ms, next_ms = 12 * HOUR_MS, 36 * HOUR_MS
+    other = replace(job, id=await builders.put_job(database, job.number))
+    await append(database, job, "", "1", Usage("local/a", 1, 10, 5, 0.5), at_ms=noon_ms)
+    await append(database, job, "", "2", Usage("local/b", 2, 30, 6), at_ms=noon_ms + HOUR_MS)
+    await append(database, other, "", "1", Usage("local/a", 1, 1, 1, 0.25), at_ms=next_ms)
+    report = SpendingReport(database)
+    first, second = date(1970, 1, 1), date(1970, 1, 2)
+    assert await report.since(None) == (
+        SpendingTotal(first, "code", "ana", 3, 51, 0.5),
+        SpendingTotal(second, "code", "ana", 1, 2, 0.25),
+    )
+    assert await report.since(from_ms(next_ms)) == (SpendingTotal(second, "code", "ana", 1, 2, 0.25),)
