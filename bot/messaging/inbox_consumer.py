@@ -26,7 +26,7 @@ PRUNE_EVERY_S: Final = 3600.0
 _APOLOGY: Final = "Something went wrong here while I read this. It was written down; please say it again in a while."
 
 
-class MessageProcessor(Protocol):
+class AnswersMessages(Protocol):
     """Who does what messages and button presses ask."""
 
     async def process(self, message: IncomingMessage | ButtonPress) -> Response:
@@ -42,7 +42,7 @@ class InboxConsumer:
 
     messages: MessageInbox
     inbox: DurableInbox
-    processor: MessageProcessor
+    processor: AnswersMessages
     surfaces: Mapping[str, Surface]
     on_processed: Callable[[], None] = lambda: None
     poll_s: float = 1.0

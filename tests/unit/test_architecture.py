@@ -9,24 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-OPENS_TRANSACTIONS = (
-    "bot/cards/shown_diff.py",
-    "bot/messaging/awaited_answers.py",
-    "bot/messaging/button_actions.py",
-    "bot/messaging/card_delivery.py",
-    "bot/messaging/channel_scopes.py",
-    "bot/messaging/command_dispatcher.py",
-    "bot/messaging/hunk_prompts.py",
-    "bot/messaging/identities.py",
-    "bot/messaging/inbox.py",
-    "bot/messaging/inbox_consumer.py",
-    "bot/messaging/message_router.py",
-    "bot/messaging/task_choice.py",
-    "bot/messaging/task_views.py",
-)
-"""Temporary: front ends that still run functions in transactions themselves. Files leave this list, none joins it."""
-
-SHARED_NAMES = ("Entry", "HiddenFiles", "Node", "Place", "Usage")
+SHARED_NAMES = ("Entry", "Node", "Place", "Usage")
 """Temporary: public classes of which there still are several. Names leave this list, none joins it."""
 
 
@@ -54,8 +37,7 @@ def _name(node: ast.expr) -> str:
 
 def test_front_ends_open_no_transactions():
     found = {path for path, tree in modules("bot") if not path.startswith("bot/wiring/") and opens_transactions(tree)}
-    assert found - set(OPENS_TRANSACTIONS) == set(), "move these transactions into a class of core.services"
-    assert set(OPENS_TRANSACTIONS) - found == set(), "take these files off the list"
+    assert found == set(), "move these transactions into a class of core.services"
 
 
 def test_a_call_of_the_database_is_found_in_every_form():
