@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, settings
 from core.log import log
 from core.store.database import Database, Location
 from core.store.migrate import migrate
-from tests import campaign, canary, postgres
+from tests import campaign, canary, postgres, templates
 from tests.homes import CliHome, copy_home, make_home
 from tests.memory import folder_in_memory
 
-settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", parent=settings.get_profile("here"), max_examples=50, derandomize=True)
+EXAMPLES = 200 if campaign.WHOLE else 50
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=EXAMPLES)
+settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
 DIALECTS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
@@ -80,6 +81,13 @@ def no_secret_stays() -> Iterator[None]:
     yield
     canary.homes_over()
     assert not (found := canary.taken()), found
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_template_stays() -> Iterator[None]:
+    """Remove what tests copied."""
+    yield
+    templates.remove()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from core.store import cards
 from core.store.unit_of_work import Tx
 from tests.fakes.surface import MemorySurface, Message
 from tests.homes import CliHome
+from tests.host import SANDBOXES
 
 IDS = {
     "telegram": {"ana": "101", "bo": "102", "lee": "103", "max": "104"},
@@ -165,6 +166,7 @@ async def town(
 ) -> AsyncIterator[Town]:
     """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
+        served._sandboxes = SANDBOXES
         serving = serve_surfaces(
             served, surfaces, OpenRooms(served.config.surfaces(), served.conversations), "127.0.0.1", port
         )

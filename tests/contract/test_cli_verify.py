@@ -13,7 +13,7 @@ import pytest
 
 from tests.homes import CliHome, copy_home, make_home
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, pytest.mark.xdist_group("cli verify")]  # one published home for all
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.homes import CliHome, Said, copy_home
 
+pytestmark = pytest.mark.xdist_group("hostile text")  # one busy home for all
 HOSTILE = {
     "colours": "\x1b[31mset a to 1\x1b[0m in config/app.yaml",
     "title of the window": "\x1b]0;owned\x07set a to 1 in config/app.yaml",

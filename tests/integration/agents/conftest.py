@@ -20,11 +20,11 @@ from lanes.agent_clis.cli import AgentCliAdapter
 from lanes.agent_clis.executor import AgentExecutor, agent_executor
 from lanes.models import Endpoint
 from lanes.repository import GitRepository
-from lanes.sandbox import find_sandbox
 from lanes.sandbox.bwrap import BwrapSandbox
 from tests import builders
 from tests.counterparts import agent
 from tests.fakes.models import Models
+from tests.host import sandbox_here
 from tests.integration.lanes import origin
 from tests.integration.lanes.origin import names_in
 
@@ -43,7 +43,7 @@ def web(tmp_path: Path) -> GitRepository:
 
 @pytest.fixture
 def sandbox() -> BwrapSandbox:
-    found = find_sandbox()
+    found = sandbox_here()
     if not isinstance(found, BwrapSandbox):
         if os.environ.get("CI") == "true":
             pytest.fail(found.message)

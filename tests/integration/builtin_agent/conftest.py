@@ -19,9 +19,9 @@ from lanes.builtin_agent import BuiltinAgentExecutor
 from lanes.checks import CheckRunner, checked
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository
-from lanes.sandbox import find_sandbox
 from policies.guard import TreeGuard
 from tests import builders, canary
+from tests.host import sandbox_here
 from tests.integration.lanes import origin
 
 START = {
@@ -99,7 +99,7 @@ class Bench:
 
     def executor(self, model: Scripted, **endpoint: Any) -> Any:
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:1", **endpoint)}
-        sandbox = find_sandbox()
+        sandbox = sandbox_here()
         checks = CheckRunner(self.scratch, lambda _kind: sandbox)
         agent = BuiltinAgentExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
         return checked({"ollama": agent}, checks)["ollama"]

@@ -295,17 +295,17 @@ class Lab:
 
 
 def cases(*, every: bool = False) -> list[Case]:
-    """Every attack in a request, and each in every fourth of the other carriers; or `every` pair.
+    """Every attack in a request, and each in every tenth of the other carriers; or `every` pair.
 
     With `lane` code no interpreter stands before the one that writes.
     """
     found = []
     for c, carrier in enumerate(CARRIERS.values()):
         for a, attack in enumerate(ATTACKS):
-            step = 1 if every or carrier.name == "request" else 4
+            step = 1 if every or carrier.name == "request" else 10
             if (a + c) % step == 0:
                 found.append(Case(carrier, attack, None))
-            if (every and not carrier.is_of_files) or (carrier.name in ("request", "file-name") and (a + c) % 4 == 0):
+            if (every and not carrier.is_of_files) or (carrier.name in ("request", "file-name") and (a + c) % 10 == 0):
                 found.append(Case(carrier, attack, "code"))
     return found
 

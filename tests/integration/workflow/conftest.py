@@ -24,9 +24,10 @@ from lanes.executors.command import CommandExecutor
 from lanes.executors.edit_lane import EditExecutor
 from lanes.registry import lane_of
 from lanes.repository import GitRepository, as_git
-from lanes.sandbox import Sandbox, find_sandbox
+from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
 from lanes.workflow.run import WorkflowExecutor
+from tests.host import sandbox_here
 from tests.integration.lanes import origin
 
 FILES = {
@@ -147,7 +148,7 @@ def doing() -> Doing:
 
 @pytest.fixture
 def bench(tmp_path: Path, web: GitRepository, doing: Doing) -> Bench:
-    found: Sandbox | Problem = find_sandbox()
+    found: Sandbox | Problem = sandbox_here()
 
     def sandbox(_kind: str) -> Sandbox | Problem:
         return found
