@@ -34,63 +34,63 @@ _MODES: Final = {"100644": "file", "100755": "executable", "120000": "symlink", 
 class DiffLine:
     """One line to show: `sign` is ``+``, ``-``, a space, ``@`` (a hunk's heading) or a backslash (git's remark).
 
-    `number` is the line's number in the new file, of a removed one in the old; `cut` counts characters left out.
+    `number` is the line's number in the new file, of a removed one in the old; `omitted_chars` counts characters left out.
     """
 
     sign: str
     number: int | None
     text: str
-    cut: int = 0
+    omitted_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FileDiff:
     """One file's part of the diff.
 
-    `paths` is its path, or the old and the new one of a rename. `notes` are what git says beside the lines; `strange`
+    `paths` is its path, or the old and the new one of a rename. `notes` are what git says beside the lines; `escaped_count`
     counts the characters that are spelled out as code points.
     """
 
     paths: tuple[str, ...]
     notes: tuple[str, ...]
     lines: tuple[DiffLine, ...]
-    strange: int
+    escaped_count: int
 
 
 @dataclass(frozen=True, slots=True)
 class DiffView:
     """A diff as far as it is shown, and how much of it is not.
 
-    `lines_left_out` counts those of the `files_left_out` too; `cut_lines` are shown in part. `reordered` counts the
+    `omitted_lines` counts those of the `omitted_files` too; `cut_lines` are shown in part. `reordered_lines` counts the
     added lines of the whole diff, shown or not, that change the direction of text.
     """
 
     files: tuple[FileDiff, ...]
-    files_left_out: int
-    lines_left_out: int
+    omitted_files: int
+    omitted_lines: int
     cut_lines: int
-    strange: int
-    reordered: int = 0
+    escaped_count: int
+    reordered_lines: int = 0
 
     @property
-    def alarm(self) -> str:
+    def warning(self) -> str:
         """What must be read before anything else: code whose order deceives (https://trojansource.codes); or empty."""
-        if not self.reordered:
+        if not self.reordered_lines:
             return ""
-        lines = f"{self.reordered} added line{' hides' if self.reordered == 1 else 's hide'}"
+        lines = f"{self.reordered_lines} added line{' hides' if self.reordered_lines == 1 else 's hide'}"
         return f"DANGER: {lines} characters that reorder text. Elsewhere the code reads differently from how it runs."
 
     @property
-    def spelled_out(self) -> str:
+    def escaped_note(self) -> str:
         """That characters are spelled out as code points, in words; empty where none is."""
-        many = self.strange != 1
-        told = f"{self.strange} invisible or control character{'s are' if many else ' is'} spelled out"
-        return told if self.strange else ""
+        many = self.escaped_count != 1
+        told = f"{self.escaped_count} invisible or control character{'s are' if many else ' is'} spelled out"
+        return told if self.escaped_count else ""
 
-    def hidden(self, paths: Iterable[str]) -> int:
+    def count_hidden_lines(self, paths: Iterable[str]) -> int:
         """How many lines a reader does not see in full, at least one for each of `paths` that is not shown at all."""
         missing = set(paths).difference(*(file.paths for file in self.files))
-        return max(self.lines_left_out, self.files_left_out, len(missing)) + self.cut_lines
+        return max(self.omitted_lines, self.omitted_files, len(missing)) + self.cut_lines
 
 
 def read_diff(
@@ -118,11 +118,11 @@ def read_diff(
     shown = sum(1 for file in files for line in file.lines if line.sign != "@")
     return DiffView(
         files=tuple(files),
-        files_left_out=len(sections) - len(files),
-        lines_left_out=sum(section.line_count for section in sections) - shown,
-        cut_lines=sum(1 for file in files for line in file.lines if line.cut),
-        strange=sum(file.strange for file in files),
-        reordered=len(_REORDERED.findall(diff)),
+        omitted_files=len(sections) - len(files),
+        omitted_lines=sum(section.line_count for section in sections) - shown,
+        cut_lines=sum(1 for file in files for line in file.lines if line.omitted_chars),
+        escaped_count=sum(file.escaped_count for file in files),
+        reordered_lines=len(_REORDERED.findall(diff)),
     )
 
 

@@ -60,9 +60,9 @@ def diff_page(card: Card, diff: bytes) -> bytes:
     view = read_diff(diff, first=first, max_lines=None, max_columns=None)
     rows = {row.path: row for row in card.staged.files} if card.staged else {}
     parts = [
-        *_head(card, view.alarm),
+        *_head(card, view.warning),
         *_facts(card),
-        *_strange(view.spelled_out),
+        *_strange(view.escaped_note),
         *_index(view.files, rows),
     ]
     for number, file in enumerate(view.files, start=1):
@@ -104,8 +104,8 @@ def _facts(card: Card) -> Iterator[str]:
     yield f"<p><strong>{files} +{staged.added} {_MINUS}{staged.removed}</strong>"
     yield f'<span class="{risk}">· risk: {risk}</span></p>'
     yield f'<p class="digest">diff <code>{_text(staged.digest)}</code><br>on <code>{_text(staged.base)}</code></p>'
-    passed = [f"{staged.passed} ✓"] if staged.passed else []
-    yield f"<p>{' · '.join([*passed, *(_check(check) for check in staged.named)])}</p>"
+    passed = [f"{staged.passed_summary} ✓"] if staged.passed_summary else []
+    yield f"<p>{' · '.join([*passed, *(_check(check) for check in staged.named_checks)])}</p>"
     yield from _findings(staged)
     yield "</div>"
 

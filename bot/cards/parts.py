@@ -30,7 +30,7 @@ ICONS: dict[State, str] = {
 """One picture a state, all two cells wide."""
 
 ARTIFACTS_LABEL: Final = "receipt, diff and logs"
-"""What is kept beside a pull request, where `PullRequestPart.files` leads."""
+"""What is kept beside a pull request, where `PullRequestPart.artifacts_url` leads."""
 
 
 class ActionKind(StrEnum):
@@ -70,7 +70,7 @@ class FileRow:
     level: RiskLevel
 
     @property
-    def risky(self) -> bool:
+    def is_risky(self) -> bool:
         """True when it is shown before the others."""
         return self.level is not RiskLevel.LOW
 
@@ -87,11 +87,11 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Words that are not ours; `says` is who wrote them and how: ``ana asked``, ``the model qwen3-coder says``."""
+    """Words that are not ours; `attribution` is who wrote them and how: ``ana asked``, ``the model qwen3-coder says``."""
 
-    says: str
+    attribution: str
     text: str
-    by_model: bool = False
+    is_from_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class DecisionRow:
     """A person's verdict on the digest shown."""
 
     person: str
-    approved: bool
+    is_approval: bool
     surface: str
     when: str
     reason: str
@@ -117,10 +117,10 @@ class NeededApproval:
 
 @dataclass(frozen=True, slots=True)
 class StagedPart:
-    """The thing to countersign. `digest` is all 64 hex digits, `short` the beginning that people type."""
+    """The thing to countersign. `digest` is all 64 hex digits, `short_digest` the beginning that people type."""
 
     digest: str
-    short: str
+    short_digest: str
     base: str
     files: tuple[FileRow, ...]
     added: int
@@ -128,7 +128,7 @@ class StagedPart:
     checks: tuple[CheckRow, ...]
 
     @property
-    def passed(self) -> str:
+    def passed_summary(self) -> str:
         """How many checks passed: ``14 checks``, or ``13 of 14 checks``; empty without any."""
         counted = [check for check in self.checks if not check.note]
         passed = sum(1 for check in counted if check.verdict is GuardVerdict.PASS)
@@ -136,8 +136,8 @@ class StagedPart:
         return f"{passed}{of} check{'' if len(counted) == 1 else 's'}" if counted else ""
 
     @property
-    def named(self) -> tuple[CheckRow, ...]:
-        """The checks to name beside `passed`: those that did not pass, then those that counted something."""
+    def named_checks(self) -> tuple[CheckRow, ...]:
+        """The checks to name beside `passed_summary`: those that did not pass, then those that counted something."""
         failed = [check for check in self.checks if check.verdict is not GuardVerdict.PASS]
         return (*failed, *(check for check in self.checks if check.note and check.verdict is GuardVerdict.PASS))
 
@@ -161,9 +161,9 @@ class ProblemPart:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestPart:
-    """The pull request; `of_revision` is set when it carries an earlier revision than the card's.
+    """The pull request; `revision` is set when it carries an earlier revision than the card's.
 
-    `checks` says how it stands there, `files` is where its artifacts can be seen.
+    `checks` says how it stands there, `artifacts_url` is where its artifacts can be seen.
     """
 
     number: int
@@ -171,9 +171,9 @@ class PullRequestPart:
     branch: str
     head: str
     url: str
-    of_revision: int | None
+    revision: int | None
     checks: str = ""
-    files: str = ""
+    artifacts_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,25 +186,25 @@ class TicketLink:
 
 @dataclass(frozen=True, slots=True)
 class HiddenContent:
-    """What a surface left out: it showed `files_shown` of `files`, and not `lines` of the diff (None: none of it)."""
+    """What a surface left out: it showed `shown_files` of `total_files`, and not `hidden_lines` of the diff (None: none of it)."""
 
-    files_shown: int
-    files: int
-    lines: int | None
+    shown_files: int
+    total_files: int
+    hidden_lines: int | None
 
     @property
-    def anything(self) -> bool:
+    def is_partial(self) -> bool:
         """True unless everything was shown."""
-        return self.lines is None or self.lines > 0 or self.files_shown < self.files
+        return self.hidden_lines is None or self.hidden_lines > 0 or self.shown_files < self.total_files
 
     @property
     def sentence(self) -> str:
         """The same in words, empty when nothing is hidden."""
         said = []
-        if self.files_shown < self.files:
-            said.append(f"{self.files_shown} of {self.files} files shown")
-        if self.lines is None:
+        if self.shown_files < self.total_files:
+            said.append(f"{self.shown_files} of {self.total_files} files shown")
+        if self.hidden_lines is None:
             said.append("the diff is not shown here")
-        elif self.lines:
-            said.append(f"{self.lines} lines of the diff are not shown here")
+        elif self.hidden_lines:
+            said.append(f"{self.hidden_lines} lines of the diff are not shown here")
         return "; ".join(said)

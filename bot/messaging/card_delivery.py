@@ -104,7 +104,7 @@ class CardDelivery:
         try:
             said = (note.place, note.text, note.reply_to, note.only_to)
             more = (Extras(note.choices, note.mentions),) if note.choices or note.mentions else ()
-            ids = await self.surface.say(*said, *more) or ()  # a plugin's surface may name none
+            ids = await self.surface.send_text(*said, *more) or ()  # a plugin's surface may name none
         except TransientError as error:
             wait_s = error.retry_after_s or _backoff_s(note.attempt)
             log.warning("note_put_off", surface=self.surface.name, note=note.id, wait_s=round(wait_s, 1))
@@ -175,7 +175,7 @@ class CardDelivery:
             card = _anew(card)
         diff = await self._diff(document)
         drawn, delivered = await self._drawn(card, document, diff)
-        owed = drawn.hides and not delivered and document.task.state is State.STAGED
+        owed = drawn.hides_lines and not delivered and document.task.state is State.STAGED
         if owed and diff is not None and await self._deliver(card, document, diff):
             drawn, delivered = await self._drawn(card, document, diff, delivered=True)
         if card.former is not None and not self.one_card:
@@ -190,9 +190,9 @@ class CardDelivery:
             now_ms = await self.database.now_ms(session)
             await cards.posted(session, card, message, revision, now_ms)
             await cards.quieted(session, card)
-            if staged is not None and not drawn.hides:
+            if staged is not None and not drawn.hides_lines:
                 await cards.delivered(session, card, staged.digest)
-            if staged is not None and (delivered or not drawn.hides) and document.needs is not None:
+            if staged is not None and (delivered or not drawn.hides_lines) and document.needs is not None:
                 people = self.settings().people
                 await notify_approvers(session, document.task, document.needs, people, card.place, message, now_ms)
             await cards.drawn(session, card, now_ms)
@@ -202,14 +202,14 @@ class CardDelivery:
     async def _quieten(self, card: DeliveredCard, document: TaskDocument) -> None:
         """Let the message that showed the card before say that it is shown anew; it has no buttons."""
         assert card.former is not None
-        moved = replace(self._card_of(document), superseded="shown again below", actions=(), staged=None, needs=())
-        await self.surface.edit(card.place, card.former, self.surface.draw(moved, None, Buttons(), delivered=False))
+        moved = replace(self._card_of(document), superseded_note="shown again below", actions=(), staged=None, needs=())
+        await self.surface.edit(card.place, card.former, self.surface.render(moved, None, Buttons(), delivered=False))
 
     async def _supersede(self, card: DeliveredCard, document: TaskDocument) -> None:
         """Let the card of an older revision say which one took its place; it has no buttons that decide."""
         assert card.message_id is not None
         old = self._card_of(document, card.revision)
-        drawn = self.surface.draw(old, None, await self._buttons(card, old, card.revision, ""), delivered=False)
+        drawn = self.surface.render(old, None, await self._buttons(card, old, card.revision, ""), delivered=False)
         await self.surface.edit(card.place, card.message_id, drawn)
 
     async def _drawn(
@@ -222,13 +222,13 @@ class CardDelivery:
         delivered = delivered or (bool(digest) and card.delivered == digest)
         buttons = await self._buttons(card, shown, document.task.revision, digest)
         view = _view(shown, diff)
-        return self.surface.draw(shown, view, buttons, delivered=delivered), delivered
+        return self.surface.render(shown, view, buttons, delivered=delivered), delivered
 
     def _card_of(self, document: TaskDocument, revision: int | None = None) -> Card:
         """The card, with the tickets that the request names."""
         card = build_card(document.to_json(), now=self.clock(), revision=revision)
         said = "\n".join(turn.text for turn in document.turns)
-        return replace(card, tickets=() if card.superseded else self.tickets(said))
+        return replace(card, tickets=() if card.superseded_note else self.tickets(said))
 
     async def _buttons(self, card: DeliveredCard, shown: Card, revision: int, digest: str) -> Buttons:
         wanted = {action: (action.kind.value, _value(action, digest)) for action in shown.actions}

@@ -58,7 +58,7 @@ class DurableInbox:
     _writer: asyncio.Task[None] | None = None
     _answers: dict[int, asyncio.Future[Response]] = field(default_factory=dict)
 
-    async def take(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
+    async def accept(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
         """Keep a delivery; returns once it is on the disk.
 
         Raises `TransientError` when it should be delivered again, `PermanentError` when it never can be kept.
@@ -74,7 +74,7 @@ class DurableInbox:
             self._writer = asyncio.create_task(self._write())
         return await kept
 
-    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
+    async def wait_for_response(self, taken: TakenMessage, within_s: float) -> Response | None:
         """What became of it, or None while that is not known."""
         known = await self.database.read(lambda session: inbox.answer_to(session, taken.id))
         if known is not None:
@@ -94,7 +94,7 @@ class DurableInbox:
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
 
-    async def moved(self, surface: str, channel: str, to: str) -> None:
+    async def record_channel_move(self, surface: str, channel: str, to: str) -> None:
         """A channel has another id: remember it, and take its cards and notes along."""
 
         async def work(session: Session) -> None:
@@ -107,11 +107,11 @@ class DurableInbox:
         await self.database.write(work)
         self.told_move(surface, channel, to)
 
-    async def recall(self, surface: str) -> Mapping[str, Any]:
-        """What `remember` kept for a surface; empty where it kept nothing."""
+    async def load_state(self, surface: str) -> Mapping[str, Any]:
+        """What `save_state` kept for a surface; empty where it kept nothing."""
         return await self.database.read(lambda session: switches.value_of(session, _memory(surface))) or {}
 
-    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
+    async def save_state(self, surface: str, value: Mapping[str, Any]) -> None:
         """Keep `value` for a surface."""
 
         async def work(session: Session) -> None:
@@ -120,7 +120,7 @@ class DurableInbox:
 
         await self.database.write(work)
 
-    async def posted(self, place: Place, message_id: str, below: str) -> None:
+    async def record_message(self, place: Place, message_id: str, below: str) -> None:
         """A message that a surface posted by itself is about the task of the message `below`."""
 
         async def work(session: Session) -> None:
@@ -196,11 +196,11 @@ async def _after_others(session: Session, one: _Pending, now_ms: int) -> TakenMe
     said, delivery = one.said, one.delivery
     known = await inbox.find(session, delivery.surface, delivery.dedup)
     if known is not None:
-        return TakenMessage(known, new=False)
+        return TakenMessage(known, is_new=False)
     if said.edits:
         before = await inbox.latest(session, delivery.surface, said.edits, _COUNT.sub("", delivery.dedup))
         if before is not None and before[1].get("text") == said.text:
-            return TakenMessage(before[0], new=False)
+            return TakenMessage(before[0], is_new=False)
     first = None
     if isinstance(said, IncomingMessage) and said.rest_of:
         due_ms = now_ms + delivery.wait_ms
@@ -209,7 +209,7 @@ async def _after_others(session: Session, one: _Pending, now_ms: int) -> TakenMe
     if first is None:
         return TakenMessage(id_, new)
     await inbox.finish(session, id_, asdict(Response()), now_ms)
-    return TakenMessage(first, new=False)
+    return TakenMessage(first, is_new=False)
 
 
 def _fail(batch: Sequence[_Pending], error: CountersignError) -> None:

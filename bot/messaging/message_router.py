@@ -73,7 +73,7 @@ class MessageRouter:
         wait_s = self.limits.wait_s(person or f"{said.place.surface} {said.identity}")
         if person is None and wait_s:
             return Response()
-        obstacle = await self.surfaces[said.place.surface].admits(said)
+        obstacle = await self.surfaces[said.place.surface].check_access(said)
         if obstacle is not None:
             return Response(obstacle, refused=True)
         if person is None:
@@ -84,17 +84,17 @@ class MessageRouter:
         if isinstance(said, ButtonPress):
             return await self.clicks.click(speaker, said)
         self.seen(said)
-        whole = await self.surfaces[said.place.surface].in_full(said)
+        whole = await self.surfaces[said.place.surface].complete_message(said)
         return await self._heard(speaker, whole, about) if whole is not None else Response()
 
     async def _heard(self, speaker: CommandActor, said: IncomingMessage, about: MessageSubject) -> Response:
         if not about.is_about_tasks:
             speaker, said = await with_quoted(self.directory, speaker, said)
         command = parse(said.text, bound=about.is_about_tasks)
-        if isinstance(command, Misread) and command.lacks_number:
+        if isinstance(command, Misread) and command.is_number_missing:
             command = parse(said.text, bound=True)  # which one is meant can be seen from what is open here
         if isinstance(command, Misread):
-            return Response(command.said_on(speaker.place.surface), refused=True)
+            return Response(command.sentence_on(speaker.place.surface), refused=True)
         return await self.doings.do(speaker, command, about.number, said.context)
 
     async def _about(self, said: IncomingMessage) -> MessageSubject:

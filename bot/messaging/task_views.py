@@ -116,7 +116,7 @@ class TaskViews:
             ]
         lines += [need.sentence for need in card.needs]
         error = task.error
-        if error is not None and card.trouble is not None:
+        if error is not None and card.problem is not None:
             if one_line(error.message) != one_line(task.current.reason):
                 lines.append(one_line(error.message, MOST_WORDS))
             if not _suggests(error.mend, CommandName.WHY):

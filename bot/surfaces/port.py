@@ -124,16 +124,16 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class TakenMessage:
-    """A delivery that is safely kept; `new` is false for one that was kept before."""
+    """A delivery that is safely kept; `is_new` is false for one that was kept before."""
 
     id: int
-    new: bool
+    is_new: bool
 
 
 class Inbox(Protocol):
     """Where surfaces hand over what they hear."""
 
-    async def take(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
+    async def accept(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
         """Keep it durably, before anything is acknowledged; quick, and the same thing twice is kept once.
 
         So is an edit without other words. The rest of a text that was cut is put to it. Raises `TransientError` when it
@@ -141,19 +141,19 @@ class Inbox(Protocol):
         never be kept.
         """
 
-    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
+    async def wait_for_response(self, taken: TakenMessage, within_s: float) -> Response | None:
         """What became of it, or None if that takes longer; the answer to an `IncomingMessage` is posted anyway."""
 
-    async def moved(self, surface: str, channel: str, to: str) -> None:
+    async def record_channel_move(self, surface: str, channel: str, to: str) -> None:
         """The platform says that a channel has another id from now on."""
 
-    async def recall(self, surface: str) -> Mapping[str, Any]:
+    async def load_state(self, surface: str) -> Mapping[str, Any]:
         """What a surface wanted to be remembered last; empty at its first start."""
 
-    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
+    async def save_state(self, surface: str, value: Mapping[str, Any]) -> None:
         """Keep something small for a surface, such as how far it has read; raises `TransientError`."""
 
-    async def posted(self, place: Place, message_id: str, below: str) -> None:
+    async def record_message(self, place: Place, message_id: str, below: str) -> None:
         """The surface posted a message by itself, such as a prompt; it is about what the message `below` is about."""
 
 
@@ -163,7 +163,7 @@ class Buttons:
 
     ids: Mapping[Action, str] = field(default_factory=dict)
 
-    def of(self, action: Action) -> str | None:
+    def id_of(self, action: Action) -> str | None:
         """The id of an action's button, or None where it has none (it can still be typed)."""
         return self.ids.get(action)
 
@@ -184,10 +184,10 @@ NO_EXTRAS: Final = Extras()
 
 @dataclass(frozen=True, slots=True)
 class RenderedCard:
-    """A card in the surface's own form. `hides` is true when a line of the diff is not in it (security.md 42)."""
+    """A card in the surface's own form. `hides_lines` is true when a line of the diff is not in it (security.md 42)."""
 
     payload: Any
-    hides: bool = False
+    hides_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class Surface(Protocol):
     def routes(self, ears: Inbox) -> Sequence[BaseRoute]:
         """What it wants served over HTTP; nothing when it asks the platform itself."""
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
+    def render(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as this platform shows it; pure.
 
         `delivered` says that the whole diff was attached to this conversation; a card that hides a line and was not
@@ -235,7 +235,7 @@ class Surface(Protocol):
     ) -> Sequence[str]:
         """Deliver files into the conversation; returns when the platform has them, with the messages' ids."""
 
-    async def say(
+    async def send_text(
         self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
     ) -> Sequence[str]:
         """Say something in plain words; `only_to` is the identity of the one person it is meant for, if there is one.
@@ -244,16 +244,16 @@ class Surface(Protocol):
         A surface without buttons leaves out the choices of `extras`: the text says what to type.
         """
 
-    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
+    async def check_access(self, said: IncomingMessage | ButtonPress) -> str | None:
         """Why this person is not heard here now (asked live: no member any more, no write permission), or None.
 
         Raises `TransientError` when that cannot be known now; then it is heard later.
         """
 
-    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
+    async def complete_message(self, said: IncomingMessage) -> IncomingMessage | None:
         """The message with what its delivery left out, such as a review's comments on lines; None if it says nothing.
 
-        Asked once, after `admits`.
+        Asked once, after `check_access`.
         """
 
     async def acknowledge(self, place: Place, message_id: str) -> None:

@@ -146,7 +146,7 @@ async def surfaces_of(app: App, rooms: ChannelScopes | None = None) -> dict[str,
         from bot.surfaces.github.rest import RestCommentsClient
         from bot.surfaces.github.surface import GitHubSurface
 
-        found["github"] = GitHubSurface(said.github, RestCommentsClient(hub), nudge=_nudge(app))
+        found["github"] = GitHubSurface(said.github, RestCommentsClient(hub), wake_follow_job=_nudge(app))
     return found | app.plugins().surfaces()
 
 

@@ -49,10 +49,10 @@ _ROOMS: Final = (_Room(20, 500), _Room(12, 300), _Room(6, 120), _Room(3, 40))
 
 @dataclass(frozen=True, slots=True)
 class GitHubComment:
-    """A card in Markdown; `hides` is true when there is a diff to approve and not every line of it is in here."""
+    """A card in Markdown; `hides_lines` is true when there is a diff to approve and not every line of it is in here."""
 
     text: str
-    hides: bool
+    hides_lines: bool
 
 
 def task_marker(number: int) -> str:
@@ -71,7 +71,7 @@ def render_github_comment(card: Card, diff: DiffView | None, *, delivered: bool 
     `delivered` says that the whole diff is there already, in a comment of its own.
     """
     whole = _whole(card, diff)
-    alarm = diff.alarm if diff is not None and card.staged else ""
+    alarm = diff.warning if diff is not None and card.staged else ""
     for room in _ROOMS:
         if whole:
             comment = _comment(card, diff, room, alarm, hidden_lines=0, delivered=delivered)
@@ -86,7 +86,7 @@ def render_github_comment(card: Card, diff: DiffView | None, *, delivered: bool 
 def _whole(card: Card, diff: DiffView | None) -> bool:
     """Whether `diff` has every line of every file of the card, and could fit."""
     paths = [row.path for row in card.staged.files] if card.staged else []
-    if diff is None or not diff.files or diff.hidden(paths):
+    if diff is None or not diff.files or diff.count_hidden_lines(paths):
         return False
     return sum(len(line.text) + 2 for file in diff.files for line in file.lines) < MAX_CHARACTERS
 
@@ -95,9 +95,9 @@ def _comment(
     card: Card, diff: DiffView | None, room: _Room, alarm: str, *, hidden_lines: int | None, delivered: bool
 ) -> GitHubComment:
     rows = min(room.rows, len(card.staged.files)) if card.staged else 0
-    shown = card.showing(rows, hidden_lines)
-    if delivered and hidden_lines != 0 and card.asks_for_approval and card.staged:
-        shown = replace(card, hidden=HiddenContent(rows, len(card.staged.files), hidden_lines))
+    shown = card.limited_to(rows, hidden_lines)
+    if delivered and hidden_lines != 0 and card.awaits_approval and card.staged:
+        shown = replace(card, hidden_content=HiddenContent(rows, len(card.staged.files), hidden_lines))
     parts = [
         f"{task_marker(card.number)}\n{revision_marker(card.revision)}",
         f"**🚨 {escape_prose(alarm)}**" if alarm else "",
@@ -105,14 +105,14 @@ def _comment(
         _facts(shown, room),
         *(_staged(shown.staged, shown, room) if shown.staged else ()),
         *(
-            f"> {escape_prose(quote.says, 200)}: “{escape_prose(quote.text, room.characters)}”"
+            f"> {escape_prose(quote.attribution, 200)}: “{escape_prose(quote.text, room.characters)}”"
             for quote in shown.quotes[: room.rows]
         ),
         *(_file(file) for file in (diff.files if diff else ())),
         "\n".join(_outcome(shown, room, delivered=delivered and hidden_lines != 0)),
         "\n".join(_actions(shown, room)),
     ]
-    return GitHubComment("\n\n".join(part for part in parts if part), card.asks_for_approval and hidden_lines != 0)
+    return GitHubComment("\n\n".join(part for part in parts if part), card.awaits_approval and hidden_lines != 0)
 
 
 def _headline(card: Card, room: _Room) -> str:
@@ -124,20 +124,20 @@ def _headline(card: Card, room: _Room) -> str:
 def _facts(card: Card, room: _Room) -> str:
     lines = [
         " · ".join(escape_prose(fact, room.characters) for fact in card.byline[: room.rows]),
-        escape_prose(card.law),
+        escape_prose(card.rule),
     ]
-    if card.superseded:
+    if card.superseded_note:
         # "superseded by #142.2": the number sign would point at an issue
-        lines.append(f"{escape_prose(card.superseded.replace('#', 'task '))}; nothing can be decided here")
+        lines.append(f"{escape_prose(card.superseded_note.replace('#', 'task '))}; nothing can be decided here")
     return "\\\n".join(line for line in lines if line)
 
 
 def _staged(staged: StagedPart, card: Card, room: _Room) -> Iterator[str]:
     files = f"{len(staged.files)} file{'s' if len(staged.files) != 1 else ''} +{staged.added} {MINUS}{staged.removed}"
     risk = [f"risk: **{card.risk.value}**"] if card.risk else []
-    checks = [f"{staged.passed} ✓"] if staged.passed else []
-    checks += [_check(check) for check in staged.named[: room.rows]]
-    more = len(staged.named) - room.rows
+    checks = [f"{staged.passed_summary} ✓"] if staged.passed_summary else []
+    checks += [_check(check) for check in staged.named_checks[: room.rows]]
+    more = len(staged.named_checks) - room.rows
     yield " · ".join([*risk, files, *checks, *([f"and {more} more"] if more > 0 else [])])
     yield "\n".join([*_rows(staged, room), *_findings(staged, room)])
 
@@ -153,7 +153,7 @@ def _rows(staged: StagedPart, room: _Room) -> Iterator[str]:
         yield f"- {_row(row, room)}"
     rest = staged.files[room.rows :]
     if rest:
-        risky = sum(1 for row in rest if row.risky)
+        risky = sum(1 for row in rest if row.is_risky)
         yield f"- … {len(rest)} more files, {f'**{risky} of them risky**' if risky else 'none of them risky'}"
 
 
@@ -176,7 +176,7 @@ def _findings(staged: StagedPart, room: _Room) -> Iterator[str]:
 
 def _file(file: FileDiff) -> str:
     title = " ".join([code_span(file.paths[-1], 4096), *(escape_prose(note, 4096) for note in file.notes)])
-    strange = [f"⚠️ {file.strange} characters are spelled out as code points"] if file.strange else []
+    strange = [f"⚠️ {file.escaped_count} characters are spelled out as code points"] if file.escaped_count else []
     block = [code_block(_lines(file.lines), "diff")] if file.lines else []
     return "\n".join([" · ".join([title, *strange]), *block])
 
@@ -192,37 +192,37 @@ def _lines(lines: tuple[DiffLine, ...]) -> Iterator[str]:
 
 def _outcome(card: Card, room: _Room, *, delivered: bool) -> Iterator[str]:
     """What stands between the card and its end, as a list: question, trouble, digest, verdicts, pull request."""
-    if card.asked:
+    if card.question:
         expiry = f" ({escape_prose(card.expiry, 100)})" if card.expiry else ""
-        yield f"- ❓ {escape_prose(card.asked.text, room.characters)}{expiry}"
-    if card.hitch:
-        yield f"- last try: {escape_prose(card.hitch, room.characters)}"
+        yield f"- ❓ {escape_prose(card.question.text, room.characters)}{expiry}"
+    if card.last_failure:
+        yield f"- last try: {escape_prose(card.last_failure, room.characters)}"
     if card.staged:
-        facts = [f"diff {code_span(card.staged.short)}"]
+        facts = [f"diff {code_span(card.staged.short_digest)}"]
         facts += [f"**{escape_prose(need.sentence, 2 * room.characters)}**" for need in card.needs[: room.rows]]
         facts += [f"{len(card.needs) - room.rows} more rules"] if len(card.needs) > room.rows else []
         facts += [escape_prose(card.expiry, 100)] if card.needs and card.expiry else []
         yield f"- {' · '.join(facts)}"
-    if card.hidden and card.hidden.anything and card.asks_for_approval:
-        yield f"- {card.hidden.sentence}{'; the whole diff is in a comment of its own' if delivered else ''}"
-    for said in card.decided[: room.rows]:
+    if card.hidden_content and card.hidden_content.is_partial and card.awaits_approval:
+        yield f"- {card.hidden_content.sentence}{'; the whole diff is in a comment of its own' if delivered else ''}"
+    for said in card.decisions[: room.rows]:
         yield f"- {_verdict(said, room)}"
-    if len(card.decided) > room.rows:
-        yield f"- … {len(card.decided) - room.rows} more verdicts"
-    if card.link:
-        yield f"- {_pull_request(card.link, room)}"
+    if len(card.decisions) > room.rows:
+        yield f"- … {len(card.decisions) - room.rows} more verdicts"
+    if card.pull_request:
+        yield f"- {_pull_request(card.pull_request, room)}"
     for ticket in card.tickets:
         yield f"- ticket {escape_prose(ticket.key, 40)} {_address(ticket.url, room)}"
-    if card.trouble:
-        told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
+    if card.problem:
+        told = card.problem.code == "rejected" and any(not said.is_approval for said in card.decisions)
         if not told:
-            yield f"- ✗ **{escape_prose(card.trouble.message, room.characters)}**"
-        if mend := render_advice(card.trouble.mend, SURFACE):
+            yield f"- ✗ **{escape_prose(card.problem.message, room.characters)}**"
+        if mend := render_advice(card.problem.mend, SURFACE):
             yield f"- → {escape_prose(one_line(mend), room.characters)}"
 
 
 def _verdict(said: DecisionRow, room: _Room) -> str:
-    mark, verb = ("✓", "approved") if said.approved else ("✗", "rejected")
+    mark, verb = ("✓", "approved") if said.is_approval else ("✗", "rejected")
     words = f"{mark} {escape_prose(said.person, 100)} {verb} it"
     where = ", ".join(escape_prose(part, 100) for part in (said.surface, said.when) if part)
     reason = f": “{escape_prose(said.reason, room.characters)}”" if said.reason else ""
@@ -231,14 +231,14 @@ def _verdict(said: DecisionRow, room: _Room) -> str:
 
 def _pull_request(link: PullRequestPart, room: _Room) -> str:
     parts = [f"pull request {link.number} {escape_prose(link.state, 40)}", code_span(link.branch, room.characters)]
-    if link.of_revision:
-        parts.append(f"carries revision {link.of_revision}")
+    if link.revision:
+        parts.append(f"carries revision {link.revision}")
     if link.checks:
         parts.append(escape_prose(link.checks, 200))
     if link.url:
         parts.append(_address(link.url, room))
-    if link.files:
-        parts.append(f"{ARTIFACTS_LABEL}: {_address(link.files, room)}")
+    if link.artifacts_url:
+        parts.append(f"{ARTIFACTS_LABEL}: {_address(link.artifacts_url, room)}")
     return " · ".join(parts)
 
 

@@ -28,11 +28,11 @@ class CommentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommentAuthor:
-    """Who wrote it: `id` never changes, `login` is for showing. `person` is false for bots, apps and organisations."""
+    """Who wrote it: `id` never changes, `login` is for showing. `is_person` is false for bots, apps and organisations."""
 
     id: int
     login: str
-    person: bool
+    is_person: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +42,43 @@ class CommentLocation:
     path: str
     line: int | None
     first_line: int | None
-    old_side: bool
+    is_old_side: bool
     hunk: tuple[str, ...]
 
     @property
-    def sentence(self) -> str:
+    def description(self) -> str:
         """``on docs/faq.md line 12``, in visible characters."""
         if self.line is None:
             return f"on {self.path}"
         many = self.first_line is not None and self.first_line != self.line
         lines = f"lines {self.first_line} to {self.line}" if many else f"line {self.line}"
-        return f"on {self.path} {lines}{' of the old file' if self.old_side else ''}"
+        return f"on {self.path} {lines}{' of the old file' if self.is_old_side else ''}"
 
     @property
     def context(self) -> str:
         """The sentence, and below it the last lines of the diff that the comment hangs on."""
-        return "\n".join([self.sentence, *(f"| {line}" for line in self.hunk)])
+        return "\n".join([self.description, *(f"| {line}" for line in self.hunk)])
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenComment:
     """One comment, line comment or review.
 
-    `at` is when it was published, `changed_at` when it last changed. `review` is the review a line comment belongs to,
-    `answers` the line comment that it answers, `state` a review's state in small letters.
+    `published_at` is when it was published, `changed_at` when it last changed. `review_id` is the review a line comment belongs to,
+    `reply_to_id` the line comment that it answers, `state` a review's state in small letters.
     """
 
     kind: CommentKind
     id: int
     author: CommentAuthor
     body: str
-    at: datetime
+    published_at: datetime
     changed_at: datetime
     number: int
-    on_pull: bool
-    spot: CommentLocation | None = None
-    review: int | None = None
-    answers: int | None = None
+    is_on_pull_request: bool
+    location: CommentLocation | None = None
+    review_id: int | None = None
+    reply_to_id: int | None = None
     state: str = ""
 
     @property
@@ -134,13 +134,13 @@ def read_comment(kind: CommentKind, value: Any, number: int | None, *, on_pull: 
         id=found,
         author=author,
         body=clean_text(get_path(value, "body")),
-        at=at,
+        published_at=at,
         changed_at=max(at, changed_at),
         number=number,
-        on_pull=on_pull,
-        spot=_spot(value) if kind is CommentKind.LINE else None,
-        review=positive_int(get_path(value, "pull_request_review_id")),
-        answers=positive_int(get_path(value, "in_reply_to_id")),
+        is_on_pull_request=on_pull,
+        location=_spot(value) if kind is CommentKind.LINE else None,
+        review_id=positive_int(get_path(value, "pull_request_review_id")),
+        reply_to_id=positive_int(get_path(value, "in_reply_to_id")),
         state=state.lower() if kind is CommentKind.REVIEW and isinstance(state, str) else "",
     )
 
@@ -165,6 +165,6 @@ def _spot(value: Any) -> CommentLocation | None:
         path=visible(clean_text(path))[:_PATH_CHARACTERS],
         line=positive_int(get_path(value, "line")) or positive_int(get_path(value, "original_line")),
         first_line=positive_int(get_path(value, "start_line")),
-        old_side=get_path(value, "side") == "LEFT",
+        is_old_side=get_path(value, "side") == "LEFT",
         hunk=tuple(visible(line.expandtabs(4)[:_CONTEXT_COLUMNS]) for line in last),
     )

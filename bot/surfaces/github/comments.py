@@ -46,7 +46,7 @@ class CommentsClient(Protocol):
     `PermanentError` when it will not have it; ``place_gone`` when the repository or the conversation is not there.
     """
 
-    async def me(self, repository: str) -> GitHubAccount:
+    async def account(self, repository: str) -> GitHubAccount:
         """The account that our comments carry, the same in every repository; an App asks as its installation there."""
 
     async def repository(self, repository: str) -> str:
@@ -61,23 +61,23 @@ class CommentsClient(Protocol):
     async def post(self, repository: str, number: int, body: str) -> int:
         """Write a comment; its id."""
 
-    async def ours(self, repository: str, comment: int) -> OwnComment | None:
+    async def own_comment(self, repository: str, comment: int) -> OwnComment | None:
         """A comment by its id; None when it is gone or not ours."""
 
     async def edit(self, repository: str, comment: int, body: str) -> bool:
         """Change a comment of ours; false when it is gone."""
 
-    async def find(self, repository: str, number: int, marker: str) -> OwnComment | None:
+    async def find_own(self, repository: str, number: int, marker: str) -> OwnComment | None:
         """The newest comment there that we wrote and that begins with `marker`; others' are not looked at."""
 
     async def react(self, repository: str, kind: CommentKind, comment: int) -> None:
         """Give a comment or a line comment our eyes; that it is gone is no fault."""
 
-    async def written(self, repository: str, kind: CommentKind, comment: int) -> WrittenComment | None:
+    async def comment(self, repository: str, kind: CommentKind, comment: int) -> WrittenComment | None:
         """A comment or a line comment as it is now; None when it is gone."""
 
     async def review(self, repository: str, number: int, review: int) -> GitHubReview | None:
         """A submitted review with its line comments; None when it is gone."""
 
-    async def recent(self, repository: str, since: datetime) -> Sequence[WrittenComment]:
+    async def recent_comments(self, repository: str, since: datetime) -> Sequence[WrittenComment]:
         """Comments of any conversation, and reviews and line comments of open pull requests, changed since then."""

@@ -47,23 +47,23 @@ class PullRequestSignal:
 
 @dataclass(frozen=True, slots=True)
 class GitHubDelivery:
-    """What one delivery comes to; `why` says why nothing was heard in it."""
+    """What one delivery comes to; `reason` says why nothing was heard in it."""
 
-    heard: tuple[IncomingMessage, ...] = ()
-    nudges: tuple[PullRequestSignal, ...] = ()
-    why: str = ""
+    messages: tuple[IncomingMessage, ...] = ()
+    signals: tuple[PullRequestSignal, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """Whom we listen to: `repositories` by numeric id, one `installation` (None: any), `own` account, our `name`.
+    """Whom we listen to: `repositories` by numeric id, one `installation` (None: any), `own_id` account, our `name`.
 
     `name` is our login without ``[bot]``, as people mention it. `commands` are the words after a ``/`` that we know.
     """
 
     repositories: Collection[str]
     installation: int | None
-    own: int | None
+    own_id: int | None
     name: str
     commands: Collection[str] = COMMANDS
 
@@ -97,10 +97,10 @@ def read_delivery(event: str, payload: Mapping[str, Any], listening: DeliveryFil
     """What the delivery of `event` comes to for us; anything unknown, unlisted, old or not a person's says nothing."""
     repository = positive_int(get_path(payload, "repository", "id"))
     if repository is None or str(repository) not in listening.repositories:
-        return GitHubDelivery(why="not a repository that is listed")
+        return GitHubDelivery(reason="not a repository that is listed")
     installation = positive_int(get_path(payload, "installation", "id"))
     if listening.installation is not None and installation not in (None, listening.installation):
-        return GitHubDelivery(why="another installation")
+        return GitHubDelivery(reason="another installation")
     nudges = tuple(dict.fromkeys(_nudges(event, payload, str(repository))))
     written = _written(event, payload)
     if written is None:
@@ -114,7 +114,7 @@ def read_delivery(event: str, payload: Mapping[str, Any], listening: DeliveryFil
     if before is None:
         return GitHubDelivery((), nudges, "its words were not changed")
     heard = messages_in(written, str(repository), listening, now, edited=edited, before=before)
-    return replace(heard, nudges=nudges)
+    return replace(heard, signals=nudges)
 
 
 def _before(payload: Mapping[str, Any]) -> str | None:
@@ -139,17 +139,17 @@ def messages_in(
     What they said already in the text as it was `before` an edit is not said again.
     """
     author = written.author
-    if not author.person or author.id == listening.own:
-        return GitHubDelivery(why="not written by a person")
+    if not author.is_person or author.id == listening.own_id:
+        return GitHubDelivery(reason="not written by a person")
     if written.changed_at < now - MAX_AGE:
-        return GitHubDelivery(why="too old")
+        return GitHubDelivery(reason="too old")
     spoken = _spoken(written.body, listening)
     if spoken:
         heard = tuple(_commands(written, repository, spoken, Counter(_spoken(before, listening))))
-        return GitHubDelivery(heard, why="" if heard else "it says what it said before")
+        return GitHubDelivery(heard, reason="" if heard else "it says what it said before")
     if written.kind is CommentKind.REVIEW and written.state in _REVIEWED and not edited:
         return GitHubDelivery((_review(written, repository),))
-    return GitHubDelivery(why="it does not speak to us")
+    return GitHubDelivery(reason="it does not speak to us")
 
 
 def _spoken(body: str, listening: DeliveryFilter) -> tuple[str, ...]:
@@ -177,8 +177,8 @@ def _commands(
             message_id=written.message_id,
             dedup=f"{written.message_id}:{words}",
             addressed=True,
-            reply_to=f"{CommentKind.LINE}:{written.answers}" if written.answers else None,
-            context=written.spot.context if written.spot else "",
+            reply_to=f"{CommentKind.LINE}:{written.reply_to_id}" if written.reply_to_id else None,
+            context=written.location.context if written.location else "",
             name=written.author.login,
         )
 
@@ -190,7 +190,7 @@ def _review(written: WrittenComment, repository: str) -> IncomingMessage:
         place=_place(written, repository),
         text=written.body.strip(),
         message_id=written.message_id,
-        dedup=f"{written.message_id}:{written.at:%Y-%m-%dT%H:%M:%SZ}",
+        dedup=f"{written.message_id}:{written.published_at:%Y-%m-%dT%H:%M:%SZ}",
         addressed=False,
         context=f"a review{asks}",
         name=written.author.login,
@@ -198,7 +198,7 @@ def _review(written: WrittenComment, repository: str) -> IncomingMessage:
 
 
 def _place(written: WrittenComment, repository: str) -> Place:
-    return Place(SURFACE, repository, f"{'pull' if written.on_pull else 'issues'}/{written.number}")
+    return Place(SURFACE, repository, f"{'pull' if written.is_on_pull_request else 'issues'}/{written.number}")
 
 
 def _written(event: str, payload: Mapping[str, Any]) -> WrittenComment | None:

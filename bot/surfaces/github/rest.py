@@ -44,7 +44,7 @@ class RestCommentsClient:
     _me: GitHubAccount | None = None
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def me(self, repository: str) -> GitHubAccount:
+    async def account(self, repository: str) -> GitHubAccount:
         """The token's account, or our App's own ``slug[bot]``."""
         async with self._asking:
             if self._me is None:
@@ -84,10 +84,10 @@ class RestCommentsClient:
             raise
         return int(made["id"])
 
-    async def ours(self, repository: str, comment: int) -> OwnComment | None:
+    async def own_comment(self, repository: str, comment: int) -> OwnComment | None:
         """A comment by its id; None when it is gone or not ours."""
         found = await self._get(repository, f"/issues/comments/{comment}")
-        return _ours(found, await self.me(repository))
+        return _ours(found, await self.account(repository))
 
     async def edit(self, repository: str, comment: int, body: str) -> bool:
         """Change a comment of ours; false when it is gone."""
@@ -99,9 +99,9 @@ class RestCommentsClient:
             raise
         return True
 
-    async def find(self, repository: str, number: int, marker: str) -> OwnComment | None:
+    async def find_own(self, repository: str, number: int, marker: str) -> OwnComment | None:
         """The newest comment there that we wrote and that begins with `marker`."""
-        me = await self.me(repository)
+        me = await self.account(repository)
         found = None
         for value in await self._list(repository, f"/issues/{number}/comments"):
             ours = _ours(value, me)
@@ -117,7 +117,7 @@ class RestCommentsClient:
             if not _is_missing(error):
                 raise
 
-    async def written(self, repository: str, kind: CommentKind, comment: int) -> WrittenComment | None:
+    async def comment(self, repository: str, kind: CommentKind, comment: int) -> WrittenComment | None:
         """A comment or a line comment as it is now."""
         value = await self._get(repository, f"/{_PARTS[kind]}/comments/{comment}")
         return _line(value) if kind is CommentKind.LINE else _comment(value)
@@ -129,9 +129,9 @@ class RestCommentsClient:
         if found is None:
             return None
         lines = map(_line, await self._list(repository, f"/pulls/{number}/comments"))
-        return GitHubReview(found, tuple(line for line in lines if line and line.review == review))
+        return GitHubReview(found, tuple(line for line in lines if line and line.review_id == review))
 
-    async def recent(self, repository: str, since: datetime) -> Sequence[WrittenComment]:
+    async def recent_comments(self, repository: str, since: datetime) -> Sequence[WrittenComment]:
         """Comments of any conversation, and reviews and line comments of open pull requests, changed since then."""
         when = f"{since:%Y-%m-%dT%H:%M:%SZ}"
         asked = {"since": when, "sort": "updated", "direction": "asc"}
@@ -141,14 +141,14 @@ class RestCommentsClient:
                 read_comment(CommentKind.REVIEW, value, number, on_pull=True)
                 for value in await self._list(repository, f"/pulls/{number}/reviews")
             ]
-            known = {review.id: review.at for review in reviews if review is not None}
-            found += [review for review in reviews if review is not None and review.at >= since]
+            known = {review.id: review.published_at for review in reviews if review is not None}
+            found += [review for review in reviews if review is not None and review.published_at >= since]
             if not any(at >= since for at in known.values()):
                 continue
             for value in await self._list(repository, f"/pulls/{number}/comments", {"since": when}):
                 line = _line(value)
-                if line is not None and line.review in known:
-                    found.append(replace(line, at=max(line.at, known[line.review])))
+                if line is not None and line.review_id in known:
+                    found.append(replace(line, published_at=max(line.published_at, known[line.review_id])))
         return [written for written in found if written is not None]
 
     async def _changed_pulls(self, repository: str, when: str) -> list[int]:

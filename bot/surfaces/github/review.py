@@ -33,7 +33,7 @@ def add_line_comments(
     if heard.addressed and heard.text.startswith("/") and not heard.text.lower().startswith(_TAKE_WORDS):
         return heard
     lines = [line for line in review.lines if _counts(line, heard, listening)] if review else []
-    kept = [line for line in lines if review and line.changed_at <= review.review.at + PUBLISHING_DELAY]
+    kept = [line for line in lines if review and line.changed_at <= review.review.published_at + PUBLISHING_DELAY]
     edited = len(lines) - len(kept)
     parts = [heard.text, *(_turn(line) for line in kept[:MAX_LINES])]
     if len(kept) > MAX_LINES:
@@ -48,11 +48,11 @@ def add_line_comments(
 
 
 def _counts(line: WrittenComment, heard: IncomingMessage, listening: DeliveryFilter) -> bool:
-    if not line.author.person or str(line.author.id) != heard.identity or not line.body.strip():
+    if not line.author.is_person or str(line.author.id) != heard.identity or not line.body.strip():
         return False
     said = find_input(line.body, listening.name, listening.commands)
     return not (said.commands or said.mention)
 
 
 def _turn(line: WrittenComment) -> str:
-    return f"O{(line.spot.sentence if line.spot else 'on a line')[1:]}:\n{line.body.strip()}"
+    return f"O{(line.location.description if line.location else 'on a line')[1:]}:\n{line.body.strip()}"

@@ -51,14 +51,16 @@ class GitHubSender:
         found = parse_message_id(message_id)
         async with self._writing:
             ours = (
-                await self.comments.ours(place.channel, found[1]) if found and found[0] is CommentKind.COMMENT else None
+                await self.comments.own_comment(place.channel, found[1])
+                if found and found[0] is CommentKind.COMMENT
+                else None
             )
             if ours is not None and await self._change(place.channel, ours, body):
                 return message_id
             return await self._keep(place.channel, number, body)
 
     async def _keep(self, repository: str, number: int, body: str) -> str:
-        ours = await self.comments.find(repository, number, body.partition("\n")[0])
+        ours = await self.comments.find_own(repository, number, body.partition("\n")[0])
         if ours is not None and await self._change(repository, ours, body):
             return f"{CommentKind.COMMENT}:{ours.id}"
         return f"{CommentKind.COMMENT}:{await self.comments.post(repository, number, body)}"
@@ -81,7 +83,7 @@ class GitHubSender:
         async with self._writing:
             return [await self._keep(place.channel, number, body) for body in bodies]
 
-    async def say(
+    async def send_text(
         self, place: Place, text: str, reply_to: str | None, mentions: Sequence[tuple[str, str]] = ()
     ) -> list[str]:
         """Answer a comment, quoting it; the same words are said once to it, whatever is tried again.
@@ -108,7 +110,7 @@ class GitHubSender:
         return ids
 
     async def _once(self, repository: str, number: int, body: str) -> str:
-        ours = await self.comments.find(repository, number, body.partition("\n")[0])
+        ours = await self.comments.find_own(repository, number, body.partition("\n")[0])
         made = ours.id if ours is not None else await self.comments.post(repository, number, body)
         return f"{CommentKind.COMMENT}:{made}"
 
@@ -130,8 +132,8 @@ class GitHubSender:
             review = await self.comments.review(place.channel, number, comment)
             written = review.review if review else None
         else:
-            written = await self.comments.written(place.channel, kind, comment)
-        if written is None or not written.author.person:
+            written = await self.comments.comment(place.channel, kind, comment)
+        if written is None or not written.author.is_person:
             return []
         first = next((line for line in written.body.split("\n") if line.strip()), "")
         return [f"> {escape_prose(written.author.login, 60)}: {escape_prose(truncate(first, 200), 200)}".rstrip(": ")]

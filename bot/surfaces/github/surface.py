@@ -47,14 +47,14 @@ _SHORT_SECRET: Final = 16
 class GitHubSurface:
     """Listens to the webhooks of the repositories in `config`, and writes comments through `comments`.
 
-    `nudge` is told where to look again: repository id, pull request or None, commit or None. `installation` is the
+    `wake_follow_job` is told where to look again: repository id, pull request or None, commit or None. `installation` is the
     App's installation that we listen to (None: any). `name` is how people mention us; None: what GitHub says it is,
     known once `run` or `check` has asked. Raises `UsageError` without a webhook secret (security.md 28).
     """
 
     config: GitHubSurfaceConfig
     comments: CommentsClient
-    nudge: WakeFollowJob | None = None
+    wake_follow_job: WakeFollowJob | None = None
     name_at_github: str | None = None
     installation: int | None = None
     commands: Collection[str] = COMMANDS
@@ -80,7 +80,7 @@ class GitHubSurface:
         from starlette.routing import Route
 
         secret = (self.config.webhook_secret or "").encode()
-        door = WebhookEndpoint(secret, ears, self._listening, self.now, self.nudge)
+        door = WebhookEndpoint(secret, ears, self._listening, self.now, self.wake_follow_job)
         return [Route(PATH, door.answer, methods=["POST"])]
 
     async def run(self, ears: Inbox) -> None:
@@ -107,7 +107,7 @@ class GitHubSurface:
         new = 0
         for repository, name in self.config.repositories.items():
             try:
-                recent = await self.comments.recent(repository, max(since, self.now() - MAX_AGE))
+                recent = await self.comments.recent_comments(repository, max(since, self.now() - MAX_AGE))
             except PermanentError as error:  # the others are read all the same
                 log.warning("github_repository_not_read", repository=name, problem=error.problem.message)
                 continue
@@ -121,22 +121,22 @@ class GitHubSurface:
                 continue
             try:
                 delivery = await asyncio.to_thread(messages_in, written, repository, listening, self.now())
-                taken = [await ears.take(heard) for heard in delivery.heard]
-                new += sum(one.new for one in taken)
+                taken = [await ears.accept(heard) for heard in delivery.messages]
+                new += sum(one.is_new for one in taken)
             except TransientError:
                 raise
             except Exception as error:  # noqa: BLE001 - one comment that breaks us must not keep all others away
                 log.error("comment_broke", surface=SURFACE, message=written.message_id, **fault_of(error))
         return new
 
-    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
+    async def check_access(self, said: IncomingMessage | ButtonPress) -> str | None:
         """Nothing against people who may write to that repository now; for others no words, for they get no answer.
 
         A comment to everybody who writes a command at a public repository would be noise (security.md 11).
         """
-        return None if await self.may_speak(said) else ""
+        return None if await self.may_write(said) else ""
 
-    async def may_speak(self, said: IncomingMessage | ButtonPress) -> bool:
+    async def may_write(self, said: IncomingMessage | ButtonPress) -> bool:
         """Whether GitHub says now that the writer may write to that repository.
 
         To be asked when an `IncomingMessage` is taken up, not while GitHub waits for its 202. Never true on a doubt:
@@ -148,10 +148,10 @@ class GitHubSurface:
             return False
         return await self.comments.may_write(place.channel, int(said.identity))
 
-    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
+    async def complete_message(self, said: IncomingMessage) -> IncomingMessage | None:
         """`said` with the line comments of the review that it is, and as it was for anything else.
 
-        None when a review says nothing. To be asked once, after `admits`; keep what it returns.
+        None when a review says nothing. To be asked once, after `check_access`; keep what it returns.
         """
         found = parse_message_id(said.message_id)
         if found is not None and found[0] is CommentKind.LINE:
@@ -164,19 +164,19 @@ class GitHubSurface:
     async def _with_answered(self, said: IncomingMessage) -> IncomingMessage:
         """`said` with the line comment that it answers, where another person wrote that."""
         answered = parse_message_id(said.reply_to)
-        written = await self.comments.written(said.place.channel, *answered) if answered is not None else None
-        if written is None or not written.body.strip() or written.author.id == self._listening().own:
+        written = await self.comments.comment(said.place.channel, *answered) if answered is not None else None
+        if written is None or not written.body.strip() or written.author.id == self._listening().own_id:
             return said
-        identity = str(written.author.id) if written.author.person else ""
+        identity = str(written.author.id) if written.author.is_person else ""
         return replace(said, quoted=QuotedMessage(written.body.strip(), identity, written.author.login))
 
     # -- out ----------------------------------------------------------------------------------------------------
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
+    def render(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as Markdown; it names commands, for comments have no buttons."""
         del buttons
         comment = render_github_comment(card, diff, delivered=delivered)
-        return RenderedCard(comment.text, comment.hides)
+        return RenderedCard(comment.text, comment.hides_lines)
 
     async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         """Write the task's comment, or take up the one it has there already; its id."""
@@ -194,12 +194,12 @@ class GitHubSurface:
         del reply_to
         return await self._speaker.attach(place, files, words)
 
-    async def say(
+    async def send_text(
         self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
     ) -> Sequence[str]:
         """Answer with a comment; everybody who may read there reads it, `only_to` or not. Comments have no buttons."""
         del only_to
-        return await self._speaker.say(place, text, reply_to, extras.mentions)
+        return await self._speaker.send_text(place, text, reply_to, extras.mentions)
 
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """Eyes on the comment; a review cannot have any."""
@@ -235,14 +235,14 @@ class GitHubSurface:
     async def _who(self) -> GitHubAccount:
         """Who we are; there must be a repository to ask through."""
         if self._me is None:
-            self._me = await self.comments.me(next(iter(self.config.repositories)))
+            self._me = await self.comments.account(next(iter(self.config.repositories)))
         return self._me
 
 
 def _was_edited(written: WrittenComment) -> bool:
     """True unless it stands as it was published; of a review's own words no list tells a change."""
     late = PUBLISHING_DELAY if written.kind is CommentKind.LINE else timedelta()
-    return written.kind is not CommentKind.REVIEW and written.changed_at > written.at + late
+    return written.kind is not CommentKind.REVIEW and written.changed_at > written.published_at + late
 
 
 def _row(check: str, verdict: str, detail: str, mend: str = "") -> Mapping[str, Any]:

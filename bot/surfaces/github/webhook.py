@@ -31,13 +31,13 @@ WakeFollowJob = Callable[[str, int | None, str | None], Awaitable[None]]
 
 @dataclass(slots=True)
 class WebhookEndpoint:
-    """Answers ``POST /hooks/github``; `listening` says whom we listen to at that moment."""
+    """Answers ``POST /hooks/github``; `delivery_filter` says whom we listen to at that moment."""
 
     secret: bytes
-    ears: Inbox
-    listening: Callable[[], DeliveryFilter]
+    inbox: Inbox
+    delivery_filter: Callable[[], DeliveryFilter]
     now: Callable[[], datetime]
-    nudge: WakeFollowJob | None
+    wake_follow_job: WakeFollowJob | None
     _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
 
     async def answer(self, request: Request) -> Response:
@@ -60,10 +60,10 @@ class WebhookEndpoint:
             return _said(400, f"The body is not the JSON that was expected: {_why(error)}.")
         event = request.headers["x-github-event"]
         try:
-            delivery = await asyncio.to_thread(read_delivery, event, payload, self.listening(), self.now())
+            delivery = await asyncio.to_thread(read_delivery, event, payload, self.delivery_filter(), self.now())
         except Exception as error:  # noqa: BLE001 - it would break us again; others are heard
             log.error("webhook_broke", surface="github", **fault_of(error))
-            delivery = GitHubDelivery(why="it cannot be read")
+            delivery = GitHubDelivery(reason="it cannot be read")
         return await self._kept(delivery, request.headers.get("x-github-delivery", ""))
 
     async def _body(self, request: Request) -> bytes:
@@ -83,10 +83,10 @@ class WebhookEndpoint:
 
     async def _kept(self, delivery: GitHubDelivery, name: str) -> Response:
         try:
-            taken = [await self.ears.take(heard) for heard in delivery.heard]
-            if self.nudge is not None:
-                for nudge in delivery.nudges:
-                    await self.nudge(nudge.repository, nudge.number, nudge.sha)
+            taken = [await self.inbox.accept(heard) for heard in delivery.messages]
+            if self.wake_follow_job is not None:
+                for nudge in delivery.signals:
+                    await self.wake_follow_job(nudge.repository, nudge.number, nudge.sha)
         except TransientError as error:
             log.warning("webhook_not_kept", surface="github", delivery=name[:64], problem=error.problem.message)
             wait_s = max(1, round(error.retry_after_s or 30))
@@ -95,9 +95,9 @@ class WebhookEndpoint:
             log.error("webhook_cannot_be_kept", surface="github", delivery=name[:64], problem=error.problem.message)
             return _said(202, f"Ignored: {error.problem.message}.")
         if taken:
-            again = sum(1 for one in taken if not one.new)
+            again = sum(1 for one in taken if not one.is_new)
             return _said(202, f"Taken: {len(taken) - again}, taken before: {again}.")
-        return _said(202, f"Ignored: {delivery.why}." if delivery.why else "Noted.")
+        return _said(202, f"Ignored: {delivery.reason}." if delivery.reason else "Noted.")
 
 
 def _unread(request: Request) -> tuple[int, str] | None:

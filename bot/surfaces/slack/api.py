@@ -65,7 +65,7 @@ class SlackApi:
                     answer = await self.client.api_call(method, json=dict(arguments))
         return answer.data if isinstance(answer.data, dict) else {}
 
-    async def ask(self, method: str, arguments: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> Any:
+    async def get(self, method: str, arguments: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> Any:
         """Slack's answer to a question, its arguments sent as a form: most reading methods take no JSON.
 
         https://docs.slack.dev/apis/web-api/#post-bodies. The answer has ``data`` and ``headers``.

@@ -63,12 +63,12 @@ Block = dict[str, Any]
 class SlackCard:
     """A card's `blocks`, and its `text` for notifications and screen readers.
 
-    `hides` is true when it asks for approval and a line of the diff is not in it.
+    `hides_lines` is true when it asks for approval and a line of the diff is not in it.
     """
 
     blocks: tuple[Block, ...]
     text: str
-    hides: bool
+    hides_lines: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,13 @@ def render_slack_card(
 
     A card that hides a line offers Approve only if `delivered`: the whole diff is in the conversation (security.md 42).
     """
-    view = diff if diff is not None and card.state in _WITH_DIFF and not card.superseded else None
-    alarm = _alarm(view.alarm if view is not None else "")
+    view = diff if diff is not None and card.state in _WITH_DIFF and not card.superseded_note else None
+    alarm = _alarm(view.warning if view is not None else "")
     if view is not None and card.staged is not None and _whole(view, card.staged):
         blocks = [*alarm, *_drawn(_showing(card, _SIZES[0], 0, delivered=delivered), view, buttons, _SIZES[0])]
         if total_length(blocks) <= BUDGET:
-            return SlackCard(tuple(blocks), _fallback(card), hides=False)
-    hides = card.asks_for_approval
+            return SlackCard(tuple(blocks), _fallback(card), hides_lines=False)
+    hides = card.awaits_approval
     drawn = [[*alarm, *_drawn(_showing(card, size, None, delivered=delivered), None, buttons, size)] for size in _SIZES]
     blocks = next((found for found in drawn if total_length(found) <= BUDGET), drawn[-1])
     return SlackCard(tuple(blocks), _fallback(card), hides)
@@ -108,12 +108,12 @@ def _alarm(words: str) -> list[Block]:
 def _whole(view: DiffView, staged: StagedPart) -> bool:
     """Whether the view holds every line, and few enough of them to be read in a message."""
     lines = sum(len(file.lines) + 1 for file in view.files)
-    return view.hidden(row.path for row in staged.files) == 0 and lines <= MAX_LINES + len(staged.files)
+    return view.count_hidden_lines(row.path for row in staged.files) == 0 and lines <= MAX_LINES + len(staged.files)
 
 
 def _showing(card: Card, size: _Size, hidden_lines: int | None, *, delivered: bool) -> Card:
     files = len(card.staged.files) if card.staged else 0
-    shown = card.showing(min(size.rows, files), hidden_lines)
+    shown = card.limited_to(min(size.rows, files), hidden_lines)
     return replace(shown, actions=card.actions) if delivered and hidden_lines != 0 else shown
 
 
@@ -122,12 +122,12 @@ def _drawn(card: Card, view: DiffView | None, buttons: Mapping[Action, str], siz
     blocks: list[Block] = [{"type": "header", "text": _plain(truncate(title, MAX_HEADER))}]
     risk = (f"risk: {card.risk.value}",) if card.risk else ()
     facts = " · ".join(truncate(fact, 100) for fact in (*risk, *card.byline[:8]))
-    blocks += [_context(line) for line in (facts, truncate(card.law, size.words)) if line]
-    if card.superseded:
-        blocks.append(_context(truncate(f"{card.superseded}; nothing can be decided here", 300)))
+    blocks += [_context(line) for line in (facts, truncate(card.rule, size.words)) if line]
+    if card.superseded_note:
+        blocks.append(_context(truncate(f"{card.superseded_note}; nothing can be decided here", 300)))
     body = _section(_staged(card.staged, size))
     for quote in card.quotes[:3]:
-        body += _section([[(f"{truncate(quote.says, 100)}:", "italic")]])
+        body += _section([[(f"{truncate(quote.attribution, 100)}:", "italic")]])
         body.append({"type": "rich_text_quote", "elements": [_text(f"“{truncate(quote.text, size.words)}”", "italic")]})
     if view is not None and view.files:
         body.append({"type": "rich_text_preformatted", "elements": [_text("\n".join(_diff(view)))]})
@@ -148,20 +148,20 @@ def _staged(staged: StagedPart | None, size: _Size) -> Iterator[_Words]:
         (f"{count} file{'' if count == 1 else 's'} ", ""),
         (f"+{staged.added} {MINUS}{staged.removed}", "bold"),
     ]
-    if staged.passed:
-        totals.append((f" · {staged.passed} ✓", ""))
-    for check in staged.named[: size.rows]:
+    if staged.passed_summary:
+        totals.append((f" · {staged.passed_summary} ✓", ""))
+    for check in staged.named_checks[: size.rows]:
         name = " ".join(part for part in (truncate(check.name, 40), truncate(check.note, 20)) if part)
         totals.append((f" · {name} {_MARKS[check.verdict]}", "" if check.verdict is GuardVerdict.PASS else "bold"))
-    if len(staged.named) > size.rows:
-        totals.append((f" · and {len(staged.named) - size.rows} more", "bold"))
+    if len(staged.named_checks) > size.rows:
+        totals.append((f" · and {len(staged.named_checks) - size.rows} more", "bold"))
     yield totals
     yield from _findings(staged.checks, size)
     for row in staged.files[: size.rows]:
         yield _file(row, size)
     left = staged.files[size.rows :]
     if left:
-        risky = sum(1 for row in left if row.risky)
+        risky = sum(1 for row in left if row.is_risky)
         yield [(f"… {len(left)} more files, {risky or 'none'} of them risky", "bold" if risky else "")]
 
 
@@ -184,7 +184,7 @@ def _file(row: FileRow, size: _Size) -> _Words:
         (truncate_middle(row.path, min(120, size.words)), "code"),
         (f" {counts}", ""),
     ]
-    return [*line, (f"  {flags}", "bold" if row.risky else "")] if flags else line
+    return [*line, (f"  {flags}", "bold" if row.is_risky else "")] if flags else line
 
 
 def _diff(view: DiffView) -> Iterator[str]:
@@ -201,35 +201,35 @@ def _names(file: FileDiff) -> str:
 
 def _outcome(card: Card, size: _Size) -> Iterator[_Words]:
     """What stands between the card and its end: question, digest, verdicts, pull request, trouble."""
-    if card.asked:
-        yield [("❓ ", ""), (truncate(card.asked.text, size.words), "bold")]
-    if card.hitch:
-        yield [("last try: ", "italic"), (truncate(card.hitch, size.words), "")]
+    if card.question:
+        yield [("❓ ", ""), (truncate(card.question.text, size.words), "bold")]
+    if card.last_failure:
+        yield [("last try: ", "italic"), (truncate(card.last_failure, size.words), "")]
     if card.staged:
         yield from _needs(card, card.staged, size)
     elif card.expiry:
         yield [(truncate(card.expiry, 60), "italic")]
-    for said in card.decided[: size.rows]:
+    for said in card.decisions[: size.rows]:
         yield _verdict(said, size)
-    if len(card.decided) > size.rows:
-        yield [(f"… {len(card.decided) - size.rows} more verdicts", "")]
-    if card.link:
-        yield from _pull_request(card.link)
+    if len(card.decisions) > size.rows:
+        yield [(f"… {len(card.decisions) - size.rows} more verdicts", "")]
+    if card.pull_request:
+        yield from _pull_request(card.pull_request)
     for ticket in card.tickets:
         yield [(f"ticket {truncate(ticket.key, 40)} ", ""), _address(ticket.url)]
-    if card.trouble:
-        told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
-        if not told and card.trouble.message:
-            yield [("✗ ", "bold"), (truncate(card.trouble.message, size.words), "bold")]
-        if mend := render_advice(card.trouble.mend, SURFACE):
+    if card.problem:
+        told = card.problem.code == "rejected" and any(not said.is_approval for said in card.decisions)
+        if not told and card.problem.message:
+            yield [("✗ ", "bold"), (truncate(card.problem.message, size.words), "bold")]
+        if mend := render_advice(card.problem.mend, SURFACE):
             yield [("→ ", ""), (truncate(one_line(mend), size.words), "")]
 
 
 def _needs(card: Card, staged: StagedPart, size: _Size) -> Iterator[_Words]:
     """The digest and what it needs; while Approve is withheld, when it comes, and not what one would type for it."""
-    hidden = card.hidden.sentence if card.hidden else ""
-    withheld = card.asks_for_approval and bool(hidden) and not _approvable(card)
-    facts: _Words = [] if withheld else [("diff ", ""), (staged.short, "code")]
+    hidden = card.hidden_content.sentence if card.hidden_content else ""
+    withheld = card.awaits_approval and bool(hidden) and not _approvable(card)
+    facts: _Words = [] if withheld else [("diff ", ""), (staged.short_digest, "code")]
     for need in card.needs[: size.rows]:
         facts.append((f"{' · ' if facts else ''}{truncate(need.sentence, size.words)}", "bold"))
     if len(card.needs) > size.rows:
@@ -238,7 +238,7 @@ def _needs(card: Card, staged: StagedPart, size: _Size) -> Iterator[_Words]:
         facts.append((f"{' · ' if facts else ''}{truncate(card.expiry, 60)}", ""))
     if facts:
         yield facts
-    if hidden and card.hidden and card.hidden.lines == 0:
+    if hidden and card.hidden_content and card.hidden_content.hidden_lines == 0:
         yield [(f"{hidden}.", "italic")]
     elif hidden:
         also = "it can be approved once the whole diff is here" if withheld else "the whole diff is attached here"
@@ -251,15 +251,13 @@ def _approvable(card: Card) -> bool:
 
 def _verdict(said: DecisionRow, size: _Size) -> _Words:
     where = ", ".join(truncate(part, 40) for part in (said.surface, said.when) if part)
-    words = (
-        f"{'✓' if said.approved else '✗'} {truncate(said.person, 60)} {'approved' if said.approved else 'rejected'} it"
-    )
+    words = f"{'✓' if said.is_approval else '✗'} {truncate(said.person, 60)} {'approved' if said.is_approval else 'rejected'} it"
     reason = [(f": “{truncate(said.reason, size.words)}”", "italic")] if said.reason else []
     return [(words, "bold"), (f" ({where})" if where else "", ""), *reason]
 
 
 def _pull_request(link: PullRequestPart) -> Iterator[_Words]:
-    carries = f" · carries revision {link.of_revision}" if link.of_revision else ""
+    carries = f" · carries revision {link.revision}" if link.revision else ""
     yield [
         (f"pull request {link.number} {truncate(link.state, 20)} ", "bold"),
         (f"{truncate_middle(link.branch, 120)}{carries}", ""),
@@ -268,8 +266,8 @@ def _pull_request(link: PullRequestPart) -> Iterator[_Words]:
         yield [(truncate(link.checks, 200), "")]
     if link.url:
         yield [_address(link.url)]
-    if link.files:
-        yield [(f"{ARTIFACTS_LABEL}: ", ""), _address(link.files)]
+    if link.artifacts_url:
+        yield [(f"{ARTIFACTS_LABEL}: ", ""), _address(link.artifacts_url)]
 
 
 def _address(url: str) -> tuple[str, str]:

@@ -50,12 +50,12 @@ class SlackCatchUp:
         self._direct: dict[str, None] = {}
         self._opened, self._owed = asyncio.Event(), False
 
-    def opened(self) -> None:
+    def connection_opened(self) -> None:
         """A connection is open (again): something may have been missed before it was."""
         self._owed = True
         self._opened.set()
 
-    def heard(self, said: IncomingMessage) -> None:
+    def note_direct_message(self, said: IncomingMessage) -> None:
         """Remember whose direct messages there are: Slack does not list them without a scope more."""
         if said.place.private and said.place.channel not in self._direct:
             self._direct[said.place.channel] = None
@@ -64,7 +64,7 @@ class SlackCatchUp:
             self._opened.set()
 
     async def run(self, ears: Inbox, connected: IsConnected) -> None:
-        """Catch up after each `opened`, and keep the time up to which everything was heard, until cancelled."""
+        """Catch up after each `connection_opened`, and keep the time up to which everything was heard, until cancelled."""
         wait_s = EVERY_S
         while True:
             with suppress(TimeoutError):
@@ -85,7 +85,7 @@ class SlackCatchUp:
 
     async def _catch_up(self, ears: Inbox) -> None:
         """Read every conversation since the last known moment; raises `TransientError` to be asked again."""
-        began, kept = self._clock(), await ears.recall(payloads.SURFACE)
+        began, kept = self._clock(), await ears.load_state(payloads.SURFACE)
         self._direct = {**dict.fromkeys(_strings(kept.get("direct"))), **self._direct}
         until = kept.get("until")
         if isinstance(until, int | float):
@@ -97,7 +97,7 @@ class SlackCatchUp:
         self._owed = False
 
     async def _keep(self, ears: Inbox, until: float) -> None:
-        await ears.remember(payloads.SURFACE, {"until": until, "direct": list(self._direct)})
+        await ears.save_state(payloads.SURFACE, {"until": until, "direct": list(self._direct)})
 
     async def _read(self, ears: Inbox, channel: str, since: float) -> int:
         """Take what was said in one conversation, the oldest first; how many messages were new."""
@@ -121,7 +121,7 @@ class SlackCatchUp:
         cursor = ""
         for _ in range(_PAGES):
             page = {"oldest": f"{since:.6f}", "limit": str(self._page), **({"cursor": cursor} if cursor else {})}
-            data = (await self._api.ask(method, {**asked, **page})).data
+            data = (await self._api.get(method, {**asked, **page})).data
             found = data.get("messages")
             for message in found if isinstance(found, list) else ():
                 if isinstance(message, Mapping):
@@ -137,7 +137,7 @@ async def _take(ears: Inbox, message: Mapping[str, Any], channel: str, ours: pay
     event = {**message, "type": "message", "channel": channel, "channel_type": kind}
     try:
         said = payloads.event_message({"team_id": ours.team, "event": event}, ours)
-        return said is not None and (await ears.take(said)).new
+        return said is not None and (await ears.accept(said)).is_new
     except TransientError:
         raise
     except Exception as error:  # noqa: BLE001 - one message that breaks us must not keep all others away

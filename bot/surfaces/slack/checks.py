@@ -39,7 +39,7 @@ async def check_slack(api: SlackApi, config: SlackConfig) -> Sequence[_Row]:
 
 async def _token(api: SlackApi, config: SlackConfig) -> Sequence[_Row]:
     try:
-        answer = await api.ask("auth.test", {}, timeout_s=_TIMEOUT_S)
+        answer = await api.get("auth.test", {}, timeout_s=_TIMEOUT_S)
     except CountersignError as error:
         return [_fault("slack token", error)]
     team = answer.data.get("team_id")
@@ -61,7 +61,7 @@ async def _token(api: SlackApi, config: SlackConfig) -> Sequence[_Row]:
 async def _channel(api: SlackApi, channel: str) -> _Row:
     check = f"slack channel {channel}"
     try:
-        answer = await api.ask("conversations.info", {"channel": channel}, timeout_s=_TIMEOUT_S)
+        answer = await api.get("conversations.info", {"channel": channel}, timeout_s=_TIMEOUT_S)
     except CountersignError as error:
         return _fault(check, error)
     found = answer.data.get("channel", {})

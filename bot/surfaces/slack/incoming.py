@@ -1,7 +1,7 @@
 """What happens at each delivery: read it, keep it, acknowledge; only then answer.
 
 bolt dispatches, but the listeners run before its response (``process_before_response``): stock bolt answers when a
-poll every 10 ms finds the acknowledgement, we answer when `Inbox.take` has kept the words. What follows is our own
+poll every 10 ms finds the acknowledgement, we answer when `Inbox.accept` has kept the words. What follows is our own
 task.
 """
 
@@ -69,7 +69,7 @@ class SlackListener:
 
         async def authorize() -> AuthorizeResult:  # bolt does not call bound methods here
             ours, token = await self._ours(), self._api.client.token
-            return AuthorizeResult(enterprise_id=None, team_id=ours.team, bot_user_id=ours.bot, bot_token=token)
+            return AuthorizeResult(enterprise_id=None, team_id=ours.team, bot_user_id=ours.user_id, bot_token=token)
 
         app = AsyncApp(
             name="countersign",
@@ -100,7 +100,7 @@ class SlackListener:
             if body.get("team_id") == ours.team and isinstance(user, str):
                 self._spawn(self._show_home(payloads.make_identity(ours.team, user)))
         elif heard := _read(lambda: payloads.event_message(body, ours)):
-            await self._ears.take(heard)
+            await self._ears.accept(heard)
             self._heard(heard)
         await ack()
 
@@ -114,7 +114,7 @@ class SlackListener:
         if heard is None:
             await ack(text=_ELSEWHERE, response_type="ephemeral")
         else:
-            await self._ears.take(heard)
+            await self._ears.accept(heard)
             await ack()
 
     async def on_action(self, body: dict[str, Any], ack: AsyncAck) -> None:
@@ -124,9 +124,9 @@ class SlackListener:
         if clicked is None:
             await ack()
             return
-        taken = await self._ears.take(clicked)
+        taken = await self._ears.accept(clicked)
         await ack()
-        if taken.new:
+        if taken.is_new:
             self._spawn(self._answer(taken, clicked, str(body.get("trigger_id", ""))))
 
     async def on_view(self, body: dict[str, Any], ack: AsyncAck) -> None:
@@ -140,9 +140,9 @@ class SlackListener:
         if not said.text:
             await ack(response_action="errors", errors={payloads.FIELD: _EMPTY})
             return
-        taken = await self._ears.take(said)
+        taken = await self._ears.accept(said)
         await ack()
-        if taken.new and isinstance(said, ButtonPress):
+        if taken.is_new and isinstance(said, ButtonPress):
             self._spawn(self._answer(taken, said, ""))
 
     async def on_shortcut(self, body: dict[str, Any], ack: AsyncAck) -> None:
@@ -161,9 +161,9 @@ class SlackListener:
         return self._direct[user]
 
     async def _answer(self, taken: TakenMessage, clicked: ButtonPress, trigger: str) -> None:
-        answer = await self._ears.answer(taken, FORM_S)
+        answer = await self._ears.wait_for_response(taken, FORM_S)
         if answer is None:
-            answer = await self._ears.answer(taken, ANSWER_TO_CLICK_S)
+            answer = await self._ears.wait_for_response(taken, ANSWER_TO_CLICK_S)
         if answer is None:
             return
         if answer.form and trigger:
@@ -178,7 +178,7 @@ class SlackListener:
             await self._say(clicked, answer.text)
 
     async def _ask_about(self, body: dict[str, Any], ours: payloads.OwnAccount, who: str) -> None:
-        if not await self._members.ok(who):
+        if not await self._members.is_full_member(who):
             return
         channel, message = body.get("channel"), body.get("message")
         listened = isinstance(channel, Mapping) and channel.get("id") in ours.channels
@@ -193,7 +193,9 @@ class SlackListener:
         await self._api.call("views.open", {"trigger_id": trigger, "view": view}, lane=who, timeout_s=QUESTION_S * 2)
 
     async def _show_home(self, who: str) -> None:
-        cards = await self._waiting(who) if self._waiting is not None and await self._members.ok(who) else None
+        cards = (
+            await self._waiting(who) if self._waiting is not None and await self._members.is_full_member(who) else None
+        )
         view = views.home_view(cards)
         await self._api.call("views.publish", {"user_id": payloads.user_id_of(who), "view": view}, lane=who)
 

@@ -25,7 +25,7 @@ class SlackMembers:
         self._api, self._team, self._known_s = api, team, known_s
         self._known: dict[str, tuple[float, bool]] = {}
 
-    async def ok(self, identity: str) -> bool:
+    async def is_full_member(self, identity: str) -> bool:
         """True for a full member: not deactivated, no guest, no stranger of Slack Connect, no bot (security.md 8-9).
 
         Raises `TransientError` when Slack does not tell: then nothing may be done for them.
@@ -44,7 +44,7 @@ class SlackMembers:
 
     async def _ask(self, identity: str) -> bool:
         try:
-            answer = await self._api.ask("users.info", {"user": user_id_of(identity)}, timeout_s=ANSWER_S)
+            answer = await self._api.get("users.info", {"user": user_id_of(identity)}, timeout_s=ANSWER_S)
         except PermanentError as error:
             if error_code(error) in ("user_not_found", "user_not_visible"):
                 return False

@@ -42,7 +42,7 @@ class OwnAccount:
     """Who we are on Slack: the one workspace, our own user there, and the channels in which we listen."""
 
     team: str
-    bot: str
+    user_id: str
     channels: Collection[str]
 
 
@@ -102,9 +102,9 @@ def event_message(body: Body, ours: OwnAccount) -> IncomingMessage | None:
     foreign = _foreign(body, event, ours) or _foreign(body, said, ours)
     if foreign or not is_ts(ts) or not _is_person(said, user, ours) or not (private or channel in ours.channels):
         return None
-    text, mentioned = _without_mention(_text(said, "text"), ours.bot)
+    text, mentioned = _without_mention(_text(said, "text"), ours.user_id)
     thread = _text(said, "thread_ts") or None
-    addressed = private or mentioned or (said.get("parent_user_id") == ours.bot and not edited)
+    addressed = private or mentioned or (said.get("parent_user_id") == ours.user_id and not edited)
     if not addressed and (thread in (None, ts) or edited):
         return None  # talk among people
     return IncomingMessage(
@@ -135,7 +135,7 @@ def quoted_message(messages: object, ts: str, ours: OwnAccount) -> QuotedMessage
     found = [_mapping(one) for one in messages] if isinstance(messages, list) else []
     said = next((one for one in found if one.get("ts") == ts), {})
     user, text = _text(said, "user"), strip_markup(_text(said, "text")).strip()
-    if not text or user == ours.bot:
+    if not text or user == ours.user_id:
         return None
     machine = any(said.get(key) for key in ("bot_id", "bot_profile", "app_id"))
     team = next(filter(None, (_text(said, key) for key in ("user_team", "team"))), ours.team)
@@ -304,7 +304,7 @@ def _foreign(body: Body, event: Body, ours: OwnAccount) -> bool:
 
 
 def _is_person(said: Body, user: str, ours: OwnAccount) -> bool:
-    machine = any(said.get(key) for key in ("bot_id", "bot_profile", "app_id")) or user in (ours.bot, "USLACKBOT")
+    machine = any(said.get(key) for key in ("bot_id", "bot_profile", "app_id")) or user in (ours.user_id, "USLACKBOT")
     return bool(user) and not machine and said.get("subtype") in _SPOKEN
 
 

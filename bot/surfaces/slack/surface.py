@@ -74,10 +74,12 @@ class SlackSurface:
                 await self.ours()
                 app = self._listening(ears).app()
                 if self._config.app_token is not None:
-                    connection = socket.SlackConnection(self._api, self._config.app_token, app, self._reader.opened)
+                    connection = socket.SlackConnection(
+                        self._api, self._config.app_token, app, self._reader.connection_opened
+                    )
                     await self._beside_reading(ears, connection.listen(), connection.is_connected)
                 else:  # HTTP brings it all; answers go out by the connections kept here
-                    self._reader.opened()
+                    self._reader.connection_opened()
                     await self._beside_reading(ears, asyncio.Event().wait(), _always)
             finally:
                 await self._end_tasks()
@@ -97,10 +99,10 @@ class SlackSurface:
             return ()
         return http.build_routes(self._listening(ears).app(), self._config.signing_secret)
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
+    def render(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as blocks; pure."""
         drawn = render_slack_card(card, diff, buttons.ids, delivered=delivered)
-        return RenderedCard({"text": drawn.text, "blocks": list(drawn.blocks)}, drawn.hides)
+        return RenderedCard({"text": drawn.text, "blocks": list(drawn.blocks)}, drawn.hides_lines)
 
     async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         """Post a card; the id (``ts``) of its message."""
@@ -136,7 +138,7 @@ class SlackSurface:
         await self._api.upload(uploads, place.channel, root, None)
         return [root]
 
-    async def say(
+    async def send_text(
         self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
     ) -> Sequence[str]:
         """Say it in plain words; to one person alone as an ephemeral message, which nobody else sees and nothing keeps.
@@ -174,18 +176,18 @@ class SlackSurface:
         """What `doctor` asks; reaches Slack."""
         return await checks.check_slack(self._api, self._config)
 
-    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
+    async def check_access(self, said: IncomingMessage | ButtonPress) -> str | None:
         """Nothing against full members of our workspace; who was let go since, or is a guest, has no say."""
-        return None if await self._members.ok(said.identity) else _MEMBERS_ONLY
+        return None if await self._members.is_full_member(said.identity) else _MEMBERS_ONLY
 
-    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
+    async def complete_message(self, said: IncomingMessage) -> IncomingMessage | None:
         """`said`, with the message that began its thread, where somebody else's words did."""
         thread = said.place.thread
         if not said.addressed or said.place.private or thread in (None, said.message_id):
             return said
         asked = {"channel": said.place.channel, "ts": thread or "", "limit": "1", "inclusive": "true"}
         try:
-            found = (await self._api.ask("conversations.replies", asked)).data.get("messages")
+            found = (await self._api.get("conversations.replies", asked)).data.get("messages")
         except PermanentError as error:  # the request stands without it
             log.warning("slack_thread_not_read", code=error.problem.code)
             return said
@@ -194,7 +196,7 @@ class SlackSurface:
     async def ours(self) -> payloads.OwnAccount:
         """Who we are there, asked once. Raises `PermanentError` when the token is of another workspace."""
         if self._us is None:
-            answer = (await self._api.ask("auth.test", {}, timeout_s=5)).data
+            answer = (await self._api.get("auth.test", {}, timeout_s=5)).data
             if answer.get("team_id") != self._config.team:
                 told = f"The Slack token is for workspace {answer.get('team_id')}, not for {self._config.team}"
                 raise PermanentError("slack_team", told, "Set the team to the workspace in which the app is installed.")
@@ -203,7 +205,14 @@ class SlackSurface:
 
     def _listening(self, ears: Inbox) -> SlackListener:
         return SlackListener(
-            self._api, self._members, self.ours, ears, self._tell, self._waiting, self._tasks, self._reader.heard
+            self._api,
+            self._members,
+            self.ours,
+            ears,
+            self._tell,
+            self._waiting,
+            self._tasks,
+            self._reader.note_direct_message,
         )
 
     async def _end_tasks(self) -> None:
@@ -214,7 +223,7 @@ class SlackSurface:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _tell(self, clicked: ButtonPress, text: str) -> None:
-        await self.say(clicked.place, text, None, clicked.identity)
+        await self.send_text(clicked.place, text, None, clicked.identity)
 
     async def _post(self, place: Place, payload: Mapping[str, Any], reply_to: str | None) -> Mapping[str, Any]:
         thread = _thread(place, reply_to)

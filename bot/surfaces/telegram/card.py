@@ -84,7 +84,7 @@ class TelegramCard:
     text: str
     spans: tuple[TextSpan, ...]
     plain: str
-    rows: tuple[tuple[TelegramButton, ...], ...]
+    button_rows: tuple[tuple[TelegramButton, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +92,25 @@ class TelegramRendering:
     """A card, and whether a line of its diff is not in it."""
 
     card: TelegramCard
-    hides: bool
+    hides_lines: bool
 
 
 def render_telegram_card(
     card: Card, diff: DiffView | None, buttons: Mapping[Action, str], *, delivered: bool
 ) -> TelegramRendering:
-    """The card as Telegram shows it; `buttons` are the ids of its actions, `delivered` is `Surface.draw`'s."""
+    """The card as Telegram shows it; `buttons` are the ids of its actions, `delivered` is `Surface.render`'s."""
     files = [row.path for row in card.staged.files] if card.staged else []
-    whole = diff is not None and card.state in _WITH_DIFF and not diff.hidden(files)
+    whole = diff is not None and card.state in _WITH_DIFF and not diff.count_hidden_lines(files)
     if diff is not None and whole:
-        shown = card.showing(len(files), 0)
-        lines = _compose(shown, diff, "", diff.alarm)
+        shown = card.limited_to(len(files), 0)
+        lines = _compose(shown, diff, "", diff.warning)
         if lines is not None:
-            return TelegramRendering(_message(shown, lines, buttons), hides=False)
-    shown = card if delivered else card.showing(len(files), None)
-    alarm = diff.alarm if diff is not None and card.state in _WITH_DIFF else ""
+            return TelegramRendering(_message(shown, lines, buttons), hides_lines=False)
+    shown = card if delivered else card.limited_to(len(files), None)
+    alarm = diff.warning if diff is not None and card.state in _WITH_DIFF else ""
     lines = _compose(shown, None, _where_the_diff_is(card, delivered=delivered), alarm)
     assert lines is not None, "a card without its diff always fits"
-    return TelegramRendering(_message(shown, lines, buttons), hides=card.staged is not None)
+    return TelegramRendering(_message(shown, lines, buttons), hides_lines=card.staged is not None)
 
 
 def _message(card: Card, lines: Sequence[Line], buttons: Mapping[Action, str]) -> TelegramCard:
@@ -119,7 +119,7 @@ def _message(card: Card, lines: Sequence[Line], buttons: Mapping[Action, str]) -
 
 
 def _where_the_diff_is(card: Card, *, delivered: bool) -> str:
-    if not card.asks_for_approval:
+    if not card.awaits_approval:
         return ""
     return "the whole diff was sent to this chat" if delivered else "the diff is not shown here"
 
@@ -132,8 +132,8 @@ def _compose(card: Card, diff: DiffView | None, note: str, alarm: str) -> list[L
     block: list[Line] = []
     if diff is not None and diff.files:
         block = [[], [TextPiece(_diff_text(diff), "pre")]]
-        if diff.strange:
-            block.insert(1, [TextPiece(f"⚠️ {diff.spelled_out}", "bold")])
+        if diff.escaped_count:
+            block.insert(1, [TextPiece(f"⚠️ {diff.escaped_note}", "bold")])
         room -= measure(block)
         if room < measure([list(_totals(card.staged))] if card.staged else []) + 2:
             return None
@@ -180,7 +180,7 @@ def _fill(card: Card, middle: list[Line], room: int) -> int:
         room += 60
         rest = card.staged.files[rows_shown:]
         if rest:
-            risky = sum(1 for row in rest if row.risky)
+            risky = sum(1 for row in rest if row.is_risky)
             fits([TextPiece(f"… {len(rest)} more files, {risky or 'none'} of them risky", "bold" if risky else "")])
     for quote in card.quotes:
         fits([], *_quote(quote))
@@ -195,27 +195,27 @@ def _head(card: Card, alarm: str) -> Iterator[Line]:
         TextPiece(f"{card.icon} {truncate(card.label, 30)}{lane} · "),
         TextPiece(truncate(card.title, 200) or "(no title)", "bold"),
     ]
-    if card.superseded:
-        yield [TextPiece(f"{truncate(card.superseded, 60)}; nothing can be decided here", "italic")]
+    if card.superseded_note:
+        yield [TextPiece(f"{truncate(card.superseded_note, 60)}; nothing can be decided here", "italic")]
     if card.risk:
         yield [TextPiece(f"risk: {card.risk.value}", "" if card.risk.value == "low" else "bold")]
     byline = " · ".join(fact for fact in card.byline if fact.strip())
     if byline:
         yield [TextPiece(truncate(byline, 300))]
-    if card.law:
-        yield [TextPiece(truncate(card.law, 200), "italic")]
+    if card.rule:
+        yield [TextPiece(truncate(card.rule, 200), "italic")]
 
 
 def _totals(staged: StagedPart) -> Iterator[TextPiece]:
     count = len(staged.files)
     yield TextPiece(f"{count} file{'s' if count != 1 else ''} +{staged.added} \N{MINUS SIGN}{staged.removed}", "bold")
-    if staged.passed:
-        yield TextPiece(f" · {staged.passed} ✓")
-    for check in staged.named[:_MAX_NAMED]:
+    if staged.passed_summary:
+        yield TextPiece(f" · {staged.passed_summary} ✓")
+    for check in staged.named_checks[:_MAX_NAMED]:
         note = f" {truncate(check.note, 20)}" if check.note else ""
         yield TextPiece(f" · {truncate(check.name, 30)}{note} {_MARKS[check.verdict]}")
-    if len(staged.named) > _MAX_NAMED:
-        yield TextPiece(f" · and {len(staged.named) - _MAX_NAMED} more")
+    if len(staged.named_checks) > _MAX_NAMED:
+        yield TextPiece(f" · and {len(staged.named_checks) - _MAX_NAMED} more")
 
 
 def _findings(staged: StagedPart) -> Iterator[Line]:
@@ -230,17 +230,17 @@ def _findings(staged: StagedPart) -> Iterator[Line]:
 def _file(row: FileRow) -> Iterator[TextPiece]:
     counts = [f"+{row.added}"] if row.added is not None else []
     counts += [f"\N{MINUS SIGN}{row.removed}"] if row.removed is not None else []
-    yield TextPiece(f"{'⚠️' if row.risky else '▫️'} ")
+    yield TextPiece(f"{'⚠️' if row.is_risky else '▫️'} ")
     yield TextPiece(truncate_path(row.path, 120), "code")
     yield TextPiece(" ".join(["", *counts]))
     notes = [{"A": "new", "D": "deleted", "T": "type changed"}.get(row.status, ""), *row.flags]
     said = ", ".join(dict.fromkeys(filter(None, notes)))
     if said:
-        yield TextPiece(f" {truncate(said, 80)}", "bold" if row.risky else "")
+        yield TextPiece(f" {truncate(said, 80)}", "bold" if row.is_risky else "")
 
 
 def _quote(quote: Quote) -> Iterator[Line]:
-    yield [TextPiece(f"{truncate(quote.says, 80)}:")]
+    yield [TextPiece(f"{truncate(quote.attribution, 80)}:")]
     yield [TextPiece(f"“{truncate(quote.text, 600)}”", "blockquote")]
 
 
@@ -261,7 +261,7 @@ def _diff_text(diff: DiffView) -> str:
 
 def _note(card: Card, rows_shown: int, where: str) -> list[Line]:
     """What is not shown, in words, where something is to be approved."""
-    if not card.asks_for_approval or card.staged is None:
+    if not card.awaits_approval or card.staged is None:
         return []
     shown = HiddenContent(rows_shown, len(card.staged.files), 0).sentence if where else ""
     said = "; ".join(part for part in (shown, where) if part)
@@ -270,32 +270,32 @@ def _note(card: Card, rows_shown: int, where: str) -> list[Line]:
 
 def _foot(card: Card) -> Iterator[Line]:
     """What stands between the card and its end: question, digest, verdicts, pull request, trouble."""
-    if card.asked:
-        yield [TextPiece("❓ "), TextPiece(truncate(card.asked.text, 300), "bold")]
+    if card.question:
+        yield [TextPiece("❓ "), TextPiece(truncate(card.question.text, 300), "bold")]
         if card.expiry:
             yield [TextPiece(truncate(card.expiry, 40))]
-    if card.hitch:
-        yield [TextPiece(f"last try: {truncate(card.hitch, 120)}")]
+    if card.last_failure:
+        yield [TextPiece(f"last try: {truncate(card.last_failure, 120)}")]
     if card.staged:
         yield list(join_pieces(_digest(card, card.staged)))
-    for said in card.decided[:4]:
+    for said in card.decisions[:4]:
         yield [TextPiece(_verdict(said))]
-    if len(card.decided) > 4:
-        yield [TextPiece(f"… and {len(card.decided) - 4} more verdicts")]
-    if card.link:
-        yield from _pull_request(card.link)
+    if len(card.decisions) > 4:
+        yield [TextPiece(f"… and {len(card.decisions) - 4} more verdicts")]
+    if card.pull_request:
+        yield from _pull_request(card.pull_request)
     for ticket in card.tickets:
         yield [TextPiece(f"ticket {truncate(ticket.key, 40)}"), TextPiece(" "), _address(ticket.url)]
-    if card.trouble:
-        told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
+    if card.problem:
+        told = card.problem.code == "rejected" and any(not said.is_approval for said in card.decisions)
         if not told:
-            yield [TextPiece("✗ "), TextPiece(truncate(card.trouble.message, 250) or card.trouble.code, "bold")]
-        if mend := render_advice(card.trouble.mend, SURFACE):
+            yield [TextPiece("✗ "), TextPiece(truncate(card.problem.message, 250) or card.problem.code, "bold")]
+        if mend := render_advice(card.problem.mend, SURFACE):
             yield [TextPiece(f"→ {truncate(one_line(mend), 250)}")]
 
 
 def _digest(card: Card, staged: StagedPart) -> Iterator[TextPiece]:
-    yield TextPiece(f"diff {staged.short[:64]}", "code")
+    yield TextPiece(f"diff {staged.short_digest[:64]}", "code")
     needs = "; ".join(need.sentence for need in card.needs)
     if needs:
         yield TextPiece(truncate(needs, 400), "bold")
@@ -304,7 +304,7 @@ def _digest(card: Card, staged: StagedPart) -> Iterator[TextPiece]:
 
 
 def _verdict(said: DecisionRow) -> str:
-    mark, did = ("✓", "approved") if said.approved else ("✗", "rejected")
+    mark, did = ("✓", "approved") if said.is_approval else ("✗", "rejected")
     where = ", ".join(part for part in (said.surface, said.when) if part)
     reason = f": “{truncate(said.reason, 60)}”" if said.reason else ""
     return f"{mark} {truncate(said.person, 40)} {did} it ({truncate(where, 40)}){reason}"
@@ -315,15 +315,15 @@ def _pull_request(link: PullRequestPart) -> Iterator[Line]:
         TextPiece(f"pull request {link.number} {truncate(link.state, 20)}", "bold"),
         TextPiece(truncate(link.branch, 80), "code"),
     ]
-    if link.of_revision:
-        facts.append(TextPiece(f"carries revision {link.of_revision}"))
+    if link.revision:
+        facts.append(TextPiece(f"carries revision {link.revision}"))
     yield list(join_pieces(facts))
     if link.checks:
         yield [TextPiece(truncate(link.checks, 200))]
     if link.url:
         yield [_address(link.url)]
-    if link.files:
-        yield [TextPiece(f"{ARTIFACTS_LABEL}: "), _address(link.files)]
+    if link.artifacts_url:
+        yield [TextPiece(f"{ARTIFACTS_LABEL}: "), _address(link.artifacts_url)]
 
 
 def _address(url: str) -> TextPiece:

@@ -20,7 +20,7 @@ async def check_telegram(wire: TelegramClient, config: TelegramConfig) -> Sequen
     An answer that is not as Telegram documents it makes its own row, and no other.
     """
     try:
-        me = await wire.ask("getMe")
+        me = await wire.get("getMe")
         rows = [_row("telegram", "ok", f"@{text_at(me, 'username')} (id {required_int(me, 'id')})")]
     except CountersignError as error:
         return [_row("telegram", "fail", error.problem.message, str(error.problem.mend))]
@@ -41,7 +41,7 @@ async def check_telegram(wire: TelegramClient, config: TelegramConfig) -> Sequen
 async def _webhook(wire: TelegramClient, config: TelegramConfig) -> _Row:
     name = "telegram webhook"
     try:
-        found = await wire.ask("getWebhookInfo")
+        found = await wire.get("getWebhookInfo")
         url, trouble = text_at(found, "url"), text_at(found, "last_error_message")
         waiting = f"{optional_int(found, 'pending_update_count') or 0} updates wait"
     except CountersignError as error:
@@ -63,7 +63,7 @@ async def _webhook(wire: TelegramClient, config: TelegramConfig) -> _Row:
 async def _group(wire: TelegramClient, chat: str) -> _Row:
     name = f"telegram group {chat}"
     try:
-        found = await wire.ask("getChat", chat_id=int(chat))
+        found = await wire.get("getChat", chat_id=int(chat))
         return _row(name, "ok", one_line(text_at(found, "title"), 80))
     except UnreadableUpdateError as error:
         return _odd(name, error)

@@ -2,7 +2,7 @@
 
 Its methods read an answer whole and fail at any part that is not as they know it. What it answers to our questions is
 Its methods read an answer whole and fail at any part that is not as they know it. What it answers to our questions is
-therefore taken as plain JSON (`TelegramClient.ask`, `TelegramClient.updates`), and of a sent message only its id
+therefore taken as plain JSON (`TelegramClient.get`, `TelegramClient.get_updates`), and of a sent message only its id
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ChatMovedError(TransientError):
 
 
 class TelegramRefusedError(PermanentError):
-    """Telegram did not accept the request; `words` is why, in small letters."""
+    """Telegram did not accept the request; `reason` is why, in small letters."""
 
     def __init__(self, words: str) -> None:
         super().__init__("telegram_refused", f"Telegram refused this: {words}.")
@@ -72,7 +72,7 @@ class TelegramRefusedError(PermanentError):
 
 
 class UnreadableAnswerError(TransientError):
-    """The answer to a poll is not JSON that can be read; `first` is the first update's number, where it can be seen."""
+    """The answer to a poll is not JSON that can be read; `first_update_id` is the first update's number, where it can be seen."""
 
     def __init__(self, first: int | None) -> None:
         super().__init__("telegram_unreadable", "Telegram's answer cannot be read.")
@@ -148,7 +148,7 @@ class TelegramClient:
             mend = "See whether a newer version of Countersign reads it."
             raise PermanentError("telegram_odd", "Telegram's answer is not what it documents", mend) from error
 
-    async def ask(self, method: str, **arguments: Any) -> Json:
+    async def get(self, method: str, **arguments: Any) -> Json:
         """The object that a method answers with, as plain JSON; raises as `call` does."""
         found = await self.call(lambda bot: bot.ask(method, arguments))
         if not isinstance(found, Mapping):
@@ -156,7 +156,9 @@ class TelegramClient:
             raise PermanentError("telegram_odd", f"Telegram's answer to {method} is not what it documents", mend)
         return found
 
-    async def updates(self, offset: int | None, limit: int, kinds: Sequence[str], poll_s: int, grace_s: float) -> Any:
+    async def get_updates(
+        self, offset: int | None, limit: int, kinds: Sequence[str], poll_s: int, grace_s: float
+    ) -> Any:
         """What a poll brings, as plain JSON: a list, unless Telegram answers what it does not document.
 
         Raises `UnreadableAnswerError` when it is not even JSON, else as `call` does.

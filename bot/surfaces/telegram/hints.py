@@ -45,10 +45,10 @@ _CHANNEL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What to say, nothing where silence is right; `nobody` when it is not known who wrote."""
+    """What to say, nothing where silence is right; `is_anonymous` when it is not known who wrote."""
 
     text: str = ""
-    nobody: bool = False
+    is_anonymous: bool = False
 
 
 def hint_for(message: Json, author: Json, text: str, nobody: Collection[int]) -> Hint | None:
@@ -58,7 +58,7 @@ def hint_for(message: Json, author: Json, text: str, nobody: Collection[int]) ->
     sender = optional_object(message, "sender_chat")
     if sender is not None:
         same = required_int(sender, "id") == required_int(required_object(message, "chat"), "id")
-        return Hint(_ANONYMOUS if same else _CHANNEL, nobody=True)
+        return Hint(_ANONYMOUS if same else _CHANNEL, is_anonymous=True)
     if bool_at(author, "is_bot") or required_int(author, "id") in nobody:
         return Hint()  # bots that answer each other never end
     private = required_int(required_object(message, "chat"), "id") == required_int(author, "id")

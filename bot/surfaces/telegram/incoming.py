@@ -59,30 +59,30 @@ class ChatMoved:
     """A group has another id from now on."""
 
     channel: str
-    to: str
+    new_channel: str
 
 
 @dataclass(frozen=True, slots=True)
 class UnlistedChat:
-    """Somebody spoke to us in a chat that the configuration does not name; `callback` is the press to refuse."""
+    """Somebody spoke to us in a chat that the configuration does not name; `callback_id` is the press to refuse."""
 
     channel: str
-    callback: str | None = None
+    callback_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackPress:
     """A click, and the callback to answer."""
 
-    clicked: ButtonPress
-    callback: str
+    press: ButtonPress
+    callback_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedPress:
     """A press that belongs to no message of ours: refused (security.md 5)."""
 
-    callback: str
+    callback_id: str
 
 
 TelegramInput = IncomingMessage | ButtonPress | CallbackPress | ChatMoved | UnlistedChat | RejectedPress
@@ -108,7 +108,7 @@ def parse_update(
         return ChatMoved(str(required_int(required_object(message, "chat"), "id")), str(moved_to))
     said = _message(message, us, listed, cuts, edited=message is edited)
     if isinstance(said, IncomingMessage) and said.may_go_on:
-        cuts.note(message, said)
+        cuts.remember(message, said)
     return said
 
 
@@ -149,7 +149,7 @@ def _message(
     if author is None or spoken is None or _too_late(message, edited=edited):
         return None
     text, addressed = spoken
-    rest_of, joint = ("", "") if edited or addressed or answered else cuts.rest_of(message)
+    rest_of, joint = ("", "") if edited or addressed or answered else cuts.continuation_of(message)
     if not (addressed or ours or rest_of or text_at(chat, "type") == "private"):
         return None
     if not _listens(chat, listed):
@@ -191,7 +191,7 @@ def _form(message: Json, author: Json, place: Place, text: str, asked: PromptedA
         identity=str(required_int(author, "id")),
         place=place,
         button=asked.button,
-        message_id=asked.card,
+        message_id=asked.message_id,
         dedup=_dedup(message, edited=edited),
         text=text,
         name=full_name(author),
@@ -202,7 +202,7 @@ def _form(message: Json, author: Json, place: Place, text: str, asked: PromptedA
 def _hinted(message: Json, author: Json, hint: hints.Hint) -> IncomingMessage:
     """A message in which nothing can be read, with what its writer is told instead."""
     heard = _heard(message, author, _place(required_object(message, "chat"), _thread(message)), "", edited=False)
-    return replace(heard, identity="" if hint.nobody else heard.identity, hint=hint.text, may_go_on=False)
+    return replace(heard, identity="" if hint.is_anonymous else heard.identity, hint=hint.text, may_go_on=False)
 
 
 def _quoted(message: Json, answered: Json | None) -> QuotedMessage | None:

@@ -66,7 +66,7 @@ class ChatPace:
         finally:
             chat.waiting -= 1
 
-    async def ready(self, chat_id: int, chat: _Chat) -> None:
+    async def wait(self, chat_id: int, chat: _Chat) -> None:
         """Wait until one more message fits the limits, and count it."""
         loop = asyncio.get_running_loop()
         while (wait_s := self._wait(chat_id, chat, loop.time())) > 0:
@@ -76,7 +76,7 @@ class ChatPace:
         chat.sent.append(loop.time())
         self._sent.append(loop.time())
 
-    def hold(self, chat: _Chat, seconds: float) -> bool:
+    def pause(self, chat: _Chat, seconds: float) -> bool:
         """Telegram asked for `seconds` of silence; true when that is within the patience."""
         chat.not_before = asyncio.get_running_loop().time() + seconds
         return seconds <= self._limits.patience_s
@@ -109,13 +109,13 @@ class SendTurn:
     _chat_id: int
     _chat: _Chat
 
-    async def ready(self) -> None:
+    async def wait(self) -> None:
         """Wait until one more message is within the limits; raises `TransientError` if that takes too long."""
-        await self._pace.ready(self._chat_id, self._chat)
+        await self._pace.wait(self._chat_id, self._chat)
 
-    def hold(self, seconds: float) -> bool:
+    def pause(self, seconds: float) -> bool:
         """Be silent for `seconds`, as Telegram asked; true when waiting for that is worth it."""
-        return self._pace.hold(self._chat, seconds)
+        return self._pace.pause(self._chat, seconds)
 
 
 def _busy(wait_s: float) -> TransientError:

@@ -65,7 +65,7 @@ async def poll(wire: TelegramClient, keep: StoreUpdate, poll_s: int) -> NoReturn
 async def _ask(wire: TelegramClient, at: _Position, poll_s: int) -> list[object] | None:
     """The next updates, or None when it failed in a way that may pass."""
     try:
-        updates = await wire.updates(at.offset, at.limit, ALLOWED_UPDATES, poll_s, _GRACE_S)
+        updates = await wire.get_updates(at.offset, at.limit, ALLOWED_UPDATES, poll_s, _GRACE_S)
         return _checked(updates, at)
     except UnreadableAnswerError as error:
         if _past(error, at):

@@ -30,7 +30,7 @@ class PromptedAction:
     """What a question was asked for: the button, and the message id of its card."""
 
     button: str
-    card: str
+    message_id: str
 
 
 def question_for(form: str) -> tuple[str, str]:

@@ -140,9 +140,11 @@ def _fitting(line: Line) -> list[Line]:
 
 def inline_keyboard(card: TelegramCard) -> InlineKeyboardMarkup | None:
     """A card's buttons as Telegram takes them."""
-    if not card.rows:
+    if not card.button_rows:
         return None
-    rows = [[InlineKeyboardButton(button.label, callback_data=button.data) for button in row] for row in card.rows]
+    rows = [
+        [InlineKeyboardButton(button.label, callback_data=button.data) for button in row] for row in card.button_rows
+    ]
     return InlineKeyboardMarkup(rows)
 
 

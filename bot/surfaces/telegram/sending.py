@@ -101,7 +101,7 @@ class TelegramSender:
                 told = f"{file.name} has {len(file.content):,} bytes; Telegram takes 1 to {MAX_FILE_BYTES:,}."
                 raise PermanentError("file_size", told, "Whoever runs Countersign can see it at its terminal.")
         fits = measure(text_lines(words)) <= MAX_CAPTION + 1
-        ids = await self.say(place, words, reply_to) if words and not fits else []
+        ids = await self.send_text(place, words, reply_to) if words and not fits else []
         sent = [(place.channel, place.thread, reply_to, file.name, sha256(file.content).digest()) for file in files]
         for n, file in enumerate(files):
             if sent[n] in self._arrived:  # what got through before another did not is there
@@ -119,7 +119,7 @@ class TelegramSender:
             self._arrived.pop(one, None)
         return ids
 
-    async def say(self, place: Place, text: str, reply_to: str | None, extras: Extras = NO_EXTRAS) -> list[str]:
+    async def send_text(self, place: Place, text: str, reply_to: str | None, extras: Extras = NO_EXTRAS) -> list[str]:
         """Say plain words: in one message, in a few, or as a file; buttons stand below the last. Returns their ids."""
         parts = split_lines(text_lines(text))
         if not parts:
@@ -135,7 +135,7 @@ class TelegramSender:
             )
         return ids
 
-    async def ask(
+    async def prompt(
         self, place: Place, asked: tuple[str, str], person: tuple[int, str] | None, ref: tuple[str, str], card: str
     ) -> str:
         """Ask one person for words: `asked` is the question and the field's hint, `ref` what leads back, and as a link.
@@ -165,7 +165,7 @@ class TelegramSender:
 
         return sent_message_id(await self._in_turn(place, send))
 
-    async def answer(self, callback: str, text: str, *, alert: bool) -> None:
+    async def answer_callback(self, callback: str, text: str, *, alert: bool) -> None:
         """Answer a press, a few times if need be; one that is too old to be answered is no fault."""
         words = truncate("\n".join(" ".join(line.split()) for line in text.strip().splitlines()), MAX_ANSWER)
         for pause_s in (0.25, 1.0, 0.0):
@@ -181,7 +181,7 @@ class TelegramSender:
                 continue
             return
 
-    async def seen(self, place: Place, message_id: str) -> None:
+    async def react(self, place: Place, message_id: str) -> None:
         """Put \N{EYES} below a message; one that is gone, or a chat without reactions, is no fault."""
         seen = [ReactionTypeEmoji(_SEEN)]
         try:
@@ -189,7 +189,7 @@ class TelegramSender:
         except (TelegramRefusedError, ChatMovedError) as refused:
             log.info("telegram_reaction_was_refused", chat=place.channel, why=str(refused))
 
-    def learn(self, old: int, new: int) -> None:
+    def add_moved_chat(self, old: int, new: int) -> None:
         """A group has another id."""
         self._new_ids[old] = new
 
@@ -198,12 +198,12 @@ class TelegramSender:
         chat, topic, bare = self._chat(place), topic_id(place), False
         async with self._pace.turn(chat) as turn:
             for _ in range(_TRIES):
-                await turn.ready()
+                await turn.wait()
                 try:
                     return await self._once(turn, send, chat, topic, bare=bare)
                 except ChatMovedError as moved:
                     await self._moved(str(chat), str(moved.to))
-                    self.learn(chat, moved.to)
+                    self.add_moved_chat(chat, moved.to)
                     chat = moved.to
                 except TelegramRefusedError as refused:
                     if "thread not found" in refused.words and topic is not None:
@@ -221,10 +221,10 @@ class TelegramSender:
             try:
                 return await self._wire.call(lambda bot: send(bot, chat, topic, bare))
             except TransientError as error:
-                if error.problem.code != "telegram_busy" or not turn.hold(error.retry_after_s or 1.0):
+                if error.problem.code != "telegram_busy" or not turn.pause(error.retry_after_s or 1.0):
                     raise
                 log.info("telegram_asked_for_patience", chat=str(chat), wait_s=error.retry_after_s)
-                await turn.ready()
+                await turn.wait()
         raise TransientError("telegram_busy", "Telegram put this message off too often.", retry_after_s=5)
 
     def _chat(self, place: Place) -> int:

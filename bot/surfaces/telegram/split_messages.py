@@ -46,7 +46,7 @@ class SplitMessages:
 
     _recent: OrderedDict[_Where, _Cut] = field(default_factory=OrderedDict)
 
-    def note(self, message: Json, heard: IncomingMessage) -> None:
+    def remember(self, message: Json, heard: IncomingMessage) -> None:
         """Remember a long message; its rest belongs to the first of its parts."""
         where = _where(message)
         if where is not None:
@@ -60,7 +60,7 @@ class SplitMessages:
             if len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
 
-    def rest_of(self, message: Json) -> tuple[str, str]:
+    def continuation_of(self, message: Json) -> tuple[str, str]:
         """The `dedup` of the message whose rest this one is, and what joins them; both empty for any other message."""
         where = _where(message)
         cut = self._recent.get(where) if where is not None else None

@@ -122,10 +122,10 @@ class TelegramSurface:
         self._ears = ears
         return (webhook_route(self.webhook_path, self._config.webhook_secret or "", self._keep_body),)
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
-        """See `Surface.draw`."""
+    def render(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
+        """See `Surface.render`."""
         drawing = render_telegram_card(card, diff, buttons.ids, delivered=delivered)
-        return RenderedCard(drawing.card, drawing.hides)
+        return RenderedCard(drawing.card, drawing.hides_lines)
 
     async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         """See `Surface.post`."""
@@ -141,25 +141,25 @@ class TelegramSurface:
         """See `Surface.attach`."""
         return await self._speaker.attach(place, files, caption, reply_to)
 
-    async def say(
+    async def send_text(
         self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
     ) -> Sequence[str]:
-        """See `Surface.say`; Telegram has no words for one pair of ears in a group, so all in it can read them."""
+        """See `Surface.send_text`; Telegram has no words for one pair of ears in a group, so all in it can read them."""
         del only_to
-        return await self._speaker.say(place, text, reply_to, extras)
+        return await self._speaker.send_text(place, text, reply_to, extras)
 
-    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
+    async def check_access(self, said: IncomingMessage | ButtonPress) -> str | None:
         """Everybody whose id is known: Telegram itself lets only members write in a group."""
         del said
         return None
 
-    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
+    async def complete_message(self, said: IncomingMessage) -> IncomingMessage | None:
         """The message as it is; Telegram's updates are whole."""
         return said
 
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """See `Surface.acknowledge`."""
-        await self._speaker.seen(place, message_id)
+        await self._speaker.react(place, message_id)
 
     async def check(self) -> Sequence[Mapping[str, Any]]:
         """See `Surface.check`; closes the connection unless somebody listens on it."""
@@ -181,7 +181,7 @@ class TelegramSurface:
 
     async def _introduce(self) -> BotAccount:
         """Learn who we are, and put the menu up."""
-        me = await self._wire.ask("getMe")
+        me = await self._wire.get("getMe")
         try:
             us = self._us = BotAccount(required_int(me, "id"), text_at(me, "username"), self._config.token)
         except UnreadableUpdateError as error:
@@ -199,7 +199,7 @@ class TelegramSurface:
         while True:
             await asyncio.sleep(_LOOK_AGAIN_S)
             try:
-                found = await self._wire.ask("getWebhookInfo")
+                found = await self._wire.get("getWebhookInfo")
             except TransientError as error:
                 log.warning("telegram_was_out_of_reach", why=str(error))
                 continue
@@ -238,37 +238,37 @@ class TelegramSurface:
             case None:
                 return
             case ChatMoved():
-                await self._moved(said.channel, said.to)
+                await self._moved(said.channel, said.new_channel)
             case UnlistedChat():
                 self._mention(said.channel)
-                if said.callback:
-                    self._start(self._speaker.answer(said.callback, _REFUSED, alert=True))
+                if said.callback_id:
+                    self._start(self._speaker.answer_callback(said.callback_id, _REFUSED, alert=True))
             case RejectedPress():
-                self._start(self._speaker.answer(said.callback, _REFUSED, alert=True))
+                self._start(self._speaker.answer_callback(said.callback_id, _REFUSED, alert=True))
             case CallbackPress():
-                taken = await ears.take(said.clicked)
+                taken = await ears.accept(said.press)
                 self._start(self._answer(ears, taken, said))
             case _:
-                await ears.take(said)
+                await ears.accept(said)
 
     async def _answer(self, ears: Inbox, taken: Any, pressed: CallbackPress) -> None:
         """Tell the one who pressed what became of it, whatever became of it; ask for the words a button wants."""
         async with self._at_once:
             try:
-                answer = await ears.answer(taken, _ANSWER_WITHIN_S) or Response(_LATER)
+                answer = await ears.wait_for_response(taken, _ANSWER_WITHIN_S) or Response(_LATER)
             except CountersignError as error:
                 log.warning("telegram_press_failed", why=str(error))
                 answer = Response(_FAULT, refused=True)
             except Exception:  # the press is answered all the same; the fault is logged where the task ends
-                await self._speaker.answer(pressed.callback, _FAULT, alert=True)
+                await self._speaker.answer_callback(pressed.callback_id, _FAULT, alert=True)
                 raise
             too_long = utf16_length(answer.text) > MAX_ANSWER  # for what is shown over the chat
             told = _BELOW if too_long and not answer.refused else answer.text
-            await self._speaker.answer(pressed.callback, told, alert=answer.refused)
+            await self._speaker.answer_callback(pressed.callback_id, told, alert=answer.refused)
             if too_long:
-                await self._speaker.say(pressed.clicked.place, answer.text, pressed.clicked.message_id)
+                await self._speaker.send_text(pressed.press.place, answer.text, pressed.press.message_id)
             if answer.form:
-                await self._ask(pressed.clicked, answer.form)
+                await self._ask(pressed.press, answer.form)
 
     async def _ask(self, clicked: ButtonPress, form: str) -> None:
         place = clicked.place
@@ -276,15 +276,15 @@ class TelegramSurface:
         ref = sign_reference(self._config.token, int(place.channel), clicked.button, clicked.message_id)
         us = self._us or await self._introduce()
         back = (ref, reference_link(us.username, ref))
-        prompt = await self._speaker.ask(place, question_for(form), person, back, clicked.message_id)
+        prompt = await self._speaker.prompt(place, question_for(form), person, back, clicked.message_id)
         if self._ears is not None:
-            await self._ears.posted(place, prompt, clicked.message_id)
+            await self._ears.record_message(place, prompt, clicked.message_id)
 
     async def _moved(self, channel: str, to: str) -> None:
         """A group has another id: it stays listened to if it was, and the ears move what they keep about it."""
         if self._ears is not None:
-            await self._ears.moved(self.name, channel, to)
-        self._speaker.learn(int(channel), int(to))
+            await self._ears.record_channel_move(self.name, channel, to)
+        self._speaker.add_moved_chat(int(channel), int(to))
         if channel in self._listed:
             self._listed.add(to)
             log.warning("telegram_group_moved", old=channel, new=to, mend="put the new id into countersign.yaml")

@@ -50,8 +50,8 @@ def print_card(
     look = look or detect_profile(stream)
     view = _view(card, diff, max_lines) if diff is not None and card.state in _WITH_DIFF else None
     files = card.staged.files if card.staged else ()
-    hidden_lines = view.hidden(row.path for row in files) if view is not None else None
-    shown = card.showing(min(MAX_ROWS, len(files)), hidden_lines)
+    hidden_lines = view.count_hidden_lines(row.path for row in files) if view is not None else None
+    shown = card.limited_to(min(MAX_ROWS, len(files)), hidden_lines)
     stream.write(framed(look, shown, list(_card(look, shown, view))))
     stream.flush()
 
@@ -69,9 +69,9 @@ def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: TerminalProfile
     look = look or detect_profile(stream)
     view = _view(card, diff, None)
     files = card.staged.files if card.staged else ()
-    whole = card.showing(len(files), view.hidden(row.path for row in files))
+    whole = card.limited_to(len(files), view.count_hidden_lines(row.path for row in files))
     parts = [*_alarm(look, view), *_headline(look, whole), *diff_lines(look, view, _width(look))]
-    if whole.asks_for_approval:
+    if whole.awaits_approval:
         parts += [look.text(), *_needs(look, whole), *_actions(look, whole, without=ActionKind.DIFF)]
     stream.write(framed(look, whole, parts))
     stream.flush()
@@ -80,10 +80,10 @@ def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: TerminalProfile
 def framed(look: TerminalProfile, card: Card, parts: list[Item]) -> str:
     """The card's text, along a bar in its state's colour; without colours there is no bar."""
     if look.colours is None:
-        return look.paint(parts, width=_width(look))
-    style = "dim" if card.superseded else STATE_STYLES[card.state].removeprefix("bold ")
-    bar = look.paint([look.text(("▎", style))]).removesuffix("\n")
-    body = look.paint(parts, width=_width(look)).removesuffix("\n")
+        return look.render(parts, width=_width(look))
+    style = "dim" if card.superseded_note else STATE_STYLES[card.state].removeprefix("bold ")
+    bar = look.render([look.text(("▎", style))]).removesuffix("\n")
+    body = look.render(parts, width=_width(look)).removesuffix("\n")
     return "".join(f"{bar} {line}".rstrip(" ") + "\n" for line in body.split("\n"))
 
 
@@ -101,8 +101,8 @@ def _view(card: Card, diff: bytes, max_lines: int | None) -> DiffView:
 def _card(look: TerminalProfile, card: Card, view: DiffView | None) -> Iterator[Item]:
     yield from _alarm(look, view)
     yield from _headline(look, card)
-    if card.superseded:
-        yield look.text((f"{card.superseded}; nothing can be decided here", "yellow"))
+    if card.superseded_note:
+        yield look.text((f"{card.superseded_note}; nothing can be decided here", "yellow"))
     if card.staged:
         yield look.text()
         yield from _totals(look, card.staged)
@@ -119,8 +119,8 @@ def _card(look: TerminalProfile, card: Card, view: DiffView | None) -> Iterator[
 
 
 def _alarm(look: TerminalProfile, view: DiffView | None) -> Iterator[Item]:
-    if view is not None and view.alarm:
-        yield with_mark(look, ("!", "bold red"), view.alarm, "bold red")
+    if view is not None and view.warning:
+        yield with_mark(look, ("!", "bold red"), view.warning, "bold red")
 
 
 def _headline(look: TerminalProfile, card: Card) -> Iterator[Item]:
@@ -132,17 +132,17 @@ def _headline(look: TerminalProfile, card: Card) -> Iterator[Item]:
     yield table
     if card.byline:
         yield join_parts(look, [(fact, "dim") for fact in card.byline])
-    if card.law:
-        yield look.text((card.law, "dim"))
+    if card.rule:
+        yield look.text((card.rule, "dim"))
 
 
 def _totals(look: TerminalProfile, staged: StagedPart) -> Iterator[Item]:
     files = f"{len(staged.files)} file{'s' if len(staged.files) != 1 else ''}"
     counts = look.text(files, "  ", (f"+{staged.added}", "green"), " ", (f"{MINUS}{staged.removed}", "red"))
     counts.append("     ")
-    if staged.passed:
-        counts.append_text(look.text(f"{staged.passed} ", ("✓", "green"), "   "))
-    for check in staged.named:
+    if staged.passed_summary:
+        counts.append_text(look.text(f"{staged.passed_summary} ", ("✓", "green"), "   "))
+    for check in staged.named_checks:
         mark, style = _VERDICTS[check.verdict]
         counts.append_text(look.text(f"{check.name} ", f"{check.note} " if check.note else "", (mark, style), "   "))
     counts.rstrip()
@@ -169,16 +169,16 @@ def _files(look: TerminalProfile, staged: StagedPart) -> Iterator[Item]:
     yield table
     rest = staged.files[MAX_ROWS:]
     if rest:
-        risky = sum(1 for row in rest if row.risky)
+        risky = sum(1 for row in rest if row.is_risky)
         what = f"{risky} of them risky" if risky else "none of them risky"
         yield look.text((f"… {len(rest)} more files, {what}", "bold red" if risky else "dim"))
 
 
 def _file(look: TerminalProfile, row: FileRow, room: int) -> list[RenderableType]:
-    style = LEVEL_STYLES[row.level] if row.risky else ""
+    style = LEVEL_STYLES[row.level] if row.is_risky else ""
     return [
         look.text((row.status, _STATUS.get(row.status, ""))),
-        look.text((elide(look.fit(row.path), room, look.fit("…")), style)),
+        look.text((elide(look.displayable(row.path), room, look.displayable("…")), style)),
         look.text((f"+{row.added}", "green")) if row.added is not None else look.text(),
         look.text((f"{MINUS}{row.removed}", "red")) if row.removed is not None else look.text(),
         look.text((", ".join(row.flags), style)),
@@ -189,61 +189,61 @@ def _words(look: TerminalProfile, card: Card) -> Iterator[Item]:
     if card.quotes:
         yield look.text()
     for quote in card.quotes:
-        yield with_mark(look, (quote.says, "dim"), f"“{quote.text}”", "italic")
+        yield with_mark(look, (quote.attribution, "dim"), f"“{quote.text}”", "italic")
 
 
 def _outcome(look: TerminalProfile, card: Card) -> Iterator[Item]:
     """What stands between the card and its end: question, trouble, digest, verdicts, pull request."""
-    if card.asked:
-        yield with_mark(look, ("?", f"bold {ACCENT}"), card.asked.text, "bold")
+    if card.question:
+        yield with_mark(look, ("?", f"bold {ACCENT}"), card.question.text, "bold")
         if card.expiry:
             yield look.text((card.expiry, "dim"))
-    if card.hitch:
-        yield with_mark(look, ("!", "yellow"), f"last try: {card.hitch}")
+    if card.last_failure:
+        yield with_mark(look, ("!", "yellow"), f"last try: {card.last_failure}")
     yield from _needs(look, card)
-    for said in card.decided:
+    for said in card.decisions:
         yield _verdict(look, said)
-    if card.link:
-        yield from _pull_request(look, card.link)
+    if card.pull_request:
+        yield from _pull_request(look, card.pull_request)
     for ticket in card.tickets:
         yield look.text(f"ticket {ticket.key} ", (ticket.url, "dim"))
-    if card.trouble:
-        told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
+    if card.problem:
+        told = card.problem.code == "rejected" and any(not said.is_approval for said in card.decisions)
         if not told:
-            yield with_mark(look, ("✗", "bold red"), card.trouble.message, "bold")
-        if mend := render_advice(card.trouble.mend, TERMINAL):
+            yield with_mark(look, ("✗", "bold red"), card.problem.message, "bold")
+        if mend := render_advice(card.problem.mend, TERMINAL):
             yield with_mark(look, ("→", ACCENT), one_line(mend))
 
 
 def _needs(look: TerminalProfile, card: Card) -> Iterator[Item]:
     if card.staged is None:
         return
-    facts = [(f"diff {card.staged.short}", f"bold {ACCENT}" if card.needs else "dim")]
+    facts = [(f"diff {card.staged.short_digest}", f"bold {ACCENT}" if card.needs else "dim")]
     facts += [(need.sentence, "bold") for need in card.needs]
     if card.needs and card.expiry:
         facts.append((card.expiry, "dim"))
     yield join_parts(look, facts)
-    if card.hidden and card.hidden.anything and card.asks_for_approval:
-        yield look.text((f"{card.hidden.sentence}.", "yellow"))
+    if card.hidden_content and card.hidden_content.is_partial and card.awaits_approval:
+        yield look.text((f"{card.hidden_content.sentence}.", "yellow"))
 
 
 def _verdict(look: TerminalProfile, said: DecisionRow) -> RenderableType:
-    mark, style = ("✓", "green") if said.approved else ("✗", "bold red")
-    words = f"{said.person} {'approved' if said.approved else 'rejected'} it"
+    mark, style = ("✓", "green") if said.is_approval else ("✗", "bold red")
+    words = f"{said.person} {'approved' if said.is_approval else 'rejected'} it"
     where = f" ({', '.join(part for part in (said.surface, said.when) if part)})"
     reason = f": “{said.reason}”" if said.reason else ""
     return look.text((f"{mark} ", style), words, (where, "dim"), (reason, "italic"))
 
 
 def _pull_request(look: TerminalProfile, link: PullRequestPart) -> Iterator[Item]:
-    carries = [(f"carries revision {link.of_revision}", "yellow")] if link.of_revision else []
+    carries = [(f"carries revision {link.revision}", "yellow")] if link.revision else []
     yield join_parts(look, [(f"pull request {link.number} {link.state}", "bold green"), (link.branch, ""), *carries])
     if link.checks:
         yield look.text((link.checks, "dim"))
     if link.url:
         yield look.text((link.url, "dim"))
-    if link.files:
-        yield look.text((f"{ARTIFACTS_LABEL}: ", "dim"), (link.files, "dim"))
+    if link.artifacts_url:
+        yield look.text((f"{ARTIFACTS_LABEL}: ", "dim"), (link.artifacts_url, "dim"))
 
 
 def _actions(look: TerminalProfile, card: Card, without: ActionKind | None = None) -> Iterator[Item]:

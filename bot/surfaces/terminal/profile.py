@@ -43,7 +43,7 @@ _ASCII: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TerminalBlock:
-    """A line that is drawn already, as `TerminalProfile.line` does: for very many lines, where rich takes long."""
+    """A line that is drawn already, as `TerminalProfile.block` does: for very many lines, where rich takes long."""
 
     text: str
 
@@ -60,7 +60,7 @@ class TerminalProfile:
     colours: str | None = None
     encoding: str = "utf-8"
 
-    def fit(self, text: str) -> str:
+    def displayable(self, text: str) -> str:
         """`text` made visible, and in characters that the stream's encoding has."""
         safe = visible(text)
         if safe.isascii() or self._has(safe):
@@ -81,16 +81,18 @@ class TerminalProfile:
         line = Text(overflow="fold")
         for part in parts:
             said, style = (part, "") if isinstance(part, str) else part
-            line.append(self.fit(said), style=style or None)
+            line.append(self.displayable(said), style=style or None)
         return line
 
-    def line(self, *parts: tuple[str, str]) -> TerminalBlock:
+    def block(self, *parts: tuple[str, str]) -> TerminalBlock:
         """The same as `text`, drawn at once and never wrapped."""
         if self.colours is None:
-            return TerminalBlock("".join(self.fit(said) for said, _ in parts).rstrip(" "))
-        return TerminalBlock("".join(_coloured(self.fit(said), style, self.colours) for said, style in parts if said))
+            return TerminalBlock("".join(self.displayable(said) for said, _ in parts).rstrip(" "))
+        return TerminalBlock(
+            "".join(_coloured(self.displayable(said), style, self.colours) for said, style in parts if said)
+        )
 
-    def paint(self, items: Iterable[Item], *, width: int | None = None) -> str:
+    def render(self, items: Iterable[Item], *, width: int | None = None) -> str:
         """`items` below one another, as the text to write; no line ends with a space."""
         drawn = (
             "".join(f"{item.text}\n" for item in group if isinstance(item, TerminalBlock))
@@ -145,7 +147,7 @@ def detect_profile(stream: TextIO) -> TerminalProfile:
 
 def write_items(stream: TextIO, look: TerminalProfile, items: Iterable[Item], *, width: int | None = None) -> None:
     """Draw `items` on `stream`."""
-    stream.write(look.paint(items, width=width))
+    stream.write(look.render(items, width=width))
     stream.flush()
 
 

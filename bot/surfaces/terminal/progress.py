@@ -59,7 +59,7 @@ class TaskProgress:
             self._redraw(State(state), detail)
         elif changed:
             icon = self._look.icon(ICONS[State(state)])
-            self._stream.write(self._look.fit(f"{icon}#{self._number} {new}").rstrip() + "\n")
+            self._stream.write(self._look.displayable(f"{icon}#{self._number} {new}").rstrip() + "\n")
             self._stream.flush()
 
     def _redraw(self, state: State, detail: str) -> None:
@@ -73,5 +73,5 @@ class TaskProgress:
             (f" · {duration(self._clock() - self._began)}", "dim"),
         )
         line.truncate(self._look.width - 1, overflow="ellipsis")
-        self._stream.write(_BACK + self._look.paint([line]).removesuffix("\n"))
+        self._stream.write(_BACK + self._look.render([line]).removesuffix("\n"))
         self._stream.flush()

@@ -126,8 +126,8 @@ def print_events(stream: TextIO, events: Iterable[_Row], *, look: TerminalProfil
         line = look.text(
             (f"{when}  ", "dim"),
             (f"{task:>6}  ", ACCENT),
-            (f"{look.fit(event['kind']):<20}  ", _event_style(event["kind"])),
-            f"{look.fit(who)}  " if who else "",
+            (f"{look.displayable(event['kind']):<20}  ", _event_style(event["kind"])),
+            f"{look.displayable(who)}  " if who else "",
             (one_line(body, 300), "dim"),
         )
         write_items(stream, look, [on_one_line(line)], width=_whole(look))

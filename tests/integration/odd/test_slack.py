@@ -107,7 +107,7 @@ async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_
     async def ask(*_arguments: Any, **_more: Any) -> SimpleNamespace:
         return SimpleNamespace(data={"ok": True, "user": {"team_id": TEAM}})
 
-    surface._api.call, surface._api.ask = call, ask  # type: ignore[method-assign]  # what we would do there
+    surface._api.call, surface._api.get = call, ask  # type: ignore[method-assign]  # what we would do there
     transport = httpx.ASGITransport(Starlette(routes=list(surface.routes(ears))))
     async with httpx.AsyncClient(transport=transport, base_url="http://bot.test") as client:
         for n in range(COUNT):
