@@ -49,7 +49,7 @@ def on(surface: str, card: Card, diff: bytes | None) -> str:
             return render_github_comment(card, view).text
         case _:
             stream = io.StringIO()
-            print_card(stream, card, diff, look=TerminalProfile(COLUMNS))
+            print_card(stream, card, diff, profile=TerminalProfile(COLUMNS))
             return stream.getvalue()
 
 

@@ -93,7 +93,7 @@ async def test_clicks_of_guests_and_the_deactivated_are_not_admitted(talk, user)
 
 async def test_a_member_who_was_let_go_has_no_say_once_the_last_answer_is_old(slack):
     api, lee = SlackApi(BOT_TOKEN, slack.url), f"{TEAM}/{LEE}"
-    old, fresh = SlackMembers(api, TEAM, known_s=60), SlackMembers(api, TEAM, known_s=0)
+    old, fresh = SlackMembers(api, TEAM, cache_s=60), SlackMembers(api, TEAM, cache_s=0)
     assert await old.is_full_member(lee)
     assert await fresh.is_full_member(lee)
     slack.outsiders[LEE] = {"deleted": True}
@@ -103,7 +103,7 @@ async def test_a_member_who_was_let_go_has_no_say_once_the_last_answer_is_old(sl
 
 
 async def test_an_organisations_person_is_a_member_where_slack_lists_our_team(slack):
-    members = SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM, known_s=0)
+    members = SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM, cache_s=0)
     for teams, ours in (([TEAM], True), (["T0THEIRS"], False)):
         slack.outsiders[LEE] = {"team_id": "E0ORG", "enterprise_user": {"teams": teams}}
         assert await members.is_full_member(f"{TEAM}/{LEE}") is ours

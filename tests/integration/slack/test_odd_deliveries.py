@@ -190,7 +190,7 @@ async def test_chat_19_the_history_is_read_page_by_page(slack):
         said = {"channel": DEV, "user": ANA, "text": f"<@{BOT}> number {n}"}
         await slack.to_program("POST", "/_control/message", json=said)
     surface = SlackSurface(slack.config())
-    reader = SlackCatchUp(surface._api, surface.ours, [DEV], page=3)
+    reader = SlackCatchUp(surface._api, surface.account, [DEV], page=3)
     async with surface._api.session():
         await reader._catch_up(ears)
     assert {said.text for said in ears.said} == {f"number {n}" for n in range(7)}

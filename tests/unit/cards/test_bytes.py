@@ -88,7 +88,7 @@ def on_github(diff):
 
 def on_terminal(diff):
     stream = io.StringIO()
-    print_card(stream, card(), diff, look=TerminalProfile(400))
+    print_card(stream, card(), diff, profile=TerminalProfile(400))
     return [re.sub(r"^ *\d* (.) ?", r"\1", line) for line in stream.getvalue().split("\n")]
 
 
@@ -154,7 +154,7 @@ def test_guard_19_code_that_deceives_is_the_first_thing_on_every_surface(char):
     assert "DANGER" in str(render_slack_card(card(), view(diff), {}, delivered=False).blocks[0])
     assert "DANGER" in render_github_comment(card(), view(diff)).text.split("\n")[3]
     stream = io.StringIO()
-    print_card(stream, card(), diff, look=TerminalProfile(80))
+    print_card(stream, card(), diff, profile=TerminalProfile(80))
     assert "DANGER" in stream.getvalue().split("\n")[0]
     page = diff_page(card(), diff).decode()
     assert page.index("DANGER") < page.index("<h1>")
@@ -166,7 +166,7 @@ def test_guard_19_the_alarm_stands_though_the_line_itself_is_not_shown():
     assert drawing.hides_lines
     assert "DANGER" in drawing.card.text.split("\n")[0]
     stream = io.StringIO()
-    print_card(stream, card(), long, look=TerminalProfile(80))
+    print_card(stream, card(), long, profile=TerminalProfile(80))
     assert "DANGER" in stream.getvalue().split("\n")[0]
     assert not view(of(["plain"])).warning
 

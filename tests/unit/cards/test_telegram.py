@@ -242,7 +242,11 @@ def test_an_odd_address_is_shown_and_no_link(url):
 
 def test_a_question_has_a_button_for_each_answer():
     drawing = draw(card_for(docs.asking()))
-    assert [[b.label for b in row] for row in drawing.card.button_rows] == [["web"], ["site docs"], ["💬 Reply", "🚫 Cancel"]]
+    assert [[b.label for b in row] for row in drawing.card.button_rows] == [
+        ["web"],
+        ["site docs"],
+        ["💬 Reply", "🚫 Cancel"],
+    ]
     assert "❓ Which repository is it in?" in shown(drawing)
 
 
