@@ -73,8 +73,8 @@ class Town:
         return await self._tell(surface.clicks(IDS[message.place.surface][person], message, label, text))
 
     async def _tell(self, said: IncomingMessage | ButtonPress) -> Response:
-        taken = await self.serving.inbox.take(said)
-        answer = await self.serving.inbox.answer(taken, 20)
+        taken = await self.serving.inbox.accept(said)
+        answer = await self.serving.inbox.wait_for_response(taken, 20)
         assert answer is not None, f"nobody answered {said}"
         return answer
 
@@ -166,7 +166,7 @@ async def town(
 ) -> AsyncIterator[Town]:
     """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
-        served._sandboxes = SANDBOXES
+        served.sandbox = SANDBOXES.of
         serving = serve_surfaces(
             served, surfaces, OpenRooms(served.config.surfaces(), served.conversations), "127.0.0.1", port
         )

@@ -43,7 +43,7 @@ class DurableInbox:
     _writer: asyncio.Task[None] | None = None
     _waiting: dict[int, asyncio.Future[Response]] = field(default_factory=dict)
 
-    async def take(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
+    async def accept(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
         """Keep a delivery; returns once it is on the disk.
 
         Raises `TransientError` when it should be delivered again, `PermanentError` when it never can be kept.
@@ -58,7 +58,7 @@ class DurableInbox:
             self._writer = asyncio.create_task(self._keep_pending())
         return await taken
 
-    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
+    async def wait_for_response(self, taken: TakenMessage, within_s: float) -> Response | None:
         """The response to a delivery, or None while there is none within `within_s` seconds."""
         recorded = await self.messages.answer_to(taken.id)
         if recorded is not None:
@@ -78,20 +78,20 @@ class DurableInbox:
         if waiting is not None and not waiting.done():
             waiting.set_result(response)
 
-    async def moved(self, surface: str, channel: str, to: str) -> None:
+    async def record_channel_move(self, surface: str, channel: str, to: str) -> None:
         """A channel has another id: its cards and notes move along."""
         await self.conversations.move_channel(surface, channel, to)
         self.on_channel_moved(surface, channel, to)
 
-    async def recall(self, surface: str) -> Mapping[str, Any]:
+    async def load_state(self, surface: str) -> Mapping[str, Any]:
         """The state that a surface kept last; empty where it kept none."""
         return await self.messages.surface_state(surface)
 
-    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
+    async def save_state(self, surface: str, value: Mapping[str, Any]) -> None:
         """Keep the state of a surface."""
         await self.messages.save_surface_state(surface, value)
 
-    async def posted(self, place: Place, message_id: str, below: str) -> None:
+    async def record_message(self, place: Place, message_id: str, below: str) -> None:
         """A message that a surface posted by itself is about the task of the message `below`."""
         await self.conversations.bind_message(place, message_id, below)
 

@@ -44,10 +44,11 @@ def web(tmp_path: Path) -> GitRepository:
 @pytest.fixture
 def sandbox() -> BwrapSandbox:
     found = sandbox_here()
-    if not isinstance(found, BwrapSandbox):
+    if isinstance(found, Problem):
         if os.environ.get("CI") == "true":
             pytest.fail(found.message)
         pytest.skip(f"needs the Debian package bubblewrap, and user namespaces: {found.message}")
+    assert isinstance(found, BwrapSandbox)
     return found
 
 

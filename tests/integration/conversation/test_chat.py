@@ -87,9 +87,9 @@ async def test_a_reply_makes_a_new_card_and_the_old_one_says_superseded(place):
     chat = place.memory()
     await place.until(lambda: len(chat.cards) == 2, "a second card")
     new = await place.card(1, "staged")
-    await place.until(lambda: chat.messages[card.id].card.superseded, "the old card's word")
+    await place.until(lambda: chat.messages[card.id].card.superseded_note, "the old card's word")
     assert new.card.revision == 2
-    assert chat.messages[card.id].card.superseded == "superseded by #1.2"
+    assert chat.messages[card.id].card.superseded_note == "superseded by #1.2"
     assert list(chat.messages[card.id].buttons) == ["Show #1.2"]
 
 
@@ -171,7 +171,7 @@ async def test_an_attachment_that_cannot_be_brought_leaves_the_card_without_appr
 
 async def test_the_same_delivery_twice_is_one_task(place):
     heard = place.memory().writes(IDS["telegram"]["ana"], ASK, GROUP, dedup="m:same")
-    taken = await asyncio.gather(*(place.serving.ears.take(heard) for _ in range(20)))
+    taken = await asyncio.gather(*(place.serving.ears.accept(heard) for _ in range(20)))
     assert sum(t.new for t in taken) == 1
     assert len({t.id for t in taken}) == 1
     await place.card(1, "staged")
@@ -315,7 +315,7 @@ async def test_only_some_files_are_picked_and_countersigned_under_a_new_digest(p
     assert "max" in picker.text
     assert not (await place.clicks("max", second, "Approve")).refused
     await place.card(1, "published")
-    assert place.memory().messages[card.id].shown.superseded
+    assert place.memory().messages[card.id].shown.superseded_note
 
 
 async def test_guard_02_a_typed_approval_holds_only_where_its_diff_was_shown(place):
@@ -442,11 +442,11 @@ async def test_what_was_heard_before_a_crash_is_heard_after_it(home):
     heard = chat.writes(IDS["telegram"]["ana"], ASK, GROUP)
     async with opened(Home(home.root)) as app:
         assert (
-            await DurableInbox(MessageInbox(app.database), app.conversations).take(heard)
-        ).new  # and then nobody was left to hear it
+            await DurableInbox(MessageInbox(app.database), app.conversations).accept(heard)
+        ).is_new  # and then nobody was left to hear it
     async with town(home, {"telegram": chat}) as served:
-        taken = await served.serving.inbox.take(heard)
-        assert not taken.new
+        taken = await served.serving.inbox.accept(heard)
+        assert not taken.is_new
         await served.until(lambda: chat.cards, "a card")
         await served.card(1, "staged")
         assert await served.app.database.read(inbox.waiting) == 0
