@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.model.errors import CountersignError
+from core.model.errors import CountersignError, Problem
 from core.model.intent import Intent
 from core.model.lane import Limits
 from core.model.turn import Turn
