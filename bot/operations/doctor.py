@@ -180,11 +180,11 @@ def _sandboxes(app: App) -> list[DoctorRow]:
 
 
 def _sandbox(app: App, kind: str) -> DoctorRow:
-    found = app.sandboxes().of(kind)
+    found = app.sandboxes().get(kind)
     name = "sandbox" if kind == "bwrap" else f"sandbox {kind}"
     if isinstance(found, Problem):
         return _warn(name, found.message, str(found.mend))
-    return _ok(name, f"{kind} starts; {found.counts}")
+    return _ok(name, f"{kind} starts; {found.memory_accounting}")
 
 
 def _policy(app: App) -> list[DoctorRow]:

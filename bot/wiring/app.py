@@ -185,7 +185,7 @@ class App:
             endpoints = self.config.models().endpoints
             means = Means(
                 self.home.scratch,
-                self.sandboxes().of,
+                self.sandboxes().get,
                 self.shelf().model,
                 endpoints,
                 self._agents(),
@@ -225,7 +225,7 @@ class App:
         from bot.plugins.load import Plugins
 
         if self._plugins is None:
-            self._plugins = Plugins(self.config.plugins, self.home.state, lambda kind: self.sandboxes().of(kind))
+            self._plugins = Plugins(self.config.plugins, self.home.state, lambda kind: self.sandboxes().get(kind))
         return self._plugins
 
     def repository(self, name: str) -> Repository:
@@ -262,10 +262,12 @@ class App:
         """What this host can do for the lanes that are configured."""
         from core.model.errors import Problem
         from lanes.agent_clis import agents_here
-        from lanes.sandbox import need_of
+        from lanes.sandbox import sandbox_capability
 
         kinds = {"bwrap"} | {lane.isolation.kind for lane in self.settings().lanes.values()}
-        here = frozenset(need_of(kind) for kind in kinds if not isinstance(self.sandboxes().of(kind), Problem))
+        here = frozenset(
+            sandbox_capability(kind) for kind in kinds if not isinstance(self.sandboxes().get(kind), Problem)
+        )
         return here | agents_here(self._agents())
 
 

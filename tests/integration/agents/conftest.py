@@ -21,7 +21,7 @@ from lanes.agent_clis.cli import AgentCliAdapter
 from lanes.agent_clis.executor import AgentExecutor, agent_executor
 from lanes.models import Endpoint
 from lanes.repository import GitRepository
-from lanes.sandbox import find_sandbox
+from lanes.sandbox import find_bwrap
 from lanes.sandbox.bwrap import BwrapSandbox
 from tests import builders
 from tests.counterparts import agent
@@ -44,7 +44,7 @@ def web(tmp_path: Path) -> GitRepository:
 
 @pytest.fixture
 def sandbox() -> BwrapSandbox:
-    found = find_sandbox()
+    found = find_bwrap()
     if not isinstance(found, BwrapSandbox):
         if os.environ.get("CI") == "true":
             pytest.fail(found.message)

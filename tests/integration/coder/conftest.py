@@ -19,7 +19,7 @@ from lanes.builtin_agent import BuiltinAgentExecutor
 from lanes.checks import CheckRunner, checked
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository
-from lanes.sandbox import find_sandbox
+from lanes.sandbox import find_bwrap
 from policies.guard import TreeGuard
 from tests import builders, canary
 from tests.integration.lanes import origin
@@ -101,7 +101,7 @@ class Bench:
 
     def executor(self, model: Scripted, **endpoint: Any) -> Any:
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:1", **endpoint)}
-        sandbox = find_sandbox()
+        sandbox = find_bwrap()
         checks = CheckRunner(self.scratch, lambda _kind: sandbox)
         coder = BuiltinAgentExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
         return checked({"ollama": coder}, checks)["ollama"]

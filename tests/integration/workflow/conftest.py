@@ -24,7 +24,7 @@ from lanes.executors.command import CommandExecutor
 from lanes.executors.edit_lane import EditExecutor
 from lanes.registry import lane_of
 from lanes.repository import GitRepository, as_git
-from lanes.sandbox import Sandbox, find_sandbox
+from lanes.sandbox import Sandbox, find_bwrap
 from lanes.workflow.cache import StepCache
 from lanes.workflow.run import WorkflowExecutor
 from tests.integration.lanes import origin
@@ -149,7 +149,7 @@ def doing() -> Doing:
 
 @pytest.fixture
 def bench(tmp_path: Path, web: GitRepository, doing: Doing) -> Bench:
-    found: Sandbox | Problem = find_sandbox()
+    found: Sandbox | Problem = find_bwrap()
 
     def sandbox(_kind: str) -> Sandbox | Problem:
         return found
