@@ -173,7 +173,7 @@ class App:
             return GrammarInterpreter()
         from bot.interpret.model import ModelInterpreter
 
-        return ModelInterpreter(self.shelf().model(list(map(str, models.interpreter))), models.patience_s)
+        return ModelInterpreter(self.shelf().model_for(list(map(str, models.interpreter))), models.patience_s)
 
     def executors(self) -> Mapping[str, Executor]:
         """Every executor of this installation by name."""
@@ -186,7 +186,7 @@ class App:
             means = Means(
                 self.home.scratch,
                 self.sandboxes().get,
-                self.shelf().model,
+                self.shelf().model_for,
                 endpoints,
                 self._agents(),
                 read_sentence,

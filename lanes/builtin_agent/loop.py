@@ -81,8 +81,8 @@ class AgentLoop:
         heard = self.meter.hearing(self.told)
         most = self.meter.most_tokens(self.room_tokens // 4)
         if self.uses_tools:
-            return await self.model.ask(ChatRequest(messages, TOOLS, heard=heard, most_tokens=most))
-        reply = await self.model.ask(replace(plainly(messages), heard=heard, most_tokens=most))
+            return await self.model.ask(ChatRequest(messages, TOOLS, on_text=heard, max_tokens=most))
+        reply = await self.model.ask(replace(plainly(messages), on_text=heard, max_tokens=most))
         self.misread = ""
         try:
             return replace(reply, text="", calls=(called(reply.text),))
@@ -108,12 +108,12 @@ class AgentLoop:
 
     def _count_wrong(self, reply: ChatReply) -> None:
         """Count answers of which no call can be used; too many in a row end the work."""
-        if not all(call.wrong for call in reply.calls):
+        if not all(call.error for call in reply.calls):
             self.idle = 0
             return
         self.idle += 1
         if self.idle > _MOST_RETRIES:
-            raise self._babbled(reply, reply.calls[-1].wrong)
+            raise self._babbled(reply, reply.calls[-1].error)
 
     async def _call(self, call: ToolCall, before: str | None) -> str:
         self.meter.before_call(call, self.tools.changes)

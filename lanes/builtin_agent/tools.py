@@ -89,8 +89,8 @@ class AgentTools:
 
         With `before`, what an earlier try was told of this very call, only what changes the desk is done again.
         """
-        if call.wrong:
-            return f"Not done. The arguments cannot be used: {call.wrong} Call the tool again with a JSON object."
+        if call.error:
+            return f"Not done. The arguments cannot be used: {call.error} Call the tool again with a JSON object."
         does = _DOES.get(call.name)
         if does is None:
             return f"There is no tool {call.name[:60]!r}; there are: {', '.join(sorted(self.names))}."
