@@ -17,7 +17,7 @@ from lanes.artifacts import adopted, files_beside, kept
 from lanes.budget_pool import BudgetPool
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
-from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
+from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
 
 _LAST_BYTES: Final = 6_000
 
@@ -37,7 +37,7 @@ class CheckRunner:
 
     def needs(self, lane: Lane) -> frozenset[str]:
         """What a node must have for the lane's checks."""
-        return frozenset({need_of(lane.isolation.kind)} if lane.checks else ())
+        return frozenset({sandbox_capability(lane.isolation.kind)} if lane.checks else ())
 
     async def run(
         self, lane: Lane, repository: Repository, tree: str, only: str | None = None
@@ -61,10 +61,10 @@ class CheckRunner:
             run = SandboxRun(
                 check.command,
                 place.directory,
-                SandboxLimits.of(limits),
+                SandboxLimits.from_lane_limits(limits),
                 environment=dict(lane.environment),
                 image=lane.isolation.image,
-                beneath=place.beneath,
+                lower=place.beneath,
             )
             ran = await sandbox.run(run)
         artifact = f"check-{check.name}.log"

@@ -13,4 +13,4 @@ SANDBOXES: Final = Sandboxes()
 
 def sandbox_here() -> Sandbox | Problem:
     """The sandbox that lanes run their commands in by default, or why there is none."""
-    return SANDBOXES.of("bwrap")
+    return SANDBOXES.get("bwrap")

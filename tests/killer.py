@@ -142,7 +142,7 @@ def carry_out(order: Order) -> None:
 
 async def _main(order: Order) -> int:
     async with opened(Home(order.home), Deadly(order, order.nth)) as app:
-        app.sandbox = SANDBOXES.of
+        app.sandbox = SANDBOXES.get
         if order.act in WORKERS:
             return await _work(app, order)
         await _say(app, order)

@@ -166,7 +166,7 @@ async def town(
 ) -> AsyncIterator[Town]:
     """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
-        served.sandbox = SANDBOXES.of
+        served.sandbox = SANDBOXES.get
         serving = serve_surfaces(
             served, surfaces, OpenRooms(served.config.surfaces(), served.conversations), "127.0.0.1", port
         )

@@ -14,7 +14,7 @@ from bot.cards.safe import one_line
 from bot.cards.times import until
 from bot.surfaces.terminal.layout import grid
 from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
-from lanes.models.recorded import PullStep
+from lanes.models.model_details import PullStep
 
 Row = Mapping[str, Any]
 
@@ -103,7 +103,7 @@ class PullProgress:
         """Tell of `step`."""
         if self._quiet:
             return
-        words, now = one_line(step.words, 60), time.monotonic()
+        words, now = one_line(step.status, 60), time.monotonic()
         if words == self._said and now - self._at < (0.1 if self._living else _EVERY_S):
             return
         self._said, self._at = words, now

@@ -32,10 +32,10 @@ def list_(context: CliContext, endpoint: str | None, as_json: bool) -> int:
     async def work() -> int:
         import asyncio
 
-        from lanes.models.registry import endpoint_of
+        from lanes.models.registry import find_endpoint
 
         configured = _models(context).endpoints
-        chosen = [endpoint_of(configured, endpoint)] if endpoint else list(configured.values())
+        chosen = [find_endpoint(configured, endpoint)] if endpoint else list(configured.values())
         rows = await asyncio.gather(*(_stock(one) for one in chosen))
         if as_json:
             say_json({"endpoints": rows})
@@ -59,7 +59,7 @@ def show(context: CliContext, name: str, as_json: bool) -> int:
         from bot.surfaces.terminal import print_counts
 
         endpoint, stock, model = _chosen(context, name)
-        found = await stock.shown(model)
+        found = await stock.details(model)
         if as_json:
             say_json({"endpoint": endpoint.name, **found.to_json()})
             return 0
@@ -135,12 +135,12 @@ def ps(context: CliContext, endpoint: str | None, as_json: bool) -> int:
     async def work() -> int:
         import asyncio
 
-        from lanes.models.catalog import ollama_catalog
-        from lanes.models.registry import endpoint_of
+        from lanes.models.catalog import open_ollama_catalog
+        from lanes.models.registry import find_endpoint
 
         configured = _models(context).endpoints
-        chosen = [endpoint_of(configured, endpoint)] if endpoint else list(configured.values())
-        stocks = [ollama_catalog(one) for one in chosen if endpoint or one.kind == "ollama"]
+        chosen = [find_endpoint(configured, endpoint)] if endpoint else list(configured.values())
+        stocks = [open_ollama_catalog(one) for one in chosen if endpoint or one.kind == "ollama"]
         rows = await asyncio.gather(*(_memory(stock) for stock in stocks))
         if as_json:
             say_json({"endpoints": rows})
@@ -164,8 +164,8 @@ def _models(context: CliContext) -> Models:
 
 def _chosen(context: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, str]:
     """The endpoint that `name` means, its stock, and the model there; raises `UsageError`."""
-    from lanes.models.catalog import ollama_catalog
-    from lanes.models.registry import endpoint_of
+    from lanes.models.catalog import open_ollama_catalog
+    from lanes.models.registry import find_endpoint
 
     endpoints = _models(context).endpoints
     first, slash, rest = name.partition("/")
@@ -177,12 +177,12 @@ def _chosen(context: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, st
             mend = "Write endpoint/model, such as local/qwen3:8b."
             if not slash:
                 raise UsageError("which_endpoint", f"{name!r} does not name an endpoint", f"{mend} {_known(endpoints)}")
-            endpoint_of(endpoints, first)
+            find_endpoint(endpoints, first)
             raise UsageError("no_model", f"{name!r} does not name a model", mend)
         chosen, model = keeping[0], name
     if not model.strip():
         raise UsageError("no_model", f"{name!r} does not name a model", "Write endpoint/model, such as local/qwen3:8b.")
-    return chosen, ollama_catalog(chosen), model
+    return chosen, open_ollama_catalog(chosen), model
 
 
 def _known(endpoints: Mapping[str, Endpoint]) -> str:
@@ -191,14 +191,14 @@ def _known(endpoints: Mapping[str, Endpoint]) -> str:
 
 async def _stock(endpoint: Endpoint) -> dict[str, Any]:
     """One endpoint's row of ``models list``; one that does not answer is a row too."""
-    from lanes.models.catalog import asked_directly, catalog_of
+    from lanes.models.catalog import is_chat_endpoint, open_catalog
 
     row: dict[str, Any] = {"endpoint": endpoint.name, "kind": endpoint.kind, "url": endpoint.url}
-    if not asked_directly(endpoint):
+    if not is_chat_endpoint(endpoint):
         return {**row, "up": None, "version": "", "models": [], "problem": None}
-    stock = catalog_of(endpoint)
+    stock = open_catalog(endpoint)
     try:
-        version, kept = await stock.version(), await stock.kept()
+        version, kept = await stock.version(), await stock.installed_models()
     except CountersignError as error:
         return {**row, "up": False, "version": "", "models": [], "problem": error.problem.to_json()}
     shown = [{**model.to_json(), "name": f"{endpoint.name}/{model.name}"} for model in kept]
@@ -208,7 +208,7 @@ async def _stock(endpoint: Endpoint) -> dict[str, Any]:
 async def _memory(stock: OllamaCatalog) -> dict[str, Any]:
     name = stock.endpoint.name
     try:
-        loaded = await stock.loaded()
+        loaded = await stock.loaded_models()
     except CountersignError as error:
         return {"endpoint": name, "up": False, "models": [], "problem": error.problem.to_json()}
     shown = [{**model.to_json(), "name": f"{name}/{model.name}"} for model in loaded]

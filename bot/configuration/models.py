@@ -16,7 +16,7 @@ from core.model.errors import UsageError
 from core.model.lane import Lane
 from core.strict_yaml import KeyPath, StrictModel, YamlDocument, load
 from lanes.models import Endpoint, ModelName
-from lanes.models.endpoint import ASKED, key_variable
+from lanes.models.endpoint import CHAT_KINDS, key_variable
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _KEEP_ALIVE = r"^(-?\d{1,9}|-?(\d{1,9}(\.\d{1,9})?(ms|s|m|h))+)$"
@@ -111,9 +111,9 @@ def checked_names(
         key = ("interpreter", "models", n)
         name = _checked_name(document, key, text, frozenset(endpoints))
         kind = endpoints[name.endpoint].kind
-        if kind not in ASKED:
+        if kind not in CHAT_KINDS:
             message = f"{text} is at an endpoint of kind {kind}, which serves agents only"
-            raise document.error(key, message, f"Name a model of an endpoint of kind {' or '.join(ASKED)}.")
+            raise document.error(key, message, f"Name a model of an endpoint of kind {' or '.join(CHAT_KINDS)}.")
         names.append(name)
     return tuple(names)
 

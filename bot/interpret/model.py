@@ -118,7 +118,7 @@ class _Reading:
 
     async def _asked(self, talk: tuple[ChatMessage, ...], journal: Journal) -> dict[str, Any]:
         try:
-            reply = await self._ask(ChatRequest(talk, schema=schema_of(self.scene.offers), most_tokens=_MOST_TOKENS))
+            reply = await self._ask(ChatRequest(talk, schema=schema_of(self.scene.offers), max_tokens=_MOST_TOKENS))
         except (TransientError, PermanentError) as error:
             raise NoAnswerError(f"no model answered: {error.problem.message}") from error
         entry = {"answer": storable(reply.text), "model": storable(reply.model)}

@@ -170,7 +170,7 @@ def _sandbox(app: App, kind: str) -> DoctorRow:
     name = "sandbox" if kind == "bwrap" else f"sandbox {kind}"
     if isinstance(found, Problem):
         return warning_row(name, found.message, str(found.mend))
-    return ok_row(name, f"{kind} starts; {found.counts}")
+    return ok_row(name, f"{kind} starts; {found.memory_accounting}")
 
 
 def _policy(app: App) -> list[DoctorRow]:

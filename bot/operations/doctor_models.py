@@ -12,9 +12,9 @@ from bot.operations.doctor_rows import DoctorRow, row
 from core.model.errors import CountersignError
 from core.model.lane import Lane
 from lanes.models import Endpoint, ModelName
-from lanes.models.catalog import catalog_of
-from lanes.models.endpoint import ASKED, key_variable
-from lanes.models.recorded import InstalledModel
+from lanes.models.catalog import open_catalog
+from lanes.models.endpoint import CHAT_KINDS, key_variable
+from lanes.models.model_details import InstalledModel
 
 _NEEDS_KEY: Final = ("anthropic", "gemini")
 """Kinds whose servers take nobody without a key; of the others many stand in the house and ask for none."""
@@ -38,11 +38,11 @@ async def _endpoint(endpoint: Endpoint) -> tuple[DoctorRow, tuple[InstalledModel
     if endpoint.kind in _NEEDS_KEY and endpoint.key is None:
         mend = f"Set {key_variable(endpoint.name)}, or name its `key_file` in countersign.yaml."
         return row(name, "fail", f"{endpoint.kind} takes nobody without a key, and it has none", mend), None
-    if endpoint.kind not in ASKED:
+    if endpoint.kind not in CHAT_KINDS:
         return row(name, "ok", f"{endpoint.kind} at {endpoint.url}, for agents only: not asked"), None
-    stock = catalog_of(endpoint)
+    stock = open_catalog(endpoint)
     try:
-        version, kept = await asyncio.gather(stock.version(), stock.kept())
+        version, kept = await asyncio.gather(stock.version(), stock.installed_models())
     except CountersignError as error:
         return row(name, "fail", error.problem.message, str(error.problem.mend)), None
     if endpoint.key is not None and _in_the_clear(endpoint.url):
@@ -90,7 +90,7 @@ def _lack(
     if endpoint is None:
         known = ", ".join(sorted(endpoints)) or "none"
         return f"{name}: no endpoint is called {name.endpoint!r}", f"Add it to countersign.yaml; known: {known}."
-    if endpoint.kind not in ASKED:
+    if endpoint.kind not in CHAT_KINDS:
         return "", ""
     models = kept.get(name.endpoint)
     if models is None:

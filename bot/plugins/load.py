@@ -28,7 +28,7 @@ ScopeOfPlace = Callable[[Place], tuple[str, ...] | None]
 def _any_sandbox(kind: str) -> Sandbox | Problem:
     from lanes.sandbox import Sandboxes
 
-    return Sandboxes().of(kind)
+    return Sandboxes().get(kind)
 
 
 @dataclass(slots=True)

@@ -292,7 +292,7 @@ class LazySandboxes:
 
     def of(self, kind: str) -> Sandbox | Problem:
         """The sandbox of a kind, or why this host has none."""
-        return self._sandboxes.of(kind)
+        return self._sandboxes.get(kind)
 
 
 @asynccontextmanager

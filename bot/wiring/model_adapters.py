@@ -57,7 +57,7 @@ class ModelAdapters:
         from bot.interpret.model import ModelInterpreter
 
         names = [str(name) for name in self.models.interpreter]
-        return ModelInterpreter(self.registry.model(names), self.models.patience_s)
+        return ModelInterpreter(self.registry.model_for(names), self.models.patience_s)
 
     @cached_property
     def agents(self) -> dict[str, ProgramPlace]:
@@ -77,7 +77,7 @@ class ModelAdapters:
         means = Means(
             self._scratch,
             self._sandbox,
-            self.registry.model,
+            self.registry.model_for,
             self.models.endpoints,
             self.agents,
             read_sentence,

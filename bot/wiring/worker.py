@@ -66,8 +66,8 @@ def _job_context(app: App) -> JobContext:
 def _offers(app: App) -> frozenset[str]:
     """What this host can do for the lanes that are configured."""
     from lanes.agent_clis import agents_here
-    from lanes.sandbox import need_of
+    from lanes.sandbox import sandbox_capability
 
     kinds = {"bwrap"} | {lane.isolation.kind for lane in app.settings().lanes.values()}
-    sandboxes = frozenset(need_of(kind) for kind in kinds if not isinstance(app.sandbox(kind), Problem))
+    sandboxes = frozenset(sandbox_capability(kind) for kind in kinds if not isinstance(app.sandbox(kind), Problem))
     return sandboxes | agents_here(app.model_adapters().agents)

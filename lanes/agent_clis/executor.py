@@ -27,7 +27,7 @@ from lanes.executors.workplace import Place as Workplace
 from lanes.executors.workplace import Workplaces
 from lanes.models import Endpoint, ModelName
 from lanes.repository import as_git
-from lanes.sandbox import PortForward, Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
+from lanes.sandbox import PortForward, Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
 
 BROKER_LOG: Final = "broker.log"
 _TELL_S: Final = 2.0
@@ -101,7 +101,7 @@ class AgentExecutor:
 
     def needs(self, lane: Lane) -> frozenset[str]:
         """A sandbox, the program, and what the lane asks for."""
-        return frozenset({need_of(lane.isolation.kind), f"agent:{self.name}", *lane.needs})
+        return frozenset({sandbox_capability(lane.isolation.kind), f"agent:{self.name}", *lane.needs})
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the program leaves; raises `WorkError` with its words when it comes to no good end."""
@@ -183,14 +183,14 @@ class AgentExecutor:
             run = SandboxRun(
                 _argv(program, call),
                 place.directory,
-                SandboxLimits.of(lane.limits),
+                SandboxLimits.from_lane_limits(lane.limits),
                 environment={**ways_out(lane), **call.environment},
                 programs=program.shown,
                 home=call.home,
-                doors=tuple(doors),
+                forwards=tuple(doors),
                 image=lane.isolation.image,
-                beneath=place.beneath,
-                heard=hear,
+                lower=place.beneath,
+                on_output=hear,
             )
             shift.ran = await self._watched(shift, sandbox, run)
         lines.end()

@@ -82,8 +82,8 @@ class AgentLoop:
         listen = self.meter.answer_listener(self.progress)
         most = self.meter.answer_tokens(self.room_tokens // 4)
         if self.uses_tools:
-            return await self.model.ask(ChatRequest(messages, TOOLS, heard=listen, most_tokens=most))
-        reply = await self.model.ask(replace(without_tools(messages), heard=listen, most_tokens=most))
+            return await self.model.ask(ChatRequest(messages, TOOLS, on_text=listen, max_tokens=most))
+        reply = await self.model.ask(replace(without_tools(messages), on_text=listen, max_tokens=most))
         self.misread = ""
         try:
             return replace(reply, text="", calls=(parse_call(reply.text),))
@@ -114,12 +114,12 @@ class AgentLoop:
 
     def _count_wrong(self, reply: ChatReply) -> None:
         """Count answers of which no call can be used; too many in a row end the work."""
-        if not all(call.wrong for call in reply.calls):
+        if not all(call.error for call in reply.calls):
             self.idle = 0
             return
         self.idle += 1
         if self.idle > _MAX_RETRIES:
-            raise self._babbled(reply, reply.calls[-1].wrong)
+            raise self._babbled(reply, reply.calls[-1].error)
 
     async def _run(self, call: ToolCall, earlier: str | None) -> str:
         self.meter.count_call(call, self.tools.changes)

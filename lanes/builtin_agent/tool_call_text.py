@@ -27,7 +27,7 @@ _SCHEMA: Final[dict[str, Any]] = {
 def without_tools(messages: Sequence[ChatMessage]) -> ChatRequest:
     """The same question without tools: the answer must be one call, of the shape of `_SCHEMA`."""
     described = "\n".join(
-        f"- {tool.name}({', '.join(tool.parameters['properties'])}): {tool.describe}" for tool in TOOLS
+        f"- {tool.name}({', '.join(tool.parameters['properties'])}): {tool.description}" for tool in TOOLS
     )
     opening = ChatMessage(
         "system",

@@ -91,8 +91,8 @@ class AgentTools:
 
         With `earlier`, the result of this very call in an earlier try, only a call that writes is run again.
         """
-        if call.wrong:
-            return f"Not done. The arguments cannot be used: {call.wrong} Call the tool again with a JSON object."
+        if call.error:
+            return f"Not done. The arguments cannot be used: {call.error} Call the tool again with a JSON object."
         tool = _TOOL_METHODS.get(call.name)
         if tool is None:
             return f"There is no tool {call.name[:60]!r}; there are: {', '.join(sorted(self.names))}."

@@ -19,7 +19,7 @@ from typing import Final, Self
 
 from lanes.egress.client_hello import ClientHello
 from lanes.egress.log import EgressLog
-from lanes.sandbox.folders import DOORS, own_folder, sweep
+from lanes.sandbox.folders import SOCKET_PREFIX, locked_folder, remove_abandoned
 
 _HEAD_S: Final = 10.0
 _CONNECT_S: Final = 10.0
@@ -73,8 +73,8 @@ class EgressProxy:
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        await asyncio.to_thread(sweep, None, DOORS)
-        self._folder = self._stack.enter_context(own_folder(prefix=DOORS))
+        await asyncio.to_thread(remove_abandoned, None, SOCKET_PREFIX)
+        self._folder = self._stack.enter_context(locked_folder(prefix=SOCKET_PREFIX))
         self._server = await asyncio.start_unix_server(self._accept, path=self.socket, limit=_MAX_HEAD_BYTES)
         return self
 

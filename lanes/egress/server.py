@@ -25,7 +25,7 @@ from lanes.egress.turns import in_a_row
 from lanes.egress.usage_account import UsageAccount
 from lanes.egress.usage_reader import UsageReader
 from lanes.models import Endpoint
-from lanes.sandbox.folders import DOORS, own_folder, sweep
+from lanes.sandbox.folders import SOCKET_PREFIX, locked_folder, remove_abandoned
 
 _MIB: Final = 1024 * 1024
 _MAX_REQUEST_BYTES: Final = 32 * _MIB
@@ -80,8 +80,8 @@ class EgressBroker:
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        await asyncio.to_thread(sweep, None, DOORS)
-        self._folder = self._stack.enter_context(own_folder(prefix=DOORS))
+        await asyncio.to_thread(remove_abandoned, None, SOCKET_PREFIX)
+        self._folder = self._stack.enter_context(locked_folder(prefix=SOCKET_PREFIX))
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -15,7 +15,7 @@ from core.model.lane import Lane
 from core.ports import ExecutorResult, Repository, WorkOrder
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
-from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
+from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
 
 LOG: Final = "command.log"
 _FULL_BYTES: Final = 16 * 1024 * 1024
@@ -55,7 +55,7 @@ class CommandExecutor:
 
     def needs(self, lane: Lane) -> frozenset[str]:
         """A sandbox, and what the lane asks for."""
-        return frozenset({need_of(lane.isolation.kind), *lane.needs})
+        return frozenset({sandbox_capability(lane.isolation.kind), *lane.needs})
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the command leaves; raises `WorkError` with its log when it fails."""
@@ -66,10 +66,10 @@ class CommandExecutor:
             run = SandboxRun(
                 order.lane.command,
                 place.directory,
-                SandboxLimits.of(order.lane.limits),
+                SandboxLimits.from_lane_limits(order.lane.limits),
                 environment=dict(order.lane.environment),
                 image=order.lane.isolation.image,
-                beneath=place.beneath,
+                lower=place.beneath,
             )
             ran = await sandbox.run(run)
             if problem := _problem(ran, order.lane, place.directory):

@@ -102,7 +102,7 @@ def test_2_an_endpoint_or_a_name_that_is_none(home: CliHome):
     for words, part in (
         (("list", "--endpoint", "nowhere"), "Known: claude, far, local"),
         (("ps", "--endpoint", "claude"), "of kind anthropic"),
-        (("show", "nowhere/qwen3"), "no endpoint is called 'nowhere'"),
+        (("show", "nowhere/qwen3"), "There is no endpoint 'nowhere'"),
         (("pull", "qwen3"), "Endpoints: claude, far, local"),
         (("load", "claude/opus"), "of kind anthropic"),
         (("unload",), "Missing argument"),

@@ -14,7 +14,7 @@ import pytest
 
 from bot.cli import interruption
 from core.model.errors import PermanentError, Problem
-from lanes.sandbox import find_sandbox
+from lanes.sandbox import find_bwrap
 from tests import campaign
 from tests.homes import TRACE, CliHome, clean_environment, copy_home
 
@@ -154,7 +154,7 @@ def _check_end(home: CliHome, name: str, words: tuple[object, ...], where: str) 
 
 @pytest.mark.sandbox
 def test_ctrl_c_while_it_waits_says_that_the_task_exists_and_goes_on(home: CliHome):
-    if isinstance(find_sandbox(), Problem):
+    if isinstance(find_bwrap(), Problem):
         pytest.skip("needs a sandbox: install the Debian package bubblewrap")
     home.scripted("import time; open('src/x.py','w').write('1'); time.sleep(60)")
     run = Run(home, "ask", "run it", "--lane", "scripted", "--as", "ana", "--wait")

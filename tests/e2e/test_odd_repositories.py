@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import Problem
-from lanes.sandbox import find_sandbox
+from lanes.sandbox import find_bwrap
 from tests.homes import FILES, CliHome, git, make_home
 
 ODD = b"docs/caf\xe9.md".decode("utf-8", "surrogateescape")
@@ -93,7 +93,7 @@ def test_a_pointer_is_moved_and_deleted_like_any_file(odd: CliHome):
 
 @pytest.mark.sandbox
 def test_a_pointer_that_a_lane_writes_or_replaces_does_not_fool_the_guard(odd: CliHome):
-    if isinstance(find_sandbox(), Problem):
+    if isinstance(find_bwrap(), Problem):
         pytest.skip("needs a sandbox: install the Debian package bubblewrap")
     pointer = POINTER.replace(b"12345", b"9").decode()
     odd.scripted(f"open('docs/model.md','w').write({pointer!r})", name="points", write='["docs/**"]')

@@ -344,7 +344,7 @@ def test_lanes_14_what_is_told_of_waiting_is_so():
 
     models, workflows = ((DOCS / name).read_text(encoding="utf-8") for name in ("models.md", "workflows.md"))
     marks = BreakerThresholds()
-    assert (marks.failures, marks.open_s, marks.most_open_s) == (3, 15, 300)
+    assert (marks.failures, marks.open_s, marks.max_open_s) == (3, 15, 300)
     assert "three failures in a row an endpoint is not asked for 15 s" in " ".join(models.split())
     assert "doubles that, up to 5 minutes" in " ".join(models.split())
     assert [round(backoff_s(n, 0.5)) for n in (1, 2, 3, 20)] == [2, 4, 8, 300]
@@ -355,13 +355,13 @@ def test_lanes_14_what_is_told_of_waiting_is_so():
 
 def test_lanes_14_an_unknown_endpoint_ends_with_2_and_a_model_that_is_not_there_with_6():
     from lanes.models import Endpoint
-    from lanes.models.faults import FaultOrigin, missing
-    from lanes.models.registry import endpoint_of
+    from lanes.models.faults import FaultOrigin, missing_model_error
+    from lanes.models.registry import find_endpoint
 
     with pytest.raises(UsageError) as caught:
-        endpoint_of({}, "nosuch")
+        find_endpoint({}, "nosuch")
     assert caught.value.problem.kind.exit_code == 2
-    assert missing(FaultOrigin(Endpoint("local", "ollama", "http://x"), "m")).problem.kind.exit_code == 6
+    assert missing_model_error(FaultOrigin(Endpoint("local", "ollama", "http://x"), "m")).problem.kind.exit_code == 6
     assert "2 for an unknown endpoint, 6 for a model that is not there" in " ".join(
         (DOCS / "models.md").read_text().split()
     )

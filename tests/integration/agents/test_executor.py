@@ -30,7 +30,7 @@ DONE = json.dumps({"type": "result", "subtype": "success", "is_error": False, "r
 class Scripted:
     """A sandbox that does what it is told to the folder, says what it is told, and ends as told."""
 
-    kind, layers = "bwrap", None
+    kind, overlay = "bwrap", None
 
     def __init__(self, ran: SandboxResult, does: Callable[[Path], object] = lambda _folder: None) -> None:
         self.ran, self.does, self.runs = ran, does, list[SandboxRun]()
@@ -38,8 +38,8 @@ class Scripted:
     async def run(self, run: SandboxRun) -> SandboxResult:
         self.runs.append(run)
         self.does(run.directory)
-        if run.heard:
-            run.heard(self.ran.log)
+        if run.on_output:
+            run.on_output(self.ran.log)
         return self.ran
 
 
@@ -108,7 +108,7 @@ async def test_what_the_program_is_given_is_its_own(web, tmp_path, program, monk
     assert max(len(word.encode()) for word in run.argv) < 128 * 1024
     assert "\0" not in "".join(run.argv)
     assert run.programs == (program.resolve(),)
-    assert not run.doors[0].socket.exists(), "the door is closed with the run"
+    assert not run.forwards[0].socket.exists(), "the door is closed with the run"
 
 
 async def test_the_proxy_is_there_only_for_lanes_with_hosts(web, tmp_path, program):
@@ -119,8 +119,8 @@ async def test_the_proxy_is_there_only_for_lanes_with_hosts(web, tmp_path, progr
     isolation = replace(order.lane.isolation, hosts=("mirror.example",))
     await bench.made(executor, replace(order, lane=replace(order.lane, isolation=isolation)))
     without, with_hosts = sandbox.runs
-    assert (len(without.doors), "HTTPS_PROXY" in without.environment) == (1, False)
-    assert (len(with_hosts.doors), with_hosts.environment["HTTPS_PROXY"]) == (2, "http://127.0.0.1:8092")
+    assert (len(without.forwards), "HTTPS_PROXY" in without.environment) == (1, False)
+    assert (len(with_hosts.forwards), with_hosts.environment["HTTPS_PROXY"]) == (2, "http://127.0.0.1:8092")
 
 
 STEERED = {
@@ -206,7 +206,7 @@ async def test_a_refusal_to_pay_is_what_is_told(web, tmp_path, program):
         """A program that asks its model once and then sits there."""
 
         async def run(self, run: SandboxRun) -> SandboxResult:
-            async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(run.doors[0].socket))) as session:
+            async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(run.forwards[0].socket))) as session:
                 body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}
                 async with session.post(
                     "http://x/v1/messages", json=body, headers={"anthropic-version": "2023-06-01"}

@@ -59,10 +59,10 @@ class Asks:
 
     silent: Silent
     kind: str = "bwrap"
-    layers: None = None
+    overlay: None = None
 
     async def run(self, run: SandboxRun) -> SandboxResult:
-        connector = aiohttp.UnixConnector(path=str(run.doors[0].socket))
+        connector = aiohttp.UnixConnector(path=str(run.forwards[0].socket))
         async with aiohttp.ClientSession(connector=connector) as session:
             body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": True}
             question = asyncio.create_task(self._ask(session, body))

@@ -129,7 +129,7 @@ async def test_programs_reach_the_listed_host_and_nothing_else(sandbox, tmp_path
                 environment={**ways_out(lane), **TRUST, "PIP": f"{program.words[0]} -m pip"},
                 programs=program.shown,
                 home={"ca.pem": certificate.read_bytes()},
-                doors=(PortForward(proxy.socket, PROXY_PORT),),
+                forwards=(PortForward(proxy.socket, PROXY_PORT),),
             )
         )
     parts = ran.log.decode().split("=== ")[1:]

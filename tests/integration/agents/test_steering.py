@@ -122,7 +122,7 @@ async def ran(sandbox, folder: Path, name: str, files: dict[str, str], *, guarde
                 environment=call.environment,
                 programs=program.shown,
                 home=call.home,
-                doors=(PortForward(broker.socket, PORT),),
+                forwards=(PortForward(broker.socket, PORT),),
             )
             going = asyncio.create_task(sandbox.run(run))
             closed = asyncio.create_task(account.closed.wait())

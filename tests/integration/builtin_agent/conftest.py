@@ -56,8 +56,8 @@ class Scripted:
             turn = turn(ask)
         if isinstance(turn, CountersignError):
             raise turn
-        if ask.heard is not None:
-            await ask.heard("so ")
+        if ask.on_text is not None:
+            await ask.on_text("so ")
         usage = Usage("local/fake", 1, self.tokens, 5)
         if isinstance(turn, str):
             return ChatReply(turn, (), "local/fake", usage)

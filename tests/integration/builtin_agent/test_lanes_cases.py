@@ -116,7 +116,7 @@ async def test_lanes_04_the_prompt_names_what_may_be_written_and_what_may_not(be
 
 
 WRONG = {
-    "an array": ToolCall("edit_file", {}, wrong="The answer is JSON, but not an object."),
+    "an array": ToolCall("edit_file", {}, error="The answer is JSON, but not an object."),
     "nested": call("edit_file", path=["docs/guide.md"], old={"a": 1}, new=None),
     "numbers": call("edit_file", path=7, old=1, new=2),
     "null": call("edit_file", path=None, old=None, new=None),
@@ -139,7 +139,7 @@ async def test_lanes_12_a_call_with_wrong_arguments_gets_another_try(bench, web,
 
 
 async def test_lanes_12_a_model_that_only_sends_wrong_arguments_is_stopped(bench, web):
-    wrongs = [ToolCall(name, {}, wrong="The arguments are no object.") for name in ("edit_file", "write_file") * 9]
+    wrongs = [ToolCall(name, {}, error="The arguments are no object.") for name in ("edit_file", "write_file") * 9]
     model = Scripted(list(wrongs))
     with pytest.raises(WorkError) as stopped:
         await bench.executor(model).produce(await bench.order(), web)
@@ -148,7 +148,7 @@ async def test_lanes_12_a_model_that_only_sends_wrong_arguments_is_stopped(bench
 
 
 async def test_lanes_12_wrong_arguments_beside_good_ones_do_not_count_as_babble(bench, web):
-    wrong = ToolCall("edit_file", {}, wrong="no object")
+    wrong = ToolCall("edit_file", {}, error="no object")
     reads = [[wrong, call("read_file", path="src/a.py", from_line=n)] for n in range(1, 5)]
     model = Scripted([*reads, EDIT, DONE])
     lane = {"budget": replace((await bench.order()).lane.budget, repeats=9)}

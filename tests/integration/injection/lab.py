@@ -38,8 +38,7 @@ from lanes.executors.edit_lane import EditExecutor
 from lanes.forge.local import LocalForge
 from lanes.models import ChatModel, Endpoint
 from lanes.repository import GitRepository
-from lanes.sandbox import SandboxResult, SandboxRun
-from lanes.sandbox.result import LayeredFiles
+from lanes.sandbox import OverlaySupport, SandboxResult, SandboxRun
 from policies.guard import TreeGuard
 from policies.load import parse_rules
 from policies.policy import RulePolicy
@@ -87,8 +86,8 @@ class PrintingSandbox:
     """Stands for a sandbox whose programs print injections; runs nothing."""
 
     kind = "bwrap"
-    layers: LayeredFiles | None = None
-    counts = "nothing is counted"
+    overlay: OverlaySupport | None = None
+    memory_accounting = "nothing is counted"
 
     async def run(self, run: SandboxRun) -> SandboxResult:
         failing = (run.directory / "docs" / "nicer.md").exists()  # what a model writes that nothing misled yet

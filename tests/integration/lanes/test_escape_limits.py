@@ -37,7 +37,7 @@ class Cell:
     async def probe(self, code: str, confines: SandboxLimits = ROOMY, **more) -> SandboxResult:
         """Run one probe; what lies beneath is as it was."""
         before = seen(self.beneath) if self.beneath else {}
-        ran = await probe(self.sandbox, self.host, self.work, code, confines, beneath=self.beneath, **more)
+        ran = await probe(self.sandbox, self.host, self.work, code, confines, lower=self.beneath, **more)
         assert not self.beneath or seen(self.beneath) == before
         return ran
 

@@ -19,7 +19,7 @@ import pytest
 
 from lanes.sandbox import SandboxLimits, SandboxRun
 from lanes.sandbox.bwrap import Bwrap
-from lanes.sandbox.find import known_options
+from lanes.sandbox.find_bwrap import known_options
 from tests import campaign
 from tests.integration.lanes.conftest import USER, AsOrdinaryUser
 from tests.integration.lanes.test_sandbox_landlock import Asked, box  # noqa: F401 - a fixture
@@ -36,7 +36,7 @@ def confined(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Path]]:
     sandbox = request.getfixturevalue(name)
     if request.param == "bwrap as an ordinary user":
         program = sandbox.bwrap.program
-        sandbox = AsOrdinaryUser(Bwrap(program, known_options(program), calls=sandbox.bwrap.calls))
+        sandbox = AsOrdinaryUser(Bwrap(program, known_options(program), syscall_filter=sandbox.bwrap.syscall_filter))
     with folder_for(ours=request.param == "bwrap") as folder:
         yield sandbox, folder
 
@@ -262,7 +262,9 @@ def counting(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Path]]:
     sandbox = request.getfixturevalue("found")
     if request.param != "bwrap":
         sandbox = AsOrdinaryUser(
-            Bwrap(sandbox.bwrap.program, known_options(sandbox.bwrap.program), calls=sandbox.bwrap.calls)
+            Bwrap(
+                sandbox.bwrap.program, known_options(sandbox.bwrap.program), syscall_filter=sandbox.bwrap.syscall_filter
+            )
         )
     with folder_for(ours=request.param == "bwrap") as folder:
         yield sandbox, folder

@@ -283,7 +283,7 @@ async def test_the_summary_of_any_talk_is_asked_for_in_bounds_and_the_newest_wor
     assert isinstance(await ModelInterpreter(model).interpret(said, scene()), Intent)
     summary, reading = model.asks
     assert sum(len(message.text) for message in summary.messages) < 26_000
-    assert summary.most_tokens == 400
+    assert summary.max_tokens == 400
     assert "the guide is docs/guide.md" in reading.messages[1].text
     assert len(reading.messages[1].text) < 6_000
 

@@ -1,4 +1,4 @@
-"""What an endpoint tells of its models: those it has, one of them, those in memory, and how far a pull is."""
+"""What an endpoint reports about its models: installed ones, details, loaded ones, and the progress of a pull."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A model that an endpoint has; sizes are in bytes, and what it does not say is empty."""
+    """An installed model; sizes are in bytes, and what the endpoint does not report is empty or None."""
 
     name: str
     size_bytes: int | None = None
@@ -20,13 +20,13 @@ class InstalledModel:
     digest: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The model as ``models list --json`` has it."""
+        """The model as ``models list --json`` prints it."""
         return {**asdict(self), "changed": self.changed.isoformat() if self.changed else None}
 
 
 @dataclass(frozen=True, slots=True)
 class ModelDetails:
-    """What an endpoint tells of one model; `abilities` are completion, tools, vision, thinking and the like."""
+    """The details of one model; `abilities` are completion, tools, vision, thinking and the like."""
 
     name: str
     abilities: tuple[str, ...] = ()
@@ -36,13 +36,13 @@ class ModelDetails:
     context_tokens: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The model as ``models show --json`` has it."""
+        """The model as ``models show --json`` prints it."""
         return {**asdict(self), "abilities": list(self.abilities)}
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in memory: how much of it, how much of that on the GPU, and until when."""
+    """A model in memory: its size, how much of that is on the GPU, and when it will be unloaded."""
 
     name: str
     size_bytes: int | None = None
@@ -51,17 +51,17 @@ class LoadedModel:
     context_tokens: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The model as ``models ps --json`` has it."""
+        """The model as ``models ps --json`` prints it."""
         return {**asdict(self), "until": self.until.isoformat() if self.until else None}
 
 
 @dataclass(frozen=True, slots=True)
 class PullStep:
-    """How far a pull is: what is done now, and bytes of the layer at hand, 0 of 0 where there is none."""
+    """The progress of a pull: its current step, and the bytes of the current layer (0 of 0 without one)."""
 
-    words: str
+    status: str
     done_bytes: int = 0
     total_bytes: int = 0
 
 
-Progress = Callable[[PullStep], Awaitable[None]]
+PullProgress = Callable[[PullStep], Awaitable[None]]

@@ -1,9 +1,9 @@
-"""The launcher of the landlock sandbox: a process of its own that confines a child, waits, and leaves nothing behind.
+"""The launcher process of the landlock sandbox: confines a child, runs the command in it, and kills what remains.
 
-Started as ``python -I confine.py LIBRARIES`` with its orders as JSON on standard input; imports nothing of ours, so
-that it starts soon. It stays outside the confinement, adopts every orphan of the command, and kills them all when the
-command ended, when it is told to end, and when who started it died. What it found is written to the given descriptor
-as JSON.
+Started as ``python -I landlock_launcher.py LIBRARIES`` with its orders as JSON on standard input. It imports none of
+our modules, so that it starts fast. It stays unconfined, adopts every orphan of the command, and kills all of them when
+the command ends, when it receives SIGTERM, and when its parent dies. It writes the result as JSON to the given
+descriptor.
 """
 
 from __future__ import annotations
@@ -18,51 +18,51 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.append(sys.argv[1])  # where our own libraries are, for a python that does not look there by itself
+sys.path.append(sys.argv[1])  # our libraries, since -I removes them from the path
 
 from landlock.plumbing import FSAccess, get_create_ruleset, get_restrict_self, landlock_abi_version
 from landlock.porcelain import Ruleset
 
 _PDEATHSIG, _SUBREAPER, _NO_NEW_PRIVS, _SECCOMP, _FILTER, _DUMPABLE = 1, 36, 38, 22, 2, 4
 _TCP = 0b11  # bind and connect
-_SCOPES = 0b11  # abstract sockets, and signals to who is outside
+_SCOPES = 0b11  # abstract sockets and signals outside the sandbox
 _NODES = FSAccess.MAKE_CHAR | FSAccess.MAKE_BLOCK
 
 
-class Attributes(ctypes.Structure):
-    """The kernel's landlock_ruleset_attr of ABI 6, which the library does not know yet."""
+class RulesetAttributes(ctypes.Structure):
+    """The kernel's landlock_ruleset_attr of ABI 6, which the landlock library does not have yet."""
 
     _fields_ = [("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64)]
 
 
-class ConfinedProgram(ctypes.Structure):
-    """The kernel's sock_fprog."""
+class SockFprog(ctypes.Structure):
+    """The kernel's struct sock_fprog."""
 
     _fields_ = [("count", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
 
 def main() -> int:
-    """Do as ordered; 0 when the command was started and all of it is dead."""
+    """Run the command; exits with 0 when it was started and all of it is dead."""
     orders = json.load(sys.stdin)
     libc = ctypes.CDLL(None, use_errno=True)
-    signal.signal(signal.SIGTERM, lambda *_: _end(orders, None))
+    signal.signal(signal.SIGTERM, lambda *_: _kill_all_and_exit(orders, None))
     libc.prctl(_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     libc.prctl(_SUBREAPER, 1, 0, 0, 0)
-    if os.getppid() != orders["asker"]:  # died before we could be told of it
+    if os.getppid() != orders["parent"]:  # it died before PR_SET_PDEATHSIG took effect
         return 1
     child = os.fork()
     if child == 0:
-        _become(libc, orders)
+        _exec_confined(libc, orders)
     os.close(1)
     os.close(2)
     while True:
         pid, status = os.wait()
         if pid == child:
-            _end(orders, os.waitstatus_to_exitcode(status))
+            _kill_all_and_exit(orders, os.waitstatus_to_exitcode(status))
 
 
-def _become(libc: ctypes.CDLL, orders: dict[str, Any]) -> None:
-    """Confine ourselves and run the command; what fails is told, and nothing is run unconfined."""
+def _exec_confined(libc: ctypes.CDLL, orders: dict[str, Any]) -> None:
+    """Confine this process and run the command; reports a failure instead of running it unconfined."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.setsid()
@@ -70,12 +70,12 @@ def _become(libc: ctypes.CDLL, orders: dict[str, Any]) -> None:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.chdir(orders["work"])
-        _landlock(orders)
-        _filter(libc, bytes.fromhex(orders["calls"]))
+        _apply_landlock(orders)
+        _load_seccomp(libc, bytes.fromhex(orders["calls"]))
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.closerange(3, 65536)
-    except Exception as error:  # noqa: BLE001 - told to who asked; the command is not run
+    except Exception as error:  # noqa: BLE001 - reported to the parent; the command does not run
         os.write(orders["report"], json.dumps({"failed": repr(error)}).encode())
         os._exit(125)
     try:
@@ -85,34 +85,34 @@ def _become(libc: ctypes.CDLL, orders: dict[str, Any]) -> None:
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _landlock(orders: dict[str, Any]) -> None:
-    """Only the named paths, no TCP, no abstract sockets, no signals to others, also for all that is started."""
-    rules = Ruleset()  # handles every right on files that this kernel knows
-    seen = FSAccess.EXECUTE | FSAccess.READ_FILE | FSAccess.READ_DIR
+def _apply_landlock(orders: dict[str, Any]) -> None:
+    """Restrict this process and its children to the named paths, without TCP, abstract sockets and foreign signals."""
+    rules = Ruleset()  # covers every file right that this kernel knows
+    readable = FSAccess.EXECUTE | FSAccess.READ_FILE | FSAccess.READ_DIR
     for path in orders["reads"]:
-        rules.allow(path, rules=seen if Path(path).is_dir() else seen & FSAccess.all_file())
+        rules.allow(path, rules=readable if Path(path).is_dir() else readable & FSAccess.all_file())
     for path in orders["writes"]:
         rules.allow(path, rules=FSAccess.all() & ~_NODES)
     for path in orders["devices"]:
         rules.allow(path, rules=FSAccess.READ_FILE | FSAccess.WRITE_FILE)
     rules.apply()
     if landlock_abi_version() >= 6:
-        attributes = Attributes(0, _TCP, _SCOPES)
+        attributes = RulesetAttributes(0, _TCP, _SCOPES)
         create = get_create_ruleset()
         create.func.argtypes = (ctypes.c_long, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32)
         get_restrict_self()(create(ctypes.addressof(attributes), ctypes.sizeof(attributes), 0), 0)
 
 
-def _filter(libc: ctypes.CDLL, calls: bytes) -> None:
-    """Load the filter of system calls; without it the network would be open."""
-    held = ctypes.create_string_buffer(calls, len(calls))
-    program = ConfinedProgram(len(calls) // 8, ctypes.addressof(held))
-    if not calls or libc.prctl(_SECCOMP, _FILTER, ctypes.byref(program), 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "the filter of system calls cannot be loaded")
+def _load_seccomp(libc: ctypes.CDLL, syscall_filter: bytes) -> None:
+    """Load the seccomp filter; it is required because Landlock alone leaves the network open."""
+    buffer = ctypes.create_string_buffer(syscall_filter, len(syscall_filter))
+    program = SockFprog(len(syscall_filter) // 8, ctypes.addressof(buffer))
+    if not syscall_filter or libc.prctl(_SECCOMP, _FILTER, ctypes.byref(program), 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "cannot load the seccomp filter")
 
 
-def _end(orders: dict[str, Any], code: int | None) -> None:
-    """Kill what is left until nobody is left, tell how the command ended, and end."""
+def _kill_all_and_exit(orders: dict[str, Any], code: int | None) -> None:
+    """Kill all descendants, report how the command ended, and exit."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while True:
         for pid in _descendants():
@@ -130,17 +130,17 @@ def _end(orders: dict[str, Any], code: int | None) -> None:
 
 
 def _descendants() -> list[int]:
-    """Every process below us; orphans are our own children."""
-    found, pending = [], [os.getpid()]
+    """Every descendant of this process; orphans are its children, since it is a subreaper."""
+    pids, pending = [], [os.getpid()]
     while pending:
         pid = pending.pop()
         try:
             children = [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
         except OSError:
             continue
-        found += children
+        pids += children
         pending += children
-    return found
+    return pids
 
 
 if __name__ == "__main__":
