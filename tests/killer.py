@@ -26,17 +26,18 @@ from core.model.turn import Actor
 from core.queue.worker import DeclaredDeadError, Worker
 from core.services.requests import NewRequest
 
+_DETECTORS = (
+    *("artifactory", "aws", "azure_storage_key", "basic_auth", "cloudant", "high_entropy_strings", "ibm_cloud_iam"),
+    *("ibm_cos_hmac", "keyword", "softlayer", "square_oauth"),
+)
 PRELOADED = (
-    *("tests.killer", "core.queue.engine", "core.signing", "lanes.assembly", "lanes.forge.local"),
-    *(
-        "policies.guard",
-        "policies.policy",
-        "bot.interpret",
-        "bot.interpret.grammar",
-        "requests",
-        "detect_secrets.core.scan",
-    ),
-    *("detect_secrets.plugins.aws", "detect_secrets.plugins.keyword", "lanes.registry", "policies.secrets.plugins"),
+    *("tests.killer", "core.queue.engine", "core.queue.lazy_engine", "core.signing", "core.store.migrate"),
+    *("bot.interpret", "bot.interpret.grammar", "bot.plugins.guard", "bot.plugins.load"),
+    *("lanes.assembly", "lanes.builtin_agent", "lanes.executors.edit_lane", "lanes.forge.local"),
+    *("lanes.models.registry", "lanes.registry"),
+    *("policies.guard", "policies.load", "policies.policy", "policies.secrets.plugins"),
+    *("aiosqlite", "dbos._sys_db_sqlite", "git", "requests", "rich.console", "structlog"),
+    *(f"detect_secrets.{name}" for name in ("core.scan", *(f"plugins.{plugin}" for plugin in _DETECTORS))),
 )
 """What every process here needs in the end: imported once, by the server they are forked from."""
 

@@ -201,7 +201,7 @@ async def _until_told(
     if serving.surfaces:
         click.echo(f"countersign: people talk to it on {', '.join(serving.surfaces)}.", err=True)
     if serving.web is not None:
-        serving.web.listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
+        serving.web.on_listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
     await serving.run(running, claims=claims)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import bot.commands as c
 from bot.cards.parts import ActionKind
-from bot.cards.wording import sentence, worded
+from bot.cards.wording import problem_sentence, render_advice
 from bot.messaging.command_dispatcher import CommandActor, CommandDispatcher
 from bot.surfaces.port import ButtonPress, Response
 from core.model.advice import CommandName, Suggestion, advise
@@ -48,7 +48,7 @@ class ButtonActions:
         shown = (card.place if card else choice) or None
         if shown is None or (shown.surface, shown.channel) != (said.place.surface, said.place.channel):
             # another chat's button (security.md 5, 34)
-            return Response(worded(_UNKNOWN, said.place.surface), refused=True)
+            return Response(render_advice(_UNKNOWN, said.place.surface), refused=True)
         if choice is not None:
             return await self._chosen(speaker, choice)
         assert button is not None
@@ -89,7 +89,7 @@ class ButtonActions:
         if kind is ActionKind.REJECT:
             problem = await self.doings.verdicts.obstacle(button.number, speaker.actor, Verdict.REJECT, button.value)
             if problem is not None:
-                return Response(sentence(problem, card.place.surface), refused=True)
+                return Response(problem_sentence(problem, card.place.surface), refused=True)
         else:
             await self.doings.service.check_speaking(button.number, speaker.actor, picks=kind is ActionKind.PICK)
         if kind is ActionKind.PICK:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bot.cards.diff import DiffView, read_diff
-from bot.cards.model import Card, card_of
+from bot.cards.model import Card, build_card
 from bot.cards.parts import Action, ActionKind, TicketLink
 from bot.cards.shown_diff import ShownDiffs
 from bot.surfaces.port import Attachment, Buttons, Extras, RenderedCard, Surface
@@ -223,7 +223,7 @@ class CardDelivery:
 
     def _card_of(self, document: TaskDocument, revision: int | None = None) -> Card:
         """The card, with the tickets that the request names."""
-        card = card_of(document.to_json(), now=self.clock(), revision=revision)
+        card = build_card(document.to_json(), now=self.clock(), revision=revision)
         said = "\n".join(turn.text for turn in document.turns)
         return replace(card, tickets=() if card.superseded else self.tickets(said))
 

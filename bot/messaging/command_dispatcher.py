@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import bot.commands as c
 from bot.cards.safe import visible
-from bot.cards.wording import sentence, worded
+from bot.cards.wording import problem_sentence, render_advice
 from bot.interpret.courtesy import asks_for_nothing
 from bot.interpret.grammar import NotUnderstood, parse
 from bot.messaging.awaited_answers import AwaitedAnswers, is_shown_in
@@ -22,6 +22,7 @@ from core.model.errors import ConflictError, CountersignError, RefusedError, Tra
 from core.model.place import Place
 from core.model.staged_diff import TYPED_DIGITS, short_digest
 from core.model.turn import Actor, MessageOrigin
+from core.rules.authorization import Authorization
 from core.services.approvals import Approvals
 from core.services.requests import NewRequest, Requests
 from core.settings import SettingsSource
@@ -29,7 +30,6 @@ from core.store import cards, switches, tasks
 from core.store.database import Database
 from core.store.unit_of_work import Tx
 
-MAINTAINER: Final = "maintainer"
 MOST_PARTS: Final = 60
 """Hunks that are listed; more are picked from the numbers that the diff has."""
 
@@ -117,7 +117,7 @@ class CommandDispatcher:
         except TransientError:
             raise
         except CountersignError as error:
-            return Response(sentence(error.problem, speaker.place.surface), refused=True, about=number)
+            return Response(problem_sentence(error.problem, speaker.place.surface), refused=True, about=number)
         return replace(answer, about=number)
 
     def _table(self) -> dict[type, CommandAction]:
@@ -223,7 +223,7 @@ class CommandDispatcher:
         answer = await self.awaiting.told_later(speaker.heard, number, "approve", doing)
         if answer.problem is not None:
             await self.awaiting.not_told(speaker.heard, number, "approve")
-            return Response(sentence(answer.problem, speaker.place.surface), refused=True)
+            return Response(problem_sentence(answer.problem, speaker.place.surface), refused=True)
         return Response(f"You countersigned {short_digest(digest)} of #{number}.")
 
     async def _reject(self, speaker: CommandActor, command: c.Reject, bound: int | None, _context: str) -> Response:
@@ -237,7 +237,7 @@ class CommandDispatcher:
         """Say no, with a reason, to what is staged; with a digest only if that still is what is staged."""
         answer = await self.verdicts.reject(number, reason, speaker.actor, digest)
         if answer.problem is not None:
-            return Response(sentence(answer.problem, speaker.place.surface), refused=True)
+            return Response(problem_sentence(answer.problem, speaker.place.surface), refused=True)
         return Response(f"You rejected #{number}.")
 
     # -- the task's way ---------------------------------------------------------------------------------------
@@ -297,16 +297,14 @@ class CommandDispatcher:
             Suggestion(CommandName.RELEASE),
             " lets it go on.",
         )
-        return Response(worded(told, speaker.place.surface))
+        return Response(render_advice(told, speaker.place.surface))
 
     async def _release(self, speaker: CommandActor, _command: c.Release, _bound: int | None, _context: str) -> Response:
         await self._pause(speaker, None)
         return Response("The queue runs.")
 
     async def _pause(self, speaker: CommandActor, value: dict[str, Any] | None) -> None:
-        person = self.settings().people.named(speaker.person)
-        if MAINTAINER not in person.roles:
-            raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", "Ask one to hold the queue.")
+        Authorization(self.settings).may_hold_queue(speaker.actor)
 
         async def work(tx: Tx) -> None:
             await switches.set_pause(tx, value, speaker.person)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.cards.safe import one_line, visible
-from bot.cards.wording import anywhere, worded
+from bot.cards.wording import portable_command, render_advice
 from bot.commands import Link, Unlink
 from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise
@@ -54,7 +54,7 @@ class IdentityDirectory:
                 return await self.linked(person, surface)
             return await self.unlink(person, command.surface, command.identity)
         if command.what is None or not CODE.fullmatch(command.what):
-            there = anywhere(Suggestion(CommandName.LINK, args=(person,)))
+            there = portable_command(Suggestion(CommandName.LINK, args=(person,)))
             told = advise(
                 f"You are {person} here. To be known elsewhere too, write there {there}; "
                 "you get a code, and write here ",
@@ -63,7 +63,7 @@ class IdentityDirectory:
                 Suggestion(CommandName.UNLINK),
                 ".",
             )
-            return Response(worded(told, surface), personal=True)
+            return Response(render_advice(told, surface), personal=True)
         answer = await self.confirm(person, surface, command.what, confirmed=command.confirmed)
         if answer.form != CONFIRM:
             return answer
@@ -73,7 +73,9 @@ class IdentityDirectory:
             Suggestion(CommandName.LINK, args=(code, "yes")),
             ". If not, do nothing.",
         )
-        return Response(worded(told, surface), personal=True, choices=(("Yes, that is me", f"/link {code} yes"),))
+        return Response(
+            render_advice(told, surface), personal=True, choices=(("Yes, that is me", f"/link {code} yes"),)
+        )
 
     async def person(self, surface: str, identity: str) -> str | None:
         """Whose identity this is, or None for a stranger or somebody whom the configuration no longer names."""
@@ -105,9 +107,10 @@ class IdentityDirectory:
             )
 
         await self.database.write(work)
+        command = portable_command(Suggestion(CommandName.LINK, args=(code,)))
         # the same words for a name that nobody has: who is here is not told to strangers
         return Response(
-            f"Your code is {code}. Within ten minutes, write {anywhere(Suggestion(CommandName.LINK, args=(code,)))} "
+            f"Your code is {code}. Within ten minutes, write {command} "
             f"where Countersign knows you already, or run: countersign link {code} --as {name}"
         )
 
@@ -121,7 +124,7 @@ class IdentityDirectory:
                 await identities.count_wrong(tx, person, TRIES)
                 await _record(tx, "identity.refused", person, surface, {})
                 wrong = "This code is not for you, was used, or is older than ten minutes."
-                again = anywhere(Suggestion(CommandName.LINK, args=(person,)))
+                again = portable_command(Suggestion(CommandName.LINK, args=(person,)))
                 return Response(f"{wrong} Write {again} again where you want to be known.", refused=True)
             if not confirmed:
                 return _asked(claim)
@@ -138,7 +141,7 @@ class IdentityDirectory:
         found = await self.database.read(lambda tx: identities.links_of(tx, person))
         if not found:
             return Response(f"No account is linked to {person}. Those of countersign.yaml are its owner's to change.")
-        lines = [worded(advise(Suggestion(CommandName.UNLINK, args=one)), surface) for one in found]
+        lines = [render_advice(advise(Suggestion(CommandName.UNLINK, args=one)), surface) for one in found]
         choices = tuple((f"Unlink {' '.join(one)}"[:60], f"/unlink {' '.join(one)}") for one in found)
         text = "\n".join([f"Linked to {person}. To take one away, write:", *lines])
         return Response(text, personal=True, choices=choices)

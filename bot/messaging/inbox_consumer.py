@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from bot.cards.wording import sentence
+from bot.cards.wording import problem_sentence
 from bot.messaging.inbox import DurableInbox, said_of
 from bot.surfaces.port import ButtonPress, IncomingMessage, Response, Surface
 from core.log import log
@@ -102,9 +102,9 @@ class InboxConsumer:
             if kept.attempt < MOST_ATTEMPTS:
                 await self._later(kept, error)
                 return
-            answer = Response(sentence(error.problem, said.place.surface), refused=True)
+            answer = Response(problem_sentence(error.problem, said.place.surface), refused=True)
         except CountersignError as error:
-            answer = Response(sentence(error.problem, said.place.surface), refused=True)
+            answer = Response(problem_sentence(error.problem, said.place.surface), refused=True)
         except Exception:  # noqa: BLE001 - a message that breaks us must not stop the others; it is told and logged
             log.exception("hearing_broke", surface=said.place.surface, delivery=kept.id)
             answer = Response(_APOLOGY, refused=True)

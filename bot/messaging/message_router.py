@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.cards.wording import worded
+from bot.cards.wording import render_advice
 from bot.commands import Command, Link, Misread, parse
 from bot.interpret.courtesy import asks_for_nothing, consents
 from bot.messaging.button_actions import ButtonActions
@@ -122,7 +122,7 @@ class MessageRouter:
         """Somebody we do not know: they may say who they are, and nothing else."""
         if isinstance(said, ButtonPress):
             await self._record_stranger(said)
-            return Response(worded(_UNKNOWN, said.place.surface), refused=True)
+            return Response(render_advice(_UNKNOWN, said.place.surface), refused=True)
         if not said.addressed:
             return Response()
         command: Command | Misread = parse(said.text, bound=False)
@@ -136,7 +136,7 @@ class MessageRouter:
             Suggestion(CommandName.LINK, args=(BLANK,)),
             " with your name as countersign.yaml has it, or ask its owner to add this id.",
         )
-        return Response(worded(told, said.place.surface), refused=True)
+        return Response(render_advice(told, said.place.surface), refused=True)
 
     async def _record_stranger(self, said: IncomingMessage | ButtonPress) -> None:
         """One row of the audit trail; strangers share one allowance, so that they cannot fill it."""

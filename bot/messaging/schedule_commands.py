@@ -7,7 +7,7 @@ from typing import Final
 
 import bot.commands as c
 from bot.cards.safe import one_line
-from bot.cards.wording import worded
+from bot.cards.wording import render_advice
 from bot.messaging.command_dispatcher import CommandActor
 from bot.schedule.next_time import next_words
 from bot.surfaces.port import Response
@@ -39,7 +39,7 @@ class ChatSchedules:
                 paused = await self.schedules.pause(name, speaker.actor)
                 resume = Suggestion(CommandName.RESUME_SCHEDULE, args=(paused.id,))
                 told = advise(f"{paused.id} is paused. ", resume, " lets it go on.")
-                return Response(worded(told, speaker.place.surface))
+                return Response(render_advice(told, speaker.place.surface))
             case c.ResumeSchedule(name):
                 resumed = await self.schedules.resume(name, speaker.actor)
                 return Response(f"{resumed.id} goes on, {next_words(resumed)}.")
@@ -71,7 +71,7 @@ class ChatSchedules:
             Suggestion(CommandName.UNSCHEDULE, args=(made.id,)),
             " deletes it.",
         )
-        return Response(worded(told, speaker.place.surface))
+        return Response(render_advice(told, speaker.place.surface))
 
     async def _listed(self, speaker: CommandActor) -> Response:
         """The speaker's own; whose text is whose is nobody else's matter in a room."""
@@ -79,7 +79,9 @@ class ChatSchedules:
         if not mine:
             every = Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT"))
             return Response(
-                worded(advise("You have no recurring requests. Add one with ", every, "."), speaker.place.surface)
+                render_advice(
+                    advise("You have no recurring requests. Add one with ", every, "."), speaker.place.surface
+                )
             )
         lines = [f"{schedule.id}: {_words(schedule)}" for schedule in mine[:MOST_ROWS]]
         left = len(mine) - len(lines)

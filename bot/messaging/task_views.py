@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from bot.cards.model import MAX_QUOTE, Card, card_of
+from bot.cards.model import MAX_QUOTE, Card, build_card
 from bot.cards.safe import one_line, visible
-from bot.cards.wording import capital, worded
+from bot.cards.wording import capitalize, render_advice
 from bot.messaging.card_delivery import CardDelivery
 from bot.surfaces.port import Attachment, Response
 from core.model.advice import Advice, CommandName, Suggestion, advise
@@ -119,7 +119,7 @@ class TaskViews:
             if one_line(error.message) != one_line(task.current.reason):
                 lines.append(one_line(error.message, MOST_WORDS))
             if not _suggests(error.mend, CommandName.WHY):
-                lines.append(worded(error.mend, surface))
+                lines.append(render_advice(error.mend, surface))
         lines += [f"{turn.person} asked in full: “{text}”" for turn, text in _long_turns(document)]
         return Response("\n".join(_sentence(line) for line in lines if line))
 
@@ -166,7 +166,7 @@ class TaskViews:
             for row in reversed(rows):
                 document = await self._document(row.number)
                 needs = document.needs
-                theirs = needs is not None and person in needs.of and person not in needs.have
+                theirs = needs is not None and person in needs.missing
                 if theirs or (state is State.ASKING and document.task.requester == person):
                     found.append(self._card(document))
         return found
@@ -175,13 +175,13 @@ class TaskViews:
         return await read_document(self.database, self.settings(), number)
 
     def _card(self, document: TaskDocument) -> Card:
-        return card_of(document.to_json(), now=datetime.now(UTC))
+        return build_card(document.to_json(), now=datetime.now(UTC))
 
 
 def _sentence(text: str) -> str:
     """`text` as a sentence of its own."""
     end = "" if text.endswith((".", "?", "!", "…", "”")) else "."
-    return f"{capital(text)}{end}"
+    return f"{capitalize(text)}{end}"
 
 
 def _suggests(mend: str | Advice, command: CommandName) -> bool:

@@ -13,7 +13,6 @@ from bot.configuration.home import Home
 from bot.configuration.live_settings import LiveSettings
 from core.log import log
 from core.model.errors import Kind, PermanentError
-from core.model.lane import Lane
 from core.ports import Executor, Followed, Forge, Interpreter, Milestones, Repository
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from core.services.home_checks import HomeChecks
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
+    from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.schedules import Schedules
     from core.services.spending_report import SpendingReport
@@ -95,8 +95,15 @@ class App:
         from bot.interpret.quick_reader import QuickReader
         from core.services.requests import Requests
 
-        reader = QuickReader(self._has_model, self._takes_any_wording)
+        reader = QuickReader(self._has_model, self.executors)
         return Requests(self.database, self.settings, self.milestones, reader)
+
+    @cached_property
+    def preview(self) -> RequestPreview:
+        """What would become of a request."""
+        from core.services.request_preview import RequestPreview
+
+        return RequestPreview(self.database, self.settings, self.executors, self.repository)
 
     @cached_property
     def approvals(self) -> Approvals:
@@ -175,15 +182,6 @@ class App:
 
     def _has_model(self) -> bool:
         return bool(self.config.models().interpreter)
-
-    def _takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
-        """Whether the lane's executor reads any words, here or where a worker lives that offers what it needs."""
-        executor = self.executors().get(lane.executor)
-        if executor is None or not executor.reads:
-            return False
-        problem = executor.unavailable(lane)
-        elsewhere = problem is not None and problem.kind is Kind.UNAVAILABLE
-        return problem is None or (elsewhere and any(executor.needs(lane) <= offers for offers in living))
 
     # -- adapters ---------------------------------------------------------------------------------------------
 

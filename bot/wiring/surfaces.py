@@ -68,7 +68,7 @@ def serve_surfaces(
         doings=doings,
         clicks=ButtonActions(app.database, doings),
         limits=RateLimits(time.monotonic),
-        rooms=app.plugins().rooms(rooms.of, surfaces),
+        rooms=app.plugins().channel_scopes(rooms.of, surfaces),
     )
 
     def wake_couriers() -> None:
@@ -136,10 +136,10 @@ async def surfaces_of(app: App, rooms: ChannelScopes | None = None) -> dict[str,
         found["slack"] = SlackSurface(said.slack, waiting=_waiting(app))
     hub = app.github()
     if said.github is not None and said.github.webhook_secret is not None and hub is not None:
-        from bot.surfaces.github.rest import ClientComments
+        from bot.surfaces.github.rest import RestCommentsClient
         from bot.surfaces.github.surface import GitHubSurface
 
-        found["github"] = GitHubSurface(said.github, ClientComments(hub), nudge=_nudge(app))
+        found["github"] = GitHubSurface(said.github, RestCommentsClient(hub), nudge=_nudge(app))
     return found | app.plugins().surfaces()
 
 

@@ -26,7 +26,7 @@ OPENS_TRANSACTIONS = (
 )
 """Temporary: front ends that still run functions in transactions themselves. Files leave this list, none joins it."""
 
-SHARED_NAMES = ("Entry", "HiddenFiles", "Node", "Place", "Usage")
+SHARED_NAMES = ("Entry", "Node", "Place", "Usage")
 """Temporary: public classes of which there still are several. Names leave this list, none joins it."""
 
 

@@ -16,10 +16,11 @@ from core.model.turn import Actor, Turn
 from core.ports import InterpretationContext
 from core.store import events, tasks
 from core.store.tables import RevisionRow
+from tests import campaign
 from tests.builders import ANA, BO, LEE, MAX, put_staged, put_task, terms
 from tests.workbench import Workbench
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, campaign.EITHER]
 
 ASK = "config/app.yaml = a: 1"
 

@@ -8,20 +8,20 @@ from dataclasses import replace
 import pytest
 
 from core.jobs.follow import hindrance
-from core.model.decision import MergeTerms, RequiredCheck
+from core.model.decision import MergeRequirements, RequiredCheck
 from core.model.errors import PermanentError, TransientError
 from core.model.lifecycle import State
 from core.ports import Commit, ForgeCheck
 from core.store import cards, jobs, queue_queries
 from core.store.database import Database
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, LEE
 from tests.workbench import Workbench, eventually
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 GREEN = ForgeCheck("test", 15368, "success")
-ON_GREEN = MergeTerms(auto=True, method="squash", checks=(RequiredCheck("test", 15368),))
+ON_GREEN = MergeRequirements(auto=True, method="squash", checks=(RequiredCheck("test", 15368),))
 
 
 @pytest.fixture

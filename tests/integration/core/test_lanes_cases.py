@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from core.model.budget import Budget
 from core.model.errors import TransientError
-from core.model.lane import Budget
 from core.model.lifecycle import State
 from core.model.provenance import Provenance, Usage
 from core.model.workflow import WorkflowStep
@@ -17,11 +17,11 @@ from core.ports import ExecutorResult, WorkOrder
 from core.rules import receipt
 from core.services.task_document import read_document
 from core.store import artifacts
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, LEE
 from tests.fakes.ports import FakeExecutor
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 STEPS = (
     WorkflowStep("write", "edit", "write it"),
@@ -40,6 +40,7 @@ class Spender(FakeExecutor):
     """An executor that asks a model: 1,000 tokens and what `makings` say; `budgets` is what it was given."""
 
     reads: bool = True
+    deterministic: bool = False
     makings: list[Provenance] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
@@ -48,7 +49,7 @@ class Spender(FakeExecutor):
         self.runs += 1
         self.budgets.append(order.lane.budget)
         usage = Usage("local/m", 1, 900, 100, 0.25)
-        await order.charge(usage)
+        await order.usage.report(f"call-{self.runs}", usage)
         making = self.makings.pop(0) if self.makings else Provenance("ollama", f"part {self.runs}", (usage,))
         path = order.lane.steps[0].name if order.lane.steps else f"file-{self.runs}"
         tree = repository.add({**repository.trees[order.start], f"config/{path}-{order.revision}": b"x"})
@@ -213,9 +214,9 @@ async def test_lanes_02_only_an_edit_by_rule_proves_that_nothing_is_to_change(be
         async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
             return ExecutorResult(order.start, {}, making)
 
-    bench.executor = Nothing(name=making.executor or "edit", reads=reads)
     name = making.executor or "edit"
-    bench.configure(lanes={"config": builders.lane(executor="edit" if name == "edit" else name)})
+    bench.executor = Nothing(name, reads, deterministic=name == "edit")
+    bench.configure(lanes={"config": builders.lane(executor=name)})
     bench.executors[name] = bench.executor
     number = await bench.ask()
     await bench.drain()
@@ -229,7 +230,10 @@ async def test_lanes_02_steps_with_a_model_prove_nothing_either(bench):
         async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
             return ExecutorResult(order.start, {}, Provenance("workflow", "Fine.", (Usage("local/m", 1, 1, 1),)))
 
-    bench.executors |= {"workflow": Nothing("workflow"), "ollama": FakeExecutor("ollama", reads=True)}
+    bench.executors |= {
+        "workflow": Nothing("workflow"),
+        "ollama": FakeExecutor("ollama", reads=True, deterministic=False),
+    }
     steps = (WorkflowStep("a", "edit", "x"), WorkflowStep("b", "ollama", "y"))
     bench.configure(lanes={"config": builders.lane(executor="workflow", steps=steps)})
     number = await bench.ask()

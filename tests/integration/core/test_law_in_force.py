@@ -11,10 +11,10 @@ from core.model.staged_diff import StagedDiff
 from core.model.turn import Actor
 from core.store import tasks
 from core.store.tables import RevisionRow
-from tests import builders
+from tests import builders, campaign
 from tests.builders import LEE, MAX, added_file, change, file_change
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, campaign.EITHER]
 
 OPERATOR = Actor(None, "terminal")
 

@@ -9,12 +9,12 @@ from core.model.lifecycle import State
 from core.model.place import Place
 from core.model.turn import Actor
 from core.store import notes
-from tests import builders
+from tests import builders, campaign
 from tests.builders import LEE
 from tests.clock import timed
 from tests.workbench import Workbench
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 CHAT = Place("telegram", "-100", None)
 HOUR_S = 3600

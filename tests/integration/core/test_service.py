@@ -18,9 +18,11 @@ from core.model.turn import Actor, Question
 from core.services.requests import MAX_TEXT_BYTES, NewRequest
 from core.store import events, jobs, tasks
 from core.store.database import Database
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, BO, LEE, MAX, NOON, pull_request, put_staged, put_task, staged, terms
 from tests.office import Office
+
+pytestmark = campaign.EITHER
 
 
 def request(text: str = "set a to 1", **others) -> NewRequest:
@@ -69,6 +71,7 @@ async def test_the_same_message_delivered_again_is_the_same_task(office):
     assert await office.requests.ask(request(dedup="update-8")) != first
 
 
+@campaign.ON_BOTH
 async def test_of_one_message_delivered_to_many_hosts_at_once_one_task_comes(office, location):
     hosts = [Office(Database(location)) for _ in range(6)]
     numbers = await asyncio.gather(*(host.requests.ask(request(dedup="update-7")) for host in hosts))
@@ -143,6 +146,7 @@ async def test_where_words_no_longer_help_a_reply_is_refused(office, state):
     assert len(await turns_of(office, number)) == 1
 
 
+@campaign.ON_BOTH
 async def test_a_reply_delivered_again_makes_no_other_revision(office, location):
     number, _ = await put_staged(office.database)
     hosts = [Office(Database(location)) for _ in range(4)]
@@ -300,6 +304,7 @@ async def test_who_may_merge_is_for_the_rule_in_force_to_say(office):
     assert await office.owed(number) == ["merge"]
 
 
+@campaign.ON_BOTH
 async def test_merging_by_many_at_once_is_owed_once(office, location):
     number = await put_task(office.database, State.PUBLISHED, diff=staged(), opened=pull_request())
     hosts = [Office(Database(location)) for _ in range(6)]
@@ -354,6 +359,7 @@ async def test_a_task_that_is_not_there_is_missing(office, verb):
         await getattr(office.requests, verb)(*arguments)
 
 
+@campaign.ON_BOTH
 async def test_reply_and_cancel_at_once_leave_one_story(office, location):
     """Whoever comes second is judged by what the first one left."""
     other = Office(Database(location))

@@ -13,10 +13,10 @@ from core.model.staged_diff import TYPED_DIGITS, StagedDiff, short_digest
 from core.model.task import Basis
 from core.model.turn import Actor
 from core.store import cards, events, tasks
-from tests import builders
+from tests import builders, campaign
 from tests.builders import LEE, put_staged, staged
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, campaign.EITHER]
 
 SHARED = "0123456789abcdef0123"
 FIRST, SECOND = SHARED + "1" * 44, SHARED + "2" * 44

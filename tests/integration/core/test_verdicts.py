@@ -12,10 +12,10 @@ from core.model.task import Basis
 from core.model.turn import Actor
 from core.rules.quorum import needs_of
 from core.store import tasks
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, BO, LEE, MAX, people, put_staged, put_task, staged, terms
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, campaign.EITHER]
 
 
 async def refused(office, number, answer, *, code: str, kind: Kind = Kind.REFUSED, click: str = "approval"):
@@ -324,6 +324,7 @@ async def test_a_task_that_is_not_there_is_missing(office):
         await office.approvals.approve(99, "f" * 64, LEE)
 
 
+@campaign.ON_BOTH
 async def test_the_same_button_pressed_fifty_times_decides_once(office):
     """Each later press is told who decided (32)."""
     import asyncio

@@ -20,12 +20,12 @@ from core.queue.worker import DeclaredDeadError
 from core.rules import receipt
 from core.store import artifacts, jobs, queue_queries, switches, workers
 from core.store.database import from_ms
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, LEE, MAX, people
 from tests.clock import timed
 from tests.workbench import eventually
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 SOON = {"retry_after_s": 0.05}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.interpret.model import ModelInterpreter
-from core.jobs.job_context import JobContext
+from core.jobs.job_context import JobContext, StepOutput
 from core.jobs.pull_request_text import body_of, branch_of, message_of, shown_outside, title_of, withheld
 from core.model.approval import Approval, Verdict
 from core.model.ids import new_id
@@ -21,7 +21,6 @@ from core.model.placement import NodeView
 from core.model.task import Task
 from core.model.turn import Actor, Turn
 from core.ports import RepositorySpec
-from core.queue.engine import StepOutput
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker
 from core.services.approvals import Approvals
@@ -256,8 +255,8 @@ class Lab:
         sandbox = PrintingSandbox()
         checks = CheckRunner(self.folder / "scratch", lambda _kind: sandbox)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:9")}
-        coder = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
-        return checked({"edit": EditExecutor(), "ollama": coder}, checks)
+        agent = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
+        return checked({"edit": EditExecutor(), "ollama": agent}, checks)
 
     def _keys(self) -> Keys:
         keys = Keys(self.folder / "signing")

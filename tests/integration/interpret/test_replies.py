@@ -32,7 +32,7 @@ CI = {**PAGE, "path": ".github/workflows/x.yml"}
 async def staged(bench: ReadingBench) -> ReadingBench:
     """#1 is staged, and its service reads with a model what the grammar cannot."""
     await bench.read('create docs/x.md with "hello"', "not needed")
-    reader = QuickReader(lambda: True, lambda lane, _living: lane.executor == "ollama")
+    reader = QuickReader(lambda: True, bench.all_executors)
     bench.requests = Requests(bench.database, lambda: bench.settings, bench.milestones, reader)
     assert await bench.state(1) is State.STAGED
     return bench

@@ -22,12 +22,13 @@ from core.services.webhooks import Webhooks
 from core.store import deliveries, events
 from core.store.message_tables import DeliveryRow
 from core.store.tables import EventRow
+from tests import campaign
 from tests.builders import ANA
 from tests.clock import clock_ms, timed
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 SECRET = "a-secret-of-many-characters"
 WORDS = "set the-word to 1 in x.yaml"

@@ -20,11 +20,11 @@ from core.model.schedule import ACTIVE, PAUSED, Schedule
 from core.services.schedules import MOST, Schedules, WantedSchedule
 from core.store import schedules, tasks
 from core.store.message_tables import ScheduleRow
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, BO, LEE
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 DAY_MS = 86_400_000
 NINE_MS = round(datetime(2026, 5, 4, 9, tzinfo=UTC).timestamp() * 1000)

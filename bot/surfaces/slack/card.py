@@ -12,10 +12,28 @@ from typing import Any, Final
 
 from bot.cards.diff import MAX_LINES, DiffView, FileDiff
 from bot.cards.model import Card
-from bot.cards.parts import FILES, Action, ActionKind, CardLink, CheckRow, DecisionRow, FileRow, StagedPart
+from bot.cards.parts import (
+    ARTIFACTS_LABEL,
+    Action,
+    ActionKind,
+    CheckRow,
+    DecisionRow,
+    FileRow,
+    PullRequestPart,
+    StagedPart,
+)
 from bot.cards.safe import one_line
-from bot.cards.slack_text import BUDGET, MAX_ACTIONS, MAX_BUTTON, MAX_HEADER, clip, escape, middle, weight
-from bot.cards.wording import command_line, worded
+from bot.cards.wording import command_line, render_advice
+from bot.surfaces.slack.text import (
+    BUDGET,
+    MAX_ACTIONS,
+    MAX_BUTTON,
+    MAX_HEADER,
+    escape,
+    total_length,
+    truncate,
+    truncate_middle,
+)
 from core.model.advice import Suggestion
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardVerdict
@@ -64,7 +82,9 @@ class _Size:
 _SIZES: Final = (_Size(12, 500), _Size(8, 150), _Size(4, 60))
 
 
-def draw_card(card: Card, diff: DiffView | None, buttons: Mapping[Action, str], *, delivered: bool) -> SlackCard:
+def render_slack_card(
+    card: Card, diff: DiffView | None, buttons: Mapping[Action, str], *, delivered: bool
+) -> SlackCard:
     """The card with its diff when all of it fits; otherwise without any of it, and said so.
 
     A card that hides a line offers Approve only if `delivered`: the whole diff is in the conversation (security.md 42).
@@ -73,11 +93,11 @@ def draw_card(card: Card, diff: DiffView | None, buttons: Mapping[Action, str], 
     alarm = _alarm(view.alarm if view is not None else "")
     if view is not None and card.staged is not None and _whole(view, card.staged):
         blocks = [*alarm, *_drawn(_showing(card, _SIZES[0], 0, delivered=delivered), view, buttons, _SIZES[0])]
-        if weight(blocks) <= BUDGET:
+        if total_length(blocks) <= BUDGET:
             return SlackCard(tuple(blocks), _fallback(card), hides=False)
     hides = card.asks_for_approval
     drawn = [[*alarm, *_drawn(_showing(card, size, None, delivered=delivered), None, buttons, size)] for size in _SIZES]
-    blocks = next((found for found in drawn if weight(found) <= BUDGET), drawn[-1])
+    blocks = next((found for found in drawn if total_length(found) <= BUDGET), drawn[-1])
     return SlackCard(tuple(blocks), _fallback(card), hides)
 
 
@@ -99,16 +119,16 @@ def _showing(card: Card, size: _Size, hidden_lines: int | None, *, delivered: bo
 
 def _drawn(card: Card, view: DiffView | None, buttons: Mapping[Action, str], size: _Size) -> list[Block]:
     title = f"{card.icon} {' '.join(part for part in (card.label, card.lane) if part)} · {card.title or '(no title)'}"
-    blocks: list[Block] = [{"type": "header", "text": _plain(clip(title, MAX_HEADER))}]
+    blocks: list[Block] = [{"type": "header", "text": _plain(truncate(title, MAX_HEADER))}]
     risk = (f"risk: {card.risk.value}",) if card.risk else ()
-    facts = " · ".join(clip(fact, 100) for fact in (*risk, *card.byline[:8]))
-    blocks += [_context(line) for line in (facts, clip(card.law, size.words)) if line]
+    facts = " · ".join(truncate(fact, 100) for fact in (*risk, *card.byline[:8]))
+    blocks += [_context(line) for line in (facts, truncate(card.law, size.words)) if line]
     if card.superseded:
-        blocks.append(_context(clip(f"{card.superseded}; nothing can be decided here", 300)))
+        blocks.append(_context(truncate(f"{card.superseded}; nothing can be decided here", 300)))
     body = _section(_staged(card.staged, size))
     for quote in card.quotes[:3]:
-        body += _section([[(f"{clip(quote.says, 100)}:", "italic")]])
-        body.append({"type": "rich_text_quote", "elements": [_text(f"“{clip(quote.text, size.words)}”", "italic")]})
+        body += _section([[(f"{truncate(quote.says, 100)}:", "italic")]])
+        body.append({"type": "rich_text_quote", "elements": [_text(f"“{truncate(quote.text, size.words)}”", "italic")]})
     if view is not None and view.files:
         body.append({"type": "rich_text_preformatted", "elements": [_text("\n".join(_diff(view)))]})
     body += _section(_outcome(card, size))
@@ -131,7 +151,7 @@ def _staged(staged: StagedPart | None, size: _Size) -> Iterator[_Words]:
     if staged.passed:
         totals.append((f" · {staged.passed} ✓", ""))
     for check in staged.named[: size.rows]:
-        name = " ".join(part for part in (clip(check.name, 40), clip(check.note, 20)) if part)
+        name = " ".join(part for part in (truncate(check.name, 40), truncate(check.note, 20)) if part)
         totals.append((f" · {name} {_MARKS[check.verdict]}", "" if check.verdict is GuardVerdict.PASS else "bold"))
     if len(staged.named) > size.rows:
         totals.append((f" · and {len(staged.named) - size.rows} more", "bold"))
@@ -148,8 +168,8 @@ def _staged(staged: StagedPart | None, size: _Size) -> Iterator[_Words]:
 def _findings(checks: Iterable[CheckRow], size: _Size) -> Iterator[_Words]:
     found = [(check, detail) for check in checks for detail in check.details]
     for check, detail in found[: size.rows]:
-        words = clip(detail, size.words)
-        yield [(f"{_MARKS[check.verdict]} {clip(check.name, 40)} ", "bold"), (words, "")]
+        words = truncate(detail, size.words)
+        yield [(f"{_MARKS[check.verdict]} {truncate(check.name, 40)} ", "bold"), (words, "")]
     if len(found) > size.rows:
         yield [(f"… {len(found) - size.rows} more findings", "bold")]
 
@@ -158,10 +178,10 @@ def _file(row: FileRow, size: _Size) -> _Words:
     counts = " ".join(
         f"{sign}{number}" for sign, number in (("+", row.added), (MINUS, row.removed)) if number is not None
     )
-    flags = clip(", ".join(row.flags), 80)
+    flags = truncate(", ".join(row.flags), 80)
     line: _Words = [
-        (f"{clip(row.status, 4)} ", ""),
-        (middle(row.path, min(120, size.words)), "code"),
+        (f"{truncate(row.status, 4)} ", ""),
+        (truncate_middle(row.path, min(120, size.words)), "code"),
         (f" {counts}", ""),
     ]
     return [*line, (f"  {flags}", "bold" if row.risky else "")] if flags else line
@@ -182,13 +202,13 @@ def _names(file: FileDiff) -> str:
 def _outcome(card: Card, size: _Size) -> Iterator[_Words]:
     """What stands between the card and its end: question, digest, verdicts, pull request, trouble."""
     if card.asked:
-        yield [("❓ ", ""), (clip(card.asked.text, size.words), "bold")]
+        yield [("❓ ", ""), (truncate(card.asked.text, size.words), "bold")]
     if card.hitch:
-        yield [("last try: ", "italic"), (clip(card.hitch, size.words), "")]
+        yield [("last try: ", "italic"), (truncate(card.hitch, size.words), "")]
     if card.staged:
         yield from _needs(card, card.staged, size)
     elif card.expiry:
-        yield [(clip(card.expiry, 60), "italic")]
+        yield [(truncate(card.expiry, 60), "italic")]
     for said in card.decided[: size.rows]:
         yield _verdict(said, size)
     if len(card.decided) > size.rows:
@@ -196,13 +216,13 @@ def _outcome(card: Card, size: _Size) -> Iterator[_Words]:
     if card.link:
         yield from _pull_request(card.link)
     for ticket in card.tickets:
-        yield [(f"ticket {clip(ticket.key, 40)} ", ""), _address(ticket.url)]
+        yield [(f"ticket {truncate(ticket.key, 40)} ", ""), _address(ticket.url)]
     if card.trouble:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told and card.trouble.message:
-            yield [("✗ ", "bold"), (clip(card.trouble.message, size.words), "bold")]
-        if mend := worded(card.trouble.mend, SURFACE):
-            yield [("→ ", ""), (clip(one_line(mend), size.words), "")]
+            yield [("✗ ", "bold"), (truncate(card.trouble.message, size.words), "bold")]
+        if mend := render_advice(card.trouble.mend, SURFACE):
+            yield [("→ ", ""), (truncate(one_line(mend), size.words), "")]
 
 
 def _needs(card: Card, staged: StagedPart, size: _Size) -> Iterator[_Words]:
@@ -211,11 +231,11 @@ def _needs(card: Card, staged: StagedPart, size: _Size) -> Iterator[_Words]:
     withheld = card.asks_for_approval and bool(hidden) and not _approvable(card)
     facts: _Words = [] if withheld else [("diff ", ""), (staged.short, "code")]
     for need in card.needs[: size.rows]:
-        facts.append((f"{' · ' if facts else ''}{clip(need.sentence, size.words)}", "bold"))
+        facts.append((f"{' · ' if facts else ''}{truncate(need.sentence, size.words)}", "bold"))
     if len(card.needs) > size.rows:
         facts.append((f" · and {len(card.needs) - size.rows} more rules", "bold"))
     if card.expiry:
-        facts.append((f"{' · ' if facts else ''}{clip(card.expiry, 60)}", ""))
+        facts.append((f"{' · ' if facts else ''}{truncate(card.expiry, 60)}", ""))
     if facts:
         yield facts
     if hidden and card.hidden and card.hidden.lines == 0:
@@ -230,29 +250,31 @@ def _approvable(card: Card) -> bool:
 
 
 def _verdict(said: DecisionRow, size: _Size) -> _Words:
-    where = ", ".join(clip(part, 40) for part in (said.surface, said.when) if part)
-    words = f"{'✓' if said.approved else '✗'} {clip(said.person, 60)} {'approved' if said.approved else 'rejected'} it"
-    reason = [(f": “{clip(said.reason, size.words)}”", "italic")] if said.reason else []
+    where = ", ".join(truncate(part, 40) for part in (said.surface, said.when) if part)
+    words = (
+        f"{'✓' if said.approved else '✗'} {truncate(said.person, 60)} {'approved' if said.approved else 'rejected'} it"
+    )
+    reason = [(f": “{truncate(said.reason, size.words)}”", "italic")] if said.reason else []
     return [(words, "bold"), (f" ({where})" if where else "", ""), *reason]
 
 
-def _pull_request(link: CardLink) -> Iterator[_Words]:
+def _pull_request(link: PullRequestPart) -> Iterator[_Words]:
     carries = f" · carries revision {link.of_revision}" if link.of_revision else ""
     yield [
-        (f"pull request {link.number} {clip(link.state, 20)} ", "bold"),
-        (f"{middle(link.branch, 120)}{carries}", ""),
+        (f"pull request {link.number} {truncate(link.state, 20)} ", "bold"),
+        (f"{truncate_middle(link.branch, 120)}{carries}", ""),
     ]
     if link.checks:
-        yield [(clip(link.checks, 200), "")]
+        yield [(truncate(link.checks, 200), "")]
     if link.url:
         yield [_address(link.url)]
     if link.files:
-        yield [(f"{FILES}: ", ""), _address(link.files)]
+        yield [(f"{ARTIFACTS_LABEL}: ", ""), _address(link.files)]
 
 
 def _address(url: str) -> tuple[str, str]:
     """An address of ours, to be pressed."""
-    return clip(url, 500), "link" if url.startswith(("https://", "http://")) else ""
+    return truncate(url, 500), "link" if url.startswith(("https://", "http://")) else ""
 
 
 def _actions(actions: Sequence[Action], buttons: Mapping[Action, str]) -> Iterator[Block]:
@@ -263,7 +285,7 @@ def _actions(actions: Sequence[Action], buttons: Mapping[Action, str]) -> Iterat
         yield {"type": "actions", "elements": [_button(action, opaque) for action, opaque in shown.items()]}
     typed = [action.command for action in dict.fromkeys(actions) if action not in shown]
     if typed:
-        yield _context(clip("Or type: " + "   ".join(clip(_line(command), 140) for command in typed[:6]), 600))
+        yield _context(truncate("Or type: " + "   ".join(truncate(_line(command), 140) for command in typed[:6]), 600))
 
 
 def _line(command: Suggestion) -> str:
@@ -272,7 +294,7 @@ def _line(command: Suggestion) -> str:
 
 def _button(action: Action, opaque: str) -> Block:
     icon = _ICONS.get(action.kind)
-    label = clip(f"{icon} {action.label}" if icon else action.label, MAX_BUTTON)
+    label = truncate(f"{icon} {action.label}" if icon else action.label, MAX_BUTTON)
     style = {"style": _STYLES[action.kind]} if action.kind in _STYLES else {}
     return {"type": "button", "text": _plain(label or "…"), "action_id": opaque, "value": opaque, **style}
 
@@ -280,7 +302,7 @@ def _button(action: Action, opaque: str) -> Block:
 def _fallback(card: Card) -> str:
     """The card in one line, for where blocks are not shown; escaped, for Slack reads this for mentions."""
     needs = f" · {card.needs[0].sentence}" if card.needs else ""
-    return escape(clip(f"{card.icon} {card.label} {card.state.value} · {card.title or '(no title)'}{needs}", 600))
+    return escape(truncate(f"{card.icon} {card.label} {card.state.value} · {card.title or '(no title)'}{needs}", 600))
 
 
 def _plain(text: str) -> Block:

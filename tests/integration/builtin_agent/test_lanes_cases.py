@@ -11,7 +11,7 @@ import pytest
 from core.model.errors import PermanentError, WorkError
 from core.model.lane import Limits
 from lanes.models import ToolCall
-from tests.integration.coder.conftest import START, Scripted, call, results_in
+from tests.integration.builtin_agent.conftest import START, Scripted, call, results_in
 
 pytestmark = pytest.mark.lanes
 

@@ -1,4 +1,4 @@
-"""The coder: a model that edits through tools; what it makes, what it is refused, and when it is stopped."""
+"""The builtin agent: a model that edits through tools; what it makes, what it is refused, and when it is stopped."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 
 import pytest
 
+from core.model.budget import Budget
 from core.model.errors import PermanentError, TransientError, WorkError
-from core.model.lane import Budget, LaneCheck, Limits
-from core.ports import ForgetsOldResults
-from tests.integration.coder.conftest import START, Scripted, call, results_in
+from core.model.lane import LaneCheck, Limits
+from core.ports import MemoryJournal
+from tests.integration.builtin_agent.conftest import START, Scripted, call, results_in
 
 pytestmark = pytest.mark.lanes
 
@@ -26,8 +27,9 @@ async def test_a_model_reads_edits_and_says_that_it_is_done(bench, web):
     assert [(u.model, u.calls, u.input_tokens, u.output_tokens) for u in made.making.usage] == [
         ("local/fake", 4, 40, 20)
     ]
-    assert bench.charged[-1] == made.making.usage[0]
-    assert any("step 2 of at most 50" in words for words in bench.told)
+    assert await bench.usage.spent() == made.making.usage
+    assert [usage.calls for usage in bench.usage.entries.values()] == [1, 1, 1, 1]
+    assert any("step 2 of at most 50" in words for words in bench.progress)
     told = results_in(model.asked[-1].messages)
     assert told[0] == "docs/guide.md:1: The colour is red.\ndocs/guide.md:2: The colour is blue."
     assert told[1] == "docs/guide.md, 3 lines:\n1\tThe colour is red.\n2\tThe colour is blue.\n3\t"
@@ -257,7 +259,7 @@ async def test_a_tool_that_is_not_there_is_no_reason_to_stop(bench, web):
 
 
 async def test_answers_that_were_no_calls_count_for_whoever_takes_the_work_over(bench, web):
-    journal = ForgetsOldResults()
+    journal = MemoryJournal()
     order = await bench.order(journal=journal)
 
     def dies(_ask):
@@ -322,7 +324,7 @@ class Killed(BaseException):
 
 
 async def test_what_a_killed_worker_was_answered_is_not_asked_again(bench, web):
-    journal = ForgetsOldResults()
+    journal = MemoryJournal()
     order = await bench.order(journal=journal)
 
     def dies(_ask):

@@ -42,33 +42,33 @@ _ESCAPES: Final = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"))
 _TOKEN: Final = re.compile(r"<(?:([@#!])([^<>|]*)|((?:https?|mailto|tel|ftp|ftps|sftp|slack):[^<>|]*))(?:\|([^<>]*))?>")
 
 
-def units(text: str) -> int:
+def utf16_length(text: str) -> int:
     """How long Slack, which counts UTF-16, takes `text` to be."""
     return len(text) + sum(1 for char in text if ord(char) > 0xFFFF)
 
 
-def weight(blocks: Sequence[dict[str, Any]]) -> int:
+def total_length(blocks: Sequence[dict[str, Any]]) -> int:
     """What the blocks come to against `MAX_TOTAL`."""
-    return units(json.dumps(blocks, ensure_ascii=False, separators=(",", ":")))
+    return utf16_length(json.dumps(blocks, ensure_ascii=False, separators=(",", ":")))
 
 
-def clip(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """`text`, cut with an ellipsis where it is longer than `limit` UTF-16 units."""
-    if units(text) <= limit:
+    if utf16_length(text) <= limit:
         return text
     room = limit - 1
     kept = min(len(text), room)
-    while units(text[:kept]) > room:
+    while utf16_length(text[:kept]) > room:
         kept -= 1
     return f"{whole_words(text, kept)}…"
 
 
-def middle(text: str, limit: int) -> str:
+def truncate_middle(text: str, limit: int) -> str:
     """`text`, shortened in its middle: of a path both ends tell most."""
-    if units(text) <= limit:
+    if utf16_length(text) <= limit:
         return text
     half = (limit - 1) // 4
-    return f"{text[:half]}…{clip(text[-(limit - 1 - 2 * half) // 2 :], limit - 1 - 2 * half)}"
+    return f"{text[:half]}…{truncate(text[-(limit - 1 - 2 * half) // 2 :], limit - 1 - 2 * half)}"
 
 
 def escape(text: str) -> str:
@@ -81,7 +81,7 @@ def escape(text: str) -> str:
     return text
 
 
-def plain(text: str) -> str:
+def strip_markup(text: str) -> str:
     """What a person wrote, out of Slack's markup: links, mentions and escapes become the words that were typed."""
     said = _TOKEN.sub(_typed, text)
     for char, entity in reversed(_ESCAPES):
@@ -100,17 +100,17 @@ def _typed(match: re.Match[str]) -> str:
     return f"{label} ({url})"
 
 
-def pieces(text: str, limit: int = MAX_TEXT) -> Iterator[str]:
+def split_text(text: str, limit: int = MAX_TEXT) -> Iterator[str]:
     """`text` in parts of at most `limit` units once escaped, broken between lines where that is possible."""
     part = ""
     for line in text.split("\n"):
         rest = line
-        if part and units(escape(f"{part}\n{rest}")) > limit:
+        if part and utf16_length(escape(f"{part}\n{rest}")) > limit:
             yield part
             part = ""
-        while units(escape(rest)) > limit:
+        while utf16_length(escape(rest)) > limit:
             take = limit // 10  # an escaped or wide character comes to at most five units, a whole one to ten
-            while take < len(rest) and units(escape(rest[: take + 1])) <= limit:
+            while take < len(rest) and utf16_length(escape(rest[: take + 1])) <= limit:
                 take += 1
             yield rest[:take]
             rest = rest[take:]

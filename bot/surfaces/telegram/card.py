@@ -14,20 +14,31 @@ from typing import Final
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.cards.parts import (
-    FILES,
+    ARTIFACTS_LABEL,
     Action,
     ActionKind,
-    CardLink,
     CheckRow,
     DecisionRow,
     FileRow,
-    HiddenFiles,
+    HiddenContent,
+    PullRequestPart,
     Quote,
     StagedPart,
 )
 from bot.cards.safe import one_line
-from bot.cards.telegram_words import MAX_TEXT, Line, TextPiece, TextSpan, cut, cut_path, joined, plain, size, spell
-from bot.cards.wording import capital, worded
+from bot.cards.wording import capitalize, render_advice
+from bot.surfaces.telegram.entities import (
+    MAX_TEXT,
+    Line,
+    TextPiece,
+    TextSpan,
+    join_pieces,
+    measure,
+    plain_text,
+    render_lines,
+    truncate,
+    truncate_path,
+)
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardVerdict
 
@@ -77,16 +88,16 @@ class TelegramCard:
 
 
 @dataclass(frozen=True, slots=True)
-class TelegramDrawing:
+class TelegramRendering:
     """A card, and whether a line of its diff is not in it."""
 
     card: TelegramCard
     hides: bool
 
 
-def draw_telegram(
+def render_telegram_card(
     card: Card, diff: DiffView | None, buttons: Mapping[Action, str], *, delivered: bool
-) -> TelegramDrawing:
+) -> TelegramRendering:
     """The card as Telegram shows it; `buttons` are the ids of its actions, `delivered` is `Surface.draw`'s."""
     files = [row.path for row in card.staged.files] if card.staged else []
     whole = diff is not None and card.state in _WITH_DIFF and not diff.hidden(files)
@@ -94,17 +105,17 @@ def draw_telegram(
         shown = card.showing(len(files), 0)
         lines = _compose(shown, diff, "", diff.alarm)
         if lines is not None:
-            return TelegramDrawing(_message(shown, lines, buttons), hides=False)
+            return TelegramRendering(_message(shown, lines, buttons), hides=False)
     shown = card if delivered else card.showing(len(files), None)
     alarm = diff.alarm if diff is not None and card.state in _WITH_DIFF else ""
     lines = _compose(shown, None, _where_the_diff_is(card, delivered=delivered), alarm)
     assert lines is not None, "a card without its diff always fits"
-    return TelegramDrawing(_message(shown, lines, buttons), hides=card.staged is not None)
+    return TelegramRendering(_message(shown, lines, buttons), hides=card.staged is not None)
 
 
 def _message(card: Card, lines: Sequence[Line], buttons: Mapping[Action, str]) -> TelegramCard:
-    text, spans = spell(lines)
-    return TelegramCard(text, spans, plain(lines), _rows(card, buttons))
+    text, spans = render_lines(lines)
+    return TelegramCard(text, spans, plain_text(lines), _rows(card, buttons))
 
 
 def _where_the_diff_is(card: Card, *, delivered: bool) -> str:
@@ -116,15 +127,15 @@ def _where_the_diff_is(card: Card, *, delivered: bool) -> str:
 def _compose(card: Card, diff: DiffView | None, note: str, alarm: str) -> list[Line] | None:
     """The card's lines, or None when the diff does not fit beside the facts."""
     head, foot = list(_head(card, alarm)), list(_foot(card))
-    room = MAX_TEXT - size(head) - size(foot) - _NOTE_ROOM
+    room = MAX_TEXT - measure(head) - measure(foot) - _NOTE_ROOM
     middle: list[Line] = []
     block: list[Line] = []
     if diff is not None and diff.files:
         block = [[], [TextPiece(_diff_text(diff), "pre")]]
         if diff.strange:
             block.insert(1, [TextPiece(f"⚠️ {diff.spelled_out}", "bold")])
-        room -= size(block)
-        if room < size([list(_totals(card.staged))] if card.staged else []) + 2:
+        room -= measure(block)
+        if room < measure([list(_totals(card.staged))] if card.staged else []) + 2:
             return None
     rows_shown = _fill(card, middle, room)
     said = _note(card, rows_shown, note)
@@ -149,7 +160,7 @@ def _fill(card: Card, middle: list[Line], room: int) -> int:
 
     def fits(*lines: Line) -> bool:
         nonlocal room
-        need = size(lines)
+        need = measure(lines)
         if need > room:
             return False
         room -= need
@@ -179,20 +190,20 @@ def _fill(card: Card, middle: list[Line], room: int) -> int:
 def _head(card: Card, alarm: str) -> Iterator[Line]:
     if alarm:
         yield [TextPiece(f"🚨 {alarm}", "bold")]
-    lane = f" {cut(card.lane, 60)}" if card.lane else ""
+    lane = f" {truncate(card.lane, 60)}" if card.lane else ""
     yield [
-        TextPiece(f"{card.icon} {cut(card.label, 30)}{lane} · "),
-        TextPiece(cut(card.title, 200) or "(no title)", "bold"),
+        TextPiece(f"{card.icon} {truncate(card.label, 30)}{lane} · "),
+        TextPiece(truncate(card.title, 200) or "(no title)", "bold"),
     ]
     if card.superseded:
-        yield [TextPiece(f"{cut(card.superseded, 60)}; nothing can be decided here", "italic")]
+        yield [TextPiece(f"{truncate(card.superseded, 60)}; nothing can be decided here", "italic")]
     if card.risk:
         yield [TextPiece(f"risk: {card.risk.value}", "" if card.risk.value == "low" else "bold")]
     byline = " · ".join(fact for fact in card.byline if fact.strip())
     if byline:
-        yield [TextPiece(cut(byline, 300))]
+        yield [TextPiece(truncate(byline, 300))]
     if card.law:
-        yield [TextPiece(cut(card.law, 200), "italic")]
+        yield [TextPiece(truncate(card.law, 200), "italic")]
 
 
 def _totals(staged: StagedPart) -> Iterator[TextPiece]:
@@ -201,8 +212,8 @@ def _totals(staged: StagedPart) -> Iterator[TextPiece]:
     if staged.passed:
         yield TextPiece(f" · {staged.passed} ✓")
     for check in staged.named[:_MAX_NAMED]:
-        note = f" {cut(check.note, 20)}" if check.note else ""
-        yield TextPiece(f" · {cut(check.name, 30)}{note} {_MARKS[check.verdict]}")
+        note = f" {truncate(check.note, 20)}" if check.note else ""
+        yield TextPiece(f" · {truncate(check.name, 30)}{note} {_MARKS[check.verdict]}")
     if len(staged.named) > _MAX_NAMED:
         yield TextPiece(f" · and {len(staged.named) - _MAX_NAMED} more")
 
@@ -211,7 +222,7 @@ def _findings(staged: StagedPart) -> Iterator[Line]:
     found: list[tuple[CheckRow, str]] = [(check, detail) for check in staged.checks for detail in check.details]
     found.sort(key=lambda f: f[0].verdict is not GuardVerdict.BLOCK)
     for check, detail in found[:MAX_FINDINGS]:
-        yield [TextPiece(f"{_MARKS[check.verdict]} {cut(check.name, 30)}: {cut(detail, 200)}")]
+        yield [TextPiece(f"{_MARKS[check.verdict]} {truncate(check.name, 30)}: {truncate(detail, 200)}")]
     if len(found) > MAX_FINDINGS:
         yield [TextPiece(f"… {len(found) - MAX_FINDINGS} more findings")]
 
@@ -220,17 +231,17 @@ def _file(row: FileRow) -> Iterator[TextPiece]:
     counts = [f"+{row.added}"] if row.added is not None else []
     counts += [f"\N{MINUS SIGN}{row.removed}"] if row.removed is not None else []
     yield TextPiece(f"{'⚠️' if row.risky else '▫️'} ")
-    yield TextPiece(cut_path(row.path, 120), "code")
+    yield TextPiece(truncate_path(row.path, 120), "code")
     yield TextPiece(" ".join(["", *counts]))
     notes = [{"A": "new", "D": "deleted", "T": "type changed"}.get(row.status, ""), *row.flags]
     said = ", ".join(dict.fromkeys(filter(None, notes)))
     if said:
-        yield TextPiece(f" {cut(said, 80)}", "bold" if row.risky else "")
+        yield TextPiece(f" {truncate(said, 80)}", "bold" if row.risky else "")
 
 
 def _quote(quote: Quote) -> Iterator[Line]:
-    yield [TextPiece(f"{cut(quote.says, 80)}:")]
-    yield [TextPiece(f"“{cut(quote.text, 600)}”", "blockquote")]
+    yield [TextPiece(f"{truncate(quote.says, 80)}:")]
+    yield [TextPiece(f"“{truncate(quote.text, 600)}”", "blockquote")]
 
 
 def _diff_text(diff: DiffView) -> str:
@@ -252,21 +263,21 @@ def _note(card: Card, rows_shown: int, where: str) -> list[Line]:
     """What is not shown, in words, where something is to be approved."""
     if not card.asks_for_approval or card.staged is None:
         return []
-    shown = HiddenFiles(rows_shown, len(card.staged.files), 0).sentence if where else ""
+    shown = HiddenContent(rows_shown, len(card.staged.files), 0).sentence if where else ""
     said = "; ".join(part for part in (shown, where) if part)
-    return [[TextPiece(f"{capital(said)}.", "italic")]] if said else []
+    return [[TextPiece(f"{capitalize(said)}.", "italic")]] if said else []
 
 
 def _foot(card: Card) -> Iterator[Line]:
     """What stands between the card and its end: question, digest, verdicts, pull request, trouble."""
     if card.asked:
-        yield [TextPiece("❓ "), TextPiece(cut(card.asked.text, 300), "bold")]
+        yield [TextPiece("❓ "), TextPiece(truncate(card.asked.text, 300), "bold")]
         if card.expiry:
-            yield [TextPiece(cut(card.expiry, 40))]
+            yield [TextPiece(truncate(card.expiry, 40))]
     if card.hitch:
-        yield [TextPiece(f"last try: {cut(card.hitch, 120)}")]
+        yield [TextPiece(f"last try: {truncate(card.hitch, 120)}")]
     if card.staged:
-        yield list(joined(_digest(card, card.staged)))
+        yield list(join_pieces(_digest(card, card.staged)))
     for said in card.decided[:4]:
         yield [TextPiece(_verdict(said))]
     if len(card.decided) > 4:
@@ -274,51 +285,51 @@ def _foot(card: Card) -> Iterator[Line]:
     if card.link:
         yield from _pull_request(card.link)
     for ticket in card.tickets:
-        yield [TextPiece(f"ticket {cut(ticket.key, 40)}"), TextPiece(" "), _address(ticket.url)]
+        yield [TextPiece(f"ticket {truncate(ticket.key, 40)}"), TextPiece(" "), _address(ticket.url)]
     if card.trouble:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
-            yield [TextPiece("✗ "), TextPiece(cut(card.trouble.message, 250) or card.trouble.code, "bold")]
-        if mend := worded(card.trouble.mend, SURFACE):
-            yield [TextPiece(f"→ {cut(one_line(mend), 250)}")]
+            yield [TextPiece("✗ "), TextPiece(truncate(card.trouble.message, 250) or card.trouble.code, "bold")]
+        if mend := render_advice(card.trouble.mend, SURFACE):
+            yield [TextPiece(f"→ {truncate(one_line(mend), 250)}")]
 
 
 def _digest(card: Card, staged: StagedPart) -> Iterator[TextPiece]:
     yield TextPiece(f"diff {staged.short[:64]}", "code")
     needs = "; ".join(need.sentence for need in card.needs)
     if needs:
-        yield TextPiece(cut(needs, 400), "bold")
+        yield TextPiece(truncate(needs, 400), "bold")
         if card.expiry:
-            yield TextPiece(cut(card.expiry, 40))
+            yield TextPiece(truncate(card.expiry, 40))
 
 
 def _verdict(said: DecisionRow) -> str:
     mark, did = ("✓", "approved") if said.approved else ("✗", "rejected")
     where = ", ".join(part for part in (said.surface, said.when) if part)
-    reason = f": “{cut(said.reason, 60)}”" if said.reason else ""
-    return f"{mark} {cut(said.person, 40)} {did} it ({cut(where, 40)}){reason}"
+    reason = f": “{truncate(said.reason, 60)}”" if said.reason else ""
+    return f"{mark} {truncate(said.person, 40)} {did} it ({truncate(where, 40)}){reason}"
 
 
-def _pull_request(link: CardLink) -> Iterator[Line]:
+def _pull_request(link: PullRequestPart) -> Iterator[Line]:
     facts = [
-        TextPiece(f"pull request {link.number} {cut(link.state, 20)}", "bold"),
-        TextPiece(cut(link.branch, 80), "code"),
+        TextPiece(f"pull request {link.number} {truncate(link.state, 20)}", "bold"),
+        TextPiece(truncate(link.branch, 80), "code"),
     ]
     if link.of_revision:
         facts.append(TextPiece(f"carries revision {link.of_revision}"))
-    yield list(joined(facts))
+    yield list(join_pieces(facts))
     if link.checks:
-        yield [TextPiece(cut(link.checks, 200))]
+        yield [TextPiece(truncate(link.checks, 200))]
     if link.url:
         yield [_address(link.url)]
     if link.files:
-        yield [TextPiece(f"{FILES}: "), _address(link.files)]
+        yield [TextPiece(f"{ARTIFACTS_LABEL}: "), _address(link.files)]
 
 
 def _address(url: str) -> TextPiece:
     """An address of ours that can be pressed, if it is a plain one; else in code, where nothing is live."""
     ours = url.startswith(_URL) and url.isascii() and len(url) <= 250
-    return TextPiece(url if ours else cut(url, 250), "url" if ours else "code")
+    return TextPiece(url if ours else truncate(url, 250), "url" if ours else "code")
 
 
 def _rows(card: Card, buttons: Mapping[Action, str]) -> tuple[tuple[TelegramButton, ...], ...]:
@@ -331,6 +342,6 @@ def _rows(card: Card, buttons: Mapping[Action, str]) -> tuple[tuple[TelegramButt
             continue
         is_answer = action.kind is ActionKind.ANSWER
         label = action.label if is_answer else f"{_ICONS[action.kind]} {action.label}"
-        (answers if is_answer else others).append(TelegramButton(cut(label, 60) if label.strip() else "…", data))
+        (answers if is_answer else others).append(TelegramButton(truncate(label, 60) if label.strip() else "…", data))
     pairs = [tuple(others[n : n + 2]) for n in range(0, len(others), 2)]
     return (*((answer,) for answer in answers[:MAX_ANSWERS]), *pairs)

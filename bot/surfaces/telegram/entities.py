@@ -28,7 +28,7 @@ GAP: Final = " "
 """What parts a word that would act where there are no entities: visible, for people copy what they see."""
 
 _STARTS: Final = re.compile(
-    r"(?<=@)(?=\w)"  # a mention, an address
+    r"(?<=@)(?=[\w-])"  # a mention, an address
     r"|(?<=#)(?=\w*[^\W\d_])|(?<=\$)(?=[A-Z])"  # a tag
     r"|(?<=:)(?=//)"  # a link with its scheme, tg:// among them
     r"|(?<=\w)(?=\.[^\W\d_])"  # a host's name: t.me, install.md
@@ -62,69 +62,71 @@ class TextPiece:
     @property
     def plain(self) -> str:
         """As it stands where there are no entities; of a diff the bytes count for more than that nothing acts."""
-        return self.text if self.kind in ("pre", "url") else neutral(self.text)
+        return self.text if self.kind in ("pre", "url") else neutralize(self.text)
 
 
 Line = Sequence[TextPiece]
 
 
-def units(text: str) -> int:
+def utf16_length(text: str) -> int:
     """The length of `text` in UTF-16 code units, which is what Telegram counts."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def neutral(text: str) -> str:
+def neutralize(text: str) -> str:
     """`text` in which Telegram finds nothing to link, tag, mention or run: parted by spaces where it would."""
     return _STARTS.sub(GAP, _COMMAND.sub("/" + GAP, text))
 
 
-def acts(text: str) -> bool:
+def triggers_entity(text: str) -> bool:
     """Whether Telegram would find something to link, tag, mention or run in `text`."""
     return bool(_STARTS.search(text) or _COMMAND.search(text))
 
 
-def acting(text: str) -> Iterator[tuple[int, int]]:
+def triggering_ranges(text: str) -> Iterator[tuple[int, int]]:
     """Where the words of `text` in which Telegram would find something begin and end, without what is around them."""
     for match in _WORD.finditer(text):
-        if not acts(match.group()):
+        if not triggers_entity(match.group()):
             continue
         start, end = match.span()
         word = match.group().lstrip(_AROUND)
         inner = end - len(word)
         word = word.rstrip(_AROUND)
-        bare = not acts(text[start:inner]) and not acts(text[inner + len(word) : end])
-        yield (inner, inner + len(word)) if word and bare and acts(word) else (start, end)
+        bare = not triggers_entity(text[start:inner]) and not triggers_entity(text[inner + len(word) : end])
+        yield (inner, inner + len(word)) if word and bare and triggers_entity(word) else (start, end)
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """`text` in at most `limit` units, neutral or not; an ellipsis stands for its end."""
-    if units(text) <= limit and units(neutral(text)) <= limit:
+    if utf16_length(text) <= limit and utf16_length(neutralize(text)) <= limit:
         return text
     room = limit
     while True:
         head = text.encode("utf-16-le", "surrogatepass")[: 2 * max(0, room - 1)].decode("utf-16-le", "ignore")
         found = f"{whole_words(text, len(head))}…"
-        over = units(neutral(found)) - limit
+        over = utf16_length(neutralize(found)) - limit
         if over <= 0 or room <= 1:
             return found
         room -= max(1, over // 2)
 
 
-def cut_path(path: str, limit: int) -> str:
+def truncate_path(path: str, limit: int) -> str:
     """`path` in at most `limit` units; its middle gives way, the file's name stays longest."""
-    if units(path) <= limit:
+    if utf16_length(path) <= limit:
         return path
     raw = path.encode("utf-16-le", "surrogatepass")
     tail = 2 * (limit - limit // 3 - 1)
-    return f"{cut(path, limit // 3).removesuffix('…')}…{raw[-tail:].decode('utf-16-le', 'ignore')}"
+    return f"{truncate(path, limit // 3).removesuffix('…')}…{raw[-tail:].decode('utf-16-le', 'ignore')}"
 
 
-def size(lines: Iterable[Line]) -> int:
+def measure(lines: Iterable[Line]) -> int:
     """The most units that lines take, with or without entities, each with its end."""
-    return sum(max(sum(units(p.text) for p in line), sum(units(p.plain) for p in line)) + 1 for line in lines)
+    return sum(
+        max(sum(utf16_length(p.text) for p in line), sum(utf16_length(p.plain) for p in line)) + 1 for line in lines
+    )
 
 
-def joined(parts: Iterable[TextPiece], between: str = " · ") -> Iterator[TextPiece]:
+def join_pieces(parts: Iterable[TextPiece], between: str = " · ") -> Iterator[TextPiece]:
     """Pieces with a mark between them."""
     for n, part in enumerate(parts):
         if n:
@@ -132,7 +134,7 @@ def joined(parts: Iterable[TextPiece], between: str = " · ") -> Iterator[TextPi
         yield part
 
 
-def spell(lines: Sequence[Line]) -> tuple[str, tuple[TextSpan, ...]]:
+def render_lines(lines: Sequence[Line]) -> tuple[str, tuple[TextSpan, ...]]:
     """Lines as a text and its spans; pieces past the number that Telegram takes stand without one, neutral."""
     text: list[str] = []
     spans: list[TextSpan] = []
@@ -147,7 +149,7 @@ def spell(lines: Sequence[Line]) -> tuple[str, tuple[TextSpan, ...]]:
             shown = piece.text if fits else piece.plain
             spans += found if fits else []
             text.append(shown)
-            at += units(shown)
+            at += utf16_length(shown)
     return "".join(text), tuple(spans)
 
 
@@ -159,13 +161,13 @@ def _spans(piece: TextPiece, at: int) -> Iterator[TextSpan]:
     """
     if piece.kind in ("code", "pre"):
         if piece.text.strip():
-            yield TextSpan(piece.kind, at, units(piece.text), "diff" if piece.kind == "pre" else "")
+            yield TextSpan(piece.kind, at, utf16_length(piece.text), "diff" if piece.kind == "pre" else "")
         return
     if piece.kind == "url" or not piece.text.strip():
         return
-    live = list(acting(piece.text))
+    live = list(triggering_ranges(piece.text))
     if piece.kind == "blockquote":
-        yield TextSpan(piece.kind, at, units(piece.text))
+        yield TextSpan(piece.kind, at, utf16_length(piece.text))
     elif piece.kind:
         ends = [0, *(place for word in live for place in word), len(piece.text)]
         rest = [(ends[n], ends[n + 1]) for n in range(0, len(ends), 2)]
@@ -174,9 +176,9 @@ def _spans(piece: TextPiece, at: int) -> Iterator[TextSpan]:
 
 
 def _span(piece: TextPiece, at: int, start: int, end: int, kind: str) -> TextSpan:
-    return TextSpan(kind, at + units(piece.text[:start]), units(piece.text[start:end]))
+    return TextSpan(kind, at + utf16_length(piece.text[:start]), utf16_length(piece.text[start:end]))
 
 
-def plain(lines: Sequence[Line]) -> str:
+def plain_text(lines: Sequence[Line]) -> str:
     """The same without entities, for when Telegram refuses them."""
     return "\n".join("".join(piece.plain for piece in line) for line in lines)

@@ -11,10 +11,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bot.surfaces.port import IncomingMessage
-from bot.surfaces.telegram.update_parts import Json, needed, needed_number, number, part, units, words
+from bot.surfaces.telegram.update_parts import (
+    Json,
+    optional_int,
+    optional_object,
+    required_int,
+    required_object,
+    text_at,
+    utf16_length,
+)
 
-FULL: Final = 4096
-LONG: Final = 2048
+MAX_UNITS: Final = 4096
+MAYBE_SPLIT_UNITS: Final = 2048
 """UTF-16 units from which on a text may have been cut."""
 _WITHIN_S: Final = 2
 _NUMBERS: Final = 8
@@ -33,7 +41,7 @@ class _Cut:
 
 
 @dataclass(slots=True)
-class TextCuts:
+class SplitMessages:
     """The long messages of the last moments."""
 
     _recent: OrderedDict[_Where, _Cut] = field(default_factory=OrderedDict)
@@ -43,8 +51,10 @@ class TextCuts:
         where = _where(message)
         if where is not None:
             first = heard.rest_of or heard.dedup
-            number_, date = needed_number(message, "message_id"), needed_number(message, "date")
-            joint = "" if units(words(message, "text")) == FULL else "\n"  # cut in a word, or where a line ended
+            number_, date = required_int(message, "message_id"), required_int(message, "date")
+            joint = (
+                "" if utf16_length(text_at(message, "text")) == MAX_UNITS else "\n"
+            )  # cut in a word, or where a line ended
             self._recent[where] = _Cut(number_, date, first, joint)
             self._recent.move_to_end(where)
             if len(self._recent) > _REMEMBERED:
@@ -56,14 +66,14 @@ class TextCuts:
         cut = self._recent.get(where) if where is not None else None
         if cut is None or not message.get("text"):
             return "", ""
-        near = 0 < needed_number(message, "message_id") - cut.number <= _NUMBERS
-        soon = 0 <= needed_number(message, "date") - cut.date <= _WITHIN_S
+        near = 0 < required_int(message, "message_id") - cut.number <= _NUMBERS
+        soon = 0 <= required_int(message, "date") - cut.date <= _WITHIN_S
         return (cut.first, cut.joint) if near and soon else ("", "")
 
 
 def _where(message: Json) -> _Where | None:
-    author = part(message, "from")
+    author = optional_object(message, "from")
     if author is None:
         return None
-    chat = needed_number(needed(message, "chat"), "id")
-    return chat, number(message, "message_thread_id"), needed_number(author, "id")
+    chat = required_int(required_object(message, "chat"), "id")
+    return chat, optional_int(message, "message_thread_id"), required_int(author, "id")

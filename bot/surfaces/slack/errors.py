@@ -41,7 +41,7 @@ _INVITE: Final = "Invite the bot there again, or ask in another channel."
 
 
 @contextmanager
-def translated(method: str) -> Iterator[None]:
+def translate_errors(method: str) -> Iterator[None]:
     """Raise `TransientError` or `PermanentError` for what slack_sdk and aiohttp raise; names `method`, no secret."""
     try:
         yield

@@ -13,11 +13,20 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bot.cards.diff import DiffLine, DiffView, FileDiff
-from bot.cards.markdown import MAX_CHARACTERS, code, fenced, length, prose
 from bot.cards.model import Card
-from bot.cards.parts import FILES, ActionKind, CardLink, CheckRow, DecisionRow, FileRow, HiddenFiles, StagedPart
+from bot.cards.parts import (
+    ARTIFACTS_LABEL,
+    ActionKind,
+    CheckRow,
+    DecisionRow,
+    FileRow,
+    HiddenContent,
+    PullRequestPart,
+    StagedPart,
+)
 from bot.cards.safe import one_line
-from bot.cards.wording import command_line, worded
+from bot.cards.wording import command_line, render_advice
+from bot.surfaces.github.markdown import MAX_CHARACTERS, code_block, code_span, escape_prose, utf16_length
 from core.model.staged_diff import GuardVerdict
 
 SURFACE: Final = "github"
@@ -56,7 +65,7 @@ def revision_marker(revision: int) -> str:
     return f"<!-- countersign:revision:{revision} -->"
 
 
-def draw_comment(card: Card, diff: DiffView | None, *, delivered: bool = False) -> GitHubComment:
+def render_github_comment(card: Card, diff: DiffView | None, *, delivered: bool = False) -> GitHubComment:
     """`card` as a comment of at most 65,535 characters, with all of `diff` or nothing of it.
 
     `delivered` says that the whole diff is there already, in a comment of its own.
@@ -66,10 +75,10 @@ def draw_comment(card: Card, diff: DiffView | None, *, delivered: bool = False) 
     for room in _ROOMS:
         if whole:
             comment = _comment(card, diff, room, alarm, hidden_lines=0, delivered=delivered)
-            if length(comment.text) <= MAX_CHARACTERS:
+            if utf16_length(comment.text) <= MAX_CHARACTERS:
                 return comment
         comment = _comment(card, None, room, alarm, hidden_lines=None, delivered=delivered)
-        if length(comment.text) <= MAX_CHARACTERS:
+        if utf16_length(comment.text) <= MAX_CHARACTERS:
             return comment
     raise AssertionError("the smallest card is too long for a comment")
 
@@ -88,14 +97,17 @@ def _comment(
     rows = min(room.rows, len(card.staged.files)) if card.staged else 0
     shown = card.showing(rows, hidden_lines)
     if delivered and hidden_lines != 0 and card.asks_for_approval and card.staged:
-        shown = replace(card, hidden=HiddenFiles(rows, len(card.staged.files), hidden_lines))
+        shown = replace(card, hidden=HiddenContent(rows, len(card.staged.files), hidden_lines))
     parts = [
         f"{task_marker(card.number)}\n{revision_marker(card.revision)}",
-        f"**🚨 {prose(alarm)}**" if alarm else "",
+        f"**🚨 {escape_prose(alarm)}**" if alarm else "",
         _headline(shown, room),
         _facts(shown, room),
         *(_staged(shown.staged, shown, room) if shown.staged else ()),
-        *(f"> {prose(quote.says, 200)}: “{prose(quote.text, room.characters)}”" for quote in shown.quotes[: room.rows]),
+        *(
+            f"> {escape_prose(quote.says, 200)}: “{escape_prose(quote.text, room.characters)}”"
+            for quote in shown.quotes[: room.rows]
+        ),
         *(_file(file) for file in (diff.files if diff else ())),
         "\n".join(_outcome(shown, room, delivered=delivered and hidden_lines != 0)),
         "\n".join(_actions(shown, room)),
@@ -104,16 +116,19 @@ def _comment(
 
 
 def _headline(card: Card, room: _Room) -> str:
-    title = prose(card.title, room.characters) or "(no title)"
-    facts = [f"task {card.label.removeprefix('#')}", prose(card.lane, 100), title]
+    title = escape_prose(card.title, room.characters) or "(no title)"
+    facts = [f"task {card.label.removeprefix('#')}", escape_prose(card.lane, 100), title]
     return f"### {card.icon} {' · '.join(fact for fact in facts if fact)}"
 
 
 def _facts(card: Card, room: _Room) -> str:
-    lines = [" · ".join(prose(fact, room.characters) for fact in card.byline[: room.rows]), prose(card.law)]
+    lines = [
+        " · ".join(escape_prose(fact, room.characters) for fact in card.byline[: room.rows]),
+        escape_prose(card.law),
+    ]
     if card.superseded:
         # "superseded by #142.2": the number sign would point at an issue
-        lines.append(f"{prose(card.superseded.replace('#', 'task '))}; nothing can be decided here")
+        lines.append(f"{escape_prose(card.superseded.replace('#', 'task '))}; nothing can be decided here")
     return "\\\n".join(line for line in lines if line)
 
 
@@ -128,7 +143,9 @@ def _staged(staged: StagedPart, card: Card, room: _Room) -> Iterator[str]:
 
 
 def _check(check: CheckRow) -> str:
-    return " ".join(part for part in (prose(check.name, 60), prose(check.note, 20), _MARKS[check.verdict]) if part)
+    return " ".join(
+        part for part in (escape_prose(check.name, 60), escape_prose(check.note, 20), _MARKS[check.verdict]) if part
+    )
 
 
 def _rows(staged: StagedPart, room: _Room) -> Iterator[str]:
@@ -143,8 +160,8 @@ def _rows(staged: StagedPart, room: _Room) -> Iterator[str]:
 def _row(row: FileRow, room: _Room) -> str:
     counts = [f"+{row.added}"] if row.added is not None else []
     counts += [f"{MINUS}{row.removed}"] if row.removed is not None else []
-    flags = [f"· **{prose(', '.join(row.flags), 200)}**"] if row.flags else []
-    return " ".join([code(row.status, 10), code(row.path, room.characters), *counts, *flags])
+    flags = [f"· **{escape_prose(', '.join(row.flags), 200)}**"] if row.flags else []
+    return " ".join([code_span(row.status, 10), code_span(row.path, room.characters), *counts, *flags])
 
 
 def _findings(staged: StagedPart, room: _Room) -> Iterator[str]:
@@ -152,15 +169,15 @@ def _findings(staged: StagedPart, room: _Room) -> Iterator[str]:
     found = [(check, detail) for check in staged.checks for detail in check.details]
     found.sort(key=lambda pair: pair[0].verdict is not GuardVerdict.BLOCK)
     for check, detail in found[: room.rows]:
-        yield f"- {_MARKS[check.verdict]} {prose(check.name, 60)}: {prose(detail, room.characters)}"
+        yield f"- {_MARKS[check.verdict]} {escape_prose(check.name, 60)}: {escape_prose(detail, room.characters)}"
     if len(found) > room.rows:
         yield f"- … {len(found) - room.rows} more findings"
 
 
 def _file(file: FileDiff) -> str:
-    title = " ".join([code(file.paths[-1], 4096), *(prose(note, 4096) for note in file.notes)])
+    title = " ".join([code_span(file.paths[-1], 4096), *(escape_prose(note, 4096) for note in file.notes)])
     strange = [f"⚠️ {file.strange} characters are spelled out as code points"] if file.strange else []
-    block = [fenced(_lines(file.lines), "diff")] if file.lines else []
+    block = [code_block(_lines(file.lines), "diff")] if file.lines else []
     return "\n".join([" · ".join([title, *strange]), *block])
 
 
@@ -176,15 +193,15 @@ def _lines(lines: tuple[DiffLine, ...]) -> Iterator[str]:
 def _outcome(card: Card, room: _Room, *, delivered: bool) -> Iterator[str]:
     """What stands between the card and its end, as a list: question, trouble, digest, verdicts, pull request."""
     if card.asked:
-        expiry = f" ({prose(card.expiry, 100)})" if card.expiry else ""
-        yield f"- ❓ {prose(card.asked.text, room.characters)}{expiry}"
+        expiry = f" ({escape_prose(card.expiry, 100)})" if card.expiry else ""
+        yield f"- ❓ {escape_prose(card.asked.text, room.characters)}{expiry}"
     if card.hitch:
-        yield f"- last try: {prose(card.hitch, room.characters)}"
+        yield f"- last try: {escape_prose(card.hitch, room.characters)}"
     if card.staged:
-        facts = [f"diff {code(card.staged.short)}"]
-        facts += [f"**{prose(need.sentence, 2 * room.characters)}**" for need in card.needs[: room.rows]]
+        facts = [f"diff {code_span(card.staged.short)}"]
+        facts += [f"**{escape_prose(need.sentence, 2 * room.characters)}**" for need in card.needs[: room.rows]]
         facts += [f"{len(card.needs) - room.rows} more rules"] if len(card.needs) > room.rows else []
-        facts += [prose(card.expiry, 100)] if card.needs and card.expiry else []
+        facts += [escape_prose(card.expiry, 100)] if card.needs and card.expiry else []
         yield f"- {' · '.join(facts)}"
     if card.hidden and card.hidden.anything and card.asks_for_approval:
         yield f"- {card.hidden.sentence}{'; the whole diff is in a comment of its own' if delivered else ''}"
@@ -195,39 +212,39 @@ def _outcome(card: Card, room: _Room, *, delivered: bool) -> Iterator[str]:
     if card.link:
         yield f"- {_pull_request(card.link, room)}"
     for ticket in card.tickets:
-        yield f"- ticket {prose(ticket.key, 40)} {_address(ticket.url, room)}"
+        yield f"- ticket {escape_prose(ticket.key, 40)} {_address(ticket.url, room)}"
     if card.trouble:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
-            yield f"- ✗ **{prose(card.trouble.message, room.characters)}**"
-        if mend := worded(card.trouble.mend, SURFACE):
-            yield f"- → {prose(one_line(mend), room.characters)}"
+            yield f"- ✗ **{escape_prose(card.trouble.message, room.characters)}**"
+        if mend := render_advice(card.trouble.mend, SURFACE):
+            yield f"- → {escape_prose(one_line(mend), room.characters)}"
 
 
 def _verdict(said: DecisionRow, room: _Room) -> str:
     mark, verb = ("✓", "approved") if said.approved else ("✗", "rejected")
-    words = f"{mark} {prose(said.person, 100)} {verb} it"
-    where = ", ".join(prose(part, 100) for part in (said.surface, said.when) if part)
-    reason = f": “{prose(said.reason, room.characters)}”" if said.reason else ""
+    words = f"{mark} {escape_prose(said.person, 100)} {verb} it"
+    where = ", ".join(escape_prose(part, 100) for part in (said.surface, said.when) if part)
+    reason = f": “{escape_prose(said.reason, room.characters)}”" if said.reason else ""
     return f"{words}{f' ({where})' if where else ''}{reason}"
 
 
-def _pull_request(link: CardLink, room: _Room) -> str:
-    parts = [f"pull request {link.number} {prose(link.state, 40)}", code(link.branch, room.characters)]
+def _pull_request(link: PullRequestPart, room: _Room) -> str:
+    parts = [f"pull request {link.number} {escape_prose(link.state, 40)}", code_span(link.branch, room.characters)]
     if link.of_revision:
         parts.append(f"carries revision {link.of_revision}")
     if link.checks:
-        parts.append(prose(link.checks, 200))
+        parts.append(escape_prose(link.checks, 200))
     if link.url:
         parts.append(_address(link.url, room))
     if link.files:
-        parts.append(f"{FILES}: {_address(link.files, room)}")
+        parts.append(f"{ARTIFACTS_LABEL}: {_address(link.files, room)}")
     return " · ".join(parts)
 
 
 def _address(url: str, room: _Room) -> str:
     """An address of ours, live if it is a plain one."""
-    return f"<{url}>" if _is_plain_link(url) else code(url, room.characters)
+    return f"<{url}>" if _is_plain_link(url) else code_span(url, room.characters)
 
 
 def _is_plain_link(url: str) -> bool:
@@ -251,4 +268,4 @@ def _actions(card: Card, room: _Room) -> Iterator[str]:
     for action in actions[: room.rows]:
         label = action.label.replace("#", "task ") if action.kind is ActionKind.SHOW else action.label
         line = command_line(action.command, SURFACE) or ""
-        yield f"- {prose(label, 60)}: {code(line, room.characters)}"
+        yield f"- {escape_prose(label, 60)}: {code_span(line, room.characters)}"

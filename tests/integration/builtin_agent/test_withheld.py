@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.model.lane import LaneCheck
-from tests.integration.coder.conftest import Scripted, call, results_in
+from tests.integration.builtin_agent.conftest import Scripted, call, results_in
 
 pytestmark = pytest.mark.lanes
 TOKEN = "ghp_" + "Zk81mQpX4vTn7RbW2yLc9HdJ6sFg3AeU0oNi"

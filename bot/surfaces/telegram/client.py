@@ -1,8 +1,8 @@
 """The wire to the Bot API: python-telegram-bot as a client, with its errors translated and its loggers silent.
 
 Its methods read an answer whole and fail at any part that is not as they know it. What it answers to our questions is
-therefore taken as plain JSON (`TelegramWire.ask`, `TelegramWire.updates`), and of a message that was sent only its id
-is read.
+Its methods read an answer whole and fail at any part that is not as they know it. What it answers to our questions is
+therefore taken as plain JSON (`TelegramClient.ask`, `TelegramClient.updates`), and of a sent message only its id
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _SENT: Final[dict[str, Any]] = {"date": 1, "chat": {"id": 1, "type": "private"}}
 _FIRST: Final = re.compile(rb'"update_id"\s*:\s*([0-9]{1,18})\b')
 _TOKEN: Final = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{8,100}")
 
-GONE: Final = (
+UNREACHABLE_SIGNS: Final = (
     "chat not found",
     "user not found",
     "user is deactivated",
@@ -71,7 +71,7 @@ class TelegramRefusedError(PermanentError):
         self.words = words.lower()
 
 
-class UnreadableError(TransientError):
+class UnreadableAnswerError(TransientError):
     """The answer to a poll is not JSON that can be read; `first` is the first update's number, where it can be seen."""
 
     def __init__(self, first: int | None) -> None:
@@ -108,17 +108,17 @@ class _Updates(HTTPXRequest):
         if isinstance(found, dict):
             return found
         first = _FIRST.search(payload)
-        raise UnreadableError(int(first[1]) if first else None)
+        raise UnreadableAnswerError(int(first[1]) if first else None)
 
 
-class TelegramWire:
+class TelegramClient:
     """One bot's connection. Its calls raise our errors; `close` ends the connection, the next call opens it again."""
 
     def __init__(self, config: TelegramConfig, wait_s: float) -> None:
         if not _TOKEN.fullmatch(config.token):
             mend = "It looks like 123456789:AAE…; ask @BotFather for it with /token."
             raise UsageError("telegram_token", "The Telegram token is not one.", mend)
-        quiet_libraries()
+        silence_libraries()
         base = config.base_url.rstrip("/")
         self._requests = [_request(HTTPXRequest, wait_s), _request(_Updates, wait_s)]
         self._bot = _Client(
@@ -140,7 +140,7 @@ class TelegramWire:
         try:
             return await method(self._bot)
         except TelegramError as error:
-            raise translated(error) from error
+            raise translate_error(error) from error
         except CountersignError:
             raise
         except Exception as error:
@@ -159,7 +159,7 @@ class TelegramWire:
     async def updates(self, offset: int | None, limit: int, kinds: Sequence[str], poll_s: int, grace_s: float) -> Any:
         """What a poll brings, as plain JSON: a list, unless Telegram answers what it does not document.
 
-        Raises `UnreadableError` when it is not even JSON, else as `call` does.
+        Raises `UnreadableAnswerError` when it is not even JSON, else as `call` does.
         """
         wanted = {"limit": limit, "timeout": poll_s, "allowed_updates": list(kinds)}
         arguments = wanted if offset is None else {"offset": offset, **wanted}
@@ -171,7 +171,7 @@ class TelegramWire:
             await request.shutdown()
 
 
-def quiet_libraries() -> None:
+def silence_libraries() -> None:
     """Keep the token and people's words out of logs.
 
     httpx logs each address, which holds the token; python-telegram-bot logs what it cannot read. What matters of it is
@@ -181,7 +181,7 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
-def translated(error: TelegramError) -> CountersignError:
+def translate_error(error: TelegramError) -> CountersignError:
     """The same fault in our words (core.telegram.org/bots/api#making-requests, #responseparameters)."""
     if isinstance(error, ChatMigrated):
         return ChatMovedError(error.new_chat_id)
@@ -192,7 +192,7 @@ def translated(error: TelegramError) -> CountersignError:
         return _gone(error)
     if isinstance(error, BadRequest):
         words = str(error.message)
-        return _gone(error) if any(sign in words.lower() for sign in GONE) else TelegramRefusedError(words)
+        return _gone(error) if any(sign in words.lower() for sign in UNREACHABLE_SIGNS) else TelegramRefusedError(words)
     return _passing(error)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the coder share: a repository, a model that answers by a script, and an executor around both."""
+"""What the tests of the builtin agent share: a repository, a model that answers by a script, and an executor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.model.intent import Intent
 from core.model.lane import Lane
 from core.model.provenance import Usage
 from core.model.turn import Turn
-from core.ports import ForgetsOldResults, WorkOrder
+from core.ports import MemoryUsage, WorkOrder
 from lanes.builtin_agent import BuiltinAgentExecutor
 from lanes.checks import CheckRunner, checked
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ToolCall
@@ -50,7 +50,7 @@ class Scripted:
 
     async def ask(self, ask: ChatRequest) -> ChatReply:
         self.asked.append(ask)
-        canary.seen("the coder's model", ask.messages)
+        canary.seen("the builtin agent's model", ask.messages)
         turn = self.turns.pop(0) if self.turns else "I have nothing more to say."
         while callable(turn) and not isinstance(turn, ToolCall):
             turn = turn(ask)
@@ -78,8 +78,8 @@ class Bench:
 
     def __init__(self, web: GitRepository, scratch: Path) -> None:
         self.web, self.scratch = web, scratch
-        self.told: list[str] = []
-        self.charged: list[Usage] = []
+        self.progress: list[str] = []
+        self.usage = MemoryUsage()
 
     async def order(self, text: str = "say color", **others: Any) -> WorkOrder:
         base = await self.web.fetch_base()
@@ -88,23 +88,21 @@ class Bench:
             **others.pop("lane", {}),
         )
 
-        async def told(words: str) -> None:
-            self.told.append(words)
+        async def report(words: str) -> None:
+            self.progress.append(words)
 
-        async def charge(usage: Usage) -> None:
-            self.charged.append(usage)
-
+        self.usage = MemoryUsage()
         return WorkOrder(
             1, 1, lane, Intent(text), (Turn(1, "ana", "terminal", text, builders.NOON, 1),), base,
-            await self.web.tree_of(base), told=told, charge=charge, **{"journal": ForgetsOldResults(), **others},
+            await self.web.tree_of(base), progress=report, **{"usage": self.usage, **others},
         )  # fmt: skip
 
     def executor(self, model: Scripted, **endpoint: Any) -> Any:
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:1", **endpoint)}
         sandbox = find_sandbox()
         checks = CheckRunner(self.scratch, lambda _kind: sandbox)
-        coder = BuiltinAgentExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
-        return checked({"ollama": coder}, checks)["ollama"]
+        agent = BuiltinAgentExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
+        return checked({"ollama": agent}, checks)["ollama"]
 
     async def files(self, tree: str) -> dict[str, str]:
         """What a tree holds."""

@@ -37,19 +37,19 @@ _BEGINS: Final = re.compile(r"[^\w]+|\d+[.)]")
 _EDGES: Final = re.compile(r"""([("']*)(.+?)([,.;:)?!"']*)""", re.DOTALL)
 
 
-def length(text: str) -> int:
+def utf16_length(text: str) -> int:
     """Characters as the strictest counts them: one beyond the basic plane is two."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def cut(text: str, limit: int) -> str:
+def truncate(text: str, limit: int) -> str:
     """`text`, or its beginning and an ellipsis, in at most `limit` characters; it ends between words."""
     return shortened(text, limit)
 
 
-def code(text: str, limit: int = 300) -> str:
+def code_span(text: str, limit: int = 300) -> str:
     """`text` as one code span, in which nothing acts; ``(empty)`` when there is none."""
-    shown = cut(visible(text), limit)
+    shown = truncate(visible(text), limit)
     if not shown.strip():
         return "(empty)"
     fence = "`" * (_run(shown, "`") + 1)
@@ -57,9 +57,9 @@ def code(text: str, limit: int = 300) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def prose(text: str, limit: int = 500) -> str:
+def escape_prose(text: str, limit: int = 500) -> str:
     """`text` as one line of words; those that could mean something to GitHub are code spans."""
-    words = cut(visible(" ".join(text.split())), limit).split(" ")
+    words = truncate(visible(" ".join(text.split())), limit).split(" ")
     inert = [bool(word) and not _acts(word, first=n == 0) for n, word in enumerate(words)]
     for n, word in enumerate(words[:-1]):
         if not inert[n] and (_COMMAND.fullmatch(word) or (n and _COMMAND.fullmatch(words[n - 1]))):
@@ -69,16 +69,16 @@ def prose(text: str, limit: int = 500) -> str:
     return " ".join(span if plain else _quoted(span) for plain, span in spans if span.strip())
 
 
-def paragraphs(text: str) -> str:
+def escape_paragraphs(text: str) -> str:
     """Several lines of `prose`; their ends and the empty lines between them stay."""
-    lines = [prose(line, max(1, len(line) * _SPELLED)) for line in text.strip().split("\n")]
+    lines = [escape_prose(line, max(1, len(line) * _SPELLED)) for line in text.strip().split("\n")]
     joined = ""
     for line, after in zip(lines, [*lines[1:], ""], strict=True):
         joined += f"{line}\\\n" if line and after else f"{line}\n"
     return joined.rstrip("\n")
 
 
-def fenced(lines: Iterable[str], language: str = "") -> str:
+def code_block(lines: Iterable[str], language: str = "") -> str:
     """`lines` as one code block, whose fence is longer than any that they have."""
     body = "\n".join(visible(line) for line in lines)
     fence = "`" * max(3, _run(body, "`") + 1)
@@ -90,7 +90,7 @@ def _quoted(words: str) -> str:
     before, core, after = _EDGES.fullmatch(words).groups()  # type: ignore[union-attr]  # it matches anything
     if core[0] == core[-1] == "`" and core.count("`") == 2 and core[1:-1].strip():
         core = core[1:-1]
-    return f"{before}{code(core, len(core))}{after}"
+    return f"{before}{code_span(core, len(core))}{after}"
 
 
 def _acts(word: str, *, first: bool) -> bool:

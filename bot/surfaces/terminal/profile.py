@@ -43,7 +43,7 @@ _ASCII: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TerminalBlock:
-    """A line that is drawn already, as `TerminalStyle.line` does: for very many lines, where rich takes long."""
+    """A line that is drawn already, as `TerminalProfile.line` does: for very many lines, where rich takes long."""
 
     text: str
 
@@ -53,7 +53,7 @@ Item = Union["RenderableType", TerminalBlock]
 
 
 @dataclass(frozen=True, slots=True)
-class TerminalStyle:
+class TerminalProfile:
     """What a stream can show. Without `colours` (rich's name of a colour system) neither colour nor lines are drawn."""
 
     width: int = PIPE_WIDTH
@@ -130,7 +130,7 @@ class TerminalStyle:
         return True
 
 
-def look_of(stream: TextIO) -> TerminalStyle:
+def detect_profile(stream: TextIO) -> TerminalProfile:
     """What `stream` can show: colours only on a terminal that wants them (NO_COLOR, TERM=dumb: https://no-color.org)."""
     from rich.console import Console
 
@@ -139,11 +139,11 @@ def look_of(stream: TextIO) -> TerminalStyle:
     dumb = os.environ.get("NO_COLOR") or os.environ.get("TERM", "").lower() in _DUMB
     if not console.is_terminal or dumb or console.legacy_windows:
         width = console.width if console.is_terminal else _columns()
-        return TerminalStyle(max(MIN_WIDTH, width), None, encoding)
-    return TerminalStyle(max(MIN_WIDTH, console.width), console.color_system, encoding)
+        return TerminalProfile(max(MIN_WIDTH, width), None, encoding)
+    return TerminalProfile(max(MIN_WIDTH, console.width), console.color_system, encoding)
 
 
-def write(stream: TextIO, look: TerminalStyle, items: Iterable[Item], *, width: int | None = None) -> None:
+def write_items(stream: TextIO, look: TerminalProfile, items: Iterable[Item], *, width: int | None = None) -> None:
     """Draw `items` on `stream`."""
     stream.write(look.paint(items, width=width))
     stream.flush()
