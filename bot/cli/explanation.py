@@ -36,14 +36,14 @@ def obstacle_of(plan: RequestPlan) -> Problem | None:
     return plan.problem if plan.decision.effect is Effect.ALLOW else None
 
 
-def show_explanation(plan: RequestPlan, title: str, trace: Sequence[str], *, as_json: bool) -> None:
+def print_explanation(plan: RequestPlan, title: str, trace: Sequence[str], *, as_json: bool) -> None:
     """Print what policy says of a request, and its trace."""
-    from bot.cli.context import say_json
+    from bot.cli.context import print_json
     from bot.surfaces import terminal
 
     shown = {"title": title, **explanation_of(plan), "trace": list(trace)}
     if as_json:
-        say_json(shown)
+        print_json(shown)
         return
     terminal.print_explained(sys.stdout, shown)
     if obstacle := obstacle_of(plan):

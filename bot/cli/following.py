@@ -1,4 +1,4 @@
-"""What a command does after it changed a task: with ``--wait`` it works the queue, and it prints what came of it."""
+"""What a command does after it changed a task: with ``--wait`` it works the queue, then it prints the task."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import click
 
 from bot.cards.safe import visible
 from bot.cards.times import duration
-from bot.cli.context import say_json
-from bot.cli.interruption import now
+from bot.cli.context import print_json
+from bot.cli.interruption import on_interrupt
 from core.model.errors import Kind, Problem
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ wait_option = click.option("--wait", is_flag=True, help="Work the queue here unt
 
 
 async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
-    """With `wait` work the queue until the task rests; print it; the exit status it deserves."""
+    """Print a task, with `wait` once it rests; returns the exit status that it deserves."""
     if wait:
         await _work_until_rest(app, number, quiet=as_json)
     document = await app.queries.show(number)
     if document.queue is None:
-        now(f"#{number} is {document.task.state.value}; see it with `countersign show {number}`")
+        on_interrupt(f"#{number} is {document.task.state.value}; see it with `countersign show {number}`")
     await print_card(app, document, as_json=as_json)
     if document.queue is not None:
         if not wait or document.queue.problem is None:
@@ -37,7 +37,7 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
         again = document.queue.next_try_at
         left_s = (again - datetime.now(UTC)).total_seconds() if again else 0
         when = f" in {duration(left_s)}" if left_s > 0 else ""
-        mend = f"It is kept, and tried again{when} while a worker runs."
+        mend = f"Nothing is lost; a running worker tries again{when}."
         problem = Problem(Kind.UNAVAILABLE, "still_waiting", document.queue.problem, mend)
     elif document.task.error is not None:
         problem = document.task.error
@@ -64,9 +64,9 @@ async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
 
 async def print_card(app: App, document: TaskDocument, *, as_json: bool) -> None:
     """Print a task as its card, or as its document."""
-    from bot.cli.output import show_card
+    from bot.cli.output import print_card
 
     if as_json:
-        say_json(document.to_json())
+        print_json(document.to_json())
     else:
-        await show_card(app, document)
+        await print_card(app, document)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.context import SURFACE, CliContext, json_option, run, say_json, speaker
+from bot.cli.context import SURFACE, CliContext, json_option, print_json, run, speaker
 from core.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def plan(
-    door: CliContext, name: str, took: tuple[str, ...], person: str | None, repo: str | None, as_json: bool
+    context: CliContext, name: str, took: tuple[str, ...], person: str | None, repo: str | None, as_json: bool
 ) -> int:
     """Show which steps of a lane run side by side, and the critical path."""
     from bot.cli.explanation import explanation_of, policy_line
-    from bot.cli.lane_files import bytes_named, carried
+    from bot.cli.lane_files import lane_bytes, read_lane
     from lanes.workflow.plan import durations_of, plan_of
 
-    lane = carried(door, *bytes_named(door, name)).lane
+    lane = read_lane(context, *lane_bytes(context, name)).lane
     if not lane.steps:
         raise UsageError("no_steps", f"the lane {name} has one step, its executor {lane.executor}", "Nothing to plan.")
     measured = _seconds(lane, took)
     durations = durations_of(lane.steps, lane.limits.wall_s, measured)
     layout = plan_of(lane.steps, durations)
-    request = _request(door, name, person, repo) if person or repo else None
+    request = _request(context, name, person, repo) if person or repo else None
     if as_json:
         steps = [
             {"name": one.name, "run": one.run, "needs": one.needs, "when": one.when, "measured": one.name in measured}
@@ -47,7 +47,7 @@ def plan(
         ]
         policy = {"policy": explanation_of(request)} if request else {}
         shown = {"lane": name, "version": lane.version, "durations_s": durations, "steps": steps, **layout.to_json()}
-        say_json({**shown, **policy})
+        print_json({**shown, **policy})
     else:
         _show(lane, layout, durations, measured)
         if request is not None:
@@ -55,13 +55,13 @@ def plan(
     return 0
 
 
-def _request(door: CliContext, lane: str, person: str | None, repo: str | None) -> RequestPlan:
+def _request(context: CliContext, lane: str, person: str | None, repo: str | None) -> RequestPlan:
     """What would become of a request in the lane, whatever it says: its steps decide what is done."""
     from bot.cli.explanation import one_repository
     from core.rules.planning import ANYTHING, RequestOrigin
 
     async def work() -> RequestPlan:
-        async with door.open() as app:
+        async with context.open() as app:
             actor, repository = speaker(app, person), one_repository(app.settings(), repo)
             return await app.preview.plan(RequestOrigin(actor.person or "", SURFACE, repository, lane), ANYTHING)
 
@@ -128,10 +128,10 @@ def _more(step: WorkflowStep) -> str:
 
 
 def _seconds(lane: Lane, took: tuple[str, ...]) -> dict[str, float]:
-    from bot.cli.requests import pairs
+    from bot.cli.requests import parse_pairs
 
     seconds: dict[str, float] = {}
-    for name, text in pairs(took).items():
+    for name, text in parse_pairs(took).items():
         if name not in {step.name for step in lane.steps}:
             raise UsageError("no_such_step", f"the lane {lane.name} has no step {name!r}", "See them with lane plan.")
         try:

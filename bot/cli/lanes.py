@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cards.safe import visible, visible_lines
-from bot.cli.context import CliContext, json_option, say_json
-from bot.cli.lane_files import bytes_named, bytes_of, carried, check_sentences, put, shared_of
+from bot.cli.context import CliContext, json_option, print_json
+from bot.cli.lane_files import check_sentences, file_bytes, lane_bytes, plugin_checks, read_lane, write_lane
 from bot.cli.lane_plan import plan
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ def new(context: CliContext, name: str, chosen: str, as_json: bool) -> int:
     home = context.home()
     home.check()
     text = renamed(template(chosen), name)
-    made = carried(context, text.encode(), f"{name}.yaml").lane  # before the file is there: a bad name leaves nothing
-    path, rule = put(home, name, text, f"{name}.yaml", replace=False)
+    written = read_lane(context, text.encode(), f"{name}.yaml").lane  # before the file exists: a bad name leaves none
+    path, rule = write_lane(home, name, text, f"{name}.yaml", replace=False)
     if as_json:
-        say_json({"lane": name, "file": str(path), "template": chosen, "missing_rule": rule})
+        print_json({"lane": name, "file": str(path), "template": chosen, "missing_rule": rule})
         return 0
-    click.echo(f"Wrote {path}: {made.describe}.")
-    _tell_missing(name, rule)
+    click.echo(f"Wrote {path}: {written.describe}.")
+    _print_missing_rule(name, rule)
     return 0
 
 
@@ -51,16 +51,16 @@ def new(context: CliContext, name: str, chosen: str, as_json: bool) -> int:
 @click.pass_obj
 def check(context: CliContext, file: Path | None, as_json: bool) -> int:
     """Read FILE, or every lane of the home, and name the first mistake: file, line and key."""
-    found = [carried(context, bytes_of(file), str(file)).lane] if file is not None else _checked_home(context)
+    lanes = [read_lane(context, file_bytes(file), str(file)).lane] if file is not None else _checked_home(context)
     rows = [
-        {"name": each.name, "file": each.source, "version": each.version, "steps": len(each.steps)} for each in found
+        {"name": each.name, "file": each.source, "version": each.version, "steps": len(each.steps)} for each in lanes
     ]
     if as_json:
-        say_json({"lanes": rows})
+        print_json({"lanes": rows})
         return 0
     for row in rows:
         steps = f", {row['steps']} step{'s' if row['steps'] != 1 else ''}" if row["steps"] else ""
-        click.echo(f"{visible(str(row['file']))}: the lane {row['name']} is sound (version {row['version']}{steps}).")
+        click.echo(f"{visible(str(row['file']))}: the lane {row['name']} is valid (version {row['version']}{steps}).")
     return 0
 
 
@@ -69,13 +69,13 @@ def check(context: CliContext, file: Path | None, as_json: bool) -> int:
 @json_option
 @click.pass_obj
 def export(context: CliContext, name: str, as_json: bool) -> int:
-    """Print a lane of the home, or a template, as one file that says its digest."""
+    """Print a lane of the home, or a template, as one file with its digest."""
     from lanes.templates import exported
 
-    found = carried(context, *bytes_named(context, name))
-    text = exported(found.text)
+    carried = read_lane(context, *lane_bytes(context, name))
+    text = exported(carried.text)
     if as_json:
-        say_json({"lane": name, "version": found.lane.version, "digest": found.digest, "text": text})
+        print_json({"lane": name, "version": carried.lane.version, "digest": carried.digest, "text": text})
     else:
         click.echo(text, nl=False)
     return 0
@@ -83,7 +83,7 @@ def export(context: CliContext, name: str, as_json: bool) -> int:
 
 @lane.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--replace", is_flag=True, help="Put it in the place of a lane of this name.")
+@click.option("--replace", is_flag=True, help="Replace a lane of this name.")
 @json_option
 @click.pass_obj
 def import_(context: CliContext, file: Path, replace: bool, as_json: bool) -> int:
@@ -93,21 +93,21 @@ def import_(context: CliContext, file: Path, replace: bool, as_json: bool) -> in
     home = context.home()
     home.check()
     source = "standard input" if str(file) == "-" else str(file)
-    found = carried(context, sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else bytes_of(file), source)
-    path, rule = put(home, found.lane.name, found.text, source, replace=replace)
-    shown = _shown(found.lane)
+    carried = read_lane(context, sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else file_bytes(file), source)
+    path, rule = write_lane(home, carried.lane.name, carried.text, source, replace=replace)
+    shown = _shown(carried.lane)
     if as_json:
-        signed = {"digest": found.digest, "digest_was_named": found.signed}
-        say_json({"lane": found.lane.name, "file": str(path), **signed, **shown, "missing_rule": rule})
+        signed = {"digest": carried.digest, "digest_was_named": carried.signed}
+        print_json({"lane": carried.lane.name, "file": str(path), **signed, **shown, "missing_rule": rule})
         return 0
-    named = "as its first line says" if found.signed else "which its file did not name"
-    click.echo(f"Imported {found.lane.name} into {path}, digest {found.digest[:12]}, {named}.")
+    named = "as its first line says" if carried.signed else "which the file did not name"
+    click.echo(f"Imported {carried.lane.name} into {path}, digest {carried.digest[:12]}, {named}.")
     click.echo(f"  may write: {visible(', '.join(shown['writes']))}")
     for line in shown["runs"]:
         click.echo("  runs: " + visible_lines(line).replace("\n", "\n        "))
     if shown["hosts"]:
         click.echo(f"  may reach: {visible(', '.join(shown['hosts']))}")
-    _tell_missing(found.lane.name, rule)
+    _print_missing_rule(carried.lane.name, rule)
     return 0
 
 
@@ -124,7 +124,7 @@ def list_(context: CliContext, as_json: bool) -> int:
         {**_row(each), "people": people_let_into(settings, each.name)} for _, each in sorted(settings.lanes.items())
     ]
     if as_json:
-        say_json(rows)
+        print_json(rows)
         return 0
     for row in rows:
         who = ", ".join(row["people"]) or "nobody: no rule opens it"
@@ -143,13 +143,13 @@ def search(context: CliContext, word: str, as_json: bool) -> int:
     from lanes.registry import load_lanes
     from lanes.templates import imported, templates
 
-    found = [("template", imported(text.encode(), name).lane) for name, text in templates().items()]
+    candidates = [("template", imported(text.encode(), name).lane) for name, text in templates().items()]
     folder = context.home().lanes
     if folder.is_dir():
-        found += [("home", each) for _, each in sorted(load_lanes(folder, shared_of(context)).items())]
-    rows = [{"where": where, **_row(each)} for where, each in found if word.casefold() in _words(each)]
+        candidates += [("home", each) for _, each in sorted(load_lanes(folder, plugin_checks(context)).items())]
+    rows = [{"where": where, **_row(each)} for where, each in candidates if word.casefold() in _words(each)]
     if as_json:
-        say_json(rows)
+        print_json(rows)
         return 0
     for row in rows:
         click.echo(f"{row['name']} ({row['where']}): {visible(row['describe'])}")
@@ -173,7 +173,7 @@ def _checked_home(context: CliContext) -> list[Lane]:
     return [each for _, each in sorted(settings.lanes.items())]
 
 
-def _tell_missing(name: str, rule: str | None) -> None:
+def _print_missing_rule(name: str, rule: str | None) -> None:
     if rule is None:
         return
     click.echo(
@@ -181,25 +181,25 @@ def _tell_missing(name: str, rule: str | None) -> None:
     )
 
 
-def _row(found: Lane) -> dict[str, Any]:
-    parameters = [each.name for each in found.parameters]
+def _row(of: Lane) -> dict[str, Any]:
+    parameters = [each.name for each in of.parameters]
     return {
-        "name": found.name,
-        "version": found.version,
-        "executor": found.executor,
-        "describe": found.describe,
+        "name": of.name,
+        "version": of.version,
+        "executor": of.executor,
+        "describe": of.describe,
         "parameters": parameters,
     }
 
 
-def _shown(found: Lane) -> dict[str, list[str]]:
+def _shown(of: Lane) -> dict[str, list[str]]:
     """What a lane may write, and each thing that it runs."""
-    runs = [f"{step.name}: {step.run} {_does(step.command, step.do)}".rstrip() for step in found.steps]
-    runs = runs or [f"{found.executor} {_does(found.command, '')}".rstrip()]
-    runs += [f"check {each.name}: {_does(each.command, '')}" for each in found.checks]
-    if found.agent is not None:
-        runs.append(f"agent: {_does(found.agent.argv, '')}")
-    return {"writes": list(found.write), "runs": runs, "hosts": list(found.isolation.hosts)}
+    runs = [f"{step.name}: {step.run} {_does(step.command, step.do)}".rstrip() for step in of.steps]
+    runs = runs or [f"{of.executor} {_does(of.command, '')}".rstrip()]
+    runs += [f"check {each.name}: {_does(each.command, '')}" for each in of.checks]
+    if of.agent is not None:
+        runs.append(f"agent: {_does(of.agent.argv, '')}")
+    return {"writes": list(of.write), "runs": runs, "hosts": list(of.isolation.hosts)}
 
 
 def _does(command: Sequence[str], do: str) -> str:
@@ -208,7 +208,7 @@ def _does(command: Sequence[str], do: str) -> str:
     return shlex.join(command) if command else do
 
 
-def _words(found: Lane) -> str:
+def _words(of: Lane) -> str:
     """Everything of a lane that a search looks in."""
-    steps = [f"{step.name} {step.run} {step.do}" for step in found.steps]
-    return " ".join([found.name, found.describe, found.executor, *found.write, *steps]).casefold()
+    steps = [f"{step.name} {step.run} {step.do}" for step in of.steps]
+    return " ".join([of.name, of.describe, of.executor, *of.write, *steps]).casefold()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.context import say_json
+from bot.cli.context import print_json
 from bot.surfaces import terminal
 from core.model.errors import NotFoundError
 
@@ -23,7 +23,7 @@ CARD_DIFF_LINES = 40
 _LOGS = (".log", ".txt", ".jsonl")
 
 
-async def show_card(app: App, document: TaskDocument) -> None:
+async def print_card(app: App, document: TaskDocument) -> None:
     """Draw a task's card with the beginning of its diff."""
     from bot.cards.model import build_card
 
@@ -32,7 +32,7 @@ async def show_card(app: App, document: TaskDocument) -> None:
     terminal.print_card(sys.stdout, card, diff, max_lines=CARD_DIFF_LINES)
 
 
-async def show_part(app: App, document: TaskDocument, part: str, *, as_json: bool) -> None:
+async def print_part(app: App, document: TaskDocument, part: str, *, as_json: bool) -> None:
     """Print the diff, the receipt or the transcript; raises `NotFoundError` when there is none."""
     if part == "diff":
         await _show_diff(app, document, as_json=as_json)
@@ -49,7 +49,7 @@ async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None
     if diff is None:
         raise NotFoundError("no_diff", f"#{document.task.number} has staged nothing", "See it with `countersign show`.")
     if as_json:
-        say_json({"task": document.task.number, "diff": diff.decode("utf-8", "backslashreplace")})
+        print_json({"task": document.task.number, "diff": diff.decode("utf-8", "backslashreplace")})
     elif sys.stdout.isatty():
         terminal.print_diff(sys.stdout, build_card(document.to_json(), now=datetime.now(UTC)), diff)
     else:
@@ -66,14 +66,14 @@ async def _show_receipt(app: App, document: TaskDocument) -> None:
 async def _show_transcript(app: App, document: TaskDocument, *, as_json: bool) -> None:
     from bot.cards.safe import visible
 
-    said = [turn.to_json() for turn in document.turns]
+    turns = [turn.to_json() for turn in document.turns]
     logs = {
         f"{artifact.revision}/{artifact.name}": (await app.queries.artifact(artifact)).decode("utf-8", "replace")
         for artifact in document.artifacts
         if artifact.name.endswith(_LOGS)
     }
     if as_json:
-        say_json({"task": document.task.number, "turns": said, "logs": logs})
+        print_json({"task": document.task.number, "turns": turns, "logs": logs})
         return
     for turn in document.turns:
         click.echo(f"{turn.person} on {turn.surface}, revision {turn.revision}:")
@@ -83,7 +83,7 @@ async def _show_transcript(app: App, document: TaskDocument, *, as_json: bool) -
         click.echo("".join(f"  {visible(line)}\n" for line in log.splitlines()), nl=False)
 
 
-def show_list(rows: Sequence[Mapping[str, Any]]) -> None:
+def print_list(rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw the rows of ``list``."""
     if rows:
         terminal.print_list(sys.stdout, rows)
@@ -91,34 +91,34 @@ def show_list(rows: Sequence[Mapping[str, Any]]) -> None:
         click.echo('No tasks. Ask for one: countersign ask "…" --wait')
 
 
-def show_queue(found: Mapping[str, Any]) -> None:
+def print_queue(document: Mapping[str, Any]) -> None:
     """Draw the queue and, if it is paused, why."""
-    terminal.print_queue(sys.stdout, found["jobs"], paused=found["paused"])
+    terminal.print_queue(sys.stdout, document["jobs"], paused=document["paused"])
 
 
-def say_event(event: Mapping[str, Any], *, as_json: bool) -> None:
+def print_event(event: Mapping[str, Any], *, as_json: bool) -> None:
     """Print one event, as a line."""
     if as_json:
-        say_json(event, indent=None)
+        print_json(event, indent=None)
     else:
         terminal.print_events(sys.stdout, [event])
 
 
-def show_stats(found: Mapping[str, Any]) -> None:
+def print_stats(document: Mapping[str, Any]) -> None:
     """Draw the counts of ``stats``."""
-    terminal.print_counts(sys.stdout, "Tasks", found["tasks"] or {"none": 0})
-    terminal.print_counts(sys.stdout, "Jobs", found["jobs"] or {"none": 0})
-    terminal.print_counts(sys.stdout, f"Events since {found['since']}", found["events"] or {"none": 0})
-    if found["deliveries"]:
-        told = {
+    terminal.print_counts(sys.stdout, "Tasks", document["tasks"] or {"none": 0})
+    terminal.print_counts(sys.stdout, "Jobs", document["jobs"] or {"none": 0})
+    terminal.print_counts(sys.stdout, f"Events since {document['since']}", document["events"] or {"none": 0})
+    if document["deliveries"]:
+        lines = {
             hook: f"{row['sent']} sent, {row['due']} due, {row['failed']} given up"
-            for hook, row in found["deliveries"].items()
+            for hook, row in document["deliveries"].items()
         }
-        terminal.print_counts(sys.stdout, "Deliveries", told)
-    if found["spending"]:
-        terminal.print_counts(sys.stdout, f"Models since {found['since']}", _spending(found["spending"]))
+        terminal.print_counts(sys.stdout, "Deliveries", lines)
+    if document["spending"]:
+        terminal.print_counts(sys.stdout, f"Models since {document['since']}", _spending(document["spending"]))
     terminal.print_counts(
-        sys.stdout, "Workers", {w["node"]: f"pid {w['pid']} on {w['host']}" for w in found["workers"]}
+        sys.stdout, "Workers", {w["node"]: f"pid {w['pid']} on {w['host']}" for w in document["workers"]}
     )
 
 
@@ -132,17 +132,17 @@ def _spending(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def show_checks(title: str, checks: Sequence[Mapping[str, Any]]) -> None:
+def print_checks(title: str, checks: Sequence[Mapping[str, Any]]) -> None:
     """Draw the checks of doctor and verify."""
     terminal.print_checks(sys.stdout, title, checks)
 
 
 def progress(number: int, *, quiet: bool) -> AbstractContextManager[TaskProgress | None]:
-    """How a task gets on, on stderr; nothing with `quiet`."""
+    """Prints how far a task is, on stderr; nothing with `quiet`."""
     return nullcontext() if quiet else terminal.TaskProgress(sys.stderr, number)
 
 
 async def _newest(app: App, document: TaskDocument, name: str) -> bytes | None:
     """The newest artifact called `name`."""
-    kept = [artifact for artifact in document.artifacts if artifact.name == name]
-    return await app.queries.artifact(kept[-1]) if kept else None
+    named = [artifact for artifact in document.artifacts if artifact.name == name]
+    return await app.queries.artifact(named[-1]) if named else None

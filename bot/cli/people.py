@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.context import CliContext, as_option, json_option, run, say_json, speaker
+from bot.cli.context import CliContext, as_option, json_option, print_json, run, speaker
 from core.model.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _say(answer: Response, *, as_json: bool) -> int:
     if answer.refused:
         raise RefusedError("not_linked", answer.text.rstrip("."))
     if as_json:
-        say_json({"said": answer.text})
+        print_json({"said": answer.text})
     else:
         click.echo(answer.text)
     return 0

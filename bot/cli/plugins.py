@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bot.cli.context import CliContext, complain, json_option, say_json
+from bot.cli.context import CliContext, json_option, print_json, print_problem
 from core.model.errors import Kind, Problem
 
 RIGHTS = "An enabled plugin runs with Countersign's own rights. Changes of `plugins:` take effect at the next start."
@@ -27,11 +27,11 @@ def list_(context: CliContext, as_json: bool) -> int:
     """List the plugins that are installed or enabled. Nothing of theirs is imported."""
     rows = _rows(_enabled(context))
     if as_json:
-        say_json({"plugins": rows, "note": RIGHTS})
+        print_json({"plugins": rows, "note": RIGHTS})
     else:
         _show(rows)
     problems = [Problem(Kind.USAGE, "plugin", *row["problem"].values()) for row in rows if row["problem"]]
-    return max([complain(problem) for problem in dict.fromkeys(problems)], default=0)
+    return max([print_problem(problem) for problem in dict.fromkeys(problems)], default=0)
 
 
 def _enabled(context: CliContext) -> set[tuple[str, str]]:

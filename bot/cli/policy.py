@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.context import SURFACE, CliContext, as_option, json_option, run, say_json
+from bot.cli.context import SURFACE, CliContext, as_option, json_option, print_json, run
 from core.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def policy() -> None:
 @policy.command()
 @json_option
 @click.pass_obj
-def check(door: CliContext, as_json: bool) -> int:
+def check(context: CliContext, as_json: bool) -> int:
     """Read the whole configuration as `serve` does, secrets and plugins too, and name the first mistake."""
     from bot.configuration.live_settings import load_snapshot
     from bot.plugins.load import Plugins
     from policies.rules import warnings
 
-    home = door.home()
+    home = context.home()
     snapshot = load_snapshot(home)
     settings, config, rules = snapshot.settings, snapshot.config, snapshot.rules
     config.check()
@@ -38,7 +38,7 @@ def check(door: CliContext, as_json: bool) -> int:
     warned = warnings(rules, config.people)
     if as_json:
         shown: dict[str, Any] = {"rules": [rule.name for rule in rules.rules], "lanes": sorted(settings.lanes)}
-        say_json({**shown, "digest": settings.policy.digest, "warnings": warned})
+        print_json({**shown, "digest": settings.policy.digest, "warnings": warned})
         return 0
     click.echo(f"{home.policy}: {len(rules.rules)} rules over {len(settings.lanes)} lanes are sound.")
     for warning in warned:
@@ -62,7 +62,7 @@ def _check_plugins(plugins: Plugins) -> None:
 @json_option
 @click.pass_obj
 def explain(
-    door: CliContext,
+    context: CliContext,
     text: str,
     person: str | None,
     repo: str | None,
@@ -72,16 +72,16 @@ def explain(
 ) -> int:
     """Say what policy would decide about a request, and why, rule by rule. Changes nothing."""
     from bot.cli.context import speaker
-    from bot.cli.explanation import one_repository, show_explanation
+    from bot.cli.explanation import one_repository, print_explanation
     from core.rules.planning import RequestOrigin
 
     async def work() -> int:
-        async with door.open() as app:
+        async with context.open() as app:
             actor, settings = speaker(app, person), app.settings()
             origin = RequestOrigin(actor.person or "", SURFACE, one_repository(settings, repo), lane)
             intent = await _read(app, origin, text, with_model=with_model)
             plan = await app.preview.plan(origin, intent)
-            show_explanation(plan, intent.title, settings.policy.trace(plan.request), as_json=as_json)
+            print_explanation(plan, intent.title, settings.policy.trace(plan.request), as_json=as_json)
             return 0
 
     return run(work())

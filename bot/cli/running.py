@@ -14,10 +14,10 @@ from bot.cli.context import (
     as_option,
     json_option,
     keep_memory_small,
-    moment,
     operator,
+    parse_time,
+    print_json,
     run,
-    say_json,
 )
 from core.model.errors import ConflictError
 
@@ -41,9 +41,9 @@ def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> 
 
     async def work() -> int:
         async with context.open() as app:
-            with _only_one(app):
+            with _single_server(app):
                 serving = await build(app, host, port)
-                await _until_told(app, build_worker(app), claims=not no_worker, drain=False, serving=serving)
+                await _run_until_signal(app, build_worker(app), claims=not no_worker, drain=False, serving=serving)
         return 0
 
     return run(work())
@@ -59,7 +59,7 @@ def worker(context: CliContext, node: str | None, drain: bool) -> int:
 
     async def work() -> int:
         async with context.open() as app:
-            await _until_told(app, build_worker(app, node), claims=True, drain=drain)
+            await _run_until_signal(app, build_worker(app, node), claims=True, drain=drain)
         return 0
 
     return run(work())
@@ -70,12 +70,12 @@ def worker(context: CliContext, node: str | None, drain: bool) -> int:
 @click.pass_obj
 def queue(context: CliContext, as_json: bool) -> int:
     """Show what is queued and what runs."""
-    from bot.cli.output import show_queue
+    from bot.cli.output import print_queue
 
     async def work() -> int:
         async with context.open() as app:
             document = (await app.queries.queue()).to_json()
-            say_json(document) if as_json else show_queue(document)
+            print_json(document) if as_json else print_queue(document)
             return 0
 
     return run(work())
@@ -92,7 +92,7 @@ def pause(context: CliContext, reason: str, person: str | None, as_json: bool) -
     async def work() -> int:
         async with context.open() as app:
             pause = await app.queue_control.pause(operator(app, person), reason.strip())
-        say_json({"paused": pause.to_json()}) if as_json else click.echo("The queue is paused.")
+        print_json({"paused": pause.to_json()}) if as_json else click.echo("The queue is paused.")
         return 0
 
     return run(work())
@@ -108,7 +108,7 @@ def resume(context: CliContext, person: str | None, as_json: bool) -> int:
     async def work() -> int:
         async with context.open() as app:
             await app.queue_control.resume(operator(app, person))
-        say_json({"paused": None}) if as_json else click.echo("The queue runs.")
+        print_json({"paused": None}) if as_json else click.echo("The queue runs.")
         return 0
 
     return run(work())
@@ -122,9 +122,9 @@ def resume(context: CliContext, person: str | None, as_json: bool) -> int:
 @click.pass_obj
 def events(context: CliContext, number: int | None, since: str | None, follow: bool, as_json: bool) -> int:
     """Print the audit trail, oldest first; with --json one object a line."""
-    from bot.cli.output import say_event
+    from bot.cli.output import print_event
 
-    begin = moment(since, past=True)
+    begin = parse_time(since, past=True)
 
     async def work() -> int:
         import asyncio
@@ -135,7 +135,7 @@ def events(context: CliContext, number: int | None, since: str | None, follow: b
                 page = await app.queries.events(after_id=last, number=number, since=begin)
                 for event in page:
                     last = event.id
-                    say_event(event.to_json(), as_json=as_json)
+                    print_event(event.to_json(), as_json=as_json)
                 if not page:
                     if not follow:
                         return 0
@@ -150,16 +150,16 @@ def events(context: CliContext, number: int | None, since: str | None, follow: b
 @click.pass_obj
 def stats(context: CliContext, since: str, as_json: bool) -> int:
     """Count tasks, jobs, workers, deliveries and what happened, and sum up what models cost."""
-    from bot.cli.output import show_stats
+    from bot.cli.output import print_stats
 
-    begin = moment(since, past=True)
+    begin = parse_time(since, past=True)
 
     async def work() -> int:
         async with context.open() as app:
             counts = await app.home_checks.counts(begin)
             spending = [total.to_json() for total in await app.spending.since(begin)]
             document = {**counts.to_json(), "spending": spending}
-            say_json(document) if as_json else show_stats(document)
+            print_json(document) if as_json else print_stats(document)
             return 0
 
     return run(work())
@@ -168,21 +168,21 @@ def stats(context: CliContext, since: str, as_json: bool) -> int:
 COMMANDS = (serve, worker, queue, pause, resume, events, stats)
 
 
-async def _until_told(
+async def _run_until_signal(
     app: App, running: Worker, *, claims: bool, drain: bool, serving: ServeProcess | None = None
 ) -> None:
-    """Run until SIGINT or SIGTERM; then finish what runs, and go. A second signal does not wait for it."""
+    """Run until SIGINT or SIGTERM, then let running jobs finish; a second signal returns them to the queue."""
     import asyncio
 
     keep_memory_small()
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
-    told: list[str] = []
+    received: list[str] = []
 
     def stop(name: str) -> None:
-        told.append(name)
-        if len(told) == 1:
+        received.append(name)
+        if len(received) == 1:
             running.stop()
-        elif here is not None:  # asked twice: what runs is given back to the queue instead of finished
+        elif here is not None:  # the second signal: running jobs go back to the queue
             here.cancel()
 
     for name in ("SIGINT", "SIGTERM"):
@@ -206,8 +206,8 @@ async def _until_told(
 
 
 @contextlib.contextmanager
-def _only_one(app: App) -> Any:
-    """One `serve` on one SQLite home: a second would double every surface."""
+def _single_server(app: App) -> Any:
+    """Hold the lock of the one `serve` that may run on a SQLite home; raises `ConflictError` when another has it."""
     from filelock import FileLock, Timeout
 
     if not app.location.is_sqlite:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cards.safe import one_line
-from bot.cli.context import CliContext, as_option, json_option, operator, run, say_json, speaker
-from bot.cli.requests import pairs
+from bot.cli.context import CliContext, as_option, json_option, operator, print_json, run, speaker
+from bot.cli.requests import parse_pairs
 from core.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def every(
                 lane=lane,
                 zone=zone,
                 missed=missed,
-                parameters=pairs(given),
+                parameters=parse_pairs(given),
             )
-            made = await app.schedules.add(wanted)
-            say_json(_document(made)) if as_json else click.echo(_line(made))
+            schedule = await app.schedules.add(wanted)
+            print_json(_document(schedule)) if as_json else click.echo(_line(schedule))
             return 0
 
     return run(work())
@@ -70,12 +70,12 @@ def schedules(context: CliContext, as_json: bool) -> int:
 
     async def work() -> int:
         async with context.open() as app:
-            found = await app.schedules.list()
+            listed = await app.schedules.list()
             if as_json:
-                say_json([_document(schedule) for schedule in found])
-            for schedule in found if not as_json else ():
+                print_json([_document(schedule) for schedule in listed])
+            for schedule in listed if not as_json else ():
                 click.echo(_line(schedule))
-            if not found and not as_json:
+            if not listed and not as_json:
                 click.echo('There are none. Add one with `countersign every "weekday 09:00" "…"`.')
             return 0
 
@@ -84,15 +84,15 @@ def schedules(context: CliContext, as_json: bool) -> int:
 
 @click.command()
 @click.argument("schedule", metavar="ID")
-@click.option("--pause", is_flag=True, help="Keep it, but leave it out until it is resumed.")
-@click.option("--resume", is_flag=True, help="Let a paused one go on.")
+@click.option("--pause", is_flag=True, help="Keep it, but skip it until it is resumed.")
+@click.option("--resume", is_flag=True, help="Continue a paused one.")
 @as_option
 @json_option
 @click.pass_obj
 def unschedule(context: CliContext, schedule: str, pause: bool, resume: bool, person: str | None, as_json: bool) -> int:
     """Delete a recurring request, or pause or resume it."""
     if pause and resume:
-        raise UsageError("both", "--pause and --resume are said together", "Say one of them.")
+        raise UsageError("both", "--pause and --resume exclude each other", "Use one of them.")
 
     async def work() -> int:
         async with context.open() as app:
@@ -100,7 +100,7 @@ def unschedule(context: CliContext, schedule: str, pause: bool, resume: bool, pe
             change = schedules.pause if pause else schedules.resume if resume else schedules.remove
             changed = await change(schedule, actor)
             if as_json:
-                say_json(_document(changed) | ({} if pause or resume else {"state": "deleted", "next": None}))
+                print_json(_document(changed) | ({} if pause or resume else {"state": "deleted", "next": None}))
             else:
                 done = "Paused" if pause else "Resumed" if resume else "Deleted"
                 click.echo(f"{done}: {_line(changed)}")

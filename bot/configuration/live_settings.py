@@ -50,14 +50,14 @@ def load_snapshot(home: Home, plugins: BuildPlugins | None = None) -> Snapshot:
     from policies.load import load_rules
     from policies.masking import mask_shown
     from policies.policy import RulePolicy
+    from policies.protected import protecting
 
     config = _reading_once(load_config(home.config))
     built = plugins(config) if plugins is not None else build_plugins(config, home)
     lanes = load_lanes(home.lanes, _checks_of(built, config))
     check_lane_models(lanes, config.endpoints)
     rules = load_rules(home.policy, names_of(config, lanes))
-    # the guard judges by the lane alone, so paths that the policy file protects are added to every lane
-    lanes = {name: replace(lane, protect=(*lane.protect, *rules.protect)) for name, lane in lanes.items()}
+    lanes = protecting(lanes, rules.protect)
     settings = Settings(
         people=config.people,
         repositories=config.repositories,

@@ -166,11 +166,11 @@ def _sandboxes(app: App) -> list[DoctorRow]:
 
 
 def _sandbox(app: App, kind: str) -> DoctorRow:
-    found = app.sandbox(kind)
+    sandbox = app.sandbox(kind)
     name = "sandbox" if kind == "bwrap" else f"sandbox {kind}"
-    if isinstance(found, Problem):
-        return warning_row(name, found.message, str(found.mend))
-    return ok_row(name, f"{kind} starts; {found.memory_accounting}")
+    if isinstance(sandbox, Problem):
+        return warning_row(name, sandbox.message, str(sandbox.mend))
+    return ok_row(name, f"{kind} starts; {sandbox.memory_accounting}")
 
 
 def _policy(app: App) -> list[DoctorRow]:

@@ -51,7 +51,7 @@ async def surface_checks(name: str, surface: Surface) -> list[DoctorRow]:
         return [_odd_answer(name, error)]
     finally:
         await surface.close()
-    return [row(found["check"], found["verdict"], found["detail"], found["mend"]) for found in rows]
+    return [row(each["check"], each["verdict"], each["detail"], each["mend"]) for each in rows]
 
 
 async def _seen_down(app: App, name: str) -> list[DoctorRow]:

@@ -77,7 +77,7 @@ async def make_home(
 
 @dataclass(frozen=True, slots=True)
 class _Hub:
-    """What GitHub said: where it is, and each repository's number and default branch."""
+    """GitHub's address, and each repository's number and default branch there."""
 
     api_url: str
     ids: dict[str, int]

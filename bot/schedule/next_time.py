@@ -1,4 +1,4 @@
-"""How people are told when a recurring request is made next."""
+"""Words for when a recurring request is made next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When: the phrases in which people say how often, read to a trigger and written back in one form."""
+"""Recurrences: phrases that say how often a request is made, read to a trigger and written back in one form."""
 
 from __future__ import annotations
 
@@ -70,20 +70,20 @@ class Recurrence:
         """The first time after `at_ms`, in UTC milliseconds as `at_ms` itself; None if there never is one."""
         trigger = self.trigger(zone, since_ms)
         begin = datetime.fromtimestamp((at_ms + 1) / 1000, UTC)
-        found = trigger.get_next_fire_time(None, begin)
-        return round(found.timestamp() * 1000) if found is not None else None
+        moment = trigger.get_next_fire_time(None, begin)
+        return round(moment.timestamp() * 1000) if moment is not None else None
 
 
 def read_recurrence(text: str) -> Recurrence:
-    """The phrase that people wrote; raises `UsageError` with what is understood."""
+    """Read a phrase; raises `UsageError` with what is understood."""
     if len(text) > 200:
         raise _unread(text)
-    said = " ".join(text.lower().replace(", ", ",").split())
-    found = _cron(text.split()) or _span(said) or _calendar(said)
-    if found is None:
+    words = " ".join(text.lower().replace(", ", ",").split())
+    recurrence = _cron(text.split()) or _span(words) or _calendar(words)
+    if recurrence is None:
         raise _unread(text)
-    _check(found)
-    return found
+    _check(recurrence)
+    return recurrence
 
 
 def _unread(text: str) -> UsageError:
@@ -91,23 +91,23 @@ def _unread(text: str) -> UsageError:
     return UsageError("bad_when", f"“{shown}” does not say when", f"Understood: {'; '.join(UNDERSTOOD)}.")
 
 
-def _span(said: str) -> Recurrence | None:
-    if said in ("hourly", "every hour"):
+def _span(words: str) -> Recurrence | None:
+    if words in ("hourly", "every hour"):
         return Recurrence("hourly", _fields(minute="0", hour="*"))
-    found = _SPAN.fullmatch(said)
-    if found is None or (found["n"] is None and not said.startswith("every ")) or said in ("every day", "every week"):
+    span = _SPAN.fullmatch(words)
+    if span is None or (span["n"] is None and not words.startswith("every ")) or words in ("every day", "every week"):
         return None
-    unit = found["unit"][0]
-    seconds = int(found["n"] or 1) * _UNITS[unit]
+    unit = span["unit"][0]
+    seconds = int(span["n"] or 1) * _UNITS[unit]
     if not LEAST_S <= seconds <= MOST_S:
         raise _too_often() if seconds < LEAST_S else UsageError("too_seldom", "That is more than a year", "Say less.")
     shown = next((f"{seconds // size}{name}" for name, size in reversed(_UNITS.items()) if seconds % size == 0), "")
     return Recurrence(f"every {shown}", every_s=seconds)
 
 
-def _calendar(said: str) -> Recurrence | None:
+def _calendar(words: str) -> Recurrence | None:
     """Days and a time: everything but the time decides which days."""
-    days, time = _split(said)
+    days, time = _split(words)
     clock = _clock(time)
     if clock is None:
         return None
@@ -135,10 +135,10 @@ def _calendar(said: str) -> Recurrence | None:
     return Recurrence(f"{full} {shown}", _fields(**at, day_of_week=chosen))
 
 
-def _split(said: str) -> tuple[str, str]:
-    words = said.removeprefix("every ").removeprefix("on ").split(" ")
-    count = 2 if words[-1] in ("am", "pm") else 1
-    days, time = words[:-count], words[-count:]
+def _split(words: str) -> tuple[str, str]:
+    parts = words.removeprefix("every ").removeprefix("on ").split(" ")
+    count = 2 if parts[-1] in ("am", "pm") else 1
+    days, time = parts[:-count], parts[-count:]
     if days and days[-1] == "at":
         days.pop()
     return " ".join(days), " ".join(time)
@@ -147,14 +147,14 @@ def _split(said: str) -> tuple[str, str]:
 def _clock(time: str) -> tuple[int, int] | None:
     if time in ("noon", "midnight"):
         return (12, 0) if time == "noon" else (0, 0)
-    found = _TIME.fullmatch(time)
-    if found is None or (found["m"] is None and found["half"] is None):
+    match = _TIME.fullmatch(time)
+    if match is None or (match["m"] is None and match["half"] is None):
         return None
-    hour, minute = int(found["h"]), int(found["m"] or 0)
-    if found["half"] is not None:
+    hour, minute = int(match["h"]), int(match["m"] or 0)
+    if match["half"] is not None:
         if not 1 <= hour <= 12:
             return None
-        hour = hour % 12 + (12 if found["half"] == "pm" else 0)
+        hour = hour % 12 + (12 if match["half"] == "pm" else 0)
     return (hour, minute) if hour < 24 and minute < 60 else None
 
 
@@ -208,7 +208,7 @@ def _fields(**given: str) -> tuple[tuple[str, str], ...]:
 
 
 def _check(when: Recurrence) -> None:
-    """Raise `UsageError` for what would come too often, or never."""
+    """Raise `UsageError` for a recurrence that would fire too often, or never."""
     if when.every_s:
         return
     trigger = WallTrigger(dict(when.fields), ZoneInfo("UTC"))

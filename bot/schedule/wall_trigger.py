@@ -1,4 +1,4 @@
-"""A trigger for times as a clock on the wall shows them, right on the two days a year when it is put on or back."""
+"""A trigger for local times that is right on the days when the clock changes."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ class WallTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler 3 ships no t
         """The first time after `previous_fire_time`, or at or after `now`; aware, in UTC."""
         after = previous_fire_time.astimezone(UTC) if previous_fire_time else now.astimezone(UTC) - _INSTANT
         wall = after.astimezone(self.zone).replace(tzinfo=UTC, fold=0)
-        found: list[datetime] = []
+        candidates: list[datetime] = []
         # real order and wall order differ only around a jump: there, everything near the first answer is looked at
         at, until = wall - _SHIFT if self._jumps_near(wall) else wall, wall + HORIZON
         while (shown := self._shown(at)) is not None and shown <= until:
             moments = [moment for moment in self._moments(shown) if moment > after]
-            if moments and not found:
+            if moments and not candidates:
                 until = min(until, shown + _SHIFT if self._jumps_near(shown) else shown)
-            found += moments
+            candidates += moments
             at = shown + timedelta(seconds=1)
-        return min(found, default=None)
+        return min(candidates, default=None)
 
     def _shown(self, at: datetime) -> datetime | None:
         self.calendar.end_date = at + HORIZON + 2 * _SHIFT  # without an end it would count up to the year 9999
-        found = self.calendar.get_next_fire_time(None, at)
-        return found if isinstance(found, datetime) else None
+        shown = self.calendar.get_next_fire_time(None, at)
+        return shown if isinstance(shown, datetime) else None
 
     def _moments(self, shown: datetime) -> list[datetime]:
         """The moments in UTC at which the wall clock shows a time, or is taken to."""

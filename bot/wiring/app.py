@@ -102,6 +102,13 @@ class App:
         return Requests(self.database, self.settings, self.milestones, reader)
 
     @cached_property
+    def preview(self) -> RequestPreview:
+        """What would become of a request."""
+        from core.services.request_preview import RequestPreview
+
+        return RequestPreview(self.database, self.settings, self.executors, self.repository)
+
+    @cached_property
     def approvals(self) -> Approvals:
         """Approvals and rejections."""
         from core.services.approvals import Approvals
@@ -199,13 +206,6 @@ class App:
 
     def _has_model(self) -> bool:
         return bool(self.config.models().interpreter)
-
-    @property
-    def preview(self) -> RequestPreview:
-        """What would become of a request."""
-        from core.services.request_preview import RequestPreview
-
-        return RequestPreview(self.database, self.settings, self.executors, self.repository)
 
     # -- adapters ---------------------------------------------------------------------------------------------
 

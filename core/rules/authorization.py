@@ -18,8 +18,6 @@ from core.settings import SettingsSource
 from core.store import queue_queries, tasks
 from core.store.unit_of_work import Tx
 
-"""The role whose people run the installation: the queue, and other people's recurring requests."""
-
 
 @dataclass(frozen=True, slots=True)
 class Authorization:

@@ -174,7 +174,7 @@ def test_doctor_only_warns_where_one_of_a_lanes_models_is_there(home: CliHome):
         configured(home, local=shim.url)
         with_lane(home, "local/llama9:70b", "local/tiny")
         row = rows(home, 0)["models of big"]
-    assert (row["verdict"], row["detail"]) == ("warn", "local/llama9:70b is not there")
+    assert (row["verdict"], row["detail"]) == ("warn", "local/llama9:70b is not installed")
 
 
 WRONG = {

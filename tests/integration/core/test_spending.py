@@ -117,6 +117,20 @@ async def test_of_many_that_report_one_call_at_once_one_is_counted(database, job
     assert (await of_lane(database)).calls == 1
 
 
+async def test_the_report_sums_up_by_day_lane_and_person(database, job):
+    noon_ms, next_ms = 12 * HOUR_MS, 36 * HOUR_MS
+    await append(database, job, "", "1", Usage("local/a", 1, 10, 5, 0.5), at_ms=noon_ms)
+    await append(database, job, "", "2", Usage("local/b", 2, 30, 6), at_ms=noon_ms + HOUR_MS)
+    await append(database, job, "", "3", Usage("local/a", 1, 1, 1, 0.25), at_ms=next_ms)
+    report = SpendingReport(database)
+    first, second = date(1970, 1, 1), date(1970, 1, 2)
+    assert await report.since(None) == (
+        SpendingTotal(first, "code", "ana", 3, 51, 0.5),
+        SpendingTotal(second, "code", "ana", 1, 2, 0.25),
+    )
+    assert await report.since(from_ms(next_ms)) == (SpendingTotal(second, "code", "ana", 1, 2, 0.25),)
+
+
 # ---- the law: whatever is appended, replayed and lost in between, the ledger has each distinct call once
 
 
@@ -165,18 +179,3 @@ def test_however_workers_append_replay_and_die_the_sum_is_that_of_the_distinct_c
         await database.close()
 
     asyncio.run(run())
-
-
-async def test_the_report_sums_up_by_day_lane_and_person(database, job):
-    noon_ms, next_ms = 12 * HOUR_MS, 36 * HOUR_MS
-    other = replace(job, id=await builders.put_job(database, job.number))
-    await append(database, job, "", "1", Usage("local/a", 1, 10, 5, 0.5), at_ms=noon_ms)
-    await append(database, job, "", "2", Usage("local/b", 2, 30, 6), at_ms=noon_ms + HOUR_MS)
-    await append(database, other, "", "1", Usage("local/a", 1, 1, 1, 0.25), at_ms=next_ms)
-    report = SpendingReport(database)
-    first, second = date(1970, 1, 1), date(1970, 1, 2)
-    assert await report.since(None) == (
-        SpendingTotal(first, "code", "ana", 3, 51, 0.5),
-        SpendingTotal(second, "code", "ana", 1, 2, 0.25),
-    )
-    assert await report.since(from_ms(next_ms)) == (SpendingTotal(second, "code", "ana", 1, 2, 0.25),)

@@ -249,7 +249,7 @@ def test_a_broken_check_is_told_by_the_lane_that_uses_it_and_by_the_doctor(home,
     made_up(site, "misspeller", "def make(context): return 'codespell'", checks="spelling = :make")
     enable(home.root, "  checks: {spelling: {}}")
     (home.root / "lanes" / "c.yaml").write_text(CHECKED % "")
-    with pytest.raises(ConfigError, match=r"lacks the type core\.lane\.Check"):
+    with pytest.raises(ConfigError, match=r"lacks the type core\.model\.lane\.LaneCheck"):
         load_settings(Home(home.root))
     names = {row["name"]: row["verdict"] for row in home.document("doctor", code=1)["checks"]}
     assert names["plugin checks/spelling"] == names["configuration"] == "fail"
