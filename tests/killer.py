@@ -24,15 +24,13 @@ from core.log import configure
 from core.model.turn import Actor
 from core.queue.worker import DeclaredDeadError, Worker
 from core.services.requests import NewRequest
-from tests.host import SANDBOXES
 
 _DETECTORS = (
     *("artifactory", "aws", "azure_storage_key", "basic_auth", "cloudant", "high_entropy_strings", "ibm_cloud_iam"),
     *("ibm_cos_hmac", "keyword", "softlayer", "square_oauth"),
 )
 PRELOADED = (
-    *("tests.killer", "tests.known_host"),
-    *("core.queue.engine", "core.queue.late_engine", "core.signing", "core.store.migrate"),
+    *("tests.killer", "core.queue.engine", "core.queue.late_engine", "core.signing", "core.store.migrate"),
     *("bot.interpret", "bot.interpret.grammar", "bot.plugins.guard", "bot.plugins.load"),
     *("lanes.assembly", "lanes.builtin_agent", "lanes.executors.edit_lane", "lanes.forge.local"),
     *("lanes.models.registry", "lanes.registry"),
@@ -141,7 +139,6 @@ def carry_out(order: Order) -> None:
 
 async def _main(order: Order) -> int:
     async with opened(Home(order.home), Deadly(order, order.nth)) as app:
-        app._sandboxes = SANDBOXES
         if order.act in WORKERS:
             return await _work(app, order)
         await _say(app, order)
