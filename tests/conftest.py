@@ -32,7 +32,17 @@ DIALECTS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
 def pytest_configure() -> None:
     """Whatever is started from here on has a secret in its environment (see `tests.canary`)."""
     os.environ[canary.NAME] = canary.CANARY
-    gc.disable()  # what is collected stays until the end: looking through it for garbage takes a third of the time
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among what is collected, which stays to the end: that takes a third of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -k: a case runs on the same database whatever runs beside it
@@ -42,12 +52,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
         gone = set(left)
         items[:] = [item for item in items if item not in gone]
-
-
-def pytest_collection_finish() -> None:
-    """Collect garbage again, but of what comes from now on."""
-    gc.freeze()
-    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

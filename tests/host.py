@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+import functools
 
 from core.model.errors import Problem
-from lanes.sandbox import Sandbox, Sandboxes
-
-SANDBOXES: Final = Sandboxes()
-"""The sandboxes of this host, each looked for when a test first needs it."""
+from lanes.sandbox import Sandbox, find_sandbox
 
 
+@functools.cache
 def sandbox_here() -> Sandbox | Problem:
     """The sandbox that lanes run their commands in by default, or why there is none."""
+<<<<<<< HEAD
     return SANDBOXES.get("bwrap")
+=======
+    return find_sandbox()
+>>>>>>> s0

@@ -25,15 +25,18 @@ from core.log import configure
 from core.model.turn import Actor
 from core.queue.worker import DeclaredDeadError, Worker
 from core.services.requests import NewRequest
-from tests.host import SANDBOXES
 
 _DETECTORS = (
     *("artifactory", "aws", "azure_storage_key", "basic_auth", "cloudant", "high_entropy_strings", "ibm_cloud_iam"),
     *("ibm_cos_hmac", "keyword", "softlayer", "square_oauth"),
 )
 PRELOADED = (
+<<<<<<< HEAD
     *("tests.killer", "tests.known_host"),
     *("core.queue.engine", "core.queue.lazy_engine", "core.signing", "core.store.migrate"),
+=======
+    *("tests.killer", "core.queue.engine", "core.queue.late_engine", "core.signing", "core.store.migrate"),
+>>>>>>> s0
     *("bot.interpret", "bot.interpret.grammar", "bot.plugins.guard", "bot.plugins.load"),
     *("lanes.assembly", "lanes.builtin_agent", "lanes.executors.edit_lane", "lanes.forge.local"),
     *("lanes.models.registry", "lanes.registry"),
@@ -142,7 +145,10 @@ def carry_out(order: Order) -> None:
 
 async def _main(order: Order) -> int:
     async with opened(Home(order.home), Deadly(order, order.nth)) as app:
+<<<<<<< HEAD
         app.sandbox = SANDBOXES.get
+=======
+>>>>>>> s0
         if order.act in WORKERS:
             return await _work(app, order)
         await _say(app, order)

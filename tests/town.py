@@ -21,7 +21,6 @@ from core.store import cards
 from core.store.unit_of_work import Tx
 from tests.fakes.surface import MemorySurface, Message
 from tests.homes import CliHome
-from tests.host import SANDBOXES
 
 IDS = {
     "telegram": {"ana": "101", "bo": "102", "lee": "103", "max": "104"},
@@ -166,7 +165,10 @@ async def town(
 ) -> AsyncIterator[Town]:
     """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
+<<<<<<< HEAD
         served.sandbox = SANDBOXES.get
+=======
+>>>>>>> s0
         serving = serve_surfaces(
             served, surfaces, OpenRooms(served.config.surfaces(), served.conversations), "127.0.0.1", port
         )

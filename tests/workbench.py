@@ -12,10 +12,11 @@ from typing import Any, cast
 
 from core.jobs.job_context import JobContext
 from core.model.ids import new_id
+from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.ports import Executor, Followed, Forge, Interpreter, Repository
-from core.queue.engine import DbosEngine
+from core.queue.engine import DbosEngine, StepOutput
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker
 from core.services.requests import NewRequest
@@ -28,11 +29,35 @@ from tests.fakes.repository import MemoryRepository
 from tests.office import Office
 
 
+class InlineEngine:
+    """Runs the steps of a job one after the other, without keeping any."""
+
+    async def start(self) -> None:
+        return
+
+    async def run(
+        self, job: Job, steps: tuple[str, ...], step: Callable[[Job, str, StepOutput], Awaitable[StepOutput]]
+    ) -> StepOutput:
+        notes: StepOutput = {}
+        for name in steps:
+            notes.update(await step(job, name, dict(notes)))
+            if notes.get("over") or notes.get("fault"):
+                break
+        return notes
+
+    async def stop(self) -> None:
+        return
+
+
 @dataclass
 class Workbench(Office):
-    """An office with a workshop behind it. One worker may run at a time: DBOS keeps one instance a process."""
+    """An office with a workshop behind it. One worker may run at a time: DBOS keeps one instance a process.
+
+    A worker that is not `durable` runs its jobs without an engine that keeps their steps, which is quicker.
+    """
 
     home: Path = field(kw_only=True)
+    durable: bool = True
     executor: FakeExecutor = field(default_factory=FakeExecutor)
     interpreter: Interpreter = field(default_factory=FakeInterpreter)
     guard: FakeGuard = field(default_factory=FakeGuard)
@@ -63,8 +88,14 @@ class Workbench(Office):
             files=self.files,
             keys=self.keys,
         )
+<<<<<<< HEAD
         reconciler = Reconciler(self.database, lambda: self.settings)
         return Worker(shop, DbosEngine(self.database.location, identity), identity, node, reconciler)
+=======
+        reconciler = Reconciler(self.database, lambda: self.settings, new_id)
+        engine = DbosEngine(self.database.location, identity) if self.durable else InlineEngine()
+        return Worker(shop, engine, identity, node, reconciler)
+>>>>>>> s0
 
     async def drain(self, **others: Any) -> None:
         """Work until nothing is ready."""

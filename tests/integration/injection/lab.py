@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from core.jobs.job_context import JobContext, StepOutput
 from core.jobs.pull_request_text import body_of, branch_of, message_of, shown_outside, title_of, withheld
 from core.model.approval import Approval, Verdict
 from core.model.ids import new_id
-from core.model.job import Job
 from core.model.lane import Lane, LaneCheck, Limits
 from core.model.lifecycle import State
 from core.model.placement import NodeView
@@ -49,6 +47,7 @@ from tests.fakes.ports import Milestones
 from tests.integration.injection.attacks import ATTACKS, FOUND_TOKEN
 from tests.integration.injection.carriers import CARRIERS, Carrier
 from tests.integration.lanes import origin
+from tests.workbench import InlineEngine
 
 CANARY = "canary-5f1e7c0d9b"
 """Lies in the environment, beside the repository and among the keys; nothing may ever show it."""
@@ -105,26 +104,6 @@ class StillRepository(GitRepository):
     async def fetch_base(self) -> str:
         self._base = self._base or await super().fetch_base()
         return self._base
-
-
-class InlineEngine:
-    """Runs the steps of a job one after the other, without keeping any."""
-
-    async def start(self) -> None:
-        return
-
-    async def run(
-        self, job: Job, steps: tuple[str, ...], step: Callable[[Job, str, StepOutput], Awaitable[StepOutput]]
-    ) -> StepOutput:
-        notes: StepOutput = {}
-        for name in steps:
-            notes.update(await step(job, name, dict(notes)))
-            if notes.get("over") or notes.get("fault"):
-                break
-        return notes
-
-    async def stop(self) -> None:
-        return
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,7 @@ from policies.rules import BUILT_IN_ROLES, NameList
 from tests import builders
 from tests.fakes.repository import MemoryRepository
 from tests.fakes.scripted import ScriptedModel
-from tests.integration.injection.lab import InlineEngine
-from tests.workbench import Workbench
+from tests.workbench import InlineEngine, Workbench
 
 LANES = {
     lane.name: lane
