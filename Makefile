@@ -95,6 +95,10 @@ bench-intake: $(VENV)/.dev ## 10,000 requests in a minute from 1,000 people; wri
 bench-sandbox: $(VENV)/.dev ## what starting a sandbox costs over the bare program; writes build/bench/sandbox.json
 	@$(BIN)/python -m tests.bench.sandbox $(ARGS)
 
+.PHONY: bench-policy
+bench-policy: $(VENV)/.dev ## what a decision of policy costs with 200 rules and 20 lanes; writes build/bench/policy.json
+	@$(BIN)/python -m tests.bench.policy $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)

@@ -20,22 +20,24 @@ from typing import Any
 
 from bot.configuration.home import Home
 from bot.wiring.app import App, opened
+from bot.wiring.worker import build_worker
 from core.log import configure
 from core.model.turn import Actor
 from core.queue.worker import DeclaredDeadError, Worker
 from core.services.requests import NewRequest
 
+_DETECTORS = (
+    *("artifactory", "aws", "azure_storage_key", "basic_auth", "cloudant", "high_entropy_strings", "ibm_cloud_iam"),
+    *("ibm_cos_hmac", "keyword", "softlayer", "square_oauth"),
+)
 PRELOADED = (
-    *("tests.killer", "core.queue.engine", "core.signing", "lanes.assembly", "lanes.forge.local"),
-    *(
-        "policies.guard",
-        "policies.policy",
-        "bot.interpret",
-        "bot.interpret.grammar",
-        "requests",
-        "detect_secrets.core.scan",
-    ),
-    *("detect_secrets.plugins.aws", "detect_secrets.plugins.keyword", "lanes.registry", "policies.secrets.plugins"),
+    *("tests.killer", "core.queue.engine", "core.queue.lazy_engine", "core.signing", "core.store.migrate"),
+    *("bot.interpret", "bot.interpret.grammar", "bot.plugins.guard", "bot.plugins.load"),
+    *("lanes.assembly", "lanes.builtin_agent", "lanes.executors.edit_lane", "lanes.forge.local"),
+    *("lanes.models.registry", "lanes.registry"),
+    *("policies.guard", "policies.load", "policies.policy", "policies.secrets.plugins"),
+    *("aiosqlite", "dbos._sys_db_sqlite", "git", "requests", "rich.console", "structlog"),
+    *(f"detect_secrets.{name}" for name in ("core.scan", *(f"plugins.{plugin}" for plugin in _DETECTORS))),
 )
 """What every process here needs in the end: imported once, by the server they are forked from."""
 
@@ -148,7 +150,7 @@ async def _work(app: App, order: Order) -> int:
     told: list[Any] = []
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: [stop() for stop in told])
     while True:
-        worker = _sleepwalker(app) if order.signal is signal.SIGSTOP else app.worker()
+        worker = _sleepwalker(app) if order.signal is signal.SIGSTOP else build_worker(app)
         told[:] = [worker.stop]
         try:
             await worker.run(drain=order.act == "drain", claims=order.act != "sweeper")
@@ -160,7 +162,7 @@ async def _work(app: App, order: Order) -> int:
 
 
 def _sleepwalker(app: App) -> Worker:
-    made = app.worker()
+    made = build_worker(app)
     worker = Sleepwalker(made.shop, made.engine, made.id, made.node, made.reconciler)
     assert isinstance(app.milestones, Deadly)
     worker.woken = app.milestones.woken

@@ -15,6 +15,7 @@ from bot.web.server import WebServer
 from bot.wiring.app import App, opened
 from bot.wiring.serving import RestartDelays, ServeProcess
 from bot.wiring.surfaces import serve_surfaces
+from bot.wiring.worker import build_worker
 from core.model.task import Task
 from core.store import cards
 from core.store.unit_of_work import Tx
@@ -169,7 +170,7 @@ async def town(
         )
         serving.announcement_places = [*serving.announcement_places, *rooms]
         serving.delays = patience or serving.delays
-        worker = served.worker()
+        worker = build_worker(served)
         running = asyncio.create_task(serving.run(worker, claims=True))
         try:
             yield Town(home, served, serving, surfaces, running)

@@ -94,7 +94,7 @@ class Workbench(Office):
 
     async def ask(self, text: str = "config/app.yaml = a: 1", **others: Any) -> int:
         """A request of ana's."""
-        return await self.service.ask(NewRequest(**{"text": text, "actor": builders.ANA, **others}))
+        return await self.requests.ask(NewRequest(**{"text": text, "actor": builders.ANA, **others}))
 
     async def stage(self, text: str = "config/app.yaml = a: 1") -> tuple[int, str]:
         """A request of ana's that was worked on; its number and its digest."""
@@ -107,7 +107,7 @@ class Workbench(Office):
     async def publish(self, text: str = "config/app.yaml = a: 1") -> int:
         """A request of ana's that lee approved and that became a pull request."""
         number, digest = await self.stage(text)
-        assert (await self.verdicts.approve(number, digest, builders.LEE)).problem is None
+        assert (await self.approvals.approve(number, digest, builders.LEE)).problem is None
         await self.drain()
         assert await self.state(number) is State.PUBLISHED
         return number

@@ -12,21 +12,21 @@ from bot.cards.parts import (
     ICONS,
     Action,
     ActionKind,
-    CardLink,
     CheckRow,
     DecisionRow,
     FileRow,
-    HiddenFiles,
+    HiddenContent,
     NeededApproval,
     ProblemPart,
+    PullRequestPart,
     QuestionPart,
     Quote,
     StagedPart,
     TicketLink,
 )
-from bot.cards.risk import RiskLevel, flags_of, level_of
+from bot.cards.risk import RiskLevel, risk_flags, risk_level
 from bot.cards.safe import map_text, one_line, visible
-from bot.cards.times import ago, moment, span, until
+from bot.cards.times import ago, duration, parse_time, until
 from core.model.advice import BLANK, CommandName, Suggestion
 from core.model.errors import mend_of
 from core.model.lifecycle import State
@@ -70,10 +70,10 @@ class Card:
     asked: QuestionPart | None
     trouble: ProblemPart | None
     hitch: str
-    link: CardLink | None
+    link: PullRequestPart | None
     actions: tuple[Action, ...]
     superseded: str
-    hidden: HiddenFiles | None = None
+    hidden: HiddenContent | None = None
     tickets: tuple[TicketLink, ...] = ()
 
     @property
@@ -99,10 +99,10 @@ class Card:
     def _hiding(self, files: int, hidden_lines: int | None) -> Card:
         if self.staged is None or not self.asks_for_approval:
             return self
-        return replace(self, hidden=HiddenFiles(files, len(self.staged.files), hidden_lines))
+        return replace(self, hidden=HiddenContent(files, len(self.staged.files), hidden_lines))
 
 
-def card_of(document: TaskJson, *, now: datetime, revision: int | None = None) -> Card:
+def build_card(document: TaskJson, *, now: datetime, revision: int | None = None) -> Card:
     """The card of a task document (contract.md) at `now`; `revision` is the one an older card was drawn for.
 
     A card of an older revision shows no bytes and offers only the current card.
@@ -143,7 +143,7 @@ def _hitch(document: TaskJson, now: datetime) -> str:
     problem, again = one_line(queue.get("problem") or "").rstrip("."), queue.get("next_try_at")
     if not problem or not again:
         return problem
-    passed = (moment(again) or now) <= now
+    passed = (parse_time(again) or now) <= now
     return f"{problem}; next try {'now' if passed else until(again, now)}"
 
 
@@ -161,7 +161,7 @@ def _byline(document: TaskJson, state: State, now: datetime) -> tuple[str, ...]:
     if queue.get("waits_for"):
         facts.append(f"waits for #{queue['waits_for']}")
     elif queue.get("position"):
-        eta = f", ~{span(queue['eta_s'])}" if queue.get("eta_s") else ""
+        eta = f", ~{duration(queue['eta_s'])}" if queue.get("eta_s") else ""
         facts.append(f"queue {queue['position']}{eta}")
     if state is State.RUNNING and queue.get("progress"):
         facts.append(one_line(queue["progress"], 120))
@@ -251,9 +251,9 @@ def _staged(document: TaskJson) -> StagedPart | None:
 
 
 def _row(row: Mapping[str, Any]) -> FileRow:
-    flags = flags_of(row)
+    flags = risk_flags(row)
     names = tuple(dict.fromkeys(name for name, _ in flags))
-    level = level_of(flags, (), 1, 0)
+    level = risk_level(flags, (), 1, 0)
     return FileRow(row["path"], row["status"], row["added"], row["removed"], names, level)
 
 
@@ -282,7 +282,7 @@ def _risk(staged: StagedPart | None) -> RiskLevel | None:
         return None
     weights = [("", row.level) for row in staged.files]
     lines = staged.added + staged.removed
-    return level_of(weights, (check.verdict for check in staged.checks), len(staged.files), lines)
+    return risk_level(weights, (check.verdict for check in staged.checks), len(staged.files), lines)
 
 
 def _needs(document: TaskJson) -> tuple[NeededApproval, ...]:
@@ -348,13 +348,13 @@ def _trouble(document: TaskJson) -> ProblemPart | None:
     return ProblemPart(error["code"], one_line(error["message"]), mend)
 
 
-def _link(document: TaskJson) -> CardLink | None:
+def _link(document: TaskJson) -> PullRequestPart | None:
     found = document["pull_request"]
     if found is None:
         return None
     carries = found.get("revision", document["revision"])
     of_revision = carries if carries != document["revision"] else None
-    return CardLink(
+    return PullRequestPart(
         found["number"],
         found["state"],
         found["branch"],

@@ -29,8 +29,8 @@ ICONS: dict[State, str] = {
 }
 """One picture a state, all two cells wide."""
 
-FILES: Final = "receipt, diff and logs"
-"""What is kept beside a pull request, where `CardLink.files` leads."""
+ARTIFACTS_LABEL: Final = "receipt, diff and logs"
+"""What is kept beside a pull request, where `PullRequestPart.files` leads."""
 
 
 class ActionKind(StrEnum):
@@ -160,7 +160,7 @@ class ProblemPart:
 
 
 @dataclass(frozen=True, slots=True)
-class CardLink:
+class PullRequestPart:
     """The pull request; `of_revision` is set when it carries an earlier revision than the card's.
 
     `checks` says how it stands there, `files` is where its artifacts can be seen.
@@ -185,7 +185,7 @@ class TicketLink:
 
 
 @dataclass(frozen=True, slots=True)
-class HiddenFiles:
+class HiddenContent:
     """What a surface left out: it showed `files_shown` of `files`, and not `lines` of the diff (None: none of it)."""
 
     files_shown: int

@@ -66,13 +66,13 @@ _NAMES: Final = (
 """Names in small letters that steer machines (security.md 60-65), below whatever folder."""
 
 
-def flags_of(row: Mapping[str, Any]) -> tuple[RiskFlag, ...]:
+def risk_flags(row: Mapping[str, Any]) -> tuple[RiskFlag, ...]:
     """What is special about one file of a staged diff, the heaviest first."""
     found = [*_mode_flags(row), *_name_flags(str(row["path"]))]
     return tuple(sorted(found, key=lambda flag: -_ORDER.index(flag[1])))
 
 
-def level_of(flags: Iterable[RiskFlag], verdicts: Iterable[GuardVerdict], files: int, lines: int) -> RiskLevel:
+def risk_level(flags: Iterable[RiskFlag], verdicts: Iterable[GuardVerdict], files: int, lines: int) -> RiskLevel:
     """The level of a whole change: of its heaviest flag, at least medium when the guard warned or it is big."""
     levels = [level for _, level in flags]
     levels.extend(_WEIGHTS[verdict] for verdict in verdicts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A span in one unit, rounded, e.g. ``45 s``, ``12 min``, ``4 h``, ``13 days``; a negative one counts as none."""
     whole = max(0.0, seconds)
     if whole < 60:
@@ -17,24 +17,24 @@ def span(seconds: float) -> str:
     return f"{whole / 86400:.0f} days"
 
 
-def moment(value: object) -> datetime | None:
+def parse_time(value: object) -> datetime | None:
     """The RFC 3339 time that a document carries, or None where it has none."""
     return datetime.fromisoformat(value) if isinstance(value, str) else None
 
 
 def ago(value: object, now: datetime) -> str:
     """How long ago a document's time was: ``just now``, ``2 min ago``; empty where it has none."""
-    at = moment(value)
+    at = parse_time(value)
     if at is None:
         return ""
     passed = (now - at).total_seconds()
-    return f"{span(passed)} ago" if passed >= 5 else "just now"
+    return f"{duration(passed)} ago" if passed >= 5 else "just now"
 
 
 def until(value: object, now: datetime) -> str:
     """How far away a document's time is: ``in 4 h``, or ``4 h ago`` once it has passed; empty where it has none."""
-    at = moment(value)
+    at = parse_time(value)
     if at is None:
         return ""
     left = (at - now).total_seconds()
-    return f"in {span(left)}" if left > 0 else f"{span(-left)} ago"
+    return f"in {duration(left)}" if left > 0 else f"{duration(-left)} ago"

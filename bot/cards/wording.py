@@ -61,21 +61,21 @@ def command_line(suggestion: Suggestion, surface: str) -> str | None:
     blank = _BLANKS.get(suggestion.command, BLANK)
     words = [str(suggestion.number)] if suggestion.number is not None else []
     words += [blank if argument == BLANK else argument for argument in suggestion.args]
-    return " ".join([f"{slash(surface)}{name}", *words])
+    return " ".join([f"{command_prefix(surface)}{name}", *words])
 
 
-def anywhere(suggestion: Suggestion) -> str:
+def portable_command(suggestion: Suggestion) -> str:
     """The command for a surface that is not known yet: as most have it, and as those do that have another form."""
     others = [f"on {surface.title()} {command_line(suggestion, surface)}" for surface in _STARTS]
     return f"{command_line(suggestion, '')} ({', '.join(others)})"
 
 
-def slash(surface: str) -> str:
+def command_prefix(surface: str) -> str:
     """What stands before a command's name on a surface where people chat."""
     return _STARTS.get(surface, "/")
 
 
-def worded(text: str | Advice, surface: str) -> str:
+def render_advice(text: str | Advice, surface: str) -> str:
     """Advice in the words of `surface`; where it lacks one of the commands, what to do there instead."""
     if isinstance(text, str):
         return text
@@ -88,12 +88,12 @@ def worded(text: str | Advice, surface: str) -> str:
     return "".join(parts)
 
 
-def sentence(problem: Problem, surface: str) -> str:
+def problem_sentence(problem: Problem, surface: str) -> str:
     """A problem and its mend as one line in the words of `surface`; in a chat it begins like a sentence."""
-    said = sentence_of(problem.message, worded(problem.mend, surface))
-    return said if surface == TERMINAL else capital(said)
+    said = sentence_of(problem.message, render_advice(problem.mend, surface))
+    return said if surface == TERMINAL else capitalize(said)
 
 
-def capital(text: str) -> str:
+def capitalize(text: str) -> str:
     """`text` with a capital at its beginning, unless that may be a name, a path or a value."""
     return f"{text[:1].upper()}{text[1:]}" if text.partition(" ")[0] in _BEGINNINGS else text

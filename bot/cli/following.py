@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot.cards.safe import visible
-from bot.cards.times import span
+from bot.cards.times import duration
 from bot.cli.context import say_json
 from bot.cli.interruption import now
 from core.model.errors import Kind, Problem
@@ -36,7 +36,7 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
             return 0
         again = document.queue.next_try_at
         left_s = (again - datetime.now(UTC)).total_seconds() if again else 0
-        when = f" in {span(left_s)}" if left_s > 0 else ""
+        when = f" in {duration(left_s)}" if left_s > 0 else ""
         mend = f"It is kept, and tried again{when} while a worker runs."
         problem = Problem(Kind.UNAVAILABLE, "still_waiting", document.queue.problem, mend)
     elif document.task.error is not None:
@@ -49,6 +49,7 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
 
 async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
     from bot.cli.output import progress
+    from bot.wiring.worker import build_worker
 
     with progress(number, quiet=quiet) as shown:
 
@@ -58,7 +59,7 @@ async def _work_until_rest(app: App, number: int, *, quiet: bool) -> None:
                 shown.update(activity.state.value)
             return activity.rests(PATIENCE)
 
-        await app.worker().run(until=rests)
+        await build_worker(app).run(until=rests)
 
 
 async def print_card(app: App, document: TaskDocument, *, as_json: bool) -> None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from bot.cli.context import CliContext
     from bot.configuration.home import Home
     from core.model.lane import Lane, LaneCheck
-    from core.settings import Settings
     from lanes.templates import Carried
 
 
@@ -104,30 +103,14 @@ def _write(path: Path, content: bytes) -> None:
 def missing_rule(home: Home, name: str) -> str | None:
     """The rule to add to policy.yaml when none opens the lane to anybody, else None."""
     from bot.configuration.live_settings import load_settings
+    from core.rules.planning import people_let_into
 
-    if people_of(load_settings(home), name):
+    if people_let_into(load_settings(home), name):
         return None
     return (
         f"  - name: {name}-changes\n    when: {{lane: {name}, from: [member, maintainer]}}\n"
         "    allow: {approvals: {count: 1, from: [maintainer]}, self_approve: false}\n"
     )
-
-
-def people_of(settings: Settings, name: str) -> list[str]:
-    """Everybody whom a rule lets into the lane, in some repository, from the terminal or a chat."""
-    from core.model.decision import PolicyRequest
-    from core.model.turn import SURFACES
-
-    return [
-        person
-        for person in sorted(settings.people.by_name)
-        if any(
-            name
-            in settings.policy.open_lanes(PolicyRequest(person, surface, repository, (), name, deterministic=False))
-            for repository in settings.repositories
-            for surface in sorted(SURFACES)
-        )
-    ]
 
 
 def check_sentences(found: Lane) -> None:

@@ -11,7 +11,7 @@ import click
 
 from bot.cards.safe import visible, visible_lines
 from bot.cli.context import CliContext, json_option, say_json
-from bot.cli.lane_files import bytes_named, bytes_of, carried, check_sentences, people_of, put, shared_of
+from bot.cli.lane_files import bytes_named, bytes_of, carried, check_sentences, put, shared_of
 from bot.cli.lane_plan import plan
 
 if TYPE_CHECKING:
@@ -117,9 +117,12 @@ def import_(context: CliContext, file: Path, replace: bool, as_json: bool) -> in
 def list_(context: CliContext, as_json: bool) -> int:
     """List the lanes of the home, and who may use each."""
     from bot.configuration.live_settings import load_settings
+    from core.rules.planning import people_let_into
 
     settings = load_settings(context.home())
-    rows = [{**_row(each), "people": people_of(settings, each.name)} for _, each in sorted(settings.lanes.items())]
+    rows = [
+        {**_row(each), "people": people_let_into(settings, each.name)} for _, each in sorted(settings.lanes.items())
+    ]
     if as_json:
         say_json(rows)
         return 0

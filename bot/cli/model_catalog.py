@@ -13,7 +13,7 @@ import click
 from bot.cards.safe import one_line
 from bot.cards.times import until
 from bot.surfaces.terminal.layout import grid
-from bot.surfaces.terminal.look import ACCENT, look_of, write
+from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
 from lanes.models.recorded import PullStep
 
 Row = Mapping[str, Any]
@@ -25,7 +25,7 @@ _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 def show_stock(rows: Sequence[Row]) -> None:
     """Draw the rows of ``models list --json``: each endpoint, and below it the models that it has."""
-    look = look_of(sys.stdout)
+    look = detect_profile(sys.stdout)
     if not rows:
         click.echo("No endpoints. Add them to `models:` of countersign.yaml.")
         return
@@ -38,7 +38,7 @@ def show_stock(rows: Sequence[Row]) -> None:
             table.add_row(look.text((f"  {model['name']}", ACCENT)), look.text(size(model["size_bytes"])), *make)
         if row["models"]:
             items.append(table)
-    write(sys.stdout, look, items)
+    write_items(sys.stdout, look, items)
 
 
 def _state(row: Row) -> str:
@@ -49,7 +49,7 @@ def _state(row: Row) -> str:
 
 def show_memory(rows: Sequence[Row]) -> None:
     """Draw the rows of ``models ps --json``: each model in memory."""
-    look, now = look_of(sys.stdout), datetime.now(UTC)
+    look, now = detect_profile(sys.stdout), datetime.now(UTC)
     loaded = [model for row in rows for model in row["models"]]
     if not loaded:
         if not any(row["problem"] for row in rows):
@@ -63,7 +63,7 @@ def show_memory(rows: Sequence[Row]) -> None:
             look.text(_on_gpu(model)),
             look.text((f"goes {until(model['until'], now)}" if model["until"] else "", "dim")),
         )
-    write(sys.stdout, look, [table])
+    write_items(sys.stdout, look, [table])
 
 
 def _on_gpu(model: Row) -> str:

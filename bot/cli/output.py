@@ -12,12 +12,11 @@ import click
 
 from bot.cli.context import say_json
 from bot.surfaces import terminal
-from core.model.errors import NotFoundError, Problem
+from core.model.errors import NotFoundError
 
 if TYPE_CHECKING:
     from bot.surfaces.terminal import TaskProgress
     from bot.wiring.app import App
-    from core.model.decision import Decision
     from core.services.task_document import TaskDocument
 
 CARD_DIFF_LINES = 40
@@ -26,10 +25,10 @@ _LOGS = (".log", ".txt", ".jsonl")
 
 async def show_card(app: App, document: TaskDocument) -> None:
     """Draw a task's card with the beginning of its diff."""
-    from bot.cards.model import card_of
+    from bot.cards.model import build_card
 
     diff = await app.diffs.of(document.task)
-    card = card_of(document.to_json(), now=datetime.now(UTC))
+    card = build_card(document.to_json(), now=datetime.now(UTC))
     terminal.print_card(sys.stdout, card, diff, max_lines=CARD_DIFF_LINES)
 
 
@@ -44,7 +43,7 @@ async def show_part(app: App, document: TaskDocument, part: str, *, as_json: boo
 
 
 async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None:
-    from bot.cards.model import card_of
+    from bot.cards.model import build_card
 
     diff = await app.diffs.of(document.task)
     if diff is None:
@@ -52,7 +51,7 @@ async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None
     if as_json:
         say_json({"task": document.task.number, "diff": diff.decode("utf-8", "backslashreplace")})
     elif sys.stdout.isatty():
-        terminal.print_diff(sys.stdout, card_of(document.to_json(), now=datetime.now(UTC)), diff)
+        terminal.print_diff(sys.stdout, build_card(document.to_json(), now=datetime.now(UTC)), diff)
     else:
         sys.stdout.buffer.write(diff)  # byte for byte, so that `git apply` can have it
 
@@ -131,28 +130,6 @@ def _spending(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         )
         for row in rows
     }
-
-
-def show_explanation(decision: Decision, title: str, obstacle: Problem | None, *, as_json: bool) -> None:
-    """Print what policy would say, and its trace."""
-    shown = {
-        "title": title,
-        "effect": decision.effect.value,
-        "rule": decision.rule,
-        "lane": decision.lane,
-        "reason": decision.reason,
-        "question": decision.question.to_json() if decision.question else None,
-        "terms": decision.terms.to_json() if decision.terms else None,
-        "policy_digest": decision.policy_digest,
-        "trace": list(decision.trace),
-        "obstacle": obstacle.to_json() if obstacle else None,
-    }
-    if as_json:
-        say_json(shown)
-    else:
-        terminal.print_explained(sys.stdout, shown)
-        if obstacle is not None:
-            click.echo(f"But it would not run here: {obstacle.sentence()}")
 
 
 def show_checks(title: str, checks: Sequence[Mapping[str, Any]]) -> None:

@@ -57,10 +57,10 @@ def _enabled(context: CliContext) -> set[tuple[str, str]]:
 
 def _rows(enabled: set[tuple[str, str]]) -> list[dict[str, Any]]:
     """A row for each plugin that is installed, and for each that is enabled and is not."""
-    from bot.plugins.find import KINDS, offered
+    from bot.plugins.find import KINDS, installed_plugins
     from bot.plugins.settings import obstacle
 
-    rows = [_row(one.kind, one.name, enabled, one.distribution, one.version) for one in offered()]
+    rows = [_row(one.kind, one.name, enabled, one.distribution, one.version) for one in installed_plugins()]
     there = {(row["kind"], row["name"]) for row in rows}
     rows += [_row(kind, name, enabled, None, None) for kind, name in enabled - there]
     for row in rows:
@@ -85,19 +85,19 @@ def _row(
 def _show(rows: Sequence[Row]) -> None:
     from bot.cards.safe import visible
     from bot.surfaces.terminal.layout import grid
-    from bot.surfaces.terminal.look import ACCENT, look_of, write
+    from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
 
     if not rows:
         click.echo("No plugins are installed. docs/plugins.md says how to get and to write one.")
         return
-    look = look_of(sys.stdout)
+    look = detect_profile(sys.stdout)
     table = grid("fixed", "fixed", "fixed", "fixed")
     for row in rows:
         source = f"{row['distribution']} {row['version']}" if row["installed"] else "not installed"
         state = "enabled" if row["enabled"] else "not enabled"
         cells = (look.text((visible(row["name"]), ACCENT)), look.text(row["kind"]), look.text(state))
         table.add_row(*cells, look.text((visible(source), "dim")))
-    write(sys.stdout, look, [table, look.text(""), look.text((RIGHTS, "dim"))])
+    write_items(sys.stdout, look, [table, look.text(""), look.text((RIGHTS, "dim"))])
 
 
 COMMANDS = (plugins,)

@@ -37,12 +37,13 @@ FOLLOW_EVERY_S = 0.5
 def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> int:
     """Run every surface this home has configured, and one worker."""
     from bot.wiring.surfaces import build
+    from bot.wiring.worker import build_worker
 
     async def work() -> int:
         async with context.open() as app:
             with _only_one(app):
                 serving = await build(app, host, port)
-                await _until_told(app, app.worker(), claims=not no_worker, drain=False, serving=serving)
+                await _until_told(app, build_worker(app), claims=not no_worker, drain=False, serving=serving)
         return 0
 
     return run(work())
@@ -54,10 +55,11 @@ def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> 
 @click.pass_obj
 def worker(context: CliContext, node: str | None, drain: bool) -> int:
     """Run one more worker on the same database."""
+    from bot.wiring.worker import build_worker
 
     async def work() -> int:
         async with context.open() as app:
-            await _until_told(app, app.worker(node=node), claims=True, drain=drain)
+            await _until_told(app, build_worker(app, node), claims=True, drain=drain)
         return 0
 
     return run(work())
@@ -199,7 +201,7 @@ async def _until_told(
     if serving.surfaces:
         click.echo(f"countersign: people talk to it on {', '.join(serving.surfaces)}.", err=True)
     if serving.web is not None:
-        serving.web.listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
+        serving.web.on_listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
     await serving.run(running, claims=claims)
 
 

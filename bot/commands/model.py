@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.cards.wording import slash, worded
+from bot.cards.wording import command_prefix, render_advice
 from core.model.advice import Advice
 
 
@@ -140,7 +140,7 @@ class Every:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedules:
+class ListSchedules:
     """The recurring requests."""
 
 
@@ -207,8 +207,8 @@ class Misread:
 
     def said_on(self, surface: str) -> str:
         """The whole of it for a person on `surface`."""
-        near = " or ".join(f"{slash(surface)}{name}" for name in self.near)
-        reason, mend = worded(self.reason, surface), worded(self.mend, surface)
+        near = " or ".join(f"{command_prefix(surface)}{name}" for name in self.near)
+        reason, mend = render_advice(self.reason, surface), render_advice(self.mend, surface)
         return f"{reason}.{f' Did you mean {near}?' if near else ''}{f' {mend}' if mend else ''}"
 
 
@@ -230,7 +230,7 @@ Command: TypeAlias = (
     | Retry
     | Pick
     | Every
-    | Schedules
+    | ListSchedules
     | Unschedule
     | PauseSchedule
     | ResumeSchedule

@@ -149,7 +149,7 @@ class LiveSettings:
         return self._plugins
 
     def require(self, *sections: str) -> None:
-        """Read these sections of `Config.sections` (all, if none is named) now; raises `ConfigError`.
+        """Read these sections of `Config.sections` (all, if none is named) now; raises `UsageError`.
 
         From now on a snapshot in which one of them is not valid, or lacks a secret, is refused like any invalid edit.
         """
@@ -190,7 +190,7 @@ class LiveSettings:
 
 
 def _check(config: Config, sections: frozenset[str]) -> None:
-    """Read the sections; raises `ConfigError` for the first that is not valid or lacks a secret."""
+    """Read the sections; raises `UsageError` for the first that is not valid or lacks a secret."""
     for name, read in config.sections().items():
         if name in sections:
             read()

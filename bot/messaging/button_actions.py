@@ -7,7 +7,7 @@ from typing import Final
 
 import bot.commands as c
 from bot.cards.parts import ActionKind
-from bot.cards.wording import sentence
+from bot.cards.wording import problem_sentence
 from bot.messaging.command_actor import CommandActor
 from bot.messaging.command_dispatcher import CommandDispatcher
 from bot.messaging.task_commands import TaskCommands
@@ -65,7 +65,7 @@ class ButtonActions:
             approvals = self._task_commands.approvals
             problem = await approvals.obstacle(number, speaker.actor, Verdict.REJECT, pressed.button.value)
             if problem is not None:
-                return Response(sentence(problem, speaker.place.surface), refused=True)
+                return Response(problem_sentence(problem, speaker.place.surface), refused=True)
         else:
             picks = kind is ActionKind.PICK
             await self._task_commands.requests.check_speaking(number, speaker.actor, picks=picks)

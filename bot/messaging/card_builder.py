@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from bot.cards.diff import DiffView, read_diff
-from bot.cards.model import Card, card_of
+from bot.cards.model import Card, build_card
 from bot.cards.parts import TicketLink
 from bot.surfaces.port import Attachment
 from core.model.staged_diff import short_digest
@@ -29,7 +29,7 @@ class CardBuilder:
 
     def card(self, document: TaskDocument, revision: int | None = None) -> Card:
         """The card of a task, or of an older `revision` of it."""
-        card = card_of(document.to_json(), now=self.clock(), revision=revision)
+        card = build_card(document.to_json(), now=self.clock(), revision=revision)
         text = "\n".join(turn.text for turn in document.turns)
         return replace(card, tickets=() if card.superseded else self.find_tickets(text))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 import bot.commands as c
-from bot.cards.wording import sentence, worded
+from bot.cards.wording import problem_sentence, render_advice
 from bot.messaging.command_actor import CommandActor
 from bot.messaging.identities import IdentityDirectory
 from bot.messaging.schedule_commands import ChatSchedules
@@ -59,7 +59,7 @@ class CommandDispatcher:
                 response = Response(c.help_text(topic, speaker.place.surface), personal=True)
             case c.Link() | c.Unlink():
                 response = await self.identities.carry_out(speaker.person, speaker.place.surface, command)
-            case c.Every() | c.Schedules() | c.Unschedule() | c.PauseSchedule() | c.ResumeSchedule():
+            case c.Every() | c.ListSchedules() | c.Unschedule() | c.PauseSchedule() | c.ResumeSchedule():
                 response = await self.schedules.carry_out(speaker, command)
             case _:
                 assert_never(command)
@@ -81,7 +81,7 @@ class CommandDispatcher:
         except TransientError:
             raise
         except CountersignError as error:
-            return Response(sentence(error.problem, speaker.place.surface), refused=True, about=number)
+            return Response(problem_sentence(error.problem, speaker.place.surface), refused=True, about=number)
         return replace(response, about=number)
 
     async def _ask(self, speaker: CommandActor, command: c.Ask, context: str) -> Response:
@@ -108,7 +108,7 @@ class CommandDispatcher:
             Suggestion(CommandName.RELEASE),
             " lets it go on.",
         )
-        return Response(worded(text, speaker.place.surface))
+        return Response(render_advice(text, speaker.place.surface))
 
     async def _release(self, speaker: CommandActor) -> Response:
         await self.queue_control.resume(speaker.actor)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from bot.cards.model import MAX_QUOTE, card_of
+from bot.cards.model import MAX_QUOTE, build_card
 from bot.cards.safe import one_line
-from bot.cards.wording import capital, worded
+from bot.cards.wording import capitalize, render_advice
 from core.model.advice import Advice, CommandName, Suggestion
 from core.services.task_document import TaskDocument
 
@@ -19,7 +19,7 @@ MAX_DETAILS: Final = 20
 
 def explain(document: TaskDocument, surface: str) -> str:
     """Why a task is where it is, a sentence a line, each in full, in the words of `surface`."""
-    task, card = document.task, card_of(document.to_json(), now=datetime.now(UTC))
+    task, card = document.task, build_card(document.to_json(), now=datetime.now(UTC))
     reason = one_line(task.current.reason, MAX_CHARACTERS)
     lines = [f"#{task.number} is {task.state.value}."]
     if task.current.lane:
@@ -33,7 +33,7 @@ def explain(document: TaskDocument, surface: str) -> str:
         if one_line(task.error.message) != one_line(task.current.reason):
             lines.append(one_line(task.error.message, MAX_CHARACTERS))
         if not _suggests(task.error.mend, CommandName.WHY):
-            lines.append(worded(task.error.mend, surface))
+            lines.append(render_advice(task.error.mend, surface))
     lines += _long_request(document)
     return "\n".join(_sentence(line) for line in lines if line)
 
@@ -52,4 +52,4 @@ def _suggests(mend: str | Advice, command: CommandName) -> bool:
 def _sentence(text: str) -> str:
     """`text` as a sentence of its own."""
     end = "" if text.endswith((".", "?", "!", "…", "”")) else "."
-    return f"{capital(text)}{end}"
+    return f"{capitalize(text)}{end}"

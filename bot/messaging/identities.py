@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.cards.safe import one_line, visible
-from bot.cards.wording import anywhere, worded
+from bot.cards.wording import portable_command, render_advice
 from bot.commands import Link, Unlink
 from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise
@@ -41,7 +41,9 @@ class IdentityDirectory:
             Suggestion(CommandName.LINK, args=(code, "yes")),
             ". If not, do nothing.",
         )
-        return Response(worded(text, surface), personal=True, choices=(("Yes, that is me", f"/link {code} yes"),))
+        return Response(
+            render_advice(text, surface), personal=True, choices=(("Yes, that is me", f"/link {code} yes"),)
+        )
 
     async def person(self, surface: str, identity: str) -> str | None:
         """Whose account this is; None for a stranger, and for somebody whom the configuration no longer names."""
@@ -50,8 +52,9 @@ class IdentityDirectory:
     async def claim(self, surface: str, identity: str, name: str, shown_as: str = "") -> Response:
         """Give a stranger who says that they are `name` a code that only that person can confirm."""
         code = await self.identities.claim(ClaimedAccount(surface, identity, name, shown_as))
+        command = portable_command(Suggestion(CommandName.LINK, args=(code,)))
         return Response(
-            f"Your code is {code}. Within ten minutes, write {anywhere(Suggestion(CommandName.LINK, args=(code,)))} "
+            f"Your code is {code}. Within ten minutes, write {command} "
             f"where Countersign knows you already, or run: countersign link {code} --as {name}"
         )
 
@@ -59,7 +62,7 @@ class IdentityDirectory:
         """Name the account that a code belongs to and ask whether it is theirs, or link it once they `confirmed`."""
         account = await self.identities.confirm(person, surface, code, confirmed=confirmed)
         if account is None:
-            again = anywhere(Suggestion(CommandName.LINK, args=(person,)))
+            again = portable_command(Suggestion(CommandName.LINK, args=(person,)))
             wrong = "This code is not for you, was used, or is older than ten minutes."
             return Response(f"{wrong} Write {again} again where you want to be known.", refused=True)
         if not confirmed:
@@ -71,7 +74,7 @@ class IdentityDirectory:
         accounts = await self.identities.linked_to(person)
         if not accounts:
             return Response(f"No account is linked to {person}. Those of countersign.yaml are its owner's to change.")
-        lines = [worded(advise(Suggestion(CommandName.UNLINK, args=account)), surface) for account in accounts]
+        lines = [render_advice(advise(Suggestion(CommandName.UNLINK, args=account)), surface) for account in accounts]
         choices = tuple((f"Unlink {' '.join(account)}"[:60], f"/unlink {' '.join(account)}") for account in accounts)
         text = "\n".join([f"Linked to {person}. To take one away, write:", *lines])
         return Response(text, personal=True, choices=choices)
@@ -85,7 +88,7 @@ class IdentityDirectory:
 
 
 def _how_to_link(person: str, surface: str) -> Response:
-    there = anywhere(Suggestion(CommandName.LINK, args=(person,)))
+    there = portable_command(Suggestion(CommandName.LINK, args=(person,)))
     text = advise(
         f"You are {person} here. To be known elsewhere too, write there {there}; you get a code, and write here ",
         Suggestion(CommandName.LINK, args=("CODE",)),
@@ -93,7 +96,7 @@ def _how_to_link(person: str, surface: str) -> Response:
         Suggestion(CommandName.UNLINK),
         ".",
     )
-    return Response(worded(text, surface), personal=True)
+    return Response(render_advice(text, surface), personal=True)
 
 
 def _question(account: ClaimedAccount) -> Response:

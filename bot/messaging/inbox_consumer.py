@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from bot.cards.wording import sentence
+from bot.cards.wording import problem_sentence
 from bot.messaging.inbox import DurableInbox
 from bot.messaging.stored_messages import from_delivery, response_to_json
 from bot.surfaces.port import ButtonPress, IncomingMessage, Response, Surface
@@ -26,7 +26,7 @@ PRUNE_EVERY_S: Final = 3600.0
 _APOLOGY: Final = "Something went wrong here while I read this. It was written down; please say it again in a while."
 
 
-class MessageProcessor(Protocol):
+class AnswersMessages(Protocol):
     """Who does what messages and button presses ask."""
 
     async def process(self, message: IncomingMessage | ButtonPress) -> Response:
@@ -42,7 +42,7 @@ class InboxConsumer:
 
     messages: MessageInbox
     inbox: DurableInbox
-    processor: MessageProcessor
+    processor: AnswersMessages
     surfaces: Mapping[str, Surface]
     on_processed: Callable[[], None] = lambda: None
     poll_s: float = 1.0
@@ -98,9 +98,9 @@ class InboxConsumer:
             if entry.attempt < MAX_ATTEMPTS:
                 await self._put_off(entry, error)
                 return
-            response = Response(sentence(error.problem, surface), refused=True)
+            response = Response(problem_sentence(error.problem, surface), refused=True)
         except CountersignError as error:
-            response = Response(sentence(error.problem, surface), refused=True)
+            response = Response(problem_sentence(error.problem, surface), refused=True)
         except Exception:  # noqa: BLE001 - a message that breaks us must not stop the others; it is answered and logged
             log.exception("processing_broke", surface=surface, delivery=entry.id)
             response = Response(_APOLOGY, refused=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.cards.wording import worded
+from bot.cards.wording import render_advice
 from bot.commands import Command, Link, Misread, parse
 from bot.interpret.courtesy import asks_for_nothing, consents
 from bot.messaging.button_actions import ButtonActions
@@ -94,7 +94,7 @@ class MessageRouter:
         surface = message.place.surface
         if isinstance(message, ButtonPress):
             await self._record_stranger(message)
-            return Response(worded(_UNKNOWN, surface), refused=True)
+            return Response(render_advice(_UNKNOWN, surface), refused=True)
         if not message.addressed:
             return Response()
         command: Command | Misread = parse(message.text, bound=False)
@@ -108,7 +108,7 @@ class MessageRouter:
             Suggestion(CommandName.LINK, args=(BLANK,)),
             " with your name as countersign.yaml has it, or ask its owner to add this id.",
         )
-        return Response(worded(text, surface), refused=True)
+        return Response(render_advice(text, surface), refused=True)
 
     async def _record_stranger(self, message: IncomingMessage | ButtonPress) -> None:
         """One row of the audit trail; strangers share one allowance, so that they cannot fill it."""

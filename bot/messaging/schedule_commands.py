@@ -7,7 +7,7 @@ from typing import Final
 
 import bot.commands as c
 from bot.cards.safe import one_line
-from bot.cards.wording import worded
+from bot.cards.wording import render_advice
 from bot.messaging.command_actor import CommandActor
 from bot.schedule.next_time import next_words
 from bot.surfaces.port import Response
@@ -17,7 +17,7 @@ from core.services.schedules import Schedules, WantedSchedule
 
 MAX_ROWS: Final = 20
 
-ScheduleCommand = c.Every | c.Schedules | c.Unschedule | c.PauseSchedule | c.ResumeSchedule
+ScheduleCommand = c.Every | c.ListSchedules | c.Unschedule | c.PauseSchedule | c.ResumeSchedule
 """Commands about recurring requests."""
 
 
@@ -32,7 +32,7 @@ class ChatSchedules:
         match command:
             case c.Every():
                 return await self._add(speaker, command)
-            case c.Schedules():
+            case c.ListSchedules():
                 return await self._list(speaker)
             case c.Unschedule(name):
                 removed = await self.schedules.remove(name, speaker.actor)
@@ -41,7 +41,7 @@ class ChatSchedules:
                 paused = await self.schedules.pause(name, speaker.actor)
                 resume = Suggestion(CommandName.RESUME_SCHEDULE, args=(paused.id,))
                 text = advise(f"{paused.id} is paused. ", resume, " lets it go on.")
-                return Response(worded(text, speaker.place.surface))
+                return Response(render_advice(text, speaker.place.surface))
             case c.ResumeSchedule(name):
                 resumed = await self.schedules.resume(name, speaker.actor)
                 return Response(f"{resumed.id} goes on, {next_words(resumed)}.")
@@ -64,7 +64,7 @@ class ChatSchedules:
             Suggestion(CommandName.UNSCHEDULE, args=(added.id,)),
             " deletes it.",
         )
-        return Response(worded(text, speaker.place.surface))
+        return Response(render_advice(text, speaker.place.surface))
 
     async def _list(self, speaker: CommandActor) -> Response:
         """The speaker's own; what others ask for regularly is not shown in a channel."""
@@ -72,7 +72,7 @@ class ChatSchedules:
         if not own:
             every = Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT"))
             text = advise("You have no recurring requests. Add one with ", every, ".")
-            return Response(worded(text, speaker.place.surface))
+            return Response(render_advice(text, speaker.place.surface))
         lines = [f"{schedule.id}: {_describe(schedule)}" for schedule in own[:MAX_ROWS]]
         left = len(own) - len(lines)
         return Response("\n".join([*lines, *([f"and {left} more"] if left > 0 else [])]))

@@ -7,7 +7,7 @@ from typing import Final, assert_never
 
 import bot.commands as c
 from bot.cards.safe import visible
-from bot.cards.wording import sentence
+from bot.cards.wording import problem_sentence
 from bot.interpret.courtesy import asks_for_nothing
 from bot.interpret.grammar import NotUnderstood, parse
 from bot.messaging.command_actor import CommandActor
@@ -70,14 +70,14 @@ class TaskCommands:
         """Countersign a digest: the one that a button stands for, or what was typed in `typed_in`."""
         outcome = await self.approvals.approve(number, digest, speaker.actor, typed_in, speaker.origin)
         if outcome.problem is not None:
-            return Response(sentence(outcome.problem, speaker.place.surface), refused=True)
+            return Response(problem_sentence(outcome.problem, speaker.place.surface), refused=True)
         return Response(f"You countersigned {short_digest(digest)} of #{number}.")
 
     async def reject(self, speaker: CommandActor, number: int, reason: str, digest: str | None) -> Response:
         """Say no, with a reason, to what is staged; with a digest only if that still is what is staged."""
         outcome = await self.approvals.reject(number, reason, speaker.actor, digest)
         if outcome.problem is not None:
-            return Response(sentence(outcome.problem, speaker.place.surface), refused=True)
+            return Response(problem_sentence(outcome.problem, speaker.place.surface), refused=True)
         return Response(f"You rejected #{number}.")
 
     async def _reply(self, speaker: CommandActor, number: int, text: str) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bot.messaging.identities import IdentityDirectory
-from bot.messaging.inbox_consumer import MessageProcessor
+from bot.messaging.inbox_consumer import AnswersMessages
 from bot.messaging.rate_limits import RateLimits
 from bot.surfaces.port import ButtonPress, IncomingMessage, Response
 
@@ -14,7 +14,7 @@ from bot.surfaces.port import ButtonPress, IncomingMessage, Response
 class UnreadableMessages:
     """Answers unreadable messages of known people; passes all others, and all of strangers, on to `router`."""
 
-    router: MessageProcessor
+    router: AnswersMessages
     directory: IdentityDirectory
     limits: RateLimits
 

@@ -48,7 +48,7 @@ async def _within(app: App) -> list[DoctorRow]:
     checks = [await _database(app), _key(app), *_sandboxes(app)]
     checks.extend(_policy(app))
     checks.extend(_sections(app))
-    plugins = app.plugins().rows()
+    plugins = app.plugins().doctor_rows()
     app.plugins().lenient = True  # one that is broken has its row; everything else is looked at without it
     checks.extend(plugins)
     checks.extend(_lanes(app, {row["name"]: row["mend"] for row in plugins if row["verdict"] == "fail"}))
@@ -220,7 +220,7 @@ def _plugins_alone(home: Home) -> list[DoctorRow]:
     from bot.plugins.load import Plugins
 
     try:
-        return Plugins(load_config(home.config).plugins, home.state).rows()
+        return Plugins(load_config(home.config).plugins, home.state).doctor_rows()
     except CountersignError:
         return []
 

@@ -11,7 +11,7 @@ _AFTER: Final = re.compile(r"[ \t]*(?:[,:;]+|(?:[.!?\u2026]+|-+|[\u2013\u2014]+)
 _BEFORE: Final = re.compile(r"(?:[ \t]*[,;])?[ \t]*$")
 
 
-def without_name(parts: Sequence[str]) -> str:
+def remove_mentions(parts: Sequence[str]) -> str:
     """The text whose `parts` stand around mentions of us, without them and the punctuation that goes with them.
 
     Everything else stays as it was written, the end of the text included: a colon there may be what is asked for.

@@ -13,7 +13,6 @@ from bot.configuration.home import Home
 from bot.configuration.live_settings import LiveSettings
 from core.log import log
 from core.model.errors import Kind, PermanentError
-from core.model.lane import Lane
 from core.ports import Executor, Followed, Forge, Interpreter, Milestones, Repository
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
@@ -24,13 +23,13 @@ if TYPE_CHECKING:
     from bot.plugins.load import Plugins
     from bot.wiring.model_adapters import ModelAdapters
     from core.model.errors import Problem
-    from core.queue.worker import Worker
     from core.services.approvals import Approvals
     from core.services.conversations import Conversations
     from core.services.home_checks import HomeChecks
     from core.services.identities import Identities
     from core.services.queries import Queries
     from core.services.queue_control import QueueControl
+    from core.services.request_preview import RequestPreview
     from core.services.requests import Requests
     from core.services.schedules import Schedules
     from core.services.spending_report import SpendingReport
@@ -99,7 +98,7 @@ class App:
         from bot.interpret.quick_reader import QuickReader
         from core.services.requests import Requests
 
-        reader = QuickReader(self._has_model, self._takes_any_wording)
+        reader = QuickReader(self._has_model, self.executors)
         return Requests(self.database, self.settings, self.milestones, reader)
 
     @cached_property
@@ -181,12 +180,6 @@ class App:
 
         return Conversations(self.database)
 
-    def worker(self, *, node: str | None = None) -> Worker:
-        """A worker of this process, with the engine it runs on."""
-        from bot.wiring.worker import build_worker
-
-        return build_worker(self, node)
-
     # -- the configuration in force ---------------------------------------------------------------------------
 
     def hooks(self) -> Sequence[Hook]:
@@ -207,14 +200,12 @@ class App:
     def _has_model(self) -> bool:
         return bool(self.config.models().interpreter)
 
-    def _takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
-        """Whether the lane's executor reads any words, here or where a worker lives that offers what it needs."""
-        executor = self.executors().get(lane.executor)
-        if executor is None or not executor.reads:
-            return False
-        problem = executor.unavailable(lane)
-        elsewhere = problem is not None and problem.kind is Kind.UNAVAILABLE
-        return problem is None or (elsewhere and any(executor.needs(lane) <= offers for offers in living))
+    @property
+    def preview(self) -> RequestPreview:
+        """What would become of a request."""
+        from core.services.request_preview import RequestPreview
+
+        return RequestPreview(self.database, self.settings, self.executors, self.repository)
 
     # -- adapters ---------------------------------------------------------------------------------------------
 

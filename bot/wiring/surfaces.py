@@ -68,7 +68,7 @@ def serve_surfaces(
         commands=commands,
         button_actions=ButtonActions(buttons, notes, commands),
         limits=limits,
-        scope_of=app.plugins().rooms(scopes.of, surfaces),
+        scope_of=app.plugins().channel_scopes(scopes.of, surfaces),
     )
 
     def wake_deliveries() -> None:
@@ -180,10 +180,10 @@ async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str
         surfaces["slack"] = SlackSurface(configured.slack, waiting=_waiting(app))
     hub = app.github()
     if configured.github is not None and configured.github.webhook_secret is not None and hub is not None:
-        from bot.surfaces.github.rest import ClientComments
+        from bot.surfaces.github.rest import RestCommentsClient
         from bot.surfaces.github.surface import GitHubSurface
 
-        surfaces["github"] = GitHubSurface(configured.github, ClientComments(hub), nudge=_wake_follow_jobs(app))
+        surfaces["github"] = GitHubSurface(configured.github, RestCommentsClient(hub), nudge=_wake_follow_jobs(app))
     return surfaces | app.plugins().surfaces()
 
 

@@ -10,7 +10,7 @@ from core.jobs.job_context import JobContext
 from core.model.errors import Problem
 from core.model.ids import new_id
 from core.model.placement import NodeView
-from core.queue.late_engine import LateEngine
+from core.queue.lazy_engine import LazyEngine
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker
 from core.signing import Keys
@@ -35,7 +35,7 @@ def build_worker(app: App, node: str | None = None) -> Worker:
 
     return Worker(
         shop=_job_context(app),
-        engine=LateEngine(engine),
+        engine=LazyEngine(engine),
         id=identity,
         node=NodeView(node or socket.gethostname(), _offers(app)),
         reconciler=Reconciler(app.database, app.settings),

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.model.advice import Advice, CommandName, Suggestion, advise
-from core.model.decision import Effect, PolicyRequest
+from core.model.decision import Effect
 from core.model.errors import UsageError, being_read
 from core.model.intent import Idle, Intent, Unclear
 from core.model.job import JobKind
 from core.model.lifecycle import State
 from core.model.task import Basis, Task
 from core.model.turn import Actor, TurnDraft
+from core.model.workflow import COMMAND
 from core.ports import Reader
 from core.rules.authorization import refused
+from core.rules.lane_availability import ASSUMED
+from core.rules.planning import RequestOrigin, open_lanes, plan_request
 from core.settings import SettingsSource
 from core.store import events, jobs, queue_queries, workers
 from core.store.transition import OwedWork, owed_job
@@ -96,12 +99,12 @@ class FirstReading:
         if n not in basis.turns:  # an answer that was offered, or the same work once more
             return False
         named = self.settings().lanes.get(lane or "")
-        if named is not None and named.executor == "command":  # whatever is said, it does the same
+        if named is not None and named.executor == COMMAND:  # whatever is said, it does the same
             return False
         read = self.reader.read(words.text)
         if isinstance(read, Idle):
             raise _idle(task, words.actor, consents=read.consents)
-        if named is not None and named.executor != "edit":  # whoever works there reads it
+        if named is not None and not self.reader.edits_by_rule(named):  # whoever works there reads it
             return False
         if isinstance(read, Unclear):
             return self._left_to_others(task, read, lane, words.actor, living)
@@ -113,10 +116,10 @@ class FirstReading:
         self, task: Task, read: Unclear, lane: str | None, actor: Actor, living: Sequence[frozenset[str]]
     ) -> bool:
         settings = self.settings()
-        names = settings.policy.open_lanes(_petition(task, (), lane, actor)) if task.repo else ()
-        if names and self.reader.asks_a_model():
+        lanes = open_lanes(settings, _origin(task, lane, actor)) if task.repo else ()
+        if lanes and self.reader.asks_a_model():
             return True
-        if any(self.reader.takes_any_wording(settings.lanes[name], living) for name in names):
+        if any(self.reader.takes_any_wording(lane, living) for lane in lanes):
             return False
         can = f"For example: {'; '.join(read.can[:2])}." if read.can else ""
         raise UsageError("not_understood", f"#{task.number} stays as it is: {read.reason.rstrip('.')}", can)
@@ -124,7 +127,7 @@ class FirstReading:
     def _check_allowed(self, task: Task, intent: Intent, lane: str | None, actor: Actor) -> None:
         if task.repo is None:
             return
-        decision = self.settings().policy.decide(_petition(task, intent.paths(), lane, actor, deterministic=True))
+        decision = plan_request(self.settings(), ASSUMED, _origin(task, lane, actor), intent).decision
         if decision.effect is Effect.DENY:
             raise refused(task, decision.reason)
 
@@ -145,14 +148,5 @@ def _idle(task: Task, actor: Actor, *, consents: bool) -> UsageError:
     return UsageError("nothing_asked", f"{what}, so #{number} stays as it is", mend)
 
 
-def _petition(
-    task: Task, paths: tuple[str, ...], lane: str | None, actor: Actor, *, deterministic: bool = False
-) -> PolicyRequest:
-    return PolicyRequest(
-        person=actor.person or "",
-        surface=task.surface,
-        repository=task.repo or "",
-        paths=paths,
-        lane=lane,
-        deterministic=deterministic,
-    )
+def _origin(task: Task, lane: str | None, actor: Actor) -> RequestOrigin:
+    return RequestOrigin(actor.person or "", task.surface, task.repo or "", lane)

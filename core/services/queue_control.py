@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.model.errors import RefusedError
-from core.model.person import MAINTAINER
 from core.model.turn import Actor
+from core.rules.authorization import Authorization
 from core.settings import SettingsSource
 from core.store import switches
 from core.store.database import Database
@@ -45,7 +44,7 @@ class QueueControl:
     @writes
     async def pause(self, tx: Tx, actor: Actor, reason: str) -> QueuePause:
         """Pause the queue: running jobs finish, no other job starts, requests are still accepted."""
-        self._check(actor, "pause")
+        Authorization(self.settings).may_hold_queue(actor, "pause")
         pause = QueuePause(reason, actor.person)
         await switches.set_pause(tx, pause.to_json(), actor.person)
         return pause
@@ -53,12 +52,5 @@ class QueueControl:
     @writes
     async def resume(self, tx: Tx, actor: Actor) -> None:
         """Let workers claim jobs again."""
-        self._check(actor, "resume")
+        Authorization(self.settings).may_hold_queue(actor, "resume")
         await switches.set_pause(tx, None, actor.person)
-
-    def _check(self, actor: Actor, verb: str) -> None:
-        if actor.is_operator:
-            return
-        person = self.settings().people.named(actor.person or "")
-        if MAINTAINER not in person.roles:
-            raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", f"Ask one to {verb} the queue.")

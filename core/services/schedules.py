@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from core.model.advice import BLANK, CommandName, Suggestion, advise
-from core.model.errors import NotFoundError, Problem, RefusedError, UsageError
-from core.model.person import MAINTAINER
+from core.model.errors import NotFoundError, Problem, UsageError
 from core.model.place import Place
 from core.model.schedule import ACTIVE, PAUSED, Schedule, zone_named
 from core.model.turn import Actor
+from core.rules.authorization import Authorization
 from core.settings import Settings, SettingsSource
 from core.store import events, schedules
 from core.store.database import Database
@@ -215,11 +215,7 @@ class Schedules:
         if schedule is None:
             mend = advise("See them with ", Suggestion(CommandName.SCHEDULES), ".")
             raise NotFoundError("no_such_schedule", f"there is no recurring request {name[:64]!r}", mend)
-        if actor.person is not None and actor.person != schedule.person:
-            person = self.settings().people.named(actor.person)
-            if MAINTAINER not in person.roles:
-                author = schedule.person
-                raise RefusedError("not_yours", f"{schedule.id} is a recurring request of {author}", f"Ask {author}.")
+        Authorization(self.settings).may_change_schedule(schedule.id, schedule.person, actor)
         return schedule
 
 

@@ -104,7 +104,6 @@ def owed_job(tx: Tx, task: Task, kind: JobKind, revision: int, owed: OwedWork) -
         priority=task.priority,
         after=owed.after,
         needs=sorted(owed.needs),
-        payload={},
         payload_version=PAYLOAD_VERSION,
         created_ms=tx.now_ms,
         ready_ms=tx.now_ms + owed.in_s * 1000,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from core.model.lane import Budget
+from core.model.budget import Budget
 
 PORT = 8091
 """Where the lane's model is, inside the sandbox."""

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from core.model.errors import CountersignError, Kind, Problem, TransientError, UsageError
 from core.model.lane import Lane
-from core.model.provenance import Provenance, Usage
+from core.model.provenance import Provenance
 from core.ports import ExecutorResult, Repository, WorkOrder
 from lanes.agent_clis import CLIS
 from lanes.agent_clis.cli import MARK, PORT, PROXY_PORT, AgentCliAdapter, AgentCommand, AgentEvent, AgentPrompt
@@ -22,8 +22,7 @@ from lanes.agent_clis.outcome import AgentOutcome
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.agent_clis.prompts import task
 from lanes.agent_clis.stream_lines import StreamLines, plain
-from lanes.egress import SPOKEN, EgressBroker, EgressLog, EgressProxy, UsageAccount
-from lanes.executors.edit_lane import taken_back
+from lanes.egress import PROTOCOLS, EgressBroker, EgressLog, EgressProxy, UsageAccount
 from lanes.executors.workplace import Place as Workplace
 from lanes.executors.workplace import Workplaces
 from lanes.models import Endpoint, ModelName
@@ -70,6 +69,7 @@ class AgentExecutor:
     """
 
     reads = True
+    deterministic = False
 
     def __init__(
         self,
@@ -105,8 +105,6 @@ class AgentExecutor:
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the program leaves; raises `WorkError` with its words when it comes to no good end."""
-        if order.intent.revert_of is not None:
-            return ExecutorResult(await taken_back(order, repository), {})
         cli = self._described(order.lane)
         endpoint, models = self._model(order.lane, cli)
         program = await asyncio.to_thread(find_program, cli, self._place)
@@ -117,7 +115,8 @@ class AgentExecutor:
         assert isinstance(program, AgentProgram)
         assert not isinstance(sandbox, Problem)
         git = as_git(repository)
-        account = await _account(order, str(ModelName(endpoint.name, models[0])))
+        model = str(ModelName(endpoint.name, models[0]))
+        account = await UsageAccount.open(model, order.lane.budget, order.usage)
         shift = AgentRun(order, cli, account)
         aside = await HiddenFiles.of(git, order.start)
         async with self._places.showing(git, await aside.without(git), sandbox) as place:
@@ -148,9 +147,9 @@ class AgentExecutor:
             raise UsageError("no_model", f"lane {lane.name} names no model", mend)
         for name in names:
             endpoint = self._endpoints.get(name.endpoint)
-            if endpoint is not None and cli.speaks in SPOKEN.get(endpoint.kind, ()):
+            if endpoint is not None and cli.speaks in PROTOCOLS.get(endpoint.kind, ()):
                 return endpoint, tuple(other.name for other in names if other.endpoint == name.endpoint)
-        kinds = " or ".join(sorted(kind for kind, spoken in SPOKEN.items() if cli.speaks in spoken))
+        kinds = " or ".join(sorted(kind for kind, protocols in PROTOCOLS.items() if cli.speaks in protocols))
         message = f"lane {lane.name} does not name an endpoint that {cli.name} can talk to"
         raise UsageError("no_endpoint", message, f"Name a model of an endpoint of kind {kinds} (`models:`).")
 
@@ -170,7 +169,7 @@ class AgentExecutor:
         def hear(chunk: bytes) -> None:
             lines.add(chunk)
             if lane.budget.usd and (usd := ear.heard().usd) is not None:
-                shift.account.costs(usd)
+                shift.account.report_cost(usd)
             if len(output) < lane.limits.log_bytes:
                 output.extend(chunk)  # for a run that is stopped, which leaves no log
 
@@ -198,7 +197,7 @@ class AgentExecutor:
         shift.output = shift.ran.log if shift.ran is not None else bytes(output[: lane.limits.log_bytes])
         heard = ear.heard()
         if heard.usd is not None and shift.account.usage.calls:
-            shift.account.costs(heard.usd)
+            shift.account.report_cost(heard.usd)
             await shift.account.settle()
         return replace(heard, words=plain(heard.words, endpoint.key), why=plain(heard.why, endpoint.key))
 
@@ -208,22 +207,23 @@ class AgentExecutor:
         began = loop.time()
         running = asyncio.create_task(sandbox.run(run))
         closing = asyncio.create_task(shift.account.closed.wait())
-        told = -1
+        reported = -1
         try:
             while not running.done() and not closing.done():
                 await asyncio.wait({running, closing}, timeout=_TELL_S, return_when=asyncio.FIRST_COMPLETED)
                 usage = shift.account.usage
-                if usage.calls != told:
-                    told = usage.calls
+                if usage.calls != reported:
+                    reported = usage.calls
                     seconds = int(loop.time() - began)
-                    await shift.order.told(f"{self.name}: {told} answers, {usage.tokens:,} tokens, {seconds} s")
+                    progress = f"{self.name}: {usage.calls} answers, {usage.tokens:,} tokens, {seconds} s"
+                    await shift.order.progress(progress)
             return running.result() if running.done() else None
         finally:
             closing.cancel()
             running.cancel()
             await asyncio.wait({running})  # until all of it is dead, also when we are cancelled
             if not running.cancelled():
-                running.exception()  # looked at, so that nobody is told that nobody looked
+                running.exception()  # retrieved, so that asyncio does not warn
 
     @staticmethod
     def _artifacts(shift: AgentRun, endpoint: Endpoint) -> dict[str, bytes]:
@@ -259,18 +259,6 @@ def _disk_full(shift: AgentRun, folder: Path) -> TransientError | None:
         return None
     mend = "Make room on the disk that holds the state folder."
     return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
-
-
-async def _account(order: WorkOrder, model: str) -> UsageAccount:
-    """The account of one try: what earlier ones spent stands in the journal, and is held against it."""
-    spent = [entry["spent"] for entry in await order.journal.recall() if "spent" in entry]
-
-    async def charge(usage: Usage) -> None:
-        await order.journal.add({"spent": asdict(usage)})
-        await order.charge(usage)
-
-    before = replace(Usage(**spent[-1]), model=model) if spent else None
-    return UsageAccount(model, order.lane.budget, charge, before)
 
 
 def _clipped(words: str) -> str:

@@ -61,12 +61,12 @@ class AgentOutcome:
             if isinstance(account.fault, PermanentError):
                 return WorkError(told.code, told.message, told.mend, artifacts=self.artifacts)
             return account.fault
-        if account.spent_out:
-            message = f"{self._who()} spent {account.spent_out}"
-            mend = f"Ask for less at once, or raise `{account.bound}` in the lane's budget."
+        if account.exceeded is not None:
+            message = f"{self._who()} spent {account.exceeded.amounts}"
+            mend = f"Ask for less at once, or raise `{account.exceeded.key}` in the lane's budget."
             return self._failed("budget_spent", message, mend)
-        if account.circles:
-            message = f"The model of lane {self.lane.name} {_shown(account.circles)}"
+        if account.repeated:
+            message = f"The model of lane {self.lane.name} {_shown(account.repeated)}"
             mend = "Say more exactly what to change, or name another model in the lane."
             return self._failed("model_in_circles", message, mend)
         if self.ran is not None and self.ran.limit_hit in _LIMITS:

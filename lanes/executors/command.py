@@ -13,7 +13,6 @@ from core.model.change import show_path
 from core.model.errors import CountersignError, Problem, TransientError, WorkError
 from core.model.lane import Lane
 from core.ports import ExecutorResult, Repository, WorkOrder
-from lanes.executors.edit_lane import taken_back
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
 from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
@@ -43,6 +42,7 @@ class CommandExecutor:
 
     name = "command"
     reads = False
+    deterministic = False
 
     def __init__(self, scratch: Path, find: Callable[[str], Sandbox | Problem]) -> None:
         self._places = Workplaces(scratch)
@@ -59,8 +59,6 @@ class CommandExecutor:
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the command leaves; raises `WorkError` with its log when it fails."""
-        if order.intent.revert_of is not None:
-            return ExecutorResult(await taken_back(order, repository), {})
         sandbox = await asyncio.to_thread(self._find, order.lane.isolation.kind)
         if isinstance(sandbox, Problem):
             raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)

@@ -112,7 +112,7 @@ class _Calls:
         made: list[ToolCall] = []
         for name, said in (self.parts[index] for index in sorted(self.parts)):
             try:
-                arguments = read_object(said or "{}", most_chars=_MOST_CHARS, most_depth=_DEEPEST)
+                arguments = read_object(said or "{}", max_chars=_MOST_CHARS, max_depth=_DEEPEST)
             except NotJsonError as error:
                 if cut_off:
                     break

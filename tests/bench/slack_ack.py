@@ -29,7 +29,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.messaging.inbox import DurableInbox
 from bot.surfaces.port import ButtonPress, Response, TakenMessage
-from bot.surfaces.slack.api import SlackApi, quiet_logger
+from bot.surfaces.slack.api import SlackApi, silent_logger
 from bot.surfaces.slack.incoming import SlackListener
 from bot.surfaces.slack.members import SlackMembers
 from bot.surfaces.slack.payloads import OwnAccount
@@ -150,7 +150,7 @@ def _bolt(pressed: Callable[..., Awaitable[None]]) -> AsyncApp:
         return AuthorizeResult(enterprise_id=None, team_id=TEAM, bot_user_id=BOT, bot_token=BOT_TOKEN)
 
     app = AsyncApp(
-        logger=quiet_logger(),
+        logger=silent_logger(),
         client=SlackApi(BOT_TOKEN, "http://127.0.0.1:9/api/").client,
         authorize=authorize,
         request_verification_enabled=False,

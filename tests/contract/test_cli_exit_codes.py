@@ -147,6 +147,8 @@ CAUSES: dict[str, Cause] = {
     "undoing what is only staged": (_staged, ("undo", 1, "--as", "ana"), 5, "cannot be undone"),
     "merging without the right": (_published, ("merge", 1, "--as", "ana"), 3, "may be merged by lee, max"),
     "stopping somebody's task": (_staged, ("cancel", 1, "--as", "bo"), 3, "Ask ana"),
+    "pausing as a member": (_nothing, ("pause", "--as", "ana"), 3, "ana is not a maintainer"),
+    "resuming as a member": (_nothing, ("resume", "--as", "ana"), 3, "ana is not a maintainer"),
     "cancelling what is published": (_published, ("cancel", 1, "--as", "ana"), 5, "undo it"),
     "receipt of what has none": (_staged, ("show", 1, "--receipt"), 6, "never published"),
     "proof of what has none": (_staged, ("verify", 1), 6, "no receipt"),

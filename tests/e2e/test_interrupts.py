@@ -19,8 +19,8 @@ from tests import campaign
 from tests.homes import TRACE, CliHome, clean_environment, copy_home
 
 SEED = int(os.environ.get("COUNTERSIGN_SEED", "20261120"))
-MOMENTS = 10 if campaign.WHOLE else 2
-"""How often each of six commands is interrupted."""
+MOMENTS = 10 if campaign.WHOLE else 1
+"""How often each of the commands is interrupted."""
 BEGIN = "import os, sys; from bot.cli import main; os.write(int(sys.argv.pop(1)), b'!'); main()"
 """The console script, which tells when Python itself has started: before, Ctrl-C is Python's affair."""
 

@@ -93,11 +93,11 @@ def _noon():
 
 
 def test_lanes_06_the_page_of_a_blocked_diff_is_made_of_the_masked_one(home: CliHome):
-    from bot.cards.model import card_of
+    from bot.cards.model import build_card
 
     said = home.call("ask", f"set server.token to {GITHUB} in config/app.yaml", "--as", "ana", "--wait")
     assert said.code == 4
     diff = home.call("show", 1, "--diff").out.encode()
-    page = diff_page(card_of(home.document("show", 1), now=_noon()), diff).decode()
+    page = diff_page(build_card(home.document("show", 1), now=_noon()), diff).decode()
     assert GITHUB not in page
     assert "[redacted: github-token]" in page

@@ -16,11 +16,12 @@ from core.services.requests import NewRequest
 from core.services.webhooks import Webhooks
 from core.store import deliveries, events, tasks
 from core.store.message_tables import DeliveryRow
+from tests import campaign
 from tests.builders import ANA, load, pull_request
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 BOTH = Trackers(Jira("https://acme.atlassian.net/", ("ABC", "X2")), Linear("acme", ("ENG", "ABC")))
 
@@ -94,7 +95,7 @@ def trackers(receiver, **without):
 
 async def published(office: Office, text: str) -> None:
     """As if the task of `text` had just been published."""
-    number = await office.service.ask(NewRequest(text=text, actor=ANA))
+    number = await office.requests.ask(NewRequest(text=text, actor=ANA))
     task = await load(office.database, number)
 
     async def work(tx):

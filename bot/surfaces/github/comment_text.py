@@ -36,7 +36,7 @@ class CommentAuthor:
 
 
 @dataclass(frozen=True, slots=True)
-class CommentSpot:
+class CommentLocation:
     """The line of a file that a comment is about; `line` is None for a whole file or a line that is gone."""
 
     path: str
@@ -76,7 +76,7 @@ class WrittenComment:
     changed_at: datetime
     number: int
     on_pull: bool
-    spot: CommentSpot | None = None
+    spot: CommentLocation | None = None
     review: int | None = None
     answers: int | None = None
     state: str = ""
@@ -87,7 +87,7 @@ class WrittenComment:
         return f"{self.kind}:{self.id}"
 
 
-def look(value: Any, *keys: str) -> Any:
+def get_path(value: Any, *keys: str) -> Any:
     """What lies at the end of `keys` in nested objects; None where one of them is not there."""
     for key in keys:
         if not isinstance(value, Mapping):
@@ -96,12 +96,12 @@ def look(value: Any, *keys: str) -> Any:
     return value
 
 
-def whole(value: Any) -> int | None:
+def positive_int(value: Any) -> int | None:
     """A positive whole number, which every id and every line is, or None."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63 else None
 
 
-def moment(value: Any) -> datetime | None:
+def parse_time(value: Any) -> datetime | None:
     """A time as GitHub writes it, ``2019-05-15T15:20:21Z``, or None."""
     if not isinstance(value, str):
         return None
@@ -112,7 +112,7 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
-def text(value: Any) -> str:
+def clean_text(value: Any) -> str:
     """Somebody's words: LF at the ends of lines, and nothing that no store can keep (NUL, half a character)."""
     if not isinstance(value, str):
         return ""
@@ -120,51 +120,51 @@ def text(value: Any) -> str:
     return words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def read(kind: CommentKind, value: Any, number: int | None, *, on_pull: bool) -> WrittenComment | None:
+def read_comment(kind: CommentKind, value: Any, number: int | None, *, on_pull: bool) -> WrittenComment | None:
     """The comment or review in `value`; None where it lacks its id, its author, its place or its time."""
-    number, found = whole(number), whole(look(value, "id"))
+    number, found = positive_int(number), positive_int(get_path(value, "id"))
     author = _author(value)
-    at = moment(look(value, "submitted_at" if kind is CommentKind.REVIEW else "created_at"))
+    at = parse_time(get_path(value, "submitted_at" if kind is CommentKind.REVIEW else "created_at"))
     if number is None or found is None or author is None or at is None:
         return None
-    changed_at = moment(look(value, "updated_at")) or at
-    state = look(value, "state")
+    changed_at = parse_time(get_path(value, "updated_at")) or at
+    state = get_path(value, "state")
     return WrittenComment(
         kind=kind,
         id=found,
         author=author,
-        body=text(look(value, "body")),
+        body=clean_text(get_path(value, "body")),
         at=at,
         changed_at=max(at, changed_at),
         number=number,
         on_pull=on_pull,
         spot=_spot(value) if kind is CommentKind.LINE else None,
-        review=whole(look(value, "pull_request_review_id")),
-        answers=whole(look(value, "in_reply_to_id")),
+        review=positive_int(get_path(value, "pull_request_review_id")),
+        answers=positive_int(get_path(value, "in_reply_to_id")),
         state=state.lower() if kind is CommentKind.REVIEW and isinstance(state, str) else "",
     )
 
 
 def _author(value: Any) -> CommentAuthor | None:
     """Who wrote it. Words that an app wrote, in whosever name, are not a person's (security.md 11, 31)."""
-    found, login = whole(look(value, "user", "id")), look(value, "user", "login")
+    found, login = positive_int(get_path(value, "user", "id")), get_path(value, "user", "login")
     if found is None or not isinstance(login, str):
         return None
-    by_app = look(value, "performed_via_github_app") is not None
-    person = look(value, "user", "type") == "User" and not login.endswith("[bot]") and not by_app
-    return CommentAuthor(found, visible(text(login))[:100], person)
+    by_app = get_path(value, "performed_via_github_app") is not None
+    person = get_path(value, "user", "type") == "User" and not login.endswith("[bot]") and not by_app
+    return CommentAuthor(found, visible(clean_text(login))[:100], person)
 
 
-def _spot(value: Any) -> CommentSpot | None:
-    path = look(value, "path")
+def _spot(value: Any) -> CommentLocation | None:
+    path = get_path(value, "path")
     if not isinstance(path, str) or not path:
         return None
-    hunk = look(value, "diff_hunk")
-    last = text(hunk).split("\n")[-_CONTEXT_LINES:] if isinstance(hunk, str) and hunk else []
-    return CommentSpot(
-        path=visible(text(path))[:_PATH_CHARACTERS],
-        line=whole(look(value, "line")) or whole(look(value, "original_line")),
-        first_line=whole(look(value, "start_line")),
-        old_side=look(value, "side") == "LEFT",
+    hunk = get_path(value, "diff_hunk")
+    last = clean_text(hunk).split("\n")[-_CONTEXT_LINES:] if isinstance(hunk, str) and hunk else []
+    return CommentLocation(
+        path=visible(clean_text(path))[:_PATH_CHARACTERS],
+        line=positive_int(get_path(value, "line")) or positive_int(get_path(value, "original_line")),
+        first_line=positive_int(get_path(value, "start_line")),
+        old_side=get_path(value, "side") == "LEFT",
         hunk=tuple(visible(line.expandtabs(4)[:_CONTEXT_COLUMNS]) for line in last),
     )

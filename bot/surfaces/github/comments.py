@@ -24,7 +24,7 @@ class GitHubAccount:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnComments:
+class OwnComment:
     """A comment that we wrote, as it is now."""
 
     id: int
@@ -61,13 +61,13 @@ class CommentsClient(Protocol):
     async def post(self, repository: str, number: int, body: str) -> int:
         """Write a comment; its id."""
 
-    async def ours(self, repository: str, comment: int) -> OwnComments | None:
+    async def ours(self, repository: str, comment: int) -> OwnComment | None:
         """A comment by its id; None when it is gone or not ours."""
 
     async def edit(self, repository: str, comment: int, body: str) -> bool:
         """Change a comment of ours; false when it is gone."""
 
-    async def find(self, repository: str, number: int, marker: str) -> OwnComments | None:
+    async def find(self, repository: str, number: int, marker: str) -> OwnComment | None:
         """The newest comment there that we wrote and that begins with `marker`; others' are not looked at."""
 
     async def react(self, repository: str, kind: CommentKind, comment: int) -> None:

@@ -16,8 +16,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bot.surfaces.github.comment_text import CommentKind, WrittenComment, look, read, text, whole
-from bot.surfaces.github.incoming import COMMANDS, said_in
+from bot.surfaces.github.comment_text import (
+    CommentKind,
+    WrittenComment,
+    clean_text,
+    get_path,
+    positive_int,
+    read_comment,
+)
+from bot.surfaces.github.incoming import COMMANDS, find_input
 from bot.surfaces.port import IncomingMessage, Place
 
 SURFACE: Final = "github"
@@ -30,7 +37,7 @@ _REVIEWED: Final = ("commented", "changes_requested")
 
 
 @dataclass(frozen=True, slots=True)
-class PullRequestNudge:
+class PullRequestSignal:
     """Somewhere to look again: a repository, and the pull request or the commit where the event names one."""
 
     repository: str
@@ -43,12 +50,12 @@ class GitHubDelivery:
     """What one delivery comes to; `why` says why nothing was heard in it."""
 
     heard: tuple[IncomingMessage, ...] = ()
-    nudges: tuple[PullRequestNudge, ...] = ()
+    nudges: tuple[PullRequestSignal, ...] = ()
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class GitHubListener:
+class DeliveryFilter:
     """Whom we listen to: `repositories` by numeric id, one `installation` (None: any), `own` account, our `name`.
 
     `name` is our login without ``[bot]``, as people mention it. `commands` are the words after a ``/`` that we know.
@@ -61,7 +68,7 @@ class GitHubListener:
     commands: Collection[str] = COMMANDS
 
 
-def parsed(body: bytes) -> Mapping[str, Any]:
+def parse_payload(body: bytes) -> Mapping[str, Any]:
     """The JSON object in `body`; raises `ValueError` where it is none, or could be read in two ways (security.md 24).
 
     Refused are duplicate keys, NaN, bytes that are no UTF-8, and nesting or numbers beyond what a payload has.
@@ -86,40 +93,42 @@ def _constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def understood(event: str, payload: Mapping[str, Any], listening: GitHubListener, now: datetime) -> GitHubDelivery:
+def read_delivery(event: str, payload: Mapping[str, Any], listening: DeliveryFilter, now: datetime) -> GitHubDelivery:
     """What the delivery of `event` comes to for us; anything unknown, unlisted, old or not a person's says nothing."""
-    repository = whole(look(payload, "repository", "id"))
+    repository = positive_int(get_path(payload, "repository", "id"))
     if repository is None or str(repository) not in listening.repositories:
         return GitHubDelivery(why="not a repository that is listed")
-    installation = whole(look(payload, "installation", "id"))
+    installation = positive_int(get_path(payload, "installation", "id"))
     if listening.installation is not None and installation not in (None, listening.installation):
         return GitHubDelivery(why="another installation")
     nudges = tuple(dict.fromkeys(_nudges(event, payload, str(repository))))
     written = _written(event, payload)
     if written is None:
         return GitHubDelivery((), nudges, "" if nudges else "nothing to do")
-    if whole(look(payload, "sender", "id")) != written.author.id:  # who edits another's words does not speak for them
+    if (
+        positive_int(get_path(payload, "sender", "id")) != written.author.id
+    ):  # who edits another's words does not speak for them
         return GitHubDelivery((), nudges, "not sent by its author")
-    edited = look(payload, "action") == "edited"
+    edited = get_path(payload, "action") == "edited"
     before = _before(payload) if edited else ""
     if before is None:
         return GitHubDelivery((), nudges, "its words were not changed")
-    heard = heard_in(written, str(repository), listening, now, edited=edited, before=before)
+    heard = messages_in(written, str(repository), listening, now, edited=edited, before=before)
     return replace(heard, nudges=nudges)
 
 
 def _before(payload: Mapping[str, Any]) -> str | None:
     """What stood there before an edit, as far as GitHub says so; None when the words were not touched."""
-    changes = look(payload, "changes")
+    changes = get_path(payload, "changes")
     if isinstance(changes, Mapping) and changes and "body" not in changes:
         return None
-    return text(look(changes, "body", "from"))
+    return clean_text(get_path(changes, "body", "from"))
 
 
-def heard_in(
+def messages_in(
     written: WrittenComment,
     repository: str,
-    listening: GitHubListener,
+    listening: DeliveryFilter,
     now: datetime,
     *,
     edited: bool = False,
@@ -143,8 +152,8 @@ def heard_in(
     return GitHubDelivery(why="it does not speak to us")
 
 
-def _spoken(body: str, listening: GitHubListener) -> tuple[str, ...]:
-    said = said_in(body, listening.name, listening.commands)
+def _spoken(body: str, listening: DeliveryFilter) -> tuple[str, ...]:
+    said = find_input(body, listening.name, listening.commands)
     return said.commands or ((said.mention,) if said.mention else ())
 
 
@@ -194,39 +203,41 @@ def _place(written: WrittenComment, repository: str) -> Place:
 
 def _written(event: str, payload: Mapping[str, Any]) -> WrittenComment | None:
     """The words in a delivery of one of the three events that have any, when they were written or edited just now."""
-    action = look(payload, "action")
+    action = get_path(payload, "action")
     if event == "issue_comment" and action in ("created", "edited"):
-        on_pull = look(payload, "issue", "pull_request") is not None
-        return read(CommentKind.COMMENT, look(payload, "comment"), look(payload, "issue", "number"), on_pull=on_pull)
-    number = look(payload, "pull_request", "number")
+        on_pull = get_path(payload, "issue", "pull_request") is not None
+        return read_comment(
+            CommentKind.COMMENT, get_path(payload, "comment"), get_path(payload, "issue", "number"), on_pull=on_pull
+        )
+    number = get_path(payload, "pull_request", "number")
     if event == "pull_request_review_comment" and action in ("created", "edited"):
-        return read(CommentKind.LINE, look(payload, "comment"), number, on_pull=True)
+        return read_comment(CommentKind.LINE, get_path(payload, "comment"), number, on_pull=True)
     if event == "pull_request_review" and action in ("submitted", "edited"):
-        return read(CommentKind.REVIEW, look(payload, "review"), number, on_pull=True)
+        return read_comment(CommentKind.REVIEW, get_path(payload, "review"), number, on_pull=True)
     return None
 
 
-def _nudges(event: str, payload: Mapping[str, Any], repository: str) -> Iterable[PullRequestNudge]:
-    action = look(payload, "action")
+def _nudges(event: str, payload: Mapping[str, Any], repository: str) -> Iterable[PullRequestSignal]:
+    action = get_path(payload, "action")
     if (event == "pull_request" and action in _LOOK_AGAIN) or event == "pull_request_review":
-        pull = look(payload, "pull_request")
-        number = whole(look(pull, "number"))
+        pull = get_path(payload, "pull_request")
+        number = positive_int(get_path(pull, "number"))
         if number is not None:
-            yield PullRequestNudge(repository, number, _sha(look(pull, "head", "sha")))
+            yield PullRequestSignal(repository, number, _sha(get_path(pull, "head", "sha")))
     elif event in ("check_suite", "check_run") and action == "completed":
-        check = look(payload, event)
-        pulls = look(check, "pull_requests")
-        sha = _sha(look(check, "head_sha"))
-        numbers = {whole(look(pull, "number")) for pull in pulls} if isinstance(pulls, list) else set()
+        check = get_path(payload, event)
+        pulls = get_path(check, "pull_requests")
+        sha = _sha(get_path(check, "head_sha"))
+        numbers = {positive_int(get_path(pull, "number")) for pull in pulls} if isinstance(pulls, list) else set()
         for number in sorted(n for n in numbers if n is not None) or (None,):
-            yield PullRequestNudge(repository, number, sha)
+            yield PullRequestSignal(repository, number, sha)
     elif event == "status":
-        yield PullRequestNudge(repository, None, _sha(look(payload, "sha")))
+        yield PullRequestSignal(repository, None, _sha(get_path(payload, "sha")))
     elif event == "push":
-        yield PullRequestNudge(repository, None, _sha(look(payload, "after")))
+        yield PullRequestSignal(repository, None, _sha(get_path(payload, "after")))
 
 
 def _sha(value: Any) -> str | None:
     """A commit's name, or None for anything else and for the zeros that stand for a deleted branch."""
-    found = text(value).lower()
+    found = clean_text(value).lower()
     return found if _OID.fullmatch(found) and set(found) != {"0"} else None

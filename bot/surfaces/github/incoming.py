@@ -15,7 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from bot.commands.table import NAMES
-from bot.surfaces.mention import without_name
+from bot.surfaces.mention import remove_mentions
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -53,7 +53,7 @@ class GitHubInput:
     mention: str = ""
 
 
-def said_in(body: str, name: str, commands: Collection[str] = COMMANDS) -> GitHubInput:
+def find_input(body: str, name: str, commands: Collection[str] = COMMANDS) -> GitHubInput:
     """What `body` says to us; `name` is our login, without ``[bot]``; empty: nobody can mention us."""
     if len(body) > MAX_CHARACTERS or not ("/" in body or "@" in body):
         return GitHubInput()
@@ -120,7 +120,7 @@ def _mentioned(body: str, mention: re.Pattern[str]) -> str:
     for start, end in (places[n] for n in sorted(kept)):
         rest.append(body[at:start])
         at = end
-    return without_name([*rest, body[at:]]) or "help"
+    return remove_mentions([*rest, body[at:]]) or "help"
 
 
 def _mark(body: str) -> str:

@@ -11,8 +11,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.surfaces.github.comment_text import CommentKind, WrittenComment, look, read, text, whole
-from bot.surfaces.github.comments import GitHubAccount, GitHubReview, OwnComments
+from bot.surfaces.github.comment_text import (
+    CommentKind,
+    WrittenComment,
+    clean_text,
+    get_path,
+    positive_int,
+    read_comment,
+)
+from bot.surfaces.github.comments import GitHubAccount, GitHubReview, OwnComment
 from core.model.errors import CountersignError, PermanentError, TransientError
 from core.model.errors import Kind as ErrorKind
 from lanes.forge.github.client import GitHubClient
@@ -30,7 +37,7 @@ _PARTS: Final = {CommentKind.COMMENT: "issues", CommentKind.LINE: "pulls"}
 
 
 @dataclass(slots=True)
-class ClientComments:
+class RestCommentsClient:
     """`Comments` at the GitHub that `client` reaches."""
 
     client: GitHubClient
@@ -77,7 +84,7 @@ class ClientComments:
             raise
         return int(made["id"])
 
-    async def ours(self, repository: str, comment: int) -> OwnComments | None:
+    async def ours(self, repository: str, comment: int) -> OwnComment | None:
         """A comment by its id; None when it is gone or not ours."""
         found = await self._get(repository, f"/issues/comments/{comment}")
         return _ours(found, await self.me(repository))
@@ -92,7 +99,7 @@ class ClientComments:
             raise
         return True
 
-    async def find(self, repository: str, number: int, marker: str) -> OwnComments | None:
+    async def find(self, repository: str, number: int, marker: str) -> OwnComment | None:
         """The newest comment there that we wrote and that begins with `marker`."""
         me = await self.me(repository)
         found = None
@@ -118,7 +125,7 @@ class ClientComments:
     async def review(self, repository: str, number: int, review: int) -> GitHubReview | None:
         """A submitted review with its line comments, in the order they were written."""
         value = await self._get(repository, f"/pulls/{number}/reviews/{review}")
-        found = read(CommentKind.REVIEW, value, number, on_pull=True)
+        found = read_comment(CommentKind.REVIEW, value, number, on_pull=True)
         if found is None:
             return None
         lines = map(_line, await self._list(repository, f"/pulls/{number}/comments"))
@@ -131,7 +138,7 @@ class ClientComments:
         found = [_comment(value) for value in await self._list(repository, "/issues/comments", asked)]
         for number in await self._changed_pulls(repository, when):
             reviews = [
-                read(CommentKind.REVIEW, value, number, on_pull=True)
+                read_comment(CommentKind.REVIEW, value, number, on_pull=True)
                 for value in await self._list(repository, f"/pulls/{number}/reviews")
             ]
             known = {review.id: review.at for review in reviews if review is not None}
@@ -147,7 +154,7 @@ class ClientComments:
     async def _changed_pulls(self, repository: str, when: str) -> list[int]:
         asked = {"state": "open", "sort": "updated", "direction": "desc"}
         pulls = await self._list(repository, "/pulls", asked, most=_PULLS)
-        numbers = [whole(look(p, "number")) for p in pulls if text(look(p, "updated_at")) >= when]
+        numbers = [positive_int(get_path(p, "number")) for p in pulls if clean_text(get_path(p, "updated_at")) >= when]
         return [number for number in numbers if number is not None]
 
     async def _app_login(self) -> str:
@@ -216,31 +223,31 @@ def _slug(client: GitHubClient) -> str:
 
 
 def _account(value: Any) -> GitHubAccount:
-    found, login = whole(look(value, "id")), look(value, "login")
+    found, login = positive_int(get_path(value, "id")), get_path(value, "login")
     if found is None or not isinstance(login, str):
         raise TransientError("github_garbled", "GitHub does not say who we are", "It is asked again.")
     return GitHubAccount(found, login)
 
 
-def _ours(value: Any, me: GitHubAccount) -> OwnComments | None:
-    found = whole(look(value, "id"))
-    if found is None or look(value, "user", "id") != me.id:
+def _ours(value: Any, me: GitHubAccount) -> OwnComment | None:
+    found = positive_int(get_path(value, "id"))
+    if found is None or get_path(value, "user", "id") != me.id:
         return None
-    return OwnComments(found, text(look(value, "body")))
+    return OwnComment(found, clean_text(get_path(value, "body")))
 
 
 def _comment(value: Any) -> WrittenComment | None:
     """A comment of a list: its addresses tell the conversation, and whether that is a pull request."""
-    on_pull = "/pull/" in text(look(value, "html_url")).partition("#")[0]
-    return read(CommentKind.COMMENT, value, _last(look(value, "issue_url")), on_pull=on_pull)
+    on_pull = "/pull/" in clean_text(get_path(value, "html_url")).partition("#")[0]
+    return read_comment(CommentKind.COMMENT, value, _last(get_path(value, "issue_url")), on_pull=on_pull)
 
 
 def _line(value: Any) -> WrittenComment | None:
-    return read(CommentKind.LINE, value, _last(look(value, "pull_request_url")), on_pull=True)
+    return read_comment(CommentKind.LINE, value, _last(get_path(value, "pull_request_url")), on_pull=True)
 
 
 def _last(url: Any) -> int | None:
-    number = text(url).rpartition("/")[2]
+    number = clean_text(url).rpartition("/")[2]
     return int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else None
 
 

@@ -8,11 +8,11 @@ from typing import Final
 
 from bot.surfaces.github.comment_text import WrittenComment
 from bot.surfaces.github.comments import GitHubReview
-from bot.surfaces.github.delivery import GitHubListener
-from bot.surfaces.github.incoming import said_in
+from bot.surfaces.github.delivery import DeliveryFilter
+from bot.surfaces.github.incoming import find_input
 from bot.surfaces.port import IncomingMessage
 
-PUBLISHING: Final = timedelta(seconds=2)
+PUBLISHING_DELAY: Final = timedelta(seconds=2)
 """How much later than the review its line comments may be stamped: they are published with it, one by one."""
 MAX_LINES: Final = 100
 """Line comments of one review that are read."""
@@ -21,8 +21,8 @@ MAX_CHARACTERS: Final = 65_535
 _TAKE_WORDS: Final = ("/task", "/ask", "/reply", "/reject")
 
 
-def with_lines(
-    heard: IncomingMessage, review: GitHubReview | None, listening: GitHubListener
+def add_line_comments(
+    heard: IncomingMessage, review: GitHubReview | None, listening: DeliveryFilter
 ) -> IncomingMessage | None:
     """`heard` with the line comments of its `review`; None when nothing is said at all.
 
@@ -33,7 +33,7 @@ def with_lines(
     if heard.addressed and heard.text.startswith("/") and not heard.text.lower().startswith(_TAKE_WORDS):
         return heard
     lines = [line for line in review.lines if _counts(line, heard, listening)] if review else []
-    kept = [line for line in lines if review and line.changed_at <= review.review.at + PUBLISHING]
+    kept = [line for line in lines if review and line.changed_at <= review.review.at + PUBLISHING_DELAY]
     edited = len(lines) - len(kept)
     parts = [heard.text, *(_turn(line) for line in kept[:MAX_LINES])]
     if len(kept) > MAX_LINES:
@@ -47,10 +47,10 @@ def with_lines(
     return replace(heard, text=text, context=f"{heard.context or 'a review'}{count}")
 
 
-def _counts(line: WrittenComment, heard: IncomingMessage, listening: GitHubListener) -> bool:
+def _counts(line: WrittenComment, heard: IncomingMessage, listening: DeliveryFilter) -> bool:
     if not line.author.person or str(line.author.id) != heard.identity or not line.body.strip():
         return False
-    said = said_in(line.body, listening.name, listening.commands)
+    said = find_input(line.body, listening.name, listening.commands)
     return not (said.commands or said.mention)
 
 

@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from bot.cards.markdown import MAX_CHARACTERS, cut, fenced, length, paragraphs, prose
 from bot.surfaces.github.comment_text import CommentKind
-from bot.surfaces.github.comments import CommentsClient, OwnComments
+from bot.surfaces.github.comments import CommentsClient, OwnComment
+from bot.surfaces.github.markdown import (
+    MAX_CHARACTERS,
+    code_block,
+    escape_paragraphs,
+    escape_prose,
+    truncate,
+    utf16_length,
+)
 from bot.surfaces.port import Attachment, Place, RenderedCard
 from core.model.errors import PermanentError
 
-DIFFS: Final = ("text/x-diff", "text/x-patch")
+DIFF_MEDIA_TYPES: Final = ("text/x-diff", "text/x-patch")
 _THREAD: Final = re.compile(r"(?:pull|issues)/([1-9][0-9]{0,17})")
 _MESSAGE: Final = re.compile(r"(issue_comment|review_comment|review):([1-9][0-9]{0,18})")
 _REVISION: Final = re.compile(r"<!-- countersign:revision:(\d+) -->")
@@ -34,14 +41,14 @@ class GitHubSender:
 
     async def post(self, place: Place, drawn: RenderedCard) -> str:
         """The id of the task's comment there, which is made unless we made it before."""
-        number = number_of(place)
+        number = conversation_number(place)
         async with self._writing:
             return await self._keep(place.channel, number, _body(drawn))
 
     async def edit(self, place: Place, message_id: str, drawn: RenderedCard) -> str:
         """The id of the task's comment after it was changed; another one if the old was gone."""
-        number, body = number_of(place), _body(drawn)
-        found = parts_of(message_id)
+        number, body = conversation_number(place), _body(drawn)
+        found = parse_message_id(message_id)
         async with self._writing:
             ours = (
                 await self.comments.ours(place.channel, found[1]) if found and found[0] is CommentKind.COMMENT else None
@@ -56,7 +63,7 @@ class GitHubSender:
             return f"{CommentKind.COMMENT}:{ours.id}"
         return f"{CommentKind.COMMENT}:{await self.comments.post(repository, number, body)}"
 
-    async def _change(self, repository: str, ours: OwnComments, body: str) -> bool:
+    async def _change(self, repository: str, ours: OwnComment, body: str) -> bool:
         """Let our comment say `body`, unless it does or says something newer; false when it is gone."""
         return not _worth(ours.body, body) or await self.comments.edit(repository, ours.id, body)
 
@@ -67,8 +74,8 @@ class GitHubSender:
         `PermanentError` ``too_long_here`` before anything is written when a diff does not fit, and ``no_files_here``
         when there is none. Returns the comments' ids.
         """
-        number = number_of(place)
-        bodies = [_diff(file, words) for file in files if file.media_type in DIFFS]
+        number = conversation_number(place)
+        bodies = [_diff(file, words) for file in files if file.media_type in DIFF_MEDIA_TYPES]
         if not bodies:
             raise PermanentError("no_files_here", "A comment at GitHub cannot hold files", "Look at them elsewhere.")
         async with self._writing:
@@ -84,7 +91,7 @@ class GitHubSender:
         """
         if not text.strip():
             return []
-        number = number_of(place)
+        number = conversation_number(place)
         quote = await self._quote(place, reply_to)
         called = await self._called(place, mentions)
         ids = []
@@ -114,11 +121,11 @@ class GitHubSender:
 
     async def _quote(self, place: Place, reply_to: str | None) -> list[str]:
         """Whom we answer and how they began, in a quote in which nothing acts."""
-        found = parts_of(reply_to)
+        found = parse_message_id(reply_to)
         if found is None:
             return []
         kind, comment = found
-        number = number_of(place)
+        number = conversation_number(place)
         if kind is CommentKind.REVIEW:
             review = await self.comments.review(place.channel, number, comment)
             written = review.review if review else None
@@ -127,10 +134,10 @@ class GitHubSender:
         if written is None or not written.author.person:
             return []
         first = next((line for line in written.body.split("\n") if line.strip()), "")
-        return [f"> {prose(written.author.login, 60)}: {prose(cut(first, 200), 200)}".rstrip(": ")]
+        return [f"> {escape_prose(written.author.login, 60)}: {escape_prose(truncate(first, 200), 200)}".rstrip(": ")]
 
 
-def number_of(place: Place) -> int:
+def conversation_number(place: Place) -> int:
     """The number of the issue or pull request that a place is; raises `PermanentError` where it is none."""
     match = _THREAD.fullmatch(place.thread or "")
     if match is None:
@@ -138,7 +145,7 @@ def number_of(place: Place) -> int:
     return int(match[1])
 
 
-def parts_of(message_id: str | None) -> tuple[CommentKind, int] | None:
+def parse_message_id(message_id: str | None) -> tuple[CommentKind, int] | None:
     """The kind and the number in a message's id; None for one that is not ours to know."""
     match = _MESSAGE.fullmatch(message_id or "")
     return (CommentKind(match[1]), int(match[2])) if match else None
@@ -156,7 +163,7 @@ def _pieces(text: str) -> Iterator[str]:
     for start, end in pairwise([*starts, len(lines)]):
         part = lines[start:end]
         if any(part):
-            yield fenced(part, "diff") if text.startswith("diff --git ") else paragraphs("\n".join(part))
+            yield code_block(part, "diff") if text.startswith("diff --git ") else escape_paragraphs("\n".join(part))
 
 
 def _body(drawn: RenderedCard) -> str:
@@ -178,13 +185,13 @@ def _diff(file: Attachment, words: str) -> str:
     lines = lines[:-1] if lines[-1] == "" else lines
     parts = [
         f"<!-- countersign:diff:{content} -->",
-        prose(words, 300),
+        escape_prose(words, 300),
         "<details><summary>Show it</summary>",
-        fenced(lines, "diff"),
+        code_block(lines, "diff"),
         "</details>",
     ]
     body = "\n\n".join(parts)
-    if length(body) > MAX_CHARACTERS:
+    if utf16_length(body) > MAX_CHARACTERS:
         raise PermanentError(
             "too_long_here",
             f"A comment at GitHub holds {MAX_CHARACTERS} characters, and the diff needs more",

@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bot.cards.diff import DiffView
-from bot.cards.github import draw_comment
 from bot.cards.model import Card
+from bot.surfaces.github.card import render_github_comment
 from bot.surfaces.github.comment_text import CommentKind, WrittenComment
 from bot.surfaces.github.comments import CommentsClient, GitHubAccount
-from bot.surfaces.github.delivery import MAX_AGE, SURFACE, GitHubListener, heard_in
+from bot.surfaces.github.delivery import MAX_AGE, SURFACE, DeliveryFilter, messages_in
 from bot.surfaces.github.incoming import COMMANDS
-from bot.surfaces.github.review import PUBLISHING, with_lines
-from bot.surfaces.github.sending import GitHubSender, number_of, parts_of
+from bot.surfaces.github.review import PUBLISHING_DELAY, add_line_comments
+from bot.surfaces.github.sending import GitHubSender, conversation_number, parse_message_id
 from bot.surfaces.github.webhook import WakeFollowJob, WebhookEndpoint
 from bot.surfaces.port import (
     NO_EXTRAS,
@@ -120,7 +120,7 @@ class GitHubSurface:
             if _was_edited(written):
                 continue
             try:
-                delivery = await asyncio.to_thread(heard_in, written, repository, listening, self.now())
+                delivery = await asyncio.to_thread(messages_in, written, repository, listening, self.now())
                 taken = [await ears.take(heard) for heard in delivery.heard]
                 new += sum(one.new for one in taken)
             except TransientError:
@@ -153,17 +153,17 @@ class GitHubSurface:
 
         None when a review says nothing. To be asked once, after `admits`; keep what it returns.
         """
-        found = parts_of(said.message_id)
+        found = parse_message_id(said.message_id)
         if found is not None and found[0] is CommentKind.LINE:
             return await self._with_answered(said)
         if found is None or found[0] is not CommentKind.REVIEW:
             return said
-        review = await self.comments.review(said.place.channel, number_of(said.place), found[1])
-        return with_lines(said, review, self._listening())
+        review = await self.comments.review(said.place.channel, conversation_number(said.place), found[1])
+        return add_line_comments(said, review, self._listening())
 
     async def _with_answered(self, said: IncomingMessage) -> IncomingMessage:
         """`said` with the line comment that it answers, where another person wrote that."""
-        answered = parts_of(said.reply_to)
+        answered = parse_message_id(said.reply_to)
         written = await self.comments.written(said.place.channel, *answered) if answered is not None else None
         if written is None or not written.body.strip() or written.author.id == self._listening().own:
             return said
@@ -175,7 +175,7 @@ class GitHubSurface:
     def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as Markdown; it names commands, for comments have no buttons."""
         del buttons
-        comment = draw_comment(card, diff, delivered=delivered)
+        comment = render_github_comment(card, diff, delivered=delivered)
         return RenderedCard(comment.text, comment.hides)
 
     async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
@@ -203,7 +203,7 @@ class GitHubSurface:
 
     async def acknowledge(self, place: Place, message_id: str) -> None:
         """Eyes on the comment; a review cannot have any."""
-        found = parts_of(message_id)
+        found = parse_message_id(message_id)
         if found is not None and found[0] is not CommentKind.REVIEW:
             await self.comments.react(place.channel, *found)
 
@@ -227,10 +227,10 @@ class GitHubSurface:
                 rows.append(_row(name, "fail", error.problem.message, str(error.problem.mend)))
         return rows
 
-    def _listening(self) -> GitHubListener:
+    def _listening(self) -> DeliveryFilter:
         name = self.name_at_github or (self._me.name if self._me else "")
         own = self._me.id if self._me else None
-        return GitHubListener(self.config.repositories, self.installation, own, name, self.commands)
+        return DeliveryFilter(self.config.repositories, self.installation, own, name, self.commands)
 
     async def _who(self) -> GitHubAccount:
         """Who we are; there must be a repository to ask through."""
@@ -241,7 +241,7 @@ class GitHubSurface:
 
 def _was_edited(written: WrittenComment) -> bool:
     """True unless it stands as it was published; of a review's own words no list tells a change."""
-    late = PUBLISHING if written.kind is CommentKind.LINE else timedelta()
+    late = PUBLISHING_DELAY if written.kind is CommentKind.LINE else timedelta()
     return written.kind is not CommentKind.REVIEW and written.changed_at > written.at + late
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from bot.surfaces.github.delivery import GitHubDelivery, GitHubListener, parsed, understood
+from bot.surfaces.github.delivery import DeliveryFilter, GitHubDelivery, parse_payload, read_delivery
 from bot.surfaces.github.signature import HEADER, has_form, is_signed
 from bot.surfaces.port import Inbox
 from bot.web.body import BodyError, read_body
@@ -35,7 +35,7 @@ class WebhookEndpoint:
 
     secret: bytes
     ears: Inbox
-    listening: Callable[[], GitHubListener]
+    listening: Callable[[], DeliveryFilter]
     now: Callable[[], datetime]
     nudge: WakeFollowJob | None
     _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_AT_ONCE))
@@ -55,12 +55,12 @@ class WebhookEndpoint:
         if refusal:
             return _said(*refusal)
         try:
-            payload = await asyncio.to_thread(parsed, body)
+            payload = await asyncio.to_thread(parse_payload, body)
         except ValueError as error:
             return _said(400, f"The body is not the JSON that was expected: {_why(error)}.")
         event = request.headers["x-github-event"]
         try:
-            delivery = await asyncio.to_thread(understood, event, payload, self.listening(), self.now())
+            delivery = await asyncio.to_thread(read_delivery, event, payload, self.listening(), self.now())
         except Exception as error:  # noqa: BLE001 - it would break us again; others are heard
             log.error("webhook_broke", surface="github", **fault_of(error))
             delivery = GitHubDelivery(why="it cannot be read")

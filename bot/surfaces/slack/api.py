@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.surfaces.slack.faults import translated
+from bot.surfaces.slack.errors import translate_errors
 from core.model.errors import TransientError
 
 TIMEOUT_S: Final = 20
@@ -37,7 +37,7 @@ class SlackApi:
             token=token,
             base_url=base_url if base_url.endswith("/") else f"{base_url}/",
             timeout=TIMEOUT_S,
-            logger=quiet_logger(),
+            logger=silent_logger(),
             retry_handlers=[],  # a call that may have had its effect is repeated by whoever knows that, not underneath
         )
         if urlsplit(base_url).hostname in _LOOPBACK:
@@ -60,7 +60,7 @@ class SlackApi:
     ) -> Mapping[str, Any]:
         """Slack's answer to one call, its arguments sent as JSON; `lane` is the channel in which order matters."""
         async with self._turn(method, lane):
-            with translated(method):
+            with translate_errors(method):
                 async with asyncio.timeout(timeout_s):
                     answer = await self.client.api_call(method, json=dict(arguments))
         return answer.data if isinstance(answer.data, dict) else {}
@@ -70,7 +70,7 @@ class SlackApi:
 
         https://docs.slack.dev/apis/web-api/#post-bodies. The answer has ``data`` and ``headers``.
         """
-        with translated(method):
+        with translate_errors(method):
             async with asyncio.timeout(timeout_s):
                 return await self.client.api_call(method, data=dict(arguments))
 
@@ -87,7 +87,7 @@ class SlackApi:
                     self._uploaded[key] = await self._upload(file["filename"], file["content"])
             shown = [{"id": self._uploaded[key], "title": key[0]} for key in keys]
             try:
-                with translated("files.completeUploadExternal"):
+                with translate_errors("files.completeUploadExternal"):
                     async with asyncio.timeout(TIMEOUT_S):
                         await self.client.files_completeUploadExternal(
                             files=shown, channel_id=channel, thread_ts=thread, initial_comment=words
@@ -102,7 +102,7 @@ class SlackApi:
 
     async def _upload(self, name: str, content: bytes) -> str:
         """Upload one file; its id, under which the last step puts it into a conversation."""
-        with translated("files.getUploadURLExternal"):
+        with translate_errors("files.getUploadURLExternal"):
             async with asyncio.timeout(2 * TIMEOUT_S):
                 answer = await self.client.files_getUploadURLExternal(filename=name, length=len(content))
                 url, timeout = str(answer["upload_url"]), aiohttp.ClientTimeout(total=TIMEOUT_S)
@@ -157,7 +157,7 @@ class _Lane:
         return self.order.locked() or self.closed_until > time.monotonic()
 
 
-def quiet_logger() -> logging.Logger:
+def silent_logger() -> logging.Logger:
     """The logger given to slack_sdk and bolt: at DEBUG they would write messages, and addresses with keys."""
     logger = logging.getLogger("countersign.slack.sdk")
     logger.setLevel(logging.CRITICAL)

@@ -136,7 +136,7 @@ async def _take(ears: Inbox, message: Mapping[str, Any], channel: str, ours: pay
     kind = "im" if channel.startswith("D") else "channel"
     event = {**message, "type": "message", "channel": channel, "channel_type": kind}
     try:
-        said = payloads.heard_in_event({"team_id": ours.team, "event": event}, ours)
+        said = payloads.event_message({"team_id": ours.team, "event": event}, ours)
         return said is not None and (await ears.take(said)).new
     except TransientError:
         raise

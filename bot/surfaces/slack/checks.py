@@ -11,7 +11,7 @@ import aiohttp
 from bot.surfaces.port import SlackConfig
 from bot.surfaces.slack import socket
 from bot.surfaces.slack.api import SlackApi
-from bot.surfaces.slack.faults import translated
+from bot.surfaces.slack.errors import translate_errors
 from core.model.errors import CountersignError
 
 SCOPES: Final = (
@@ -21,10 +21,10 @@ SCOPES: Final = (
 """What the app is given in deploy/slack-manifest.yaml, and nothing more."""
 _TIMEOUT_S: Final = 10.0
 
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 
-async def rows(api: SlackApi, config: SlackConfig) -> Sequence[Row]:
+async def check_slack(api: SlackApi, config: SlackConfig) -> Sequence[_Row]:
     """One row for each thing that has to be so; a fault is a row as well."""
     found = [*await _token(api, config)]
     if found[0]["verdict"] != "ok":
@@ -37,7 +37,7 @@ async def rows(api: SlackApi, config: SlackConfig) -> Sequence[Row]:
     return found
 
 
-async def _token(api: SlackApi, config: SlackConfig) -> Sequence[Row]:
+async def _token(api: SlackApi, config: SlackConfig) -> Sequence[_Row]:
     try:
         answer = await api.ask("auth.test", {}, timeout_s=_TIMEOUT_S)
     except CountersignError as error:
@@ -51,14 +51,14 @@ async def _token(api: SlackApi, config: SlackConfig) -> Sequence[Row]:
     missing = [scope for scope in SCOPES if scope not in given]
     if missing:
         mend = "Give the app the scopes of deploy/slack-manifest.yaml and install it again."
-        rows = [token, _row("slack scopes", "fail", f"missing: {', '.join(missing)}", mend)]
+        check_slack = [token, _row("slack scopes", "fail", f"missing: {', '.join(missing)}", mend)]
         unread = [scope for scope in missing if scope.endswith(":history")]
         told = f"what is said while nothing is connected is lost without {', '.join(unread)}"
-        return [*rows, _row("slack catching up", "warn", told, mend)] if unread else rows
+        return [*check_slack, _row("slack catching up", "warn", told, mend)] if unread else check_slack
     return [token, _row("slack scopes", "ok", f"all {len(SCOPES)} are there")]
 
 
-async def _channel(api: SlackApi, channel: str) -> Row:
+async def _channel(api: SlackApi, channel: str) -> _Row:
     check = f"slack channel {channel}"
     try:
         answer = await api.ask("conversations.info", {"channel": channel}, timeout_s=_TIMEOUT_S)
@@ -72,11 +72,11 @@ async def _channel(api: SlackApi, channel: str) -> Row:
     return _row(check, "ok", f"#{found.get('name', '')}")
 
 
-async def _socket(api: SlackApi, app_token: str) -> Row:
+async def _socket(api: SlackApi, app_token: str) -> _Row:
     """Open a connection and wait for Slack's hello; nothing is delivered on it before it closes again."""
     try:
-        to = await socket.address(api, app_token)
-        with translated("Socket Mode"):
+        to = await socket.open_connection_url(api, app_token)
+        with translate_errors("Socket Mode"):
             async with (
                 asyncio.timeout(_TIMEOUT_S),
                 aiohttp.ClientSession() as session,
@@ -90,9 +90,9 @@ async def _socket(api: SlackApi, app_token: str) -> Row:
     return _row("slack socket", "ok" if hello.get("type") == "hello" else "warn", str(hello.get("type", "")))
 
 
-def _fault(check: str, error: CountersignError) -> Row:
+def _fault(check: str, error: CountersignError) -> _Row:
     return _row(check, "fail", error.problem.message, str(error.problem.mend))
 
 
-def _row(check: str, verdict: str, detail: str, mend: str = "") -> Row:
+def _row(check: str, verdict: str, detail: str, mend: str = "") -> _Row:
     return {"check": check, "verdict": verdict, "detail": detail, "mend": mend}

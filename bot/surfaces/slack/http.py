@@ -28,7 +28,7 @@ MAX_BODY_BYTES: Final = 1_000_000
 MAX_AGE_S: Final = 300
 """How old a signed request may be; within it a replay is kept once, by what it says."""
 BODY_S: Final = 10.0
-NOBODYS: Final = 404
+UNHANDLED_STATUS: Final = 404
 """What bolt says to a delivery that nobody takes; Slack hears that it arrived, for it would only come again."""
 _SIGNATURE: Final = re.compile(rb"v0=[0-9a-f]{64}")
 _TIMESTAMP: Final = re.compile(rb"[0-9]{1,12}")
@@ -38,7 +38,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
 
 
-def verified(secret: bytes, timestamp: bytes, signature: bytes, body: bytes, now_s: float) -> bool:
+def is_signed(secret: bytes, timestamp: bytes, signature: bytes, body: bytes, now_s: float) -> bool:
     """True when Slack signed exactly these bytes within the last `MAX_AGE_S`; never raises (security.md 15-18).
 
     slack_sdk's own verifier raises for a timestamp that is no number, a signature that is not ASCII, a body that is not
@@ -52,7 +52,7 @@ def verified(secret: bytes, timestamp: bytes, signature: bytes, body: bytes, now
     return hmac.compare_digest(b"v0=" + digest.encode(), signature)
 
 
-def routes_of(app: AsyncApp, secret: str, clock: Callable[[], float] = time.time) -> Sequence[BaseRoute]:
+def build_routes(app: AsyncApp, secret: str, clock: Callable[[], float] = time.time) -> Sequence[BaseRoute]:
     """The three addresses that the app's settings at Slack name; all take POST alone."""
 
     async def events(request: Request) -> Response:
@@ -82,7 +82,7 @@ async def _delivered(
         return Response(status_code=200)  # Slack looks whether the address is there, and says nothing
     headers = dict(request.scope["headers"])
     stamp, signature = headers.get(b"x-slack-request-timestamp", b""), headers.get(b"x-slack-signature", b"")
-    if not verified(secret, stamp, signature, body, clock()):
+    if not is_signed(secret, stamp, signature, body, clock()):
         log.info("slack_signature_refused", path=request.url.path)
         return Response(status_code=401)
     return await _dispatched(app, request.url.path, body, media_type)
@@ -95,15 +95,15 @@ async def _dispatched(app: AsyncApp, path: str, body: bytes, media_type: str) ->
         return Response(status_code=401)
     if said is not None and said.get("type") == "url_verification" and media_type == _JSON:
         return JSONResponse({"challenge": str(said.get("challenge", ""))[:1000]})
-    if said is None or not payloads.well_formed(said):
+    if said is None or not payloads.is_well_formed(said):
         log.warning("slack_delivery_malformed", path=path)
         return Response(status_code=200)
     try:
         answer = await app.async_dispatch(AsyncBoltRequest(body=text, headers={"content-type": media_type}))
     except Exception as error:  # noqa: BLE001 - bolt reads more than we check, and its faults may hold words
-        log.error("slack_delivery_broke", kind=payloads.kind_of(said), **fault_of(error))
+        log.error("slack_delivery_broke", kind=payloads.delivery_kind(said), **fault_of(error))
         return Response(status_code=200)
-    if answer.status == NOBODYS:
+    if answer.status == UNHANDLED_STATUS:
         return Response(status_code=200)
     kind = answer.headers.get("content-type", ["text/plain"])[0]
     return Response(answer.body or b"", status_code=answer.status, media_type=kind)

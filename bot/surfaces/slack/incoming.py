@@ -18,16 +18,16 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
 from bot.cards.model import Card
-from bot.cards.slack_text import plain
 from bot.surfaces.port import ButtonPress, Inbox, IncomingMessage, TakenMessage
 from bot.surfaces.slack import payloads, views
-from bot.surfaces.slack.api import SlackApi, quiet_logger
+from bot.surfaces.slack.api import SlackApi, silent_logger
 from bot.surfaces.slack.members import SlackMembers
+from bot.surfaces.slack.text import strip_markup
 from core.log import fault_of, log
 from core.model.errors import CountersignError, PermanentError, TransientError
 
 T = TypeVar("T")
-Waiting = Callable[[str], Awaitable[Sequence[Card]]]
+WaitingCards = Callable[[str], Awaitable[Sequence[Card]]]
 """What waits for the person of an identity."""
 SayPrivately = Callable[[ButtonPress, str], Awaitable[None]]
 """Tells the person who pressed a button something."""
@@ -56,7 +56,7 @@ class SlackListener:
         ours: Callable[[], Awaitable[payloads.OwnAccount]],
         ears: Inbox,
         say: SayPrivately,
-        waiting: Waiting | None,
+        waiting: WaitingCards | None,
         tasks: set[asyncio.Task[None]],
         heard: Callable[[IncomingMessage], None] = lambda _heard: None,
     ) -> None:
@@ -73,7 +73,7 @@ class SlackListener:
 
         app = AsyncApp(
             name="countersign",
-            logger=quiet_logger(),
+            logger=silent_logger(),
             client=self._api.client,
             authorize=authorize,
             process_before_response=True,
@@ -88,7 +88,7 @@ class SlackListener:
         app.command(_ANY)(self.on_command)
         app.action(_ANY)(self.on_action)
         app.view(_ANY)(self.on_view)
-        app.shortcut(payloads.ASK)(self.on_shortcut)
+        app.shortcut(payloads.SHORTCUT)(self.on_shortcut)
         app.error(_not_kept)
         return app
 
@@ -98,8 +98,8 @@ class SlackListener:
         if isinstance(event, Mapping) and event.get("type") == "app_home_opened":
             user = event.get("user")
             if body.get("team_id") == ours.team and isinstance(user, str):
-                self._spawn(self._show_home(payloads.identity_of(ours.team, user)))
-        elif heard := _read(lambda: payloads.heard_in_event(body, ours)):
+                self._spawn(self._show_home(payloads.make_identity(ours.team, user)))
+        elif heard := _read(lambda: payloads.event_message(body, ours)):
             await self._ears.take(heard)
             self._heard(heard)
         await ack()
@@ -110,7 +110,7 @@ class SlackListener:
         direct = None
         if str(body.get("channel_id", "")).startswith("D") and body.get("team_id") == ours.team:
             direct = await self._direct_with(user)
-        heard = _read(lambda: payloads.heard_in_command(body, ours, direct))
+        heard = _read(lambda: payloads.command_message(body, ours, direct))
         if heard is None:
             await ack(text=_ELSEWHERE, response_type="ephemeral")
         else:
@@ -120,7 +120,7 @@ class SlackListener:
     async def on_action(self, body: dict[str, Any], ack: AsyncAck) -> None:
         """A button of a card."""
         ours = await self._ours()
-        clicked = _read(lambda: payloads.clicked_in(body, ours))
+        clicked = _read(lambda: payloads.button_press(body, ours))
         if clicked is None:
             await ack()
             return
@@ -132,8 +132,8 @@ class SlackListener:
     async def on_view(self, body: dict[str, Any], ack: AsyncAck) -> None:
         """A form that was filled in: the words a button wanted, or the message shortcut's."""
         ours, view = await self._ours(), body.get("view")
-        asked = isinstance(view, Mapping) and view.get("callback_id") == payloads.ASK
-        said = _read(lambda: payloads.heard_in_form(body, ours) if asked else payloads.click_in_form(body, ours))
+        asked = isinstance(view, Mapping) and view.get("callback_id") == payloads.SHORTCUT
+        said = _read(lambda: payloads.shortcut_message(body, ours) if asked else payloads.form_press(body, ours))
         if said is None:
             await ack()
             return
@@ -149,7 +149,7 @@ class SlackListener:
         """The message shortcut: nothing is said yet, so there is nothing to keep."""
         await ack()
         ours = await self._ours()
-        who = payloads.person_in(body, ours)
+        who = payloads.sender_identity(body, ours)
         if who is not None:
             self._spawn(self._ask_about(body, ours, who))
 
@@ -168,7 +168,9 @@ class SlackListener:
             return
         if answer.form and trigger:
             try:
-                await self._open(trigger, views.form(answer.form, payloads.keep_click(clicked)), clicked.identity)
+                await self._open(
+                    trigger, views.text_form(answer.form, payloads.press_metadata(clicked)), clicked.identity
+                )
             except PermanentError as error:
                 log.warning("slack_form_not_opened", code=error.problem.code, detail=error.problem.message)
                 await self._say(clicked, _LATE)
@@ -180,9 +182,11 @@ class SlackListener:
             return
         channel, message = body.get("channel"), body.get("message")
         listened = isinstance(channel, Mapping) and channel.get("id") in ours.channels
-        direct = None if listened else await self._direct_with(payloads.user_of(who))
+        direct = None if listened else await self._direct_with(payloads.user_id_of(who))
         words = message.get("text") if isinstance(message, Mapping) else ""
-        view = views.ask_form(plain(words if isinstance(words, str) else ""), payloads.keep_message(body, ours, direct))
+        view = views.shortcut_form(
+            strip_markup(words if isinstance(words, str) else ""), payloads.shortcut_metadata(body, ours, direct)
+        )
         await self._open(str(body.get("trigger_id", "")), view, who)
 
     async def _open(self, trigger: str, view: views.View, who: str) -> None:
@@ -190,8 +194,8 @@ class SlackListener:
 
     async def _show_home(self, who: str) -> None:
         cards = await self._waiting(who) if self._waiting is not None and await self._members.ok(who) else None
-        view = views.home(cards)
-        await self._api.call("views.publish", {"user_id": payloads.user_of(who), "view": view}, lane=who)
+        view = views.home_view(cards)
+        await self._api.call("views.publish", {"user_id": payloads.user_id_of(who), "view": view}, lane=who)
 
     def _spawn(self, work: Coroutine[Any, Any, None] | Awaitable[None]) -> None:
         task = asyncio.create_task(_told(work))
@@ -226,7 +230,7 @@ async def _not_kept(error: Exception, body: dict[str, Any]) -> BoltResponse:
     if isinstance(error, TransientError):
         log.warning("slack_delivery_not_kept", code=error.problem.code)
         return BoltResponse(status=503, body="")
-    log.error("slack_delivery_broke", kind=payloads.kind_of(body), **fault_of(error))
+    log.error("slack_delivery_broke", kind=payloads.delivery_kind(body), **fault_of(error))
     reached_us = any(frame.filename == __file__ for frame in traceback.extract_tb(error.__traceback__))
     never = isinstance(error, PermanentError) or not reached_us
     return BoltResponse(status=200 if never else 500, body="")

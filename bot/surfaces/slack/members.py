@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bot.surfaces.slack.api import SlackApi
-from bot.surfaces.slack.faults import error_code
-from bot.surfaces.slack.payloads import user_of
+from bot.surfaces.slack.errors import error_code
+from bot.surfaces.slack.payloads import user_id_of
 from core.model.errors import PermanentError
 
 KNOWN_S: Final = 60.0
@@ -44,7 +44,7 @@ class SlackMembers:
 
     async def _ask(self, identity: str) -> bool:
         try:
-            answer = await self._api.ask("users.info", {"user": user_of(identity)}, timeout_s=ANSWER_S)
+            answer = await self._api.ask("users.info", {"user": user_id_of(identity)}, timeout_s=ANSWER_S)
         except PermanentError as error:
             if error_code(error) in ("user_not_found", "user_not_visible"):
                 return False

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.cards.safe import one_line
-from bot.cards.slack_text import clip, escape, plain
-from bot.surfaces.mention import without_name
+from bot.surfaces.mention import remove_mentions
 from bot.surfaces.port import ButtonPress, Extras, IncomingMessage, QuotedMessage
+from bot.surfaces.slack.text import escape, strip_markup, truncate
 from core.model.place import Place
 
 SURFACE: Final = "slack"
-ASK: Final = "countersign_ask"
+SHORTCUT: Final = "countersign_ask"
 """The callback id of the message shortcut and of its form."""
-FORM: Final = "countersign_form"
+TEXT_FORM: Final = "countersign_form"
 """The callback id of the form that asks for the words a button still wants."""
 FIELD: Final = "words"
 """Block id and action id of a form's one field."""
@@ -46,7 +46,7 @@ class OwnAccount:
     channels: Collection[str]
 
 
-def well_formed(body: object) -> bool:
+def is_well_formed(body: object) -> bool:
     """Whether a body has the outline of something that Slack delivers; bolt trips over some that have not."""
     if not isinstance(body, Mapping):
         return False
@@ -71,17 +71,17 @@ def is_ts(value: object) -> bool:
     return isinstance(value, str) and _TS.fullmatch(value) is not None
 
 
-def identity_of(team: str, user: str) -> str:
+def make_identity(team: str, user: str) -> str:
     """The immutable id of a person on Slack: user ids are unique only together with their workspace."""
     return f"{team}/{user}"
 
 
-def user_of(identity: str) -> str:
+def user_id_of(identity: str) -> str:
     """The user part of an identity."""
     return identity.rpartition("/")[2]
 
 
-def heard_in_event(body: Body, ours: OwnAccount) -> IncomingMessage | None:
+def event_message(body: Body, ours: OwnAccount) -> IncomingMessage | None:
     """The message of a ``message`` or ``app_mention`` event, when a person of our workspace wrote it where we listen.
 
     The same message arrives as both kinds, and again in retries: its `dedup` is made of channel and time alone. An edit
@@ -108,9 +108,9 @@ def heard_in_event(body: Body, ours: OwnAccount) -> IncomingMessage | None:
     if not addressed and (thread in (None, ts) or edited):
         return None  # talk among people
     return IncomingMessage(
-        identity=identity_of(ours.team, user),
+        identity=make_identity(ours.team, user),
         place=Place(SURFACE, channel, thread or (None if private else ts), private),
-        text=plain(text),
+        text=strip_markup(text),
         message_id=ts,
         dedup=f"m:{channel}:{ts}:e{edited}" if edited else f"m:{channel}:{ts}",
         addressed=addressed,
@@ -130,25 +130,25 @@ def _hint(said: Body) -> str:
     return ""
 
 
-def quoted_in(messages: object, ts: str, ours: OwnAccount) -> QuotedMessage | None:
+def quoted_message(messages: object, ts: str, ours: OwnAccount) -> QuotedMessage | None:
     """The words of the message `ts` among `messages` and whose they are; None where they are ours, or none."""
     found = [_mapping(one) for one in messages] if isinstance(messages, list) else []
     said = next((one for one in found if one.get("ts") == ts), {})
-    user, text = _text(said, "user"), plain(_text(said, "text")).strip()
+    user, text = _text(said, "user"), strip_markup(_text(said, "text")).strip()
     if not text or user == ours.bot:
         return None
     machine = any(said.get(key) for key in ("bot_id", "bot_profile", "app_id"))
     team = next(filter(None, (_text(said, key) for key in ("user_team", "team"))), ours.team)
-    return QuotedMessage(text, identity_of(team, user) if user and not machine else "")
+    return QuotedMessage(text, make_identity(team, user) if user and not machine else "")
 
 
-def kind_of(body: Body) -> str:
+def delivery_kind(body: Body) -> str:
     """The kind of a delivery for the log, which has no words of people."""
     kind = body.get("type")
     return kind if isinstance(kind, str) and _KIND.fullmatch(kind) else "?"
 
 
-def heard_in_command(body: Body, ours: OwnAccount, direct: str | None) -> IncomingMessage | None:
+def command_message(body: Body, ours: OwnAccount, direct: str | None) -> IncomingMessage | None:
     """A slash command's words; `direct` is our direct message with its writer, set when it was typed in one.
 
     Slack has no message for it: the id that stands in for one is its trigger's.
@@ -159,9 +159,9 @@ def heard_in_command(body: Body, ours: OwnAccount, direct: str | None) -> Incomi
     if direct is None and channel not in ours.channels:
         return None
     return IncomingMessage(
-        identity=identity_of(ours.team, user),
+        identity=make_identity(ours.team, user),
         place=Place(SURFACE, direct or channel, None, private=direct is not None),
-        text=plain(_text(body, "text")).strip(),
+        text=strip_markup(_text(body, "text")).strip(),
         message_id=f"s:{trigger}",
         dedup=f"s:{trigger}",
         addressed=True,
@@ -169,7 +169,7 @@ def heard_in_command(body: Body, ours: OwnAccount, direct: str | None) -> Incomi
     )
 
 
-def clicked_in(body: Body, ours: OwnAccount) -> ButtonPress | None:
+def button_press(body: Body, ours: OwnAccount) -> ButtonPress | None:
     """The button pressed in a ``block_actions`` payload, when it is one of a card's."""
     actions = body.get("actions")
     action = _mapping(actions[0] if isinstance(actions, list) and actions else None)
@@ -178,11 +178,11 @@ def clicked_in(body: Body, ours: OwnAccount) -> ButtonPress | None:
     channel = _text(_mapping(body.get("channel")), "id") or _text(container, "channel_id")
     ts = _text(container, "message_ts")
     button, moment = _text(action, "value"), _text(body, "trigger_id") or _text(action, "action_ts")
-    if not (button and moment and is_ts(ts) and _listens(channel, ours) and person_in(body, ours)):
+    if not (button and moment and is_ts(ts) and _listens(channel, ours) and sender_identity(body, ours)):
         return None
     thread = _text(message, "thread_ts") or _text(container, "thread_ts") or None
     return ButtonPress(
-        identity=identity_of(ours.team, _text(user, "id")),
+        identity=make_identity(ours.team, _text(user, "id")),
         place=Place(SURFACE, channel, thread if thread != ts else None, channel.startswith("D")),
         button=button,
         message_id=ts,
@@ -191,16 +191,16 @@ def clicked_in(body: Body, ours: OwnAccount) -> ButtonPress | None:
     )
 
 
-def person_in(body: Body, ours: OwnAccount) -> str | None:
+def sender_identity(body: Body, ours: OwnAccount) -> str | None:
     """The identity behind an interaction; None when the person is of another workspace (security.md 8)."""
     user, team = _mapping(body.get("user")), _mapping(body.get("team"))
     of = _text(user, "team_id") or _text(team, "id")
     if not _text(user, "id") or of != ours.team or _text(team, "id") not in ("", ours.team):
         return None
-    return identity_of(ours.team, _text(user, "id"))
+    return make_identity(ours.team, _text(user, "id"))
 
 
-def keep_click(said: ButtonPress) -> str:
+def press_metadata(said: ButtonPress) -> str:
     """A click as the private metadata of the form it opens; Slack keeps at most 3000 characters of it.
 
     https://docs.slack.dev/reference/views/modal-views
@@ -208,17 +208,17 @@ def keep_click(said: ButtonPress) -> str:
     return json.dumps({"button": said.button, "message": said.message_id, "place": said.place.to_json()})
 
 
-def click_in_form(body: Body, ours: OwnAccount) -> ButtonPress | None:
+def form_press(body: Body, ours: OwnAccount) -> ButtonPress | None:
     """The click that opened a form, with the words that were typed into it."""
-    view, kept, who = _mapping(body.get("view")), _kept(body), person_in(body, ours)
+    view, kept, who = _mapping(body.get("view")), _kept(body), sender_identity(body, ours)
     place = _place(kept, ours)
     if who is None or place is None or not _text(view, "id") or not _text(kept, "button"):
         return None
-    words = typed_in(body)
+    words = field_text(body)
     return ButtonPress(who, place, _text(kept, "button"), _text(kept, "message"), f"v:{view['id']}", words, _name(body))
 
 
-def keep_message(body: Body, ours: OwnAccount, direct: str | None) -> str:
+def shortcut_metadata(body: Body, ours: OwnAccount, direct: str | None) -> str:
     """Where a shortcut's message is, as the private metadata of its form; where we do not listen, `direct`.
 
     `direct` is our direct message with the person who used it.
@@ -232,19 +232,19 @@ def keep_message(body: Body, ours: OwnAccount, direct: str | None) -> str:
     return json.dumps({"place": Place(SURFACE, direct or "", None, private=True).to_json(), "message": ""})
 
 
-def heard_in_form(body: Body, ours: OwnAccount) -> IncomingMessage | None:
+def shortcut_message(body: Body, ours: OwnAccount) -> IncomingMessage | None:
     """What somebody asked for in the form of the message shortcut."""
-    view, kept, who = _mapping(body.get("view")), _kept(body), person_in(body, ours)
+    view, kept, who = _mapping(body.get("view")), _kept(body), sender_identity(body, ours)
     place = _place(kept, ours)
     if who is None or place is None or not _text(view, "id"):
         return None
     key = f"v:{view['id']}"
     return IncomingMessage(
-        who, place, typed_in(body), _text(kept, "message") or key, key, addressed=True, name=_name(body)
+        who, place, field_text(body), _text(kept, "message") or key, key, addressed=True, name=_name(body)
     )
 
 
-def words_of(text: str, extras: Extras) -> dict[str, Any]:
+def text_payload(text: str, extras: Extras) -> dict[str, Any]:
     """Words as the payload of a message, with the mentions and the buttons that they carry.
 
     A mention is ``<@USER>``; at most 25 buttons stand in one block, and their labels have at most 75 characters.
@@ -254,11 +254,11 @@ def words_of(text: str, extras: Extras) -> dict[str, Any]:
     """
     said = escape(text)
     for name, identity in extras.mentions:
-        said = re.sub(rf"(?<!\w){re.escape(escape(name))}(?!\w)", f"<@{user_of(identity)}>", said, count=1)
+        said = re.sub(rf"(?<!\w){re.escape(escape(name))}(?!\w)", f"<@{user_id_of(identity)}>", said, count=1)
     buttons = [
         {
             "type": "button",
-            "text": {"type": "plain_text", "text": clip(label, MAX_LABEL), "emoji": False},
+            "text": {"type": "plain_text", "text": truncate(label, MAX_LABEL), "emoji": False},
             "action_id": id_,
             "value": id_,
         }
@@ -270,7 +270,7 @@ def words_of(text: str, extras: Extras) -> dict[str, Any]:
     return {"text": said, "blocks": [section, {"type": "actions", "elements": buttons}]}
 
 
-def typed_in(body: Body) -> str:
+def field_text(body: Body) -> str:
     """What stands in a submitted form's one field; forms carry plain words, without markup."""
     state = _mapping(_mapping(body.get("view")).get("state"))
     field = _mapping(_mapping(_mapping(state.get("values")).get(FIELD)).get(FIELD))
@@ -311,7 +311,7 @@ def _is_person(said: Body, user: str, ours: OwnAccount) -> bool:
 def _without_mention(text: str, bot: str) -> tuple[str, bool]:
     """The text without the mentions of us, and whether there was one."""
     parts = re.split(rf"<@{re.escape(bot)}(?:\|[^>]*)?>", text)
-    return without_name(parts), len(parts) > 1
+    return remove_mentions(parts), len(parts) > 1
 
 
 def _name(body: Body) -> str:

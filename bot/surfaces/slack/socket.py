@@ -19,9 +19,9 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from bot.surfaces.slack import payloads
-from bot.surfaces.slack.api import SlackApi, quiet_logger
-from bot.surfaces.slack.faults import translated
-from bot.surfaces.slack.http import NOBODYS
+from bot.surfaces.slack.api import SlackApi, silent_logger
+from bot.surfaces.slack.errors import translate_errors
+from bot.surfaces.slack.http import UNHANDLED_STATUS
 from core.log import fault_of, log
 from core.model.errors import CountersignError, PermanentError, TransientError
 
@@ -37,9 +37,9 @@ async def listen(api: SlackApi, app_token: str, app: AsyncApp, *, connect_s: flo
     await SlackConnection(api, app_token, app, connect_s=connect_s).listen()
 
 
-async def address(api: SlackApi, app_token: str) -> str:
+async def open_connection_url(api: SlackApi, app_token: str) -> str:
     """Where the next connection is to go; it carries a key, so it is never shown."""
-    with translated("apps.connections.open"):
+    with translate_errors("apps.connections.open"):
         answer = await api.client.apps_connections_open(app_token=app_token)
     return str(answer["url"])
 
@@ -59,7 +59,7 @@ class SlackConnection(SocketModeClient):
         *,
         connect_s: float = CONNECT_S,
     ) -> None:
-        super().__init__(app_token=app_token, logger=quiet_logger(), web_client=api.client, ping_interval=PING_S)
+        super().__init__(app_token=app_token, logger=silent_logger(), web_client=api.client, ping_interval=PING_S)
         self.proxy = api.client.proxy
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._api, self._app, self._connect_s, self._opened = api, app, connect_s, opened
@@ -80,7 +80,7 @@ class SlackConnection(SocketModeClient):
 
     async def open(self) -> None:
         """Connect for the first time."""
-        self.wss_uri = await address(self._api, self.app_token)
+        self.wss_uri = await open_connection_url(self._api, self.app_token)
         await self.connect()
         if not self.lost.done():
             log.info("slack_socket_opened")
@@ -98,7 +98,7 @@ class SlackConnection(SocketModeClient):
     async def issue_new_wss_url(self) -> str:
         """Asked by slack_sdk whenever it connects anew."""
         try:
-            return await address(self._api, self.app_token)
+            return await open_connection_url(self._api, self.app_token)
         except PermanentError as error:
             self._give_up(error, error.__cause__)
             raise
@@ -108,8 +108,8 @@ class SlackConnection(SocketModeClient):
 
     async def _dispatch(self, _client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         started = asyncio.get_running_loop().time()
-        if not payloads.well_formed(request.payload):  # acknowledged all the same: it would come again, no better
-            log.warning("slack_delivery_malformed", kind=payloads.kind_of({"type": request.type}))
+        if not payloads.is_well_formed(request.payload):  # acknowledged all the same: it would come again, no better
+            log.warning("slack_delivery_malformed", kind=payloads.delivery_kind({"type": request.type}))
             await self.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
             return
         task = asyncio.current_task()
@@ -126,9 +126,9 @@ class SlackConnection(SocketModeClient):
         try:
             response = await run_async_bolt_app(self._app, request)
         except Exception as error:  # noqa: BLE001 - bolt reads more than we check, and its faults may hold words
-            log.error("slack_delivery_broke", kind=payloads.kind_of({"type": request.type}), **fault_of(error))
+            log.error("slack_delivery_broke", kind=payloads.delivery_kind({"type": request.type}), **fault_of(error))
             return BoltResponse(status=200, body="")
-        return BoltResponse(status=200, body="") if response.status == NOBODYS else response
+        return BoltResponse(status=200, body="") if response.status == UNHANDLED_STATUS else response
 
     def _give_up(self, fault: CountersignError, cause: BaseException | None) -> None:
         fault.__cause__ = cause

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
-from bot.cards.slack import draw_card
-from bot.cards.slack_text import clip, escape, pieces
 from bot.surfaces.port import (
     NO_EXTRAS,
     Attachment,
@@ -24,10 +22,12 @@ from bot.surfaces.port import (
 )
 from bot.surfaces.slack import checks, http, payloads, socket
 from bot.surfaces.slack.api import SlackApi
+from bot.surfaces.slack.card import render_slack_card
 from bot.surfaces.slack.catch_up import IsConnected, SlackCatchUp
-from bot.surfaces.slack.faults import error_code
-from bot.surfaces.slack.incoming import SlackListener, Waiting
+from bot.surfaces.slack.errors import error_code
+from bot.surfaces.slack.incoming import SlackListener, WaitingCards
 from bot.surfaces.slack.members import SlackMembers
+from bot.surfaces.slack.text import escape, split_text, truncate
 from core.log import log
 from core.model.errors import PermanentError, UsageError
 from core.model.place import Place
@@ -58,7 +58,7 @@ class SlackSurface:
     name = payloads.SURFACE
     answers_forms = True
 
-    def __init__(self, config: SlackConfig, waiting: Waiting | None = None) -> None:
+    def __init__(self, config: SlackConfig, waiting: WaitingCards | None = None) -> None:
         _require(config)
         self._config, self._waiting = config, waiting
         self._api = SlackApi(config.bot_token, config.base_url)
@@ -95,11 +95,11 @@ class SlackSurface:
         """The addresses for signed requests; none without a signing secret."""
         if self._config.signing_secret is None:
             return ()
-        return http.routes_of(self._listening(ears).app(), self._config.signing_secret)
+        return http.build_routes(self._listening(ears).app(), self._config.signing_secret)
 
     def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as blocks; pure."""
-        drawn = draw_card(card, diff, buttons.ids, delivered=delivered)
+        drawn = render_slack_card(card, diff, buttons.ids, delivered=delivered)
         return RenderedCard({"text": drawn.text, "blocks": list(drawn.blocks)}, drawn.hides)
 
     async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
@@ -127,7 +127,7 @@ class SlackSurface:
         id is returned, and the files lie in its thread, where what people answer is known to be about them.
         """
         uploads = [{"filename": file.name, "content": file.content} for file in files]
-        said = escape(clip(words, _MAX_WORDS)) if words else None
+        said = escape(truncate(words, _MAX_WORDS)) if words else None
         thread = _thread(place, reply_to)
         if thread is not None or said is None:
             await self._api.upload(uploads, place.channel, thread, said)
@@ -143,13 +143,13 @@ class SlackSurface:
 
         A direct message is to one person anyway. What three messages do not hold is attached.
         """
-        parts = list(pieces(text))
+        parts = list(split_text(text))
         if len(parts) > _MAX_PARTS:
             whole = Attachment("message.txt", text.encode("utf-8", "backslashreplace"), "text/plain")
             return await self.attach(place, [whole], parts[0][:200].rstrip() + " …", reply_to)
         ids = []
         for n, part in enumerate(parts):
-            payload = payloads.words_of(part, extras if n == len(parts) - 1 else NO_EXTRAS)
+            payload = payloads.text_payload(part, extras if n == len(parts) - 1 else NO_EXTRAS)
             if only_to is not None and not place.private:
                 await self._whisper(place, payload, reply_to, only_to)
             else:
@@ -172,7 +172,7 @@ class SlackSurface:
 
     async def check(self) -> Sequence[Mapping[str, Any]]:
         """What `doctor` asks; reaches Slack."""
-        return await checks.rows(self._api, self._config)
+        return await checks.check_slack(self._api, self._config)
 
     async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
         """Nothing against full members of our workspace; who was let go since, or is a guest, has no say."""
@@ -189,7 +189,7 @@ class SlackSurface:
         except PermanentError as error:  # the request stands without it
             log.warning("slack_thread_not_read", code=error.problem.code)
             return said
-        return replace(said, quoted=payloads.quoted_in(found, thread or "", await self.ours()))
+        return replace(said, quoted=payloads.quoted_message(found, thread or "", await self.ours()))
 
     async def ours(self) -> payloads.OwnAccount:
         """Who we are there, asked once. Raises `PermanentError` when the token is of another workspace."""
@@ -223,7 +223,7 @@ class SlackSurface:
 
     async def _whisper(self, place: Place, payload: Mapping[str, Any], reply_to: str | None, only_to: str) -> None:
         thread = _thread(place, reply_to)
-        arguments: dict[str, Any] = {"channel": place.channel, "user": payloads.user_of(only_to), **payload}
+        arguments: dict[str, Any] = {"channel": place.channel, "user": payloads.user_id_of(only_to), **payload}
         arguments |= {"link_names": False, "parse": "none", **({"thread_ts": thread} if thread else {})}
         await self._api.call("chat.postEphemeral", arguments, lane=place.channel)
 

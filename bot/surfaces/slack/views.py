@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bot.cards.model import Card
-from bot.cards.slack_text import clip
-from bot.surfaces.slack.payloads import ASK, FIELD, FORM
+from bot.surfaces.slack.payloads import FIELD, SHORTCUT, TEXT_FORM
+from bot.surfaces.slack.text import truncate
 
 MAX_INPUT: Final = 3000
 """Characters of a text field (https://docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element)."""
@@ -25,18 +25,18 @@ _OTHER: Final = ("Countersign", "In your words", "Send")
 View = dict[str, Any]
 
 
-def form(kind: str, kept: str) -> View:
+def text_form(kind: str, kept: str) -> View:
     """The form that asks for the words of a ``reject`` or ``reply``; `kept` comes back with them."""
     title, label, submit = _FORMS.get(kind, _OTHER)
-    return _modal(FORM, title, label, submit, kept, "")
+    return _modal(TEXT_FORM, title, label, submit, kept, "")
 
 
-def ask_form(words: str, kept: str) -> View:
+def shortcut_form(words: str, kept: str) -> View:
     """The form of the message shortcut, with the message's words to start from."""
-    return _modal(ASK, "Ask Countersign", "What should be changed?", "Ask", kept, clip(words, MAX_INPUT))
+    return _modal(SHORTCUT, "Ask Countersign", "What should be changed?", "Ask", kept, truncate(words, MAX_INPUT))
 
 
-def home(cards: Sequence[Card] | None) -> View:
+def home_view(cards: Sequence[Card] | None) -> View:
     """The Home tab: what waits for this person and how to ask; None for somebody who is not told what waits."""
     blocks: list[View] = []
     if cards is not None:
@@ -45,9 +45,9 @@ def home(cards: Sequence[Card] | None) -> View:
     for card in shown:
         needs = " · ".join([*card.byline[:2], *(need.sentence for need in card.needs[:1])])
         title = f"{card.icon} {card.label} {card.lane} · {card.title or '(no title)'}"
-        blocks.append({"type": "section", "text": _plain(clip(title, 300))})
+        blocks.append({"type": "section", "text": _plain(truncate(title, 300))})
         if needs:
-            blocks.append({"type": "context", "elements": [_plain(clip(needs, 300))]})
+            blocks.append({"type": "context", "elements": [_plain(truncate(needs, 300))]})
     left = len(cards or ()) - len(shown)
     if left > 0:
         blocks.append({"type": "context", "elements": [_plain(f"… and {left} more")]})
@@ -62,7 +62,7 @@ def _modal(callback: str, title: str, label: str, submit: str, kept: str, words:
     return {
         "type": "modal",
         "callback_id": callback,
-        "title": _plain(clip(title, MAX_TITLE)),
+        "title": _plain(truncate(title, MAX_TITLE)),
         "submit": _plain(submit),
         "close": _plain("Not now"),
         "private_metadata": kept,

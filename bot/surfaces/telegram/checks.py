@@ -7,21 +7,21 @@ from typing import Any
 
 from bot.cards.safe import one_line
 from bot.surfaces.port import TelegramConfig
-from bot.surfaces.telegram.update_parts import UnreadableUpdateError, needed_number, number, words
-from bot.surfaces.telegram.wire import TelegramWire
+from bot.surfaces.telegram.client import TelegramClient
+from bot.surfaces.telegram.update_parts import UnreadableUpdateError, optional_int, required_int, text_at
 from core.model.errors import CountersignError
 
-Row = dict[str, Any]
+_Row = dict[str, Any]
 
 
-async def check(wire: TelegramWire, config: TelegramConfig) -> Sequence[Row]:
+async def check_telegram(wire: TelegramClient, config: TelegramConfig) -> Sequence[_Row]:
     """Rows about the token, privacy mode, the webhook and each group; reaches Telegram.
 
     An answer that is not as Telegram documents it makes its own row, and no other.
     """
     try:
         me = await wire.ask("getMe")
-        rows = [_row("telegram", "ok", f"@{words(me, 'username')} (id {needed_number(me, 'id')})")]
+        rows = [_row("telegram", "ok", f"@{text_at(me, 'username')} (id {required_int(me, 'id')})")]
     except CountersignError as error:
         return [_row("telegram", "fail", error.problem.message, str(error.problem.mend))]
     except UnreadableUpdateError as error:
@@ -38,12 +38,12 @@ async def check(wire: TelegramWire, config: TelegramConfig) -> Sequence[Row]:
     return rows
 
 
-async def _webhook(wire: TelegramWire, config: TelegramConfig) -> Row:
+async def _webhook(wire: TelegramClient, config: TelegramConfig) -> _Row:
     name = "telegram webhook"
     try:
         found = await wire.ask("getWebhookInfo")
-        url, trouble = words(found, "url"), words(found, "last_error_message")
-        waiting = f"{number(found, 'pending_update_count') or 0} updates wait"
+        url, trouble = text_at(found, "url"), text_at(found, "last_error_message")
+        waiting = f"{optional_int(found, 'pending_update_count') or 0} updates wait"
     except CountersignError as error:
         return _row(name, "fail", error.problem.message, str(error.problem.mend))
     except UnreadableUpdateError as error:
@@ -60,11 +60,11 @@ async def _webhook(wire: TelegramWire, config: TelegramConfig) -> Row:
     return _row(name, "ok", f"set; {waiting}")
 
 
-async def _group(wire: TelegramWire, chat: str) -> Row:
+async def _group(wire: TelegramClient, chat: str) -> _Row:
     name = f"telegram group {chat}"
     try:
         found = await wire.ask("getChat", chat_id=int(chat))
-        return _row(name, "ok", one_line(words(found, "title"), 80))
+        return _row(name, "ok", one_line(text_at(found, "title"), 80))
     except UnreadableUpdateError as error:
         return _odd(name, error)
     except ValueError:
@@ -73,9 +73,9 @@ async def _group(wire: TelegramWire, chat: str) -> Row:
         return _row(name, "fail", error.problem.message, "Add the bot to the group; check the id.")
 
 
-def _odd(check: str, error: UnreadableUpdateError) -> Row:
-    return _row(check, "warn", f"Telegram's answer is odd: {error}", "See whether a newer version reads it.")
+def _odd(check_telegram: str, error: UnreadableUpdateError) -> _Row:
+    return _row(check_telegram, "warn", f"Telegram's answer is odd: {error}", "See whether a newer version reads it.")
 
 
-def _row(check: str, verdict: str, detail: str, mend: str = "") -> Row:
-    return {"check": check, "verdict": verdict, "detail": detail, "mend": mend}
+def _row(check_telegram: str, verdict: str, detail: str, mend: str = "") -> _Row:
+    return {"check": check_telegram, "verdict": verdict, "detail": detail, "mend": mend}

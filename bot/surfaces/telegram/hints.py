@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.cards.wording import command_line
-from bot.surfaces.telegram.update_parts import Json, flag, needed, needed_number, part
+from bot.surfaces.telegram.update_parts import Json, bool_at, optional_object, required_int, required_object
 from core.model.advice import CommandName, Suggestion
 
 _WITHOUT_WORDS: Final = {
@@ -51,20 +51,20 @@ class Hint:
     nobody: bool = False
 
 
-def hint_of(message: Json, author: Json, text: str, nobody: Collection[int]) -> Hint | None:
+def hint_for(message: Json, author: Json, text: str, nobody: Collection[int]) -> Hint | None:
     """Why `message`, which speaks to us, is not somebody's words, and what to say; None where it is."""
-    if flag(message, "is_automatic_forward"):
+    if bool_at(message, "is_automatic_forward"):
         return Hint()
-    sender = part(message, "sender_chat")
+    sender = optional_object(message, "sender_chat")
     if sender is not None:
-        same = needed_number(sender, "id") == needed_number(needed(message, "chat"), "id")
+        same = required_int(sender, "id") == required_int(required_object(message, "chat"), "id")
         return Hint(_ANONYMOUS if same else _CHANNEL, nobody=True)
-    if flag(author, "is_bot") or needed_number(author, "id") in nobody:
+    if bool_at(author, "is_bot") or required_int(author, "id") in nobody:
         return Hint()  # bots that answer each other never end
-    private = needed_number(needed(message, "chat"), "id") == needed_number(author, "id")
-    if part(message, "via_bot") is not None:
+    private = required_int(required_object(message, "chat"), "id") == required_int(author, "id")
+    if optional_object(message, "via_bot") is not None:
         return Hint(_VIA_BOT if private else "")
-    if part(message, "forward_origin") is not None:
+    if optional_object(message, "forward_origin") is not None:
         return Hint(_FORWARDED if private else "")
     if text:
         return None

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from bot.surfaces.telegram.incoming import WANTED
+from bot.surfaces.telegram.client import TelegramClient, UnreadableAnswerError
+from bot.surfaces.telegram.incoming import ALLOWED_UPDATES
 from bot.surfaces.telegram.update_parts import update_id
-from bot.surfaces.telegram.wire import TelegramWire, UnreadableError
 from core.log import log
 from core.model.errors import TransientError
 
-Keep = Callable[[object], Awaitable[None]]
+StoreUpdate = Callable[[object], Awaitable[None]]
 
 _FAILURES: Final = 5
 """Polls in a row that may fail before whoever runs us is told."""
@@ -36,7 +36,7 @@ class _Position:
     failures: int = 0
 
 
-async def poll(wire: TelegramWire, keep: Keep, poll_s: int) -> NoReturn:
+async def poll(wire: TelegramClient, keep: StoreUpdate, poll_s: int) -> NoReturn:
     """Ask for updates for ever and keep each; `keep` raises `TransientError` for one that must be asked for again.
 
     Raises `TransientError` when Telegram stays out of reach or another program polls this bot, `PermanentError` when
@@ -62,12 +62,12 @@ async def poll(wire: TelegramWire, keep: Keep, poll_s: int) -> NoReturn:
             at.offset = number + 1
 
 
-async def _ask(wire: TelegramWire, at: _Position, poll_s: int) -> list[object] | None:
+async def _ask(wire: TelegramClient, at: _Position, poll_s: int) -> list[object] | None:
     """The next updates, or None when it failed in a way that may pass."""
     try:
-        updates = await wire.updates(at.offset, at.limit, WANTED, poll_s, _GRACE_S)
+        updates = await wire.updates(at.offset, at.limit, ALLOWED_UPDATES, poll_s, _GRACE_S)
         return _checked(updates, at)
-    except UnreadableError as error:
+    except UnreadableAnswerError as error:
         if _past(error, at):
             return []
         await _pause(error, at)
@@ -86,7 +86,7 @@ def _checked(updates: Any, at: _Position) -> list[object]:
     return updates
 
 
-def _past(error: UnreadableError, at: _Position) -> bool:
+def _past(error: UnreadableAnswerError, at: _Position) -> bool:
     """Find the one update that makes an answer unreadable by asking for one alone, then go past it."""
     if at.limit > 1:
         at.limit = 1
@@ -106,7 +106,7 @@ async def _pause(error: TransientError, at: _Position) -> None:
     await asyncio.sleep(error.retry_after_s or min(_LONGEST_PAUSE_S, 0.25 * 2**at.failures))
 
 
-async def _kept(keep: Keep, update: object, number: int) -> bool:
+async def _kept(keep: StoreUpdate, update: object, number: int) -> bool:
     try:
         await keep(update)
     except TransientError as error:

@@ -33,22 +33,22 @@ class PromptedAction:
     card: str
 
 
-def question(form: str) -> tuple[str, str]:
+def question_for(form: str) -> tuple[str, str]:
     """The question for a form's words, and what stands in the empty field."""
     return _QUESTIONS.get(form, _OTHER)
 
 
-def reference(token: str, chat_id: int, button: str, card: str) -> str:
+def sign_reference(token: str, chat_id: int, button: str, card: str) -> str:
     """What leads from the reply back to the button."""
     return f"{button}.{card}.{_mac(token, chat_id, button, card)}"
 
 
-def link(username: str, ref: str) -> str:
+def reference_link(username: str, ref: str) -> str:
     """The address that carries a reference; pressed, it leads to the bot."""
     return f"https://t.me/{username}#{ref}"
 
 
-def prompted(token: str, chat_id: int, text: str, links: Iterable[str] = ()) -> PromptedAction | None:
+def read_reference(token: str, chat_id: int, text: str, links: Iterable[str] = ()) -> PromptedAction | None:
     """What a question was asked for, by the `text` and the `links` of that message of ours; None if it is none."""
     for place in (*(url.rpartition("#")[2] for url in links), text.rpartition("\n")[2]):
         found = _REFERENCE.fullmatch(place)
@@ -57,11 +57,11 @@ def prompted(token: str, chat_id: int, text: str, links: Iterable[str] = ()) -> 
     return None
 
 
-def derived(token: str, purpose: str) -> str:
+def derive_secret(token: str, purpose: str) -> str:
     """32 hex digits that only the token's holder can work out, and that do not give it away."""
     return hmac.new(token.encode(), f"countersign {purpose}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _mac(token: str, chat_id: int, button: str, card: str) -> str:
-    key = derived(token, "prompt").encode()
+    key = derive_secret(token, "prompt").encode()
     return hmac.new(key, f"{chat_id}:{button}:{card}".encode(), hashlib.sha256).hexdigest()[:16]

@@ -9,24 +9,24 @@ from typing import Final, TypeVar
 
 from telegram import Bot, ForceReply, MessageEntity, ReactionTypeEmoji, User
 
-from bot.cards.telegram import TelegramCard
-from bot.cards.telegram_words import MAX_CAPTION, cut, neutral, size, units
 from bot.surfaces.port import NO_EXTRAS, Attachment, Extras, Place
-from bot.surfaces.telegram.message_text import (
-    NO_PREVIEW,
-    Send,
-    document_of,
-    entities,
-    id_of,
-    keyboard_of,
-    lines_of,
-    message_of,
-    parts_of,
-    reply_of,
-    topic_of,
-)
+from bot.surfaces.telegram.card import TelegramCard
+from bot.surfaces.telegram.client import ChatMovedError, TelegramClient, TelegramRefusedError
+from bot.surfaces.telegram.entities import MAX_CAPTION, measure, neutralize, truncate, utf16_length
 from bot.surfaces.telegram.pace import ChatPace, PaceLimits, SendTurn
-from bot.surfaces.telegram.wire import ChatMovedError, TelegramRefusedError, TelegramWire
+from bot.surfaces.telegram.requests import (
+    NO_PREVIEW,
+    SendRequest,
+    document_request,
+    inline_keyboard,
+    message_request,
+    reply_parameters,
+    sent_message_id,
+    split_lines,
+    text_lines,
+    to_entities,
+    topic_id,
+)
 from core.log import log
 from core.model.errors import PermanentError, TransientError
 
@@ -48,7 +48,7 @@ _LONG: Final = "The answer is long; it is in the file."
 class TelegramSender:
     """What we say on Telegram. `moved` is told of a group's new id before we speak there."""
 
-    def __init__(self, wire: TelegramWire, limits: PaceLimits, moved: Callable[[str, str], Awaitable[None]]) -> None:
+    def __init__(self, wire: TelegramClient, limits: PaceLimits, moved: Callable[[str, str], Awaitable[None]]) -> None:
         self._wire, self._moved = wire, moved
         self._pace = ChatPace(limits)
         self._new_ids: dict[int, int] = {}
@@ -61,14 +61,14 @@ class TelegramSender:
             return bot.send_message(
                 chat,
                 card.plain if bare else card.text,
-                entities=None if bare else entities(card.spans),
+                entities=None if bare else to_entities(card.spans),
                 message_thread_id=topic,
-                reply_markup=keyboard_of(card),
-                reply_parameters=reply_of(reply_to),
+                reply_markup=inline_keyboard(card),
+                reply_parameters=reply_parameters(reply_to),
                 link_preview_options=NO_PREVIEW,
             )
 
-        return id_of(await self._in_turn(place, send))
+        return sent_message_id(await self._in_turn(place, send))
 
     async def edit(self, place: Place, message_id: str, card: TelegramCard) -> str:
         """Change a card; its id, which is a new one if the message was gone."""
@@ -78,8 +78,8 @@ class TelegramSender:
                 card.plain if bare else card.text,
                 chat,
                 int(message_id),
-                entities=None if bare else entities(card.spans),
-                reply_markup=keyboard_of(card),
+                entities=None if bare else to_entities(card.spans),
+                reply_markup=inline_keyboard(card),
                 link_preview_options=NO_PREVIEW,
             )
 
@@ -100,14 +100,18 @@ class TelegramSender:
             if not 0 < len(file.content) <= MAX_FILE_BYTES:
                 told = f"{file.name} has {len(file.content):,} bytes; Telegram takes 1 to {MAX_FILE_BYTES:,}."
                 raise PermanentError("file_size", told, "Whoever runs Countersign can see it at its terminal.")
-        fits = size(lines_of(words)) <= MAX_CAPTION + 1
+        fits = measure(text_lines(words)) <= MAX_CAPTION + 1
         ids = await self.say(place, words, reply_to) if words and not fits else []
         sent = [(place.channel, place.thread, reply_to, file.name, sha256(file.content).digest()) for file in files]
         for n, file in enumerate(files):
             if sent[n] in self._arrived:  # what got through before another did not is there
                 continue
             caption = words if n == 0 and fits else ""
-            ids.append(id_of(await self._in_turn(place, document_of(file, caption, reply_to if n == 0 else None))))
+            ids.append(
+                sent_message_id(
+                    await self._in_turn(place, document_request(file, caption, reply_to if n == 0 else None))
+                )
+            )
             self._arrived[sent[n]] = None
             while len(self._arrived) > _REMEMBERED:
                 self._arrived.pop(next(iter(self._arrived)))
@@ -117,7 +121,7 @@ class TelegramSender:
 
     async def say(self, place: Place, text: str, reply_to: str | None, extras: Extras = NO_EXTRAS) -> list[str]:
         """Say plain words: in one message, in a few, or as a file; buttons stand below the last. Returns their ids."""
-        parts = parts_of(lines_of(text))
+        parts = split_lines(text_lines(text))
         if not parts:
             return []
         if len(parts) > MAX_PARTS:
@@ -126,7 +130,9 @@ class TelegramSender:
         ids = []
         for n, part in enumerate(parts):
             last = extras if n == len(parts) - 1 else NO_EXTRAS
-            ids.append(id_of(await self._in_turn(place, message_of(part, reply_to if n == 0 else None, last))))
+            ids.append(
+                sent_message_id(await self._in_turn(place, message_request(part, reply_to if n == 0 else None, last)))
+            )
         return ids
 
     async def ask(
@@ -137,12 +143,14 @@ class TelegramSender:
         Without entities the reference stands as the last line. Returns the message's id.
         """
         said, hint = asked
-        name = neutral(cut(person[1], 60)) if person else ""
+        name = neutralize(truncate(person[1], 60)) if person else ""
         text = f"{_ASKS} {name}, {said[0].lower()}{said[1:]}" if name else f"{_ASKS} {said}"
-        marks = [MessageEntity(MessageEntity.TEXT_LINK, 0, units(_ASKS), url=ref[1])]
+        marks = [MessageEntity(MessageEntity.TEXT_LINK, 0, utf16_length(_ASKS), url=ref[1])]
         if person and name:  # who pressed is meant: only they are shown the field (Bot API, ForceReply.selective)
             user = User(person[0], name, is_bot=False)
-            marks.append(MessageEntity(MessageEntity.TEXT_MENTION, units(_ASKS) + 1, units(name), user=user))
+            marks.append(
+                MessageEntity(MessageEntity.TEXT_MENTION, utf16_length(_ASKS) + 1, utf16_length(name), user=user)
+            )
 
         def send(bot: Bot, chat: int, topic: int | None, bare: bool) -> Awaitable[object]:
             return bot.send_message(
@@ -150,16 +158,16 @@ class TelegramSender:
                 f"{text}\n\n{ref[0]}" if bare else text,
                 entities=None if bare else marks,
                 message_thread_id=topic,
-                reply_parameters=reply_of(card),
+                reply_parameters=reply_parameters(card),
                 reply_markup=ForceReply(selective=bool(name), input_field_placeholder=hint),
                 link_preview_options=NO_PREVIEW,
             )
 
-        return id_of(await self._in_turn(place, send))
+        return sent_message_id(await self._in_turn(place, send))
 
     async def answer(self, callback: str, text: str, *, alert: bool) -> None:
         """Answer a press, a few times if need be; one that is too old to be answered is no fault."""
-        words = cut("\n".join(" ".join(line.split()) for line in text.strip().splitlines()), MAX_ANSWER)
+        words = truncate("\n".join(" ".join(line.split()) for line in text.strip().splitlines()), MAX_ANSWER)
         for pause_s in (0.25, 1.0, 0.0):
             try:
                 await self._wire.call(
@@ -185,9 +193,9 @@ class TelegramSender:
         """A group has another id."""
         self._new_ids[old] = new
 
-    async def _in_turn(self, place: Place, send: Send[T]) -> T:
+    async def _in_turn(self, place: Place, send: SendRequest[T]) -> T:
         """Send in the chat's turn; follows a moved group, leaves a lost topic, does without refused entities."""
-        chat, topic, bare = self._chat(place), topic_of(place), False
+        chat, topic, bare = self._chat(place), topic_id(place), False
         async with self._pace.turn(chat) as turn:
             for _ in range(_TRIES):
                 await turn.ready()
@@ -207,7 +215,7 @@ class TelegramSender:
                     log.warning("telegram_message_was_simplified", chat=str(chat), why=refused.words)
         raise TransientError("telegram_busy", "Telegram put this message off too often.", retry_after_s=5)
 
-    async def _once(self, turn: SendTurn, send: Send[T], chat: int, topic: int | None, *, bare: bool) -> T:
+    async def _once(self, turn: SendTurn, send: SendRequest[T], chat: int, topic: int | None, *, bare: bool) -> T:
         """One request; told to wait, it waits within the patience, so that no later message overtakes this one."""
         for _ in range(_TRIES):
             try:

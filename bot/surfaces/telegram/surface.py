@@ -13,8 +13,6 @@ from telegram import BotCommand
 from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.cards.safe import one_line
-from bot.cards.telegram import TelegramCard, draw_telegram
-from bot.cards.telegram_words import units
 from bot.commands.table import FIRST
 from bot.surfaces.port import (
     NO_EXTRAS,
@@ -29,25 +27,27 @@ from bot.surfaces.port import (
     Response,
     TelegramConfig,
 )
-from bot.surfaces.telegram.checks import check
+from bot.surfaces.telegram.card import TelegramCard, render_telegram_card
+from bot.surfaces.telegram.checks import check_telegram
+from bot.surfaces.telegram.client import TelegramClient
+from bot.surfaces.telegram.entities import utf16_length
 from bot.surfaces.telegram.incoming import (
+    ALLOWED_UPDATES,
     SURFACE,
-    WANTED,
     BotAccount,
+    CallbackPress,
     ChatMoved,
-    IgnoredUpdate,
-    PromptPress,
+    RejectedPress,
     TelegramInput,
     UnlistedChat,
-    hear,
+    parse_update,
 )
 from bot.surfaces.telegram.pace import PaceLimits
 from bot.surfaces.telegram.polling import poll
-from bot.surfaces.telegram.prompts import derived, link, question, reference
+from bot.surfaces.telegram.prompts import derive_secret, question_for, reference_link, sign_reference
 from bot.surfaces.telegram.sending import MAX_ANSWER, TelegramSender
-from bot.surfaces.telegram.text_limits import TextCuts
-from bot.surfaces.telegram.update_parts import UnreadableUpdateError, needed_number, update_id, words
-from bot.surfaces.telegram.wire import TelegramWire
+from bot.surfaces.telegram.split_messages import SplitMessages
+from bot.surfaces.telegram.update_parts import UnreadableUpdateError, required_int, text_at, update_id
 from core.log import fault_of, log
 from core.model.errors import CountersignError, TransientError, UsageError
 
@@ -84,7 +84,7 @@ class TelegramSurface:
             mend = "Make one, for example with `openssl rand -hex 32`: 1 to 256 letters, digits, _ and -."
             raise UsageError("telegram_secret", "The Telegram webhook has no secret that can be used.", mend)
         self._config, self._poll_s = config, poll_s
-        self._wire = TelegramWire(config, wait_s)
+        self._wire = TelegramClient(config, wait_s)
         self._speaker = TelegramSender(self._wire, limits or PaceLimits(), self._moved)
         self._ears: Inbox | None = None
         self._running = False
@@ -93,12 +93,12 @@ class TelegramSurface:
         self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._listed = set(config.chats)
         self._strangers: OrderedDict[str, float] = OrderedDict()
-        self._cuts = TextCuts()
+        self._cuts = SplitMessages()
 
     @property
     def webhook_path(self) -> str:
         """The path that Telegram calls in webhook mode."""
-        return f"/telegram/{derived(self._config.token, 'webhook path')}"
+        return f"/telegram/{derive_secret(self._config.token, 'webhook path')}"
 
     async def run(self, ears: Inbox) -> None:
         """Listen until cancelled; see `Surface.run`."""
@@ -124,7 +124,7 @@ class TelegramSurface:
 
     def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """See `Surface.draw`."""
-        drawing = draw_telegram(card, diff, buttons.ids, delivered=delivered)
+        drawing = render_telegram_card(card, diff, buttons.ids, delivered=delivered)
         return RenderedCard(drawing.card, drawing.hides)
 
     async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
@@ -136,10 +136,10 @@ class TelegramSurface:
         return await self._speaker.edit(place, message_id, _card(drawn))
 
     async def attach(
-        self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None
+        self, place: Place, files: Sequence[Attachment], caption: str, reply_to: str | None
     ) -> Sequence[str]:
         """See `Surface.attach`."""
-        return await self._speaker.attach(place, files, words, reply_to)
+        return await self._speaker.attach(place, files, caption, reply_to)
 
     async def say(
         self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
@@ -164,7 +164,7 @@ class TelegramSurface:
     async def check(self) -> Sequence[Mapping[str, Any]]:
         """See `Surface.check`; closes the connection unless somebody listens on it."""
         try:
-            return await check(self._wire, self._config)
+            return await check_telegram(self._wire, self._config)
         finally:
             if not self._running:
                 await self.close()
@@ -183,7 +183,7 @@ class TelegramSurface:
         """Learn who we are, and put the menu up."""
         me = await self._wire.ask("getMe")
         try:
-            us = self._us = BotAccount(needed_number(me, "id"), words(me, "username"), self._config.token)
+            us = self._us = BotAccount(required_int(me, "id"), text_at(me, "username"), self._config.token)
         except UnreadableUpdateError as error:
             raise TransientError("telegram_odd", f"Telegram does not say who we are: {error}.") from error
         menu = [BotCommand(spec.name, spec.help) for spec in FIRST]
@@ -195,7 +195,7 @@ class TelegramSurface:
         """Tell Telegram our address, then look now and then whether the token is still good."""
         url = f"{(self._config.webhook_url or '').rstrip('/')}{self.webhook_path}"
         secret = self._config.webhook_secret
-        await self._wire.call(lambda bot: bot.set_webhook(url, allowed_updates=WANTED, secret_token=secret))
+        await self._wire.call(lambda bot: bot.set_webhook(url, allowed_updates=ALLOWED_UPDATES, secret_token=secret))
         while True:
             await asyncio.sleep(_LOOK_AGAIN_S)
             try:
@@ -223,7 +223,7 @@ class TelegramSurface:
         us = self._us or await self._introduce()
         assert isinstance(update, Mapping), "updates have a number"
         try:
-            await self._pass_on(hear(update, us, self._listed.__contains__, self._cuts))
+            await self._pass_on(parse_update(update, us, self._listed.__contains__, self._cuts))
         except TransientError:
             raise
         except UnreadableUpdateError as error:
@@ -243,15 +243,15 @@ class TelegramSurface:
                 self._mention(said.channel)
                 if said.callback:
                     self._start(self._speaker.answer(said.callback, _REFUSED, alert=True))
-            case IgnoredUpdate():
+            case RejectedPress():
                 self._start(self._speaker.answer(said.callback, _REFUSED, alert=True))
-            case PromptPress():
+            case CallbackPress():
                 taken = await ears.take(said.clicked)
                 self._start(self._answer(ears, taken, said))
             case _:
                 await ears.take(said)
 
-    async def _answer(self, ears: Inbox, taken: Any, pressed: PromptPress) -> None:
+    async def _answer(self, ears: Inbox, taken: Any, pressed: CallbackPress) -> None:
         """Tell the one who pressed what became of it, whatever became of it; ask for the words a button wants."""
         async with self._at_once:
             try:
@@ -262,7 +262,7 @@ class TelegramSurface:
             except Exception:  # the press is answered all the same; the fault is logged where the task ends
                 await self._speaker.answer(pressed.callback, _FAULT, alert=True)
                 raise
-            too_long = units(answer.text) > MAX_ANSWER  # for what is shown over the chat
+            too_long = utf16_length(answer.text) > MAX_ANSWER  # for what is shown over the chat
             told = _BELOW if too_long and not answer.refused else answer.text
             await self._speaker.answer(pressed.callback, told, alert=answer.refused)
             if too_long:
@@ -273,10 +273,10 @@ class TelegramSurface:
     async def _ask(self, clicked: ButtonPress, form: str) -> None:
         place = clicked.place
         person = None if place.private else (int(clicked.identity), one_line(clicked.name, 60))
-        ref = reference(self._config.token, int(place.channel), clicked.button, clicked.message_id)
+        ref = sign_reference(self._config.token, int(place.channel), clicked.button, clicked.message_id)
         us = self._us or await self._introduce()
-        back = (ref, link(us.username, ref))
-        prompt = await self._speaker.ask(place, question(form), person, back, clicked.message_id)
+        back = (ref, reference_link(us.username, ref))
+        prompt = await self._speaker.ask(place, question_for(form), person, back, clicked.message_id)
         if self._ears is not None:
             await self._ears.posted(place, prompt, clicked.message_id)
 

@@ -19,7 +19,7 @@ class UnreadableUpdateError(ValueError):
     """A part of an update has another type than Telegram documents; the message is the part's name alone."""
 
 
-def part(of: Json, key: str) -> Json | None:
+def optional_object(of: Json, key: str) -> Json | None:
     """The object at `key`, or None where there is none."""
     value = of.get(key)
     if value is not None and not isinstance(value, Mapping):
@@ -27,15 +27,15 @@ def part(of: Json, key: str) -> Json | None:
     return value
 
 
-def needed(of: Json, key: str) -> Json:
+def required_object(of: Json, key: str) -> Json:
     """The object at `key`; raises `UnreadableUpdateError` where there is none."""
-    found = part(of, key)
+    found = optional_object(of, key)
     if found is None:
         raise UnreadableUpdateError(key)
     return found
 
 
-def number(of: Json, key: str) -> int | None:
+def optional_int(of: Json, key: str) -> int | None:
     """The whole number at `key`, of at most 64 bits, or None where there is none."""
     value = of.get(key)
     if value is None:
@@ -45,15 +45,15 @@ def number(of: Json, key: str) -> int | None:
     return value
 
 
-def needed_number(of: Json, key: str) -> int:
+def required_int(of: Json, key: str) -> int:
     """The whole number at `key`; raises `UnreadableUpdateError` where there is none."""
-    found = number(of, key)
+    found = optional_int(of, key)
     if found is None:
         raise UnreadableUpdateError(key)
     return found
 
 
-def words(of: Json, key: str) -> str:
+def text_at(of: Json, key: str) -> str:
     """The text at `key`, empty where there is none."""
     value = of.get(key)
     if value is None:
@@ -63,7 +63,7 @@ def words(of: Json, key: str) -> str:
     return value
 
 
-def flag(of: Json, key: str) -> bool:
+def bool_at(of: Json, key: str) -> bool:
     """The truth value at `key`, false where there is none."""
     value = of.get(key)
     if value is not None and not isinstance(value, bool):
@@ -71,7 +71,7 @@ def flag(of: Json, key: str) -> bool:
     return bool(value)
 
 
-def objects(of: Json, key: str) -> Sequence[Json]:
+def objects_at(of: Json, key: str) -> Sequence[Json]:
     """The objects in the list at `key`; none where there is no list."""
     value = of.get(key)
     if value is None:
@@ -83,17 +83,17 @@ def objects(of: Json, key: str) -> Sequence[Json]:
 
 def full_name(user: Json) -> str:
     """A person's first and last name."""
-    return " ".join(filter(None, (words(user, "first_name"), words(user, "last_name"))))
+    return " ".join(filter(None, (text_at(user, "first_name"), text_at(user, "last_name"))))
 
 
-def raw(text: str) -> bytes:
+def utf16_bytes(text: str) -> bytes:
     """The text as Telegram counts it: two bytes a unit."""
     return text.encode("utf-16-le", "surrogatepass")
 
 
-def units(text: str) -> int:
+def utf16_length(text: str) -> int:
     """The length of a text as Telegram counts it, in UTF-16 units."""
-    return len(raw(text)) // 2
+    return len(utf16_bytes(text)) // 2
 
 
 def update_id(update: object) -> int | None:

@@ -25,11 +25,11 @@ SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - a heade
 MAX_BODY_BYTES: Final = 1_000_000
 BODY_S: Final = 10.0
 
-Keep = Callable[[object], Awaitable[bool]]
+StoreUpdateBody = Callable[[object], Awaitable[bool]]
 """Keeps what a body says; false when it says nothing that Telegram would send."""
 
 
-def webhook_route(path: str, secret: str, keep: Keep) -> Route:
+def webhook_route(path: str, secret: str, keep: StoreUpdateBody) -> Route:
     """The one route: 401 without the secret, 4xx for a body that does not come whole, 503 for not kept, else 200."""
 
     async def endpoint(request: Request) -> Response:

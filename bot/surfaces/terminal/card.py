@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from bot.cards.diff import MAX_LINES, DiffView, read_diff
 from bot.cards.model import Card
-from bot.cards.parts import FILES, ActionKind, CardLink, CheckRow, DecisionRow, FileRow, StagedPart
+from bot.cards.parts import ARTIFACTS_LABEL, ActionKind, CheckRow, DecisionRow, FileRow, PullRequestPart, StagedPart
 from bot.cards.risk import RiskLevel
 from bot.cards.safe import one_line
-from bot.cards.wording import TERMINAL, worded
+from bot.cards.wording import TERMINAL, render_advice
 from bot.surfaces.terminal.hunks import diff_lines
-from bot.surfaces.terminal.layout import STATE_STYLES, elide, grid, joined, marked, widest
-from bot.surfaces.terminal.look import ACCENT, MINUS, Item, TerminalStyle, look_of
+from bot.surfaces.terminal.layout import STATE_STYLES, elide, grid, join_parts, max_width, with_mark
+from bot.surfaces.terminal.profile import ACCENT, MINUS, Item, TerminalProfile, detect_profile
 from core.model.advice import CommandName, Suggestion
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardVerdict
@@ -40,14 +40,14 @@ def print_card(
     card: Card,
     diff: bytes | None = None,
     *,
-    look: TerminalStyle | None = None,
+    look: TerminalProfile | None = None,
     max_lines: int = MAX_LINES,
 ) -> None:
     """Draw `card` on `stream`, with at most `max_lines` lines of its diff when the bytes are given.
 
     Where the diff, or part of it, is not shown the card offers it instead of Approve.
     """
-    look = look or look_of(stream)
+    look = look or detect_profile(stream)
     view = _view(card, diff, max_lines) if diff is not None and card.state in _WITH_DIFF else None
     files = card.staged.files if card.staged else ()
     hidden_lines = view.hidden(row.path for row in files) if view is not None else None
@@ -56,7 +56,7 @@ def print_card(
     stream.flush()
 
 
-def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: TerminalStyle | None = None) -> None:
+def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: TerminalProfile | None = None) -> None:
     """Draw the whole of `diff`, the risky files first, and below it what can then be done.
 
     Into a pipe or a file go git's bytes as they are, so that they can be applied.
@@ -66,7 +66,7 @@ def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: TerminalStyle |
         stream.buffer.write(diff)
         stream.buffer.flush()
         return
-    look = look or look_of(stream)
+    look = look or detect_profile(stream)
     view = _view(card, diff, None)
     files = card.staged.files if card.staged else ()
     whole = card.showing(len(files), view.hidden(row.path for row in files))
@@ -77,7 +77,7 @@ def print_diff(stream: TextIO, card: Card, diff: bytes, *, look: TerminalStyle |
     stream.flush()
 
 
-def framed(look: TerminalStyle, card: Card, parts: list[Item]) -> str:
+def framed(look: TerminalProfile, card: Card, parts: list[Item]) -> str:
     """The card's text, along a bar in its state's colour; without colours there is no bar."""
     if look.colours is None:
         return look.paint(parts, width=_width(look))
@@ -87,7 +87,7 @@ def framed(look: TerminalStyle, card: Card, parts: list[Item]) -> str:
     return "".join(f"{bar} {line}".rstrip(" ") + "\n" for line in body.split("\n"))
 
 
-def _width(look: TerminalStyle) -> int:
+def _width(look: TerminalProfile) -> int:
     return min(MAX_WIDTH, look.width if look.colours is None else look.width - 2)
 
 
@@ -98,7 +98,7 @@ def _view(card: Card, diff: bytes, max_lines: int | None) -> DiffView:
     return read_diff(diff, first=first, max_lines=max_lines)
 
 
-def _card(look: TerminalStyle, card: Card, view: DiffView | None) -> Iterator[Item]:
+def _card(look: TerminalProfile, card: Card, view: DiffView | None) -> Iterator[Item]:
     yield from _alarm(look, view)
     yield from _headline(look, card)
     if card.superseded:
@@ -118,12 +118,12 @@ def _card(look: TerminalStyle, card: Card, view: DiffView | None) -> Iterator[It
     yield from _actions(look, card)
 
 
-def _alarm(look: TerminalStyle, view: DiffView | None) -> Iterator[Item]:
+def _alarm(look: TerminalProfile, view: DiffView | None) -> Iterator[Item]:
     if view is not None and view.alarm:
-        yield marked(look, ("!", "bold red"), view.alarm, "bold red")
+        yield with_mark(look, ("!", "bold red"), view.alarm, "bold red")
 
 
-def _headline(look: TerminalStyle, card: Card) -> Iterator[Item]:
+def _headline(look: TerminalProfile, card: Card) -> Iterator[Item]:
     table = grid("fill", "right", gap=0)
     facts = [(card.label, f"bold {ACCENT}"), (f" {card.lane}" if card.lane else "", ACCENT), (" · ", "dim")]
     left = look.text(look.icon(card.icon), *facts, (card.title or "(no title)", "bold"))
@@ -131,12 +131,12 @@ def _headline(look: TerminalStyle, card: Card) -> Iterator[Item]:
     table.add_row(left, right)
     yield table
     if card.byline:
-        yield joined(look, [(fact, "dim") for fact in card.byline])
+        yield join_parts(look, [(fact, "dim") for fact in card.byline])
     if card.law:
         yield look.text((card.law, "dim"))
 
 
-def _totals(look: TerminalStyle, staged: StagedPart) -> Iterator[Item]:
+def _totals(look: TerminalProfile, staged: StagedPart) -> Iterator[Item]:
     files = f"{len(staged.files)} file{'s' if len(staged.files) != 1 else ''}"
     counts = look.text(files, "  ", (f"+{staged.added}", "green"), " ", (f"{MINUS}{staged.removed}", "red"))
     counts.append("     ")
@@ -151,18 +151,18 @@ def _totals(look: TerminalStyle, staged: StagedPart) -> Iterator[Item]:
         yield from _findings(look, check)
 
 
-def _findings(look: TerminalStyle, check: CheckRow) -> Iterator[Item]:
+def _findings(look: TerminalProfile, check: CheckRow) -> Iterator[Item]:
     mark, style = _VERDICTS[check.verdict]
     for detail in check.details[:MAX_ROWS]:
-        yield marked(look, (f"{mark} {check.name}", style), detail)
+        yield with_mark(look, (f"{mark} {check.name}", style), detail)
     if len(check.details) > MAX_ROWS:
         yield look.text((f"{mark} {check.name} … {len(check.details) - MAX_ROWS} more findings", style))
 
 
-def _files(look: TerminalStyle, staged: StagedPart) -> Iterator[Item]:
+def _files(look: TerminalProfile, staged: StagedPart) -> Iterator[Item]:
     rows = staged.files[:MAX_ROWS]
     table = grid("fixed", "fixed", "right", "right", "flow")
-    flags = widest([", ".join(row.flags) for row in rows], 30)
+    flags = max_width([", ".join(row.flags) for row in rows], 30)
     room = _width(look) - 20 - flags
     for row in rows:
         table.add_row(*_file(look, row, max(16, room)))
@@ -174,7 +174,7 @@ def _files(look: TerminalStyle, staged: StagedPart) -> Iterator[Item]:
         yield look.text((f"… {len(rest)} more files, {what}", "bold red" if risky else "dim"))
 
 
-def _file(look: TerminalStyle, row: FileRow, room: int) -> list[RenderableType]:
+def _file(look: TerminalProfile, row: FileRow, room: int) -> list[RenderableType]:
     style = LEVEL_STYLES[row.level] if row.risky else ""
     return [
         look.text((row.status, _STATUS.get(row.status, ""))),
@@ -185,21 +185,21 @@ def _file(look: TerminalStyle, row: FileRow, room: int) -> list[RenderableType]:
     ]
 
 
-def _words(look: TerminalStyle, card: Card) -> Iterator[Item]:
+def _words(look: TerminalProfile, card: Card) -> Iterator[Item]:
     if card.quotes:
         yield look.text()
     for quote in card.quotes:
-        yield marked(look, (quote.says, "dim"), f"“{quote.text}”", "italic")
+        yield with_mark(look, (quote.says, "dim"), f"“{quote.text}”", "italic")
 
 
-def _outcome(look: TerminalStyle, card: Card) -> Iterator[Item]:
+def _outcome(look: TerminalProfile, card: Card) -> Iterator[Item]:
     """What stands between the card and its end: question, trouble, digest, verdicts, pull request."""
     if card.asked:
-        yield marked(look, ("?", f"bold {ACCENT}"), card.asked.text, "bold")
+        yield with_mark(look, ("?", f"bold {ACCENT}"), card.asked.text, "bold")
         if card.expiry:
             yield look.text((card.expiry, "dim"))
     if card.hitch:
-        yield marked(look, ("!", "yellow"), f"last try: {card.hitch}")
+        yield with_mark(look, ("!", "yellow"), f"last try: {card.hitch}")
     yield from _needs(look, card)
     for said in card.decided:
         yield _verdict(look, said)
@@ -210,24 +210,24 @@ def _outcome(look: TerminalStyle, card: Card) -> Iterator[Item]:
     if card.trouble:
         told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
         if not told:
-            yield marked(look, ("✗", "bold red"), card.trouble.message, "bold")
-        if mend := worded(card.trouble.mend, TERMINAL):
-            yield marked(look, ("→", ACCENT), one_line(mend))
+            yield with_mark(look, ("✗", "bold red"), card.trouble.message, "bold")
+        if mend := render_advice(card.trouble.mend, TERMINAL):
+            yield with_mark(look, ("→", ACCENT), one_line(mend))
 
 
-def _needs(look: TerminalStyle, card: Card) -> Iterator[Item]:
+def _needs(look: TerminalProfile, card: Card) -> Iterator[Item]:
     if card.staged is None:
         return
     facts = [(f"diff {card.staged.short}", f"bold {ACCENT}" if card.needs else "dim")]
     facts += [(need.sentence, "bold") for need in card.needs]
     if card.needs and card.expiry:
         facts.append((card.expiry, "dim"))
-    yield joined(look, facts)
+    yield join_parts(look, facts)
     if card.hidden and card.hidden.anything and card.asks_for_approval:
         yield look.text((f"{card.hidden.sentence}.", "yellow"))
 
 
-def _verdict(look: TerminalStyle, said: DecisionRow) -> RenderableType:
+def _verdict(look: TerminalProfile, said: DecisionRow) -> RenderableType:
     mark, style = ("✓", "green") if said.approved else ("✗", "bold red")
     words = f"{said.person} {'approved' if said.approved else 'rejected'} it"
     where = f" ({', '.join(part for part in (said.surface, said.when) if part)})"
@@ -235,18 +235,18 @@ def _verdict(look: TerminalStyle, said: DecisionRow) -> RenderableType:
     return look.text((f"{mark} ", style), words, (where, "dim"), (reason, "italic"))
 
 
-def _pull_request(look: TerminalStyle, link: CardLink) -> Iterator[Item]:
+def _pull_request(look: TerminalProfile, link: PullRequestPart) -> Iterator[Item]:
     carries = [(f"carries revision {link.of_revision}", "yellow")] if link.of_revision else []
-    yield joined(look, [(f"pull request {link.number} {link.state}", "bold green"), (link.branch, ""), *carries])
+    yield join_parts(look, [(f"pull request {link.number} {link.state}", "bold green"), (link.branch, ""), *carries])
     if link.checks:
         yield look.text((link.checks, "dim"))
     if link.url:
         yield look.text((link.url, "dim"))
     if link.files:
-        yield look.text((f"{FILES}: ", "dim"), (link.files, "dim"))
+        yield look.text((f"{ARTIFACTS_LABEL}: ", "dim"), (link.files, "dim"))
 
 
-def _actions(look: TerminalStyle, card: Card, without: ActionKind | None = None) -> Iterator[Item]:
+def _actions(look: TerminalProfile, card: Card, without: ActionKind | None = None) -> Iterator[Item]:
     actions = [action for action in card.actions if action.kind is not without]
     if not actions:
         return

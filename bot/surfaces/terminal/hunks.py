@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from bot.cards.diff import DiffLine, DiffView, FileDiff
-from bot.surfaces.terminal.look import ACCENT, TerminalBlock, TerminalStyle
+from bot.surfaces.terminal.profile import ACCENT, TerminalBlock, TerminalProfile
 
 _STYLES: Final = {"+": "green", "-": "red", "\\": "dim", " ": ""}
 _GUTTER: Final = 6
 _NO_HEADING: Final = DiffLine("@", None, "")
 
 
-def diff_lines(look: TerminalStyle, view: DiffView, width: int, *, more: str = "") -> Iterator[TerminalBlock]:
+def diff_lines(look: TerminalProfile, view: DiffView, width: int, *, more: str = "") -> Iterator[TerminalBlock]:
     """The lines of a diff; `more` is the command that shows what is left out."""
     if view.strange:
         yield look.line((f"! {view.spelled_out} below", "yellow"))
@@ -32,7 +32,7 @@ def diff_lines(look: TerminalStyle, view: DiffView, width: int, *, more: str = "
         yield look.line(("… ", "yellow"), (said, "yellow"), (f": {more}" if more else "", "yellow"))
 
 
-def _title(look: TerminalStyle, file: FileDiff, width: int) -> Iterator[TerminalBlock]:
+def _title(look: TerminalProfile, file: FileDiff, width: int) -> Iterator[TerminalBlock]:
     """The whole path, over as many lines as it takes: here nothing of a name may hide."""
     notes = f"  {', '.join(file.notes)}" if file.notes else ""
     pieces = _pieces(look.fit(file.paths[-1]), width)
@@ -40,7 +40,7 @@ def _title(look: TerminalStyle, file: FileDiff, width: int) -> Iterator[Terminal
         yield look.line((piece, "bold"), (notes if n == len(pieces) else "", "dim"))
 
 
-def _line(look: TerminalStyle, line: DiffLine, width: int) -> Iterator[TerminalBlock]:
+def _line(look: TerminalProfile, line: DiffLine, width: int) -> Iterator[TerminalBlock]:
     if line.sign == "@":
         yield look.line((" " * (_GUTTER - 1), ""), ("… " if line.text else "…", "dim"), (line.text, f"dim {ACCENT}"))
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bot.surfaces.terminal.look import ACCENT, TerminalStyle
+from bot.surfaces.terminal.profile import ACCENT, TerminalProfile
 from core.model.lifecycle import State
 
 if TYPE_CHECKING:
@@ -59,20 +59,20 @@ def grid(*columns: str, gap: int = 2) -> Table:
     return table
 
 
-def cut(text: Text) -> Text:
+def on_one_line(text: Text) -> Text:
     """`text` kept on one line, with an ellipsis where the room ends."""
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
 
 
-def marked(look: TerminalStyle, mark: tuple[str, str], text: str, style: str = "") -> Table:
+def with_mark(look: TerminalProfile, mark: tuple[str, str], text: str, style: str = "") -> Table:
     """A mark, and beside it `text`, wrapped under itself."""
     table = grid("fixed", "flow", gap=1)
     table.add_row(look.text(mark), look.text((text, style)))
     return table
 
 
-def joined(look: TerminalStyle, parts: Iterable[tuple[str, str]], between: str = " · ") -> Text:
+def join_parts(look: TerminalProfile, parts: Iterable[tuple[str, str]], between: str = " · ") -> Text:
     """Parts with their styles on one line, a dim mark between them."""
     pieces: list[tuple[str, str]] = []
     for part in parts:
@@ -80,7 +80,7 @@ def joined(look: TerminalStyle, parts: Iterable[tuple[str, str]], between: str =
     return look.text(*pieces)
 
 
-def widest(texts: Sequence[str], at_most: int) -> int:
+def max_width(texts: Sequence[str], at_most: int) -> int:
     """The cells of the widest of `texts`, bounded."""
     from rich.cells import cell_len
 

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Final, Self, TextIO
 
 from bot.cards.parts import ICONS
-from bot.cards.times import span
+from bot.cards.times import duration
 from bot.surfaces.terminal.layout import STATE_STYLES
-from bot.surfaces.terminal.look import TerminalStyle, look_of
+from bot.surfaces.terminal.profile import TerminalProfile, detect_profile
 from core.model.lifecycle import State
 
 _TURNING: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -30,12 +30,12 @@ class TaskProgress:
         stream: TextIO,
         number: int,
         *,
-        look: TerminalStyle | None = None,
+        look: TerminalProfile | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
         self._number = number
-        self._look = look or look_of(stream)
+        self._look = look or detect_profile(stream)
         self._clock = clock
         self._began = clock()
         self._said = ""
@@ -70,7 +70,7 @@ class TaskProgress:
             f" #{self._number} ",
             (state.value, STATE_STYLES[state]),
             (f" · {detail}" if detail else "", "dim"),
-            (f" · {span(self._clock() - self._began)}", "dim"),
+            (f" · {duration(self._clock() - self._began)}", "dim"),
         )
         line.truncate(self._look.width - 1, overflow="ellipsis")
         self._stream.write(_BACK + self._look.paint([line]).removesuffix("\n"))

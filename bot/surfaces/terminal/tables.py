@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from bot.cards.parts import ICONS
 from bot.cards.safe import one_line
-from bot.cards.times import ago, moment, until
-from bot.surfaces.terminal.layout import STATE_STYLES, cut, grid
-from bot.surfaces.terminal.look import ACCENT, TerminalStyle, look_of, write
+from bot.cards.times import ago, parse_time, until
+from bot.surfaces.terminal.layout import STATE_STYLES, grid, on_one_line
+from bot.surfaces.terminal.profile import ACCENT, TerminalProfile, detect_profile, write_items
 from core.model.job import JobState
 from core.model.lifecycle import State
 from core.model.staged_diff import short_digest
@@ -19,7 +19,7 @@ from core.model.staged_diff import short_digest
 if TYPE_CHECKING:
     from rich.text import Text
 
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 _PIPE_LINE: Final = 500
 _SHORT_OID: Final = 12
@@ -29,12 +29,12 @@ _SILENT: Final = frozenset({"state", "job", "attempt"})
 
 
 def print_list(
-    stream: TextIO, rows: Sequence[Row], *, now: datetime | None = None, look: TerminalStyle | None = None
+    stream: TextIO, rows: Sequence[_Row], *, now: datetime | None = None, look: TerminalProfile | None = None
 ) -> None:
     """Draw the rows of ``list --json`` (`core.model.task.TaskSummary.to_json`), one line a task."""
-    look, now = look or look_of(stream), now or datetime.now(UTC)
+    look, now = look or detect_profile(stream), now or datetime.now(UTC)
     if not rows:
-        write(stream, look, [look.text(("No tasks yet. ", "bold"), 'Ask for one: countersign ask "…"')])
+        write_items(stream, look, [look.text(("No tasks yet. ", "bold"), 'Ask for one: countersign ask "…"')])
         return
     table = grid("right", "fixed", "fixed", "cut", "fixed", "fixed")
     for row in rows:
@@ -44,11 +44,11 @@ def print_list(
             look.text((number, f"bold {ACCENT}")),
             look.text(look.icon(ICONS[state]), (state.value, STATE_STYLES[state])),
             look.text((" ".join(filter(None, (row["repo"], row["lane"]))) or "-", "dim")),
-            cut(look.text((one_line(row["title"], 200), "" if state in _OPEN else "dim"))),
+            on_one_line(look.text((one_line(row["title"], 200), "" if state in _OPEN else "dim"))),
             look.text(row["requester"]),
             look.text((ago(row["updated_at"], now), "dim")),
         )
-    write(stream, look, [table], width=_whole(look))
+    write_items(stream, look, [table], width=_whole(look))
 
 
 _OPEN: Final = frozenset(State) - {State.MERGED, State.CLOSED, State.CANCELLED, State.EXPIRED}
@@ -56,20 +56,20 @@ _OPEN: Final = frozenset(State) - {State.MERGED, State.CLOSED, State.CANCELLED, 
 
 def print_queue(
     stream: TextIO,
-    rows: Sequence[Row],
+    rows: Sequence[_Row],
     *,
-    paused: Row | None = None,
+    paused: _Row | None = None,
     now: datetime | None = None,
-    look: TerminalStyle | None = None,
+    look: TerminalProfile | None = None,
 ) -> None:
     """Draw jobs in the order given (``queue --json``): each has task, revision, kind, state, priority and more.
 
     `paused` says who stopped the queue (`by`) and why (`reason`).
     """
-    look, now = look or look_of(stream), now or datetime.now(UTC)
+    look, now = look or detect_profile(stream), now or datetime.now(UTC)
     items: list[Any] = [_paused(look, paused)] if paused is not None else []
     if not rows:
-        write(stream, look, [*items, look.text(("The queue is empty.", "dim"))])
+        write_items(stream, look, [*items, look.text(("The queue is empty.", "dim"))])
         return
     table = grid("right", "fixed", "fixed", "fixed", "flow")
     for row in rows:
@@ -83,20 +83,20 @@ def print_queue(
             _job(look, row, now),
         )
     running = sum(1 for row in rows if row["state"] == JobState.RUNNING)
-    write(stream, look, [*items, table, look.text((f"{running} running, {len(rows) - running} to come", "dim"))])
+    write_items(stream, look, [*items, table, look.text((f"{running} running, {len(rows) - running} to come", "dim"))])
 
 
-def _paused(look: TerminalStyle, paused: Row) -> Text:
+def _paused(look: TerminalProfile, paused: _Row) -> Text:
     by = f" by {paused['by']}" if paused.get("by") else ""
     why = f": {one_line(paused['reason'])}" if paused.get("reason") else ""
     resume = "; countersign resume lets it run"
     return look.text(("! ", "yellow"), (f"The queue is paused{by}{why}", "bold yellow"), (resume, "dim"))
 
 
-def _job(look: TerminalStyle, row: Row, now: datetime) -> Text:
+def _job(look: TerminalProfile, row: _Row, now: datetime) -> Text:
     """What there is to say of a job beside its state."""
     said = [(f"title “{one_line(row['title'], 80)}”", "")] if row.get("title") else []
-    ready = moment(row.get("ready_at"))
+    ready = parse_time(row.get("ready_at"))
     if row["state"] == JobState.READY and ready and ready > now:
         said.append((f"ready {until(row['ready_at'], now)}", "dim"))
     if row.get("deadline"):
@@ -114,11 +114,11 @@ def _job(look: TerminalStyle, row: Row, now: datetime) -> Text:
     return look.text(*[part for n, one in enumerate(said) for part in ([(" · ", "dim"), one] if n else [one])])
 
 
-def print_events(stream: TextIO, events: Iterable[Row], *, look: TerminalStyle | None = None) -> None:
+def print_events(stream: TextIO, events: Iterable[_Row], *, look: TerminalProfile | None = None) -> None:
     """Draw events (`core.model.event.Event.to_json`), a line each; its columns stay the same from call to call."""
-    look = look or look_of(stream)
+    look = look or detect_profile(stream)
     for event in events:
-        at = moment(event["at"])
+        at = parse_time(event["at"])
         when = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else ""
         task = f"#{event['task']}" if event["task"] else "-"
         who = " on ".join(filter(None, (event["person"], event["surface"] if event["person"] else "")))
@@ -130,10 +130,10 @@ def print_events(stream: TextIO, events: Iterable[Row], *, look: TerminalStyle |
             f"{look.fit(who)}  " if who else "",
             (one_line(body, 300), "dim"),
         )
-        write(stream, look, [cut(line)], width=_whole(look))
+        write_items(stream, look, [on_one_line(line)], width=_whole(look))
 
 
-def _whole(look: TerminalStyle) -> int:
+def _whole(look: TerminalProfile) -> int:
     """The width of a line that is cut at a terminal's edge and nowhere else: somebody may search in the pipe."""
     return look.width if look.colours else _PIPE_LINE
 

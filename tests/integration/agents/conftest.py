@@ -13,9 +13,8 @@ import pytest
 from core.model.errors import CountersignError
 from core.model.intent import Intent
 from core.model.lane import Limits
-from core.model.provenance import Usage
 from core.model.turn import Turn
-from core.ports import ExecutorResult, WorkOrder
+from core.ports import ExecutorResult, MemoryUsage, WorkOrder
 from lanes.agent_clis import CLIS, ProgramPlace
 from lanes.agent_clis.cli import AgentCliAdapter
 from lanes.agent_clis.executor import AgentExecutor, agent_executor
@@ -59,8 +58,8 @@ class Bench:
     web: GitRepository
     scratch: Path
     find: Any
-    told: list[str] = field(default_factory=list)
-    charged: list[Usage] = field(default_factory=list)
+    progress: list[str] = field(default_factory=list)
+    usage: MemoryUsage = field(default_factory=MemoryUsage)
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
     def again(self) -> Bench:
@@ -89,17 +88,15 @@ class Bench:
         base = await self.web.fetch_base()
         lane = builders.lane("code", executor="agent", write=("src/**",), models=("fake/m",), limits=Limits(wall_s=90))
 
-        async def told(words: str) -> None:
-            self.told.append(words)
+        async def report(words: str) -> None:
+            self.progress.append(words)
 
-        async def charge(usage: Usage) -> None:
-            self.charged.append(usage)
-
+        self.usage = MemoryUsage()
         turns = (Turn(1, "ana", "terminal", text, builders.NOON, 1),)
         order = WorkOrder(
             1, 1, replace(lane, **others.pop("lane", {})), Intent(text), turns, base, await self.web.tree_of(base)
         )
-        return replace(order, **{"told": told, "charge": charge, **others})
+        return replace(order, **{"progress": report, "usage": self.usage, **others})
 
     async def made(self, executor: AgentExecutor, order: WorkOrder | None = None) -> ExecutorResult:
         """What the executor makes."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.surfaces.github.comment_text import CommentKind, WrittenComment
-from bot.surfaces.github.comments import GitHubAccount, GitHubReview, OwnComments
+from bot.surfaces.github.comments import GitHubAccount, GitHubReview, OwnComment
 from core.model.errors import PermanentError
 
 
@@ -53,7 +53,7 @@ class PaperComments:
     async def ours(self, repository, comment):
         self._up()
         known = comment in self.bodies and comment not in self.by_others
-        return OwnComments(comment, self.bodies[comment]) if known else None
+        return OwnComment(comment, self.bodies[comment]) if known else None
 
     async def edit(self, repository, comment, body):
         self._up()
@@ -66,7 +66,7 @@ class PaperComments:
     async def find(self, repository, number, marker):
         self._up()
         found = [n for n, body in self.bodies.items() if body.startswith(marker) and n not in self.by_others]
-        return OwnComments(found[-1], self.bodies[found[-1]]) if found else None
+        return OwnComment(found[-1], self.bodies[found[-1]]) if found else None
 
     async def react(self, repository, kind, comment):
         self._up()

@@ -11,9 +11,9 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from bot.cards.github import draw_comment
-from bot.cards.model import card_of
-from bot.surfaces.github.rest import ClientComments
+from bot.cards.model import build_card
+from bot.surfaces.github.card import render_github_comment
+from bot.surfaces.github.rest import RestCommentsClient
 from bot.surfaces.github.surface import GitHubSurface
 from bot.surfaces.port import Attachment, Buttons, Extras, GitHubSurfaceConfig, Place, RenderedCard, Surface
 from core.model.errors import PermanentError, TransientError
@@ -68,7 +68,7 @@ class Town:
 
     def made(self, client):
         config = GitHubSurfaceConfig(SECRET, {self.id: "web"})
-        return GitHubSurface(config, ClientComments(client), nudge=self.nudge)
+        return GitHubSurface(config, RestCommentsClient(client), nudge=self.nudge)
 
     async def nudge(self, repository, number, sha):
         self.nudges.append((repository, number, sha))
@@ -89,7 +89,7 @@ async def town(github):  # noqa: F811 - the fixture
 
 def card(document=None, **options):
     return RenderedCard(
-        draw_comment(card_of(document or docs.staged(), now=docs.NOW, **options), None).text, hides=True
+        render_github_comment(build_card(document or docs.staged(), now=docs.NOW, **options), None).text, hides=True
     )
 
 
@@ -444,7 +444,7 @@ async def test_the_check_tells_what_is_wrong(town):
 
 async def test_the_card_is_drawn_as_a_comment(town):
     surface: Surface = town.surface
-    shown = card_of(docs.staged(), now=docs.NOW)
+    shown = build_card(docs.staged(), now=docs.NOW)
     drawn = surface.draw(shown, None, Buttons(), delivered=False)
     assert drawn.hides
     assert drawn.payload.startswith("<!-- countersign:task:142 -->\n")

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, WrittenComment, moment
+from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, WrittenComment, parse_time
 from bot.surfaces.port import QuotedMessage
 from tests.integration.github_surface.payloads import CODERTOCAT, HELLO_WORLD, NOW, commented, on_line
 
@@ -26,7 +26,7 @@ def written(body: str, number: int = 1) -> WrittenComment:
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0000-00-00T00:00:00Z", "x"])
 async def test_chat_01_a_time_that_there_is_not_is_no_time(office, at):
-    assert moment(at) is None
+    assert parse_time(at) is None
     assert (await office.deliver("issue_comment", commented(f"/undo 5 {WORDS}", at=at))).status_code == 202
     assert office.texts == []
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, CommentSpot, WrittenComment
+from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, CommentLocation, WrittenComment
 from bot.surfaces.github.comments import GitHubReview
 from bot.surfaces.github.surface import GitHubSurface
 from bot.surfaces.port import ButtonPress, GitHubSurfaceConfig, Place, RenderedCard
@@ -29,7 +29,7 @@ REVIEW = WrittenComment(
 
 
 def line(body, n=1, author=ANA, late_s=0.0, path="docs/a.md"):
-    spot = CommentSpot(path, n, None, old_side=False, hunk=())
+    spot = CommentLocation(path, n, None, old_side=False, hunk=())
     return WrittenComment(
         CommentKind.LINE, 100 + n, author, body, AT, AT + timedelta(seconds=late_s), 2, True, spot, REVIEW.id
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.interpret.model import ModelInterpreter
-from core.jobs.job_context import JobContext
+from core.jobs.job_context import JobContext, StepOutput
 from core.jobs.pull_request_text import body_of, branch_of, message_of, shown_outside, title_of, withheld
 from core.model.approval import Approval, Verdict
 from core.model.ids import new_id
@@ -21,7 +21,6 @@ from core.model.placement import NodeView
 from core.model.task import Task
 from core.model.turn import Actor, Turn
 from core.ports import RepositorySpec
-from core.queue.engine import StepOutput
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker
 from core.services.approvals import Approvals
@@ -196,8 +195,8 @@ class Lab:
         self.database = Database(location)
         source = builders.always(self.settings)
         self.files = ArtifactFiles(self.folder / "artifacts")
-        self.service = Requests(self.database, source, Milestones())
-        self.verdicts = Approvals(self.database, source, Milestones())
+        self.requests = Requests(self.database, source, Milestones())
+        self.approvals = Approvals(self.database, source, Milestones())
         os.environ["COUNTERSIGN_CANARY"] = CANARY
         try:
             return await self._run(cases)
@@ -210,7 +209,7 @@ class Lab:
         for case in cases:
             text = case.carrier.first or case.carrier.text(case.attack)
             request = NewRequest(text=text, actor=builders.ANA, repo="web", lane=case.lane)
-            numbers[case.name] = await self.service.ask(request)
+            numbers[case.name] = await self.requests.ask(request)
         replies = [case for case in cases if case.carrier.first]
         for n, case in enumerate(replies):
             if n % 3:  # most reply before anybody began; the others to what is staged
@@ -222,7 +221,7 @@ class Lab:
         found = {case.name: await self._look(case, numbers[case.name]) for case in cases}
         staged = [seen for seen in found.values() if seen.worked["state"] == "staged"]
         for seen in staged[::3]:
-            answer = await self.verdicts.approve(seen.number, seen.worked["staged"]["digest"], builders.LEE)
+            answer = await self.approvals.approve(seen.number, seen.worked["staged"]["digest"], builders.LEE)
             assert answer.problem is None, answer.problem
         await self._drain()
         for seen in staged[::3]:
@@ -231,7 +230,7 @@ class Lab:
         return found
 
     async def _reply(self, case: Case, number: int) -> None:
-        await self.service.reply(number, case.carrier.text(case.attack), Actor("ana", case.carrier.surface))
+        await self.requests.reply(number, case.carrier.text(case.attack), Actor("ana", case.carrier.surface))
 
     async def _drain(self) -> None:
         shop = JobContext(
@@ -256,8 +255,8 @@ class Lab:
         sandbox = PrintingSandbox()
         checks = CheckRunner(self.folder / "scratch", lambda _kind: sandbox)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:9")}
-        coder = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
-        return checked({"edit": EditExecutor(), "ollama": coder}, checks)
+        agent = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
+        return checked({"edit": EditExecutor(), "ollama": agent}, checks)
 
     def _keys(self) -> Keys:
         keys = Keys(self.folder / "signing")

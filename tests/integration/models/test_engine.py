@@ -14,7 +14,7 @@ from bot.interpret.model_answer import AnswerShape, read_answer
 from bot.interpret.schema import schema_of
 from core.model.errors import CountersignError, PermanentError, TransientError
 from core.ports import LaneOffer
-from lanes.builtin_agent.tool_call_text import plainly
+from lanes.builtin_agent.tool_call_text import without_tools
 from lanes.builtin_agent.tools import TOOLS as CODER_TOOLS
 from lanes.models import ChatMessage, ChatRequest, Endpoint, ToolCall
 from lanes.models.openai import OpenAiCatalog, OpenAiModel
@@ -107,7 +107,7 @@ async def test_a_call_in_the_middle_of_which_the_tokens_ran_out_is_left_out(engi
 async def test_a_template_that_would_leave_tools_out_without_a_word_is_found_out(older):
     error = await failure(model(older), ChatRequest(TALK, CODER_TOOLS))
     assert (type(error), error.problem.code) == (PermanentError, "model_no_tools")
-    reply = await model(older).ask(plainly(TALK))
+    reply = await model(older).ask(without_tools(TALK))
     assert json.loads(reply.text) == {"tool": READ.name, "arguments": READ.arguments}
 
 

@@ -22,12 +22,13 @@ from core.services.webhooks import Webhooks
 from core.store import deliveries, events
 from core.store.message_tables import DeliveryRow
 from core.store.tables import EventRow
+from tests import campaign
 from tests.builders import ANA
 from tests.clock import clock_ms, timed
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 SECRET = "a-secret-of-many-characters"
 WORDS = "set the-word to 1 in x.yaml"
@@ -68,7 +69,7 @@ async def test_a_new_event_is_told_signed_with_its_task(office, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver))
         await out.round()
-        await office.service.ask(NewRequest(text=WORDS, actor=ANA))
+        await office.requests.ask(NewRequest(text=WORDS, actor=ANA))
         await out.round()
         (got,) = receiver.got
         told = json.loads(got.body)
@@ -89,7 +90,7 @@ async def test_words_are_told_only_where_that_was_asked_for(office, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver, "plain"), hook(receiver, "full", include_text=True))
         await out.round()
-        await office.service.ask(NewRequest(text=WORDS, actor=ANA))
+        await office.requests.ask(NewRequest(text=WORDS, actor=ANA))
         await happen(database, "schedule.refused", {"problem": "the-word is wrong", "code": "x", "new": "the-word"})
         while await out.round():
             pass

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest_asyncio
 
 from bot.cards.diff import read_diff
-from bot.cards.model import Card, card_of
+from bot.cards.model import Card, build_card
 from bot.surfaces.port import Buttons, IncomingMessage, Place, RenderedCard
 from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.ears import FakeEars
@@ -43,7 +43,7 @@ async def talk(slack) -> AsyncIterator[Talk]:
 
 
 def staged_card(**changes) -> Card:
-    return card_of(docs.staged(**changes), now=docs.NOW)
+    return build_card(docs.staged(**changes), now=docs.NOW)
 
 
 def drawn_by(surface, card: Card | None = None, *, delivered: bool = False) -> RenderedCard:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bot.cards.diff import read_diff
-from bot.cards.model import card_of
+from bot.cards.model import build_card
 from bot.cards.page import diff_page
 from bot.cards.parts import ActionKind
 from bot.surfaces.port import Attachment, Buttons, Place, Response
@@ -36,7 +36,7 @@ def buttons_of(card):
 
 
 def drawn(surface, document, diff=docs.DIFF, *, delivered=False):
-    card = card_of(document, now=NOW)
+    card = build_card(document, now=NOW)
     return surface.draw(card, read_diff(diff) if diff else None, buttons_of(card), delivered=delivered)
 
 
@@ -68,7 +68,7 @@ async def test_approve_comes_with_the_diff_and_brings_its_own_id_back(stage):
     """A diff too long for a message: first its files, then the button."""
     diff = docs.DIFF + b"".join(b"+line %d\n" % n for n in range(3000))
     place = Place("telegram", str(stage.team.id))
-    card = card_of(docs.staged(), now=NOW)
+    card = build_card(docs.staged(), now=NOW)
     first = stage.surface.draw(card, read_diff(diff), buttons_of(card), delivered=False)
     assert first.hides
     number = await stage.surface.post(place, first, None)

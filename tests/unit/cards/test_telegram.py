@@ -11,24 +11,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.cards.diff import read_diff
-from bot.cards.model import Card, card_of
+from bot.cards.model import Card, build_card
 from bot.cards.parts import (
     Action,
     ActionKind,
-    CardLink,
     CheckRow,
     DecisionRow,
     FileRow,
     NeededApproval,
     ProblemPart,
+    PullRequestPart,
     QuestionPart,
     Quote,
     StagedPart,
 )
 from bot.cards.risk import RiskLevel
 from bot.cards.safe import map_text, visible
-from bot.cards.telegram import MAX_DATA_BYTES, draw_telegram
-from bot.cards.telegram_words import MAX_ENTITIES, TextPiece, cut, cut_path, neutral, spell, units
+from bot.surfaces.telegram.card import MAX_DATA_BYTES, render_telegram_card
+from bot.surfaces.telegram.entities import (
+    MAX_ENTITIES,
+    TextPiece,
+    neutralize,
+    render_lines,
+    truncate,
+    truncate_path,
+    utf16_length,
+)
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardVerdict
 from tests.counterparts import package
@@ -46,11 +54,11 @@ def ids(card):
 
 def draw(card, diff=None, *, delivered=False):
     view = read_diff(diff, first=[row.path for row in card.staged.files]) if diff is not None and card.staged else None
-    return draw_telegram(card, view, ids(card), delivered=delivered)
+    return render_telegram_card(card, view, ids(card), delivered=delivered)
 
 
 def card_for(document, **changes):
-    return replace(card_of(document, now=NOW), **changes)
+    return replace(build_card(document, now=NOW), **changes)
 
 
 def shown(drawing):
@@ -247,7 +255,7 @@ def test_a_decided_card_says_who_and_offers_no_approve():
 
 
 def test_an_old_card_leads_to_the_new_one_only():
-    drawing = draw(card_of(docs.second_revision(), now=NOW, revision=1))
+    drawing = draw(build_card(docs.second_revision(), now=NOW, revision=1))
     assert "superseded by #142.2; nothing can be decided here" in shown(drawing)
     assert labels(drawing) == ["👁 Show #142.2"]
     assert not drawing.hides
@@ -256,12 +264,14 @@ def test_an_old_card_leads_to_the_new_one_only():
 @pytest.mark.parametrize(("length", "there"), [(0, False), (1, True), (64, True), (65, False)])
 def test_a_button_whose_data_telegram_refuses_is_left_out(length, there):
     card = card_for(docs.staged())
-    drawing = draw_telegram(card, None, {card.actions[1]: "é" * (length // 2) + "x" * (length % 2)}, delivered=False)
+    drawing = render_telegram_card(
+        card, None, {card.actions[1]: "é" * (length // 2) + "x" * (length % 2)}, delivered=False
+    )
     assert labels(drawing) == (["❌ Reject"] if there else [])
 
 
 def test_an_action_without_an_id_has_no_button():
-    assert draw_telegram(card_for(docs.staged()), None, {}, delivered=True).card.rows == ()
+    assert render_telegram_card(card_for(docs.staged()), None, {}, delivered=True).card.rows == ()
 
 
 @pytest.mark.parametrize("text", NAUGHTY)
@@ -289,7 +299,7 @@ def naughty_card(text):
     )
     document["model"] = {"name": text, "words": text}
     document["error"] = docs.error("x", text, text, "failed")
-    return card_of(document, now=NOW)
+    return build_card(document, now=NOW)
 
 
 text = st.text(max_size=700) | st.sampled_from(NAUGHTY) | st.sampled_from(["@lee.t.me/x", "/approve", "a.b" * 400])
@@ -333,7 +343,7 @@ cards = st.builds(
     hitch=text,
     link=st.none()
     | st.builds(
-        CardLink, st.integers(1, 10**6), text, text, text, st.just("https://x.example/1"), st.none() | st.just(2)
+        PullRequestPart, st.integers(1, 10**6), text, text, text, st.just("https://x.example/1"), st.none() | st.just(2)
     ),
     actions=st.lists(actions, max_size=30).map(tuple),
     superseded=text,
@@ -355,26 +365,26 @@ def test_any_card_fits_and_is_inert(card, lines):
 
 @given(st.text(), st.integers(1, 60))
 def test_what_is_cut_fits_and_what_fits_is_not_cut(text, limit):
-    found = cut(visible(text), limit)
-    assert units(found) <= limit
-    assert units(neutral(found)) <= limit
-    if units(neutral(visible(text))) <= limit:
+    found = truncate(visible(text), limit)
+    assert utf16_length(found) <= limit
+    assert utf16_length(neutralize(found)) <= limit
+    if utf16_length(neutralize(visible(text))) <= limit:
         assert found == visible(text)
 
 
 @given(st.text(min_size=1), st.integers(10, 60))
 def test_a_path_keeps_its_end(path, limit):
     path = visible(path)
-    found = cut_path(path, limit)
-    assert units(found) <= limit
+    found = truncate_path(path, limit)
+    assert utf16_length(found) <= limit
     assert found == path or found[-2:] == path[-2:]
 
 
 @given(st.text(alphabet="@#$/:.aZ9_-é🦊 \n", max_size=60) | st.text(max_size=60))
 def test_neutral_text_is_parted_by_spaces_alone_and_holds_nothing_for_telegram_to_find(text):
-    found = neutral(text)
+    found = neutralize(text)
     assert found.replace(" ", "") == text.replace(" ", "")
-    assert neutral(found) == found
+    assert neutralize(found) == found
     assert words.find_entities(found) == []
 
 
@@ -383,7 +393,7 @@ def test_chat_11_people_copy_what_was_written_and_nothing_in_it_acts(texts):
     lines = [
         [TextPiece(visible(text), kind)] for text in texts for kind in ("", "bold", "italic", "blockquote", "code")
     ]
-    text, spans = spell(lines)
+    text, spans = render_lines(lines)
     shown = [{"type": s.kind, "offset": s.offset, "length": s.length} for s in spans]
     assert words.wrong_entities(text, shown) is None
     assert [e for e in words.find_entities(text, shown) if e not in shown] == []
@@ -402,4 +412,4 @@ def test_chat_11_a_title_and_a_mend_hold_no_invisible_character_of_ours():
 
 @given(st.text())
 def test_units_are_those_of_utf_16(text):
-    assert units(text) == words.units(text)
+    assert utf16_length(text) == words.units(text)

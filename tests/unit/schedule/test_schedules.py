@@ -20,11 +20,11 @@ from core.model.schedule import ACTIVE, PAUSED, Schedule
 from core.services.schedules import MOST, Schedules, WantedSchedule
 from core.store import schedules, tasks
 from core.store.message_tables import ScheduleRow
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, BO, LEE
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 DAY_MS = 86_400_000
 NINE_MS = round(datetime(2026, 5, 4, 9, tzinfo=UTC).timestamp() * 1000)
@@ -150,7 +150,7 @@ async def test_only_its_author_and_maintainers_may_change_it(known):
 async def test_a_due_one_becomes_a_task_of_its_author_once(office, known, database):
     made = await known.add(wanted(repo="web", place=Place("telegram", "-5")))
     at_ms = await make_due(database, made.id)
-    clock = ScheduleClock(known, asker(office.service))
+    clock = ScheduleClock(known, asker(office.requests))
     assert await clock.sweep() == 1
     assert await clock.sweep() == 0
     assert await numbers(database) == [1]
@@ -163,7 +163,7 @@ async def test_a_due_one_becomes_a_task_of_its_author_once(office, known, databa
 async def test_two_hosts_make_one_task(office, known, database):
     for actor in (ANA, BO, LEE):
         await make_due(database, (await known.add(wanted(actor=actor))).id)
-    hosts = [ScheduleClock(known, asker(office.service)) for _ in range(4)]
+    hosts = [ScheduleClock(known, asker(office.requests)) for _ in range(4)]
     await asyncio.gather(*(host.sweep() for host in hosts))
     assert len(await numbers(database)) == 3
 
@@ -172,9 +172,9 @@ async def test_a_crash_between_asking_and_moving_on_makes_no_second_task(office,
     made = await known.add(wanted())
     at_ms = await make_due(database, made.id)
     before = await row(database, made.id)
-    await asker(office.service)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
+    await asker(office.requests)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
     assert (await row(database, made.id)).next_ms == at_ms
-    await ScheduleClock(known, asker(office.service)).sweep()
+    await ScheduleClock(known, asker(office.requests)).sweep()
     assert await numbers(database) == [1]
     assert (await row(database, made.id)).next_ms == made.next_ms
 
@@ -225,7 +225,7 @@ async def test_an_author_who_is_gone_asks_for_nothing(office, known, database):
     made = await known.add(wanted())
     await make_due(database, made.id)
     office.configure(people=builders.people(lee="maintainer"))
-    clock = ScheduleClock(known, asker(office.service))
+    clock = ScheduleClock(known, asker(office.requests))
     assert await clock.sweep() == 0
     assert await clock.sweep() == 0
     assert await numbers(database) == []
@@ -284,7 +284,7 @@ async def test_the_running_clock_wakes_by_itself_and_stops(known, database):
 
 async def test_in_chat_one_is_added_listed_paused_and_deleted(known):
     from bot.commands import Every, PauseSchedule, ResumeSchedule, Unschedule
-    from bot.commands import Schedules as Listed
+    from bot.commands import ListSchedules as Listed
     from bot.messaging.command_actor import CommandActor
     from core.model.place import RepositoryScope
 
