@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from core.model.place import Place
+from core.model.webhook_delivery import SENT
 from core.store import cards, deliveries, notes
 from core.store.database import Database
 from core.store.message_tables import CardRow, DeliveryRow, NoteRow
@@ -111,7 +112,7 @@ class Webhooks:
         return await deliveries.OUTBOX.hold(tx, leased)
 
     async def finish(self, tx: Tx, leased: Any) -> bool:
-        return await deliveries.conclude(tx, leased, deliveries.SENT, None)
+        return await deliveries.conclude(tx, leased, SENT, None)
 
     async def put_off(self, tx: Tx, leased: Any, due_ms: int, *, in_order: bool) -> bool:
         assert in_order
@@ -222,7 +223,7 @@ class History:
 
     def is_newest(self, lease: Lease) -> bool:
         """Whether nobody began this row after `lease`, nor ended it."""
-        return self.newest.get(lease.number) == lease.row.fence
+        return bool(self.newest.get(lease.number) == lease.row.fence)
 
 
 @pytest.fixture(params=[Notes, Cards, Webhooks], ids=["notes", "cards", "webhooks"])
