@@ -5,14 +5,10 @@ from __future__ import annotations
 import functools
 
 from core.model.errors import Problem
-from lanes.sandbox import Sandbox, find_sandbox
+from lanes.sandbox import Sandbox, find_bwrap
 
 
 @functools.cache
 def sandbox_here() -> Sandbox | Problem:
     """The sandbox that lanes run their commands in by default, or why there is none."""
-<<<<<<< HEAD
-    return SANDBOXES.get("bwrap")
-=======
-    return find_sandbox()
->>>>>>> s0
+    return find_bwrap()

@@ -31,12 +31,7 @@ _DETECTORS = (
     *("ibm_cos_hmac", "keyword", "softlayer", "square_oauth"),
 )
 PRELOADED = (
-<<<<<<< HEAD
-    *("tests.killer", "tests.known_host"),
-    *("core.queue.engine", "core.queue.lazy_engine", "core.signing", "core.store.migrate"),
-=======
-    *("tests.killer", "core.queue.engine", "core.queue.late_engine", "core.signing", "core.store.migrate"),
->>>>>>> s0
+    *("tests.killer", "core.queue.engine", "core.queue.lazy_engine", "core.signing", "core.store.migrate"),
     *("bot.interpret", "bot.interpret.grammar", "bot.plugins.guard", "bot.plugins.load"),
     *("lanes.assembly", "lanes.builtin_agent", "lanes.executors.edit_lane", "lanes.forge.local"),
     *("lanes.models.registry", "lanes.registry"),
@@ -145,10 +140,6 @@ def carry_out(order: Order) -> None:
 
 async def _main(order: Order) -> int:
     async with opened(Home(order.home), Deadly(order, order.nth)) as app:
-<<<<<<< HEAD
-        app.sandbox = SANDBOXES.get
-=======
->>>>>>> s0
         if order.act in WORKERS:
             return await _work(app, order)
         await _say(app, order)

@@ -165,10 +165,6 @@ async def town(
 ) -> AsyncIterator[Town]:
     """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
-<<<<<<< HEAD
-        served.sandbox = SANDBOXES.get
-=======
->>>>>>> s0
         serving = serve_surfaces(
             served, surfaces, OpenRooms(served.config.surfaces(), served.conversations), "127.0.0.1", port
         )

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from core.jobs.job_context import JobContext
+from core.jobs.job_context import JobContext, StepOutput
 from core.model.ids import new_id
 from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.ports import Executor, Followed, Forge, Interpreter, Repository
-from core.queue.engine import DbosEngine, StepOutput
+from core.queue.engine import DbosEngine
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker
 from core.services.requests import NewRequest
@@ -88,14 +88,9 @@ class Workbench(Office):
             files=self.files,
             keys=self.keys,
         )
-<<<<<<< HEAD
         reconciler = Reconciler(self.database, lambda: self.settings)
-        return Worker(shop, DbosEngine(self.database.location, identity), identity, node, reconciler)
-=======
-        reconciler = Reconciler(self.database, lambda: self.settings, new_id)
         engine = DbosEngine(self.database.location, identity) if self.durable else InlineEngine()
         return Worker(shop, engine, identity, node, reconciler)
->>>>>>> s0
 
     async def drain(self, **others: Any) -> None:
         """Work until nothing is ready."""

@@ -171,7 +171,7 @@ async def test_an_attachment_that_cannot_be_brought_leaves_the_card_without_appr
 
 async def test_the_same_delivery_twice_is_one_task(place):
     heard = place.memory().writes(IDS["telegram"]["ana"], ASK, GROUP, dedup="m:same")
-    taken = await asyncio.gather(*(place.serving.ears.accept(heard) for _ in range(20)))
+    taken = await asyncio.gather(*(place.serving.inbox.accept(heard) for _ in range(20)))
     assert sum(t.new for t in taken) == 1
     assert len({t.id for t in taken}) == 1
     await place.card(1, "staged")

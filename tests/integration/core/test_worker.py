@@ -22,12 +22,8 @@ from core.store import artifacts, jobs, queue_queries, switches, workers
 from core.store.database import from_ms
 from tests import builders, campaign
 from tests.builders import ANA, LEE, MAX, people
-<<<<<<< HEAD
 from tests.clock import timed
-from tests.workbench import eventually
-=======
 from tests.workbench import Workbench, eventually
->>>>>>> s0
 
 pytestmark = [pytest.mark.queue, campaign.EITHER]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.interpret.model import ModelInterpreter
-from core.jobs.job_context import JobContext, StepOutput
+from core.jobs.job_context import JobContext
 from core.jobs.pull_request_text import body_of, branch_of, message_of, shown_outside, title_of, withheld
 from core.model.approval import Approval, Verdict
 from core.model.ids import new_id
