@@ -40,7 +40,7 @@ def on(surface: str, card: Card, diff: bytes | None) -> str:
     match surface:
         case "telegram":
             drawn = render_telegram_card(card, view, buttons, delivered=False).card
-            rows = ["  ".join(f"[{button.label}]" for button in row) for row in drawn.rows]
+            rows = ["  ".join(f"[{button.label}]" for button in row) for row in drawn.button_rows]
             return "\n".join([drawn.text, *rows])
         case "slack":
             blocks = render_slack_card(card, view, buttons, delivered=False).blocks
@@ -49,7 +49,7 @@ def on(surface: str, card: Card, diff: bytes | None) -> str:
             return render_github_comment(card, view).text
         case _:
             stream = io.StringIO()
-            print_card(stream, card, diff, look=TerminalProfile(COLUMNS))
+            print_card(stream, card, diff, profile=TerminalProfile(COLUMNS))
             return stream.getvalue()
 
 

@@ -72,8 +72,8 @@ class Town:
         return await self._tell(surface.clicks(IDS[message.place.surface][person], message, label, text))
 
     async def _tell(self, said: IncomingMessage | ButtonPress) -> Response:
-        taken = await self.serving.inbox.take(said)
-        answer = await self.serving.inbox.answer(taken, 20)
+        taken = await self.serving.inbox.accept(said)
+        answer = await self.serving.inbox.wait_for_response(taken, 20)
         assert answer is not None, f"nobody answered {said}"
         return answer
 

@@ -192,22 +192,22 @@ class Help:
 class Misread:
     """What was meant as a command and is none: why, what to write instead, and the commands it is nearest to.
 
-    `lacks_number` is true when nothing but the number of a task is missing.
+    `is_number_missing` is true when nothing but the number of a task is missing.
     """
 
     reason: str | Advice
     mend: str | Advice = ""
-    near: tuple[str, ...] = ()
-    lacks_number: bool = False
+    suggestions: tuple[str, ...] = ()
+    is_number_missing: bool = False
 
     @property
     def sentence(self) -> str:
         """The whole of it, where a command begins with a slash alone."""
-        return self.said_on("")
+        return self.sentence_on("")
 
-    def said_on(self, surface: str) -> str:
+    def sentence_on(self, surface: str) -> str:
         """The whole of it for a person on `surface`."""
-        near = " or ".join(f"{command_prefix(surface)}{name}" for name in self.near)
+        near = " or ".join(f"{command_prefix(surface)}{name}" for name in self.suggestions)
         reason, mend = render_advice(self.reason, surface), render_advice(self.mend, surface)
         return f"{reason}.{f' Did you mean {near}?' if near else ''}{f' {mend}' if mend else ''}"
 

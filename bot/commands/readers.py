@@ -84,7 +84,7 @@ def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | 
 
 
 def _lacking(name: str) -> Misread:
-    return Misread(f"/{name} needs the number of a task", usage(name), lacks_number=True)
+    return Misread(f"/{name} needs the number of a task", usage(name), is_number_missing=True)
 
 
 def _verbatim(text: str) -> str:

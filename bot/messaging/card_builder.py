@@ -31,7 +31,7 @@ class CardBuilder:
         """The card of a task, or of an older `revision` of it."""
         card = build_card(document.to_json(), now=self.clock(), revision=revision)
         text = "\n".join(turn.text for turn in document.turns)
-        return replace(card, tickets=() if card.superseded else self.find_tickets(text))
+        return replace(card, tickets=() if card.superseded_note else self.find_tickets(text))
 
     async def attachments(self, document: TaskDocument, diff: bytes) -> list[Attachment]:
         """The whole diff of what is staged, for programs and, unless it is too long to be read there, as a page."""

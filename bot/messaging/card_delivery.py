@@ -41,7 +41,7 @@ class _Drawing:
 
     def render(self, surface: Surface) -> RenderedCard:
         """The card in the form of `surface`."""
-        return surface.draw(self.card, self.view, self.buttons, delivered=self.delivered)
+        return surface.render(self.card, self.view, self.buttons, delivered=self.delivered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +88,20 @@ class CardDelivery:
         diff = await self.diffs.of(document.task)
         drawing = await self._drawing(card, document, diff)
         rendered = drawing.render(self.surface)
-        is_cut = rendered.hides and not drawing.delivered and document.task.state is State.STAGED
+        is_cut = rendered.hides_lines and not drawing.delivered and document.task.state is State.STAGED
         if is_cut and diff is not None and await self._attach_diff(card, document, diff):
             drawing = replace(drawing, delivered=True)
             rendered = drawing.render(self.surface)
         if card.former is not None and not self.one_card:
             await self._mark_as_moved(card.former, card, document)
-        await self._record_buttons(card, revision, drawing, hides_diff=rendered.hides)
+        await self._record_buttons(card, revision, drawing, hides_diff=rendered.hides_lines)
         if card.message_id is None:
             message_id = await self.surface.post(card.place, rendered, card.reply_to)
         else:
             message_id = await self.surface.edit(card.place, card.message_id, rendered)
-        await self.outbox.shown(card, document, message_id, hides_diff=rendered.hides, delivered=drawing.delivered)
+        await self.outbox.shown(
+            card, document, message_id, hides_diff=rendered.hides_lines, delivered=drawing.delivered
+        )
 
     async def _drawing(self, card: DeliveredCard, document: TaskDocument, diff: bytes | None) -> _Drawing:
         """The card as it is now; its diff is `delivered` where the whole of it was shown or attached before."""
@@ -126,8 +128,8 @@ class CardDelivery:
     async def _mark_as_moved(self, message_id: str, card: DeliveredCard, document: TaskDocument) -> None:
         """Let the message that showed the card before say that it is shown again; it has no buttons."""
         shown = self.builder.card(document)
-        moved = replace(shown, superseded="shown again below", actions=(), staged=None, needs=())
-        await self.surface.edit(card.place, message_id, self.surface.draw(moved, None, Buttons(), delivered=False))
+        moved = replace(shown, superseded_note="shown again below", actions=(), staged=None, needs=())
+        await self.surface.edit(card.place, message_id, self.surface.render(moved, None, Buttons(), delivered=False))
 
     async def _supersede(self, card: DeliveredCard, document: TaskDocument) -> None:
         """Let the card of an older revision say which one took its place; it has no buttons that decide."""

@@ -29,7 +29,7 @@ def explain(document: TaskDocument, surface: str) -> str:
     if card.staged:
         lines += [f"{check.name}: {detail}" for check in card.staged.checks for detail in check.details[:MAX_DETAILS]]
     lines += [need.sentence for need in card.needs]
-    if task.error is not None and card.trouble is not None:
+    if task.error is not None and card.problem is not None:
         if one_line(task.error.message) != one_line(task.current.reason):
             lines.append(one_line(task.error.message, MAX_CHARACTERS))
         if not _suggests(task.error.mend, CommandName.WHY):

@@ -58,7 +58,7 @@ class MessageRouter:
         wait_s = self.limits.wait_s(person or f"{message.place.surface} {message.identity}")
         if person is None and wait_s:
             return Response()
-        obstacle = await self.surfaces[message.place.surface].admits(message)
+        obstacle = await self.surfaces[message.place.surface].check_access(message)
         if obstacle is not None:
             return Response(obstacle, refused=True)
         if person is None:
@@ -76,17 +76,17 @@ class MessageRouter:
         if isinstance(message, ButtonPress):
             return await self.button_actions.press(speaker, message)
         self.acknowledge(message)
-        whole = await self.surfaces[place.surface].in_full(message)
+        whole = await self.surfaces[place.surface].complete_message(message)
         return await self._carry_out(speaker, whole, subject) if whole is not None else Response()
 
     async def _carry_out(self, speaker: CommandActor, message: IncomingMessage, subject: MessageSubject) -> Response:
         if not subject.is_about_tasks:
             speaker, message = await with_quoted(self.directory, speaker, message)
         command = parse(message.text, bound=subject.is_about_tasks)
-        if isinstance(command, Misread) and command.lacks_number:
+        if isinstance(command, Misread) and command.is_number_missing:
             command = parse(message.text, bound=True)  # which one is meant can be seen from what is open here
         if isinstance(command, Misread):
-            return Response(command.said_on(speaker.place.surface), refused=True)
+            return Response(command.sentence_on(speaker.place.surface), refused=True)
         return await self.commands.dispatch(speaker, command, subject.number, message.context)
 
     async def _answer_stranger(self, message: IncomingMessage | ButtonPress) -> Response:

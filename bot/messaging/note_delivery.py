@@ -52,4 +52,4 @@ class NoteDelivery:
     async def _send(self, note: Note) -> Sequence[str]:
         """Send a note; the ids of its messages, of which a plugin's surface may name none."""
         extras = (Extras(note.choices, note.mentions),) if note.choices or note.mentions else ()
-        return await self.surface.say(note.place, note.text, note.reply_to, note.only_to, *extras) or ()
+        return await self.surface.send_text(note.place, note.text, note.reply_to, note.only_to, *extras) or ()

@@ -183,7 +183,9 @@ async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str
         from bot.surfaces.github.rest import RestCommentsClient
         from bot.surfaces.github.surface import GitHubSurface
 
-        surfaces["github"] = GitHubSurface(configured.github, RestCommentsClient(hub), nudge=_wake_follow_jobs(app))
+        surfaces["github"] = GitHubSurface(
+            configured.github, RestCommentsClient(hub), wake_follow_job=_wake_follow_jobs(app)
+        )
     return surfaces | app.plugins().surfaces()
 
 

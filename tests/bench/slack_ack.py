@@ -68,7 +68,7 @@ def click(number: int) -> dict[str, Any]:
 class KeepingEars(DurableInbox):
     """The real inbox; nobody works on what it keeps, so nobody waits for an answer either."""
 
-    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
+    async def wait_for_response(self, taken: TakenMessage, within_s: float) -> Response | None:
         return None
 
 

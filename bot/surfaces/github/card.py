@@ -1,7 +1,7 @@
-"""The card as a comment at GitHub: facts first, then the quoted words, the diff, and the commands to type; pure.
+"""Renders a card as a GitHub comment: facts first, then the quoted text, the diff, and the commands to type; pure.
 
-There are no buttons, so the card names the lines to write; an approval names the digits of the digest that it shows.
-Of the diff all is shown or nothing.
+Comments have no buttons, so the card lists the lines to write; an approval names the digits of the digest shown. The
+diff is shown completely or not at all.
 """
 
 from __future__ import annotations
@@ -32,114 +32,114 @@ from core.model.staged_diff import GuardVerdict
 SURFACE: Final = "github"
 MINUS: Final = "\N{MINUS SIGN}"
 _MARKS: Final = {GuardVerdict.PASS: "✓", GuardVerdict.WARN: "⚠️", GuardVerdict.BLOCK: "✗"}
-_URL: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/")
+_URL_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/")
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
-    """How much of a card is shown: so many `rows` of anything, so many characters of one text."""
+class _Size:
+    """How much of a card is shown: `rows` per list, `characters` per text."""
 
     rows: int
     characters: int
 
 
-_ROOMS: Final = (_Room(20, 500), _Room(12, 300), _Room(6, 120), _Room(3, 40))
-"""From generous to what fits for certain, whatever is in the card."""
+_SIZES: Final = (_Size(20, 500), _Size(12, 300), _Size(6, 120), _Size(3, 40))
+"""From generous to what always fits."""
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubComment:
-    """A card in Markdown; `hides` is true when there is a diff to approve and not every line of it is in here."""
+    """A card in Markdown; `hides_lines` is true if there is a diff to approve and not all of it is shown."""
 
     text: str
-    hides: bool
+    hides_lines: bool
 
 
 def task_marker(number: int) -> str:
-    """How the comment of a task begins; no browser shows it."""
+    """The first line of a task's comment, which browsers do not show."""
     return f"<!-- countersign:task:{number} -->"
 
 
 def revision_marker(revision: int) -> str:
-    """The comment's second line: which revision of the task it shows."""
+    """The second line of the comment: the revision of the task that it shows."""
     return f"<!-- countersign:revision:{revision} -->"
 
 
 def render_github_comment(card: Card, diff: DiffView | None, *, delivered: bool = False) -> GitHubComment:
-    """`card` as a comment of at most 65,535 characters, with all of `diff` or nothing of it.
+    """Render `card` as a comment of at most 65,535 characters, with all of `diff` or none of it.
 
-    `delivered` says that the whole diff is there already, in a comment of its own.
+    `delivered` says that the whole diff is already there, in a comment of its own.
     """
-    whole = _whole(card, diff)
-    alarm = diff.alarm if diff is not None and card.staged else ""
-    for room in _ROOMS:
-        if whole:
-            comment = _comment(card, diff, room, alarm, hidden_lines=0, delivered=delivered)
+    is_complete = _is_complete(card, diff)
+    warning = diff.warning if diff is not None and card.staged else ""
+    for size in _SIZES:
+        if is_complete:
+            comment = _comment(card, diff, size, warning, hidden_lines=0, delivered=delivered)
             if utf16_length(comment.text) <= MAX_CHARACTERS:
                 return comment
-        comment = _comment(card, None, room, alarm, hidden_lines=None, delivered=delivered)
+        comment = _comment(card, None, size, warning, hidden_lines=None, delivered=delivered)
         if utf16_length(comment.text) <= MAX_CHARACTERS:
             return comment
     raise AssertionError("the smallest card is too long for a comment")
 
 
-def _whole(card: Card, diff: DiffView | None) -> bool:
+def _is_complete(card: Card, diff: DiffView | None) -> bool:
     """Whether `diff` has every line of every file of the card, and could fit."""
     paths = [row.path for row in card.staged.files] if card.staged else []
-    if diff is None or not diff.files or diff.hidden(paths):
+    if diff is None or not diff.files or diff.count_hidden_lines(paths):
         return False
     return sum(len(line.text) + 2 for file in diff.files for line in file.lines) < MAX_CHARACTERS
 
 
 def _comment(
-    card: Card, diff: DiffView | None, room: _Room, alarm: str, *, hidden_lines: int | None, delivered: bool
+    card: Card, diff: DiffView | None, size: _Size, warning: str, *, hidden_lines: int | None, delivered: bool
 ) -> GitHubComment:
-    rows = min(room.rows, len(card.staged.files)) if card.staged else 0
-    shown = card.showing(rows, hidden_lines)
-    if delivered and hidden_lines != 0 and card.asks_for_approval and card.staged:
-        shown = replace(card, hidden=HiddenContent(rows, len(card.staged.files), hidden_lines))
+    rows = min(size.rows, len(card.staged.files)) if card.staged else 0
+    shown = card.limited_to(rows, hidden_lines)
+    if delivered and hidden_lines != 0 and card.awaits_approval and card.staged:
+        shown = replace(card, hidden_content=HiddenContent(rows, len(card.staged.files), hidden_lines))
     parts = [
         f"{task_marker(card.number)}\n{revision_marker(card.revision)}",
-        f"**🚨 {escape_prose(alarm)}**" if alarm else "",
-        _headline(shown, room),
-        _facts(shown, room),
-        *(_staged(shown.staged, shown, room) if shown.staged else ()),
+        f"**🚨 {escape_prose(warning)}**" if warning else "",
+        _headline(shown, size),
+        _facts(shown, size),
+        *(_staged(shown.staged, shown, size) if shown.staged else ()),
         *(
-            f"> {escape_prose(quote.says, 200)}: “{escape_prose(quote.text, room.characters)}”"
-            for quote in shown.quotes[: room.rows]
+            f"> {escape_prose(quote.attribution, 200)}: “{escape_prose(quote.text, size.characters)}”"
+            for quote in shown.quotes[: size.rows]
         ),
         *(_file(file) for file in (diff.files if diff else ())),
-        "\n".join(_outcome(shown, room, delivered=delivered and hidden_lines != 0)),
-        "\n".join(_actions(shown, room)),
+        "\n".join(_outcome(shown, size, delivered=delivered and hidden_lines != 0)),
+        "\n".join(_actions(shown, size)),
     ]
-    return GitHubComment("\n\n".join(part for part in parts if part), card.asks_for_approval and hidden_lines != 0)
+    return GitHubComment("\n\n".join(part for part in parts if part), card.awaits_approval and hidden_lines != 0)
 
 
-def _headline(card: Card, room: _Room) -> str:
-    title = escape_prose(card.title, room.characters) or "(no title)"
+def _headline(card: Card, size: _Size) -> str:
+    title = escape_prose(card.title, size.characters) or "(no title)"
     facts = [f"task {card.label.removeprefix('#')}", escape_prose(card.lane, 100), title]
     return f"### {card.icon} {' · '.join(fact for fact in facts if fact)}"
 
 
-def _facts(card: Card, room: _Room) -> str:
+def _facts(card: Card, size: _Size) -> str:
     lines = [
-        " · ".join(escape_prose(fact, room.characters) for fact in card.byline[: room.rows]),
-        escape_prose(card.law),
+        " · ".join(escape_prose(fact, size.characters) for fact in card.byline[: size.rows]),
+        escape_prose(card.rule),
     ]
-    if card.superseded:
-        # "superseded by #142.2": the number sign would point at an issue
-        lines.append(f"{escape_prose(card.superseded.replace('#', 'task '))}; nothing can be decided here")
+    if card.superseded_note:
+        # "superseded by #142.2": GitHub would link the number to an issue
+        lines.append(f"{escape_prose(card.superseded_note.replace('#', 'task '))}; nothing can be decided here")
     return "\\\n".join(line for line in lines if line)
 
 
-def _staged(staged: StagedPart, card: Card, room: _Room) -> Iterator[str]:
+def _staged(staged: StagedPart, card: Card, size: _Size) -> Iterator[str]:
     files = f"{len(staged.files)} file{'s' if len(staged.files) != 1 else ''} +{staged.added} {MINUS}{staged.removed}"
     risk = [f"risk: **{card.risk.value}**"] if card.risk else []
-    checks = [f"{staged.passed} ✓"] if staged.passed else []
-    checks += [_check(check) for check in staged.named[: room.rows]]
-    more = len(staged.named) - room.rows
+    checks = [f"{staged.passed_summary} ✓"] if staged.passed_summary else []
+    checks += [_check(check) for check in staged.named_checks[: size.rows]]
+    more = len(staged.named_checks) - size.rows
     yield " · ".join([*risk, files, *checks, *([f"and {more} more"] if more > 0 else [])])
-    yield "\n".join([*_rows(staged, room), *_findings(staged, room)])
+    yield "\n".join([*_rows(staged, size), *_findings(staged, size)])
 
 
 def _check(check: CheckRow) -> str:
@@ -148,37 +148,38 @@ def _check(check: CheckRow) -> str:
     )
 
 
-def _rows(staged: StagedPart, room: _Room) -> Iterator[str]:
-    for row in staged.files[: room.rows]:
-        yield f"- {_row(row, room)}"
-    rest = staged.files[room.rows :]
-    if rest:
-        risky = sum(1 for row in rest if row.risky)
-        yield f"- … {len(rest)} more files, {f'**{risky} of them risky**' if risky else 'none of them risky'}"
+def _rows(staged: StagedPart, size: _Size) -> Iterator[str]:
+    for row in staged.files[: size.rows]:
+        yield f"- {_row(row, size)}"
+    omitted = staged.files[size.rows :]
+    if omitted:
+        risky_count = sum(1 for row in omitted if row.is_risky)
+        risk = f"**{risky_count} of them risky**" if risky_count else "none of them risky"
+        yield f"- … {len(omitted)} more files, {risk}"
 
 
-def _row(row: FileRow, room: _Room) -> str:
+def _row(row: FileRow, size: _Size) -> str:
     counts = [f"+{row.added}"] if row.added is not None else []
     counts += [f"{MINUS}{row.removed}"] if row.removed is not None else []
     flags = [f"· **{escape_prose(', '.join(row.flags), 200)}**"] if row.flags else []
-    return " ".join([code_span(row.status, 10), code_span(row.path, room.characters), *counts, *flags])
+    return " ".join([code_span(row.status, 10), code_span(row.path, size.characters), *counts, *flags])
 
 
-def _findings(staged: StagedPart, room: _Room) -> Iterator[str]:
-    """What did not pass, the worst first."""
-    found = [(check, detail) for check in staged.checks for detail in check.details]
-    found.sort(key=lambda pair: pair[0].verdict is not GuardVerdict.BLOCK)
-    for check, detail in found[: room.rows]:
-        yield f"- {_MARKS[check.verdict]} {escape_prose(check.name, 60)}: {escape_prose(detail, room.characters)}"
-    if len(found) > room.rows:
-        yield f"- … {len(found) - room.rows} more findings"
+def _findings(staged: StagedPart, size: _Size) -> Iterator[str]:
+    """The findings that did not pass, blocking ones first."""
+    findings = [(check, detail) for check in staged.checks for detail in check.details]
+    findings.sort(key=lambda pair: pair[0].verdict is not GuardVerdict.BLOCK)
+    for check, detail in findings[: size.rows]:
+        yield f"- {_MARKS[check.verdict]} {escape_prose(check.name, 60)}: {escape_prose(detail, size.characters)}"
+    if len(findings) > size.rows:
+        yield f"- … {len(findings) - size.rows} more findings"
 
 
 def _file(file: FileDiff) -> str:
     title = " ".join([code_span(file.paths[-1], 4096), *(escape_prose(note, 4096) for note in file.notes)])
-    strange = [f"⚠️ {file.strange} characters are spelled out as code points"] if file.strange else []
+    escaped = [f"⚠️ {file.escaped_count} characters are spelled out as code points"] if file.escaped_count else []
     block = [code_block(_lines(file.lines), "diff")] if file.lines else []
-    return "\n".join([" · ".join([title, *strange]), *block])
+    return "\n".join([" · ".join([title, *escaped]), *block])
 
 
 def _lines(lines: tuple[DiffLine, ...]) -> Iterator[str]:
@@ -190,82 +191,84 @@ def _lines(lines: tuple[DiffLine, ...]) -> Iterator[str]:
             yield f"{line.sign}{line.text}"
 
 
-def _outcome(card: Card, room: _Room, *, delivered: bool) -> Iterator[str]:
-    """What stands between the card and its end, as a list: question, trouble, digest, verdicts, pull request."""
-    if card.asked:
+def _outcome(card: Card, size: _Size, *, delivered: bool) -> Iterator[str]:
+    """Everything between the details and the actions, as a list: question, problem, digest, decisions, pull request."""
+    if card.question:
         expiry = f" ({escape_prose(card.expiry, 100)})" if card.expiry else ""
-        yield f"- ❓ {escape_prose(card.asked.text, room.characters)}{expiry}"
-    if card.hitch:
-        yield f"- last try: {escape_prose(card.hitch, room.characters)}"
+        yield f"- ❓ {escape_prose(card.question.text, size.characters)}{expiry}"
+    if card.last_failure:
+        yield f"- last try: {escape_prose(card.last_failure, size.characters)}"
     if card.staged:
-        facts = [f"diff {code_span(card.staged.short)}"]
-        facts += [f"**{escape_prose(need.sentence, 2 * room.characters)}**" for need in card.needs[: room.rows]]
-        facts += [f"{len(card.needs) - room.rows} more rules"] if len(card.needs) > room.rows else []
+        facts = [f"diff {code_span(card.staged.short_digest)}"]
+        facts += [f"**{escape_prose(need.sentence, 2 * size.characters)}**" for need in card.needs[: size.rows]]
+        facts += [f"{len(card.needs) - size.rows} more rules"] if len(card.needs) > size.rows else []
         facts += [escape_prose(card.expiry, 100)] if card.needs and card.expiry else []
         yield f"- {' · '.join(facts)}"
-    if card.hidden and card.hidden.anything and card.asks_for_approval:
-        yield f"- {card.hidden.sentence}{'; the whole diff is in a comment of its own' if delivered else ''}"
-    for said in card.decided[: room.rows]:
-        yield f"- {_verdict(said, room)}"
-    if len(card.decided) > room.rows:
-        yield f"- … {len(card.decided) - room.rows} more verdicts"
-    if card.link:
-        yield f"- {_pull_request(card.link, room)}"
+    if card.hidden_content and card.hidden_content.is_partial and card.awaits_approval:
+        yield f"- {card.hidden_content.sentence}{'; the whole diff is in a comment of its own' if delivered else ''}"
+    for decision in card.decisions[: size.rows]:
+        yield f"- {_decision(decision, size)}"
+    if len(card.decisions) > size.rows:
+        yield f"- … {len(card.decisions) - size.rows} more verdicts"
+    if card.pull_request:
+        yield f"- {_pull_request(card.pull_request, size)}"
     for ticket in card.tickets:
-        yield f"- ticket {escape_prose(ticket.key, 40)} {_address(ticket.url, room)}"
-    if card.trouble:
-        told = card.trouble.code == "rejected" and any(not said.approved for said in card.decided)
-        if not told:
-            yield f"- ✗ **{escape_prose(card.trouble.message, room.characters)}**"
-        if mend := render_advice(card.trouble.mend, SURFACE):
-            yield f"- → {escape_prose(one_line(mend), room.characters)}"
+        yield f"- ticket {escape_prose(ticket.key, 40)} {_link(ticket.url, size)}"
+    if card.problem:
+        is_shown_already = card.problem.code == "rejected" and any(
+            not decision.is_approval for decision in card.decisions
+        )
+        if not is_shown_already:
+            yield f"- ✗ **{escape_prose(card.problem.message, size.characters)}**"
+        if mend := render_advice(card.problem.mend, SURFACE):
+            yield f"- → {escape_prose(one_line(mend), size.characters)}"
 
 
-def _verdict(said: DecisionRow, room: _Room) -> str:
-    mark, verb = ("✓", "approved") if said.approved else ("✗", "rejected")
-    words = f"{mark} {escape_prose(said.person, 100)} {verb} it"
-    where = ", ".join(escape_prose(part, 100) for part in (said.surface, said.when) if part)
-    reason = f": “{escape_prose(said.reason, room.characters)}”" if said.reason else ""
-    return f"{words}{f' ({where})' if where else ''}{reason}"
+def _decision(decision: DecisionRow, size: _Size) -> str:
+    mark, verb = ("✓", "approved") if decision.is_approval else ("✗", "rejected")
+    verdict = f"{mark} {escape_prose(decision.person, 100)} {verb} it"
+    where = ", ".join(escape_prose(part, 100) for part in (decision.surface, decision.when) if part)
+    reason = f": “{escape_prose(decision.reason, size.characters)}”" if decision.reason else ""
+    return f"{verdict}{f' ({where})' if where else ''}{reason}"
 
 
-def _pull_request(link: PullRequestPart, room: _Room) -> str:
-    parts = [f"pull request {link.number} {escape_prose(link.state, 40)}", code_span(link.branch, room.characters)]
-    if link.of_revision:
-        parts.append(f"carries revision {link.of_revision}")
+def _pull_request(link: PullRequestPart, size: _Size) -> str:
+    parts = [f"pull request {link.number} {escape_prose(link.state, 40)}", code_span(link.branch, size.characters)]
+    if link.revision:
+        parts.append(f"carries revision {link.revision}")
     if link.checks:
         parts.append(escape_prose(link.checks, 200))
     if link.url:
-        parts.append(_address(link.url, room))
-    if link.files:
-        parts.append(f"{ARTIFACTS_LABEL}: {_address(link.files, room)}")
+        parts.append(_link(link.url, size))
+    if link.artifacts_url:
+        parts.append(f"{ARTIFACTS_LABEL}: {_link(link.artifacts_url, size)}")
     return " · ".join(parts)
 
 
-def _address(url: str, room: _Room) -> str:
-    """An address of ours, live if it is a plain one."""
-    return f"<{url}>" if _is_plain_link(url) else code_span(url, room.characters)
+def _link(url: str, size: _Size) -> str:
+    """One of our links, live if it is a plain one."""
+    return f"<{url}>" if _is_plain_link(url) else code_span(url, size.characters)
 
 
 def _is_plain_link(url: str) -> bool:
-    """True for an https address without anything that a request could be hidden in."""
+    """Whether this is an https URL in which no request can be hidden."""
     try:
-        found = urlsplit(url)
-        port = found.port
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError:
         return False
-    plain = not set(f"{found.hostname or '?'}{found.path}") - _URL
-    host = f"{found.hostname}:{port}" if port else found.hostname
-    return plain and len(url) <= 300 and url == f"https://{host}{found.path}"
+    has_plain_characters = not set(f"{parts.hostname or '?'}{parts.path}") - _URL_CHARACTERS
+    host = f"{parts.hostname}:{port}" if port else parts.hostname
+    return has_plain_characters and len(url) <= 300 and url == f"https://{host}{parts.path}"
 
 
-def _actions(card: Card, room: _Room) -> Iterator[str]:
+def _actions(card: Card, size: _Size) -> Iterator[str]:
     actions = card.actions
     if not actions:
         return
-    yield "Write a comment that begins with one of these:"
+    yield "Write a comment that begins with one of these lines:"
     yield ""
-    for action in actions[: room.rows]:
+    for action in actions[: size.rows]:
         label = action.label.replace("#", "task ") if action.kind is ActionKind.SHOW else action.label
         line = command_line(action.command, SURFACE) or ""
-        yield f"- {escape_prose(label, 60)}: {code_span(line, room.characters)}"
+        yield f"- {escape_prose(label, 60)}: {code_span(line, size.characters)}"

@@ -1,4 +1,4 @@
-"""Forming: cards, words and files as the requests that carry them; pure."""
+"""Builds Bot API requests from cards, texts and files; pure."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from bot.surfaces.telegram.entities import (
 T = TypeVar("T")
 
 NO_PREVIEW: Final = LinkPreviewOptions(is_disabled=True)
-_ROOM: Final = MAX_TEXT + 1  # the last line of a message needs no end
+_MESSAGE_SIZE: Final = MAX_TEXT + 1  # the last line of a message has no line break
 
 SendRequest = Callable[[Bot, int, int | None, bool], Awaitable[T]]
-"""A request: (bot, chat, topic, whether it must do without entities)."""
+"""A request as a function of (bot, chat, topic, whether it must go without entities)."""
 
 
 def to_entities(spans: Sequence[TextSpan]) -> list[MessageEntity]:
@@ -46,7 +46,7 @@ def to_entities(spans: Sequence[TextSpan]) -> list[MessageEntity]:
 
 
 def document_request(file: Attachment, caption: str, reply_to: str | None) -> SendRequest[object]:
-    """A file with its caption, ready to send."""
+    """The request that sends a file with its caption."""
     text, spans = render_lines(text_lines(caption)) if caption else ("", ())
 
     def send(bot: Bot, chat: int, topic: int | None, bare: bool) -> Awaitable[object]:
@@ -64,14 +64,14 @@ def document_request(file: Attachment, caption: str, reply_to: str | None) -> Se
 
 
 def message_request(lines: Sequence[Line], reply_to: str | None, extras: Extras = NO_EXTRAS) -> SendRequest[object]:
-    """Lines as one message with what they carry, ready to send.
+    """The request that sends lines as one message, with buttons and mentions.
 
-    Telegram notifies of a mention by its entity, a user's id behind a name
+    Telegram notifies a mentioned person by an entity that puts a user's id behind a name
     (https://core.telegram.org/bots/api#messageentity, ``text_mention``).
     """
     text, spans = render_lines(lines)
-    called = [_mention(text, name, identity) for name, identity in extras.mentions]
-    mentions = [mention for mention in called if mention is not None]
+    candidates = [_mention(text, name, identity) for name, identity in extras.mentions]
+    mentions = [mention for mention in candidates if mention is not None]
 
     def send(bot: Bot, chat: int, topic: int | None, bare: bool) -> Awaitable[object]:
         return bot.send_message(
@@ -80,7 +80,7 @@ def message_request(lines: Sequence[Line], reply_to: str | None, extras: Extras 
             entities=None if bare else [*to_entities(spans), *mentions],
             message_thread_id=topic,
             reply_parameters=reply_parameters(reply_to),
-            reply_markup=_choices_of(extras),
+            reply_markup=_choice_buttons(extras),
             link_preview_options=NO_PREVIEW,
         )
 
@@ -88,66 +88,68 @@ def message_request(lines: Sequence[Line], reply_to: str | None, extras: Extras 
 
 
 def _mention(text: str, name: str, identity: str) -> MessageEntity | None:
-    """The mention of a person whose name stands in the text as a word; None where it does not."""
-    found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)
-    if found is None or not (identity.isascii() and identity.isdecimal()):
+    """The mention of a person whose name occurs in the text as a word; None if it does not."""
+    match = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)
+    if match is None or not (identity.isascii() and identity.isdecimal()):
         return None
-    begin, user = utf16_length(text[: found.start()]), User(int(identity), name, is_bot=False)
-    return MessageEntity(MessageEntity.TEXT_MENTION, begin, utf16_length(name), user=user)
+    offset, user = utf16_length(text[: match.start()]), User(int(identity), name, is_bot=False)
+    return MessageEntity(MessageEntity.TEXT_MENTION, offset, utf16_length(name), user=user)
 
 
-def _choices_of(extras: Extras) -> InlineKeyboardMarkup | None:
-    """The buttons below a question, a row each."""
+def _choice_buttons(extras: Extras) -> InlineKeyboardMarkup | None:
+    """The buttons below a text, one per row."""
     rows = [[InlineKeyboardButton(label, callback_data=id_)] for label, id_ in extras.choices]
     return InlineKeyboardMarkup(rows) if rows else None
 
 
 def text_lines(text: str) -> list[Line]:
-    """Words for `say`, a piece a line; what Telegram would act on stands as code when they are spelled."""
+    """Plain text as lines; words that Telegram would link become code when the lines are rendered."""
     rows = (visible(row.expandtabs(4)) for row in text.split("\n"))
     return [[TextPiece(row)] if row else [] for row in rows]
 
 
 def split_lines(lines: Sequence[Line]) -> list[list[Line]]:
-    """Lines in messages that fit; a line longer than a message is cut where it must be."""
+    """Lines split into messages that fit; a line longer than a message is cut."""
     parts: list[list[Line]] = []
-    room = 0
+    remaining = 0
     for line in lines:
-        for n, fitting in enumerate(_fitting(line)):
-            need = measure([fitting])
-            if need > room or n:
+        for n, fitting in enumerate(_split_line(line)):
+            length = measure([fitting])
+            if length > remaining or n:
                 parts.append([])
-                room = _ROOM
+                remaining = _MESSAGE_SIZE
             parts[-1].append(fitting)
-            room -= need
-    return [part for part in parts if any(p.text.strip() for line in part for p in line)]
+            remaining -= length
+    return [part for part in parts if any(piece.text.strip() for line in part for piece in line)]
 
 
-def _fitting(line: Line) -> list[Line]:
-    """A line in pieces of a message's size; one that is too long loses its looks."""
-    if measure([line]) <= _ROOM:
+def _split_line(line: Line) -> list[Line]:
+    """A line in pieces that fit into a message; one that is too long loses its styles."""
+    if measure([line]) <= _MESSAGE_SIZE:
         return [line]
     text = "".join(piece.text for piece in line)
-    found: list[Line] = []
+    pieces: list[Line] = []
     while text:
         count = MAX_TEXT
-        while (over := measure([[TextPiece(text[:count])]]) - _ROOM) > 0:
-            count -= max(1, over // 2)
-        found.append([TextPiece(text[:count])])
+        while (excess := measure([[TextPiece(text[:count])]]) - _MESSAGE_SIZE) > 0:
+            count -= max(1, excess // 2)
+        pieces.append([TextPiece(text[:count])])
         text = text[count:]
-    return found
+    return pieces
 
 
 def inline_keyboard(card: TelegramCard) -> InlineKeyboardMarkup | None:
-    """A card's buttons as Telegram takes them."""
-    if not card.rows:
+    """A card's buttons as an inline keyboard."""
+    if not card.button_rows:
         return None
-    rows = [[InlineKeyboardButton(button.label, callback_data=button.data) for button in row] for row in card.rows]
+    rows = [
+        [InlineKeyboardButton(button.label, callback_data=button.data) for button in row] for row in card.button_rows
+    ]
     return InlineKeyboardMarkup(rows)
 
 
 def reply_parameters(message_id: str | None) -> ReplyParameters | None:
-    """What a message answers, if that is there; it is sent all the same if not."""
+    """The message to reply to; if it is gone, the reply is sent without it."""
     if message_id is None or not message_id.isdecimal():
         return None
     return ReplyParameters(int(message_id), allow_sending_without_reply=True)
@@ -159,11 +161,11 @@ def topic_id(place: Place) -> int | None:
 
 
 def sent_message_id(message: object) -> str:
-    """The id of a message that was sent."""
+    """The id of a sent message."""
     assert isinstance(message, Message)
     return str(message.message_id)
 
 
 def _file_name(name: str) -> str:
-    kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)[-100:]
-    return kept or "file"
+    safe = "".join(c if c.isalnum() or c in "._-" else "-" for c in name)[-100:]
+    return safe or "file"

@@ -1,7 +1,7 @@
-"""Texts that a client cut in two: Telegram takes 4096 UTF-16 units a message, and clients send the rest as another.
+"""Texts that a client split: Telegram takes 4096 UTF-16 units per message, and clients send the rest as another one.
 
-The rest comes within a moment from the same person in the same place, with the next number or nearly, and answers
-nothing (core.telegram.org/bots/api#sendmessage; clients cut at 4096, or at the end of a line or a word before that).
+The rest follows at once from the same person in the same place, with the next message id or nearly, and is not a reply
+(core.telegram.org/bots/api#sendmessage; clients split at 4096 units, or at the end of a line or word before that).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from bot.surfaces.telegram.update_parts import (
 
 MAX_UNITS: Final = 4096
 MAYBE_SPLIT_UNITS: Final = 2048
-"""UTF-16 units from which on a text may have been cut."""
+"""UTF-16 units from which on a text may have been split."""
 _WITHIN_S: Final = 2
-_NUMBERS: Final = 8
-"""How much higher the number of the rest may be; other messages may come between the two."""
-_REMEMBERED: Final = 256
+_MAX_ID_GAP: Final = 8
+"""Maximum distance of the message ids; other messages may come between the two."""
+_MAX_REMEMBERED: Final = 256
 
 _Where = tuple[int, int | None, int]
 
@@ -42,31 +42,31 @@ class _Cut:
 
 @dataclass(slots=True)
 class SplitMessages:
-    """The long messages of the last moments."""
+    """Remembers the most recent long messages."""
 
     _recent: OrderedDict[_Where, _Cut] = field(default_factory=OrderedDict)
 
-    def note(self, message: Json, heard: IncomingMessage) -> None:
+    def remember(self, message: Json, parsed: IncomingMessage) -> None:
         """Remember a long message; its rest belongs to the first of its parts."""
         where = _where(message)
         if where is not None:
-            first = heard.rest_of or heard.dedup
-            number_, date = required_int(message, "message_id"), required_int(message, "date")
+            first = parsed.rest_of or parsed.dedup
+            message_id, date = required_int(message, "message_id"), required_int(message, "date")
             joint = (
                 "" if utf16_length(text_at(message, "text")) == MAX_UNITS else "\n"
-            )  # cut in a word, or where a line ended
-            self._recent[where] = _Cut(number_, date, first, joint)
+            )  # split within a word, or at the end of a line
+            self._recent[where] = _Cut(message_id, date, first, joint)
             self._recent.move_to_end(where)
-            if len(self._recent) > _REMEMBERED:
+            if len(self._recent) > _MAX_REMEMBERED:
                 self._recent.popitem(last=False)
 
-    def rest_of(self, message: Json) -> tuple[str, str]:
-        """The `dedup` of the message whose rest this one is, and what joins them; both empty for any other message."""
+    def continuation_of(self, message: Json) -> tuple[str, str]:
+        """The `dedup` of the message that this one continues, and the text between them; both empty if none."""
         where = _where(message)
         cut = self._recent.get(where) if where is not None else None
         if cut is None or not message.get("text"):
             return "", ""
-        near = 0 < required_int(message, "message_id") - cut.number <= _NUMBERS
+        near = 0 < required_int(message, "message_id") - cut.number <= _MAX_ID_GAP
         soon = 0 <= required_int(message, "date") - cut.date <= _WITHIN_S
         return (cut.first, cut.joint) if near and soon else ("", "")
 

@@ -1,6 +1,6 @@
-"""The terminal: cards, lists and checks on a stream of text, in colour where somebody looks and plain in a pipe.
+"""The terminal: cards, lists and checks on a text stream, coloured on a terminal and plain in a pipe.
 
-Importing this loads no rich; each function does when it draws.
+Importing this package does not import rich; each function does when it draws.
 """
 
 from bot.surfaces.terminal.card import print_card, print_diff

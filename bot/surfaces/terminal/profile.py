@@ -1,4 +1,4 @@
-"""How a stream can be drawn on: its width, its colours, and the characters its encoding has."""
+"""What an output stream can show: its width, its colours, and the characters of its encoding."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 PIPE_WIDTH: Final = 100
-"""Columns of what is written into a file or a pipe, where nobody says."""
+"""Columns of output to a file or a pipe, unless COLUMNS says otherwise."""
 MIN_WIDTH: Final = 40
 ACCENT: Final = "cyan"
 MINUS: Final = "\N{MINUS SIGN}"
-_DUMB: Final = ("dumb", "unknown")
-_HEIGHT: Final = 50  # rich wants one, and otherwise asks the terminal for the width too
-_ASCII: Final = {
+_DUMB_TERMINALS: Final = ("dumb", "unknown")
+_HEIGHT: Final = 50  # without one, rich asks the terminal for both height and width
+_ASCII_SUBSTITUTES: Final = {
     "…": "...",
     "·": "|",
     MINUS: "-",
@@ -43,64 +43,69 @@ _ASCII: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TerminalBlock:
-    """A line that is drawn already, as `TerminalProfile.line` does: for very many lines, where rich takes long."""
+    """A line that is already rendered, as by `TerminalProfile.block`; for many lines, where rich is slow."""
 
     text: str
 
 
 Item = Union["RenderableType", TerminalBlock]
-"""What can be put onto the screen."""
+"""What can be drawn."""
 
 
 @dataclass(frozen=True, slots=True)
 class TerminalProfile:
-    """What a stream can show. Without `colours` (rich's name of a colour system) neither colour nor lines are drawn."""
+    """What a stream can show; without `colours` (the name of a rich colour system) output is plain."""
 
     width: int = PIPE_WIDTH
     colours: str | None = None
     encoding: str = "utf-8"
 
-    def fit(self, text: str) -> str:
+    def displayable(self, text: str) -> str:
         """`text` made visible, and in characters that the stream's encoding has."""
         safe = visible(text)
-        if safe.isascii() or self._has(safe):
+        if safe.isascii() or self._can_encode(safe):
             return safe
-        return "".join(c if c.isascii() or self._has(c) else _ASCII.get(c) or _spelled(c) for c in safe)
+        return "".join(
+            char if char.isascii() or self._can_encode(char) else _ASCII_SUBSTITUTES.get(char) or _substitute(char)
+            for char in safe
+        )
 
     def icon(self, icon: str) -> str:
-        """`icon` with a space after it, or nothing where it cannot be shown."""
-        return f"{icon} " if self._has(icon) else ""
+        """`icon` with a space after it, or nothing if it cannot be shown."""
+        return f"{icon} " if self._can_encode(icon) else ""
 
     def text(self, *parts: str | tuple[str, str]) -> Text:
-        """A line of texts, each plain or with its style; the only way words get onto the screen.
+        """A line of texts, plain or each with its style; the only way to draw text.
 
-        What is in them is never read as rich's markup.
+        The texts are never interpreted as rich's markup.
         """
         from rich.text import Text
 
         line = Text(overflow="fold")
         for part in parts:
-            said, style = (part, "") if isinstance(part, str) else part
-            line.append(self.fit(said), style=style or None)
+            content, style = (part, "") if isinstance(part, str) else part
+            line.append(self.displayable(content), style=style or None)
         return line
 
-    def line(self, *parts: tuple[str, str]) -> TerminalBlock:
-        """The same as `text`, drawn at once and never wrapped."""
+    def block(self, *parts: tuple[str, str]) -> TerminalBlock:
+        """Like `text`, but rendered immediately and never wrapped."""
         if self.colours is None:
-            return TerminalBlock("".join(self.fit(said) for said, _ in parts).rstrip(" "))
-        return TerminalBlock("".join(_coloured(self.fit(said), style, self.colours) for said, style in parts if said))
+            return TerminalBlock("".join(self.displayable(content) for content, _ in parts).rstrip(" "))
+        return TerminalBlock(
+            "".join(_coloured(self.displayable(content), style, self.colours) for content, style in parts if content)
+        )
 
-    def paint(self, items: Iterable[Item], *, width: int | None = None) -> str:
-        """`items` below one another, as the text to write; no line ends with a space."""
+    def render(self, items: Iterable[Item], *, width: int | None = None) -> str:
+        """`items` one below the other, as the text to write; no line ends with a space."""
         drawn = (
             "".join(f"{item.text}\n" for item in group if isinstance(item, TerminalBlock))
             if is_drawn
-            else self._painted([item for item in group if not isinstance(item, TerminalBlock)], width)
+            else self._render_with_rich([item for item in group if not isinstance(item, TerminalBlock)], width)
             for is_drawn, group in groupby(items, lambda item: isinstance(item, TerminalBlock))
         )
         return "".join(drawn)
 
-    def _painted(self, items: list[RenderableType], width: int | None) -> str:
+    def _render_with_rich(self, items: list[RenderableType], width: int | None) -> str:
         import io
 
         from rich.console import Console, Group
@@ -119,10 +124,12 @@ class TerminalProfile:
             highlight=False,
         )
         console.print(Group(*items))
-        text = canvas.getvalue() if self._has("…") else canvas.getvalue().replace("…", "~")  # rich's own, one cell
+        text = (
+            canvas.getvalue() if self._can_encode("…") else canvas.getvalue().replace("…", "~")
+        )  # rich's own ellipsis has one cell
         return "".join(line.rstrip(" ") + "\n" for line in text.removesuffix("\n").split("\n"))
 
-    def _has(self, text: str) -> bool:
+    def _can_encode(self, text: str) -> bool:
         try:
             text.encode(self.encoding)
         except (UnicodeError, LookupError):
@@ -131,27 +138,27 @@ class TerminalProfile:
 
 
 def detect_profile(stream: TextIO) -> TerminalProfile:
-    """What `stream` can show: colours only on a terminal that wants them (NO_COLOR, TERM=dumb: https://no-color.org)."""
+    """What `stream` can show; colours only on a terminal without NO_COLOR or TERM=dumb (https://no-color.org)."""
     from rich.console import Console
 
     encoding = getattr(stream, "encoding", None) or "utf-8"
     console = Console(file=stream)
-    dumb = os.environ.get("NO_COLOR") or os.environ.get("TERM", "").lower() in _DUMB
-    if not console.is_terminal or dumb or console.legacy_windows:
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM", "").lower() in _DUMB_TERMINALS
+    if not console.is_terminal or is_plain or console.legacy_windows:
         width = console.width if console.is_terminal else _columns()
         return TerminalProfile(max(MIN_WIDTH, width), None, encoding)
     return TerminalProfile(max(MIN_WIDTH, console.width), console.color_system, encoding)
 
 
-def write_items(stream: TextIO, look: TerminalProfile, items: Iterable[Item], *, width: int | None = None) -> None:
+def write_items(stream: TextIO, profile: TerminalProfile, items: Iterable[Item], *, width: int | None = None) -> None:
     """Draw `items` on `stream`."""
-    stream.write(look.paint(items, width=width))
+    stream.write(profile.render(items, width=width))
     stream.flush()
 
 
 @cache
 def _codes(style: str, colours: str) -> tuple[str, str]:
-    """What begins and ends a style on a terminal, learnt from rich."""
+    """The escape sequences that begin and end a style, taken from rich."""
     from rich.console import COLOR_SYSTEMS
     from rich.style import Style
 
@@ -167,9 +174,9 @@ def _coloured(text: str, style: str, colours: str) -> str:
 
 
 def _columns() -> int:
-    said = os.environ.get("COLUMNS", "")
-    return int(said) if said.isdecimal() and int(said) else PIPE_WIDTH
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else PIPE_WIDTH
 
 
-def _spelled(char: str) -> str:
-    return "" if char in _ASCII else code_point(char)
+def _substitute(char: str) -> str:
+    return "" if char in _ASCII_SUBSTITUTES else code_point(char)

@@ -143,12 +143,12 @@ async def test_chat_14_the_former_card_goes_quiet_when_it_is_shown_again(everywh
     await everywhere.says("bo", "/show 1", GROUP)
     await everywhere.until(lambda: len(chat.cards) == 2, "the card again")
     await everywhere.until(lambda: not chat.messages[card.id].buttons, "the former one without buttons")
-    assert "shown again" in chat.messages[card.id].shown.superseded
+    assert "shown again" in chat.messages[card.id].shown.superseded_note
     again = await everywhere.card(1, "staged")
     assert again.id != card.id
     assert not (await everywhere.clicks("lee", again, "Approve")).refused
     await everywhere.card(1, "published")
-    assert chat.messages[card.id].shown.superseded, "it stays quiet"
+    assert chat.messages[card.id].shown.superseded_note, "it stays quiet"
 
 
 async def test_chat_14_shown_twice_before_it_is_drawn_only_the_last_is_live(everywhere: Town) -> None:

@@ -171,8 +171,8 @@ async def test_an_attachment_that_cannot_be_brought_leaves_the_card_without_appr
 
 async def test_the_same_delivery_twice_is_one_task(place):
     heard = place.memory().writes(IDS["telegram"]["ana"], ASK, GROUP, dedup="m:same")
-    taken = await asyncio.gather(*(place.serving.inbox.take(heard) for _ in range(20)))
-    assert sum(t.new for t in taken) == 1
+    taken = await asyncio.gather(*(place.serving.inbox.accept(heard) for _ in range(20)))
+    assert sum(t.is_new for t in taken) == 1
     assert len({t.id for t in taken}) == 1
     await place.card(1, "staged")
     assert len(place.memory().cards) == 1
@@ -442,11 +442,11 @@ async def test_what_was_heard_before_a_crash_is_heard_after_it(home):
     heard = chat.writes(IDS["telegram"]["ana"], ASK, GROUP)
     async with opened(Home(home.root)) as app:
         assert (
-            await DurableInbox(MessageInbox(app.database), app.conversations).take(heard)
-        ).new  # and then nobody was left to hear it
+            await DurableInbox(MessageInbox(app.database), app.conversations).accept(heard)
+        ).is_new  # and then nobody was left to hear it
     async with town(home, {"telegram": chat}) as served:
-        taken = await served.serving.inbox.take(heard)
-        assert not taken.new
+        taken = await served.serving.inbox.accept(heard)
+        assert not taken.is_new
         await served.until(lambda: chat.cards, "a card")
         await served.card(1, "staged")
         assert await served.app.database.read(inbox.waiting) == 0

@@ -20,7 +20,7 @@ DECLARATION = "<div>\n<![the-secret-plan x]>\n</div>\n\n/undo 5"
 def written(body: str, number: int = 1) -> WrittenComment:
     at = NOW - timedelta(minutes=1)
     return WrittenComment(
-        CommentKind.COMMENT, number, CommentAuthor(7, "ana", person=True), body, at, at, 1, on_pull=True
+        CommentKind.COMMENT, number, CommentAuthor(7, "ana", is_person=True), body, at, at, 1, is_on_pull_request=True
     )
 
 
@@ -98,9 +98,9 @@ async def test_chat_09_a_line_comment_that_is_answered_is_quoted(office):
 
     async def at(_repository, kind, comment):
         assert (kind, comment) == (CommentKind.LINE, 77)
-        return replace(written("say pipx"), author=CommentAuthor(9, "max", person=True))
+        return replace(written("say pipx"), author=CommentAuthor(9, "max", is_person=True))
 
     office.comments.written = at
-    assert (await office.surface.in_full(heard)).quoted == QuotedMessage("say pipx", "9", "max")
+    assert (await office.surface.complete_message(heard)).quoted == QuotedMessage("say pipx", "9", "max")
     assert heard.identity == str(CODERTOCAT)
     assert heard.place.channel == HELLO_WORLD

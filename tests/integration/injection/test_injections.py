@@ -79,7 +79,7 @@ def drawn(seen: Seen) -> dict[str, str]:
     view = read_diff(seen.diff, max_lines=None, max_columns=None) if seen.diff else None
     buttons = {action: f"{n:022d}" for n, action in enumerate(card.actions)}
     stream = io.StringIO()
-    print_card(stream, card, seen.diff or None, look=TerminalProfile(80))
+    print_card(stream, card, seen.diff or None, profile=TerminalProfile(80))
     slack = render_slack_card(card, view, buttons, delivered=False)
     telegram = render_telegram_card(card, view, buttons, delivered=False)
     assert pings_in({"blocks": list(slack.blocks), "text": slack.text}) == []

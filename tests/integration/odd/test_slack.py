@@ -99,7 +99,7 @@ COMMAND = {
 async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_the_log(capfd):
     mutator, ears, signer = Mutator(3), StrictEars(), Signer()
     surface = SlackSurface(SlackConfig(BOT_TOKEN, TEAM, signing_secret=SECRET, channels={DEV: ()}))
-    surface._us = OwnAccount(TEAM, BOT, frozenset({DEV}))
+    surface._own_account = OwnAccount(TEAM, BOT, frozenset({DEV}))
 
     async def call(*_arguments: Any, **_more: Any) -> dict[str, Any]:
         return {"ok": True, "channel": {"id": "D0ANA"}}
@@ -107,7 +107,7 @@ async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_
     async def ask(*_arguments: Any, **_more: Any) -> SimpleNamespace:
         return SimpleNamespace(data={"ok": True, "user": {"team_id": TEAM}})
 
-    surface._api.call, surface._api.ask = call, ask  # type: ignore[method-assign]  # what we would do there
+    surface._api.call, surface._api.get = call, ask  # type: ignore[method-assign]  # what we would do there
     transport = httpx.ASGITransport(Starlette(routes=list(surface.routes(ears))))
     async with httpx.AsyncClient(transport=transport, base_url="http://bot.test") as client:
         for n in range(COUNT):

@@ -49,5 +49,5 @@ def staged_card(**changes) -> Card:
 def drawn_by(surface, card: Card | None = None, *, delivered: bool = False) -> RenderedCard:
     card = card or staged_card()
     buttons = Buttons({action: f"opaque-{action.kind}-{n}" for n, action in enumerate(card.actions)})
-    drawn: RenderedCard = surface.draw(card, read_diff(docs.DIFF), buttons, delivered=delivered)
+    drawn: RenderedCard = surface.render(card, read_diff(docs.DIFF), buttons, delivered=delivered)
     return drawn

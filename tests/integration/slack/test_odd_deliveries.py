@@ -122,7 +122,7 @@ async def test_chat_09_the_message_that_began_a_thread_is_quoted_as_its_writers_
     root = await talk.slack.says("set server.timeout to 30 in config/app.yaml", user=KIM)
     await talk.slack.mentions("do this", thread=root)
     (heard,) = await talk.heard()
-    whole = await talk.surface.in_full(heard)
+    whole = await talk.surface.complete_message(heard)
     assert whole.quoted == QuotedMessage("set server.timeout to 30 in config/app.yaml", f"{TEAM}/{KIM}")
 
 
@@ -130,7 +130,7 @@ async def test_chat_09_our_own_card_is_not_quoted(talk):
     card = await talk.surface.post(CHANNEL, drawn_by(talk.surface), None)
     await talk.slack.mentions("do this", thread=card)
     (heard,) = await talk.heard()
-    assert (await talk.surface.in_full(heard)).quoted is None
+    assert (await talk.surface.complete_message(heard)).quoted is None
 
 
 async def test_chat_19_what_was_said_while_nobody_listened_is_heard_when_somebody_does_again(slack):
@@ -191,7 +191,7 @@ async def test_chat_19_the_history_is_read_page_by_page(slack):
         said = {"channel": DEV, "user": ANA, "text": f"<@{BOT}> number {n}"}
         await slack.to_program("POST", "/_control/message", json=said)
     surface = SlackSurface(slack.config())
-    reader = SlackCatchUp(surface._api, surface.ours, [DEV], page=3)
+    reader = SlackCatchUp(surface._api, surface.account, [DEV], page=3)
     async with surface._api.session():
         await reader._catch_up(ears)
     assert {said.text for said in ears.said} == {f"number {n}" for n in range(7)}

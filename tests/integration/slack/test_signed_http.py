@@ -272,7 +272,7 @@ async def test_only_post_is_answered(door):
 
 async def test_an_ear_that_fails_unexpectedly_is_a_500_that_says_nothing(slack):
     class Broken(FakeEars):
-        async def take(self, said):
+        async def accept(self, said):
             raise RuntimeError(f"the secret is {SECRET}")
 
     surface, ears = SlackSurface(slack.config_http()), Broken()

@@ -62,7 +62,7 @@ def view(diff):
 
 def on_telegram(diff):
     drawing = render_telegram_card(card(), view(diff), {}, delivered=False)
-    assert not drawing.hides
+    assert not drawing.hides_lines
     pre = next(span for span in drawing.card.spans if span.kind == "pre")
     shown = words.slice_units(drawing.card.text, pre.offset, pre.length).split("\n")
     assert "\n".join(shown) in drawing.card.plain
@@ -71,7 +71,7 @@ def on_telegram(diff):
 
 def on_slack(diff):
     drawn = render_slack_card(card(), view(diff), {}, delivered=False)
-    assert not drawn.hides
+    assert not drawn.hides_lines
     blocks = [element for block in drawn.blocks for element in block.get("elements", ())]
     pre = next(element for element in blocks if element.get("type") == "rich_text_preformatted")
     assert {part["type"] for part in pre["elements"]} == {"text"}  # literal: Slack reads no markup in it
@@ -80,7 +80,7 @@ def on_slack(diff):
 
 def on_github(diff):
     comment = render_github_comment(card(), view(diff))
-    assert not comment.hides
+    assert not comment.hides_lines
     html = MarkdownIt("commonmark").render(comment.text)
     (block,) = re.findall(r'<pre><code class="language-diff">(.*?)</code></pre>', html, re.DOTALL)
     return unescape(block).split("\n")
@@ -88,7 +88,7 @@ def on_github(diff):
 
 def on_terminal(diff):
     stream = io.StringIO()
-    print_card(stream, card(), diff, look=TerminalProfile(400))
+    print_card(stream, card(), diff, profile=TerminalProfile(400))
     return [re.sub(r"^ *\d* (.) ?", r"\1", line) for line in stream.getvalue().split("\n")]
 
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_printed_is_spelled_out_and_counted():
     text = "a\u202eb\u2066c"
     found = view(of([text]))
     assert found.files[0].lines[-1].text == visible(text)
-    assert found.strange == 2
+    assert found.escaped_count == 2
 
 
 @pytest.mark.parametrize("char", ["\u202e", "\u202a", "\u2066", "\u2069", "\u200f", "\u061c"])
@@ -154,7 +154,7 @@ def test_guard_19_code_that_deceives_is_the_first_thing_on_every_surface(char):
     assert "DANGER" in str(render_slack_card(card(), view(diff), {}, delivered=False).blocks[0])
     assert "DANGER" in render_github_comment(card(), view(diff)).text.split("\n")[3]
     stream = io.StringIO()
-    print_card(stream, card(), diff, look=TerminalProfile(80))
+    print_card(stream, card(), diff, profile=TerminalProfile(80))
     assert "DANGER" in stream.getvalue().split("\n")[0]
     page = diff_page(card(), diff).decode()
     assert page.index("DANGER") < page.index("<h1>")
@@ -163,12 +163,12 @@ def test_guard_19_code_that_deceives_is_the_first_thing_on_every_surface(char):
 def test_guard_19_the_alarm_stands_though_the_line_itself_is_not_shown():
     long = of([*["x" * 200] * 400, "a\u202eb"])
     drawing = render_telegram_card(card(), view(long), {}, delivered=False)
-    assert drawing.hides
+    assert drawing.hides_lines
     assert "DANGER" in drawing.card.text.split("\n")[0]
     stream = io.StringIO()
-    print_card(stream, card(), long, look=TerminalProfile(80))
+    print_card(stream, card(), long, profile=TerminalProfile(80))
     assert "DANGER" in stream.getvalue().split("\n")[0]
-    assert not view(of(["plain"])).alarm
+    assert not view(of(["plain"])).warning
 
 
 def test_guard_18_that_a_pipe_gets_raw_bytes_is_said_in_the_help():

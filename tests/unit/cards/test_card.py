@@ -43,7 +43,7 @@ def test_who_has_approved_is_said_beside_who_could():
     staged = docs.staged_diff(needs=[docs.needs(2, ("kim", "lee", "max"), ("lee",))])
     card = build_card({**docs.staged(), "staged": staged, "approvals": [docs.approval()]}, now=NOW)
     assert card.needs[0].sentence == "needs 2 of kim, lee, max; has lee"
-    assert [(d.person, d.approved, d.when) for d in card.decided] == [("lee", True, "5 min ago")]
+    assert [(d.person, d.is_approval, d.when) for d in card.decisions] == [("lee", True, "5 min ago")]
 
 
 def test_many_who_could_are_counted():
@@ -66,18 +66,18 @@ def test_a_staged_card_always_says_what_it_needs(rows, sentence):
 
 def test_an_approval_of_another_digest_is_not_shown_as_one_of_this():
     card = build_card(docs.published(), now=NOW)
-    assert [d.person for d in card.decided] == ["lee"]
+    assert [d.person for d in card.decisions] == ["lee"]
 
 
 def test_later_revisions_carry_their_number_and_their_own_words():
     card = build_card(docs.second_revision(), now=NOW)
     assert card.label == "#142.2"
-    assert [(quote.says, quote.text) for quote in card.quotes] == [("kim replied", "say pipx on Debian too")]
+    assert [(quote.attribution, quote.text) for quote in card.quotes] == [("kim replied", "say pipx on Debian too")]
 
 
 def test_the_card_of_an_older_revision_only_leads_to_the_current_one():
     card = build_card(docs.second_revision(), now=NOW, revision=1)
-    assert card.superseded == "superseded by #142.2"
+    assert card.superseded_note == "superseded by #142.2"
     assert card.staged is None
     assert commands(card) == ["show 142"]
 
@@ -146,13 +146,13 @@ def test_findings_are_folded_by_check_and_the_worst_counts():
 def test_nothing_is_said_twice():
     document = docs.document("refused", reason="no", rule=None, error=docs.error("denied", "no", "Ask lee.", "refused"))
     card = build_card({**document, "turns": [docs.turn(1, document["title"])]}, now=NOW)
-    assert (card.law, card.quotes) == ("", ())
+    assert (card.rule, card.quotes) == ("", ())
 
 
 def test_the_models_words_are_quoted_as_the_models():
     said = {"name": "qwen3-coder", "words": "Rewrote the install steps"}
     card = build_card({**docs.staged(), "model": said}, now=NOW)
-    assert (card.quotes[-1].says, card.quotes[-1].by_model) == ("the model qwen3-coder says", True)
+    assert (card.quotes[-1].attribution, card.quotes[-1].is_from_model) == ("the model qwen3-coder says", True)
 
 
 def test_who_made_the_bytes_and_what_it_cost_are_facts_beside_the_others():
@@ -176,19 +176,19 @@ def test_a_question_offers_its_answers():
 
 @pytest.mark.parametrize("hidden_lines", [1, None])
 def test_what_was_hidden_cannot_be_approved(hidden_lines):
-    card = build_card(docs.staged(), now=NOW).showing(1, hidden_lines)
+    card = build_card(docs.staged(), now=NOW).limited_to(1, hidden_lines)
     assert ActionKind.APPROVE not in kinds(card)
     assert kinds(card)[0] is ActionKind.DIFF
-    assert card.hidden is not None
-    assert card.hidden.anything
+    assert card.hidden_content is not None
+    assert card.hidden_content.is_partial
 
 
 def test_file_rows_may_be_left_out_when_the_whole_diff_is_shown():
     staged = docs.staged_diff(files=[docs.file(f"docs/{n}.md") for n in range(3)])
-    card = build_card({**docs.staged(), "staged": staged}, now=NOW).showing(2, 0)
+    card = build_card({**docs.staged(), "staged": staged}, now=NOW).limited_to(2, 0)
     assert ActionKind.APPROVE in kinds(card)
-    assert card.hidden is not None
-    assert card.hidden.sentence == "2 of 3 files shown"
+    assert card.hidden_content is not None
+    assert card.hidden_content.sentence == "2 of 3 files shown"
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.STAGED}))
@@ -216,7 +216,7 @@ def test_each_state_offers_what_can_be_done_in_it(state, expected):
 def test_the_place_in_the_queue_and_the_last_problem_are_told():
     card = build_card(docs.queued(), now=NOW)
     assert card.byline == ("ana", "web", "queued for 2 min", "queue 2, ~4 min", "priority 5", "due in 3 h")
-    assert card.hitch == "the forge did not answer"
+    assert card.last_failure == "the forge did not answer"
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_the_place_in_the_queue_and_the_last_problem_are_told():
 def test_lanes_09_why_it_waits_and_until_when_is_told(again_s, said):
     place = {"position": 1, "eta_s": None, "waits_for": None, "problem": "local is busy (503)"}
     place["next_try_at"] = (NOW + timedelta(seconds=again_s)).isoformat()
-    assert build_card(docs.document("queued", queue=place), now=NOW).hitch == f"local is busy (503); {said}"
+    assert build_card(docs.document("queued", queue=place), now=NOW).last_failure == f"local is busy (503); {said}"
 
 
 def test_a_task_that_waits_for_another_says_so():
@@ -234,8 +234,8 @@ def test_a_task_that_waits_for_another_says_so():
 
 
 def test_a_pull_request_of_an_earlier_revision_says_which():
-    links = [build_card({**docs.published(), "revision": n}, now=NOW).link for n in (1, 2)]
-    assert [link.of_revision for link in links if link] == [None, 1]
+    links = [build_card({**docs.published(), "revision": n}, now=NOW).pull_request for n in (1, 2)]
+    assert [link.revision for link in links if link] == [None, 1]
 
 
 def test_an_expired_wait_is_told_as_past():

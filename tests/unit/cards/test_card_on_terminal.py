@@ -39,7 +39,7 @@ COLOURS = TerminalProfile(80, "truecolor")
 
 def drawn(card, diff=None, look=None, **options):
     stream = io.StringIO()
-    print_card(stream, card, diff, look=look or TerminalProfile(80), **options)
+    print_card(stream, card, diff, profile=look or TerminalProfile(80), **options)
     return stream.getvalue()
 
 
@@ -82,7 +82,7 @@ def test_a_diff_that_is_not_the_staged_one_does_not_open_the_approval():
 def test_after_the_whole_diff_the_approval_is_offered():
     stream = io.StringIO()
     long = docs.DIFF.replace(b"-4,4 +4,5", b"-4,4 +4,1005") + b"+more\n" * 1000
-    print_diff(stream, build_card(docs.staged(), now=NOW), long, look=TerminalProfile(80))
+    print_diff(stream, build_card(docs.staged(), now=NOW), long, profile=TerminalProfile(80))
     assert stream.getvalue().count("+ more") == 1000
     assert "countersign approve 142 9c1e04ab77d2e85b1f36" in stream.getvalue()
 

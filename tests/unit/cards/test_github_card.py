@@ -189,7 +189,7 @@ def test_what_was_hidden_cannot_be_approved():
     card = build_card(docs.staged(), now=NOW)
     for view in (None, read_diff(docs.DIFF, max_lines=2), read_diff(b"")):
         comment = render_github_comment(card, view)
-        assert comment.hides
+        assert comment.hides_lines
         assert "/approve" not in comment.text
         assert "the diff is not shown here" in comment.text
         assert "`/diff 142`" in comment.text
@@ -197,7 +197,7 @@ def test_what_was_hidden_cannot_be_approved():
 
 def test_what_was_delivered_whole_can_be_approved():
     comment = render_github_comment(build_card(docs.staged(), now=NOW), None, delivered=True)
-    assert comment.hides
+    assert comment.hides_lines
     assert "`/approve 142 9c1e04ab77d2e85b1f36`" in comment.text
     assert "the whole diff is in a comment of its own" in comment.text
 
@@ -213,7 +213,7 @@ def test_a_diff_is_shown_up_to_the_limit_and_not_beyond(excess):
     card = build_card(docs.staged(), now=NOW)
     room = MAX_CHARACTERS - utf16_length(render_github_comment(card, whole(long_diff(1))).text) + 1
     comment = render_github_comment(card, whole(long_diff(room + excess)))
-    assert comment.hides is bool(excess)
+    assert comment.hides_lines is bool(excess)
     assert utf16_length(comment.text) == MAX_CHARACTERS if not excess else utf16_length(comment.text) < 5000
 
 

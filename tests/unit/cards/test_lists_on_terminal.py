@@ -30,7 +30,7 @@ EVIL = "".join(text for text in NAUGHTY if len(text) < 100)
 
 def drawn(draw, *args, look=PLAIN, **options):
     stream = io.StringIO()
-    draw(stream, *args, look=look, **options)
+    draw(stream, *args, profile=look, **options)
     return stream.getvalue()
 
 
@@ -170,7 +170,7 @@ def test_a_path_gives_way_in_its_middle(path, width, shown):
 
 def test_progress_in_a_pipe_is_a_line_a_state():
     stream = io.StringIO()
-    with TaskProgress(stream, 142, look=TerminalProfile(80, None, "ascii")) as progress:
+    with TaskProgress(stream, 142, profile=TerminalProfile(80, None, "ascii")) as progress:
         for state in ("queued", "queued", "running", "running", "staged"):
             progress.update(state)
     assert stream.getvalue() == "#142 queued\n#142 running\n#142 staged\n"
@@ -178,7 +178,7 @@ def test_progress_in_a_pipe_is_a_line_a_state():
 
 def test_progress_on_a_terminal_is_one_line_that_goes_away():
     stream, times = io.StringIO(), iter([0.0, 1.0, 75.0])
-    with TaskProgress(stream, 142, look=COLOURS, clock=lambda: next(times)) as progress:
+    with TaskProgress(stream, 142, profile=COLOURS, clock=lambda: next(times)) as progress:
         progress.update("queued")
         progress.update("running", "committed \x1b[2J")
     text = stream.getvalue()

@@ -107,7 +107,7 @@ def test_a_staged_card_shows_facts_quotes_diff_and_buttons_in_that_order():
     ):
         assert part in words, part
     assert labels(shown) == ["✅ Approve 9c1e", "❌ Reject", "💬 Reply", "🔎 Why"]
-    assert not shown.hides
+    assert not shown.hides_lines
     judged(shown)
 
 
@@ -118,13 +118,13 @@ def test_a_staged_card_shows_facts_quotes_diff_and_buttons_in_that_order():
 )
 def test_every_state_is_a_card_that_slack_takes(document):
     shown = drawn(build_card(document, now=NOW))
-    assert not shown.hides
+    assert not shown.hides_lines
     judged(shown)
 
 
 def test_a_card_without_its_diff_has_no_approve_and_no_words_that_lead_to_it():
     shown = drawn(staged_card())
-    assert shown.hides
+    assert shown.hides_lines
     assert not any("Approve" in label for label in labels(shown))
     words = words_of(payload(shown))
     assert "approve 142" not in words
@@ -141,7 +141,7 @@ def test_nor_has_it_when_approve_has_no_button():
 
 def test_a_card_whose_diff_was_delivered_has_approve_and_says_where_the_diff_is():
     shown = drawn(staged_card(), delivered=True)
-    assert shown.hides
+    assert shown.hides_lines
     assert labels(shown)[0] == "✅ Approve 9c1e"
     assert "the whole diff is attached here" in words_of(payload(shown))
     judged(shown)
@@ -150,7 +150,7 @@ def test_a_card_whose_diff_was_delivered_has_approve_and_says_where_the_diff_is(
 def test_a_diff_that_is_a_line_too_long_is_not_shown_in_part():
     diff = docs.DIFF + b"".join(b"+line %d\n" % n for n in range(200))
     shown = drawn(staged_card(), diff.replace(b"@@ -4,4 +4,5 @@", b"@@ -4,4 +4,205 @@"))
-    assert shown.hides
+    assert shown.hides_lines
     assert "+line" not in words_of(payload(shown))
     judged(shown)
 
@@ -162,8 +162,8 @@ def test_a_card_hides_exactly_when_a_line_of_the_diff_is_missing(count, width):
     diff = docs.DIFF.replace(b"@@ -4,4 +4,5 @@", b"@@ -4,4 +4,%d @@" % (5 + count)) + body
     shown = drawn(staged_card(), diff)
     words = words_of(payload(shown))
-    assert shown.hides == any(line not in words for line in lines)
-    assert shown.hides == (not any("Approve" in label for label in labels(shown)))
+    assert shown.hides_lines == any(line not in words for line in lines)
+    assert shown.hides_lines == (not any("Approve" in label for label in labels(shown)))
     judged(shown)
 
 
@@ -269,20 +269,20 @@ def cards(draw):
         lane=draw(WORDS),
         state=draw(st.sampled_from(State)),
         byline=draw(st.lists(WORDS, max_size=12).map(tuple)),
-        law=draw(WORDS),
+        rule=draw(WORDS),
         quotes=draw(st.lists(st.builds(Quote, WORDS, WORDS, st.booleans()), max_size=4).map(tuple)),
         staged=draw(st.none() | st.just(staged)),
         needs=draw(st.lists(st.builds(NeededApproval, BIG, st.just(()), st.just(()), WORDS), max_size=20).map(tuple)),
-        decided=draw(
+        decisions=draw(
             st.lists(st.builds(DecisionRow, WORDS, st.booleans(), WORDS, WORDS, WORDS), max_size=20).map(tuple)
         ),
         expiry=draw(WORDS),
-        asked=draw(st.none() | st.builds(QuestionPart, WORDS, st.just(()))),
-        trouble=draw(st.none() | st.builds(ProblemPart, WORDS, WORDS, WORDS)),
-        hitch=draw(WORDS),
-        link=draw(st.none() | st.builds(PullRequestPart, BIG, WORDS, WORDS, WORDS, WORDS, st.none() | BIG)),
+        question=draw(st.none() | st.builds(QuestionPart, WORDS, st.just(()))),
+        problem=draw(st.none() | st.builds(ProblemPart, WORDS, WORDS, WORDS)),
+        last_failure=draw(WORDS),
+        pull_request=draw(st.none() | st.builds(PullRequestPart, BIG, WORDS, WORDS, WORDS, WORDS, st.none() | BIG)),
         actions=draw(st.lists(actions, max_size=30).map(tuple)),
-        superseded=draw(st.just("") | WORDS),
+        superseded_note=draw(st.just("") | WORDS),
     )
     return map_text(changed, visible)
 
@@ -293,6 +293,6 @@ def test_any_card_is_one_that_slack_takes_and_that_pings_nobody(card, with_diff,
     shown = drawn(card, diff, delivered=delivered)
     judged(shown)
     offered = any(action.kind is ActionKind.APPROVE for action in card.actions)
-    if shown.hides and not delivered and offered:
+    if shown.hides_lines and not delivered and offered:
         approve = {opaque for action, opaque in buttons_of(card).items() if action.kind is ActionKind.APPROVE}
         assert not approve & {e["value"] for b in shown.blocks if b["type"] == "actions" for e in b["elements"]}

@@ -67,7 +67,7 @@ def shown(drawing):
 
 
 def labels(drawing):
-    return [button.label for row in drawing.card.rows for button in row]
+    return [button.label for row in drawing.card.button_rows for button in row]
 
 
 def in_file(body, path="docs/install.md"):
@@ -95,10 +95,10 @@ def holds(drawing, ours=""):
     for text, given_spans in ((card.text, spans), (bare, [])):
         found = [e for e in words.find_entities(text, given_spans) if e["type"] in acting]
         assert [words.slice_units(text, e["offset"], e["length"]) for e in found] in ([], [ours])
-    buttons = [button for row in card.rows for button in row]
+    buttons = [button for row in card.button_rows for button in row]
     assert all(1 <= len(button.data.encode()) <= MAX_DATA_BYTES and button.label.strip() for button in buttons)
     assert len(buttons) <= 100
-    assert all(len(row) <= 8 for row in card.rows)
+    assert all(len(row) <= 8 for row in card.button_rows)
     return True
 
 
@@ -127,8 +127,8 @@ def test_a_staged_card_shows_facts_words_diff_and_what_it_needs():
         "",
         "diff 9c1e04ab77d2e85b1f36 · needs 1 of lee, docs-team · expires in 13 days",
     ]
-    assert not drawing.hides
-    assert [[b.label for b in row] for row in drawing.card.rows] == [
+    assert not drawing.hides_lines
+    assert [[b.label for b in row] for row in drawing.card.button_rows] == [
         ["✅ Approve 9c1e", "❌ Reject"],
         ["💬 Reply", "🔎 Why"],
     ]
@@ -137,7 +137,7 @@ def test_a_staged_card_shows_facts_words_diff_and_what_it_needs():
 
 def test_without_the_diff_there_is_no_approve_and_the_card_says_why():
     drawing = draw(card_for(docs.staged()))
-    assert drawing.hides
+    assert drawing.hides_lines
     assert labels(drawing) == ["📄 Full diff", "❌ Reject", "💬 Reply", "🔎 Why"]
     assert "The diff is not shown here." in shown(drawing)
     assert "pprove" not in shown(drawing)
@@ -146,7 +146,7 @@ def test_without_the_diff_there_is_no_approve_and_the_card_says_why():
 
 def test_a_delivered_diff_brings_approve_back_and_is_still_not_in_the_card():
     drawing = draw(card_for(docs.staged()), delivered=True)
-    assert drawing.hides
+    assert drawing.hides_lines
     assert labels(drawing)[0] == "✅ Approve 9c1e"
     assert "The whole diff was sent to this chat." in shown(drawing)
 
@@ -163,7 +163,7 @@ def test_a_delivered_diff_brings_approve_back_and_is_still_not_in_the_card():
 )
 def test_a_diff_of_which_a_line_is_hidden_is_not_shown_at_all(diff):
     drawing = draw(card_for(docs.staged()), diff)
-    assert drawing.hides
+    assert drawing.hides_lines
     assert "✅ Approve 9c1e" not in labels(drawing)
     assert "━━" not in drawing.card.text
 
@@ -174,7 +174,7 @@ def test_the_diff_is_shown_to_the_last_unit_and_not_one_past_it():
     def drawn(count):
         return draw(card, added(["🦊" * 200] * 8 + ["z" * count]))
 
-    fitting = [count for count in range(500) if not drawn(count).hides]
+    fitting = [count for count in range(500) if not drawn(count).hides_lines]
     last = fitting[-1]
     assert fitting == list(range(last + 1))
     assert 0 < last < 499
@@ -187,7 +187,7 @@ def test_without_entities_the_whole_diff_is_there_too():
     """The plain text takes its place when Telegram refuses the entities: it must not hide what the card shows."""
     lines = [f"see a.b.c.d.e@host{n}.example/path #tag /command" for n in range(40)]
     drawing = draw(card_for(docs.staged()), added(lines))
-    assert not drawing.hides
+    assert not drawing.hides_lines
     for line in lines:
         assert f"+{line}" in drawing.card.plain
 
@@ -242,7 +242,11 @@ def test_an_odd_address_is_shown_and_no_link(url):
 
 def test_a_question_has_a_button_for_each_answer():
     drawing = draw(card_for(docs.asking()))
-    assert [[b.label for b in row] for row in drawing.card.rows] == [["web"], ["site docs"], ["💬 Reply", "🚫 Cancel"]]
+    assert [[b.label for b in row] for row in drawing.card.button_rows] == [
+        ["web"],
+        ["site docs"],
+        ["💬 Reply", "🚫 Cancel"],
+    ]
     assert "❓ Which repository is it in?" in shown(drawing)
 
 
@@ -258,7 +262,7 @@ def test_an_old_card_leads_to_the_new_one_only():
     drawing = draw(build_card(docs.second_revision(), now=NOW, revision=1))
     assert "superseded by #142.2; nothing can be decided here" in shown(drawing)
     assert labels(drawing) == ["👁 Show #142.2"]
-    assert not drawing.hides
+    assert not drawing.hides_lines
 
 
 @pytest.mark.parametrize(("length", "there"), [(0, False), (1, True), (64, True), (65, False)])
@@ -271,7 +275,7 @@ def test_a_button_whose_data_telegram_refuses_is_left_out(length, there):
 
 
 def test_an_action_without_an_id_has_no_button():
-    assert render_telegram_card(card_for(docs.staged()), None, {}, delivered=True).card.rows == ()
+    assert render_telegram_card(card_for(docs.staged()), None, {}, delivered=True).card.button_rows == ()
 
 
 @pytest.mark.parametrize("text", NAUGHTY)
@@ -313,7 +317,7 @@ checks = st.builds(CheckRow, text, verdicts, st.lists(text, max_size=4).map(tupl
 staged = st.builds(
     StagedPart,
     digest=st.just("a" * 64),
-    short=st.just("a" * 12),
+    short_digest=st.just("a" * 12),
     base=st.just("b" * 40),
     files=st.lists(file_rows, max_size=20).map(tuple),
     added=st.integers(0, 10**9),
@@ -332,22 +336,22 @@ cards = st.builds(
     title=text,
     risk=st.none() | levels,
     byline=st.lists(text, max_size=6).map(tuple),
-    law=text,
+    rule=text,
     quotes=st.lists(st.builds(Quote, text, text, st.booleans()), max_size=3).map(tuple),
     staged=st.none() | staged,
     needs=st.lists(st.builds(NeededApproval, st.integers(0, 9), st.tuples(), st.tuples(), text), max_size=4).map(tuple),
-    decided=st.lists(st.builds(DecisionRow, text, st.booleans(), text, text, text), max_size=7).map(tuple),
+    decisions=st.lists(st.builds(DecisionRow, text, st.booleans(), text, text, text), max_size=7).map(tuple),
     expiry=text,
-    asked=st.none() | st.builds(QuestionPart, text, st.tuples()),
-    trouble=st.none() | st.builds(ProblemPart, st.sampled_from(["rejected", "failed"]), text, text),
-    hitch=text,
-    link=st.none()
+    question=st.none() | st.builds(QuestionPart, text, st.tuples()),
+    problem=st.none() | st.builds(ProblemPart, st.sampled_from(["rejected", "failed"]), text, text),
+    last_failure=text,
+    pull_request=st.none()
     | st.builds(
         PullRequestPart, st.integers(1, 10**6), text, text, text, st.just("https://x.example/1"), st.none() | st.just(2)
     ),
     actions=st.lists(actions, max_size=30).map(tuple),
-    superseded=text,
-    hidden=st.none(),
+    superseded_note=text,
+    hidden_content=st.none(),
 )
 
 
@@ -360,7 +364,7 @@ def test_any_card_fits_and_is_inert(card, lines):
         drawing = draw(card, added(lines), delivered=delivered)
         assert holds(drawing, ours)
         approves = any("✅" in label for label in labels(drawing))
-        assert not (card.asks_for_approval and drawing.hides and not delivered and approves)
+        assert not (card.awaits_approval and drawing.hides_lines and not delivered and approves)
 
 
 @given(st.text(), st.integers(1, 60))

@@ -107,8 +107,8 @@ def test_the_number_of_the_task_is_filled_in_where_none_is_named():
     assert problem.about(7).sentence() == "It failed. Log: `countersign show 7 --transcript`."
     error = {**problem.to_json()}
     card = build_card({**docs.failed(), "error": error}, now=NOW)
-    assert card.trouble is not None
-    assert render_advice(card.trouble.mend, "terminal") == "Log: `countersign show 142 --transcript`."
+    assert card.problem is not None
+    assert render_advice(card.problem.mend, "terminal") == "Log: `countersign show 142 --transcript`."
 
 
 def test_what_people_wrote_into_advice_is_not_read_as_a_command():

@@ -20,7 +20,7 @@ def shown(**changes):
     card = build_card(docs.staged(**changes), now=NOW)
     buttons = {action: f"{n:022d}" for n, action in enumerate(card.actions)}
     stream = io.StringIO()
-    print_card(stream, card, None, look=TerminalProfile(80))
+    print_card(stream, card, None, profile=TerminalProfile(80))
     return {
         "terminal": stream.getvalue(),
         "slack": str(render_slack_card(card, None, buttons, delivered=False).blocks),
