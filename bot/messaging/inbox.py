@@ -50,7 +50,7 @@ class DurableInbox:
         """
         if len(self._pending) >= MAX_PENDING:
             raise TransientError(
-                "too_much", "More comes in than can be kept", "Try again in a moment.", retry_after_s=5
+                "too_much", "Too many messages arrive at once", "Try again in a moment.", retry_after_s=5
             )
         accepted: asyncio.Future[TakenMessage] = asyncio.get_running_loop().create_future()
         self._pending.append(_Pending(to_delivery(storable(message)), accepted))
@@ -105,7 +105,7 @@ class DurableInbox:
                 _fail(batch, error if isinstance(error, TransientError) else again)
                 continue
             except BaseException:
-                _fail(batch, TransientError("not_kept", "This could not be kept now", "Try again in a moment."))
+                _fail(batch, TransientError("not_kept", "This could not be stored now", "Try again in a moment."))
                 raise
             self.on_kept()
 
@@ -121,7 +121,7 @@ class DurableInbox:
                     await self._keep_all([pending])
                 return
             log.error("delivery_was_unkeepable", surface=batch[0].delivery.surface, **fault_of(error))
-            _fail(batch, PermanentError("unkeepable", "This message cannot be kept"))
+            _fail(batch, PermanentError("unkeepable", "This message cannot be stored"))
 
     async def _keep(self, batch: Sequence[_Pending]) -> None:
         kept = await self.messages.keep([pending.delivery for pending in batch])
