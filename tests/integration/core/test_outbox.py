@@ -109,7 +109,7 @@ class Webhooks:
         return int(leased.event_id)
 
     async def hold(self, tx: Tx, leased: Any) -> bool:
-        return await deliveries.OUTBOX.hold(tx, leased)
+        return await deliveries.hold(tx, leased)
 
     async def finish(self, tx: Tx, leased: Any) -> bool:
         return await deliveries.conclude(tx, leased, SENT, None)
