@@ -104,9 +104,9 @@ class CommandDispatcher:
     async def _hold(self, speaker: CommandActor, reason: str) -> Response:
         await self.queue_control.pause(speaker.actor, reason)
         text = advise(
-            "The queue is held: what runs is finished, requests are still taken in. ",
+            "The queue is paused: running jobs finish, and requests are still accepted. ",
             Suggestion(CommandName.RELEASE),
-            " lets it go on.",
+            " resumes it.",
         )
         return Response(render_advice(text, speaker.place.surface))
 

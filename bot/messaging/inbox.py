@@ -25,7 +25,7 @@ MAX_PENDING: Final = 20_000
 @dataclass(slots=True)
 class _Pending:
     delivery: InboxDelivery
-    taken: asyncio.Future[TakenMessage]
+    accepted: asyncio.Future[TakenMessage]
 
 
 @dataclass(slots=True)
@@ -43,33 +43,33 @@ class DurableInbox:
     _writer: asyncio.Task[None] | None = None
     _waiting: dict[int, asyncio.Future[Response]] = field(default_factory=dict)
 
-    async def accept(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
+    async def accept(self, message: IncomingMessage | ButtonPress) -> TakenMessage:
         """Keep a delivery; returns once it is on the disk.
 
         Raises `TransientError` when it should be delivered again, `PermanentError` when it never can be kept.
         """
         if len(self._pending) >= MAX_PENDING:
             raise TransientError(
-                "too_much", "More comes in than can be kept", "Try again in a moment.", retry_after_s=5
+                "too_much", "Too many messages arrive at once", "Try again in a moment.", retry_after_s=5
             )
-        taken: asyncio.Future[TakenMessage] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Pending(to_delivery(storable(said)), taken))
+        accepted: asyncio.Future[TakenMessage] = asyncio.get_running_loop().create_future()
+        self._pending.append(_Pending(to_delivery(storable(message)), accepted))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._keep_pending())
-        return await taken
+        return await accepted
 
-    async def wait_for_response(self, taken: TakenMessage, within_s: float) -> Response | None:
+    async def wait_for_response(self, accepted: TakenMessage, within_s: float) -> Response | None:
         """The response to a delivery, or None while there is none within `within_s` seconds."""
-        recorded = await self.messages.answer_to(taken.id)
+        recorded = await self.messages.answer_to(accepted.id)
         if recorded is not None:
             return response_from_json(recorded)
-        response = self._waiting.setdefault(taken.id, asyncio.get_running_loop().create_future())
+        response = self._waiting.setdefault(accepted.id, asyncio.get_running_loop().create_future())
         try:
             async with asyncio.timeout(within_s):
                 return await asyncio.shield(response)
         except TimeoutError:
-            self._waiting.pop(taken.id, None)
-            recorded = await self.messages.answer_to(taken.id)
+            self._waiting.pop(accepted.id, None)
+            recorded = await self.messages.answer_to(accepted.id)
             return response_from_json(recorded) if recorded is not None else None
 
     def answered(self, delivery_id: int, response: Response) -> None:
@@ -105,7 +105,7 @@ class DurableInbox:
                 _fail(batch, error if isinstance(error, TransientError) else again)
                 continue
             except BaseException:
-                _fail(batch, TransientError("not_kept", "This could not be kept now", "Try again in a moment."))
+                _fail(batch, TransientError("not_kept", "This could not be stored now", "Try again in a moment."))
                 raise
             self.on_kept()
 
@@ -121,16 +121,16 @@ class DurableInbox:
                     await self._keep_all([pending])
                 return
             log.error("delivery_was_unkeepable", surface=batch[0].delivery.surface, **fault_of(error))
-            _fail(batch, PermanentError("unkeepable", "This message cannot be kept"))
+            _fail(batch, PermanentError("unkeepable", "This message cannot be stored"))
 
     async def _keep(self, batch: Sequence[_Pending]) -> None:
         kept = await self.messages.keep([pending.delivery for pending in batch])
         for pending, delivery in zip(batch, kept, strict=True):
-            if not pending.taken.done():
-                pending.taken.set_result(TakenMessage(delivery.id, delivery.is_new))
+            if not pending.accepted.done():
+                pending.accepted.set_result(TakenMessage(delivery.id, delivery.is_new))
 
 
 def _fail(batch: Sequence[_Pending], error: CountersignError) -> None:
     for pending in batch:
-        if not pending.taken.done():
-            pending.taken.set_exception(error)
+        if not pending.accepted.done():
+            pending.accepted.set_exception(error)

@@ -23,7 +23,7 @@ MAX_ATTEMPTS: Final = 20
 KEEP_S: Final = 7 * 24 * 3600
 """How long a delivery is known, so that its redelivery does nothing; platforms redeliver for a few days at most."""
 PRUNE_EVERY_S: Final = 3600.0
-_APOLOGY: Final = "Something went wrong here while I read this. It was written down; please say it again in a while."
+_APOLOGY: Final = "Something went wrong here while I processed this. The error is logged; please send it again later."
 
 
 class AnswersMessages(Protocol):

@@ -64,7 +64,9 @@ class MessageRouter:
         if person is None:
             return await self._answer_stranger(message)
         if wait_s:
-            return Response(f"That is a lot at once. Please say it again in {max(1, round(wait_s))} s.", refused=True)
+            return Response(
+                f"You are sending too fast. Please send it again in {max(1, round(wait_s))} s.", refused=True
+            )
         return await self._process_for(person, message, subject)
 
     async def _process_for(

@@ -75,7 +75,7 @@ def _question(command: TaskCommand, candidates: Sequence[Task], surface: str) ->
         "Several tasks are open here. Which one do you mean?",
         *(f"{_label(task)} ({task.state.value})" for task in offered),
         *more,
-        f"Nothing was done. Say it with the number, such as {example}.",
+        f"Nothing was done. Repeat it with the number, such as {example}.",
     ]
     return Response("\n".join(lines), refused=True, choices=choices)
 

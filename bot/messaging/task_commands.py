@@ -112,7 +112,7 @@ class TaskCommands:
         undo = await self.requests.undo(number, speaker.actor, speaker.origin)
         if undo == number:
             return Response(f"The pull request of #{number} is being closed.")
-        return Response(f"#{undo} takes #{number} back; it is approved like anything else.")
+        return Response(f"#{undo} takes #{number} back; it needs approval like any other task.")
 
 
 def with_context(context: str, text: str) -> str:

@@ -101,7 +101,7 @@ class TaskViews:
         recent = await self.queries.list(limit=MAX_TASKS_READ)
         own = [task for task in recent if task.requester == person][:MAX_ROWS]
         if not own:
-            return Response("You asked for nothing lately.")
+            return Response("You have no recent requests.")
         return Response("\n".join(f"#{task.number} {task.state.value} · {one_line(task.title, 80)}" for task in own))
 
     async def queue(self) -> Response:
@@ -111,7 +111,7 @@ class TaskViews:
         lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in jobs if job.kind is not JobKind.FOLLOW]
         if view.paused is not None:
             reason = one_line(view.paused.reason)
-            lines.insert(0, f"The queue is held: {reason}" if reason else "The queue is held.")
+            lines.insert(0, f"The queue is paused: {reason}" if reason else "The queue is paused.")
         return Response("\n".join(lines) or "The queue is empty.")
 
 

@@ -66,8 +66,8 @@ class RepositoryScope:
         Raises `RefusedError` for a repository outside the scope.
         """
         if not self.covers(repo):
-            mend = f"Here it is: {', '.join(self.names or ()) or 'none'}."
-            raise RefusedError("not_here", f"{repo} is not asked for here", mend)
+            mend = f"It is for: {', '.join(self.names or ()) or 'no repository'}."
+            raise RefusedError("not_here", f"{repo} is not a repository of this channel", mend)
         if repo is None and self.names is not None and len(self.names) == 1:
             return self.names[0]
         return repo

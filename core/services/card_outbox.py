@@ -63,7 +63,7 @@ class CardOutbox:
     async def whole_diff_delivered(self, tx: Tx, card: DeliveredCard, digest: str, message_ids: Sequence[str]) -> None:
         """Record that the whole diff of `digest` is attached where the card is; those messages are about its task."""
         await cards.delivered(tx, card, digest)
-        await messages.remember(tx, card.number, card.place, message_ids)
+        await messages.bind(tx, card.number, card.place, message_ids)
 
     @writes
     async def shown(
@@ -74,14 +74,14 @@ class CardOutbox:
         `hides_diff` says that a line of the diff is not on the card, `delivered` that the whole diff lies beside it.
         """
         await cards.posted(tx, card, message_id, document.task.revision)
-        await cards.quieted(tx, card)
+        await cards.clear_former(tx, card)
         staged = document.task.staged if document.task.state is State.STAGED else None
         if staged is not None and not hides_diff:
             await cards.delivered(tx, card, staged.digest)
         if staged is not None and (delivered or not hides_diff) and document.needs is not None:
             people = self.settings().people
             await notify_approvers(tx, document.task, document.needs, people, card.place, message_id)
-        await cards.drawn(tx, card)
+        await cards.finish(tx, card)
 
     @writes
     async def put_off(

@@ -80,7 +80,7 @@ class Conversations:
         self, tx: Tx, number: int, place: Place, message_ids: Sequence[str], digest: str | None
     ) -> None:
         """Record the messages that delivered the whole diff of `digest` to a place: its card there may be approved."""
-        await messages.remember(tx, number, place, message_ids)
+        await messages.bind(tx, number, place, message_ids)
         for card in await cards.of_task(tx, number):
             if digest is not None and card.place.address == place.address:
                 await cards.delivered(tx, card, digest)
@@ -91,7 +91,7 @@ class Conversations:
         """Bind a message that a surface posted by itself to the task of the message `below`."""
         number = await messages.task_of(tx, place.surface, place.channel, below)
         if number is not None:
-            await messages.remember(tx, number, place, [message_id])
+            await messages.bind(tx, number, place, [message_id])
 
     @writes
     async def move_channel(self, tx: Tx, surface: str, channel: str, to: str) -> None:

@@ -47,7 +47,7 @@ class NoteOutbox:
         """Record that a note was sent; its messages are about its task."""
         await notes.finish(tx, note, notes.SENT)
         if note.number is not None:
-            await messages.remember(tx, note.number, note.place, message_ids)
+            await messages.bind(tx, note.number, note.place, message_ids)
 
     @writes
     async def give_up(self, tx: Tx, note: Note) -> None:

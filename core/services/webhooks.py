@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -11,8 +12,10 @@ from core.model.event import Event
 from core.model.task import Task
 from core.model.turn import Turn
 from core.model.webhook_delivery import WebhookDelivery
+from core.services.lease_renewal import renewed
 from core.store import deliveries, tasks
 from core.store.database import Database
+from core.store.outbox import LEASE_MS
 from core.store.unit_of_work import Tx, reads, writes
 
 BATCH: Final = 200
@@ -70,7 +73,7 @@ class Webhooks:
     async def take_due(
         self, limit: int, known: Collection[str], prefixes: tuple[str, ...]
     ) -> tuple[WebhookDelivery, ...]:
-        """Lease what is due, at most one delivery of each receiver, for `core.store.deliveries.HOLD_MS`.
+        """Lease what is due, at most one delivery of each receiver (see `core.store.outbox`).
 
         What is owed to a receiver that is neither `known` nor has a name with one of `prefixes` is given up.
         """
@@ -86,6 +89,15 @@ class Webhooks:
     ) -> tuple[WebhookDelivery, ...]:
         await deliveries.drop(tx, known, prefixes)
         return tuple(await deliveries.begin(tx, limit))
+
+    def held(self, leased: Sequence[WebhookDelivery]) -> AbstractAsyncContextManager[None]:
+        """Keep the leases of deliveries while they are tried: the block that this opens."""
+        return renewed(lambda: self._renew(leased), LEASE_MS)
+
+    @writes
+    async def _renew(self, tx: Tx, leased: Sequence[WebhookDelivery]) -> None:
+        for delivery in leased:
+            await deliveries.hold(tx, delivery)
 
     @writes
     async def conclude(self, tx: Tx, delivery: WebhookDelivery, state: str, problem: str | None) -> bool:

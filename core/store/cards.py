@@ -82,11 +82,11 @@ async def posted(tx: Tx, card: DeliveredCard, message_id: str, revision: int) ->
     await tx.session.execute(
         update(CardRow).where(col(CardRow.id) == card.id).values(message_id=message_id, revision=revision)
     )
-    await messages.remember(tx, card.number, card.place, [message_id])
+    await messages.bind(tx, card.number, card.place, [message_id])
 
 
-async def quieted(tx: Tx, card: DeliveredCard) -> None:
-    """The message that showed the card before says that it is shown elsewhere."""
+async def clear_former(tx: Tx, card: DeliveredCard) -> None:
+    """The message that showed the card before says now that it is shown elsewhere."""
     await tx.session.execute(
         update(CardRow).where(col(CardRow.id) == card.id, col(CardRow.former) == card.former).values(former=None)
     )
@@ -97,7 +97,7 @@ async def delivered(tx: Tx, card: DeliveredCard, digest: str) -> None:
     await tx.session.execute(update(CardRow).where(col(CardRow.id) == card.id).values(delivered=digest))
 
 
-async def drawn(tx: Tx, card: DeliveredCard) -> bool:
+async def finish(tx: Tx, card: DeliveredCard) -> bool:
     """The card is up to date, or due at once if something happened while it was drawn; False if the lease is lost."""
     unchanged = col(CardRow.version) == card.version
     due_ms = case((unchanged, null()), else_=tx.now_ms)

@@ -85,6 +85,11 @@ async def begin(tx: Tx, limit: int) -> list[WebhookDelivery]:
     ]
 
 
+async def hold(tx: Tx, delivery: WebhookDelivery) -> bool:
+    """Renew the lease of a delivery; False when another process tries it."""
+    return await OUTBOX.hold(tx, delivery)
+
+
 async def conclude(tx: Tx, delivery: WebhookDelivery, state: str, problem: str | None) -> bool:
     """It arrived (`SENT`), or never will (`FAILED`); False when another try of it is under way."""
     sent_ms = tx.now_ms if state == SENT else None

@@ -15,7 +15,7 @@ from core.store.message_tables import CardRow, ChoiceRow, TaskMessageRow
 from core.store.unit_of_work import Tx
 
 
-async def remember(tx: Tx, number: int, place: Place, message_ids: Iterable[str]) -> None:
+async def bind(tx: Tx, number: int, place: Place, message_ids: Iterable[str]) -> None:
     """Bind messages of ours in `place` to task `number`; one that is bound already stays as it is."""
     rows = [
         {

@@ -122,9 +122,10 @@ class WebhookSender:
         hooks = {hook.name: hook for hook in self._hooks()}
         prefixes = self._receivers.prefixes if self._receivers else ()
         due = await self._webhooks.take_due(AT_ONCE, hooks.keys(), prefixes)
-        async with asyncio.TaskGroup() as group:
-            for delivery in due:
-                group.create_task(self._try(delivery, self._sender_of(hooks.get(delivery.hook))))
+        if due:
+            async with self._webhooks.held(due), asyncio.TaskGroup() as group:
+                for delivery in due:
+                    group.create_task(self._try(delivery, self._sender_of(hooks.get(delivery.hook))))
         return len(due)
 
     def _sender_of(self, hook: Hook | None) -> Callable[[WebhookDelivery], Awaitable[None]]:

@@ -19,7 +19,8 @@ from sqlmodel import SQLModel
 from core.model.budget import Spending
 from core.model.errors import CountersignError, Kind, PermanentError
 from core.model.provenance import Usage
-from core.store import spending
+from core.model.webhook_delivery import SENT
+from core.store import cards, deliveries, inbox, notes, spending
 from core.store.database import Database, Location
 from core.store.migrate import HEAD, alembic_config, current_version, migrate, migrations_directory
 from core.store.tables import TaskRow
@@ -154,9 +155,47 @@ async def test_sums_of_an_older_version_are_entries_of_the_ledger(blank):
     await database.close()
 
 
+async def test_what_an_older_version_owed_is_delivered_by_this_one(blank):
+    migrate_to(blank, "0007")
+    with connect(blank) as connection:
+        for statement in (OLD_TASK, OLD_CARD, OLD_NOTE, OLD_WEBHOOK, OLD_MESSAGE):
+            connection.execute(text(statement))
+        connection.commit()
+    assert migrate(blank) is True
+    database = Database(blank)
+    (card,) = await database.write(lambda tx: cards.begin(tx, "telegram", 9))
+    (note,) = await database.write(lambda tx: notes.begin(tx, "telegram", 9))
+    (webhook,) = await database.write(lambda tx: deliveries.begin(tx, 9))
+    (entry,) = await database.write(lambda tx: inbox.begin(tx, 9))
+    assert (card.number, card.delivered, note.text, webhook.id) == (1, "d", "hello", "delivery_1")
+    assert (entry.delivery.dedup, entry.delivery.text) == ("m:1", "/queue")
+    assert [leased.attempt for leased in (card, note, webhook, entry)] == [3, 3, 3, 3], "earlier tries count"
+    assert await database.write(lambda tx: notes.finish(tx, note, notes.SENT))
+    assert await database.write(lambda tx: deliveries.conclude(tx, webhook, SENT, None))
+    await database.close()
+
+
 OLD_TASK = (
     "INSERT INTO tasks (number, id, version, state, revision, requester, surface, title, priority, created_ms, "
     "updated_ms, escalated) VALUES (1, 't', 1, 'queued', 1, 'ana', 'terminal', 'x', 0, 1, 1, false)"
+)
+OLD_CARD = (
+    "INSERT INTO cards (number, surface, channel, thread, private, message_id, revision, version, delivered, due_ms, "
+    "held_ms, attempt, in_order, created_ms) "
+    "VALUES (1, 'telegram', '-100', '', false, 'm1', 1, 4, 'd', 1, 0, 2, true, 1)"
+)
+OLD_NOTE = (
+    "INSERT INTO notes (surface, place, channel, text, state, attempt, due_ms, held_ms, in_order, created_ms) VALUES "
+    """('telegram', '{"surface": "telegram", "channel": "-100", "thread": null, "private": false}', '-100', """
+    "'hello', 'due', 2, 1, 7, true, 1)"
+)
+OLD_WEBHOOK = (
+    "INSERT INTO deliveries (id, hook, event_id, body, state, attempt, due_ms, created_ms) "
+    "VALUES ('delivery_1', 'ci', 1, '', 'due', 2, 1, 1)"
+)
+OLD_MESSAGE = (
+    "INSERT INTO inbox (surface, dedup, kind, body, state, attempt, received_ms, due_ms) "
+    """VALUES ('telegram', 'm:1', 'heard', '{"text": "/queue"}', 'new', 2, 1, 1)"""
 )
 OLD_JOB = (
     "INSERT INTO jobs (id, number, revision, kind, state, priority, attempt, fence, rescues, needs, payload, "

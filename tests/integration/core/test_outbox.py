@@ -84,7 +84,7 @@ class Cards:
         if not await cards.hold(tx, leased):
             return False
         await cards.posted(tx, leased, f"m{leased.number}", 1)
-        return await cards.drawn(tx, leased)
+        return await cards.finish(tx, leased)
 
     async def put_off(self, tx: Tx, leased: Any, due_ms: int, *, in_order: bool) -> bool:
         return await cards.put_off(tx, leased, due_ms, "not now", in_order=in_order)
@@ -109,7 +109,7 @@ class Webhooks:
         return int(leased.event_id)
 
     async def hold(self, tx: Tx, leased: Any) -> bool:
-        return await deliveries.OUTBOX.hold(tx, leased)
+        return await deliveries.hold(tx, leased)
 
     async def finish(self, tx: Tx, leased: Any) -> bool:
         return await deliveries.conclude(tx, leased, SENT, None)

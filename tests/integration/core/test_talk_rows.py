@@ -112,9 +112,9 @@ async def test_a_card_that_changed_while_it_was_drawn_is_drawn_again(office, num
     assert await begun(database) == [], "one draws it at a time"
     at = await now(database)
     await database.write(lambda s: cards.redraw(timed(s, at), number))
-    await database.write(lambda s: cards.drawn(timed(s, at), card))
+    await database.write(lambda s: cards.finish(timed(s, at), card))
     (again,) = await begun(database)
-    await database.write(lambda s: cards.drawn(timed(s, at), again))
+    await database.write(lambda s: cards.finish(timed(s, at), again))
     assert await begun(database) == []
 
 
@@ -122,7 +122,7 @@ async def test_every_step_of_a_task_makes_its_cards_due(office, number):
     database = office.database
     (card,) = await begun(database)
     at = await now(database)
-    await database.write(lambda s: cards.drawn(timed(s, at), card))
+    await database.write(lambda s: cards.finish(timed(s, at), card))
     assert await begun(database) == []
     await office.requests.cancel(number, builders.ANA)
     assert [c.number for c in await begun(database)] == [number]
