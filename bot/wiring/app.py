@@ -261,14 +261,14 @@ class App:
     def _offers(self) -> frozenset[str]:
         """What this host can do for the lanes that are configured."""
         from core.model.errors import Problem
-        from lanes.agent_clis import agents_here
+        from lanes.agent_clis import agent_capabilities
         from lanes.sandbox import sandbox_capability
 
         kinds = {"bwrap"} | {lane.isolation.kind for lane in self.settings().lanes.values()}
         here = frozenset(
             sandbox_capability(kind) for kind in kinds if not isinstance(self.sandboxes().get(kind), Problem)
         )
-        return here | agents_here(self._agents())
+        return here | agent_capabilities(self._agents())
 
 
 @asynccontextmanager
