@@ -105,9 +105,9 @@ def _ours(means: Means, checks: CheckRunner) -> dict[str, Callable[[], Executor]
         return BuiltinAgentExecutor(means.endpoints, means.shelf, checks, has_secret, refusals)
 
     def agent(name: str) -> Executor:
-        from lanes.agent_clis.executor import agent_executor  # noqa: PLC0415 - see `Executors`
+        from lanes.agent_clis.executor import create_agent_executor  # noqa: PLC0415 - see `Executors`
 
-        return agent_executor(name, means.scratch, means.endpoints, means.sandbox, means.agents)
+        return create_agent_executor(name, means.scratch, means.endpoints, means.sandbox, means.agents)
 
     ours = {"edit": edit, "command": command, "ollama": builtin_agent}
     return {**ours, **{name: partial(agent, name) for name in AGENTS}}

@@ -65,9 +65,9 @@ def _job_context(app: App) -> JobContext:
 
 def _offers(app: App) -> frozenset[str]:
     """What this host can do for the lanes that are configured."""
-    from lanes.agent_clis import agents_here
+    from lanes.agent_clis import agent_capabilities
     from lanes.sandbox import sandbox_capability
 
     kinds = {"bwrap"} | {lane.isolation.kind for lane in app.settings().lanes.values()}
     sandboxes = frozenset(sandbox_capability(kind) for kind in kinds if not isinstance(app.sandbox(kind), Problem))
-    return sandboxes | agents_here(app.model_adapters().agents)
+    return sandboxes | agent_capabilities(app.model_adapters().agents)

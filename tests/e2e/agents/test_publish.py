@@ -105,7 +105,7 @@ def test_a_key_that_does_not_fit_is_told_to_who_asked(home: CliHome, monkeypatch
         with_agent(home, "codex", models)
         said = home.call(*ASK)
     assert said.code == 1
-    assert "The model of lane agent refuses" in said.err
+    assert "The model of lane agent refused the request" in said.err
     assert "sk-other" not in said.err + said.out
 
 

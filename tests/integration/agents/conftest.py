@@ -15,9 +15,9 @@ from core.model.intent import Intent
 from core.model.lane import Limits
 from core.model.turn import Turn
 from core.ports import ExecutorResult, MemoryUsage, WorkOrder
-from lanes.agent_clis import CLIS, ProgramPlace
-from lanes.agent_clis.cli import AgentCliAdapter
-from lanes.agent_clis.executor import AgentExecutor, agent_executor
+from lanes.agent_clis import ADAPTERS, ProgramPlace
+from lanes.agent_clis.adapter import AgentCliAdapter
+from lanes.agent_clis.executor import AgentExecutor, create_agent_executor
 from lanes.models import Endpoint
 from lanes.repository import GitRepository
 from lanes.sandbox.bwrap import BwrapSandbox
@@ -77,7 +77,7 @@ class Bench:
         if isinstance(models, Models):
             models = Endpoint("fake", KINDS.get(name, "openai"), models.url, models.key, **endpoint)
         places = {name: ProgramPlace(place or agent(name))}
-        return agent_executor(name, self.scratch, {"fake": models}, self.find, places)
+        return create_agent_executor(name, self.scratch, {"fake": models}, self.find, places)
 
     def other(self, cli: AgentCliAdapter, models: Models | Endpoint, **more: Any) -> AgentExecutor:
         """A program that is described like another, but for a change."""
@@ -127,4 +127,4 @@ def bench(web: GitRepository, tmp_path: Path, sandbox: BwrapSandbox) -> Bench:
 
 def known(name: str) -> AgentCliAdapter:
     """The description of a program."""
-    return next(cli for cli in CLIS if cli.name == name)
+    return next(cli for cli in ADAPTERS if cli.name == name)

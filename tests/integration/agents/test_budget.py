@@ -23,7 +23,7 @@ async def stopped(bench: Bench, name: str, script, budget: Budget):
     async with serving(script) as models:
         order = await mine.order(lane={"budget": budget, "limits": LIMITS})
         error = await mine.fails(mine.executor(name, models), order)
-    assert set(mine.artifacts) == {known(name).transcript, "broker.log"}
+    assert set(mine.artifacts) == {known(name).transcript_name, "broker.log"}
     assert mine.left() == []
     assert [usage.calls for usage in await mine.usage.spent()] == [len(models.asked)]
     return error.problem, models.asked, mine

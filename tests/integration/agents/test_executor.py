@@ -14,8 +14,8 @@ from core.model.errors import Kind, PermanentError, Problem, TransientError, Usa
 from core.model.lane import AgentCli, Limits
 from core.model.provenance import Usage
 from core.ports import MemoryUsage
-from lanes.agent_clis import CLIS, NAMES, agents_here
-from lanes.agent_clis.executor import AgentExecutor, agent_executor
+from lanes.agent_clis import ADAPTERS, NAMES, agent_capabilities
+from lanes.agent_clis.executor import AgentExecutor, create_agent_executor
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.models import Endpoint
 from lanes.sandbox import SandboxResult, SandboxRun
@@ -78,7 +78,7 @@ async def test_the_exit_code_decides_nothing(web, tmp_path, program, code):
 
 @pytest.mark.parametrize(
     ("limit", "code", "said"),
-    [("wall", "timed_out", "was not done after 90 s"), ("memory", "memory_limit", "2048 MiB"),
+    [("wall", "timed_out", "did not finish within 90 s"), ("memory", "memory_limit", "2048 MiB"),
      ("processes", "process_limit", "256 processes"), ("disk", "disk_limit", "wrote more"),
      ("files", "disk_limit", "more files")],
 )  # fmt: skip
@@ -265,7 +265,7 @@ def test_codex_is_its_binary_not_its_launcher(tmp_path):
     binary = _file(modules / "@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex", "\x7fELF")
     found = find_program(known("codex"), ProgramPlace(launcher))
     assert isinstance(found, AgentProgram)
-    assert found.words == (str(binary),)
+    assert found.argv == (str(binary),)
 
 
 @pytest.mark.parametrize("first", ["#!\n", "#!/no/such/runner\n", "#!/usr/bin/env nosuch\n"])
@@ -277,7 +277,7 @@ def test_a_script_that_nothing_runs_is_no_program(tmp_path, first):
 
 def test_all_programs_are_executors_and_what_is_here_is_offered(tmp_path, program):
     missing = Problem(Kind.FAILED, "x", "x")
-    made = {name: agent_executor(name, tmp_path, {}, lambda _kind: missing, {}) for name in NAMES}
-    assert set(made) == {cli.name for cli in CLIS} | {"agent"}
+    made = {name: create_agent_executor(name, tmp_path, {}, lambda _kind: missing, {}) for name in NAMES}
+    assert set(made) == {cli.name for cli in ADAPTERS} | {"agent"}
     assert all(executor.reads for executor in made.values())
-    assert {"agent:claude-code", "agent:agent"} <= agents_here({"claude-code": ProgramPlace(program)})
+    assert {"agent:claude-code", "agent:agent"} <= agent_capabilities({"claude-code": ProgramPlace(program)})
