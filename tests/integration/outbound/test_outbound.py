@@ -62,7 +62,8 @@ async def rows(database):
 
 
 async def all_due(database) -> None:
-    await database.write(lambda tx: tx.session.execute(update(DeliveryRow).values(due_ms=0)))
+    """What was put off is due, and every lease is over."""
+    await database.write(lambda tx: tx.session.execute(update(DeliveryRow).values(due_ms=0, held_ms=0)))
 
 
 async def test_a_new_event_is_told_signed_with_its_task(office, database):
