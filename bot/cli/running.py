@@ -91,7 +91,7 @@ def queue(door: CliContext, as_json: bool) -> int:
                 "needs": sorted(job.needs),
                 "problem": await queue_queries.problem_of(tx, job.id),
             }
-            for job in await queue_queries.waiting_line(tx, 1000)
+            for job in await queue_queries.queue_line(tx, 1000)
         ]
         return {"paused": await switches.paused(tx), "jobs": rows}
 

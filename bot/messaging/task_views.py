@@ -148,7 +148,7 @@ class TaskViews:
         """What runs and what comes next."""
 
         async def look(tx: Tx) -> tuple[list[Job], object]:
-            return await queue_queries.waiting_line(tx, MOST_ROWS), await switches.paused(tx)
+            return await queue_queries.queue_line(tx, MOST_ROWS), await switches.paused(tx)
 
         found, paused = await self.database.read(look)
         lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in found if job.kind.value != "follow"]

@@ -123,7 +123,7 @@ class App:
             return DbosEngine(self.location, identity)
 
         return Worker(
-            shop=shop,
+            context=shop,
             engine=LateEngine(engine),
             id=identity,
             node=NodeView(node or socket.gethostname(), self._offers()),

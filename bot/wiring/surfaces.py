@@ -26,7 +26,7 @@ from bot.schedule.schedules import ScheduleUseCases
 from bot.surfaces.port import Surface
 from bot.wiring.request_check import RequestCheck
 from bot.wiring.serving import ServeProcess
-from core.store import jobs, tasks
+from core.store import jobs, pull_requests
 from core.store.unit_of_work import Tx
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ def _nudge(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]
         names = [spec.name for spec in app.settings().repositories.values() if str(spec.forge_id) == repository]
 
         async def work(tx: Tx) -> None:
-            for number in await tasks.published_at(tx, names, pull, commit):
-                await jobs.nudge(tx, number)
+            for number in await pull_requests.followed_at(tx, names, pull, commit):
+                await jobs.wake_follow_job(tx, number)
 
         if names:
             await app.database.write(work)

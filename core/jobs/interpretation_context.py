@@ -147,5 +147,5 @@ async def helped_elsewhere(shop: JobContext, executor: Executor, lane: Lane, pro
     """Whether another living worker has what this host lacks; what is configured wrongly is so for all of them."""
     if problem.kind is not Kind.UNAVAILABLE:
         return False
-    living = await shop.database.read(workers.alive)
-    return any(executor.needs(lane) <= worker.offers for worker in living)
+    offered = await shop.database.read(workers.offered)
+    return any(executor.needs(lane) <= offers for offers in offered)

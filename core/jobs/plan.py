@@ -159,7 +159,7 @@ async def _commit(
     if question is not None:
         await _ask(shop, job, intent, question)
         return
-    owed = OwedWork(needs=needs, after=task.after)
+    owed = OwedWork(needs=needs, after=task.after, write_set=lane.write)
     await shop.finish(
         job,
         Fact.PLANNED,

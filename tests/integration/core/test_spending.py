@@ -9,7 +9,7 @@ import pytest
 from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.provenance import Usage
-from core.store import jobs, spending
+from core.store import spending
 from core.store.database import Database
 from tests import builders
 from tests.clock import timed
@@ -20,11 +20,7 @@ pytestmark = pytest.mark.queue
 @pytest.fixture
 async def job(database):
     await builders.put_job(database, await builders.put_task(database, State.QUEUED))
-
-    async def work(tx):
-        return await jobs.claim(tx, builders.NODE, "w1")
-
-    return await database.write(work)
+    return await builders.claim(database)
 
 
 async def charge(database: Database, job: Job, usage: Usage, at_ms: int = 1000) -> None:
