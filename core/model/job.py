@@ -9,7 +9,7 @@ from typing import Any
 
 
 class JobKind(StrEnum):
-    """What a job does; each kind has one module in `core/work`."""
+    """What a job does; each kind has its module in `core/jobs`."""
 
     PLAN = "plan"
     READ = "read"
@@ -40,7 +40,8 @@ class Job:
 
     `attempt` counts tries (a try that ends in a transient fault is followed by another);
     `fence` counts claims: every write of a claimant names it, so that a zombie's writes fail;
-    `needs` are the capabilities a node must have (``sandbox``, later ``gpu``);
+    `needs` are the capabilities a node must have, such as ``sandbox``; `rank_ms` is its place in the scheduler's order
+    (see `core.model.placement`);
     `payload` is versioned by `payload_version`, so that an older worker leaves newer jobs alone.
     """
 
@@ -56,6 +57,7 @@ class Job:
     created_at: datetime
     ready_at: datetime
     deadline_at: datetime | None
+    rank_ms: int
     owner: str | None
     needs: frozenset[str]
     payload: dict[str, Any]
