@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from bot.cards.build import build_card
 from bot.cards.diff import DiffView, read_diff
-from bot.cards.model import Card, build_card
+from bot.cards.model import Card
 from bot.cards.parts import Action, ActionKind, TicketLink
 from bot.cards.shown_diff import ShownDiffs
 from bot.surfaces.port import Attachment, Buttons, Extras, RenderedCard, Surface

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from bot.cards.model import MAX_QUOTE, Card, build_card
+from bot.cards.build import MAX_QUOTE, build_card
+from bot.cards.model import Card
 from bot.cards.safe import one_line, visible
 from bot.cards.wording import capitalize, render_advice
 from bot.messaging.card_delivery import CardDelivery

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards.model import build_card
+from bot.cards.build import build_card
 from bot.cards.wording import command_line, problem_sentence, render_advice
 from bot.commands.table import COMMANDS, NAMES
 from core.model.advice import BLANK, DOCTOR, Advice, CommandName, Suggestion, advise
