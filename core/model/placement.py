@@ -1,4 +1,4 @@
-"""Placement: which ready job this node should take next. Pure, so a simulator can drive it."""
+"""Chooses which ready job a node takes next; pure, so that a simulator can use it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ URGENT = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """What a node offers now: its name and its capabilities."""
+    """What a node offers: its name and its capabilities."""
 
     name: str
     offers: frozenset[str]
 
 
 def fits(job: Job, node: NodeView) -> bool:
-    """True if `node` has all that `job` needs and this program understands its payload."""
+    """Whether `node` has everything that `job` needs and this program understands its payload."""
     return job.needs <= node.offers and job.payload_version <= PAYLOAD_VERSION
 
 
 def rank(jobs: Iterable[Job], node: NodeView, now: datetime) -> tuple[Job, ...]:
-    """The jobs that fit, the one to take first at the front.
+    """The jobs that fit, in the order in which to take them.
 
-    A deadline within `URGENT` goes first (earliest deadline first); then by priority, to which every
-    `AGE_PER_PRIORITY` of waiting adds one, so that nothing starves; then the oldest.
+    Deadlines within `URGENT` go first (earliest first); then by priority, to which every `AGE_PER_PRIORITY` of waiting
+    adds one so that nothing starves; then the oldest.
     """
 
     def score(job: Job) -> tuple[int, float, float, float, str]:
