@@ -1,4 +1,4 @@
-"""A job: one queued unit of work of a task, and its life in the queue."""
+"""A job: one queued unit of work of a task, and its states in the queue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job is: `waiting` for another task, `ready`, `running`, or over."""
+    """The state of a job: `waiting` for another task, `ready`, `running`, or finished."""
 
     WAITING = "waiting"
     READY = "ready"
@@ -65,7 +65,7 @@ class Job:
 
     @property
     def run_id(self) -> str:
-        """The durable run that this attempt is; the same after a crash, another after a retry."""
+        """The id of this attempt's durable run; the same after a crash, another one after a retry."""
         return f"{self.id}-{self.attempt}"
 
 

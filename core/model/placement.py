@@ -21,7 +21,7 @@ URGENT: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """What a node offers now: its name and its capabilities."""
+    """What a node offers: its name and its capabilities."""
 
     name: str
     offers: frozenset[str]
@@ -37,7 +37,7 @@ def rank_ms_of(ready_ms: int, priority: int) -> int:
 
 
 def fits(job: Job, node: NodeView) -> bool:
-    """True if `node` has all that `job` needs and this program understands its payload."""
+    """Whether `node` has everything that `job` needs and this program understands its payload."""
     return job.needs <= node.offers and job.payload_version <= PAYLOAD_VERSION
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot.cards.model import build_card
+from bot.cards.build import build_card
 from bot.configuration.home import Home
 from bot.surfaces.port import Place
 from bot.wiring.app import opened
