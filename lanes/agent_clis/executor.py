@@ -31,8 +31,7 @@ from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.agent_clis.prompts import prompt_text
 from lanes.agent_clis.stream_lines import StreamLines, sanitize
 from lanes.egress import PROTOCOLS, EgressBroker, EgressLog, EgressProxy, UsageAccount
-from lanes.executors.workplace import Place as Workplace
-from lanes.executors.workplace import Workplaces
+from lanes.executors.workplace import Workplace, Workplaces
 from lanes.models import Endpoint, ModelName
 from lanes.repository import as_git
 from lanes.sandbox import PortForward, Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability

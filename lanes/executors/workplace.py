@@ -22,7 +22,7 @@ _KEPT: Final = "pristine"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Workplace:
     """A place to work that showed `tree` at first: `directory` and `beneath` are what a `Run` wants."""
 
     git: GitRepository
@@ -46,7 +46,7 @@ class Workplaces:
         self._kept = scratch / _KEPT
 
     @contextlib.asynccontextmanager
-    async def showing(self, git: GitRepository, tree: str, sandbox: Sandbox) -> AsyncIterator[Place]:
+    async def showing(self, git: GitRepository, tree: str, sandbox: Sandbox) -> AsyncIterator[Workplace]:
         """A place that shows `tree` to programs in `sandbox`; gone after the block."""
         layers = sandbox.overlay
         await asyncio.to_thread(self._checkouts.sweep)
@@ -55,10 +55,10 @@ class Workplaces:
             if layers is not None:
                 beneath = await git.lease(stack, tree, self._kept, layers.owner)
                 if beneath is not None:
-                    yield Place(git, tree, folder, beneath, Bounds())
+                    yield Workplace(git, tree, folder, beneath, Bounds())
                     return
             await git.export(tree, folder)
-            yield Place(git, tree, folder, None, await asyncio.to_thread(room_above, folder))
+            yield Workplace(git, tree, folder, None, await asyncio.to_thread(room_above, folder))
 
 
 @contextlib.asynccontextmanager

@@ -11,20 +11,20 @@ from core.model.workflow import WorkflowStep
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MergedEntry:
     """What a step left at a path: mode and blob; a `blob` of None is no file."""
 
     mode: str
     blob: str | None
 
 
-Changes = Mapping[bytes, Entry]
+Changes = Mapping[bytes, MergedEntry]
 """What one step changed of the tree it began with."""
 
 
 def changes_of(change: Change) -> Changes:
     """The same as entries by path."""
-    return {file.path: Entry(file.mode, file.new_blob) for file in change.files}
+    return {file.path: MergedEntry(file.mode, file.new_blob) for file in change.files}
 
 
 def before(steps: Iterable[WorkflowStep]) -> dict[str, frozenset[str]]:
@@ -43,13 +43,13 @@ def before(steps: Iterable[WorkflowStep]) -> dict[str, frozenset[str]]:
     return found
 
 
-def merged(changes: Mapping[str, Changes], earlier: Mapping[str, frozenset[str]]) -> dict[bytes, Entry]:
+def merged(changes: Mapping[str, Changes], earlier: Mapping[str, frozenset[str]]) -> dict[bytes, MergedEntry]:
     """The entries that all steps of `changes` together leave; a later step's word counts over an earlier one's.
 
     `earlier` names for each step those before it. Raises `PermanentError` where two steps, neither before the other,
     left different things at one path.
     """
-    found: dict[bytes, Entry] = {}
+    found: dict[bytes, MergedEntry] = {}
     for path in sorted({path for entries in changes.values() for path in entries}):
         writers = [name for name, entries in changes.items() if path in entries]
         last = [name for name in writers if not any(name in earlier[other] for other in writers)]

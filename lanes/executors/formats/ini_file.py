@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from core.model.edits import SetKey
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import Group, Place, locate
+from lanes.executors.formats.place import Group, KeyPosition, locate
 from lanes.executors.formats.values import check_was, end_of_line, newline_of, refuse_group
 
 _TOP = "\x00"  # the name given to what stands before the first section
@@ -126,7 +126,7 @@ def _parsed(text: str, path: str) -> dict[str, dict[str, str | None]]:
     return {section: dict(reader.items(section)) for section in reader.sections()}
 
 
-def _new_home(edit: SetKey, place: Place, headers: dict[str, int], entries: list[_Entry]) -> tuple[str, str]:
+def _new_home(edit: SetKey, place: KeyPosition, headers: dict[str, int], entries: list[_Entry]) -> tuple[str, str]:
     """The section and the name of a key that is to be added."""
     if place.path:
         return str(place.path[0]), ".".join(place.missing)

@@ -27,14 +27,14 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class JsonNode:
     """A JSON value with its position: `[start, end)` in the text; keys and members in the file's order."""
 
     start: int
     end: int
     value: object
-    keys: tuple[Node, ...] = ()
-    members: tuple[Node, ...] = field(default=())
+    keys: tuple[JsonNode, ...] = ()
+    members: tuple[JsonNode, ...] = field(default=())
 
 
 class JsonSyntaxError(ValueError):
@@ -65,7 +65,7 @@ def set_key(text: str, edit: SetKey) -> str:
     return after
 
 
-def read(text: str, path: str) -> Node:
+def read(text: str, path: str) -> JsonNode:
     """The root value of a JSON text; EditError names the line that cannot be read."""
     try:
         start = _skip(text, 0)
@@ -78,7 +78,7 @@ def read(text: str, path: str) -> Node:
     return root
 
 
-def find(root: Node, path: Path) -> Node:
+def find(root: JsonNode, path: Path) -> JsonNode:
     """The node at an existing path."""
     for step in path:
         index = step if isinstance(step, int) else next(i for i, k in enumerate(root.keys) if k.value == step)
@@ -86,7 +86,7 @@ def find(root: Node, path: Path) -> Node:
     return root
 
 
-def _spelled_at(text: str, node: Node) -> str:
+def _spelled_at(text: str, node: JsonNode) -> str:
     return text[node.start : node.end]
 
 
@@ -105,7 +105,7 @@ def _refused(word: str) -> object:
     raise ValueError(word)
 
 
-def _inserted(text: str, parent: Node, names: tuple[str, ...], written: str) -> str:
+def _inserted(text: str, parent: JsonNode, names: tuple[str, ...], written: str) -> str:
     """The text with a new last member in `parent`, spaced like its neighbours."""
     line_end = newline_of(text)
     base = _indent(text, parent.start)
@@ -168,7 +168,7 @@ def _skip(text: str, at: int) -> int:
             return at
 
 
-def _value(text: str, at: int, depth: int) -> Node:
+def _value(text: str, at: int, depth: int) -> JsonNode:
     char = text[at : at + 1]
     if depth > _MAX_DEPTH:
         raise JsonSyntaxError(at)
@@ -180,28 +180,28 @@ def _value(text: str, at: int, depth: int) -> Node:
         return _array(text, at, depth)
     for word, value in _WORDS.items():
         if text.startswith(word, at):
-            return Node(at, at + len(word), value)
+            return JsonNode(at, at + len(word), value)
     number = _NUMBER.match(text, at)
     if number is None:
         raise JsonSyntaxError(at)
     said = number[0]
     whole = said.lstrip("-").isdigit() and len(said) < 1000
-    return Node(at, number.end(), int(said) if whole else float(said))
+    return JsonNode(at, number.end(), int(said) if whole else float(said))
 
 
-def _string(text: str, at: int) -> Node:
+def _string(text: str, at: int) -> JsonNode:
     if text[at : at + 1] != '"':
         raise JsonSyntaxError(at)
     try:
         value, end = _STRINGS.raw_decode(text, at)
     except ValueError:
         raise JsonSyntaxError(at) from None
-    return Node(at, end, value)
+    return JsonNode(at, end, value)
 
 
-def _object(text: str, start: int, depth: int) -> Node:
-    keys: list[Node] = []
-    members: list[Node] = []
+def _object(text: str, start: int, depth: int) -> JsonNode:
+    keys: list[JsonNode] = []
+    members: list[JsonNode] = []
     at = _skip(text, start + 1)
     while text[at : at + 1] != "}":
         key = _string(text, at)
@@ -213,16 +213,16 @@ def _object(text: str, start: int, depth: int) -> Node:
         members.append(member)
         at = _after_member(text, member.end, "}")
     value = Group((str(key.value), member.value) for key, member in zip(keys, members, strict=True))
-    return Node(start, at + 1, value, tuple(keys), tuple(members))
+    return JsonNode(start, at + 1, value, tuple(keys), tuple(members))
 
 
-def _array(text: str, start: int, depth: int) -> Node:
-    members: list[Node] = []
+def _array(text: str, start: int, depth: int) -> JsonNode:
+    members: list[JsonNode] = []
     at = _skip(text, start + 1)
     while text[at : at + 1] != "]":
         members.append(_value(text, at, depth + 1))
         at = _after_member(text, members[-1].end, "]")
-    return Node(start, at + 1, [member.value for member in members], members=tuple(members))
+    return JsonNode(start, at + 1, [member.value for member in members], members=tuple(members))
 
 
 def _after_member(text: str, at: int, closing: str) -> int:

@@ -34,21 +34,21 @@ class Closed:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeyPosition:
     """The path of what is there, and the names still to be made beneath it (none when the key exists)."""
 
     path: Path
     missing: tuple[str, ...] = ()
 
 
-def locate(shape: object, edit: SetKey) -> Place:
+def locate(shape: object, edit: SetKey) -> KeyPosition:
     """The one place that the edit's key means in `shape`; EditError when it is none, several or closed."""
     parts = split_key(edit.key)
     found = list(dict.fromkeys(_matches(shape, parts, ())))
     if len(found) > 1:
         ways = " and ".join(spell(path) for path in found[:3])
         raise EditError("ambiguous", f"{edit.key} could be {ways} in {edit.path}", "Name one of them.")
-    place = Place(found[0]) if found else _missing(shape, parts, edit)
+    place = KeyPosition(found[0]) if found else _missing(shape, parts, edit)
     _refuse_closed(shape, place, edit)
     if not place.missing and edit.new:
         raise EditError("exists", f"{edit.path} already has {edit.key}", f"Say: set {edit.key} to … in {edit.path}.")
@@ -70,10 +70,10 @@ def at(shape: object, path: Path) -> object:
     return shape
 
 
-def with_value(shape: object, place: Place, value: object) -> object:
+def with_value(shape: object, place: KeyPosition, value: object) -> object:
     """A copy of `shape` where only `place` has `value`; the missing names become nested mappings."""
     if place.path:
-        step, rest = place.path[0], Place(place.path[1:], place.missing)
+        step, rest = place.path[0], KeyPosition(place.path[1:], place.missing)
         copied: dict[str, object] | list[object]
         if isinstance(shape, list):
             copied = list(shape)
@@ -85,7 +85,7 @@ def with_value(shape: object, place: Place, value: object) -> object:
         return copied
     if not place.missing:
         return value
-    inner = with_value({}, Place((), place.missing[1:]), value)
+    inner = with_value({}, KeyPosition((), place.missing[1:]), value)
     return {**(shape if isinstance(shape, dict) else {}), place.missing[0]: inner}
 
 
@@ -146,7 +146,7 @@ def _index(part: KeyPart, items: list[object]) -> int | None:
     return int(part.text) if usable and int(part.text) < len(items) else None
 
 
-def _missing(shape: object, parts: tuple[KeyPart, ...], edit: SetKey) -> Place:
+def _missing(shape: object, parts: tuple[KeyPart, ...], edit: SetKey) -> KeyPosition:
     """The deepest mapping on the way to the key, and the names that it lacks."""
     path: Path = ()
     while isinstance(shape, dict) and parts and parts[0].text in shape:
@@ -162,10 +162,10 @@ def _missing(shape: object, parts: tuple[KeyPart, ...], edit: SetKey) -> Place:
     names = tuple(part.text for part in parts)
     if isinstance(shape, dict) and len(names) > 1 and any(key.startswith(names[0] + ".") for key in shape):
         names = (".".join(names),)
-    return Place(path, names)
+    return KeyPosition(path, names)
 
 
-def _refuse_closed(shape: object, place: Place, edit: SetKey) -> None:
+def _refuse_closed(shape: object, place: KeyPosition, edit: SetKey) -> None:
     for step in place.path:
         if isinstance(shape, Group) and step in shape.repeated:
             raise EditError("ambiguous", f"{edit.path} has the key {step} twice in one place", "Remove one first.")

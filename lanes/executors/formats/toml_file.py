@@ -14,7 +14,7 @@ from tomlkit.items import InlineTable, Table
 
 from core.model.edits import SetKey
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import Path, Place, at, locate, same, with_value
+from lanes.executors.formats.place import KeyPosition, Path, at, locate, same, with_value
 from lanes.executors.formats.values import (
     NUMBER,
     check_was,
@@ -64,7 +64,7 @@ def set_text(text: str, path: Path, value: str, file: str) -> str:
     """The TOML text with the string at an existing path exchanged, every other character kept."""
     start, end = span(text, path, file)
     after = text[:start] + _quoted(value, text[start:end]) + text[end:]
-    if not same(_read_or_none(after), with_value(read(text, file), Place(path), value)):
+    if not same(_read_or_none(after), with_value(read(text, file), KeyPosition(path), value)):
         raise EditError("unsupported_format", f"{file} cannot be edited without changing other values")
     return after
 
@@ -181,7 +181,7 @@ def _quoted(text: str, old_spelling: str) -> str:
     return tomlkit.string(text).as_string()
 
 
-def _insertions(text: str, place: Place, spelling: str, file: str) -> Iterator[str]:
+def _insertions(text: str, place: KeyPosition, spelling: str, file: str) -> Iterator[str]:
     """The text with the new key after its last sibling, else as the first of its table, else in a new table."""
     line_end = newline_of(text)
     parent: Any = _document(text, file)

@@ -10,9 +10,9 @@ from ruamel.yaml.error import YAMLError
 
 from core.model.edits import SetKey
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import Path, Place, at, locate
+from lanes.executors.formats.place import KeyPosition, Path, at, locate
 from lanes.executors.formats.values import check_was, end_of_line, is_structure, newline_of, refuse_group
-from lanes.executors.formats.yaml_nodes import Node, Signature, parse, read, shape
+from lanes.executors.formats.yaml_nodes import Signature, YamlNode, parse, read, shape
 from lanes.executors.formats.yaml_text import key as spelled_key
 from lanes.executors.formats.yaml_text import plain_is_safe, spellings
 
@@ -25,20 +25,20 @@ _EMPTY_MAP: Signature = ("map", "", False, None, None)
 class _Found:
     """The place of the key: the nodes down to it, the index of each among its parent's members, the old value."""
 
-    documents: tuple[Node, ...]
+    documents: tuple[YamlNode, ...]
     document: int
-    nodes: tuple[Node, ...]
+    nodes: tuple[YamlNode, ...]
     steps: tuple[int, ...]
     missing: tuple[str, ...]
     old: object
 
     @property
-    def node(self) -> Node:
+    def node(self) -> YamlNode:
         """The value that is there, or what lacks the key."""
         return self.nodes[-1]
 
     @property
-    def key(self) -> Node | None:
+    def key(self) -> YamlNode | None:
         """The key before the node, when the node is a mapping's value."""
         in_map = len(self.nodes) > 1 and self.nodes[-2].kind == "map"
         return self.nodes[-2].members[self.steps[-1] - 1] if in_map else None
@@ -46,7 +46,7 @@ class _Found:
 
 def set_key(text: str, edit: SetKey) -> str:
     """The YAML text with one key set, every other character kept; EditError when that cannot be."""
-    documents = read(text, edit.path) or (Node("map", 0, 0),)
+    documents = read(text, edit.path) or (YamlNode("map", 0, 0),)
     found = _find(documents, edit)
     if is_structure(edit):
         _check_structure(edit)
@@ -74,9 +74,9 @@ def _check_structure(edit: SetKey) -> None:
         raise EditError("bad_value", f"{edit.value[:60]} is not a list or a mapping", "Quote it to make it text.")
 
 
-def _find(documents: tuple[Node, ...], edit: SetKey) -> _Found:
+def _find(documents: tuple[YamlNode, ...], edit: SetKey) -> _Found:
     """The edit's place in the one document that has it."""
-    places: list[tuple[int, object, Place]] = []
+    places: list[tuple[int, object, KeyPosition]] = []
     refused: EditError | None = None
     for number, document in enumerate(documents):
         seen = shape(document)
@@ -100,7 +100,7 @@ def _find(documents: tuple[Node, ...], edit: SetKey) -> _Found:
     return _Found(documents, number, nodes, steps, place.missing, old)
 
 
-def _down(root: Node, path: Path) -> tuple[tuple[Node, ...], tuple[int, ...]]:
+def _down(root: YamlNode, path: Path) -> tuple[tuple[YamlNode, ...], tuple[int, ...]]:
     nodes, steps = [root], []
     for step in path:
         if isinstance(step, int):
@@ -197,7 +197,7 @@ def _into_flow(text: str, edit: SetKey, found: _Found) -> Iterator[tuple[str, st
             yield text[: node.start] + "{" + member + "}" + text[node.end :], spelling
 
 
-def _last_end(text: str, node: Node) -> int:
+def _last_end(text: str, node: YamlNode) -> int:
     """Where the last character of a node is, comments and blank lines after it not counted."""
     while node.kind in ("map", "list") and not node.flow and node.members:
         last = node.members[-1]
@@ -207,7 +207,7 @@ def _last_end(text: str, node: Node) -> int:
     return node.start + len(text[node.start : node.end].rstrip()) if node.style in ("|", ">") else node.end
 
 
-def _indentation(text: str, documents: tuple[Node, ...]) -> int:
+def _indentation(text: str, documents: tuple[YamlNode, ...]) -> int:
     """By how many columns nested mappings are indented, as the file's first one tells; else two."""
     waiting = list(documents)
     for node in waiting:

@@ -28,7 +28,7 @@ Signature = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class YamlNode:
     """One node: `[start, end)` in the text; `members` are a list's items or a mapping's keys and values in turn."""
 
     kind: str  # scalar, map, list or alias
@@ -39,10 +39,10 @@ class Node:
     tag: str | None = None
     anchor: str | None = None
     flow: bool = False
-    members: tuple[Node, ...] = field(default=())
+    members: tuple[YamlNode, ...] = field(default=())
 
     @property
-    def pairs(self) -> tuple[tuple[Node, Node], ...]:
+    def pairs(self) -> tuple[tuple[YamlNode, YamlNode], ...]:
         """A mapping's keys and values."""
         return tuple(zip(self.members[::2], self.members[1::2], strict=True)) if self.kind == "map" else ()
 
@@ -53,7 +53,7 @@ class Node:
         return (self.kind, self.value, plain, self.tag, self.anchor, *(m.signature for m in self.members))
 
 
-def read(text: str, path: str) -> tuple[Node, ...]:
+def read(text: str, path: str) -> tuple[YamlNode, ...]:
     """The documents of a YAML text; EditError names the line that cannot be read."""
     try:
         return parse(text)
@@ -67,7 +67,7 @@ def read(text: str, path: str) -> tuple[Node, ...]:
         raise EditError("unparsable_file", problem, "Mend the file first.") from None
 
 
-def parse(text: str) -> tuple[Node, ...]:
+def parse(text: str) -> tuple[YamlNode, ...]:
     """The documents of a YAML text; raises what the parser raises."""
     events = iter(YAML(typ="safe", pure=True).parse(text))
     return tuple(_node(next(events), events, 0) for event in events if isinstance(event, DocumentStartEvent))
@@ -84,14 +84,14 @@ def kinds(plain: str, version: tuple[int, int] | None = None) -> frozenset[str]:
     return frozenset(found)
 
 
-def shape(document: Node) -> object:
+def shape(document: YamlNode) -> object:
     """The document for finding places: mappings, lists, scalars, and `Closed` for what must not be changed."""
     anchors = {node.anchor: node for node in _all(document) if node.anchor}
     used = frozenset(node.value for node in _all(document) if node.kind == "alias")
     return _shape(document, anchors, used)
 
 
-def _all(node: Node) -> Iterator[Node]:
+def _all(node: YamlNode) -> Iterator[YamlNode]:
     waiting = [node]
     while waiting:
         node = waiting.pop()
@@ -99,7 +99,7 @@ def _all(node: Node) -> Iterator[Node]:
         waiting.extend(node.members)
 
 
-def _shape(node: Node, anchors: dict[str, Node], used: frozenset[str]) -> object:
+def _shape(node: YamlNode, anchors: dict[str, YamlNode], used: frozenset[str]) -> object:
     if node.kind == "alias":
         return Closed(f"is behind the alias *{node.value}, so its value is shared with other keys")
     if node.anchor in used:
@@ -114,7 +114,7 @@ def _shape(node: Node, anchors: dict[str, Node], used: frozenset[str]) -> object
     return Group(pairs, _inherited(node, anchors, 0))
 
 
-def _scalar(node: Node) -> object:
+def _scalar(node: YamlNode) -> object:
     """A scalar as the value that a reader would see; text when in doubt."""
     kind = kinds(node.value) if node.style is None else frozenset()
     if "null" in kind:
@@ -126,7 +126,7 @@ def _scalar(node: Node) -> object:
     return node.value
 
 
-def _inherited(node: Node, anchors: dict[str, Node], depth: int) -> frozenset[str]:
+def _inherited(node: YamlNode, anchors: dict[str, YamlNode], depth: int) -> frozenset[str]:
     """The keys that a mapping takes from others through `<<`."""
     names: set[str] = set()
     for key, value in node.pairs:
@@ -139,20 +139,22 @@ def _inherited(node: Node, anchors: dict[str, Node], depth: int) -> frozenset[st
     return frozenset(names)
 
 
-def _node(event: Any, events: Iterator[Any], depth: int) -> Node:
+def _node(event: Any, events: Iterator[Any], depth: int) -> YamlNode:
     """The node that begins with `event`; takes its other events from `events`."""
     start, end = event.start_mark.index, event.end_mark.index
     if depth > _MAX_DEPTH:
         raise ValueError(f"nested deeper than {_MAX_DEPTH}")
     if isinstance(event, AliasEvent):
-        return Node("alias", start, end, str(event.anchor))
+        return YamlNode("alias", start, end, str(event.anchor))
     tag = None if event.tag is None else str(event.tag)
     if isinstance(event, ScalarEvent):
-        return Node("scalar", start, end, event.value, event.style or None, tag, event.anchor)
+        return YamlNode("scalar", start, end, event.value, event.style or None, tag, event.anchor)
     kind = "map" if isinstance(event, MappingStartEvent) else "list"
-    members: list[Node] = []
+    members: list[YamlNode] = []
     inner = next(events)
     while not isinstance(inner, MappingEndEvent | SequenceEndEvent):
         members.append(_node(inner, events, depth + 1))
         inner = next(events)
-    return Node(kind, start, inner.end_mark.index, "", None, tag, event.anchor, bool(event.flow_style), tuple(members))
+    return YamlNode(
+        kind, start, inner.end_mark.index, "", None, tag, event.anchor, bool(event.flow_style), tuple(members)
+    )

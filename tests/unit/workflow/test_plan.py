@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core.model.errors import PermanentError
 from core.model.workflow import APPROVAL, WorkflowStep
-from lanes.workflow.merge import Entry, before, merged
+from lanes.workflow.merge import MergedEntry, before, merged
 from lanes.workflow.plan import durations_of, in_order, plan_of
 
 pytestmark = pytest.mark.lanes
@@ -63,8 +63,8 @@ def test_every_step_comes_after_all_it_needs_and_no_way_is_longer_than_the_criti
     assert plan.critical_s <= plan.total_s
 
 
-def entry(blob: str | None) -> Entry:
-    return Entry("100644", blob)
+def entry(blob: str | None) -> MergedEntry:
+    return MergedEntry("100644", blob)
 
 
 def test_a_later_word_counts_over_an_earlier_one():
@@ -82,7 +82,7 @@ def test_the_same_word_twice_is_no_quarrel():
     assert merged({"a": {b"x": entry("1")}, "b": {b"x": entry("1")}}, before(steps)) == {b"x": entry("1")}
 
 
-@pytest.mark.parametrize("other", [entry("2"), entry(None), Entry("100755", "1")])
+@pytest.mark.parametrize("other", [entry("2"), entry(None), MergedEntry("100755", "1")])
 def test_different_words_of_steps_side_by_side_are_told_with_both_names(other):
     steps = (WorkflowStep("left", "edit"), WorkflowStep("right", "edit"))
     with pytest.raises(PermanentError, match=r"the steps left and right both changed src/a\.py") as caught:
