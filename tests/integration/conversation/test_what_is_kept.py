@@ -141,7 +141,7 @@ async def test_chat_01_one_message_that_cannot_be_kept_fails_alone(place, capfd)
     bad = replace(said("the-secret-plan", 1), name={1, 2})  # type: ignore[arg-type]  # no JSON
     good = [said("/queue", n) for n in range(2, 5)]
     results = await asyncio.gather(*(ears.accept(one) for one in (good[0], bad, *good[1:])), return_exceptions=True)
-    assert [getattr(one, "new", None) for one in results] == [True, None, True, True]
+    assert [getattr(one, "is_new", None) for one in results] == [True, None, True, True]
     assert isinstance(results[1], PermanentError)
     out, err = capfd.readouterr()
     assert "the-secret-plan" not in out + err
