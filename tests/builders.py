@@ -17,14 +17,15 @@ from core.model.job import PAYLOAD_VERSION, Job, JobKind, JobState
 from core.model.lane import Lane
 from core.model.lifecycle import State
 from core.model.person import People, Person
-from core.model.placement import NodeView
+from core.model.placement import NodeView, rank_ms_of
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
 from core.model.task import PullRequest, Task
 from core.model.turn import Actor
 from core.ports import Policy, RepositorySpec
+from core.queue.claimer import Claimer
 from core.settings import Settings, SettingsSource, Timing
-from core.store import events, jobs, queue_queries, tasks, workers
-from core.store.database import Database
+from core.store import events, jobs, pull_requests, queue_queries, tasks, workers
+from core.store.database import Database, to_ms
 from core.store.tables import JobRow, TaskRow, TurnRow, WorkerRow
 from core.store.unit_of_work import Tx
 from tests.fakes.policy import FakePolicy
@@ -144,8 +145,9 @@ def job(**others: Any) -> Job:
         "needs": frozenset(),
         "payload": {},
         "payload_version": PAYLOAD_VERSION,
+        **others,
     }
-    return Job(**{**given, **others})
+    return Job(**{"rank_ms": rank_ms_of(to_ms(given["ready_at"]), given["priority"]), **given})
 
 
 # What lies in the store. Everything here is written as the heart writes it: a task always has its revision,
@@ -176,13 +178,14 @@ async def put_task(
                 "surface": "terminal",
                 "title": "set a to 1",
                 "digest": diff.digest if diff else None,
-                "pull_request": opened.to_json() if opened else None,
                 "created_ms": tx.now_ms,
                 "updated_ms": tx.now_ms,
                 **(columns or {}),
             }
         )
         number = await tasks.create(tx, row, Intent("set a to 1"))
+        if opened is not None:
+            await pull_requests.save(tx, await tasks.load(tx, number), opened)
         if planned:
             decided = {
                 "lane": "config",
@@ -209,8 +212,10 @@ async def put_staged(database: Database, content: str = "first", **others: Any) 
 
 
 def job_row(number: int, now_ms: int, **columns: Any) -> JobRow:
-    """A ready row of the queue."""
+    """A ready row of the queue; `needs` are the capabilities that a node must have."""
+    capabilities = jobs.capability_key(columns.pop("needs", ()))
     given: dict[str, Any] = {
+        "capabilities": capabilities,
         "id": new_id("job"),
         "number": number,
         "revision": 1,
@@ -219,7 +224,9 @@ def job_row(number: int, now_ms: int, **columns: Any) -> JobRow:
         "created_ms": now_ms,
         "ready_ms": now_ms,
     }
-    return JobRow(**{**given, **columns})
+    row = JobRow(**{**given, **columns})
+    row.rank_ms = rank_ms_of(row.ready_ms, row.priority)
+    return row
 
 
 async def put_job(database: Database, number: int, *, ready_in: timedelta = timedelta(0), **columns: Any) -> str:
@@ -233,21 +240,31 @@ async def put_job(database: Database, number: int, *, ready_in: timedelta = time
     return await database.write(work)
 
 
-async def put_worker(database: Database, worker: str, *, silent_s: float = 0, **columns: Any) -> None:
+async def put_worker(
+    database: Database, worker: str, *, silent_s: float = 0, offers: Iterable[str] = (), **columns: Any
+) -> None:
     """A worker that was last heard of `silent_s` ago; below nothing, one that no sweep will find silent."""
 
     async def work(tx: Tx) -> None:
         told: dict[str, Any] = {
-            "node": "here",
+            "node": worker,
             "host": "here",
             "pid": 1,
             "state": workers.ALIVE,
             "started_ms": tx.now_ms,
             **columns,
         }
-        await workers.register(tx, WorkerRow(id=worker, **told, heartbeat_ms=tx.now_ms - round(silent_s * 1000)))
+        row = WorkerRow(id=worker, **told, heartbeat_ms=tx.now_ms - round(silent_s * 1000))
+        await workers.register(tx, row, offers)
 
     await database.write(work)
+
+
+async def claim(database: Database, worker: str = "w1", node: NodeView = NODE) -> Job | None:
+    """What `worker` claims on `node`; it is registered with its first claim, and no sweep will find it silent."""
+    if not await database.read(lambda tx: tx.session.get(WorkerRow, worker)):
+        await put_worker(database, worker, silent_s=-3600, offers=node.offers)
+    return await Claimer(database, node, worker).claim()
 
 
 async def load(database: Database, number: int) -> Task:

@@ -16,14 +16,15 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bot.configuration.home import Home
 from bot.wiring.app import App, opened
 from bot.wiring.worker import build_worker
 from core.log import configure
 from core.model.turn import Actor
-from core.queue.worker import DeclaredDeadError, Worker
+from core.queue.heartbeat import DeclaredDeadError, Heartbeat
+from core.queue.worker import Worker
 from core.services.requests import NewRequest
 
 _DETECTORS = (
@@ -97,17 +98,18 @@ class Deadly:
                 self.woken.set()  # somebody said SIGCONT
 
 
-class Sleepwalker(Worker):
-    """A worker that is silent until it was stopped and woken.
+@dataclass(slots=True, kw_only=True)
+class LateHeartbeat(Heartbeat):
+    """The heartbeat of a worker that is silent until it was stopped and woken.
 
     A heartbeat is a write; a process that is stopped in the middle of one holds SQLite's lock, and so stops everybody.
     """
 
     woken: asyncio.Event
 
-    async def _beat(self) -> None:
+    async def run(self) -> NoReturn:
         await self.woken.wait()
-        await super()._beat()
+        await Heartbeat.run(self)
 
 
 def _first(once: Path | None) -> bool:
@@ -162,10 +164,11 @@ async def _work(app: App, order: Order) -> int:
 
 
 def _sleepwalker(app: App) -> Worker:
-    made = build_worker(app)
-    worker = Sleepwalker(made.shop, made.engine, made.id, made.node, made.reconciler)
+    worker = build_worker(app)
     assert isinstance(app.milestones, Deadly)
-    worker.woken = app.milestones.woken
+    worker.heartbeat = LateHeartbeat(
+        worker.database, worker.settings, worker.runner, worker.reconciler, worker.id, woken=app.milestones.woken
+    )
     return worker
 
 

@@ -10,8 +10,9 @@ import sys
 import textwrap
 from collections.abc import Iterator
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import Card, build_card
+from bot.cards.model import Card
 from bot.surfaces.github.card import render_github_comment
 from bot.surfaces.slack.card import render_slack_card
 from bot.surfaces.telegram.card import render_telegram_card

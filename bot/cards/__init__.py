@@ -1,1 +1,1 @@
-"""Cards: what people see of a task, computed once for every surface; rendering is up to each surface."""
+"""Cards: what people see of a task, computed once for every surface; each surface renders them."""

@@ -29,6 +29,9 @@ ICONS: dict[State, str] = {
 }
 """One icon per state, all two cells wide."""
 
+WORKING: Final = (State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED)
+"""States in which Countersign works on the task."""
+
 ARTIFACTS_LABEL: Final = "receipt, diff and logs"
 """The label of `PullRequestPart.artifacts_url`."""
 
@@ -211,3 +214,8 @@ class HiddenContent:
         elif self.hidden_lines:
             facts.append(f"{self.hidden_lines} lines of the diff are not shown here")
         return "; ".join(facts)
+
+
+def revision_label(number: object, revision: int) -> str:
+    """The name of a revision: ``#142``, from the second one on ``#142.2``."""
+    return f"#{number}" if revision == 1 else f"#{number}.{revision}"

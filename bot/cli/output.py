@@ -25,7 +25,7 @@ _LOGS = (".log", ".txt", ".jsonl")
 
 async def print_card(app: App, document: TaskDocument) -> None:
     """Draw a task's card with the beginning of its diff."""
-    from bot.cards.model import build_card
+    from bot.cards.build import build_card
 
     diff = await app.diffs.of(document.task)
     card = build_card(document.to_json(), now=datetime.now(UTC))
@@ -43,7 +43,7 @@ async def print_part(app: App, document: TaskDocument, part: str, *, as_json: bo
 
 
 async def _show_diff(app: App, document: TaskDocument, *, as_json: bool) -> None:
-    from bot.cards.model import build_card
+    from bot.cards.build import build_card
 
     diff = await app.diffs.of(document.task)
     if diff is None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from bot.cards.build import build_card
 from bot.cards.diff import DiffView, read_diff
-from bot.cards.model import Card, build_card
+from bot.cards.model import Card
 from bot.cards.parts import TicketLink
 from bot.surfaces.port import Attachment
 from core.model.staged_diff import short_digest

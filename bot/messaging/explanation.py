@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from bot.cards.model import MAX_QUOTE, build_card
+from bot.cards.build import MAX_QUOTE, build_card
 from bot.cards.safe import one_line
 from bot.cards.wording import capitalize, render_advice
 from core.model.advice import Advice, CommandName, Suggestion

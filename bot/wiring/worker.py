@@ -34,7 +34,7 @@ def build_worker(app: App, node: str | None = None) -> Worker:
         return DbosEngine(app.location, identity)
 
     return Worker(
-        shop=_job_context(app),
+        context=_job_context(app),
         engine=LazyEngine(engine),
         id=identity,
         node=NodeView(node or socket.gethostname(), _offers(app)),

@@ -69,12 +69,17 @@ async def _ended(shop: JobContext, job: Job, task: Task, standing: PullRequestSn
     """It was merged or closed there: the task ends the same way, and says if others' bytes went in."""
     assert task.pull_request is not None
     now, ours = standing.pull_request, task.pull_request
-    changes: dict[str, Any] = {"pull_request": {**ours.to_json(), "state": now.state}, "expires_ms": None}
     body = {"by": standing.ended_by, "at": "the forge", "commit": standing.merged_as, "head": now.head}
     problem = None
     if now.state == "merged" and now.head != ours.head:
         problem = _moved(task, now, "was merged by hand")
-    outcome = JobOutcome(changes={"error": None, **changes}, body=body, problem=problem, seen=task.version)
+    outcome = JobOutcome(
+        changes={"error": None, "expires_ms": None},
+        pull_request=replace(ours, state=now.state),
+        body=body,
+        problem=problem,
+        seen=task.version,
+    )
     if task.state is State.APPROVED:  # the publishing that is on its way meets it, and the next look ends it
         await _again(shop, job, SOON_S)
     elif now.state == "merged":
@@ -166,13 +171,16 @@ async def _tell(
     told = task.error.code if task.error else None
     news = said != ours.checks or (problem is not None) != (told == "head_moved")
     if task.state is State.PUBLISHED and news:
-        shown = replace(ours, checks=said).to_json()
         error = problem.to_json() if problem else None if told == "head_moved" else _kept(task)
         body = {"checks": said, "head": now.head, "countersigned": problem is None}
-        changes = {"pull_request": shown, "error": error}
-        await shop.finish(
-            job, Fact.FOLLOWED, JobOutcome(changes=changes, body=body, again_in_s=SOON_S, seen=task.version)
+        outcome = JobOutcome(
+            changes={"error": error},
+            pull_request=replace(ours, checks=said),
+            body=body,
+            again_in_s=SOON_S,
+            seen=task.version,
         )
+        await shop.finish(job, Fact.FOLLOWED, outcome)
         return
     if standing.mergeable is None:
         await _again(shop, job, WORKED_OUT_S)

@@ -27,8 +27,7 @@ ASKER = "countersign itself"
 
 async def availability_of(shop: JobContext) -> LaneAvailability:
     """Which lanes can work now: here, or on another worker that lives."""
-    living = await shop.database.read(workers.alive)
-    return LaneAvailability(shop.executors, tuple(worker.offers for worker in living))
+    return LaneAvailability(shop.executors, tuple(await shop.database.read(workers.offered)))
 
 
 async def context_of(shop: JobContext, job: Job, task: Task, availability: LaneAvailability) -> InterpretationContext:

@@ -10,7 +10,7 @@ from core.model.errors import LostClaimError, PermanentError, Problem
 from core.model.job import Job, JobKind, JobState
 from core.model.lifecycle import TRANSITIONS, Fact, State
 from core.model.place import Place
-from core.model.task import Task
+from core.model.task import PullRequest, Task
 from core.model.turn import SYSTEM, Actor
 from core.ports import Executor, Followed, Forge, Guard, Interpreter, Milestones, Repository
 from core.settings import SettingsSource
@@ -126,6 +126,7 @@ class JobContext:
                 actor=outcome.actor,
                 body=outcome.body,
                 changes=changes,
+                pull_request=outcome.pull_request,
                 owed=outcome.owed,
             )
             for place in outcome.places:
@@ -162,7 +163,7 @@ class JobContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutcome:
-    """What a job came to, beside its fact: columns of the task and of its revision, and the problem if any.
+    """What a job came to, beside its fact: columns of the task and of its revision, its pull request, the problem.
 
     With `again_in_s` the job is not over, but goes back into the queue for then. `seen` is the version of the task that
     a look at its pull request was about.
@@ -170,6 +171,7 @@ class JobOutcome:
 
     changes: dict[str, Any] = field(default_factory=dict)
     revision: dict[str, Any] = field(default_factory=dict)
+    pull_request: PullRequest | None = None
     body: dict[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
     expires_in_s: int | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.jobs.follow import hindrance
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.jobs.objects import have_objects
@@ -31,8 +33,7 @@ async def merge(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
         await shop.fail(job, _moved(task, now))
         return OVER
     if now.state == "closed":
-        closed = {**pull_request.to_json(), "state": "closed"}
-        await shop.finish(job, Fact.CLOSED, JobOutcome(changes={"pull_request": closed}))
+        await shop.finish(job, Fact.CLOSED, JobOutcome(pull_request=replace(pull_request, state="closed")))
         return OVER
     ours_already = now.state == "merged"  # a try that died before it could say so: nothing is left to allow (F11)
     if not ours_already and (problem := await _not_approved(shop, task, pull_request)) is not None:
@@ -53,9 +54,9 @@ async def record_merge(shop: JobContext, job: Job, notes: StepOutput) -> StepOut
     """Commit that the task is merged."""
     task = await shop.task_for(job)
     assert task.pull_request is not None
-    merged = {**task.pull_request.to_json(), "state": "merged"}
-    changes = {"pull_request": merged, "error": None}
-    await shop.finish(job, Fact.MERGED, JobOutcome(changes=changes, body={"commit": notes["merged"]}))
+    merged = replace(task.pull_request, state="merged")
+    outcome = JobOutcome(changes={"error": None}, pull_request=merged, body={"commit": notes["merged"]})
+    await shop.finish(job, Fact.MERGED, outcome)
     return OVER
 
 
@@ -66,8 +67,8 @@ async def close(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     await shop.confirm(job)
     await shop.forge_of(repository).close(repository, pull_request)
     shop.milestones.reached("close.forge_closed", number=job.number)
-    closed = {**pull_request.to_json(), "state": "closed"}
-    await shop.finish(job, Fact.CLOSED, JobOutcome(changes={"pull_request": closed, "error": None}))
+    closed = replace(pull_request, state="closed")
+    await shop.finish(job, Fact.CLOSED, JobOutcome(changes={"error": None}, pull_request=closed))
     return OVER
 
 

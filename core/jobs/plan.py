@@ -126,7 +126,7 @@ async def _commit(
         await _ask(shop, job, intent, question)
         return
     needs = frozenset(lane.needs) if intent.needs_git_alone else shop.executors[lane.executor].needs(lane)
-    owed = OwedWork(needs=needs, after=task.after)
+    owed = OwedWork(needs=needs, after=task.after, write_set=lane.write)
     await shop.finish(job, Fact.PLANNED, JobOutcome(changes=changes, revision=revision, body=body, owed=owed))
 
 

@@ -149,7 +149,8 @@ async def record(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
         job,
         Fact.PUBLISHED,
         JobOutcome(
-            changes={"pull_request": pull_request.to_json(), "error": None},
+            changes={"error": None},
+            pull_request=pull_request,
             places=places,
             body={"branch": pull_request.branch, "head": pull_request.head, "number": pull_request.number},
         ),

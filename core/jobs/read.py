@@ -19,7 +19,7 @@ from core.rules.authorization import Authorization, refused
 from core.rules.basis import next_basis
 from core.rules.planning import RequestOrigin, plan_request
 from core.store import jobs, spending, tasks
-from core.store.transition import take_step
+from core.store.transition import OwedWork, take_step
 from core.store.unit_of_work import Tx
 
 SOON_MS = 500
@@ -113,6 +113,7 @@ async def _begin(
         n = len(await tasks.turns_of(tx, job.number)) + 1
         basis, known, changes = await next_basis(tx, task, words.text, n)
         await jobs.end(tx, job, JobState.DONE)
+        author = words.actor.person or ""
         await take_step(
             tx,
             task,
@@ -120,8 +121,8 @@ async def _begin(
             actor=words.actor,
             body={"text": words.text},
             changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
+            owed=OwedWork(person=author),
         )
-        author = words.actor.person or ""
         basis = basis.written_by(authors)
         await tasks.begin_revision(tx, job.number, task.revision + 1, tx.now_ms, author, basis, intent or known)
         await tasks.add_turn(tx, tasks.turn_row(job.number, n, task.revision + 1, words, tx.now_ms))

@@ -27,7 +27,7 @@ class Place:
 
     @property
     def address(self) -> tuple[str, str, str | None]:
-        """Surface, channel and thread: what tells one place from another."""
+        """Surface, channel and thread, which identify a place."""
         return self.surface, self.channel, self.thread
 
     @property
@@ -41,12 +41,12 @@ class Place:
         return self.surface in _CHANNELS_OF_ONE_REPOSITORY
 
     def to_json(self) -> dict[str, Any]:
-        """The place as stored."""
+        """The place in its stored form."""
         return {"surface": self.surface, "channel": self.channel, "thread": self.thread, "private": self.private}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Place:
-        """The place that `to_json` wrote."""
+        """Read what `to_json` wrote."""
         return cls(**value)
 
 

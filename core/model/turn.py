@@ -1,4 +1,4 @@
-"""A turn: one inbound message or click with its verified actor."""
+"""A turn: one inbound message or button press with its verified actor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from core.model.place import EVERY_REPOSITORY, Place, RepositoryScope
 
 SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
-"""Every surface this version has; identities and rules may name no other, but for those of enabled plugins."""
+"""The built-in surfaces; identities and rules may name these and the surfaces of enabled plugins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ SYSTEM = Actor()
 
 @dataclass(frozen=True, slots=True)
 class MessageOrigin:
-    """Where something was said, so that its writer can be told there what became of it; nowhere at a terminal.
+    """Where a message came from, so that its sender can be answered; empty for a terminal.
 
-    `reply_to` is the id of the message, `only_to` the writer's identity on that surface.
+    `reply_to` is the id of the message, `only_to` the sender's identity on that surface.
     """
 
     place: Place | None = None
@@ -48,7 +48,7 @@ NOWHERE = MessageOrigin()
 
 @dataclass(frozen=True, slots=True)
 class TurnDraft:
-    """A reply that is not a turn yet: it becomes one only if it begins a revision. `dedup` names its message."""
+    """A reply that becomes a turn only if it begins a revision; `dedup` identifies its message."""
 
     text: str
     actor: Actor
@@ -56,13 +56,13 @@ class TurnDraft:
     origin: MessageOrigin = NOWHERE
 
     def job_id(self, new_id: Callable[[str], str]) -> str:
-        """The id of the job that reads it, the same for the same message."""
+        """The id of the job that reads it; the same message has the same id."""
         if self.dedup is None:
             return new_id("job")
         return f"job_{sha256(f'{self.actor.surface} {self.dedup}'.encode()).hexdigest()[:26]}"
 
     def to_json(self) -> dict[str, object]:
-        """The words as the payload of a job."""
+        """The draft as the payload of a job."""
         return {
             "text": self.text,
             "person": self.actor.person,
@@ -75,7 +75,7 @@ class TurnDraft:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TurnDraft:
-        """The words that `to_json` wrote."""
+        """Read what `to_json` wrote."""
         place = Place.from_json(value["place"]) if value["place"] else None
         origin = MessageOrigin(place, value["reply_to"], value["only_to"])
         return cls(str(value["text"]), Actor(value["person"], value["surface"]), value["dedup"], origin)
@@ -83,9 +83,9 @@ class TurnDraft:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a person said, where, and to which revision it led.
+    """What a person said, where, and which revision it led to.
 
-    `text` is data: nothing in it decides anything but the intent that is read from it.
+    `text` is data: nothing in it decides anything except the intent that is read from it.
     """
 
     n: int
@@ -109,7 +109,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a task waits to be told: asked once, with the answers that will be understood."""
+    """A question that a task waits on: asked once, with the answers that are understood."""
 
     about: str
     text: str
@@ -121,7 +121,7 @@ class Question:
 
     @classmethod
     def from_json(cls, value: dict[str, object]) -> Question:
-        """The question that `to_json` wrote."""
+        """Read what `to_json` wrote."""
         options = value["options"]
         assert isinstance(options, list)
         return cls(str(value["about"]), str(value["text"]), tuple(str(o) for o in options))

@@ -12,7 +12,7 @@ from core.queue.reminders import nudge
 from core.settings import SettingsSource
 from core.store import jobs, queue_queries, tasks, workers
 from core.store.database import Database
-from core.store.transition import DEPENDENCY_MET, OwedWork, owed_job, take_step, tell_unread
+from core.store.transition import DEPENDENCY_MET, owed_again, owed_job, take_step, tell_unread
 from core.store.unit_of_work import Tx
 
 BATCH = 200
@@ -166,7 +166,7 @@ class Reconciler:
                 kind = OWED_IN.get(task.state)
                 if kind is None or await queue_queries.active_of(tx, number):
                     return
-                owed = OwedWork(await queue_queries.needs_of_last(tx, number, task.revision, kind.value))
+                owed = await owed_again(tx, number, kind, (task.revision,))
                 await jobs.add(tx, owed_job(tx, task, kind, task.revision, owed))
 
             log.warning("job_owed_again", task=number)

@@ -25,7 +25,7 @@ from core.settings import Settings, SettingsSource
 from core.store import events, queue_queries, tasks
 from core.store.database import Database, from_ms
 from core.store.tables import ApprovalRow
-from core.store.transition import OwedWork, take_step
+from core.store.transition import owed_again, take_step
 from core.store.unit_of_work import Tx, reads, writes
 
 
@@ -139,10 +139,7 @@ class Approvals:
         """Owe the steps after the approval that was waited for, as a revision on exactly the approved tree and base."""
         current = task.current
         assert current.making is not None
-        needs = [
-            await queue_queries.needs_of_last(tx, task.number, n, JobKind.CHANGE.value)
-            for n in range(1, task.revision + 1)
-        ]
+        owed = await owed_again(tx, task.number, JobKind.CHANGE, range(1, task.revision + 1))
         await take_step(
             tx,
             task,
@@ -150,7 +147,7 @@ class Approvals:
             actor=actor,
             body={**body, "passed": current.making.awaits},
             changes={"digest": None, "expires_ms": None, "nudge_ms": None, "escalated": False},
-            owed=OwedWork(frozenset().union(*needs)),
+            owed=owed,
         )
         going_on = replace(current.basis, continue_from=current.n, passed=current.making.awaits)
         basis = going_on.written_by(current.authors)

@@ -71,8 +71,7 @@ class FirstReading:
             return True
         if reads:
             raise being_read(number)
-        living = [worker.offers for worker in await workers.alive(tx)]
-        if not self.needs_model(reply, living):
+        if not self.needs_model(reply, await workers.offered(tx)):
             return False
         if await queue_queries.known(tx, job_id):
             return True

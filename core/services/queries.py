@@ -118,7 +118,7 @@ class Queries:
         """Every job that is not over, running ones first."""
         jobs = [
             QueuedJob(job, await queue_queries.problem_of(tx, job.id))
-            for job in await queue_queries.waiting_line(tx, MOST_JOBS)
+            for job in await queue_queries.queue_line(tx, MOST_JOBS)
         ]
         return QueueView(QueuePause.from_json(await switches.paused(tx)), tuple(jobs))
 

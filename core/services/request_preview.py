@@ -51,8 +51,7 @@ class RequestPreview:
         return plan_request(self.settings(), replace(availability, assumed=later), origin, intent)
 
     async def _availability(self) -> LaneAvailability:
-        living = await self.database.read(workers.alive)
-        return LaneAvailability(self.executors(), tuple(worker.offers for worker in living))
+        return LaneAvailability(self.executors(), tuple(await self.database.read(workers.offered)))
 
     @staticmethod
     def _with_files(context: InterpretationContext, repository: Repository) -> InterpretationContext:

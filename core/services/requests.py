@@ -170,6 +170,10 @@ class Requests:
             lane = str(changes.get("asked_lane") or task.asked_lane or "") or None
             if await self._reading.owe(tx, ProposedReply(task, draft, basis, n, lane)):
                 return task
+        # policy is asked about whom it let in: who may approve may pick, but perhaps not write in the lane; and who
+        # has the same work done again wrote nothing of it
+        writes_in_lane = pick is None and (n in basis.turns or bool(changes))
+        author = actor.person or "" if writes_in_lane else task.current.author
         step = await take_step(
             tx,
             task,
@@ -177,12 +181,9 @@ class Requests:
             actor=actor,
             body={"text": draft.text},
             changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
+            owed=OwedWork(person=author),
         )
         assert step.new_revision
-        # policy is asked about whom it let in: who may approve may pick, but perhaps not write in the lane; and who
-        # has the same work done again wrote nothing of it
-        writes_in_lane = pick is None and (n in basis.turns or bool(changes))
-        author = actor.person or "" if writes_in_lane else task.current.author
         await tasks.begin_revision(tx, number, task.revision + 1, tx.now_ms, author, basis, intent)
         await tasks.add_turn(tx, tasks.turn_row(number, n, task.revision + 1, draft, tx.now_ms))
         return await tasks.load(tx, number)

@@ -178,4 +178,4 @@ async def _place(tx: Tx, number: int) -> QueuePlace | None:
     if job.state is JobState.WAITING:
         return QueuePlace(0, None, await queue_queries.waits_for(tx, job.id), problem)
     again_at = job.ready_at if problem else None
-    return QueuePlace(await queue_queries.ahead_of(tx, job), None, None, problem, next_try_at=again_at)
+    return QueuePlace(await queue_queries.position_of(tx, job), None, None, problem, next_try_at=again_at)

@@ -1,4 +1,4 @@
-"""The queue's rows: adding, claiming with a fence, finishing, retrying and rescuing jobs."""
+"""The queue's rows: adding, finishing, retrying and rescuing jobs; every write of a claimant compares its fence."""
 
 from __future__ import annotations
 
@@ -10,76 +10,17 @@ from sqlmodel import col, select
 
 from core.model.errors import LostClaimError, Problem
 from core.model.job import ACTIVE, Job, JobKind, JobState
-from core.model.placement import NodeView, fits, rank
+from core.model.placement import AGE_PER_PRIORITY_MS, rank_ms_of
 from core.store.database import from_ms, to_ms
 from core.store.tables import JobRow, JournalRow, TaskRow
 from core.store.unit_of_work import Tx
 
-CANDIDATES = 256
-"""How many ready jobs one look of a claim takes in; indexes give them in order."""
-
-_MOST_WANTED = select(JobRow).order_by(col(JobRow.priority).desc(), col(JobRow.ready_ms))
-_BEHIND_THEM = (
-    select(JobRow).order_by(col(JobRow.created_ms)),
-    select(JobRow).where(col(JobRow.deadline_ms).is_not(None)).order_by(col(JobRow.deadline_ms)),
-)
-
 
 async def add(tx: Tx, row: JobRow) -> None:
-    """Put a job into the queue."""
+    """Put a job into the queue, where its priority and the time at which it is ready put it."""
+    row.rank_ms = rank_ms_of(row.ready_ms, row.priority)
     tx.session.add(row)
     await tx.session.flush()
-
-
-async def claim(tx: Tx, node: NodeView, owner: str) -> Job | None:
-    """Take the job that placement prefers for `node`, with a new fence; None when nothing is ready."""
-    for job in rank(await _candidates(tx, node), node, from_ms(tx.now_ms)):
-        taken = await tx.session.execute(
-            update(JobRow)
-            .where(
-                col(JobRow.id) == job.id,
-                col(JobRow.state) == JobState.READY.value,
-                col(JobRow.fence) == job.fence,
-            )
-            .values(state=JobState.RUNNING.value, owner=owner, fence=job.fence + 1, claimed_ms=tx.now_ms)
-        )
-        if _rowcount(taken) == 1:
-            row = await tx.session.get(JobRow, job.id, populate_existing=True)
-            assert row is not None
-            return job_of(row)
-    return None
-
-
-async def _candidates(tx: Tx, node: NodeView) -> list[Job]:
-    """The ready jobs among which placement chooses: all of them or, in a long queue, the most wanted that fit.
-
-    Behind these the oldest and the most urgent are looked up too, so that priority hides neither.
-    """
-    found, all_seen = await _fitting(tx, node, _MOST_WANTED)
-    for look in () if all_seen else _BEHIND_THEM:
-        more, _ = await _fitting(tx, node, look)
-        found.update(more)
-    return list(found.values())
-
-
-async def _fitting(tx: Tx, node: NodeView, look: Any) -> tuple[dict[str, Job], bool]:
-    """The first ready jobs of `look` that fit `node`, past whatever does not; and whether that was the whole queue."""
-    ready = look.where(JobRow.state == JobState.READY.value, col(JobRow.ready_ms) <= tx.now_ms)
-    begin = 0
-    while True:
-        jobs = [job_of(row) for row in await tx.session.exec(ready.offset(begin).limit(CANDIDATES))]
-        fitting = {job.id: job for job in jobs if fits(job, node)}
-        if fitting or len(jobs) < CANDIDATES:
-            return fitting, begin == 0 and len(jobs) < CANDIDATES
-        begin += CANDIDATES
-
-
-async def any_ready(tx: Tx) -> bool:
-    """Whether a claim could find something now; one look at an index."""
-    rows = await tx.session.exec(
-        select(JobRow.id).where(JobRow.state == JobState.READY.value, col(JobRow.ready_ms) <= tx.now_ms).limit(1)
-    )
-    return rows.first() is not None
 
 
 async def held_by(tx: Tx, owner: str) -> set[str]:
@@ -151,6 +92,7 @@ async def put_back(
         owner=None,
         attempt=attempt,
         ready_ms=ready_ms,
+        rank_ms=rank_ms_of(ready_ms, job.priority),
         error=problem.to_json() if problem else None,
     )
 
@@ -208,7 +150,7 @@ async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
     return _rowcount(done)
 
 
-async def nudge(tx: Tx, number: int) -> None:
+async def wake_follow_job(tx: Tx, number: int) -> None:
     """Look at a task's pull request now: something happened there. A look under way is followed by one more."""
     await tx.session.execute(
         update(JobRow)
@@ -217,15 +159,15 @@ async def nudge(tx: Tx, number: int) -> None:
             col(JobRow.kind) == JobKind.FOLLOW.value,
             col(JobRow.state).in_([JobState.READY.value, JobState.RUNNING.value]),
         )
-        .values(ready_ms=tx.now_ms)
+        .values(ready_ms=tx.now_ms, rank_ms=tx.now_ms - col(JobRow.priority) * AGE_PER_PRIORITY_MS)
     )
 
 
 async def look_again(tx: Tx, job: Job, ready_ms: int) -> None:
-    """Put a look back until `ready_ms`, or until now if somebody nudged it meanwhile."""
+    """Put a look back until `ready_ms`, or until now if it was woken meanwhile."""
     row = await tx.session.get(JobRow, job.id, populate_existing=True)
-    nudged = row is not None and row.ready_ms > to_ms(job.ready_at)
-    await put_back(tx, job, tx.now_ms if nudged else ready_ms, attempt=job.attempt + 1)
+    woken = row is not None and row.ready_ms > to_ms(job.ready_at)
+    await put_back(tx, job, tx.now_ms if woken else ready_ms, attempt=job.attempt + 1)
 
 
 async def _forget_turns(tx: Tx, job_ids: list[str]) -> None:
@@ -268,8 +210,19 @@ def job_of(row: JobRow) -> Job:
         created_at=from_ms(row.created_ms),
         ready_at=from_ms(row.ready_ms),
         deadline_at=from_ms(row.deadline_ms) if row.deadline_ms is not None else None,
+        rank_ms=row.rank_ms,
         owner=row.owner,
-        needs=frozenset(row.needs),
+        needs=capabilities_of(row.capabilities),
         payload=row.payload,
         payload_version=row.payload_version,
     )
+
+
+def capability_key(needs: Iterable[str]) -> str:
+    """The capabilities as a job's row has them: in order, one a line, so that equal sets are equal texts."""
+    return "\n".join(sorted(needs))
+
+
+def capabilities_of(key: str) -> frozenset[str]:
+    """The capabilities that `capability_key` wrote."""
+    return frozenset(key.split("\n")) - {""}

@@ -1,17 +1,22 @@
-"""What is looked up of the queue: which jobs there are, whose they are, and what each waits for."""
+"""What is looked up of the queue: which jobs there are, in which order they are taken, and what each waits for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Final
 
 from sqlalchemy import and_, func, or_
 from sqlmodel import col, select
 
 from core.model.job import ACTIVE, Job, JobKind, JobState
+from core.model.placement import URGENT, in_order
 from core.store.database import to_ms
-from core.store.jobs import job_of
+from core.store.jobs import capabilities_of, job_of
 from core.store.tables import JobRow, TaskRow
 from core.store.unit_of_work import Tx
+
+URGENT_MS: Final = URGENT // timedelta(milliseconds=1)
 
 
 async def progress_of(tx: Tx, job_id: str) -> str | None:
@@ -60,20 +65,56 @@ async def follows(tx: Tx, number: int) -> bool:
     return (await tx.session.exec(query.limit(1))).first() is not None
 
 
-async def ahead_of(tx: Tx, job: Job) -> int:
-    """The position of a ready job: 1 is next; by priority and age, before placement has its say."""
-    rows = await tx.session.exec(
-        select(func.count())
-        .select_from(JobRow)
-        .where(
-            JobRow.state == JobState.READY.value,
-            or_(
-                col(JobRow.priority) > job.priority,
-                and_(col(JobRow.priority) == job.priority, col(JobRow.ready_ms) < to_ms(job.ready_at)),
-            ),
-        )
-    )
+async def queue_line(tx: Tx, limit: int) -> list[Job]:
+    """At most `limit` jobs that are not over: those that run, those to take next in the scheduler's order, the others.
+
+    The others are ready later or wait for another task.
+    """
+    state, due = col(JobRow.state), col(JobRow.ready_ms) <= tx.now_ms
+    ready = select(JobRow).where(state == JobState.READY.value)
+    running = select(JobRow).where(state == JobState.RUNNING.value).order_by(col(JobRow.claimed_ms))
+    urgent = ready.where(due, _is_urgent(tx)).order_by(col(JobRow.deadline_ms))
+    first = ready.where(due).order_by(col(JobRow.rank_ms), col(JobRow.id))
+    later = ready.where(~due).order_by(col(JobRow.ready_ms))
+    waiting = select(JobRow).where(state == JobState.WAITING.value).order_by(col(JobRow.created_ms))
+    next_ones = {job.id: job for query in (urgent, first) for job in await _jobs(tx, query, limit)}
+    line = [*await _jobs(tx, running, limit), *in_order(next_ones.values(), tx.now)]
+    for query in (later, waiting):
+        if len(line) < limit:
+            line += await _jobs(tx, query, limit - len(line))
+    return line[:limit]
+
+
+async def position_of(tx: Tx, job: Job) -> int:
+    """The position of a ready job in the scheduler's order, whatever its node: 1 is taken next.
+
+    It counts what `core.model.placement.in_order` puts before the job; one that is not ready yet comes after those.
+    """
+    due = col(JobRow.ready_ms) <= tx.now_ms
+    is_due = to_ms(job.ready_at) <= tx.now_ms
+    before = and_(due, _goes_before(tx, job)) if is_due else or_(due, col(JobRow.ready_ms) < to_ms(job.ready_at))
+    ready = JobRow.state == JobState.READY.value
+    rows = await tx.session.exec(select(func.count()).select_from(JobRow).where(ready, before))
     return int(rows.one()) + 1
+
+
+def _goes_before(tx: Tx, job: Job) -> Any:
+    """What `in_order` compares, of ready jobs in the database."""
+    deadline, urgent = col(JobRow.deadline_ms), _is_urgent(tx)
+    rank = or_(col(JobRow.rank_ms) < job.rank_ms, and_(col(JobRow.rank_ms) == job.rank_ms, col(JobRow.id) < job.id))
+    if job.deadline_at is None or job.deadline_at - tx.now > URGENT:
+        return or_(urgent, rank)
+    deadline_ms = to_ms(job.deadline_at)
+    return and_(urgent, or_(deadline < deadline_ms, and_(deadline == deadline_ms, rank)))
+
+
+def _is_urgent(tx: Tx) -> Any:
+    deadline = col(JobRow.deadline_ms)
+    return and_(deadline.is_not(None), deadline <= tx.now_ms + URGENT_MS)
+
+
+async def _jobs(tx: Tx, query: Any, limit: int) -> list[Job]:
+    return [job_of(row) for row in await tx.session.exec(query.limit(limit))]
 
 
 async def problem_of(tx: Tx, job_id: str) -> str | None:
@@ -100,26 +141,20 @@ async def orphans(tx: Tx, owed: dict[str, str], limit: int) -> list[int]:
     return [number for number in rows if number is not None]
 
 
-async def needs_of_last(tx: Tx, number: int, revision: int, kind: str) -> frozenset[str]:
-    """The capabilities that the newest job of this kind of a revision needed."""
-    rows = await tx.session.exec(
-        select(JobRow.needs)
-        .where(JobRow.number == number, JobRow.revision == revision, JobRow.kind == kind)
+async def carried_by_last(
+    tx: Tx, number: int, revision: int, kind: JobKind
+) -> tuple[frozenset[str], tuple[str, ...] | None]:
+    """What the newest job of this kind of a revision needed of a node, and what it might write (None: not known)."""
+    rows = await tx.session.execute(
+        select(JobRow.capabilities, JobRow.write_set)
+        .where(JobRow.number == number, JobRow.revision == revision, JobRow.kind == kind.value)
         .order_by(col(JobRow.created_ms).desc())
         .limit(1)
     )
-    return frozenset(rows.first() or ())
-
-
-async def waiting_line(tx: Tx, limit: int) -> list[Job]:
-    """Every job that is not over, running first, then in the order of priority and age."""
-    rows = await tx.session.exec(
-        select(JobRow)
-        .where(col(JobRow.state).in_([state.value for state in ACTIVE]))
-        .order_by(col(JobRow.priority).desc(), col(JobRow.ready_ms))
-        .limit(limit)
-    )
-    return [job_of(row) for row in rows]
+    last = rows.first()
+    if last is None:
+        return frozenset(), ()
+    return capabilities_of(last.capabilities), tuple(last.write_set) if last.write_set is not None else None
 
 
 async def any_running(tx: Tx) -> bool:

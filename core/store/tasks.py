@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,14 +14,14 @@ from core.model.approval import Approval, Verdict
 from core.model.decision import ApprovalRequirements
 from core.model.errors import ConflictError, NotFoundError, Problem
 from core.model.intent import Intent
-from core.model.job import ACTIVE, JobKind
 from core.model.lifecycle import State
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
-from core.model.task import FIRST_BASIS, Basis, PullRequest, Revision, Task, TaskSummary
+from core.model.task import FIRST_BASIS, Basis, Revision, Task, TaskSummary
 from core.model.turn import Question, Turn, TurnDraft
 from core.store.database import from_ms
-from core.store.tables import ApprovalRow, JobRow, RevisionRow, TaskRow, TurnRow
+from core.store.pull_requests import pull_request_of
+from core.store.tables import ApprovalRow, PullRequestRow, RevisionRow, TaskRow, TurnRow
 from core.store.unit_of_work import Tx
 
 
@@ -30,17 +30,19 @@ async def load(tx: Tx, number: int, *, lock: bool = False) -> Task:
 
     Raises `NotFoundError` when there is none.
     """
-    query = select(TaskRow).where(TaskRow.number == number)
-    row = (await tx.session.exec(query.with_for_update() if lock else query)).first()
-    if row is None:
+    of_task = col(PullRequestRow.number) == col(TaskRow.number)
+    query = select(TaskRow, PullRequestRow).outerjoin(PullRequestRow, of_task).where(TaskRow.number == number)
+    found = (await tx.session.exec(query.with_for_update(of=TaskRow) if lock else query)).first()
+    if found is None:
         raise NotFoundError(
             "no_such_task",
             f"there is no task #{number}",
             advise("See them with ", Suggestion(CommandName.PROGRESS), "."),
         )
+    row, opened = found
     revision = await tx.session.get(RevisionRow, (number, row.revision))
     assert revision is not None
-    return _task(row, await _read_revision(tx, revision))
+    return _task(row, opened, await _read_revision(tx, revision))
 
 
 async def create(tx: Tx, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:
@@ -208,27 +210,6 @@ async def due_to_nudge(tx: Tx, limit: int) -> list[int]:
     return [number for number in rows if number is not None]
 
 
-async def published_at(tx: Tx, repos: Iterable[str], pull: int | None, commit: str | None) -> list[int]:
-    """Numbers of tasks with an open pull request in one of `repos`: that one, or the one with this head."""
-    rows = await tx.session.exec(
-        select(TaskRow).where(
-            col(TaskRow.repo).in_(list(repos)),
-            col(TaskRow.number).in_(
-                select(JobRow.number).where(
-                    JobRow.kind == JobKind.FOLLOW.value, col(JobRow.state).in_([s.value for s in ACTIVE])
-                )
-            ),
-        )
-    )
-    found = []
-    for row in rows:
-        opened = row.pull_request or {}
-        hit = opened.get("number") == pull if pull is not None else commit in (None, opened.get("head"))
-        if hit and row.number is not None:
-            found.append(row.number)
-    return found
-
-
 async def count_by_state(tx: Tx) -> dict[str, int]:
     """How many tasks are in each state."""
     rows = await tx.session.execute(select(TaskRow.state, func.count()).group_by(TaskRow.state))
@@ -266,7 +247,7 @@ def _revision(row: RevisionRow) -> Revision:
     )
 
 
-def _task(row: TaskRow, revision: Revision) -> Task:
+def _task(row: TaskRow, opened: PullRequestRow | None, revision: Revision) -> Task:
     assert row.number is not None
     return Task(
         id=row.id,
@@ -286,7 +267,7 @@ def _task(row: TaskRow, revision: Revision) -> Task:
         expires_at=from_ms(row.expires_ms) if row.expires_ms is not None else None,
         question=Question.from_json(row.question) if row.question else None,
         error=Problem.from_json(row.error).about(row.number or 0) if row.error else None,
-        pull_request=PullRequest.from_json(row.pull_request) if row.pull_request else None,
+        pull_request=pull_request_of(opened) if opened else None,
         current=revision,
         escalated=row.escalated,
         parameters=row.parameters or {},

@@ -130,7 +130,7 @@ CAUSES: dict[str, Cause] = {
     "empty text": (_nothing, ("ask", "", "--as", "ana"), 2, "nothing was asked"),
     "blank text": (_nothing, ("ask", " \n\t ", "--as", "ana"), 2, "nothing was asked"),
     "nobody in particular": (_nothing, ("ask", "set a to 1 in x.yaml"), 2, "--as PERSON; known: ana, bo, lee, max"),
-    "unknown person": (_nothing, ("ask", "x", "--as", "mallory"), 6, "nobody called mallory is configured"),
+    "unknown person": (_nothing, ("ask", "x", "--as", "mallory"), 6, "no person called mallory is configured"),
     "unknown repository": (_nothing, (*ASK, "--repo", "nope"), 6, "Known: web"),
     "unknown lane": (_nothing, (*ASK, "--lane", "nope"), 2, "Known: code, config, docs"),
     "unknown task to wait for": (_nothing, (*ASK, "--after", "9"), 6, "no task #9"),

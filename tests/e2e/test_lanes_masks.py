@@ -93,7 +93,7 @@ def _noon():
 
 
 def test_lanes_06_the_page_of_a_blocked_diff_is_made_of_the_masked_one(home: CliHome):
-    from bot.cards.model import build_card
+    from bot.cards.build import build_card
 
     said = home.call("ask", f"set server.token to {GITHUB} in config/app.yaml", "--as", "ana", "--wait")
     assert said.code == 4

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from bot.surfaces.github.delivery import DeliveryFilter, GitHubDelivery, parse_payload, read_delivery
-from bot.surfaces.github.signature import HEADER, has_form, is_signed
 from bot.surfaces.port import Inbox
 from bot.web.body import BodyError, read_body
 from core.log import fault_of, log
@@ -18,6 +20,9 @@ from core.model.errors import PermanentError, TransientError
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
+
+SIGNATURE_HEADER: Final = "x-hub-signature-256"
+_SIGNATURE: Final = re.compile(r"sha256=([0-9a-f]{64})", re.ASCII)
 
 MAX_BYTES: Final = 25 * 1024 * 1024
 """GitHub sends no larger payload. Source: GitHub, "Webhook events and payloads"."""
@@ -42,8 +47,8 @@ class WebhookEndpoint:
 
     async def answer(self, request: Request) -> Response:
         """401 for a body that GitHub did not sign, 4xx for an unreadable one, 503 if not stored, else 202."""
-        signature = request.headers.get(HEADER)
-        if not has_form(signature):
+        signature = request.headers.get(SIGNATURE_HEADER)
+        if not is_signature(signature):
             return _reply(401, "There is no valid signature in X-Hub-Signature-256.")
         try:
             body = await self._body(request)
@@ -124,3 +129,19 @@ def _reply(status: int, text: str, headers: dict[str, str] | None = None) -> Res
     from starlette.responses import PlainTextResponse
 
     return PlainTextResponse(f"{text}\n", status, headers)
+
+
+def is_signature(header: str | None) -> bool:
+    """Whether a header could be a signature; a cheap check before the body is read."""
+    return header is not None and _SIGNATURE.fullmatch(header) is not None
+
+
+def is_signed(body: bytes, header: str | None, secret: bytes) -> bool:
+    """Whether `header` is ``sha256=`` and the lower-case HMAC of exactly these bytes; compares in constant time.
+
+    The older SHA-1 header is ignored. Source: GitHub, "Validating webhook deliveries".
+    """
+    match = _SIGNATURE.fullmatch(header or "")
+    if match is None or not secret:
+        return False
+    return hmac.compare_digest(hmac.digest(secret, body, hashlib.sha256).hex(), match[1])

@@ -67,7 +67,7 @@ class TelegramRefusedError(PermanentError):
 
     def __init__(self, reason: str) -> None:
         super().__init__("telegram_refused", f"Telegram rejected the request: {reason}.")
-        self.words = reason.lower()
+        self.reason = reason.lower()
 
 
 class UnreadableAnswerError(TransientError):
@@ -75,7 +75,7 @@ class UnreadableAnswerError(TransientError):
 
     def __init__(self, first_update_id: int | None) -> None:
         super().__init__("telegram_unreadable", "Telegram's answer cannot be read.")
-        self.first = first_update_id
+        self.first_update_id = first_update_id
 
 
 class _RawBot(Bot):

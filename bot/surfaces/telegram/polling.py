@@ -91,10 +91,10 @@ def _skip_unreadable(error: UnreadableAnswerError, position: _Position) -> bool:
     if position.limit > 1:
         position.limit = 1
         return True
-    if error.first is None or (position.offset is not None and error.first < position.offset):
+    if error.first_update_id is None or (position.offset is not None and error.first_update_id < position.offset):
         return False
-    log.warning("telegram_update_was_odd", update=error.first, part="all of it")
-    position.offset, position.limit = error.first + 1, _MAX_UPDATES
+    log.warning("telegram_update_was_odd", update=error.first_update_id, part="all of it")
+    position.offset, position.limit = error.first_update_id + 1, _MAX_UPDATES
     return True
 
 

@@ -86,10 +86,10 @@ class TelegramSender:
         try:
             await self._in_turn(place, change)
         except TelegramRefusedError as refused:
-            if "message is not modified" in refused.words:
+            if "message is not modified" in refused.reason:
                 return message_id
             if any(
-                phrase in refused.words for phrase in ("to edit not found", "can't be edited", "message_id_invalid")
+                phrase in refused.reason for phrase in ("to edit not found", "can't be edited", "message_id_invalid")
             ):
                 log.info("telegram_card_was_gone", chat=place.channel, message=message_id)
                 return await self.post(place, card, None)
@@ -189,7 +189,7 @@ class TelegramSender:
                     lambda bot: bot.answer_callback_query(callback_id, text=shown or None, show_alert=alert)
                 )
             except TelegramRefusedError as refused:
-                log.info("telegram_press_was_not_answered", why=refused.words)
+                log.info("telegram_press_was_not_answered", why=refused.reason)
             except TransientError as error:
                 log.warning("telegram_press_was_not_answered", why=str(error))
                 await asyncio.sleep(min(error.retry_after_s or pause_s, 5.0))
@@ -221,13 +221,13 @@ class TelegramSender:
                     self.add_moved_chat(chat, moved.to)
                     chat = moved.to
                 except TelegramRefusedError as refused:
-                    if "thread not found" in refused.words and topic is not None:
+                    if "thread not found" in refused.reason and topic is not None:
                         topic = None
-                    elif "entit" in refused.words and not bare:
+                    elif "entit" in refused.reason and not bare:
                         bare = True
                     else:
                         raise
-                    log.warning("telegram_message_was_simplified", chat=str(chat), why=refused.words)
+                    log.warning("telegram_message_was_simplified", chat=str(chat), why=refused.reason)
         raise TransientError("telegram_busy", "Telegram delayed this message too often.", retry_after_s=5)
 
     async def _once(self, turn: SendTurn, send: SendRequest[T], chat: int, topic: int | None, *, bare: bool) -> T:

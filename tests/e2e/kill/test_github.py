@@ -83,7 +83,7 @@ async def due(app: App) -> None:
     from core.store import jobs
 
     async def work(tx) -> None:
-        await jobs.nudge(tx, 1)
+        await jobs.wake_follow_job(tx, 1)
 
     await app.database.write(work)
 

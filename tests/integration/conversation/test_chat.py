@@ -77,7 +77,7 @@ async def test_reject_asks_for_a_reason_which_is_kept(place):
     assert (await place.app.documents.document(1)).task.state is State.STAGED
     await place.clicks("lee", card, "Reject", "too long")
     rejected = await place.card(1, "rejected")
-    assert rejected.card.trouble.message == "lee rejected revision 1: too long"
+    assert rejected.card.problem.message == "lee rejected revision 1: too long"
     assert not any(label.startswith("Approve") for label in rejected.buttons)
 
 

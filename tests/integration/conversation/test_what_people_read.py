@@ -121,9 +121,9 @@ async def test_chat_29_a_superseded_card_says_why_it_was_rejected(served):
 async def test_chat_22_a_question_stands_once(served):
     await served.says("ana", "please change something nice", GROUP)
     chat = served.memory()
-    await served.until(lambda: [m for m in chat.cards if m.shown.asked or m.shown.trouble], "a card")
+    await served.until(lambda: [m for m in chat.cards if m.shown.question or m.shown.problem], "a card")
     card = chat.cards[-1].shown
-    assert not (card.asked and card.trouble)
+    assert not (card.question and card.problem)
 
 
 async def test_a_card_that_waits_for_people_is_brought_before_words(home):

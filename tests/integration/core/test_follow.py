@@ -33,7 +33,7 @@ def hub(bench: Workbench) -> Workbench:
 
 async def nudge(database: Database, number: int) -> None:
     async def work(tx) -> None:
-        await jobs.nudge(tx, number)
+        await jobs.wake_follow_job(tx, number)
 
     await database.write(work)
 

@@ -14,7 +14,7 @@ from core.model.job import MAX_RESCUES, PAYLOAD_VERSION, Job, JobKind, JobState
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.queue.reconciler import Reconciler
-from core.store import jobs, queue_queries, workers
+from core.store import claims, jobs, queue_queries, workers
 from core.store.database import Database
 from core.store.unit_of_work import Tx
 from tests import builders
@@ -23,22 +23,15 @@ from tests.clock import clock_ms, timed
 pytestmark = pytest.mark.queue
 
 
-async def claim(database: Database, owner: str = "w1", node: NodeView = builders.NODE) -> Job | None:
-    async def work(tx: Tx) -> Job | None:
-        return await jobs.claim(tx, node, owner)
-
-    return await database.write(work)
-
-
 async def taken(database: Database, owner: str = "w1") -> Job:
     """A claim that finds something."""
-    found = await claim(database, owner)
+    found = await builders.claim(database, owner)
     assert found is not None
     return found
 
 
 async def row_of(database: Database, job_id: str) -> Job:
-    found = await database.read(lambda tx: queue_queries.waiting_line(tx, 1000))
+    found = await database.read(lambda tx: queue_queries.queue_line(tx, 1000))
     return next(job for job in found if job.id == job_id)
 
 
@@ -60,7 +53,7 @@ async def test_a_claim_makes_the_job_ours_under_a_new_fence(database, number):
     job_id = await builders.put_job(database, number)
     claimed = await taken(database)
     assert (claimed.id, claimed.state, claimed.owner, claimed.fence) == (job_id, JobState.RUNNING, "w1", 1)
-    assert await claim(database, "w2") is None
+    assert await builders.claim(database, "w2") is None
     assert await database.read(lambda tx: jobs.held_by(tx, "w1")) == {job_id}
 
 
@@ -70,33 +63,33 @@ async def test_of_many_claimers_each_job_has_exactly_one(database, location, num
 
     async def take_all(which: Database, owner: str) -> list[str]:
         mine = []
-        while await which.read(lambda tx: jobs.any_ready(timed(tx, 1 << 50))):
-            if (found := await claim(which, owner)) is not None:
+        while await which.read(lambda tx: claims.any_ready(timed(tx, 1 << 50))):
+            if (found := await builders.claim(which, owner)) is not None:
                 mine.append(found.id)
         return mine
 
-    claims = await asyncio.gather(*(take_all(which, f"w{n}.{m}") for n, which in enumerate(others) for m in range(2)))
-    assert Counter(job_id for mine in claims for job_id in mine) == Counter(wanted)
+    taken = await asyncio.gather(*(take_all(which, f"w{n}.{m}") for n, which in enumerate(others) for m in range(2)))
+    assert Counter(job_id for mine in taken for job_id in mine) == Counter(wanted)
     for other in others:
         await other.close()
 
 
 async def test_a_job_is_left_alone_until_it_is_ready(database, number):
     await builders.put_job(database, number, ready_in=timedelta(minutes=1))
-    assert await claim(database) is None
+    assert await builders.claim(database) is None
 
 
 async def test_a_job_is_left_to_a_node_that_has_what_it_needs(database, number):
     job_id = await builders.put_job(database, number, needs=["gpu", "sandbox"])
-    assert await claim(database) is None
-    claimed = await claim(database, node=NodeView("big", frozenset({"gpu", "sandbox", "git"})))
+    assert await builders.claim(database) is None
+    claimed = await builders.claim(database, node=NodeView("big", frozenset({"gpu", "sandbox", "git"})))
     assert claimed is not None
     assert claimed.id == job_id
 
 
 async def test_a_job_of_a_newer_program_is_left_to_it(database, number):
     await builders.put_job(database, number, payload_version=PAYLOAD_VERSION + 1)
-    assert await claim(database) is None
+    assert await builders.claim(database) is None
 
 
 async def put_many(database: Database, number: int, count: int, **columns: object) -> None:
@@ -108,7 +101,7 @@ async def put_many(database: Database, number: int, count: int, **columns: objec
 
 async def test_jobs_for_other_nodes_do_not_hide_the_one_for_this(database, number):
     """No head-of-line blocking: a queue full of GPU work leaves a small host its own."""
-    await put_many(database, number, jobs.CANDIDATES + 50, priority=5, needs=["gpu"])
+    await put_many(database, number, claims.CANDIDATES + 50, priority=5, needs=["gpu"])
     mine = await builders.put_job(database, number)
     claimed = await taken(database)
     assert claimed.id == mine
@@ -116,13 +109,13 @@ async def test_jobs_for_other_nodes_do_not_hide_the_one_for_this(database, numbe
 
 async def test_a_crowd_of_higher_priority_does_not_starve_an_old_job(database, number):
     old = await builders.put_job(database, number, ready_in=timedelta(days=-2))
-    await put_many(database, number, jobs.CANDIDATES + 50, priority=9)
+    await put_many(database, number, claims.CANDIDATES + 50, priority=9)
     claimed = await taken(database)
     assert claimed.id == old
 
 
 async def test_a_crowd_of_higher_priority_does_not_hide_a_deadline(database, number):
-    await put_many(database, number, jobs.CANDIDATES + 50, priority=9)
+    await put_many(database, number, claims.CANDIDATES + 50, priority=9)
     soon_ms = 1000 + await database.read(clock_ms)
     urgent = await builders.put_job(database, number, deadline_ms=soon_ms)
     claimed = await taken(database)
@@ -230,7 +223,7 @@ async def test_a_worker_that_is_heard_keeps_its_jobs(database, number, reconcile
 async def test_of_many_sweepers_one_rescues(database, location, number):
     await builders.put_job(database, number)
     await builders.put_worker(database, "w1", silent_s=60)
-    await claim(database)
+    await builders.claim(database)
     others = [Database(location) for _ in range(4)]
     source = builders.always(builders.settings())
     swept = await asyncio.gather(*(Reconciler(other, source).sweep() for other in others))
@@ -247,14 +240,14 @@ async def test_a_job_that_kills_its_workers_fails_its_task(database, reconciler)
     for n in range(MAX_RESCUES + 1):
         assert (await builders.load(database, number)).state is State.RUNNING
         await builders.put_worker(database, f"w{n}", silent_s=60)
-        assert await claim(database, f"w{n}") is not None
+        assert await builders.claim(database, f"w{n}") is not None
         assert await reconciler.sweep() == 1
     task = await builders.load(database, number)
     assert task.state is State.FAILED
     assert task.error is not None
     assert task.error.code == "kills_workers"
     assert await state_of(database, job_id) == "failed"
-    assert await claim(database, "w9") is None
+    assert await builders.claim(database, "w9") is None
     assert (await builders.kinds_of(database, number))[-1] == "task.failed"
 
 
@@ -263,7 +256,7 @@ async def test_what_waits_for_another_task_goes_on_once_that_one_went_through(da
     first = await builders.put_task(database, State.STAGED, diff=builders.staged())
     job_id = await builders.put_job(database, number, state=JobState.WAITING.value, after=first)
     assert await reconciler.sweep() == 0
-    assert await claim(database) is None
+    assert await builders.claim(database) is None
     await set_state(database, first, state)
     assert await reconciler.sweep() == 1
     claimed = await taken(database)
@@ -356,12 +349,12 @@ async def test_a_published_task_outlives_its_expired_revision(database, reconcil
 # ---- what people see
 
 
-async def test_the_place_in_the_queue_counts_those_ahead(database, number):
+async def test_the_position_counts_what_is_taken_before(database, number):
     ids = [await builders.put_job(database, number, ready_in=timedelta(seconds=-9 + n)) for n in range(3)]
     urgent = await builders.put_job(database, number, priority=1)
 
     async def places(tx: Tx) -> list[int]:
-        return [await queue_queries.ahead_of(tx, await row_of(database, job_id)) for job_id in (urgent, *ids)]
+        return [await queue_queries.position_of(tx, await row_of(database, job_id)) for job_id in (urgent, *ids)]
 
     assert await database.read(places) == [1, 2, 3, 4]
     assert await database.read(queue_queries.count_by_state) == {"ready": 4}

@@ -18,10 +18,7 @@ pytestmark = pytest.mark.queue
 
 
 async def claimed(database: Database, owner: str) -> Job:
-    async def work(tx):
-        return await jobs.claim(tx, builders.NODE, owner)
-
-    job: Job | None = await database.write(work)
+    job = await builders.claim(database, owner)
     assert job is not None
     return job
 

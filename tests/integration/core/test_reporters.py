@@ -13,7 +13,6 @@ from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.provenance import Usage
 from core.ports import Journal, MemoryJournal, MemoryUsage, UsageReporter
-from core.store import jobs
 from core.store.database import Database
 from core.store.journal import JobJournal
 from tests import builders
@@ -24,10 +23,7 @@ pytestmark = pytest.mark.queue
 async def claimed(database: Database) -> Job:
     await builders.put_job(database, await builders.put_task(database, State.QUEUED))
 
-    async def work(session):
-        return await jobs.claim(session, builders.NODE, "w1")
-
-    job: Job | None = await database.write(work)
+    job = await builders.claim(database)
     assert job is not None
     return job
 

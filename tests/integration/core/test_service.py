@@ -262,12 +262,9 @@ async def test_who_may_stop_a_task(office):
 async def test_what_may_have_reached_the_forge_cannot_be_cancelled(office, dead):
     number = await put_task(office.database, State.APPROVED, diff=staged(), owes=[JobKind.PUBLISH])
 
-    async def begin(tx):
-        await jobs.claim(tx, builders.NODE, "w1")
-        if dead:
-            await jobs.rescue_from(tx, ["w1"], count=True)
-
-    await office.database.write(begin)
+    assert await builders.claim(office.database, "w1")
+    if dead:
+        await office.database.write(lambda tx: jobs.rescue_from(tx, ["w1"], count=True))
     with pytest.raises(ConflictError) as caught:
         await office.requests.cancel(number, ANA)
     assert caught.value.problem.code == "being_published"

@@ -16,7 +16,7 @@ from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.provenance import Usage
 from core.services.spending_report import SpendingReport
-from core.store import jobs, spending
+from core.store import spending
 from core.store.database import Database, Location, from_ms
 from core.store.spending import LedgerEntry
 from core.store.spending_totals import SpendingTotal
@@ -31,10 +31,7 @@ HOUR_MS = 3_600_000
 async def claimed(database: Database) -> Job:
     await builders.put_job(database, await builders.put_task(database, State.QUEUED))
 
-    async def work(tx):
-        return await jobs.claim(tx, builders.NODE, "w1")
-
-    job: Job | None = await database.write(work)
+    job = await builders.claim(database)
     assert job is not None
     return job
 

@@ -16,7 +16,7 @@ from core.model.job import JobState
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.model.turn import Question
-from core.queue.worker import DeclaredDeadError
+from core.queue.heartbeat import DeclaredDeadError
 from core.rules import receipt
 from core.store import artifacts, jobs, queue_queries, switches, workers
 from core.store.database import from_ms
@@ -285,7 +285,7 @@ async def test_edits_c1_an_outcome_that_cannot_be_written_ends_the_task_and_is_n
     bench.executor.before = refuse
     number = await bench.ask()
     worker = bench.worker()
-    worker.shop = Stubborn.of(worker.shop, why)
+    worker.runner.context = Stubborn.of(worker.runner.context, why)
     await worker.run(drain=True)
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.FAILED, "bug")

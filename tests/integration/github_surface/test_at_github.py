@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from bot.cards.model import build_card
+from bot.cards.build import build_card
 from bot.surfaces.github.card import render_github_comment
 from bot.surfaces.github.rest import RestCommentsClient
 from bot.surfaces.github.surface import GitHubSurface
@@ -429,7 +429,7 @@ async def test_an_app_knows_its_own_comments(town):
         rows = await surface.check()
     finally:
         client.close()
-    assert [row["detail"] for row in rows][1:] == ["we write as signer[bot]", f"acme/web ({town.id})"]
+    assert [row["detail"] for row in rows][1:] == ["comments are written as signer[bot]", f"acme/web ({town.id})"]
     assert {row["verdict"] for row in rows} == {"ok"}
 
 

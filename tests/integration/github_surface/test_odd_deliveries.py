@@ -46,7 +46,7 @@ async def test_chat_01_a_comment_that_breaks_us_keeps_no_other_away_when_we_catc
     async def recent(_repository, _since):
         return office.comments.now
 
-    office.comments.recent = recent
+    office.comments.recent_comments = recent
     assert await office.surface.catch_up(office.ears, NOW - timedelta(hours=1)) == 1
     assert office.texts == ["/undo 5"]
     out, err = capfd.readouterr()
@@ -100,7 +100,7 @@ async def test_chat_09_a_line_comment_that_is_answered_is_quoted(office):
         assert (kind, comment) == (CommentKind.LINE, 77)
         return replace(written("say pipx"), author=CommentAuthor(9, "max", is_person=True))
 
-    office.comments.written = at
+    office.comments.comment = at
     assert (await office.surface.complete_message(heard)).quoted == QuotedMessage("say pipx", "9", "max")
     assert heard.identity == str(CODERTOCAT)
     assert heard.place.channel == HELLO_WORLD

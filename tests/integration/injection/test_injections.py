@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import Card, build_card
+from bot.cards.model import Card
 from bot.cards.page import diff_page
 from bot.surfaces.github.card import render_github_comment
 from bot.surfaces.slack.card import render_slack_card

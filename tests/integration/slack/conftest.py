@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest_asyncio
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import Card, build_card
+from bot.cards.model import Card
 from bot.surfaces.port import Buttons, IncomingMessage, Place, RenderedCard
 from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.ears import FakeEars

@@ -207,7 +207,7 @@ async def test_a_command_typed_in_a_private_talk_is_answered_in_ours(talk):
 async def test_a_command_that_is_not_heard_says_why_to_its_writer_alone(talk):
     answer = await talk.slack.commands("approve 1", channel=OTHER)
     assert answer["response_type"] == "ephemeral"
-    assert "I do not listen in this channel" in answer["text"]
+    assert "I am not set up for this channel" in answer["text"]
     assert not talk.ears.said
 
 

@@ -115,7 +115,7 @@ async def test_chat_18_a_file_without_words_is_answered_with_what_is_possible(ta
         await talk.slack.acknowledged(await talk.slack.deliver("events_api", payload))
     file, shared = await talk.heard(2)
     assert "cannot read files" in file.hint
-    assert "not your request" in shared.hint
+    assert "does not count as your request" in shared.hint
 
 
 async def test_chat_09_the_message_that_began_a_thread_is_quoted_as_its_writers_words(talk):

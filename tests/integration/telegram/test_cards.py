@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import build_card
 from bot.cards.page import diff_page
 from bot.cards.parts import ActionKind
 from bot.surfaces.port import Attachment, Buttons, Place, Response
@@ -87,5 +87,5 @@ async def test_approve_comes_with_the_diff_and_brings_its_own_id_back(stage):
     await click.answered()
     approve = next(action for action in card.actions if action.kind is ActionKind.APPROVE)
     (clicked,) = stage.ears.said
-    assert clicked.button == buttons_of(card).of(approve)
+    assert clicked.button == buttons_of(card).id_of(approve)
     assert [m.document.name for m in stage.team.by_bot() if m.document] == ["142.patch", "142.html"]

@@ -34,7 +34,7 @@ async def test_a_card_is_posted_with_its_buttons_in_the_askers_topic(mute):
     shown = mute.team.messages[int(number)]
     assert (shown.text, shown.thread, shown.reply_to) == ("a card", 7, asked.id)
     assert list(shown.covered("bold")) == ["card"]
-    assert [[button.label for button in row] for row in shown.button_rows] == [["✅ Approve 9c1e", "❌ Reject"]]
+    assert [[button.label for button in row] for row in shown.rows] == [["✅ Approve 9c1e", "❌ Reject"]]
 
 
 async def test_a_card_is_changed_in_place_and_the_same_again_is_no_fault(mute):

@@ -111,7 +111,7 @@ async def test_a_running_worker_reads_with_the_interpreter_in_force(home):
     context = InterpretationContext("web", (LaneOffer("code", "anything", ("**",), reads=False),))
 
     async def reason(worker: Worker) -> str:
-        answer = await worker.shop.interpreter.interpret([turn], context)
+        answer = await worker.runner.context.interpreter.interpret([turn], context)
         assert isinstance(answer, Unclear)
         return answer.reason
 
@@ -130,7 +130,7 @@ async def test_an_edit_that_breaks_the_models_leaves_the_worker_its_last_ones(ho
         edit(
             home, lambda text: f"{text}models: {{far: {{kind: openai, url: 'https://m.example.com', key_file: no}}}}\n"
         )
-        assert set(worker.shop.executors) >= {"edit", "command"}
+        assert set(worker.runner.context.executors) >= {"edit", "command"}
         assert app.config.models().endpoints == {}
 
 

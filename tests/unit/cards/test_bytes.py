@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import build_card
 from bot.cards.page import diff_page
 from bot.cards.safe import visible
 from bot.cli.requests import show

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.cards.model import build_card
+from bot.cards.build import build_card
 from bot.cards.parts import ActionKind
 from bot.cards.risk import RiskLevel
 from bot.cards.times import ago, until

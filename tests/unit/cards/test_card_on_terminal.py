@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from bot.cards.model import build_card
+from bot.cards.build import build_card
 from bot.surfaces.terminal import TerminalProfile, detect_profile, print_card, print_diff
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import build_card
 from bot.surfaces.github.card import render_github_comment
 from bot.surfaces.github.markdown import (
     MAX_CHARACTERS,

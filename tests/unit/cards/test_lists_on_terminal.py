@@ -150,7 +150,7 @@ def test_empty_lists_say_so():
 
 
 def test_checks_that_are_all_well_say_so_in_one_line():
-    assert drawn(print_checks, "Doctor", CHECKS[:1]).splitlines()[-1] == "1 check, all well"
+    assert drawn(print_checks, "Doctor", CHECKS[:1]).splitlines()[-1] == "1 check, all ok"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.cards.model import build_card
+from bot.cards.build import build_card
 from bot.cards.page import diff_page
 from bot.cards.safe import visible
 from tests.counterparts import package

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import build_card
 from bot.cards.parts import (
     Action,
     ActionKind,

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import Card, build_card
+from bot.cards.model import Card
 from bot.cards.parts import (
     Action,
     ActionKind,
@@ -359,7 +360,7 @@ cards = st.builds(
 @given(cards, st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=90)))
 def test_any_card_fits_and_is_inert(card, lines):
     card = map_text(card, visible)
-    ours = card.link.url if card.link else ""
+    ours = card.pull_request.url if card.pull_request else ""
     for delivered in (False, True):
         drawing = draw(card, added(lines), delivered=delivered)
         assert holds(drawing, ours)

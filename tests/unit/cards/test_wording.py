@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards.model import build_card
+from bot.cards.build import build_card
 from bot.cards.wording import command_line, problem_sentence, render_advice
 from bot.commands.table import COMMANDS, NAMES
 from core.model.advice import BLANK, DOCTOR, Advice, CommandName, Suggestion, advise
@@ -65,10 +65,10 @@ def test_each_command_has_its_forms(suggestion, terminal, chat):
 def test_chat_15_a_command_that_a_surface_lacks_is_not_advised_there():
     assert render_advice(DOCTOR, "terminal") == "Run `countersign doctor`."
     for surface in SURFACES[1:]:
-        assert render_advice(DOCTOR, surface) == "Ask whoever runs Countersign to run its doctor."
+        assert render_advice(DOCTOR, surface) == "Ask the operator of Countersign to run its doctor."
         assert (
             render_advice(advise("See ", Suggestion(CommandName.LANES), "."), surface)
-            == "Ask whoever runs Countersign."
+            == "Ask the operator of Countersign."
         )
 
 
@@ -90,7 +90,7 @@ def test_a_problem_is_stored_with_its_parts_and_read_back():
 def test_a_problem_can_be_said_without_commands():
     assert Problem(Kind.CONFLICT, "x", "It changed", SHOW).plain() == "It changed"
     assert Problem(Kind.FAILED, "x", "It broke", DOCTOR).plain() == (
-        "It broke. Ask whoever runs Countersign to run its doctor."
+        "It broke. Ask the operator of Countersign to run its doctor."
     )
     assert Problem(Kind.FAILED, "x", "It broke.", "Mend it.").plain() == "It broke. Mend it."
 

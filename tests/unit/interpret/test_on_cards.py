@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from bot.cards.model import build_card
+from bot.cards.build import build_card
 from bot.cards.page import diff_page
 from bot.surfaces.github.card import render_github_comment
 from bot.surfaces.slack.card import render_slack_card

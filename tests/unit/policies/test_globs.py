@@ -76,7 +76,7 @@ odd_paths = st.lists(
 ).map("/".join)  # fmt: skip
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(st.lists(odd_patterns, min_size=1, max_size=3).map(tuple), odd_paths)
 def test_the_one_expression_for_all_patterns_covers_what_each_covers_part_by_part(patterns, path):
     walked = Globs(patterns).covers(path.encode("utf-8", "surrogateescape"))

@@ -87,7 +87,7 @@ requests = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(rules_of(), people_of, lanes_of, requests)
 def test_the_index_decides_and_explains_as_every_rule_asked_in_turn(rules, people, lanes, asked):
     ours, naive = RulePolicy(rules, people, lanes), NaivePolicy(rules, people, lanes).decide(asked)

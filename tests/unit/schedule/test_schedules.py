@@ -232,7 +232,7 @@ async def test_an_author_who_is_gone_asks_for_nothing(office, known, database):
     assert (await row(database, made.id)).state == PAUSED
     assert (await builders.kinds_of(database, 0))[-1] == "schedule.refused"
     (paused,) = await known.list()
-    assert next_words(paused) == "paused: nobody called ana is configured", "lanes.md 13"
+    assert next_words(paused) == "paused: no person called ana is configured", "lanes.md 13"
     office.configure(people=builders.people())
     assert next_words(await known.resume(made.id, ANA)).startswith("next ")
     assert next_words((await known.list())[0]).startswith("next ")
