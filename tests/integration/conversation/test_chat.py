@@ -87,9 +87,9 @@ async def test_a_reply_makes_a_new_card_and_the_old_one_says_superseded(place):
     chat = place.memory()
     await place.until(lambda: len(chat.cards) == 2, "a second card")
     new = await place.card(1, "staged")
-    await place.until(lambda: chat.messages[card.id].card.superseded, "the old card's word")
+    await place.until(lambda: chat.messages[card.id].card.superseded_note, "the old card's word")
     assert new.card.revision == 2
-    assert chat.messages[card.id].card.superseded == "superseded by #1.2"
+    assert chat.messages[card.id].card.superseded_note == "superseded by #1.2"
     assert list(chat.messages[card.id].buttons) == ["Show #1.2"]
 
 
@@ -315,7 +315,7 @@ async def test_only_some_files_are_picked_and_countersigned_under_a_new_digest(p
     assert "max" in picker.text
     assert not (await place.clicks("max", second, "Approve")).refused
     await place.card(1, "published")
-    assert place.memory().messages[card.id].shown.superseded
+    assert place.memory().messages[card.id].shown.superseded_note
 
 
 async def test_guard_02_a_typed_approval_holds_only_where_its_diff_was_shown(place):
