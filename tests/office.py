@@ -9,6 +9,7 @@ from core.model.lifecycle import State
 from core.model.task import Task
 from core.services.approvals import Approvals
 from core.services.requests import Requests
+from core.services.task_document import TaskDocument, TaskDocuments
 from core.settings import Settings
 from core.store.database import Database
 from tests import builders
@@ -37,6 +38,10 @@ class Office:
     async def task(self, number: int) -> Task:
         """The task as it is now."""
         return await builders.load(self.database, number)
+
+    async def document(self, number: int) -> TaskDocument:
+        """Everything about the task, as cards and ``show`` get it."""
+        return await TaskDocuments(self.database, lambda: self.settings).document(number)
 
     async def state(self, number: int) -> State:
         """Where the task is now."""

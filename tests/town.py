@@ -79,7 +79,7 @@ class Town:
 
     async def task(self, number: int = 1) -> Task:
         """The task as it is now."""
-        return (await self.app.queries.show(number)).task
+        return (await self.app.documents.document(number)).task
 
     async def digest(self, number: int = 1) -> str:
         """The digest of what is staged."""

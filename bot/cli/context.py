@@ -120,7 +120,7 @@ def speaker(app: App, named: str | None) -> Actor:
 
 def operator(app: App, named: str | None) -> Actor:
     """Like `speaker`, but nobody in particular is fine: without ``--as`` it is the home's owner who speaks."""
-    from bot.wiring.app import operating_user
+    from bot.wiring.host import operating_user
 
     people = app.settings().people
     chosen = named or os.environ.get("COUNTERSIGN_PERSON")

@@ -53,7 +53,7 @@ def reject(context: CliContext, number: int, reason: str, person: str | None, as
             outcome = await uninterrupted(rejection, lambda outcome: _if_counted(outcome, f"#{number} is rejected"))
             if outcome.problem is not None:
                 return print_problem(outcome.problem, as_json=as_json)
-            await print_card(app, await app.queries.show(number), as_json=as_json)
+            await print_card(app, await app.documents.document(number), as_json=as_json)
             return 0
 
     return run(work())
@@ -71,7 +71,7 @@ def cancel(context: CliContext, number: int, person: str | None, as_json: bool) 
     async def work() -> int:
         async with context.open() as app:
             await uninterrupted(app.requests.cancel(number, operator(app, person)), lambda _: f"#{number} is cancelled")
-            await print_card(app, await app.queries.show(number), as_json=as_json)
+            await print_card(app, await app.documents.document(number), as_json=as_json)
             return 0
 
     return run(work())

@@ -104,7 +104,7 @@ def _digest_of(home: Path) -> str:
 
     async def first_digest() -> str:
         async with opened(Home(home)) as app:
-            staged = (await app.queries.show(1)).task.staged
+            staged = (await app.documents.document(1)).task.staged
             if staged is None:
                 raise PermanentError("demo_failed", "the demo's request was not staged")
             return short_digest(staged.digest)

@@ -27,7 +27,7 @@ async def follow(app: App, number: int, *, wait: bool, as_json: bool) -> int:
     """Print a task, with `wait` once it rests; returns the exit status that it deserves."""
     if wait:
         await _work_until_rest(app, number, quiet=as_json)
-    document = await app.queries.show(number)
+    document = await app.documents.document(number)
     if document.queue is None:
         on_interrupt(f"#{number} is {document.task.state.value}; see it with `countersign show {number}`")
     await print_card(app, document, as_json=as_json)

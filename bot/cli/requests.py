@@ -129,7 +129,7 @@ def show(context: CliContext, number: int, part: str | None, as_json: bool) -> i
 
     async def work() -> int:
         async with context.open() as app:
-            document = await app.queries.show(number)
+            document = await app.documents.document(number)
             if part is not None:
                 await print_part(app, document, part, as_json=as_json)
             elif as_json:

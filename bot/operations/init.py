@@ -144,7 +144,7 @@ async def _branch(home: Home, name: str, url: str, forge: str) -> str:
 
 def _people(people: tuple[str, ...]) -> dict[str, list[str]]:
     """People and their roles; without any, the system's user as a maintainer."""
-    from bot.wiring.app import operating_user
+    from bot.wiring.host import operating_user
 
     if not people:
         return {re.sub(r"[^A-Za-z0-9_.-]", "-", operating_user()) or "owner": [MAINTAINER]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING
 from bot.configuration.config import Config
 from bot.configuration.home import Home
 from bot.configuration.live_settings import LiveSettings
+from bot.wiring.host import LazySandboxes
 from core.log import log
-from core.model.errors import Kind, PermanentError
 from core.ports import Executor, Followed, Forge, Interpreter, Milestones, Repository
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from lanes.forge.github.client import GitHubClient
     from lanes.forge.github.forge import GitHubForge
     from lanes.models.breaker import CircuitBreakers
-    from lanes.sandbox import Sandbox, Sandboxes
+    from lanes.sandbox import Sandbox
 
 
 class LoggedMilestones:
@@ -281,23 +280,10 @@ class App:
         return CircuitBreakers()
 
 
-class LazySandboxes:
-    """The sandboxes of this host, each probed once; `lanes.sandbox` is imported when the first is asked for."""
-
-    @cached_property
-    def _sandboxes(self) -> Sandboxes:
-        from lanes.sandbox import Sandboxes
-
-        return Sandboxes()
-
-    def of(self, kind: str) -> Sandbox | Problem:
-        """The sandbox of a kind, or why this host has none."""
-        return self._sandboxes.get(kind)
-
-
 @asynccontextmanager
 async def opened(home: Home, milestones: Milestones | None = None) -> AsyncIterator[App]:
     """The app of `home`, its configuration checked and its database at this program's schema."""
+    from bot.wiring.database_file import check_not_lost
     from core.store.migrate import migrate
 
     home.check()
@@ -310,7 +296,7 @@ async def opened(home: Home, milestones: Milestones | None = None) -> AsyncItera
 
     settings = LiveSettings(home, build_plugins)
     location = Location.of(settings.config().database, home.state)
-    _check_not_lost(home, location)
+    check_not_lost(home, location)
     migrate(location)
     app = App(home, settings, Database(location), milestones or LoggedMilestones(), sandboxes.of)
     try:
@@ -318,29 +304,3 @@ async def opened(home: Home, milestones: Milestones | None = None) -> AsyncItera
     finally:
         app.close()
         await app.database.close()
-
-
-def _check_not_lost(home: Home, location: Location) -> None:
-    """Raise when a home that was worked in has no database any more: a new one would hide the loss (F24)."""
-    if location.file is None or location.file.exists():
-        return
-    traces = [
-        path.name for path in (home.artifacts, home.git, location.file.with_name("engine.sqlite")) if path.exists()
-    ]
-    if traces:
-        raise PermanentError(
-            "database_missing",
-            f"{location.file} is gone, though {home.state} has been worked in ({', '.join(traces)})",
-            "Restore a backup; or begin with an empty database: `countersign migrate`.",
-            kind=Kind.UNAVAILABLE,
-        )
-
-
-def operating_user() -> str:
-    """The name of the operating system's user, the identity of surface `terminal`."""
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

@@ -1,10 +1,11 @@
-"""A home's database as a file: creating it, bringing it to this program's schema, and which schema that is."""
+"""A home's database as a file: creating it, bringing it to this program's schema, and noticing that it is gone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from bot.configuration.home import Home
+from core.model.errors import Kind, PermanentError
 from core.store.database import Location
 from core.store.migrate import HEAD, migrate
 
@@ -30,3 +31,19 @@ def migrate_database(home: Home, database: str) -> MigrationOutcome:
 def schema_version() -> str:
     """The schema that this program speaks."""
     return HEAD
+
+
+def check_not_lost(home: Home, location: Location) -> None:
+    """Raise `PermanentError` when a home that has been used lost its database: a new one would hide the loss (F24)."""
+    if location.file is None or location.file.exists():
+        return
+    traces = [
+        path.name for path in (home.artifacts, home.git, location.file.with_name("engine.sqlite")) if path.exists()
+    ]
+    if traces:
+        raise PermanentError(
+            "database_missing",
+            f"{location.file} is gone, though {home.state} has been worked in ({', '.join(traces)})",
+            "Restore a backup; or begin with an empty database: `countersign migrate`.",
+            kind=Kind.UNAVAILABLE,
+        )

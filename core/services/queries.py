@@ -1,4 +1,4 @@
-"""What people look up: one task, the list of tasks, what happened, the queue, and counts. Nothing here writes."""
+"""What people look up: the list of tasks, what happened, the queue, and artifacts. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from core.model.lifecycle import RESTING, State
 from core.model.masking import masked
 from core.model.task import TaskSummary
 from core.services.queue_control import QueuePause
-from core.services.task_document import TaskDocument, read_document
 from core.settings import SettingsSource
 from core.store import events, queue_queries, switches, tasks
 from core.store.artifacts import ArtifactFiles
@@ -87,10 +86,6 @@ class Queries:
     database: Database
     settings: SettingsSource
     files: ArtifactFiles
-
-    async def show(self, number: int) -> TaskDocument:
-        """Everything about task `number`; raises `NotFoundError`."""
-        return await read_document(self.database, self.settings(), number)
 
     @reads
     async def list(

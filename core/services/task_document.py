@@ -153,11 +153,6 @@ def _awaits(document: TaskDocument, person: str) -> bool:
     return document.task.state is State.ASKING and document.task.requester == person
 
 
-async def read_document(database: Database, settings: Settings, number: int) -> TaskDocument:
-    """The document of task `number` as it is now; raises `NotFoundError`."""
-    return await TaskDocuments(database, lambda: settings).document(number)
-
-
 async def _document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
     number = task.number
     turns = await tasks.turns_of(tx, number)

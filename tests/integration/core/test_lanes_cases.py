@@ -15,7 +15,6 @@ from core.model.provenance import Provenance, Usage
 from core.model.workflow import WorkflowStep
 from core.ports import ExecutorResult, WorkOrder
 from core.rules import receipt
-from core.services.task_document import read_document
 from core.store import artifacts
 from tests import builders, campaign
 from tests.builders import ANA, LEE
@@ -71,7 +70,8 @@ async def approve(bench: Any, number: int) -> None:
 
 
 async def document(bench: Any, number: int) -> dict[str, Any]:
-    return (await read_document(bench.database, bench.settings, number)).to_json()
+    found: dict[str, Any] = (await bench.document(number)).to_json()
+    return found
 
 
 async def test_lanes_03_what_models_spent_is_summed_over_an_approval_between_steps(spending):

@@ -70,11 +70,10 @@ async def test_guard_08_who_may_merge_is_asked_about_the_published_revision(benc
 
 
 async def test_guard_08_the_card_says_that_nobody_can_approve_it(bench):
-    from core.services.task_document import read_document
 
     number, _ = await bench.stage()
     bench.policy.protects = "config/"
-    assert (await read_document(bench.database, bench.settings, number)).to_json()["staged"]["needs"] == []
+    assert (await bench.document(number)).to_json()["staged"]["needs"] == []
 
 
 async def test_guard_12_an_earlier_no_to_the_same_bytes_signs_nothing(bench):

@@ -23,7 +23,7 @@ from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker
 from core.services.approvals import Approvals
 from core.services.requests import NewRequest, Requests
-from core.services.task_document import read_document
+from core.services.task_document import TaskDocuments
 from core.settings import Settings, Timing
 from core.signing import Keys
 from core.store import artifacts, tasks
@@ -243,7 +243,7 @@ class Lab:
         return keys
 
     async def _document(self, number: int) -> dict[str, Any]:
-        document = await read_document(self.database, self.settings, number)
+        document = await TaskDocuments(self.database, lambda: self.settings).document(number)
         intent = document.task.current.intent
         return {**document.to_json(), "read_by": intent.read_by if intent else ""}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from core.model.lifecycle import State
-from core.services.task_document import read_document
 from tests.builders import ANA
 from tests.fakes.scripted import NAME, ScriptedModel
 from tests.integration.interpret.test_from_words_to_a_lane import PAGE, VAGUE, WORK
@@ -81,5 +80,5 @@ async def test_a_long_talk_is_kept_whole_whatever_a_reading_was_shown(bench):
     await bench.drain()
     assert "They want a page." in bench.model.told()
     assert len(bench.model.asks[-1].messages[1].text) < 8_000
-    said = (await read_document(bench.database, bench.settings, number)).to_json()["turns"]
+    said = (await bench.document(number)).to_json()["turns"]
     assert [turn["text"] for turn in said] == [first.strip(), "a little longer, please"]

@@ -6,7 +6,6 @@ import pytest
 
 from core.model.errors import TransientError
 from core.model.lifecycle import State
-from core.services.task_document import read_document
 from tests.builders import ANA, LEE, active_jobs
 from tests.fakes.scripted import NAME, ScriptedModel, SilentModel
 
@@ -163,6 +162,6 @@ async def test_two_turns_of_one_revision_are_both_read_and_the_model_is_named(be
 
 async def test_the_task_document_is_whole_while_it_asks(bench):
     number = await bench.read(VAGUE, "Sure!")
-    document = (await read_document(bench.database, bench.settings, number)).to_json()
+    document = (await bench.document(number)).to_json()
     assert document["question"]["options"] == ["code"]
     assert document["state"] == "asking"

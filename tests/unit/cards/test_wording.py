@@ -126,7 +126,7 @@ _OWN_WORDS = ("bot/cli/", "bot/doctor", "bot/cards/wording.py", "bot/commands/")
 """The command line's own words, and the tables that the forms come from."""
 _OPERATORS = (
     "bot/configuration/home.py",
-    "bot/wiring/app.py",
+    "bot/wiring/database_file.py",
     "bot/operations/init.py",
     "bot/surfaces/telegram/checks.py",
     "bot/surfaces/settings.py",
