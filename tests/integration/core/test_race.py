@@ -83,7 +83,7 @@ async def test_of_32_who_decide_at_once_one_does_every_time(database, location):
         racer.start()
     told = [await asyncio.to_thread(results.get, timeout=380) for _ in racers]
     for racer in racers:
-        racer.join(10)
+        racer.join(60)
         assert racer.exitcode == 0
     decided: Counter[str] = Counter()
     for position, number in enumerate(numbers):
