@@ -14,6 +14,7 @@ import os
 import signal
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NoReturn
@@ -122,11 +123,16 @@ def _first(once: Path | None) -> bool:
     return True
 
 
-def start(order: Order) -> BaseProcess:
-    """Begin to carry out `order` in a process of its own."""
+def forking() -> ForkServerContext:
+    """What starts processes that are forked from a server which has everything imported."""
     context = get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
-    process = context.Process(target=carry_out, args=(order,), daemon=True)
+    return context
+
+
+def start(order: Order) -> BaseProcess:
+    """Begin to carry out `order` in a process of its own."""
+    process = forking().Process(target=carry_out, args=(order,), daemon=True)
     process.start()
     return process
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from core.model.lifecycle import State
 from core.model.turn import Actor
 from core.store import events, tasks
 from core.store.database import Database, Location
-from tests import builders, campaign
+from tests import builders, campaign, killer
 from tests.clock import clock_ms
 from tests.office import Office
 
@@ -75,15 +74,15 @@ async def test_of_32_who_decide_at_once_one_does_every_time(database, location):
     numbers = [(await builders.put_staged(database))[0] for _ in range(ROUNDS)]
     digest = builders.staged().digest
     assert numbers == list(range(numbers[0], numbers[0] + ROUNDS))
-    spawn = multiprocessing.get_context("spawn")
-    start, results = spawn.Barrier(PROCESSES), spawn.Queue()
+    forked = killer.forking()
+    start, results = forked.Barrier(PROCESSES), forked.Queue()
     arguments = [(location, numbers[0], digest, n, start, results) for n in range(PROCESSES)]
-    racers = [spawn.Process(target=race, args=each, daemon=True) for each in arguments]
+    racers = [forked.Process(target=race, args=each, daemon=True) for each in arguments]
     for racer in racers:
         racer.start()
     told = [await asyncio.to_thread(results.get, timeout=380) for _ in racers]
     for racer in racers:
-        racer.join(10)
+        racer.join(60)
         assert racer.exitcode == 0
     decided: Counter[str] = Counter()
     for position, number in enumerate(numbers):
