@@ -22,7 +22,7 @@ from lanes.workflow.fill import ReadSentence, reads_nothing
 
 if TYPE_CHECKING:
     from lanes.builtin_agent.executor import Refusals
-    from lanes.builtin_agent.withheld_text import Leaks
+    from lanes.builtin_agent.withheld_text import HasSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Means:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     agents: Mapping[str, ProgramPlace] = field(default_factory=dict)
     read: ReadSentence = reads_nothing
-    leaks: Leaks | None = None
+    leaks: HasSecret | None = None
     refusals: Refusals | None = None
 
 
@@ -99,15 +99,15 @@ def _ours(means: Means, checks: CheckRunner) -> dict[str, Callable[[], Executor]
     def builtin_agent() -> Executor:
         from lanes.builtin_agent import BuiltinAgentExecutor  # noqa: PLC0415 - see `Executors`
         from lanes.builtin_agent.executor import refuses_nothing_in  # noqa: PLC0415 - the same
-        from lanes.builtin_agent.withheld_text import leaks_unknown  # noqa: PLC0415 - the same
+        from lanes.builtin_agent.withheld_text import finds_no_secret  # noqa: PLC0415 - the same
 
-        leaks, refusals = means.leaks or leaks_unknown, means.refusals or refuses_nothing_in
-        return BuiltinAgentExecutor(means.endpoints, means.shelf, checks, leaks, refusals)
+        has_secret, refusals = means.leaks or finds_no_secret, means.refusals or refuses_nothing_in
+        return BuiltinAgentExecutor(means.endpoints, means.shelf, checks, has_secret, refusals)
 
     def agent(name: str) -> Executor:
-        from lanes.agent_clis.executor import agent_executor  # noqa: PLC0415 - see `Executors`
+        from lanes.agent_clis.executor import create_agent_executor  # noqa: PLC0415 - see `Executors`
 
-        return agent_executor(name, means.scratch, means.endpoints, means.sandbox, means.agents)
+        return create_agent_executor(name, means.scratch, means.endpoints, means.sandbox, means.agents)
 
     ours = {"edit": edit, "command": command, "ollama": builtin_agent}
     return {**ours, **{name: partial(agent, name) for name in AGENTS}}

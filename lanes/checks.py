@@ -17,7 +17,7 @@ from lanes.artifacts import adopted, files_beside, kept
 from lanes.budget_pool import BudgetPool
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
-from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
+from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
 
 _LAST_BYTES: Final = 6_000
 
@@ -37,7 +37,7 @@ class CheckRunner:
 
     def needs(self, lane: Lane) -> frozenset[str]:
         """What a node must have for the lane's checks."""
-        return frozenset({need_of(lane.isolation.kind)} if lane.checks else ())
+        return frozenset({sandbox_capability(lane.isolation.kind)} if lane.checks else ())
 
     async def run(
         self, lane: Lane, repository: Repository, tree: str, only: str | None = None
@@ -61,10 +61,10 @@ class CheckRunner:
             run = SandboxRun(
                 check.command,
                 place.directory,
-                SandboxLimits.of(limits),
+                SandboxLimits.from_lane_limits(limits),
                 environment=dict(lane.environment),
                 image=lane.isolation.image,
-                beneath=place.beneath,
+                lower=place.beneath,
             )
             ran = await sandbox.run(run)
         artifact = f"check-{check.name}.log"
@@ -103,6 +103,11 @@ class Checked:
         """Whether the inner executor takes any wording."""
         return self.inner.reads
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether the inner executor makes known edits and nothing else; one of a plugin need not say."""
+        return bool(getattr(self.inner, "deterministic", False))
+
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why the executor or the lane's checks cannot run here."""
         return self.inner.unavailable(lane) or self.checks.unavailable(lane)
@@ -116,10 +121,10 @@ class Checked:
         if not order.lane.checks or order.intent.needs_git_alone:
             return await self.inner.produce(order, repository)
         tries = 1 + (order.lane.retries if self.mends(order.lane) else 0)
-        making, files, purse = Provenance(self.inner.name), dict[str, bytes](), BudgetPool(order)
+        making, files, pool = Provenance(self.inner.name), dict[str, bytes](), await BudgetPool.open(order)
         for n in range(1, tries + 1):
             try:
-                made = await self._try(order, repository, n, purse)
+                made = await self._try(order, repository, n, pool)
             except PermanentError as error:
                 if n == 1 or error.problem.code != "budget_spent":
                     raise
@@ -135,24 +140,23 @@ class Checked:
         """Whether the inner executor, or a part of it that the lane has, takes any wording."""
         return reads_in(self.inner, lane)
 
-    async def _try(self, order: WorkOrder, repository: Repository, n: int, purse: BudgetPool) -> ExecutorResult:
+    async def _try(self, order: WorkOrder, repository: Repository, n: int, pool: BudgetPool) -> ExecutorResult:
         """One try with its checks; one that an earlier worker finished is taken from the journal, with its files."""
         part = f"try{n}"
         journal = order.journal.part(part)
         for entry in await journal.part("made").recall():
             if entry["start"] == order.start and await repository.has(entry["tree"]):
                 making = Provenance.from_json(entry["making"])
-                purse.adopt(part, making.usage)
                 files, gone = await adopted(self.checks.files, entry.get("files", {}))
-                await order.told(f"try {n} was finished by an earlier worker{gone}")
+                await order.progress(f"try {n} was finished by an earlier worker{gone}")
                 return ExecutorResult(entry["tree"], files, making)
-        async with purse.share(part) as budget:
+        async with pool.share(part) as budget:
             lane = replace(order.lane, budget=budget)
-            own = replace(order, lane=lane, journal=journal, charge=purse.of(part))
+            own = replace(order, lane=lane, journal=journal, usage=pool.reporter(part))
             made = await self.inner.produce(own, repository)
         if made.tree == order.start and not order.feedback:
             return made  # nothing changed, so there is nothing to check
-        await order.told(f"checking: {', '.join(check.name for check in order.lane.checks)}")
+        await order.progress(f"checking: {', '.join(check.name for check in order.lane.checks)}")
         results, logs = await self.checks.run(order.lane, repository, made.tree)
         making = replace(made.making, executor=self.inner.name, checks=_latest((*made.making.checks, *results)))
         files = {**made.artifacts, **logs}

@@ -10,6 +10,7 @@ from typing import Any
 from core.model.approval import Approval, Verdict
 from core.model.change import ABSENT, REGULAR, Change, FileChange
 from core.model.decision import ApprovalRequirements
+from core.model.event import broken_link
 from core.model.ids import new_id
 from core.model.intent import Intent
 from core.model.job import PAYLOAD_VERSION, Job, JobKind, JobState
@@ -274,7 +275,7 @@ async def load(database: Database, number: int) -> Task:
 async def kinds_of(database: Database, number: int) -> list[str]:
     """What happened to a task, in order; fails when its chain of events is broken."""
     chain = await database.read(lambda tx: events.chain_of(tx, number))
-    assert events.broken_link(chain) is None
+    assert broken_link(chain) is None
     return [event.kind for event in chain]
 
 

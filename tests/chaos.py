@@ -27,6 +27,7 @@ from typing import Any
 from bot.configuration.home import Home
 from bot.operations.verify import verify_task
 from bot.wiring.app import App, opened
+from core.model.event import broken_link
 from core.model.job import JobState
 from core.model.lifecycle import RESTING, State
 from core.store import events, tasks
@@ -210,7 +211,7 @@ async def judge(campaign: Campaign) -> dict[str, Any]:
         for number, state in found["tasks"]:
             chain = await app.database.read(partial(events.chain_of, number=number))
             kinds = Counter(event.kind for event in chain)
-            lost += state != State.PUBLISHED or events.broken_link(chain) is not None
+            lost += state != State.PUBLISHED or broken_link(chain) is not None
             twice += sum(kinds[f"task.{once}"] > 1 for once in ("planned", "staged", "approved", "published"))
             if state == State.PUBLISHED:
                 verdicts = await verify_task(app, number, None)

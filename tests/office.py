@@ -27,8 +27,8 @@ class Office:
 
     def __post_init__(self) -> None:
         self.settings = builders.settings(self.policy)
-        self.service = Requests(self.database, lambda: self.settings, self.milestones)
-        self.verdicts = Approvals(self.database, lambda: self.settings, self.milestones)
+        self.requests = Requests(self.database, lambda: self.settings, self.milestones)
+        self.approvals = Approvals(self.database, lambda: self.settings, self.milestones)
 
     def configure(self, **changes: Any) -> None:
         """What an operator's edit of countersign.yaml does."""

@@ -12,21 +12,21 @@ from bot.cards.parts import (
     ICONS,
     Action,
     ActionKind,
-    CardLink,
     CheckRow,
     DecisionRow,
     FileRow,
-    HiddenFiles,
+    HiddenContent,
     NeededApproval,
     ProblemPart,
+    PullRequestPart,
     QuestionPart,
     Quote,
     StagedPart,
     TicketLink,
 )
-from bot.cards.risk import RiskLevel, flags_of, level_of
+from bot.cards.risk import RiskLevel, risk_flags, risk_level
 from bot.cards.safe import map_text, one_line, visible
-from bot.cards.times import ago, moment, span, until
+from bot.cards.times import ago, duration, parse_time, until
 from core.model.advice import BLANK, CommandName, Suggestion
 from core.model.errors import mend_of
 from core.model.lifecycle import State
@@ -48,8 +48,8 @@ TaskJson = Mapping[str, Any]
 class Card:
     """What is shown of one revision of a task. Every text in it is `visible` already; facts come from the host.
 
-    `byline` is who, where and since when, as separate facts; `law` the rule and why. `risk` sums up the files and the
-    guard; it is None until something is staged. `superseded` says which revision took its place.
+    `byline` is who, where and since when, as separate facts; `rule` the rule and why. `risk` sums up the files and the
+    guard; it is None until something is staged. `superseded_note` says which revision took its place.
     """
 
     number: int
@@ -61,27 +61,27 @@ class Card:
     title: str
     risk: RiskLevel | None
     byline: tuple[str, ...]
-    law: str
+    rule: str
     quotes: tuple[Quote, ...]
     staged: StagedPart | None
     needs: tuple[NeededApproval, ...]
-    decided: tuple[DecisionRow, ...]
+    decisions: tuple[DecisionRow, ...]
     expiry: str
-    asked: QuestionPart | None
-    trouble: ProblemPart | None
-    hitch: str
-    link: CardLink | None
+    question: QuestionPart | None
+    problem: ProblemPart | None
+    last_failure: str
+    pull_request: PullRequestPart | None
     actions: tuple[Action, ...]
-    superseded: str
-    hidden: HiddenFiles | None = None
+    superseded_note: str
+    hidden_content: HiddenContent | None = None
     tickets: tuple[TicketLink, ...] = ()
 
     @property
-    def asks_for_approval(self) -> bool:
+    def awaits_approval(self) -> bool:
         """True when the bytes are there for somebody to countersign."""
-        return self.state is State.STAGED and self.staged is not None and not self.superseded
+        return self.state is State.STAGED and self.staged is not None and not self.superseded_note
 
-    def showing(self, files: int, hidden_lines: int | None) -> Card:
+    def limited_to(self, files: int, hidden_lines: int | None) -> Card:
         """This card on a surface that shows `files` rows and all but `hidden_lines` lines of the diff (None: no diff).
 
         A diff of which a line is hidden cannot be approved from the card: Approve gives way to the diff (security.md
@@ -90,19 +90,19 @@ class Card:
         if hidden_lines == 0:  # the diff is all there, so nobody has to ask for it
             rest = tuple(action for action in self.actions if action.kind is not ActionKind.DIFF)
             return replace(self._hiding(files, hidden_lines), actions=rest)
-        if not self.asks_for_approval:
+        if not self.awaits_approval:
             return self
         kept = (action for action in self.actions if action.kind is not ActionKind.APPROVE)
         actions = tuple(sorted(kept, key=lambda a: a.kind is not ActionKind.DIFF))
         return replace(self._hiding(files, hidden_lines), actions=actions)
 
     def _hiding(self, files: int, hidden_lines: int | None) -> Card:
-        if self.staged is None or not self.asks_for_approval:
+        if self.staged is None or not self.awaits_approval:
             return self
-        return replace(self, hidden=HiddenFiles(files, len(self.staged.files), hidden_lines))
+        return replace(self, hidden_content=HiddenContent(files, len(self.staged.files), hidden_lines))
 
 
-def card_of(document: TaskJson, *, now: datetime, revision: int | None = None) -> Card:
+def build_card(document: TaskJson, *, now: datetime, revision: int | None = None) -> Card:
     """The card of a task document (contract.md) at `now`; `revision` is the one an older card was drawn for.
 
     A card of an older revision shows no bytes and offers only the current card.
@@ -121,18 +121,18 @@ def card_of(document: TaskJson, *, now: datetime, revision: int | None = None) -
         title=one_line(document["title"], 200),
         risk=_risk(staged),
         byline=() if old else _byline(document, state, now),
-        law="" if old else _law(document),
+        rule="" if old else _law(document),
         quotes=() if old else _quotes(document),
         staged=staged,
         needs=_needs(document) if staged and state is State.STAGED else (),
-        decided=_decided(document, revision, staged, now),
+        decisions=_decided(document, revision, staged, now),
         expiry="" if old else _expiry(document, state, now),
-        asked=None if old else _asked(document),
-        trouble=None if old else _trouble(document),
-        hitch="" if old else _hitch(document, now),
-        link=_link(document),
+        question=None if old else _asked(document),
+        problem=None if old else _trouble(document),
+        last_failure="" if old else _hitch(document, now),
+        pull_request=_link(document),
         actions=_old_actions(document) if old else tuple(_actions(document, state)),
-        superseded=f"superseded by {_label(document['number'], newest)}" if old else "",
+        superseded_note=f"superseded by {_label(document['number'], newest)}" if old else "",
     )
     return map_text(card, visible)
 
@@ -143,7 +143,7 @@ def _hitch(document: TaskJson, now: datetime) -> str:
     problem, again = one_line(queue.get("problem") or "").rstrip("."), queue.get("next_try_at")
     if not problem or not again:
         return problem
-    passed = (moment(again) or now) <= now
+    passed = (parse_time(again) or now) <= now
     return f"{problem}; next try {'now' if passed else until(again, now)}"
 
 
@@ -161,7 +161,7 @@ def _byline(document: TaskJson, state: State, now: datetime) -> tuple[str, ...]:
     if queue.get("waits_for"):
         facts.append(f"waits for #{queue['waits_for']}")
     elif queue.get("position"):
-        eta = f", ~{span(queue['eta_s'])}" if queue.get("eta_s") else ""
+        eta = f", ~{duration(queue['eta_s'])}" if queue.get("eta_s") else ""
         facts.append(f"queue {queue['position']}{eta}")
     if state is State.RUNNING and queue.get("progress"):
         facts.append(one_line(queue["progress"], 120))
@@ -228,7 +228,7 @@ def _quotes(document: TaskJson) -> tuple[Quote, ...]:
     ]
     model = document.get("model") or {}
     if model.get("words"):
-        said.append(Quote(f"the model {model['name']} says", one_line(model["words"], MAX_QUOTE), by_model=True))
+        said.append(Quote(f"the model {model['name']} says", one_line(model["words"], MAX_QUOTE), is_from_model=True))
     return tuple(said)
 
 
@@ -241,7 +241,7 @@ def _staged(document: TaskJson) -> StagedPart | None:
     rows.sort(key=lambda row: order[row.level])
     return StagedPart(
         digest=found["digest"],
-        short=short_digest(found["digest"]),
+        short_digest=short_digest(found["digest"]),
         base=found["base"],
         files=tuple(rows),
         added=sum(row.added or 0 for row in rows),
@@ -251,9 +251,9 @@ def _staged(document: TaskJson) -> StagedPart | None:
 
 
 def _row(row: Mapping[str, Any]) -> FileRow:
-    flags = flags_of(row)
+    flags = risk_flags(row)
     names = tuple(dict.fromkeys(name for name, _ in flags))
-    level = level_of(flags, (), 1, 0)
+    level = risk_level(flags, (), 1, 0)
     return FileRow(row["path"], row["status"], row["added"], row["removed"], names, level)
 
 
@@ -282,7 +282,7 @@ def _risk(staged: StagedPart | None) -> RiskLevel | None:
         return None
     weights = [("", row.level) for row in staged.files]
     lines = staged.added + staged.removed
-    return level_of(weights, (check.verdict for check in staged.checks), len(staged.files), lines)
+    return risk_level(weights, (check.verdict for check in staged.checks), len(staged.files), lines)
 
 
 def _needs(document: TaskJson) -> tuple[NeededApproval, ...]:
@@ -348,13 +348,13 @@ def _trouble(document: TaskJson) -> ProblemPart | None:
     return ProblemPart(error["code"], one_line(error["message"]), mend)
 
 
-def _link(document: TaskJson) -> CardLink | None:
+def _link(document: TaskJson) -> PullRequestPart | None:
     found = document["pull_request"]
     if found is None:
         return None
     carries = found.get("revision", document["revision"])
     of_revision = carries if carries != document["revision"] else None
-    return CardLink(
+    return PullRequestPart(
         found["number"],
         found["state"],
         found["branch"],

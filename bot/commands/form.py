@@ -16,7 +16,7 @@ _WORDS: dict[type, str] = {
     m.Retry: "retry",
     m.Queue: "queue",
     m.Release: "release",
-    m.Schedules: "schedules",
+    m.ListSchedules: "schedules",
     m.Unschedule: "unschedule",
     m.PauseSchedule: "pause_schedule",
     m.ResumeSchedule: "resume_schedule",
@@ -38,7 +38,7 @@ def format_command(command: m.Command) -> str:
             return f"/{_WORDS[type(command)]}{_number(command.number)}"
         case m.Unschedule() | m.PauseSchedule() | m.ResumeSchedule():
             return f"/{_WORDS[type(command)]} {command.id}"
-        case m.Queue() | m.Release() | m.Schedules():
+        case m.Queue() | m.Release() | m.ListSchedules():
             return f"/{_WORDS[type(command)]}"
         case _:
             return _with_text(command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bot.cards.wording import slash
+from bot.cards.wording import command_prefix
 from bot.commands.table import COMMANDS, FIRST, MORE, NAMES, Spec
 
 _OPTION: Final = re.compile(r" \[--[^\]]*\]")
@@ -15,7 +15,7 @@ _NUMBERS: Final = "N is a task's number, such as 12. In answer to its card, or i
 
 def help_text(topic: str | None, surface: str) -> str:
     """What can be said on `surface`: the first commands, with ``more`` all, about one command how it is written."""
-    start, word = slash(surface), (topic or "").lower().removeprefix("/")
+    start, word = command_prefix(surface), (topic or "").lower().removeprefix("/")
     spec = NAMES.get(word)
     if spec is not None:
         return f"{start}{_usage(spec)}\n{spec.help}\nFor example: {start}{spec.example.removeprefix('/')}"

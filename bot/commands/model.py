@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.cards.wording import slash, worded
+from bot.cards.wording import command_prefix, render_advice
 from core.model.advice import Advice
 
 
@@ -129,7 +129,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """A request to be made again and again; `when` is read by `bot.schedule.when`, `zone` is an IANA name."""
+    """A request to be made again and again; `when` is read by `bot.schedule.recurrence`, `zone` is an IANA name."""
 
     when: str
     text: str
@@ -140,7 +140,7 @@ class Every:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedules:
+class ListSchedules:
     """The recurring requests."""
 
 
@@ -192,23 +192,23 @@ class Help:
 class Misread:
     """What was meant as a command and is none: why, what to write instead, and the commands it is nearest to.
 
-    `lacks_number` is true when nothing but the number of a task is missing.
+    `is_number_missing` is true when nothing but the number of a task is missing.
     """
 
     reason: str | Advice
     mend: str | Advice = ""
-    near: tuple[str, ...] = ()
-    lacks_number: bool = False
+    suggestions: tuple[str, ...] = ()
+    is_number_missing: bool = False
 
     @property
     def sentence(self) -> str:
         """The whole of it, where a command begins with a slash alone."""
-        return self.said_on("")
+        return self.sentence_on("")
 
-    def said_on(self, surface: str) -> str:
+    def sentence_on(self, surface: str) -> str:
         """The whole of it for a person on `surface`."""
-        near = " or ".join(f"{slash(surface)}{name}" for name in self.near)
-        reason, mend = worded(self.reason, surface), worded(self.mend, surface)
+        near = " or ".join(f"{command_prefix(surface)}{name}" for name in self.suggestions)
+        reason, mend = render_advice(self.reason, surface), render_advice(self.mend, surface)
         return f"{reason}.{f' Did you mean {near}?' if near else ''}{f' {mend}' if mend else ''}"
 
 
@@ -230,7 +230,7 @@ Command: TypeAlias = (
     | Retry
     | Pick
     | Every
-    | Schedules
+    | ListSchedules
     | Unschedule
     | PauseSchedule
     | ResumeSchedule

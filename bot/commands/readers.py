@@ -15,6 +15,7 @@ from bot.commands.model import (
     Every,
     Hold,
     Link,
+    ListSchedules,
     Merge,
     Misread,
     PauseSchedule,
@@ -26,7 +27,6 @@ from bot.commands.model import (
     Reply,
     ResumeSchedule,
     Retry,
-    Schedules,
     Show,
     Undo,
     Unlink,
@@ -84,7 +84,7 @@ def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | 
 
 
 def _lacking(name: str) -> Misread:
-    return Misread(f"/{name} needs the number of a task", usage(name), lacks_number=True)
+    return Misread(f"/{name} needs the number of a task", usage(name), is_number_missing=True)
 
 
 def _verbatim(text: str) -> str:
@@ -185,7 +185,7 @@ def _progress(rest: str, _bound: bool) -> Command | Misread:
     return Progress(named, f"{int(found.group(1))}{found.group(2).lower()}")
 
 
-def _nothing(name: str, make: type[Queue | Release | Schedules]) -> Reader:
+def _nothing(name: str, make: type[Queue | Release | ListSchedules]) -> Reader:
     def read(rest: str, _bound: bool) -> Command | Misread:
         return Misread(_told(name, "takes nothing after it"), usage(name)) if rest else make()
 
@@ -273,7 +273,7 @@ READERS: Final[dict[str, Reader]] = {
     "hold": _hold,
     "release": _nothing("release", Release),
     "every": _every,
-    "schedules": _nothing("schedules", Schedules),
+    "schedules": _nothing("schedules", ListSchedules),
     "unschedule": _named("unschedule", Unschedule),
     "pause_schedule": _named("pause_schedule", PauseSchedule),
     "resume_schedule": _named("resume_schedule", ResumeSchedule),

@@ -18,17 +18,17 @@ from urllib.parse import quote
 
 from core.model.errors import PermanentError, TransientError
 
-if TYPE_CHECKING:  # a configuration that names trackers need not load the database's library
+if TYPE_CHECKING:  # most commands read a configuration and deliver nothing
+    from core.model.event import Event
     from core.model.task import Task
-    from core.store.deliveries import WebhookDelivery
-    from core.store.events import Event
-    from core.store.unit_of_work import Tx
+    from core.model.turn import Turn
+    from core.model.webhook_delivery import WebhookDelivery
 
 MOST: Final = 10
 """Tickets that one request is linked to."""
 LINEAR_API: Final = "https://api.linear.app/graphql"
 KINDS: Final = {"task.published": "A pull request is open", "task.merged": "The pull request is merged"}
-"""The events that are told to a ticket, and how."""
+"""The events that a ticket gets a comment about, and how the comment begins."""
 
 _KEY: Final = re.compile(r"(?<![\w/.#@-])([A-Z][A-Z0-9_]{0,19})-([1-9][0-9]{0,8})(?![\w/@-]|\.\w)", re.ASCII)
 _WORD: Final = re.compile(r"\S+")
@@ -100,17 +100,17 @@ class Ticket:
 
 def tickets_in(text: str, trackers: Trackers) -> tuple[Ticket, ...]:
     """The tickets that a text names, in order, once each, at most `MOST`; pure, linear in the text."""
-    found: dict[str, Ticket] = {}
+    tickets: dict[str, Ticket] = {}
     for match in _KEY.finditer(_prose(text)):
         key, name = match.group(0), trackers.of(match.group(1))
-        if name is None or key in found:
+        if name is None or key in tickets:
             continue
         tracker = trackers.jira if name == "jira" else trackers.linear
         assert tracker is not None
-        found[key] = Ticket(name, key, tracker.link(key))
-        if len(found) == MOST:
+        tickets[key] = Ticket(name, key, tracker.link(key))
+        if len(tickets) == MOST:
             break
-    return tuple(found.values())
+    return tuple(tickets.values())
 
 
 def body_line(tickets: Sequence[Ticket]) -> str:
@@ -151,19 +151,21 @@ class TicketComments:
     client: TicketPoster
     prefixes: tuple[str, ...] = ("jira:", "linear:")
 
-    async def owed(self, tx: Tx, event: Event, task: Task | None) -> Mapping[str, str]:
-        """The comments that an event is worth: what we know ourselves, nothing that anybody wrote."""
+    def wants(self, event: Event) -> bool:
+        """Whether an event may be worth a comment."""
+        return event.kind in KINDS
+
+    def owed(self, event: Event, task: Task | None, turns: Sequence[Turn]) -> Mapping[str, str]:
+        """The comments that an event is worth: facts of ours, nothing that anybody wrote."""
         if task is None or event.kind not in KINDS or task.pull_request is None:
             return {}
-        from core.store import tasks
-
         trackers = self.trackers()
-        said = "\n".join(turn.text for turn in await tasks.turns_of(tx, task.number))
+        text = "\n".join(turn.text for turn in turns)
         opened = task.pull_request
         comment = f"{KINDS[event.kind]}: {opened.url} (Countersign #{task.number}, revision {task.revision})"
         return {
             f"{ticket.tracker}:{ticket.key}": json.dumps({"comment": comment})
-            for ticket in tickets_in(said, trackers)
+            for ticket in tickets_in(text, trackers)
             if trackers.speaks(ticket.tracker)
         }
 
@@ -187,11 +189,11 @@ class TicketComments:
         https://developer.atlassian.com/cloud/jira/platform/rest/v2/api-group-issue-comments/
         """
         if jira.user is not None:
-            said = f"Basic {base64.b64encode(f'{jira.user}:{jira.token}'.encode()).decode()}"
+            authorization = f"Basic {base64.b64encode(f'{jira.user}:{jira.token}'.encode()).decode()}"
         else:
-            said = f"Bearer {jira.token}"
+            authorization = f"Bearer {jira.token}"
         url = f"{jira.url.rstrip('/')}/rest/api/2/issue/{quote(key)}/comment"
-        headers = {"Content-Type": "application/json", "Authorization": said}
+        headers = {"Content-Type": "application/json", "Authorization": authorization}
         await self.client.post(url, _json({"body": comment}), headers, allow_private=jira.allow_private)
 
     async def _linear(self, linear: Linear, key: str, comment: str, name: str) -> None:
@@ -209,8 +211,8 @@ class TicketComments:
 def _check_linear(body: bytes) -> None:
     """GraphQL tells its errors with status 200."""
     try:
-        said: Any = json.loads(body)
-        errors = said.get("errors") or []
+        answer: Any = json.loads(body)
+        errors = answer.get("errors") or []
         codes = {str((error.get("extensions") or {}).get("code", "")) for error in errors}
     except (ValueError, AttributeError, RecursionError) as error:
         raise TransientError("not_taken", "Linear's answer cannot be read", "It is tried again.") from error

@@ -62,7 +62,7 @@ async def _summary(older: Sequence[str], ask: Asking, journal: Journal) -> str:
         half = _TO_SUMMARISE_CHARS // 2
         text = f"{text[:half]}\n…\n{text[-half:]}"
     try:
-        reply = await ask(ChatRequest((ChatMessage("system", _HOW), ChatMessage("user", text)), most_tokens=_TOKENS))
+        reply = await ask(ChatRequest((ChatMessage("system", _HOW), ChatMessage("user", text)), max_tokens=_TOKENS))
     except (PermanentError, TransientError, NoAnswerError) as error:
         log.info("talk_not_summarised", turns=len(older), why=str(error))
         return ""

@@ -24,10 +24,10 @@ from bot.interpret.schema import schema_of
 from core.log import log
 from core.model.edits import BumpPackage, CreateFile, Edit, MoveFile, describe, is_glob, paths_named
 from core.model.errors import PermanentError, TransientError
+from core.model.ids import new_id
 from core.model.intent import Intent, Unclear
-from core.model.provenance import Usage
 from core.model.turn import Turn
-from core.ports import ForgetsOldResults, InterpretationContext, Journal
+from core.ports import InterpretationContext, Journal, MemoryJournal
 from lanes.models import ChatMessage, ChatModel, ChatReply, ChatRequest
 
 MOST_ASKS: Final = 2
@@ -82,12 +82,11 @@ class _Reading:
     can: tuple[str, ...]
     until: float = 0.0
     files: Sequence[str] = ()
-    cost: dict[str, Usage] = field(default_factory=dict)
 
     async def run(self) -> Intent | Unclear:
         """What the model reads, in at most `MOST_ASKS` answers; answers of an earlier try of this work count."""
         turn = self.turns[-1]
-        journal = self.scene.journal.part(f"turn-{turn.n}") if self.scene.journal else ForgetsOldResults()
+        journal = self.scene.journal.part(f"turn-{turn.n}") if self.scene.journal else MemoryJournal()
         self.files = await self._listed()
         kept = [entry for entry in await journal.recall() if _is_answer(entry)]
         self.until = asyncio.get_running_loop().time() + self.by.patience_s
@@ -119,7 +118,7 @@ class _Reading:
 
     async def _asked(self, talk: tuple[ChatMessage, ...], journal: Journal) -> dict[str, Any]:
         try:
-            reply = await self._ask(ChatRequest(talk, schema=schema_of(self.scene.offers), most_tokens=_MOST_TOKENS))
+            reply = await self._ask(ChatRequest(talk, schema=schema_of(self.scene.offers), max_tokens=_MOST_TOKENS))
         except (TransientError, PermanentError) as error:
             raise NoAnswerError(f"no model answered: {error.problem.message}") from error
         entry = {"answer": storable(reply.text), "model": storable(reply.model)}
@@ -138,10 +137,8 @@ class _Reading:
                 reply = await self.by.model.ask(ask)
         except TimeoutError as error:
             raise NoAnswerError(f"no model answered within {self.by.patience_s:g} s") from error
-        if self.scene.charge is not None:
-            known = self.cost.get(reply.usage.model)
-            self.cost[reply.usage.model] = known.plus(reply.usage) if known else reply.usage
-            await self.scene.charge(self.cost[reply.usage.model])
+        if self.scene.usage is not None:
+            await self.scene.usage.report(new_id("call"), reply.usage)
         return reply
 
     async def _listed(self) -> Sequence[str]:

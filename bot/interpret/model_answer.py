@@ -57,9 +57,7 @@ class ModelAnswer:
 def read_answer(text: str) -> ModelAnswer:
     """The answer in `text`; raises `BadAnswerError`, and nothing else, for anything that is not one."""
     try:
-        shape = AnswerShape.model_validate_json(
-            json.dumps(read_object(text, most_chars=MAX_CHARS, most_depth=MAX_DEPTH))
-        )
+        shape = AnswerShape.model_validate_json(json.dumps(read_object(text, max_chars=MAX_CHARS, max_depth=MAX_DEPTH)))
     except NotJsonError as error:
         raise BadAnswerError(str(error)) from error
     except ValidationError as error:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.model.edits import Edit
 from core.model.intent import Idle, Unclear
 from core.model.lane import Lane
+from core.ports import Executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class QuickReader:
     """`core.ports.Reader` of a home. What it needs is imported when it first reads: most commands never do."""
 
     has_model: Callable[[], bool]
-    takes_any: Callable[[Lane, Sequence[frozenset[str]]], bool]
+    executors: Callable[[], Mapping[str, Executor]]
 
     def read(self, text: str) -> tuple[Edit, ...] | Idle | Unclear:
         """The edits that `text` asks for, that it asks for nothing, or why it cannot be read so."""
@@ -35,6 +36,14 @@ class QuickReader:
         """Whether a model is configured to read what the grammar cannot."""
         return self.has_model()
 
+    def edits_by_rule(self, lane: Lane) -> bool:
+        """Whether the lane's executor makes known edits and nothing else."""
+        from core.rules.lane_availability import LaneAvailability
+
+        return LaneAvailability(self.executors()).edits_by_rule(lane)
+
     def takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
         """Whether the lane's executor works from any wording, here or where a worker is alive."""
-        return self.takes_any(lane, living)
+        from core.rules.lane_availability import LaneAvailability
+
+        return LaneAvailability(self.executors(), living).takes_any_wording(lane)

@@ -11,10 +11,11 @@ from core.jobs.interpretation_context import Discussion, talk_of
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.jobs.no_change import no_change
 from core.jobs.objects import have_objects, keep_objects
-from core.jobs.usage import JobProgress, JobUsage, within_budget, within_pot
+from core.jobs.progress import JobProgress
+from core.jobs.usage import JobUsage, within_budgets
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.change import Change
-from core.model.errors import Kind, Problem, WorkError
+from core.model.errors import Kind, PermanentError, Problem, WorkError
 from core.model.intent import Intent
 from core.model.job import Job
 from core.model.lane import Lane
@@ -22,7 +23,7 @@ from core.model.lifecycle import Fact
 from core.model.provenance import NOT_TOLD, CheckResult, Provenance
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, stage
 from core.model.task import Revision, Task
-from core.model.workflow import WorkflowPart, awaited, part_after
+from core.model.workflow import EDIT, WorkflowPart, awaited, part_after
 from core.ports import Commit, Executor, ExecutorResult, Repository, WorkOrder, reads_in
 from core.rules.audit import report_hash
 from core.store import jobs, tasks
@@ -54,13 +55,13 @@ async def _started(tx: Tx, job: Job) -> None:
 
 
 async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
-    """Run the executor, or adopt what an earlier try of this very job made."""
+    """Run the executor, unless an earlier try of this very job did. Its result is remembered with the job alone."""
     task = await shop.task_for(job)
     repository = shop.repository(needed(task.repo, "repository"))
     made = await shop.database.read(lambda tx: jobs.result_of(tx, job))
     if made is not None:
         await have_objects(shop, repository, job.number, job.revision, made["base"], made["tree"])
-        return made
+        return {}
     whole = _lane(shop, task)
     part = _part(whole, task)
     lane = replace(whole, steps=part.steps)
@@ -69,8 +70,7 @@ async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     await shop.confirm(job)  # a run of the executor may be long and dear
     executor = _executor(shop, lane, _intent(task))
     if _asks_models(shop, lane, task):
-        lane = await within_budget(shop, lane)
-        lane = await within_pot(shop, lane, task)
+        lane = await within_budgets(shop, job, lane, task)
     talk = await _talk_for(shop, task, executor, lane)
     order = _order(shop, job, task, lane, base, begin, talk)
     # the lane's own limit is the executor's to keep; this one only frees a worker from an executor that hangs
@@ -84,7 +84,7 @@ async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     made = {"base": base, "tree": produced.tree, "making": making.to_json(), "authors": sorted(talk.authors)}
     await shop.database.write(lambda tx: jobs.keep_result(tx, job, made))
     shop.milestones.reached("change.kept", number=job.number)
-    return made
+    return {}
 
 
 async def _talk_for(shop: JobContext, task: Task, executor: Executor, lane: Lane) -> Discussion:
@@ -99,7 +99,7 @@ async def _talk_for(shop: JobContext, task: Task, executor: Executor, lane: Lane
 
 
 def _order(shop: JobContext, job: Job, task: Task, lane: Lane, base: str, begin: str, talk: Discussion) -> WorkOrder:
-    """What the executor is told, with the doors through which it is heard while it works."""
+    """What the executor shall make, and where it reports its progress and its spending."""
     return WorkOrder(
         number=task.number,
         revision=task.revision,
@@ -110,8 +110,8 @@ def _order(shop: JobContext, job: Job, task: Task, lane: Lane, base: str, begin:
         start=begin,
         parameters=task.parameters,
         journal=JobJournal(shop.database, job),
-        told=JobProgress(shop, job),
-        charge=JobUsage(shop, job, lane.name, task.current.author),
+        progress=JobProgress(shop, job),
+        usage=JobUsage(shop, job, lane.name, task.current.author),
     )
 
 
@@ -136,16 +136,19 @@ async def _keep_files(shop: JobContext, job: Job, files: Mapping[str, bytes]) ->
         await shop.keep_artifact(job, name, shown)
 
 
-async def judge(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
+async def judge(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Compute the change from the trees, let the guard judge it, and stage it or say why not."""
     task = await shop.task_for(job)
     settings = shop.settings()
     repository = shop.repository(needed(task.repo, "repository"))
-    change = await repository.change(notes["base"], notes["tree"])
+    made = await shop.database.read(lambda tx: jobs.result_of(tx, job))
+    if made is None:
+        raise PermanentError("incomplete", f"nothing is kept of what job {job.id} made", "Reply to it to start again.")
+    change = await repository.change(made["base"], made["tree"])
     shop.milestones.reached("change.compared", number=job.number)
     terms = task.current.terms
     lane = settings.lane(needed(task.current.lane, "lane"))
-    making = Provenance.from_json(notes["making"]) if notes.get("making") else NOT_TOLD
+    making = Provenance.from_json(made["making"]) if made.get("making") else NOT_TOLD
     if not change.files or terms is None or _is_published_already(task, change):
         await shop.fail(job, no_change(shop, task, lane, making))
         return OVER
@@ -159,8 +162,8 @@ async def judge(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
     await _hold(shop, repository, task, change)
     shop.milestones.reached("change.judged", number=job.number)
     staged = stage(change, report)
-    heard = notes["authors"] if "authors" in notes else (await talk_of(shop, task)).authors  # made by an older version
-    basis = task.current.basis.written_by(heard)
+    shown_to = made["authors"] if "authors" in made else (await talk_of(shop, task)).authors  # by an older version
+    basis = task.current.basis.written_by(shown_to)
     authors = sorted(task.authors_of(replace(task.current, basis=basis)))
     outcome = JobOutcome(
         changes={"digest": staged.digest, "error": None, "escalated": False, "nudge_ms": None},
@@ -224,7 +227,7 @@ async def _whole_making(shop: JobContext, task: Task, making: Provenance) -> Pro
 
 def _executor(shop: JobContext, lane: Lane, intent: Intent) -> Executor:
     """The lane's executor; taking a change back needs none but git, whatever the lane works with."""
-    return shop.executors["edit" if intent.needs_git_alone else lane.executor]
+    return shop.executors[EDIT if intent.needs_git_alone else lane.executor]
 
 
 def _intent(task: Task) -> Intent:

@@ -11,6 +11,7 @@ from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Approval, Verdict
 from core.model.change import FileChange
 from core.model.errors import ConflictError, Kind, PermanentError, Problem
+from core.model.event import Event
 from core.model.job import Job
 from core.model.lifecycle import Fact
 from core.model.place import Place
@@ -57,7 +58,7 @@ async def _files_of(shop: JobContext, job: Job) -> tuple[FileChange, ...]:
 async def _check_rows(shop: JobContext, task: Task) -> None:
     """Raise `PermanentError` when rows and events disagree: nothing of such a task is pushed or signed."""
 
-    async def read(tx: Tx) -> tuple[AuditRows, list[events.Event]]:
+    async def read(tx: Tx) -> tuple[AuditRows, list[Event]]:
         turns, said = await tasks.turns_of(tx, task.number), await tasks.approvals_of(tx, task.number)
         return AuditRows(task, task.current, turns, said), await events.chain_of(tx, task.number)
 

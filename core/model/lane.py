@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from core.model.budget import Budget
 from core.model.workflow import APPROVAL, CHECK, EDIT, REVERT, Parameter, WorkflowStep
 
 MIB = 1024 * 1024
@@ -28,22 +29,6 @@ class Limits:
     def tightened(self, other: Limits) -> Limits:
         """The stricter of both, bound by bound."""
         return Limits(*(min(getattr(self, f), getattr(other, f)) for f in self.__slots__))
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a model may spend on one piece of work, and a lane in a day; 0 means no bound.
-
-    `steps` counts answers of the model, `repeats` how often one call may come again with nothing changed between.
-    `usd` and `day_usd` count only what an agent or an endpoint reports.
-    """
-
-    tokens: int = 500_000
-    steps: int = 50
-    repeats: int = 3
-    usd: float = 0.0
-    day_tokens: int = 0
-    day_usd: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +98,7 @@ class Lane:
     bidi: bool = False
     needs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     checks: tuple[LaneCheck, ...] = ()
     retries: int = 1
     isolation: Isolation = Isolation()

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from core.model.errors import NotFoundError, RefusedError, UsageError
+
+MAINTAINER: Final = "maintainer"
+"""The role of those who may pause the queue and change what others scheduled."""
 
 
 @dataclass(frozen=True, slots=True)

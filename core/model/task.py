@@ -166,3 +166,24 @@ class Task:
     def has_open_pull_request(self) -> bool:
         """True while an earlier revision stands published and undecided at the forge."""
         return self.pull_request is not None and self.pull_request.state == "open"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """A task as `list` shows it: no revision, no diff."""
+
+    number: int
+    state: State
+    repo: str | None
+    requester: str
+    title: str
+    lane: str | None
+    revision: int
+    digest: str | None
+    priority: int
+    updated_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of ``list --json``."""
+        shown = {name: getattr(self, name) for name in self.__slots__}
+        return {**shown, "state": self.state.value, "updated_at": self.updated_at.isoformat()}

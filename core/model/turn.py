@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from core.model.place import Place
+from core.model.place import EVERY_REPOSITORY, Place, RepositoryScope
 
 SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
 """Every surface this version has; identities and rules may name no other, but for those of enabled plugins."""
@@ -16,10 +16,16 @@ SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who caused a fact: a person on a surface, or (both None) the system itself."""
+    """Who causes a fact: a person on a surface, or (both None) the system itself.
+
+    `is_operator` is true for the terminal's user who spoke without ``--as``: they own the home directory. `scope` are
+    the repositories of the conversation in which somebody acts: what lies outside it does not exist there.
+    """
 
     person: str | None = None
     surface: str | None = None
+    is_operator: bool = False
+    scope: RepositoryScope = EVERY_REPOSITORY
 
 
 SYSTEM = Actor()
@@ -47,7 +53,7 @@ class TurnDraft:
     text: str
     actor: Actor
     dedup: str | None = None
-    heard: MessageOrigin = NOWHERE
+    origin: MessageOrigin = NOWHERE
 
     def job_id(self, new_id: Callable[[str], str]) -> str:
         """The id of the job that reads it, the same for the same message."""
@@ -62,17 +68,17 @@ class TurnDraft:
             "person": self.actor.person,
             "surface": self.actor.surface,
             "dedup": self.dedup,
-            "place": self.heard.place.to_json() if self.heard.place else None,
-            "reply_to": self.heard.reply_to,
-            "only_to": self.heard.only_to,
+            "place": self.origin.place.to_json() if self.origin.place else None,
+            "reply_to": self.origin.reply_to,
+            "only_to": self.origin.only_to,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TurnDraft:
         """The words that `to_json` wrote."""
         place = Place.from_json(value["place"]) if value["place"] else None
-        heard = MessageOrigin(place, value["reply_to"], value["only_to"])
-        return cls(str(value["text"]), Actor(value["person"], value["surface"]), value["dedup"], heard)
+        origin = MessageOrigin(place, value["reply_to"], value["only_to"])
+        return cls(str(value["text"]), Actor(value["person"], value["surface"]), value["dedup"], origin)
 
 
 @dataclass(frozen=True, slots=True)

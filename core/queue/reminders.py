@@ -48,7 +48,7 @@ def _next(terms: ApprovalRequirements, now_ms: int, escalate_ms: int | None) -> 
 
 async def _words(tx: Tx, settings: Settings, task: Task, *, escalates: bool) -> str:
     needs = await needs_of(tx, settings, task)
-    who = ", ".join(p for p in needs.of if p not in needs.have) if needs else ""
+    who = ", ".join(needs.missing) if needs else ""
     asked = f"#{task.number} waits for {who or 'somebody who may approve it'}"
     until = f" It expires on {task.expires_at:%Y-%m-%d %H:%M} UTC." if task.expires_at else ""
     extra = (

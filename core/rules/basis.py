@@ -8,15 +8,13 @@ from core.model.errors import ConflictError
 from core.model.intent import Intent
 from core.model.lifecycle import State
 from core.model.task import Basis, Revision, Task
+from core.rules.planning import PARAMETER
 from core.store import tasks
 from core.store.unit_of_work import Tx
 
 _AFRESH = ("instead", "start over", "from scratch")
 _LEAVING_BEHIND = ("start over", "from scratch")
 """Openings after which nothing that was said before is shown to anybody; after "instead" it still explains."""
-PARAMETER = "parameter "
-"""What a question about a parameter begins to be about; its name follows."""
-
 _AGAIN = frozenset({"retry", "try again", "again", "run it again"})
 
 

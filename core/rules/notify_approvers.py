@@ -23,7 +23,7 @@ async def notify_approvers(tx: Tx, task: Task, needs: QuorumStatus, people: Peop
     """
     if place.private:
         return
-    waiting = [name for name in needs.of if name not in needs.have]
+    waiting = needs.missing
     reached = [(name, identity) for name in waiting if (identity := await _identity(tx, people, name, place))]
     told = await notified_approvers.record(tx, task.number, task.revision, [name for name, _ in reached[:MOST_AT_ONCE]])
     mentions = [(name, identity) for name, identity in reached if name in told]

@@ -12,19 +12,21 @@ from core.model.lifecycle import Fact, State
 from core.model.place import Place
 from core.model.staged_diff import short_digest
 from core.model.task import Task
-from core.model.turn import Actor
+from core.model.turn import NOWHERE, Actor, MessageOrigin
 from core.ports import Milestones
 from core.rules.audit import forged_staging
 from core.rules.authorization import decided_by
+from core.rules.conversation import notify_of_outcome
 from core.rules.quorum import needs_of
 from core.rules.standing_terms import refusal_now, terms_now
 from core.rules.typed_digest import not_shown, objection_to
+from core.rules.visibility import visible_task
 from core.settings import Settings, SettingsSource
 from core.store import events, queue_queries, tasks
 from core.store.database import Database, from_ms
 from core.store.tables import ApprovalRow
 from core.store.transition import owed_again, take_step
-from core.store.unit_of_work import Tx
+from core.store.unit_of_work import Tx, reads, writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,81 +38,83 @@ class VerdictOutcome:
 
 
 class Approvals:
-    """Approving and rejecting. A refused click changes nothing but leaves an event."""
+    """Approving and rejecting. A refused verdict changes nothing but leaves an event."""
 
     def __init__(self, database: Database, settings: SettingsSource, milestones: Milestones) -> None:
-        self._database = database
+        self.database = database
         self._settings = settings
         self._milestones = milestones
 
-    async def approve(self, number: int, digest: str, actor: Actor, typed_in: Place | None = None) -> VerdictOutcome:
-        """Countersign `digest` of a task: its 64 hex digits, or a beginning that `core.rules.typed_digest` takes.
+    async def approve(
+        self, number: int, digest: str, actor: Actor, typed_in: Place | None = None, origin: MessageOrigin = NOWHERE
+    ) -> VerdictOutcome:
+        """Countersign `digest` of a task: its 64 hex digits, or a beginning that `core.rules.typed_digest` accepts.
 
-        `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal.
+        `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal. Whoever
+        approved at `origin` is notified of the outcome there.
         """
-        settings = self._settings()
-        settings.people.named(actor.person or "")
-
-        async def work(tx: Tx) -> VerdictOutcome:
-            task = await tasks.load(tx, number, lock=True)
-            problem = await self._objection(tx, task, digest)
-            problem = problem or await not_shown(tx, task, typed_in)
-            problem = problem or await _forged(tx, task)
-            problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
-            problem = problem or await _said_already(tx, settings, task, actor)
-            problem = problem or await _being_read(tx, task)
-            if problem is not None:
-                return await _refuse(tx, task, problem, actor, "approval")
-            await self._count(tx, settings, task, actor)
-            return VerdictOutcome(await tasks.load(tx, number))
-
+        self._settings().people.named(actor.person or "")
         self._milestones.reached("approve.received", number=number)
-        answer = await self._database.write(work)
+        outcome = await self._approve(number, digest, actor, typed_in, origin)
         self._milestones.reached("approve.committed", number=number)
-        return answer
+        return outcome
+
+    @writes
+    async def _approve(
+        self, tx: Tx, number: int, digest: str, actor: Actor, typed_in: Place | None, origin: MessageOrigin
+    ) -> VerdictOutcome:
+        settings = self._settings()
+        task = await visible_task(tx, number, actor, lock=True)
+        problem = await self._objection(tx, task, digest)
+        problem = problem or await not_shown(tx, task, typed_in)
+        problem = problem or await _forged(tx, task)
+        problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
+        problem = problem or await _decided_already(tx, settings, task, actor)
+        problem = problem or await _being_read(tx, task)
+        if problem is not None:
+            return await _refuse(tx, task, problem, actor, "approval")
+        await self._count(tx, settings, task, actor)
+        await notify_of_outcome(tx, number, "approve", origin)
+        return VerdictOutcome(await tasks.load(tx, number))
 
     async def reject(self, number: int, reason: str, actor: Actor, digest: str | None = None) -> VerdictOutcome:
         """Say no to the current staged diff, or to `digest` if that still is the current one; one no is enough."""
-        settings = self._settings()
-        settings.people.named(actor.person or "")
+        self._settings().people.named(actor.person or "")
+        return await self._reject(number, reason, actor, digest)
 
-        async def work(tx: Tx) -> VerdictOutcome:
-            task = await tasks.load(tx, number, lock=True)
-            problem = await self._objection(tx, task, digest)
-            problem = problem or self._lacks_authority(settings, task, actor, Verdict.REJECT)
-            if problem is not None:
-                return await _refuse(tx, task, problem, actor, "rejection")
-            row = _row(task, Verdict.REJECT, actor, tx.now_ms, reason)
-            await tx.session.merge(row)  # somebody who approved may still change their mind
-            rejection = Problem(
-                Kind.REFUSED,
-                "rejected",
-                f"{actor.person} rejected revision {task.revision}" + (f": {reason}" if reason else ""),
-                advise("Reply to change it: ", Suggestion(CommandName.REPLY, number, (BLANK,)), "."),
-            )
-            await take_step(
-                tx,
-                task,
-                Fact.REJECTED,
-                actor=actor,
-                body={"digest": row.digest, "reason": reason},
-                changes={"error": rejection.to_json(), "expires_ms": None},
-            )
-            return VerdictOutcome(await tasks.load(tx, number))
+    @writes
+    async def _reject(self, tx: Tx, number: int, reason: str, actor: Actor, digest: str | None) -> VerdictOutcome:
+        task = await visible_task(tx, number, actor, lock=True)
+        problem = await self._objection(tx, task, digest)
+        problem = problem or self._lacks_authority(self._settings(), task, actor, Verdict.REJECT)
+        if problem is not None:
+            return await _refuse(tx, task, problem, actor, "rejection")
+        row = _row(task, Verdict.REJECT, actor, tx.now_ms, reason)
+        await tx.session.merge(row)  # somebody who approved may still change their mind
+        rejection = Problem(
+            Kind.REFUSED,
+            "rejected",
+            f"{actor.person} rejected revision {task.revision}" + (f": {reason}" if reason else ""),
+            advise("Reply to change it: ", Suggestion(CommandName.REPLY, number, (BLANK,)), "."),
+        )
+        await take_step(
+            tx,
+            task,
+            Fact.REJECTED,
+            actor=actor,
+            body={"digest": row.digest, "reason": reason},
+            changes={"error": rejection.to_json(), "expires_ms": None},
+        )
+        return VerdictOutcome(await tasks.load(tx, number))
 
-        return await self._database.write(work)
-
-    async def obstacle(self, number: int, actor: Actor, verdict: Verdict, digest: str | None) -> Problem | None:
+    @reads
+    async def obstacle(self, tx: Tx, number: int, actor: Actor, verdict: Verdict, digest: str | None) -> Problem | None:
         """Why this person's verdict would be refused now, before they are asked for more; nothing is recorded."""
         settings = self._settings()
         settings.people.named(actor.person or "")
-
-        async def look(tx: Tx) -> Problem | None:
-            task = await tasks.load(tx, number)
-            problem = await self._objection(tx, task, digest)
-            return problem or self._lacks_authority(settings, task, actor, verdict)
-
-        return await self._database.read(look)
+        task = await visible_task(tx, number, actor)
+        problem = await self._objection(tx, task, digest)
+        return problem or self._lacks_authority(settings, task, actor, verdict)
 
     async def _count(self, tx: Tx, settings: Settings, task: Task, actor: Actor) -> None:
         """Record the approval and, with the quorum met, owe the publishing, or the rest of the lane's workflow."""
@@ -232,7 +236,7 @@ async def _being_read(tx: Tx, task: Task) -> Problem | None:
     return being_read(task.number).problem if await queue_queries.reads_of(tx, task.number) else None
 
 
-async def _said_already(tx: Tx, settings: Settings, task: Task, actor: Actor) -> Problem | None:
+async def _decided_already(tx: Tx, settings: Settings, task: Task, actor: Actor) -> Problem | None:
     """Why one more approval changes nothing, or None when it does.
 
     It does after an earlier no, after a yes that does not count now, and when enough said yes already but

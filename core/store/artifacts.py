@@ -6,34 +6,14 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlmodel import col, select
 
+from core.model.artifact import Artifact
 from core.model.errors import NotFoundError, PermanentError, TransientError
 from core.store.tables import ArtifactRow
 from core.store.unit_of_work import Tx
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """A kept file: its name, the sha256 of its bytes, and its size."""
-
-    name: str
-    sha256: str
-    size_bytes: int
-    revision: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The row of ``artifacts`` in the task document."""
-        return {
-            "name": self.name,
-            "sha256": self.sha256,
-            "size_bytes": self.size_bytes,
-            "revision": self.revision,
-        }
 
 
 class ArtifactFiles:

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, delete, func, literal, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import CursorResult, delete, func, true, update
 from sqlmodel import col, select
 
+from core.model.event import Event
+from core.model.webhook_delivery import DUE, FAILED, SENT, WebhookDelivery
 from core.store import events
-from core.store.events import Event
 from core.store.message_tables import DeliveryRow
+from core.store.outbox import Outbox
 from core.store.tables import EventRow, SettingRow
 from core.store.unit_of_work import Tx
 
-DUE: Final = "due"
-SENT: Final = "sent"
-FAILED: Final = "failed"
-
-HOLD_MS: Final = 60_000
-"""How long one who took a delivery has it to itself; then it is somebody else's to try."""
 SETTLED_MS: Final = 30_000
 """After this a missing event id is no transaction still under way (idle ones end after 15 s) but one rolled back."""
 _CURSOR: Final = "outbound.cursor"
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookDelivery:
-    """`body` for the receiver called `hook`; `attempt` counts the tries, this one included."""
-
-    id: str
-    hook: str
-    event_id: int
-    body: str
-    attempt: int
-    created_ms: int
+OUTBOX: Final[Outbox[DeliveryRow]] = Outbox(
+    DeliveryRow,
+    is_owed=lambda delivery: col(delivery.state) == DUE,
+    is_ordered=lambda _delivery: true(),
+    channel=("hook",),
+    order="event_id",
+)
+"""Webhook deliveries that must be sent; each hook gets its events in order."""
 
 
 async def cursor(tx: Tx, *, lock: bool = False) -> int | None:
@@ -80,66 +72,33 @@ async def add(tx: Tx, made: Iterable[tuple[str, str, int, str]]) -> None:
     await tx.session.flush()
 
 
-def _first_of_each(now_ms: int, limit: int) -> Any:
-    """Due deliveries with none of the same hook before them that is still owed: each hook gets its events in order."""
-    earlier = aliased(DeliveryRow)
-    blocked = (
-        select(literal(1))
-        .where(earlier.hook == DeliveryRow.hook, earlier.state == DUE, earlier.event_id < DeliveryRow.event_id)
-        .exists()
-    )
-    return (
-        select(DeliveryRow.id)
-        .where(DeliveryRow.state == DUE, col(DeliveryRow.due_ms) <= now_ms, ~blocked)
-        .order_by(col(DeliveryRow.due_ms))
-        .limit(limit)
-    )
-
-
 async def any_due(tx: Tx) -> bool:
     """Whether something is to be delivered now."""
-    return (await tx.session.execute(_first_of_each(tx.now_ms, 1))).first() is not None
+    return await OUTBOX.any_due(tx)
 
 
 async def begin(tx: Tx, limit: int) -> list[WebhookDelivery]:
-    """Take what is due, at most one of each hook, for `HOLD_MS` to ourselves."""
-    names = [str(name) for (name,) in (await tx.session.execute(_first_of_each(tx.now_ms, limit))).all()]
-    taken = await tx.session.execute(
-        update(DeliveryRow)
-        .where(col(DeliveryRow.id).in_(names), col(DeliveryRow.state) == DUE, col(DeliveryRow.due_ms) <= tx.now_ms)
-        .values(due_ms=tx.now_ms + HOLD_MS, attempt=col(DeliveryRow.attempt) + 1)
-        .returning(DeliveryRow)
-        .execution_options(populate_existing=True)
-    )
+    """Lease what is due, at most one delivery of each hook, in the order of its events."""
     return [
-        WebhookDelivery(row.id, row.hook, row.event_id, row.body, row.attempt, row.created_ms)
-        for row in taken.scalars()
+        WebhookDelivery(row.id, row.hook, row.event_id, row.body, row.attempt, row.created_ms, row.fence)
+        for row in await OUTBOX.begin(tx, limit)
     ]
 
 
+async def hold(tx: Tx, delivery: WebhookDelivery) -> bool:
+    """Renew the lease of a delivery; False when another process tries it."""
+    return await OUTBOX.hold(tx, delivery)
+
+
 async def conclude(tx: Tx, delivery: WebhookDelivery, state: str, problem: str | None) -> bool:
-    """It arrived (``sent``), or never will (``failed``); False when another try of it is under way."""
+    """It arrived (`SENT`), or never will (`FAILED`); False when another try of it is under way."""
     sent_ms = tx.now_ms if state == SENT else None
-    return await _mine(tx, delivery, state=state, problem=problem, sent_ms=sent_ms)
+    return await OUTBOX.finish(tx, delivery, state=state, problem=problem, sent_ms=sent_ms)
 
 
 async def put_off(tx: Tx, delivery: WebhookDelivery, due_ms: int, problem: str) -> bool:
     """Try again at `due_ms`; False when another try is under way."""
-    return await _mine(tx, delivery, due_ms=due_ms, problem=problem)
-
-
-async def _mine(tx: Tx, delivery: WebhookDelivery, **values: Any) -> bool:
-    done = await tx.session.execute(
-        update(DeliveryRow)
-        .where(
-            col(DeliveryRow.id) == delivery.id,
-            col(DeliveryRow.state) == DUE,
-            col(DeliveryRow.attempt) == delivery.attempt,
-        )
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    return cast("CursorResult[Any]", done).rowcount == 1
+    return await OUTBOX.put_off(tx, delivery, due_ms, problem=problem)
 
 
 async def drop(tx: Tx, known: Collection[str], prefixes: tuple[str, ...]) -> int:

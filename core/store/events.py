@@ -1,69 +1,19 @@
-"""The audit trail: append-only events, chained by hash within each task."""
+"""The audit trail: append-only events, chained by hash within each task (`core.model.event`)."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func
 from sqlmodel import col, select
 
+from core.model.event import GENESIS, Event, canonical, link
 from core.store.database import from_ms
 from core.store.tables import EventRow
 from core.store.unit_of_work import Tx
 
-GENESIS = "0" * 64
 SYSTEM = 0
 """The `number` of events that belong to no task."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One past-tense thing that happened, who did it, and the link to what happened before it."""
-
-    id: int
-    number: int
-    seq: int
-    kind: str
-    at: datetime
-    at_ms: int
-    person: str | None
-    surface: str | None
-    body: str
-    previous: str
-    hash: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The event document (`countersign schema event`)."""
-        return {
-            "id": self.id,
-            "task": self.number or None,
-            "seq": self.seq,
-            "kind": self.kind,
-            "at": self.at.isoformat(),
-            "person": self.person,
-            "surface": self.surface,
-            "body": json.loads(self.body),
-            "previous": self.previous,
-            "hash": self.hash,
-        }
-
-
-def link(
-    previous: str, number: int, seq: int, kind: str, at_ms: int, person: str | None, surface: str | None, body: str
-) -> str:
-    """The hash of an event: sha256 over the canonical JSON array of all its fields and the previous hash."""
-    fields = [previous, number, seq, kind, at_ms, person, surface, body]
-    return hashlib.sha256(canonical(fields).encode()).hexdigest()
-
-
-def canonical(value: object) -> str:
-    """JSON with sorted keys and no spaces: one text for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 async def append(
@@ -105,6 +55,12 @@ async def chain_of(tx: Tx, number: int) -> list[Event]:
     return [_event(row) for row in rows]
 
 
+async def last_id(tx: Tx, number: int) -> int:
+    """The id of a task's newest event; 0 when it has none."""
+    newest = select(EventRow.id).where(EventRow.number == number).order_by(col(EventRow.seq).desc()).limit(1)
+    return (await tx.session.exec(newest)).first() or 0
+
+
 async def since(
     tx: Tx,
     *,
@@ -129,28 +85,6 @@ async def count_by_kind(tx: Tx, since_ms: int) -> dict[str, int]:
         select(EventRow.kind, func.count()).where(col(EventRow.at_ms) >= since_ms).group_by(EventRow.kind)
     )
     return {str(kind): int(count) for kind, count in rows}
-
-
-def broken_link(chain: Sequence[Event]) -> str | None:
-    """Where the chain does not hold, in words, or None when every link does."""
-    previous = GENESIS
-    for position, event in enumerate(chain, start=1):
-        if event.seq != position:
-            return f"event {position} is missing"
-        expected = link(
-            previous,
-            event.number,
-            event.seq,
-            event.kind,
-            event.at_ms,
-            event.person,
-            event.surface,
-            event.body,
-        )
-        if event.previous != previous or event.hash != expected:
-            return f"event {position} ({event.kind}) was changed after it was written"
-        previous = event.hash
-    return None
 
 
 def _event(row: EventRow) -> Event:

@@ -1,4 +1,4 @@
-"""The journal of work under way: finished turns of a job, which whoever takes the job over need not make again."""
+"""The journal of a job: what is finished within a step, so that whoever takes the job over goes on from there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.store.unit_of_work import Tx
 
 
 class JobJournal:
-    """`core.ports.Journal` of a claimed job. Every try of the job reads on where the one before it stopped."""
+    """`core.ports.Journal` of a claimed job, or of one part of its work. Every try of the job has the same entries."""
 
     def __init__(self, database: Database, job: Job, part: str = "") -> None:
         self._database, self._job, self._part = database, job, part
@@ -26,11 +26,11 @@ class JobJournal:
         return await self._database.read(self._entries)
 
     async def add(self, entry: Mapping[str, Any]) -> None:
-        """Keep one more entry, durable on return; raises `LostClaimError` when the claim is no longer ours."""
+        """Append one entry, durable on return; raises `LostClaimError` when the claim is no longer ours."""
 
         async def work(tx: Tx) -> None:
             await jobs.hold(tx, self._job)
-            rows = await tx.session.exec(select(func.max(JournalRow.n)).where(*self._mine()))
+            rows = await tx.session.exec(select(func.max(JournalRow.n)).where(*self._of_part()))
             n = (rows.first() or 0) + 1
             tx.session.add(JournalRow(job_id=self._job.id, part=self._part, n=n, body=dict(entry), at_ms=tx.now_ms))
 
@@ -41,8 +41,8 @@ class JobJournal:
         return JobJournal(self._database, self._job, f"{self._part}/{name}" if self._part else name)
 
     async def _entries(self, tx: Tx) -> tuple[Mapping[str, Any], ...]:
-        rows = await tx.session.exec(select(JournalRow.body).where(*self._mine()).order_by(col(JournalRow.n)))
+        rows = await tx.session.exec(select(JournalRow.body).where(*self._of_part()).order_by(col(JournalRow.n)))
         return tuple(rows)
 
-    def _mine(self) -> tuple[Any, ...]:
+    def _of_part(self) -> tuple[Any, ...]:
         return col(JournalRow.job_id) == self._job.id, col(JournalRow.part) == self._part

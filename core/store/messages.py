@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
+from core.model.card import Choice
 from core.model.place import Place
 from core.store.message_tables import CardRow, ChoiceRow, TaskMessageRow
 from core.store.unit_of_work import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A button below a question: the `line` that it stands for, typed by `identity` alone, in one `channel`.
-
-    `dedup` is that of the message that led to the question, so that all of its buttons have one effect between them.
-    """
-
-    id: str
-    surface: str
-    channel: str
-    identity: str
-    line: str
-    dedup: str
-
-
-async def remember(tx: Tx, number: int, place: Place, message_ids: Iterable[str]) -> None:
+async def bind(tx: Tx, number: int, place: Place, message_ids: Iterable[str]) -> None:
     """Bind messages of ours in `place` to task `number`; one that is bound already stays as it is."""
     rows = [
         {
@@ -66,7 +51,7 @@ async def shown_in(tx: Tx, place: Place, *, whole_channel: bool) -> list[int]:
 
 async def offer(tx: Tx, place: Place, identity: str, dedup: str, lines: Sequence[tuple[str, str]]) -> list[list[str]]:
     """Make a button for each (label, line), for `identity` alone; returns [label, id] in the same order."""
-    made = []
+    buttons = []
     for label, line in lines:
         id_ = secrets.token_urlsafe(16)  # 22 characters: not to be guessed, and within Telegram's 64 bytes
         tx.session.add(
@@ -80,9 +65,9 @@ async def offer(tx: Tx, place: Place, identity: str, dedup: str, lines: Sequence
                 created_ms=tx.now_ms,
             )
         )
-        made.append([label, id_])
+        buttons.append([label, id_])
     await tx.session.flush()
-    return made
+    return buttons
 
 
 async def choice(tx: Tx, id_: str) -> Choice | None:
@@ -92,7 +77,7 @@ async def choice(tx: Tx, id_: str) -> Choice | None:
 
 
 async def move(tx: Tx, surface: str, channel: str, to: str) -> None:
-    """A channel has another id: what was said in it is there now."""
+    """A channel has another id: its messages and choices are there now."""
     for table in (TaskMessageRow, ChoiceRow):
         await tx.session.execute(
             update(table).where(col(table.surface) == surface, col(table.channel) == channel).values(channel=to)

@@ -47,9 +47,9 @@ async def tell_outcome(tx: Tx, number: int, fact: Fact, saved: Mapping[str, Any]
     alive = {job.kind for job in await queue_queries.active_of(tx, number)} if fact is Fact.FAILED else set()
     over = [one for one in waiting if _JOBS[one.asked] not in alive]
     for one in over:
-        assert one.heard.place is not None
+        assert one.origin.place is not None
         words = _words(number, _ENDS[one.asked][fact], fact, saved)
-        await notes.add(tx, one.heard.place, words, reply_to=one.heard.reply_to, number=number)
+        await notes.add(tx, one.origin.place, words, reply_to=one.origin.reply_to, number=number)
     await outcomes.forget(tx, [one.id for one in over])
 
 

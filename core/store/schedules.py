@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, func, update
 from sqlmodel import col, select
 
 from core.model.place import Place
+from core.model.schedule import ACTIVE, Schedule
 from core.store.message_tables import ScheduleRow
 from core.store.unit_of_work import Tx
-
-ACTIVE: Final = "active"
-PAUSED: Final = "paused"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """One recurring request of `person`.
-
-    `phrase` says when in words and `zone` in which time zone; `missed` is ``skip`` or ``once``. `next_ms` is when it is
-    to be made next (None while paused), `last_ms` the time for which it was made last. `parameters` are its lane's.
-    `problem` is why it was paused by us.
-    """
-
-    id: str
-    person: str
-    surface: str
-    place: Place | None
-    text: str
-    repo: str | None
-    lane: str | None
-    phrase: str
-    zone: str
-    state: str
-    missed: str
-    next_ms: int | None
-    last_ms: int | None
-    created_ms: int
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    problem: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The schedule as `countersign schedules --json` shows it."""
-        return {
-            "id": self.id,
-            "person": self.person,
-            "surface": self.surface,
-            "text": self.text,
-            "repo": self.repo,
-            "lane": self.lane,
-            "parameters": dict(self.parameters),
-            "when": self.phrase,
-            "zone": self.zone,
-            "state": self.state,
-            "missed": self.missed,
-            "problem": self.problem,
-        }
 
 
 async def add(tx: Tx, schedule: Schedule) -> None:

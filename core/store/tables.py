@@ -183,7 +183,7 @@ class JobRow(Row, table=True):
 
 
 class JournalRow(Row, table=True):
-    """One finished turn of a job's work; `part` sets the parts of the work apart."""
+    """One finished piece of a job's work, such as a model's answer; `part` names the part of the work it belongs to."""
 
     __tablename__ = "journal"
 
@@ -195,14 +195,18 @@ class JournalRow(Row, table=True):
 
 
 class SpendingRow(Row, table=True):
-    """What a job spent on one model up to its try `attempt`, charged to its lane and to whoever asked."""
+    """One entry of the spending ledger: what one call of a model cost, charged to a lane and to whoever asked.
+
+    Entries are added and never changed, but for `lane`, which is filled in once where it was not known yet.
+    """
 
     __tablename__ = "spending"
     __table_args__ = (Index("spending_of_lane", "lane", "at_ms"),)
 
     job_id: str = Field(primary_key=True, foreign_key="jobs.id")
-    attempt: int = Field(primary_key=True)
-    model: str = Field(primary_key=True)
+    part: str = Field(primary_key=True)
+    call: str = Field(primary_key=True)
+    model: str
     number: int = Field(index=True)
     lane: str
     person: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, update
@@ -17,35 +17,12 @@ from core.model.intent import Intent
 from core.model.lifecycle import State
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
-from core.model.task import FIRST_BASIS, Basis, Revision, Task
+from core.model.task import FIRST_BASIS, Basis, Revision, Task, TaskSummary
 from core.model.turn import Question, Turn, TurnDraft
 from core.store.database import from_ms
 from core.store.pull_requests import pull_request_of
 from core.store.tables import ApprovalRow, PullRequestRow, RevisionRow, TaskRow, TurnRow
 from core.store.unit_of_work import Tx
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSummary:
-    """A task as `list` shows it: no revision, no diff."""
-
-    number: int
-    state: State
-    repo: str | None
-    requester: str
-    title: str
-    lane: str | None
-    revision: int
-    digest: str | None
-    priority: int
-    updated_ms: int
-
-    def to_json(self) -> dict[str, Any]:
-        """A row of ``list --json``."""
-        shown: dict[str, Any] = {
-            name: getattr(self, name) for name in self.__slots__ if name not in ("updated_ms", "state")
-        }
-        return {**shown, "state": self.state.value, "updated_at": from_ms(self.updated_ms).isoformat()}
 
 
 async def load(tx: Tx, number: int, *, lock: bool = False) -> Task:
@@ -207,7 +184,7 @@ async def summaries(tx: Tx, *, state: State | None, limit: int, before: int | No
             r.revision,
             r.digest,
             r.priority,
-            r.updated_ms,
+            from_ms(r.updated_ms),
         )
         for r in rows
     ]

@@ -93,14 +93,14 @@ async def tell_unread(tx: Tx, job: Job, problem: Problem) -> None:
         surface=words.actor.surface,
         body=dict(problem.to_json()),
     )
-    heard = words.heard
-    if heard.place is not None:
+    origin = words.origin
+    if origin.place is not None:
         await notes.add(
             tx,
-            heard.place,
+            origin.place,
             problem.plain(),
-            reply_to=heard.reply_to,
-            only_to=heard.only_to,
+            reply_to=origin.reply_to,
+            only_to=origin.only_to,
             number=job.number,
         )
 
@@ -129,7 +129,6 @@ def owed_job(
         priority=task.priority,
         after=owed.after,
         capabilities=jobs.capability_key(owed.needs),
-        payload={},
         payload_version=PAYLOAD_VERSION,
         created_ms=tx.now_ms,
         ready_ms=tx.now_ms + owed.in_s * 1000,

@@ -1,16 +1,16 @@
-"""aider (PyPI ``aider-chat``), without git and without files of its own in the tree; measured with 0.86.2.
+"""Adapter of aider (PyPI ``aider-chat``), run without git and without its files in the tree; measured with 0.86.2.
 
-It speaks plain text and never says how it ended: whether the model answered is known to the broker.
+It prints plain text and does not report whether it succeeded; the broker's record of the model's answers decides.
 """
 
 from __future__ import annotations
 
 import re
 
-from lanes.agent_clis.cli import HOME, AgentCliAdapter, AgentCommand, AgentEvent, AgentPrompt
+from lanes.agent_clis.adapter import HOME, AgentCliAdapter, AgentCommand, AgentPrompt, AgentReport
 from lanes.agent_clis.stream_lines import text
 
-_OFF = (
+_SWITCHES = (
     *("--no-git", "--yes-always", "--no-check-update", "--no-analytics", "--no-show-model-warnings"),
     *("--no-show-release-notes", "--no-pretty", "--no-stream", "--map-tokens", "0", "--no-gitignore"),
     *("--no-detect-urls", "--no-suggest-shell-commands", "--no-auto-lint", "--no-auto-test"),
@@ -25,45 +25,58 @@ _FILES = {
     "--aiderignore": "ignored",
 }
 
-_EMPTY = {"models.json": b"{}\n", "models.yml": b"[]\n", "config.yml": b"{}\n"}
+_FILE_CONTENTS = {"models.json": b"{}\n", "models.yml": b"[]\n", "config.yml": b"{}\n"}
 _COST = re.compile(r"^Tokens: .* Cost: .* message, \$(\d{1,6}(?:\.\d{1,9})?) session\.$", re.ASCII)
 
 
-def _call(errand: AgentPrompt) -> AgentCommand:
-    own = [word for option, name in _FILES.items() for word in (option, f"{HOME}/.lane/{name}")]
+def _command(prompt: AgentPrompt) -> AgentCommand:
+    file_options = [argument for option, name in _FILES.items() for argument in (option, f"{HOME}/.lane/{name}")]
     return AgentCommand(
-        ("--model", f"openai/{errand.model}", *_OFF, *own, "--edit-format", "diff", "--message", errand.task),
-        {"OPENAI_API_BASE": f"{errand.url}/v1", "OPENAI_API_KEY": "none", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
-        {f".lane/{name}": _EMPTY.get(name, b"") for name in _FILES.values()},
+        (
+            "--model",
+            f"openai/{prompt.model}",
+            *_SWITCHES,
+            *file_options,
+            "--edit-format",
+            "diff",
+            "--message",
+            prompt.task,
+        ),
+        {"OPENAI_API_BASE": f"{prompt.url}/v1", "OPENAI_API_KEY": "none", "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+        {f".lane/{name}": _FILE_CONTENTS.get(name, b"") for name in _FILES.values()},
     )
 
 
 class TextParser:
-    """Plain text: its last lines are its last words; it says what it cost, and nothing of how it ended."""
+    """Parses plain text: the last lines are the summary; the cost is reported, success is not."""
 
     def __init__(self) -> None:
-        self._last: list[str] = []
-        self._usd: float | None = None
+        self._last_lines: list[str] = []
+        self._cost_usd: float | None = None
 
-    def line(self, line: bytes) -> None:
-        """Take one line."""
-        if said := text(line.decode("utf-8", "replace")).strip():
-            self._last = [*self._last[-4:], said[:300]]
-            if cost := _COST.search(said):
-                self._usd = float(cost[1])
+    def feed(self, line: bytes) -> None:
+        """See `EventParser.feed`."""
+        if stripped := text(line.decode("utf-8", "replace")).strip():
+            self._last_lines = [*self._last_lines[-4:], stripped[:300]]
+            if cost := _COST.search(stripped):
+                self._cost_usd = float(cost[1])
 
-    def heard(self) -> AgentEvent:
-        """What it all came to."""
-        return AgentEvent(words=" / ".join(self._last[-2:]), why=" / ".join(self._last[-3:]), usd=self._usd)
+    def report(self) -> AgentReport:
+        """See `EventParser.report`."""
+        return AgentReport(
+            last_message=" / ".join(self._last_lines[-2:]),
+            error=" / ".join(self._last_lines[-3:]),
+            cost_usd=self._cost_usd,
+        )
 
 
 AIDER = AgentCliAdapter(
     name="aider",
-    programs=("aider",),
-    speaks="openai",
-    get="pipx install aider-chat",
-    call=_call,
-    ear=TextParser,
-    litter=(".aider.chat.history.md", ".aider.input.history", ".aider.tags.cache.v4", ".aider.tags.cache.v3"),
-    transcript="transcript.txt",
+    program_names=("aider",),
+    protocol="openai",
+    install_hint="pipx install aider-chat",
+    build_command=_command,
+    new_parser=TextParser,
+    leftovers=(".aider.chat.history.md", ".aider.input.history", ".aider.tags.cache.v4", ".aider.tags.cache.v3"),
+    transcript_name="transcript.txt",
 )

@@ -1,6 +1,6 @@
-"""Codex (npm ``@openai/codex``), its own sandbox off inside ours; measured with 0.169.0.
+"""Adapter of Codex (npm ``@openai/codex``), with its own sandbox off inside ours; measured with 0.169.0.
 
-Its exit code says nothing: a turn that could write nothing ends with 0. With a dead server it asks on and on.
+Its exit code is not reliable: a turn that could write nothing ends with 0. With a dead server it retries forever.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lanes.agent_clis.cli import AgentCliAdapter, AgentCommand, AgentEvent, AgentPrompt
-from lanes.agent_clis.stream_lines import EventStreamParser, part, text
+from lanes.agent_clis.adapter import AgentCliAdapter, AgentCommand, AgentPrompt, AgentReport
+from lanes.agent_clis.stream_lines import EventStreamParser, text, value_at
 
-# `projects`: what the repository's own .codex says counts for folders that somebody trusts, and nobody does here
+# `projects`: settings in the repository's own .codex apply only to trusted folders, and this marks ours as untrusted
 _CONFIG = """\
 model = {model}
 model_provider = "lane"
@@ -35,48 +35,48 @@ trust_level = "untrusted"
 """
 
 
-def _call(errand: AgentPrompt) -> AgentCommand:
+def _command(prompt: AgentPrompt) -> AgentCommand:
     config = _CONFIG.format(
-        model=json.dumps(errand.model), context=errand.context_tokens, url=json.dumps(f"{errand.url}/v1")
+        model=json.dumps(prompt.model), context=prompt.context_tokens, url=json.dumps(f"{prompt.url}/v1")
     )
-    words = ("exec", "--json", "--ephemeral", "--ignore-rules", "--skip-git-repo-check", "-s", "danger-full-access")
-    return AgentCommand((*words, "--", errand.task), {}, {".codex/config.toml": config.encode()})
+    args = ("exec", "--json", "--ephemeral", "--ignore-rules", "--skip-git-repo-check", "-s", "danger-full-access")
+    return AgentCommand((*args, "--", prompt.task), {}, {".codex/config.toml": config.encode()})
 
 
 class CodexParser(EventStreamParser):
-    """Its stream of JSON: a turn is good when it was completed and none failed after it."""
+    """Parses its JSON events: a turn succeeded when it completed and no later one failed."""
 
-    def take(self, said: dict[str, Any], heard: AgentEvent) -> None:
-        """Take one event."""
-        kind = said.get("type")
-        if kind == "item.completed" and part(said, "item", "type") == "agent_message":
-            heard.words = text(part(said, "item", "text")) or heard.words
+    def apply(self, event: dict[str, Any], report: AgentReport) -> None:
+        """See `EventStreamParser.apply`."""
+        kind = event.get("type")
+        if kind == "item.completed" and value_at(event, "item", "type") == "agent_message":
+            report.last_message = text(value_at(event, "item", "text")) or report.last_message
         elif kind == "turn.completed":
-            heard.ended, heard.why = True, ""
+            report.succeeded, report.error = True, ""
         elif kind in ("turn.failed", "error"):
-            heard.ended = False
-            heard.why = text(part(said, "error", "message")) or text(said.get("message")) or heard.why
+            report.succeeded = False
+            report.error = text(value_at(event, "error", "message")) or text(event.get("message")) or report.error
 
 
-def _inner(launcher: Path) -> Path | None:
-    """The binary behind the launcher of the npm package."""
+def _find_binary(launcher: Path) -> Path | None:
+    """The binary that the npm package's launcher starts."""
     for folder in (launcher.parents[1], *launcher.parents):
-        for place in ("vendor/*/bin/codex", "node_modules/@openai/codex-linux-*/vendor/*/bin/codex"):
-            if found := sorted(folder.glob(place)):
-                return found[0]
+        for pattern in ("vendor/*/bin/codex", "node_modules/@openai/codex-linux-*/vendor/*/bin/codex"):
+            if matches := sorted(folder.glob(pattern)):
+                return matches[0]
         if folder.name == "node_modules":
-            sibling = sorted(folder.glob("@openai/codex-linux-*/vendor/*/bin/codex"))
-            return sibling[0] if sibling else None
+            siblings = sorted(folder.glob("@openai/codex-linux-*/vendor/*/bin/codex"))
+            return siblings[0] if siblings else None
     return None
 
 
 CODEX = AgentCliAdapter(
     name="codex",
-    programs=("codex",),
-    speaks="openai",
-    get="npm install -g @openai/codex",
-    call=_call,
-    ear=CodexParser,
-    inner=_inner,
-    litter=(".codex",),
+    program_names=("codex",),
+    protocol="openai",
+    install_hint="npm install -g @openai/codex",
+    build_command=_command,
+    new_parser=CodexParser,
+    find_binary=_find_binary,
+    leftovers=(".codex",),
 )

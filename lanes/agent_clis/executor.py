@@ -1,4 +1,4 @@
-"""The executors that send an agent program into the sandbox, and take what it leaves."""
+"""The executor that runs an agent program in the sandbox and imports the files it leaves."""
 
 from __future__ import annotations
 
@@ -6,273 +6,283 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from core.model.errors import CountersignError, Kind, Problem, TransientError, UsageError
 from core.model.lane import Lane
-from core.model.provenance import Provenance, Usage
+from core.model.provenance import Provenance
 from core.ports import ExecutorResult, Repository, WorkOrder
-from lanes.agent_clis import CLIS
-from lanes.agent_clis.cli import MARK, PORT, PROXY_PORT, AgentCliAdapter, AgentCommand, AgentEvent, AgentPrompt
-from lanes.agent_clis.generic import NAME, described
+from lanes.agent_clis import ADAPTERS
+from lanes.agent_clis.adapter import (
+    FILE_MARK,
+    MODEL_PORT,
+    PROXY_PORT,
+    AgentCliAdapter,
+    AgentCommand,
+    AgentPrompt,
+    AgentReport,
+)
+from lanes.agent_clis.generic import NAME, described_adapter
 from lanes.agent_clis.hidden_files import HiddenFiles
 from lanes.agent_clis.outcome import AgentOutcome
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
-from lanes.agent_clis.prompts import task
-from lanes.agent_clis.stream_lines import StreamLines, plain
-from lanes.egress import SPOKEN, EgressBroker, EgressLog, EgressProxy, UsageAccount
-from lanes.executors.edit_lane import taken_back
+from lanes.agent_clis.prompts import prompt_text
+from lanes.agent_clis.stream_lines import StreamLines, sanitize
+from lanes.egress import PROTOCOLS, EgressBroker, EgressLog, EgressProxy, UsageAccount
 from lanes.executors.workplace import Place as Workplace
 from lanes.executors.workplace import Workplaces
 from lanes.models import Endpoint, ModelName
 from lanes.repository import as_git
-from lanes.sandbox import PortForward, Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
+from lanes.sandbox import PortForward, Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
 
 BROKER_LOG: Final = "broker.log"
-_TELL_S: Final = 2.0
-_MOST_WORDS: Final = 500
-_FULL_BYTES: Final = 16 * 1024 * 1024
-# Runs the program, and tells a file of its home on behind a mark; its words are never read as a script.
-_THEN: Final = f'"$@"; code=$?; printf "\\n%s\\n" "{MARK.decode()}"; cat "$0"; exit $code'
+_PROGRESS_S: Final = 2.0
+_MAX_MESSAGE_CHARS: Final = 500
+_MIN_FREE_BYTES: Final = 16 * 1024 * 1024
+# Runs the program and prints a file of its home after a mark; the shell never parses the program's arguments.
+_RUN_AND_PRINT_FILE: Final = f'"$@"; code=$?; printf "\\n%s\\n" "{FILE_MARK.decode()}"; cat "$0"; exit $code'
 
 
 @dataclass(slots=True)
 class AgentRun:
-    """One run, while it goes on."""
+    """The state of one run."""
 
     order: WorkOrder
-    cli: AgentCliAdapter
+    adapter: AgentCliAdapter
     account: UsageAccount
     log: EgressLog = field(default_factory=EgressLog)
-    ran: SandboxResult | None = None
+    result: SandboxResult | None = None
     output: bytes = b""
 
 
-def agent_executor(
+def create_agent_executor(
     name: str,
     scratch: Path,
     endpoints: Mapping[str, Endpoint],
-    find: Callable[[str], Sandbox | Problem],
-    places: Mapping[str, ProgramPlace],
+    find_sandbox: Callable[[str], Sandbox | Problem],
+    program_places: Mapping[str, ProgramPlace],
 ) -> AgentExecutor:
-    """The executor called `name`: one of `lanes.agent_clis.NAMES`."""
-    known = {cli.name: cli for cli in CLIS}
-    return AgentExecutor(known.get(name), endpoints, find, scratch, places.get(name))
+    """The executor called `name`, one of `lanes.agent_clis.NAMES`."""
+    adapters = {adapter.name: adapter for adapter in ADAPTERS}
+    return AgentExecutor(adapters.get(name), endpoints, find_sandbox, scratch, program_places.get(name))
 
 
 class AgentExecutor:
-    """Works an order with one agent program. Without `cli` it is the one that each lane's file describes.
+    """Makes changes with one agent program.
 
-    `endpoints` are the servers of models by name, `find` gives the sandbox of a kind, `place` is where the
-    configuration says that the program is, and `proxy` opens the door to a lane's hosts.
+    Args:
+        cli: The program's adapter; None for the program that each lane's file describes.
+        endpoints: The model endpoints by name.
+        find: Returns the sandbox of a kind.
+        scratch: The folder for work folders.
+        place: Where the configuration says that the program is.
+        proxy: Creates the proxy to a lane's hosts.
     """
 
     reads = True
+    deterministic = False
 
     def __init__(
         self,
-        cli: AgentCliAdapter | None,
+        adapter: AgentCliAdapter | None,
         endpoints: Mapping[str, Endpoint],
-        find: Callable[[str], Sandbox | Problem],
+        find_sandbox: Callable[[str], Sandbox | Problem],
         scratch: Path,
-        place: ProgramPlace | None = None,
-        proxy: Callable[[tuple[str, ...], EgressLog], EgressProxy] = EgressProxy,
+        program_place: ProgramPlace | None = None,
+        new_proxy: Callable[[tuple[str, ...], EgressLog], EgressProxy] = EgressProxy,
     ) -> None:
-        self.name = NAME if cli is None else cli.name
-        self._cli, self._place = cli, place
-        self._endpoints, self._find = endpoints, find
-        self._places, self._proxy = Workplaces(scratch), proxy
+        self.name = NAME if adapter is None else adapter.name
+        self._adapter, self._program_place = adapter, program_place
+        self._endpoints, self._find_sandbox = endpoints, find_sandbox
+        self._workplaces, self._new_proxy = Workplaces(scratch), new_proxy
 
     def unavailable(self, lane: Lane) -> Problem | None:
-        """Why the lane cannot run here: its program, its model's endpoint, or the sandbox."""
+        """Why the lane cannot run on this node: its program, its model's endpoint, or the sandbox; None when it can."""
         try:
-            cli = self._described(lane)
-            self._model(lane, cli)
+            adapter = self._adapter_of(lane)
+            self._endpoint_and_models(lane, adapter)
         except CountersignError as error:
-            told = error.problem
-            return Problem(Kind.UNAVAILABLE, told.code, told.message, told.mend)
-        program = find_program(cli, self._place)
+            problem = error.problem
+            return Problem(Kind.UNAVAILABLE, problem.code, problem.message, problem.mend)
+        program = find_program(adapter, self._program_place)
         if isinstance(program, Problem):
             return program
-        found = self._find(lane.isolation.kind)
-        return found if isinstance(found, Problem) else None
+        sandbox = self._find_sandbox(lane.isolation.kind)
+        return sandbox if isinstance(sandbox, Problem) else None
 
     def needs(self, lane: Lane) -> frozenset[str]:
-        """A sandbox, the program, and what the lane asks for."""
-        return frozenset({need_of(lane.isolation.kind), f"agent:{self.name}", *lane.needs})
+        """The capabilities of the sandbox and the program, and what the lane requires."""
+        return frozenset({sandbox_capability(lane.isolation.kind), f"agent:{self.name}", *lane.needs})
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
-        """The tree that the program leaves; raises `WorkError` with its words when it comes to no good end."""
-        if order.intent.revert_of is not None:
-            return ExecutorResult(await taken_back(order, repository), {})
-        cli = self._described(order.lane)
-        endpoint, models = self._model(order.lane, cli)
-        program = await asyncio.to_thread(find_program, cli, self._place)
-        sandbox = await asyncio.to_thread(self._find, order.lane.isolation.kind)
-        for found in (program, sandbox):
-            if isinstance(found, Problem):
-                raise TransientError(found.code, found.message, found.mend, retry_after_s=600)
+        """The tree that the program leaves; raises `WorkError` with its output when it fails."""
+        adapter = self._adapter_of(order.lane)
+        endpoint, models = self._endpoint_and_models(order.lane, adapter)
+        program = await asyncio.to_thread(find_program, adapter, self._program_place)
+        sandbox = await asyncio.to_thread(self._find_sandbox, order.lane.isolation.kind)
+        for needed in (program, sandbox):
+            if isinstance(needed, Problem):
+                raise TransientError(needed.code, needed.message, needed.mend, retry_after_s=600)
         assert isinstance(program, AgentProgram)
         assert not isinstance(sandbox, Problem)
         git = as_git(repository)
-        account = await _account(order, str(ModelName(endpoint.name, models[0])))
-        shift = AgentRun(order, cli, account)
-        aside = await HiddenFiles.of(git, order.start)
-        async with self._places.showing(git, await aside.without(git), sandbox) as place:
-            heard = await self._work(shift, program, sandbox, endpoint, models, place)
-            kept = self._artifacts(shift, endpoint)
-            outcome = AgentOutcome(self.name, order.lane, shift.ran, heard, account, kept, cli.transcript)
-            if problem := _disk_full(shift, place.directory) or outcome.problem():
+        model = str(ModelName(endpoint.name, models[0]))
+        account = await UsageAccount.open(model, order.lane.budget, order.usage)
+        agent_run = AgentRun(order, adapter, account)
+        hidden = await HiddenFiles.find(git, order.start)
+        async with self._workplaces.showing(git, await hidden.hide(git), sandbox) as workplace:
+            report = await self._run_program(agent_run, program, sandbox, endpoint, models, workplace)
+            artifacts = self._artifacts(agent_run, endpoint)
+            outcome = AgentOutcome(
+                self.name, order.lane, agent_run.result, report, account, artifacts, adapter.transcript_name
+            )
+            if problem := _disk_full_error(agent_run, workplace.directory) or outcome.error():
                 raise problem
-            tree = await aside.put_back(git, await place.take(), cli.litter)
-        if tree == order.start and (denied := outcome.denied()):
+            tree = await hidden.restore(git, await workplace.take(), adapter.leftovers)
+        if tree == order.start and (denied := outcome.denied_error()):
             raise denied
         spent = (account.total,) if account.total.calls else ()
-        return ExecutorResult(tree, outcome.artifacts, Provenance(self.name, _clipped(heard.words), spent))
+        return ExecutorResult(tree, outcome.artifacts, Provenance(self.name, _clip(report.last_message), spent))
 
-    def _described(self, lane: Lane) -> AgentCliAdapter:
-        if self._cli is not None:
-            return self._cli
+    def _adapter_of(self, lane: Lane) -> AgentCliAdapter:
+        if self._adapter is not None:
+            return self._adapter
         if lane.agent is None or not lane.agent.argv:
             mend = 'Add it, as in: agent: {argv: ["my-agent", "--task", "{task}"], speaks: openai}.'
-            raise UsageError("no_agent", f"lane {lane.name} does not describe its program", mend)
-        return described(lane.agent)
+            raise UsageError("no_agent", f"The lane {lane.name} does not describe its program", mend)
+        return described_adapter(lane.agent)
 
-    def _model(self, lane: Lane, cli: AgentCliAdapter) -> tuple[Endpoint, tuple[str, ...]]:
-        """The endpoint of the lane's first model that the program can talk to, and the lane's models there."""
+    def _endpoint_and_models(self, lane: Lane, adapter: AgentCliAdapter) -> tuple[Endpoint, tuple[str, ...]]:
+        """The endpoint of the lane's first model that the program can use, and all of the lane's models there."""
         names = tuple(map(ModelName.parse, lane.models))
         if not names:
             mend = "Add one to its file, as in: models: [endpoint/name]."
-            raise UsageError("no_model", f"lane {lane.name} names no model", mend)
+            raise UsageError("no_model", f"The lane {lane.name} names no model", mend)
         for name in names:
             endpoint = self._endpoints.get(name.endpoint)
-            if endpoint is not None and cli.speaks in SPOKEN.get(endpoint.kind, ()):
+            if endpoint is not None and adapter.protocol in PROTOCOLS.get(endpoint.kind, ()):
                 return endpoint, tuple(other.name for other in names if other.endpoint == name.endpoint)
-        kinds = " or ".join(sorted(kind for kind, spoken in SPOKEN.items() if cli.speaks in spoken))
-        message = f"lane {lane.name} does not name an endpoint that {cli.name} can talk to"
+        kinds = " or ".join(sorted(kind for kind, protocols in PROTOCOLS.items() if adapter.protocol in protocols))
+        message = f"The lane {lane.name} does not name an endpoint that {adapter.name} can use"
         raise UsageError("no_endpoint", message, f"Name a model of an endpoint of kind {kinds} (`models:`).")
 
-    async def _work(
+    async def _run_program(
         self,
-        shift: AgentRun,
+        agent_run: AgentRun,
         program: AgentProgram,
         sandbox: Sandbox,
         endpoint: Endpoint,
         models: tuple[str, ...],
-        place: Workplace,
-    ) -> AgentEvent:
-        """Run the program behind its broker until it ends, or until going on is pointless; what it said."""
-        order, cli, ear = shift.order, shift.cli, shift.cli.ear()
-        lane, lines, output = order.lane, StreamLines(ear.line), bytearray()
+        workplace: Workplace,
+    ) -> AgentReport:
+        """Run the program behind its broker until it ends or the account closes; returns what it reported."""
+        order, adapter, parser = agent_run.order, agent_run.adapter, agent_run.adapter.new_parser()
+        lane, lines, output = order.lane, StreamLines(parser.feed), bytearray()
 
-        def hear(chunk: bytes) -> None:
+        def on_output(chunk: bytes) -> None:
             lines.add(chunk)
-            if lane.budget.usd and (usd := ear.heard().usd) is not None:
-                shift.account.costs(usd)
+            if lane.budget.usd and (usd := parser.report().cost_usd) is not None:
+                agent_run.account.report_cost(usd)
             if len(output) < lane.limits.log_bytes:
-                output.extend(chunk)  # for a run that is stopped, which leaves no log
+                output.extend(chunk)  # a run that is stopped returns no log
 
-        call = cli.call(AgentPrompt(task(order), models[0], lane.budget, endpoint.context_tokens))
+        command = adapter.build_command(
+            AgentPrompt(prompt_text(order), models[0], lane.budget, endpoint.context_tokens)
+        )
         async with contextlib.AsyncExitStack() as stack:
-            broker = await stack.enter_async_context(EgressBroker(endpoint, models, shift.account, shift.log))
-            doors = [PortForward(broker.socket, PORT)]
+            broker = await stack.enter_async_context(EgressBroker(endpoint, models, agent_run.account, agent_run.log))
+            forwards = [PortForward(broker.socket, MODEL_PORT)]
             if lane.isolation.hosts:
-                proxy = await stack.enter_async_context(self._proxy(lane.isolation.hosts, shift.log))
-                doors.append(PortForward(proxy.socket, PROXY_PORT))
+                proxy = await stack.enter_async_context(self._new_proxy(lane.isolation.hosts, agent_run.log))
+                forwards.append(PortForward(proxy.socket, PROXY_PORT))
             run = SandboxRun(
-                _argv(program, call),
-                place.directory,
-                SandboxLimits.of(lane.limits),
-                environment={**ways_out(lane), **call.environment},
-                programs=program.shown,
-                home=call.home,
-                doors=tuple(doors),
+                _argv(program, command),
+                workplace.directory,
+                SandboxLimits.from_lane_limits(lane.limits),
+                environment={**agent_environment(lane), **command.environment},
+                programs=program.mounts,
+                home=command.home,
+                forwards=tuple(forwards),
                 image=lane.isolation.image,
-                beneath=place.beneath,
-                heard=hear,
+                lower=workplace.beneath,
+                on_output=on_output,
             )
-            shift.ran = await self._watched(shift, sandbox, run)
+            agent_run.result = await self._run_until_closed(agent_run, sandbox, run)
         lines.end()
-        shift.output = shift.ran.log if shift.ran is not None else bytes(output[: lane.limits.log_bytes])
-        heard = ear.heard()
-        if heard.usd is not None and shift.account.usage.calls:
-            shift.account.costs(heard.usd)
-            await shift.account.settle()
-        return replace(heard, words=plain(heard.words, endpoint.key), why=plain(heard.why, endpoint.key))
+        agent_run.output = (
+            agent_run.result.log if agent_run.result is not None else bytes(output[: lane.limits.log_bytes])
+        )
+        report = parser.report()
+        if report.cost_usd is not None and agent_run.account.usage.calls:
+            agent_run.account.report_cost(report.cost_usd)
+            await agent_run.account.settle()
+        return replace(
+            report, last_message=sanitize(report.last_message, endpoint.key), error=sanitize(report.error, endpoint.key)
+        )
 
-    async def _watched(self, shift: AgentRun, sandbox: Sandbox, run: SandboxRun) -> SandboxResult | None:
-        """The run to its end, None when its account was closed first; tells how it goes meanwhile."""
+    async def _run_until_closed(self, agent_run: AgentRun, sandbox: Sandbox, run: SandboxRun) -> SandboxResult | None:
+        """The run's result, None when its account closed first; reports progress meanwhile."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        started = loop.time()
         running = asyncio.create_task(sandbox.run(run))
-        closing = asyncio.create_task(shift.account.closed.wait())
-        told = -1
+        closing = asyncio.create_task(agent_run.account.closed.wait())
+        reported_calls = -1
         try:
             while not running.done() and not closing.done():
-                await asyncio.wait({running, closing}, timeout=_TELL_S, return_when=asyncio.FIRST_COMPLETED)
-                usage = shift.account.usage
-                if usage.calls != told:
-                    told = usage.calls
-                    seconds = int(loop.time() - began)
-                    await shift.order.told(f"{self.name}: {told} answers, {usage.tokens:,} tokens, {seconds} s")
+                await asyncio.wait({running, closing}, timeout=_PROGRESS_S, return_when=asyncio.FIRST_COMPLETED)
+                usage = agent_run.account.usage
+                if usage.calls != reported_calls:
+                    reported_calls = usage.calls
+                    seconds = int(loop.time() - started)
+                    await agent_run.order.progress(
+                        f"{self.name}: {reported_calls} answers, {usage.tokens:,} tokens, {seconds} s"
+                    )
             return running.result() if running.done() else None
         finally:
             closing.cancel()
             running.cancel()
-            await asyncio.wait({running})  # until all of it is dead, also when we are cancelled
+            await asyncio.wait({running})  # until all of its processes are dead, on cancellation too
             if not running.cancelled():
-                running.exception()  # looked at, so that nobody is told that nobody looked
+                running.exception()  # retrieve it so that asyncio does not warn
 
     @staticmethod
-    def _artifacts(shift: AgentRun, endpoint: Endpoint) -> dict[str, bytes]:
-        """What is kept of a run, without secrets, and with nothing in it that a terminal would obey."""
-        made = {shift.cli.transcript: shift.output, BROKER_LOG: shift.log.content()}
+    def _artifacts(agent_run: AgentRun, endpoint: Endpoint) -> dict[str, bytes]:
+        """The transcript and the broker's log, without secrets and control characters."""
+        artifacts = {agent_run.adapter.transcript_name: agent_run.output, BROKER_LOG: agent_run.log.content()}
         return {
-            name: plain(content.decode("utf-8", "surrogateescape"), endpoint.key).encode()
-            for name, content in made.items()
+            name: sanitize(content.decode("utf-8", "surrogateescape"), endpoint.key).encode()
+            for name, content in artifacts.items()
         }
 
 
-def _argv(program: AgentProgram, call: AgentCommand) -> tuple[str, ...]:
-    words = (*program.words, *call.words)
-    return ("/bin/sh", "-c", _THEN, call.also, *words) if call.also else words
+def _argv(program: AgentProgram, command: AgentCommand) -> tuple[str, ...]:
+    argv = (*program.argv, *command.args)
+    return ("/bin/sh", "-c", _RUN_AND_PRINT_FILE, command.printed_file, *argv) if command.printed_file else argv
 
 
-def ways_out(lane: Lane) -> dict[str, str]:
-    """The environment that leads a program to the lane's hosts, where it has any."""
+def agent_environment(lane: Lane) -> dict[str, str]:
+    """The lane's environment, with the proxy variables when the lane allows hosts."""
     if not lane.isolation.hosts:
         return dict(lane.environment)
     proxy = f"http://127.0.0.1:{PROXY_PORT}"
-    ways = {
+    proxy_variables = {
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
-    return {**dict(lane.environment), **ways}
+    return {**dict(lane.environment), **proxy_variables}
 
 
-def _disk_full(shift: AgentRun, folder: Path) -> TransientError | None:
-    if shift.ran is None or shutil.disk_usage(folder).free >= _FULL_BYTES:
+def _disk_full_error(agent_run: AgentRun, folder: Path) -> TransientError | None:
+    if agent_run.result is None or shutil.disk_usage(folder).free >= _MIN_FREE_BYTES:
         return None
-    mend = "Make room on the disk that holds the state folder."
+    mend = "Free space on the disk that holds the state folder."
     return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
 
 
-async def _account(order: WorkOrder, model: str) -> UsageAccount:
-    """The account of one try: what earlier ones spent stands in the journal, and is held against it."""
-    spent = [entry["spent"] for entry in await order.journal.recall() if "spent" in entry]
-
-    async def charge(usage: Usage) -> None:
-        await order.journal.add({"spent": asdict(usage)})
-        await order.charge(usage)
-
-    before = replace(Usage(**spent[-1]), model=model) if spent else None
-    return UsageAccount(model, order.lane.budget, charge, before)
-
-
-def _clipped(words: str) -> str:
-    words = words.strip()
-    return words if len(words) <= _MOST_WORDS else words[: _MOST_WORDS - 1].rstrip() + "…"
+def _clip(message: str) -> str:
+    message = message.strip()
+    return message if len(message) <= _MAX_MESSAGE_CHARS else message[: _MAX_MESSAGE_CHARS - 1].rstrip() + "…"

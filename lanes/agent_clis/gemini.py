@@ -1,6 +1,6 @@
-"""gemini-cli (npm ``@google/gemini-cli``), with settings of ours; measured with 0.61.0.
+"""Adapter of gemini-cli (npm ``@google/gemini-cli``), with our settings; measured with 0.61.0.
 
-With a dead server it asks on and on.
+With a dead server it retries forever.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lanes.agent_clis.cli import AgentCliAdapter, AgentCommand, AgentEvent, AgentPrompt
-from lanes.agent_clis.stream_lines import EventStreamParser, part, text
+from lanes.agent_clis.adapter import AgentCliAdapter, AgentCommand, AgentPrompt, AgentReport
+from lanes.agent_clis.stream_lines import EventStreamParser, text, value_at
 
 _SETTINGS = {
     "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
@@ -21,44 +21,46 @@ _SETTINGS = {
 }
 
 
-def _call(errand: AgentPrompt) -> AgentCommand:
+def _command(prompt: AgentPrompt) -> AgentCommand:
     return AgentCommand(
-        ("-m", errand.model, "--yolo", "--output-format", "stream-json", "-p", errand.task),
+        ("-m", prompt.model, "--yolo", "--output-format", "stream-json", "-p", prompt.task),
         {
             "GEMINI_API_KEY": "none",
             "GEMINI_CLI_NO_RELAUNCH": "true",
             "GEMINI_CLI_TRUST_WORKSPACE": "true",
-            "GOOGLE_GEMINI_BASE_URL": errand.url,
+            "GOOGLE_GEMINI_BASE_URL": prompt.url,
         },
         {".gemini/settings.json": json.dumps(_SETTINGS).encode()},
     )
 
 
 class GeminiParser(EventStreamParser):
-    """Its stream of JSON: the truth is in the last event, ``result``; what it says comes in pieces."""
+    """Parses its JSON events; the last one, ``result``, decides. Its messages arrive in pieces."""
 
-    _speaking = False
+    _in_message = False
 
-    def take(self, said: dict[str, Any], heard: AgentEvent) -> None:
-        """Take one event."""
-        kind = said.get("type")
-        speaks = kind == "message" and said.get("role") == "assistant"
-        if speaks:
-            heard.words = text((heard.words if self._speaking else "") + text(said.get("content")))
+    def apply(self, event: dict[str, Any], report: AgentReport) -> None:
+        """See `EventStreamParser.apply`."""
+        kind = event.get("type")
+        is_message = kind == "message" and event.get("role") == "assistant"
+        if is_message:
+            report.last_message = text((report.last_message if self._in_message else "") + text(event.get("content")))
         elif kind == "result":
-            heard.ended = said.get("status") == "success"
-            heard.why = "" if heard.ended else text(part(said, "error", "message")) or heard.why or "an error"
+            report.succeeded = event.get("status") == "success"
+            report.error = (
+                "" if report.succeeded else text(value_at(event, "error", "message")) or report.error or "an error"
+            )
         elif kind == "error":
-            heard.why = text(said.get("message")) or text(part(said, "error", "message"))
-        self._speaking = speaks
+            report.error = text(event.get("message")) or text(value_at(event, "error", "message"))
+        self._in_message = is_message
 
 
 GEMINI = AgentCliAdapter(
     name="gemini-cli",
-    programs=("gemini",),
-    speaks="gemini",
-    get="npm install -g @google/gemini-cli",
-    call=_call,
-    ear=GeminiParser,
-    litter=(".gemini",),
+    program_names=("gemini",),
+    protocol="gemini",
+    install_hint="npm install -g @google/gemini-cli",
+    build_command=_command,
+    new_parser=GeminiParser,
+    leftovers=(".gemini",),
 )

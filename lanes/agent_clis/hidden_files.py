@@ -1,8 +1,8 @@
-"""What of a repository steers agent programs: it is kept from them while they work, and is there again afterwards.
+"""Hides repository files that configure agent programs while a program works, and restores them afterwards.
 
-A repository's own settings can send a program's questions elsewhere, start its hooks and servers, or widen what it may
-do (CVE-2026-21852, CVE-2025-61260). Programs have switches against some of that; this holds for all of it. What people
-wrote for agents to read (``AGENTS.md``, ``CLAUDE.md``) stays: it is text, and gives no right. The list is
+A repository's own settings can redirect a program's requests, start hooks and servers, or widen its permissions
+(CVE-2026-21852, CVE-2025-61260). Programs have switches against some of that; hiding the files covers all of it.
+Instructions for agents (``AGENTS.md``, ``CLAUDE.md``) stay: they are text and grant nothing. The list of files is
 `core.model.steering`.
 """
 
@@ -19,53 +19,56 @@ from lanes.repository import GitRepository
 
 @dataclass(frozen=True, slots=True)
 class HiddenFiles:
-    """The files of the tree `start` that are kept from a program, path to mode; `top` are the names at its top."""
+    """The hidden files of the tree `start`, path to mode; `top_names` are the names at the tree's top level."""
 
     start: str
-    steering: Mapping[str, str]
-    top: frozenset[str]
+    modes: Mapping[str, str]
+    top_names: frozenset[str]
 
     @classmethod
-    async def of(cls, git: GitRepository, start: str) -> HiddenFiles:
-        """What steers in `start`."""
+    async def find(cls, git: GitRepository, start: str) -> HiddenFiles:
+        """Find the files to hide in the tree `start`."""
         listed = await git.list_paths(start)
-        modes = {path.decode("utf-8", "surrogateescape"): mode for path, (mode, _) in listed.items()}
-        steering = {path: mode for path, mode in modes.items() if mode != GITLINK and steers_agents(path)}
-        return cls(start, steering, frozenset(path.split("/", 1)[0] for path in modes))
+        all_modes = {path.decode("utf-8", "surrogateescape"): mode for path, (mode, _) in listed.items()}
+        hidden = {path: mode for path, mode in all_modes.items() if mode != GITLINK and steers_agents(path)}
+        return cls(start, hidden, frozenset(path.split("/", 1)[0] for path in all_modes))
 
-    async def without(self, git: GitRepository) -> str:
-        """The tree that a program is shown."""
-        if not self.steering:
+    async def hide(self, git: GitRepository) -> str:
+        """The tree without the hidden files."""
+        if not self.modes:
             return self.start
-        return await git.rewrite(self.start, lambda _files: TreeEdit({}, frozenset(self.steering), {}))
+        return await git.rewrite(self.start, lambda _files: TreeEdit({}, frozenset(self.modes), {}))
 
-    async def put_back(self, git: GitRepository, made: str, litter: tuple[str, ...]) -> str:
-        """The tree `made` with all of them as they were, wherever a file can still be, and without the `litter`.
+    async def restore(self, git: GitRepository, tree: str, leftovers: tuple[str, ...]) -> str:
+        """The tree `tree` with the hidden files restored and the `leftovers` removed.
 
-        Litter is what a program leaves at the top of its own accord, unless the repository has such a thing.
+        A hidden file stays away where the program made a folder of its name or a file of its folder's. Leftovers are
+        what the program itself leaves at the top level; names that the repository has there are never removed.
         """
-        before: dict[str, bytes] = {}
-        own = frozenset(litter) - self.top
+        contents: dict[str, bytes] = {}
+        removable = frozenset(leftovers) - self.top_names
 
         def read(files: TreeFiles) -> TreeEdit:
-            before.update({path: files.read(path) or b"" for path in self.steering})
+            contents.update({path: files.read(path) or b"" for path in self.modes})
             return TreeEdit({}, frozenset(), {})
 
         def write(files: TreeFiles) -> TreeEdit:
-            there = set(files.paths())
-            folders = {parent for path in there for parent in _parents(path)}
-            fit = {path for path in before if path not in folders and there.isdisjoint(_parents(path))}
-            left = frozenset(path for path in there if path.split("/", 1)[0] in own)
-            return TreeEdit({path: before[path] for path in fit}, left, {path: self.steering[path] for path in fit})
+            paths = set(files.paths())
+            folders = {parent for path in paths for parent in _parents(path)}
+            restored = {path for path in contents if path not in folders and paths.isdisjoint(_parents(path))}
+            removed = frozenset(path for path in paths if path.split("/", 1)[0] in removable)
+            return TreeEdit(
+                {path: contents[path] for path in restored}, removed, {path: self.modes[path] for path in restored}
+            )
 
-        if self.steering:
+        if self.modes:
             await git.rewrite(self.start, read)
-        if self.steering or own:
-            return await git.rewrite(made, write)
-        return made
+        if self.modes or removable:
+            return await git.rewrite(tree, write)
+        return tree
 
 
 def _parents(path: str) -> list[str]:
-    """The folders above a path, the nearest last."""
+    """The folders that contain a path, outermost first."""
     parts = path.split("/")
     return ["/".join(parts[:n]) for n in range(1, len(parts))]

@@ -1,6 +1,6 @@
-"""opencode (npm ``opencode-ai``), with a configuration of ours; measured with 1.18.33.
+"""Adapter of opencode (npm ``opencode-ai``), with our configuration; measured with 1.18.33.
 
-With a dead server it asks on and on.
+With a dead server it retries forever.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from lanes.agent_clis.cli import HOME, AgentCliAdapter, AgentCommand, AgentEvent, AgentPrompt
-from lanes.agent_clis.stream_lines import EventStreamParser, money, part, text
+from lanes.agent_clis.adapter import HOME, AgentCliAdapter, AgentCommand, AgentPrompt, AgentReport
+from lanes.agent_clis.stream_lines import EventStreamParser, dollars, text, value_at
 
 
-def _call(errand: AgentPrompt) -> AgentCommand:
+def _command(prompt: AgentPrompt) -> AgentCommand:
     config = {
         "$schema": "https://opencode.ai/config.json",
         "autoupdate": False,
@@ -21,8 +21,8 @@ def _call(errand: AgentPrompt) -> AgentCommand:
             "lane": {
                 "npm": "@ai-sdk/openai-compatible",
                 "name": "lane",
-                "options": {"baseURL": f"{errand.url}/v1", "apiKey": "none"},
-                "models": {errand.model: {"name": errand.model}},
+                "options": {"baseURL": f"{prompt.url}/v1", "apiKey": "none"},
+                "models": {prompt.model: {"name": prompt.model}},
             }
         },
         "permission": {"*": "allow"},
@@ -30,7 +30,7 @@ def _call(errand: AgentPrompt) -> AgentCommand:
         "mcp": {},
     }
     return AgentCommand(
-        ("run", "--model", f"lane/{errand.model}", "--format", "json", "--", errand.task),
+        ("run", "--model", f"lane/{prompt.model}", "--format", "json", "--", prompt.task),
         {
             "OPENCODE_DISABLE_AUTOUPDATE": "1",
             "OPENCODE_DISABLE_MODELS_FETCH": "1",
@@ -44,28 +44,28 @@ def _call(errand: AgentPrompt) -> AgentCommand:
 
 
 class OpencodeParser(EventStreamParser):
-    """Its stream of JSON: the last step ends with ``stop`` when all went well, and each says what it cost."""
+    """Parses its JSON events: the last step's reason is ``stop`` on success, and each step reports its cost."""
 
-    def take(self, said: dict[str, Any], heard: AgentEvent) -> None:
-        """Take one event."""
-        kind = said.get("type")
+    def apply(self, event: dict[str, Any], report: AgentReport) -> None:
+        """See `EventStreamParser.apply`."""
+        kind = event.get("type")
         if kind == "text":
-            heard.words = text(part(said, "part", "text")) or heard.words
+            report.last_message = text(value_at(event, "part", "text")) or report.last_message
         elif kind == "step_finish":
-            heard.ended = part(said, "part", "reason") == "stop"
-            heard.usd = ((heard.usd or 0.0) + (money(part(said, "part", "cost")) or 0.0)) or None
+            report.succeeded = value_at(event, "part", "reason") == "stop"
+            report.cost_usd = ((report.cost_usd or 0.0) + (dollars(value_at(event, "part", "cost")) or 0.0)) or None
         elif kind == "error":
-            heard.ended = False
-            named = text(part(said, "error", "data", "message")) or text(part(said, "error", "message"))
-            heard.why = named or text(part(said, "error", "name")) or "an error"
+            report.succeeded = False
+            message = text(value_at(event, "error", "data", "message")) or text(value_at(event, "error", "message"))
+            report.error = message or text(value_at(event, "error", "name")) or "an error"
 
 
 OPENCODE = AgentCliAdapter(
     name="opencode",
-    programs=("opencode",),
-    speaks="openai",
-    get="npm install -g opencode-ai",
-    call=_call,
-    ear=OpencodeParser,
-    litter=(".opencode",),
+    program_names=("opencode",),
+    protocol="openai",
+    install_hint="npm install -g opencode-ai",
+    build_command=_command,
+    new_parser=OpencodeParser,
+    leftovers=(".opencode",),
 )

@@ -1,4 +1,4 @@
-"""Reading what programs say: lines out of chunks, and objects out of lines; all of it untrusted."""
+"""Parses the untrusted output of programs: splits it into lines, and reads values from JSON events."""
 
 from __future__ import annotations
 
@@ -9,104 +9,105 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from core.log import redact
-from lanes.agent_clis.cli import AgentEvent
+from lanes.agent_clis.adapter import AgentReport
 
-_MOST_LINE: Final = 16 * 1024 * 1024
-_MOST_WORDS: Final = 20_000
-# Controls but for line ends and tabs, what shifts or hides text, tags, and bytes that are no text
-_ODD: Final = re.compile(
+_MAX_LINE_BYTES: Final = 16 * 1024 * 1024
+_MAX_CHARS: Final = 20_000
+# Control characters except newline and tab, bidirectional and invisible characters, tags, and undecodable bytes
+_UNSAFE: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 
 
 class StreamLines:
-    """Cuts output into lines as it comes; a line that is too long is dropped whole."""
+    """Splits output into lines as it arrives; drops lines that are too long."""
 
-    def __init__(self, take: Callable[[bytes], None]) -> None:
-        self._take = take
+    def __init__(self, on_line: Callable[[bytes], None]) -> None:
+        self._on_line = on_line
         self._rest = bytearray()
-        self._dropping = False
+        self._is_dropping = False
 
     def add(self, chunk: bytes) -> None:
-        """Take the next piece of output."""
+        """Add the next piece of output."""
         *lines, rest = chunk.split(b"\n")
         for line in lines:
             self._rest += line
-            if not self._dropping:
-                self._take(bytes(self._rest).rstrip(b"\r"))
+            if not self._is_dropping:
+                self._on_line(bytes(self._rest).rstrip(b"\r"))
             self._rest.clear()
-            self._dropping = False
+            self._is_dropping = False
         self._rest += rest
-        if len(self._rest) > _MOST_LINE:
+        if len(self._rest) > _MAX_LINE_BYTES:
             self._rest.clear()
-            self._dropping = True
+            self._is_dropping = True
 
     def end(self) -> None:
-        """There is no more."""
-        if self._rest and not self._dropping:
-            self._take(bytes(self._rest))
+        """Process the last line, which has no line ending."""
+        if self._rest and not self._is_dropping:
+            self._on_line(bytes(self._rest))
         self._rest.clear()
 
 
-def plain(said: str, key: str | None) -> str:
-    """`said` as it may be kept and shown: without `key` and what looks like one, its odd characters written out."""
+def sanitize(content: str, key: str | None) -> str:
+    """Make text safe to store and show: without `key` and other secrets, with unsafe characters escaped."""
     if key:
-        said = said.replace(key, "[key]")
-    return _ODD.sub(lambda odd: json.dumps(odd[0])[1:-1], redact(said))  # as JSON writes them: an event stays one
+        content = content.replace(key, "[key]")
+    # JSON's escapes, so that a JSON event stays valid
+    return _UNSAFE.sub(lambda match: json.dumps(match[0])[1:-1], redact(content))
 
 
-def event(line: bytes) -> dict[str, Any] | None:
-    """The JSON object that a line is, None for anything else."""
+def parse_event(line: bytes) -> dict[str, Any] | None:
+    """The JSON object in a line, None if it holds anything else."""
     if not line.startswith(b"{"):
         return None
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
 
 
 class EventStreamParser(ABC):
-    """Hears lines of JSON; `take` makes of each what it means."""
+    """Parses JSON lines; subclasses interpret each event in `apply`."""
 
-    def __init__(self, *, ended: bool | None = False) -> None:
-        self._heard = AgentEvent(ended=ended)
+    def __init__(self, *, succeeded: bool | None = False) -> None:
+        self._report = AgentReport(succeeded=succeeded)
 
-    def line(self, line: bytes) -> None:
-        """Take one line; what is no JSON says nothing."""
-        if (said := event(line)) is not None:
-            self.take(said, self._heard)
+    def feed(self, line: bytes) -> None:
+        """See `EventParser.feed`; lines that are not JSON objects are ignored."""
+        if (values := parse_event(line)) is not None:
+            self.apply(values, self._report)
 
     @abstractmethod
-    def take(self, said: dict[str, Any], heard: AgentEvent) -> None:
-        """Write down what one event says."""
+    def apply(self, event: dict[str, Any], report: AgentReport) -> None:
+        """Record in `report` what one event reports."""
 
-    def heard(self) -> AgentEvent:
-        """What it all came to."""
-        return self._heard
+    def report(self) -> AgentReport:
+        """See `EventParser.report`."""
+        return self._report
 
 
 def text(value: object) -> str:
-    """`value` as text of a bounded length; nothing for what is no text."""
-    return value[:_MOST_WORDS] if isinstance(value, str) else ""
+    """`value` cut to a bounded length, empty if it is not text."""
+    return value[:_MAX_CHARS] if isinstance(value, str) else ""
 
 
-def part(value: object, *keys: str) -> Any:
-    """What lies below `keys`, None where the way is not there."""
+def value_at(value: object, *keys: str) -> Any:
+    """The value at the path `keys`, None if there is none."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
-def many(value: object, *keys: str) -> list[Any]:
-    """The list that lies below `keys`, an empty one where there is none."""
-    found = part(value, *keys)
-    return found if isinstance(found, list) else []
+def list_at(value: object, *keys: str) -> list[Any]:
+    """The list at the path `keys`, empty if there is none."""
+    items = value_at(value, *keys)
+    return items if isinstance(items, list) else []
 
 
-def money(value: object) -> float | None:
-    """A sum of dollars, None for anything else."""
+def dollars(value: object) -> float | None:
+    """An amount in dollars, None if `value` is not a plausible one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if 0 <= value < 1e9 else None

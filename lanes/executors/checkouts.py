@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from lanes.sandbox.folders import own_folder, sweep
+from lanes.sandbox.folders import locked_folder, remove_abandoned
 
 _PREFIX: Final = "work-"
 
@@ -21,12 +21,12 @@ class Checkouts:
     def sweep(self) -> None:
         """Remove what the dead left, which may be much."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sweep(self._root, _PREFIX)
+        remove_abandoned(self._root, _PREFIX)
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[Path]:
         """An empty folder of our own; removed with all it holds."""
         self.sweep()
-        with own_folder(self._root, _PREFIX) as own:
+        with locked_folder(self._root, _PREFIX) as own:
             (own / "files").mkdir()
             yield own / "files"

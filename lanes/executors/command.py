@@ -13,10 +13,9 @@ from core.model.change import show_path
 from core.model.errors import CountersignError, Problem, TransientError, WorkError
 from core.model.lane import Lane
 from core.ports import ExecutorResult, Repository, WorkOrder
-from lanes.executors.edit_lane import taken_back
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
-from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
+from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
 
 LOG: Final = "command.log"
 _FULL_BYTES: Final = 16 * 1024 * 1024
@@ -43,6 +42,7 @@ class CommandExecutor:
 
     name = "command"
     reads = False
+    deterministic = False
 
     def __init__(self, scratch: Path, find: Callable[[str], Sandbox | Problem]) -> None:
         self._places = Workplaces(scratch)
@@ -55,12 +55,10 @@ class CommandExecutor:
 
     def needs(self, lane: Lane) -> frozenset[str]:
         """A sandbox, and what the lane asks for."""
-        return frozenset({need_of(lane.isolation.kind), *lane.needs})
+        return frozenset({sandbox_capability(lane.isolation.kind), *lane.needs})
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the command leaves; raises `WorkError` with its log when it fails."""
-        if order.intent.revert_of is not None:
-            return ExecutorResult(await taken_back(order, repository), {})
         sandbox = await asyncio.to_thread(self._find, order.lane.isolation.kind)
         if isinstance(sandbox, Problem):
             raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)
@@ -68,10 +66,10 @@ class CommandExecutor:
             run = SandboxRun(
                 order.lane.command,
                 place.directory,
-                SandboxLimits.of(order.lane.limits),
+                SandboxLimits.from_lane_limits(order.lane.limits),
                 environment=dict(order.lane.environment),
                 image=order.lane.isolation.image,
-                beneath=place.beneath,
+                lower=place.beneath,
             )
             ran = await sandbox.run(run)
             if problem := _problem(ran, order.lane, place.directory):

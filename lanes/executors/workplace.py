@@ -48,7 +48,7 @@ class Workplaces:
     @contextlib.asynccontextmanager
     async def showing(self, git: GitRepository, tree: str, sandbox: Sandbox) -> AsyncIterator[Place]:
         """A place that shows `tree` to programs in `sandbox`; gone after the block."""
-        layers = sandbox.layers
+        layers = sandbox.overlay
         await asyncio.to_thread(self._checkouts.sweep)
         async with _closing_aside() as stack:
             folder = stack.enter_context(self._checkouts.folder())

@@ -1,4 +1,4 @@
-"""Models: their endpoints, how one is asked, and what happens when one does not answer."""
+"""Chat models: the configured endpoints, the requests they answer, and the fallback when one fails."""
 
 from lanes.models.chat import ChatMessage, ChatModel, ChatReply, ChatRequest, ToolCall, ToolSpec
 from lanes.models.endpoint import Endpoint, ModelName

@@ -1,7 +1,7 @@
-"""Circuit breakers: an endpoint that keeps failing is not asked for a while, then tried with one question.
+"""Circuit breakers: an endpoint that fails repeatedly is skipped for a while, then tried with a single request.
 
-`CircuitBreaker` is pure: a value, told the time. `CircuitBreakers` keeps one for each endpoint, for everybody in this
-process.
+`CircuitBreaker` is a pure value that is given the time. `CircuitBreakers` holds one per endpoint and is shared by every
+caller in this process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 
 
 class BreakerState(StrEnum):
-    """Closed lets everything through, open nothing, half-open one question to see whether it works again."""
+    """Closed admits every request, open admits none, half-open admits one trial request."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -23,96 +23,99 @@ class BreakerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BreakerThresholds:
-    """After `failures` in a row it opens for `open_s`; twice as long after each failed trial, up to `most_open_s`."""
+    """A breaker opens for `open_s` after `failures` in a row, and twice as long after each failed trial."""
 
     failures: int = 3
     open_s: float = 15.0
-    most_open_s: float = 300.0
+    max_open_s: float = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitBreaker:
-    """One breaker. `until_s` is when the next trial may be, by the caller's clock; None while it is closed.
+    """The breaker of one endpoint.
 
-    `trying`: a trial is on its way. Other failures that come in while it is open belong to older questions.
+    `until_s` is when the next trial is allowed, by the caller's clock; None while closed. `is_trial_running` is True
+    while a trial is running; failures reported while the breaker is open without a trial belong to earlier requests.
     """
 
     thresholds: BreakerThresholds = BreakerThresholds()
     failures: int = 0
     openings: int = 0
     until_s: float | None = None
-    trying: bool = False
+    is_trial_running: bool = False
 
-    def position(self, now_s: float) -> BreakerState:
-        """Where it stands."""
+    def state(self, now_s: float) -> BreakerState:
+        """The state at `now_s`."""
         if self.until_s is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if now_s < self.until_s else BreakerState.HALF_OPEN
 
     def admit(self, now_s: float) -> tuple[CircuitBreaker, bool]:
-        """Whether a question may go through; a half-open one is open again for all who come after the trial.
+        """The next breaker, and whether a request may be sent; a half-open breaker opens again for all but the trial.
 
-        So a trial of which nothing is ever heard holds up the next one no longer than `open_s`.
+        A trial whose result is never reported therefore delays the next one by `open_s` at most.
         """
-        position = self.position(now_s)
-        if position is BreakerState.HALF_OPEN:
-            return replace(self, until_s=now_s + self.thresholds.open_s, trying=True), True
-        return self, position is BreakerState.CLOSED
+        state = self.state(now_s)
+        if state is BreakerState.HALF_OPEN:
+            return replace(self, until_s=now_s + self.thresholds.open_s, is_trial_running=True), True
+        return self, state is BreakerState.CLOSED
 
-    def succeeded(self) -> CircuitBreaker:
-        """An answer came: closed, and nothing held against it."""
+    def after_success(self) -> CircuitBreaker:
+        """The breaker after a success: closed, with no failures."""
         return CircuitBreaker(self.thresholds)
 
-    def failed(self, now_s: float, retry_after_s: float | None = None) -> CircuitBreaker:
-        """No answer came; `retry_after_s` is what the endpoint asked for, and gets up to `most_open_s`."""
-        asked_s = min(retry_after_s or 0.0, self.thresholds.most_open_s)
+    def after_failure(self, now_s: float, retry_after_s: float | None = None) -> CircuitBreaker:
+        """The breaker after a failure; `retry_after_s` is what the endpoint asked for, capped at `max_open_s`."""
+        requested_s = min(retry_after_s or 0.0, self.thresholds.max_open_s)
         failures = self.failures + 1
         if self.until_s is None and failures < self.thresholds.failures:
             return replace(self, failures=failures)
-        if self.until_s is not None and not self.trying:
-            return replace(self, failures=failures, until_s=max(self.until_s, now_s + asked_s))
-        wait_s = min(self.thresholds.open_s * 2 ** min(self.openings, 30), self.thresholds.most_open_s)
-        until_s = now_s + max(wait_s, asked_s)
+        if self.until_s is not None and not self.is_trial_running:
+            return replace(self, failures=failures, until_s=max(self.until_s, now_s + requested_s))
+        wait_s = min(self.thresholds.open_s * 2 ** min(self.openings, 30), self.thresholds.max_open_s)
+        until_s = now_s + max(wait_s, requested_s)
         return CircuitBreaker(self.thresholds, failures, self.openings + 1, until_s)
 
 
 class CircuitBreakers:
-    """The breakers of all endpoints by name; safe between threads. `clock` is monotonic, in seconds."""
+    """The breakers of all endpoints by name; thread-safe. `clock` is monotonic, in seconds."""
 
     def __init__(
         self, thresholds: BreakerThresholds | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._new = CircuitBreaker(thresholds or BreakerThresholds())
         self._clock = clock
-        self._known: dict[str, CircuitBreaker] = {}
+        self._breakers: dict[str, CircuitBreaker] = {}
         self._causes: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def admits(self, endpoint: str) -> bool:
-        """Whether a question to `endpoint` may go now; the one that asks must say what came of it."""
+    def admit(self, endpoint: str) -> bool:
+        """True if a request may be sent to `endpoint` now; the caller must then report its success or failure."""
         with self._lock:
-            self._known[endpoint], admitted = self._known.get(endpoint, self._new).admit(self._clock())
-        return admitted
+            self._breakers[endpoint], is_admitted = self._breakers.get(endpoint, self._new).admit(self._clock())
+        return is_admitted
 
-    def succeeded(self, endpoint: str) -> None:
-        """It answered."""
+    def record_success(self, endpoint: str) -> None:
+        """Record a success."""
         with self._lock:
-            self._known.pop(endpoint, None)
+            self._breakers.pop(endpoint, None)
             self._causes.pop(endpoint, None)
 
-    def failed(self, endpoint: str, retry_after_s: float | None = None, cause: str = "") -> None:
-        """It did not, for this cause."""
+    def record_failure(self, endpoint: str, retry_after_s: float | None = None, cause: str = "") -> None:
+        """Record a failure and its cause."""
         with self._lock:
-            self._known[endpoint] = self._known.get(endpoint, self._new).failed(self._clock(), retry_after_s)
+            self._breakers[endpoint] = self._breakers.get(endpoint, self._new).after_failure(
+                self._clock(), retry_after_s
+            )
             self._causes[endpoint] = cause or self._causes.get(endpoint, "")
 
-    def cause(self, endpoint: str) -> str:
-        """Why it failed last; empty while it answers."""
+    def last_cause(self, endpoint: str) -> str:
+        """The cause of the last failure; empty after a success."""
         with self._lock:
             return self._causes.get(endpoint, "")
 
     def wait_s(self, endpoint: str) -> float:
-        """How long until it is tried again; 0 when it may be now."""
+        """The seconds until the next attempt; 0 when one is allowed now."""
         with self._lock:
-            until_s = self._known.get(endpoint, self._new).until_s
+            until_s = self._breakers.get(endpoint, self._new).until_s
         return 0.0 if until_s is None else max(0.0, until_s - self._clock())

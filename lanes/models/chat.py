@@ -1,9 +1,9 @@
-"""Asking a model: what is said to it, what it may call, and what it answered."""
+"""The interface of chat models: messages, tools, requests and replies."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 from core.model.provenance import Usage
@@ -11,19 +11,19 @@ from core.model.provenance import Usage
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool that the model wants called: its name and arguments are the model's words, and untrusted.
+    """A tool call that the model requests; its name and arguments come from the model and are untrusted.
 
-    `wrong` says why the arguments cannot be used, in which case there are none; empty when they can.
+    `error` says why the arguments are invalid, which are then empty; it is empty when they are valid.
     """
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    wrong: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message: `role` is system, user, assistant or tool; `tool` names what a tool's answer belongs to."""
+    """One message; `role` is system, user, assistant or tool, and `tool` names the tool that produced the text."""
 
     role: str
     text: str
@@ -31,12 +31,13 @@ class ChatMessage:
     tool: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The message as a journal keeps it."""
-        return asdict(self)
+        """The message as the turn journal stores it; its keys must not change."""
+        calls = [{"name": call.name, "arguments": dict(call.arguments), "wrong": call.error} for call in self.calls]
+        return {"role": self.role, "text": self.text, "calls": calls, "tool": self.tool}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """The message that `to_json` wrote."""
+        """Read a message that `to_json` wrote."""
         calls = tuple(
             ToolCall(call["name"], call["arguments"], call.get("wrong", "")) for call in value.get("calls", ())
         )
@@ -45,27 +46,33 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool on offer: `parameters` is the JSON Schema of its arguments."""
+    """A tool that the model may call; `parameters` is the JSON Schema of its arguments."""
 
     name: str
-    describe: str
+    description: str
     parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One question to a model. With `schema` its answer must be JSON of that shape; `heard` gets text as it comes."""
+    """One request to a model.
+
+    With `schema` the answer must be JSON of that schema. `on_text` receives text as it is streamed.
+    """
 
     messages: tuple[ChatMessage, ...]
     tools: tuple[ToolSpec, ...] = ()
     schema: Mapping[str, Any] | None = None
-    heard: Callable[[str], Awaitable[None]] | None = None
-    most_tokens: int = 4096
+    on_text: Callable[[str], Awaitable[None]] | None = None
+    max_tokens: int = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """What a model answered: text, the tools it wants called, which model it was, and what that cost."""
+    """The model's answer: its text and tool calls, which model answered, and the tokens it used.
+
+    `cut_off` is True when the token limit ended the answer.
+    """
 
     text: str
     calls: tuple[ToolCall, ...]
@@ -75,12 +82,13 @@ class ChatReply:
 
 
 class ChatModel(Protocol):
-    """Somebody to ask: one model, or several of which the first that answers is taken."""
+    """A model, or several of which the first that answers is used."""
 
-    async def ask(self, ask: ChatRequest) -> ChatReply:
-        """The answer to `ask`.
+    async def ask(self, request: ChatRequest) -> ChatReply:
+        """Send a request and return the whole answer; no error repeats the key or the request.
 
-        Raises `TransientError` (codes ``model_down``, ``model_slow``, ``model_busy``) when no model answers now, and
-        `PermanentError` (``model_missing``, ``model_refused``, ``model_babbled`` for what is no answer, and
-        ``model_no_tools``) when asking again cannot help. An error never repeats the key or what was asked.
+        Raises:
+            TransientError: No model answers now (``model_down``, ``model_slow``, ``model_busy``).
+            PermanentError: Asking again cannot help (``model_missing``, ``model_refused``, ``model_no_tools``, and
+                ``model_babbled`` for an invalid answer).
         """

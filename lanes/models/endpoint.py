@@ -1,4 +1,4 @@
-"""An endpoint: a server of models that the configuration names, and how long it may take."""
+"""Endpoints: the model servers that the configuration names, with their time limits."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final, Self
 
 from core.model.errors import UsageError
 
-ASKED: Final = ("ollama", "openai")
-"""The kinds of endpoint that Countersign asks itself; the others serve agents, which speak with them on their own."""
+CHAT_KINDS: Final = ("ollama", "openai")
+"""The kinds of endpoint that Countersign sends requests to; the others serve agents, which talk to them directly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server of models: `kind` is ollama, anthropic, openai or gemini, which is the protocol it speaks.
+    """A model server; `kind` (ollama, anthropic, openai or gemini) is its protocol.
 
-    Times are in seconds: until the first token (a model may have to be loaded first), between two tokens, and for one
-    whole answer. `context_tokens` is how much one question may hold. `key` never leaves this host but for the endpoint.
+    Time limits are in seconds: until the first token (loading the model included), between two tokens, and for a whole
+    answer. `context_tokens` bounds the size of one request. `key` is sent to the endpoint and nowhere else.
     """
 
     name: str
@@ -32,14 +32,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """A model at an endpoint, written ``endpoint/name``; the name may hold further slashes."""
+    """A model of an endpoint, written ``endpoint/name``; the name may contain further slashes."""
 
     endpoint: str
     name: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The two parts of `text`; raises `UsageError`."""
+        """Parse ``endpoint/name``; raises `UsageError` when a part is missing."""
         endpoint, slash, name = text.partition("/")
         if not (endpoint and slash and name):
             raise UsageError(
@@ -52,5 +52,5 @@ class ModelName:
 
 
 def key_variable(endpoint: str) -> str:
-    """The variable of the environment that holds the key of the endpoint of this name."""
+    """The environment variable that holds the key of this endpoint."""
     return f"COUNTERSIGN_MODEL_{endpoint.upper().replace('-', '_')}_KEY"

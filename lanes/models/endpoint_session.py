@@ -1,4 +1,4 @@
-"""A conversation with an endpoint whose faults come out translated, and the quick questions of plain HTTP."""
+"""HTTP requests to an endpoint, with its failures translated into the errors of `core.model.errors`."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ from typing import Any, Final
 
 import httpx
 
-from lanes.models.faults import BROKEN, NONSENSE, FaultOrigin, of_broken_line, of_nonsense, of_status, slow
+from lanes.models.faults import (
+    CONNECTION_FAILURES,
+    INVALID_ANSWER,
+    FaultOrigin,
+    connection_error,
+    deadline_error,
+    status_error,
+    unreadable_answer_error,
+)
 from lanes.models.http_transport import HttpTransport
 
-QUICK_S: Final = 10.0
-"""How long an endpoint may take to say what it has."""
+QUICK_REQUEST_S: Final = 10.0
+"""The time limit of requests that need no model, in seconds."""
 
 
 @asynccontextmanager
-async def translated(whose: FaultOrigin) -> AsyncIterator[None]:
-    """Raise what goes wrong within as `core.model.errors` has it."""
+async def translate_errors(origin: FaultOrigin) -> AsyncIterator[None]:
+    """Translate exceptions raised in the block into `TransientError` or `PermanentError`."""
     try:
         yield
-    except NONSENSE as error:  # before BROKEN, for httpx counts what cannot be decoded among its own
-        raise of_nonsense(whose, error) from None
-    except BROKEN as error:
-        raise of_broken_line(whose, error) from None
+    except INVALID_ANSWER as error:  # before CONNECTION_FAILURES: httpx.DecodingError is an HTTPError too
+        raise unreadable_answer_error(origin, error) from None
+    except CONNECTION_FAILURES as error:
+        raise connection_error(origin, error) from None
 
 
 @asynccontextmanager
-async def in_seconds(whose: FaultOrigin, seconds: float) -> AsyncIterator[None]:
-    """Raise `TransientError` when what is done within takes longer."""
+async def time_limit(origin: FaultOrigin, seconds: float) -> AsyncIterator[None]:
+    """Raise `TransientError` when the block takes longer than `seconds`."""
     deadline = asyncio.timeout(seconds)
     try:
         async with deadline:
@@ -37,39 +45,39 @@ async def in_seconds(whose: FaultOrigin, seconds: float) -> AsyncIterator[None]:
     except TimeoutError:
         if not deadline.expired():
             raise
-        raise slow(whose, "did not answer", seconds) from None
+        raise deadline_error(origin, "did not answer", seconds) from None
 
 
 @asynccontextmanager
-async def sent(
-    whose: FaultOrigin, method: str, path: str, body: dict[str, Any] | None = None
+async def send_request(
+    origin: FaultOrigin, method: str, path: str, body: dict[str, Any] | None = None
 ) -> AsyncIterator[httpx.Response]:
-    """The answer to one request, its body still to be read; one that is no 200 is a fault."""
-    wire = HttpTransport(whose.endpoint)
+    """Send a request and yield the response with its body unread; any status but 200 raises."""
+    transport = HttpTransport(origin.endpoint)
     async with (
-        translated(whose),
-        httpx.AsyncClient(**wire.options()) as client,
-        client.stream(method, f"{whose.endpoint.url}{path}", json=body) as response,
+        translate_errors(origin),
+        httpx.AsyncClient(**transport.client_options()) as client,
+        client.stream(method, f"{origin.endpoint.url}{path}", json=body) as response,
     ):
         if response.status_code != httpx.codes.OK:
-            words = _words(await response.aread())
-            raise of_status(whose, response.status_code, words, wire.retry_after_s)
+            message = _error_message(await response.aread())
+            raise status_error(origin, response.status_code, message, transport.retry_after_s)
         yield response
 
 
-async def got(whose: FaultOrigin, path: str) -> Any:
-    """The JSON at `path`, soon."""
-    async with in_seconds(whose, QUICK_S), sent(whose, "GET", path) as response:
+async def get_json(origin: FaultOrigin, path: str) -> Any:
+    """GET `path` and decode its JSON, within `QUICK_REQUEST_S`."""
+    async with time_limit(origin, QUICK_REQUEST_S), send_request(origin, "GET", path) as response:
         await response.aread()
         return response.json()
 
 
-def _words(raw: bytes) -> str:
-    """What the body of a refusal says: Ollama and OpenAI write ``error``, the latter with a ``message`` in it."""
+def _error_message(content: bytes) -> str:
+    """The message in an error body: Ollama and OpenAI send it under ``error``, OpenAI as ``error.message``."""
     try:
-        said = httpx.Response(200, content=raw).json()
+        body = httpx.Response(200, content=content).json()
     except (ValueError, RecursionError):
-        return raw.decode("utf-8", "replace")
-    said = said.get("error", said) if isinstance(said, dict) else said
-    said = said.get("message", said) if isinstance(said, dict) else said
-    return said if isinstance(said, str) else ""
+        return content.decode("utf-8", "replace")
+    body = body.get("error", body) if isinstance(body, dict) else body
+    body = body.get("message", body) if isinstance(body, dict) else body
+    return body if isinstance(body, str) else ""

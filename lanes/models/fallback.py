@@ -1,4 +1,4 @@
-"""Several models as one: the first that answers is taken."""
+"""Asks several models in order until one answers."""
 
 from __future__ import annotations
 
@@ -12,69 +12,71 @@ from lanes.models.breaker import CircuitBreakers
 from lanes.models.chat import ChatModel, ChatReply, ChatRequest
 from lanes.models.endpoint import ModelName
 
-_NEXT: Final = ("model_missing", "model_babbled")
-"""What does not come right by asking again, but may with another model. What a model refused, no other is asked."""
+_TRY_NEXT: Final = ("model_missing", "model_babbled")
+"""Permanent errors that another model may not have. After a refusal no other model is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model and its name."""
+    """A model with its name."""
 
     name: ModelName
     model: ChatModel
 
 
 class FallbackModel:
-    """The models of a lane, asked in their order; endpoints that keep failing are passed over for a while.
+    """The models of a lane, asked in order; endpoints with an open circuit breaker are skipped.
 
-    `ChatReply.model` says which one answered. A model that broke off may have been heard in part already:
-    `ChatRequest.heard` hears the next one from its beginning.
+    `ChatReply.model` names the model that answered. A model that fails midway may already have streamed text:
+    `ChatRequest.on_text` then receives the next model's answer from its start.
     """
 
     def __init__(self, candidates: Sequence[Candidate], breakers: CircuitBreakers) -> None:
         self._candidates, self._breakers = tuple(candidates), breakers
 
-    async def ask(self, ask: ChatRequest) -> ChatReply:
-        """The first answer; raises what `ChatModel.ask` raises, and names all that were tried."""
-        failed: list[CountersignError] = []
+    async def ask(self, request: ChatRequest) -> ChatReply:
+        """The first answer; raises what `ChatModel.ask` raises, with the messages of all models that were tried."""
+        errors: list[CountersignError] = []
         for candidate in self._candidates:
             endpoint = candidate.name.endpoint
-            if not self._breakers.admits(endpoint):
-                failed.append(self._waiting(candidate.name))
+            if not self._breakers.admit(endpoint):
+                errors.append(self._breaker_error(candidate.name))
                 continue
             try:
-                reply = await candidate.model.ask(ask)
+                reply = await candidate.model.ask(request)
             except TransientError as error:
-                self._breakers.failed(endpoint, error.retry_after_s, error.problem.message)
-                failed.append(error)
+                self._breakers.record_failure(endpoint, error.retry_after_s, error.problem.message)
+                errors.append(error)
             except PermanentError as error:
-                self._breakers.succeeded(endpoint)  # it is there, and said something
-                if error.problem.code not in _NEXT:
+                self._breakers.record_success(endpoint)  # the endpoint itself works
+                if error.problem.code not in _TRY_NEXT:
                     raise
-                failed.append(error)
+                errors.append(error)
             else:
-                self._breakers.succeeded(endpoint)
+                self._breakers.record_success(endpoint)
                 return reply
-        raise _summed_up(failed)
+        raise _combine(errors)
 
-    def _waiting(self, name: ModelName) -> TransientError:
-        """The endpoint is not asked now: why it failed last, and when it is tried again."""
+    def _breaker_error(self, name: ModelName) -> TransientError:
+        """The error of an endpoint whose breaker is open: its last failure, and when the next attempt is allowed."""
         wait_s = self._breakers.wait_s(name.endpoint)
-        message = self._breakers.cause(name.endpoint) or f"{name.endpoint} failed several times in a row"
-        mend = f"The next try is in {math.ceil(wait_s)} s."
+        message = (
+            self._breakers.last_cause(name.endpoint) or f"The endpoint {name.endpoint} failed several times in a row"
+        )
+        mend = f"The next attempt is in {math.ceil(wait_s)} s."
         return TransientError("model_down", message, mend, retry_after_s=wait_s)
 
 
-def _summed_up(failed: Sequence[CountersignError]) -> CountersignError:
-    """One error for all: the last that time may mend, else the last of all."""
-    if len(failed) == 1:
-        return failed[0]
-    told = "; ".join(dict.fromkeys(error.problem.message for error in failed))
-    passing = [error for error in failed if isinstance(error, TransientError)]
-    if not passing:
-        last = failed[-1].problem
-        return PermanentError(last.code, f"no model answered: {told}", last.mend, kind=last.kind)
-    waits = [error.retry_after_s for error in passing if error.retry_after_s is not None]
-    last = passing[-1].problem
-    retry_after_s = min(waits) if len(waits) == len(passing) else None
-    return TransientError(last.code, f"no model answered: {told}", last.mend, retry_after_s=retry_after_s)
+def _combine(errors: Sequence[CountersignError]) -> CountersignError:
+    """One error for all failures: the last transient one if there is any, else the last one."""
+    if len(errors) == 1:
+        return errors[0]
+    messages = "; ".join(dict.fromkeys(error.problem.message for error in errors))
+    transient = [error for error in errors if isinstance(error, TransientError)]
+    if not transient:
+        last = errors[-1].problem
+        return PermanentError(last.code, f"No model answered: {messages}", last.mend, kind=last.kind)
+    waits = [error.retry_after_s for error in transient if error.retry_after_s is not None]
+    last = transient[-1].problem
+    retry_after_s = min(waits) if len(waits) == len(transient) else None
+    return TransientError(last.code, f"No model answered: {messages}", last.mend, retry_after_s=retry_after_s)

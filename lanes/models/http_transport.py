@@ -1,4 +1,4 @@
-"""The line to an endpoint: it heeds no proxy of the environment, follows no redirect, and never reads without end."""
+"""The HTTP transport to endpoints: no proxies from the environment, no redirects, and a bound on response size."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ import httpx
 from lanes.models.endpoint import Endpoint
 
 CONNECT_S: Final = 10.0
-MOST_BYTES: Final = 32 * 1024 * 1024
-_LONGEST_WAIT_S: Final = 3600.0
+MAX_RESPONSE_BYTES: Final = 32 * 1024 * 1024
+_MAX_RETRY_AFTER_S: Final = 3600.0
 
 
 class ResponseTooLargeError(Exception):
-    """The endpoint sent more than anybody asked for."""
+    """A response exceeded the size limit."""
 
-    def __init__(self, most_bytes: int) -> None:
-        super().__init__(f"more than {most_bytes:,} bytes")
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"more than {max_bytes:,} bytes")
 
 
 class HttpTransport(httpx.AsyncBaseTransport):
-    """What carries the requests of one conversation with `endpoint`, and bounds what comes back in bytes.
+    """Sends requests to `endpoint` and bounds the size of responses, in bytes.
 
-    It alone says who we are: a key that the vendor's client found in the environment goes nowhere. `retry_after_s` is
-    what the last refusal asked for.
+    It sets the authorization header itself, so a key that a vendor's client found in the environment is never sent.
+    `retry_after_s` is the Retry-After of the last response, None without one.
     """
 
-    def __init__(self, endpoint: Endpoint, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, endpoint: Endpoint, *, max_bytes: int = MAX_RESPONSE_BYTES) -> None:
         secure = endpoint.url.startswith("https:")
-        self._inner = httpx.AsyncHTTPTransport(verify=_trusted() if secure else False, trust_env=False)
-        self._key, self._most_bytes = endpoint.key, most_bytes
+        self._inner = httpx.AsyncHTTPTransport(verify=_ssl_context() if secure else False, trust_env=False)
+        self._key, self._max_bytes = endpoint.key, max_bytes
         self.retry_after_s: float | None = None
 
-    def options(self) -> dict[str, Any]:
-        """What an HTTP client is made with, for this to carry its requests."""
+    def client_options(self) -> dict[str, Any]:
+        """Keyword arguments for an `httpx.AsyncClient` that uses this transport."""
         return {
             "transport": self,
             "trust_env": False,
@@ -47,7 +47,7 @@ class HttpTransport(httpx.AsyncBaseTransport):
         }
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; its answer may not be packed, for a little of that can be very much."""
+        """Send one request; rejects a compressed response, which could expand beyond the size limit."""
         request.headers.pop("Authorization", None)
         if self._key is not None:
             request.headers["Authorization"] = f"Bearer {self._key}"
@@ -55,28 +55,28 @@ class HttpTransport(httpx.AsyncBaseTransport):
         response = await self._inner.handle_async_request(request)
         if response.headers.get("Content-Encoding", "identity") != "identity":
             await response.aclose()
-            raise httpx.DecodingError("the answer is packed though nobody asked for that")
-        self.retry_after_s = _seconds(response.headers.get("Retry-After", ""))
-        response.stream = _Bounded(cast("httpx.AsyncByteStream", response.stream), self._most_bytes)
+            raise httpx.DecodingError("the response is compressed although we asked for none")
+        self.retry_after_s = _parse_retry_after(response.headers.get("Retry-After", ""))
+        response.stream = _BoundedStream(cast("httpx.AsyncByteStream", response.stream), self._max_bytes)
         return response
 
     async def aclose(self) -> None:
-        """Hang up."""
+        """Close the connections."""
         await self._inner.aclose()
 
 
-class _Bounded(httpx.AsyncByteStream):
-    """A stream that ends in `ResponseTooLargeError` after so many bytes."""
+class _BoundedStream(httpx.AsyncByteStream):
+    """A stream that raises `ResponseTooLargeError` after `most_bytes`."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, most_bytes: int) -> None:
-        self._stream, self._most_bytes = stream, most_bytes
+    def __init__(self, stream: httpx.AsyncByteStream, max_bytes: int) -> None:
+        self._stream, self._max_bytes = stream, max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         read = 0
         async for chunk in self._stream:
             read += len(chunk)
-            if read > self._most_bytes:
-                raise ResponseTooLargeError(self._most_bytes)
+            if read > self._max_bytes:
+                raise ResponseTooLargeError(self._max_bytes)
             yield chunk
 
     async def aclose(self) -> None:
@@ -84,22 +84,22 @@ class _Bounded(httpx.AsyncByteStream):
 
 
 @cache
-def _trusted() -> Any:
-    """The authorities that https endpoints are checked against; SSL_CERT_FILE may name others."""
+def _ssl_context() -> Any:
+    """The context that verifies https endpoints; SSL_CERT_FILE may name other authorities."""
     return httpx.create_ssl_context()
 
 
-def _seconds(said: str) -> float | None:
-    """A Retry-After, in seconds or as a date (RFC 9110, 10.2.3), within reason."""
-    if not said:
+def _parse_retry_after(header: str) -> float | None:
+    """Parse a Retry-After header, in seconds or as a date (RFC 9110, 10.2.3); bounded, None if invalid."""
+    if not header:
         return None
     try:
-        wait_s = float(int(said)) if said.isdecimal() else _until(said)
+        wait_s = float(int(header)) if header.isdecimal() else _seconds_until(header)
     except (ValueError, OverflowError):
         return None
-    return min(max(wait_s, 0.0), _LONGEST_WAIT_S)
+    return min(max(wait_s, 0.0), _MAX_RETRY_AFTER_S)
 
 
-def _until(date: str) -> float:
-    then = parsedate_to_datetime(date)
-    return (then if then.tzinfo else then.replace(tzinfo=UTC)).timestamp() - datetime.now(UTC).timestamp()
+def _seconds_until(date: str) -> float:
+    moment = parsedate_to_datetime(date)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - datetime.now(UTC).timestamp()

@@ -1,4 +1,4 @@
-"""A model at an Ollama, asked through its own client (https://github.com/ollama/ollama-python)."""
+"""Chat models on Ollama, through its own client (https://github.com/ollama/ollama-python)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, cast
 from ollama import AsyncClient, ChatResponse, ResponseError
 from pydantic import ValidationError
 
-from lanes.models.answering import AnswerPiece, answer, tools_on_offer, whose_is
+from lanes.models.answer_stream import AnswerPiece, collect_answer, request_origin, tool_definitions
 from lanes.models.chat import ChatMessage, ChatReply, ChatRequest, ToolCall
 from lanes.models.endpoint import Endpoint
-from lanes.models.endpoint_session import translated
-from lanes.models.faults import FaultOrigin, of_status
+from lanes.models.endpoint_session import translate_errors
+from lanes.models.faults import FaultOrigin, status_error
 from lanes.models.http_transport import HttpTransport
 
 
@@ -25,72 +25,76 @@ class OllamaModel:
     endpoint: Endpoint
     name: str
 
-    async def ask(self, ask: ChatRequest) -> ChatReply:
-        """The answer to `ask`, as `Model.ask` promises it."""
-        whose = whose_is(self.endpoint, self.name, ask)
-        return await answer(whose, ask, self._pieces(whose, ask))
+    async def ask(self, request: ChatRequest) -> ChatReply:
+        """See `ChatModel.ask`."""
+        origin = request_origin(self.endpoint, self.name, request)
+        return await collect_answer(origin, request, self._pieces(origin, request))
 
-    async def _pieces(self, whose: FaultOrigin, ask: ChatRequest) -> AsyncGenerator[AnswerPiece, None]:
-        async with speaking(whose) as client:
-            said = await client.chat(
+    async def _pieces(self, origin: FaultOrigin, request: ChatRequest) -> AsyncGenerator[AnswerPiece, None]:
+        async with ollama_client(origin) as client:
+            stream = await client.chat(
                 self.name,
-                [_message(message) for message in ask.messages],
-                tools=tools_on_offer(ask.tools) or None,
+                [_message(message) for message in request.messages],
+                tools=tool_definitions(request.tools) or None,
                 stream=True,
-                format=dict(ask.schema) if ask.schema is not None else None,
-                options={"num_ctx": self.endpoint.context_tokens, "num_predict": ask.most_tokens},
+                format=dict(request.schema) if request.schema is not None else None,
+                options={"num_ctx": self.endpoint.context_tokens, "num_predict": request.max_tokens},
                 keep_alive=keep_alive(self.endpoint),
             )
             try:
-                async for line in cast("AsyncGenerator[ChatResponse, None]", said):
-                    yield _piece(line)
-                    if line.done:
+                async for chunk in cast("AsyncGenerator[ChatResponse, None]", stream):
+                    yield _piece(chunk)
+                    if chunk.done:
                         return
             except ValidationError as error:
                 if not all("tool_calls" in fault["loc"] for fault in error.errors()):
                     raise
-                wrong = "A tool call needs a name, and an object as its arguments."
+                problem = "A tool call needs a name, and an object as its arguments."
                 yield AnswerPiece(
-                    calls=(ToolCall("unknown", wrong=wrong),), ended="stop"
-                )  # the client reads no further
+                    calls=(ToolCall("unknown", error=problem),), finish_reason="stop"
+                )  # the client stops reading here
 
 
 @asynccontextmanager
-async def speaking(whose: FaultOrigin) -> AsyncIterator[AsyncClient]:
-    """A client for one conversation, whose faults come out translated."""
-    wire = HttpTransport(whose.endpoint)
-    async with translated(whose):
+async def ollama_client(origin: FaultOrigin) -> AsyncIterator[AsyncClient]:
+    """An Ollama client whose exceptions are translated into our errors."""
+    transport = HttpTransport(origin.endpoint)
+    async with translate_errors(origin):
         try:
-            async with AsyncClient(whose.endpoint.url, **wire.options()) as client:
+            async with AsyncClient(origin.endpoint.url, **transport.client_options()) as client:
                 yield client
         except ResponseError as error:
-            # -1: an error in the middle of a stream, which began with 200
+            # -1 means an error inside a stream that began with status 200
             status = error.status_code if error.status_code > 0 else 500
-            raise of_status(whose, status, str(error.error), wire.retry_after_s) from None
+            raise status_error(origin, status, str(error.error), transport.retry_after_s) from None
 
 
 def keep_alive(endpoint: Endpoint) -> float | str:
-    """How long the model stays loaded; a bare number is seconds, which Ollama takes only as a number."""
+    """How long the model stays loaded; Ollama accepts bare seconds only as a number, not as text."""
     with suppress(ValueError):
         return float(endpoint.keep_alive)
     return endpoint.keep_alive
 
 
-def _piece(line: ChatResponse) -> AnswerPiece:
-    said = line.message
-    calls = tuple(ToolCall(call.function.name, call.function.arguments) for call in said.tool_calls or ())
-    spent = (max(line.prompt_eval_count or 0, 0), max(line.eval_count or 0, 0)) if line.done else None
+def _piece(chunk: ChatResponse) -> AnswerPiece:
+    message = chunk.message
+    calls = tuple(ToolCall(call.function.name, call.function.arguments) for call in message.tool_calls or ())
+    tokens = (max(chunk.prompt_eval_count or 0, 0), max(chunk.eval_count or 0, 0)) if chunk.done else None
     return AnswerPiece(
-        said.content or "", calls, said.thinking or "", (line.done_reason or "stop") if line.done else "", spent
+        message.content or "",
+        calls,
+        message.thinking or "",
+        (chunk.done_reason or "stop") if chunk.done else "",
+        tokens,
     )
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:
-    said: dict[str, Any] = {"role": message.role, "content": message.text}
+    converted: dict[str, Any] = {"role": message.role, "content": message.text}
     if message.calls:
-        said["tool_calls"] = [
+        converted["tool_calls"] = [
             {"function": {"name": call.name, "arguments": dict(call.arguments)}} for call in message.calls
         ]
     if message.role == "tool" and message.tool:
-        said["tool_name"] = message.tool
-    return said
+        converted["tool_name"] = message.tool
+    return converted

@@ -1,6 +1,6 @@
-"""A model behind OpenAI's chat completions, which vLLM, llama.cpp's server, LM Studio and many more speak.
+"""Chat models behind OpenAI's chat completions API, which vLLM, llama.cpp's server, LM Studio and others offer.
 
-https://platform.openai.com/docs/api-reference/chat; an endpoint's `url` is what stands before ``/chat/completions``,
+See https://platform.openai.com/docs/api-reference/chat. An endpoint's `url` is what precedes ``/chat/completions``,
 such as ``http://127.0.0.1:8000/v1``.
 """
 
@@ -14,16 +14,16 @@ from typing import Any, Final
 
 from core.model.errors import CountersignError
 from core.strict_json import NotJsonError, read_object
-from lanes.models.answering import AnswerPiece, answer, tools_on_offer, whose_is
+from lanes.models.answer_stream import AnswerPiece, collect_answer, request_origin, tool_definitions
 from lanes.models.chat import ChatMessage, ChatReply, ChatRequest, ToolCall
 from lanes.models.endpoint import Endpoint
-from lanes.models.endpoint_session import got, sent
-from lanes.models.faults import FaultOrigin, babbled, of_status
-from lanes.models.recorded import InstalledModel
+from lanes.models.endpoint_session import get_json, send_request
+from lanes.models.faults import FaultOrigin, invalid_answer_error, status_error
+from lanes.models.model_details import InstalledModel
 
-_MOST_CALLS: Final = 128
-_MOST_CHARS: Final = 8 * 1024 * 1024  # the meter of an answer stops far below
-_DEEPEST: Final = 40
+_MAX_CALLS: Final = 128
+_MAX_CHARS: Final = 8 * 1024 * 1024  # `StreamMeter` stops far below this
+_MAX_DEPTH: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,122 +33,124 @@ class OpenAiModel:
     endpoint: Endpoint
     name: str
 
-    async def ask(self, ask: ChatRequest) -> ChatReply:
-        """The answer to `ask`, as `Model.ask` promises it."""
-        whose = whose_is(self.endpoint, self.name, ask)
-        reply = await answer(whose, ask, self._pieces(whose, ask))
-        if ask.tools and not reply.calls and await self._leaves_out_tools():
-            raise of_status(whose, 400, "its chat template does not support tools")
+    async def ask(self, request: ChatRequest) -> ChatReply:
+        """See `ChatModel.ask`."""
+        origin = request_origin(self.endpoint, self.name, request)
+        reply = await collect_answer(origin, request, self._pieces(origin, request))
+        if request.tools and not reply.calls and await self._drops_tools():
+            raise status_error(origin, 400, "its chat template does not support tools")
         return reply
 
-    async def _leaves_out_tools(self) -> bool:
-        """Whether it is a llama.cpp whose chat template knows no tools: it leaves them out without a word.
+    async def _drops_tools(self) -> bool:
+        """True if the server is a llama.cpp whose chat template does not support tools: it silently drops them.
 
-        https://github.com/ggml-org/llama.cpp/tree/master/tools/server, GET /props; no other server has that.
+        See GET /props in https://github.com/ggml-org/llama.cpp/tree/master/tools/server; other servers do not have it.
         """
         root = replace(self.endpoint, url=self.endpoint.url.removesuffix("/v1"))
         try:
-            said = await got(FaultOrigin(root), "/props")
+            properties = await get_json(FaultOrigin(root), "/props")
         except CountersignError:
             return False
-        can = said.get("chat_template_caps") if isinstance(said, dict) else None
-        return isinstance(can, dict) and can.get("supports_tool_calls") is False
+        capabilities = properties.get("chat_template_caps") if isinstance(properties, dict) else None
+        return isinstance(capabilities, dict) and capabilities.get("supports_tool_calls") is False
 
-    async def _pieces(self, whose: FaultOrigin, ask: ChatRequest) -> AsyncGenerator[AnswerPiece, None]:
-        calls, ended = _Calls(whose), ""
-        async with sent(whose, "POST", "/chat/completions", self._body(ask)) as response:
+    async def _pieces(self, origin: FaultOrigin, request: ChatRequest) -> AsyncGenerator[AnswerPiece, None]:
+        calls, finish_reason = _ToolCallParts(origin), ""
+        async with send_request(origin, "POST", "/chat/completions", self._body(request)) as response:
             async for line in response.aiter_lines():
-                said = line.removeprefix("data:").strip()
-                if not line.startswith("data:") or not said:
-                    continue  # comments and the like, which keep the line open
-                if said == "[DONE]":
+                event = line.removeprefix("data:").strip()
+                if not line.startswith("data:") or not event:
+                    continue  # comments and blank lines, which keep the connection alive
+                if event == "[DONE]":
                     break
-                chunk = json.loads(said)
+                chunk = json.loads(event)
                 if not isinstance(chunk, dict):
-                    raise babbled(whose, "the server sent a chunk that is not a JSON object")
+                    raise invalid_answer_error(origin, "the server sent a chunk that is not a JSON object")
                 if chunk.get("error"):
-                    raise _broken_off(whose, chunk["error"])
+                    raise _stream_error(origin, chunk["error"])
                 piece = _piece(chunk, calls)
-                ended = piece.ended or ended
+                finish_reason = piece.finish_reason or finish_reason
                 yield piece
-            yield AnswerPiece(calls=calls.whole(cut_off=ended == "length"))
+            yield AnswerPiece(calls=calls.tool_calls(cut_off=finish_reason == "length"))
 
-    def _body(self, ask: ChatRequest) -> dict[str, Any]:
+    def _body(self, request: ChatRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self.name,
-            "messages": _messages(ask.messages),
+            "messages": _messages(request.messages),
             "stream": True,
             "stream_options": {"include_usage": True},
-            "max_tokens": ask.most_tokens,
+            "max_tokens": request.max_tokens,
         }
-        if ask.tools:
-            body["tools"] = tools_on_offer(ask.tools)
-        if ask.schema is not None:
-            shape = {"name": "answer", "schema": dict(ask.schema)}
-            body["response_format"] = {"type": "json_schema", "json_schema": shape}
+        if request.tools:
+            body["tools"] = tool_definitions(request.tools)
+        if request.schema is not None:
+            schema = {"name": "answer", "schema": dict(request.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body
 
 
 @dataclass(slots=True)
-class _Calls:
-    """Calls come in parts, a name and pieces of JSON by an index; they are whole when the answer is."""
+class _ToolCallParts:
+    """Assembles tool calls, which arrive as parts: a name and pieces of JSON for each index."""
 
-    whose: FaultOrigin
+    origin: FaultOrigin
     parts: dict[int, list[str]] = field(default_factory=dict)
 
-    def take(self, call: Mapping[str, Any]) -> str:
-        """Take a part in; its letters."""
+    def add(self, call: Mapping[str, Any]) -> str:
+        """Add a part; returns its text."""
         parts = self.parts.setdefault(int(call.get("index", len(self.parts))), ["", ""])
-        if len(self.parts) > _MOST_CALLS:
-            raise babbled(self.whose, f"it wants more than {_MOST_CALLS} tools called at once")
-        said = call.get("function") or {}
-        taken = (said.get("name") or "", _as_text(said.get("arguments")))
-        for n, text in enumerate(taken):
+        if len(self.parts) > _MAX_CALLS:
+            raise invalid_answer_error(self.origin, f"the model calls more than {_MAX_CALLS} tools at once")
+        function = call.get("function") or {}
+        texts = (function.get("name") or "", _as_text(function.get("arguments")))
+        for n, text in enumerate(texts):
             parts[n] += text
-        return "".join(taken)
+        return "".join(texts)
 
-    def whole(self, *, cut_off: bool) -> tuple[ToolCall, ...]:
-        """The calls, in the order of their index; of an answer that was cut off, those before the cut."""
-        made: list[ToolCall] = []
-        for name, said in (self.parts[index] for index in sorted(self.parts)):
+    def tool_calls(self, *, cut_off: bool) -> tuple[ToolCall, ...]:
+        """The calls in the order of their index; if the answer was cut off, only those before the cut."""
+        calls: list[ToolCall] = []
+        for name, arguments_json in (self.parts[index] for index in sorted(self.parts)):
             try:
-                arguments = read_object(said or "{}", most_chars=_MOST_CHARS, most_depth=_DEEPEST)
+                arguments = read_object(arguments_json or "{}", max_chars=_MAX_CHARS, max_depth=_MAX_DEPTH)
             except NotJsonError as error:
                 if cut_off:
                     break
-                made.append(ToolCall(name, wrong=str(error)))
+                calls.append(ToolCall(name, error=str(error)))
                 continue
-            made.append(ToolCall(name, arguments))
-        return tuple(made)
+            calls.append(ToolCall(name, arguments))
+        return tuple(calls)
 
 
 def _as_text(arguments: object) -> str:
-    """A part of a call's arguments; some servers send the object itself where its JSON belongs."""
+    """A part of a call's arguments as text; some servers send an object instead of its JSON."""
     if arguments is None or isinstance(arguments, str):
         return arguments or ""
     return json.dumps(arguments)
 
 
-def _piece(chunk: Mapping[str, Any], calls: _Calls) -> AnswerPiece:
-    """A chunk as a piece; what has another shape raises what `sent` translates."""
-    spent = _spent(chunk["usage"]) if chunk.get("usage") else None
+def _piece(chunk: Mapping[str, Any], calls: _ToolCallParts) -> AnswerPiece:
+    """Convert a chunk; a chunk of another shape raises an exception that `send_request` translates."""
+    tokens = _token_counts(chunk["usage"]) if chunk.get("usage") else None
     if not chunk.get("choices"):
-        return AnswerPiece(spent=spent)
+        return AnswerPiece(tokens=tokens)
     choice = chunk["choices"][0]
-    said = choice.get("delta") or {}
-    taken = "".join([calls.take(call) for call in said.get("tool_calls") or ()])
-    text, thought = _text(said, "content"), _text(said, "reasoning_content")
-    return AnswerPiece(text, besides=thought + taken, ended=_text(choice, "finish_reason"), spent=spent)
+    delta = choice.get("delta") or {}
+    call_text = "".join([calls.add(call) for call in delta.get("tool_calls") or ()])
+    text, reasoning = _text(delta, "content"), _text(delta, "reasoning_content")
+    return AnswerPiece(
+        text, hidden_text=reasoning + call_text, finish_reason=_text(choice, "finish_reason"), tokens=tokens
+    )
 
 
-def _text(said: Mapping[str, Any], key: str) -> str:
-    found = said.get(key) or ""
-    if not isinstance(found, str):
+def _text(delta: Mapping[str, Any], key: str) -> str:
+    value = delta.get(key) or ""
+    if not isinstance(value, str):
         raise TypeError(key)
-    return found
+    return value
 
 
-def _spent(usage: Mapping[str, Any]) -> tuple[int, int]:
+def _token_counts(usage: Mapping[str, Any]) -> tuple[int, int]:
     prompt, completion = (
         count if isinstance(count, int) and count > 0 else 0
         for count in (usage.get("prompt_tokens"), usage.get("completion_tokens"))
@@ -156,33 +158,33 @@ def _spent(usage: Mapping[str, Any]) -> tuple[int, int]:
     return prompt, completion
 
 
-def _broken_off(whose: FaultOrigin, error: object) -> CountersignError:
-    """The fault that is told in the middle of an answer, where the line's own status was good."""
-    said = error if isinstance(error, dict) else {"message": str(error)}
-    code = said.get("code")
+def _stream_error(origin: FaultOrigin, error: object) -> CountersignError:
+    """The error for a failure reported inside a stream that began with status 200."""
+    details = error if isinstance(error, dict) else {"message": str(error)}
+    code = details.get("code")
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
-    return of_status(whose, status, str(said.get("message") or said))
+    return status_error(origin, status, str(details.get("message") or details))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenAiCatalog:
-    """The models of such an endpoint, as far as it tells."""
+    """The models of an OpenAI-compatible endpoint."""
 
     endpoint: Endpoint
 
     async def version(self) -> str:
-        """That it answers; it tells no version."""
-        await self.kept()
+        """Check that the endpoint answers; the protocol has no version request."""
+        await self.installed_models()
         return "OpenAI's protocol"
 
-    async def kept(self) -> tuple[InstalledModel, ...]:
-        """The models that it serves, by name."""
-        whose = FaultOrigin(self.endpoint)
-        said = await got(whose, "/models")
+    async def installed_models(self) -> tuple[InstalledModel, ...]:
+        """The models that it serves, sorted by name."""
+        origin = FaultOrigin(self.endpoint)
+        listed = await get_json(origin, "/models")
         try:
-            models = [InstalledModel(str(model["id"]), changed=_time(model.get("created"))) for model in said["data"]]
+            models = [InstalledModel(str(model["id"]), changed=_time(model.get("created"))) for model in listed["data"]]
         except (TypeError, KeyError, AttributeError):
-            raise babbled(whose, "the server sent something that is not a list of models") from None
+            raise invalid_answer_error(origin, "the server sent something that is not a list of models") from None
         return tuple(sorted(models, key=lambda model: model.name))
 
 
@@ -194,29 +196,29 @@ def _time(seconds: object) -> datetime | None:
 
 
 def _messages(messages: tuple[ChatMessage, ...]) -> list[dict[str, Any]]:
-    """The conversation. A call has an id there, by which its answer names it: they are numbered in their order."""
-    said: list[dict[str, Any]] = []
-    waiting: list[str] = []
+    """The messages in OpenAI's format, where a tool message names its call by id; ids number the calls in order."""
+    converted: list[dict[str, Any]] = []
+    call_ids: list[str] = []
     number = 0
     for message in messages:
-        one: dict[str, Any] = {"role": message.role, "content": message.text}
+        entry: dict[str, Any] = {"role": message.role, "content": message.text}
         if message.calls:
-            waiting = [f"call_{number + n}" for n in range(len(message.calls))]
+            call_ids = [f"call_{number + n}" for n in range(len(message.calls))]
             number += len(message.calls)
-            one["tool_calls"] = [_call(*pair) for pair in zip(waiting, message.calls, strict=True)]
+            entry["tool_calls"] = [_tool_call(*pair) for pair in zip(call_ids, message.calls, strict=True)]
         elif message.role == "tool":
-            one = _answer(message, waiting)
-        said.append(one)
-    return said
+            entry = _tool_message(message, call_ids)
+        converted.append(entry)
+    return converted
 
 
-def _answer(message: ChatMessage, waiting: list[str]) -> dict[str, Any]:
-    """A tool's answer; one whose call was left out to save room is told as the user's words."""
-    if not waiting:
+def _tool_message(message: ChatMessage, call_ids: list[str]) -> dict[str, Any]:
+    """A tool message; if its call was dropped to save room, the text is sent as the user's."""
+    if not call_ids:
         return {"role": "user", "content": f"{message.tool or 'A tool'} answered:\n{message.text}"}
-    return {"role": "tool", "tool_call_id": waiting.pop(0), "content": message.text}
+    return {"role": "tool", "tool_call_id": call_ids.pop(0), "content": message.text}
 
 
-def _call(number: str, call: ToolCall) -> dict[str, Any]:
+def _tool_call(call_id: str, call: ToolCall) -> dict[str, Any]:
     function = {"name": call.name, "arguments": json.dumps(dict(call.arguments))}
-    return {"id": number, "type": "function", "function": function}
+    return {"id": call_id, "type": "function", "function": function}

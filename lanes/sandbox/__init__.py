@@ -1,17 +1,25 @@
-"""Where commands of lanes run: nothing of the host but its programs, no network, one writable folder."""
+"""Sandboxes that run a lane's commands: host programs are readable, one folder is writable, there is no network."""
 
-from lanes.sandbox.find import find_sandbox
-from lanes.sandbox.result import LayeredFiles, PortForward, Sandbox, SandboxLimits, SandboxResult, SandboxRun, need_of
+from lanes.sandbox.find_bwrap import find_bwrap
+from lanes.sandbox.result import (
+    OverlaySupport,
+    PortForward,
+    Sandbox,
+    SandboxLimits,
+    SandboxResult,
+    SandboxRun,
+    sandbox_capability,
+)
 from lanes.sandbox.sandboxes import Sandboxes
 
 __all__ = [
-    "LayeredFiles",
+    "OverlaySupport",
     "PortForward",
     "Sandbox",
     "SandboxLimits",
     "SandboxResult",
     "SandboxRun",
     "Sandboxes",
-    "find_sandbox",
-    "need_of",
+    "find_bwrap",
+    "sandbox_capability",
 ]

@@ -1,10 +1,10 @@
-"""Control groups: the kernel's own count of all the memory of one run, where making such a group is ours to do.
+"""Control groups, by which the kernel counts and bounds all the memory of one run, on hosts where we may create them.
 
-What processes show of themselves leaves out what the kernel holds for them: queues of sockets and pipes, files in
-memory, shared memory that nobody has mapped, page tables. A group counts all of it, and holds the sum. As root there
-is one on hosts with the memory controller of cgroup v1; with v2 where systemd gave it to us (``Delegate=memory`` with
-``DelegateSubgroup=``), or where the group that we are in may have others below it. See cgroups(7), and
-Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst of the kernel.
+What processes report of themselves leaves out memory that the kernel holds for them: socket and pipe queues, files in
+memory, unmapped shared memory and page tables. A control group counts all of it. Root can create one on hosts with
+the memory controller of cgroup v1. With v2, systemd must have delegated it (``Delegate=memory`` with
+``DelegateSubgroup=``), or our own group must allow children. See cgroups(7) and the kernel's
+Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
 """
 
 from __future__ import annotations
@@ -19,108 +19,115 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from core.model.errors import TransientError
+from lanes.sandbox.processes import start_time
+from lanes.sandbox.result import SandboxLimits
+
 _NAME: Final = re.compile(r"countersign-(\d+)-(\d+)-[0-9a-f]+")
 _SLACK_BYTES: Final = 32 * 1024 * 1024
-"""For what runs beside the command: bwrap, the relay of its doors, landlock's launcher."""
+"""Allowance for what runs beside the command: bwrap, the relay of its forwards, the landlock launcher."""
 _MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class CgroupFiles:
-    """How a version calls the limit of memory, that of swap with what it is set to, and what counts kills."""
+    """The file names of one cgroup version: memory limit, swap limit with the value to write, and the kill counter.
 
-    most: str
-    swap: str
-    swap_most: str | None
+    `swap_value` is None where the swap limit includes memory, so that it gets the memory limit.
+    """
+
+    memory_limit: str
+    swap_limit: str
+    swap_value: str | None
     events: str
 
 
-# v1 has a limit for the queues of connections, too, and setting it costs each start 10 ms; so the watch counts them
+# v1 can also limit TCP buffers, but setting that delays each start by 10 ms, so `LimitWatch` counts them
 _V1: Final = CgroupFiles("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", None, "memory.oom_control")
 _V2: Final = CgroupFiles("memory.max", "memory.swap.max", "0", "memory.events")
 
 
 @dataclass(frozen=True, slots=True)
 class Cgroup:
-    """The group of one run."""
+    """The control group of one run."""
 
     path: Path
     files: CgroupFiles
 
     def add(self, pid: int) -> None:
-        """Move a process in; what it starts afterwards is in it, too. Raises `OSError`."""
+        """Move a process into the group; its future children belong to it too. Raises `OSError`."""
         (self.path / "cgroup.procs").write_text(str(pid), encoding="ascii")
 
-    def was_full(self) -> bool:
-        """Whether the kernel had to kill something in it for want of memory."""
+    def ran_out_of_memory(self) -> bool:
+        """True if the kernel killed a process in the group because memory ran out."""
         with contextlib.suppress(OSError):
-            return _killed(self.path / self.files.events) > 0
+            return _oom_kills(self.path / self.files.events) > 0
         return False
 
 
 @dataclass(frozen=True, slots=True)
-class Cgroups:
-    """Makes groups below `parent`; `left` are those of finished runs that could not be removed at once."""
+class CgroupParent:
+    """Creates groups below `parent`; `pending_removal` are groups of finished runs that could not be removed yet."""
 
     parent: Path
     files: CgroupFiles
-    left: list[Path] = field(default_factory=list, compare=False)
+    pending_removal: list[Path] = field(default_factory=list, compare=False)
 
     @contextlib.contextmanager
-    def group(self, memory_mib: int) -> Iterator[Cgroup]:
-        """A group for a run of so much memory; gone afterwards, if its processes are. Raises `OSError`."""
-        path = self.parent / f"countersign-{os.getpid()}-{_began(os.getpid())}-{secrets.token_hex(6)}"
+    def create(self, memory_mib: int) -> Iterator[Cgroup]:
+        """A group for a run with `memory_mib` of memory, removed on exit if it is empty. Raises `OSError`."""
+        path = self.parent / f"countersign-{os.getpid()}-{start_time(os.getpid())}-{secrets.token_hex(6)}"
         path.mkdir()
         try:
-            most = str(memory_mib * _MIB + _SLACK_BYTES)
-            (path / self.files.most).write_text(most, encoding="ascii")
-            if (path / self.files.swap).exists():
-                (path / self.files.swap).write_text(self.files.swap_most or most, encoding="ascii")
+            limit = str(memory_mib * _MIB + _SLACK_BYTES)
+            (path / self.files.memory_limit).write_text(limit, encoding="ascii")
+            if (path / self.files.swap_limit).exists():
+                (path / self.files.swap_limit).write_text(self.files.swap_value or limit, encoding="ascii")
             yield Cgroup(path, self.files)
         finally:
-            self.left.append(path)
-            self.sweep()
+            self.pending_removal.append(path)
+            self.remove_abandoned()
 
-    def sweep(self) -> None:
-        """Remove the groups of finished runs and of dead workers; one that still has processes stays for the next."""
-        for path in self.left.copy():
+    def remove_abandoned(self) -> None:
+        """Remove the groups of finished runs and dead workers; a group that still has processes is kept for later."""
+        for path in self.pending_removal.copy():
             with contextlib.suppress(OSError):
                 path.rmdir()
             if not path.exists():
-                with contextlib.suppress(ValueError):  # another run of ours was faster
-                    self.left.remove(path)
+                with contextlib.suppress(ValueError):  # another thread removed it already
+                    self.pending_removal.remove(path)
         with contextlib.suppress(OSError):
             for path in self.parent.glob("countersign-*"):
-                named = _NAME.fullmatch(path.name)
-                if named and _began(int(named[1])) != named[2]:
+                match = _NAME.fullmatch(path.name)
+                if match and start_time(int(match[1])) != match[2]:
                     with contextlib.suppress(OSError):
                         path.rmdir()
 
 
-def find_groups() -> Cgroups | None:
-    """Where we may make groups, if anywhere: decided by making one."""
+def find_cgroup_parent() -> CgroupParent | None:
+    """Where we may create control groups, None if nowhere; decided by creating one."""
     for parent, files in _candidates():
-        if files is _V2 and not _hands_down(parent):
+        if files is _V2 and not _has_memory_controller(parent):
             continue
-        groups = Cgroups(parent, files)
+        groups = CgroupParent(parent, files)
         with contextlib.suppress(OSError, ValueError):
-            _try(groups)
+            _probe(groups)
             return groups
     return None
 
 
-def _try(groups: Cgroups) -> None:
-    """Move a process of ours into a group."""
-    with groups.group(64) as group, subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as process:
+def _probe(groups: CgroupParent) -> None:
+    """Move a process into a new group; raises `OSError` or `ValueError` when that does not work."""
+    with groups.create(64) as group, subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as process:
         try:
-            _killed(group.path / group.files.events)
+            _oom_kills(group.path / group.files.events)
             group.add(process.pid)
         finally:
             process.kill()
 
 
 def _candidates(proc: Path = Path("/proc/self")) -> Iterator[tuple[Path, CgroupFiles]]:
-    """The groups that we are in, as this host shows them; with v2 also the one above, if systemd made that ours."""
+    """The groups we belong to; with v2 also the parent group when systemd delegated it to us."""
     with contextlib.suppress(OSError):
         mounts = (proc / "mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         for line in (proc / "cgroup").read_text(encoding="utf-8", errors="replace").splitlines():
@@ -128,16 +135,16 @@ def _candidates(proc: Path = Path("/proc/self")) -> Iterator[tuple[Path, CgroupF
             files = _V2 if number == "0" and not controllers else _V1
             if files is _V1 and "memory" not in controllers.split(","):
                 continue
-            for root, mounted in _mounted(mounts, files):
+            for root, mount_point in _mount_points(mounts, files):
                 if at == root or at.startswith(root.rstrip("/") + "/"):
-                    path = mounted / at[len(root.rstrip("/")) :].strip("/")
+                    path = mount_point / at[len(root.rstrip("/")) :].strip("/")
                     yield path, files
                     if files is _V2 and _is_delegated(path.parent):
                         yield path.parent, files
 
 
-def _mounted(mounts: list[str], files: CgroupFiles) -> Iterator[tuple[str, Path]]:
-    """What of the hierarchy is mounted where, by proc_pid_mountinfo(5)."""
+def _mount_points(mounts: list[str], files: CgroupFiles) -> Iterator[tuple[str, Path]]:
+    """The (root, mount point) pairs of the cgroup hierarchy, from proc_pid_mountinfo(5)."""
     for line in mounts:
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
@@ -147,15 +154,15 @@ def _mounted(mounts: list[str], files: CgroupFiles) -> Iterator[tuple[str, Path]
 
 
 def _is_delegated(path: Path) -> bool:
-    """By the marks that systemd sets on what it leaves to a service."""
-    for space in ("user", "trusted"):
+    """True if systemd set its delegation attribute on the group; see systemd.resource-control(5), Delegate=."""
+    for namespace in ("user", "trusted"):
         with contextlib.suppress(OSError):
-            return os.getxattr(path, f"{space}.delegate") == b"1"
+            return os.getxattr(path, f"{namespace}.delegate") == b"1"
     return False
 
 
-def _hands_down(parent: Path) -> bool:
-    """Whether the groups below have the memory controller; asks for it if not."""
+def _has_memory_controller(parent: Path) -> bool:
+    """True if child groups have the memory controller; enables it if needed."""
     control = parent / "cgroup.subtree_control"
     with contextlib.suppress(OSError):
         if "memory" not in control.read_text(encoding="ascii").split():
@@ -164,23 +171,31 @@ def _hands_down(parent: Path) -> bool:
     return False
 
 
-def _killed(events: Path) -> int:
-    """How often the kernel killed in a group; raises `ValueError` for one that does not tell."""
+def _oom_kills(events: Path) -> int:
+    """How many processes the kernel killed in a group; raises `ValueError` when the file does not say."""
     for line in events.read_text(encoding="ascii").splitlines():
         if line.startswith("oom_kill "):
             return int(line.split()[1])
     raise ValueError(f"{events} does not count kills")
 
 
-def _began(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
+def enter_run_cgroup(stack: contextlib.ExitStack, groups: CgroupParent | None, limits: SandboxLimits) -> Cgroup | None:
+    """A control group for one run, removed when `stack` closes; None without `groups`.
 
-
-def counting(groups: Cgroups | None) -> str:
-    """For the doctor: who counts the memory of a run."""
+    Raises:
+        TransientError: The group cannot be created, although one could be when the worker started.
+    """
     if groups is None:
-        return "memory is added up from outside, for no control group is ours to make (docs/operating.md)"
-    return "a control group holds the memory of each run"
+        return None
+    try:
+        return stack.enter_context(groups.create(limits.memory_mib))
+    except OSError as error:
+        message = f"Cannot create a control group for the run: {error}"
+        raise TransientError("sandbox_failed", message, "Restart the worker.", retry_after_s=30) from error
+
+
+def memory_accounting(groups: CgroupParent | None) -> str:
+    """A sentence for the doctor that says who accounts for a run's memory."""
+    if groups is None:
+        return "memory is sampled from outside: this host lets us create no control group (docs/operating.md)"
+    return "a control group limits the memory of each run"

@@ -1,6 +1,6 @@
-"""Folders for one piece of work each: made, held by a lock, gone afterwards, also when the program was killed.
+"""Temporary folders that are locked while in use and removed afterwards, even if the process was killed.
 
-The lock is the kernel's, so it ends with its holder; whoever makes the next folder removes those that nobody holds.
+The kernel releases a lock when its holder dies; whoever creates the next folder removes those that are unlocked.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ from lanes import filetree
 if sys.platform != "win32":  # where no sandbox runs either
     import fcntl
 
-OURS: Final = "countersign-run-"
-DOORS: Final = "countersign-door-"
-"""How folders are called that hold a run's own files, and the sockets of its doors."""
+RUN_PREFIX: Final = "countersign-run-"
+SOCKET_PREFIX: Final = "countersign-door-"
+"""Prefixes of folders that hold a run's own files, and the sockets of its port forwards."""
 _OLD_S: Final = 24 * 3600.0
-"""Older versions took the lock away first, and left what they could not remove; no run lasts that long."""
-_HELD, _TIED = "held", "tied"
+"""Older versions removed the lock first and left what they could not remove; no run lasts this long."""
+_LOCK_FILE, _PIPE_FILE = "held", "tied"
 
 
 @contextlib.contextmanager
-def own_folder(root: Path | None = None, prefix: str = OURS) -> Iterator[Path]:
-    """An empty folder of our own below `root`, by default where the system keeps such; removed with all it holds."""
-    held, own = _made(root or Path(tempfile.gettempdir()), prefix)
-    with held:
+def locked_folder(root: Path | None = None, prefix: str = RUN_PREFIX) -> Iterator[Path]:
+    """Create an empty locked folder below `root` (default: the system's temporary folder); removed on exit."""
+    lock, folder = _create_locked(root or Path(tempfile.gettempdir()), prefix)
+    with lock:
         try:
-            yield own
+            yield folder
         finally:
-            remove(own)
+            remove_folder(folder)
 
 
-def sweep(root: Path | None = None, prefix: str = OURS) -> None:
-    """Remove the folders whose owner died: nobody holds their lock any more. Those of other users stay."""
-    for left in (root or Path(tempfile.gettempdir())).glob(f"{prefix}*"):
+def remove_abandoned(root: Path | None = None, prefix: str = RUN_PREFIX) -> None:
+    """Remove our user's unlocked folders: their owners died."""
+    for folder in (root or Path(tempfile.gettempdir())).glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
-            _sweep_one(left)
+            _remove_if_abandoned(folder)
 
 
-def tie(own: Path, fd: int) -> None:
-    """Note the pipe `fd` in a folder of ours: a process that reads from it as its input is ended by who sweeps."""
-    (own / _TIED).write_text(os.readlink(f"/proc/self/fd/{fd}"), encoding="ascii")  # noqa: PTH115 - a magic link
+def record_pipe(folder: Path, fd: int) -> None:
+    """Record the pipe `fd` in the folder: `remove_abandoned` kills processes that read from it as their input."""
+    (folder / _PIPE_FILE).write_text(os.readlink(f"/proc/self/fd/{fd}"), encoding="ascii")  # noqa: PTH115 - a magic link
 
 
-def _end_tied(left: Path) -> None:
-    """End what was left standing in the middle of its start; a pipe's number is given once."""
+def _kill_pipe_readers(folder: Path) -> None:
+    """Kill processes left in the middle of their start, found by the pipe that they wait at."""
     try:
-        pipe = (left / _TIED).read_text(encoding="ascii")
+        pipe = (folder / _PIPE_FILE).read_text(encoding="ascii")
     except FileNotFoundError:
         return
     for fd in Path("/proc").glob("[0-9]*/fd/0"):
@@ -66,44 +66,44 @@ def _end_tied(left: Path) -> None:
                 os.kill(int(fd.parts[2]), signal.SIGKILL)
 
 
-def _sweep_one(left: Path) -> None:
-    status = left.lstat()
+def _remove_if_abandoned(folder: Path) -> None:
+    status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         return
     try:
-        opened = os.open(left / _HELD, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        lock_fd = os.open(folder / _LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        _sweep_unlocked(left, status.st_mtime)
+        _remove_unlocked(folder, status.st_mtime)
         return
-    with os.fdopen(opened, "rb") as held:
-        if _lock(held, wait=False):
-            _end_tied(left)
-            remove(left)
+    with os.fdopen(lock_fd, "rb") as lock:
+        if _lock(lock, wait=False):
+            _kill_pipe_readers(folder)
+            remove_folder(folder)
 
 
-def _sweep_unlocked(left: Path, changed_s: float) -> None:
-    """Its owner died before it had a lock; one that lives makes another. If it holds something, an old version did."""
+def _remove_unlocked(folder: Path, changed_s: float) -> None:
+    """Remove a folder whose owner died before locking it, or that an older version left behind with its contents."""
     try:
-        left.rmdir()
+        folder.rmdir()
     except OSError as error:
-        if error.errno == errno.ENOTEMPTY and time.time() - changed_s > _OLD_S and not (left / _HELD).exists():
-            remove(left)
+        if error.errno == errno.ENOTEMPTY and time.time() - changed_s > _OLD_S and not (folder / _LOCK_FILE).exists():
+            remove_folder(folder)
 
 
-def _made(root: Path, prefix: str) -> tuple[IO[bytes], Path]:
-    """A new folder with the lock on it; another one when somebody swept it before we had the lock."""
+def _create_locked(root: Path, prefix: str) -> tuple[IO[bytes], Path]:
+    """A new folder and its lock; tries again when another process removed the folder before it was locked."""
     while True:
-        own = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
         with contextlib.suppress(FileNotFoundError):
-            held = (own / _HELD).open("xb")
-            _lock(held, wait=True)
-            if os.fstat(held.fileno()).st_nlink:
-                return held, own
-            held.close()
+            lock = (folder / _LOCK_FILE).open("xb")
+            _lock(lock, wait=True)
+            if os.fstat(lock.fileno()).st_nlink:
+                return lock, folder
+            lock.close()
 
 
 def _lock(file: IO[bytes], *, wait: bool) -> bool:
-    """Take the lock on `file`; without `wait` only if nobody has it. True if we have it now."""
+    """Lock `file`; without `wait` only if it is free. True if we hold the lock now."""
     if sys.platform == "win32":
         return wait
     try:
@@ -113,7 +113,7 @@ def _lock(file: IO[bytes], *, wait: bool) -> bool:
     return True
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder of ours whatever is in it; its lock goes last, and stays with what cannot be removed."""
-    if problems := filetree.remove(folder, last=_HELD):
+def remove_folder(folder: Path) -> None:
+    """Remove a folder and its contents; the lock file goes last, and stays when something cannot be removed."""
+    if problems := filetree.remove(folder, last=_LOCK_FILE):
         log.warning("folder_not_removed", folder=str(folder), why=problems[0], more=len(problems) - 1)

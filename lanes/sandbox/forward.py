@@ -1,11 +1,11 @@
-"""The inside of a door: listens on loopback, passes what comes on to a unix socket, and becomes the command.
+"""The inner end of a port forward: relays loopback connections to a unix socket, then runs the command.
 
-Called as ``relay.py [PORT=SOCKET ...] -- COMMAND [WORD ...]`` by a bare ``python3 -I -S -E`` inside the sandbox, as the
-sandbox's own user. It is started with every run that has a door, so it imports only what starts in no time (`socket`
-and `signal` bring `enum`, which costs as much as all the rest).
+Called as ``forward.py [PORT=SOCKET ...] -- COMMAND [WORD ...]`` by a bare ``python3 -I -S -E`` inside the sandbox, as
+the sandbox's user. It starts with every run that has a forward, so it imports only modules that load fast (`socket` and
+`signal` import `enum`, which takes as long as all the rest).
 
-The command takes this process over, so its exit code, signals and process id are its own; the passing on is done by a
-process that was orphaned on purpose, which dies with the first process of the sandbox.
+The command replaces this process, so its exit code, signals and process id are its own. A process that is orphaned on
+purpose relays the connections; it dies with the first process of the sandbox.
 """
 
 from __future__ import annotations
@@ -17,82 +17,82 @@ import select
 import sys
 
 _CHUNK = 65536
-_FULL = 4 * _CHUNK
-_MOST = 64  # connections at once; the next wait in the kernel's queue
-_AGAIN = (BlockingIOError, InterruptedError)
+_BUFFER_BYTES = 4 * _CHUNK
+_MAX_CONNECTIONS = 64  # open connections; further ones wait in the kernel's queue
+_WOULD_BLOCK = (BlockingIOError, InterruptedError)
 
 
 class ForwardedStream:
-    """One direction: what came from `source` and is not yet with `sink`."""
+    """One direction of a connection: bytes read from `source` and not yet written to `sink`."""
 
     def __init__(self, source: _socket.socket, sink: _socket.socket) -> None:
         self.source, self.sink = source, sink
-        self.held = bytearray()
-        self.ended = self.done = False
+        self.buffer = bytearray()
+        self.at_eof = self.is_shut_down = False
 
-    def wants(self) -> bool:
-        """True while more may be read."""
-        return not self.ended and len(self.held) < _FULL
+    def can_read(self) -> bool:
+        """True while the source is open and the buffer has room."""
+        return not self.at_eof and len(self.buffer) < _BUFFER_BYTES
 
     def read(self) -> None:
-        """Take what is there; at its end, remember that."""
+        """Read what is available, and remember the end of the stream."""
         try:
             chunk = self.source.recv(_CHUNK)
-        except _AGAIN:
+        except _WOULD_BLOCK:
             return
         except OSError:
             chunk = b""
-        self.held += chunk
-        self.ended = not chunk
+        self.buffer += chunk
+        self.at_eof = not chunk
 
     def write(self) -> None:
-        """Give what the other end takes; after the last byte, tell it so."""
+        """Write what the sink accepts; after the last byte, shut down its write side."""
         try:
-            if self.held:
-                del self.held[: self.sink.send(self.held)]
-        except _AGAIN:
+            if self.buffer:
+                del self.buffer[: self.sink.send(self.buffer)]
+        except _WOULD_BLOCK:
             return
         except OSError:
-            self.held.clear()
-            self.ended = True
-        if self.ended and not self.held and not self.done:
-            self.done = True
+            self.buffer.clear()
+            self.at_eof = True
+        if self.at_eof and not self.buffer and not self.is_shut_down:
+            self.is_shut_down = True
             try:
                 self.sink.shutdown(_socket.SHUT_WR)
             except OSError:
-                return  # it is gone already
+                return  # the other end closed already
 
 
 class ForwardRelay:
-    """All connections of all doors, in one loop."""
+    """Relays the connections of all forwards in one poll loop."""
 
-    def __init__(self, doors: dict[int, tuple[_socket.socket, str]]) -> None:
-        self.doors = doors
-        self.pairs: dict[
+    def __init__(self, listeners: dict[int, tuple[_socket.socket, str]]) -> None:
+        self.listeners = listeners
+        self.streams: dict[
             int, tuple[ForwardedStream, ForwardedStream]
-        ] = {}  # by the descriptor of either end: (from it, to it)
+        ] = {}  # by the descriptor of either end: (stream from it, stream to it)
 
-    def loop(self) -> None:
-        """Pass on until killed."""
+    def run(self) -> None:
+        """Relay until killed."""
         while True:
             poll = select.poll()
-            if len(self.pairs) < 2 * _MOST:
-                for number in self.doors:
+            if len(self.streams) < 2 * _MAX_CONNECTIONS:
+                for number in self.listeners:
                     poll.register(number, select.POLLIN)
-            for number, (out, into) in self.pairs.items():
-                wanted = (select.POLLIN if out.wants() else 0) | (select.POLLOUT if into.held else 0)
-                if wanted:
-                    poll.register(number, wanted)
-            for number, happened in poll.poll():
-                if number in self.doors:
-                    self.accept(*self.doors[number])
-                elif number in self.pairs:
-                    self.pass_on(number, happened)
+            for number, (outgoing, incoming) in self.streams.items():
+                mask = (select.POLLIN if outgoing.can_read() else 0) | (select.POLLOUT if incoming.buffer else 0)
+                if mask:
+                    poll.register(number, mask)
+            for number, events in poll.poll():
+                if number in self.listeners:
+                    self.accept(*self.listeners[number])
+                elif number in self.streams:
+                    self.transfer(number, events)
 
-    def accept(self, listening: _socket.socket, path: str) -> None:
-        """Take one connection, and open its other half."""
+    def accept(self, listener: _socket.socket, path: str) -> None:
+        """Accept one connection and connect its other half to the unix socket."""
         try:
-            number, _ = listening._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - what `socket` calls
+            number, _ = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - `socket.accept` calls it too
         except OSError:
             return
         inner = _socket.socket(fileno=number)
@@ -105,61 +105,61 @@ class ForwardRelay:
             return
         for end in (inner, outer):
             end.setblocking(False)
-        there, back = ForwardedStream(inner, outer), ForwardedStream(outer, inner)
-        self.pairs[inner.fileno()] = (there, back)
-        self.pairs[outer.fileno()] = (back, there)
+        to_outer, to_inner = ForwardedStream(inner, outer), ForwardedStream(outer, inner)
+        self.streams[inner.fileno()] = (to_outer, to_inner)
+        self.streams[outer.fileno()] = (to_inner, to_outer)
 
-    def pass_on(self, number: int, happened: int) -> None:
-        """Move what can be moved at this end; close both when neither has more to say."""
-        out, into = self.pairs[number]
-        if happened & (select.POLLIN | select.POLLHUP | select.POLLERR) and not out.ended:
-            out.read()
-        if happened & (select.POLLHUP | select.POLLERR) and into.held:
-            into.write()
-        for stream in (out, into):
+    def transfer(self, number: int, events: int) -> None:
+        """Read and write what is possible at one end; close both ends when both streams are finished."""
+        outgoing, incoming = self.streams[number]
+        if events & (select.POLLIN | select.POLLHUP | select.POLLERR) and not outgoing.at_eof:
+            outgoing.read()
+        if events & (select.POLLHUP | select.POLLERR) and incoming.buffer:
+            incoming.write()
+        for stream in (outgoing, incoming):
             stream.write()
-        if out.done and into.done:
-            for end in (out.source, out.sink):
-                del self.pairs[end.fileno()]
+        if outgoing.is_shut_down and incoming.is_shut_down:
+            for end in (outgoing.source, outgoing.sink):
+                del self.streams[end.fileno()]
                 end.close()
 
 
-def main(words: list[str]) -> None:
-    """Open the doors, leave a process behind that serves them, and become the command."""
-    split = words.index("--")
-    doors = {}
-    for word in words[:split]:
-        port, _, path = word.partition("=")
-        listening = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-        listening.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", int(port)))
-        listening.listen(128)
-        listening.setblocking(False)
-        doors[listening.fileno()] = (listening, path)
-    between = os.fork()
-    if between == 0:
+def main(args: list[str]) -> None:
+    """Listen on the ports, leave a relay process behind, and become the command."""
+    split = args.index("--")
+    listeners = {}
+    for arg in args[:split]:
+        port, _, path = arg.partition("=")
+        listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+        listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", int(port)))
+        listener.listen(128)
+        listener.setblocking(False)
+        listeners[listener.fileno()] = (listener, path)
+    intermediate = os.fork()
+    if intermediate == 0:
         if os.fork() == 0:
-            serve(doors)
+            serve(listeners)
         os._exit(0)
-    os.waitpid(between, 0)
-    become(words[split + 1 :])
+    os.waitpid(intermediate, 0)
+    exec_command(args[split + 1 :])
 
 
-def serve(doors: dict[int, tuple[_socket.socket, str]]) -> None:
-    """Serve the doors, with no hold on the output of the command; never returns."""
+def serve(listeners: dict[int, tuple[_socket.socket, str]]) -> None:
+    """Relay connections without holding the command's output open; never returns."""
     try:
         os.setsid()
         null = os.open("/dev/null", os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(null, number)
-        ForwardRelay(doors).loop()
+        ForwardRelay(listeners).run()
     finally:
         os._exit(1)
 
 
-def become(argv: list[str]) -> None:
-    """Run the command in our place, with signals as a program expects them; a failure is told as a shell would."""
-    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):  # python ignores them, and what is ignored is inherited
+def exec_command(argv: list[str]) -> None:
+    """Replace this process by the command with default signal actions; reports failures as a shell would."""
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):  # Python ignores these, and ignored signals are inherited
         _signal.signal(number, _signal.SIG_DFL)
     try:
         os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted

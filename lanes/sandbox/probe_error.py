@@ -1,4 +1,4 @@
-"""What a program says when it is tried out: whether a sandbox is here is decided by starting one."""
+"""Tries a program out: a sandbox counts as available when it starts, not when its file exists."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from core.model.change import show_path
 
 
-def complaint(
+def probe_error(
     argv: Sequence[str], environment: Mapping[str, str], timeout_s: float, pass_fds: tuple[int, ...] = ()
 ) -> str:
-    """Run it to its end; the last line of what it complained of, or nothing when it went well."""
+    """Run `argv` to its end; returns the last line of its error output, empty when it succeeded."""
     try:
-        ran = subprocess.run(
+        completed = subprocess.run(
             argv,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -24,7 +24,7 @@ def complaint(
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return show_path(str(error).encode("utf-8", "replace"))
-    if ran.returncode == 0:
+    if completed.returncode == 0:
         return ""
-    lines = (ran.stderr or ran.stdout).strip().splitlines() or [b"no word why"]
+    lines = (completed.stderr or completed.stdout).strip().splitlines() or [b"it gave no reason"]
     return show_path(lines[-1][:300])

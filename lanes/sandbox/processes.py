@@ -1,4 +1,4 @@
-"""What the kernel tells of processes, and the limits it keeps for each of them."""
+"""Reads processes from /proc, and sets the kernel's resource limits on them."""
 
 from __future__ import annotations
 
@@ -13,64 +13,88 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from core.model.errors import TransientError
 from lanes.sandbox.result import SandboxLimits
 
-if sys.platform != "win32":  # elsewhere `find_sandbox` refuses before anything here is called
+if sys.platform != "win32":  # on Windows `find_bwrap` refuses before anything here is called
     import resource
 
-    _TICKS_S: Final = os.sysconf("SC_CLK_TCK")
+    _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 _MIB: Final = 1024 * 1024
 NICE: Final = 10
-"""What runs in a sandbox waits for who asked for it, so that a chat is answered while a build takes all it can get."""
-SHARING: Final = 4096
-"""The kernel counts processes for each user, and runs on a layer share one where root starts them: what is here is for
-all of them at once, so that one with few processes can start them beside one with many. The watch counts for each."""
+"""Sandboxed processes run at a lower priority, so that chat still answers while a build uses every processor."""
+SHARED_USER_PROCESSES: Final = 4096
+"""The process limit of runs that share one user.
+
+The kernel counts processes per user, and runs on a layer share one user when root starts them. This limit covers all of
+them, so that a run with few processes can start beside one with many; `LimitWatch` counts the processes of each run.
+"""
 
 
-def limit_process(pid: int, confines: SandboxLimits, processes: int | None) -> None:
-    """Put limits on `pid`, which all that it starts inherits; raises `OSError`.
+def limit_process(pid: int, limits: SandboxLimits, processes: int | None) -> None:
+    """Set resource limits on `pid`; its future children inherit them.
 
-    `processes` is how many its user may have, None where the user is not the run's own.
+    Args:
+        pid: The process.
+        limits: The run's limits.
+        processes: How many processes its user may have; None when that user is not the run's own.
+
+    Raises:
+        OSError: The process is gone, or a limit cannot be set.
     """
     for limit, value in (
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_CPU, math.ceil(confines.most_cpu_s) + 5),
-        # not RLIMIT_AS: runtimes that reserve address space without using it (Go, Java, V8) would not start
-        (resource.RLIMIT_DATA, confines.memory_mib * _MIB),
-        (resource.RLIMIT_FSIZE, confines.disk_mib * _MIB),
+        (resource.RLIMIT_CPU, math.ceil(limits.total_cpu_s) + 5),
+        # not RLIMIT_AS: runtimes that reserve address space without using it (Go, Java, V8) would fail to start
+        (resource.RLIMIT_DATA, limits.memory_mib * _MIB),
+        (resource.RLIMIT_FSIZE, limits.disk_mib * _MIB),
         (resource.RLIMIT_NOFILE, 1024),
         *([(resource.RLIMIT_NPROC, processes)] if processes is not None and _counts_per_namespace() else []),
         (resource.RLIMIT_MEMLOCK, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
     ):
         _, hard = resource.prlimit(pid, limit)
-        lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.prlimit(pid, limit, (lower, lower))
+        soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.prlimit(pid, limit, (soft, soft))
     os.setpriority(os.PRIO_PROCESS, pid, max(NICE, os.getpriority(os.PRIO_PROCESS, pid)))
 
 
 def _counts_per_namespace() -> bool:
-    """True if the kernel (5.14) counts processes for each user namespace; before, our own would count as well."""
+    """True if the kernel counts processes per user namespace (since 5.14); older ones would count our own too."""
     numbers = [int(n) for n in re.findall(r"\d+", os.uname().release)[:2]]
     return os.geteuid() == 0 or numbers >= [5, 14]
 
 
-def wait_dead(pidfd: int, timeout_s: float) -> bool:
-    """Wait for the process behind `pidfd`; for the first of a namespace that is the death of all in it."""
+def process_stuck_error() -> TransientError:
+    """The error for a run whose processes cannot be killed."""
+    message = "A process in the sandbox could not be killed, so the result of the run was discarded"
+    return TransientError("sandbox_stuck", message, "Look for processes in state D on the host.", retry_after_s=60)
+
+
+def start_time(pid: int) -> str:
+    """When a process started, in clock ticks since boot (field 22 of proc_pid_stat(5)); empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def wait_for_exit(pidfd: int, timeout_s: float) -> bool:
+    """Wait until the process behind `pidfd` exits; the first process of a namespace exits after all others in it."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(timeout_s * 1000))
 
 
-def descendants(pid: int, most: int) -> list[int]:
-    """`pid` and what it started, as far as it lives; stops at `most`. Orphans count: their parent is the first."""
-    found, pending = [pid], [pid]
-    while pending and len(found) <= most:
+def descendants(pid: int, limit: int) -> list[int]:
+    """`pid` and its living descendants, at most about `most`; orphans count, since the first process adopts them."""
+    pids, pending = [pid], [pid]
+    while pending and len(pids) <= limit:
         for child in _children(pending.pop()):
-            found.append(child)
+            pids.append(child)
             pending.append(child)
-    return found
+    return pids
 
 
 def _children(pid: int) -> list[int]:
@@ -82,8 +106,8 @@ def _children(pid: int) -> list[int]:
     return children
 
 
-def waits_for_children(pid: int) -> bool:
-    """Whether a process has begun others, and sleeps: the first of a sandbox then is bound to who started it."""
+def is_waiting_for_children(pid: int) -> bool:
+    """True if a process sleeps and has children: a sandbox's first process is then tied to its parent's lifetime."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
     except OSError:
@@ -93,14 +117,14 @@ def waits_for_children(pid: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """What processes hold that no file on disk backs, page tables included; and what of it they may share."""
+    """Memory not backed by a file on disk, page tables included; `shared_bytes` is memory that processes may share."""
 
     own_bytes: int = 0
     shared_bytes: int = 0
 
 
-def memory_of(pids: Sequence[int]) -> MemoryUse:
-    """What these processes show of their memory; what two of them share counts for both."""
+def memory_use(pids: Sequence[int]) -> MemoryUse:
+    """The memory that these processes report; memory shared by two of them counts twice."""
     own = shared = 0
     for pid in pids:
         with contextlib.suppress(OSError):
@@ -113,9 +137,9 @@ def memory_of(pids: Sequence[int]) -> MemoryUse:
 
 
 def cpu_s(pid: int) -> float:
-    """The processor time of a process, with that of the children it has waited for."""
+    """The processor time of a process and of the children it has waited for, in seconds."""
     try:
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     except OSError:
         return 0
-    return sum(map(int, told[11:15])) / _TICKS_S  # utime, stime, cutime, cstime of proc_pid_stat(5)
+    return sum(map(int, fields[11:15])) / _TICKS_PER_S  # utime, stime, cutime, cstime of proc_pid_stat(5)

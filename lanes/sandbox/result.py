@@ -1,4 +1,4 @@
-"""What a sandbox promises: what one run sees and may use, and what is told of it afterwards."""
+"""The interface of every sandbox: what one run sees and may use, how it ended, and its limits."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _SLACK_S: Final = 5.0
 class SandboxLimits:
     """Upper bounds of one run.
 
-    `memory_mib` holds for each process at once and for all of them together; `disk_mib` is what the work folder may
-    grow by and what one file may hold, `files` how many entries may be made, in scratch folders too; `cpu_s` is the
-    processor time of all together, 0 for as much as the host's processors have in `wall_s`; `log_bytes` is what is kept
-    of the output.
+    `memory_mib` bounds each process and the sum of all. `disk_mib` bounds the growth of the work folder and the size of
+    one file; `files` bounds the number of new entries, scratch folders included. `cpu_s` is the processor time of all
+    processes together; 0 means as much as the host's processors have in `wall_s`. `log_bytes` is how much output is
+    kept.
     """
 
     wall_s: float = 300
@@ -33,13 +33,13 @@ class SandboxLimits:
     cpu_s: float = 0
 
     @property
-    def most_cpu_s(self) -> float:
-        """The processor time of all processes together."""
+    def total_cpu_s(self) -> float:
+        """The bound on the processor time of all processes together, in seconds."""
         return self.cpu_s or self.wall_s * (os.cpu_count() or 1) + _SLACK_S
 
     @classmethod
-    def of(cls, limits: Limits) -> Self:
-        """The confines that a lane's limits ask for."""
+    def from_lane_limits(cls, limits: Limits) -> Self:
+        """The limits of a run that a lane's limits ask for."""
         return cls(limits.wall_s, limits.memory_mib, limits.processes, limits.log_bytes)
 
 
@@ -47,10 +47,10 @@ class SandboxLimits:
 class SandboxResult:
     """How a run ended; every process it started is dead.
 
-    `exit_code` is the command's (128 + n when signal n ended it), None when it was stopped. `limit_hit` names the
-    bound that stopped it: wall, cpu, memory, processes, disk or files. What one process meets alone is an error to that
-    process, which may end of it or not: no memory, a file too large, no more open files. `log` is its output, the
-    middle left out when long.
+    `exit_code` is the command's (128 + n when signal n ended it), None when it was stopped. `limit_hit` names the limit
+    that stopped it: wall, cpu, memory, processes, disk or files. A limit that the kernel enforces on a single process
+    (memory, file size, open files) is an error inside that process and is not reported here. `log` is the output; the
+    middle of a long one is left out.
     """
 
     exit_code: int | None
@@ -66,7 +66,7 @@ class SandboxResult:
 
 @dataclass(frozen=True, slots=True)
 class PortForward:
-    """The only way out of a sandbox: what is sent to ``127.0.0.1:port`` inside comes out at our unix socket."""
+    """The only connection out of a sandbox: ``127.0.0.1:port`` inside is forwarded to the unix socket `socket`."""
 
     socket: Path
     port: int
@@ -74,57 +74,68 @@ class PortForward:
 
 @dataclass(frozen=True, slots=True)
 class SandboxRun:
-    """One command to run: `argv` in `directory`, which it sees as ``/work`` and alone may write to.
+    """One command to run.
 
-    `programs` are folders of the host that it sees at their own paths and cannot write to. `home` are the files of its
-    own home folder, by path below it. `heard` gets its output as it comes. `image` names a container's, where the
-    sandbox is one. With `beneath`, the files of that folder are seen under ``/work`` too, and changes of them are what
-    `directory` holds afterwards (see `lanes.repository.layer`).
+    Attributes:
+        argv: The command.
+        directory: Its work folder, visible as ``/work``; the only folder it can write to.
+        limits: Its limits.
+        environment: Variables added to the base environment.
+        programs: Host folders that it sees read-only at their own paths.
+        home: The files of its home folder, by relative path.
+        forwards: The ports it can connect to.
+        image: The container image, for sandboxes that are containers.
+        lower: A folder whose files it sees under ``/work`` too; `directory` then holds only the changes
+            (see `lanes.repository.layer`).
+        on_output: Receives the output as it is written.
     """
 
     argv: tuple[str, ...]
     directory: Path
-    confines: SandboxLimits = field(default_factory=SandboxLimits)
+    limits: SandboxLimits = field(default_factory=SandboxLimits)
     environment: Mapping[str, str] = field(default_factory=dict)
     programs: tuple[Path, ...] = ()
     home: Mapping[str, bytes] = field(default_factory=dict)
-    doors: tuple[PortForward, ...] = ()
+    forwards: tuple[PortForward, ...] = ()
     image: str = ""
-    beneath: Path | None = None
-    heard: Callable[[bytes], None] | None = None
+    lower: Path | None = None
+    on_output: Callable[[bytes], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class LayeredFiles:
-    """What files beneath a layer need: to belong to the user `owner` (None: to whoever runs us)."""
+class OverlaySupport:
+    """Support for showing files under a writable layer; they must belong to `owner` (None: to our own user)."""
 
     owner: int | None = None
 
 
-def need_of(kind: str) -> str:
-    """The capability that a node with a sandbox of this kind offers, and that lanes of this isolation need."""
+def sandbox_capability(kind: str) -> str:
+    """The node capability that a sandbox of this kind provides and that lanes with this isolation require."""
     return "sandbox" if kind == "bwrap" else f"sandbox:{kind}"
 
 
 class Sandbox(Protocol):
-    """Runs one command on one folder, and nothing else of the host.
+    """Runs one command on one folder.
 
-    `layers` is None where it cannot show files beneath the folder. `counts` says who counts the memory of a run.
+    `overlay` is None when the sandbox cannot show files under the folder. `memory_accounting` says, for the doctor, who
+    accounts for a run's memory.
     """
 
     kind: str
-    layers: LayeredFiles | None
-    counts: str
+    overlay: OverlaySupport | None
+    memory_accounting: str
 
     async def run(self, run: SandboxRun) -> SandboxResult:
-        """Run it to its end; whatever happens, nothing of it lives on.
+        """Run a command to its end; no process of it survives, even on cancellation.
 
-        Raises `TransientError` when the sandbox itself cannot be started.
+        Raises:
+            TransientError: The sandbox itself did not start.
+            PermanentError: This sandbox cannot run it.
         """
 
 
 class BoundedLog:
-    """Output as it comes, of which the first and the last part are kept."""
+    """Collects output and keeps only its first and last part, `limit_bytes` together."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._head_room = limit_bytes // 2
@@ -135,7 +146,7 @@ class BoundedLog:
         self._dropped = 0
 
     def add(self, chunk: bytes) -> None:
-        """Take the next piece of output."""
+        """Append the next piece of output."""
         room = self._head_room - len(self._head)
         if room > 0:
             self._head += chunk[:room]
@@ -145,15 +156,15 @@ class BoundedLog:
         self._tail.append(chunk)
         self._tail_bytes += len(chunk)
         while self._tail_bytes - len(self._tail[0]) >= self._tail_room:
-            gone = self._tail.popleft()
-            self._tail_bytes -= len(gone)
-            self._dropped += len(gone)
+            removed = self._tail.popleft()
+            self._tail_bytes -= len(removed)
+            self._dropped += len(removed)
 
     def content(self) -> bytes:
-        """What is kept, with a line in the middle that says how much is not."""
+        """The kept output; a line in the middle says how many bytes were left out."""
         tail = b"".join(self._tail)
-        over = max(0, len(tail) - self._tail_room)
-        dropped = self._dropped + over
+        excess = max(0, len(tail) - self._tail_room)
+        dropped = self._dropped + excess
         if not dropped:
             return bytes(self._head) + tail
-        return bytes(self._head) + b"\n[... %d bytes left out ...]\n" % dropped + tail[over:]
+        return bytes(self._head) + b"\n[... %d bytes left out ...]\n" % dropped + tail[excess:]

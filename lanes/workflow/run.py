@@ -14,7 +14,6 @@ from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep,
 from core.ports import Executor, ExecutorResult, Repository, WorkOrder
 from lanes.budget_pool import BudgetPool
 from lanes.checks import CheckRunner
-from lanes.executors.edit_lane import taken_back
 from lanes.executors.names import STEPS, no_such_executor
 from lanes.repository import as_git
 from lanes.workflow import condition
@@ -40,6 +39,7 @@ class WorkflowExecutor:
     cache: StepCache
     name: str = WORKFLOW
     reads: bool = False
+    deterministic: bool = False
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why one of the lane's steps cannot run here."""
@@ -72,13 +72,11 @@ class WorkflowExecutor:
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that all steps together make; raises `PermanentError` naming the step that could not."""
-        if order.intent.revert_of is not None:
-            return ExecutorResult(await taken_back(order, repository), {})
         lane = order.lane
         values = values_of(lane.name, lane.parameters, order.parameters)
         steps, mending = self._to_run(lane.steps, values) if order.feedback else (lane.steps, "")
-        purse = BudgetPool(order, lambda name: run.beside(name))  # noqa: PLW0108 - the run needs the purse first
-        maker = Maker(self.executors, self.checks, self.read, self.cache, order, repository, values, purse, mending)
+        pool = await BudgetPool.open(order, lambda name: run.beside(name))  # noqa: PLW0108 - the run needs the pool first
+        maker = Maker(self.executors, self.checks, self.read, self.cache, order, repository, values, pool, mending)
         run = _Run(maker, steps, {step.name for step in self._asking(steps, values)})
         try:
             async with asyncio.timeout(lane.limits.wall_s):

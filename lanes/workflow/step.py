@@ -54,7 +54,7 @@ class Maker:
     order: WorkOrder
     repository: Repository
     values: Mapping[str, str]
-    purse: BudgetPool
+    pool: BudgetPool
     mending: str = ""
 
     async def make(self, step: WorkflowStep, start: str) -> Made:
@@ -81,7 +81,6 @@ class Maker:
             pack = base64.b64decode(entry["pack"])
             if entry["key"] == key and await restored(entry["tree"], pack, self.repository):
                 making = Provenance.from_json(entry["making"])
-                self.purse.adopt(step.name, making.usage)
                 files, gone = await adopted(self.checks.files, entry["files"])
                 return Made(entry["tree"], making, files, f"finished by an earlier worker{gone}")
         return None
@@ -114,7 +113,7 @@ class Maker:
     async def _tries(self, step: WorkflowStep, start: str) -> ExecutorResult:
         """The step's work, tried again after what may pass by itself."""
         for n in range(step.retries + 1):
-            await self.order.told(f"step {step.name}" + (f", try {n + 1}" if n else ""))
+            await self.order.progress(f"step {step.name}" + (f", try {n + 1}" if n else ""))
             try:
                 return await self._try(step, start)
             except TransientError as error:
@@ -135,7 +134,7 @@ class Maker:
             raise PermanentError("no_executor", message, mend, kind=Kind.REFUSED)
         if not executor.reads:
             return _prefixed(step.name, await executor.produce(self._order(step, start), self.repository))
-        async with self.purse.share(step.name) as budget:
+        async with self.pool.share(step.name) as budget:
             order = self._order(step, start)
             asked = replace(order, lane=replace(order.lane, budget=budget))
             return _prefixed(step.name, await executor.produce(asked, self.repository))
@@ -171,8 +170,8 @@ class Maker:
     def _order(self, step: WorkflowStep, start: str) -> WorkOrder:
         """What the step's executor is told: its own words, lane and journal, and nothing of the other steps."""
 
-        async def told(words: str) -> None:
-            await self.order.told(f"{step.name}: {words}")
+        async def progress(words: str) -> None:
+            await self.order.progress(f"{step.name}: {words}")
 
         return replace(
             self.order,
@@ -182,8 +181,8 @@ class Maker:
             feedback=self.order.feedback if step.name == self.mending else "",
             parameters={} if step.run in (EDIT, COMMAND) else self._used(step),
             journal=self.order.journal.part(step.name),
-            told=told,
-            charge=self.purse.of(step.name),
+            progress=progress,
+            usage=self.pool.reporter(step.name),
         )
 
     def _lane(self, step: WorkflowStep) -> Lane:

@@ -118,7 +118,7 @@ async def compare(files: int, rounds: int = ROUNDS) -> dict[str, float]:
         at = Path(folder)
         web = large(at, files)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:1")}
-        have = executors(Means(at / "scratch", Sandboxes().of, lambda _names: AtOnce(), endpoints))
+        have = executors(Means(at / "scratch", Sandboxes().get, lambda _names: AtOnce(), endpoints))
         limits = Limits(wall_s=300)
         coder = Lane("code", "x", ("src/**",), "ollama", limits, models=("local/at-once",))
         command = Lane("run", "x", ("src/**",), "command", limits, command=COMMAND)
@@ -126,7 +126,7 @@ async def compare(files: int, rounds: int = ROUNDS) -> dict[str, float]:
             "model": lambda: lane_s(web, have["ollama"], coder),
             "listing": lambda: listing_s(web, at),
         }
-        if not isinstance(Sandboxes().of("bwrap"), Problem):
+        if not isinstance(Sandboxes().get("bwrap"), Problem):
             measured["command"] = lambda: lane_s(web, have["command"], command)
             measured["checkout"] = lambda: checkout_s(web, at)
         for name in ("model", "command"):  # the first piece of work fills the store and the kept files, once

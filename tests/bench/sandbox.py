@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from core.model.errors import Problem
-from lanes.sandbox import PortForward, Sandbox, SandboxLimits, SandboxRun, find_sandbox
+from lanes.sandbox import PortForward, Sandbox, SandboxLimits, SandboxRun, find_bwrap
 
 OUT: Final = Path("build/bench/sandbox.json")
 MOST_MS: Final = 60.0
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(argv)
-    sandbox = find_sandbox()
+    sandbox = find_bwrap()
     if isinstance(sandbox, Problem):
         print(sandbox.sentence())
         return 1
@@ -83,13 +83,13 @@ async def _measure(sandbox: Sandbox, folder: Path, runs: int) -> dict[str, float
         "bare": lambda: _bare(PROGRAM),
         "bwrap": lambda: _bare(*ALONE, PROGRAM),
         "sandbox": lambda: _in(sandbox, SandboxRun((PROGRAM,), work, confines)),
-        "door": lambda: _in(sandbox, SandboxRun((PROGRAM,), work, confines, doors=doors, home=home)),
+        "door": lambda: _in(sandbox, SandboxRun((PROGRAM,), work, confines, forwards=doors, home=home)),
     }
-    if sandbox.layers is not None:
+    if sandbox.overlay is not None:
         beneath = folder / "beneath"
         beneath.mkdir()
-        if sandbox.layers.owner is not None:
-            os.chown(beneath, sandbox.layers.owner, sandbox.layers.owner)
+        if sandbox.overlay.owner is not None:
+            os.chown(beneath, sandbox.overlay.owner, sandbox.overlay.owner)
         ways["layer"] = lambda: _layered(sandbox, folder, beneath, confines)
     times: dict[str, list[float]] = {name: [] for name in ways}
     async with server:
@@ -120,7 +120,7 @@ async def _in(sandbox: Sandbox, run: SandboxRun) -> None:
 async def _layered(sandbox: Sandbox, folder: Path, beneath: Path, confines: SandboxLimits) -> None:
     own = Path(tempfile.mkdtemp(dir=folder))
     (own / "files").mkdir()
-    await _in(sandbox, SandboxRun((PROGRAM,), own / "files", confines, beneath=beneath))
+    await _in(sandbox, SandboxRun((PROGRAM,), own / "files", confines, lower=beneath))
 
 
 def _report(figures: dict[str, object], out: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.homes import CliHome, copy_home, make_home
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, pytest.mark.xdist_group("cli verify")]  # one published home for all
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def test_guard_12_an_evil_merge_is_named(forged, shape):
 
 def chain_to(home: CliHome, number: int, commit: str) -> None:
     """Forge the event of the merge too, its hash computed anew, as somebody at the database can."""
-    from core.store.events import canonical, link
+    from core.model.event import canonical, link
 
     with closing(sqlite3.connect(home.database)) as database, database:
         unlock(database)

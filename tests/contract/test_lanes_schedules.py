@@ -11,7 +11,6 @@ import pytest
 from bot.configuration.home import Home
 from bot.schedule.clock import ScheduleClock, asker
 from bot.wiring.app import opened
-from tests.clock import timed
 from tests.contract.test_cli_lane import add
 from tests.homes import CliHome
 
@@ -82,10 +81,10 @@ def test_lanes_10_its_parameters_are_set_when_it_is_asked_for(home: CliHome):
             (found,) = await app.database.read(schedules.listed)
 
             async def due(tx):
-                await schedules.set_state(timed(tx, tx.now_ms - 1000), found.id, "active", 0)
+                await schedules.set_state(tx, found.id, "active", tx.now_ms - 1000)
 
             await app.database.write(due)
-            await ScheduleClock(app.database, asker(app.service)).sweep()
+            await ScheduleClock(app.schedules, asker(app.requests)).sweep()
 
     asyncio.run(sweep())
     assert home.call("worker", "--drain").code == 0

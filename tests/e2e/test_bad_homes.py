@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from core.model.errors import Problem
-from lanes.sandbox import find_sandbox
+from lanes.sandbox import find_bwrap
 from tests.homes import SCRIPT, CliHome, Said, clean_environment, copy_home
 
 ASK = ("ask", "set server.timeout to 30 in config/app.yaml", "--as", "ana")
@@ -237,7 +237,7 @@ def test_a_second_serve_on_one_home_is_refused_and_the_first_drains_at_sigterm(h
 @pytest.mark.sandbox
 @pytest.mark.parametrize("signals", [1, 2])
 def test_a_server_told_to_stop_finishes_what_runs_and_told_twice_gives_it_back(home: CliHome, signals: int):
-    if isinstance(find_sandbox(), Problem):
+    if isinstance(find_bwrap(), Problem):
         pytest.skip("needs a sandbox: install the Debian package bubblewrap")
     home.scripted(f"import time; time.sleep({2 if signals == 1 else 60}); open('src/x.txt', 'w').write('hi')")
     server = home.start("serve")

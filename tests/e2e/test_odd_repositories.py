@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import Problem
-from lanes.sandbox import find_sandbox
+from lanes.sandbox import find_bwrap
 from tests.homes import FILES, CliHome, git, make_home
 
 ODD = b"docs/caf\xe9.md".decode("utf-8", "surrogateescape")
@@ -49,11 +49,11 @@ def test_a_name_that_is_not_utf_8_is_refused_in_a_change_and_shown_escaped_every
     assert [file["path"] for file in task["staged"]["files"]] == [r"docs/caf\xe9.md"]
     assert r"is not valid UTF-8 (docs/caf\xe9.md)" in task["error"]["message"]
     for words in (("show", number), ("why", number), ("events", "--task", number, "--json"), ("list", "--json")):
-        said = odd.run(*words)
+        said = odd.call(*words)
         assert said.code == 0, said
         said.out.encode()
     assert r"caf\xe9.md" in odd.run("show", number).out
-    assert "+term" in odd.run("show", number, "--diff").out
+    assert "+term" in odd.call("show", number, "--diff").out
 
 
 def test_edits_r14_a_text_in_latin_1_is_a_text(odd: CliHome):
@@ -93,7 +93,7 @@ def test_a_pointer_is_moved_and_deleted_like_any_file(odd: CliHome):
 
 @pytest.mark.sandbox
 def test_a_pointer_that_a_lane_writes_or_replaces_does_not_fool_the_guard(odd: CliHome):
-    if isinstance(find_sandbox(), Problem):
+    if isinstance(find_bwrap(), Problem):
         pytest.skip("needs a sandbox: install the Debian package bubblewrap")
     pointer = POINTER.replace(b"12345", b"9").decode()
     odd.scripted(f"open('docs/model.md','w').write({pointer!r})", name="points", write='["docs/**"]')

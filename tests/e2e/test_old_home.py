@@ -16,10 +16,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from bot.cards.model import card_of
+from bot.cards.model import build_card
 from bot.configuration.home import Home
 from bot.surfaces.port import Place
 from bot.wiring.app import opened
+from core.model.event import broken_link
 from core.model.lifecycle import State
 from core.store import events
 from tests import canary, phone, postgres
@@ -109,15 +110,15 @@ async def test_no_chain_of_events_is_broken(old):
         for number in range(len(old.kept["tasks"]) + 1):
             chain = await app.database.read(partial(events.chain_of, number=number))
             assert chain
-            assert events.broken_link(chain) is None
+            assert broken_link(chain) is None
 
 
 @pytest.mark.parametrize("surface", SURFACES)
 async def test_every_card_is_drawn(old, surface):
     async with opened(Home(old.root)) as app:
         for task in old.kept["tasks"]:
-            document = await app.document(task["number"])
-            card = card_of(document.to_json(), now=datetime.now(UTC))
+            document = await app.documents.document(task["number"])
+            card = build_card(document.to_json(), now=datetime.now(UTC))
             diff = await app.diffs.of(document.task) if document.task.staged else None
             named = f"task {task['number']}" if surface == "github" else f"#{task['number']}"  # no issue of the forge
             assert named in phone.on(surface, card, diff)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import Problem
-from lanes.sandbox import find_sandbox
+from lanes.sandbox import find_bwrap
 from tests.homes import FILES, CliHome, git, make_home, make_repository
 
 ASK = ("ask", "set server.timeout to 30 in config/app.yaml", "--as", "ana", "--wait")
@@ -144,7 +144,7 @@ def test_an_edit_in_a_huge_repository_checks_nothing_out(huge: CliHome):
 
 @pytest.mark.sandbox
 def test_a_command_in_a_repository_beyond_the_bounds_is_refused_before_anything_is_checked_out(huge: CliHome):
-    if isinstance(find_sandbox(), Problem):
+    if isinstance(find_bwrap(), Problem):
         pytest.skip("needs a sandbox: install the Debian package bubblewrap")
     huge.scripted("open('x', 'w')")
     said = huge.call("ask", "run it", "--lane", "scripted", "--as", "ana", "--wait")

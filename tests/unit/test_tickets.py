@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 
 from bot.integrations.tickets import MOST, Jira, Linear, TicketComments, Trackers, body_line, tickets_in
 from bot.integrations.webhooks.client import CheckedClient
-from bot.integrations.webhooks.run import WebhookSender
+from bot.integrations.webhooks.sender import WebhookSender
 from core.services.requests import NewRequest
+from core.services.webhooks import Webhooks
 from core.store import deliveries, events, tasks
 from core.store.message_tables import DeliveryRow
+from tests import campaign
 from tests.builders import ANA, load, pull_request
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 BOTH = Trackers(Jira("https://acme.atlassian.net/", ("ABC", "X2")), Linear("acme", ("ENG", "ABC")))
 
@@ -93,7 +95,7 @@ def trackers(receiver, **without):
 
 async def published(office: Office, text: str) -> None:
     """As if the task of `text` had just been published."""
-    number = await office.service.ask(NewRequest(text=text, actor=ANA))
+    number = await office.requests.ask(NewRequest(text=text, actor=ANA))
     task = await load(office.database, number)
 
     async def work(tx):
@@ -105,7 +107,7 @@ async def published(office: Office, text: str) -> None:
 
 async def run(office: Office, known: Trackers, text: str) -> WebhookSender:
     comments = TicketComments(lambda: known, CheckedClient())
-    out = WebhookSender(office.database, tuple, receivers=comments)
+    out = WebhookSender(Webhooks(office.database), tuple, receivers=comments)
     await out.round()
     await published(office, text)
     for _ in range(4):

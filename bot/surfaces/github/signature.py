@@ -12,16 +12,16 @@ _FORM: Final = re.compile(r"sha256=([0-9a-f]{64})", re.ASCII)
 
 
 def has_form(header: str | None) -> bool:
-    """True for a header that could be a signature: cheap, so that a body is read only for those that try."""
+    """Whether a header could be a signature; a cheap check before the body is read."""
     return header is not None and _FORM.fullmatch(header) is not None
 
 
 def is_signed(body: bytes, header: str | None, secret: bytes) -> bool:
-    """Whether `header` is ``sha256=`` and the lower-case HMAC of exactly these bytes, compared in constant time.
+    """Whether `header` is ``sha256=`` and the lower-case HMAC of exactly these bytes; compares in constant time.
 
-    The older SHA-1 header is never looked at. Source: GitHub, "Validating webhook deliveries".
+    The older SHA-1 header is ignored. Source: GitHub, "Validating webhook deliveries".
     """
-    form = _FORM.fullmatch(header or "")
-    if form is None or not secret:
+    match = _FORM.fullmatch(header or "")
+    if match is None or not secret:
         return False
-    return hmac.compare_digest(hmac.digest(secret, body, hashlib.sha256).hex(), form[1])
+    return hmac.compare_digest(hmac.digest(secret, body, hashlib.sha256).hex(), match[1])

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import Problem
-from lanes.sandbox import find_sandbox
 from tests.counterparts import agent
 from tests.fakes.models import KEY, Answer, Asked, Fault, Models, after, always, runs, serving_beside, writes
 from tests.homes import CliHome
+from tests.host import sandbox_here
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
 PROGRAMS = {"claude-code": "anthropic", "codex": "openai", "mini-swe-agent": "openai"}
@@ -26,7 +26,7 @@ PROGRAMS = {"claude-code": "anthropic", "codex": "openai", "mini-swe-agent": "op
 
 @pytest.fixture(autouse=True)
 def _needs_sandbox(monkeypatch):
-    found = find_sandbox()
+    found = sandbox_here()
     if isinstance(found, Problem):
         if os.environ.get("CI") == "true":
             pytest.fail(found.message)
@@ -105,7 +105,7 @@ def test_a_key_that_does_not_fit_is_told_to_who_asked(home: CliHome, monkeypatch
         with_agent(home, "codex", models)
         said = home.call(*ASK)
     assert said.code == 1
-    assert "The model of lane agent refuses" in said.err
+    assert "The model of lane agent refused the request" in said.err
     assert "sk-other" not in said.err + said.out
 
 

@@ -7,14 +7,15 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.model.errors import Kind, PermanentError, Problem, TransientError, UsageError
 from core.model.lane import AgentCli, Limits
-from lanes.agent_clis import CLIS, NAMES, agents_here
-from lanes.agent_clis.executor import AgentExecutor, agent_executor
+from core.model.provenance import Usage
+from core.ports import MemoryUsage
+from lanes.agent_clis import ADAPTERS, NAMES, agent_capabilities
+from lanes.agent_clis.executor import AgentExecutor, create_agent_executor
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.models import Endpoint
 from lanes.sandbox import SandboxResult, SandboxRun
@@ -29,7 +30,7 @@ DONE = json.dumps({"type": "result", "subtype": "success", "is_error": False, "r
 class Scripted:
     """A sandbox that does what it is told to the folder, says what it is told, and ends as told."""
 
-    kind, layers = "bwrap", None
+    kind, overlay = "bwrap", None
 
     def __init__(self, ran: SandboxResult, does: Callable[[Path], object] = lambda _folder: None) -> None:
         self.ran, self.does, self.runs = ran, does, list[SandboxRun]()
@@ -37,8 +38,8 @@ class Scripted:
     async def run(self, run: SandboxRun) -> SandboxResult:
         self.runs.append(run)
         self.does(run.directory)
-        if run.heard:
-            run.heard(self.ran.log)
+        if run.on_output:
+            run.on_output(self.ran.log)
         return self.ran
 
 
@@ -77,7 +78,7 @@ async def test_the_exit_code_decides_nothing(web, tmp_path, program, code):
 
 @pytest.mark.parametrize(
     ("limit", "code", "said"),
-    [("wall", "timed_out", "was not done after 90 s"), ("memory", "memory_limit", "2048 MiB"),
+    [("wall", "timed_out", "did not finish within 90 s"), ("memory", "memory_limit", "2048 MiB"),
      ("processes", "process_limit", "256 processes"), ("disk", "disk_limit", "wrote more"),
      ("files", "disk_limit", "more files")],
 )  # fmt: skip
@@ -107,7 +108,7 @@ async def test_what_the_program_is_given_is_its_own(web, tmp_path, program, monk
     assert max(len(word.encode()) for word in run.argv) < 128 * 1024
     assert "\0" not in "".join(run.argv)
     assert run.programs == (program.resolve(),)
-    assert not run.doors[0].socket.exists(), "the door is closed with the run"
+    assert not run.forwards[0].socket.exists(), "the door is closed with the run"
 
 
 async def test_the_proxy_is_there_only_for_lanes_with_hosts(web, tmp_path, program):
@@ -118,8 +119,8 @@ async def test_the_proxy_is_there_only_for_lanes_with_hosts(web, tmp_path, progr
     isolation = replace(order.lane.isolation, hosts=("mirror.example",))
     await bench.made(executor, replace(order, lane=replace(order.lane, isolation=isolation)))
     without, with_hosts = sandbox.runs
-    assert (len(without.doors), "HTTPS_PROXY" in without.environment) == (1, False)
-    assert (len(with_hosts.doors), with_hosts.environment["HTTPS_PROXY"]) == (2, "http://127.0.0.1:8092")
+    assert (len(without.forwards), "HTTPS_PROXY" in without.environment) == (1, False)
+    assert (len(with_hosts.forwards), with_hosts.environment["HTTPS_PROXY"]) == (2, "http://127.0.0.1:8092")
 
 
 STEERED = {
@@ -205,7 +206,7 @@ async def test_a_refusal_to_pay_is_what_is_told(web, tmp_path, program):
         """A program that asks its model once and then sits there."""
 
         async def run(self, run: SandboxRun) -> SandboxResult:
-            async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(run.doors[0].socket))) as session:
+            async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(run.forwards[0].socket))) as session:
                 body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]}
                 async with session.post(
                     "http://x/v1/messages", json=body, headers={"anthropic-version": "2023-06-01"}
@@ -214,15 +215,16 @@ async def test_a_refusal_to_pay_is_what_is_told(web, tmp_path, program):
                 await asyncio.sleep(3600)
             return self.ran
 
-    async def charge(_usage: Any) -> None:
-        raise PermanentError("budget_spent", "The day of lane code is spent", "Come back tomorrow.")
+    class Refusing(MemoryUsage):
+        async def report(self, call: str, usage: Usage) -> bool:
+            raise PermanentError("budget_spent", "The day of lane code is spent", "Come back tomorrow.")
 
     sandbox = Asks(SandboxResult(0, DONE, None, 1.0))
     bench = Bench(web, tmp_path / "scratch", lambda _kind: sandbox)
     async with serving(always(Say("x"))) as models:
         endpoint = Endpoint("fake", "anthropic", models.url, KEY)
         executor = bench.executor("claude-code", endpoint, program)
-        error = await bench.fails(executor, await bench.order(charge=charge, lane={"limits": Limits(wall_s=50)}))
+        error = await bench.fails(executor, await bench.order(usage=Refusing(), lane={"limits": Limits(wall_s=50)}))
     assert error.problem.message == "The day of lane code is spent"
     assert "broker.log" in bench.artifacts
 
@@ -263,7 +265,7 @@ def test_codex_is_its_binary_not_its_launcher(tmp_path):
     binary = _file(modules / "@openai/codex-linux-x64/vendor/x86_64-unknown-linux-musl/bin/codex", "\x7fELF")
     found = find_program(known("codex"), ProgramPlace(launcher))
     assert isinstance(found, AgentProgram)
-    assert found.words == (str(binary),)
+    assert found.argv == (str(binary),)
 
 
 @pytest.mark.parametrize("first", ["#!\n", "#!/no/such/runner\n", "#!/usr/bin/env nosuch\n"])
@@ -275,7 +277,7 @@ def test_a_script_that_nothing_runs_is_no_program(tmp_path, first):
 
 def test_all_programs_are_executors_and_what_is_here_is_offered(tmp_path, program):
     missing = Problem(Kind.FAILED, "x", "x")
-    made = {name: agent_executor(name, tmp_path, {}, lambda _kind: missing, {}) for name in NAMES}
-    assert set(made) == {cli.name for cli in CLIS} | {"agent"}
+    made = {name: create_agent_executor(name, tmp_path, {}, lambda _kind: missing, {}) for name in NAMES}
+    assert set(made) == {cli.name for cli in ADAPTERS} | {"agent"}
     assert all(executor.reads for executor in made.values())
-    assert {"agent:claude-code", "agent:agent"} <= agents_here({"claude-code": ProgramPlace(program)})
+    assert {"agent:claude-code", "agent:agent"} <= agent_capabilities({"claude-code": ProgramPlace(program)})

@@ -11,9 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from core.model.lane import Budget
+from core.model.budget import Budget
 from core.model.provenance import Usage
-from lanes.agent_clis.cli import AgentEvent
+from lanes.agent_clis.adapter import AgentReport
 from lanes.agent_clis.outcome import AgentOutcome
 from lanes.egress import UsageAccount
 from lanes.models import Endpoint
@@ -59,10 +59,10 @@ class Asks:
 
     silent: Silent
     kind: str = "bwrap"
-    layers: None = None
+    overlay: None = None
 
     async def run(self, run: SandboxRun) -> SandboxResult:
-        connector = aiohttp.UnixConnector(path=str(run.doors[0].socket))
+        connector = aiohttp.UnixConnector(path=str(run.forwards[0].socket))
         async with aiohttp.ClientSession(connector=connector) as session:
             body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": True}
             question = asyncio.create_task(self._ask(session, body))
@@ -92,23 +92,23 @@ async def test_lanes_05_an_endpoint_that_never_answers_ends_at_the_lanes_deadlin
         error = await bench.fails(bench.executor("claude-code", endpoint, Path(program)))
     assert error.problem.code == "timed_out"
     assert error.problem.message == (
-        "claude-code of lane code was not done after 90 s; its model had not answered the last question by then"
+        "claude-code of lane code did not finish within 90 s; its model had not answered the last request by then"
     )
 
 
 def outcome(account: UsageAccount, ran: SandboxResult | None) -> AgentOutcome:
-    heard = AgentEvent()
+    heard = AgentReport()
     return AgentOutcome("codex", builders.lane("code"), ran, heard, account, {"t": b""}, "t")
 
 
 def test_lanes_05_a_deadline_is_a_deadline_whatever_the_endpoint_did_before():
     account = UsageAccount("m", Budget())
     account.failed("local answered 503: busy")
-    problem = outcome(account, SandboxResult(None, b"", "wall", 15.0)).problem()
+    problem = outcome(account, SandboxResult(None, b"", "wall", 15.0)).error()
     assert problem is not None
     assert problem.problem.code == "timed_out"
     assert "local answered 503: busy" in problem.problem.message
-    down = outcome(account, SandboxResult(1, b"", None, 3.0)).problem()
+    down = outcome(account, SandboxResult(1, b"", None, 3.0)).error()
     assert down is not None
     assert down.problem.code == "model_down", "before the deadline it is the endpoint that is waited for"
 
@@ -122,8 +122,8 @@ async def test_lanes_05_our_own_hanging_up_is_no_failure_of_the_endpoint():
 
 
 def test_lanes_13_a_spent_budget_says_how_much_of_how_much():
-    account = UsageAccount("m", Budget(tokens=6000), before=Usage("m", 3, 6500, 500))
-    assert account.may_ask() == "The budget of this work is spent: 7,000 of 6,000 tokens"
-    problem = outcome(account, None).problem()
+    account = UsageAccount("m", Budget(tokens=6000), earlier=Usage("m", 3, 6500, 500))
+    assert account.refusal() == "The budget of this work is spent: 7,000 of 6,000 tokens"
+    problem = outcome(account, None).error()
     assert problem is not None
     assert problem.problem.message == "codex of lane code spent 7,000 of 6,000 tokens"

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from core.model.budget import Budget
 from core.model.errors import TransientError, WorkError
-from core.model.lane import Budget, Limits
+from core.model.lane import Limits
+from lanes.agent_clis.adapter import AgentPrompt
 from lanes.agent_clis.claude import ClaudeParser
-from lanes.agent_clis.cli import AgentPrompt
 from lanes.models import Endpoint
 from tests.fakes.models import KEY, Do, Fault, Say, after, always, finish, in_turn, runs, serving, shell, writes
 from tests.integration.agents.conftest import BINARIES, FETCHED, KINDS, OPTIONAL, known
@@ -76,12 +77,13 @@ async def test_each_program_does_what_it_is_asked_in_a_hostile_repository_and_le
     assert {asked.model for asked in models.asked} <= {"m", ""}
     assert any(KEY in str(headers) for _, _, headers in models.requests), "the endpoint did get it"
     assert not any(KEY.encode() in content for content in made.artifacts.values())
-    assert set(made.artifacts) == {known(name).transcript, "broker.log"}
+    assert set(made.artifacts) == {known(name).transcript_name, "broker.log"}
     assert made.making.executor == name
     usage = made.making.usage[0]
     assert (usage.model, usage.calls) == ("fake/m", len(models.asked) - len(faults))
-    assert bench.charged[-1].tokens == usage.tokens >= 120
-    assert bench.told[-1].startswith(f"{name}: ")
+    assert await bench.usage.spent() == (usage,)
+    assert usage.tokens >= 120
+    assert bench.progress[-1].startswith(f"{name}: ")
     assert bench.left() == []
 
 
@@ -131,7 +133,7 @@ async def test_claude_with_a_dead_server_calls_it_a_success_and_is_not_believed(
     claude = known("claude-code")
 
     def call(errand: AgentPrompt):
-        made = claude.call(errand)
+        made = claude.build_command(errand)
         return replace(made, environment={**made.environment, "CLAUDE_CODE_MAX_RETRIES": "0"})  # to its own end
 
     said: list[dict[str, object]] = []
@@ -139,11 +141,11 @@ async def test_claude_with_a_dead_server_calls_it_a_success_and_is_not_believed(
     class Listening(ClaudeParser):
         """Hears what it hears, and remembers it: a work that waits keeps no transcript."""
 
-        def take(self, event, heard):
+        def apply(self, event, heard):
             said.append(event)
-            super().take(event, heard)
+            super().apply(event, heard)
 
-    impatient = replace(claude, call=call, ear=Listening)
+    impatient = replace(claude, build_command=call, new_parser=Listening)
     error = await bench.fails(bench.other(impatient, dead("claude-code")), await bench.order(lane={"limits": SLOW}))
     assert [said[-1][key] for key in ("type", "subtype", "is_error")] == ["result", "success", True]
     assert isinstance(error, TransientError)
@@ -187,12 +189,12 @@ async def test_claude_without_permission_says_success_and_is_not_believed(bench)
     claude = known("claude-code")
 
     def call(errand: AgentPrompt):
-        made = claude.call(errand)
-        words = tuple(word for word in made.words if word not in ("Bash", "Edit", "Write"))
-        return replace(made, words=words)
+        made = claude.build_command(errand)
+        words = tuple(word for word in made.args if word not in ("Bash", "Edit", "Write"))
+        return replace(made, args=words)
 
     async with serving(writes("src/new.txt", "hello\n")) as models:
-        error = await bench.fails(bench.other(replace(claude, call=call), models))
+        error = await bench.fails(bench.other(replace(claude, build_command=call), models))
     assert error.problem.code == "agent_denied"
     assert "not allowed to use Write" in error.problem.message
     assert b'"subtype":"success"' in bench.artifacts["transcript.jsonl"]
@@ -202,11 +204,11 @@ async def test_codex_that_may_only_read_changes_nothing_and_says_so(bench):
     codex = known("codex")
 
     def call(errand: AgentPrompt):
-        made = codex.call(errand)
-        return replace(made, words=tuple("read-only" if w == "danger-full-access" else w for w in made.words))
+        made = codex.build_command(errand)
+        return replace(made, args=tuple("read-only" if w == "danger-full-access" else w for w in made.args))
 
     async with serving(writes("src/new.txt", "hello\n")) as models:
-        made = await bench.made(bench.other(replace(codex, call=call), models))
+        made = await bench.made(bench.other(replace(codex, build_command=call), models))
     assert await bench.changed(made.tree) == {}
 
 
@@ -250,7 +252,7 @@ async def test_the_broker_is_all_that_answers_and_it_refuses_other_ways(bench):
     assert got == "/v1/files 404\n/v1/../admin 404\n/api/delete 404\n/v1/chat/completions 200\n"
     log = made.artifacts["broker.log"].decode()
     assert "asked for the model gpt-99, got m" in log
-    assert log.count("REFUSED: this way leads nowhere") == 3
+    assert log.count("REFUSED: this path is not passed on") == 3
     assert {path for _, path, _ in models.requests} == {"/v1/responses", "/v1/chat/completions"}
 
 

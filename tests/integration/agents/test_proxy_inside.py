@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from lanes.agent_clis.cli import PROXY_PORT
-from lanes.agent_clis.executor import ways_out
+from lanes.agent_clis.adapter import PROXY_PORT
+from lanes.agent_clis.executor import agent_environment
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.egress import EgressLog, EgressProxy
 from lanes.egress.proxy import Streams
@@ -126,10 +126,10 @@ async def test_programs_reach_the_listed_host_and_nothing_else(sandbox, tmp_path
                 ("/bin/sh", "-c", script),
                 work,
                 SandboxLimits(wall_s=240),
-                environment={**ways_out(lane), **TRUST, "PIP": f"{program.words[0]} -m pip"},
-                programs=program.shown,
+                environment={**agent_environment(lane), **TRUST, "PIP": f"{program.argv[0]} -m pip"},
+                programs=program.mounts,
                 home={"ca.pem": certificate.read_bytes()},
-                doors=(PortForward(proxy.socket, PROXY_PORT),),
+                forwards=(PortForward(proxy.socket, PROXY_PORT),),
             )
         )
     parts = ran.log.decode().split("=== ")[1:]
@@ -150,7 +150,7 @@ async def test_programs_reach_the_listed_host_and_nothing_else(sandbox, tmp_path
     log = proxy.log.content().decode().splitlines()
     for words in (
         "CONNECT other.example:443 REFUSED: it is not among the lane's hosts",
-        f"CONNECT mirror.example:443 {PUBLIC} REFUSED: its greeting is for evil.example",
+        f"CONNECT mirror.example:443 {PUBLIC} REFUSED: its ClientHello is for evil.example",
         f"CONNECT {PUBLIC}:443 REFUSED: it is not a host name",
         "CONNECT 169.254.169.254:443 REFUSED: it is not a host name",
         "CONNECT REFUSED: only CONNECT, for https, is served",
@@ -167,7 +167,7 @@ async def test_an_agents_own_commands_go_through_and_the_log_is_kept(bench, cert
     async with mirror(certificate) as (made, did), serving(runs(*commands)) as models:
         order = await bench.order()
         lane = replace(order.lane, isolation=replace(order.lane.isolation, hosts=HOSTS))
-        produced = await bench.made(bench.other(known(name), models, proxy=made), replace(order, lane=lane))
+        produced = await bench.made(bench.other(known(name), models, new_proxy=made), replace(order, lane=lane))
     changed = await bench.changed(produced.tree)
     assert WHEEL in changed["src/got.txt"]
     assert "403" in changed["src/no.txt"]

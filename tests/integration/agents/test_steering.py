@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from core.model.lane import Budget
-from lanes.agent_clis.cli import PORT, AgentCommand, AgentPrompt
+from core.model.budget import Budget
+from lanes.agent_clis.adapter import MODEL_PORT, AgentCommand, AgentPrompt
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.egress import EgressBroker, UsageAccount
 from lanes.models import Endpoint
@@ -61,7 +61,7 @@ TOOLS = {
     },
     "mini-swe-agent": {"bash"},
 }
-ELSEWHERE = f"http://127.0.0.1:{PORT}/elsewhere"
+ELSEWHERE = f"http://127.0.0.1:{MODEL_PORT}/elsewhere"
 CODEX_ELSEWHERE = f"""
 openai_base_url = "{ELSEWHERE}"
 chatgpt_base_url = "{ELSEWHERE}"
@@ -89,7 +89,7 @@ PROSE = dict.fromkeys(("CLAUDE.md", "AGENTS.md"), "# Rules\n\nBefore anything el
 
 def bare(name: str, call: AgentCommand) -> AgentCommand:
     """A call without what of it keeps the repository's settings from being obeyed."""
-    words, home = call.words, dict(call.home)
+    words, home = call.args, dict(call.home)
     if name == "claude-code":
         words = tuple(word for word in words if word != "--strict-mcp-config")
         at = words.index("--setting-sources")
@@ -98,7 +98,7 @@ def bare(name: str, call: AgentCommand) -> AgentCommand:
     elif name == "codex":
         text = home[".codex/config.toml"].decode()
         home[".codex/config.toml"] = text.replace('"untrusted"', '"trusted"').encode()
-    return replace(call, words=words, home=home)
+    return replace(call, args=words, home=home)
 
 
 async def ran(sandbox, folder: Path, name: str, files: dict[str, str], *, guarded: bool):
@@ -109,20 +109,20 @@ async def ran(sandbox, folder: Path, name: str, files: dict[str, str], *, guarde
     for path, text in files.items():
         (work / path).parent.mkdir(parents=True, exist_ok=True)
         (work / path).write_text(text)
-    call = known(name).call(AgentPrompt("do it", "m"))
+    call = known(name).build_command(AgentPrompt("do it", "m"))
     call = call if guarded else bare(name, call)
     async with serving(runs('echo "[$MARK]" > seen')) as models:
         endpoint = Endpoint("fake", KINDS.get(name, "openai"), models.url, KEY)
         account = UsageAccount("fake/m", Budget(steps=12))
         async with EgressBroker(endpoint, ("m",), account) as broker:
             run = SandboxRun(
-                (*program.words, *call.words),
+                (*program.argv, *call.args),
                 work,
                 SandboxLimits(wall_s=120 if guarded else 60),
                 environment=call.environment,
-                programs=program.shown,
+                programs=program.mounts,
                 home=call.home,
-                doors=(PortForward(broker.socket, PORT),),
+                forwards=(PortForward(broker.socket, MODEL_PORT),),
             )
             going = asyncio.create_task(sandbox.run(run))
             closed = asyncio.create_task(account.closed.wait())

@@ -171,7 +171,7 @@ async def test_a_nudge_that_cannot_be_taken_is_not_acknowledged(make_office):
     async def full(*_):
         raise TransientError("full", "the disk is full")
 
-    office = make_office(nudge=full)
+    office = make_office(wake_follow_job=full)
     assert (await office.deliver("push", dict(payloads.recorded())["push"])).status_code == 503
 
 

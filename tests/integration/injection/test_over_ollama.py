@@ -33,7 +33,7 @@ async def test_an_obedient_model_behind_an_endpoint_stays_in_its_lane():
     with tempfile.TemporaryDirectory() as folder:
         async with OllamaShim(Script(obedient.turn)) as shim:
             endpoint = Endpoint("local", "ollama", shim.url, first_token_s=60, total_s=120)
-            asked = ModelRegistry({"local": endpoint}, CircuitBreakers()).model([f"local/{MODEL}"])
+            asked = ModelRegistry({"local": endpoint}, CircuitBreakers()).model_for([f"local/{MODEL}"])
             found = await Lab(Path(folder), obedient, asked).run(CASES)
     assert all(seen.reached for seen in found.values())
     for seen in found.values():

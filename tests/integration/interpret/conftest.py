@@ -25,8 +25,7 @@ from policies.rules import BUILT_IN_ROLES, NameList
 from tests import builders
 from tests.fakes.repository import MemoryRepository
 from tests.fakes.scripted import ScriptedModel
-from tests.integration.injection.lab import InlineEngine
-from tests.workbench import Workbench
+from tests.workbench import InlineEngine, Workbench
 
 LANES = {
     lane.name: lane
@@ -56,6 +55,7 @@ class Writing:
 
     name = "ollama"
     reads = True
+    deterministic = False
 
     def unavailable(self, _lane: Lane) -> None:
         return None
@@ -74,6 +74,7 @@ class Creating(Writing):
 
     name = "edit"
     reads = False
+    deterministic = True
 
     async def produce(self, order: WorkOrder, repository: MemoryRepository) -> ExecutorResult:
         made = {edit.path: edit.content.encode() for edit in order.intent.edits if isinstance(edit, CreateFile)}
@@ -104,7 +105,7 @@ class ReadingBench(Workbench):
             milestones=self.milestones,
             interpreter=ModelInterpreter(self.model, self.patience_s),
             guard=self.guard,
-            executors={"edit": cast("Executor", Creating()), "ollama": cast("Executor", self.writing)},
+            executors=self.all_executors(),
             forges={"local": cast("Forge", self.forge)},
             followed={},
             repository=lambda _name: cast("Repository", self.repository),
@@ -112,6 +113,10 @@ class ReadingBench(Workbench):
             keys=self.keys,
         )
         return Worker(shop, InlineEngine(), identity, node, Reconciler(self.database, lambda: self.settings))
+
+    def all_executors(self) -> dict[str, Executor]:
+        """The executors of its workers, by name."""
+        return {"edit": cast("Executor", Creating()), "ollama": cast("Executor", self.writing)}
 
     async def read(self, text: str, *answers: Any, **others: Any) -> int:
         """A request of ana's that was worked on with a model that gives `answers`."""

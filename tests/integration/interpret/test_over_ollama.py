@@ -21,7 +21,9 @@ pytestmark = pytest.mark.lanes
 
 def reader(shim: OllamaShim, patience_s: float = 60) -> ModelInterpreter:
     endpoint = Endpoint("local", "ollama", shim.url, first_token_s=60, between_tokens_s=60, total_s=120)
-    return ModelInterpreter(ModelRegistry({"local": endpoint}, CircuitBreakers()).model([f"local/{MODEL}"]), patience_s)
+    return ModelInterpreter(
+        ModelRegistry({"local": endpoint}, CircuitBreakers()).model_for([f"local/{MODEL}"]), patience_s
+    )
 
 
 async def test_a_request_is_read_by_the_configured_model():
@@ -62,7 +64,7 @@ async def test_a_model_that_hangs_is_left_and_hung_up_on():
 
 async def test_no_server_at_all_is_said():
     endpoint = Endpoint("local", "ollama", "http://127.0.0.1:9", first_token_s=5)
-    asked = ModelRegistry({"local": endpoint}, CircuitBreakers()).model(["local/qwen3:8b"])
+    asked = ModelRegistry({"local": endpoint}, CircuitBreakers()).model_for(["local/qwen3:8b"])
     found = await ModelInterpreter(asked).interpret(turns(VAGUE), scene(scenes.BY_RULE))
     assert isinstance(found, Unclear)
     assert "no model answered" in found.reason

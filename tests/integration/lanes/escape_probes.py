@@ -28,8 +28,8 @@ for top, folders, files in os.walk('/'):
 """,
     "run": """
 found = sorted(os.path.join(t, n) for t, ds, fs in os.walk('/run') for n in ds + fs)
-expected = ['/run/countersign', '/run/countersign/0.sock', '/run/countersign/home', '/run/countersign/home/.tool',
-            '/run/countersign/home/.tool/config', '/run/countersign/relay.py']
+expected = ['/run/countersign', '/run/countersign/0.sock', '/run/countersign/forward.py',
+            '/run/countersign/home', '/run/countersign/home/.tool', '/run/countersign/home/.tool/config']
 if found != expected: out(found)
 """,
     "sockets-of-daemons": """
@@ -120,12 +120,12 @@ if says(os.nice, -5): out('nice')
 for path in ('/', '/usr', '/usr/bin', '/usr/local', '/usr/local/etc', '/etc', '/etc/ssl', '/lib', '/proc', '/dev', '/home', '/run',
              '/run/countersign', '/run/countersign/home'):
     if says(lambda: open(path + '/escaped', 'w').close()): out(path)
-for path in ('/etc/passwd', '/etc/hosts', '/usr/bin/id', '/etc/ld.so.cache', '/run/countersign/relay.py'):
+for path in ('/etc/passwd', '/etc/hosts', '/usr/bin/id', '/etc/ld.so.cache', '/run/countersign/forward.py'):
     if says(lambda: os.close(os.open(path, os.O_WRONLY))) or says(os.chmod, path, 0o777) or says(os.unlink, path): out(path)
 if says(lambda: open('/etc/ld.so.preload', 'w').close()): out('preload')
 """,
     "hard-links": """
-for path in ('/usr/bin/id', '/etc/passwd', '/run/countersign/relay.py', '/run/countersign/0.sock'):
+for path in ('/usr/bin/id', '/etc/passwd', '/run/countersign/forward.py', '/run/countersign/0.sock'):
     if says(os.link, path, '/work/linked'): out(path)
 fd = os.open('/usr/bin/id', os.O_RDONLY)
 if says(lambda: os.link(f'/proc/self/fd/{fd}', '/work/linked', follow_symlinks=True)): out('by descriptor')
@@ -333,11 +333,11 @@ for act in ((os.unlink, path), (os.rename, path, '/run/countersign/x'), (os.chmo
     if says(*act): out(act)
 """,
     "the-relay-is-not-replaced": """
-path = '/run/countersign/relay.py'
+path = '/run/countersign/forward.py'
 for act in ((open, path, 'a'), (os.unlink, path), (os.rename, '/work/mine', path), (os.chmod, path, 0o777)):
     if says(*act): out(act)
 pid = relay()[0]
-for name in ('mem', 'root/run/countersign/relay.py', 'exe'):
+for name in ('mem', 'root/run/countersign/forward.py', 'exe'):
     if says(lambda: os.close(os.open(f'/proc/{pid}/{name}', os.O_WRONLY))) and name != 'mem': out(name)
 """,
     "descriptors-through-the-door": """

@@ -60,7 +60,7 @@ def reaches(family, kind, address, what=b'escaped\n'):
             return True
     return says(act)
 def pids(): return [int(p) for p in os.listdir('/proc') if p.isdigit()]
-def relay(): return [p for p in pids() if b'relay.py' in open(f'/proc/{p}/cmdline', 'rb').read() and p > 1]
+def relay(): return [p for p in pids() if b'forward.py' in open(f'/proc/{p}/cmdline', 'rb').read() and p > 1]
 """
 
 
@@ -216,7 +216,7 @@ async def campaign(sandbox, host: World, work: Path, probes: dict[str, str], ben
     """Run all the probes in one sandbox, behind a door and with a home."""
     (work / "probes.json").write_text(json.dumps({name: host.filled(code) for name, code in probes.items()}))
     before = seen(beneath) if beneath else {}
-    ran = await _run(sandbox, host, work, CAMPAIGN, replace(ROOMY, wall_s=280, log_bytes=1 << 27), beneath=beneath)
+    ran = await _run(sandbox, host, work, CAMPAIGN, replace(ROOMY, wall_s=280, log_bytes=1 << 27), lower=beneath)
     found = [f"changed beneath: {beneath}"] if beneath and seen(beneath) != before else []
     found += got_out(host, work, ran)
     told = (json.loads(line[5:]) for line in ran.log.splitlines() if line.startswith(b"TOLD:"))
@@ -244,7 +244,7 @@ async def _run(sandbox, host: World, work: Path, code: str, confines: SandboxLim
         (work / "probe.py").write_text(host.program(code))
         argv = more.pop("argv", ("/usr/bin/python3", "/work/probe.py", mark))
         run = SandboxRun(
-            argv, work, confines, home=HOME, doors=(PortForward(host.door, int(str(host.words["DOOR"]))),), **more
+            argv, work, confines, home=HOME, forwards=(PortForward(host.door, int(str(host.words["DOOR"]))),), **more
         )
         ran: SandboxResult = await sandbox.run(run)
     assert not living(mark)

@@ -13,8 +13,16 @@ import pytest
 
 from core.model.errors import TransientError
 from lanes.sandbox import SandboxLimits, SandboxRun
-from lanes.sandbox.cgroup import _V1, _V2, Cgroups, _candidates, _hands_down, counting, find_groups
-from lanes.sandbox.launch import grouped
+from lanes.sandbox.cgroup import (
+    _V1,
+    _V2,
+    CgroupParent,
+    _candidates,
+    _has_memory_controller,
+    enter_run_cgroup,
+    find_cgroup_parent,
+    memory_accounting,
+)
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
 V1 = "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
@@ -60,25 +68,25 @@ def test_the_group_above_counts_if_it_was_handed_to_us(tmp_path):
 
 
 def test_a_group_that_hands_no_memory_down_is_asked_to(tmp_path):
-    assert not _hands_down(tmp_path)
+    assert not _has_memory_controller(tmp_path)
     control = tmp_path / "cgroup.subtree_control"
     control.write_text("cpu pids\n")
-    assert not _hands_down(tmp_path / "elsewhere")
-    _hands_down(tmp_path)
+    assert not _has_memory_controller(tmp_path / "elsewhere")
+    _has_memory_controller(tmp_path)
     assert control.read_text() == "+memory"
     control.write_text("cpu memory pids\n")
-    assert _hands_down(tmp_path)
+    assert _has_memory_controller(tmp_path)
 
 
 def test_who_counts_is_said():
-    assert "no control group" in counting(None)
-    assert "a control group" in counting(Cgroups(Path("/x"), _V1))
+    assert "no control group" in memory_accounting(None)
+    assert "a control group" in memory_accounting(CgroupParent(Path("/x"), _V1))
 
 
 @pytest.fixture
-def groups() -> Cgroups:
+def groups() -> CgroupParent:
     """Where this host lets us make groups."""
-    found = find_groups()
+    found = find_cgroup_parent()
     if found is None:
         pytest.skip("needs a host that lets us make control groups of memory: as root, with cgroup v1")
     return found
@@ -92,18 +100,18 @@ async def test_a_run_has_a_group_that_ends_with_it(found, groups, tmp_path):
         seen.extend((path / "cgroup.procs").read_text().split() for path in mine)
 
     ran = await found.run(
-        SandboxRun(("sh", "-c", "echo x; sleep 1"), tmp_path, SandboxLimits(memory_mib=64), heard=look)
+        SandboxRun(("sh", "-c", "echo x; sleep 1"), tmp_path, SandboxLimits(memory_mib=64), on_output=look)
     )
     assert ran.exit_code == 0
     assert any(seen), "nothing ran in it"
-    groups.sweep()
+    groups.remove_abandoned()
     assert list(groups.parent.glob(f"countersign-{os.getpid()}-*")) == []
 
 
 async def test_a_run_that_is_cancelled_leaves_no_group(found, groups, tmp_path):
     began = asyncio.Event()
     running = asyncio.create_task(
-        found.run(SandboxRun(("sh", "-c", "echo x; sleep 600"), tmp_path, heard=lambda _: began.set()))
+        found.run(SandboxRun(("sh", "-c", "echo x; sleep 600"), tmp_path, on_output=lambda _: began.set()))
     )
     await began.wait()
     running.cancel()
@@ -115,12 +123,12 @@ async def test_a_run_that_is_cancelled_leaves_no_group(found, groups, tmp_path):
 
 def test_the_next_start_removes_what_a_killed_worker_left(groups):
     code = (
-        "import os, signal\nfrom lanes.sandbox.cgroup import find_groups\n"
-        "with find_groups().group(64): os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal\nfrom lanes.sandbox.cgroup import find_cgroup_parent\n"
+        "with find_cgroup_parent().create(64): os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False)
     assert [p for p in groups.parent.glob("countersign-*") if not Path(f"/proc/{p.name.split('-')[1]}").exists()]
-    with groups.group(64):
+    with groups.create(64):
         pass
     left = [p for p in groups.parent.glob("countersign-*") if not Path(f"/proc/{p.name.split('-')[1]}").exists()]
     assert left == []
@@ -128,5 +136,5 @@ def test_the_next_start_removes_what_a_killed_worker_left(groups):
 
 def test_without_its_group_no_run_starts(tmp_path):
     with ExitStack() as stack, pytest.raises(TransientError) as refused:
-        grouped(stack, Cgroups(tmp_path / "gone", _V1), SandboxLimits())
+        enter_run_cgroup(stack, CgroupParent(tmp_path / "gone", _V1), SandboxLimits())
     assert refused.value.problem.code == "sandbox_failed"

@@ -15,8 +15,8 @@ from core.ports import WorkOrder
 from lanes.assembly import missing_executor
 from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
-from lanes.sandbox import LayeredFiles, SandboxResult
-from lanes.sandbox.folders import remove
+from lanes.sandbox import OverlaySupport, SandboxResult
+from lanes.sandbox.folders import remove_folder
 from tests.builders import lane
 from tests.integration.lanes.origin import names_in
 
@@ -143,25 +143,12 @@ async def test_cancelling_leaves_nothing(executor, web, scratch):
     assert set(names_in(scratch)) <= KEPT
 
 
-@needs_sandbox
-async def test_takes_a_change_back_without_running_anything(executor, web):
-    from datetime import UTC, datetime
-
-    from core.ports import Commit
-
-    told = await order(web, "false")
-    tree = await web.write_tree(told.start, {"x": b"1"}, [], {})
-    commit = await web.write_commit(Commit(tree, told.base, "x", datetime(2026, 1, 1, tzinfo=UTC)))
-    undo = WorkOrder(2, 1, told.lane, Intent("undo", revert_of=commit), (), commit, tree)
-    assert (await executor.produce(undo, web)).tree == told.start
-
-
 class Scripted:
     """A sandbox that ends as told."""
 
     kind = "bwrap"
-    layers: LayeredFiles | None = None
-    counts = "nothing is counted"
+    overlay: OverlaySupport | None = None
+    memory_accounting = "nothing is counted"
 
     def __init__(self, ran: SandboxResult) -> None:
         self.ran = ran
@@ -210,7 +197,7 @@ def test_removing_never_follows_a_link(tmp_path):
     kept.mkdir(mode=0o500)
     (tmp_path / "gone" / "inner").mkdir(parents=True)
     (tmp_path / "gone" / "inner" / "link").symlink_to(kept)
-    remove(tmp_path / "gone")
+    remove_folder(tmp_path / "gone")
     assert not (tmp_path / "gone").exists()
     assert kept.stat().st_mode & 0o777 == 0o500
 

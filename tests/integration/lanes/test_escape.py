@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from lanes.sandbox import find_sandbox
+from lanes.sandbox import find_bwrap
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
-from lanes.sandbox.find import known_options
-from lanes.sandbox.overlay import layering
+from lanes.sandbox.find_bwrap import known_options
+from lanes.sandbox.overlay import find_overlay_argv
 from tests.integration.lanes.conftest import USER, AsOrdinaryUser, as_user, given_to_user
 from tests.integration.lanes.conftest import _missing as missing
 from tests.integration.lanes.escape_probes import ALONE, LAYERS, PROBES
@@ -66,9 +66,11 @@ def host(sandbox) -> Iterator[World]:
 
 
 async def _ordinary(found: BwrapSandbox) -> AsOrdinaryUser:
-    words = await as_user(layering)
+    words = await as_user(find_overlay_argv)
     options = known_options(found.bwrap.program)
-    return AsOrdinaryUser(Bwrap(found.bwrap.program, options, calls=found.bwrap.calls, layering=words))
+    return AsOrdinaryUser(
+        Bwrap(found.bwrap.program, options, syscall_filter=found.bwrap.syscall_filter, overlay_argv=words)
+    )
 
 
 @contextmanager
@@ -90,12 +92,12 @@ def place_for(sandbox, *, layered: bool) -> Iterator[tuple[Path, Path | None]]:
 @functools.cache
 def sandbox_of(mode: str) -> BwrapSandbox | AsOrdinaryUser:
     """The sandbox of this mode; skips where there is none."""
-    sandbox = find_sandbox()
+    sandbox = find_bwrap()
     if not isinstance(sandbox, BwrapSandbox):
         missing(sandbox.message)
         raise AssertionError
     made = asyncio.run(_ordinary(sandbox)) if "user" in MODES[mode] else sandbox
-    if "layered" in MODES[mode] and not made.bwrap.layering:
+    if "layered" in MODES[mode] and not made.bwrap.overlay_argv:
         pytest.skip("overlayfs cannot be mounted here (needs util-linux, and Linux 5.11 without root)")
     return made
 
@@ -210,11 +212,11 @@ BARE = 'cd "$1" && under=${2#lowerdir=} && mount --bind "${under%%,*}" merged &&
 
 async def test_a_layer_with_a_hole_is_found_out(found):
     """The probes of layers have teeth: here the kept files themselves are mounted, and nothing above them."""
-    if found.bwrap.setpriv is None or not found.bwrap.layering:
+    if found.bwrap.setpriv is None or not found.bwrap.overlay_argv:
         pytest.skip("only root binds folders where another would lay a layer")
-    words = [BARE if word.startswith("cd ") else word for word in found.bwrap.layering]
+    words = [BARE if word.startswith("cd ") else word for word in found.bwrap.overlay_argv]
     told = {f.name: getattr(found.bwrap, f.name) for f in fields(Bwrap)}
-    sandbox = BwrapSandbox(Bwrap(**{**told, "layering": tuple(words)}))
+    sandbox = BwrapSandbox(Bwrap(**{**told, "overlay_argv": tuple(words)}))
     name = "what-lies-beneath-is-changed-in-every-way"
     with host_for(sandbox) as host, place_for(sandbox, layered=True) as (work, beneath):
         assert beneath is not None

@@ -23,9 +23,9 @@ from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
 from lanes.executors.workplace import Workplaces
 from lanes.repository.worktree import Bounds, inspected
-from lanes.sandbox import LayeredFiles, SandboxLimits, SandboxResult, SandboxRun
-from lanes.sandbox.folders import own_folder, sweep
-from lanes.sandbox.mounts import give_files
+from lanes.sandbox import OverlaySupport, SandboxLimits, SandboxResult, SandboxRun
+from lanes.sandbox.folders import locked_folder, remove_abandoned
+from lanes.sandbox.mounts import give_to_run_user
 from lanes.sandbox.watch import LimitWatch
 from tests.integration.lanes import origin
 from tests.integration.lanes.conftest import as_user
@@ -114,7 +114,7 @@ async def test_guard_01_lanes_run_before_and_after_and_see_nothing_of_the_host(
 ):
     """As it was found: a lane runs, somebody pushes a link in the folder's place, a lane runs again."""
     sandbox = found if layered else copy.copy(found)
-    sandbox.layers = found.layers if layered else None
+    sandbox.overlay = found.overlay if layered else None
     executor = CommandExecutor(tmp_path / "scratch", lambda _kind: sandbox)
     (host / "file").chmod(0o600)
     work, before = tmp_path / "work", {name: known(host / name) for name in (".", "file", "sub", "sub/file")}
@@ -163,19 +163,19 @@ async def test_guard_14_a_path_of_another_kind_fails_no_task(web, tmp_path, chan
 
 
 def test_guard_04_a_folder_too_deep_for_any_path_is_measured_and_removed(quick):
-    with own_folder(quick) as own:
+    with locked_folder(quick) as own:
         (own / "files").mkdir()
         watch = LimitWatch(None, (own / "files",), SandboxLimits(disk_mib=1, files=20_000))
         dig(own / "files", DEEP, b"x" * (2 * MIB))
-        assert watch.look() == "disk"
+        assert watch.exceeded_limit() == "disk"
     assert list(quick.iterdir()) == []
 
 
 def test_guard_04_levels_count_as_entries(quick):
-    with own_folder(quick) as own:
+    with locked_folder(quick) as own:
         watch = LimitWatch(None, (own,), SandboxLimits(disk_mib=1, files=5000))
         dig(own, DEEP)
-        assert watch.look() == "files"
+        assert watch.exceeded_limit() == "files"
     assert list(quick.iterdir()) == []
 
 
@@ -200,8 +200,8 @@ class Digging:
     """A sandbox whose program digs."""
 
     kind = "bwrap"
-    layers: LayeredFiles | None = None
-    counts = "nothing is counted"
+    overlay: OverlaySupport | None = None
+    memory_accounting = "nothing is counted"
 
     def __init__(self, depth: int, name: str = "d") -> None:
         self._depth, self._name = depth, name
@@ -234,9 +234,9 @@ async def test_guard_04_a_program_that_digs_is_stopped_or_refused_and_leaves_not
     tree = await web.tree_of(await web.fetch_base())
     places = Workplaces(quick / "scratch")
     async with places.showing(web, tree, found if layered else Digging(0)) as place:
-        assert (place.beneath is not None) is (layered and found.layers is not None)
+        assert (place.beneath is not None) is (layered and found.overlay is not None)
         run = SandboxRun(
-            ("python3", "-c", DIGS, then), place.directory, SandboxLimits(disk_mib=16), beneath=place.beneath
+            ("python3", "-c", DIGS, then), place.directory, SandboxLimits(disk_mib=16), lower=place.beneath
         )
         ran = await found.run(run)
         assert ran.limit_hit == "disk" or then == "end", ran
@@ -268,7 +268,7 @@ def test_guard_04_the_lock_goes_last(tmp_path, monkeypatch):
         gone.append(name)
         os.remove(name, dir_fd=dir_fd)
 
-    with own_folder(tmp_path) as own:
+    with locked_folder(tmp_path) as own:
         for at in ("files", "files/sub", "also"):
             (own / at).mkdir()
             (own / at / "file").touch()
@@ -279,7 +279,7 @@ def test_guard_04_the_lock_goes_last(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file that nothing removes")
 def test_guard_04_what_cannot_be_removed_keeps_its_lock_until_it_can(tmp_path):
-    with own_folder(tmp_path) as own:
+    with locked_folder(tmp_path) as own:
         (own / "files" / "sub").mkdir(parents=True)
         (own / "files" / "other").touch()
         file = own / "files" / "sub" / "file"
@@ -293,7 +293,7 @@ def test_guard_04_what_cannot_be_removed_keeps_its_lock_until_it_can(tmp_path):
     finally:
         set_immutable(kept.fileno(), on=False)
         kept.close()
-    sweep(tmp_path)
+    remove_abandoned(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -310,7 +310,7 @@ def test_guard_04_a_folder_left_by_an_older_version_without_its_lock_goes_after_
         (folder / "files").mkdir(parents=True)
         dig(folder / "files", 2000)
     os.utime(old, (1, 1))
-    sweep(quick)
+    remove_abandoned(quick)
     assert list(quick.iterdir()) == [new]
 
 
@@ -330,25 +330,25 @@ def closed(at: Path) -> None:
 
 
 def _removes_what_is_closed(root: Path) -> list[str]:
-    with own_folder(root) as own:
+    with locked_folder(root) as own:
         closed(own)
     return sorted(path.name for path in root.iterdir())
 
 
 def _looks_at_a_folder_that_is_closed_itself(root: Path) -> str | None:
-    with own_folder(root) as own:
+    with locked_folder(root) as own:
         watch = LimitWatch(None, (own,), SandboxLimits(disk_mib=4))
         grow(own / "file")
         own.chmod(0)
-        return watch.look()
+        return watch.exceeded_limit()
 
 
 def _looks_at_what_is_closed(root: Path) -> str | None:
-    with own_folder(root) as own:
+    with locked_folder(root) as own:
         watch = LimitWatch(None, (own,), SandboxLimits(disk_mib=4))
-        assert watch.look() is None
+        assert watch.exceeded_limit() is None
         closed(own)
-        return watch.look()
+        return watch.exceeded_limit()
 
 
 @pytest.mark.parametrize(
@@ -366,9 +366,9 @@ def test_guard_04_many_names_of_one_file_count_once_and_a_hole_takes_nothing(tmp
     for n in range(20):
         os.link(tmp_path / "one", tmp_path / f"name{n}")
     os.truncate(os.open(tmp_path / "hole", os.O_WRONLY | os.O_CREAT), 1 << 40)
-    assert watch.look() is None
+    assert watch.exceeded_limit() is None
     (tmp_path / "more").write_bytes(b"x" * (4 * MIB))
-    assert watch.look() == "disk"
+    assert watch.exceeded_limit() == "disk"
 
 
 ODD = {
@@ -389,11 +389,11 @@ ODD = {
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD)
 def test_whatever_lies_in_a_tree_it_is_measured_given_and_removed(tmp_path, host, make):
     before = {name: known(host / name) for name in ("file", "sub", "sub/file")}
-    with own_folder(tmp_path) as own:
+    with locked_folder(tmp_path) as own:
         (own / "a" / "b").mkdir(parents=True)
         make(own / "a" / "b" / "odd")
         assert filetree.measure((own,)).entries >= 4
-        give_files(own / "a", owner())
+        give_to_run_user(own / "a", owner())
         assert (own / "a" / "b").stat().st_uid == owner()
     assert not own.exists()
     assert {name: known(host / name) for name in before} == before
@@ -402,7 +402,7 @@ def test_whatever_lies_in_a_tree_it_is_measured_given_and_removed(tmp_path, host
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_what_is_mounted_inside_is_not_removed(tmp_path, host):
     """A mount of this host's, left by somebody: what is under it is not ours."""
-    with own_folder(tmp_path) as own:
+    with locked_folder(tmp_path) as own:
         at = own / "files" / "mounted"
         at.mkdir(parents=True)
         subprocess.run(["mount", "--bind", host, at], check=True)
@@ -411,7 +411,7 @@ def test_what_is_mounted_inside_is_not_removed(tmp_path, host):
         assert (own / "held").exists()
     finally:
         subprocess.run(["umount", next(iter((own).glob("**/mounted")))], check=True)
-    sweep(tmp_path)
+    remove_abandoned(tmp_path)
     assert not own.exists()
     assert (host / "sub" / "file").exists()
 

@@ -19,7 +19,8 @@ import pytest
 
 from lanes.sandbox import SandboxLimits, SandboxRun
 from lanes.sandbox.bwrap import Bwrap
-from lanes.sandbox.find import known_options
+from lanes.sandbox.find_bwrap import known_options
+from tests import campaign
 from tests.integration.lanes.conftest import USER, AsOrdinaryUser
 from tests.integration.lanes.test_sandbox_landlock import Asked, box  # noqa: F401 - a fixture
 
@@ -35,7 +36,7 @@ def confined(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Path]]:
     sandbox = request.getfixturevalue(name)
     if request.param == "bwrap as an ordinary user":
         program = sandbox.bwrap.program
-        sandbox = AsOrdinaryUser(Bwrap(program, known_options(program), calls=sandbox.bwrap.calls))
+        sandbox = AsOrdinaryUser(Bwrap(program, known_options(program), syscall_filter=sandbox.bwrap.syscall_filter))
     with folder_for(ours=request.param == "bwrap") as folder:
         yield sandbox, folder
 
@@ -261,7 +262,9 @@ def counting(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Path]]:
     sandbox = request.getfixturevalue("found")
     if request.param != "bwrap":
         sandbox = AsOrdinaryUser(
-            Bwrap(sandbox.bwrap.program, known_options(sandbox.bwrap.program), calls=sandbox.bwrap.calls)
+            Bwrap(
+                sandbox.bwrap.program, known_options(sandbox.bwrap.program), syscall_filter=sandbox.bwrap.syscall_filter
+            )
         )
     with folder_for(ours=request.param == "bwrap") as folder:
         yield sandbox, folder
@@ -279,6 +282,7 @@ async def test_guard_06_so_it_is_in_landlock(box, name):  # noqa: F811
         await _holds_no_more((box, folder), name)
 
 
+@campaign.BY_TURNS("counting")
 @pytest.mark.parametrize("name", HELD)
 async def test_guard_06_memory_that_no_process_shows_is_counted(counting, name):
     await _holds_no_more(counting, name)

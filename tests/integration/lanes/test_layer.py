@@ -11,7 +11,7 @@ import pytest
 
 from core.model.errors import PermanentError
 from lanes.executors.workplace import Workplaces
-from lanes.sandbox import LayeredFiles, SandboxLimits, SandboxResult, SandboxRun
+from lanes.sandbox import OverlaySupport, SandboxLimits, SandboxResult, SandboxRun
 from tests.integration.lanes import origin
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
@@ -81,8 +81,8 @@ class Copying:
     """A sandbox that lays no layers; nothing is run in it."""
 
     kind = "bwrap"
-    layers: LayeredFiles | None = None
-    counts = "nothing is counted"
+    overlay: OverlaySupport | None = None
+    memory_accounting = "nothing is counted"
 
     async def run(self, _run: SandboxRun) -> SandboxResult:
         raise NotImplementedError
@@ -91,14 +91,14 @@ class Copying:
 async def left_by(program: str, web, places: Workplaces, sandbox, tree: str, *, layered: bool) -> str:
     async with places.showing(web, tree, sandbox if layered else Copying()) as place:
         assert (place.beneath is not None) is layered
-        run = SandboxRun(("sh", "-c", program), place.directory, SandboxLimits(wall_s=60), beneath=place.beneath)
+        run = SandboxRun(("sh", "-c", program), place.directory, SandboxLimits(wall_s=60), lower=place.beneath)
         ran = await sandbox.run(run)
         assert ran.exit_code == 0, ran
         return await place.take()
 
 
 def needs_layers(found) -> None:
-    if found.layers is None:
+    if found.overlay is None:
         pytest.skip("overlayfs cannot be mounted here (needs util-linux, and Linux 5.11 without root)")
 
 
@@ -155,7 +155,7 @@ async def test_two_trees_at_once_do_not_meet(found, web, places):
         async with places.showing(web, first, found) as third:
             assert third.beneath == one.beneath
         for place, tree in ((one, first), (other, second)):
-            ran = await found.run(SandboxRun(("cat", "src/a.py"), place.directory, beneath=place.beneath))
+            ran = await found.run(SandboxRun(("cat", "src/a.py"), place.directory, lower=place.beneath))
             assert ran.log == (b"second\n" if tree == second else b"print(1)\n")
 
 
@@ -193,7 +193,7 @@ async def test_the_lease_ends_with_the_block(found, web, tmp_path):
     other = await web.write_tree(tree, {"x": b"x"}, [], {})
     for wanted in (tree, other, tree):
         with ExitStack() as stack:
-            assert await web.lease(stack, wanted, tmp_path / "kept", found.layers.owner) is not None
+            assert await web.lease(stack, wanted, tmp_path / "kept", found.overlay.owner) is not None
     await asyncio.sleep(0)
 
 
@@ -216,7 +216,7 @@ async def test_marks_that_a_program_sets_by_hand_hide_nothing(found, web, places
     needs_layers(found)
     tree = await start(web)
     async with places.showing(web, tree, found) as place:
-        ran = await found.run(SandboxRun(("python3", "-c", FORGED), place.directory, beneath=place.beneath))
+        ran = await found.run(SandboxRun(("python3", "-c", FORGED), place.directory, lower=place.beneath))
         assert ran.exit_code == 0, ran
         left = await place.take()
     before, after = await web.list_paths(tree), await web.list_paths(left)
@@ -260,7 +260,7 @@ print(sorted(map(str, seen)))
     async with places.showing(web, tree, found) as one, places.showing(web, tree, found) as other:
         assert one.beneath == other.beneath is not None
         ran = await asyncio.gather(*(
-            found.run(SandboxRun(("python3", "-c", code, word), place.directory, beneath=place.beneath))
+            found.run(SandboxRun(("python3", "-c", code, word), place.directory, lower=place.beneath))
             for place, word in ((one, "one"), (other, "other"))
         ))  # fmt: skip
         assert [r.log for r in ran] == [b"['one', 'print(2)\\n', 'x']\n", b"['other', 'print(2)\\n', 'x']\n"]
@@ -280,13 +280,13 @@ async def test_one_with_many_processes_leaves_room_for_another(found, web, place
             ("python3", "-c", many),
             one.directory,
             SandboxLimits(processes=200),
-            beneath=one.beneath,
-            heard=lambda _: full.set(),
+            lower=one.beneath,
+            on_output=lambda _: full.set(),
         )
         crowd = asyncio.create_task(found.run(run))
         await full.wait()
         ran = await found.run(
-            SandboxRun(("python3", "-c", few), other.directory, SandboxLimits(processes=16), beneath=other.beneath)
+            SandboxRun(("python3", "-c", few), other.directory, SandboxLimits(processes=16), lower=other.beneath)
         )
         crowd.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import Problem
-from lanes.sandbox import SandboxLimits, SandboxRun, find_sandbox
+from lanes.sandbox import SandboxLimits, SandboxRun, find_bwrap
 from tests.integration.lanes.conftest import AsOrdinaryUser
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
@@ -263,11 +263,11 @@ async def test_killing_the_worker_kills_it(found, tmp_path):
     work.mkdir()
     code = f"""
 import asyncio, pathlib
-from lanes.sandbox import Run
+from lanes.sandbox import SandboxRun
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 sandbox = BwrapSandbox({found.bwrap!r})
 argv = ["python3", "-c", "import time\\nwhile 1: open('alive','w').write(str(time.time())); time.sleep(.01)"]
-asyncio.run(sandbox.run(Run(tuple(argv), pathlib.Path({str(work)!r}))))
+asyncio.run(sandbox.run(SandboxRun(tuple(argv), pathlib.Path({str(work)!r}))))
 """
     worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=Path(__file__).parents[3])
     while not (work / "alive").exists():
@@ -321,7 +321,7 @@ async def test_two_at_once_do_not_see_each_other(sandbox, work):
 def test_without_bubblewrap_the_refusal_names_the_package(tmp_path, monkeypatch):
     with monkeypatch.context() as bare:
         bare.setattr(shutil, "which", lambda *_, **__: None)
-        problem = find_sandbox()
+        problem = find_bwrap()
     assert isinstance(problem, Problem)
     assert "bubblewrap" in problem.mend
 
@@ -331,7 +331,7 @@ def test_a_bubblewrap_that_cannot_start_is_a_refusal(tmp_path, monkeypatch):
     broken.write_text("#!/bin/sh\necho 'No permissions to create new namespace' >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    problem = find_sandbox()
+    problem = find_bwrap()
     assert isinstance(problem, Problem)
     assert "No permissions" in problem.message
 
@@ -339,6 +339,6 @@ def test_a_bubblewrap_that_cannot_start_is_a_refusal(tmp_path, monkeypatch):
 def test_elsewhere_than_on_linux_the_refusal_says_why(monkeypatch):
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(sys, "platform", "darwin")
-        problem = find_sandbox()
+        problem = find_bwrap()
     assert isinstance(problem, Problem)
     assert "darwin" in problem.message

@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from lanes.sandbox import SandboxLimits, SandboxRun
-from lanes.sandbox.calls import _BY_PATH, _MACHINES, _REFUSED, _SHARED, _UNKNOWN, call_filter
+from lanes.sandbox.seccomp import _BY_PATH, _DENIED, _MACHINES, _SHARED_MEMORY, _UNSUPPORTED, syscall_filter
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
 QUICK = SandboxLimits(wall_s=60, memory_mib=256, processes=32, log_bytes=64_000)
@@ -29,9 +29,9 @@ async def told(sandbox, work, code: str):
 @needs_filter
 async def test_every_call_on_the_list_is_refused(sandbox, work):
     column = _MACHINES[platform.machine()][0]
-    asked = {name: n[column] for name, n in {**_REFUSED, **_UNKNOWN}.items() if n[column] >= 0}
+    asked = {name: n[column] for name, n in {**_DENIED, **_UNSUPPORTED}.items() if n[column] >= 0}
     said = await told(sandbox, work, f"print(json.dumps({{n: call(c, 0, 0, 0, 0, 0) for n, c in {asked}.items()}}))")
-    expected = {name: errno.ENOSYS if name in _UNKNOWN else errno.EPERM for name in asked}
+    expected = {name: errno.ENOSYS if name in _UNSUPPORTED else errno.EPERM for name in asked}
     assert said == expected
 
 
@@ -98,11 +98,11 @@ os._exit(0) if sys.stdout.flush() is None else 0
 @pytest.mark.parametrize("landlock", [False, True])
 def test_the_filter_is_a_program_that_always_answers(machine, landlock):
     """Every jump lands inside, the last instruction answers, and each listed call gets its refusal."""
-    words = list(struct.iter_unpack("=HBBI", call_filter(machine, landlock=landlock)))
+    words = list(struct.iter_unpack("=HBBI", syscall_filter(machine, landlock=landlock)))
     assert len(words) < 4096
     column, number = _MACHINES[machine]
-    refused = {**_REFUSED, **(_BY_PATH if landlock else {})}
-    unknown = {**_UNKNOWN, **(_SHARED if landlock else {})}
+    refused = {**_DENIED, **(_BY_PATH if landlock else {})}
+    unknown = {**_UNSUPPORTED, **(_SHARED_MEMORY if landlock else {})}
     for calls, answer in ((refused, errno.EPERM), (unknown, errno.ENOSYS)):
         for name, numbers in calls.items():
             if numbers[column] >= 0:
@@ -130,24 +130,24 @@ def test_the_filter_is_a_program_that_always_answers(machine, landlock):
     ],
 )  # fmt: skip
 def test_calls_are_judged_by_their_arguments(call, arguments, landlock, answer):
-    words = list(struct.iter_unpack("=HBBI", call_filter("x86_64", landlock=landlock)))
+    words = list(struct.iter_unpack("=HBBI", syscall_filter("x86_64", landlock=landlock)))
     expected = 0x50000 | answer if answer else 0x7FFF0000
     assert answered(words, _MACHINES["x86_64"][1], call, *arguments) == expected
 
 
 @pytest.mark.parametrize("option", [7, 8, 32, 33])
 def test_a_sockets_buffers_stay_and_who_asks_is_told_that_it_was_done(option):
-    words = list(struct.iter_unpack("=HBBI", call_filter("x86_64")))
+    words = list(struct.iter_unpack("=HBBI", syscall_filter("x86_64")))
     assert answered(words, _MACHINES["x86_64"][1], 54, 3, 1, option) == 0x50000
 
 
 def test_a_segment_of_more_than_32_bits_is_large_too():
-    words = list(struct.iter_unpack("=HBBI", call_filter("x86_64")))
+    words = list(struct.iter_unpack("=HBBI", syscall_filter("x86_64")))
     assert answered(words, _MACHINES["x86_64"][1], 29, 0, 1 << 32) == 0x50000 | errno.EINVAL
 
 
 def test_a_machine_without_a_table_gets_no_filter():
-    assert call_filter("riscv64") == b""
+    assert syscall_filter("riscv64") == b""
 
 
 def answered(words, machine: int, call: int, *arguments: int):

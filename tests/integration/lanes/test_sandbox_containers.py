@@ -21,8 +21,8 @@ import pytest
 
 from core.model.errors import PermanentError, Problem, TransientError
 from lanes.sandbox import PortForward, Sandboxes, SandboxLimits, SandboxRun
-from lanes.sandbox.container import LABEL, ContainerEngine, ContainerSandbox, asker
-from lanes.sandbox.engines import find_engine
+from lanes.sandbox.container import LABEL, ContainerEngine, ContainerSandbox, owner_id
+from lanes.sandbox.find_container_engine import find_container_engine
 
 pytestmark = pytest.mark.lanes
 QUICK = SandboxLimits(wall_s=60, memory_mib=128, processes=32, log_bytes=64_000)
@@ -110,7 +110,7 @@ def paper(tmp_path: Path, state: Path) -> ContainerSandbox:
 
 
 def run_of(work: Path, *argv: str, **more) -> SandboxRun:
-    return SandboxRun(argv, work, more.pop("confines", QUICK), image=more.pop("image", "tools:1"), **more)
+    return SandboxRun(argv, work, more.pop("limits", QUICK), image=more.pop("image", "tools:1"), **more)
 
 
 async def test_everything_is_closed_that_is_not_asked_for(paper, state, work, monkeypatch):
@@ -159,14 +159,14 @@ async def test_a_door_and_a_home_are_mounted_read_only(paper, state, work, tmp_p
     ours.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(ours / "d.sock"))
-        run = run_of(work, "true", home={".tool": b"x"}, doors=(PortForward(ours / "d.sock", 8099),))
+        run = run_of(work, "true", home={".tool": b"x"}, forwards=(PortForward(ours / "d.sock", 8099),))
         made = paper.engine.options(run, "name", 1000, ((ours / "d.sock", "/run/countersign/0.sock"),))
     assert f"type=bind,source={ours}/d.sock,target=/run/countersign/0.sock,readonly" in made
 
 
 async def test_out_of_time_the_container_is_removed_with_all_in_it(paper, state, work):
     code = "import os, time\nos.fork()\nwhile True: open('alive', 'w').write(str(time.time())); time.sleep(.01)"
-    ran = await paper.run(run_of(work, sys.executable, "-c", code, confines=replace(QUICK, wall_s=3)))
+    ran = await paper.run(run_of(work, sys.executable, "-c", code, limits=replace(QUICK, wall_s=3)))
     assert (ran.limit_hit, ran.exit_code) == ("wall", None)
     await assert_gone(state, work)
 
@@ -186,13 +186,13 @@ async def test_what_a_killed_worker_left_is_removed_by_the_next_run(paper, state
     host = socket.gethostname()
     for name, label in (
         ("dead", f"{host}/999999999/1"),
-        ("ours", asker()),
+        ("ours", owner_id()),
         ("elsewhere", "other/1/1"),
         ("reused", f"{host}/{os.getpid()}/1"),
     ):
         left = {"Names": f"countersign-{name}", "Labels": f"a=b,{LABEL}={label}", "pid": 999999999}
         (state / f"countersign-{name}.json").write_text(json.dumps(left))
-    await paper.sweep()
+    await paper.remove_abandoned()
     assert sorted(p.stem for p in state.glob("countersign-*.json")) == ["countersign-elsewhere", "countersign-ours"]
 
 
@@ -206,20 +206,20 @@ async def test_an_image_that_is_not_there_is_told_with_the_engines_word(paper, w
 async def test_a_path_that_could_be_read_as_another_option_is_refused(paper, work, tmp_path):
     odd = tmp_path / "a,readonly=false"
     odd.mkdir()
-    with pytest.raises(PermanentError, match="cannot be shown"):
+    with pytest.raises(PermanentError, match="cannot mount"):
         await paper.run(run_of(work, "true", programs=(odd,)))
 
 
 async def test_output_is_heard_and_a_listener_that_fails_ends_the_run(paper, state, work):
     heard: list[bytes] = []
-    await paper.run(run_of(work, "echo", "one", heard=heard.append))
+    await paper.run(run_of(work, "echo", "one", on_output=heard.append))
     assert b"".join(heard) == b"one\n"
 
     def listen(chunk: bytes) -> None:
         raise ValueError(chunk)
 
     with pytest.raises(ValueError, match="one"):
-        await paper.run(run_of(work, "sh", "-c", "echo one; sleep 600", heard=listen))
+        await paper.run(run_of(work, "sh", "-c", "echo one; sleep 600", on_output=listen))
     await assert_gone(state, work, lived=False)
 
 
@@ -228,12 +228,12 @@ def test_an_engine_that_does_not_answer_is_a_refusal_with_its_word(tmp_path, mon
     broken.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    problem = find_engine("docker")
+    problem = find_container_engine("docker")
     assert isinstance(problem, Problem)
     assert "Cannot connect" in problem.message
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     for kind in ("docker", "podman"):
-        problem = find_engine(kind)
+        problem = find_container_engine(kind)
         assert isinstance(problem, Problem)
         assert f"{kind} is not installed" in problem.message
         assert "apt install" in problem.mend
@@ -244,13 +244,13 @@ def test_each_kind_is_looked_for_once_and_an_unknown_one_is_told(monkeypatch):
 
     def look() -> ContainerSandbox | Problem:
         asked.append("docker")
-        return find_engine("docker")
+        return find_container_engine("docker")
 
     boxes = Sandboxes({"docker": look})
     monkeypatch.setenv("PATH", "/nowhere")
-    assert boxes.of("docker") is boxes.of("docker")
+    assert boxes.get("docker") is boxes.get("docker")
     assert asked == ["docker"]
-    unknown = boxes.of("chroot")
+    unknown = boxes.get("chroot")
     assert isinstance(unknown, Problem)
     assert "'chroot'" in unknown.message
     assert Sandboxes().kinds() == ("bwrap", "podman", "docker", "landlock")
@@ -261,7 +261,7 @@ def test_each_kind_is_looked_for_once_and_an_unknown_one_is_told(monkeypatch):
 
 @pytest.fixture(scope="module")
 def podman() -> ContainerSandbox:
-    found = find_engine("podman")
+    found = find_container_engine("podman")
     if isinstance(found, Problem):
         told = f"needs the Debian packages podman, runc and catatonit: {found.message}"
         if os.environ.get("CI") == "true" and shutil.which("podman") is None:
@@ -288,7 +288,7 @@ def root() -> Iterator[str]:
 def real(podman, monkeypatch) -> ContainerSandbox:
     """The host's programs are bound into that root, because no image can be fetched for a test."""
     usr = "type=bind,source=/usr,target=/usr,readonly"
-    return ContainerSandbox(replace(podman.engine, extra=(*podman.engine.extra, "--mount", usr)))
+    return ContainerSandbox(replace(podman.engine, run_options=(*podman.engine.run_options, "--mount", usr)))
 
 
 async def inside(real, root, work, code: str, **more):
@@ -328,7 +328,7 @@ async def test_podman_has_the_same_doors_and_the_same_home(real, root, work, tmp
         ran = await inside(
             real, root, work,
             "import os, socket; s = socket.create_connection(('127.0.0.1', 8099)); s.send(b'olleh\\n'); print(s.recv(9), open(os.path.expanduser('~/.tool')).read())",
-            doors=(PortForward(ours / "d.sock", 8099),), home={".tool": b"mine"},
+            forwards=(PortForward(ours / "d.sock", 8099),), home={".tool": b"mine"},
         )  # fmt: skip
     assert ran.log == b"b'\\nhello' mine\n", ran
 
@@ -348,7 +348,7 @@ while not os.path.exists('alive'): time.sleep(.01)
 
 async def test_podman_kills_all_of_it_when_time_is_out_when_it_is_done_and_when_cancelled(real, root, work):
     code = "import os, time\n\nif os.fork() == 0: os.setsid()\nwhile True: open('alive', 'w').write(str(time.time())); time.sleep(.01)"
-    ran = await inside(real, root, work, code, confines=replace(QUICK, wall_s=3))
+    ran = await inside(real, root, work, code, limits=replace(QUICK, wall_s=3))
     assert ran.limit_hit == "wall"
     await assert_still(work / "alive")
     (work / "alive").unlink()
@@ -376,10 +376,10 @@ async def test_podman_bounds_memory_and_processes(real, root, work):
 async def test_what_a_killed_worker_left_in_podman_is_removed(real, root, work):
     code = f"""
 import asyncio, pathlib
-from lanes.sandbox import Run
-from lanes.sandbox.container import ContainerSandbox, Engine
+from lanes.sandbox import SandboxRun
+from lanes.sandbox.container import ContainerEngine, ContainerSandbox
 argv = ("python3", "-c", "import time\\nwhile 1: open('alive','w').write(str(time.time())); time.sleep(.01)")
-asyncio.run(ContainerSandbox({real.engine!r}).run(Run(argv, pathlib.Path({str(work)!r}), image={root!r})))
+asyncio.run(ContainerSandbox({real.engine!r}).run(SandboxRun(argv, pathlib.Path({str(work)!r}), image={root!r})))
 """
     worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=Path(__file__).parents[3])
     while not (work / "alive").exists():
@@ -387,7 +387,7 @@ asyncio.run(ContainerSandbox({real.engine!r}).run(Run(argv, pathlib.Path({str(wo
         await asyncio.sleep(0.02)
     worker.kill()
     await worker.wait()
-    await real.sweep()
+    await real.remove_abandoned()
     await assert_still(work / "alive")
 
 

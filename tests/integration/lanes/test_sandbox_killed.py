@@ -13,7 +13,7 @@ import pytest
 
 from lanes.executors.workplace import Workplaces
 from lanes.sandbox import SandboxRun
-from lanes.sandbox.folders import own_folder, sweep, tie
+from lanes.sandbox.folders import locked_folder, record_pipe, remove_abandoned
 from tests.integration.lanes import origin
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
@@ -34,16 +34,16 @@ WORKER = """
 import asyncio, sys
 from pathlib import Path
 from lanes.executors.workplace import Workplaces
-from lanes.sandbox import Run
+from lanes.sandbox import SandboxRun
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 from tests.integration.lanes import origin
 async def work():
     git = origin.store(Path({bare!r}), Path({state!r}))
     sandbox = BwrapSandbox({bwrap!r})
     async with Workplaces(Path({scratch!r})).showing(git, {tree!r}, sandbox) as place:
-        assert place.beneath is not None or sandbox.layers is None
+        assert place.beneath is not None or sandbox.overlay is None
         print(place.directory, flush=True)
-        await sandbox.run(Run(("python3", "-c", {code!r}), place.directory, beneath=place.beneath))
+        await sandbox.run(SandboxRun(("python3", "-c", {code!r}), place.directory, lower=place.beneath))
 asyncio.run(work())
 """
 
@@ -93,7 +93,7 @@ async def test_a_killed_workers_sandbox_dies_and_the_next_start_removes_what_it_
     assert len(list(temporary.iterdir())) == 2, "nobody has started since"
 
     async with Workplaces(scratch).showing(git, tree, found) as place:
-        ran = await found.run(SandboxRun(("cat", "/work/README.md"), place.directory, beneath=place.beneath))
+        ran = await found.run(SandboxRun(("cat", "/work/README.md"), place.directory, lower=place.beneath))
     assert ran.log == b"# Web\n"
     assert not left.parent.parent.exists()
     assert alive.parent.parent.exists()
@@ -113,10 +113,10 @@ async def test_a_command_does_not_start_once_who_asked_for_it_is_dead(found, tmp
     slow.chmod(0o755)
     code = f"""
 import asyncio, dataclasses, pathlib
-from lanes.sandbox import Run
+from lanes.sandbox import SandboxRun
 from lanes.sandbox.bwrap import Bwrap, BwrapSandbox
 bwrap = dataclasses.replace({found.bwrap!r}, program={str(slow)!r})
-asyncio.run(BwrapSandbox(bwrap).run(Run(("touch", "/work/ran"), pathlib.Path({str(work)!r}))))
+asyncio.run(BwrapSandbox(bwrap).run(SandboxRun(("touch", "/work/ran"), pathlib.Path({str(work)!r}))))
 """
     worker = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=ROOT)
     while not (tmp_path / "began").exists():
@@ -136,13 +136,13 @@ async def test_what_stands_still_in_the_middle_of_its_start_is_ended_by_the_next
     other = await asyncio.create_subprocess_exec("sleep", "600", stdin=asyncio.subprocess.DEVNULL)
     owner = os.fork()
     if owner == 0:
-        with own_folder(tmp_path) as own:
-            tie(own, reading)
+        with locked_folder(tmp_path) as own:
+            record_pipe(own, reading)
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(owner, 0)  # noqa: ASYNC222 - it has ended
-    with own_folder(tmp_path) as mine:
-        tie(mine, writing)
-        sweep(tmp_path)
+    with locked_folder(tmp_path) as mine:
+        record_pipe(mine, writing)
+        remove_abandoned(tmp_path)
         assert await stuck.wait() == -signal.SIGKILL
         assert list(tmp_path.iterdir()) == [mine]
         assert other.returncode is None
@@ -166,7 +166,7 @@ def test_what_is_not_ours_is_left_alone(tmp_path):
     (others / "held").touch()
     if os.geteuid() == 0:
         os.chown(others, 61_999, 61_999)
-    sweep(tmp_path)
+    remove_abandoned(tmp_path)
     assert (held / "held").exists()
     assert not (tmp_path / "countersign-run-empty").exists()
     kept = {p.name.rpartition("-")[2] for p in tmp_path.glob("countersign-run-*")}
@@ -174,6 +174,6 @@ def test_what_is_not_ours_is_left_alone(tmp_path):
 
 
 def test_folders_are_closed_to_others(tmp_path):
-    with own_folder(tmp_path) as own:
+    with locked_folder(tmp_path) as own:
         assert stat.S_IMODE(own.stat().st_mode) == 0o700
     assert not own.exists()

@@ -24,7 +24,7 @@ import pytest
 
 from core.model.errors import PermanentError, Problem
 from lanes.sandbox import PortForward, SandboxLimits, SandboxRun
-from lanes.sandbox.landlocked import LandlockSandbox, find_landlock
+from lanes.sandbox.landlock_sandbox import LandlockSandbox, find_landlock
 from tests.integration.lanes.conftest import USER, as_user
 
 pytestmark = pytest.mark.lanes
@@ -207,7 +207,7 @@ async def test_the_exit_code_is_the_commands(box, work, argv, code):
 
 async def test_a_way_to_a_model_is_refused(tmp_path):
     with pytest.raises(PermanentError, match="no way to a model"):
-        await LandlockSandbox().run(SandboxRun(("true",), tmp_path, QUICK, doors=(PortForward(tmp_path / "x", 1),)))
+        await LandlockSandbox().run(SandboxRun(("true",), tmp_path, QUICK, forwards=(PortForward(tmp_path / "x", 1),)))
 
 
 def test_root_is_refused_and_so_is_another_system(monkeypatch):

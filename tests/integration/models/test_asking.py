@@ -41,7 +41,7 @@ READ = ToolSpec(
 SECRET = "the-secret-plan-of-ana-9d1f"
 KEY = "sk-4711-verysecret-0815"
 ASK = ChatRequest(
-    (ChatMessage("system", "Be brief."), ChatMessage("user", f"Say something about {SECRET}.")), most_tokens=512
+    (ChatMessage("system", "Be brief."), ChatMessage("user", f"Say something about {SECRET}.")), max_tokens=512
 )
 
 
@@ -70,7 +70,7 @@ async def test_an_answer_is_heard_as_it_comes_and_its_cost_is_known():
         heard.append(text)
 
     async with OllamaShim(Say("It is fine.", thinking="hm", tokens=(31, 7))) as shim:
-        reply = await model(shim).ask(replace(ASK, heard=hear))
+        reply = await model(shim).ask(replace(ASK, on_text=hear))
     assert (reply.text, reply.calls, reply.cut_off) == ("It is fine.", (), False)
     assert reply.usage == Usage("local/qwen3:8b", 1, 31, 7)
     assert reply.model == "local/qwen3:8b"
@@ -132,7 +132,7 @@ async def test_a_model_without_tools_says_so_and_can_be_asked_without():
 
 async def test_an_answer_that_ran_out_of_tokens_is_cut_off():
     async with OllamaShim(Say("one two three four")) as shim:
-        reply = await model(shim).ask(replace(ASK, most_tokens=2))
+        reply = await model(shim).ask(replace(ASK, max_tokens=2))
     assert (reply.text, reply.cut_off, reply.usage.output_tokens) == ("one two ", True, 2)
 
 
@@ -161,7 +161,7 @@ async def test_a_model_that_is_slow_within_its_deadlines_is_heard_out():
 
 async def test_endless_output_stops_at_a_bound_of_bytes():
     async with OllamaShim(Endless("word " * 200)) as shim:
-        error = await failure(shim, ask=replace(ASK, most_tokens=16))
+        error = await failure(shim, ask=replace(ASK, max_tokens=16))
         assert error.problem.code == "model_babbled"
         await shim.until(lambda: shim.hung_up == 1)
         assert shim.sent_bytes < 8_000_000
@@ -188,7 +188,7 @@ async def test_a_fault_of_the_listeners_is_not_taken_for_the_models():
 
     async with OllamaShim(Endless(per_token_s=0.01)) as shim:
         with pytest.raises(ValueError, match="the card is gone"):
-            await model(shim).ask(replace(ASK, heard=hear))
+            await model(shim).ask(replace(ASK, on_text=hear))
         await shim.until(lambda: shim.hung_up == 1)
 
 
@@ -200,12 +200,17 @@ FAULTS: dict[str, tuple[Turn, type[CountersignError], str, str]] = {
     "bad gateway": (Status(502, "<html>"), TransientError, "model_down", "502"),
     "gateway timeout": (Status(504, "x"), TransientError, "model_slow", "gateway"),
     "bad request": (Status(400, "invalid format"), PermanentError, "model_refused", "invalid format"),
-    "another server": (Status(404, "404 page not found"), PermanentError, "model_refused", "does not speak ollama"),
+    "another server": (
+        Status(404, "404 page not found"),
+        PermanentError,
+        "model_refused",
+        "does not offer the ollama protocol",
+    ),
     "no right": (Status(403, "forbidden"), PermanentError, "model_refused", "key"),
     "runner died": (Broken(text="one two "), TransientError, "model_down", "unexpected EOF"),
-    "reset at once": (Reset(), TransientError, "model_down", "hung up"),
-    "reset in the middle": (Reset("one two "), TransientError, "model_down", "hung up"),
-    "stream without an end": (Babble(b"", text="one two "), TransientError, "model_down", "hung up"),
+    "reset at once": (Reset(), TransientError, "model_down", "closed the connection"),
+    "reset in the middle": (Reset("one two "), TransientError, "model_down", "closed the connection"),
+    "stream without an end": (Babble(b"", text="one two "), TransientError, "model_down", "closed the connection"),
     "half a line": (Babble(), PermanentError, "model_babbled", "the server sent"),
     "no object": (Babble(b"[1]\n"), PermanentError, "model_babbled", "the server sent"),
     "another shape": (Babble(b'{"done": true}\n'), PermanentError, "model_babbled", "the server sent"),
@@ -294,7 +299,7 @@ async def test_lanes_12_arguments_that_no_database_takes_are_a_call_that_says_so
     async with OllamaShim(Call("read", path=value)) as shim:
         (call,) = (await model(shim).ask(replace(ASK, tools=(READ,)))).calls
     assert (call.name, dict(call.arguments)) == ("read", {})
-    assert call.wrong
+    assert call.error
 
 
 async def test_text_comes_out_so_that_it_can_be_kept():
@@ -325,6 +330,6 @@ async def test_lanes_12_a_call_with_wrong_arguments_is_a_call_that_says_so(argum
     async with OllamaShim(Babble((line + end).encode())) as shim:
         reply = await model(shim).ask(replace(ASK, tools=(READ,)))
     (call,) = reply.calls
-    assert call.wrong
+    assert call.error
     assert call.arguments == {}
     assert reply.usage.calls == 1

@@ -14,7 +14,7 @@ from bot.interpret.model_answer import AnswerShape, read_answer
 from bot.interpret.schema import schema_of
 from core.model.errors import CountersignError, PermanentError, TransientError
 from core.ports import LaneOffer
-from lanes.builtin_agent.tool_call_text import plainly
+from lanes.builtin_agent.tool_call_text import without_tools
 from lanes.builtin_agent.tools import TOOLS as CODER_TOOLS
 from lanes.models import ChatMessage, ChatRequest, Endpoint, ToolCall
 from lanes.models.openai import OpenAiCatalog, OpenAiModel
@@ -70,7 +70,7 @@ async def failure(asked: OpenAiModel, ask: ChatRequest) -> CountersignError:
 
 async def test_it_lists_its_model_by_name(engine):
     stock = OpenAiCatalog(Endpoint("llama", "openai", engine.url))
-    assert [kept.name for kept in await stock.kept()] == ["coder"]
+    assert [kept.name for kept in await stock.installed_models()] == ["coder"]
     assert await stock.version() == "OpenAI's protocol"
 
 
@@ -90,7 +90,7 @@ async def test_it_calls_tools_is_answered_and_says_in_words_that_it_is_done(engi
     assert [call.arguments["path"] for call in both.calls] == ["a.md", "b.md"]
     answers = (ChatMessage("tool", "A", tool="read_file"), ChatMessage("tool", "B", tool="read_file"))
     talk = (*talk, ChatMessage("assistant", both.text, both.calls), *answers)
-    last = await asked.ask(ChatRequest(talk, CODER_TOOLS, heard=hear))
+    last = await asked.ask(ChatRequest(talk, CODER_TOOLS, on_text=hear))
     assert (last.text, last.calls, last.cut_off) == (TURNS[2][0], (), False)
     assert "".join(heard) == last.text
     assert len(heard) > 2, "it comes in pieces"
@@ -100,14 +100,14 @@ async def test_it_calls_tools_is_answered_and_says_in_words_that_it_is_done(engi
 
 
 async def test_a_call_in_the_middle_of_which_the_tokens_ran_out_is_left_out(engine):
-    reply = await model(engine).ask(ChatRequest(TALK, CODER_TOOLS, most_tokens=2))
+    reply = await model(engine).ask(ChatRequest(TALK, CODER_TOOLS, max_tokens=2))
     assert (reply.calls, reply.cut_off, reply.usage.output_tokens) == ((), True, 2)
 
 
 async def test_a_template_that_would_leave_tools_out_without_a_word_is_found_out(older):
     error = await failure(model(older), ChatRequest(TALK, CODER_TOOLS))
     assert (type(error), error.problem.code) == (PermanentError, "model_no_tools")
-    reply = await model(older).ask(plainly(TALK))
+    reply = await model(older).ask(without_tools(TALK))
     assert json.loads(reply.text) == {"tool": READ.name, "arguments": READ.arguments}
 
 
@@ -126,7 +126,7 @@ async def test_even_random_weights_answer_in_the_interpreters_shape(random):
 
 
 async def test_the_engine_stops_when_its_answer_is_not_waited_for_any_more(random):
-    error = await failure(model(random, total_s=0.2), ChatRequest(TALK, most_tokens=30_000))
+    error = await failure(model(random, total_s=0.2), ChatRequest(TALK, max_tokens=30_000))
     assert (type(error), error.problem.code) == (TransientError, "model_slow")
     async with asyncio.timeout(60):
         while "cancel task" not in random.log.read_text():  # noqa: ASYNC110 - another program writes it
@@ -155,4 +155,4 @@ async def test_what_it_tells_in_the_middle_of_an_answer_is_told_on_without_its_w
         asked = OpenAiModel(Endpoint("llama", "openai", server.url), fake.MODEL)
         first, second = await failure(asked, ChatRequest(TALK)), await failure(asked, ChatRequest(TALK))
     assert (first.problem.code, second.problem.code) == ("model_down", "model_refused")
-    assert first.problem.message.endswith(f'failed with status 500: it says "{words}"')
+    assert first.problem.message.endswith(f'failed with status 500: it answered "{words}"')

@@ -21,7 +21,7 @@ READ = ToolSpec(
     "read", "Read a file.", {"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]}
 )
 ASK = ChatRequest(
-    (ChatMessage("system", "Be brief."), ChatMessage("user", f"Say something about {SECRET}.")), most_tokens=64
+    (ChatMessage("system", "Be brief."), ChatMessage("user", f"Say something about {SECRET}.")), max_tokens=64
 )
 SAID = [
     chunk(role="assistant", content=""),
@@ -49,7 +49,7 @@ async def test_an_answer_is_heard_as_it_comes_and_its_cost_is_known():
         heard.append(text)
 
     async with FakeOpenAi(SAID, key=KEY) as server:
-        reply = await OpenAiModel(endpoint(server.url), MODEL).ask(replace(ASK, heard=hear))
+        reply = await OpenAiModel(endpoint(server.url), MODEL).ask(replace(ASK, on_text=hear))
     assert (reply.text, reply.cut_off, heard) == ("It is fine.", False, ["It is ", "fine."])
     assert (reply.model, reply.usage) == (f"vllm/{MODEL}", Usage(f"vllm/{MODEL}", 1, 31, 7))
 
@@ -130,7 +130,7 @@ async def test_a_silent_server_is_hung_up_on():
 async def test_its_models_are_listed():
     async with FakeOpenAi(key=KEY) as server:
         stock = OpenAiCatalog(endpoint(server.url))
-        assert [model.name for model in await stock.kept()] == [MODEL]
+        assert [model.name for model in await stock.installed_models()] == [MODEL]
         assert await stock.version() == "OpenAI's protocol"
 
 
@@ -156,7 +156,7 @@ async def test_lanes_12_a_call_with_wrong_arguments_is_a_call_that_says_so(argum
         reply = await OpenAiModel(endpoint(server.url), MODEL).ask(replace(ASK, tools=(READ,)))
     wrong, good = reply.calls
     assert wrong.name == "read"
-    assert wrong.wrong
+    assert wrong.error
     assert wrong.arguments == {}
     assert good == ToolCall("read", {"path": "b.py"})
     assert reply.usage.tokens == 7

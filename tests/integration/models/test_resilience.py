@@ -33,7 +33,7 @@ async def test_an_endpoint_that_goes_down_is_replaced_left_in_peace_and_taken_ag
     async with OllamaShim(lambda _: Say("far")) as far:
         async with OllamaShim(lambda _: Say("near")) as near:
             port = near.port
-            model = shelf(near.url, far.url, breakers).model(NAMES)
+            model = shelf(near.url, far.url, breakers).model_for(NAMES)
             assert (await model.ask(ASK)).model == NAMES[0]
         for _ in range(4):
             assert (await model.ask(ASK)).model == NAMES[1]
@@ -58,16 +58,18 @@ async def test_a_model_that_hangs_or_is_missing_is_replaced_within_its_deadline(
             heard.append(text)
 
         shelves = ModelRegistry(endpoints, CircuitBreakers())
-        reply = await shelves.model(NAMES).ask(ChatRequest(ASK.messages, heard=hear))
+        reply = await shelves.model_for(NAMES).ask(ChatRequest(ASK.messages, on_text=hear))
         assert (reply.text, reply.model) == ("whole", NAMES[1])
         assert "".join(heard) == "half an answer whole"
-        assert (await shelves.model(("near/nothing", NAMES[1])).ask(ASK)).text == "too"
+        assert (await shelves.model_for(("near/nothing", NAMES[1])).ask(ASK)).text == "too"
         await near.until(lambda: near.hung_up == 1)
 
 
 async def test_a_dead_endpoint_is_asked_no_more_than_its_breaker_lets_through():
     async with OllamaShim(lambda _: Hang()) as near:
-        alone = shelf(near.url, near.url, CircuitBreakers(BreakerThresholds(failures=3, open_s=3600))).model(NAMES[:1])
+        alone = shelf(near.url, near.url, CircuitBreakers(BreakerThresholds(failures=3, open_s=3600))).model_for(
+            NAMES[:1]
+        )
         outcomes = [await asyncio.gather(alone.ask(ASK), return_exceptions=True) for _ in range(8)]
         assert all(isinstance(error, TransientError) for (error,) in outcomes)
         assert len(near.requests) == 3

@@ -9,7 +9,7 @@ import pytest
 from core.model.errors import CountersignError, Kind, PermanentError, TransientError
 from lanes.models import Endpoint
 from lanes.models.catalog import OllamaCatalog
-from lanes.models.recorded import PullStep
+from lanes.models.model_details import PullStep
 from tests.fakes.ollama import MODEL, OllamaShim
 
 pytestmark = pytest.mark.lanes
@@ -31,10 +31,10 @@ async def test_a_pull_tells_how_far_it_is_and_the_model_is_there_afterwards():
 
     async with OllamaShim(models=[], pullable=["tiny"]) as shim:
         await stock(shim).pull("tiny", hear)
-        assert [model.name for model in await stock(shim).kept()] == ["tiny:latest"]
-    assert steps[0].words == "pulling manifest"
+        assert [model.name for model in await stock(shim).installed_models()] == ["tiny:latest"]
+    assert steps[0].status == "pulling manifest"
     assert [step.done_bytes for step in steps if step.total_bytes == 1000] == [0, 250, 500, 750, 1000]
-    assert steps[-1].words == "success"
+    assert steps[-1].status == "success"
 
 
 async def test_a_model_that_the_registry_lacks_is_missing():
@@ -46,9 +46,9 @@ async def test_a_model_that_the_registry_lacks_is_missing():
 
 async def test_a_pull_that_breaks_off_can_be_tried_again():
     async with OllamaShim(pullable=["tiny"], pull_breaks=True) as shim:
-        with pytest.raises(TransientError, match="ended in the middle") as caught:
+        with pytest.raises(TransientError, match="stopped before its end") as caught:
             await stock(shim).pull("tiny", told)
-    assert caught.value.problem.mend == "Pull it again; it goes on."
+    assert caught.value.problem.mend == "Pull it again; it continues where it stopped."
 
 
 async def test_a_disk_without_room_is_said_with_what_to_do():
@@ -56,19 +56,19 @@ async def test_a_disk_without_room_is_said_with_what_to_do():
     async with OllamaShim(pullable=["tiny"], pull_breaks=full) as shim:
         with pytest.raises(TransientError, match="no space left on device") as caught:
             await stock(shim).pull("tiny", told)
-    assert str(caught.value.problem.mend).startswith("Make room on the disk")
+    assert str(caught.value.problem.mend).startswith("Free disk space on its host")
 
 
 async def test_loading_takes_the_context_and_the_time_that_lanes_will_ask_for():
     async with OllamaShim() as shim:
         await stock(shim, context_tokens=8192, keep_alive="-1").load(MODEL)
-        (loaded,) = await stock(shim).loaded()
+        (loaded,) = await stock(shim).loaded_models()
         assert (loaded.name, loaded.vram_bytes) == (MODEL, 6_700_000_000)
         assert loaded.until is not None
         assert loaded.until.year > 2100
         assert (shim.loads[0]["options"], shim.loads[0]["keep_alive"]) == ({"num_ctx": 8192}, -1)
         await stock(shim).unload(MODEL)
-        assert await stock(shim).loaded() == ()
+        assert await stock(shim).loaded_models() == ()
 
 
 async def test_a_load_that_takes_too_long_is_slow():

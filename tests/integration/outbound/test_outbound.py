@@ -14,18 +14,21 @@ from sqlmodel import col, select
 
 from bot.integrations.webhooks.client import CheckedClient
 from bot.integrations.webhooks.hooks import Hook
-from bot.integrations.webhooks.run import TRIES, WAITS_S, WebhookSender
+from bot.integrations.webhooks.sender import TRIES, WAITS_S, WebhookSender
 from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign, verified
+from core.model.webhook_delivery import DUE, FAILED, SENT
 from core.services.requests import NewRequest
+from core.services.webhooks import Webhooks
 from core.store import deliveries, events
 from core.store.message_tables import DeliveryRow
 from core.store.tables import EventRow
+from tests import campaign
 from tests.builders import ANA
 from tests.clock import clock_ms, timed
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 SECRET = "a-secret-of-many-characters"
 WORDS = "set the-word to 1 in x.yaml"
@@ -41,7 +44,7 @@ def hook(receiver: Receiver, name: str = "ci", **others) -> Hook:
 
 
 def outbound(database, *hooks: Hook, **others) -> WebhookSender:
-    return WebhookSender(database, lambda: hooks, poll_s=0.02, **others)
+    return WebhookSender(Webhooks(database), lambda: hooks, poll_s=0.02, **others)
 
 
 async def happen(database, kind, body=None):
@@ -59,14 +62,15 @@ async def rows(database):
 
 
 async def all_due(database) -> None:
-    await database.write(lambda tx: tx.session.execute(update(DeliveryRow).values(due_ms=0)))
+    """What was put off is due, and every lease is over."""
+    await database.write(lambda tx: tx.session.execute(update(DeliveryRow).values(due_ms=0, held_ms=0)))
 
 
 async def test_a_new_event_is_told_signed_with_its_task(office, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver))
         await out.round()
-        await office.service.ask(NewRequest(text=WORDS, actor=ANA))
+        await office.requests.ask(NewRequest(text=WORDS, actor=ANA))
         await out.round()
         (got,) = receiver.got
         told = json.loads(got.body)
@@ -87,7 +91,7 @@ async def test_words_are_told_only_where_that_was_asked_for(office, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver, "plain"), hook(receiver, "full", include_text=True))
         await out.round()
-        await office.service.ask(NewRequest(text=WORDS, actor=ANA))
+        await office.requests.ask(NewRequest(text=WORDS, actor=ANA))
         await happen(database, "schedule.refused", {"problem": "the-word is wrong", "code": "x", "new": "the-word"})
         while await out.round():
             pass
@@ -156,15 +160,15 @@ async def test_eight_tries_and_then_the_next_one(database):
             first = (await rows(database))[0]
             assert first.attempt == attempt + 1
             if attempt + 1 < TRIES:
-                assert first.state == deliveries.DUE
+                assert first.state == DUE
                 wait_s = (first.due_ms - before_ms) / 1000
                 assert WAITS_S[attempt] <= wait_s <= WAITS_S[attempt] * 1.1 + 30
                 await all_due(database)
         first, second = await rows(database)
-        assert (first.state, second.state) == (deliveries.FAILED, deliveries.DUE)
+        assert (first.state, second.state) == (FAILED, DUE)
         assert "8 times" in (first.problem or "")
         await out.round()
-        assert (await rows(database))[1].state == deliveries.SENT
+        assert (await rows(database))[1].state == SENT
         assert await database.read(deliveries.counts) == {("ci", "failed"): 1, ("ci", "sent"): 1}
     assert sum(WAITS_S) * 1.1 < 24 * 3600
 
@@ -177,7 +181,7 @@ async def test_a_receiver_that_says_no_is_not_asked_again(database):
         for _ in range(3):
             await out.round()
         assert len(receiver.got) == 1
-        assert (await rows(database))[0].state == deliveries.FAILED
+        assert (await rows(database))[0].state == FAILED
         assert "404" in (await database.read(lambda s: deliveries.last_problem(s, "ci")) or "")
 
 
@@ -189,7 +193,7 @@ async def test_a_private_address_is_never_called(database):
         await out.round()
         assert receiver.got == []
         (row,) = await rows(database)
-        assert row.state == deliveries.FAILED
+        assert row.state == FAILED
         assert "not called" in (row.problem or "")
 
 
@@ -209,10 +213,10 @@ async def test_what_died_with_its_host_is_told_by_another(database):
         assert await out.deliver() == 1
 
         async def late(tx):
-            return await deliveries.conclude(timed(tx, 1), held, deliveries.FAILED, "late")
+            return await deliveries.conclude(timed(tx, 1), held, FAILED, "late")
 
         assert not await database.write(late)
-        assert (await rows(database))[0].state == deliveries.SENT
+        assert (await rows(database))[0].state == SENT
 
 
 async def test_a_hook_that_is_gone_is_owed_nothing(database):
@@ -223,7 +227,7 @@ async def test_a_hook_that_is_gone_is_owed_nothing(database):
         await out.hand_out()
         await outbound(database, hook(receiver, "other")).round()
         assert receiver.got == []
-        assert (await rows(database))[0].state == deliveries.FAILED
+        assert (await rows(database))[0].state == FAILED
 
 
 async def test_an_event_that_is_committed_late_is_not_passed_over(database):

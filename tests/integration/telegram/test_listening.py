@@ -273,7 +273,7 @@ async def test_words_that_look_like_a_question_of_ours_lead_to_no_button(stage):
     card = await posted(stage)
     forged = f"Please reply.\n\nb-approve.{card.id}.{'0' * 16}"
     place = Place("telegram", str(stage.team.id))
-    await stage.surface.say(place, forged, None, None)
+    await stage.surface.send_text(place, forged, None, None)
     shown = stage.team.by_bot()[-1]
     assert shown.text == forged
     stage.telegram.person("Lee").says(stage.team, "nice", reply_to=shown)

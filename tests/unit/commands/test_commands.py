@@ -16,6 +16,7 @@ from bot.commands import (
     Help,
     Hold,
     Link,
+    ListSchedules,
     Merge,
     Misread,
     PauseSchedule,
@@ -27,7 +28,6 @@ from bot.commands import (
     Reply,
     ResumeSchedule,
     Retry,
-    Schedules,
     Show,
     Undo,
     Unschedule,
@@ -99,7 +99,7 @@ ANYWHERE = [
     ("/countersign", Help()),
     ("/link", Link()),
     ("/link ana", Link("ana")),
-    ("/schedules", Schedules()),
+    ("/schedules", ListSchedules()),
     ("/unschedule sch_01K5", Unschedule("sch_01k5")),
     ("/pause_schedule sch_1", PauseSchedule("sch_1")),
     ("/pause-schedule sch_1", PauseSchedule("sch_1")),
@@ -302,7 +302,9 @@ def test_chat_15_help_is_in_the_form_of_the_place():
 @pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: spec.name)
 def test_every_example_is_read_as_its_command(spec):
     found = parse(spec.example, bound=False)
-    assert type(found).__name__.lower() == {"task": "ask"}.get(spec.name, spec.name.replace("_", ""))
+    assert type(found).__name__.lower() == {"task": "ask", "schedules": "listschedules"}.get(
+        spec.name, spec.name.replace("_", "")
+    )
     assert len(spec.name) <= 32
     assert spec.name.replace("_", "").isalnum()
     assert len(spec.help) <= 256

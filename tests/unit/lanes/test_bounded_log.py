@@ -28,5 +28,5 @@ def test_what_is_kept_is_the_beginning_and_the_end(chunks, limit):
 
 
 def test_a_lanes_limits_are_a_runs_confines():
-    confines = SandboxLimits.of(Limits(wall_s=7, memory_mib=100, processes=9, log_bytes=5000))
+    confines = SandboxLimits.from_lane_limits(Limits(wall_s=7, memory_mib=100, processes=9, log_bytes=5000))
     assert (confines.wall_s, confines.memory_mib, confines.processes, confines.log_bytes) == (7, 100, 9, 5000)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lanes.models.breaker import BreakerState, BreakerThresholds, CircuitBreaker, CircuitBreakers
 
 pytestmark = pytest.mark.lanes
-THRESHOLDS = BreakerThresholds(failures=3, open_s=10.0, most_open_s=60.0)
+THRESHOLDS = BreakerThresholds(failures=3, open_s=10.0, max_open_s=60.0)
 EVENTS = st.lists(
     st.one_of(
         st.just(("ask",)),
@@ -39,9 +39,9 @@ def course(events) -> list[tuple[str, float, CircuitBreaker, CircuitBreaker, boo
         if kind == "ask":
             breaker, admitted = breaker.admit(now_s)
         elif kind == "success":
-            breaker = breaker.succeeded()
+            breaker = breaker.after_success()
         elif kind == "failure":
-            breaker = breaker.failed(now_s, value[0])
+            breaker = breaker.after_failure(now_s, value[0])
         else:
             now_s += value[0]
         seen.append((kind, now_s, before, breaker, admitted))
@@ -53,9 +53,9 @@ def test_closed_admits_all_open_none_and_half_open_one(events):
     for kind, now_s, before, after, admitted in course(events):
         if kind != "ask":
             continue
-        assert admitted == (before.position(now_s) is not BreakerState.OPEN)
-        if before.position(now_s) is BreakerState.HALF_OPEN:
-            assert after.position(now_s) is BreakerState.OPEN
+        assert admitted == (before.state(now_s) is not BreakerState.OPEN)
+        if before.state(now_s) is BreakerState.HALF_OPEN:
+            assert after.state(now_s) is BreakerState.OPEN
             assert after.admit(now_s)[1] is False
         else:
             assert after == before
@@ -64,7 +64,7 @@ def test_closed_admits_all_open_none_and_half_open_one(events):
 @given(EVENTS)
 def test_it_opens_only_by_a_failure_and_not_before_the_threshold(events):
     for kind, now_s, before, after, _ in course(events):
-        if before.position(now_s) is BreakerState.CLOSED and after.position(now_s) is not BreakerState.CLOSED:
+        if before.state(now_s) is BreakerState.CLOSED and after.state(now_s) is not BreakerState.CLOSED:
             assert kind == "failure"
             assert after.failures >= THRESHOLDS.failures
 
@@ -79,8 +79,8 @@ def test_a_success_closes_it_and_nothing_is_held_against_it(events):
 @given(EVENTS)
 def test_it_is_never_open_for_longer_than_its_bound(events):
     for _, now_s, _, after, _ in course(events):
-        assert after.until_s is None or after.until_s - now_s <= THRESHOLDS.most_open_s
-        assert after.position(now_s + THRESHOLDS.most_open_s) is not BreakerState.OPEN
+        assert after.until_s is None or after.until_s - now_s <= THRESHOLDS.max_open_s
+        assert after.state(now_s + THRESHOLDS.max_open_s) is not BreakerState.OPEN
 
 
 @given(EVENTS)
@@ -88,23 +88,23 @@ def test_waiting_changes_nothing_but_open_to_half_open(events):
     for kind, now_s, before, after, _ in course(events):
         if kind == "wait":
             assert after == before
-            assert after.position(now_s) is BreakerState.CLOSED or before.until_s is not None
+            assert after.state(now_s) is BreakerState.CLOSED or before.until_s is not None
 
 
 @given(st.integers(0, 20), st.integers(0, 1000))
 def test_many_failures_at_once_open_it_no_longer_than_one(extra, now_s):
     breaker = CircuitBreaker(THRESHOLDS)
     for _ in range(THRESHOLDS.failures + extra):
-        breaker = breaker.failed(now_s)
+        breaker = breaker.after_failure(now_s)
     assert breaker.until_s == now_s + THRESHOLDS.open_s
 
 
 def test_each_failed_trial_doubles_the_time_up_to_the_bound():
     breaker, now_s, waits = CircuitBreaker(THRESHOLDS), 0.0, []
     for _ in range(2):
-        breaker = breaker.failed(now_s)
+        breaker = breaker.after_failure(now_s)
     for _ in range(6):
-        breaker = breaker.failed(now_s)
+        breaker = breaker.after_failure(now_s)
         assert breaker.until_s is not None
         waits.append(breaker.until_s - now_s)
         now_s = breaker.until_s
@@ -116,7 +116,7 @@ def test_each_failed_trial_doubles_the_time_up_to_the_bound():
 def test_a_trial_of_which_nothing_is_heard_is_followed_by_another():
     breaker = CircuitBreaker(THRESHOLDS)
     for _ in range(3):
-        breaker = breaker.failed(0)
+        breaker = breaker.after_failure(0)
     breaker, first = breaker.admit(10)
     _, too_soon = breaker.admit(19)
     _, second = breaker.admit(20)
@@ -126,7 +126,7 @@ def test_a_trial_of_which_nothing_is_heard_is_followed_by_another():
 def test_what_the_endpoint_asked_for_is_given():
     breaker = CircuitBreaker(THRESHOLDS)
     for _ in range(3):
-        breaker = breaker.failed(0, 33)
+        breaker = breaker.after_failure(0, 33)
     assert breaker.until_s == 33
 
 
@@ -134,15 +134,15 @@ def test_breakers_are_one_for_each_endpoint():
     clock = Clock()
     breakers = CircuitBreakers(THRESHOLDS, clock)
     for _ in range(3):
-        assert breakers.admits("a")
-        breakers.failed("a")
-    assert (breakers.admits("a"), breakers.admits("b"), breakers.wait_s("a"), breakers.wait_s("b")) == (
+        assert breakers.admit("a")
+        breakers.record_failure("a")
+    assert (breakers.admit("a"), breakers.admit("b"), breakers.wait_s("a"), breakers.wait_s("b")) == (
         False,
         True,
         10,
         0,
     )
     clock.now_s += 10
-    assert (breakers.admits("a"), breakers.admits("a")) == (True, False)
-    breakers.succeeded("a")
-    assert breakers.admits("a")
+    assert (breakers.admit("a"), breakers.admit("a")) == (True, False)
+    breakers.record_success("a")
+    assert breakers.admit("a")

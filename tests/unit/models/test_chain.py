@@ -67,7 +67,7 @@ async def test_when_none_answers_all_are_named_and_it_is_passing_if_one_is():
     with pytest.raises(TransientError) as caught:
         await chain([Says("a/m", DOWN), Says("b/m", BUSY), Says("c/m", MISSING)]).ask(ASK)
     assert caught.value.problem.code == "model_busy"
-    assert caught.value.problem.message == "no model answered: a: nobody answers; b is busy; c has no model m"
+    assert caught.value.problem.message == "No model answered: a: nobody answers; b is busy; c has no model m"
     assert caught.value.retry_after_s is None
     with pytest.raises(TransientError) as caught:
         await chain([Says("b/m", BUSY), Says("c/m", MISSING)]).ask(ASK)
@@ -101,7 +101,7 @@ async def test_with_all_left_in_peace_it_says_for_how_long():
         await chain([alone], breakers).ask(ASK)
     assert (caught.value.retry_after_s, alone.asked) == (10, 1)
     assert caught.value.problem.message == DOWN.problem.message, "the cause, not that it is not asked"
-    assert "next try is in 10 s" in caught.value.problem.mend
+    assert "next attempt is in 10 s" in caught.value.problem.mend
 
 
 async def test_lanes_09_an_open_breaker_names_its_cause():
@@ -113,11 +113,11 @@ async def test_lanes_09_an_open_breaker_names_its_cause():
     for name in ("local/m", "local/other"):
         with pytest.raises(TransientError) as caught:
             await chain([Says(name, "yes")], breakers).ask(ASK)
-        assert caught.value.problem.sentence() == ("local/m is busy (503). The next try is in 10 s.")
+        assert caught.value.problem.sentence() == ("local/m is busy (503). The next attempt is in 10 s.")
         assert caught.value.retry_after_s == 10
     now[0] = 10
     assert (await chain([Says("local/m", "yes")], breakers).ask(ASK)).text == "yes"
-    assert breakers.cause("local") == ""
+    assert breakers.last_cause("local") == ""
 
 
 async def test_an_endpoint_that_answers_nonsense_is_up():
@@ -125,16 +125,16 @@ async def test_an_endpoint_that_answers_nonsense_is_up():
     for error in (MISSING, BABBLED, REFUSED):
         with pytest.raises(PermanentError):
             await chain([Says("a/m", error)], breakers).ask(ASK)
-    assert breakers.admits("a")
+    assert breakers.admit("a")
 
 
 @pytest.mark.parametrize(
     ("names", "part"),
     [
-        ([], "no model is named"),
-        (["nowhere/m"], "no endpoint is called 'nowhere'"),
+        ([], "No model is named"),
+        (["nowhere/m"], "There is no endpoint 'nowhere'"),
         (["local"], "does not name a model"),
-        (["claude/opus"], "serves agents only"),
+        (["claude/opus"], "serve agents only"),
     ],
 )
 def test_the_shelf_refuses_what_cannot_be_asked(names, part):
@@ -143,7 +143,7 @@ def test_the_shelf_refuses_what_cannot_be_asked(names, part):
         "claude": Endpoint("claude", "anthropic", "https://api.anthropic.com"),
     }
     with pytest.raises(UsageError, match=part) as caught:
-        ModelRegistry(endpoints, CircuitBreakers()).model(names)
+        ModelRegistry(endpoints, CircuitBreakers()).model_for(names)
     assert caught.value.problem.mend
 
 
@@ -152,4 +152,4 @@ def test_the_shelf_takes_lists_of_models_of_any_endpoint_that_is_asked():
         "local": Endpoint("local", "ollama", "http://127.0.0.1:1"),
         "vllm": Endpoint("vllm", "openai", "http://127.0.0.1:2/v1"),
     }
-    assert ModelRegistry(endpoints, CircuitBreakers()).model(["local/qwen3:8b", "vllm/Qwen/Qwen3-8B"]) is not None
+    assert ModelRegistry(endpoints, CircuitBreakers()).model_for(["local/qwen3:8b", "vllm/Qwen/Qwen3-8B"]) is not None

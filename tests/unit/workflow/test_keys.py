@@ -205,11 +205,11 @@ def test_lanes_11_the_names_that_are_told_are_those_there_are(tmp_path):
     from lanes.executors.names import BUILT_IN, STEPS
     from lanes.models.breaker import CircuitBreakers
     from lanes.models.registry import ModelRegistry
-    from lanes.sandbox import find_sandbox
+    from lanes.sandbox import find_bwrap
     from lanes.workflow.keys import _TAKES
 
-    sandbox = find_sandbox()
-    made = executors(Means(tmp_path, lambda _kind: sandbox, ModelRegistry({}, CircuitBreakers()).model))
+    sandbox = find_bwrap()
+    made = executors(Means(tmp_path, lambda _kind: sandbox, ModelRegistry({}, CircuitBreakers()).model_for))
     assert frozenset(made) == BUILT_IN
     assert frozenset(_TAKES) - BUILT_IN <= STEPS
     problem = made["workflow"].unavailable(lane_in(tmp_path, steps("name: x, run: shout, do: it")))
