@@ -22,7 +22,6 @@ from bot.surfaces.port import Place
 from bot.wiring.app import opened
 from core.model.event import broken_link
 from core.model.lifecycle import State
-from core.model.turn import Actor
 from core.store import events
 from tests import canary, phone, postgres
 from tests.fakes.surface import MemorySurface
@@ -118,7 +117,7 @@ async def test_no_chain_of_events_is_broken(old):
 async def test_every_card_is_drawn(old, surface):
     async with opened(Home(old.root)) as app:
         for task in old.kept["tasks"]:
-            document = await app.documents.document(task["number"], Actor(is_operator=True))
+            document = await app.documents.document(task["number"])
             card = build_card(document.to_json(), now=datetime.now(UTC))
             diff = await app.diffs.of(document.task) if document.task.staged else None
             named = f"task {task['number']}" if surface == "github" else f"#{task['number']}"  # no issue of the forge

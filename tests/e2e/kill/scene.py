@@ -215,7 +215,7 @@ async def rows_of(app: App) -> dict[str, list[tuple[Any, ...]]]:
     async def work(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
         connection, found = await tx.session.connection(), {}
         for name, table in TaskRow.metadata.tables.items():
-            if name != "workers":
+            if name not in ("workers", "nodes", "leaders"):
                 found[name] = sorted((tuple(row) for row in await connection.execute(table.select())), key=repr)
         return found
 

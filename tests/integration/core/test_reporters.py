@@ -22,7 +22,6 @@ pytestmark = pytest.mark.queue
 
 async def claimed(database: Database) -> Job:
     await builders.put_job(database, await builders.put_task(database, State.QUEUED))
-
     job = await builders.claim(database)
     assert job is not None
     return job

@@ -30,7 +30,6 @@ HOUR_MS = 3_600_000
 
 async def claimed(database: Database) -> Job:
     await builders.put_job(database, await builders.put_task(database, State.QUEUED))
-
     job = await builders.claim(database)
     assert job is not None
     return job

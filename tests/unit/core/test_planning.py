@@ -93,13 +93,9 @@ class Workers:
     offers: tuple[frozenset[str], ...] = ()
     asked: list[Any] = field(default_factory=list)
 
-    async def read(self, work: Any) -> list[Workers.Row]:
+    async def read(self, work: Any) -> list[frozenset[str]]:
         self.asked.append(work)
-        return [Workers.Row(offers) for offers in self.offers]
-
-    @dataclass
-    class Row:
-        offers: frozenset[str]
+        return list(self.offers)
 
 
 def paths(*names: str) -> Intent:
