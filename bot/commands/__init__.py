@@ -1,7 +1,7 @@
 """One grammar for every surface: what a line of text asks for. Pure; nothing here looks anything up but time zones."""
 
-from bot.commands.form import format_command
-from bot.commands.guide import help_text
+from bot.commands.formatting import format_command
+from bot.commands.help import help_text
 from bot.commands.model import (
     Approve,
     Ask,
@@ -11,9 +11,9 @@ from bot.commands.model import (
     Every,
     Help,
     Hold,
+    InvalidCommand,
     Link,
     Merge,
-    Misread,
     PauseSchedule,
     Pick,
     Progress,
@@ -30,8 +30,8 @@ from bot.commands.model import (
     Unschedule,
     Why,
 )
-from bot.commands.read import parse
-from bot.commands.table import COMMANDS, Spec
+from bot.commands.parse import parse
+from bot.commands.table import COMMANDS, CommandSpec
 
 __all__ = [
     "COMMANDS",
@@ -39,13 +39,14 @@ __all__ = [
     "Ask",
     "Cancel",
     "Command",
+    "CommandSpec",
     "Diff",
     "Every",
     "Help",
     "Hold",
+    "InvalidCommand",
     "Link",
     "Merge",
-    "Misread",
     "PauseSchedule",
     "Pick",
     "Progress",
@@ -57,7 +58,6 @@ __all__ = [
     "Retry",
     "Schedules",
     "Show",
-    "Spec",
     "Undo",
     "Unlink",
     "Unschedule",

@@ -189,7 +189,7 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
-class Misread:
+class InvalidCommand:
     """What was meant as a command and is none: why, what to write instead, and the commands it is nearest to.
 
     `is_number_missing` is true when nothing but the number of a task is missing.

@@ -7,6 +7,16 @@ from collections.abc import Callable
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from bot.commands.arguments import (
+    NAME,
+    digest_prefix,
+    leading_quote,
+    read_options,
+    read_parameters,
+    split_first,
+    task_number,
+    unquote,
+)
 from bot.commands.model import (
     Approve,
     Cancel,
@@ -14,9 +24,9 @@ from bot.commands.model import (
     Diff,
     Every,
     Hold,
+    InvalidCommand,
     Link,
     Merge,
-    Misread,
     PauseSchedule,
     Pick,
     Progress,
@@ -34,10 +44,9 @@ from bot.commands.model import (
     Why,
 )
 from bot.commands.table import NAMES
-from bot.commands.words import NAME, digest, first, number, options, parameters_in, quoted, unquoted
 from core.model.advice import Advice, CommandName, Suggestion, advise
 
-Reader = Callable[[str, bool], Command | Misread]
+CommandReader = Callable[[str, bool], Command | InvalidCommand]
 
 _SINCE: Final = re.compile(
     r"(?:--|[\u2014\u2013])?since(?:\s{0,8}=\s{0,8}|\s{1,8})([0-9]{1,5})\s{0,2}([mhdw])[a-z]{0,6}",
@@ -52,7 +61,7 @@ _SCHEDULES: Final = advise("See them with ", Suggestion(CommandName.SCHEDULES), 
 _QUOTES: Final = advise("Write for instance: ", Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT")), ".")
 
 
-def usage(name: str) -> Advice:
+def usage_advice(name: str) -> Advice:
     """How a command is written."""
     spec = NAMES[name]
     return advise("Write ", Suggestion(CommandName(spec.name), args=tuple(spec.usage.split())), ".")
@@ -72,10 +81,10 @@ def is_zone(name: str) -> bool:
     return True
 
 
-def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | Misread:
+def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | InvalidCommand:
     """The task's number and what follows it; None only where the place is about a task."""
-    word, more = first(rest)
-    found = number(word)
+    word, more = split_first(rest)
+    found = task_number(word)
     if found is not None:
         return found, more
     if not bound:
@@ -83,87 +92,89 @@ def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | 
     return None, rest
 
 
-def _lacking(name: str) -> Misread:
-    return Misread(f"/{name} needs the number of a task", usage(name), is_number_missing=True)
+def _lacking(name: str) -> InvalidCommand:
+    return InvalidCommand(f"/{name} needs the number of a task", usage_advice(name), is_number_missing=True)
 
 
 def _verbatim(text: str) -> str:
     """A text that may begin with a lone ``--``, which says that nothing of it is meant for us."""
-    word, rest = first(text)
+    word, rest = split_first(text)
     return rest if word == "--" else text
 
 
 def _reason(text: str) -> str:
     found = _REASON.match(text)
-    return unquoted(text[found.end() :]) if found else _verbatim(text)
+    return unquote(text[found.end() :]) if found else _verbatim(text)
 
 
-def _only_number(name: str, make: type[Show | Why | Cancel | Undo | Merge | Retry]) -> Reader:
-    def read(rest: str, bound: bool) -> Command | Misread:
+def _only_number(name: str, make: type[Show | Why | Cancel | Undo | Merge | Retry]) -> CommandReader:
+    def read(rest: str, bound: bool) -> Command | InvalidCommand:
         found = _numbered(name, rest, bound=bound)
-        if isinstance(found, Misread):
+        if isinstance(found, InvalidCommand):
             return found
         if found[1]:
-            return Misread(_told(name, "takes the number of a task and nothing else"), usage(name))
+            return InvalidCommand(_told(name, "takes the number of a task and nothing else"), usage_advice(name))
         return make(found[0])
 
     return read
 
 
-def _reply(rest: str, bound: bool) -> Command | Misread:
+def _reply(rest: str, bound: bool) -> Command | InvalidCommand:
     found = _numbered("reply", rest, bound=bound)
-    if isinstance(found, Misread):
+    if isinstance(found, InvalidCommand):
         return found
     text = _verbatim(found[1])
-    return Reply(found[0], text) if text else Misread("The reply is empty", usage("reply"))
+    return Reply(found[0], text) if text else InvalidCommand("The reply is empty", usage_advice("reply"))
 
 
-def _approve(rest: str, bound: bool) -> Command | Misread:
+def _approve(rest: str, bound: bool) -> Command | InvalidCommand:
     """A number and a digest, each of which may be missing: a digest has 20 digits and more, a number at most 10."""
     words = rest.split()
     at = 0
     named = None
-    if words and (named := number(words[0])) is not None:
+    if words and (named := task_number(words[0])) is not None:
         at = 1
     elif not bound:
         return _lacking("approve")
     if len(words) == at:
         return Approve(named)
-    signed = digest(words[at])
+    signed = digest_prefix(words[at])
     if signed is None or len(words) > at + 1:
-        return Misread(_told("approve", "takes a number, a digest of hex digits, and nothing else"), usage("approve"))
+        return InvalidCommand(
+            _told("approve", "takes a number, a digest of hex digits, and nothing else"), usage_advice("approve")
+        )
     return Approve(named, signed)
 
 
-def _reject(rest: str, bound: bool) -> Command | Misread:
+def _reject(rest: str, bound: bool) -> Command | InvalidCommand:
     found = _numbered("reject", rest, bound=bound)
-    return found if isinstance(found, Misread) else Reject(found[0], _reason(found[1]))
+    return found if isinstance(found, InvalidCommand) else Reject(found[0], _reason(found[1]))
 
 
-def _diff(rest: str, bound: bool) -> Command | Misread:
+def _diff(rest: str, bound: bool) -> Command | InvalidCommand:
     found = _numbered("diff", rest, bound=bound)
-    if isinstance(found, Misread):
+    if isinstance(found, InvalidCommand):
         return found
     named, path = found
-    if first(path)[0] == "--":
+    if split_first(path)[0] == "--":
         return Diff(named, _verbatim(path) or None)
-    single = unquoted(path)
+    single = unquote(path)
     if single == path and len(path.split()) > 1:
-        return Misread(
+        return InvalidCommand(
             _told("diff", "takes the number of a task and one path"), "Put a path that has spaces into quotes."
         )
     return Diff(named, single or None)
 
 
-def _pick(rest: str, bound: bool) -> Command | Misread:
+def _pick(rest: str, bound: bool) -> Command | InvalidCommand:
     """A number and a selection; where the number may be left out, a plain one would be either, so it needs its #."""
-    word, more = first(rest)
-    named = number(word)
+    word, more = split_first(rest)
+    named = task_number(word)
     if bound and named is not None and not word.startswith("#"):
-        if more and first(more)[0].lower() != "not":
+        if more and split_first(more)[0].lower() != "not":
             pick = Suggestion(CommandName.PICK, args=(f"#{named}", more[:40]))
             mend = advise("Write ", pick, f" for task #{named}, or put commas between the hunks.")
-            return Misread(f"It is not clear whether {named} is a task or a hunk", mend)
+            return InvalidCommand(f"It is not clear whether {named} is a task or a hunk", mend)
         return Pick(None, rest)
     if named is None and not bound:
         return _lacking("pick")
@@ -171,35 +182,35 @@ def _pick(rest: str, bound: bool) -> Command | Misread:
     return Pick(named, what)
 
 
-def _progress(rest: str, _bound: bool) -> Command | Misread:
-    word, more = first(rest)
-    named = number(word)
+def _progress(rest: str, _bound: bool) -> Command | InvalidCommand:
+    word, more = split_first(rest)
+    named = task_number(word)
     rest = rest if named is None else more
     if not rest:
         return Progress(named)
     found = _SINCE.fullmatch(rest)
     if found is None:
-        return Misread(
-            _told("progress", "takes a number and --since with a time such as 30m, 2h or 1d"), usage("progress")
+        return InvalidCommand(
+            _told("progress", "takes a number and --since with a time such as 30m, 2h or 1d"), usage_advice("progress")
         )
     return Progress(named, f"{int(found.group(1))}{found.group(2).lower()}")
 
 
-def _nothing(name: str, make: type[Queue | Release | Schedules]) -> Reader:
-    def read(rest: str, _bound: bool) -> Command | Misread:
-        return Misread(_told(name, "takes nothing after it"), usage(name)) if rest else make()
+def _nothing(name: str, make: type[Queue | Release | Schedules]) -> CommandReader:
+    def read(rest: str, _bound: bool) -> Command | InvalidCommand:
+        return InvalidCommand(_told(name, "takes nothing after it"), usage_advice(name)) if rest else make()
 
     return read
 
 
-def _hold(rest: str, _bound: bool) -> Command | Misread:
+def _hold(rest: str, _bound: bool) -> Command | InvalidCommand:
     return Hold(_reason(rest))
 
 
-def _every(rest: str, _bound: bool) -> Command | Misread:
-    found = quoted(rest)
+def _every(rest: str, _bound: bool) -> Command | InvalidCommand:
+    found = leading_quote(rest)
     if found is None or not found[0]:
-        return Misread(_told("every", "needs the time in quotes"), _QUOTES)
+        return InvalidCommand(_told("every", "needs the time in quotes"), _QUOTES)
     when, rest = found
     zones = []
     after = _ZONE_AFTER.fullmatch(when)
@@ -210,28 +221,28 @@ def _every(rest: str, _bound: bool) -> Command | Misread:
     if named is not None and is_zone(named["zone"]):
         zones.append(named["zone"])
         rest = rest[named.end() :].strip()
-    said = options(rest, ("repo", "lane", "zone", "set"), strict=True, in_repo=True)
-    if isinstance(said, Misread):
+    said = read_options(rest, ("repo", "lane", "zone", "set"), strict=True, in_repo=True)
+    if isinstance(said, InvalidCommand):
         return said
     zones += [said.given["zone"]] if "zone" in said.given else []
     for name in ("repo", "lane"):
         if name in said.given and not NAME.fullmatch(said.given[name]):
-            return Misread(f"--{name} is no plain name", "Write it as countersign.yaml has it.")
+            return InvalidCommand(f"--{name} is no plain name", "Write it as countersign.yaml has it.")
     if len(zones) > 1:
-        return Misread("The time zone is said twice", "Say it once.")
+        return InvalidCommand("The time zone is said twice", "Say it once.")
     if not said.text:
-        return Misread(_told("every", "needs what to ask for"), _QUOTES)
-    parameters = parameters_in(said.given.get("set", ""))
-    if isinstance(parameters, Misread):
+        return InvalidCommand(_told("every", "needs what to ask for"), _QUOTES)
+    parameters = read_parameters(said.given.get("set", ""))
+    if isinstance(parameters, InvalidCommand):
         return parameters
     zone = zones[0] if zones else None
     return Every(when, said.text, said.given.get("repo"), said.given.get("lane"), zone, parameters)
 
 
-def _named(name: str, make: type[Unschedule | PauseSchedule | ResumeSchedule]) -> Reader:
-    def read(rest: str, _bound: bool) -> Command | Misread:
+def _named(name: str, make: type[Unschedule | PauseSchedule | ResumeSchedule]) -> CommandReader:
+    def read(rest: str, _bound: bool) -> Command | InvalidCommand:
         if not _ID.fullmatch(rest):
-            return Misread(
+            return InvalidCommand(
                 _told(name, "needs the id of a recurring request"),
                 advise("See them with ", Suggestion(CommandName.SCHEDULES), "."),
             )
@@ -240,23 +251,23 @@ def _named(name: str, make: type[Unschedule | PauseSchedule | ResumeSchedule]) -
     return read
 
 
-def _link(rest: str, _bound: bool) -> Command | Misread:
+def _link(rest: str, _bound: bool) -> Command | InvalidCommand:
     if not rest:
         return Link()
-    what, more = first(rest)
+    what, more = split_first(rest)
     if len(rest) > 64 or (more and more.lower() != "yes"):
-        return Misread(_told("link", "takes one name, or one code"), usage("link"))
+        return InvalidCommand(_told("link", "takes one name, or one code"), usage_advice("link"))
     return Link(what, confirmed=bool(more))
 
 
-def _unlink(rest: str, _bound: bool) -> Command | Misread:
+def _unlink(rest: str, _bound: bool) -> Command | InvalidCommand:
     words = rest.split()
     if len(rest) > 128 or len(words) not in (0, 2):
-        return Misread(_told("unlink", "takes a surface and an id there"), usage("unlink"))
+        return InvalidCommand(_told("unlink", "takes a surface and an id there"), usage_advice("unlink"))
     return Unlink(words[0].lower(), words[1]) if words else Unlink()
 
 
-READERS: Final[dict[str, Reader]] = {
+READERS: Final[dict[str, CommandReader]] = {
     "reply": _reply,
     "approve": _approve,
     "reject": _reject,
@@ -280,4 +291,4 @@ READERS: Final[dict[str, Reader]] = {
     "link": _link,
     "unlink": _unlink,
 }
-"""Every command but `task` and `help`, which `bot.commands.read` reads itself."""
+"""Every command but `task` and `help`, which `bot.commands.parse` reads itself."""

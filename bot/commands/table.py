@@ -7,7 +7,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class CommandSpec:
     """One command.
 
     `usage` follows its name; `also` are other names it answers to; `example` is a whole line. A command that people
@@ -26,7 +26,7 @@ class Spec:
 
 
 COMMANDS: Final = (
-    Spec(
+    CommandSpec(
         "task",
         "TEXT [--repo NAME] [--lane LANE] [--set NAME=VALUE] [--priority N]",
         "Ask for a change in plain words.",
@@ -34,73 +34,75 @@ COMMANDS: Final = (
         ("ask",),
         first=True,
     ),
-    Spec(
+    CommandSpec(
         "reply",
         "N TEXT",
         "Say more about a task; that makes its next revision.",
         "/reply 12 make it 45 instead",
         first=True,
     ),
-    Spec(
+    CommandSpec(
         "approve",
         "N DIGEST",
         "Countersign exactly the bytes that a digest names.",
         "/approve 12 9c1e04ab77d2e85b1f36",
         first=True,
     ),
-    Spec("reject", "N REASON", "Say no to what is staged, and why.", "/reject 12 the heading is wrong", first=True),
-    Spec("show", "N", "Show a task's card again.", "/show 12"),
-    Spec("diff", "N [PATH]", "Show the whole diff, or that of one file.", "/diff 12 docs/install.md"),
-    Spec("why", "N", "Tell why this lane, this rule and these findings.", "/why 12"),
-    Spec(
+    CommandSpec(
+        "reject", "N REASON", "Say no to what is staged, and why.", "/reject 12 the heading is wrong", first=True
+    ),
+    CommandSpec("show", "N", "Show a task's card again.", "/show 12"),
+    CommandSpec("diff", "N [PATH]", "Show the whole diff, or that of one file.", "/diff 12 docs/install.md"),
+    CommandSpec("why", "N", "Tell why this lane, this rule and these findings.", "/why 12"),
+    CommandSpec(
         "pick",
         "N [HUNKS]",
         "Keep only some hunks or files of what is staged; alone, list them.",
         "/pick 12 1,3-5 not 4",
     ),
-    Spec(
+    CommandSpec(
         "progress",
         "[N] [--since 2h]",
         "Tell what happened to a task, or how far yours are.",
         "/progress 12 --since 2h",
     ),
-    Spec("retry", "N", "Do a task's work once more.", "/retry 12"),
-    Spec("cancel", "N", "Stop a task that is not published.", "/cancel 12"),
-    Spec("merge", "N", "Merge a published task's pull request.", "/merge 12"),
-    Spec("undo", "N", "Take a task back: close it, or revert it through the same gate.", "/undo 12"),
-    Spec("queue", "", "Show what runs and what comes next.", "/queue"),
-    Spec("hold", "[REASON]", "Start no more work until it is released.", "/hold the build machines move"),
-    Spec("release", "", "Let a held queue run again.", "/release"),
-    Spec(
+    CommandSpec("retry", "N", "Do a task's work once more.", "/retry 12"),
+    CommandSpec("cancel", "N", "Stop a task that is not published.", "/cancel 12"),
+    CommandSpec("merge", "N", "Merge a published task's pull request.", "/merge 12"),
+    CommandSpec("undo", "N", "Take a task back: close it, or revert it through the same gate.", "/undo 12"),
+    CommandSpec("queue", "", "Show what runs and what comes next.", "/queue"),
+    CommandSpec("hold", "[REASON]", "Start no more work until it is released.", "/hold the build machines move"),
+    CommandSpec("release", "", "Let a held queue run again.", "/release"),
+    CommandSpec(
         "every",
         '"WHEN" [in ZONE] TEXT [--repo NAME] [--lane LANE] [--set NAME=VALUE]',
         "Ask for a change again and again.",
         '/every "weekday 09:00" in Europe/Zurich bump ruff to 0.14.0 in requirements.txt',
     ),
-    Spec("schedules", "", "List the recurring requests.", "/schedules"),
-    Spec("unschedule", "ID", "Forget a recurring request.", "/unschedule sch_01k5"),
-    Spec(
+    CommandSpec("schedules", "", "List the recurring requests.", "/schedules"),
+    CommandSpec("unschedule", "ID", "Forget a recurring request.", "/unschedule sch_01k5"),
+    CommandSpec(
         "pause_schedule",
         "ID",
         "Leave a recurring request out for now.",
         "/pause_schedule sch_01k5",
         ("pause-schedule", "pauseschedule"),
     ),
-    Spec(
+    CommandSpec(
         "resume_schedule",
         "ID",
         "Let a paused recurring request go on.",
         "/resume_schedule sch_01k5",
         ("resume-schedule", "resumeschedule"),
     ),
-    Spec("link", "[NAME | CODE [yes]]", "Say who you are on another surface.", "/link ana"),
-    Spec(
+    CommandSpec("link", "[NAME | CODE [yes]]", "Say who you are on another surface.", "/link ana"),
+    CommandSpec(
         "unlink",
         "[SURFACE ID]",
         "Take a linked account away from you; alone, list them.",
         "/unlink slack T0AB12CD/U0EF34GH",
     ),
-    Spec("help", "[more | COMMAND]", "Tell what can be said.", "/help more", ("start",), first=True),
+    CommandSpec("help", "[more | COMMAND]", "Tell what can be said.", "/help more", ("start",), first=True),
 )
 """In the order in which a task meets them."""
 

@@ -105,7 +105,7 @@ _MOST_CHARS: Final = 300
 _PLAIN: Final = str.maketrans({"\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{LEFT SINGLE QUOTATION MARK}": "'"})
 
 
-def asks_for_nothing(text: str) -> bool:
+def is_courtesy(text: str) -> bool:
     """Whether every word of `text` is courtesy; signs and pictures alone ask for nothing either."""
     if len(text) > _MOST_CHARS or "`" in text:
         return False
@@ -117,7 +117,7 @@ def asks_for_nothing(text: str) -> bool:
     return named and any(word.casefold() in _OPENERS for word in words)
 
 
-def consents(text: str) -> bool:
+def sounds_like_approval(text: str) -> bool:
     """Whether words that ask for nothing sound like an approval."""
     words = [word.casefold().replace("'", "") for word in _words(text)]
     if _NEGATIONS.intersection(words):

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from bot.interpret.grammar.words import hidden
+from bot.interpret.grammar.tokens import hidden_character
 
 _WORD: Final = re.compile(r"[^\W_]{3,}")
 _MAX_WORDS: Final = 40
@@ -18,7 +18,7 @@ _COMMON: Final = frozenset(
 )
 
 
-def shown_files(paths: Sequence[str], request: str, room_chars: int) -> str:
+def list_files_for_prompt(paths: Sequence[str], request: str, room_chars: int) -> str:
     """`paths` in at most about `room_chars`: all of them where they fit.
 
     Else first those in which words of the request occur, the best first, and then how many files each folder holds.
@@ -67,4 +67,4 @@ def _within(lines: Iterable[str], room_chars: int) -> Iterable[str]:
 
 
 def _quoted(path: str) -> str:
-    return json.dumps(path, ensure_ascii=bool(hidden(path)))
+    return json.dumps(path, ensure_ascii=bool(hidden_character(path)))

@@ -15,7 +15,7 @@ from lanes.executors.errors import EditError
 _MOST_OPTIONS = 4
 
 
-async def with_manifests(edits: tuple[Edit, ...], scene: InterpretationContext) -> tuple[Edit, ...] | Unclear:
+async def locate_packages(edits: tuple[Edit, ...], scene: InterpretationContext) -> tuple[Edit, ...] | Unclear:
     """The edits with the file of each package that one manifest names; where several name it, it is asked which.
 
     What cannot be looked up now stays as it is: the executor looks again, and says what it finds.

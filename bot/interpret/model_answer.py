@@ -14,7 +14,7 @@ from typing import Final, Literal
 from pydantic import Field, ValidationError
 
 from bot.interpret.grammar.parse import MAX_EDITS
-from bot.interpret.hiding import hiding_place
+from bot.interpret.hiding import hidden_text_warning
 from core.model.edits import Edit, from_json
 from core.strict_json import NotJsonError, read_object
 from core.strict_yaml import StrictModel
@@ -65,7 +65,7 @@ def read_answer(text: str) -> ModelAnswer:
         where = ".".join(str(part)[:_SHOWN] for part in first["loc"][:3]) or "the object"
         raise BadAnswerError(f"In {where}: {first['msg']}.") from error
     for said in _texts(shape):
-        if hidden := hiding_place(said):
+        if hidden := hidden_text_warning(said):
             raise BadAnswerError(hidden)
     edits = tuple(map(_edit, shape.edits)) if shape.reading == "edits" else ()
     if shape.reading == "edits" and not edits:

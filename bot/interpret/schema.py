@@ -17,7 +17,7 @@ _TYPES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def schema_of(offers: Sequence[LaneOffer]) -> dict[str, Any]:
+def answer_schema(offers: Sequence[LaneOffer]) -> dict[str, Any]:
     """What an answer must look like where these lanes are on offer."""
     properties = {
         "reading": {"type": "string", "enum": ["edits", "work", "unclear", "nothing"]},
@@ -49,7 +49,7 @@ def _edit(name: str, kind: type[Edit]) -> dict[str, Any]:
     }
 
 
-def vocabulary() -> str:
+def describe_edits() -> str:
     """The edits in words, a line each, for models that are not held to a schema."""
     return "\n".join(f"- {name}: {_signature(kind)}. {_contract(kind)}" for name, kind in KINDS.items())
 

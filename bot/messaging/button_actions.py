@@ -61,7 +61,7 @@ class ButtonActions:
         if choice.identity != speaker.identity:
             return Response(_NOT_YOURS, refused=True)
         command = c.parse(choice.line, bound=False)
-        assert not isinstance(command, c.Misread)
+        assert not isinstance(command, c.InvalidCommand)
         return await self.doings.do(replace(speaker, dedup=choice.dedup), command, None)
 
     async def _do(

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import bot.commands as c
 from bot.cards.safe import visible
 from bot.cards.wording import problem_sentence, render_advice
-from bot.interpret.courtesy import asks_for_nothing
+from bot.interpret.courtesy import is_courtesy
 from bot.interpret.grammar import NotUnderstood, parse
 from bot.messaging.awaited_answers import AwaitedAnswers, is_shown_in
 from bot.messaging.hunk_prompts import Repositories, parts_of, picked
@@ -331,6 +331,6 @@ def _given(number: int | None) -> int:
 
 def _with(context: str, text: str) -> str:
     """What was said, with what it is about before it; a sentence that says all by itself, or nothing, stands alone."""
-    if not context or asks_for_nothing(text) or not isinstance(parse(text), NotUnderstood):
+    if not context or is_courtesy(text) or not isinstance(parse(text), NotUnderstood):
         return text
     return f"{context}: {text}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.cards.wording import render_advice
-from bot.commands import Command, Link, Misread, parse
-from bot.interpret.courtesy import asks_for_nothing, consents
+from bot.commands import Command, InvalidCommand, Link, parse
+from bot.interpret.courtesy import is_courtesy, sounds_like_approval
 from bot.messaging.button_actions import ButtonActions
 from bot.messaging.command_dispatcher import CommandActor, CommandDispatcher
 from bot.messaging.identities import CODE, IdentityDirectory
@@ -91,9 +91,9 @@ class MessageRouter:
         if not about.is_about_tasks:
             speaker, said = await with_quoted(self.directory, speaker, said)
         command = parse(said.text, bound=about.is_about_tasks)
-        if isinstance(command, Misread) and command.is_number_missing:
+        if isinstance(command, InvalidCommand) and command.is_number_missing:
             command = parse(said.text, bound=True)  # which one is meant can be seen from what is open here
-        if isinstance(command, Misread):
+        if isinstance(command, InvalidCommand):
             return Response(command.sentence_on(speaker.place.surface), refused=True)
         return await self.doings.do(speaker, command, about.number, said.context)
 
@@ -124,7 +124,7 @@ class MessageRouter:
             return Response(render_advice(_UNKNOWN, said.place.surface), refused=True)
         if not said.addressed:
             return Response()
-        command: Command | Misread = parse(said.text, bound=False)
+        command: Command | InvalidCommand = parse(said.text, bound=False)
         if isinstance(command, Link) and command.what and not CODE.fullmatch(command.what):
             return await self.directory.claim(said.place.surface, said.identity, command.what, said.name)
         await self._record_stranger(said)
@@ -162,4 +162,4 @@ def _may_be_for_us(said: IncomingMessage) -> bool:
     """
     if said.text.lstrip().startswith(("@", "<@")):
         return False
-    return not asks_for_nothing(said.text) or consents(said.text)
+    return not is_courtesy(said.text) or sounds_like_approval(said.text)

@@ -171,7 +171,7 @@ class App:
         models = self.config.models()
         if not models.interpreter:
             return GrammarInterpreter()
-        from bot.interpret.model import ModelInterpreter
+        from bot.interpret.model_interpreter import ModelInterpreter
 
         return ModelInterpreter(self.shelf().model(list(map(str, models.interpreter))), models.patience_s)
 

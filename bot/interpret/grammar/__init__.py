@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.interpret.grammar.parse import parse
-from bot.interpret.grammar.words import NotUnderstood
+from bot.interpret.grammar.tokens import NotUnderstood
 from core.model.edits import Edit
 from core.model.errors import UsageError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bot.interpret.grammar.words import UnclearClause, Word
+from bot.interpret.grammar.tokens import Token, UnclearClause
 
 _ESCAPE = re.compile(r"\\[nt]")
 _WINDOWS = re.compile(r"(?:^|[\s\"'(=])(?:[A-Za-z]:|\\)\\[^\\]")
@@ -13,7 +13,7 @@ _INSIDE = re.compile(r"\w\\[nt][a-z0-9_]")
 _DOUBLE = '"\u201c\u201d\u201e\u00ab\u00bb'
 
 
-def with_breaks(request: str, word: Word) -> str:
+def unescape_breaks(request: str, word: Token) -> str:
     r"""The text of a quoted word to write; Unclear where `\n` may be a line break or those two characters.
 
     A text stands for itself. Only in double quotes, and where it can be nothing else, `\n` is a line break: not in a
@@ -21,7 +21,7 @@ def with_breaks(request: str, word: Word) -> str:
     """
     text = word.text
     is_double = request[word.start] in _DOUBLE
-    if word.fenced or not is_double or not _ESCAPE.search(text) or _WINDOWS.search(text):
+    if word.is_fenced or not is_double or not _ESCAPE.search(text) or _WINDOWS.search(text):
         return text
     rest = _ESCAPE.sub("", text)
     if "\\" in rest or any(mark in rest for mark in "\"'`") or _INSIDE.search(text):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from bot.interpret.grammar.words import UnclearClause, Word, word_set
+from bot.interpret.grammar.tokens import Token, UnclearClause, word_set
 from core.model.edits import is_glob
 
 _KNOWN_FILES = frozenset(
@@ -68,7 +68,7 @@ _NO_PATH_ENDS = (".", "!", "?", ")", "\u2026")
 
 
 @dataclass(frozen=True, slots=True)
-class FoundValue:
+class FoundPath:
     """A path among the words: `[first, last)` with the preposition and noise around it."""
 
     first: int
@@ -80,29 +80,29 @@ class FoundValue:
 class Clause:
     """The words after a verb; `lead` is the file that it names, `heading` the section.
 
-    `carried` is a file that an earlier clause named up front, for a clause that needs one and names none; `beside`
-    says that earlier clauses named files at all. `everywhere` was said before the verb.
+    `carried` is a file that an earlier clause named up front, for a clause that needs one and names none; `follows_named_files`
+    says that earlier clauses named files at all. `is_everywhere` was said before the verb.
     """
 
     text: str
     verb: str
-    words: tuple[Word, ...]
+    words: tuple[Token, ...]
     lead: str | None = None
     heading: str | None = None
     carried: str | None = None
-    beside: bool = False
-    everywhere: bool = False
+    follows_named_files: bool = False
+    is_everywhere: bool = False
 
     @property
-    def place(self) -> str | None:
+    def named_file(self) -> str | None:
         """The file that the clause names, or else the one that was named before."""
         return self.lead or self.carried
 
-    def raw(self, words: Collection[Word]) -> str:
+    def raw(self, words: Collection[Token]) -> str:
         """What stands in the request from the first to the last of these words."""
         return self.text[min(w.start for w in words) : max(w.end - len(w.after) for w in words)]
 
-    def places(self, prepositions: Collection[str]) -> list[FoundValue]:
+    def find_paths(self, prepositions: Collection[str]) -> list[FoundPath]:
         """Every `in FILE` among the words, for these prepositions."""
         found = []
         for first, word in enumerate(self.words):
@@ -115,22 +115,22 @@ class Clause:
                 last = at + 1
                 if last < len(self.words) and self.words[last].plain == "file":
                     last += 1
-                found.append(FoundValue(first, last, path))
+                found.append(FoundPath(first, last, path))
         return found
 
-    def without(self, found: FoundValue) -> Clause:
+    def without(self, found: FoundPath) -> Clause:
         """The clause without a found path."""
-        return self.led(found.path, self.words[: found.first] + self.words[found.last :])
+        return self.with_lead(found.path, self.words[: found.first] + self.words[found.last :])
 
-    def led(self, path: str, words: tuple[Word, ...]) -> Clause:
+    def with_lead(self, path: str, words: tuple[Token, ...]) -> Clause:
         """The clause about this path, with these words left; Unclear when it names another one already."""
         if self.lead not in (None, path):
             raise UnclearClause(f"You name {self.lead} and {path}; say one file for each change.")
         return replace(self, words=words, lead=path)
 
-    def place_at_end(self, prepositions: Collection[str]) -> Clause | None:
+    def take_path_at_end(self, prepositions: Collection[str]) -> Clause | None:
         """The clause with the `in FILE` at its end taken off and made its lead, or None."""
-        at_end = [found for found in self.places(prepositions) if found.last == len(self.words)]
+        at_end = [found for found in self.find_paths(prepositions) if found.last == len(self.words)]
         return self.without(at_end[-1]) if at_end else None
 
     def skip(self, *noise: str) -> Clause:
@@ -140,19 +140,19 @@ class Clause:
             at += 1
         return replace(self, words=self.words[at:])
 
-    def said(self, words: tuple[Word, ...], what: str, *, found: bool = False, mean: tuple[str, ...] = ()) -> str:
+    def text_of(self, words: tuple[Token, ...], what: str, *, found: bool = False, mean: tuple[str, ...] = ()) -> str:
         """The text that these words give: one quoted text, or one bare word.
 
         A title that the file must have (`found`) may be several bare words: it is there or the request fails. Raises
         Unclear, with `mean` as what to say instead, for everything whose end or meaning is not plain.
         """
-        words = closed(words)
+        words = strip_closings(words)
         if not words:
             raise UnclearClause(f"I do not see {what}.")
-        if len(words) == 1 and words[0].quoted:
+        if len(words) == 1 and words[0].is_quoted:
             return words[0].text
         raw = self.raw(words)
-        if any(word.quoted or word.ends for word in words):
+        if any(word.is_quoted or word.separator for word in words):
             raise UnclearClause(
                 f"I cannot tell where {what} begins and ends; put all of it in one pair of quotes.", *mean
             )
@@ -164,33 +164,33 @@ class Clause:
             raise UnclearClause(f"{reason}; put it in quotes.", *mean)
         if len(words) == 1 and words[0].plain in _VAGUE_TEXTS:
             raise UnclearClause(f"I cannot tell whether “{raw[:60]}” is meant literally; if so, quote it.", *mean)
-        if mark := unsure_mark(words[-1]):
+        if mark := ambiguous_punctuation(words[-1]):
             raise UnclearClause(f"I cannot tell whether “{mark}” belongs to {what}; put the text in quotes.", *mean)
         return raw
 
-    def fileless(self, example: str) -> UnclearClause:
+    def missing_file_error(self, example: str) -> UnclearClause:
         """Why no file was understood: the words behind the one that is named, or that none is."""
-        named = self.places(_PLACES)
+        named = self.find_paths(_PLACES)
         behind = self.words[named[-1].last :] if named else ()
         if not behind:
             return UnclearClause("I do not see which file you mean.", example)
         return UnclearClause(f"I do not understand “{self.raw(behind)[:60]}” behind {named[-1].path}.", example)
 
-    def file(self, example: str) -> str:
+    def require_file(self, example: str) -> str:
         """The one file that the clause names; Unclear with an example when it names none or several."""
-        path = self.place
+        path = self.named_file
         if path is None:
-            raise self.fileless(example)
+            raise self.missing_file_error(example)
         if is_glob(path) or path.endswith("/"):
             raise UnclearClause(f"{path} may be several files; name one.", example)
         return path
 
 
-def as_path(word: Word) -> str | None:
+def as_path(word: Token) -> str | None:
     """The path that a word is, or None; a bare word must look like one."""
-    if word.ends or word.fenced:
+    if word.separator or word.is_fenced:
         return None
-    if word.quoted:
+    if word.is_quoted:
         return word.text if word.text and "\n" not in word.text else None
     said = word.text.rstrip(",:")
     if said.endswith(_NO_PATH_ENDS) or said.startswith("(") or "://" in said:
@@ -202,13 +202,13 @@ def as_path(word: Word) -> str | None:
     return path if path and ("/" in said or "*" in said or has_ending or known) else None
 
 
-def is_known(path: str) -> bool:
+def is_known_file(path: str) -> bool:
     """Whether the last part of a path is a file's name beyond doubt: with an ending, or as every project has it."""
     name = path.rpartition("/")[2]
     return "." in name.strip(".") or name.startswith(".") or name.casefold() in _KNOWN_FILES
 
 
-def closed(words: tuple[Word, ...], *more: str) -> tuple[Word, ...]:
+def strip_closings(words: tuple[Token, ...], *more: str) -> tuple[Token, ...]:
     """Words without what may stand behind a wish and says nothing of it, and without `more`; one word stays."""
     while len(words) > 1:
         plain = [word.plain for word in words]
@@ -216,19 +216,19 @@ def closed(words: tuple[Word, ...], *more: str) -> tuple[Word, ...]:
         ending = next((e for e in ends if len(words) > len(e) and tuple(plain[-len(e) :]) == e), None)
         if ending is None:
             break
-        words = unmarked(words[: -len(ending)])
+        words = strip_comma(words[: -len(ending)])
     return words
 
 
-def unmarked(words: tuple[Word, ...]) -> tuple[Word, ...]:
+def strip_comma(words: tuple[Token, ...]) -> tuple[Token, ...]:
     """Words without the comma that parts the last of them from what followed."""
     last = words[-1] if words else None
-    if last is None or last.quoted or not last.text.endswith(",") or len(last.text) < 2:
+    if last is None or last.is_quoted or not last.text.endswith(",") or len(last.text) < 2:
         return words
     return (*words[:-1], replace(last, text=last.text[:-1], after="," + last.after))
 
 
-def unsure_mark(word: Word) -> str:
+def ambiguous_punctuation(word: Token) -> str:
     """The punctuation at a bare word that could be its own or the sentence's, as in `hello!`; empty when clear."""
     if word.text.count("(") != word.text.count(")"):
         return "(" if "(" in word.text else ")"
@@ -244,6 +244,6 @@ def is_structured(path: str) -> bool:
     return name.endswith(_STRUCTURED) or name.startswith(".env.")
 
 
-def find(words: Collection[Word], *plain: str) -> list[int]:
+def positions_of(words: Collection[Token], *plain: str) -> list[int]:
     """The positions of these bare words."""
     return [at for at, word in enumerate(words) if word.plain in plain]

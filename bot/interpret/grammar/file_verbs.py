@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bot.interpret.grammar.breaks import with_breaks
-from bot.interpret.grammar.clause import Clause, as_path, find, is_known
-from bot.interpret.grammar.words import UnclearClause, Word
+from bot.interpret.grammar.breaks import unescape_breaks
+from bot.interpret.grammar.clause import Clause, as_path, is_known_file, positions_of
+from bot.interpret.grammar.tokens import Token, UnclearClause
 from core.model.edits import CreateFile, DeleteFile, Edit, MoveFile, is_glob
 
 _NAME = re.compile(r"\w[\w-]*")
@@ -20,11 +20,11 @@ _CREATE = 'create docs/x.md with "# Hello"'
 def move(clause: Clause) -> tuple[Edit, ...]:
     """rename or move FILE to FILE, or to FOLDER/."""
     words = clause.skip("the", "file").words
-    parts = find(words, "to", "into", "as", "->", "=>", "→")
+    parts = positions_of(words, "to", "into", "as", "->", "=>", "→")
     if len(parts) != 1:
         raise UnclearClause("I do not see which file goes where.", _MOVE)
-    to_words = [w for w in words[parts[0] + 1 :] if w.quoted or w.plain not in ("the", "folder", "directory", "file")]
-    is_folder = bool(find(words[parts[0] + 1 :], "folder", "directory"))
+    to_words = [w for w in words[parts[0] + 1 :] if w.is_quoted or w.plain not in ("the", "folder", "directory", "file")]
+    is_folder = bool(positions_of(words[parts[0] + 1 :], "folder", "directory"))
     from_words = words[: parts[0]]
     if len(from_words) > 1 and from_words[-1].plain == "file":
         from_words = from_words[:-1]
@@ -36,7 +36,7 @@ def move(clause: Clause) -> tuple[Edit, ...]:
     target = as_path(word) or (name if source and _NAME.fullmatch(name) else None)
     if source is None or target is None:
         raise UnclearClause("That does not look like a file; quote a path that has no ending.", _MOVE)
-    if not (word.is_text or is_folder or "/" in target or is_known(target)):
+    if not (word.is_text or is_folder or "/" in target or is_known_file(target)):
         ways = (f"move {source} to {target}/", f'move {source} to "{target}"')
         raise UnclearClause(f"{target} may be a folder, or a file without an ending.", *ways)
     if is_glob(source) or is_glob(target) or source.endswith("/"):
@@ -45,7 +45,7 @@ def move(clause: Clause) -> tuple[Edit, ...]:
     if target.endswith("/") or is_folder:
         target = target.rstrip("/") + "/" + name
     elif clause.verb == "rename" and folder and "/" not in target:
-        top = target if is_known(target) else f'"{target}"'
+        top = target if is_known_file(target) else f'"{target}"'
         both = (f"rename {source} to {folder}/{target}", f"move {source} to {top}")
         raise UnclearClause(f"{target} may be in {folder} or at the top.", *both)
     return (MoveFile(source, target),)
@@ -76,12 +76,12 @@ def create(clause: Clause) -> tuple[Edit, ...]:
     path = as_path(words[0]) if words else None
     if path is None or is_glob(path) or path.endswith("/"):
         raise UnclearClause("I do not see the path of the file to create.", _CREATE)
-    rest = [word for word in words[1:] if word.quoted or word.plain.strip(":") not in _WITH]
+    rest = [word for word in words[1:] if word.is_quoted or word.plain.strip(":") not in _WITH]
     if empty and not rest:
         return (CreateFile(path, ""),)
-    if empty or len(rest) != 1 or not rest[0].quoted:
+    if empty or len(rest) != 1 or not rest[0].is_quoted:
         raise UnclearClause("Put the whole content of the new file in one pair of quotes.", _CREATE)
-    content = with_breaks(clause.text, rest[0])
+    content = unescape_breaks(clause.text, rest[0])
     return (CreateFile(path, content if not content or content.endswith("\n") else content + "\n"),)
 
 
@@ -108,9 +108,9 @@ _WITH = frozenset(
 ) | {""}
 
 
-def _turned(words: list[Word]) -> list[Word]:
+def _turned(words: list[Token]) -> list[Token]:
     """`with "content" at FILE` turned to `FILE with "content"`."""
-    quoted = next((at for at, word in enumerate(words) if word.quoted), None)
+    quoted = next((at for at, word in enumerate(words) if word.is_quoted), None)
     if quoted is None:
         return []
     after = [

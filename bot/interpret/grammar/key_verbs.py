@@ -6,9 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from bot.interpret.grammar.clause import Clause, closed, find, is_structured, unmarked, unsure_mark
-from bot.interpret.grammar.replacing import TO, change_word, replaced
-from bot.interpret.grammar.words import UnclearClause, Word, word_set
+from bot.interpret.grammar.clause import (
+    Clause,
+    ambiguous_punctuation,
+    is_structured,
+    positions_of,
+    strip_closings,
+    strip_comma,
+)
+from bot.interpret.grammar.replacing import TO, build_replacement, change_word
+from bot.interpret.grammar.tokens import Token, UnclearClause, word_set
 from core.model.edits import BumpPackage, Edit, SetKey, split_key
 
 _IN = frozenset({"in", "inside", "within"})
@@ -40,7 +47,7 @@ def set_key(clause: Clause) -> tuple[Edit, ...]:
     """set KEY to VALUE in FILE, in any order of the three."""
     placed = _placed(clause)
     key, was, value, new = _assignment(placed)
-    path = placed.file(_SET)
+    path = placed.require_file(_SET)
     return (_set(placed, path, key, was, value, new=new),)
 
 
@@ -51,14 +58,14 @@ def change(clause: Clause) -> tuple[Edit, ...]:
     placed = _placed(clause)
     key, was, value, new = _assignment(placed)
     version = len(value) == 1 and _VERSION.fullmatch(value[0].text) is not None and not value[0].is_text
-    if placed.place is None and version and not key.is_text:
+    if placed.named_file is None and version and not key.is_text:
         return bump(clause)
-    if placed.place is None and key.quoted:
-        return replaced(clause, TO)
-    path = placed.file(_SET)
+    if placed.named_file is None and key.is_quoted:
+        return build_replacement(clause, TO)
+    path = placed.require_file(_SET)
     name = path.rpartition("/")[2]
     if name.endswith((".txt", ".in")) and version and ("requirements" in path or "constraints" in path):
-        return bump(replace(clause, lead=placed.place))
+        return bump(replace(clause, lead=placed.named_file))
     if name in _MANIFESTS and version and "." not in key.text:
         if key.text == "version" and name == "package.json":
             return (_set(placed, path, key, was, value, new=new),)  # its one place there is at the top
@@ -79,27 +86,27 @@ def change(clause: Clause) -> tuple[Edit, ...]:
                 f'replace "{key.text[:60]}" with "…" in {path}',
             )
         return (_set(placed, path, key, was, value, new=new),)
-    if was or not key.quoted:
+    if was or not key.is_quoted:
         said = f'replace "{key.text[:60]}" with "{placed.raw(value)[:60]}" in {path}'
         raise UnclearClause(f"{path} has no keys that I know of; say which words to replace, in quotes.", said)
-    return replaced(clause, TO)
+    return build_replacement(clause, TO)
 
 
 def new_key(clause: Clause) -> tuple[Edit, ...]:
     """add key KEY with value VALUE to FILE."""
-    placed = clause.place_at_end((*_IN, "to", "into")) or clause
+    placed = clause.take_path_at_end((*_IN, "to", "into")) or clause
     words = list(placed.skip("the", "a", "new", *_NOUNS).words)
-    for at in find(words, "with"):
+    for at in positions_of(words, "with"):
         if len(words) > at + 1 and words[at + 1].plain == "value":
-            words[at : at + 2] = [Word("=", words[at].start, words[at].end)]
+            words[at : at + 2] = [Token("=", words[at].start, words[at].end)]
             break
     key, was, value, _ = _assignment(replace(placed, words=tuple(words)))
-    return (_set(placed, placed.file(_SET), key, was, value, new=True),)
+    return (_set(placed, placed.require_file(_SET), key, was, value, new=True),)
 
 
 def bump(clause: Clause) -> tuple[Edit, ...]:
     """bump or pin PACKAGE to VERSION, in a FILE or wherever it is named."""
-    own = clause.place_at_end(_IN)
+    own = clause.take_path_at_end(_IN)
     placed = (own or clause).skip("the", "my", "our")
     words = [word for word in placed.words if word.plain not in ("package", "dependency", "library", "requirement")]
     if len(words) > 2 and words[0].plain == "version" and words[1].plain == "of":
@@ -110,19 +117,19 @@ def bump(clause: Clause) -> tuple[Edit, ...]:
     else:
         package, was, version = _bumped(words)
     if package.casefold() in ("version", "it"):
-        at = placed.place or "pyproject.toml"
+        at = placed.named_file or "pyproject.toml"
         key = "version" if at.endswith("package.json") else "project.version"
         raise UnclearClause("I do not see which package you mean.", f"set {key} to {version[:40]} in {at}", _BUMP)
     if not _VERSION.fullmatch(version):
         raise UnclearClause(f"“{version[:40]}” is not a version number such as 1.2.3.", _BUMP)
     if not _PACKAGE.fullmatch(package):
         raise UnclearClause(f"“{package[:40]}” is not the name of a package.", _BUMP)
-    path = placed.file(_BUMP) if placed.lead is not None else None
+    path = placed.require_file(_BUMP) if placed.lead is not None else None
     exact, down = clause.verb in ("pin", "freeze"), clause.verb == "downgrade"
     return (BumpPackage(package, version, path, exact=exact, was=was, down=down),)
 
 
-def _bumped(words: list[Word]) -> tuple[str, str | None, str]:
+def _bumped(words: list[Token]) -> tuple[str, str | None, str]:
     """PACKAGE [from A] [to] B."""
     said = [word.text.rstrip(",") for word in words]
     plain = [word.plain for word in words]
@@ -130,19 +137,19 @@ def _bumped(words: list[Word]) -> tuple[str, str | None, str]:
         return said[0], said[2], said[4]
     if len(said) == 3 and plain[1] in (*_TO, "@", "=="):
         return said[0], None, said[2]
-    if len(said) == 2 and not words[0].quoted:
+    if len(said) == 2 and not words[0].is_quoted:
         return said[0], None, said[1]
     raise UnclearClause("I do not see one package and one version.", _BUMP, "pin django to 5.1")
 
 
 def _placed(clause: Clause) -> Clause:
     """The clause with its file as lead, wherever among key, value and file it stands."""
-    at_end = clause.place_at_end(_IN)
+    at_end = clause.take_path_at_end(_IN)
     if at_end is not None:
         return at_end
     inside = [
         place
-        for place in clause.places(_INNER)
+        for place in clause.find_paths(_INNER)
         if place.last < len(clause.words) and clause.words[place.last].plain in _TO
     ]
     if len(inside) == 1:
@@ -152,19 +159,19 @@ def _placed(clause: Clause) -> Clause:
     return clause
 
 
-def _assignment(clause: Clause) -> tuple[Word, str | None, tuple[Word, ...], bool]:
+def _assignment(clause: Clause) -> tuple[Token, str | None, tuple[Token, ...], bool]:
     """KEY [from WAS] to VALUE, KEY = VALUE or KEY: VALUE; also whether the key is to be new."""
     new = any(
         word.plain == "new" and after.plain in _NOUNS
         for word, after in zip(clause.words[:2], clause.words[1:3], strict=False)
     )
-    words = _from_key(closed(clause.words))
+    words = _from_key(strip_closings(clause.words))
     if len(words) == 1:
         return (*_pair(words[0]), new)
     words[:1] = _parted(words[0])
     was = None
     if words[1].plain in (*_NOUNS, "value") and len(words) > 3:
-        owner = words[0].text.removesuffix("'s").removesuffix("\u2019s") if not words[0].quoted else words[0].text
+        owner = words[0].text.removesuffix("'s").removesuffix("\u2019s") if not words[0].is_quoted else words[0].text
         words[:2] = [replace(words[0], text=owner)]
     if words[1].plain == "from" and len(words) > 3:
         was, words = words[2].text, [words[0], *words[3:]]
@@ -172,13 +179,13 @@ def _assignment(clause: Clause) -> tuple[Word, str | None, tuple[Word, ...], boo
         words[1:3] = [words[2]]
     if words[1].plain not in _TO or len(words) < 3:
         raise UnclearClause("I do not see one key and one value; a key is one word.", _SET)
-    value = unmarked(tuple(words[2:]))
+    value = strip_comma(tuple(words[2:]))
     if len(value) > 1 and value[0].plain in ("be", "value", "the"):
         raise UnclearClause("I cannot tell the value from the words around it; quote it.", _SET)
     return words[0], was, value, new
 
 
-def _from_key(words: tuple[Word, ...]) -> list[Word]:
+def _from_key(words: tuple[Token, ...]) -> list[Token]:
     """The words from the key on; a noun such as `key` is itself the key where an assignment follows it."""
     at = 0
     while at < len(words) - 1 and words[at].plain in ("the", "value", "of", "for", "new", *_NOUNS):
@@ -194,32 +201,32 @@ def _from_key(words: tuple[Word, ...]) -> list[Word]:
     return list(words[at:])
 
 
-def _parted(word: Word) -> list[Word]:
+def _parted(word: Token) -> list[Token]:
     """A key with the `:` or `=` behind it as a word of its own."""
-    said = word.after if word.quoted else word.text
-    if not said.endswith((":", "=")) or (len(said) < 2 and not word.quoted):
+    said = word.after if word.is_quoted else word.text
+    if not said.endswith((":", "=")) or (len(said) < 2 and not word.is_quoted):
         return [word]
-    equals = Word("=", word.end, word.end)
-    return [word if word.quoted else Word(word.text[:-1], word.start, word.end - 1), equals]
+    equals = Token("=", word.end, word.end)
+    return [word if word.is_quoted else Token(word.text[:-1], word.start, word.end - 1), equals]
 
 
-def _pair(word: Word) -> tuple[Word, str | None, tuple[Word, ...]]:
+def _pair(word: Token) -> tuple[Token, str | None, tuple[Token, ...]]:
     """KEY=VALUE in one word; quotes round the value make it text."""
     key, equals, value = word.text.partition("=")
-    if word.quoted or not equals or not key or not value:
+    if word.is_quoted or not equals or not key or not value:
         raise UnclearClause("I do not see one key and one value.", _SET)
     bare = value.rstrip(",")
     quoted = len(bare) > 1 and bare[0] in "\"'`" and bare[-1] == bare[0]
     if not quoted and any(mark in value for mark in "\"'`"):
         raise UnclearClause("I cannot tell where the value begins and ends; put a space before its quotes.", _SET)
     said = bare[1:-1] if quoted else value
-    pair = Word(said, word.start, word.end, quoted=quoted, code=bare[:1] == "`", after=word.after)
-    return Word(key, word.start, word.start + len(key)), None, (pair,)
+    pair = Token(said, word.start, word.end, is_quoted=quoted, is_code=bare[:1] == "`", after=word.after)
+    return Token(key, word.start, word.start + len(key)), None, (pair,)
 
 
-def _set(clause: Clause, path: str, key: Word, was: str | None, value: tuple[Word, ...], *, new: bool) -> SetKey:
+def _set(clause: Clause, path: str, key: Token, was: str | None, value: tuple[Token, ...], *, new: bool) -> SetKey:
     name = _key(key)
-    value = unmarked(closed(value))
+    value = strip_comma(strip_closings(value))
     if len(value) == 1:
         said, quoted = _value(value[0])
         return SetKey(path, name, said, quoted=quoted, was=was, new=new)
@@ -229,12 +236,12 @@ def _set(clause: Clause, path: str, key: Word, was: str | None, value: tuple[Wor
     raise UnclearClause(f"The value “{said[:60]}” has several words; put it in quotes.", f'set {name} to "…" in {path}')
 
 
-def _key(word: Word) -> str:
+def _key(word: Token) -> str:
     """The dotted key that a word is; a quoted one that cannot be split, or that holds a slash, is one literal part."""
-    name = word.text if word.quoted else word.text.rstrip(",")
-    if not word.quoted and (mark := unsure_mark(replace(word, text=name))):
+    name = word.text if word.is_quoted else word.text.rstrip(",")
+    if not word.is_quoted and (mark := ambiguous_punctuation(replace(word, text=name))):
         raise UnclearClause(f"I cannot tell whether “{mark}” belongs to the key; put the key in quotes.", _SET)
-    if not word.quoted and "=" in name and '"' not in name:
+    if not word.is_quoted and "=" in name and '"' not in name:
         raise UnclearClause(f"“{name[:60]}” may be a key with its value; say: set KEY to VALUE.", _SET)
     parts = split_key(name) if _splits(name) else ()
     slashed = any("/" in part.text and not part.literal for part in parts)
@@ -246,13 +253,13 @@ def _key(word: Word) -> str:
     return name
 
 
-def _value(word: Word) -> tuple[str, bool]:
+def _value(word: Token) -> tuple[str, bool]:
     """The value that one word is, and whether it is text whatever it looks like; code says both by its own quotes."""
-    if word.code:
+    if word.is_code:
         inner = word.text.strip()
         is_text = not inner or (len(inner) > 1 and inner[0] in "\"'" and inner[-1] == inner[0])
         return (inner[1:-1], True) if is_text else (word.text, False)
-    if word.quoted:
+    if word.is_quoted:
         return word.text, True
     if word.plain in _VAGUE:
         raise UnclearClause(f"“{word.text}” does not say a value; write it, in quotes if it is text.", _SET)
@@ -264,7 +271,7 @@ def _value(word: Word) -> tuple[str, bool]:
         raise UnclearClause(
             f"“{word.text[:60]}” may be a key with its value; quote it if all of it is the value.", _SET
         )
-    if mark := unsure_mark(word):
+    if mark := ambiguous_punctuation(word):
         raise UnclearClause(f"I cannot tell whether “{mark}” belongs to the value; put the value in quotes.", _SET)
     return word.text, False
 

@@ -6,19 +6,19 @@ from dataclasses import replace
 
 from bot.interpret.grammar import file_verbs, key_verbs, text_verbs
 from bot.interpret.grammar.clause import BEFORE_PATH, CLOSINGS, Clause, as_path
-from bot.interpret.grammar.words import (
+from bot.interpret.grammar.tokens import (
     MAX_TEXT_BYTES,
     NotUnderstood,
+    Token,
     UnclearClause,
-    Word,
-    hidden,
-    split,
-    without_breaks,
+    hidden_character,
+    strip_word_joiners,
+    tokenize,
 )
 from core.model.edits import Edit, paths_named
 
 MAX_EDITS = 100
-CAN = (
+EXAMPLES = (
     "set KEY to VALUE in FILE",
     'replace "old text" with "new text" in FILE',
     'add the line "text" to FILE under "Heading"',
@@ -77,52 +77,54 @@ def parse(text: str) -> tuple[Edit, ...] | NotUnderstood:
     Takes time linear in the text, which may have 64 KiB.
     """
     if len(text) > MAX_TEXT_BYTES or len(text.encode(errors="replace")) > MAX_TEXT_BYTES:
-        return NotUnderstood(f"The request is longer than {MAX_TEXT_BYTES // 1024} KiB.", CAN)
-    text = without_breaks(text)
-    if char := hidden(text):
-        return NotUnderstood(f"The request holds an invisible character ({char}) that could hide its meaning.", CAN)
+        return NotUnderstood(f"The request is longer than {MAX_TEXT_BYTES // 1024} KiB.", EXAMPLES)
+    text = strip_word_joiners(text)
+    if char := hidden_character(text):
+        return NotUnderstood(
+            f"The request holds an invisible character ({char}) that could hide its meaning.", EXAMPLES
+        )
     try:
         edits = _edits(text)
     except UnclearClause as unclear:
-        return NotUnderstood(unclear.reason, unclear.can or CAN)
+        return NotUnderstood(unclear.reason, unclear.can or EXAMPLES)
     except ValueError as error:  # a path or a key that cannot be; the sentence is for people
-        return NotUnderstood(str(error), CAN)
+        return NotUnderstood(str(error), EXAMPLES)
     return edits
 
 
 def _edits(text: str) -> tuple[Edit, ...]:
     edits: list[Edit] = []
     lead: str | None = None
-    clauses = _clauses(split(text))
+    clauses = _clauses(tokenize(text))
     if not clauses:
         raise UnclearClause("The request is empty.")
     if len(clauses) > MAX_EDITS:
         raise UnclearClause(f"The request has more than {MAX_EDITS} parts.")
     for words in clauses:
         clause, lead = _clause(text, words, lead)
-        clause = replace(clause, beside=any(map(paths_named, edits)))
+        clause = replace(clause, follows_named_files=any(map(paths_named, edits)))
         edits.extend(_VERBS[clause.verb](clause))
     return tuple(edits)
 
 
-def _clauses(words: list[Word]) -> list[list[Word]]:
+def _clauses(words: list[Token]) -> list[list[Token]]:
     """The words of each clause; a joiner or a line break parts two clauses only when a verb follows."""
-    clauses: list[list[Word]] = [[]]
+    clauses: list[list[Token]] = [[]]
     at = 0
     while at < len(words):
         word = words[at]
-        if word.ends == ";" or ((word.ends or word.plain in _JOINERS) and _begins(words, at + 1)):
+        if word.separator == ";" or ((word.separator or word.plain in _JOINERS) and _begins(words, at + 1)):
             clauses.append([])
-        elif not word.ends:
+        elif not word.separator:
             clauses[-1].append(word)
-            ends = word.after if word.quoted else word.text + word.after
+            ends = word.after if word.is_quoted else word.text + word.after
             if ends.endswith((",", ".", "!")) and _has_verb(clauses[-1]) and _begins(words, at + 1):
                 clauses.append([])
         at += 1
     return [clause for clause in map(_trimmed, clauses) if clause]
 
 
-def _begins(words: list[Word], at: int) -> bool:
+def _begins(words: list[Token], at: int) -> bool:
     """Whether a clause begins here: a verb, after politeness and an `in FILE` at most."""
     rest = _unled(words[at : at + 12])
     if rest and rest[0].plain in _LEADS:
@@ -130,12 +132,12 @@ def _begins(words: list[Word], at: int) -> bool:
     return bool(rest) and rest[0].plain in _VERBS
 
 
-def _has_verb(words: list[Word]) -> bool:
+def _has_verb(words: list[Token]) -> bool:
     """Whether the words of a clause so far are more than an `in FILE,` before the verb."""
     return any(word.plain in _VERBS for word in words[:12])
 
 
-def _led(words: list[Word]) -> tuple[str | None, list[Word]]:
+def _led(words: list[Token]) -> tuple[str | None, list[Token]]:
     """The file of an `in FILE` at the start, and the words after it; no file where anything else stands there."""
     at = 1
     while at < len(words) - 1 and words[at].plain in BEFORE_PATH:
@@ -147,12 +149,12 @@ def _led(words: list[Word]) -> tuple[str | None, list[Word]]:
     return path, _unled(words[at:])
 
 
-def _trimmed(words: list[Word]) -> list[Word]:
+def _trimmed(words: list[Token]) -> list[Token]:
     """A clause without politeness, a mention of the bot, or punctuation at its end."""
     words = list(_unled(words))
     while words:
         last = words[-1]
-        bare = last.text if last.quoted else last.text.rstrip(".," if "://" in last.text else ".!?,")
+        bare = last.text if last.is_quoted else last.text.rstrip(".," if "://" in last.text else ".!?,")
         polite = next((e for e in CLOSINGS if len(words) > len(e) and _plain(words[-len(e) :]) == e), ())
         if bare != last.text:
             words[-1:] = [replace(last, text=bare, after=last.text[len(bare) :] + last.after)] if bare else []
@@ -165,33 +167,33 @@ def _trimmed(words: list[Word]) -> list[Word]:
     return words
 
 
-def _unled(words: list[Word]) -> list[Word]:
+def _unled(words: list[Token]) -> list[Token]:
     """The words from the first that means something."""
     at = 0
     while at < len(words):
         word = words[at]
-        bullet = not word.quoted and (
+        bullet = not word.is_quoted and (
             word.text in ("-", "*", "•") or (word.text[:-1].isdigit() and word.text[-1] in ".)")
         )
-        mention = not word.quoted and word.text.startswith(("@", "<@"))
+        mention = not word.is_quoted and word.text.startswith(("@", "<@"))
         begun = _PHRASES.get("".join(_plain([word])), ())
         phrase = next((p for p in begun if _plain(words[at : at + len(p)]) == p), ())
         if phrase:
             at += len(phrase)
-        elif word.ends or bullet or mention or _is_polite(word):
+        elif word.separator or bullet or mention or _is_polite(word):
             at += 1
         else:
             break
     return words[at:]
 
 
-def _is_polite(word: Word) -> bool:
+def _is_polite(word: Token) -> bool:
     """Whether a bare word says nothing of the wish that follows, or is only punctuation, as after a mention."""
     plain = word.plain.strip("!.,:\u2013\u2014-")
-    return not word.quoted and (plain in _POLITE or not plain)
+    return not word.is_quoted and (plain in _POLITE or not plain)
 
 
-def _clause(text: str, words: list[Word], carried: str | None) -> tuple[Clause, str | None]:
+def _clause(text: str, words: list[Token], carried: str | None) -> tuple[Clause, str | None]:
     """The clause with its verb, and the file that it names up front for those that follow."""
     lead: str | None = None
     everywhere = words[0].plain in _EVERYWHERE
@@ -215,21 +217,21 @@ def _clause(text: str, words: list[Word], carried: str | None) -> tuple[Clause, 
         raise UnclearClause(f"Only lines can be added under a heading; I cannot {verb} anything there.")
     if lead is not None and verb in file_verbs.VERBS:
         raise UnclearClause(f"I cannot tell what {lead} is about; name each file from the repository's root.")
-    clause = Clause(text, verb, tuple(words[1:]), lead, heading, carried, everywhere=everywhere)
+    clause = Clause(text, verb, tuple(words[1:]), lead, heading, carried, is_everywhere=everywhere)
     return clause, lead or carried
 
 
-def _headed(words: list[Word]) -> tuple[str | None, list[Word]]:
+def _headed(words: list[Token]) -> tuple[str | None, list[Token]]:
     """The heading of an `under "H"` at the start, and the words after it."""
-    if len(words) > 2 and words[0].plain in ("under", "below") and words[1].quoted:
+    if len(words) > 2 and words[0].plain in ("under", "below") and words[1].is_quoted:
         return words[1].text, _unled(words[2:])
     return None, words
 
 
-def _ends_in_colon(word: Word) -> bool:
-    return (word.after if word.quoted else word.text).endswith(":")
+def _ends_in_colon(word: Token) -> bool:
+    return (word.after if word.is_quoted else word.text).endswith(":")
 
 
-def _plain(words: list[Word]) -> tuple[str, ...]:
+def _plain(words: list[Token]) -> tuple[str, ...]:
     """The bare words with straight apostrophes and without a command's slash."""
     return tuple(word.plain.lstrip("/").replace("\u2019", "'") for word in words)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from bot.interpret.grammar.clause import Clause, as_path, closed, find, unmarked
-from bot.interpret.grammar.words import UnclearClause, Word
+from bot.interpret.grammar.clause import Clause, as_path, positions_of, strip_closings, strip_comma
+from bot.interpret.grammar.tokens import Token, UnclearClause
 from core.model.edits import Edit, ReplaceText
 
 EVERYWHERE = ("everywhere", "globally")
@@ -28,37 +28,37 @@ _NOTHING = frozenset({"nothing", "empty", "blank"})
 
 def replace(clause: Clause) -> tuple[Edit, ...]:
     """replace X with Y in FILE or GLOB, everywhere, or in all files of a kind."""
-    return replaced(clause, _WITH)
+    return build_replacement(clause, _WITH)
 
 
 def change_word(clause: Clause) -> tuple[Edit, ...] | None:
     """change the word "X" to "Y" in FILE; None when the clause does not name a word in quotes."""
     words, _ = _named(clause.words)
-    is_word = len(words) < len(clause.words) and words[0].quoted
-    return replaced(clause, TO) if is_word else None
+    is_word = len(words) < len(clause.words) and words[0].is_quoted
+    return build_replacement(clause, TO) if is_word else None
 
 
-def replaced(clause: Clause, between: Sequence[tuple[str, ...]]) -> tuple[Edit, ...]:
+def build_replacement(clause: Clause, between: Sequence[tuple[str, ...]]) -> tuple[Edit, ...]:
     """The replacement that a clause means whose two texts stand on the sides of one of the words `between`."""
     placed, everywhere = _target(clause)
-    parts = next((at for words in between if (at := find(placed.words, *words))), [])
+    parts = next((at for words in between if (at := positions_of(placed.words, *words))), [])
     if len(parts) != 1:
         raise UnclearClause("I cannot tell which text to replace with which; put both in quotes.", EXAMPLE)
     old, also_here = _bounded(placed.words[: parts[0]])
-    new, and_here = _bounded(unmarked(placed.words[parts[0] + 1 :]))
+    new, and_here = _bounded(strip_comma(placed.words[parts[0] + 1 :]))
     target = _bounds(placed, everywhere=everywhere or also_here or and_here)
     old, word = _named(old)
     new = _unnamed(new)
     if not old or not new:
         raise UnclearClause("I do not see which text to replace with which.", EXAMPLE)
-    ways = (_quoted(placed, old, words, target, word=word) for words in (unmarked(new[:1]), new))
+    ways = (_quoted(placed, old, words, target, word=word) for words in (strip_comma(new[:1]), new))
     mean = tuple(dict.fromkeys(ways))
     if len(new) == 1 and new[0].plain in _NOTHING:
         way = _quoted(placed, old, (), target, word=word)
         raise UnclearClause(f"I cannot tell whether “{new[0].text}” is the new text or means no text.", way, mean[-1])
-    old_text = placed.said(old, "the text to replace", mean=mean)
-    new_text = placed.said(new, "the new text", mean=mean)
-    if old_text == new_text and not new[0].quoted:
+    old_text = placed.text_of(old, "the text to replace", mean=mean)
+    new_text = placed.text_of(new, "the new text", mean=mean)
+    if old_text == new_text and not new[0].is_quoted:
         raise UnclearClause(
             "The new text is the same as the old one; quote both if a mark belongs to one of them.", EXAMPLE
         )
@@ -67,17 +67,17 @@ def replaced(clause: Clause, between: Sequence[tuple[str, ...]]) -> tuple[Edit, 
 
 def _bounds(clause: Clause, *, everywhere: bool) -> str:
     """The file or glob to search; a file that is named anywhere in the request bounds `everywhere`."""
-    place = clause.place
-    if place is None and everywhere and clause.beside:
+    place = clause.named_file
+    if place is None and everywhere and clause.follows_named_files:
         raise UnclearClause(
             "I cannot tell whether “everywhere” means all files or those named before.",
             'replace "old" with "new" in all files',
             EXAMPLE,
         )
-    if place is None and (clause.everywhere or everywhere):
+    if place is None and (clause.is_everywhere or everywhere):
         return "**"
     if place is None:
-        raise clause.fileless(EXAMPLE)
+        raise clause.missing_file_error(EXAMPLE)
     return place + "**" if place.endswith("/") else place
 
 
@@ -86,14 +86,14 @@ def _target(clause: Clause) -> tuple[Clause, bool]:
     words, everywhere = _bounded(clause.words)
     clause = dataclasses.replace(clause, words=words)
     if (pattern := _kind_of_files(words)) is not None:
-        return clause.led(pattern, words[: -_tail(words)]), everywhere
-    if (placed := clause.place_at_end(_IN)) is not None:
+        return clause.with_lead(pattern, words[: -_tail(words)]), everywhere
+    if (placed := clause.take_path_at_end(_IN)) is not None:
         return placed, everywhere
-    inside = [p for p in clause.places(_IN) if p.last < len(words) and words[p.last].plain in ("with", "by", "to")]
+    inside = [p for p in clause.find_paths(_IN) if p.last < len(words) and words[p.last].plain in ("with", "by", "to")]
     return (clause.without(inside[0]) if len(inside) == 1 else clause), everywhere
 
 
-def _tail(words: tuple[Word, ...]) -> int:
+def _tail(words: tuple[Token, ...]) -> int:
     """How many words at the end say `in all files` or `in all .md files`; 0 for none."""
     for count in (3, 4):
         tail = [word.plain for word in words[-count:]]
@@ -102,7 +102,7 @@ def _tail(words: tuple[Word, ...]) -> int:
     return 0
 
 
-def _kind_of_files(words: tuple[Word, ...]) -> str | None:
+def _kind_of_files(words: tuple[Token, ...]) -> str | None:
     """The glob of `in all files` or `in all .md files` at the end, or None."""
     count = _tail(words)
     if count == 3:
@@ -113,13 +113,13 @@ def _kind_of_files(words: tuple[Word, ...]) -> str | None:
     return kind if "*" in kind or "/" in kind else f"**/*{kind}"
 
 
-def _bounded(words: tuple[Word, ...]) -> tuple[tuple[Word, ...], bool]:
+def _bounded(words: tuple[Token, ...]) -> tuple[tuple[Token, ...], bool]:
     """The words without closing words and without `everywhere` at their end, and whether it was there."""
-    left = closed(words, *EVERYWHERE)
+    left = strip_closings(words, *EVERYWHERE)
     return left, any(word.plain in EVERYWHERE for word in words[len(left) :])
 
 
-def _named(words: tuple[Word, ...]) -> tuple[tuple[Word, ...], bool]:
+def _named(words: tuple[Token, ...]) -> tuple[tuple[Token, ...], bool]:
     """The words without `all occurrences of the word` before them, and whether they are to be a whole word."""
     at = 0
     for noise in _NOISE:
@@ -127,18 +127,18 @@ def _named(words: tuple[Word, ...]) -> tuple[tuple[Word, ...], bool]:
     kind = words[at].plain if at < len(words) - 1 else ""
     if kind in _KINDS:
         return words[at + 1 :], _KINDS[kind]
-    is_about = at > 0 and (words[at].quoted or words[at - 1].plain == "of")
+    is_about = at > 0 and (words[at].is_quoted or words[at - 1].plain == "of")
     return (words[at:] if is_about else words), False
 
 
-def _unnamed(words: tuple[Word, ...]) -> tuple[Word, ...]:
+def _unnamed(words: tuple[Token, ...]) -> tuple[Token, ...]:
     """The new text without `the word` or `the text` before it, when it is quoted."""
-    if len(words) in (2, 3) and words[-1].quoted and words[-2].plain in _KINDS:
+    if len(words) in (2, 3) and words[-1].is_quoted and words[-2].plain in _KINDS:
         return words[-1:] if len(words) == 2 or words[0].plain == "the" else words
     return words
 
 
-def _quoted(clause: Clause, old: tuple[Word, ...], new: tuple[Word, ...], target: str, *, word: bool) -> str:
+def _quoted(clause: Clause, old: tuple[Token, ...], new: tuple[Token, ...], target: str, *, word: bool) -> str:
     """The same wish with both texts in quotes, for people to copy."""
     texts = [words[0].text if len(words) == 1 else clause.raw(words) if words else "" for words in (old, new)]
     if any('"' in text or len(text) > 60 or not text.isprintable() for text in texts):

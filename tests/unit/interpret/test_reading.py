@@ -9,7 +9,7 @@ import pytest
 
 from bot.interpret import GrammarInterpreter
 from bot.interpret.grammar import parse
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from core.model.edits import AddLine, MoveFile, SetKey
 from core.model.errors import PermanentError, TransientError
 from core.model.intent import Intent, Unclear

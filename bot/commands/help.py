@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from bot.cards.wording import command_prefix
-from bot.commands.table import COMMANDS, FIRST, MORE, NAMES, Spec
+from bot.commands.table import COMMANDS, FIRST, MORE, NAMES, CommandSpec
 
 _OPTION: Final = re.compile(r" \[--[^\]]*\]")
 _PLAINLY: Final = "Say in plain words what to change; a card shows what becomes of it."
@@ -26,7 +26,7 @@ def help_text(topic: str | None, surface: str) -> str:
     return "\n".join([_PLAINLY, *lines, f"{_NUMBERS} Everything else: {start}help {MORE}"])
 
 
-def page() -> str:
+def commands_page() -> str:
     """`docs/commands.md`."""
     rows = [f"| `{_line(spec).replace('|', '&#124;')}` | {spec.help} |" for spec in COMMANDS]
     rows = [row.replace("`/", "`/").replace("&#124;", "\\|") for row in rows]
@@ -34,11 +34,11 @@ def page() -> str:
     return f"{_BEFORE}\n| command | what it does |\n|---|---|\n" + "\n".join(rows) + f"\n{_AFTER}{examples}\n```\n"
 
 
-def _line(spec: Spec) -> str:
+def _line(spec: CommandSpec) -> str:
     return f"/{_usage(spec)}"
 
 
-def _usage(spec: Spec) -> str:
+def _usage(spec: CommandSpec) -> str:
     return f"{spec.name} {spec.usage}".strip()
 
 

@@ -61,34 +61,34 @@ class UnclearClause(Exception):  # noqa: N818 - an outcome on its way out of nes
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Token:
     """One bare word, quoted text or break (`;` or a new line), at `[start, end)` of the request.
 
-    `code` is a quoted text in backticks: chat writes code so, and a value in them keeps its type. `after` is the
+    `is_code` is a quoted text in backticks: chat writes code so, and a value in them keeps its type. `after` is the
     sentence's punctuation behind a word that does not hold it.
     """
 
     text: str
     start: int
     end: int
-    quoted: bool = False
-    fenced: bool = False
-    ends: str = ""  # "" or the break that this word is: ";" or "\n"
-    code: bool = False
+    is_quoted: bool = False
+    is_fenced: bool = False
+    separator: str = ""  # "" or the break that this word is: ";" or "\n"
+    is_code: bool = False
     after: str = ""
 
     @property
     def plain(self) -> str:
         """A bare word in small letters without a comma or colon after it; empty for anything else."""
-        return "" if self.quoted or self.ends else self.text.rstrip(",:").casefold()
+        return "" if self.is_quoted or self.separator else self.text.rstrip(",:").casefold()
 
     @property
     def is_text(self) -> bool:
         """Whether quotes say that this is text, whatever it looks like."""
-        return self.quoted and not self.code
+        return self.is_quoted and not self.is_code
 
 
-def hidden(text: str) -> str:
+def hidden_character(text: str) -> str:
     """The name of the first invisible or control character in a text, or an empty string.
 
     A joiner between two characters beyond ASCII is part of how emoji and many scripts are written, and hides nothing.
@@ -109,7 +109,7 @@ def _joins(text: str, at: int) -> bool:
     return len(around) == 2 and not any(c.isascii() or unicodedata.category(c) in ("Cf", "Zs", "Cc") for c in around)
 
 
-def without_breaks(text: str) -> str:
+def strip_word_joiners(text: str) -> str:
     """The text without U+2060, which our own messages put into names so that no platform makes links of them.
 
     People copy those messages into requests. Nobody sees the character, so the text without it is what they meant.
@@ -117,15 +117,15 @@ def without_breaks(text: str) -> str:
     return text.replace("\u2060", "")
 
 
-def split(text: str) -> list[Word]:
+def tokenize(text: str) -> list[Token]:
     """The words of a text in one pass; Unclear when a quote is not closed."""
-    found: list[Word] = []
+    found: list[Token] = []
     at = unclosed = 0
     while at < len(text):
         char = text[at]
         if char.isspace():
-            if char == "\n" and found and not found[-1].ends:
-                found.append(Word("", at, at + 1, ends="\n"))
+            if char == "\n" and found and not found[-1].separator:
+                found.append(Token("", at, at + 1, separator="\n"))
             at += 1
             continue
         word = _listed(text, at) if char in _BRACKETS and unclosed < _MOST_OPEN_BRACKETS else None
@@ -133,7 +133,7 @@ def split(text: str) -> list[Word]:
         if word is not None:
             found.append(_punctuated(text, word))
         elif char == ";":
-            found.append(Word("", at, at + 1, ends=";"))
+            found.append(Token("", at, at + 1, separator=";"))
         elif text.startswith(_FENCE, at):
             found.append(_punctuated(text, _fenced(text, at)))
         elif char in _CLOSES:
@@ -144,18 +144,18 @@ def split(text: str) -> list[Word]:
     return found
 
 
-def _punctuated(text: str, word: Word) -> Word:
+def _punctuated(text: str, word: Token) -> Token:
     """A word with its own end, and the sentence's punctuation that follows it taken to it."""
     end = word.end
     while end < len(text) and text[end] in _OUTSIDE:
         end += 1
     is_outside = end == len(text) or text[end].isspace() or text[end] == ";"
-    if not is_outside or (not word.quoted and word.text[0] not in _BRACKETS):
+    if not is_outside or (not word.is_quoted and word.text[0] not in _BRACKETS):
         return word
     return replace(word, end=end, after=text[word.end : end])
 
 
-def _fenced(text: str, at: int) -> Word:
+def _fenced(text: str, at: int) -> Token:
     """A block between fences, its first line's language word and line break taken off; one line of it is code."""
     close = text.find(_FENCE, at + 3)
     if close < 0:
@@ -164,10 +164,10 @@ def _fenced(text: str, at: int) -> Word:
     first, line_break, rest = content.partition("\n")
     if line_break and (not first.strip() or first.strip().replace("+", "").replace("-", "").isalnum()):
         content = rest
-    return Word(content, at, close + 3, quoted=True, fenced=True, code="\n" not in content)
+    return Token(content, at, close + 3, is_quoted=True, is_fenced=True, is_code="\n" not in content)
 
 
-def _listed(text: str, at: int) -> Word | None:
+def _listed(text: str, at: int) -> Token | None:
     """A list or mapping such as `["a b", c]` as one bare word; None where its brackets do not end a word."""
     open_brackets: list[str] = []
     end = at
@@ -183,7 +183,7 @@ def _listed(text: str, at: int) -> Word | None:
             if open_brackets.pop() != char:
                 return None
             if not open_brackets:
-                return Word(text[at : end + 1], at, end + 1) if _is_end(text, end + 1) else None
+                return Token(text[at : end + 1], at, end + 1) if _is_end(text, end + 1) else None
         end += 1
     return None
 
@@ -196,7 +196,7 @@ def _string_end(text: str, at: int) -> int:
     return end if end < len(text) else -1
 
 
-def _quoted(text: str, at: int) -> Word:
+def _quoted(text: str, at: int) -> Token:
     """A quoted text, up to the first closing mark that ends a word; or a key such as `"a.b".c` that begins so.
 
     The text is taken as it stands, but for its own quotation mark behind a backslash, which is one of its characters.
@@ -214,7 +214,7 @@ def _quoted(text: str, at: int) -> Word:
                 break
             content = text[at + 1 : end]
             said = re.sub(rf"\\([{re.escape(closes)}])", r"\1", content) if escaped else content
-            return Word(said, at, end + 1, quoted=True, code=text[at] == "`")
+            return Token(said, at, end + 1, is_quoted=True, is_code=text[at] == "`")
         elif first and text[end + 1] in ".[" and _is_key(bare := _bare(text, at)):
             return bare
         else:
@@ -228,7 +228,7 @@ def _is_escaped(text: str, at: int, end: int) -> bool:
     return (len(before) - len(before.rstrip("\\"))) % 2 == 1
 
 
-def _is_key(word: Word) -> bool:
+def _is_key(word: Token) -> bool:
     try:
         return len(split_key(word.text)) > 1
     except ValueError:
@@ -244,7 +244,7 @@ def _is_end(text: str, at: int) -> bool:
     return at >= len(text) or text[at].isspace()
 
 
-def _bare(text: str, at: int) -> Word:
+def _bare(text: str, at: int) -> Token:
     """A word up to white space; quotes after a dot or a bracket belong to it, as in `a."b c".d`."""
     end = at
     while end < len(text) and not text[end].isspace():
@@ -257,4 +257,4 @@ def _bare(text: str, at: int) -> Word:
             end = close if close > 0 else end
         end += 1
     said = text[at:end]
-    return Word(said.translate(_STRAIGHT) if any(c in said for c in ".[=") else said, at, end)
+    return Token(said.translate(_STRAIGHT) if any(c in said for c in ".[=") else said, at, end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot.commands import model as m
-from bot.commands.read import parse
+from bot.commands.parse import parse
 
 _WORDS: dict[type, str] = {
     m.Show: "show",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.interpret.grammar import NotUnderstood, parse
-from bot.interpret.grammar.words import without_breaks
-from bot.interpret.hiding import hiding_place
-from bot.interpret.manifests import with_manifests
+from bot.interpret.grammar.tokens import strip_word_joiners
+from bot.interpret.hiding import hidden_text_warning
+from bot.interpret.manifests import locate_packages
 from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
 from core.ports import InterpretationContext
@@ -22,12 +22,12 @@ class GrammarInterpreter:
 
     async def interpret(self, turns: Sequence[Turn], scene: InterpretationContext) -> Intent | Unclear:
         """The intent of the last of `turns`."""
-        text = without_breaks(turns[-1].text)
-        read = parse(without_opening(text))
+        text = strip_word_joiners(turns[-1].text)
+        read = parse(strip_opening(text))
         if not isinstance(read, NotUnderstood):
-            located = await with_manifests(read, scene)
+            located = await locate_packages(read, scene)
             return located if isinstance(located, Unclear) else Intent(text, located)
-        if hidden := hiding_place(text):
+        if hidden := hidden_text_warning(text):
             return Unclear(hidden, read.can)
         if any(offer.reads for offer in scene.offers):
             return Intent(text)
@@ -37,7 +37,7 @@ class GrammarInterpreter:
 _OPENINGS = ("instead", "start over", "from scratch")
 
 
-def without_opening(text: str) -> str:
+def strip_opening(text: str) -> str:
     """A reply that starts afresh says so first ("instead, set …"); the request follows."""
     for opening in _OPENINGS:
         if text.lower().startswith(opening):

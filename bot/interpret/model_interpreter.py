@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bot.interpret.earlier_turns import NoAnswerError, earlier_words
-from bot.interpret.files import shown_files
+from bot.interpret.earlier_turns import NoAnswerError, summarize_turns
+from bot.interpret.files import list_files_for_prompt
 from bot.interpret.grammar import parse
-from bot.interpret.grammar.words import without_breaks
-from bot.interpret.hiding import hiding_place
+from bot.interpret.grammar.tokens import strip_word_joiners
+from bot.interpret.grammar_interpreter import GrammarInterpreter, strip_opening
+from bot.interpret.hiding import hidden_text_warning
 from bot.interpret.model_answer import OPTION_CHARS, BadAnswerError, ModelAnswer, read_answer
-from bot.interpret.plain_words import GrammarInterpreter, without_opening
-from bot.interpret.prompts import asked_words, once_more, storable, system_words
-from bot.interpret.schema import schema_of
+from bot.interpret.prompts import request_message, retry_messages, storable_text, system_message
+from bot.interpret.schema import answer_schema
 from core.log import log
 from core.model.edits import BumpPackage, CreateFile, Edit, MoveFile, describe, is_glob, paths_named
 from core.model.errors import PermanentError, TransientError
@@ -53,10 +53,10 @@ class ModelInterpreter:
     async def interpret(self, turns: Sequence[Turn], scene: InterpretationContext) -> Intent | Unclear:
         """The intent of the last of `turns`, read in the light of the earlier ones."""
         plain = await self.grammar.interpret(turns, scene)
-        text = without_breaks(turns[-1].text)
+        text = strip_word_joiners(turns[-1].text)
         if isinstance(plain, Intent) and plain.edits:
             return plain
-        if hiding_place(text) or len(text) > _MOST_REQUEST_CHARS:
+        if hidden_text_warning(text) or len(text) > _MOST_REQUEST_CHARS:
             return plain
         if scene.repository is None:
             return Intent(text)  # the repository is asked for first: what is meant depends on its files and lanes
@@ -103,7 +103,7 @@ class _Reading:
             except BadAnswerError as error:
                 complaint = str(error)
                 log.info("bad_reading", task_turn=turn.n, model=model, why=complaint)
-                talk = (*(talk or await self._opening(journal)), *once_more(answer, complaint))
+                talk = (*(talk or await self._opening(journal)), *retry_messages(answer, complaint))
         return self._given_up(complaint, model)
 
     async def _opening(self, journal: Journal) -> tuple[ChatMessage, ...]:
@@ -111,18 +111,20 @@ class _Reading:
         room = self.by.talk_tokens * _CHARS_A_TOKEN
         talk = [*self.turns[:-1], *(question for question in self.scene.asked if question.n < turn.n)]
         before = sorted(talk, key=lambda said: said.n)  # a question has the number of the turn it came after
-        earlier = await earlier_words(before, room, self._summary, journal.part("summary"))
-        files = shown_files(self.files, turn.text, self.by.files_tokens * _CHARS_A_TOKEN)
-        return system_words(self.scene.offers), asked_words(
-            turn, without_opening(without_breaks(turn.text)), earlier, files
+        earlier = await summarize_turns(before, room, self._summary, journal.part("summary"))
+        files = list_files_for_prompt(self.files, turn.text, self.by.files_tokens * _CHARS_A_TOKEN)
+        return system_message(self.scene.offers), request_message(
+            turn, strip_opening(strip_word_joiners(turn.text)), earlier, files
         )
 
     async def _asked(self, talk: tuple[ChatMessage, ...], journal: Journal) -> dict[str, Any]:
         try:
-            reply = await self._ask(ChatRequest(talk, schema=schema_of(self.scene.offers), most_tokens=_MOST_TOKENS))
+            reply = await self._ask(
+                ChatRequest(talk, schema=answer_schema(self.scene.offers), most_tokens=_MOST_TOKENS)
+            )
         except (TransientError, PermanentError) as error:
             raise NoAnswerError(f"no model answered: {error.problem.message}") from error
-        entry = {"answer": storable(reply.text), "model": storable(reply.model)}
+        entry = {"answer": storable_text(reply.text), "model": storable_text(reply.model)}
         await journal.add(entry)
         return entry
 
@@ -184,7 +186,7 @@ class _Reading:
         """An edit of a file that is neither there nor named by a person is a slip, which the model can mend."""
         if not self.files:
             return
-        there, said = set(self.files), "\n".join(without_breaks(turn.text) for turn in self.turns)
+        there, said = set(self.files), "\n".join(strip_word_joiners(turn.text) for turn in self.turns)
         for edit in edits:
             if isinstance(edit, MoveFile):
                 there.add(edit.target)

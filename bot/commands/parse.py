@@ -13,10 +13,20 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from bot.commands.model import Ask, Command, Help, Misread, Reply
+from bot.commands.arguments import (
+    NAME,
+    CommandWords,
+    has_hidden_characters,
+    leading_quote,
+    normalized,
+    read_options,
+    read_parameters,
+    split_first,
+    task_number,
+)
+from bot.commands.model import Ask, Command, Help, InvalidCommand, Reply
 from bot.commands.readers import READERS
 from bot.commands.table import COMMANDS, HINTS, MORE, NAMES
-from bot.commands.words import NAME, CommandWords, bared, first, hidden, number, options, parameters_in, quoted
 from core.model.advice import Advice, CommandName, Suggestion, advise
 
 MAX_BYTES: Final = 64 * 1024
@@ -35,48 +45,50 @@ _TASK_OPTIONS: Final = (*_OPTIONS, "set")
 """Of the command with its slash: plain words may well end in somebody else's ``--set``."""
 
 
-def parse(text: str, *, bound: bool) -> Command | Misread:
+def parse(text: str, *, bound: bool) -> Command | InvalidCommand:
     """The command that `text` is; with `bound` the place is about one task already, whose number may be left out.
 
     Never raises, in time linear in the text, whatever the text.
     """
     if len(text) > MAX_BYTES or len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        return Misread(f"This is longer than {MAX_BYTES // 1024} KiB", "Say it in fewer words.")
+        return InvalidCommand(f"This is longer than {MAX_BYTES // 1024} KiB", "Say it in fewer words.")
     said = text.strip()
-    word, rest = first(said)
+    word, rest = split_first(said)
     if not word:
-        return Misread("Nothing was said", advise("See what can be with ", Suggestion(CommandName.HELP), "."))
-    if bared(word[:64]).startswith("/"):
+        return InvalidCommand("Nothing was said", advise("See what can be with ", Suggestion(CommandName.HELP), "."))
+    if normalized(word[:64]).startswith("/"):
         return _slash(word, rest, bound=bound)
-    if word.lower() == "countersign" and first(rest)[0].lower() in NAMES:
+    if word.lower() == "countersign" and split_first(rest)[0].lower() in NAMES:
         return _line(rest, bound=bound)
     return _bare(said, bound=bound)
 
 
-def ask(said: CommandWords | Misread) -> Ask | Misread:
+def build_request(said: CommandWords | InvalidCommand) -> Ask | InvalidCommand:
     """The request in a text whose options were read."""
-    if isinstance(said, Misread):
+    if isinstance(said, InvalidCommand):
         return said
     if not said.text:
-        return Misread("Nothing was asked", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
+        return InvalidCommand("Nothing was asked", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
     for name in ("repo", "lane"):
         if name in said.given and not NAME.fullmatch(said.given[name]):
-            return Misread(f"--{name} is no plain name", "Write it as countersign.yaml has it.")
+            return InvalidCommand(f"--{name} is no plain name", "Write it as countersign.yaml has it.")
     priority = said.given.get("priority", "0")
     if not re.fullmatch(r"[+-]?[0-9]{1,3}", priority, re.ASCII) or abs(int(priority)) > 100:
-        return Misread("--priority is no number from -100 to 100", "Higher goes first; 0 is usual.")
-    parameters = parameters_in(said.given.get("set", ""))
-    if isinstance(parameters, Misread):
+        return InvalidCommand("--priority is no number from -100 to 100", "Higher goes first; 0 is usual.")
+    parameters = read_parameters(said.given.get("set", ""))
+    if isinstance(parameters, InvalidCommand):
         return parameters
     return Ask(said.text, said.given.get("repo"), said.given.get("lane"), int(priority), parameters)
 
 
-def _slash(word: str, rest: str, *, bound: bool) -> Command | Misread:
+def _slash(word: str, rest: str, *, bound: bool) -> Command | InvalidCommand:
     """A line that begins with a slash; Telegram adds the bot's name to the command in groups (``/task@bot``)."""
     name = word[1:].partition("@")[0].lower()
-    if hidden(word) or not word.isascii():
-        near = nearest(bared(word[:64]).lstrip("/").partition("@")[0])
-        return Misread("The command has a character that looks like another, or like none", "Type it anew.", near)
+    if has_hidden_characters(word) or not word.isascii():
+        near = closest_commands(normalized(word[:64]).lstrip("/").partition("@")[0])
+        return InvalidCommand(
+            "The command has a character that looks like another, or like none", "Type it anew.", near
+        )
     if name == "countersign":
         return _line(rest, bound=bound) if rest else Help()
     if name not in NAMES:
@@ -84,20 +96,20 @@ def _slash(word: str, rest: str, *, bound: bool) -> Command | Misread:
     return _read(NAMES[name].name, rest, bound=bound)
 
 
-def _line(text: str, *, bound: bool) -> Command | Misread:
+def _line(text: str, *, bound: bool) -> Command | InvalidCommand:
     """What follows ``countersign``: a command by its name, else words."""
-    word, rest = first(text)
+    word, rest = split_first(text)
     if word.startswith("/"):
         return _slash(word, rest, bound=bound)
     spec = NAMES.get(word.lower())
     return _read(spec.name, rest, bound=bound) if spec else _bare(text, bound=bound)
 
 
-def _bare(text: str, *, bound: bool) -> Command | Misread:
+def _bare(text: str, *, bound: bool) -> Command | InvalidCommand:
     """Words without a slash."""
     said = text.lstrip(_BETWEEN)
     spoken = text if bound else said
-    word, rest = first(said)
+    word, rest = split_first(said)
     name = word.rstrip(_ENDS).lower()
     if name not in NAMES:
         return _misspelt(word, rest) or _free(spoken, bound=bound)
@@ -107,8 +119,8 @@ def _bare(text: str, *, bound: bool) -> Command | Misread:
     if not _fits(name, rest):
         return _free(spoken, bound=bound)
     found = _read(name, rest, bound=bound)
-    meant = name in _ALWAYS or not rest or number(first(rest)[0]) is not None or name == "every"
-    if not isinstance(found, Misread):
+    meant = name in _ALWAYS or not rest or task_number(split_first(rest)[0]) is not None or name == "every"
+    if not isinstance(found, InvalidCommand):
         return found
     return replace(found, mend=_and_free(found.mend)) if meant else _free(spoken, bound=bound)
 
@@ -118,9 +130,9 @@ def _fits(name: str, rest: str) -> bool:
     if name == "hold":
         return not rest
     if name == "every":
-        return quoted(rest) is not None
+        return leading_quote(rest) is not None
     if name == "reply":
-        return number(first(rest)[0]) is not None
+        return task_number(split_first(rest)[0]) is not None
     return name != "pick" or not rest or _SELECTION.match(rest) is not None
 
 
@@ -129,22 +141,22 @@ def _and_free(mend: str | Advice) -> Advice:
     return advise(*parts, " ", *_FREE.parts) if mend else _FREE
 
 
-def _free(text: str, *, bound: bool) -> Command | Misread:
+def _free(text: str, *, bound: bool) -> Command | InvalidCommand:
     """Words that are no command: the answer in a task's place, a request elsewhere."""
     if bound:
         return Reply(None, text)
-    return ask(options(text, _OPTIONS, strict=False, in_repo=True))
+    return build_request(read_options(text, _OPTIONS, strict=False, in_repo=True))
 
 
-def _read(name: str, rest: str, *, bound: bool) -> Command | Misread:
+def _read(name: str, rest: str, *, bound: bool) -> Command | InvalidCommand:
     if name == "task":
-        return ask(options(rest, _TASK_OPTIONS, strict=True, in_repo=True))
+        return build_request(read_options(rest, _TASK_OPTIONS, strict=True, in_repo=True))
     if name == "help":
         return _help(rest)
     return READERS[name](rest, bound)
 
 
-def _help(rest: str) -> Help | Misread:
+def _help(rest: str) -> Help | InvalidCommand:
     topic = rest.lower().removeprefix("/")
     if not topic:
         return Help()
@@ -152,25 +164,25 @@ def _help(rest: str) -> Help | Misread:
         return Help(MORE)
     if topic in NAMES:
         return Help(NAMES[topic].name)
-    return Misread("There is no command of that name", _ALL, nearest(topic))
+    return InvalidCommand("There is no command of that name", _ALL, closest_commands(topic))
 
 
-def _misspelt(word: str, rest: str) -> Misread | None:
+def _misspelt(word: str, rest: str) -> InvalidCommand | None:
     """A bare word that was meant as a command: nearly its name, and a task's number after it."""
-    read = bared(word[:64]).rstrip(_ENDS)
-    near = nearest(read, cutoff=0.8)
+    read = normalized(word[:64]).rstrip(_ENDS)
+    near = closest_commands(read, cutoff=0.8)
     disguised = read in NAMES and read != word.rstrip(_ENDS).lower()
-    if disguised or (near and number(first(rest)[0]) is not None):
-        return Misread("This looks like a command, and is none", _FREE, near)
+    if disguised or (near and task_number(split_first(rest)[0]) is not None):
+        return InvalidCommand("This looks like a command, and is none", _FREE, near)
     return None
 
 
-def _unknown(name: str) -> Misread:
-    near = HINTS.get(name) or nearest(name)
-    return Misread("There is no such command", "" if near else _ALL, near)
+def _unknown(name: str) -> InvalidCommand:
+    near = HINTS.get(name) or closest_commands(name)
+    return InvalidCommand("There is no such command", "" if near else _ALL, near)
 
 
-def nearest(word: str, *, cutoff: float = 0.6) -> tuple[str, ...]:
+def closest_commands(word: str, *, cutoff: float = 0.6) -> tuple[str, ...]:
     """The names of the commands that a misspelt word is likely to mean, at most two."""
     if len(word) > 32:
         return ()
@@ -178,4 +190,4 @@ def nearest(word: str, *, cutoff: float = 0.6) -> tuple[str, ...]:
     return tuple(dict.fromkeys(NAMES[name].name for name in found))
 
 
-__all__ = ["COMMANDS", "ask", "nearest", "parse"]
+__all__ = ["COMMANDS", "build_request", "closest_commands", "parse"]

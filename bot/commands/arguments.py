@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.commands.model import Misread
+from bot.commands.model import InvalidCommand
 
 MAX_NUMBER: Final = 2**31 - 1
 """The largest number of a task that the store can hold."""
@@ -40,7 +40,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """What a repository or lane may be called, as countersign.yaml has it."""
 
 
-def first(text: str) -> tuple[str, str]:
+def split_first(text: str) -> tuple[str, str]:
     """The first word and the rest, both without space around them."""
     parts = text.split(maxsplit=1)
     if not parts:
@@ -48,31 +48,31 @@ def first(text: str) -> tuple[str, str]:
     return parts[0], parts[1].strip() if len(parts) > 1 else ""
 
 
-def hidden(word: str) -> bool:
+def has_hidden_characters(word: str) -> bool:
     """Whether a word has a character that nobody sees: zero-width, bidirectional, combining, control."""
     return not word.isprintable() or (not word.isascii() and any(unicodedata.category(c) in _HIDDEN for c in word))
 
 
-def bared(word: str) -> str:
+def normalized(word: str) -> str:
     """The word as somebody reads it: without invisible characters, compatibility forms made plain, small letters."""
     seen = "".join(char for char in unicodedata.normalize("NFKD", word) if unicodedata.category(char) not in _HIDDEN)
     return seen.casefold()
 
 
-def number(word: str) -> int | None:
+def task_number(word: str) -> int | None:
     """The task's number that a word is (``12`` or ``#12``), or None."""
     found = _NUMBER.fullmatch(word)
     value = int(found.group(1)) if found else 0
     return value if 1 <= value <= MAX_NUMBER else None
 
 
-def digest(word: str) -> str | None:
+def digest_prefix(word: str) -> str | None:
     """The digest, or the beginning of one, that a word is; the sign of a card that cuts it off may follow."""
     plain = word.removesuffix("…").removesuffix("...")
     return plain.lower() if _DIGEST.fullmatch(plain) else None
 
 
-def quoted(text: str) -> tuple[str, str] | None:
+def leading_quote(text: str) -> tuple[str, str] | None:
     """What is in the quotes that `text` begins with, and the rest; None when it begins with none or they stay open."""
     closing = _CLOSING.get(text[:1])
     if closing is None:
@@ -83,9 +83,9 @@ def quoted(text: str) -> tuple[str, str] | None:
     return text[1 : min(ends)].strip(), text[min(ends) + 1 :].strip()
 
 
-def unquoted(text: str) -> str:
+def unquote(text: str) -> str:
     """The text without quotes when they are around the whole of it."""
-    found = quoted(text)
+    found = leading_quote(text)
     return found[0] if found is not None and found[0] and not found[1] else text
 
 
@@ -101,7 +101,9 @@ class CommandWords:
     verbatim: bool = False
 
 
-def options(text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = False) -> CommandWords | Misread:
+def read_options(
+    text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = False
+) -> CommandWords | InvalidCommand:
     """The text without the options at its beginning and its end, and their values by name.
 
     Options stand at either end, never within the text: what is asked for may well be about options. With `strict` an
@@ -112,7 +114,7 @@ def options(text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = 
     while (found := _LEADING.match(text)) is not None:
         name = found["name"].lower()
         if name not in known and strict:
-            return Misread(f"There is no option --{name} here", f"Known: {', '.join(f'--{k}' for k in known)}.")
+            return InvalidCommand(f"There is no option --{name} here", f"Known: {', '.join(f'--{k}' for k in known)}.")
         if name not in known:
             break
         value = found["quoted"] or found["plain"]
@@ -120,13 +122,15 @@ def options(text: str, known: tuple[str, ...], *, strict: bool, in_repo: bool = 
             return _twice(name)
         given[name] = f"{given[name]}\n{value}" if name in given else value
         text = text[found.end() :].strip()
-    word, rest = first(text)
+    word, rest = split_first(text)
     if word == "--":
         return CommandWords(rest, given, verbatim=True)
     return _from_the_end(text, given, known, in_repo=in_repo)
 
 
-def _from_the_end(text: str, given: dict[str, str], known: tuple[str, ...], *, in_repo: bool) -> CommandWords | Misread:
+def _from_the_end(
+    text: str, given: dict[str, str], known: tuple[str, ...], *, in_repo: bool
+) -> CommandWords | InvalidCommand:
     while True:
         tail = text[-_TAIL:]
         found = _TRAILING.search(tail)
@@ -144,18 +148,18 @@ def _from_the_end(text: str, given: dict[str, str], known: tuple[str, ...], *, i
         text = text[: len(text) - len(tail) + found.start()].strip()
 
 
-def _twice(name: str) -> Misread:
-    return Misread(f"--{name} is said twice", "Say it once.")
+def _twice(name: str) -> InvalidCommand:
+    return InvalidCommand(f"--{name} is said twice", "Say it once.")
 
 
-def parameters_in(given: str) -> tuple[tuple[str, str], ...] | Misread:
+def read_parameters(given: str) -> tuple[tuple[str, str], ...] | InvalidCommand:
     """The parameters in the lines of ``--set``, by name; each is NAME=VALUE and said once."""
     found: dict[str, str] = {}
     for line in given.splitlines():
         key, _, value = line.partition("=")
         if not _PARAMETER.fullmatch(key) or not value:
-            return Misread(f"--set {line[:40]} sets nothing", "Write --set NAME=VALUE, without spaces in it.")
+            return InvalidCommand(f"--set {line[:40]} sets nothing", "Write --set NAME=VALUE, without spaces in it.")
         if key in found:
-            return Misread(f"The parameter {key} is set twice", "Say it once.")
+            return InvalidCommand(f"The parameter {key} is set twice", "Say it once.")
         found[key] = value
     return tuple(sorted(found.items()))
