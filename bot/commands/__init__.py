@@ -1,4 +1,4 @@
-"""One grammar for every surface: what a line of text asks for. Pure; nothing here looks anything up but time zones."""
+"""The command grammar of every surface: what a line of text asks for. Pure; only time zones are looked up."""
 
 from bot.commands.formatting import format_command
 from bot.commands.help import help_text

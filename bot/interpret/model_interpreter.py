@@ -1,8 +1,7 @@
-"""Interpretation by a model: it is asked only for what the grammar cannot read, and its answer is never trusted.
+"""Interpretation by a model: asked only if the grammar cannot read a request, and its answer is never trusted.
 
-A model can choose among the lanes that policy offers, name edits that `core.model.edits` can hold, or ask one
-question. The
-repository, the person, the terms and the limits are not its to say; whatever else it writes is refused or left out.
+A model can choose among the lanes that policy offers, name edits that `core.model.edits` can hold, or ask one question.
+It cannot set the repository, the person, the requirements or the limits; anything else it writes is refused or ignored.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ from typing import Any, Final
 from bot.interpret.earlier_turns import NoAnswerError, summarize_turns
 from bot.interpret.files import list_files_for_prompt
 from bot.interpret.grammar import parse
-from bot.interpret.grammar.tokens import strip_word_joiners
+from bot.interpret.grammar.tokens import hidden_text_warning, strip_word_joiners
 from bot.interpret.grammar_interpreter import GrammarInterpreter, strip_opening
-from bot.interpret.hiding import hidden_text_warning
 from bot.interpret.model_answer import OPTION_CHARS, BadAnswerError, ModelAnswer, read_answer
 from bot.interpret.prompts import request_message, retry_messages, storable_text, system_message
 from bot.interpret.schema import answer_schema
@@ -30,18 +28,18 @@ from core.model.turn import Turn
 from core.ports import ForgetsOldResults, InterpretationContext, Journal
 from lanes.models import ChatMessage, ChatModel, ChatReply, ChatRequest
 
-MOST_ASKS: Final = 2
-_CHARS_A_TOKEN: Final = 3
-_MOST_REQUEST_CHARS: Final = 24_000
-_MOST_TOKENS: Final = 4_096
-_MODEL_CHARS: Final = 120
+MAX_ASKS: Final = 2
+_CHARS_PER_TOKEN: Final = 3
+_MAX_REQUEST_CHARS: Final = 24_000
+_MAX_TOKENS: Final = 4_096
+_MAX_MODEL_CHARS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInterpreter:
-    """Reads by the grammar first, and by `model` what that cannot read, within `patience_s` for all of its answers.
+    """Reads by the grammar first, then by `model`, within `patience_s` for all of its answers.
 
-    `files_tokens` and `talk_tokens` are how much of the repository's file names and of the earlier turns it is shown.
+    `files_tokens` and `talk_tokens` bound how much of the file names and of the earlier turns the prompt contains.
     """
 
     model: ChatModel
@@ -50,77 +48,81 @@ class ModelInterpreter:
     talk_tokens: int = 1_500
     grammar: GrammarInterpreter = field(default_factory=GrammarInterpreter)
 
-    async def interpret(self, turns: Sequence[Turn], scene: InterpretationContext) -> Intent | Unclear:
-        """The intent of the last of `turns`, read in the light of the earlier ones."""
-        plain = await self.grammar.interpret(turns, scene)
+    async def interpret(self, turns: Sequence[Turn], context: InterpretationContext) -> Intent | Unclear:
+        """The intent of the last of `turns`, read together with the earlier ones."""
+        by_grammar = await self.grammar.interpret(turns, context)
         text = strip_word_joiners(turns[-1].text)
-        if isinstance(plain, Intent) and plain.edits:
-            return plain
-        if hidden_text_warning(text) or len(text) > _MOST_REQUEST_CHARS:
-            return plain
-        if scene.repository is None:
-            return Intent(text)  # the repository is asked for first: what is meant depends on its files and lanes
-        if not scene.offers:
-            return plain
-        reading = _Reading(self, turns, scene, _can_of(plain))
+        if isinstance(by_grammar, Intent) and by_grammar.edits:
+            return by_grammar
+        if hidden_text_warning(text) or len(text) > _MAX_REQUEST_CHARS:
+            return by_grammar
+        if context.repository is None:
+            return Intent(text)  # ask for the repository first, because the meaning depends on its files and lanes
+        if not context.offers:
+            return by_grammar
+        reading = _Reading(self, turns, context, _understood_phrases(by_grammar))
         try:
-            if scene.spent:
-                raise NoAnswerError(scene.spent)
+            if context.spent:
+                raise NoAnswerError(context.spent)
             return await reading.run()
-        except NoAnswerError as reason:
-            log.info("reading_without_model", why=str(reason))
-            return plain if isinstance(plain, Intent) else Unclear(f"{plain.reason.rstrip('.')} ({reason})", plain.can)
+        except NoAnswerError as error:
+            log.info("reading_without_model", why=str(error))
+            return (
+                by_grammar
+                if isinstance(by_grammar, Intent)
+                else Unclear(f"{by_grammar.reason.rstrip('.')} ({error})", by_grammar.can)
+            )
 
 
 @dataclass(slots=True)
 class _Reading:
     """The reading of one turn by a model."""
 
-    by: ModelInterpreter
+    settings: ModelInterpreter
     turns: Sequence[Turn]
-    scene: InterpretationContext
+    context: InterpretationContext
     can: tuple[str, ...]
-    until: float = 0.0
+    deadline: float = 0.0
     files: Sequence[str] = ()
     cost: dict[str, Usage] = field(default_factory=dict)
 
     async def run(self) -> Intent | Unclear:
-        """What the model reads, in at most `MOST_ASKS` answers; answers of an earlier try of this work count."""
+        """The model's reading, in at most `MAX_ASKS` answers; stored answers of an earlier attempt count."""
         turn = self.turns[-1]
-        journal = self.scene.journal.part(f"turn-{turn.n}") if self.scene.journal else ForgetsOldResults()
-        self.files = await self._listed()
-        kept = [entry for entry in await journal.recall() if _is_answer(entry)]
-        self.until = asyncio.get_running_loop().time() + self.by.patience_s
-        talk: tuple[ChatMessage, ...] = ()
-        complaint = model = ""
-        for n in range(MOST_ASKS):
-            if n >= len(kept):
-                talk = talk or await self._opening(journal)
-                kept.append(await self._asked(talk, journal))
-            answer, model = str(kept[n]["answer"]), str(kept[n]["model"])[:_MODEL_CHARS]
+        journal = self.context.journal.part(f"turn-{turn.n}") if self.context.journal else ForgetsOldResults()
+        self.files = await self._list_files()
+        entries = [entry for entry in await journal.recall() if _is_answer(entry)]
+        self.deadline = asyncio.get_running_loop().time() + self.settings.patience_s
+        messages: tuple[ChatMessage, ...] = ()
+        fault = model = ""
+        for n in range(MAX_ASKS):
+            if n >= len(entries):
+                messages = messages or await self._first_messages(journal)
+                entries.append(await self._ask_model(messages, journal))
+            answer, model = str(entries[n]["answer"]), str(entries[n]["model"])[:_MAX_MODEL_CHARS]
             try:
-                return self._meant(read_answer(answer), model)
+                return self._result(read_answer(answer), model)
             except BadAnswerError as error:
-                complaint = str(error)
-                log.info("bad_reading", task_turn=turn.n, model=model, why=complaint)
-                talk = (*(talk or await self._opening(journal)), *retry_messages(answer, complaint))
-        return self._given_up(complaint, model)
+                fault = str(error)
+                log.info("bad_reading", task_turn=turn.n, model=model, why=fault)
+                messages = (*(messages or await self._first_messages(journal)), *retry_messages(answer, fault))
+        return self._unusable(fault, model)
 
-    async def _opening(self, journal: Journal) -> tuple[ChatMessage, ...]:
+    async def _first_messages(self, journal: Journal) -> tuple[ChatMessage, ...]:
         turn = self.turns[-1]
-        room = self.by.talk_tokens * _CHARS_A_TOKEN
-        talk = [*self.turns[:-1], *(question for question in self.scene.asked if question.n < turn.n)]
-        before = sorted(talk, key=lambda said: said.n)  # a question has the number of the turn it came after
-        earlier = await summarize_turns(before, room, self._summary, journal.part("summary"))
-        files = list_files_for_prompt(self.files, turn.text, self.by.files_tokens * _CHARS_A_TOKEN)
-        return system_message(self.scene.offers), request_message(
+        max_chars = self.settings.talk_tokens * _CHARS_PER_TOKEN
+        earlier_turns = [*self.turns[:-1], *(question for question in self.context.asked if question.n < turn.n)]
+        ordered = sorted(earlier_turns, key=lambda each: each.n)  # a question has the number of the turn before it
+        earlier = await summarize_turns(ordered, max_chars, self._summary, journal.part("summary"))
+        files = list_files_for_prompt(self.files, turn.text, self.settings.files_tokens * _CHARS_PER_TOKEN)
+        return system_message(self.context.offers), request_message(
             turn, strip_opening(strip_word_joiners(turn.text)), earlier, files
         )
 
-    async def _asked(self, talk: tuple[ChatMessage, ...], journal: Journal) -> dict[str, Any]:
+    async def _ask_model(self, messages: tuple[ChatMessage, ...], journal: Journal) -> dict[str, Any]:
         try:
             reply = await self._ask(
-                ChatRequest(talk, schema=answer_schema(self.scene.offers), most_tokens=_MOST_TOKENS)
+                ChatRequest(messages, schema=answer_schema(self.context.offers), most_tokens=_MAX_TOKENS)
             )
         except (TransientError, PermanentError) as error:
             raise NoAnswerError(f"no model answered: {error.problem.message}") from error
@@ -128,95 +130,97 @@ class _Reading:
         await journal.add(entry)
         return entry
 
-    async def _summary(self, ask: ChatRequest) -> ChatReply:
-        """A summary of what was said, in half of the patience that is left: the request comes first."""
+    async def _summary(self, request: ChatRequest) -> ChatReply:
+        """Ask for a summary within half of the remaining time, because the request comes first."""
         now = asyncio.get_running_loop().time()
-        return await self._ask(ask, (now + self.until) / 2)
+        return await self._ask(request, (now + self.deadline) / 2)
 
-    async def _ask(self, ask: ChatRequest, until: float | None = None) -> ChatReply:
-        """One question within what is left of the patience, charged; only the model's own time counts."""
+    async def _ask(self, request: ChatRequest, deadline: float | None = None) -> ChatReply:
+        """Ask the model within the remaining time, and charge its usage; only the model's own time counts."""
         try:
-            async with asyncio.timeout_at(self.until if until is None else until):
-                reply = await self.by.model.ask(ask)
+            async with asyncio.timeout_at(self.deadline if deadline is None else deadline):
+                reply = await self.settings.model.ask(request)
         except TimeoutError as error:
-            raise NoAnswerError(f"no model answered within {self.by.patience_s:g} s") from error
-        if self.scene.charge is not None:
-            known = self.cost.get(reply.usage.model)
-            self.cost[reply.usage.model] = known.plus(reply.usage) if known else reply.usage
-            await self.scene.charge(self.cost[reply.usage.model])
+            raise NoAnswerError(f"no model answered within {self.settings.patience_s:g} s") from error
+        if self.context.charge is not None:
+            spent = self.cost.get(reply.usage.model)
+            self.cost[reply.usage.model] = spent.plus(reply.usage) if spent else reply.usage
+            await self.context.charge(self.cost[reply.usage.model])
         return reply
 
-    async def _listed(self) -> Sequence[str]:
-        """The repository's files; a remote that is down only makes the reading poorer."""
-        if self.scene.files is None:
+    async def _list_files(self) -> Sequence[str]:
+        """The repository's files; if the remote is down, the model reads without them."""
+        if self.context.files is None:
             return ()
         try:
-            return await self.scene.files()
+            return await self.context.files()
         except (TransientError, PermanentError) as error:
             log.info("reading_without_files", why=error.problem.message)
             return ()
 
-    def _meant(self, answer: ModelAnswer, model: str) -> Intent | Unclear:
-        """What the answer comes to among what is on offer; raises `BadAnswerError`."""
+    def _result(self, answer: ModelAnswer, model: str) -> Intent | Unclear:
+        """The intent that an answer gives among the offers; raises `BadAnswerError`."""
         text = self.turns[-1].text
         if answer.reading == "nothing":
-            return Unclear(f"{model} reads no request in that", self.can, idle=True)
+            return Unclear(f"{model} finds no request in that", self.can, idle=True)
         if answer.reading == "unclear" or (not answer.sure and answer.question):
             return self._question(answer, model)
-        readers = {offer.lane for offer in self.scene.offers if offer.reads}
+        readers = {offer.lane for offer in self.context.offers if offer.reads}
         if answer.reading == "work":
             if not readers:
-                return Unclear("That needs a lane with a model or an agent, and none is on offer to you here", self.can)
+                return Unclear(
+                    "That needs a lane with a model or an agent, and no such lane is available to you here", self.can
+                )
             return Intent(text, lane=answer.lane if answer.lane in readers else None, read_by=model)
         self._check_files(answer.edits)
         if not answer.sure:
-            return _surely(answer.edits, model)
-        offered = {offer.lane for offer in self.scene.offers}
+            return _confirmation(answer.edits, model)
+        offered = {offer.lane for offer in self.context.offers}
         return Intent(text, answer.edits, lane=answer.lane if answer.lane in offered else None, read_by=model)
 
     def _question(self, answer: ModelAnswer, model: str) -> Unclear:
-        """The model's question, marked as its words. Names of lanes that are not on offer are no answers to it."""
-        known = {offer.lane for offer in self.scene.offers}
-        lanes = tuple(option for option in answer.options if option in known)
+        """The model's question, marked as its words; lane names that are not on offer are not options."""
+        offered = {offer.lane for offer in self.context.offers}
+        lanes = tuple(option for option in answer.options if option in offered)
         options = lanes if lanes and all(" " not in option for option in answer.options) else answer.options
-        question = f"{model} asks: “{answer.question or 'What exactly shall it be?'}”"
+        question = f"{model} asks: “{answer.question or 'What exactly should change?'}”"
         return Unclear(question, options=options, read_by=model)
 
     def _check_files(self, edits: Sequence[Edit]) -> None:
-        """An edit of a file that is neither there nor named by a person is a slip, which the model can mend."""
+        """Refuse an edit of a file that neither exists nor was named by a person; the model can correct it."""
         if not self.files:
             return
-        there, said = set(self.files), "\n".join(strip_word_joiners(turn.text) for turn in self.turns)
+        existing, turn_texts = set(self.files), "\n".join(strip_word_joiners(turn.text) for turn in self.turns)
         for edit in edits:
             if isinstance(edit, MoveFile):
-                there.add(edit.target)
+                existing.add(edit.target)
             if isinstance(edit, CreateFile):
-                there.add(edit.path)
+                existing.add(edit.path)
             if isinstance(edit, BumpPackage) and edit.path is None:
                 continue
             for path in paths_named(edit):
-                if path not in there and path not in said and not is_glob(path):
+                if path not in existing and path not in turn_texts and not is_glob(path):
                     raise BadAnswerError(f"There is no file {path!a} in the repository.")
 
-    def _given_up(self, complaint: str, model: str) -> Unclear:
-        """After two answers that cannot be used: what a person can do, with the lanes that take any wording to pick."""
-        readers = tuple(offer.lane for offer in self.scene.offers if offer.reads)
-        reason = f"The model's answers could not be used ({complaint.rstrip('.')})"
+    def _unusable(self, fault: str, model: str) -> Unclear:
+        """The result after two unusable answers: what a person can do, with the lanes that accept any wording."""
+        readers = tuple(offer.lane for offer in self.context.offers if offer.reads)
+        reason = f"The model's answers could not be used ({fault.rstrip('.')})"
         if readers:
-            return Unclear(f"{reason}. Which lane shall work on it?", options=readers, read_by=model)
+            return Unclear(f"{reason}. Which lane should do it?", options=readers, read_by=model)
         return Unclear(reason, self.can, read_by=model)
 
 
-def _surely(edits: Sequence[Edit], model: str) -> Unclear:
-    """A guess is asked about; its button holds the same edits in words that the grammar reads just so."""
-    said = "; ".join(map(describe, edits))
-    exact = len(said) <= OPTION_CHARS and said.isprintable() and parse(said) == tuple(edits)
-    question = f"{model} is not sure. Is it this: “{said[:300]}”?"
-    return Unclear(question, options=(said,) if exact else (), read_by=model)
+def _confirmation(edits: Sequence[Edit], model: str) -> Unclear:
+    """Ask about a guess; its button contains the same edits as a phrase that the grammar reads exactly."""
+    phrase = "; ".join(map(describe, edits))
+    is_readable = len(phrase) <= OPTION_CHARS and phrase.isprintable() and parse(phrase) == tuple(edits)
+    question = f"{model} is not sure. Is it this: “{phrase[:300]}”?"
+    return Unclear(question, options=(phrase,) if is_readable else (), read_by=model)
 
 
-def _can_of(plain: Intent | Unclear) -> tuple[str, ...]:
-    return plain.can if isinstance(plain, Unclear) else ()
+def _understood_phrases(result: Intent | Unclear) -> tuple[str, ...]:
+    return result.can if isinstance(result, Unclear) else ()
 
 
 def _is_answer(entry: Mapping[str, Any]) -> bool:

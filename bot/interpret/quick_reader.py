@@ -21,8 +21,8 @@ class QuickReader:
         """The edits that `text` asks for, that it asks for nothing, or why it cannot be read so."""
         from bot.interpret.courtesy import is_courtesy, sounds_like_approval
         from bot.interpret.grammar import NotUnderstood, parse
+        from bot.interpret.grammar.tokens import hidden_text_warning
         from bot.interpret.grammar_interpreter import strip_opening
-        from bot.interpret.hiding import hidden_text_warning
 
         read = parse(strip_opening(text))
         if not isinstance(read, NotUnderstood):

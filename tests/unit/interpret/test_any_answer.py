@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.interpret.hiding import hidden_text_warning
-from bot.interpret.model_interpreter import MOST_ASKS, ModelInterpreter
+from bot.interpret.grammar.tokens import hidden_text_warning
+from bot.interpret.model_interpreter import MAX_ASKS, ModelInterpreter
 from core.model.edits import KINDS, check_path, from_json, paths_named, to_json
 from core.model.intent import Intent, Unclear
 from tests.fakes.scripted import NAME, ScriptedModel
@@ -76,7 +76,7 @@ answers = st.one_of(
 async def test_no_answer_of_a_model_gets_beyond_what_is_on_offer(said, offers):
     model = ScriptedModel(list(said))
     found = await ModelInterpreter(model).interpret(turns(VAGUE), scene(offers))
-    assert 1 <= len(model.asks) <= MOST_ASKS
+    assert 1 <= len(model.asks) <= MAX_ASKS
     if isinstance(found, Unclear):
         assert found.reason
         assert len(found.options) <= 4
