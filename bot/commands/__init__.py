@@ -1,7 +1,7 @@
-"""One grammar for every surface: what a line of text asks for. Pure; nothing here looks anything up but time zones."""
+"""The command grammar of every surface: what a line of text asks for. Pure; only time zones are looked up."""
 
-from bot.commands.form import format_command
-from bot.commands.guide import help_text
+from bot.commands.formatting import format_command
+from bot.commands.help import help_text
 from bot.commands.model import (
     Approve,
     Ask,
@@ -11,10 +11,10 @@ from bot.commands.model import (
     Every,
     Help,
     Hold,
+    InvalidCommand,
     Link,
     ListSchedules,
     Merge,
-    Misread,
     PauseSchedule,
     Pick,
     Progress,
@@ -30,8 +30,8 @@ from bot.commands.model import (
     Unschedule,
     Why,
 )
-from bot.commands.read import parse
-from bot.commands.table import COMMANDS, Spec
+from bot.commands.parse import parse
+from bot.commands.table import COMMANDS, CommandSpec
 
 __all__ = [
     "COMMANDS",
@@ -39,14 +39,15 @@ __all__ = [
     "Ask",
     "Cancel",
     "Command",
+    "CommandSpec",
     "Diff",
     "Every",
     "Help",
     "Hold",
+    "InvalidCommand",
     "Link",
     "ListSchedules",
     "Merge",
-    "Misread",
     "PauseSchedule",
     "Pick",
     "Progress",
@@ -57,7 +58,6 @@ __all__ = [
     "ResumeSchedule",
     "Retry",
     "Show",
-    "Spec",
     "Undo",
     "Unlink",
     "Unschedule",

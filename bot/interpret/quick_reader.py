@@ -20,17 +20,17 @@ class QuickReader:
 
     def read(self, text: str) -> tuple[Edit, ...] | Idle | Unclear:
         """The edits that `text` asks for, that it asks for nothing, or why it cannot be read so."""
-        from bot.interpret.courtesy import asks_for_nothing, consents
+        from bot.interpret.courtesy import is_courtesy, sounds_like_approval
         from bot.interpret.grammar import NotUnderstood, parse
-        from bot.interpret.hiding import hiding_place
-        from bot.interpret.plain_words import without_opening
+        from bot.interpret.grammar.tokens import hidden_text_warning
+        from bot.interpret.grammar_interpreter import strip_opening
 
-        read = parse(without_opening(text))
+        read = parse(strip_opening(text))
         if not isinstance(read, NotUnderstood):
             return read
-        if asks_for_nothing(text):
-            return Idle(consents(text))
-        return Unclear(hiding_place(text) or read.reason, read.can)
+        if is_courtesy(text):
+            return Idle(sounds_like_approval(text))
+        return Unclear(hidden_text_warning(text) or read.reason, read.can)
 
     def asks_a_model(self) -> bool:
         """Whether a model is configured to read what the grammar cannot."""

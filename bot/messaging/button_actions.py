@@ -38,7 +38,7 @@ class ButtonActions:
     async def _choose(self, speaker: CommandActor, choice: Choice) -> Response:
         """Carry out the command that answers the question which task was meant."""
         command = c.parse(choice.line, bound=False)
-        assert not isinstance(command, c.Misread)
+        assert not isinstance(command, c.InvalidCommand)
         return await self.commands.dispatch(replace(speaker, dedup=choice.dedup), command, None)
 
     async def _act(self, speaker: CommandActor, pressed: PressedButton, text: str) -> Response:

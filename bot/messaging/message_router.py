@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.cards.wording import render_advice
-from bot.commands import Command, Link, Misread, parse
-from bot.interpret.courtesy import asks_for_nothing, consents
+from bot.commands import Command, InvalidCommand, Link, parse
+from bot.interpret.courtesy import is_courtesy, sounds_like_approval
 from bot.messaging.button_actions import ButtonActions
 from bot.messaging.command_actor import CommandActor
 from bot.messaging.command_dispatcher import CommandDispatcher
@@ -85,9 +85,9 @@ class MessageRouter:
         if not subject.is_about_tasks:
             speaker, message = await with_quoted(self.directory, speaker, message)
         command = parse(message.text, bound=subject.is_about_tasks)
-        if isinstance(command, Misread) and command.is_number_missing:
+        if isinstance(command, InvalidCommand) and command.is_number_missing:
             command = parse(message.text, bound=True)  # which one is meant can be seen from what is open here
-        if isinstance(command, Misread):
+        if isinstance(command, InvalidCommand):
             return Response(command.sentence_on(speaker.place.surface), refused=True)
         return await self.commands.dispatch(speaker, command, subject.number, message.context)
 
@@ -99,7 +99,7 @@ class MessageRouter:
             return Response(render_advice(_UNKNOWN, surface), refused=True)
         if not message.addressed:
             return Response()
-        command: Command | Misread = parse(message.text, bound=False)
+        command: Command | InvalidCommand = parse(message.text, bound=False)
         if isinstance(command, Link) and command.what and not CODE.fullmatch(command.what):
             return await self.directory.claim(surface, message.identity, command.what, message.name)
         await self._record_stranger(message)
@@ -126,4 +126,4 @@ def _may_be_for_us(message: IncomingMessage) -> bool:
     """
     if message.text.lstrip().startswith(("@", "<@")):
         return False
-    return not asks_for_nothing(message.text) or consents(message.text)
+    return not is_courtesy(message.text) or sounds_like_approval(message.text)

@@ -8,7 +8,7 @@ from typing import Final, assert_never
 import bot.commands as c
 from bot.cards.safe import visible
 from bot.cards.wording import problem_sentence
-from bot.interpret.courtesy import asks_for_nothing
+from bot.interpret.courtesy import is_courtesy
 from bot.interpret.grammar import NotUnderstood, parse
 from bot.messaging.command_actor import CommandActor
 from bot.messaging.hunk_picker import HunkPicker
@@ -117,6 +117,6 @@ class TaskCommands:
 
 def with_context(context: str, text: str) -> str:
     """`text` after what it is about; a sentence that says all by itself, or asks for nothing, stands alone."""
-    if not context or asks_for_nothing(text) or not isinstance(parse(text), NotUnderstood):
+    if not context or is_courtesy(text) or not isinstance(parse(text), NotUnderstood):
         return text
     return f"{context}: {text}"

@@ -54,7 +54,7 @@ class ModelAdapters:
 
         if not self.models.interpreter:
             return GrammarInterpreter()
-        from bot.interpret.model import ModelInterpreter
+        from bot.interpret.model_interpreter import ModelInterpreter
 
         names = [str(name) for name in self.models.interpreter]
         return ModelInterpreter(self.registry.model_for(names), self.models.patience_s)

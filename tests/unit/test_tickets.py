@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.integrations.tickets import MOST, Jira, Linear, TicketComments, Trackers, body_line, tickets_in
+from bot.integrations.tickets import MAX_TICKETS, Jira, Linear, TicketComments, Trackers, body_line, tickets_in
 from bot.integrations.webhooks.client import CheckedClient
 from bot.integrations.webhooks.sender import WebhookSender
 from core.services.requests import NewRequest
@@ -65,7 +65,7 @@ def test_a_link_leads_to_the_tracker_that_knows_the_project():
 
 
 def test_a_request_is_linked_to_ten_at_most():
-    assert len(keys(" ".join(f"ABC-{n}" for n in range(1, 100)))) == MOST
+    assert len(keys(" ".join(f"ABC-{n}" for n in range(1, 100)))) == MAX_TICKETS
 
 
 @given(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from core.jobs.job_context import JobContext
 from core.jobs.pull_request_text import body_of, branch_of, message_of, shown_outside, title_of, withheld
 from core.model.approval import Approval, Verdict

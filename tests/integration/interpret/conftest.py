@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from core.jobs.job_context import JobContext
 from core.model.edits import CreateFile
 from core.model.ids import new_id

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.interpret.model_answer import AnswerShape, read_answer
-from bot.interpret.schema import schema_of
+from bot.interpret.schema import answer_schema
 from core.model.errors import CountersignError, PermanentError, TransientError
 from core.ports import LaneOffer
 from lanes.builtin_agent.tool_call_text import without_tools
@@ -112,14 +112,14 @@ async def test_a_template_that_would_leave_tools_out_without_a_word_is_found_out
 
 
 async def test_a_grammar_leaves_a_model_only_what_fits_the_interpreters_schema(engine):
-    reply = await model(engine).ask(ChatRequest(TALK, schema=schema_of(OFFERS)))
+    reply = await model(engine).ask(ChatRequest(TALK, schema=answer_schema(OFFERS)))
     assert read_answer(reply.text) == read_answer(READING)
     assert (await model(engine).ask(ChatRequest(TALK))).text.startswith("<tool_call>"), "what it likes best"
 
 
 async def test_even_random_weights_answer_in_the_interpreters_shape(random):
     for _ in range(4):
-        reply = await model(random).ask(ChatRequest(TALK, schema=schema_of(OFFERS)))
+        reply = await model(random).ask(ChatRequest(TALK, schema=answer_schema(OFFERS)))
         assert not reply.cut_off
         said = AnswerShape.model_validate_json(reply.text)
         assert said.lane in ("docs", "code", "")

@@ -11,7 +11,7 @@ import pytest
 from bot.configuration.home import Home
 from bot.configuration.live_settings import LiveSettings
 from bot.interpret import GrammarInterpreter
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from bot.wiring.app import opened
 from bot.wiring.worker import build_worker
 from core.model.errors import UsageError

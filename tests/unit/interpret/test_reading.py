@@ -9,7 +9,7 @@ import pytest
 
 from bot.interpret import GrammarInterpreter
 from bot.interpret.grammar import parse
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from core.model.edits import AddLine, MoveFile, SetKey
 from core.model.errors import PermanentError, TransientError
 from core.model.intent import Intent, Unclear
@@ -274,7 +274,7 @@ async def test_without_a_summary_the_older_turns_are_left_out_and_that_is_said()
     said = turns("make the docs nicer " * 300, VAGUE)
     model = ScriptedModel([TransientError("model_busy", "busy"), WORK])
     assert isinstance(await ModelInterpreter(model, talk_tokens=100).interpret(said, scene()), Intent)
-    assert "left out for want of room" in model.told()
+    assert "left out for lack of space" in model.told()
 
 
 async def test_the_summary_of_any_talk_is_asked_for_in_bounds_and_the_newest_words_stay():

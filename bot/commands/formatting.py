@@ -1,11 +1,11 @@
-"""Writing: a command as the line that reads back as it."""
+"""Formats a command as the line that `parse` reads back."""
 
 from __future__ import annotations
 
 from typing import assert_never
 
 from bot.commands import model as m
-from bot.commands.read import parse
+from bot.commands.parse import parse
 
 _WORDS: dict[type, str] = {
     m.Show: "show",
@@ -24,16 +24,16 @@ _WORDS: dict[type, str] = {
 
 
 def format_command(command: m.Command) -> str:
-    """The line with a slash that `parse` reads as `command`, in a place about a task where no number is named."""
+    """The line with a slash that `parse` reads as `command` in a place about one task."""
     match command:
         case m.Approve(number, digest):
             return f"/approve{_number(number)}{f' {digest}' if digest else ''}"
-        case m.Pick(number, what):
-            return f"/pick{f' #{number}' if number else ''} {what}".rstrip()
+        case m.Pick(number, selection):
+            return f"/pick{f' #{number}' if number else ''} {selection}".rstrip()
         case m.Progress(number, since):
             return f"/progress{_number(number)}{f' --since {since}' if since else ''}"
         case m.Link() | m.Unlink() | m.Help():
-            return _about_people(command)
+            return _identity_line(command)
         case m.Show() | m.Why() | m.Cancel() | m.Undo() | m.Merge() | m.Retry():
             return f"/{_WORDS[type(command)]}{_number(command.number)}"
         case m.Unschedule() | m.PauseSchedule() | m.ResumeSchedule():
@@ -41,10 +41,10 @@ def format_command(command: m.Command) -> str:
         case m.Queue() | m.Release() | m.ListSchedules():
             return f"/{_WORDS[type(command)]}"
         case _:
-            return _with_text(command)
+            return _text_line(command)
 
 
-def _about_people(command: m.Link | m.Unlink | m.Help) -> str:
+def _identity_line(command: m.Link | m.Unlink | m.Help) -> str:
     match command:
         case m.Link(word, confirmed):
             return f"/link{f' {word}' if word else ''}{' yes' if confirmed else ''}"
@@ -56,25 +56,25 @@ def _about_people(command: m.Link | m.Unlink | m.Help) -> str:
             assert_never(command)
 
 
-def _with_text(command: m.Ask | m.Reply | m.Reject | m.Diff | m.Hold | m.Every) -> str:
+def _text_line(command: m.Ask | m.Reply | m.Reject | m.Diff | m.Hold | m.Every) -> str:
     match command:
         case m.Ask():
             priority = str(command.priority) if command.priority else None
             sets = tuple(("set", f"{name}={value}") for name, value in command.parameters)
-            given = (("repo", command.repo), ("lane", command.lane), ("priority", priority), *sets)
-            return _escaped(command, f"/task{_options(given)}", command.text)
+            options = (("repo", command.repo), ("lane", command.lane), ("priority", priority), *sets)
+            return _escape_text(command, f"/task{_options(options)}", command.text)
         case m.Every():
             sets = tuple(("set", f"{name}={value}") for name, value in command.parameters)
-            given = (("zone", command.zone), ("repo", command.repo), ("lane", command.lane), *sets)
-            return f'/every "{command.when}"{_options(given)} -- {command.text}'
+            options = (("zone", command.zone), ("repo", command.repo), ("lane", command.lane), *sets)
+            return f'/every "{command.when}"{_options(options)} -- {command.text}'
         case m.Reply(number, text):
-            return _escaped(command, f"/reply{_number(number)}", text)
+            return _escape_text(command, f"/reply{_number(number)}", text)
         case m.Reject(number, text):
-            return _escaped(command, f"/reject{_number(number)}", text)
+            return _escape_text(command, f"/reject{_number(number)}", text)
         case m.Diff(number, path):
-            return _escaped(command, f"/diff{_number(number)}", path or "")
+            return _escape_text(command, f"/diff{_number(number)}", path or "")
         case m.Hold(text):
-            return _escaped(command, "/hold", text)
+            return _escape_text(command, "/hold", text)
         case _:
             assert_never(command)
 
@@ -83,11 +83,11 @@ def _number(number: int | None) -> str:
     return f" {number}" if number is not None else ""
 
 
-def _options(given: tuple[tuple[str, str | None], ...]) -> str:
-    return "".join(f" --{name} {value}" for name, value in given if value is not None)
+def _options(options: tuple[tuple[str, str | None], ...]) -> str:
+    return "".join(f" --{name} {value}" for name, value in options if value is not None)
 
 
-def _escaped(command: m.Command, begin: str, text: str) -> str:
-    """The line, with a lone ``--`` before the text where something of it would be read as meant for us."""
-    plain = f"{begin} {text}".strip()
-    return plain if parse(plain, bound=True) == command else f"{begin} -- {text}"
+def _escape_text(command: m.Command, prefix: str, text: str) -> str:
+    """The line, with a lone ``--`` before a text that would otherwise be read as options."""
+    plain = f"{prefix} {text}".strip()
+    return plain if parse(plain, bound=True) == command else f"{prefix} -- {text}"
