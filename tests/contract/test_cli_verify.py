@@ -120,7 +120,7 @@ def test_guard_12_a_forged_staged_diff_is_named(forged, case):
 def test_guard_12_forged_terms_authors_and_pull_request_are_named(forged):
     change_json(forged, "revisions", "terms", "number = 1", lambda terms: {**terms, "count": 2})
     change_json(forged, "revisions", "basis", "number = 1", lambda basis: {**basis, "authors": ["max"]})
-    change_json(forged, "tasks", "pull_request", "number = 1", lambda pull: {**pull, "head": "0" * 40})
+    execute(forged, f"UPDATE pull_requests SET head = '{'0' * 40}' WHERE number = 1")
     detail = failed(forged)["rows"]
     for word in ("decision", "authors", "pull request"):
         assert word in detail
