@@ -10,6 +10,7 @@ from typing import Any, Final
 from bot.surfaces.port import ButtonPress, IncomingMessage, QuotedMessage, Response
 from core.model.inbox import InboxDelivery
 from core.model.place import Place
+from core.model.stored import StoredObject
 
 MAX_CHARACTERS: Final = 200_000
 """Of one message's text; no platform lets people write as much, and nobody reads as much."""
@@ -64,11 +65,46 @@ def to_delivery(message: IncomingMessage | ButtonPress) -> InboxDelivery:
 
 def from_delivery(delivery: InboxDelivery) -> IncomingMessage | ButtonPress:
     """The message or button press that `to_delivery` wrote."""
-    body = {**delivery.body, "place": Place.from_json(delivery.body["place"]), "dedup": delivery.dedup}
     if delivery.kind == PRESS:
-        return ButtonPress(**body)
-    quoted = body.get("quoted")
-    return IncomingMessage(**{**body, "quoted": QuotedMessage(**quoted) if quoted else None})
+        return _press_of(StoredObject(delivery.body, "a pressed button"), delivery.dedup)
+    return _message_of(StoredObject(delivery.body, "a message"), delivery.dedup)
+
+
+def _press_of(stored: StoredObject, dedup: str) -> ButtonPress:
+    return ButtonPress(
+        identity=stored["identity"],
+        place=Place.from_json(stored["place"]),
+        button=stored["button"],
+        message_id=stored["message_id"],
+        dedup=dedup,
+        text=stored.get("text", ""),
+        name=stored.get("name", ""),
+        edits=stored.get("edits", ""),
+    )
+
+
+def _message_of(stored: StoredObject, dedup: str) -> IncomingMessage:
+    quoted = stored.get("quoted")
+    return IncomingMessage(
+        identity=stored["identity"],
+        place=Place.from_json(stored["place"]),
+        text=stored["text"],
+        message_id=stored["message_id"],
+        dedup=dedup,
+        addressed=stored["addressed"],
+        reply_to=stored.get("reply_to"),
+        context=stored.get("context", ""),
+        name=stored.get("name", ""),
+        quoted=_quoted_of(StoredObject(quoted, "a quoted message")) if quoted else None,
+        edits=stored.get("edits", ""),
+        may_go_on=stored.get("may_go_on", False),
+        rest_of=stored.get("rest_of", ""),
+        hint=stored.get("hint", ""),
+    )
+
+
+def _quoted_of(stored: StoredObject) -> QuotedMessage:
+    return QuotedMessage(stored["text"], stored.get("identity", ""), stored.get("name", ""))
 
 
 def response_to_json(response: Response) -> dict[str, Any]:
@@ -84,5 +120,12 @@ def response_to_json(response: Response) -> dict[str, Any]:
 
 def response_from_json(value: dict[str, Any]) -> Response:
     """The response that `response_to_json` wrote."""
-    choices = tuple((label, line) for label, line in value.get("choices", ()))
-    return Response(**{**value, "choices": choices})
+    stored = StoredObject(value, "the outcome of a message")
+    return Response(
+        text=stored.get("text", ""),
+        refused=stored.get("refused", False),
+        form=stored.get("form", ""),
+        personal=stored.get("personal", False),
+        about=stored.get("about"),
+        choices=tuple((label, line) for label, line in stored.get("choices", ())),
+    )

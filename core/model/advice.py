@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from core.model.stored import StoredObject, StoredValueError
+
 BLANK: Final = "…"
 """The argument that the person fills in."""
 _VERSION: Final = 1
@@ -116,8 +118,13 @@ class Suggestion:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Suggestion:
-        """Read what `to_json` wrote."""
-        return cls(CommandName(value["command"]), value["number"], tuple(value["args"]))
+        """The suggestion that `to_json` wrote."""
+        stored = StoredObject(value, "a suggested command")
+        try:
+            command = CommandName(stored["command"])
+        except ValueError as error:
+            raise StoredValueError(f"a newer Countersign suggested the command {stored['command']!r}") from error
+        return cls(command, stored.get("number"), tuple(stored.get("args", ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +161,10 @@ class Advice:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Advice:
-        """Read what `to_json` wrote."""
-        parts = (part if isinstance(part, str) else Suggestion.from_json(part) for part in value["parts"])
-        return cls(tuple(parts), value["otherwise"])
+        """The advice that `to_json` wrote."""
+        stored = StoredObject(value, "advice", newest=_VERSION, version_key="version")
+        parts = (part if isinstance(part, str) else Suggestion.from_json(part) for part in stored["parts"])
+        return cls(tuple(parts), stored.get("otherwise", ""))
 
 
 def advise(*parts: str | Suggestion, otherwise: str = "") -> Advice:

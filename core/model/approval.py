@@ -10,6 +10,7 @@ from typing import Any
 
 from core.model.decision import ApprovalRequirements
 from core.model.person import People
+from core.model.stored import StoredObject
 
 
 class Verdict(StrEnum):
@@ -45,9 +46,9 @@ class Approval:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Approval:
         """The approval that `to_json` wrote."""
-        at = datetime.fromisoformat(value["at"])
-        verdict = Verdict(value["verdict"])
-        return cls(value["person"], verdict, value["digest"], at, value["surface"], value.get("reason", ""))
+        stored = StoredObject(value, "an approval")
+        at, verdict = datetime.fromisoformat(stored["at"]), Verdict(stored["verdict"])
+        return cls(stored["person"], verdict, stored["digest"], at, stored["surface"], stored.get("reason", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from core.model.lane import Limits
+from core.model.stored import StoredObject
 from core.model.turn import Question
 
 
@@ -41,6 +42,10 @@ class PolicyRequest:
     edited_by_rule: frozenset[str] = frozenset()
 
 
+DEFAULT_EXPIRES_S: Final = 14 * 24 * 3600
+"""How long a staged diff may wait where a rule does not say it."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequiredCheck:
     """A check that must be green before a merge: by its name and the id of the app that reports it.
@@ -63,7 +68,7 @@ class MergeRequirements:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> MergeRequirements:
         """What `ApprovalRequirements.to_json` wrote of it."""
-        checks = tuple(RequiredCheck(**check) for check in value.get("checks", ()))
+        checks = tuple(RequiredCheck(check["name"], check.get("app")) for check in value.get("checks", ()))
         return cls(value.get("auto", False), value.get("method", "merge"), checks)
 
 
@@ -81,7 +86,7 @@ class ApprovalRequirements:
     count: int
     approvers: tuple[str, ...]
     self_approve: bool = False
-    expires_s: int = 14 * 24 * 3600
+    expires_s: int = DEFAULT_EXPIRES_S
     merge_from: tuple[str, ...] = ()
     surfaces: tuple[str, ...] = ()
     limits: Limits | None = None
@@ -102,10 +107,22 @@ class ApprovalRequirements:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> ApprovalRequirements:
         """The requirements that `to_json` wrote."""
-        tuples = {k: tuple(value.get(k, ())) for k in ("approvers", "merge_from", "surfaces", "escalate_to")}
-        limits = Limits(**value["limits"]) if value.get("limits") else None
-        merge = MergeRequirements.from_json(value.get("merge") or {})
-        return cls(**{**value, **tuples, "limits": limits, "merge": merge})
+        stored = StoredObject(value, "approval requirements")
+        limits = stored.get("limits")
+        return cls(
+            rule=stored["rule"],
+            count=stored["count"],
+            approvers=tuple(stored["approvers"]),
+            self_approve=stored.get("self_approve", False),
+            expires_s=stored.get("expires_s", DEFAULT_EXPIRES_S),
+            merge_from=tuple(stored.get("merge_from", ())),
+            surfaces=tuple(stored.get("surfaces", ())),
+            limits=Limits.from_json(limits) if limits else None,
+            remind_s=stored.get("remind_s", 0),
+            escalate_s=stored.get("escalate_s", 0),
+            escalate_to=tuple(stored.get("escalate_to", ())),
+            merge=MergeRequirements.from_json(stored.get("merge") or {}),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.model.advice import Advice
+from core.model.stored import StoredObject
 
 
 class Kind(StrEnum):
@@ -93,8 +94,9 @@ class Problem:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Problem:
-        """Read what `to_json` wrote, in this version or in one that stored the mend's text alone."""
-        return cls(Kind(value["kind"]), value["code"], value["message"], mend_of(value))
+        """The problem that `to_json` wrote, now or in a version that had the mend's text alone."""
+        stored = StoredObject(value, "a problem")
+        return cls(Kind(stored["kind"]), stored["code"], stored["message"], mend_of(value))
 
 
 def mend_of(value: Mapping[str, Any]) -> str | Advice:

@@ -8,6 +8,7 @@ from typing import Any
 from core.model.edits import BumpPackage, Edit, ReplaceText, describe, from_json, paths_named, to_json
 from core.model.masking import Mask, shows_all
 from core.model.shorten import shortened
+from core.model.stored import StoredObject, StoredValueError
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +68,19 @@ class Intent:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Intent:
-        """Read what `to_json` wrote; raises `ValueError` for an unknown edit."""
+        """The intent that `to_json` wrote; raises `StoredValueError`, also for an edit that is not known."""
+        stored = StoredObject(value, "an intent")
+        try:
+            edits = tuple(from_json(edit) for edit in stored["edits"])
+        except ValueError as error:
+            raise StoredValueError(f"an intent in the database cannot be read: {error}") from error
         return cls(
-            text=value["text"],
-            edits=tuple(from_json(e) for e in value["edits"]),
-            revert_of=value.get("revert_of"),
-            pick=value.get("pick"),
-            lane=value.get("lane"),
-            read_by=value.get("read_by", ""),
+            text=stored["text"],
+            edits=edits,
+            revert_of=stored.get("revert_of"),
+            pick=stored.get("pick"),
+            lane=stored.get("lane"),
+            read_by=stored.get("read_by", ""),
         )
 
 

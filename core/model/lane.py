@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from core.model.budget import Budget
 from core.model.workflow import APPROVAL, CHECK, EDIT, REVERT, Parameter, WorkflowStep
@@ -25,6 +27,20 @@ class Limits:
     memory_mib: int = 2048
     processes: int = 256
     log_bytes: int = MIB
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Limits:
+        """The limits that were stored with approval requirements; a bound that was not stored is the default's."""
+        bound = cls()
+        return cls(
+            files=value.get("files", bound.files),
+            bytes=value.get("bytes", bound.bytes),
+            file_bytes=value.get("file_bytes", bound.file_bytes),
+            wall_s=value.get("wall_s", bound.wall_s),
+            memory_mib=value.get("memory_mib", bound.memory_mib),
+            processes=value.get("processes", bound.processes),
+            log_bytes=value.get("log_bytes", bound.log_bytes),
+        )
 
     def tightened(self, other: Limits) -> Limits:
         """The stricter of both, bound by bound."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from core.model.errors import RefusedError
+from core.model.stored import StoredObject
 
 _THREADS_ABOUT_ONE_THING: Final = frozenset({"slack", "github"})
 _CHANNELS_OF_ONE_REPOSITORY: Final = frozenset({"github"})
@@ -46,8 +47,9 @@ class Place:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Place:
-        """Read what `to_json` wrote."""
-        return cls(**value)
+        """The place that `to_json` wrote."""
+        stored = StoredObject(value, "a place")
+        return cls(stored["surface"], stored["channel"], stored.get("thread"), stored.get("private", False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from core.model.masking import Mask
+from core.model.stored import StoredObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,18 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float | None = None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Usage:
+        """The usage as it was stored with how a change was made, or in the journal of its work."""
+        stored = StoredObject(value, "the usage of a model")
+        return cls(
+            model=stored["model"],
+            calls=stored.get("calls", 0),
+            input_tokens=stored.get("input_tokens", 0),
+            output_tokens=stored.get("output_tokens", 0),
+            usd=stored.get("usd"),
+        )
 
     @property
     def tokens(self) -> int:
@@ -54,6 +67,19 @@ class CheckResult:
     detail: str
     artifact: str
     wall_s: float
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> CheckResult:
+        """The result as it was stored with how a change was made."""
+        stored = StoredObject(value, "the result of a check")
+        return cls(
+            name=stored["name"],
+            passed=stored["passed"],
+            required=stored["required"],
+            detail=stored["detail"],
+            artifact=stored["artifact"],
+            wall_s=stored["wall_s"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +129,19 @@ class Provenance:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Provenance:
-        """Read what `to_json` wrote."""
+        """The making that `to_json` wrote."""
+        stored = StoredObject(value, "how a change was made")
         return cls(
-            executor=value.get("executor", ""),
-            words=value.get("words", ""),
-            usage=tuple(Usage(**spent) for spent in value.get("usage", ())),
-            checks=tuple(CheckResult(**check) for check in value.get("checks", ())),
-            tries=value.get("tries", 1),
-            awaits=value.get("awaits", ""),
-            step=value.get("step", 0),
-            steps=value.get("steps", 0),
-            asks=value.get("asks", ""),
-            refused=value.get("refused", ""),
+            executor=stored.get("executor", ""),
+            words=stored.get("words", ""),
+            usage=tuple(map(Usage.from_json, stored.get("usage", ()))),
+            checks=tuple(map(CheckResult.from_json, stored.get("checks", ()))),
+            tries=stored.get("tries", 1),
+            awaits=stored.get("awaits", ""),
+            step=stored.get("step", 0),
+            steps=stored.get("steps", 0),
+            asks=stored.get("asks", ""),
+            refused=stored.get("refused", ""),
         )
 
 

@@ -13,6 +13,7 @@ from core.model.intent import Intent
 from core.model.lifecycle import State
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
+from core.model.stored import StoredObject
 from core.model.turn import Question
 
 
@@ -41,8 +42,20 @@ class PullRequest:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> PullRequest:
-        """Read what `to_json` wrote."""
-        return cls(**value)
+        """The pull request that `to_json` wrote."""
+        stored = StoredObject(value, "a pull request")
+        return cls(
+            number=stored["number"],
+            url=stored["url"],
+            branch=stored["branch"],
+            head=stored["head"],
+            state=stored["state"],
+            revision=stored["revision"],
+            digest=stored["digest"],
+            followed=stored.get("followed", False),
+            checks=stored.get("checks", ""),
+            files=stored.get("files", ""),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +89,19 @@ class Basis:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Basis:
-        """Read what `to_json` wrote."""
-        authors, passed = tuple(value.get("authors", ())), value.get("passed", "")
-        return cls(tuple(value["turns"]), value["continue_from"], authors, passed, value.get("since", 1))
+        """The basis that `to_json` wrote."""
+        stored = StoredObject(value, "what a revision builds on")
+        return cls(
+            turns=tuple(stored["turns"]),
+            continue_from=stored["continue_from"],
+            authors=tuple(stored.get("authors", ())),
+            passed=stored.get("passed", ""),
+            since=stored.get("since", 1),
+        )
 
 
 FIRST_BASIS = Basis((1,))
-"""The basis of a new task: its first turn."""
+"""What a new task builds on: its first turn."""
 
 
 @dataclass(frozen=True, slots=True)

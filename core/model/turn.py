@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from core.model.place import EVERY_REPOSITORY, Place, RepositoryScope
+from core.model.stored import StoredObject
 
 SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
 """The built-in surfaces; identities and rules may name these and the surfaces of enabled plugins."""
@@ -75,10 +76,11 @@ class TurnDraft:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TurnDraft:
-        """Read what `to_json` wrote."""
-        place = Place.from_json(value["place"]) if value["place"] else None
-        origin = MessageOrigin(place, value["reply_to"], value["only_to"])
-        return cls(str(value["text"]), Actor(value["person"], value["surface"]), value["dedup"], origin)
+        """The words that `to_json` wrote."""
+        stored = StoredObject(value, "a reply")
+        place = Place.from_json(stored["place"]) if stored.get("place") else None
+        origin = MessageOrigin(place, stored.get("reply_to"), stored.get("only_to"))
+        return cls(stored["text"], Actor(stored["person"], stored["surface"]), stored.get("dedup"), origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,7 @@ class Question:
         return {"about": self.about, "text": self.text, "options": list(self.options)}
 
     @classmethod
-    def from_json(cls, value: dict[str, object]) -> Question:
-        """Read what `to_json` wrote."""
-        options = value["options"]
-        assert isinstance(options, list)
-        return cls(str(value["about"]), str(value["text"]), tuple(str(o) for o in options))
+    def from_json(cls, value: Mapping[str, Any]) -> Question:
+        """The question that `to_json` wrote."""
+        stored = StoredObject(value, "a question")
+        return cls(stored["about"], stored["text"], tuple(stored["options"]))
