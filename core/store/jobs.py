@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import and_, delete, update
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, delete, literal, update
 from sqlmodel import col, select
 
 from core.model.errors import LostClaimError, Problem
@@ -145,7 +145,9 @@ async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
         .where(JobRow.state == JobState.WAITING.value, col(TaskRow.state).in_(list(settled)))
     )
     done = await tx.session.execute(
-        update(JobRow).where(col(JobRow.id).in_(ready)).values(state=JobState.READY.value, ready_ms=tx.now_ms)
+        update(JobRow)
+        .where(col(JobRow.id).in_(ready))
+        .values(state=JobState.READY.value, ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
     )
     return _rowcount(done)
 
@@ -159,8 +161,13 @@ async def wake_follow_job(tx: Tx, number: int) -> None:
             col(JobRow.kind) == JobKind.FOLLOW.value,
             col(JobRow.state).in_([JobState.READY.value, JobState.RUNNING.value]),
         )
-        .values(ready_ms=tx.now_ms, rank_ms=tx.now_ms - col(JobRow.priority) * AGE_PER_PRIORITY_MS)
+        .values(ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
     )
+
+
+def _rank_ms_at(ready_ms: int) -> ColumnElement[int]:
+    """`core.model.placement.rank_ms_of` in SQL; without the casts PostgreSQL counts in 32 bits."""
+    return literal(ready_ms, BigInteger) - cast(col(JobRow.priority), BigInteger) * AGE_PER_PRIORITY_MS
 
 
 async def look_again(tx: Tx, job: Job, ready_ms: int) -> None:

@@ -85,7 +85,7 @@ async def test_two_bad_answers_leave_the_choice_to_the_person(bench):
     number = await bench.read(VAGUE, "Sure!")
     task = await bench.task(number)
     assert (task.question.about, task.question.options) == ("lane", ("code",))
-    assert task.question.text.endswith("Which lane shall work on it?")
+    assert task.question.text.endswith("Which lane should do it?")
     assert len(bench.model.asks) == 2
 
 
