@@ -81,7 +81,10 @@ def test_nothing_configured_is_nothing_open(config):
     [
         ("telegram: {}\n", "has no token"),
         ("telegram: {token_file: bad}\n", "not have a valid bot token"),
-        ("telegram: {token_file: tg, webhook: {url: 'https://x'}}\n", "has no secret, so anybody could write to it"),
+        (
+            "telegram: {token_file: tg, webhook: {url: 'https://x'}}\n",
+            "has no secret, so anyone could send updates to it",
+        ),
         ("telegram: {token_file: tg, chats: {'@group': {}}}\n", "is not a group id"),
         ("telegram: {token_file: tg, chats: {'123': {}}}\n", "is not a group id"),
         ("telegram: {token_file: tg, chats: {'-1': {repositories: [nope]}}}\n", "no repository called 'nope'"),

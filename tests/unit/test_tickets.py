@@ -14,7 +14,7 @@ from bot.integrations.webhooks.client import CheckedClient
 from bot.integrations.webhooks.sender import WebhookSender
 from core.services.requests import NewRequest
 from core.services.webhooks import Webhooks
-from core.store import deliveries, events, tasks
+from core.store import deliveries, events, pull_requests
 from core.store.message_tables import DeliveryRow
 from tests import campaign
 from tests.builders import ANA, load, pull_request
@@ -99,7 +99,7 @@ async def published(office: Office, text: str) -> None:
     task = await load(office.database, number)
 
     async def work(tx):
-        await tasks.save(tx, task, {"pull_request": pull_request(number).to_json()})
+        await pull_requests.save(tx, task, pull_request(number))
         await events.append(tx, number=number, kind="task.published")
 
     await office.database.write(work)
