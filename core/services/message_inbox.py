@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from core.model.inbox import InboxDelivery, InboxEntry
 from core.model.place import Place
-from core.services.lease_renewal import renewed
+from core.services.lease_renewal import kept_leased
 from core.store import inbox, messages, notes, switches
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads, writes
@@ -88,12 +88,17 @@ class MessageInbox:
 
     def held(self, leased: Sequence[InboxEntry]) -> AbstractAsyncContextManager[None]:
         """Keep the leases of deliveries while they are processed: the block that this opens."""
-        return renewed(lambda: self._renew(leased), inbox.LEASE_MS)
+        return kept_leased(lambda: self._renew(leased), lambda: self._release(leased), inbox.LEASE_MS)
 
     @writes
     async def _renew(self, tx: Tx, leased: Sequence[InboxEntry]) -> None:
         for entry in leased:
             await inbox.hold(tx, entry)
+
+    @writes
+    async def _release(self, tx: Tx, leased: Sequence[InboxEntry]) -> None:
+        for entry in leased:
+            await inbox.release(tx, entry)
 
     @writes
     async def conclude(self, tx: Tx, entry: InboxEntry, answer: dict[str, Any], note: AnswerNote | None) -> None:

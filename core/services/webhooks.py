@@ -12,7 +12,7 @@ from core.model.event import Event
 from core.model.task import Task
 from core.model.turn import Turn
 from core.model.webhook_delivery import WebhookDelivery
-from core.services.lease_renewal import renewed
+from core.services.lease_renewal import kept_leased
 from core.store import deliveries, tasks
 from core.store.database import Database
 from core.store.outbox import LEASE_MS
@@ -92,12 +92,17 @@ class Webhooks:
 
     def held(self, leased: Sequence[WebhookDelivery]) -> AbstractAsyncContextManager[None]:
         """Keep the leases of deliveries while they are tried: the block that this opens."""
-        return renewed(lambda: self._renew(leased), LEASE_MS)
+        return kept_leased(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
 
     @writes
     async def _renew(self, tx: Tx, leased: Sequence[WebhookDelivery]) -> None:
         for delivery in leased:
             await deliveries.hold(tx, delivery)
+
+    @writes
+    async def _release(self, tx: Tx, leased: Sequence[WebhookDelivery]) -> None:
+        for delivery in leased:
+            await deliveries.release(tx, delivery)
 
     @writes
     async def conclude(self, tx: Tx, delivery: WebhookDelivery, state: str, problem: str | None) -> bool:

@@ -77,6 +77,11 @@ async def hold(tx: Tx, card: DeliveredCard) -> bool:
     return await OUTBOX.hold(tx, card)
 
 
+async def release(tx: Tx, card: DeliveredCard) -> bool:
+    """End the lease of a card whose work was given up; False if the lease is lost."""
+    return await OUTBOX.release(tx, card)
+
+
 async def posted(tx: Tx, card: DeliveredCard, message_id: str, revision: int) -> None:
     """Record which message shows the card, as soon as the platform named it; it stays bound to the task for ever."""
     await tx.session.execute(

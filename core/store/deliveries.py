@@ -90,6 +90,11 @@ async def hold(tx: Tx, delivery: WebhookDelivery) -> bool:
     return await OUTBOX.hold(tx, delivery)
 
 
+async def release(tx: Tx, delivery: WebhookDelivery) -> bool:
+    """End the lease of a delivery whose work was given up; False if the lease is lost."""
+    return await OUTBOX.release(tx, delivery)
+
+
 async def conclude(tx: Tx, delivery: WebhookDelivery, state: str, problem: str | None) -> bool:
     """It arrived (`SENT`), or never will (`FAILED`); False when another try of it is under way."""
     sent_ms = tx.now_ms if state == SENT else None

@@ -105,6 +105,11 @@ async def hold(tx: Tx, entry: InboxEntry) -> bool:
     return await QUEUE.hold(tx, entry)
 
 
+async def release(tx: Tx, entry: InboxEntry) -> bool:
+    """End the lease of a delivery whose work was given up; False if the lease is lost."""
+    return await QUEUE.release(tx, entry)
+
+
 async def begin(tx: Tx, limit: int) -> list[InboxEntry]:
     """Lease the deliveries that are due, in the order in which they came."""
     return [

@@ -73,6 +73,11 @@ async def hold(tx: Tx, note: Note) -> bool:
     return await OUTBOX.hold(tx, note)
 
 
+async def release(tx: Tx, note: Note) -> bool:
+    """End the lease of a note whose work was given up; False if the lease is lost."""
+    return await OUTBOX.release(tx, note)
+
+
 async def finish(tx: Tx, note: Note, state: str) -> bool:
     """It was sent (`SENT`), or never can be (`FAILED`); False if the lease is lost."""
     return await OUTBOX.finish(tx, note, state=state)

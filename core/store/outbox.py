@@ -1,9 +1,9 @@
 """The outbox protocol: rows that are owed to the outside, each leased to one process at a time until it is done.
 
 Cards, notes, webhook deliveries and inbound deliveries keep their contents in tables of their own; how a row of any of
-them is leased, renewed, finished and put off is written here once. A lease lasts `LEASE_MS` unless it is renewed. Each
-lease has a new fence number, and a write under an older fence changes nothing: what a process does after it lost its
-lease cannot release or finish what another process has begun.
+them is leased, renewed, released, finished and put off is written here once. A lease lasts `LEASE_MS` unless it is
+renewed. Each lease has a new fence number, and a write under an older fence changes nothing: what a process does after
+it lost its lease cannot release or finish what another process has begun.
 """
 
 from __future__ import annotations
@@ -101,6 +101,10 @@ class Outbox(Generic[R]):
     async def hold(self, tx: Tx, leased: Leased) -> bool:
         """Renew a lease; False when another process has the row."""
         return await self._write(tx, leased, held_ms=tx.now_ms + self.lease_ms)
+
+    async def release(self, tx: Tx, leased: Leased) -> bool:
+        """End a lease whose work was given up, so that another process may begin it at once."""
+        return await self._write(tx, leased, held_ms=0)
 
     async def finish(self, tx: Tx, leased: Leased, **values: Any) -> bool:
         """End a lease and write `values`, after which the row is owed no longer; False when another has the row."""

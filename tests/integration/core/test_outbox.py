@@ -48,6 +48,9 @@ class Notes:
     async def hold(self, tx: Tx, leased: Any) -> bool:
         return await notes.hold(tx, leased)
 
+    async def release(self, tx: Tx, leased: Any) -> bool:
+        return await notes.release(tx, leased)
+
     async def finish(self, tx: Tx, leased: Any) -> bool:
         return await notes.finish(tx, leased, notes.SENT)
 
@@ -80,6 +83,9 @@ class Cards:
     async def hold(self, tx: Tx, leased: Any) -> bool:
         return await cards.hold(tx, leased)
 
+    async def release(self, tx: Tx, leased: Any) -> bool:
+        return await cards.release(tx, leased)
+
     async def finish(self, tx: Tx, leased: Any) -> bool:
         if not await cards.hold(tx, leased):
             return False
@@ -111,6 +117,9 @@ class Webhooks:
     async def hold(self, tx: Tx, leased: Any) -> bool:
         return await deliveries.hold(tx, leased)
 
+    async def release(self, tx: Tx, leased: Any) -> bool:
+        return await deliveries.release(tx, leased)
+
     async def finish(self, tx: Tx, leased: Any) -> bool:
         return await deliveries.conclude(tx, leased, SENT, None)
 
@@ -127,11 +136,14 @@ BEGIN = st.tuples(st.just("begin"), PROCESS, st.integers(1, 3))
 FINISH = st.tuples(st.just("finish"), PROCESS)
 PUT_OFF = st.tuples(st.just("put off"), PROCESS, WAITS, st.booleans())
 RENEW = st.tuples(st.just("renew"), PROCESS)
+RELEASE = st.tuples(st.just("release"), PROCESS)
 DIE = st.tuples(st.just("die"), PROCESS)
 WAIT = st.tuples(st.just("wait"), WAITS)
 STEPS = st.tuples(
     st.lists(ADD, min_size=4, max_size=8),
-    st.lists(st.one_of(BEGIN, BEGIN, BEGIN, WAIT, WAIT, FINISH, PUT_OFF, RENEW, DIE, ADD), min_size=25, max_size=40),
+    st.lists(
+        st.one_of(BEGIN, BEGIN, BEGIN, WAIT, WAIT, FINISH, PUT_OFF, RENEW, RELEASE, DIE, ADD), min_size=25, max_size=40
+    ),
 ).map(lambda parts: [*parts[0], *parts[1]])
 """What processes do, and how time passes, in any order."""
 
@@ -178,6 +190,8 @@ class History:
                     renewed = await self.write(self.kind.hold, lease.row)
                     assert renewed is self.is_newest(lease)
                     lease.until_ms = self.at_ms + LEASE_MS if renewed else lease.until_ms
+            case ("release", process) if self.leases[process]:
+                await self.release(self.leases[process].pop(0))
             case ("die", process):
                 self.leases[process].clear()
             case ("wait", wait_ms):
@@ -212,6 +226,12 @@ class History:
             del self.newest[lease.number]
             self.overtaken |= set() if in_order else {lease.number}
 
+    async def release(self, lease: Lease) -> None:
+        is_newest = self.is_newest(lease)
+        assert await self.write(self.kind.release, lease.row) is is_newest
+        if is_newest:
+            del self.newest[lease.number]
+
     async def drain(self) -> None:
         """Every process died, and a new one delivers what is owed."""
         self.leases.clear()
@@ -245,6 +265,14 @@ async def test_whatever_happens_each_row_is_delivered_once_by_one_live_process_a
         await history.run(step)
     await history.drain()
     assert sorted(history.finished) == sorted(history.channels), "nothing is lost"
+
+
+async def test_a_released_row_is_another_processs_at_once(database, kind):
+    await kind.prepare(database)
+    history = History(kind, database, await database.read(clock_ms))
+    for step in (("add", "a"), ("begin", 0, 1), ("release", 0), ("begin", 1, 1)):
+        await history.run(step)
+    assert history.leases[1]
 
 
 async def test_an_ended_lease_is_not_renewed(database, kind):
