@@ -9,7 +9,8 @@ from core.model.errors import NotFoundError, PermanentError
 from core.model.lane import Lane
 from core.model.masking import Mask, shows_all
 from core.model.person import People
-from core.ports import Policy, RepositorySpec
+from core.ports.policy import Policy
+from core.ports.repository import RepositorySpec
 
 
 @dataclass(frozen=True, slots=True)

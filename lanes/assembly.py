@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.model.errors import Kind, PermanentError, Problem
 from core.model.workflow import WORKFLOW
-from core.ports import Executor
+from core.ports.executor import Executor
 from lanes.agent_clis import NAMES as AGENTS
 from lanes.agent_clis import ProgramPlace
 from lanes.checks import Checked, CheckRunner

@@ -11,7 +11,8 @@ from typing import Final
 from core.model.budget import Budget, BudgetAccount, Spending
 from core.model.errors import Kind, PermanentError
 from core.model.provenance import Usage
-from core.ports import UsageReporter, WorkOrder
+from core.ports.executor import WorkOrder
+from core.ports.reporting import UsageReporter
 
 SET_ASIDE: Final = 8
 """One part in so many of the whole budget is set aside for each other share, whose last call may exceed it."""

@@ -12,7 +12,8 @@ from core.model.change import show_path
 from core.model.errors import PermanentError, Problem, TransientError, WorkError
 from core.model.lane import Lane, LaneCheck
 from core.model.provenance import CheckResult, Provenance, summed
-from core.ports import Executor, ExecutorResult, Repository, WorkOrder, reads_in
+from core.ports.executor import Executor, ExecutorResult, WorkOrder, reads_in
+from core.ports.repository import Repository
 from lanes.artifacts import adopted, files_beside, kept
 from lanes.budget_pool import BudgetPool
 from lanes.executors.workplace import Workplaces

@@ -12,7 +12,7 @@ from core.model.decision import ApprovalRequirements
 from core.model.lane import MIB, Lane
 from core.model.secret_files import is_secret_file
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
-from core.ports import BlobReader
+from core.ports.policy import BlobReader
 from policies.checks import CHECKS, NAME_CHECKS, Blob, Content, Scope
 from policies.checks.deception import alarms_first
 from policies.checks.scope import block
@@ -36,7 +36,7 @@ CONTENT_CHECKS: Final = ("blobs", "binaries", "unicode", "secrets")
 
 
 class TreeGuard:
-    """`core.ports.Guard` by the checks of `policies.checks`; `protect` adds to what every lane protects."""
+    """`core.ports.policy.Guard` by the checks of `policies.checks`; `protect` adds to what every lane protects."""
 
     def __init__(self, protect: Iterable[str] = ()) -> None:
         self._protect = tuple(protect)

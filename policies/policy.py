@@ -24,7 +24,7 @@ DIGEST_DOMAIN = "countersign-policy-v1"
 
 
 class RulePolicy:
-    """`core.ports.Policy` by the rules of a policy file.
+    """`core.ports.policy.Policy` by the rules of a policy file.
 
     Raises `ConfigError` for a lane whose `write` or `protect` globs are not anchored ones.
     """

@@ -21,7 +21,8 @@ from core.model.placement import NodeView, rank_ms_of
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
 from core.model.task import PullRequest, Task
 from core.model.turn import Actor
-from core.ports import Policy, RepositorySpec
+from core.ports.policy import Policy
+from core.ports.repository import RepositorySpec
 from core.queue.claimer import Claimer
 from core.settings import Settings, SettingsSource, Timing
 from core.store import events, jobs, pull_requests, queue_queries, tasks, workers

@@ -15,7 +15,10 @@ from core.model.ids import new_id
 from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.placement import NodeView
-from core.ports import Executor, Followed, Forge, Interpreter, Repository
+from core.ports.executor import Executor
+from core.ports.forge import Followed, Forge
+from core.ports.interpretation import Interpreter
+from core.ports.repository import Repository
 from core.queue.engine import DbosEngine
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker

@@ -88,7 +88,7 @@ def _fresh_directory() -> Path:
 
 def _make_repository(path: Path) -> None:
     """A bare repository with one commit, as a forge would hold it."""
-    from core.ports import RepositorySpec
+    from core.ports.repository import RepositorySpec
     from lanes.repository.clone import make_bare
 
     spec = RepositorySpec("web", "local:web", str(path), "main", "local")

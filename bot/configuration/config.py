@@ -31,7 +31,7 @@ from bot.surfaces.settings import (
 )
 from core.model.person import People, Person
 from core.model.turn import SURFACES
-from core.ports import RepositorySpec
+from core.ports.repository import RepositorySpec
 from core.settings import Timing
 from core.strict_yaml import StrictModel, YamlDocument, load, validate
 from lanes.forge.github.access import GitHubAccess

@@ -13,7 +13,7 @@ from bot.interpret.prompts import quote_as_json, storable_text
 from core.log import log
 from core.model.errors import PermanentError, TransientError
 from core.model.turn import Turn
-from core.ports import Journal
+from core.ports.journal import Journal
 from lanes.models import ChatMessage, ChatReply, ChatRequest
 
 _MAX_SUMMARY_INPUT_CHARS: Final = 24_000

@@ -9,7 +9,7 @@ from bot.interpret.grammar.tokens import hidden_text_warning, strip_word_joiners
 from bot.interpret.manifests import locate_packages
 from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
-from core.ports import InterpretationContext
+from core.ports.interpretation import InterpretationContext
 
 
 class GrammarInterpreter:

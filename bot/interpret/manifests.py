@@ -8,7 +8,7 @@ from core.log import log
 from core.model.edits import BumpPackage, Edit, describe
 from core.model.errors import PermanentError, TransientError
 from core.model.intent import Unclear
-from core.ports import InterpretationContext
+from core.ports.interpretation import InterpretationContext
 from lanes.executors import manifests
 from lanes.executors.errors import EditError
 

@@ -25,7 +25,8 @@ from core.model.errors import PermanentError, TransientError
 from core.model.ids import new_id
 from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
-from core.ports import InterpretationContext, Journal, MemoryJournal
+from core.ports.interpretation import InterpretationContext
+from core.ports.journal import Journal, MemoryJournal
 from lanes.models import ChatMessage, ChatModel, ChatReply, ChatRequest
 
 MAX_ASKS: Final = 2

@@ -10,7 +10,7 @@ from bot.interpret.grammar.tokens import hidden_character
 from bot.interpret.model_answer import MAX_OPTIONS, OPTION_CHARS
 from bot.interpret.schema import describe_edits
 from core.model.turn import Turn
-from core.ports import LaneOffer
+from core.ports.interpretation import LaneOffer
 from lanes.models import ChatMessage
 
 _SYSTEM_PROMPT: Final = """\

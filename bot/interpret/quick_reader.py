@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from core.model.edits import Edit
 from core.model.intent import Idle, Unclear
 from core.model.lane import Lane
-from core.ports import Executor
+from core.ports.executor import Executor
 
 
 @dataclass(frozen=True, slots=True)
 class QuickReader:
-    """`core.ports.Reader` of a home. What it needs is imported when it first reads: most commands never do."""
+    """`core.ports.interpretation.Reader` of a home; imports what it needs when it first reads, which few commands do."""
 
     has_model: Callable[[], bool]
     executors: Callable[[], Mapping[str, Executor]]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bot.interpret.model_answer import MAX_OPTIONS, OPTION_CHARS, QUESTION_CHARS
 from core.model.edits import KINDS, Edit
-from core.ports import LaneOffer
+from core.ports.interpretation import LaneOffer
 
 _TYPES: Final[dict[str, dict[str, Any]]] = {
     "str": {"type": "string"},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.model.errors import ConflictError
 from core.model.hunk_selection import SelectedHunks, read_selection
 from core.model.turn import NOWHERE, SYSTEM, Actor, MessageOrigin
-from core.ports import Repository
+from core.ports.repository import Repository
 from core.services.requests import Requests
 from core.services.task_document import TaskDocuments
 from lanes.executors.pick import pickable

@@ -13,7 +13,7 @@ from bot.configuration.home import Home
 from bot.secret import secret
 from core.model.errors import ConflictError, UsageError
 from core.model.person import MAINTAINER, check_name
-from core.ports import RepositorySpec
+from core.ports.repository import RepositorySpec
 from core.signing import Keys
 
 ROLES = ("member", MAINTAINER)

@@ -14,7 +14,7 @@ from core.model.decision import ApprovalRequirements
 from core.model.errors import CountersignError
 from core.model.lane import Lane
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
-from core.ports import BlobReader, Guard
+from core.ports.policy import BlobReader, Guard
 
 JUDGE_S: Final = 60.0
 _MAX_FINDINGS: Final = 1000
@@ -22,7 +22,7 @@ _MAX_CHARS: Final = 500
 
 
 class PluginGuards:
-    """A `core.ports.Guard` over `builtin` and plugin guards; a plugin that fails or times out blocks the change."""
+    """A `Guard` over the built-in one and those of plugins; a plugin that fails or times out blocks the change."""
 
     def __init__(self, builtin: Guard, extra: Mapping[str, ExtraGuard], *, judge_s: float = JUDGE_S) -> None:
         self._builtin = builtin

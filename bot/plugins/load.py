@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from bot.integrations.webhooks.sender import WebhookReceivers
     from bot.surfaces.port import Surface
     from core.model.lane import LaneCheck
-    from core.ports import Executor, Followed, Forge, Guard
+    from core.ports.executor import Executor
+    from core.ports.forge import Followed, Forge
+    from core.ports.policy import Guard
     from lanes.sandbox import Sandbox
 
 FOLDER = "plugins"

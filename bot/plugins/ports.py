@@ -15,7 +15,7 @@ from core.model.decision import ApprovalRequirements
 from core.model.errors import Problem
 from core.model.lane import Lane
 from core.model.staged_diff import GuardReport
-from core.ports import BlobReader
+from core.ports.policy import BlobReader
 
 if TYPE_CHECKING:
     from lanes.sandbox import Sandbox

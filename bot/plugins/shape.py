@@ -9,7 +9,8 @@ from typing import Any, Final
 from bot.plugins.ports import ExtraGuard, Notifier
 from bot.surfaces.port import Surface
 from core.model.lane import LaneCheck
-from core.ports import Executor, Followed, Forge
+from core.ports.executor import Executor
+from core.ports.forge import Followed, Forge
 
 PORTS: Final[dict[str, type]] = {
     "executors": Executor,

@@ -12,7 +12,11 @@ from bot.configuration.home import Home
 from bot.configuration.live_settings import LiveSettings
 from bot.wiring.host import LazySandboxes
 from core.log import log
-from core.ports import Executor, Followed, Forge, Interpreter, Milestones, Repository
+from core.ports.executor import Executor
+from core.ports.forge import Followed, Forge
+from core.ports.interpretation import Interpreter
+from core.ports.reporting import Milestones
+from core.ports.repository import Repository
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
 

@@ -12,7 +12,8 @@ from bot.configuration.models import Models
 from core.model.errors import Problem
 from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
-from core.ports import Executor, InterpretationContext, Interpreter
+from core.ports.executor import Executor
+from core.ports.interpretation import InterpretationContext, Interpreter
 
 if TYPE_CHECKING:
     from lanes.agent_clis import ProgramPlace
@@ -89,7 +90,7 @@ class ModelAdapters:
 
 @dataclass(frozen=True, slots=True)
 class LiveInterpreter:
-    """`core.ports.Interpreter`: whatever `current` gives when a request is read."""
+    """`core.ports.interpretation.Interpreter`: whatever `current` gives when a request is read."""
 
     current: Callable[[], Interpreter]
 

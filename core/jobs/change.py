@@ -24,7 +24,8 @@ from core.model.provenance import NOT_TOLD, CheckResult, Provenance
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, stage
 from core.model.task import Revision, Task
 from core.model.workflow import EDIT, WorkflowPart, awaited, part_after
-from core.ports import Commit, Executor, ExecutorResult, Repository, WorkOrder, reads_in
+from core.ports.executor import Executor, ExecutorResult, WorkOrder, reads_in
+from core.ports.repository import Commit, Repository
 from core.rules.audit import report_hash
 from core.store import jobs, tasks
 from core.store.journal import JobJournal

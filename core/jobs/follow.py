@@ -19,7 +19,8 @@ from core.model.job import Job, JobState
 from core.model.lifecycle import Fact, State
 from core.model.staged_diff import short_digest
 from core.model.task import PullRequest, Revision, Task
-from core.ports import CommitStatus, Followed, ForgeCheck, PullRequestSnapshot, Repository
+from core.ports.forge import CommitStatus, Followed, ForgeCheck, PullRequestSnapshot
+from core.ports.repository import Repository
 from core.rules.quorum import needs_of
 from core.rules.standing_terms import terms_now
 from core.store import jobs, tasks

@@ -14,7 +14,7 @@ from core.model.lane import Lane
 from core.model.lifecycle import Fact
 from core.model.task import Task
 from core.model.turn import Question, Turn
-from core.ports import InterpretationContext
+from core.ports.interpretation import InterpretationContext
 from core.rules.lane_availability import LaneAvailability
 from core.rules.planning import RequestOrigin, open_lanes
 from core.store import events, tasks, workers

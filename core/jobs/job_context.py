@@ -12,7 +12,12 @@ from core.model.lifecycle import TRANSITIONS, Fact, State
 from core.model.place import Place
 from core.model.task import PullRequest, Task
 from core.model.turn import SYSTEM, Actor
-from core.ports import Executor, Followed, Forge, Guard, Interpreter, Milestones, Repository
+from core.ports.executor import Executor
+from core.ports.forge import Followed, Forge
+from core.ports.interpretation import Interpreter
+from core.ports.policy import Guard
+from core.ports.reporting import Milestones
+from core.ports.repository import Repository
 from core.settings import SettingsSource
 from core.signing import Keys
 from core.store import artifacts, cards, jobs, tasks

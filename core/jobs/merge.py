@@ -15,7 +15,7 @@ from core.model.job import Job
 from core.model.lifecycle import Fact
 from core.model.staged_diff import confirmed, short_digest
 from core.model.task import PullRequest, Revision, Task
-from core.ports import Repository
+from core.ports.repository import Repository
 from core.rules.quorum import needs_of, uncounted
 from core.rules.standing_terms import refusal_now, terms_now
 from core.settings import Settings

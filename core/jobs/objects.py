@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.jobs.job_context import JobContext
 from core.model.job import Job
-from core.ports import Repository
+from core.ports.repository import Repository
 from core.store.git_objects import PACK, bring_objects
 
 

@@ -12,7 +12,7 @@ from core.model.job import Job
 from core.model.lifecycle import Fact
 from core.model.task import Task
 from core.model.turn import Question
-from core.ports import InterpretationContext
+from core.ports.interpretation import InterpretationContext
 from core.rules.audit import terms_hash
 from core.rules.planning import RequestOrigin, RequestPlan, parameter_question, plan_request
 from core.settings import Settings

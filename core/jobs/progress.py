@@ -17,7 +17,7 @@ MAX_CHARS = 200
 
 @dataclass(slots=True)
 class JobProgress:
-    """`core.ports.ProgressReporter` of a claimed job: the task's cards show the newest report."""
+    """`core.ports.reporting.ProgressReporter` of a claimed job: the task's cards show the newest report."""
 
     context: JobContext
     job: Job

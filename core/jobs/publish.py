@@ -17,7 +17,8 @@ from core.model.lifecycle import Fact
 from core.model.place import Place
 from core.model.staged_diff import StagedDiff, confirmed
 from core.model.task import PullRequest, Task
-from core.ports import Commit, Forge, PullRequestDraft, Repository
+from core.ports.forge import Forge, PullRequestDraft
+from core.ports.repository import Commit, Repository
 from core.rules import receipt
 from core.rules.audit import AuditRows, contradictions
 from core.rules.quorum import needs_of, uncounted

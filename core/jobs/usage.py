@@ -22,7 +22,7 @@ MINUTE_MS = 60 * 1000
 
 @dataclass(frozen=True, slots=True)
 class JobUsage:
-    """`core.ports.UsageReporter` of a claimed job, or of one part of its work."""
+    """`core.ports.reporting.UsageReporter` of a claimed job, or of one part of its work."""
 
     context: JobContext
     job: Job

@@ -104,8 +104,8 @@ class FileChange:
 class Change:
     """All differences between the base commit's tree and the produced tree, sorted by path bytes.
 
-    `beside` maps paths in the produced tree next to the changed ones (`core.ports.Repository.beside`); only the guard
-    reads it, and it is empty elsewhere.
+    `beside` maps paths in the produced tree next to the changed ones to modes (see `Repository.beside` in
+    `core.ports.repository`); only the guard reads it, and it is empty elsewhere.
     """
 
     repository: str

@@ -19,7 +19,7 @@ TYPED_DIGITS = 20
 
 
 class Differ(Protocol):
-    """The one thing that is asked of `core.ports.Repository` here."""
+    """The one thing that is asked of `core.ports.repository.Repository` here."""
 
     async def change(self, base: str, tree: str) -> Change:
         """What differs between commit `base` and tree `tree`."""

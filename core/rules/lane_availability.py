@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from core.model.errors import Kind, Problem
 from core.model.lane import Lane
-from core.ports import Executor, LaneOffer
+from core.ports.executor import Executor
+from core.ports.interpretation import LaneOffer
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from core.model.place import Place
 from core.model.staged_diff import short_digest
 from core.model.task import Task
 from core.model.turn import NOWHERE, Actor, MessageOrigin
-from core.ports import Milestones
+from core.ports.reporting import Milestones
 from core.rules.audit import forged_staging
 from core.rules.authorization import decided_by
 from core.rules.conversation import notify_of_outcome

@@ -15,7 +15,7 @@ from core.model.lifecycle import State
 from core.model.task import Basis, Task
 from core.model.turn import Actor, TurnDraft
 from core.model.workflow import COMMAND
-from core.ports import Reader
+from core.ports.interpretation import Reader
 from core.rules.authorization import refused
 from core.rules.lane_availability import ASSUMED
 from core.rules.planning import RequestOrigin, open_lanes, plan_request

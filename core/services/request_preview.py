@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
-from core.ports import Executor, InterpretationContext, Interpreter, Repository
+from core.ports.executor import Executor
+from core.ports.interpretation import InterpretationContext, Interpreter
+from core.ports.repository import Repository
 from core.rules.lane_availability import LaneAvailability
 from core.rules.planning import RequestOrigin, RequestPlan, open_lanes, plan_request
 from core.settings import SettingsSource

@@ -14,7 +14,8 @@ from core.model.place import Place
 from core.model.shorten import shortened
 from core.model.task import FIRST_BASIS, Basis, Task
 from core.model.turn import NOWHERE, Actor, MessageOrigin, TurnDraft
-from core.ports import Milestones, Reader
+from core.ports.interpretation import Reader
+from core.ports.reporting import Milestones
 from core.rules.authorization import Authorization
 from core.rules.basis import next_basis, picked_basis
 from core.rules.conversation import notify_of_outcome, show_where_asked

@@ -13,7 +13,7 @@ from core.model.errors import CountersignError
 from core.model.lifecycle import State
 from core.model.staged_diff import StagedDiff, confirmed
 from core.model.task import Task
-from core.ports import Repository
+from core.ports.repository import Repository
 from core.store import artifacts
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.ports import Repository
+from core.ports.repository import Repository
 from core.store import artifacts
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database

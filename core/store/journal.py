@@ -16,7 +16,7 @@ from core.store.unit_of_work import Tx
 
 
 class JobJournal:
-    """`core.ports.Journal` of a claimed job, or of one part of its work. Every try of the job has the same entries."""
+    """The `Journal` of a claimed job, or of one part of its work. All attempts of the job share its entries."""
 
     def __init__(self, database: Database, job: Job, part: str = "") -> None:
         self._database, self._job, self._part = database, job, part

@@ -13,7 +13,8 @@ from typing import Final
 from core.model.errors import CountersignError, Kind, Problem, TransientError, UsageError
 from core.model.lane import Lane
 from core.model.provenance import Provenance
-from core.ports import ExecutorResult, Repository, WorkOrder
+from core.ports.executor import ExecutorResult, WorkOrder
+from core.ports.repository import Repository
 from lanes.agent_clis import ADAPTERS
 from lanes.agent_clis.adapter import (
     FILE_MARK,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from core.ports import WorkOrder
+from core.ports.executor import WorkOrder
 from lanes.builtin_agent.prompts import asked
 
 _INSTRUCTIONS: Final = """\

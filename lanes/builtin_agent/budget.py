@@ -10,7 +10,7 @@ from typing import Final
 from core.model.budget import Budget, BudgetAccount, Spending
 from core.model.errors import PermanentError
 from core.model.provenance import Usage, summed
-from core.ports import ProgressReporter
+from core.ports.reporting import ProgressReporter
 from lanes.models import ToolCall
 
 _MIN_ANSWER_TOKENS: Final = 256

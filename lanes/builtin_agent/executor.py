@@ -11,7 +11,8 @@ from typing import Final
 from core.model.errors import CountersignError, Kind, PermanentError, Problem, TransientError, UsageError, WorkError
 from core.model.lane import Lane
 from core.model.provenance import Provenance
-from core.ports import ExecutorResult, Repository, WorkOrder
+from core.ports.executor import ExecutorResult, WorkOrder
+from core.ports.repository import Repository
 from lanes.builtin_agent.budget import BudgetMeter
 from lanes.builtin_agent.loop import AgentLoop
 from lanes.builtin_agent.prompts import opening

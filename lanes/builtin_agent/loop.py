@@ -13,7 +13,8 @@ from typing import Any, Final
 from core.model.errors import PermanentError
 from core.model.ids import new_id
 from core.model.provenance import Usage
-from core.ports import Journal, ProgressReporter, UsageReporter
+from core.ports.journal import Journal
+from core.ports.reporting import ProgressReporter, UsageReporter
 from core.strict_json import NotJsonError
 from lanes.builtin_agent.budget import BudgetMeter
 from lanes.builtin_agent.context import fitted

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.model.change import show_path
-from core.ports import WorkOrder
+from core.ports.executor import WorkOrder
 from lanes.models import ChatMessage
 
 _HOW: Final = """\

@@ -10,7 +10,7 @@ from core.model.budget import Budget, BudgetAccount, ExceededLimit, Spending
 from core.model.errors import CountersignError
 from core.model.ids import new_id
 from core.model.provenance import Usage
-from core.ports import MemoryUsage, UsageReporter
+from core.ports.reporting import MemoryUsage, UsageReporter
 
 MAX_FAILURES: Final = 5
 """After so many failed answers in a row a run is stopped."""

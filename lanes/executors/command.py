@@ -12,7 +12,8 @@ from core.model.advice import CommandName, Suggestion, advise
 from core.model.change import show_path
 from core.model.errors import CountersignError, Problem, TransientError, WorkError
 from core.model.lane import Lane
-from core.ports import ExecutorResult, Repository, WorkOrder
+from core.ports.executor import ExecutorResult, WorkOrder
+from core.ports.repository import Repository
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
 from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability

@@ -7,7 +7,8 @@ from typing import Final
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import Kind, PermanentError, Problem
 from core.model.lane import Lane
-from core.ports import ExecutorResult, Repository, WorkOrder
+from core.ports.executor import ExecutorResult, WorkOrder
+from core.ports.repository import Repository
 from lanes.executors.edit import apply_edits
 from lanes.executors.errors import EditError
 from lanes.executors.pick import picked_tree

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.model.change import ABSENT, GITLINK, Change, FileChange
 from core.model.errors import Kind, NotFoundError, PermanentError, UsageError
 from core.model.hunk_selection import HunkSpan, SelectedHunks, Spans, parts_of, read_selection, spans_of, subset
-from core.ports import Repository
+from core.ports.repository import Repository
 from lanes.repository import as_git
 
 

@@ -13,7 +13,8 @@ from typing import Final, ParamSpec, TypeVar
 from core.model.errors import ConflictError, NotFoundError, PermanentError, TransientError
 from core.model.stored import StoredObject
 from core.model.task import PullRequest
-from core.ports import Commit, PullRequestDraft, Repository
+from core.ports.forge import PullRequestDraft
+from core.ports.repository import Commit, Repository
 from lanes.forge.branches import check_ours, moved, push_branch
 from lanes.repository import GitRepository, as_git, guarded
 from lanes.repository.bare import Bare

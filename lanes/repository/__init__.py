@@ -12,7 +12,7 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from core.model.change import Change, show_path
 from core.model.errors import TransientError
-from core.ports import Commit, Repository, RepositorySpec
+from core.ports.repository import Commit, Repository, RepositorySpec
 from lanes.repository import merging, trees, worktree
 from lanes.repository.credentials import Credentials
 from lanes.repository.faults import explain

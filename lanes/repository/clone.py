@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.model.change import Change
 from core.model.errors import NotFoundError
-from core.ports import Repository, RepositorySpec
+from core.ports.repository import Repository, RepositorySpec
 from lanes.repository import as_git, guarded, merging, trees
 from lanes.repository.command import GitCommand, check_git
 from lanes.repository.store import Store, check_branch, check_oid

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from core.ports import RepositorySpec
+from core.ports.repository import RepositorySpec
 from lanes.repository.running import GitError
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from core.model.change import show_path
 from core.model.errors import Kind, PermanentError
-from core.ports import Commit, RepositorySpec
+from core.ports.repository import Commit, RepositorySpec
 from lanes import filetree
 from lanes.repository.address import Address, parse_address
 from lanes.repository.command import MIB, GitCommand, Output, check_git

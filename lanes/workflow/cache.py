@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from core.model.workflow import CHECK, COMMAND, EDIT, REVERT, WorkflowStep
-from core.ports import Repository, WorkOrder
+from core.ports.executor import WorkOrder
+from core.ports.repository import Repository
 
 MOST: Final = 1000
 MOST_BYTES: Final = 256 * 1024 * 1024

@@ -11,7 +11,8 @@ from core.model.errors import CountersignError, Kind, PermanentError, Problem, W
 from core.model.lane import Lane
 from core.model.provenance import Provenance, summed
 from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep, values_of
-from core.ports import Executor, ExecutorResult, Repository, WorkOrder
+from core.ports.executor import Executor, ExecutorResult, WorkOrder
+from core.ports.repository import Repository
 from lanes.budget_pool import BudgetPool
 from lanes.checks import CheckRunner
 from lanes.executors.names import STEPS, no_such_executor

@@ -18,7 +18,8 @@ from core.model.intent import Intent
 from core.model.lane import Lane, LaneCheck
 from core.model.provenance import NOT_TOLD, Provenance
 from core.model.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WorkflowStep
-from core.ports import Commit, Executor, ExecutorResult, Repository, WorkOrder
+from core.ports.executor import Executor, ExecutorResult, WorkOrder
+from core.ports.repository import Commit, Repository
 from lanes.artifacts import adopted, kept
 from lanes.budget_pool import BudgetPool
 from lanes.checks import CheckRunner

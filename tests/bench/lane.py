@@ -24,7 +24,7 @@ from core.model.errors import Problem
 from core.model.intent import Intent
 from core.model.lane import Lane, Limits
 from core.model.provenance import Usage
-from core.ports import Executor, WorkOrder
+from core.ports.executor import Executor, WorkOrder
 from lanes.assembly import Means, executors
 from lanes.models import ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository

@@ -14,7 +14,8 @@ import pytest
 
 from core.model.errors import ConflictError, CountersignError, PermanentError
 from core.model.task import PullRequest
-from core.ports import Commit, PullRequestDraft, RepositorySpec
+from core.ports.forge import PullRequestDraft
+from core.ports.repository import Commit, RepositorySpec
 from lanes.forge.local import LocalForge
 from lanes.repository import GitRepository
 from tests.fakes.forge import MemoryForge

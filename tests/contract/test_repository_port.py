@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.model.errors import CountersignError, PermanentError
-from core.ports import Commit, Repository, RepositorySpec
+from core.ports.repository import Commit, Repository, RepositorySpec
 from lanes.repository import GitRepository
 from tests.fakes.repository import MemoryRepository
 from tests.homes import make_repository

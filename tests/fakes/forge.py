@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from core.model.errors import ConflictError, CountersignError, NotFoundError, PermanentError
 from core.model.place import Place
 from core.model.task import PullRequest
-from core.ports import Commit, CommitStatus, ForgeCheck, PullRequestDraft, PullRequestSnapshot
+from core.ports.forge import CommitStatus, ForgeCheck, PullRequestDraft, PullRequestSnapshot
+from core.ports.repository import Commit
 from lanes.forge.branches import check_ours
 from lanes.forge.local import METHODS
 from tests.fakes.repository import MemoryRepository

@@ -14,7 +14,9 @@ from core.model.intent import Intent, Unclear
 from core.model.lane import Lane
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from core.model.turn import Turn
-from core.ports import BlobReader, ExecutorResult, InterpretationContext, WorkOrder
+from core.ports.executor import ExecutorResult, WorkOrder
+from core.ports.interpretation import InterpretationContext
+from core.ports.policy import BlobReader
 from tests.fakes.repository import MemoryRepository
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from core.model.change import ABSENT, FOLDER, REGULAR, Change, FileChange
 from core.model.errors import PermanentError
-from core.ports import Commit, RepositorySpec
+from core.ports.repository import Commit, RepositorySpec
 
 Tree = dict[str, bytes]
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from core.model.errors import PermanentError, UsageError
-from core.ports import RepositorySpec
+from core.ports.repository import RepositorySpec
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _SCP: Final = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?P<path>[^/].*)")

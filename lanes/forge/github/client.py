@@ -12,7 +12,7 @@ from github import Github, GithubException
 from github.Repository import Repository
 
 from core.model.errors import CountersignError, NotFoundError, PermanentError, TransientError
-from core.ports import RepositorySpec
+from core.ports.repository import RepositorySpec
 from lanes.forge.github.access import GitHubAccess, full_name_of
 from lanes.forge.github.faults import RATE_LIMIT, explain, is_refused_token
 from lanes.forge.github.session import Pace, Sessions

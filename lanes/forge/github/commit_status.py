@@ -12,7 +12,7 @@ from github.Repository import Repository
 
 from core.model.errors import TransientError
 from core.model.task import PullRequest
-from core.ports import CommitStatus, ForgeCheck, PullRequestSnapshot
+from core.ports.forge import CommitStatus, ForgeCheck, PullRequestSnapshot
 from lanes.forge.github.pulls import shown, state_of
 
 CONTEXT: Final = "countersign"

@@ -10,7 +10,8 @@ from typing import Final
 from core.model.errors import ConflictError, PermanentError
 from core.model.place import Place
 from core.model.task import PullRequest
-from core.ports import CommitStatus, PullRequestDraft, PullRequestSnapshot, Repository
+from core.ports.forge import CommitStatus, PullRequestDraft, PullRequestSnapshot
+from core.ports.repository import Repository
 from lanes.forge.branches import check_ours, push_branch
 from lanes.forge.github import commit_status, pulls
 from lanes.forge.github.client import GitHubClient
@@ -21,7 +22,7 @@ _METHODS: Final = frozenset({"merge", "squash", "rebase"})
 
 
 class GitHubForge:
-    """Pull requests at GitHub: implements `core.ports.Forge` and `core.ports.Followed`.
+    """Pull requests at GitHub: implements `core.ports.forge.Forge` and `core.ports.forge.Followed`.
 
     Nothing is remembered here; every effect is looked for at GitHub before it is caused, so a call that was cut off
     anywhere may be made again. The repositories it is given get their token from the same client's `credentials`.

@@ -12,7 +12,7 @@ from github.Repository import Repository
 from core.log import log
 from core.model.errors import ConflictError, PermanentError, TransientError
 from core.model.task import PullRequest
-from core.ports import PullRequestDraft
+from core.ports.forge import PullRequestDraft
 from lanes.forge.branches import moved
 from lanes.forge.github.client import BODY_CHARS
 from lanes.forge.github.faults import explain, words

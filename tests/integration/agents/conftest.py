@@ -14,7 +14,8 @@ from core.model.errors import CountersignError, Problem
 from core.model.intent import Intent
 from core.model.lane import Limits
 from core.model.turn import Turn
-from core.ports import ExecutorResult, MemoryUsage, WorkOrder
+from core.ports.executor import ExecutorResult, WorkOrder
+from core.ports.reporting import MemoryUsage
 from lanes.agent_clis import ADAPTERS, ProgramPlace
 from lanes.agent_clis.adapter import AgentCliAdapter
 from lanes.agent_clis.executor import AgentExecutor, create_agent_executor

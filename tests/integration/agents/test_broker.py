@@ -13,7 +13,7 @@ import pytest
 from core.model.budget import Budget, ExceededLimit
 from core.model.errors import PermanentError
 from core.model.provenance import Usage
-from core.ports import MemoryUsage
+from core.ports.reporting import MemoryUsage
 from lanes.egress import EgressBroker, UsageAccount
 from lanes.egress.routes import address
 from lanes.egress.turns import in_a_row

@@ -13,7 +13,7 @@ import pytest
 from core.model.errors import Kind, PermanentError, Problem, TransientError, UsageError
 from core.model.lane import AgentCli, Limits
 from core.model.provenance import Usage
-from core.ports import MemoryUsage
+from core.ports.reporting import MemoryUsage
 from lanes.agent_clis import ADAPTERS, NAMES, agent_capabilities
 from lanes.agent_clis.executor import AgentExecutor, create_agent_executor
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program

@@ -14,7 +14,8 @@ from core.model.intent import Intent
 from core.model.lane import Lane
 from core.model.provenance import Usage
 from core.model.turn import Turn
-from core.ports import MemoryUsage, WorkOrder
+from core.ports.executor import WorkOrder
+from core.ports.reporting import MemoryUsage
 from lanes.builtin_agent import BuiltinAgentExecutor
 from lanes.checks import CheckRunner, checked
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ToolCall

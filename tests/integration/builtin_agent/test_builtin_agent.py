@@ -9,7 +9,7 @@ import pytest
 from core.model.budget import Budget
 from core.model.errors import PermanentError, TransientError, WorkError
 from core.model.lane import LaneCheck, Limits
-from core.ports import MemoryJournal
+from core.ports.journal import MemoryJournal
 from tests.integration.builtin_agent.conftest import START, Scripted, call, results_in
 
 pytestmark = pytest.mark.lanes

@@ -13,7 +13,7 @@ from core.model.intent import Intent, Unclear
 from core.model.lifecycle import State
 from core.model.task import Basis
 from core.model.turn import Actor, Turn
-from core.ports import InterpretationContext
+from core.ports.interpretation import InterpretationContext
 from core.store import events, tasks
 from core.store.tables import RevisionRow
 from tests import campaign

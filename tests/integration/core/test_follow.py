@@ -11,7 +11,8 @@ from core.jobs.follow import hindrance
 from core.model.decision import MergeRequirements, RequiredCheck
 from core.model.errors import PermanentError, TransientError
 from core.model.lifecycle import State
-from core.ports import Commit, ForgeCheck
+from core.ports.forge import ForgeCheck
+from core.ports.repository import Commit
 from core.store import cards, jobs, queue_queries
 from core.store.database import Database
 from tests import builders, campaign

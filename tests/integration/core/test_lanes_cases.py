@@ -13,7 +13,7 @@ from core.model.errors import TransientError
 from core.model.lifecycle import State
 from core.model.provenance import Provenance, Usage
 from core.model.workflow import WorkflowStep
-from core.ports import ExecutorResult, WorkOrder
+from core.ports.executor import ExecutorResult, WorkOrder
 from core.rules import receipt
 from core.store import artifacts
 from tests import builders, campaign

@@ -12,7 +12,8 @@ from core.jobs.usage import JobUsage
 from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.provenance import Usage
-from core.ports import Journal, MemoryJournal, MemoryUsage, UsageReporter
+from core.ports.journal import Journal, MemoryJournal
+from core.ports.reporting import MemoryUsage, UsageReporter
 from core.store.database import Database
 from core.store.journal import JobJournal
 from tests import builders

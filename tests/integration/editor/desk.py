@@ -12,7 +12,8 @@ from core.model.edits import Edit
 from core.model.errors import PermanentError
 from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
-from core.ports import InterpretationContext, WorkOrder
+from core.ports.executor import WorkOrder
+from core.ports.interpretation import InterpretationContext
 from lanes.executors.edit_lane import EditExecutor
 from lanes.repository import GitRepository
 from tests.builders import lane

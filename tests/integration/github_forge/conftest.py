@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from core.model.task import PullRequest
-from core.ports import Commit, Forge, PullRequestDraft, RepositorySpec
+from core.ports.forge import Forge, PullRequestDraft
+from core.ports.repository import Commit, RepositorySpec
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.client import GitHubClient
 from lanes.forge.github.forge import GitHubForge

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from core.model.errors import ConflictError, PermanentError
-from core.ports import Forge, RepositorySpec
+from core.ports.forge import Forge
+from core.ports.repository import RepositorySpec
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.client import GitHubClient
 from lanes.forge.github.forge import GitHubForge

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from core.model.errors import ConflictError, Kind, PermanentError, TransientError
-from core.ports import CommitStatus
+from core.ports.forge import CommitStatus
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.forge import GitHubForge
 from tests.integration.github_forge.conftest import BRANCH, NAME, commit, proposal, published, store_of

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.errors import CountersignError, NotFoundError, PermanentError, UsageError
-from core.ports import RepositorySpec
+from core.ports.repository import RepositorySpec
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.access import full_name_of
 from lanes.forge.github.forge import GitHubForge

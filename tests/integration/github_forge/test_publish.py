@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from core.model.errors import ConflictError, PermanentError
-from core.ports import CommitStatus, ForgeCheck
+from core.ports.forge import CommitStatus, ForgeCheck
 from tests.integration.github_forge.conftest import BRANCH, NAME, commit, proposal, published
 
 pytestmark = pytest.mark.surfaces

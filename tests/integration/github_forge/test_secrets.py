@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from core.model.errors import CountersignError
-from core.ports import CommitStatus
+from core.ports.forge import CommitStatus
 from lanes.forge.github import GitHubAccess
 from lanes.forge.github.faults import words
 from lanes.forge.github.forge import GitHubForge

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.model.errors import TransientError
-from core.ports import CommitStatus, ForgeCheck
+from core.ports.forge import CommitStatus, ForgeCheck
 from tests.integration.github_forge.conftest import BRANCH, NAME, published
 
 pytestmark = pytest.mark.surfaces

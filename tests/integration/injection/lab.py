@@ -18,7 +18,7 @@ from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.model.task import Task
 from core.model.turn import Actor, Turn
-from core.ports import RepositorySpec
+from core.ports.repository import RepositorySpec
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker
 from core.services.approvals import Approvals

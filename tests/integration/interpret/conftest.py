@@ -14,7 +14,9 @@ from core.model.edits import CreateFile
 from core.model.ids import new_id
 from core.model.lane import Lane
 from core.model.placement import NodeView
-from core.ports import Executor, ExecutorResult, Forge, Repository, WorkOrder
+from core.ports.executor import Executor, ExecutorResult, WorkOrder
+from core.ports.forge import Forge
+from core.ports.repository import Repository
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker
 from core.store.database import Database

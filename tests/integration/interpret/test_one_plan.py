@@ -10,7 +10,7 @@ from bot.interpret import GrammarInterpreter
 from core.model.decision import Effect
 from core.model.intent import Intent
 from core.model.turn import Actor
-from core.ports import Repository
+from core.ports.repository import Repository
 from core.rules.planning import RequestOrigin
 from core.services.request_preview import RequestPreview
 from tests.integration.interpret.conftest import ReadingBench

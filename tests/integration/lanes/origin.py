@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.ports import RepositorySpec
+from core.ports.repository import RepositorySpec
 from lanes.repository import GitRepository
 from tests.templates import copy_of
 

@@ -11,7 +11,7 @@ import pytest
 from core.model.errors import Kind, PermanentError, Problem, TransientError
 from core.model.intent import Intent
 from core.model.lane import Limits
-from core.ports import WorkOrder
+from core.ports.executor import WorkOrder
 from lanes.assembly import missing_executor
 from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor

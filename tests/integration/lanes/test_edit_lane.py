@@ -9,7 +9,8 @@ import pytest
 from core.model.edits import CreateFile, DeleteFile, MoveFile, ReplaceText, SetKey
 from core.model.errors import Kind, PermanentError
 from core.model.intent import Intent
-from core.ports import Commit, WorkOrder
+from core.ports.executor import WorkOrder
+from core.ports.repository import Commit
 from lanes.executors.edit_lane import EditExecutor
 from lanes.repository import GitRepository
 from tests.builders import lane

@@ -25,7 +25,8 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import CountersignError
-from core.ports import Commit, PullRequestDraft, RepositorySpec
+from core.ports.forge import PullRequestDraft
+from core.ports.repository import Commit, RepositorySpec
 from lanes.forge.local import LocalForge
 from lanes.repository import GitRepository, TreeView, merging
 from lanes.repository.bare import Bare

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import ConflictError, NotFoundError, PermanentError
-from core.ports import Commit, PullRequestDraft
+from core.ports.forge import PullRequestDraft
+from core.ports.repository import Commit
 from lanes.forge.local import PULLS, LocalForge
 from lanes.repository import GitRepository
 from tests.integration.lanes import origin

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import CountersignError, Kind, PermanentError, TransientError
-from core.ports import Commit
+from core.ports.repository import Commit
 from lanes.repository import GitRepository
 from tests.integration.lanes import origin
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 
-from core.ports import RepositorySpec
+from core.ports.repository import RepositorySpec
 from lanes.repository import trees, worktree
 from lanes.repository.store import Store
 from tests import campaign

@@ -13,7 +13,7 @@ import pytest
 from bot.interpret.model_answer import AnswerShape, read_answer
 from bot.interpret.schema import answer_schema
 from core.model.errors import CountersignError, PermanentError, TransientError
-from core.ports import LaneOffer
+from core.ports.interpretation import LaneOffer
 from lanes.builtin_agent.tool_call_text import without_tools
 from lanes.builtin_agent.tools import TOOLS as CODER_TOOLS
 from lanes.models import ChatMessage, ChatRequest, Endpoint, ToolCall

@@ -17,7 +17,7 @@ from bot.wiring.worker import build_worker
 from core.model.errors import UsageError
 from core.model.intent import Unclear
 from core.model.turn import Turn
-from core.ports import InterpretationContext, LaneOffer
+from core.ports.interpretation import InterpretationContext, LaneOffer
 from core.queue.worker import Worker
 from tests.homes import CliHome
 

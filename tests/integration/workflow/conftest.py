@@ -17,7 +17,10 @@ from core.model.intent import Intent
 from core.model.lane import Lane
 from core.model.provenance import Provenance, Usage
 from core.model.turn import Turn
-from core.ports import Executor, ExecutorResult, MemoryJournal, MemoryUsage, Repository, WorkOrder
+from core.ports.executor import Executor, ExecutorResult, WorkOrder
+from core.ports.journal import MemoryJournal
+from core.ports.reporting import MemoryUsage
+from core.ports.repository import Repository
 from core.strict_yaml.document import loads
 from lanes.checks import CheckRunner, checked
 from lanes.executors.command import CommandExecutor

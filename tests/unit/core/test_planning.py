@@ -20,7 +20,7 @@ from core.model.errors import Kind, Problem
 from core.model.intent import Intent
 from core.model.lane import Lane
 from core.model.workflow import Parameter
-from core.ports import Executor
+from core.ports.executor import Executor
 from core.rules.lane_availability import ASSUMED, LaneAvailability
 from core.rules.planning import (
     ANYTHING,

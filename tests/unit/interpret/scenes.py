@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.model.turn import Turn
-from core.ports import InterpretationContext, Journal, LaneOffer
+from core.ports.interpretation import InterpretationContext, LaneOffer
+from core.ports.journal import Journal
 from tests.builders import NOON
 
 FILES = ("README.md", "config/app.yaml", "docs/guide.md", "src/a.py")

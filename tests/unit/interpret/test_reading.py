@@ -14,7 +14,8 @@ from core.model.edits import AddLine, MoveFile, SetKey
 from core.model.errors import PermanentError, TransientError
 from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
-from core.ports import MemoryJournal, MemoryUsage
+from core.ports.journal import MemoryJournal
+from core.ports.reporting import MemoryUsage
 from tests.builders import NOON
 from tests.fakes.scripted import NAME, ScriptedModel, SilentModel
 from tests.unit.interpret import scenes

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from core.model.budget import Budget, Spending
 from core.model.errors import LostClaimError
 from core.model.provenance import Usage
-from core.ports import MemoryJournal, MemoryUsage, ignore_progress
+from core.ports.journal import MemoryJournal
+from core.ports.reporting import MemoryUsage, ignore_progress
 from lanes.builtin_agent.budget import BudgetError, BudgetMeter
 from lanes.builtin_agent.loop import AgentLoop
 from lanes.builtin_agent.tools import FINISH, AgentTools

@@ -18,7 +18,8 @@ from core.model.intent import Intent
 from core.model.lane import Lane
 from core.model.provenance import Usage
 from core.model.turn import Turn
-from core.ports import MemoryUsage, WorkOrder
+from core.ports.executor import WorkOrder
+from core.ports.reporting import MemoryUsage
 from lanes.budget_pool import SET_ASIDE, BudgetPool
 
 pytestmark = pytest.mark.lanes

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from core.model.errors import Kind, Problem
-from core.ports import Executor
+from core.ports.executor import Executor
 from lanes.assembly import Means, executors
 from lanes.checks import Checked, CheckRunner
 from lanes.executors.names import BUILT_IN

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.model.budget import Budget, ExceededLimit, Spending
 from core.model.provenance import Usage
-from core.ports import MemoryUsage
+from core.ports.reporting import MemoryUsage
 from lanes.egress import UsageAccount
 
 pytestmark = pytest.mark.lanes

@@ -115,7 +115,7 @@ async def test_guard_10_an_embedded_repository_may_be_taken_away():
 
 
 async def test_guard_10_what_lies_beside_is_read_from_git(tmp_path):
-    from core.ports import RepositorySpec
+    from core.ports.repository import RepositorySpec
     from lanes.repository import GitRepository
 
     def git(*argv: str) -> str:

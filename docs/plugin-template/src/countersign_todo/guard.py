@@ -10,7 +10,7 @@ from core.model.decision import ApprovalRequirements
 from core.model.errors import UsageError
 from core.model.lane import Lane
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
-from core.ports import BlobReader
+from core.ports.policy import BlobReader
 
 CHECK = "no-todo"
 

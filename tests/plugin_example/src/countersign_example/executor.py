@@ -6,7 +6,8 @@ from bot.plugins import PluginContext
 from core.model.errors import Kind, PermanentError, Problem, UsageError
 from core.model.lane import Lane
 from core.model.provenance import Provenance
-from core.ports import Executor, ExecutorResult, Repository, WorkOrder
+from core.ports.executor import Executor, ExecutorResult, WorkOrder
+from core.ports.repository import Repository
 from lanes.repository import as_git
 
 MOST_BYTES = 1_000_000

@@ -12,7 +12,8 @@ from bot.plugins import PluginContext
 from core.model.errors import NotFoundError, PermanentError, UsageError
 from core.model.place import Place
 from core.model.task import PullRequest
-from core.ports import CommitStatus, Forge, ForgeCheck, PullRequestDraft, PullRequestSnapshot, Repository
+from core.ports.forge import CommitStatus, Forge, ForgeCheck, PullRequestDraft, PullRequestSnapshot
+from core.ports.repository import Repository
 from lanes.forge.branches import push_branch
 from lanes.repository import as_git
 

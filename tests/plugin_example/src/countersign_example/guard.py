@@ -9,7 +9,7 @@ from core.model.change import Change
 from core.model.decision import ApprovalRequirements
 from core.model.lane import Lane
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
-from core.ports import BlobReader
+from core.ports.policy import BlobReader
 
 
 class NoShouting:

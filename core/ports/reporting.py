@@ -1,0 +1,71 @@
+"""Reporters: how far a piece of work is, what its models cost, and which points between two effects it reached."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from core.model.provenance import Usage, summed
+
+
+class ProgressReporter(Protocol):
+    """Takes a few words about how far the work is, for the card. It may drop them."""
+
+    async def __call__(self, words: str, /) -> None:
+        """Report `words`: facts from the host, never a model's own words."""
+
+
+async def ignore_progress(_words: str) -> None:
+    """A `ProgressReporter` for work that nobody watches."""
+
+
+class UsageReporter(Protocol):
+    """The spending ledger as one part of a piece of work sees it: one entry for each call of a model, never changed."""
+
+    async def report(self, call: str, usage: Usage, /) -> bool:
+        """Append what `call` cost; durable on return.
+
+        `call` is an id that no other call of this part has. Reported again, by whoever replays the work, it counts
+        once: then the answer is False. Raises `CountersignError` where the work may not go on.
+        """
+
+    async def spent(self) -> tuple[Usage, ...]:
+        """What this part and the parts below it spent so far, in all tries of the work: a sum for each model."""
+
+    def part(self, name: str) -> UsageReporter:
+        """The reporter of one part of the work."""
+
+
+class MemoryUsage:
+    """A `UsageReporter` that lasts as long as the process: for work that is charged to nobody.
+
+    `entries` are those of all parts, by part and call, in the order of their first report.
+    """
+
+    def __init__(self, name: str = "", entries: dict[tuple[str, str], Usage] | None = None) -> None:
+        self._name = name
+        self.entries: dict[tuple[str, str], Usage] = {} if entries is None else entries
+
+    async def report(self, call: str, usage: Usage) -> bool:
+        """Append what a call cost, unless it is there already."""
+        is_new = (self._name, call) not in self.entries
+        self.entries.setdefault((self._name, call), usage)
+        return is_new
+
+    async def spent(self) -> tuple[Usage, ...]:
+        """The sums of this part and the parts below it."""
+        return summed(
+            usage
+            for (part, _), usage in self.entries.items()
+            if not self._name or part == self._name or part.startswith(f"{self._name}/")
+        )
+
+    def part(self, name: str) -> MemoryUsage:
+        """The reporter of one part, into the same entries."""
+        return MemoryUsage(f"{self._name}/{name}" if self._name else name, self.entries)
+
+
+class Milestones(Protocol):
+    """Told of every point between two effects, in order; for progress, and for tests that stop there."""
+
+    def reached(self, point: str, **facts: object) -> None:
+        """`point` was reached, e.g. ``publish.pushed``."""
