@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from core.model.change import show_path
 from core.model.decision import PolicyRequest
-from core.model.edits import PathError, check_path
 from core.model.lane import Lane
 from core.model.person import People, Person
+from core.model.repository_path import PathError, check_path
 from policies.globs import Globs, covering
 from policies.protected import protected
 from policies.rules import AskEffect, Rule, Rules

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.log import log
-from core.model.edits import BumpPackage, Edit, describe
+from core.model.edit_description import describe
+from core.model.edits import BumpPackage, Edit
 from core.model.errors import PermanentError, TransientError
 from core.model.intent import Unclear
 from core.ports.interpretation import InterpretationContext

@@ -20,7 +20,8 @@ from bot.interpret.model_answer import OPTION_CHARS, BadAnswerError, ModelAnswer
 from bot.interpret.prompts import request_message, retry_messages, storable_text, system_message
 from bot.interpret.schema import answer_schema
 from core.log import log
-from core.model.edits import BumpPackage, CreateFile, Edit, MoveFile, describe, is_glob, paths_named
+from core.model.edit_description import describe
+from core.model.edits import BumpPackage, CreateFile, Edit, MoveFile, is_glob, paths_named
 from core.model.errors import PermanentError, TransientError
 from core.model.ids import new_id
 from core.model.intent import Intent, Unclear

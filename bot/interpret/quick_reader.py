@@ -13,7 +13,7 @@ from core.ports.executor import Executor
 
 @dataclass(frozen=True, slots=True)
 class QuickReader:
-    """`core.ports.interpretation.Reader` of a home; imports what it needs when it first reads, which few commands do."""
+    """The `Reader` of a home; imports what it needs when it first reads, which few commands do."""
 
     has_model: Callable[[], bool]
     executors: Callable[[], Mapping[str, Executor]]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.model.edits import BumpPackage, Edit, ReplaceText, describe, from_json, paths_named, to_json
+from core.model.edit_description import describe
+from core.model.edits import BumpPackage, Edit, ReplaceText, from_json, paths_named, to_json
 from core.model.masking import Mask, shows_all
 from core.model.shorten import shortened
 from core.model.stored import StoredObject, StoredValueError

@@ -1,4 +1,4 @@
-"""Shortens text that does not fit, at a word boundary and with an ellipsis."""
+"""Shortens text that does not fit: whole words with an ellipsis, or a clipped quotation."""
 
 from __future__ import annotations
 
@@ -23,3 +23,15 @@ def whole_words(text: str, room: int) -> str:
         return head.rstrip()
     words = head.rstrip().rpartition(" ")[0].rstrip(" ,;:-(")
     return words if len(words) >= _MIN_FILL * room else head.rstrip()
+
+
+def clipped(text: str, limit: int = 60) -> str:
+    """`text` on one line in at most `limit` characters, with control characters escaped."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + ELLIPSIS
+
+
+def quoted(text: str) -> str:
+    """`text` in quotes, clipped; the grammar of requests reads it back if it is short and has one line."""
+    use_single = ('"' in text or "\\" in text) and "'" not in text and "\n" not in text
+    return f"'{clipped(text)}'" if use_single else '"' + clipped(text).replace('"', '\\"') + '"'

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from core.model.edits import PathError, check_path
 from core.model.errors import PermanentError, UsageError
+from core.model.repository_path import PathError, check_path
 
 EDIT: Final = "edit"
 COMMAND: Final = "command"

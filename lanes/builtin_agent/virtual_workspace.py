@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from core.model.change import EXECUTABLE, REGULAR, show_path
-from core.model.edits import PathError, check_path
 from core.model.lane import Limits
+from core.model.repository_path import PathError, check_path
 from lanes.builtin_agent.withheld_text import WithheldText
 from lanes.executors.errors import EditError
 from lanes.executors.tree import MAX_FILE_BYTES, MAX_WRITTEN_BYTES, matching, near_path

@@ -8,26 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.model.dotted_key import KeyPart, KeyTextError, split_key
+from core.model.edit_description import describe
 from core.model.edits import (
     AddLine,
     BumpPackage,
     CreateFile,
     DeleteFile,
-    KeyPart,
-    KeyTextError,
     MoveFile,
-    PathError,
     RemoveLine,
     ReplaceText,
     SetKey,
-    check_path,
-    describe,
     from_json,
     is_glob,
     paths_named,
-    split_key,
     to_json,
 )
+from core.model.repository_path import PathError, check_path
 
 PART = st.text("abcXYZ019_-. é", min_size=1, max_size=8).map(str.strip).filter(lambda p: p.strip(". "))
 PATHS = st.lists(PART, min_size=1, max_size=4).map("/".join)

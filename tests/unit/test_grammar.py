@@ -10,17 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.interpret.grammar import NotUnderstood, parse
-from core.model.edits import (
-    AddLine,
-    BumpPackage,
-    CreateFile,
-    DeleteFile,
-    MoveFile,
-    RemoveLine,
-    ReplaceText,
-    SetKey,
-    describe,
-)
+from core.model.edit_description import describe
+from core.model.edits import AddLine, BumpPackage, CreateFile, DeleteFile, MoveFile, RemoveLine, ReplaceText, SetKey
 
 APP = "config/app.yaml"
 TIMEOUT = SetKey(APP, "server.timeout", "30")

@@ -8,17 +8,8 @@ from __future__ import annotations
 import pytest
 
 from bot.interpret.grammar import NotUnderstood, parse
-from core.model.edits import (
-    AddLine,
-    BumpPackage,
-    CreateFile,
-    DeleteFile,
-    MoveFile,
-    RemoveLine,
-    ReplaceText,
-    SetKey,
-    describe,
-)
+from core.model.edit_description import describe
+from core.model.edits import AddLine, BumpPackage, CreateFile, DeleteFile, MoveFile, RemoveLine, ReplaceText, SetKey
 
 A = "docs/a.md"
 FOO = ReplaceText(A, "foo", "bar")

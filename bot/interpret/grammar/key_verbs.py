@@ -16,7 +16,8 @@ from bot.interpret.grammar.clause import (
 )
 from bot.interpret.grammar.replacing import TO, build_replacement, change_word
 from bot.interpret.grammar.tokens import Token, UnclearClause, word_set
-from core.model.edits import BumpPackage, Edit, SetKey, split_key
+from core.model.dotted_key import split_key
+from core.model.edits import BumpPackage, Edit, SetKey
 
 _IN = frozenset({"in", "inside", "within"})
 _INNER = _IN | {"of"}

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Final
 
-from core.model.edits import split_key
+from core.model.dotted_key import split_key
 
 MAX_TEXT_BYTES: Final = 64 * 1024
 _CLOSES: Final = {  # opening quote to closing quotes: straight, typographic, German, French, backticks

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from core.model.edits import SetKey, split_key
+from core.model.dotted_key import split_key
+from core.model.edits import SetKey
 from lanes.executors.errors import EditError
 from lanes.executors.formats.place import Group, near
 from lanes.executors.formats.values import check_was, line_of, newline_of

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from core.model.edits import KeyPart, SetKey, split_key
+from core.model.dotted_key import KeyPart, split_key
+from core.model.edits import SetKey
 from lanes.executors.errors import EditError
 
 Path = tuple[str | int, ...]

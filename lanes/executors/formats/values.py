@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from core.model.edits import SetKey, split_key
+from core.model.dotted_key import split_key
+from core.model.edits import SetKey
 from lanes.executors.errors import EditError
 
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{1,99})?(?:[eE][-+]?[0-9]{1,3})?")

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from core.model.edits import SetKey, split_key
+from core.model.dotted_key import split_key
+from core.model.edits import SetKey
 from lanes.executors.edit import EditError
 
 APP = """\

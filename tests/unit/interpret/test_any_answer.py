@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from bot.interpret.grammar.tokens import hidden_text_warning
 from bot.interpret.model_interpreter import MAX_ASKS, ModelInterpreter
-from core.model.edits import KINDS, check_path, from_json, paths_named, to_json
+from core.model.edits import KINDS, from_json, paths_named, to_json
 from core.model.intent import Intent, Unclear
+from core.model.repository_path import check_path
 from tests.fakes.scripted import NAME, ScriptedModel
 from tests.unit.interpret import scenes
 from tests.unit.interpret.scenes import VAGUE, scene, turns

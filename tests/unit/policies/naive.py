@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from core.model.change import show_path
 from core.model.decision import ApprovalRequirements, Effect, PolicyRequest
-from core.model.edits import PathError, check_path
 from core.model.lane import Lane
 from core.model.person import People, Person
+from core.model.repository_path import PathError, check_path
 from core.model.turn import Question
 from policies.globs import Globs
 from policies.protected import PROTECTED
