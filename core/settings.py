@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.model.errors import NotFoundError, PermanentError
 from core.model.lane import Lane
-from core.model.masking import Mask, shows_all
+from core.model.masking import Mask, no_mask
 from core.model.person import People
 from core.ports.policy import Policy
 from core.ports.repository import RepositorySpec
@@ -40,7 +40,7 @@ class Settings:
     lanes: Mapping[str, Lane]
     policy: Policy
     timing: Timing = Timing()
-    mask: Mask = shows_all
+    mask: Mask = no_mask
     zone: str = "UTC"
 
     def repository(self, name: str) -> RepositorySpec:

@@ -121,7 +121,7 @@ class Checked:
         """What the inner executor made, with how the checks came out."""
         if not order.lane.checks or order.intent.needs_git_alone:
             return await self.inner.produce(order, repository)
-        tries = 1 + (order.lane.retries if self.mends(order.lane) else 0)
+        tries = 1 + (order.lane.retries if self.can_repair(order.lane) else 0)
         making, files, pool = Provenance(self.inner.name), dict[str, bytes](), await BudgetPool.open(order)
         for n in range(1, tries + 1):
             try:
@@ -131,13 +131,13 @@ class Checked:
                     raise
                 files.update(error.artifacts if isinstance(error, WorkError) else {})
                 break  # nothing is left to mend it with: what there is is shown
-            making, files = _added(making, made.making, n), {**files, **made.artifacts}
+            making, files = _added(making, made.provenance, n), {**files, **made.artifacts}
             order = replace(order, start=made.tree, feedback=_feedback(made))
             if not order.feedback:
                 break
         return ExecutorResult(order.start, files, making)
 
-    def mends(self, lane: Lane) -> bool:
+    def can_repair(self, lane: Lane) -> bool:
         """Whether the inner executor, or a part of it that the lane has, takes any wording."""
         return reads_in(self.inner, lane)
 
@@ -159,7 +159,7 @@ class Checked:
             return made  # nothing changed, so there is nothing to check
         await order.progress(f"checking: {', '.join(check.name for check in order.lane.checks)}")
         results, logs = await self.checks.run(order.lane, repository, made.tree)
-        making = replace(made.making, executor=self.inner.name, checks=_latest((*made.making.checks, *results)))
+        making = replace(made.provenance, executor=self.inner.name, checks=_latest((*made.provenance.checks, *results)))
         files = {**made.artifacts, **logs}
         said = {"start": order.start, "tree": made.tree, "making": making.to_json()}
         await journal.part("made").add({**said, "files": await kept(self.checks.files, files)})
@@ -181,7 +181,7 @@ def _latest(results: Sequence[CheckResult]) -> tuple[CheckResult, ...]:
 def _feedback(made: ExecutorResult) -> str:
     """What the failing checks said, for who is to mend it; empty when all passed."""
     said = []
-    for check in made.making.checks:
+    for check in made.provenance.checks:
         if not check.passed:
             log = made.artifacts.get(check.artifact, b"")[-_LAST_BYTES:].decode("utf-8", "replace")
             said.append(f"The check {check.name} {check.detail}.\n{log}".rstrip())

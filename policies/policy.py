@@ -75,7 +75,9 @@ class RulePolicy:
         """The live requirements for a request whose lane is already chosen, or None if it would be denied now."""
         return routing.route(self._index, request).requirements if request.lane is not None else None
 
-    def hindrance(self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
+    def objection_to_files(
+        self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]
+    ) -> str | None:
         """The first thing that the guard's checks on the tree hold against `files` in this lane, as it is now."""
         from policies.checks import Scope  # noqa: PLC0415 - the patterns of secrets take a while to compile
         from policies.guard import judge_tree  # noqa: PLC0415

@@ -16,7 +16,7 @@ from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.ports.executor import Executor
-from core.ports.forge import Followed, Forge
+from core.ports.forge import FollowedForge, Forge
 from core.ports.interpretation import Interpreter
 from core.ports.repository import Repository
 from core.queue.engine import DbosEngine
@@ -78,7 +78,7 @@ class Workbench(Office):
     def worker(self, *, node: NodeView = builders.NODE) -> Worker:
         """Another worker of this process."""
         identity = new_id("worker")
-        shop = JobContext(
+        context = JobContext(
             database=self.database,
             settings=lambda: self.settings,
             milestones=self.milestones,
@@ -86,14 +86,14 @@ class Workbench(Office):
             guard=self.guard,
             executors={"edit": cast("Executor", self.executor), **cast("dict[str, Executor]", self.executors)},
             forges={"local": cast("Forge", self.forge)},
-            followed={"local": cast("Followed", self.forge)} if self.forge.follows else {},
+            followed={"local": cast("FollowedForge", self.forge)} if self.forge.follows else {},
             repository=lambda _name: cast("Repository", self.repository),
             files=self.files,
             keys=self.keys,
         )
         reconciler = Reconciler(self.database, lambda: self.settings)
         engine = DbosEngine(self.database.location, identity) if self.durable else InlineEngine()
-        return Worker(shop, engine, identity, node, reconciler)
+        return Worker(context, engine, identity, node, reconciler)
 
     async def drain(self, **others: Any) -> None:
         """Work until nothing is ready."""

@@ -103,9 +103,9 @@ def _write(path: Path, content: bytes) -> None:
 def missing_rule(home: Home, name: str) -> str | None:
     """The rule to add to policy.yaml when none opens the lane to anybody, else None."""
     from bot.configuration.live_settings import load_settings
-    from core.rules.planning import people_let_into
+    from core.rules.planning import people_allowed_in
 
-    if people_let_into(load_settings(home), name):
+    if people_allowed_in(load_settings(home), name):
         return None
     return (
         f"  - name: {name}-changes\n    when: {{lane: {name}, from: [member, maintainer]}}\n"

@@ -117,11 +117,11 @@ def import_(context: CliContext, file: Path, replace: bool, as_json: bool) -> in
 def list_(context: CliContext, as_json: bool) -> int:
     """List the lanes of the home, and who may use each."""
     from bot.configuration.live_settings import load_settings
-    from core.rules.planning import people_let_into
+    from core.rules.planning import people_allowed_in
 
     settings = load_settings(context.home())
     rows = [
-        {**_row(each), "people": people_let_into(settings, each.name)} for _, each in sorted(settings.lanes.items())
+        {**_row(each), "people": people_allowed_in(settings, each.name)} for _, each in sorted(settings.lanes.items())
     ]
     if as_json:
         print_json(rows)

@@ -101,7 +101,7 @@ def _unlike_receipt(rows: AuditRows, predicate: Predicate) -> Iterator[str]:
         yield "the guard's report is not the receipt's"
     if {**stored, "guard": None} != {**predicate["staged"], "guard": None}:
         yield "the staged change is not the receipt's"
-    terms = revision.terms.to_json() if revision.terms else None
+    terms = revision.requirements.to_json() if revision.requirements else None
     decided = (revision.lane, revision.rule, revision.reason, revision.policy_digest, receipt.plain(terms))
     if decided != tuple(decision[key] for key in ("lane", "rule", "reason", "policy_digest", "terms")):
         yield "the decision is not the receipt's"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bot.surfaces.port import Surface
     from core.model.lane import LaneCheck
     from core.ports.executor import Executor
-    from core.ports.forge import Followed, Forge
+    from core.ports.forge import FollowedForge, Forge
     from core.ports.policy import Guard
     from lanes.sandbox import Sandbox
 
@@ -60,11 +60,11 @@ class Plugins:
         """The forges by name."""
         return self._all("forges")
 
-    def followed(self) -> dict[str, Followed]:
+    def followed(self) -> dict[str, FollowedForge]:
         """The forges whose pull requests are followed, because others act there too."""
         from bot.plugins.shape import is_followed
 
-        return {name: cast("Followed", forge) for name, forge in self.forges().items() if is_followed(forge)}
+        return {name: cast("FollowedForge", forge) for name, forge in self.forges().items() if is_followed(forge)}
 
     def credentials(self, forge: str) -> Any:
         """The plugin forge's ``credentials``, which let git access its remotes, or None.

@@ -10,7 +10,7 @@ from bot.plugins.ports import ExtraGuard, Notifier
 from bot.surfaces.port import Surface
 from core.model.lane import LaneCheck
 from core.ports.executor import Executor
-from core.ports.forge import Followed, Forge
+from core.ports.forge import FollowedForge, Forge
 
 PORTS: Final[dict[str, type]] = {
     "executors": Executor,
@@ -37,7 +37,7 @@ def lacks(kind: str, name: str, instance: object) -> list[str]:
 
 def is_followed(forge: object) -> bool:
     """Whether pull requests of a forge are followed, because others act there too."""
-    return not _missing(Followed, forge)
+    return not _missing(FollowedForge, forge)
 
 
 def _missing(port: type, instance: object) -> list[str]:

@@ -13,7 +13,7 @@ from bot.configuration.live_settings import LiveSettings
 from bot.wiring.host import LazySandboxes
 from core.log import log
 from core.ports.executor import Executor
-from core.ports.forge import Followed, Forge
+from core.ports.forge import FollowedForge, Forge
 from core.ports.interpretation import Interpreter
 from core.ports.reporting import Milestones
 from core.ports.repository import Repository
@@ -237,7 +237,7 @@ class App:
 
         return {"local": LocalForge(), **self.plugins().forges(), **self._github_forge()}
 
-    def followed_forges(self) -> Mapping[str, Followed]:
+    def followed_forges(self) -> Mapping[str, FollowedForge]:
         """The forges whose pull requests are followed, because others act there too."""
         return {**self.plugins().followed(), **self._github_forge()}
 

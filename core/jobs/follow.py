@@ -19,10 +19,10 @@ from core.model.job import Job, JobState
 from core.model.lifecycle import Fact, State
 from core.model.staged_diff import short_digest
 from core.model.task import PullRequest, Revision, Task
-from core.ports.forge import CommitStatus, Followed, ForgeCheck, PullRequestSnapshot
+from core.ports.forge import CommitStatus, FollowedForge, ForgeCheck, PullRequestSnapshot
 from core.ports.repository import Repository
+from core.rules.current_requirements import requirements_now
 from core.rules.quorum import needs_of
-from core.rules.standing_terms import terms_now
 from core.store import jobs, tasks
 from core.store.database import from_ms
 from core.store.unit_of_work import Tx
@@ -36,37 +36,37 @@ SELDOM_S = 1800
 GREEN = "success"
 
 
-async def look(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
+async def look(context: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Read the pull request, mark its head, and commit what changed."""
-    task = await shop.database.read(lambda tx: tasks.load(tx, job.number))
-    repository = shop.repository(needed(task.repo, "repository"))
-    forge, opened = shop.followed_of(repository), task.pull_request
+    task = await context.database.read(lambda tx: tasks.load(tx, job.number))
+    repository = context.repository(needed(task.repo, "repository"))
+    forge, opened = context.followed_of(repository), task.pull_request
     if forge is None or opened is None or opened.state != "open":
-        await _end(shop, job)
+        await _end(context, job)
         return OVER
-    standing = await forge.stand(repository, opened)
+    standing = await forge.snapshot(repository, opened)
     if standing.pull_request.state != "open":
-        await _ended(shop, job, task, standing)
+        await _ended(context, job, task, standing)
         return OVER
-    published, needs = await _approval_of(shop, task, opened)
-    await shop.confirm(job)
+    published, needs = await _approval_of(context, task, opened)
+    await context.confirm(job)
     await _mark(forge, repository, task, standing, published, needs)
-    terms = terms_now(shop.settings(), task, published)[1] if published else None
+    terms = requirements_now(context.settings(), task, published)[1] if published else None
     if _may_merge(task, standing, terms) and needs is not None and needs.met:
-        await shop.finish(
+        await context.finish(
             job,
             Fact.MERGE_ASKED,
             JobOutcome(body={"by": f"rule {terms.rule if terms else ''}: on green"}, seen=task.version),
         )
         return OVER
-    await _tell(shop, job, task, standing, terms)
+    await _tell(context, job, task, standing, terms)
     return OVER
 
 
 STEPS: tuple[tuple[str, JobStep], ...] = (("look", look),)
 
 
-async def _ended(shop: JobContext, job: Job, task: Task, standing: PullRequestSnapshot) -> None:
+async def _ended(context: JobContext, job: Job, task: Task, standing: PullRequestSnapshot) -> None:
     """It was merged or closed there: the task ends the same way, and says if others' bytes went in."""
     assert task.pull_request is not None
     now, ours = standing.pull_request, task.pull_request
@@ -82,28 +82,28 @@ async def _ended(shop: JobContext, job: Job, task: Task, standing: PullRequestSn
         seen=task.version,
     )
     if task.state is State.APPROVED:  # the publishing that is on its way meets it, and the next look ends it
-        await _again(shop, job, SOON_S)
+        await _again(context, job, SOON_S)
     elif now.state == "merged":
-        await shop.finish(job, Fact.MERGED, outcome)
+        await context.finish(job, Fact.MERGED, outcome)
     else:
-        await shop.finish(job, Fact.CLOSED, outcome)
+        await context.finish(job, Fact.CLOSED, outcome)
 
 
 async def _approval_of(
-    shop: JobContext, task: Task, opened: PullRequest
+    context: JobContext, task: Task, opened: PullRequest
 ) -> tuple[Revision | None, QuorumStatus | None]:
     """The revision that the pull request carries, and what it still needs under the policy in force."""
-    settings = shop.settings()
+    settings = context.settings()
 
     async def read(tx: Tx) -> tuple[Revision | None, QuorumStatus | None]:
         published = await tasks.revision_of(tx, task.number, opened.revision)
         return published, await needs_of(tx, settings, task, published)
 
-    return await shop.database.read(read)
+    return await context.database.read(read)
 
 
 async def _mark(
-    forge: Followed,
+    forge: FollowedForge,
     repository: Repository,
     task: Task,
     standing: PullRequestSnapshot,
@@ -114,14 +114,14 @@ async def _mark(
     staged = published.staged if published else None
     if staged is None or standing.tree != staged.tree:
         words = f"#{task.number}: these bytes were not countersigned"
-        await forge.mark(repository, CommitStatus(standing.pull_request.head, "failure", words))
+        await forge.set_commit_status(repository, CommitStatus(standing.pull_request.head, "failure", words))
     elif needs is None or not needs.met:
         words = f"#{task.number}: the approval no longer holds under the policy in force"
-        await forge.mark(repository, CommitStatus(standing.pull_request.head, "failure", words))
+        await forge.set_commit_status(repository, CommitStatus(standing.pull_request.head, "failure", words))
     else:
         words = f"#{task.number}.{task.pull_request.revision if task.pull_request else 1} {short_digest(staged.digest)}"
         words += f" countersigned by {', '.join(needs.have)}"
-        await forge.mark(repository, CommitStatus(standing.pull_request.head, GREEN, words[:140]))
+        await forge.set_commit_status(repository, CommitStatus(standing.pull_request.head, GREEN, words[:140]))
 
 
 def _may_merge(task: Task, standing: PullRequestSnapshot, terms: ApprovalRequirements | None) -> bool:
@@ -134,11 +134,11 @@ def _may_merge(task: Task, standing: PullRequestSnapshot, terms: ApprovalRequire
         and standing.pull_request.head == task.pull_request.head
         and standing.mergeable is True
         and not standing.objections
-        and hindrance(standing.checks, terms.merge.checks) is None
+        and unmet_condition(standing.checks, terms.merge.checks) is None
     )
 
 
-def hindrance(checks: Iterable[ForgeCheck], required: Iterable[RequiredCheck]) -> str | None:
+def unmet_condition(checks: Iterable[ForgeCheck], required: Iterable[RequiredCheck]) -> str | None:
     """Why the checks do not allow a merge, or None when all that are required are green and none is under way.
 
     A check counts only if the named app reported it; one that was skipped, is neutral or was renamed is not green
@@ -162,7 +162,7 @@ def hindrance(checks: Iterable[ForgeCheck], required: Iterable[RequiredCheck]) -
 
 
 async def _tell(
-    shop: JobContext, job: Job, task: Task, standing: PullRequestSnapshot, terms: ApprovalRequirements | None
+    context: JobContext, job: Job, task: Task, standing: PullRequestSnapshot, terms: ApprovalRequirements | None
 ) -> None:
     """Commit what is new about the pull request, and look again later."""
     assert task.pull_request is not None
@@ -181,12 +181,12 @@ async def _tell(
             again_in_s=SOON_S,
             seen=task.version,
         )
-        await shop.finish(job, Fact.FOLLOWED, outcome)
+        await context.finish(job, Fact.FOLLOWED, outcome)
         return
     if standing.mergeable is None:
-        await _again(shop, job, WORKED_OUT_S)
+        await _again(context, job, WORKED_OUT_S)
         return
-    await _again(shop, job, SOON_S if any(check.conclusion is None for check in standing.checks) else None)
+    await _again(context, job, SOON_S if any(check.conclusion is None for check in standing.checks) else None)
 
 
 def _kept(task: Task) -> dict[str, Any] | None:
@@ -203,7 +203,7 @@ def summary(standing: PullRequestSnapshot, terms: ApprovalRequirements | None) -
     if standing.objections:
         words.append(f"changes asked for by {', '.join(standing.objections)}")
     if terms is not None and terms.merge.auto:
-        why = hindrance(checks, terms.merge.checks)
+        why = unmet_condition(checks, terms.merge.checks)
         words.append(f"merges by itself once green: {why}" if why else "merges by itself")
     return "; ".join(words)
 
@@ -217,23 +217,23 @@ def _moved(task: Task, now: PullRequest, what: str) -> Problem:
     )
 
 
-async def _end(shop: JobContext, job: Job) -> None:
+async def _end(context: JobContext, job: Job) -> None:
     """Nothing is left to follow."""
 
     async def work(tx: Tx) -> None:
         await jobs.end(tx, job, JobState.DONE)
 
-    await shop.database.write(work)
+    await context.database.write(work)
 
 
-async def _again(shop: JobContext, job: Job, in_s: int | None) -> None:
+async def _again(context: JobContext, job: Job, in_s: int | None) -> None:
     """Put the look back; without a time, ever longer as nothing happens."""
 
     async def work(tx: Tx) -> None:
         quiet_s = max(SOON_S, min(SELDOM_S, round(_age_s(job, from_ms(tx.now_ms)) / 4)))
-        await jobs.look_again(tx, job, tx.now_ms + (in_s or quiet_s) * 1000)
+        await jobs.put_follow_job_back(tx, job, tx.now_ms + (in_s or quiet_s) * 1000)
 
-    await shop.database.write(work)
+    await context.database.write(work)
 
 
 def _age_s(job: Job, now: datetime) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from core.jobs.job_context import JobContext
-from core.jobs.usage import JobUsage, day_is_spent
+from core.jobs.usage import JobUsage, is_day_spent
 from core.model.event import Event
 from core.model.job import Job
 from core.model.lane import Lane
@@ -25,28 +25,30 @@ ASKER = "countersign itself"
 """Who asks the questions in a discussion; no person's name has a space in it."""
 
 
-async def availability_of(shop: JobContext) -> LaneAvailability:
+async def availability_of(context: JobContext) -> LaneAvailability:
     """Which lanes can work now: here, or on another worker that lives."""
-    return LaneAvailability(shop.executors, tuple(await shop.database.read(workers.offered)))
+    return LaneAvailability(context.executors, tuple(await context.database.read(workers.offered)))
 
 
-async def context_of(shop: JobContext, job: Job, task: Task, availability: LaneAvailability) -> InterpretationContext:
+async def interpretation_context_for(
+    context: JobContext, job: Job, task: Task, availability: LaneAvailability
+) -> InterpretationContext:
     """Where the task's text is read. Its files are looked up only if somebody asks for them."""
-    lanes = open_lanes(shop.settings(), RequestOrigin.of_task(task)) if task.repo else ()
+    lanes = open_lanes(context.settings(), RequestOrigin.of_task(task)) if task.repo else ()
     offers = [availability.offer(lane) for lane in lanes]
-    discussion = await talk_of(shop, task)
+    discussion = await discussion_of(context, task)
 
     listed: list[Sequence[str]] = []
 
     async def files() -> Sequence[str]:
         if not listed:
-            listed.append(await _files(shop, task))
+            listed.append(await _files(context, task))
         return listed[0]
 
     base: list[str] = []
 
     async def read(path: str) -> bytes | None:
-        repository = shop.repository(task.repo or "")
+        repository = context.repository(task.repo or "")
         if not base:
             base.append(await repository.fetch_base())
         return await repository.read_path(base[0], path)
@@ -55,10 +57,10 @@ async def context_of(shop: JobContext, job: Job, task: Task, availability: LaneA
         task.repo,
         tuple(offers),
         files,
-        JobJournal(shop.database, job, "interpret"),
+        JobJournal(context.database, job, "interpret"),
         tuple(turn for turn in discussion.turns if turn.person == ASKER),
-        JobUsage(shop, job, task.asked_lane or "", task.current.author, "interpret"),
-        await _spent(shop, lanes),
+        JobUsage(context, job, task.asked_lane or "", task.current.author, "interpret"),
+        await _spent(context, lanes),
         read if task.repo else None,
     )
 
@@ -83,13 +85,13 @@ class Discussion:
         return Discussion(tuple(turn for turn in self.turns if turn.n in numbers and turn.person != ASKER))
 
 
-async def talk_of(shop: JobContext, task: Task) -> Discussion:
+async def discussion_of(context: JobContext, task: Task) -> Discussion:
     """All that may be shown to whoever makes the current revision: what people said, and what `ASKER` asked them."""
 
     async def work(tx: Tx) -> tuple[tuple[Turn, ...], list[Event]]:
         return await tasks.turns_of(tx, task.number), await events.chain_of(tx, task.number)
 
-    turns, chain = await shop.database.read(work)
+    turns, chain = await context.database.read(work)
     asked = [_as_turn(event, turns) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
     talk = sorted([*turns, *asked], key=lambda turn: (turn.n, turn.person == ASKER))
     return Discussion(tuple(turn for turn in talk if turn.n >= task.current.basis.since))
@@ -104,21 +106,21 @@ def _as_turn(event: Event, turns: Sequence[Turn]) -> Turn:
     return Turn(after, ASKER, "", question.text + options, event.at, body["revision"])
 
 
-async def _spent(shop: JobContext, lanes: Sequence[Lane]) -> str:
+async def _spent(context: JobContext, lanes: Sequence[Lane]) -> str:
     """Why no model may read for these lanes: every one of them has spent its day."""
-    over = [await day_is_spent(shop, lane) for lane in lanes]
+    over = [await is_day_spent(context, lane) for lane in lanes]
     return "the lanes on offer have used what they may in 24 hours" if over and all(over) else ""
 
 
-async def _files(shop: JobContext, task: Task) -> Sequence[str]:
+async def _files(context: JobContext, task: Task) -> Sequence[str]:
     """The files that a request speaks of: the branch's, and what the revision that it goes on from made of them."""
     if task.repo is None:
         return ()
-    repository = shop.repository(task.repo)
+    repository = context.repository(task.repo)
     paths = set(await repository.paths(await repository.fetch_base()))
     source = task.current.basis.continue_from
     if source is not None:
-        earlier = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, source))
+        earlier = await context.database.read(lambda tx: tasks.revision_of(tx, task.number, source))
         for file in earlier.staged.files if earlier is not None and earlier.staged is not None else ():
             (paths.discard if file["status"] == "D" else paths.add)(str(file["path"]))
     return sorted(paths)

@@ -13,7 +13,7 @@ from core.model.place import Place
 from core.model.task import PullRequest, Task
 from core.model.turn import SYSTEM, Actor
 from core.ports.executor import Executor
-from core.ports.forge import Followed, Forge
+from core.ports.forge import FollowedForge, Forge
 from core.ports.interpretation import Interpreter
 from core.ports.policy import Guard
 from core.ports.reporting import Milestones
@@ -24,7 +24,7 @@ from core.store import artifacts, cards, jobs, tasks
 from core.store.artifacts import ArtifactFiles
 from core.store.database import Database
 from core.store.tables import ArtifactRow
-from core.store.transition import NOTHING_MORE, OwedWork, take_step, tell_unread
+from core.store.transition import NOTHING_MORE, OwedWork, record_refused_reply, take_step
 from core.store.unit_of_work import Tx
 
 OVER = {"over": True}
@@ -49,7 +49,7 @@ class JobContext:
     guard: Guard
     executors: Mapping[str, Executor]
     forges: Mapping[str, Forge]
-    followed: Mapping[str, Followed]
+    followed: Mapping[str, FollowedForge]
     repository: Callable[[str], Repository]
     files: ArtifactFiles
     keys: Keys
@@ -68,10 +68,10 @@ class JobContext:
 
     async def confirm(self, job: Job) -> None:
         """Raise `LostClaimError` unless the claim is still ours: asked right before every effect outside (F26)."""
-        if not await self.database.read(lambda tx: jobs.holds(tx, job)):
+        if not await self.database.read(lambda tx: jobs.has_claim(tx, job)):
             raise LostClaimError("lost_claim", f"job {job.id} was taken over or cancelled")
 
-    def followed_of(self, repository: Repository) -> Followed | None:
+    def followed_of(self, repository: Repository) -> FollowedForge | None:
         """The same forge, if others act there too."""
         return self.followed.get(repository.spec.forge)
 
@@ -84,7 +84,7 @@ class JobContext:
         sha256 = await self.files.write(content)
 
         async def work(tx: Tx) -> None:
-            await jobs.hold(tx, job)
+            await jobs.check_claim(tx, job)
             row = ArtifactRow(
                 number=job.number,
                 revision=job.revision,
@@ -106,13 +106,13 @@ class JobContext:
         async def work(tx: Tx) -> None:
             task = await tasks.load(tx, job.number, lock=True)
             if job.kind is JobKind.FOLLOW and _has_moved_on(task, fact, outcome):
-                await jobs.look_again(tx, job, tx.now_ms + SOON_MS)
+                await jobs.put_follow_job_back(tx, job, tx.now_ms + SOON_MS)
                 return
             if outcome.again_in_s is None:
                 over = JobState.FAILED if fact is Fact.FAILED else JobState.DONE
                 await jobs.end(tx, job, over, problem)
             else:
-                await jobs.look_again(tx, job, tx.now_ms + outcome.again_in_s * 1000)
+                await jobs.put_follow_job_back(tx, job, tx.now_ms + outcome.again_in_s * 1000)
             if task.revision != job.revision and job.kind is not JobKind.FOLLOW:
                 raise LostClaimError("superseded", f"job {job.id} belongs to an older revision")
             changes = dict(outcome.changes)
@@ -161,7 +161,7 @@ class JobContext:
 
         async def work(tx: Tx) -> None:
             await jobs.end(tx, job, JobState.DONE, problem)
-            await tell_unread(tx, job, problem)
+            await record_refused_reply(tx, job, problem)
 
         await self.database.write(work)
 

@@ -15,10 +15,10 @@ _MOST_QUOTED: Final = 200
 _PROGRAMS: Final = {"ollama": "the model", "": "the work"}
 
 
-def no_change(shop: JobContext, task: Task, lane: Lane, making: Provenance) -> Problem:
+def no_change(context: JobContext, task: Task, lane: Lane, making: Provenance) -> Problem:
     """The problem of a task whose work ended without a change: who worked, and what it said of it."""
     intent = task.current.intent
-    workers = [shop.executors[name] for name in sorted(lane.executors) if name in shop.executors]
+    workers = [context.executors[name] for name in sorted(lane.executors) if name in context.executors]
     by_rule = len(workers) == len(lane.executors) and all(worker.deterministic for worker in workers)
     if by_rule or (intent is not None and intent.needs_git_alone):
         message = f"nothing to change for #{task.number}: the files already are as asked"

@@ -8,13 +8,13 @@ from core.ports.repository import Repository
 from core.store.git_objects import PACK, bring_objects
 
 
-async def keep_objects(shop: JobContext, job: Job, repository: Repository, base: str, tree: str) -> None:
+async def keep_objects(context: JobContext, job: Job, repository: Repository, base: str, tree: str) -> None:
     """Store what `tree` has and `base` lacks as an artifact of the job's revision."""
-    await shop.keep_artifact(job, PACK, await repository.pack(base, tree))
+    await context.keep_artifact(job, PACK, await repository.pack(base, tree))
 
 
 async def have_objects(
-    shop: JobContext, repository: Repository, number: int, revision: int, base: str, tree: str
+    context: JobContext, repository: Repository, number: int, revision: int, base: str, tree: str
 ) -> None:
     """Bring `base` and `tree` of a revision into this host's store, wherever they were made."""
-    await bring_objects(shop.database, shop.files, repository, number, revision, base, tree)
+    await bring_objects(context.database, context.files, repository, number, revision, base, tree)

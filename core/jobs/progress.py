@@ -31,7 +31,7 @@ class JobProgress:
         line = " ".join(words.split())[:MAX_CHARS]
 
         async def work(tx: Tx) -> None:
-            await jobs.tell(tx, self.job, line)
+            await jobs.set_progress(tx, self.job, line)
             await cards.redraw(tx, self.job.number)
 
         await self.context.database.write(work)

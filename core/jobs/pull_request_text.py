@@ -66,12 +66,12 @@ def body_of(task: Task, staged: StagedDiff, turns: Iterable[Turn], approvals: It
     )
 
 
-def shown_outside(task: Task, leaks: Callable[[str], bool]) -> Task:
+def task_for_forge(task: Task, leaks: Callable[[str], bool]) -> Task:
     """The task as the forge may see it: without its title when that holds a secret."""
     return replace(task, title=f"change #{task.number}") if leaks(task.title) else task
 
 
-def withheld(turns: Iterable[Turn], leaks: Callable[[str], bool]) -> tuple[Turn, ...]:
+def turns_for_forge(turns: Iterable[Turn], leaks: Callable[[str], bool]) -> tuple[Turn, ...]:
     """The turns as the forge may see them: what holds a secret is kept back, and says so."""
     return tuple(replace(turn, text="(withheld: it holds a secret)") if leaks(turn.text) else turn for turn in turns)
 

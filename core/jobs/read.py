@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from core.jobs.interpretation_context import Discussion, availability_of, context_of, talk_of
+from core.jobs.interpretation_context import Discussion, availability_of, discussion_of, interpretation_context_for
 from core.jobs.job_context import OVER, JobContext, JobStep, StepOutput
 from core.jobs.plan import read_turns
 from core.model.decision import Effect
@@ -26,28 +26,28 @@ SOON_MS = 500
 """How soon words are read again whose task changed while they were read."""
 
 
-async def read(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
+async def read(context: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Begin the revision that the words ask for; words that lead to none leave the task as it is, and are answered."""
     words = TurnDraft.from_json(job.payload)
     try:
-        task, basis, intent = await _meaning(shop, job, words)
+        task, basis, intent = await _meaning(context, job, words)
     except (LostClaimError, TransientError):
         raise
     except CountersignError as error:
-        await shop.leave_as_it_is(job, error.problem)
+        await context.leave_as_it_is(job, error.problem)
         return OVER
     if intent is not None and intent.read_by:
-        await _settle(shop, job, task, basis, words, intent)
-    await _begin(shop, job, task, words, intent, basis.authors)
+        await _settle(context, job, task, basis, words, intent)
+    await _begin(context, job, task, words, intent, basis.authors)
     return OVER
 
 
-async def _meaning(shop: JobContext, job: Job, words: TurnDraft) -> tuple[Task, Basis, Intent | None]:
+async def _meaning(context: JobContext, job: Job, words: TurnDraft) -> tuple[Task, Basis, Intent | None]:
     """The task as it was when its words were read, what they build on, and what they ask for.
 
     Raises why no revision may begin from them.
     """
-    rights = Authorization(shop.settings)
+    rights = Authorization(context.settings)
 
     async def look(tx: Tx) -> tuple[Task, Basis, Intent | None, tuple[Turn, ...]]:
         task = await tasks.load(tx, job.number)
@@ -58,18 +58,18 @@ async def _meaning(shop: JobContext, job: Job, words: TurnDraft) -> tuple[Task, 
         turn = Turn(n, words.actor.person or "", words.actor.surface or "", words.text, job.created_at, task.revision)
         return task, basis, intent, (*turns, turn)
 
-    task, basis, known, turns = await shop.database.read(look)
+    task, basis, known, turns = await context.database.read(look)
     if known is not None or len(turns) not in basis.turns:
         return task, basis, known
     candidate = _candidate(task, basis, words)
-    discussion = Discussion((*(await talk_of(shop, candidate)).turns, turns[-1]))
-    availability = await availability_of(shop)
-    context = await context_of(shop, job, candidate, availability)
-    read, authors = await read_turns(shop, candidate, context, discussion)
+    discussion = Discussion((*(await discussion_of(context, candidate)).turns, turns[-1]))
+    availability = await availability_of(context)
+    interpretation_context = await interpretation_context_for(context, job, candidate, availability)
+    read, authors = await read_turns(context, candidate, interpretation_context, discussion)
     if isinstance(read, Unclear):
         raise _unread(task, read)
     if task.repo is not None:
-        decision = plan_request(shop.settings(), availability, RequestOrigin.of_task(candidate), read).decision
+        decision = plan_request(context.settings(), availability, RequestOrigin.of_task(candidate), read).decision
         if decision.effect is Effect.DENY:
             raise refused(task, decision.reason)
     return task, basis.written_by(authors), read
@@ -90,18 +90,18 @@ def _unread(task: Task, read: Unclear) -> UsageError:
     return UsageError("not_understood", f"#{task.number} stays as it is: {read.reason.rstrip('.')}", options)
 
 
-async def _settle(shop: JobContext, job: Job, task: Task, basis: Basis, words: TurnDraft, intent: Intent) -> None:
+async def _settle(context: JobContext, job: Job, task: Task, basis: Basis, words: TurnDraft, intent: Intent) -> None:
     """What reading cost counts for the lane that it leads to."""
     if task.repo is None:
         return
     origin = RequestOrigin.of_task(_candidate(task, basis, words))
-    lane = plan_request(shop.settings(), await availability_of(shop), origin, intent).decision.lane
+    lane = plan_request(context.settings(), await availability_of(context), origin, intent).decision.lane
     if lane is not None:
-        await shop.database.write(lambda tx: spending.attribute(tx, job, lane))
+        await context.database.write(lambda tx: spending.attribute(tx, job, lane))
 
 
 async def _begin(
-    shop: JobContext, job: Job, seen: Task, words: TurnDraft, intent: Intent | None, authors: Collection[str]
+    context: JobContext, job: Job, seen: Task, words: TurnDraft, intent: Intent | None, authors: Collection[str]
 ) -> None:
     """Begin the revision, if the task still is as it was when its words were read; else read them again soon."""
 
@@ -127,7 +127,7 @@ async def _begin(
         await tasks.begin_revision(tx, job.number, task.revision + 1, tx.now_ms, author, basis, intent or known)
         await tasks.add_turn(tx, tasks.turn_row(job.number, n, task.revision + 1, words, tx.now_ms))
 
-    await shop.database.write(work)
+    await context.database.write(work)
 
 
 STEPS: tuple[tuple[str, JobStep], ...] = (("read", read),)

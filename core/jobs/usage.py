@@ -109,7 +109,7 @@ async def _free_again(context: JobContext, lane: Lane) -> str:
     return f"; free again at {from_ms(at_ms + DAY_MS + MINUTE_MS):%H:%M} UTC" if at_ms is not None else ""
 
 
-async def day_is_spent(context: JobContext, lane: Lane) -> bool:
+async def is_day_spent(context: JobContext, lane: Lane) -> bool:
     """Whether the lane has a budget for a day, and nothing is left of it."""
     if not lane.budget.has_day:
         return False

@@ -119,7 +119,7 @@ def eligible(
     return tuple(sorted(both))
 
 
-def yes_of(
+def approvers_of(
     approvals: Iterable[Approval], digest: str, surfaces: Collection[str], may: Collection[str]
 ) -> frozenset[str]:
     """Who of those who `may` said yes to `digest`, on one of `surfaces` (none named: on any); each person once.
@@ -147,5 +147,5 @@ def count_quorum(
     """Count the approvals of `digest` by people who are eligible now; each person counts once."""
     may = eligible(promised, live, people, authors)
     requirements = stricter(promised, live)
-    have = yes_of(approvals, digest, requirements.surfaces, may)
+    have = approvers_of(approvals, digest, requirements.surfaces, may)
     return QuorumStatus(requirements.rule, requirements.count, may, tuple(sorted(have)))

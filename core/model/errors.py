@@ -168,7 +168,7 @@ class TransientError(CountersignError):
         self.retry_after_s = retry_after_s
 
 
-def being_read(number: int) -> TransientError:
+def reply_pending(number: int) -> TransientError:
     """The error while a reply that may begin the task's next revision is being read."""
     message = f"a reply to #{number} is being read"
     return TransientError("being_read", message, "Try again in a moment.", retry_after_s=2.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.model.edit_description import describe
 from core.model.edits import BumpPackage, Edit, ReplaceText, from_json, paths_named, to_json
-from core.model.masking import Mask, shows_all
+from core.model.masking import Mask, no_mask
 from core.model.shorten import shortened
 from core.model.stored import StoredObject, StoredValueError
 
@@ -41,7 +41,7 @@ class Intent:
     @property
     def title(self) -> str:
         """One line for cards and commit subjects; at most 72 characters."""
-        return self.titled(shows_all)
+        return self.titled(no_mask)
 
     def titled(self, mask: Mask) -> str:
         """The title after `mask`, which is applied before cutting so that no secret is cut in half."""

@@ -145,5 +145,5 @@ class Provenance:
         )
 
 
-NOT_TOLD = Provenance()
+NO_PROVENANCE = Provenance()
 """The provenance of work that reports nothing, such as a deterministic edit."""

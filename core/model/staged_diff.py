@@ -132,7 +132,7 @@ class StagedDiff:
         )
 
 
-async def confirmed(repository: Differ, staged: StagedDiff) -> Change:
+async def verified_change(repository: Differ, staged: StagedDiff) -> Change:
     """What git has for a staged diff, once it is clear that the digest names just that.
 
     Raises `PermanentError` for a row that names another tree, base or repository than was digested: whatever is shown

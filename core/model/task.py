@@ -115,10 +115,10 @@ class Revision:
     lane: str | None
     rule: str | None
     reason: str
-    terms: ApprovalRequirements | None
+    requirements: ApprovalRequirements | None
     policy_digest: str | None
     staged: StagedDiff | None
-    making: Provenance | None = None
+    provenance: Provenance | None = None
 
     @property
     def authors(self) -> frozenset[str]:

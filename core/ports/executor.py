@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from core.model.errors import Problem
 from core.model.intent import Intent
 from core.model.lane import Lane
-from core.model.provenance import NOT_TOLD, Provenance
+from core.model.provenance import NO_PROVENANCE, Provenance
 from core.model.turn import Turn
 from core.ports.journal import Journal, MemoryJournal
 from core.ports.reporting import MemoryUsage, ProgressReporter, UsageReporter, ignore_progress
@@ -44,7 +44,7 @@ class ExecutorResult:
 
     tree: str
     artifacts: Mapping[str, bytes]
-    making: Provenance = NOT_TOLD
+    provenance: Provenance = NO_PROVENANCE
 
 
 class Executor(Protocol):
@@ -76,13 +76,13 @@ class Executor(Protocol):
 
 
 @runtime_checkable
-class RepairRequest(Protocol):
+class CompositeExecutor(Protocol):
     """An executor of several parts, of which only some lanes have one that reads and can mend what a check found."""
 
-    def mends(self, lane: Lane) -> bool:
+    def can_repair(self, lane: Lane) -> bool:
         """Whether a part of the lane reads, so that a failing check is worth telling."""
 
 
 def reads_in(executor: Executor, lane: Lane) -> bool:
     """Whether the executor, or a part of it that this lane has, takes any wording."""
-    return executor.reads or (isinstance(executor, RepairRequest) and executor.mends(lane))
+    return executor.reads or (isinstance(executor, CompositeExecutor) and executor.can_repair(lane))

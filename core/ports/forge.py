@@ -38,7 +38,7 @@ class Forge(Protocol):
     async def open(self, repository: Repository, proposal: PullRequestDraft) -> PullRequest:
         """Open the pull request, or adopt and update the one this branch already has."""
 
-    async def look(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
+    async def poll(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
         """The pull request as the forge has it now: state, head."""
 
     async def merge(
@@ -92,16 +92,16 @@ class CommitStatus:
     words: str
 
 
-class Followed(Protocol):
+class FollowedForge(Protocol):
     """A forge where others act too: people comment, push, merge and close; checks run."""
 
     def place_of(self, repository: Repository, pull_request: PullRequest) -> Place:
         """Where people talk about the pull request."""
 
-    async def stand(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
+    async def snapshot(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
         """The pull request as it is now."""
 
-    async def mark(self, repository: Repository, mark: CommitStatus) -> None:
+    async def set_commit_status(self, repository: Repository, mark: CommitStatus) -> None:
         """Set the commit status ``countersign``; being set so already is success."""
 
     async def attach(self, repository: Repository, pull_request: PullRequest, files: Mapping[str, bytes]) -> str:

@@ -30,7 +30,9 @@ class Policy(Protocol):
     def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
         """The live requirements for a request whose lane is already chosen, or None if it would be denied now."""
 
-    def hindrance(self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
+    def objection_to_files(
+        self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]
+    ) -> str | None:
         """Why `lane` may not make exactly these changes now, whatever made them, or None when it may; pure."""
 
 

@@ -8,11 +8,11 @@ from core.log import log
 from core.model.errors import ConflictError, Kind, Problem
 from core.model.job import MAX_RESCUES, Job, JobKind, JobState
 from core.model.lifecycle import OWED_IN, WAITING_FOR_PEOPLE, Fact, State
-from core.queue.reminders import nudge
+from core.queue.reminders import remind
 from core.settings import SettingsSource
 from core.store import jobs, queue_queries, tasks, workers
 from core.store.database import Database
-from core.store.transition import DEPENDENCY_MET, owed_again, owed_job, take_step, tell_unread
+from core.store.transition import DEPENDENCY_MET, owed_again, owed_job, record_refused_reply, take_step
 from core.store.unit_of_work import Tx
 
 BATCH = 200
@@ -49,7 +49,7 @@ class Reconciler:
             return await workers.any_silent(tx, tx.now_ms - lease_ms, but)
 
         async def work(tx: Tx) -> list[Job]:
-            dead = await workers.bury(tx, tx.now_ms - lease_ms, but)
+            dead = await workers.declare_dead(tx, tx.now_ms - lease_ms, but)
             return await self._rescue(tx, dead) if dead else []
 
         if not await self.database.read(silent):
@@ -81,7 +81,7 @@ class Reconciler:
         )
         await jobs.close_unclaimed(tx, job.id, JobState.FAILED)
         if job.kind is JobKind.READ:
-            await tell_unread(tx, job, problem)
+            await record_refused_reply(tx, job, problem)
             return
         task = await tasks.load(tx, job.number, lock=True)
         await take_step(
@@ -117,13 +117,13 @@ class Reconciler:
         """Remind of what waits for a person and, when nobody answers, ask the next ones; expiry comes last."""
 
         async def due(tx: Tx) -> list[int]:
-            return await tasks.due_to_nudge(tx, BATCH)
+            return await tasks.due_to_remind(tx, BATCH)
 
         nudged = 0
         for number in await self.database.read(due):
 
             async def work(tx: Tx, number: int = number) -> None:
-                await nudge(tx, self.settings(), number)
+                await remind(tx, self.settings(), number)
 
             try:
                 await self.database.write(work)
@@ -177,7 +177,7 @@ class Reconciler:
         async def work(tx: Tx) -> None:
             task = await tasks.load(tx, number, lock=True)
             if fact is Fact.FAILED:
-                await jobs.drop(tx, number)
+                await jobs.cancel_jobs(tx, number)
             changes = {"error": problem.to_json(), "expires_ms": None}
             await take_step(tx, task, fact, changes=changes)
 

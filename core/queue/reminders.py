@@ -13,10 +13,10 @@ from core.store.transition import take_step
 from core.store.unit_of_work import Tx
 
 
-async def nudge(tx: Tx, settings: Settings, number: int) -> None:
+async def remind(tx: Tx, settings: Settings, number: int) -> None:
     """Remind of task `number`, or escalate it; the words go wherever it is shown, in the same transaction."""
     task = await tasks.load(tx, number, lock=True)
-    terms = task.current.terms
+    terms = task.current.requirements
     if task.state is not State.STAGED or terms is None or task.expires_at is None:
         return
     staged_ms = to_ms(task.expires_at) - terms.expires_s * 1000
@@ -52,8 +52,8 @@ async def _words(tx: Tx, settings: Settings, task: Task, *, escalates: bool) -> 
     asked = f"#{task.number} waits for {who or 'somebody who may approve it'}"
     until = f" It expires on {task.expires_at:%Y-%m-%d %H:%M} UTC." if task.expires_at else ""
     extra = (
-        f" Nobody answered, so {', '.join(task.current.terms.escalate_to)} may approve it too."
-        if escalates and task.current.terms
+        f" Nobody answered, so {', '.join(task.current.requirements.escalate_to)} may approve it too."
+        if escalates and task.current.requirements
         else ""
     )
     return f"Reminder: {asked}.{extra}{until}"

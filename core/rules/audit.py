@@ -46,7 +46,7 @@ def report_hash(report: GuardReport) -> str:
     return hashlib.sha256(canonical(report.to_json()).encode()).hexdigest()
 
 
-def terms_hash(requirements: ApprovalRequirements | None) -> str:
+def requirements_hash(requirements: ApprovalRequirements | None) -> str:
     """What the event of a decision says of the requirements that it promised."""
     return hashlib.sha256(canonical(requirements.to_json() if requirements else None).encode()).hexdigest()
 
@@ -87,7 +87,7 @@ def _planned(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     body = bodies[-1]
     if (body.get("lane"), body.get("rule"), body.get("reason")) != (revision.lane, revision.rule, revision.reason):
         yield f"the lane, rule or reason of revision {revision.n} is not what policy said"
-    if "terms_sha256" in body and body["terms_sha256"] != terms_hash(revision.terms):
+    if "terms_sha256" in body and body["terms_sha256"] != requirements_hash(revision.requirements):
         yield f"the terms of revision {revision.n} are not those that policy promised"
 
 

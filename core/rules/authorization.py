@@ -13,7 +13,7 @@ from core.model.lifecycle import Fact, State, advance
 from core.model.person import MAINTAINER
 from core.model.task import Revision, Task
 from core.model.turn import Actor
-from core.rules.standing_terms import request_of, terms_now
+from core.rules.current_requirements import request_of, requirements_now
 from core.settings import SettingsSource
 from core.store import queue_queries, tasks
 from core.store.unit_of_work import Tx
@@ -70,7 +70,7 @@ class Authorization:
     def may_decide(self, task: Task, actor: Actor) -> bool:
         """Whether this person may approve what is staged, and so also a part of it."""
         person = self.settings().people.named(actor.person or "")
-        requirements = task.current.terms
+        requirements = task.current.requirements
         return requirements is not None and person.is_one_of(requirements.approvers)
 
     def may_stop(self, task: Task, actor: Actor) -> None:
@@ -79,7 +79,7 @@ class Authorization:
             return
         settings = self.settings()
         person = settings.people.named(actor.person)
-        requirements = task.current.terms
+        requirements = task.current.requirements
         if requirements is None or not person.is_one_of(requirements.approvers):
             raise RefusedError(
                 "may_not_stop",
@@ -110,7 +110,7 @@ class Authorization:
             return
         settings = self.settings()
         person = settings.people.named(actor.person)
-        live = terms_now(settings, task, published)[1]
+        live = requirements_now(settings, task, published)[1]
         allowed = (live.merge_from or live.approvers) if live else ()
         if not person.is_one_of(allowed):
             raise RefusedError(

@@ -13,7 +13,7 @@ async def notify_of_outcome(tx: Tx, number: int, asked: str, origin: MessageOrig
     place = origin.place
     if place is None or await _is_shown(tx, number, place, same_thread=place.thread_is_about_one_thing):
         return
-    await outcomes.wait(tx, number, asked, origin)
+    await outcomes.add(tx, number, asked, origin)
 
 
 async def show_where_asked(tx: Tx, number: int, origin: MessageOrigin) -> None:

@@ -128,7 +128,7 @@ def parameter_question(lane: Lane, given: Mapping[str, str]) -> Question | None:
     return Question(f"{PARAMETER}{parameter.name}", f"{why}. What is {parameter.name}{about}?", parameter.choices)
 
 
-def people_let_into(settings: Settings, lane: str) -> list[str]:
+def people_allowed_in(settings: Settings, lane: str) -> list[str]:
     """Everybody whom a rule lets into the lane, in some repository, from some surface; sorted."""
     return [
         person

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.model.approval import Approval, QuorumStatus, count_quorum, yes_of
+from core.model.approval import Approval, QuorumStatus, approvers_of, count_quorum
 from core.model.decision import ApprovalRequirements
 from core.model.task import Revision, Task
-from core.rules.standing_terms import terms_now
+from core.rules.current_requirements import requirements_now
 from core.settings import Settings
 from core.store import tasks
 from core.store.unit_of_work import Tx
@@ -17,7 +17,7 @@ from core.store.unit_of_work import Tx
 async def needs_of(tx: Tx, settings: Settings, task: Task, revision: Revision | None = None) -> QuorumStatus | None:
     """What a revision (the current one) still needs now; None when nothing is staged or policy forbids it."""
     asked = revision or task.current
-    promised, live = terms_now(settings, task, asked)
+    promised, live = requirements_now(settings, task, asked)
     if promised is None or live is None or asked.staged is None:
         return None
     said = await tasks.approvals_of(tx, task.number)
@@ -37,11 +37,11 @@ def signed_quorum(predicate: Mapping[str, Any]) -> QuorumStatus:
     if not requirements.self_approve:
         may -= set(predicate["authors"])
     count = max(requirements.count, needs["count"]) if needs else requirements.count
-    have = yes_of(approvals, predicate["staged"]["digest"], requirements.surfaces, may)
+    have = approvers_of(approvals, predicate["staged"]["digest"], requirements.surfaces, may)
     return QuorumStatus(requirements.rule, count, tuple(sorted(may)), tuple(sorted(have)))
 
 
-def uncounted(needs: QuorumStatus | None, refusal: str | None) -> str:
+def why_void(needs: QuorumStatus | None, refusal: str | None) -> str:
     """Why an approval does not hold, in words: what policy says now, or how many approvals still count."""
     if refusal is not None or needs is None:
         return f"policy no longer allows it: {refusal or 'nothing is staged'}"

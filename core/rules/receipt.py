@@ -11,7 +11,7 @@ from typing import Any
 from core.model.approval import Approval, QuorumStatus
 from core.model.errors import PermanentError
 from core.model.event import Event, canonical
-from core.model.provenance import NOT_TOLD
+from core.model.provenance import NO_PROVENANCE
 from core.model.task import PullRequest, Task
 from core.model.turn import Turn
 from core.signing import Keys
@@ -45,7 +45,7 @@ def statement(
     it to the task's history; `needs` is how the quorum was counted. What older versions signed has no `parameters`, no
     `lane_version`, no `making` and no `needs`.
     """
-    staged, requirements, last = task.staged, task.current.terms, chain[-1]
+    staged, requirements, last = task.staged, task.current.requirements, chain[-1]
     assert staged is not None
     assert requirements is not None
     pull_request = published.pull_request
@@ -85,7 +85,7 @@ def statement(
 
 def _making(task: Task) -> dict[str, Any]:
     """Who made the bytes and what that cost, over every revision that the diff holds; no words of a model's."""
-    making = task.current.making or NOT_TOLD
+    making = task.current.provenance or NO_PROVENANCE
     return {"executor": making.executor, "usage": [asdict(spent) for spent in making.usage]}
 
 

@@ -17,7 +17,7 @@ WHOLE_DIGITS = 64
 _HEX = frozenset("0123456789abcdef")
 
 
-async def objection_to(tx: Tx, task: Task, typed: str) -> Problem | None:
+async def digest_problem(tx: Tx, task: Task, typed: str) -> Problem | None:
     """Why `typed` does not name what `task` has staged, or None when it does.
 
     A prefix is compared with every digest that the task ever had: whoever replies can search for contents whose digest
@@ -52,7 +52,7 @@ async def objection_to(tx: Tx, task: Task, typed: str) -> Problem | None:
     return Problem(Kind.CONFLICT, "stale_digest", what, advise("Look at the current one with ", show, "."))
 
 
-async def not_shown(tx: Tx, task: Task, place: Place | None) -> Problem | None:
+async def not_shown_problem(tx: Tx, task: Task, place: Place | None) -> Problem | None:
     """Why what is staged cannot be approved by words in `place`: its whole diff was not shown there (security.md 42).
 
     None for what was not typed in a conversation: a button belongs to the card that shows its digest, and the terminal

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.approval import Verdict, eligible, stricter
-from core.model.errors import Kind, Problem, being_read
+from core.model.errors import Kind, Problem, reply_pending
 from core.model.job import JobKind
 from core.model.lifecycle import Fact, State
 from core.model.place import Place
@@ -17,9 +17,9 @@ from core.ports.reporting import Milestones
 from core.rules.audit import forged_staging
 from core.rules.authorization import decided_by
 from core.rules.conversation import notify_of_outcome
+from core.rules.current_requirements import refusal_now, requirements_now
 from core.rules.quorum import needs_of
-from core.rules.standing_terms import refusal_now, terms_now
-from core.rules.typed_digest import not_shown, objection_to
+from core.rules.typed_digest import digest_problem, not_shown_problem
 from core.rules.visibility import visible_task
 from core.settings import Settings, SettingsSource
 from core.store import events, queue_queries, tasks
@@ -66,7 +66,7 @@ class Approvals:
         settings = self._settings()
         task = await visible_task(tx, number, actor, lock=True)
         problem = await self._objection(tx, task, digest)
-        problem = problem or await not_shown(tx, task, typed_in)
+        problem = problem or await not_shown_problem(tx, task, typed_in)
         problem = problem or await _forged(tx, task)
         problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
         problem = problem or await _decided_already(tx, settings, task, actor)
@@ -122,7 +122,7 @@ class Approvals:
         await tx.session.merge(row)
         needs = await needs_of(tx, settings, task)
         assert needs is not None
-        if needs.met and task.current.making is not None and task.current.making.awaits:
+        if needs.met and task.current.provenance is not None and task.current.provenance.awaits:
             await self._continue(tx, task, actor, {"digest": row.digest, "needs": needs.to_json()})
             return
         fact = Fact.APPROVED if needs.met else Fact.COUNTED
@@ -138,18 +138,18 @@ class Approvals:
     async def _continue(self, tx: Tx, task: Task, actor: Actor, body: dict[str, object]) -> None:
         """Owe the steps after the approval that was waited for, as a revision on exactly the approved tree and base."""
         current = task.current
-        assert current.making is not None
+        assert current.provenance is not None
         owed = await owed_again(tx, task.number, JobKind.CHANGE, range(1, task.revision + 1))
         await take_step(
             tx,
             task,
             Fact.CONTINUED,
             actor=actor,
-            body={**body, "passed": current.making.awaits},
+            body={**body, "passed": current.provenance.awaits},
             changes={"digest": None, "expires_ms": None, "nudge_ms": None, "escalated": False},
             owed=owed,
         )
-        going_on = replace(current.basis, continue_from=current.n, passed=current.making.awaits)
+        going_on = replace(current.basis, continue_from=current.n, passed=current.provenance.awaits)
         basis = going_on.written_by(current.authors)
         intent = replace(current.intent, pick=None) if current.intent else None
         n = task.revision + 1
@@ -159,14 +159,14 @@ class Approvals:
             "rule": current.rule,
             "reason": current.reason,
             "policy_digest": current.policy_digest,
-            "terms": current.terms.to_json() if current.terms else None,
+            "terms": current.requirements.to_json() if current.requirements else None,
         }
         await tasks.save_revision(tx, task.number, n, decided)
 
     async def _objection(self, tx: Tx, task: Task, digest: str | None) -> Problem | None:
         """Why no verdict on `digest` is possible now, whoever clicks."""
         number = task.number
-        if digest is not None and (stale := await objection_to(tx, task, digest)) is not None:
+        if digest is not None and (stale := await digest_problem(tx, task, digest)) is not None:
             return stale
         if task.state is not State.STAGED or task.staged is None:
             return Problem(
@@ -186,7 +186,7 @@ class Approvals:
 
     def _lacks_authority(self, settings: Settings, task: Task, actor: Actor, verdict: Verdict) -> Problem | None:
         """Why this person's verdict does not count under the policy in force."""
-        promised, live = terms_now(settings, task)
+        promised, live = requirements_now(settings, task)
         person = actor.person or ""
         if verdict is Verdict.REJECT:
             if person in task.authors:
@@ -233,7 +233,7 @@ async def _forged(tx: Tx, task: Task) -> Problem | None:
 
 async def _being_read(tx: Tx, task: Task) -> Problem | None:
     """That a reply is being read which may supersede what is staged, or None; it comes before an approval."""
-    return being_read(task.number).problem if await queue_queries.reads_of(tx, task.number) else None
+    return reply_pending(task.number).problem if await queue_queries.reads_of(tx, task.number) else None
 
 
 async def _decided_already(tx: Tx, settings: Settings, task: Task, actor: Actor) -> Problem | None:

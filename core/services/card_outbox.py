@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from core.model.card import DeliveredCard
 from core.model.lifecycle import State
 from core.rules.notify_approvers import notify_approvers
-from core.services.lease_renewal import kept_leased
+from core.services.lease_renewal import renewed_leases
 from core.services.task_document import TaskDocument
 from core.settings import SettingsSource
 from core.store import cards, messages, tasks
@@ -52,7 +52,7 @@ class CardOutbox:
 
     def held(self, leased: Sequence[DeliveredCard]) -> AbstractAsyncContextManager[None]:
         """Keep the leases of cards while they are drawn: the block that this opens."""
-        return kept_leased(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
+        return renewed_leases(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
 
     @writes
     async def _renew(self, tx: Tx, leased: Sequence[DeliveredCard]) -> None:

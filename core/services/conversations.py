@@ -97,9 +97,9 @@ class Conversations:
     async def move_channel(self, tx: Tx, surface: str, channel: str, to: str) -> None:
         """Record that a channel has another id, and move its cards, messages and notes along."""
         await identities.moved(tx, surface, channel, to)
-        await cards.move(tx, surface, channel, to)
-        await notes.move(tx, surface, channel, to)
-        await messages.move(tx, surface, channel, to)
+        await cards.move_channel(tx, surface, channel, to)
+        await notes.move_channel(tx, surface, channel, to)
+        await messages.move_channel(tx, surface, channel, to)
 
     @reads
     async def moved_channels(self, tx: Tx, surface: str) -> Mapping[str, str]:

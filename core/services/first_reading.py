@@ -8,7 +8,7 @@ from typing import Final
 
 from core.model.advice import Advice, CommandName, Suggestion, advise
 from core.model.decision import Effect
-from core.model.errors import UsageError, being_read
+from core.model.errors import UsageError, reply_pending
 from core.model.intent import Idle, Intent, Unclear
 from core.model.job import JobKind
 from core.model.lifecycle import State
@@ -70,10 +70,10 @@ class FirstReading:
         if any(job.id == job_id for job in reads):  # delivered twice
             return True
         if reads:
-            raise being_read(number)
+            raise reply_pending(number)
         if not self.needs_model(reply, await workers.offered(tx)):
             return False
-        if await queue_queries.known(tx, job_id):
+        if await queue_queries.exists(tx, job_id):
             return True
         row = owed_job(tx, reply.task, JobKind.READ, reply.task.revision, OwedWork())
         row.id, row.payload = job_id, draft.to_json()

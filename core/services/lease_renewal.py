@@ -11,7 +11,7 @@ from core.model.errors import CountersignError
 
 
 @asynccontextmanager
-async def kept_leased(
+async def renewed_leases(
     renew: Callable[[], Awaitable[None]], release: Callable[[], Awaitable[None]], lease_ms: int
 ) -> AsyncIterator[None]:
     """Call `renew` three times in every `lease_ms` while the block runs, and `release` if the block is cancelled.

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from core.model.inbox import InboxDelivery, InboxEntry
 from core.model.place import Place
-from core.services.lease_renewal import kept_leased
+from core.services.lease_renewal import renewed_leases
 from core.store import inbox, messages, notes, switches
 from core.store.database import Database
 from core.store.unit_of_work import Tx, reads, writes
@@ -88,7 +88,7 @@ class MessageInbox:
 
     def held(self, leased: Sequence[InboxEntry]) -> AbstractAsyncContextManager[None]:
         """Keep the leases of deliveries while they are processed: the block that this opens."""
-        return kept_leased(lambda: self._renew(leased), lambda: self._release(leased), inbox.LEASE_MS)
+        return renewed_leases(lambda: self._renew(leased), lambda: self._release(leased), inbox.LEASE_MS)
 
     @writes
     async def _renew(self, tx: Tx, leased: Sequence[InboxEntry]) -> None:

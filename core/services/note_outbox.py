@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core.model.card import DeliveredCard
 from core.model.note import Note
-from core.services.lease_renewal import kept_leased
+from core.services.lease_renewal import renewed_leases
 from core.store import messages, notes
 from core.store.database import Database
 from core.store.outbox import LEASE_MS
@@ -35,7 +35,7 @@ class NoteOutbox:
 
     def held(self, leased: Sequence[Note]) -> AbstractAsyncContextManager[None]:
         """Keep the leases of notes while they are sent: the block that this opens."""
-        return kept_leased(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
+        return renewed_leases(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
 
     @writes
     async def _renew(self, tx: Tx, leased: Sequence[Note]) -> None:

@@ -91,7 +91,7 @@ class Requests:
     @writes
     async def _begin_requested(self, tx: Tx, request: NewRequest, columns: Mapping[str, Any], text: str) -> int:
         if request.dedup is not None:
-            seen = await tasks.turn_seen(tx, request.actor.surface or "", request.dedup)
+            seen = await tasks.task_of_message(tx, request.actor.surface or "", request.dedup)
             if seen is not None:
                 return seen
         if request.after is not None:
@@ -157,7 +157,7 @@ class Requests:
     async def _begin_next_revision(self, tx: Tx, number: int, draft: TurnDraft, *, pick: str | None) -> Task:
         actor = draft.actor
         task = await visible_task(tx, number, actor, lock=True)
-        if draft.dedup is not None and await tasks.turn_seen(tx, actor.surface or "", draft.dedup):
+        if draft.dedup is not None and await tasks.task_of_message(tx, actor.surface or "", draft.dedup):
             return task
         await self._rights.check_speaking(tx, task, actor, picks=pick is not None)
         n = len(await tasks.turns_of(tx, number)) + 1

@@ -11,7 +11,7 @@ from core.log import log
 from core.model.artifact import Artifact
 from core.model.errors import CountersignError
 from core.model.lifecycle import State
-from core.model.staged_diff import StagedDiff, confirmed
+from core.model.staged_diff import StagedDiff, verified_change
 from core.model.task import Task
 from core.ports.repository import Repository
 from core.store import artifacts
@@ -68,7 +68,7 @@ class StagedDiffs:
             return self._cache[key]
         repository = self.repository(repo)
         await bring_objects(self.database, self.files, repository, task.number, task.revision, staged.base, staged.tree)
-        await confirmed(repository, staged)
+        await verified_change(repository, staged)
         diff = await repository.diff_text(staged.base, staged.tree)
         if len(diff) <= MAX_CACHED_BYTES:
             self._cache[key] = diff

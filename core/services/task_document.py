@@ -10,7 +10,7 @@ from core.model.approval import Approval, QuorumStatus
 from core.model.artifact import Artifact
 from core.model.job import Job, JobState
 from core.model.lifecycle import State
-from core.model.masking import Mask, masked, shows_all
+from core.model.masking import Mask, masked, no_mask
 from core.model.task import Task
 from core.model.turn import SYSTEM, Actor, Turn
 from core.rules.quorum import needs_of
@@ -51,7 +51,7 @@ class TaskDocument:
     artifacts: tuple[Artifact, ...]
     needs: QuorumStatus | None
     queue: QueuePlace | None
-    mask: Mask = shows_all
+    mask: Mask = no_mask
 
     def to_json(self) -> dict[str, Any]:
         """The document as contract.md fixes it; further keys may be added, none removed. It shows no secrets."""
@@ -87,12 +87,12 @@ class TaskDocument:
         }
 
     def _making(self) -> dict[str, Any] | None:
-        made = self.task.current.making
+        made = self.task.current.provenance
         return masked(made.to_json(), self.mask) if made else None
 
     def _model(self) -> dict[str, str] | None:
         """Which model made it, and what it says of its work: its own words, which prove nothing."""
-        making = self.task.current.making
+        making = self.task.current.provenance
         if making is None or not (making.words or making.usage):
             return None
         name = making.usage[0].model if making.usage else making.executor

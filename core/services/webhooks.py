@@ -12,7 +12,7 @@ from core.model.event import Event
 from core.model.task import Task
 from core.model.turn import Turn
 from core.model.webhook_delivery import WebhookDelivery
-from core.services.lease_renewal import kept_leased
+from core.services.lease_renewal import renewed_leases
 from core.store import deliveries, tasks
 from core.store.database import Database
 from core.store.outbox import LEASE_MS
@@ -92,7 +92,7 @@ class Webhooks:
 
     def held(self, leased: Sequence[WebhookDelivery]) -> AbstractAsyncContextManager[None]:
         """Keep the leases of deliveries while they are tried: the block that this opens."""
-        return kept_leased(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
+        return renewed_leases(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
 
     @writes
     async def _renew(self, tx: Tx, leased: Sequence[WebhookDelivery]) -> None:

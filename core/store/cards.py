@@ -165,7 +165,7 @@ async def known_buttons(tx: Tx, card: DeliveredCard, revision: int) -> dict[tupl
     return {(row.kind, row.value): row.id for row in rows}
 
 
-async def move(tx: Tx, surface: str, channel: str, to: str) -> None:
+async def move_channel(tx: Tx, surface: str, channel: str, to: str) -> None:
     """A channel has another id: its cards are there now."""
     await tx.session.execute(
         update(CardRow).where(col(CardRow.surface) == surface, col(CardRow.channel) == channel).values(channel=to)

@@ -49,12 +49,12 @@ async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None)
     await _forget_turns(tx, [job.id])
 
 
-async def hold(tx: Tx, job: Job) -> None:
+async def check_claim(tx: Tx, job: Job) -> None:
     """Check, inside the caller's transaction, that the claim on `job` is still ours."""
     await _fenced(tx, job, owner=job.owner)
 
 
-async def holds(tx: Tx, job: Job) -> bool:
+async def has_claim(tx: Tx, job: Job) -> bool:
     """Whether the claim on `job` is still ours, without the write that `hold` is."""
     rows = await tx.session.exec(select(JobRow.id).where(*_claim_of(job)))
     return rows.first() is not None
@@ -71,7 +71,7 @@ async def result_of(tx: Tx, job: Job) -> dict[str, Any] | None:
     return dict(found) if found else None
 
 
-async def tell(tx: Tx, job: Job, words: str) -> None:
+async def set_progress(tx: Tx, job: Job, words: str) -> None:
     """Say how far a claimed job is."""
     await _fenced(tx, job, progress=words)
 
@@ -97,7 +97,7 @@ async def put_back(
     )
 
 
-async def drop(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list[str]:
+async def cancel_jobs(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list[str]:
     """Cancel every job of a task that is not over, but those of the kinds `keep`; returns the cancelled ones' ids."""
     active = [state.value for state in ACTIVE]
     rows = await tx.session.exec(
@@ -170,7 +170,7 @@ def _rank_ms_at(ready_ms: int) -> ColumnElement[int]:
     return literal(ready_ms, BigInteger) - cast(col(JobRow.priority), BigInteger) * AGE_PER_PRIORITY_MS
 
 
-async def look_again(tx: Tx, job: Job, ready_ms: int) -> None:
+async def put_follow_job_back(tx: Tx, job: Job, ready_ms: int) -> None:
     """Put a look back until `ready_ms`, or until now if it was woken meanwhile."""
     row = await tx.session.get(JobRow, job.id, populate_existing=True)
     woken = row is not None and row.ready_ms > to_ms(job.ready_at)

@@ -29,7 +29,7 @@ class JobJournal:
         """Append one entry, durable on return; raises `LostClaimError` when the claim is no longer ours."""
 
         async def work(tx: Tx) -> None:
-            await jobs.hold(tx, self._job)
+            await jobs.check_claim(tx, self._job)
             rows = await tx.session.exec(select(func.max(JournalRow.n)).where(*self._of_part()))
             n = (rows.first() or 0) + 1
             tx.session.add(JournalRow(job_id=self._job.id, part=self._part, n=n, body=dict(entry), at_ms=tx.now_ms))

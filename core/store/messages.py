@@ -76,7 +76,7 @@ async def choice(tx: Tx, id_: str) -> Choice | None:
     return Choice(row.id, row.surface, row.channel, row.identity, row.line, row.dedup) if row else None
 
 
-async def move(tx: Tx, surface: str, channel: str, to: str) -> None:
+async def move_channel(tx: Tx, surface: str, channel: str, to: str) -> None:
     """A channel has another id: its messages and choices are there now."""
     for table in (TaskMessageRow, ChoiceRow):
         await tx.session.execute(

@@ -93,7 +93,7 @@ async def revive(tx: Tx, surface: str) -> None:
     await OUTBOX.revive(tx, col(NoteRow.surface) == surface)
 
 
-async def move(tx: Tx, surface: str, channel: str, to: str) -> None:
+async def move_channel(tx: Tx, surface: str, channel: str, to: str) -> None:
     """A channel has another id: what is still to be sent there goes to the new one."""
     rows = await tx.session.exec(
         select(NoteRow).where(NoteRow.surface == surface, NoteRow.channel == channel, NoteRow.state == DUE)

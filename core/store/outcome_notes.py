@@ -39,7 +39,7 @@ _JOBS: Final = {"merge": JobKind.MERGE, "approve": JobKind.PUBLISH, "undo": JobK
 """The jobs that do what was asked: while one of them lives, another job's failure is not the outcome."""
 
 
-async def tell_outcome(tx: Tx, number: int, fact: Fact, saved: Mapping[str, Any]) -> None:
+async def add_outcome_notes(tx: Tx, number: int, fact: Fact, saved: Mapping[str, Any]) -> None:
     """Tell everybody who waits to hear of task `number` if `fact` is what they wait for; part of every step."""
     waiting = [one for one in await outcomes.of_task(tx, number) if fact in _ENDS.get(one.asked, {})]
     if not waiting:
@@ -50,7 +50,7 @@ async def tell_outcome(tx: Tx, number: int, fact: Fact, saved: Mapping[str, Any]
         assert one.origin.place is not None
         words = _words(number, _ENDS[one.asked][fact], fact, saved)
         await notes.add(tx, one.origin.place, words, reply_to=one.origin.reply_to, number=number)
-    await outcomes.forget(tx, [one.id for one in over])
+    await outcomes.remove(tx, [one.id for one in over])
 
 
 def _words(number: int, what: str, fact: Fact, saved: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ class AwaitedOutcome:
     origin: MessageOrigin
 
 
-async def wait(tx: Tx, number: int, asked: str, origin: MessageOrigin) -> None:
+async def add(tx: Tx, number: int, asked: str, origin: MessageOrigin) -> None:
     """Have the writer of the message at `origin` notified of the outcome; the same message waits once."""
     assert origin.place is not None
     waiting = await of_task(tx, number)
@@ -51,6 +51,6 @@ async def of_task(tx: Tx, number: int) -> list[AwaitedOutcome]:
     ]
 
 
-async def forget(tx: Tx, ids: Iterable[int]) -> None:
+async def remove(tx: Tx, ids: Iterable[int]) -> None:
     """Delete awaited outcomes: their writers were notified."""
     await tx.session.execute(delete(OutcomeRow).where(col(OutcomeRow.id).in_(list(ids))))

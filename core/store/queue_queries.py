@@ -51,12 +51,12 @@ async def reads_of(tx: Tx, number: int) -> list[Job]:
     return [job for job in await active_of(tx, number) if job.kind is JobKind.READ]
 
 
-async def known(tx: Tx, job_id: str) -> bool:
+async def exists(tx: Tx, job_id: str) -> bool:
     """Whether there is a job with this id, over or not."""
     return (await tx.session.exec(select(JobRow.id).where(JobRow.id == job_id))).first() is not None
 
 
-async def follows(tx: Tx, number: int) -> bool:
+async def has_follow_job(tx: Tx, number: int) -> bool:
     """Whether a job follows the task's pull request."""
     active = [state.value for state in ACTIVE]
     query = select(JobRow.id).where(

@@ -137,7 +137,7 @@ async def turns_of(tx: Tx, number: int) -> tuple[Turn, ...]:
     return tuple(Turn(r.n, r.person, r.surface, r.text, from_ms(r.at_ms), r.revision) for r in rows)
 
 
-async def turn_seen(tx: Tx, surface: str, dedup: str) -> int | None:
+async def task_of_message(tx: Tx, surface: str, dedup: str) -> int | None:
     """The number of the task that a redelivered message already led to, if it did."""
     row = await tx.session.exec(select(TurnRow.number).where(TurnRow.surface == surface, TurnRow.dedup == dedup))
     return row.first()
@@ -200,7 +200,7 @@ async def due_to_expire(tx: Tx, states: tuple[State, ...], limit: int) -> list[i
     return [number for number in rows if number is not None]
 
 
-async def due_to_nudge(tx: Tx, limit: int) -> list[int]:
+async def due_to_remind(tx: Tx, limit: int) -> list[int]:
     """Numbers of staged tasks that people should be reminded of."""
     rows = await tx.session.exec(
         select(TaskRow.number)
@@ -240,10 +240,10 @@ def _revision(row: RevisionRow) -> Revision:
         lane=row.lane,
         rule=row.rule,
         reason=row.reason,
-        terms=ApprovalRequirements.from_json(row.terms) if row.terms else None,
+        requirements=ApprovalRequirements.from_json(row.terms) if row.terms else None,
         policy_digest=row.policy_digest,
         staged=StagedDiff.from_json(row.staged) if row.staged else None,
-        making=Provenance.from_json(row.making) if row.making else None,
+        provenance=Provenance.from_json(row.making) if row.making else None,
     )
 
 

@@ -14,7 +14,7 @@ from core.model.task import PullRequest, Task
 from core.model.turn import SYSTEM, Actor, TurnDraft
 from core.store import cards, events, jobs, notes, pull_requests, queue_queries, tasks
 from core.store.database import to_ms
-from core.store.outcome_notes import tell_outcome
+from core.store.outcome_notes import add_outcome_notes
 from core.store.tables import JobRow
 from core.store.unit_of_work import Tx
 
@@ -71,18 +71,18 @@ async def take_step(
     )
     if step.drops_jobs:
         followed = () if step.state in _NOT_FOLLOWED else (JobKind.FOLLOW,)
-        await jobs.drop(tx, task.number, keep=(JobKind.READ, *followed))  # what was said is answered
+        await jobs.cancel_jobs(tx, task.number, keep=(JobKind.READ, *followed))  # what was said is answered
     for kind in step.owes:
         await jobs.add(tx, owed_job(tx, task, kind, revision, owed, saved))
     opened = pull_request or task.pull_request
     if step.state is State.PUBLISHED and opened is not None and opened.followed and opened.state == "open":
         await _follow(tx, task, fact, revision)
     await cards.redraw(tx, task.number)
-    await tell_outcome(tx, task.number, fact, saved | ({"pull_request": opened.to_json()} if opened else {}))
+    await add_outcome_notes(tx, task.number, fact, saved | ({"pull_request": opened.to_json()} if opened else {}))
     return step
 
 
-async def tell_unread(tx: Tx, job: Job, problem: Problem) -> None:
+async def record_refused_reply(tx: Tx, job: Job, problem: Problem) -> None:
     """Record that words which a job read begin no revision, and tell their writer why, where they were said."""
     words = TurnDraft.from_json(job.payload)
     await events.append(
@@ -156,7 +156,7 @@ async def owed_again(tx: Tx, number: int, kind: JobKind, revisions: Iterable[int
 
 async def _follow(tx: Tx, task: Task, fact: Fact, revision: int) -> None:
     """See that somebody looks at the pull request: at once when it has just been pushed to."""
-    if not await queue_queries.follows(tx, task.number):
+    if not await queue_queries.has_follow_job(tx, task.number):
         later = NOTHING_MORE if fact is Fact.PUBLISHED else OwedWork(in_s=LOOK_AGAIN_S)
         await jobs.add(tx, owed_job(tx, task, JobKind.FOLLOW, revision, later))
     elif fact is Fact.PUBLISHED:

@@ -65,7 +65,7 @@ async def any_silent(tx: Tx, silent_since_ms: int, but: str = "") -> bool:
     return rows.first() is not None
 
 
-async def bury(tx: Tx, silent_since_ms: int, but: str = "") -> list[str]:
+async def declare_dead(tx: Tx, silent_since_ms: int, but: str = "") -> list[str]:
     """Declare dead every worker `but` the asking one that was not heard of since `silent_since_ms`; their ids."""
     rows = await tx.session.exec(
         select(WorkerRow).where(*_silent(silent_since_ms, but)).with_for_update(skip_locked=True)

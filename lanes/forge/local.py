@@ -84,7 +84,7 @@ class LocalForge:
         """Open the pull request, or adopt and update the one this branch already has."""
         return await _do(repository, _open, as_git(repository), proposal)
 
-    async def look(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
+    async def poll(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
         """The pull request as the remote has it now; a merge or a deleted branch made by hand counts."""
         return await _do(repository, _look, as_git(repository), pull_request)
 

@@ -92,7 +92,7 @@ class WorkflowExecutor:
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
-    def mends(self, lane: Lane) -> bool:
+    def can_repair(self, lane: Lane) -> bool:
         """Whether a step of the lane reads, so that a failing check of the whole is worth telling."""
         return any(map(self._reads, lane.steps))
 

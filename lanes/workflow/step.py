@@ -16,7 +16,7 @@ from core.model.change import show_path
 from core.model.errors import Kind, PermanentError, TransientError, WorkError
 from core.model.intent import Intent
 from core.model.lane import Lane, LaneCheck
-from core.model.provenance import NOT_TOLD, Provenance
+from core.model.provenance import NO_PROVENANCE, Provenance
 from core.model.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WorkflowStep
 from core.ports.executor import Executor, ExecutorResult, WorkOrder
 from core.ports.repository import Commit, Repository
@@ -39,7 +39,7 @@ class Made:
     """What a step came to; `told` is a line of the host's about it."""
 
     tree: str
-    making: Provenance = NOT_TOLD
+    making: Provenance = NO_PROVENANCE
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
     told: str = ""
 
@@ -69,10 +69,10 @@ class Maker:
         await self._check_bounds(step, start, produced.tree)
         took = f"{step.run}, {time.monotonic() - began:.1f} s"
         keep = Kept(produced.tree, await kept(self.checks.files, produced.artifacts))
-        await self._finish(step, key, start, keep, produced.making)
+        await self._finish(step, key, start, keep, produced.provenance)
         if step.cache:
             await self.cache.keep(key, start, keep, self.repository)
-        return Made(produced.tree, produced.making, produced.artifacts, took)
+        return Made(produced.tree, produced.provenance, produced.artifacts, took)
 
     # -- what was made before ------------------------------------------------------------------------------------
 
@@ -224,8 +224,8 @@ class Maker:
 def _prefixed(step: str, produced: ExecutorResult) -> ExecutorResult:
     """The same, its files named after the step."""
     files = {f"{step}.{name}": content for name, content in produced.artifacts.items()}
-    checks = tuple(replace(check, artifact=f"{step}.{check.artifact}") for check in produced.making.checks)
-    return ExecutorResult(produced.tree, files, replace(produced.making, checks=checks))
+    checks = tuple(replace(check, artifact=f"{step}.{check.artifact}") for check in produced.provenance.checks)
+    return ExecutorResult(produced.tree, files, replace(produced.provenance, checks=checks))
 
 
 def lane_of(lane: Lane, step: WorkflowStep) -> Lane:

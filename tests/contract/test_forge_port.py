@@ -118,11 +118,11 @@ async def test_every_step_may_be_repeated(remote):
         await remote.forge.push(remote.repository, BRANCH, head, None)
     opened = await remote.forge.open(remote.repository, draft(head))
     assert await remote.forge.open(remote.repository, draft(head)) == opened
-    assert await remote.forge.look(remote.repository, opened) == opened
+    assert await remote.forge.poll(remote.repository, opened) == opened
     before = remote.main()
     merged = await remote.forge.merge(remote.repository, opened, "Merge #1\n")
     assert await remote.forge.merge(remote.repository, opened, "Merge #1\n") == merged == remote.main() != before
-    assert (await remote.forge.look(remote.repository, opened)).state == "merged"
+    assert (await remote.forge.poll(remote.repository, opened)).state == "merged"
 
 
 async def test_the_next_revision_keeps_the_pull_request(remote):
@@ -142,7 +142,7 @@ async def test_a_branch_that_somebody_moved_is_neither_pushed_over_nor_merged(re
             await remote.forge.push(remote.repository, BRANCH, await remote.commit(b"print(10)\n"), expected)
     with pytest.raises(ConflictError):
         await remote.forge.merge(remote.repository, opened, "m")
-    assert (await remote.forge.look(remote.repository, opened)).head == theirs
+    assert (await remote.forge.poll(remote.repository, opened)).head == theirs
     assert remote.main() == before
 
 
@@ -162,7 +162,7 @@ async def test_what_does_not_apply_changes_nothing(remote, method):
     with pytest.raises(ConflictError):
         await remote.forge.merge(remote.repository, opened, "m", method)
     assert remote.main() == tip
-    assert (await remote.forge.look(remote.repository, opened)).state == "open"
+    assert (await remote.forge.poll(remote.repository, opened)).state == "open"
 
 
 async def test_an_unknown_way_to_merge_is_refused(remote):
@@ -186,7 +186,7 @@ async def test_closing_takes_the_branch_along_and_nothing_is_merged_any_more(rem
     for _ in range(2):
         await remote.forge.close(remote.repository, opened)
     assert remote.branch() is None
-    assert (await remote.forge.look(remote.repository, opened)).state == "closed"
+    assert (await remote.forge.poll(remote.repository, opened)).state == "closed"
     with pytest.raises(ConflictError):
         await remote.forge.merge(remote.repository, opened, "m")
 
@@ -196,10 +196,10 @@ async def test_what_is_merged_is_not_closed(remote):
     await remote.forge.merge(remote.repository, opened, "m")
     with pytest.raises(ConflictError):
         await remote.forge.close(remote.repository, opened)
-    assert (await remote.forge.look(remote.repository, opened)).state == "merged"
+    assert (await remote.forge.poll(remote.repository, opened)).state == "merged"
 
 
 async def test_a_pull_request_that_is_not_there_is_a_fault_with_a_sentence(remote):
     opened = await remote.published()
     with pytest.raises(CountersignError):
-        await remote.forge.look(remote.repository, replace(opened, number=7, branch="countersign/7-x"))
+        await remote.forge.poll(remote.repository, replace(opened, number=7, branch="countersign/7-x"))

@@ -67,7 +67,7 @@ class MemoryForge:
         self._lose()
         return opened
 
-    async def look(self, _repository: MemoryRepository, pull_request: PullRequest) -> PullRequest:
+    async def poll(self, _repository: MemoryRepository, pull_request: PullRequest) -> PullRequest:
         self._fail()
         found = self._pull(pull_request)
         return replace(found, head=self.branches.get(pull_request.branch, found.head))
@@ -104,7 +104,7 @@ class MemoryForge:
     def place_of(self, _repository: MemoryRepository, pull_request: PullRequest) -> Place:
         return Place("github", "7", f"pull/{pull_request.number}")
 
-    async def stand(self, repository: MemoryRepository, pull_request: PullRequest) -> PullRequestSnapshot:
+    async def snapshot(self, repository: MemoryRepository, pull_request: PullRequest) -> PullRequestSnapshot:
         self._fail()
         self.looks += 1
         found, head = self.pulls[pull_request.branch], self.branches[pull_request.branch]
@@ -118,7 +118,7 @@ class MemoryForge:
             ended_by="" if found.state == "open" else "max",
         )
 
-    async def mark(self, _repository: MemoryRepository, mark: CommitStatus) -> None:
+    async def set_commit_status(self, _repository: MemoryRepository, mark: CommitStatus) -> None:
         self._fail()
         self.marks[mark.commit] = mark
 

@@ -41,7 +41,7 @@ class FakePolicy:
     def trace(self, request: PolicyRequest) -> tuple[str, ...]:
         return (self.decide(request).reason,)
 
-    def hindrance(self, _lane: str, _terms: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
+    def objection_to_files(self, _lane: str, _terms: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
         """Paths whose bytes begin with `protects`."""
         held = [file.shown_path for file in files if self.protects and file.path.startswith(self.protects.encode())]
         return f"{held[0]} is protected" if held else None

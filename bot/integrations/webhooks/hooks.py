@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from core.model.masking import Mask, masked, shows_all
+from core.model.masking import Mask, masked, no_mask
 
 if TYPE_CHECKING:  # most commands read a configuration and deliver nothing
     from core.model.event import Event
@@ -45,7 +45,7 @@ class Hook:
         return any(fnmatchcase(kind, pattern) for pattern in self.events)
 
 
-def body_of(event: Event, task: Task | None, *, include_text: bool, mask: Mask = shows_all) -> str:
+def body_of(event: Event, task: Task | None, *, include_text: bool, mask: Mask = no_mask) -> str:
     """The message about an event: its document, a summary of its task, as one line of JSON.
 
     Without `include_text` nothing that a person or a model wrote is in it: `withheld` names what was left out. `mask`

@@ -16,7 +16,7 @@ from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP
 from core.log import log
 from core.model.errors import CountersignError, TransientError
 from core.model.event import Event
-from core.model.masking import Mask, shows_all
+from core.model.masking import Mask, no_mask
 from core.model.task import Task
 from core.model.turn import Turn
 from core.model.webhook_delivery import FAILED, SENT, WebhookDelivery
@@ -84,7 +84,7 @@ class WebhookSender:
         client: CheckedClient | None = None,
         receivers: WebhookReceivers | None = None,
         poll_s: float = POLL_S,
-        mask: Mask = shows_all,
+        mask: Mask = no_mask,
     ) -> None:
         self._webhooks = webhooks
         self._hooks = hooks

@@ -42,7 +42,7 @@ class GitHubForge:
         check_ours(proposal.branch)
         return await self.client.at(repository.spec, lambda repo: pulls.open_pull(repo, proposal))
 
-    async def look(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
+    async def poll(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
         """The pull request as GitHub has it now."""
         ours = pull_request
         return await self.client.at(
@@ -77,11 +77,11 @@ class GitHubForge:
         """The pull request's own conversation."""
         return Place("github", str(repository.spec.forge_id), f"pull/{pull_request.number}")
 
-    async def stand(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
+    async def snapshot(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
         """The pull request as it is now."""
         return await self.client.at(repository.spec, lambda repo: commit_status.stand(repo, pull_request))
 
-    async def mark(self, repository: Repository, mark: CommitStatus) -> None:
+    async def set_commit_status(self, repository: Repository, mark: CommitStatus) -> None:
         """Set the commit status ``countersign``; being set so already is success."""
         await self.client.at(repository.spec, lambda repo: commit_status.mark(repo, mark))
 

@@ -69,8 +69,8 @@ async def test_an_answer_without_end_is_cut_where_the_tokens_end(bench):
 async def test_what_claude_says_it_cost_is_charged_and_held_to_the_budget(bench):
     async with serving(runs("true", "echo 2")) as models:
         made = await bench.made(bench.executor("claude-code", models), await bench.order(lane={"limits": LIMITS}))
-        assert made.making.usage == await bench.usage.spent()
-        assert (made.making.usage[0].usd or 0) > 0
+        assert made.provenance.usage == await bench.usage.spent()
+        assert (made.provenance.usage[0].usd or 0) > 0
         poor = await bench.order(lane={"limits": LIMITS, "budget": Budget(usd=0.000001)})
         problem = (await bench.fails(bench.executor("claude-code", models), poor)).problem
     assert (problem.code, "raise `usd`" in problem.mend) == ("budget_spent", True)
@@ -82,8 +82,8 @@ async def test_what_an_earlier_try_spent_is_held_against_the_next(bench):
         order = await bench.order(lane={"budget": Budget(steps=3), "limits": LIMITS})
         await order.usage.report("earlier", Usage("fake/other", 1, 7, 2))
         made = await bench.made(bench.executor("codex", models), order)
-        assert (made.making.usage[0].calls, made.making.usage[0].tokens) == (2, 129)
-        assert Spending.of(await bench.usage.spent()) == Spending.of(made.making.usage)
+        assert (made.provenance.usage[0].calls, made.provenance.usage[0].tokens) == (2, 129)
+        assert Spending.of(await bench.usage.spent()) == Spending.of(made.provenance.usage)
         await order.usage.report("one more", Usage("fake/m", 1, 7, 2))
         assert (await bench.fails(bench.executor("codex", models), order)).problem.code == "budget_spent"
     assert len(models.asked) == 1

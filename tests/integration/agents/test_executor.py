@@ -69,7 +69,7 @@ async def test_the_exit_code_decides_nothing(web, tmp_path, program, code):
     )
     made = await bench.made(bench.executor("claude-code", ENDPOINT, program))
     assert await bench.changed(made.tree) == {"src/x.txt": "x"}
-    assert made.making.words == "Done."
+    assert made.provenance.words == "Done."
     lie, _ = bench_of(
         web, tmp_path, SandboxResult(code, b"all good\n", None, 1.0), lambda at: (at / "src/x.txt").write_text("x")
     )
@@ -191,7 +191,7 @@ async def test_a_lane_without_a_description_of_its_program_says_so(web, tmp_path
     problem = executor.unavailable(order.lane)
     assert problem is None
     made = await bench.made(executor, order)
-    assert made.making.executor == "agent"
+    assert made.provenance.executor == "agent"
     (run,) = sandbox.runs
     assert run.argv[0] == str(program.resolve())
     assert run.argv[2] == "m"

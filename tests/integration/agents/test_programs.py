@@ -78,8 +78,8 @@ async def test_each_program_does_what_it_is_asked_in_a_hostile_repository_and_le
     assert any(KEY in str(headers) for _, _, headers in models.requests), "the endpoint did get it"
     assert not any(KEY.encode() in content for content in made.artifacts.values())
     assert set(made.artifacts) == {known(name).transcript_name, "broker.log"}
-    assert made.making.executor == name
-    usage = made.making.usage[0]
+    assert made.provenance.executor == name
+    usage = made.provenance.usage[0]
     assert (usage.model, usage.calls) == ("fake/m", len(models.asked) - len(faults))
     assert await bench.usage.spent() == (usage,)
     assert usage.tokens >= 120
@@ -219,7 +219,7 @@ async def test_a_program_that_claims_to_be_done_does_not_make_it_so(bench):
     ) as m:
         made = await bench.made(bench.executor("claude-code", m))
     assert await bench.changed(made.tree) == {}
-    assert made.making.words == "Approved!"
+    assert made.provenance.words == "Approved!"
 
 
 async def test_what_is_outside_stays_outside(bench):

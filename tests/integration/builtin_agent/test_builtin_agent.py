@@ -22,12 +22,12 @@ async def test_a_model_reads_edits_and_says_that_it_is_done(bench, web):
     model = Scripted([call("search", text="colour"), call("read_file", path="docs/guide.md"), EDIT, DONE])
     made = await bench.executor(model).produce(await bench.order(), web)
     assert (await bench.files(made.tree))["docs/guide.md"] == "The color is red.\nThe colour is blue.\n"
-    assert made.making.words == "Color is spelt the short way."
-    assert made.making.executor == "ollama"
-    assert [(u.model, u.calls, u.input_tokens, u.output_tokens) for u in made.making.usage] == [
+    assert made.provenance.words == "Color is spelt the short way."
+    assert made.provenance.executor == "ollama"
+    assert [(u.model, u.calls, u.input_tokens, u.output_tokens) for u in made.provenance.usage] == [
         ("local/fake", 4, 40, 20)
     ]
-    assert await bench.usage.spent() == made.making.usage
+    assert await bench.usage.spent() == made.provenance.usage
     assert [usage.calls for usage in bench.usage.entries.values()] == [1, 1, 1, 1]
     assert any("step 2 of at most 50" in words for words in bench.progress)
     told = results_in(model.asked[-1].messages)
@@ -175,7 +175,7 @@ async def test_a_model_that_only_talks_is_asked_to_act_and_then_let_go(bench, we
     model = Scripted(["I will!", "Soon!", "I cannot do that."])
     made = await bench.executor(model).produce(await bench.order(), web)
     assert made.tree == (await bench.order()).start
-    assert made.making.words == "I cannot do that."
+    assert made.provenance.words == "I cannot do that."
     assert "Call a tool" in model.asked[1].messages[-1].text
 
 
@@ -210,7 +210,7 @@ async def test_a_model_without_tools_answers_with_json(bench, web):
     model = Scripted([refusal, plain, "not json at all", end])
     made = await bench.executor(model).produce(await bench.order(), web)
     assert (await bench.files(made.tree))["docs/guide.md"].startswith("The color is red.")
-    assert made.making.words == "ok"
+    assert made.provenance.words == "ok"
 
 
 NO_CALLS = {
@@ -293,8 +293,8 @@ async def test_a_failing_check_goes_back_with_its_log_and_is_mended(bench, web):
     model = Scripted([EDIT, DONE, rest, DONE])
     made = await bench.executor(model).produce(await bench.order(lane={"checks": (PASSES,)}), web)
     assert (await bench.files(made.tree))["docs/guide.md"] == "The color is red.\nThe color is blue.\n"
-    assert [(check.name, check.passed, check.required) for check in made.making.checks] == [("style", True, True)]
-    assert (made.making.tries, made.making.usage[0].calls) == (2, 4)
+    assert [(check.name, check.passed, check.required) for check in made.provenance.checks] == [("style", True, True)]
+    assert (made.provenance.tries, made.provenance.usage[0].calls) == (2, 4)
     assert "The colour is blue." in model.asked[2].messages[1].text
     assert "check-style.log" in made.artifacts
 
@@ -304,9 +304,9 @@ async def test_a_check_that_never_passes_is_told_as_it_is(bench, web):
     model = Scripted([EDIT, DONE, DONE, DONE, DONE])
     order = await bench.order(lane={"checks": (PASSES,), "retries": 2})
     made = await bench.executor(model).produce(order, web)
-    assert made.making.tries == 3
-    assert not made.making.checks[0].passed
-    assert made.making.checks[0].detail.startswith("failed with 1: docs/guide.md:The colour is blue.")
+    assert made.provenance.tries == 3
+    assert not made.provenance.checks[0].passed
+    assert made.provenance.checks[0].detail.startswith("failed with 1: docs/guide.md:The colour is blue.")
 
 
 @pytest.mark.sandbox
@@ -336,5 +336,5 @@ async def test_what_a_killed_worker_was_answered_is_not_asked_again(bench, web):
     made = await bench.executor(heir).produce(order, web)
     assert len(heir.asked) == 1
     assert (await bench.files(made.tree))["docs/guide.md"].startswith("The color is red.")
-    assert made.making.usage[0].calls == 3
+    assert made.provenance.usage[0].calls == 3
     assert results_in(heir.asked[0].messages)[0].startswith("docs/guide.md:1")

@@ -132,7 +132,7 @@ async def test_lanes_12_a_call_with_wrong_arguments_gets_another_try(bench, web,
     model = Scripted([wrong, EDIT, DONE])
     made = await bench.executor(model).produce(await bench.order(), web)
     if wrong.name == "finish":
-        assert made.making.words == ""
+        assert made.provenance.words == ""
     else:
         assert model.asked[1].messages[-1].text.startswith(("Not done.", "There is no tool"))
         assert (await bench.files(made.tree))["docs/guide.md"].startswith("The color is red.")
@@ -174,6 +174,6 @@ async def test_lanes_02_a_refused_edit_is_told_with_what_was_made(bench, web):
     refused = call("edit_file", path="README.md", old="# Web", new="# Mine")
     made = await bench.executor(Scripted([refused, DONE])).produce(await bench.order(), web)
     assert made.tree == (await bench.order()).start
-    assert "README.md" in made.making.refused
+    assert "README.md" in made.provenance.refused
     mended = await bench.executor(Scripted([refused, EDIT, DONE])).produce(await bench.order(), web)
-    assert not mended.making.refused
+    assert not mended.provenance.refused

@@ -75,4 +75,4 @@ async def test_a_check_that_prints_a_secret_is_not_quoted(bench, web):
     shown = "\n".join(message.text for ask in model.asked for message in ask.messages)
     assert TOKEN not in shown
     assert shown.count("What it printed holds a secret and is kept from models.") >= 2
-    assert made.making.tries == 2
+    assert made.provenance.tries == 2

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.jobs.follow import hindrance
+from core.jobs.follow import unmet_condition
 from core.model.decision import MergeRequirements, RequiredCheck
 from core.model.errors import PermanentError, TransientError
 from core.model.lifecycle import State
@@ -114,7 +114,7 @@ async def test_it_merges_by_itself_once_all_required_checks_are_green(hub):
     hub.forge.checks = [GREEN]
     await look(hub, number)
     assert await hub.state(number) is State.MERGED
-    assert not await hub.database.read(lambda s: queue_queries.follows(s, number))
+    assert not await hub.database.read(lambda s: queue_queries.has_follow_job(s, number))
 
 
 async def test_without_the_rules_word_nothing_merges_by_itself(hub):
@@ -159,7 +159,7 @@ async def test_a_pull_request_that_ends_by_hand_ends_the_task(hub, state, end):
     await look(hub, number)
     task = await hub.task(number)
     assert (task.state, task.pull_request.state, task.error) == (end, state, None)
-    assert not await hub.database.read(lambda s: queue_queries.follows(s, number))
+    assert not await hub.database.read(lambda s: queue_queries.has_follow_job(s, number))
 
 
 async def test_a_merge_by_hand_of_other_bytes_says_so(hub):
@@ -223,20 +223,22 @@ async def test_a_look_that_fails_for_good_is_told_and_made_again_later(hub):
     hub.forge.faults = [PermanentError("gone", "the repository is gone")]
     await look(hub, number)
     assert (await hub.task(number)).error.code == "gone"
-    assert await hub.database.read(lambda s: queue_queries.follows(s, number))
+    assert await hub.database.read(lambda s: queue_queries.has_follow_job(s, number))
 
 
 async def test_a_nudge_while_it_is_being_looked_at_makes_one_more_look(hub):
     number = await hub.publish()
-    stand = hub.forge.stand
+    snapshot = hub.forge.snapshot
     began, go = asyncio.Event(), asyncio.Event()
 
     async def slow(*args):
         began.set()
         await go.wait()
-        return await stand(*args)
+        return await snapshot(*args)
 
-    hub.forge.__class__ = type("Slow", (type(hub.forge),), {"stand": lambda _self, *args: slow(*args), "__slots__": ()})
+    hub.forge.__class__ = type(
+        "Slow", (type(hub.forge),), {"snapshot": lambda _self, *args: slow(*args), "__slots__": ()}
+    )
     looks = hub.forge.looks
     await nudge(hub.database, number)
     async with hub.working():
@@ -264,7 +266,7 @@ async def test_a_nudge_while_it_is_being_looked_at_makes_one_more_look(hub):
     ],
 )  # fmt: skip
 def test_only_a_green_check_of_the_right_name_by_the_right_app_counts(checks, required, why):
-    found = hindrance(checks, required)
+    found = unmet_condition(checks, required)
     assert (found is None) if why is None else (found is not None and why in found)
 
 
@@ -272,16 +274,18 @@ async def test_a_reply_while_it_is_being_looked_at_is_not_disturbed_by_the_look(
     """What a look found of revision 1 must not be written onto revision 2, and its failing must not fail that."""
     hub.policy.terms = builders.terms(merge=ON_GREEN)
     number = await hub.publish()
-    stand = hub.forge.stand
+    snapshot = hub.forge.snapshot
     began, go = asyncio.Event(), asyncio.Event()
 
     async def slow(*args):
-        standing = await stand(*args)
+        found = await snapshot(*args)
         began.set()
         await go.wait()
-        return standing
+        return found
 
-    hub.forge.__class__ = type("Slow", (type(hub.forge),), {"stand": lambda _self, *args: slow(*args), "__slots__": ()})
+    hub.forge.__class__ = type(
+        "Slow", (type(hub.forge),), {"snapshot": lambda _self, *args: slow(*args), "__slots__": ()}
+    )
     hub.forge.checks = [GREEN]
     await nudge(hub.database, number)
     async with hub.working():

@@ -142,7 +142,7 @@ async def takeover(database: Database, heir_id: str = "w2") -> tuple[Job, Job]:
 
 WRITES = {
     "end": lambda tx, job: jobs.end(timed(tx, 1), job, JobState.DONE),
-    "hold": jobs.hold,
+    "hold": jobs.check_claim,
     "put_back": lambda tx, job: jobs.put_back(tx, job, 1, attempt=2),
     "keep_result": lambda tx, job: jobs.keep_result(tx, job, {"tree": "x"}),
 }
@@ -177,7 +177,7 @@ async def test_nothing_is_written_for_a_job_that_was_cancelled_or_put_back(datab
     again = await taken(database)
     assert again.attempt == 2
     assert again.run_id != held.run_id, "another try is another run"
-    assert await database.write(lambda tx: jobs.drop(timed(tx, 1), number)) == [held.id]
+    assert await database.write(lambda tx: jobs.cancel_jobs(timed(tx, 1), number)) == [held.id]
     with pytest.raises(LostClaimError):
         await database.write(lambda tx: WRITES[write](tx, again))
     assert await state_of(database, held.id) == "cancelled"
@@ -217,7 +217,7 @@ async def test_a_worker_that_is_heard_keeps_its_jobs(database, number, reconcile
     await builders.put_worker(database, "w1", silent_s=-30)
     held = await taken(database)
     assert await reconciler.sweep() == 0
-    await database.write(lambda tx: jobs.hold(tx, held))
+    await database.write(lambda tx: jobs.check_claim(tx, held))
 
 
 async def test_of_many_sweepers_one_rescues(database, location, number):

@@ -69,6 +69,6 @@ async def test_a_cancelled_job_leaves_no_journal_and_other_jobs_keep_theirs(data
     await builders.put_job(database, other)
     kept = JobJournal(database, await claimed(database, "second"))
     await kept.add({"answer": "kept"})
-    await database.write(lambda tx: jobs.drop(timed(tx, 1), job.number))
+    await database.write(lambda tx: jobs.cancel_jobs(timed(tx, 1), job.number))
     assert list(await kept.recall()) == [{"answer": "kept"}]
     assert await rows(database) == 1

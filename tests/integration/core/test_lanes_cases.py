@@ -79,7 +79,7 @@ async def test_lanes_03_what_models_spent_is_summed_over_an_approval_between_ste
     await approve(spending, number)
     task = await spending.task(number)
     assert (task.state, task.revision, task.current.basis.passed) == (State.STAGED, 2, "look")
-    (usage,) = task.current.making.usage
+    (usage,) = task.current.provenance.usage
     assert (usage.calls, usage.tokens, usage.usd) == (2, 2000, 0.5)
 
 
@@ -110,12 +110,12 @@ async def test_lanes_03_a_reply_on_top_and_a_pick_keep_who_made_the_rest(spendin
     spending.executor.makings = [Provenance("edit")]
     await spending.requests.reply(number, "config/b.yaml = b: 2", ANA)
     await spending.drain()
-    making = (await spending.task(number)).current.making
+    making = (await spending.task(number)).current.provenance
     assert (making.executor, making.usage[0].calls) == ("ollama, edit", 1)
     assert making.words == "part 1"
     await spending.requests.pick(number, "1", ANA)
     await spending.drain()
-    assert (await spending.task(number)).current.making.usage[0].calls == 2
+    assert (await spending.task(number)).current.provenance.usage[0].calls == 2
 
 
 async def test_lanes_03_starting_over_forgets_who_made_what_is_thrown_away(spending):
@@ -123,7 +123,7 @@ async def test_lanes_03_starting_over_forgets_who_made_what_is_thrown_away(spend
     number, _ = await spending.stage()
     await spending.requests.reply(number, "instead config/b.yaml = b: 2", ANA)
     await spending.drain()
-    assert (await spending.task(number)).current.making.usage[0].calls == 1
+    assert (await spending.task(number)).current.provenance.usage[0].calls == 1
 
 
 async def test_lanes_03_the_pot_does_not_restart_behind_an_approval(spending):

@@ -153,7 +153,7 @@ async def test_buttons_keep_their_ids_and_are_not_to_be_guessed(office, number):
 
 
 async def test_a_channel_that_moves_takes_its_cards_along(office, number):
-    await office.database.write(lambda s: cards.move(s, "telegram", "-100", "-1009"))
+    await office.database.write(lambda s: cards.move_channel(s, "telegram", "-100", "-1009"))
     (card,) = await office.database.read(lambda s: cards.of_task(s, number))
     assert card.place.channel == "-1009"
 
@@ -222,7 +222,7 @@ async def test_a_channel_that_moves_takes_its_notes_along_and_a_surface_that_is_
     await database.write(lambda s: notes.add(timed(s, at), CHAT, "0"))
     (note,) = await heads(database, at)
     await database.write(lambda s: notes.put_off(s, note, at + 300_000))
-    await database.write(lambda s: notes.move(s, "telegram", CHAT.channel, "-1009"))
+    await database.write(lambda s: notes.move_channel(s, "telegram", CHAT.channel, "-1009"))
     assert await heads(database, at) == []
     await database.write(lambda s: notes.revive(timed(s, at), "telegram"))
     (moved,) = await heads(database, at)

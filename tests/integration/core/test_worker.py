@@ -256,9 +256,9 @@ class Stubborn(JobContext):
     why: Exception
 
     @classmethod
-    def of(cls, shop: JobContext, why: Exception) -> JobContext:
+    def of(cls, context: JobContext, why: Exception) -> JobContext:
         """The same workshop, but stubborn."""
-        made = cls(**{field.name: getattr(shop, field.name) for field in fields(shop)})
+        made = cls(**{field.name: getattr(context, field.name) for field in fields(context)})
         object.__setattr__(made, "refused", [])
         object.__setattr__(made, "why", why)
         return made
@@ -515,7 +515,7 @@ async def test_a_worker_that_others_took_for_dead_ends_and_what_it_did_is_done_b
         await eventually(lambda: bench.executor.runs == 1)
 
         async def bury(tx):
-            dead = await workers.bury(tx, tx.now_ms + 1)
+            dead = await workers.declare_dead(tx, tx.now_ms + 1)
             return [job.number for job in await jobs.rescue_from(tx, dead, count=True)]
 
         async def rescued() -> bool:  # a row that is just being beaten is left to the next sweep

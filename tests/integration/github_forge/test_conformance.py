@@ -72,11 +72,11 @@ async def test_every_step_may_be_repeated(scene):
         await scene.forge.push(scene.web, BRANCH, head, None)
     first = await scene.forge.open(scene.web, proposal(head))
     assert await scene.forge.open(scene.web, proposal(head)) == first
-    assert await scene.forge.look(scene.web, first) == first
+    assert await scene.forge.poll(scene.web, first) == first
     before = scene.main()
     merged = await scene.forge.merge(scene.web, first, "Merge #1\n")
     assert await scene.forge.merge(scene.web, first, "Merge #1\n") == merged == scene.main() != before
-    assert (await scene.forge.look(scene.web, first)).state == "merged"
+    assert (await scene.forge.poll(scene.web, first)).state == "merged"
 
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
@@ -87,7 +87,7 @@ async def test_each_way_to_merge_joins_what_main_gained_and_happens_once(scene, 
     later = theirs_on(scene, "main", "LATER.md", "later\n")
     assert await scene.forge.merge(scene.web, pull, "Merge #1\n\nwhy\n", method) == merged
     assert scene.main() == later
-    assert (await scene.forge.look(scene.web, pull)).state == "merged"
+    assert (await scene.forge.poll(scene.web, pull)).state == "merged"
     parents = scene.git.line("log", "-1", "--format=%P", merged).split()
     assert parents == [base, pull.head][: 2 if method == "merge" else 1]
     assert scene.git.line("show", f"{merged}:README.md") == "# Other"
@@ -105,7 +105,7 @@ async def test_what_does_not_apply_changes_nothing(scene, method):
     with pytest.raises(ConflictError):
         await scene.forge.merge(scene.web, pull, "m", method)
     assert scene.main() == tip
-    assert (await scene.forge.look(scene.web, pull)).state == "open"
+    assert (await scene.forge.poll(scene.web, pull)).state == "open"
 
 
 async def test_an_unknown_way_to_merge_is_refused(scene):
@@ -126,7 +126,7 @@ async def test_a_branch_that_somebody_moved_is_neither_pushed_over_nor_merged(sc
         await scene.forge.push(scene.web, BRANCH, await commit(scene.web, "print(10)\n"), pull.head)
     with pytest.raises(ConflictError):
         await scene.forge.merge(scene.web, pull, "m")
-    assert (await scene.forge.look(scene.web, pull)).head == sneaky
+    assert (await scene.forge.poll(scene.web, pull)).head == sneaky
     assert scene.main() == before["refs/heads/main"]
 
 
@@ -144,7 +144,7 @@ async def test_closing_takes_the_branch_along_and_nothing_is_merged_any_more(sce
     for _ in range(2):
         await scene.forge.close(scene.web, pull)
     assert scene.git.ref(f"refs/heads/{BRANCH}") is None
-    assert (await scene.forge.look(scene.web, pull)).state == "closed"
+    assert (await scene.forge.poll(scene.web, pull)).state == "closed"
     with pytest.raises(ConflictError):
         await scene.forge.merge(scene.web, pull, "m")
 
@@ -170,7 +170,7 @@ async def test_a_local_merge_that_died_after_moving_main_is_found(tmp_path, meth
     merged = await forge.merge(web, pull, "m", method)
     _back_to_begun(git)
     theirs_on(Scene(forge, web, git), "main", "LATER.md", "later\n")
-    assert (await forge.look(web, pull)).state == "merged"
+    assert (await forge.poll(web, pull)).state == "merged"
     assert await forge.merge(web, pull, "m", method) == merged
     assert git.line("rev-list", "--count", f"{merged}..main") == "1"
 

@@ -163,7 +163,7 @@ async def test_f14_a_limit_is_waited_for_as_long_as_github_says(
     pull = await published(forge, web)
     hub.fail("GET", f"{PULLS}/1", status=status, message=message, headers=headers)
     with pytest.raises(TransientError) as caught:
-        await forge.look(web, pull)
+        await forge.poll(web, pull)
     assert caught.value.problem.code == "github_rate_limit"
     assert least_s <= (caught.value.retry_after_s or 0) <= most_s
 
@@ -172,7 +172,7 @@ async def test_f14_nothing_is_asked_while_github_says_wait(hub, forge, web):
     pull = await published(forge, web)
     hub.fail("GET", f"{PULLS}/1", status=429, headers={"Retry-After": "30"})
     with pytest.raises(TransientError):
-        await forge.look(web, pull)
+        await forge.poll(web, pull)
     before = len(hub.requests)
     for _ in range(20):
         with pytest.raises(TransientError) as caught:
@@ -194,7 +194,7 @@ async def test_f14_changes_keep_their_distance_and_readings_do_not_wait(hub, mak
 async def test_f14_a_403_that_is_no_limit_is_permanent(hub, make_client, web):
     client = make_client(GitHubAccess(hub.url, token=hub.token("eve")))
     with pytest.raises(PermanentError) as caught:
-        await GitHubForge(client).mark(web, CommitStatus(await web.fetch_base(), "success", "x"))
+        await GitHubForge(client).set_commit_status(web, CommitStatus(await web.fetch_base(), "success", "x"))
     assert caught.value.problem.code == "github_forbidden"
 
 
@@ -224,7 +224,7 @@ async def test_f15_git_with_a_dead_token_parks_with_a_reason(hub, make_client, t
 async def test_f15_a_repository_that_was_removed_is_told(hub, forge, web):
     pull = await published(forge, web)
     hub.remove(NAME)
-    for asked in (forge.look(web, pull), forge.merge(web, pull, "m"), forge.push(web, BRANCH, pull.head, None)):
+    for asked in (forge.poll(web, pull), forge.merge(web, pull, "m"), forge.push(web, BRANCH, pull.head, None)):
         with pytest.raises(PermanentError) as caught:
             await asked
         assert caught.value.problem.kind is Kind.MISSING
@@ -236,17 +236,17 @@ async def test_f16_an_outage_is_waited_out_without_a_fixed_time(hub, forge, web,
     pull = await published(forge, web)
     hub.fail(status=status, times=3)
     with pytest.raises(TransientError) as caught:
-        await forge.look(web, pull)
+        await forge.poll(web, pull)
     assert caught.value.retry_after_s is None
     assert caught.value.problem.kind is Kind.UNAVAILABLE
     hub.faults.clear()
-    assert await forge.look(web, pull) == pull
+    assert await forge.poll(web, pull) == pull
 
 
 async def test_f16_a_github_that_is_not_there_is_transient(hub, forge, web):
     pull = await published(forge, web)
     hub.stop()
-    for asked in (forge.look(web, pull), forge.push(web, BRANCH, pull.head, None)):
+    for asked in (forge.poll(web, pull), forge.push(web, BRANCH, pull.head, None)):
         with pytest.raises(TransientError):
             await asked
     with pytest.raises(TransientError):
@@ -269,16 +269,16 @@ async def test_an_answer_that_is_not_json_is_transient(hub, forge, web):
     pull = await published(forge, web)
     hub.fail("GET", f"{PULLS}/1", garbage=b"{ half")
     with pytest.raises(TransientError) as caught:
-        await forge.look(web, pull)
+        await forge.poll(web, pull)
     assert caught.value.problem.code == "github_garbled"
 
 
 async def test_an_unchanged_reading_is_asked_for_conditionally(hub, forge, web):
     pull = await published(forge, web)
     for _ in range(3):
-        await forge.look(web, pull)
+        await forge.poll(web, pull)
     hub.statuses.clear()
-    assert await forge.look(web, pull) == pull
+    assert await forge.poll(web, pull) == pull
     assert set(hub.statuses) == {304}
     head = hub.push(NAME, BRANCH, {"b": "1\n"}, "lee")
-    assert (await forge.look(web, pull)).head == head
+    assert (await forge.poll(web, pull)).head == head

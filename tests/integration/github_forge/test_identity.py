@@ -27,7 +27,7 @@ pytestmark = pytest.mark.surfaces
 async def test_a_pinned_repository_is_followed_through_a_rename(hub, forge, web):
     pull = await published(forge, web)
     hub.rename(NAME, "acme/site")
-    assert (await forge.look(web, pull)).url == f"{hub.web}/acme/site/pull/1"
+    assert (await forge.poll(web, pull)).url == f"{hub.web}/acme/site/pull/1"
     head = await commit(web, "print(10)\n")
     await forge.push(web, BRANCH, head, pull.head)
     assert (await forge.open(web, proposal(head, revision=2))).head == head
@@ -46,7 +46,7 @@ async def test_a_pinned_repository_whose_name_somebody_else_took_is_not_fetched_
             await asked
         assert caught.value.problem.code == "repository_replaced"
     assert list(hub.git(impostor).refs()) == ["refs/heads/main"]
-    assert (await forge.look(web, pull)).number == 1, "the interface is asked by number"
+    assert (await forge.poll(web, pull)).number == 1, "the interface is asked by number"
 
 
 async def test_an_unpinned_repository_that_moved_is_not_followed(hub, client, tmp_path):
@@ -54,11 +54,11 @@ async def test_an_unpinned_repository_that_moved_is_not_followed(hub, client, tm
     forge = GitHubForge(client)
     pull = await published(forge, web)
     hub.rename(NAME, "acme/site")
-    for asked in (forge.look(web, pull), forge.push(web, BRANCH, pull.head, None), web.fetch_base()):
+    for asked in (forge.poll(web, pull), forge.push(web, BRANCH, pull.head, None), web.fetch_base()):
         with pytest.raises(CountersignError):
             await asked
     with pytest.raises(PermanentError) as caught:
-        await forge.look(web, pull)
+        await forge.poll(web, pull)
     assert caught.value.problem.code == "repository_moved"
     assert "acme/site" in caught.value.problem.message
 
@@ -212,7 +212,7 @@ async def test_an_enterprise_server_is_reached_below_its_prefix(tmp_path, make_c
         web = store_of(hub, client, tmp_path / "state")
         forge = GitHubForge(client)
         pull = await published(forge, web)
-        assert (await forge.stand(web, pull)).pull_request == pull
+        assert (await forge.snapshot(web, pull)).pull_request == pull
         assert await forge.merge(web, pull, "m") == await web.fetch_base()
         assert not hub.violations
 

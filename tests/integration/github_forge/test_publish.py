@@ -25,7 +25,7 @@ async def test_the_whole_way_from_a_base_to_a_merge(hub, forge, web):
     at_github = hub.pull(NAME, 1)
     assert (at_github.title, at_github.body, at_github.labels) == ("Raise it", "b", ["countersign"])
     hub.set_check(NAME, pull.head, "tests", ACTIONS, "success")
-    stands = await forge.stand(web, pull)
+    stands = await forge.snapshot(web, pull)
     assert stands.checks == (ForgeCheck("tests", ACTIONS, "success"),)
     assert stands.tree == await web.tree_of(pull.head)
     merged = await forge.merge(web, pull, "Merge #1: Raise it\n\nwhy\n")
@@ -33,7 +33,7 @@ async def test_the_whole_way_from_a_base_to_a_merge(hub, forge, web):
     git = hub.git(NAME)
     assert git.line("log", "-1", "--format=%B", merged) == "Merge #1: Raise it\n\nwhy"
     assert git.line("log", "-1", "--format=%P", merged).split()[1] == pull.head
-    after = await forge.stand(web, pull)
+    after = await forge.snapshot(web, pull)
     assert (after.pull_request.state, after.merged_as, after.ended_by) == ("merged", merged, "bot")
 
 
@@ -50,10 +50,10 @@ async def test_a_second_revision_moves_the_branch_and_renews_the_words(hub, forg
 
 async def test_what_is_so_already_is_not_changed_again(hub, forge, web):
     pull = await published(forge, web, labels=("x",))
-    await forge.mark(web, CommitStatus(pull.head, "success", "approved by lee"))
+    await forge.set_commit_status(web, CommitStatus(pull.head, "success", "approved by lee"))
     before = [asked for asked in hub.requests if asked[0] != "GET"]
     assert await forge.open(web, proposal(pull.head, labels=("x",))) == pull
-    await forge.mark(web, CommitStatus(pull.head, "success", "approved by lee"))
+    await forge.set_commit_status(web, CommitStatus(pull.head, "success", "approved by lee"))
     assert [asked for asked in hub.requests if asked[0] != "GET"] == before
 
 
@@ -76,7 +76,7 @@ async def test_a_merge_that_does_not_apply_changes_nothing(hub, forge, web):
             await forge.merge(web, pull, "m")
         assert caught.value.problem.code == "merge_conflict"
     assert await web.fetch_base() == before
-    assert (await forge.look(web, pull)).state == "open"
+    assert (await forge.poll(web, pull)).state == "open"
 
 
 async def test_a_merge_that_github_protects_waits_for_its_check(hub, forge, web):
@@ -85,7 +85,7 @@ async def test_a_merge_that_github_protects_waits_for_its_check(hub, forge, web)
     with pytest.raises(ConflictError) as caught:
         await forge.merge(web, pull, "m")
     assert "countersign" in caught.value.problem.message
-    await forge.mark(web, CommitStatus(pull.head, "success", "approved"))
+    await forge.set_commit_status(web, CommitStatus(pull.head, "success", "approved"))
     assert await forge.merge(web, pull, "m")
 
 
@@ -95,7 +95,7 @@ async def test_a_head_that_moved_is_not_merged(hub, forge, web):
     with pytest.raises(ConflictError) as caught:
         await forge.merge(web, pull, "m")
     assert caught.value.problem.code == "branch_moved"
-    assert (await forge.look(web, pull)).head == sneaky
+    assert (await forge.poll(web, pull)).head == sneaky
     assert hub.pull(NAME, 1).state == "open"
 
 
@@ -123,7 +123,7 @@ async def test_closing_deletes_our_branch_and_may_be_repeated(hub, forge, web):
         await forge.close(web, pull)
     assert hub.pull(NAME, 1).state == "closed"
     assert hub.git(NAME).ref(f"refs/heads/{BRANCH}") is None
-    assert (await forge.look(web, pull)).state == "closed"
+    assert (await forge.poll(web, pull)).state == "closed"
 
 
 async def test_closing_leaves_a_branch_that_somebody_moved(hub, forge, web):

@@ -64,7 +64,7 @@ async def test_a_canary_token_is_never_seen_outside_its_requests(hub, make_clien
             hub.faults.clear()
             hub.fail(method, path, times=3, **fault)
             for asked in (
-                forge.look(web, pull),
+                forge.poll(web, pull),
                 web.fetch_base(),
                 forge.push(web, BRANCH, await commit_here(web), None),
             ):
@@ -100,5 +100,5 @@ def test_what_looks_like_a_token_is_taken_out_of_githubs_words():
 
 
 async def test_a_mark_reaches_github_with_the_token_in_its_header_alone(hub, forge, web):
-    await forge.mark(web, CommitStatus(await web.fetch_base(), "success", "x"))
+    await forge.set_commit_status(web, CommitStatus(await web.fetch_base(), "success", "x"))
     assert all("gh" not in path.split("?")[-1] or "?" not in path for _, path in hub.requests)

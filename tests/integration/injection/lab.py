@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.interpret.model_interpreter import ModelInterpreter
 from core.jobs.job_context import JobContext
-from core.jobs.pull_request_text import body_of, branch_of, message_of, shown_outside, title_of, withheld
+from core.jobs.pull_request_text import body_of, branch_of, message_of, task_for_forge, title_of, turns_for_forge
 from core.model.approval import Approval, Verdict
 from core.model.ids import new_id
 from core.model.lane import Lane, LaneCheck, Limits
@@ -211,7 +211,7 @@ class Lab:
         await self.requests.reply(number, case.carrier.text(case.attack), Actor("ana", case.carrier.surface))
 
     async def _drain(self) -> None:
-        shop = JobContext(
+        context = JobContext(
             database=self.database,
             settings=builders.always(self.settings),
             milestones=Milestones(),
@@ -226,7 +226,7 @@ class Lab:
         )
         identity = new_id("worker")
         reconciler = Reconciler(self.database, builders.always(self.settings))
-        worker = Worker(shop, InlineEngine(), identity, NodeView("here", frozenset({"sandbox"})), reconciler)
+        worker = Worker(context, InlineEngine(), identity, NodeView("here", frozenset({"sandbox"})), reconciler)
         await worker.run(drain=True)
 
     def _executors(self) -> dict[str, Any]:
@@ -292,14 +292,14 @@ def _sent(task: Task, said: tuple[Turn, ...]) -> dict[str, str]:
     if task.staged is None or task.state is not State.STAGED:
         return {}
     guard = TreeGuard()
-    task = shown_outside(task, guard.leaks)
+    task = task_for_forge(task, guard.leaks)
     assert task.staged is not None
     lee = Approval("lee", Verdict.APPROVE, task.staged.digest, builders.NOON, "terminal")
     return {
         "branch": branch_of(task),
         "title": title_of(task),
         "message": message_of(task, task.staged, [lee]),
-        "body": body_of(task, task.staged, withheld(said, guard.leaks), [lee]),
+        "body": body_of(task, task.staged, turns_for_forge(said, guard.leaks), [lee]),
     }
 
 

@@ -101,7 +101,7 @@ class ReadingBench(Workbench):
     def worker(self, *, node: NodeView = builders.NODE) -> Worker:
         """Another worker, which keeps no steps: what survives it is what the journal has."""
         identity = new_id("worker")
-        shop = JobContext(
+        context = JobContext(
             database=self.database,
             settings=lambda: self.settings,
             milestones=self.milestones,
@@ -114,7 +114,7 @@ class ReadingBench(Workbench):
             files=self.files,
             keys=self.keys,
         )
-        return Worker(shop, InlineEngine(), identity, node, Reconciler(self.database, lambda: self.settings))
+        return Worker(context, InlineEngine(), identity, node, Reconciler(self.database, lambda: self.settings))
 
     def all_executors(self) -> dict[str, Executor]:
         """The executors of its workers, by name."""

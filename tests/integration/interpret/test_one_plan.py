@@ -47,7 +47,7 @@ async def test_the_plan_job_makes_of_a_request_what_explain_says_of_it(bench: Re
                 continue
             current, decision = task.current, plan.decision
             assert (current.lane, current.rule, current.reason) == (decision.lane, decision.rule, decision.reason), name
-            assert current.terms == plan.requirements, name
+            assert current.requirements == plan.requirements, name
             assert current.policy_digest == decision.policy_digest, name
             assert task.error == (plan.problem.about(number) if plan.problem else None), name
     assert {Effect.ALLOW, Effect.DENY} <= outcomes

@@ -157,9 +157,9 @@ async def everything(web: GitRepository, commit: str, root: Path) -> None:
     make_bare(RepositorySpec("made", "made", str(root / "made.git"), "main", "local"), {"a.py": b"1"}, "start")
     forge = LocalForge()
     opened = await forge.open(web, PullRequestDraft(1, BRANCH, commit, "main", "t", "b", 1, "d" * 64))
-    assert (await forge.look(web, opened)).state == "open"
+    assert (await forge.poll(web, opened)).state == "open"
     await forge.merge(web, opened, "merge")
-    assert (await forge.look(web, opened)).state == "merged"
+    assert (await forge.poll(web, opened)).state == "merged"
     bare = Bare(web.spec.url)
     bare.reaches(base, commit)
     bare.write(b"x")

@@ -127,7 +127,7 @@ async def test_a_second_revision_updates_the_pull_request(forge, web):
     await forge.push(web, BRANCH, head, first.head)
     second = await forge.open(web, proposal(head, revision=2, title="new", digest="e" * 64))
     assert (second.number, second.head, second.revision, second.digest) == (1, head, 2, "e" * 64)
-    assert await forge.look(web, first) == second
+    assert await forge.poll(web, first) == second
 
 
 async def test_a_number_that_another_home_used_is_left_alone(forge, web, bare):
@@ -137,7 +137,7 @@ async def test_a_number_that_another_home_used_is_left_alone(forge, web, bare):
     theirs = await forge.open(web, proposal(head, branch="countersign/1-other"))
     assert theirs.number == 2
     assert await forge.open(web, proposal(head, branch="countersign/1-other")) == theirs
-    assert (await forge.look(web, first)).branch == BRANCH
+    assert (await forge.poll(web, first)).branch == BRANCH
 
 
 async def test_a_merge_has_both_parents_and_happens_once(forge, web, bare):
@@ -148,7 +148,7 @@ async def test_a_merge_has_both_parents_and_happens_once(forge, web, bare):
     assert origin.line("rev-list", "--parents", "-1", merged, at=bare).split() == [merged, old, request.head]
     assert await forge.merge(web, request, "Merge #1\n") == merged
     assert main_of(bare) == merged
-    assert (await forge.look(web, request)).state == "merged"
+    assert (await forge.poll(web, request)).state == "merged"
     origin.git("fsck", "--strict", at=bare)
     assert origin.line("show", "main:src/a.py", at=bare) == "print(9)"
 
@@ -170,7 +170,7 @@ async def test_a_merge_that_does_not_apply_changes_nothing(forge, web, bare):
         await forge.merge(web, request, "Merge #1")
     assert "src/a.py" in caught.value.problem.message
     assert main_of(bare) == other
-    assert (await forge.look(web, request)).state == "open"
+    assert (await forge.poll(web, request)).state == "open"
 
 
 async def test_a_head_that_moved_is_not_merged(forge, web, bare):
@@ -181,7 +181,7 @@ async def test_a_head_that_moved_is_not_merged(forge, web, bare):
     with pytest.raises(ConflictError):
         await forge.merge(web, request, "Merge #1")
     assert main_of(bare) == before
-    assert (await forge.look(web, request)).head == sneaky
+    assert (await forge.poll(web, request)).head == sneaky
 
 
 async def test_a_crash_between_the_merge_and_its_record_is_adopted(forge, web, bare):
@@ -191,7 +191,7 @@ async def test_a_crash_between_the_merge_and_its_record_is_adopted(forge, web, b
     origin.git("update-ref", f"{PULLS}1", record, at=bare)
     later = await commit(web, "# Later\n", path="README.md")
     await web.push("refs/heads/main", later, merged)
-    assert (await forge.look(web, request)).state == "merged"
+    assert (await forge.poll(web, request)).state == "merged"
     assert await forge.merge(web, request, "Merge #1") == merged
     assert main_of(bare) == later
     assert origin.line("rev-parse", f"{PULLS}1", at=bare) != record
@@ -209,7 +209,7 @@ async def test_a_crash_before_main_moved_gives_the_same_merge(forge, web, bare):
 async def test_a_merge_made_by_hand_is_seen(forge, web, bare):
     request = await opened(forge, web)
     await web.push("refs/heads/main", request.head, main_of(bare))
-    assert (await forge.look(web, request)).state == "merged"
+    assert (await forge.poll(web, request)).state == "merged"
     assert await forge.merge(web, request, "Merge #1") == request.head
 
 
@@ -233,7 +233,7 @@ async def test_closing_deletes_the_branch_and_may_be_repeated(forge, web, bare):
     for _ in range(2):
         await forge.close(web, request)
     assert origin.line("for-each-ref", REF, at=bare) == ""
-    assert (await forge.look(web, request)).state == "closed"
+    assert (await forge.poll(web, request)).state == "closed"
     assert main_of(bare) == before
     with pytest.raises(ConflictError):
         await forge.merge(web, request, "Merge #1")
@@ -263,7 +263,7 @@ async def test_a_merged_pull_request_cannot_be_closed(forge, web):
 async def test_a_branch_deleted_by_hand_closes_it(forge, web, bare):
     request = await opened(forge, web)
     origin.git("update-ref", "-d", REF, at=bare)
-    assert (await forge.look(web, request)).state == "closed"
+    assert (await forge.poll(web, request)).state == "closed"
     with pytest.raises(ConflictError):
         await forge.merge(web, request, "Merge #1")
 
@@ -286,11 +286,11 @@ async def test_a_record_of_nonsense_is_a_sentence(forge, web, bare):
     blob = origin.git("hash-object", "-w", "--stdin", at=bare, stdin=b"[1, 2]").decode().strip()
     origin.git("update-ref", f"{PULLS}1", blob, at=bare)
     with pytest.raises(PermanentError) as caught:
-        await forge.look(web, request)
+        await forge.poll(web, request)
     assert caught.value.problem.code == "bad_record"
     origin.git("update-ref", "-d", f"{PULLS}1", at=bare)
     with pytest.raises(NotFoundError):
-        await forge.look(web, request)
+        await forge.poll(web, request)
 
 
 async def test_a_remote_elsewhere_needs_another_forge(forge, tmp_path):

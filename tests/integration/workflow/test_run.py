@@ -133,7 +133,7 @@ async def test_a_finished_step_is_not_run_again_by_whoever_takes_the_work_over(b
     made = await bench.run(lane)
     assert [order.intent.text for order in doing.orders] == ["a", "b", "b"]
     assert set(await bench.changed(made)) == {"a.txt", "b.txt"}
-    assert made.making.usage[0].calls == 2, "what the dead worker spent on the finished step counts"
+    assert made.provenance.usage[0].calls == 2, "what the dead worker spent on the finished step counts"
     assert made.artifacts["one.transcript.jsonl"] == made.artifacts["two.transcript.jsonl"] == b"{}\n"
 
 
@@ -214,8 +214,8 @@ async def test_what_steps_spend_is_one_sum_within_one_budget(bench, doing):
     chain = lane_named("name: one, run: doing, do: a\nname: two, run: doing, do: b, needs: [one]")
     made = await bench.run(chain)
     assert bench.tokens == [10, 10]
-    assert made.making.usage[0].tokens == 20
-    assert made.making.words == "did a. did b."
+    assert made.provenance.usage[0].tokens == 20
+    assert made.provenance.words == "did a. did b."
     bench.begin_another_job()
     problem = await fails(bench, replace(chain, budget=Budget(tokens=10)))
     assert (problem.code, problem.kind) == ("budget_spent", Kind.REFUSED)
@@ -296,7 +296,7 @@ async def test_a_check_step_judges_and_changes_nothing(bench):
     )
     made = await bench.run(lane_named(steps, more), word="hello")
     assert set(await bench.changed(made)) == {"README.md"}
-    (result,) = made.making.checks
+    (result,) = made.provenance.checks
     assert (result.name, result.passed, made.artifacts[result.artifact]) == ("look", True, b"seen\n")
     failing = lane_named('name: look, run: check, command: [sh, -c, "echo no; exit 3"]')
     with pytest.raises(WorkError, match="step look: it failed with 3: no") as caught:
@@ -326,8 +326,8 @@ async def test_a_failing_check_of_the_lane_goes_back_to_the_step_that_named_it(b
     doing.does = lambda order: {"a.txt": "good\n" if order.feedback else "bad\n"}
     made = await bench.run(lane_named("name: a, run: doing, do: a, checks: [good], retries: 1", more))
     assert await bench.changed(made) == {"a.txt": "good\n"}
-    assert [check.passed for check in made.making.checks] == [True]
-    assert (made.making.tries, len(doing.orders)) == (2, 2)
+    assert [check.passed for check in made.provenance.checks] == [True]
+    assert (made.provenance.tries, len(doing.orders)) == (2, 2)
 
 
 LANE_CHECK = "retries: {}\nchecks:\n  - {{name: good, command: [sh, -c, 'cat a.txt; grep -q good a.txt']}}\n"
@@ -350,8 +350,8 @@ async def test_a_failing_check_of_the_whole_goes_back_to_the_last_step_that_read
         ("a", True),
     ]
     assert "The check good failed with 1: bad" in doing.orders[-1].feedback
-    assert (made.making.tries, [check.passed for check in made.making.checks]) == (2, [True])
-    assert made.making.usage[0].calls == 3
+    assert (made.provenance.tries, [check.passed for check in made.provenance.checks]) == (2, [True])
+    assert made.provenance.usage[0].calls == 3
     assert bench.tokens == [10, 10, 10], "both tries are in one ledger"
     changed = await bench.changed(made)
     assert (changed["a.txt"], changed["src/b.py"], changed["counted"]) == ("good\n", None, "1\n1\n")
@@ -361,8 +361,8 @@ async def test_a_failing_check_of_the_whole_goes_back_to_the_last_step_that_read
 async def test_a_check_that_never_passes_is_tried_as_often_as_said_and_shown(bench, doing):
     doing.does = lambda _order: {"a.txt": f"bad {len(doing.orders)}\n"}
     made = await bench.run(lane_named("name: write, run: doing, do: a", LANE_CHECK.format(2)))
-    assert (len(doing.orders), made.making.tries) == (3, 3)
-    assert [(check.name, check.passed) for check in made.making.checks] == [("good", False)]
+    assert (len(doing.orders), made.provenance.tries) == (3, 3)
+    assert [(check.name, check.passed) for check in made.provenance.checks] == [("good", False)]
     assert made.artifacts["check-good.log"] == b"bad 3\n"
 
 
@@ -370,7 +370,7 @@ async def test_a_check_that_never_passes_is_tried_as_often_as_said_and_shown(ben
 async def test_where_no_step_reads_a_failing_check_is_shown_at_once(bench, doing):
     steps = 'name: a, run: command, command: [sh, -c, "echo bad >a.txt"]\n'
     made = await bench.run(lane_named(steps, LANE_CHECK.format(5)))
-    assert (made.making.tries, [check.passed for check in made.making.checks]) == (1, [False])
+    assert (made.provenance.tries, [check.passed for check in made.provenance.checks]) == (1, [False])
     assert bench.progress.count("step a") == 1
 
 
@@ -388,7 +388,7 @@ async def test_a_try_that_a_dead_worker_finished_is_adopted_with_its_logs_and_to
     assert len(doing.orders) == 2
     doing.before = None
     made = await bench.run(lane)
-    assert (len(doing.orders), made.making.tries) == (3, 2)
+    assert (len(doing.orders), made.provenance.tries) == (3, 2)
     assert "bad" in doing.orders[-1].feedback, "the log of the adopted try"
     assert made.artifacts["write.transcript.jsonl"] == b"{}\n"
 
@@ -398,8 +398,8 @@ async def test_tries_share_one_budget_and_what_is_there_is_shown_when_it_is_spen
     doing.does = lambda _order: {"a.txt": f"bad {len(doing.orders)}\n"}
     lane = lane_named("name: write, run: doing, do: a", LANE_CHECK.format(9))
     made = await bench.run(replace(lane, budget=Budget(tokens=15)))
-    assert (len(doing.orders), made.making.tries) == (2, 2)
-    assert [check.passed for check in made.making.checks] == [False]
+    assert (len(doing.orders), made.provenance.tries) == (2, 2)
+    assert [check.passed for check in made.provenance.checks] == [False]
     assert [order.lane.budget.tokens for order in doing.orders] == [15, 5]
 
 

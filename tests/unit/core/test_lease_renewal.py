@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from core.model.errors import TransientError
-from core.services.lease_renewal import kept_leased
+from core.services.lease_renewal import renewed_leases
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Leases:
         self.releases += 1
 
     def kept(self):
-        return kept_leased(self.renew, self.release, lease_ms=3)
+        return renewed_leases(self.renew, self.release, lease_ms=3)
 
 
 async def test_a_lease_is_renewed_until_its_work_is_done_though_a_renewal_fails():

@@ -22,15 +22,15 @@ from core.model.lane import Lane
 from core.model.workflow import Parameter
 from core.ports.executor import Executor
 from core.rules.lane_availability import ASSUMED, LaneAvailability
-from core.rules.planning import (
+from core.rules.planning import (  # fmt: skip
     ANYTHING,
     RequestOrigin,
     open_lanes,
     parameter_question,
-    people_let_into,
+    people_allowed_in,
     plan_request,
     policy_request,
-)  # fmt: skip
+)
 from core.services.request_preview import RequestPreview
 from core.settings import Settings
 from core.store.database import Database
@@ -211,8 +211,8 @@ def test_every_front_end_reads_texts_into_edits_where_the_executor_makes_edits_b
 
 
 def test_who_may_use_a_lane_is_asked_of_policy():
-    assert people_let_into(SETTINGS, "steps") == ["lee"]
-    assert people_let_into(SETTINGS, "docs") == ["ana", "lee"]
+    assert people_allowed_in(SETTINGS, "steps") == ["lee"]
+    assert people_allowed_in(SETTINGS, "docs") == ["ana", "lee"]
     assert [lane.name for lane in open_lanes(SETTINGS, RequestOrigin("eve", "slack", "web"))] == []
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from core.jobs.pull_request_text import body_of, branch_of, inert, message_of, shown_outside, title_of, withheld
+from core.jobs.pull_request_text import body_of, branch_of, inert, message_of, task_for_forge, title_of, turns_for_forge
 from core.model.approval import Approval, Verdict
 from core.model.lifecycle import State
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff
@@ -107,10 +107,10 @@ def test_a_secret_stays_at_home():
         return "hunter2" in text
 
     turns = [Turn(1, "ana", "terminal", "set x to hunter2", NOON, 1), Turn(2, "ana", "terminal", "fine", NOON, 1)]
-    assert shown_outside(task("set x to hunter2"), leaks).title == "change #7"
-    assert shown_outside(task("set x to y"), leaks).title == "set x to y"
-    assert [turn.text for turn in withheld(turns, leaks)] == ["(withheld: it holds a secret)", "fine"]
-    assert replace(turns[0], text="") not in withheld(turns, leaks)
+    assert task_for_forge(task("set x to hunter2"), leaks).title == "change #7"
+    assert task_for_forge(task("set x to y"), leaks).title == "set x to y"
+    assert [turn.text for turn in turns_for_forge(turns, leaks)] == ["(withheld: it holds a secret)", "fine"]
+    assert replace(turns[0], text="") not in turns_for_forge(turns, leaks)
 
 
 PARTS = [

@@ -39,7 +39,7 @@ def stored(path: bytes) -> StagedDiff:
 
 
 def held(path: bytes) -> str | None:
-    return POLICY.hindrance("odd", terms(), stored(path).changes)
+    return POLICY.objection_to_files("odd", terms(), stored(path).changes)
 
 
 @given(st.binary(min_size=1, max_size=24))
@@ -52,7 +52,7 @@ def test_a_stored_path_is_judged_by_the_bytes_that_git_has(path):
     assert [one.path for one in again.changes] == [path]
     assert again.is_as_digested
     assert again.digest == digest_of("repo-1", again.base, [file])
-    assert held(path) == POLICY.hindrance("odd", terms(), [file])
+    assert held(path) == POLICY.objection_to_files("odd", terms(), [file])
 
 
 def test_a_protected_path_is_held_though_it_is_shown_as_another():

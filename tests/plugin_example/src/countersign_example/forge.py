@@ -41,7 +41,7 @@ class Binder:
         self._write(page, opened, proposal)
         return opened
 
-    async def look(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
+    async def poll(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
         state = self._read(self._page(repository, pull_request.number))["state"]
         ref = f"refs/heads/{pull_request.branch}"
         head = (await as_git(repository).remote_refs(ref)).get(ref, pull_request.head)
@@ -89,7 +89,7 @@ class Ledger(Binder):
     def place_of(self, repository: Repository, pull_request: PullRequest) -> Place:
         return Place("bulletin", "board")
 
-    async def stand(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
+    async def snapshot(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
         page = self._read(self._page(repository, pull_request.number))
         ref, git = f"refs/heads/{pull_request.branch}", as_git(repository)
         head = (await git.remote_refs(ref)).get(ref, pull_request.head)
@@ -104,7 +104,7 @@ class Ledger(Binder):
             ended_by=page.get("by", ""),
         )
 
-    async def mark(self, repository: Repository, mark: CommitStatus) -> None:
+    async def set_commit_status(self, repository: Repository, mark: CommitStatus) -> None:
         file = self._folder / f"mark-{mark.commit}.txt"
         file.write_text(f"{mark.state}: {mark.words}\n", encoding="utf-8")
 

@@ -19,7 +19,7 @@ def request_of(task: Task, person: str, surface: str, revision: Revision | None 
     return policy_request(RequestOrigin.of_revision(task, asked, person, surface), asked.intent or ANYTHING)
 
 
-def terms_now(
+def requirements_now(
     settings: Settings, task: Task, revision: Revision | None = None
 ) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
     """What was required when the revision was planned, and what the policy in force requires (None: it denies)."""
@@ -60,14 +60,14 @@ def _obstacle(
     if not asked.staged.is_as_digested:
         return "its stored files are not those of its digest; the database was modified outside Countersign"
     staged = asked.staged.changes if files is None else files
-    return settings.policy.hindrance(asked.lane or "", stricter(promised, live), staged)
+    return settings.policy.objection_to_files(asked.lane or "", stricter(promised, live), staged)
 
 
 def _terms(
     settings: Settings, task: Task, asked: Revision
 ) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
     live = settings.policy.requirements_of(request_of(task, asked.author, task.surface, asked))
-    return _escalated(task, asked.terms), _escalated(task, live)
+    return _escalated(task, asked.requirements), _escalated(task, live)
 
 
 def _escalated(task: Task, requirements: ApprovalRequirements | None) -> ApprovalRequirements | None:
