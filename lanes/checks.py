@@ -12,6 +12,7 @@ from core.model.change import show_path
 from core.model.errors import PermanentError, Problem, TransientError, WorkError
 from core.model.lane import Lane, LaneCheck
 from core.model.provenance import CheckResult, Provenance, summed
+from core.model.stored import StoredObject
 from core.ports.executor import Executor, ExecutorResult, WorkOrder, reads_in
 from core.ports.repository import Repository
 from lanes.artifacts import adopted, files_beside, kept
@@ -20,6 +21,8 @@ from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
 from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
 
+_VERSION: Final = 1
+"""Of its entries in a journal."""
 _LAST_BYTES: Final = 6_000
 
 
@@ -145,7 +148,8 @@ class Checked:
         """One try with its checks; one that an earlier worker finished is taken from the journal, with its files."""
         part = f"try{n}"
         journal = order.journal.part(part)
-        for entry in await journal.part("made").recall():
+        for value in await journal.part("made").recall():
+            entry = StoredObject(value, "a finished try", newest=_VERSION)
             if entry["start"] == order.start and await repository.has(entry["tree"]):
                 making = Provenance.from_json(entry["making"])
                 files, gone = await adopted(self.checks.files, entry.get("files", {}))
@@ -161,7 +165,7 @@ class Checked:
         results, logs = await self.checks.run(order.lane, repository, made.tree)
         making = replace(made.provenance, executor=self.inner.name, checks=_latest((*made.provenance.checks, *results)))
         files = {**made.artifacts, **logs}
-        said = {"start": order.start, "tree": made.tree, "making": making.to_json()}
+        said = {"v": _VERSION, "start": order.start, "tree": made.tree, "making": making.to_json()}
         await journal.part("made").add({**said, "files": await kept(self.checks.files, files)})
         return ExecutorResult(made.tree, files, making)
 

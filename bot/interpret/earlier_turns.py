@@ -12,10 +12,13 @@ from typing import Final
 from bot.interpret.prompts import quote_as_json, storable_text
 from core.log import log
 from core.model.errors import PermanentError, TransientError
+from core.model.stored import StoredObject
 from core.model.turn import Turn
 from core.ports.journal import Journal
 from lanes.models import ChatMessage, ChatReply, ChatRequest
 
+_VERSION: Final = 1
+"""Of its entries in a journal."""
 _MAX_SUMMARY_INPUT_CHARS: Final = 24_000
 _TURN_CHARS: Final = 4_000
 _SUMMARY_TOKENS: Final = 400
@@ -54,7 +57,8 @@ async def summarize_turns(turns: Sequence[Turn], max_chars: int, ask: AskModel, 
 
 
 async def _summary(older: Sequence[str], ask: AskModel, journal: Journal) -> str:
-    for entry in await journal.recall():
+    for value in await journal.recall():
+        entry = StoredObject(value, "a summary of earlier turns", newest=_VERSION)
         if entry.get("of") == len(older):
             return str(entry.get("summary", ""))
     text = "\n".join(older)
@@ -69,7 +73,7 @@ async def _summary(older: Sequence[str], ask: AskModel, journal: Journal) -> str
         log.info("talk_not_summarised", turns=len(older), why=str(error))
         return ""
     summary = storable_text(" ".join(reply.text.split()))[:_TURN_CHARS]
-    await journal.add({"of": len(older), "summary": summary, "model": storable_text(reply.model)})
+    await journal.add({"v": _VERSION, "of": len(older), "summary": summary, "model": storable_text(reply.model)})
     return summary
 
 

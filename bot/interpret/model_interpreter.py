@@ -25,12 +25,15 @@ from core.model.edits import BumpPackage, CreateFile, Edit, MoveFile, is_glob, p
 from core.model.errors import PermanentError, TransientError
 from core.model.ids import new_id
 from core.model.intent import Intent, Unclear
+from core.model.stored import StoredObject
 from core.model.turn import Turn
 from core.ports.interpretation import InterpretationContext
 from core.ports.journal import Journal, MemoryJournal
 from lanes.models import ChatMessage, ChatModel, ChatReply, ChatRequest
 
 MAX_ASKS: Final = 2
+_VERSION: Final = 1
+"""Of its entries in a journal."""
 _CHARS_PER_TOKEN: Final = 3
 _MAX_REQUEST_CHARS: Final = 24_000
 _MAX_TOKENS: Final = 4_096
@@ -92,14 +95,14 @@ class _Reading:
         turn = self.turns[-1]
         journal = self.context.journal.part(f"turn-{turn.n}") if self.context.journal else MemoryJournal()
         self.files = await self._list_files()
-        entries = [entry for entry in await journal.recall() if _is_answer(entry)]
+        entries = [entry for entry in map(_stored_answer, await journal.recall()) if _is_answer(entry)]
         self.deadline = asyncio.get_running_loop().time() + self.settings.patience_s
         messages: tuple[ChatMessage, ...] = ()
         fault = model = ""
         for n in range(MAX_ASKS):
             if n >= len(entries):
                 messages = messages or await self._first_messages(journal)
-                entries.append(await self._ask_model(messages, journal))
+                entries.append(_stored_answer(await self._ask_model(messages, journal)))
             answer, model = str(entries[n]["answer"]), str(entries[n]["model"])[:_MAX_MODEL_CHARS]
             try:
                 return self._result(read_answer(answer), model)
@@ -112,7 +115,7 @@ class _Reading:
     async def _first_messages(self, journal: Journal) -> tuple[ChatMessage, ...]:
         turn = self.turns[-1]
         max_chars = self.settings.talk_tokens * _CHARS_PER_TOKEN
-        earlier_turns = [*self.turns[:-1], *(question for question in self.context.asked if question.n < turn.n)]
+        earlier_turns = [*self.turns[:-1], *(question for question in self.context.questions if question.n < turn.n)]
         ordered = sorted(earlier_turns, key=lambda each: each.n)  # a question has the number of the turn before it
         earlier = await summarize_turns(ordered, max_chars, self._summary, journal.part("summary"))
         files = list_files_for_prompt(self.files, turn.text, self.settings.files_tokens * _CHARS_PER_TOKEN)
@@ -127,7 +130,7 @@ class _Reading:
             )
         except (TransientError, PermanentError) as error:
             raise NoAnswerError(f"no model answered: {error.problem.message}") from error
-        entry = {"answer": storable_text(reply.text), "model": storable_text(reply.model)}
+        entry = {"v": _VERSION, "answer": storable_text(reply.text), "model": storable_text(reply.model)}
         await journal.add(entry)
         return entry
 
@@ -222,5 +225,9 @@ def _understood_phrases(result: Intent | Unclear) -> tuple[str, ...]:
     return result.can if isinstance(result, Unclear) else ()
 
 
-def _is_answer(entry: Mapping[str, Any]) -> bool:
+def _stored_answer(entry: Mapping[str, Any]) -> StoredObject:
+    return StoredObject(entry, "a model's reading", newest=_VERSION)
+
+
+def _is_answer(entry: StoredObject) -> bool:
     return isinstance(entry.get("answer"), str) and isinstance(entry.get("model"), str)

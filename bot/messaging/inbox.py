@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bot.messaging.stored_messages import response_from_json, storable, to_delivery
+from bot.messaging.stored_messages import from_recorded, storable, to_delivery
 from bot.surfaces.port import ButtonPress, IncomingMessage, Response, TakenMessage
 from core.log import fault_of, log
 from core.model.errors import CountersignError, PermanentError, TransientError
@@ -60,17 +60,17 @@ class DurableInbox:
 
     async def wait_for_response(self, accepted: TakenMessage, within_s: float) -> Response | None:
         """The response to a delivery, or None while there is none within `within_s` seconds."""
-        recorded = await self.messages.answer_to(accepted.id)
+        recorded = await self.messages.response_to(accepted.id)
         if recorded is not None:
-            return response_from_json(recorded)
+            return from_recorded(recorded)
         response = self._waiting.setdefault(accepted.id, asyncio.get_running_loop().create_future())
         try:
             async with asyncio.timeout(within_s):
                 return await asyncio.shield(response)
         except TimeoutError:
             self._waiting.pop(accepted.id, None)
-            recorded = await self.messages.answer_to(accepted.id)
-            return response_from_json(recorded) if recorded is not None else None
+            recorded = await self.messages.response_to(accepted.id)
+            return from_recorded(recorded) if recorded is not None else None
 
     def answered(self, delivery_id: int, response: Response) -> None:
         """Hand the response to whoever waits for it in this process."""

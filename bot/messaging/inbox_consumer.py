@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from bot.cards.wording import problem_sentence
 from bot.messaging.inbox import DurableInbox
-from bot.messaging.stored_messages import from_delivery, response_to_json
+from bot.messaging.stored_messages import from_delivery, to_recorded
 from bot.surfaces.port import ButtonPress, IncomingMessage, Response, Surface
 from core.log import log
 from core.model.errors import CountersignError, TransientError
@@ -104,7 +104,7 @@ class InboxConsumer:
         except Exception:  # noqa: BLE001 - a message that breaks us must not stop the others; it is answered and logged
             log.exception("processing_broke", surface=surface, delivery=entry.id)
             response = Response(_APOLOGY, refused=True)
-        await self.messages.conclude(entry, response_to_json(response), self._note_for(message, response))
+        await self.messages.conclude(entry, to_recorded(response), self._note_for(message, response))
         self.inbox.answered(entry.id, response)
 
     def _note_for(self, message: IncomingMessage | ButtonPress, response: Response) -> AnswerNote | None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from bot.surfaces.port import ButtonPress, IncomingMessage, QuotedMessage, Response
-from core.model.inbox import InboxDelivery
+from core.model.inbox import InboxDelivery, RecordedResponse
 from core.model.place import Place
 from core.model.stored import StoredObject
 
@@ -107,25 +107,13 @@ def _quoted_of(stored: StoredObject) -> QuotedMessage:
     return QuotedMessage(stored["text"], stored.get("identity", ""), stored.get("name", ""))
 
 
-def response_to_json(response: Response) -> dict[str, Any]:
-    """A response as it is kept."""
-    return {
-        "text": response.text,
-        "refused": response.refused,
-        "form": response.form,
-        "about": response.about,
-        "choices": [list(choice) for choice in response.choices],
-    }
-
-
-def response_from_json(value: dict[str, Any]) -> Response:
-    """The response that `response_to_json` wrote."""
-    stored = StoredObject(value, "the outcome of a message")
-    return Response(
-        text=stored.get("text", ""),
-        refused=stored.get("refused", False),
-        form=stored.get("form", ""),
-        personal=stored.get("personal", False),
-        about=stored.get("about"),
-        choices=tuple((label, line) for label, line in stored.get("choices", ())),
+def to_recorded(response: Response) -> RecordedResponse:
+    """A response as it is recorded with its delivery."""
+    return RecordedResponse(
+        response.text, response.refused, response.form, response.personal, response.about, response.choices
     )
+
+
+def from_recorded(recorded: RecordedResponse) -> Response:
+    """The response that was recorded with a delivery."""
+    return Response(recorded.text, recorded.refused, recorded.form, recorded.personal, recorded.about, recorded.choices)

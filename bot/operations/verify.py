@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.model.decision import ApprovalRequirements
 from core.model.errors import CountersignError, NotFoundError
 from core.model.event import broken_link
 from core.model.lifecycle import State
@@ -101,9 +102,9 @@ def _unlike_receipt(rows: AuditRows, predicate: Predicate) -> Iterator[str]:
         yield "the guard's report is not the receipt's"
     if {**stored, "guard": None} != {**predicate["staged"], "guard": None}:
         yield "the staged change is not the receipt's"
-    terms = revision.requirements.to_json() if revision.requirements else None
-    decided = (revision.lane, revision.rule, revision.reason, revision.policy_digest, receipt.plain(terms))
-    if decided != tuple(decision[key] for key in ("lane", "rule", "reason", "policy_digest", "terms")):
+    decided = (revision.lane, revision.rule, revision.reason, revision.policy_digest)
+    signed = tuple(decision[key] for key in ("lane", "rule", "reason", "policy_digest"))
+    if decided != signed or revision.requirements != ApprovalRequirements.from_json(decision["terms"]):
         yield "the decision is not the receipt's"
     opened = task.pull_request
     if opened is None or (opened.branch, opened.head, opened.digest) != (

@@ -1,1 +1,1 @@
-"""The bodies of the jobs, one module a kind: each a list of steps that may run again after a crash."""
+"""What each kind of job does, one module a kind: a list of steps, each of which may run again after a crash."""

@@ -1,15 +1,14 @@
-"""Follow: look at a published pull request as its forge has it now, say so, and merge it where policy lets that happen.
+"""The follow job: polls a published pull request at its forge, records what changed, and merges it if policy allows.
 
-Others act there too: they push, merge, close, and checks run. Whatever told us to look (a webhook, a timer) is not
-believed; the pull request is read anew. The look is one job that goes back into the queue until the pull request ends.
+Others act there too: they push, merge and close, and checks run. A webhook or a timer only causes a poll; the pull
+request is always read anew. The job returns to the queue until the pull request ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.model.approval import QuorumStatus
@@ -23,217 +22,207 @@ from core.ports.forge import CommitStatus, FollowedForge, ForgeCheck, PullReques
 from core.ports.repository import Repository
 from core.rules.current_requirements import requirements_now
 from core.rules.quorum import needs_of
+from core.settings import Settings
 from core.store import jobs, tasks
 from core.store.database import from_ms
 from core.store.unit_of_work import Tx
 
 SOON_S = 30
-"""How soon to look again while checks run; a webhook makes it at once."""
+"""How soon a pull request is polled again while checks run; a webhook causes a poll at once."""
 WORKED_OUT_S = 3
-"""How soon GitHub has worked out whether a pull request can be merged, after the first time it is asked."""
+"""How soon GitHub knows whether a pull request can be merged after it was first asked."""
 SELDOM_S = 1800
-"""The longest wait between two looks at a pull request where nothing happens."""
+"""The longest wait between two polls of a pull request where nothing happens."""
 GREEN = "success"
+_HEAD_MOVED = "head_moved"
 
 
-async def look(context: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
-    """Read the pull request, mark its head, and commit what changed."""
+@dataclass(frozen=True, slots=True)
+class _PublishedApproval:
+    """The revision that a pull request contains, and what it still needs under the policy in force."""
+
+    revision: Revision | None
+    needs: QuorumStatus | None
+
+
+async def poll(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutput:
+    """Read the pull request, set the commit status of its head, and commit what changed."""
     task = await context.database.read(lambda tx: tasks.load(tx, job.number))
     repository = context.repository(needed(task.repo, "repository"))
     forge, opened = context.followed_of(repository), task.pull_request
     if forge is None or opened is None or opened.state != "open":
-        await _end(context, job)
+        await context.database.write(lambda tx: jobs.end(tx, job, JobState.DONE))
         return OVER
-    standing = await forge.snapshot(repository, opened)
-    if standing.pull_request.state != "open":
-        await _ended(context, job, task, standing)
+    snapshot = await forge.snapshot(repository, opened)
+    if snapshot.pull_request.state != "open":
+        await _record_end(context, job, task, snapshot)
         return OVER
-    published, needs = await _approval_of(context, task, opened)
+    settings = context.settings()
+    published = await context.database.read(lambda tx: _published_approval(tx, settings, task, opened))
     await context.confirm(job)
-    await _mark(forge, repository, task, standing, published, needs)
-    terms = requirements_now(context.settings(), task, published)[1] if published else None
-    if _may_merge(task, standing, terms) and needs is not None and needs.met:
-        await context.finish(
-            job,
-            Fact.MERGE_ASKED,
-            JobOutcome(body={"by": f"rule {terms.rule if terms else ''}: on green"}, seen=task.version),
-        )
+    await _set_commit_status(forge, repository, task, snapshot, published)
+    requirements = requirements_now(settings, task, published.revision)[1] if published.revision else None
+    if _may_merge(task, snapshot, requirements) and published.needs is not None and published.needs.met:
+        by = f"rule {requirements.rule if requirements else ''}: on green"
+        await context.finish(job, Fact.MERGE_ASKED, JobOutcome(body={"by": by}, seen=task.version))
         return OVER
-    await _tell(context, job, task, standing, terms)
+    await _record_news(context, job, task, snapshot, requirements)
     return OVER
 
 
-STEPS: tuple[tuple[str, JobStep], ...] = (("look", look),)
+STEPS: tuple[tuple[str, JobStep], ...] = (("look", poll),)
+"""The engine remembers finished steps by these names, so that they stay as they are."""
 
 
-async def _ended(context: JobContext, job: Job, task: Task, standing: PullRequestSnapshot) -> None:
-    """It was merged or closed there: the task ends the same way, and says if others' bytes went in."""
+async def _record_end(context: JobContext, job: Job, task: Task, snapshot: PullRequestSnapshot) -> None:
+    """End the task as its pull request was ended at the forge; the problem says if other bytes were merged."""
     assert task.pull_request is not None
-    now, ours = standing.pull_request, task.pull_request
-    body = {"by": standing.ended_by, "at": "the forge", "commit": standing.merged_as, "head": now.head}
+    theirs, ours = snapshot.pull_request, task.pull_request
+    body = {"by": snapshot.ended_by, "at": "the forge", "commit": snapshot.merged_as, "head": theirs.head}
     problem = None
-    if now.state == "merged" and now.head != ours.head:
-        problem = _moved(task, now, "was merged by hand")
+    if theirs.state == "merged" and theirs.head != ours.head:
+        problem = _moved(task, theirs, "was merged by hand")
     outcome = JobOutcome(
         changes={"error": None, "expires_ms": None},
-        pull_request=replace(ours, state=now.state),
+        pull_request=replace(ours, state=theirs.state),
         body=body,
         problem=problem,
         seen=task.version,
     )
-    if task.state is State.APPROVED:  # the publishing that is on its way meets it, and the next look ends it
-        await _again(context, job, SOON_S)
-    elif now.state == "merged":
+    if task.state is State.APPROVED:  # the publish job that is under way finds it ended, and the next poll ends it
+        await _poll_again(context, job, SOON_S)
+    elif theirs.state == "merged":
         await context.finish(job, Fact.MERGED, outcome)
     else:
         await context.finish(job, Fact.CLOSED, outcome)
 
 
-async def _approval_of(
-    context: JobContext, task: Task, opened: PullRequest
-) -> tuple[Revision | None, QuorumStatus | None]:
-    """The revision that the pull request carries, and what it still needs under the policy in force."""
-    settings = context.settings()
-
-    async def read(tx: Tx) -> tuple[Revision | None, QuorumStatus | None]:
-        published = await tasks.revision_of(tx, task.number, opened.revision)
-        return published, await needs_of(tx, settings, task, published)
-
-    return await context.database.read(read)
+async def _published_approval(tx: Tx, settings: Settings, task: Task, opened: PullRequest) -> _PublishedApproval:
+    revision = await tasks.revision_of(tx, task.number, opened.revision)
+    return _PublishedApproval(revision, await needs_of(tx, settings, task, revision))
 
 
-async def _mark(
+async def _set_commit_status(
     forge: FollowedForge,
     repository: Repository,
     task: Task,
-    standing: PullRequestSnapshot,
-    published: Revision | None,
-    needs: QuorumStatus | None,
+    snapshot: PullRequestSnapshot,
+    published: _PublishedApproval,
 ) -> None:
-    """The commit status on the head: green only while its tree is the countersigned one, and the approval holds."""
-    staged = published.staged if published else None
-    if staged is None or standing.tree != staged.tree:
-        words = f"#{task.number}: these bytes were not countersigned"
-        await forge.set_commit_status(repository, CommitStatus(standing.pull_request.head, "failure", words))
+    """Set the commit status of the head: green only while its tree is the countersigned one and the approval holds."""
+    staged, needs = published.revision.staged if published.revision else None, published.needs
+    if staged is None or snapshot.tree != staged.tree:
+        state, words = "failure", f"#{task.number}: these bytes were not countersigned"
     elif needs is None or not needs.met:
-        words = f"#{task.number}: the approval no longer holds under the policy in force"
-        await forge.set_commit_status(repository, CommitStatus(standing.pull_request.head, "failure", words))
+        state, words = "failure", f"#{task.number}: the approval no longer holds under the policy in force"
     else:
-        words = f"#{task.number}.{task.pull_request.revision if task.pull_request else 1} {short_digest(staged.digest)}"
-        words += f" countersigned by {', '.join(needs.have)}"
-        await forge.set_commit_status(repository, CommitStatus(standing.pull_request.head, GREEN, words[:140]))
+        revision = task.pull_request.revision if task.pull_request else 1
+        approvers = ", ".join(needs.have)
+        state = GREEN
+        words = f"#{task.number}.{revision} {short_digest(staged.digest)} countersigned by {approvers}"[:140]
+    await forge.set_commit_status(repository, CommitStatus(snapshot.pull_request.head, state, words))
 
 
-def _may_merge(task: Task, standing: PullRequestSnapshot, terms: ApprovalRequirements | None) -> bool:
-    """Whether the rule lets this merge happen by itself now."""
+def _may_merge(task: Task, snapshot: PullRequestSnapshot, requirements: ApprovalRequirements | None) -> bool:
+    """Whether the rule lets the pull request be merged automatically now."""
     return (
-        terms is not None
-        and terms.merge.auto
+        requirements is not None
+        and requirements.merge.auto
         and task.state is State.PUBLISHED
         and task.pull_request is not None
-        and standing.pull_request.head == task.pull_request.head
-        and standing.mergeable is True
-        and not standing.objections
-        and unmet_condition(standing.checks, terms.merge.checks) is None
+        and snapshot.pull_request.head == task.pull_request.head
+        and snapshot.mergeable is True
+        and not snapshot.objections
+        and unmet_condition(snapshot.checks, requirements.merge.checks) is None
     )
 
 
 def unmet_condition(checks: Iterable[ForgeCheck], required: Iterable[RequiredCheck]) -> str | None:
-    """Why the checks do not allow a merge, or None when all that are required are green and none is under way.
+    """Why the checks do not allow a merge, or None if all required ones are green and none is running.
 
     A check counts only if the named app reported it; one that was skipped, is neutral or was renamed is not green
-    (security.md 40). With nothing required, whatever did run must be green.
+    (security.md 40). If nothing is required, every check that ran must be green.
     """
-    found = list(checks)
-    running = [check.name for check in found if check.conclusion is None]
+    reported, expected = list(checks), list(required)
+    running = {check.name for check in reported if check.conclusion is None}
     if running:
-        return f"{', '.join(sorted(set(running)))} still runs"
-    wanted = list(required)
-    for need in wanted:
-        mine = [check for check in found if check.name == need.name and check.app == need.app]
-        if not mine:
-            return f"{need.name} has not run"
-        if any(check.conclusion != GREEN for check in mine):
-            return f"{need.name} is {mine[0].conclusion}"
-    bad = [check.name for check in found if check.conclusion not in (GREEN, "skipped", "neutral")]
-    if not wanted and bad:
-        return f"{', '.join(sorted(set(bad)))} is not green"
+        return f"{', '.join(sorted(running))} still runs"
+    for requirement in expected:
+        matching = [check for check in reported if (check.name, check.app) == (requirement.name, requirement.app)]
+        if not matching:
+            return f"{requirement.name} has not run"
+        if any(check.conclusion != GREEN for check in matching):
+            return f"{requirement.name} is {matching[0].conclusion}"
+    failed = {check.name for check in reported if check.conclusion not in (GREEN, "skipped", "neutral")}
+    if not expected and failed:
+        return f"{', '.join(sorted(failed))} is not green"
     return None
 
 
-async def _tell(
-    context: JobContext, job: Job, task: Task, standing: PullRequestSnapshot, terms: ApprovalRequirements | None
+async def _record_news(
+    context: JobContext,
+    job: Job,
+    task: Task,
+    snapshot: PullRequestSnapshot,
+    requirements: ApprovalRequirements | None,
 ) -> None:
-    """Commit what is new about the pull request, and look again later."""
+    """Commit what is new about the pull request, and have it polled again."""
     assert task.pull_request is not None
-    ours, now = task.pull_request, standing.pull_request
-    said = summary(standing, terms)
-    problem = _moved(task, now, "moved") if now.head != ours.head else None
-    told = task.error.code if task.error else None
-    news = said != ours.checks or (problem is not None) != (told == "head_moved")
-    if task.state is State.PUBLISHED and news:
-        error = problem.to_json() if problem else None if told == "head_moved" else _kept(task)
-        body = {"checks": said, "head": now.head, "countersigned": problem is None}
+    ours, theirs = task.pull_request, snapshot.pull_request
+    checks = summary(snapshot, requirements)
+    problem = _moved(task, theirs, "moved") if theirs.head != ours.head else None
+    is_move_recorded = task.error is not None and task.error.code == _HEAD_MOVED
+    has_news = checks != ours.checks or (problem is not None) != is_move_recorded
+    if task.state is State.PUBLISHED and has_news:
+        error = problem or (None if is_move_recorded else task.error)
         outcome = JobOutcome(
-            changes={"error": error},
-            pull_request=replace(ours, checks=said),
-            body=body,
+            changes={"error": error.to_json() if error else None},
+            pull_request=replace(ours, checks=checks),
+            body={"checks": checks, "head": theirs.head, "countersigned": problem is None},
             again_in_s=SOON_S,
             seen=task.version,
         )
         await context.finish(job, Fact.FOLLOWED, outcome)
         return
-    if standing.mergeable is None:
-        await _again(context, job, WORKED_OUT_S)
+    if snapshot.mergeable is None:
+        await _poll_again(context, job, WORKED_OUT_S)
         return
-    await _again(context, job, SOON_S if any(check.conclusion is None for check in standing.checks) else None)
+    is_running = any(check.conclusion is None for check in snapshot.checks)
+    await _poll_again(context, job, SOON_S if is_running else None)
 
 
-def _kept(task: Task) -> dict[str, Any] | None:
-    return task.error.to_json() if task.error else None
-
-
-def summary(standing: PullRequestSnapshot, terms: ApprovalRequirements | None) -> str:
-    """How the checks and reviews stand, in a few words; our own status is not among them."""
-    checks = standing.checks
+def summary(snapshot: PullRequestSnapshot, requirements: ApprovalRequirements | None) -> str:
+    """The state of the checks and reviews in a few words; Countersign's own commit status is not one of them."""
+    checks = snapshot.checks
     words = []
     if checks:
         green = sum(check.conclusion == GREEN for check in checks)
         words.append(f"{green} of {len(checks)} checks green")
-    if standing.objections:
-        words.append(f"changes asked for by {', '.join(standing.objections)}")
-    if terms is not None and terms.merge.auto:
-        why = unmet_condition(checks, terms.merge.checks)
-        words.append(f"merges by itself once green: {why}" if why else "merges by itself")
+    if snapshot.objections:
+        words.append(f"changes asked for by {', '.join(snapshot.objections)}")
+    if requirements is not None and requirements.merge.auto:
+        unmet = unmet_condition(checks, requirements.merge.checks)
+        words.append(f"merges by itself once green: {unmet}" if unmet else "merges by itself")
     return "; ".join(words)
 
 
-def _moved(task: Task, now: PullRequest, what: str) -> Problem:
+def _moved(task: Task, theirs: PullRequest, what: str) -> Problem:
     return Problem(
         Kind.CONFLICT,
-        "head_moved",
-        f"{now.branch} {what} at {now.head[:12]}, which nobody countersigned",
+        _HEAD_MOVED,
+        f"{theirs.branch} {what} at {theirs.head[:12]}, which nobody countersigned",
         f"Move it back to {task.pull_request.head[:12] if task.pull_request else 'what was approved'}, reply, or undo.",
     )
 
 
-async def _end(context: JobContext, job: Job) -> None:
-    """Nothing is left to follow."""
-
-    async def work(tx: Tx) -> None:
-        await jobs.end(tx, job, JobState.DONE)
-
-    await context.database.write(work)
+async def _poll_again(context: JobContext, job: Job, in_s: int | None) -> None:
+    """Return the job to the queue for `in_s` seconds; None waits ever longer while nothing happens."""
+    await context.database.write(lambda tx: _put_back(tx, job, in_s))
 
 
-async def _again(context: JobContext, job: Job, in_s: int | None) -> None:
-    """Put the look back; without a time, ever longer as nothing happens."""
-
-    async def work(tx: Tx) -> None:
-        quiet_s = max(SOON_S, min(SELDOM_S, round(_age_s(job, from_ms(tx.now_ms)) / 4)))
-        await jobs.put_follow_job_back(tx, job, tx.now_ms + (in_s or quiet_s) * 1000)
-
-    await context.database.write(work)
+async def _put_back(tx: Tx, job: Job, in_s: int | None) -> None:
+    quiet_s = max(SOON_S, min(SELDOM_S, round(_age_s(job, from_ms(tx.now_ms)) / 4)))
+    await jobs.put_follow_job_back(tx, job, tx.now_ms + (in_s or quiet_s) * 1000)
 
 
 def _age_s(job: Job, now: datetime) -> float:

@@ -1,4 +1,4 @@
-"""What an interpreter may know where it reads a request: the repository, the discussion, and the lanes on offer."""
+"""What an interpreter is given to read a request: the repository, the discussion, and the lanes on offer."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ from core.store.journal import JobJournal
 from core.store.unit_of_work import Tx
 
 ASKER = "countersign itself"
-"""Who asks the questions in a discussion; no person's name has a space in it."""
+"""The author of the questions in a discussion; names of people contain no spaces."""
 
 
 async def availability_of(context: JobContext) -> LaneAvailability:
-    """Which lanes can work now: here, or on another worker that lives."""
+    """Which lanes can run now, on this worker or on another living one."""
     return LaneAvailability(context.executors, tuple(await context.database.read(workers.offered)))
 
 
 async def interpretation_context_for(
     context: JobContext, job: Job, task: Task, availability: LaneAvailability
 ) -> InterpretationContext:
-    """Where the task's text is read. Its files are looked up only if somebody asks for them."""
+    """What is needed to read the task's text; the repository's files are listed only when they are needed."""
     lanes = open_lanes(context.settings(), RequestOrigin.of_task(task)) if task.repo else ()
     offers = [availability.offer(lane) for lane in lanes]
     discussion = await discussion_of(context, task)
 
-    listed: list[Sequence[str]] = []
+    listed_files: list[Sequence[str]] = []
 
     async def files() -> Sequence[str]:
-        if not listed:
-            listed.append(await _files(context, task))
-        return listed[0]
+        if not listed_files:
+            listed_files.append(await _files(context, task))
+        return listed_files[0]
 
-    base: list[str] = []
+    fetched_base: list[str] = []
 
     async def read(path: str) -> bytes | None:
         repository = context.repository(task.repo or "")
-        if not base:
-            base.append(await repository.fetch_base())
-        return await repository.read_path(base[0], path)
+        if not fetched_base:
+            fetched_base.append(await repository.fetch_base())
+        return await repository.read_path(fetched_base[0], path)
 
     return InterpretationContext(
         task.repo,
@@ -60,45 +60,45 @@ async def interpretation_context_for(
         JobJournal(context.database, job, "interpret"),
         tuple(turn for turn in discussion.turns if turn.person == ASKER),
         JobUsage(context, job, task.asked_lane or "", task.current.author, "interpret"),
-        await _spent(context, lanes),
+        await _exhausted_budget(context, lanes),
         read if task.repo else None,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Discussion:
-    """Turns that are shown to whoever makes a change, in order. What is taken from it takes the authors with it."""
+    """Turns that are shown to a model or an executor, in order, together with their authors."""
 
     turns: tuple[Turn, ...]
 
     @property
     def authors(self) -> frozenset[str]:
-        """Everybody whose words are in it: they may not approve what is made of them (security.md 147)."""
+        """Everyone whose words it contains: they may not approve what is made from them (security.md 147)."""
         return frozenset(turn.person for turn in self.turns if turn.person != ASKER)
 
-    def said_by_people(self, upto: int) -> Discussion:
-        """What people said in turns up to `upto`."""
+    def turns_of_people(self, upto: int) -> Discussion:
+        """The turns of people up to number `upto`."""
         return Discussion(tuple(turn for turn in self.turns if turn.n <= upto and turn.person != ASKER))
 
     def only(self, numbers: Collection[int]) -> Discussion:
-        """What people said in the turns of these numbers."""
+        """The turns of people with these numbers."""
         return Discussion(tuple(turn for turn in self.turns if turn.n in numbers and turn.person != ASKER))
 
 
 async def discussion_of(context: JobContext, task: Task) -> Discussion:
-    """All that may be shown to whoever makes the current revision: what people said, and what `ASKER` asked them."""
+    """What may be shown to the maker of the current revision: what people wrote, and what `ASKER` asked them."""
 
     async def work(tx: Tx) -> tuple[tuple[Turn, ...], list[Event]]:
         return await tasks.turns_of(tx, task.number), await events.chain_of(tx, task.number)
 
     turns, chain = await context.database.read(work)
-    asked = [_as_turn(event, turns) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
-    talk = sorted([*turns, *asked], key=lambda turn: (turn.n, turn.person == ASKER))
-    return Discussion(tuple(turn for turn in talk if turn.n >= task.current.basis.since))
+    questions = [_question_turn(event, turns) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
+    ordered = sorted([*turns, *questions], key=lambda turn: (turn.n, turn.person == ASKER))
+    return Discussion(tuple(turn for turn in ordered if turn.n >= task.current.basis.since))
 
 
-def _as_turn(event: Event, turns: Sequence[Turn]) -> Turn:
-    """The question of an event, after the last turn of the revision that it was about."""
+def _question_turn(event: Event, turns: Sequence[Turn]) -> Turn:
+    """The question of an event as a turn, after the last turn of the revision that it was about."""
     body = json.loads(event.body)
     question = Question.from_json(body["question"])
     options = f" (to press: {' | '.join(question.options)})" if question.options else ""
@@ -106,14 +106,14 @@ def _as_turn(event: Event, turns: Sequence[Turn]) -> Turn:
     return Turn(after, ASKER, "", question.text + options, event.at, body["revision"])
 
 
-async def _spent(context: JobContext, lanes: Sequence[Lane]) -> str:
-    """Why no model may read for these lanes: every one of them has spent its day."""
-    over = [await is_day_spent(context, lane) for lane in lanes]
-    return "the lanes on offer have used what they may in 24 hours" if over and all(over) else ""
+async def _exhausted_budget(context: JobContext, lanes: Sequence[Lane]) -> str:
+    """Why no model may read for these lanes, or an empty text: each of them has used up its budget of 24 hours."""
+    exhausted = [await is_day_spent(context, lane) for lane in lanes]
+    return "the lanes on offer have used up their budget of 24 hours" if exhausted and all(exhausted) else ""
 
 
 async def _files(context: JobContext, task: Task) -> Sequence[str]:
-    """The files that a request speaks of: the branch's, and what the revision that it goes on from made of them."""
+    """The files that a request can name: the branch's, as changed by the revision that this one continues."""
     if task.repo is None:
         return ()
     repository = context.repository(task.repo)

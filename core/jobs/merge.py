@@ -1,4 +1,4 @@
-"""Merge and close: what happens to a published pull request in the end."""
+"""The merge and close jobs: how a published pull request ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from core.jobs.follow import unmet_condition
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
-from core.jobs.objects import have_objects
 from core.jobs.pull_request_text import inert, task_for_forge
 from core.model.approval import QuorumStatus
 from core.model.decision import ApprovalRequirements
@@ -23,44 +22,45 @@ from core.store import tasks
 from core.store.unit_of_work import Tx
 
 
-async def merge(context: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
+async def merge(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutput:
     """Merge the pull request if its head still is what was countersigned."""
     task, repository, pull_request = await _published(context, job)
     forge = context.forge_of(repository)
-    now = await forge.poll(repository, pull_request)
+    current = await forge.poll(repository, pull_request)
     context.milestones.reached("merge.looked", number=job.number)
-    if now.head != pull_request.head:
-        await context.fail(job, _moved(task, now))
+    if current.head != pull_request.head:
+        await context.fail(job, _moved(task, current))
         return OVER
-    if now.state == "closed":
+    if current.state == "closed":
         await context.finish(job, Fact.CLOSED, JobOutcome(pull_request=replace(pull_request, state="closed")))
         return OVER
-    ours_already = now.state == "merged"  # a try that died before it could say so: nothing is left to allow (F11)
-    if not ours_already and (problem := await _not_approved(context, task, pull_request)) is not None:
-        await context.fail(job, problem)
-        return OVER
-    terms = await _live_terms(context, task, pull_request)
-    if not ours_already and (problem := await _not_green(context, task, repository, terms)) is not None:
-        await context.fail(job, problem)
-        return OVER
+    published = await context.database.read(lambda tx: tasks.revision_of(tx, task.number, pull_request.revision))
+    requirements = requirements_now(context.settings(), task, published)[1]
+    if current.state != "merged":  # else an earlier attempt merged it, and nothing is left to check (F11)
+        problem = await _not_approved(context, task, pull_request)
+        problem = problem or await _not_green(context, task, repository, requirements)
+        if problem is not None:
+            await context.fail(job, problem)
+            return OVER
     message = f"Merge #{task.number}: {inert(task_for_forge(task, context.guard.leaks).title)}\n"
     await context.confirm(job)
-    merged = await forge.merge(repository, pull_request, message, terms.merge.method if terms else "merge")
+    method = requirements.merge.method if requirements else "merge"
+    merged = await forge.merge(repository, pull_request, message, method)
     context.milestones.reached("merge.forge_merged", number=job.number)
     return {"merged": merged}
 
 
-async def record_merge(context: JobContext, job: Job, notes: StepOutput) -> StepOutput:
+async def record_merge(context: JobContext, job: Job, outputs: StepOutput) -> StepOutput:
     """Commit that the task is merged."""
     task = await context.task_for(job)
     assert task.pull_request is not None
     merged = replace(task.pull_request, state="merged")
-    outcome = JobOutcome(changes={"error": None}, pull_request=merged, body={"commit": notes["merged"]})
+    outcome = JobOutcome(changes={"error": None}, pull_request=merged, body={"commit": outputs["merged"]})
     await context.finish(job, Fact.MERGED, outcome)
     return OVER
 
 
-async def close(context: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
+async def close(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutput:
     """Close the pull request without merging it."""
     _, repository, pull_request = await _published(context, job)
     context.milestones.reached("close.loaded", number=job.number)
@@ -84,7 +84,7 @@ async def _published(context: JobContext, job: Job) -> tuple[Task, Repository, P
 
 
 async def _not_approved(context: JobContext, task: Task, pull_request: PullRequest) -> Problem | None:
-    """Why the approval of what is published does not hold under the policy in force now, if it does not."""
+    """Why the approval of the published revision does not hold under the policy in force, or None."""
     settings = context.settings()
 
     async def count(tx: Tx) -> tuple[Revision | None, QuorumStatus | None]:
@@ -95,53 +95,48 @@ async def _not_approved(context: JobContext, task: Task, pull_request: PullReque
     refusal = await _refusal(context, settings, task, published, pull_request)
     if needs is not None and needs.met and refusal is None:
         return None
-    why = why_void(needs, refusal)
     return Problem(
         Kind.REFUSED,
         "approval_void",
-        f"#{task.number} may not be merged: {why}",
-        "Reply to it, so that its next revision is approved under the policy as it is.",
+        f"#{task.number} may not be merged: {why_void(needs, refusal)}",
+        "Reply to it, so that its next revision is approved under the current policy.",
     )
 
 
 async def _refusal(
     context: JobContext, settings: Settings, task: Task, published: Revision | None, pull_request: PullRequest
 ) -> str | None:
-    """Why policy does not allow the published tree now: asked about what git has under the head that is merged."""
+    """Why policy does not allow the published tree now, or None; policy is asked about the tree that git has."""
     if published is None or published.staged is None:
         return "nothing of it was staged"
     staged, repository = published.staged, context.repository(needed(task.repo, "repository"))
-    await have_objects(context, repository, task.number, published.n, staged.base, staged.tree)
+    await context.bring_objects(repository, task.number, published.n, staged.base, staged.tree)
     change = await verified_change(repository, staged)
     if staged.digest != pull_request.digest:
-        return f"its pull request carries {short_digest(pull_request.digest)}, not {short_digest(staged.digest)}"
+        return f"its pull request has {short_digest(pull_request.digest)}, not {short_digest(staged.digest)}"
     return refusal_now(settings, task, published, change.files)
 
 
-async def _live_terms(context: JobContext, task: Task, pull_request: PullRequest) -> ApprovalRequirements | None:
-    """The terms that policy gives now to the revision that is published."""
-    published = await context.database.read(lambda tx: tasks.revision_of(tx, task.number, pull_request.revision))
-    return requirements_now(context.settings(), task, published)[1]
-
-
 async def _not_green(
-    context: JobContext, task: Task, repository: Repository, terms: ApprovalRequirements | None
+    context: JobContext, task: Task, repository: Repository, requirements: ApprovalRequirements | None
 ) -> Problem | None:
-    """Why the checks that the rule requires do not allow the merge now, if they do not; always read again."""
+    """Why the checks that the rule requires do not allow the merge, or None; they are always read again."""
     forge = context.followed_of(repository)
-    if forge is None or terms is None or task.pull_request is None or not (terms.merge.checks or terms.merge.auto):
+    if forge is None or requirements is None or task.pull_request is None:
         return None
-    standing = await forge.snapshot(repository, task.pull_request)
-    why = unmet_condition(standing.checks, terms.merge.checks)
-    if why is None:
+    if not (requirements.merge.checks or requirements.merge.auto):
         return None
-    return Problem(Kind.CONFLICT, "not_green", f"#{task.number} may not be merged yet: {why}", "Wait for its checks.")
+    snapshot = await forge.snapshot(repository, task.pull_request)
+    unmet = unmet_condition(snapshot.checks, requirements.merge.checks)
+    if unmet is None:
+        return None
+    return Problem(Kind.CONFLICT, "not_green", f"#{task.number} may not be merged yet: {unmet}", "Wait for its checks.")
 
 
-def _moved(task: Task, now: PullRequest) -> Problem:
+def _moved(task: Task, current: PullRequest) -> Problem:
     return Problem(
         Kind.CONFLICT,
         "head_moved",
-        f"the head of {now.branch} moved to {now.head[:12]}, which nobody countersigned",
+        f"the head of {current.branch} moved to {current.head[:12]}, which nobody countersigned",
         f"Move it back to {task.pull_request.head[:12] if task.pull_request else 'the approved commit'}, or undo.",
     )

@@ -1,4 +1,4 @@
-"""What a task is told when its work changed no file: only an edit by rule proves that there is nothing to change."""
+"""The problem of a task whose work changed no file: only a deterministic edit proves that nothing has to change."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _MOST_QUOTED: Final = 200
 _PROGRAMS: Final = {"ollama": "the model", "": "the work"}
 
 
-def no_change(context: JobContext, task: Task, lane: Lane, making: Provenance) -> Problem:
-    """The problem of a task whose work ended without a change: who worked, and what it said of it."""
+def no_change(context: JobContext, task: Task, lane: Lane, provenance: Provenance) -> Problem:
+    """The problem of a task whose work ended without a change: which executor ran, and what its model said."""
     intent = task.current.intent
-    workers = [context.executors[name] for name in sorted(lane.executors) if name in context.executors]
-    by_rule = len(workers) == len(lane.executors) and all(worker.deterministic for worker in workers)
-    if by_rule or (intent is not None and intent.needs_git_alone):
+    executors = [context.executors[name] for name in sorted(lane.executors) if name in context.executors]
+    is_by_rule = len(executors) == len(lane.executors) and all(executor.deterministic for executor in executors)
+    if is_by_rule or (intent is not None and intent.needs_git_alone):
         message = f"nothing to change for #{task.number}: the files already are as asked"
         return Problem(Kind.FAILED, "no_change", message, "Reply with something else, or leave it.")
-    asked = any(worker.reads for worker in workers)
+    reads_text = any(executor.reads for executor in executors)
     message = f"{_worker(lane)} finished without changing a file"
-    if making.refused:
-        message += f"; its last edit was refused ({making.refused})"
-    if asked and (words := _quoted(making.words)):
+    if provenance.refused:
+        message += f"; its last edit was refused ({provenance.refused})"
+    if reads_text and (words := _quoted(provenance.words)):
         message += f'. {"The model" if lane.executor == WORKFLOW else "It"} said: "{words}"'
-    mend = "Which file should change? Reply with its name and what to change in it." if asked else ""
+    mend = "Which file should change? Reply with its name and what to change in it." if reads_text else ""
     return Problem(Kind.FAILED, "no_change", message, mend or "Reply with something else, or look at its transcript.")
 
 
@@ -42,6 +42,6 @@ def _worker(lane: Lane) -> str:
 
 
 def _quoted(words: str) -> str:
-    """A model's words as one line that ends no quotation."""
+    """A model's words as one line without double quotes."""
     line = " ".join(words.replace('"', "'").split())
     return line if len(line) <= _MOST_QUOTED else line[: _MOST_QUOTED - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""The plan job: reads the turns of a revision into an intent, asks policy about it, and commits the answer."""
+"""The plan job: reads the turns of a revision into an intent, asks policy about it, and commits the decision."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOut
 from core.model.advice import BLANK, Advice, CommandName, Suggestion, advise
 from core.model.edits import Edit
 from core.model.errors import Kind, Problem
+from core.model.event import canonical_sha256
 from core.model.intent import Intent, Unclear
 from core.model.job import Job
 from core.model.lifecycle import Fact
-from core.model.task import Task
+from core.model.task import Basis, Task
 from core.model.turn import Question
 from core.ports.interpretation import InterpretationContext
-from core.rules.audit import requirements_hash
 from core.rules.planning import RequestOrigin, RequestPlan, parameter_question, plan_request
 from core.settings import Settings
 from core.store import jobs, spending, tasks
@@ -23,8 +23,8 @@ from core.store.unit_of_work import Tx
 ASKING_EXPIRES_S = 14 * 24 * 3600
 
 
-async def decide(context: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
-    """Read the intent, ask policy, and commit what it says."""
+async def decide(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutput:
+    """Read the intent, ask policy, and commit its decision."""
     task = await context.task_for(job)
     context.milestones.reached("plan.loaded", number=job.number)
     settings, availability = context.settings(), await availability_of(context)
@@ -32,20 +32,21 @@ async def decide(context: JobContext, job: Job, _notes: StepOutput) -> StepOutpu
     interpretation_context = await interpretation_context_for(context, job, task, availability) if unread else None
     intent = task.current.intent or await _read(context, job, task, interpretation_context)
     if isinstance(intent, Unclear) and intent.idle and task.revision == 1:
-        await context.finish(job, Fact.CANCELLED, JobOutcome(problem=_nothing_asked(), changes={"expires_ms": None}))
+        outcome = JobOutcome(problem=_nothing_requested(), changes={"expires_ms": None})
+        await context.finish(job, Fact.CANCELLED, outcome)
         return OVER
     if isinstance(intent, Unclear):
         await _ask(context, job, None, _question(intent, interpretation_context))
         return OVER
     if task.repo is None:
         names = tuple(sorted(settings.repositories))
-        # what no rule can read, and what depends on the files, is read once the repository is known
+        # what only a model can read, and what depends on the files, is read once the repository is known
         known = intent if intent.edits and intent.is_located else None
         await _ask(context, job, known, Question("repository", "Which repository?", names))
         return OVER
     settings.repository(task.repo)
     plan = plan_request(settings, availability, RequestOrigin.of_task(task), intent)
-    if intent.read_by and (lane := plan.decision.lane):  # what reading it cost counts for the lane it led to
+    if intent.read_by and (lane := plan.decision.lane):  # charge the reading to the lane that it led to
         await context.database.write(lambda tx: spending.attribute(tx, job, lane))
     await _commit(context, job, task, settings, intent, plan)
     return OVER
@@ -59,25 +60,26 @@ async def _read(
 ) -> Intent | Unclear:
     """The intent of the turns that this revision reads.
 
-    Whose words they are is kept with the revision before anything is made of them.
+    Their authors are stored with the revision before the intent is used.
     """
-    intent, authors = await read_turns(context, task, interpretation_context, await discussion_of(context, task))
-    basis = task.current.basis.written_by(authors).to_json()
-
-    async def work(tx: Tx) -> None:
-        await jobs.check_claim(tx, job)
-        await tasks.save_revision(tx, task.number, task.revision, {"basis": basis})
-
-    await context.database.write(work)
+    discussion = await discussion_of(context, task)
+    intent, authors = await read_turns(context, task, interpretation_context, discussion)
+    basis = task.current.basis.written_by(authors)
+    await context.database.write(lambda tx: _save_basis(tx, job, basis))
     return intent
+
+
+async def _save_basis(tx: Tx, job: Job, basis: Basis) -> None:
+    await jobs.check_claim(tx, job)
+    await tasks.save_revision(tx, job.number, job.revision, {"basis": basis.to_json()})
 
 
 async def read_turns(
     context: JobContext, task: Task, interpretation_context: InterpretationContext | None, discussion: Discussion
 ) -> tuple[Intent | Unclear, frozenset[str]]:
-    """The intents of the turns this revision reads, put together in order, and everybody whose words they are.
+    """The combined intent of the turns that this revision reads, in order, and their authors.
 
-    Without a `context` nothing needs reading. Everybody whose words a model was shown counts as an author.
+    Without an `interpretation_context` the texts need no reading. Everyone whose words a model was shown is an author.
     """
     authors = discussion.only(task.current.basis.turns).authors
     edits: list[Edit] = []
@@ -85,13 +87,13 @@ async def read_turns(
     last: Intent | None = None
     by_rule, read_by = True, ""
     for n in task.current.basis.turns:
-        spoken = discussion.said_by_people(n)
-        texts.append(spoken.turns[-1].text)
+        up_to_turn = discussion.turns_of_people(n)
+        texts.append(up_to_turn.turns[-1].text)
         if interpretation_context is None:
             continue
-        read = await context.interpreter.interpret(spoken.turns, interpretation_context)
-        if read.read_by:  # by rule nothing but the last turn is read
-            authors |= spoken.authors
+        read = await context.interpreter.interpret(up_to_turn.turns, interpretation_context)
+        if read.read_by:  # the grammar reads only the last turn
+            authors |= up_to_turn.authors
         if isinstance(read, Unclear):
             return read, authors
         by_rule, read_by = by_rule and bool(read.edits), read.read_by or read_by
@@ -104,23 +106,24 @@ async def read_turns(
 async def _commit(
     context: JobContext, job: Job, task: Task, settings: Settings, intent: Intent, plan: RequestPlan
 ) -> None:
-    """Commit what the request comes to: a question, a refusal, or the change that is owed."""
+    """Commit the outcome of planning: a question, a refusal, or the change job."""
     if plan.question is not None:
         await _ask(context, job, intent, plan.question)
         return
     decision = plan.decision
     decided = {"lane": decision.lane, "rule": decision.rule, "reason": decision.reason}
+    requirements = plan.requirements.to_json() if plan.requirements else None
     revision = {
         "intent": intent.to_json(),
         **decided,
         "policy_digest": decision.policy_digest,
-        "terms": plan.requirements.to_json() if plan.requirements else None,
+        "terms": requirements,
     }
-    body = {**decided, "terms_sha256": requirements_hash(plan.requirements)}
+    body = {**decided, "terms_sha256": canonical_sha256(requirements)}
     changes = {"lane": decision.lane, "title": await _title(context, task, settings, intent)}
     if plan.problem is not None:
-        refused = JobOutcome(changes=changes, revision=revision, body=body, problem=plan.problem)
-        await context.finish(job, Fact.DENIED, refused)
+        refusal = JobOutcome(changes=changes, revision=revision, body=body, problem=plan.problem)
+        await context.finish(job, Fact.DENIED, refusal)
         return
     lane = settings.lane(decision.lane or "")
     question = None if intent.needs_git_alone else parameter_question(lane, task.parameters)
@@ -133,7 +136,7 @@ async def _commit(
 
 
 async def _title(context: JobContext, task: Task, settings: Settings, intent: Intent) -> str:
-    """What the task is called now: by the last turn, whatever it goes on from; an undo keeps its name."""
+    """The task's title: from its last turn, whatever the revision builds on; an undo keeps its own."""
     if intent.revert_of:
         return task.title
     *earlier, last = task.current.basis.turns
@@ -163,15 +166,15 @@ async def _ask(context: JobContext, job: Job, intent: Intent | None, question: Q
     )
 
 
-def _nothing_asked() -> Problem:
-    """Words that a model read, and that ask for nothing, do not wait for an answer."""
+def _nothing_requested() -> Problem:
+    """The problem of a request that a model read and that asks for no change; the task does not wait for an answer."""
     return Problem(Kind.USAGE, "nothing_asked", "that asks for no change", "Say what to change in a new request.")
 
 
 def _question(unclear: Unclear, interpretation_context: InterpretationContext | None) -> Question:
-    """What to ask about a text that could not be read; where every answer is a lane on offer, the lane is asked for."""
-    offered = {offer.lane for offer in interpretation_context.offers} if interpretation_context else set()
-    about = "lane" if unclear.options and offered.issuperset(unclear.options) else "request"
+    """What to ask about a text that could not be read; if every option is a lane on offer, it asks for the lane."""
+    offered_lanes = {offer.lane for offer in interpretation_context.offers} if interpretation_context else set()
+    about = "lane" if unclear.options and offered_lanes.issuperset(unclear.options) else "request"
     return Question(about, _cannot(unclear), unclear.options)
 
 

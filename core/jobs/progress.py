@@ -1,4 +1,4 @@
-"""How far a job is, as its cards show it while an executor works."""
+"""Progress of a job, as its cards show it while an executor works."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from core.store import cards, jobs
 from core.store.unit_of_work import Tx
 
 UPDATE_EVERY_S = 2.0
-"""How often the cards may change while work goes on; reports in between are dropped."""
+"""The shortest time between two updates of the cards; reports in between are dropped."""
 MAX_CHARS = 200
 
 
 @dataclass(slots=True)
 class JobProgress:
-    """`core.ports.reporting.ProgressReporter` of a claimed job: the task's cards show the newest report."""
+    """The `ProgressReporter` of a claimed job: the task's cards show the newest report."""
 
     context: JobContext
     job: Job
@@ -29,9 +29,8 @@ class JobProgress:
             return
         self._last_s = time.monotonic()
         line = " ".join(words.split())[:MAX_CHARS]
+        await self.context.database.write(lambda tx: self._show(tx, line))
 
-        async def work(tx: Tx) -> None:
-            await jobs.set_progress(tx, self.job, line)
-            await cards.redraw(tx, self.job.number)
-
-        await self.context.database.write(work)
+    async def _show(self, tx: Tx, line: str) -> None:
+        await jobs.set_progress(tx, self.job, line)
+        await cards.redraw(tx, self.job.number)

@@ -1,11 +1,11 @@
-"""Publish: count the approvals again, push the approved tree, open the pull request, sign the receipt."""
+"""The publish job: counts the approvals again, pushes the approved tree, opens the pull request, signs the receipt."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from core.jobs.change import PATCH
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
-from core.jobs.objects import have_objects
 from core.jobs.pull_request_text import body_of, branch_of, message_of, task_for_forge, title_of, turns_for_forge
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Approval, Verdict
@@ -27,8 +27,8 @@ from core.store import artifacts, events, tasks
 from core.store.unit_of_work import Tx
 
 
-async def check(context: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
-    """Recount the quorum under the policy in force now; fall back to staged when it no longer holds."""
+async def check(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutput:
+    """Count the quorum again under the policy in force; the task returns to staged if it is no longer met."""
     task = await context.task_for(job)
     settings = context.settings()
     needs = await context.database.read(lambda tx: needs_of(tx, settings, task))
@@ -37,79 +37,79 @@ async def check(context: JobContext, job: Job, _notes: StepOutput) -> StepOutput
     await _check_rows(context, task)
     if needs is not None and needs.met and refusal is None:
         return {"countersigned": list(needs.have)}
-    why = why_void(needs, refusal)
+    reason = why_void(needs, refusal)
     problem = Problem(
         Kind.REFUSED,
         "approval_void",
-        f"the approval of #{task.number} no longer holds: {why}",
-        advise("Look who is still needed with ", Suggestion(CommandName.SHOW, task.number), "."),
+        f"the approval of #{task.number} no longer holds: {reason}",
+        advise("See who still has to approve with ", Suggestion(CommandName.SHOW, task.number), "."),
     )
     expires_in_s = task.current.requirements.expires_s if task.current.requirements else None
-    await context.finish(job, Fact.VOIDED, JobOutcome(problem=problem, body={"why": why}, expires_in_s=expires_in_s))
+    await context.finish(job, Fact.VOIDED, JobOutcome(problem=problem, body={"why": reason}, expires_in_s=expires_in_s))
     return OVER
 
 
 async def _files_of(context: JobContext, job: Job) -> tuple[FileChange, ...]:
-    """What git has under the approved digest; raises `PermanentError` when that is something else."""
+    """The files of the approved tree, as git has them; raises `PermanentError` if the digest does not match them."""
     task, staged, repository = await _approved(context, job)
-    await have_objects(context, repository, task.number, task.revision, staged.base, staged.tree)
+    await context.bring_objects(repository, task.number, task.revision, staged.base, staged.tree)
     return (await verified_change(repository, staged)).files
 
 
 async def _check_rows(context: JobContext, task: Task) -> None:
-    """Raise `PermanentError` when rows and events disagree: nothing of such a task is pushed or signed."""
+    """Raise `PermanentError` if rows and events disagree: such a task is neither pushed nor signed."""
 
     async def read(tx: Tx) -> tuple[AuditRows, list[Event]]:
-        turns, said = await tasks.turns_of(tx, task.number), await tasks.approvals_of(tx, task.number)
-        return AuditRows(task, task.current, turns, said), await events.chain_of(tx, task.number)
+        turns, approvals = await tasks.turns_of(tx, task.number), await tasks.approvals_of(tx, task.number)
+        return AuditRows(task, task.current, turns, approvals), await events.chain_of(tx, task.number)
 
-    wrong = contradictions(*await context.database.read(read))
-    if wrong:
-        mend = "The database was modified outside Countersign; reply to the task to make its change anew."
-        raise PermanentError("rows_changed", f"#{task.number} is not published: {'; '.join(wrong)}", mend)
+    found = contradictions(*await context.database.read(read))
+    if found:
+        mend = "The database was modified outside Countersign. Reply to the task to make its change again."
+        raise PermanentError("rows_changed", f"#{task.number} is not published: {'; '.join(found)}", mend)
 
 
-async def push(context: JobContext, job: Job, notes: StepOutput) -> StepOutput:
+async def push(context: JobContext, job: Job, outputs: StepOutput) -> StepOutput:
     """Commit exactly the approved tree on the approved base, and push it to the task's own branch."""
     task, staged, repository = await _approved(context, job)
-    await have_objects(context, repository, task.number, task.revision, staged.base, staged.tree)
-    counted = await _counted(context, task, staged, notes)
+    await context.bring_objects(repository, task.number, task.revision, staged.base, staged.tree)
+    counted = await _counted(context, task, staged, outputs)
     task = task_for_forge(task, context.guard.leaks)
     message = message_of(task, staged, counted)
     at = max((a.at for a in counted), default=task.created_at)
     commit = await repository.write_commit(Commit(staged.tree, staged.base, message, at))
     if await repository.tree_of(commit) != staged.tree:
         raise PermanentError("wrong_tree", f"the commit of #{task.number} is not the approved tree")
-    ours = f"{task.number}/pushed"
-    earlier = await repository.kept(ours)
-    await repository.keep(f"{ours}/{commit}", commit)
+    name = f"{task.number}/pushed"
+    earlier = await repository.kept(name)
+    await repository.keep(f"{name}/{commit}", commit)
     context.milestones.reached("publish.committed", number=job.number, commit=commit)
     await context.confirm(job)
     branch = task.pull_request.branch if task.pull_request else branch_of(task)
-    await _move(context.forge_of(repository), repository, branch, commit, (_head_of(task), *earlier))
+    await _push_branch(context.forge_of(repository), repository, branch, commit, (_head_of(task), *earlier))
     context.milestones.reached("publish.pushed", number=job.number)
     return {"commit": commit, "branch": branch}
 
 
-async def _counted(context: JobContext, task: Task, staged: StagedDiff, notes: StepOutput) -> list[Approval]:
-    """The approvals that the quorum was made of: no earlier no to the same digest, and nobody's that did not count."""
-    said = await context.database.read(lambda tx: tasks.approvals_of(tx, task.number))
-    yes = [a for a in said if a.digest == staged.digest and a.verdict is Verdict.APPROVE]
-    have = notes.get("countersigned")
-    return [a for a in yes if have is None or a.person in have]
+async def _counted(context: JobContext, task: Task, staged: StagedDiff, outputs: StepOutput) -> list[Approval]:
+    """The approvals that were counted for the quorum: no rejections, and no approvals that do not count."""
+    verdicts = await context.database.read(lambda tx: tasks.approvals_of(tx, task.number))
+    approvals = [a for a in verdicts if a.digest == staged.digest and a.verdict is Verdict.APPROVE]
+    counted = outputs.get("countersigned")
+    return [a for a in approvals if counted is None or a.person in counted]
 
 
-async def propose(context: JobContext, job: Job, notes: StepOutput) -> StepOutput:
-    """Open the pull request, or adopt the one an earlier try opened."""
+async def propose(context: JobContext, job: Job, outputs: StepOutput) -> StepOutput:
+    """Open the pull request, or adopt the one that an earlier attempt opened."""
     task, staged, repository = await _approved(context, job)
-    counted = await _counted(context, task, staged, notes)
+    counted = await _counted(context, task, staged, outputs)
     turns = await context.database.read(lambda tx: tasks.turns_of(tx, task.number))
     task = task_for_forge(task, context.guard.leaks)
     turns = turns_for_forge(turns, context.guard.leaks)
-    proposal = PullRequestDraft(
+    draft = PullRequestDraft(
         number=task.number,
-        branch=notes["branch"],
-        head=notes["commit"],
+        branch=outputs["branch"],
+        head=outputs["commit"],
         into=repository.spec.branch,
         title=title_of(task),
         body=body_of(task, staged, turns, counted) + context.footnote("\n".join(turn.text for turn in turns)),
@@ -118,16 +118,15 @@ async def propose(context: JobContext, job: Job, notes: StepOutput) -> StepOutpu
         digest=staged.digest,
     )
     await context.confirm(job)
-    opened = await context.forge_of(repository).open(repository, proposal)
+    opened = await context.forge_of(repository).open(repository, draft)
     context.milestones.reached("publish.opened", number=job.number)
     return {"pull_request": opened.to_json()}
 
 
-async def record(context: JobContext, job: Job, notes: StepOutput) -> StepOutput:
+async def record(context: JobContext, job: Job, outputs: StepOutput) -> StepOutput:
     """Sign the receipt and commit that the task is published."""
     task, staged, _ = await _approved(context, job)
-    pull_request = PullRequest.from_json(notes["pull_request"])
-
+    pull_request = PullRequest.from_json(outputs["pull_request"])
     settings = context.settings()
 
     async def read(tx: Tx) -> dict[str, object]:
@@ -145,7 +144,7 @@ async def record(context: JobContext, job: Job, notes: StepOutput) -> StepOutput
     signed = receipt.sign(context.keys, await context.database.read(read))
     context.milestones.reached("publish.signed", number=job.number)
     await context.keep_artifact(job, receipt.ARTIFACT, signed)
-    pull_request, places = await _beside(context, job, task, pull_request)
+    pull_request, places = await _attach_files(context, job, task, pull_request)
     await context.finish(
         job,
         Fact.PUBLISHED,
@@ -167,37 +166,39 @@ STEPS: tuple[tuple[str, JobStep], ...] = (
 )
 
 
-async def _beside(
+async def _attach_files(
     context: JobContext, job: Job, task: Task, opened: PullRequest
 ) -> tuple[PullRequest, tuple[Place, ...]]:
-    """Where others look: the artifacts kept beside the pull request, and the place where it is talked about."""
+    """Attach the artifacts where others act on pull requests too, and return the place where they discuss this one."""
     repository = context.repository(needed(task.repo, "repository"))
     forge = context.followed_of(repository)
     if forge is None:
         return opened, ()
-    kept = await context.database.read(lambda tx: artifacts.of_task(tx, task.number))
-    files = {a.name: await context.files.read(a.sha256) for a in kept if a.revision == task.revision}
-    if task.staged is not None and "change.patch" in files:
-        files["change.patch"] = await repository.diff_text(task.staged.base, task.staged.tree)
+    stored = await context.database.read(lambda tx: artifacts.of_task(tx, task.number))
+    files = {a.name: await context.files.read(a.sha256) for a in stored if a.revision == task.revision}
+    if task.staged is not None and PATCH in files:
+        files[PATCH] = await repository.diff_text(task.staged.base, task.staged.tree)
     files = {
         name: content for name, content in files.items() if not context.guard.leaks(content.decode("utf-8", "replace"))
     }
     await context.confirm(job)
-    where = await forge.attach(repository, opened, files)
-    return replace(opened, followed=True, files=where), (forge.place_of(repository, opened),)
+    address = await forge.attach(repository, opened, files)
+    return replace(opened, followed=True, files=address), (forge.place_of(repository, opened),)
 
 
-async def _move(forge: Forge, repository: Repository, branch: str, commit: str, ours: tuple[str | None, ...]) -> None:
-    """Push `commit` from wherever we ourselves left the branch; raises `ConflictError` from anywhere else.
+async def _push_branch(
+    forge: Forge, repository: Repository, branch: str, commit: str, own_heads: tuple[str | None, ...]
+) -> None:
+    """Push `commit` if the branch is at one of `own_heads`; raises `ConflictError` otherwise.
 
-    A try that pushed and died before it could say so leaves the branch at one of the commits we kept.
+    An attempt that pushed and died before it could record that left the branch at one of the kept commits.
     """
-    for expected in ours[:-1]:
+    for expected in own_heads[:-1]:
         try:
             return await forge.push(repository, branch, commit, expected)
         except ConflictError:
             continue
-    return await forge.push(repository, branch, commit, ours[-1])
+    return await forge.push(repository, branch, commit, own_heads[-1])
 
 
 def _head_of(task: Task) -> str | None:

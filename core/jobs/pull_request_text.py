@@ -1,4 +1,4 @@
-"""What a published change is called and says of itself: branch, commit message, title, body. Pure."""
+"""The texts of a published change: branch name, commit message, pull request title and body. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LIVE = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-# full-width: reads the same, pings nobody, closes no issue and hides nothing (security.md 142)
+# full-width characters read the same, but mention nobody, close no issue and hide nothing (security.md 142)
 _INERT = {
     "@": "\uff20", "#": "\uff03", "<": "\uff1c", "//": "\uff0f\uff0f", "-": "\uff0d", ".": "\uff0e", "&": "\uff06",
     "\\": "\uff3c",
@@ -28,7 +28,7 @@ _INERT = {
 
 
 def branch_of(task: Task) -> str:
-    """``countersign/<number>-<slug>``: made by us alone, so no text can name another ref (security.md 70)."""
+    """``countersign/<number>-<slug>``: built here, so that no text can name another ref (security.md 70)."""
     ascii_title = unicodedata.normalize("NFKD", task.title).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_title.lower()).strip("-")[:40].strip("-")
     return f"countersign/{task.number}-{slug or 'change'}"
@@ -40,7 +40,7 @@ def title_of(task: Task) -> str:
 
 
 def message_of(task: Task, staged: StagedDiff, approvals: Sequence[Approval]) -> str:
-    """The commit message: an inert subject, and trailers that only the host writes (security.md 69)."""
+    """The commit message: an inert subject, and trailers that no request can write (security.md 69)."""
     trailers = [
         f"Countersign-Task: {task.number}.{task.revision}",
         f"Countersign-Digest: {staged.digest}",
@@ -51,33 +51,33 @@ def message_of(task: Task, staged: StagedDiff, approvals: Sequence[Approval]) ->
 
 
 def body_of(task: Task, staged: StagedDiff, turns: Iterable[Turn], approvals: Iterable[Approval]) -> str:
-    """The pull request's body in Markdown; what people wrote is quoted and inert."""
-    asked = "\n".join(f"> {inert(line)}" for turn in turns for line in turn.text.splitlines())
+    """The pull request's body in Markdown; texts of people are quoted and inert."""
+    quoted_turns = "\n".join(f"> {inert(line)}" for turn in turns for line in turn.text.splitlines())
     files = "\n".join(map(_file_line, staged.files))
-    warned = [f for f in staged.guard.findings if f.verdict is GuardVerdict.WARN]
-    warnings = "".join(f"\n- {inert(f.check)}: {inert(f.detail)}" for f in warned)
-    signed = ", ".join(f"{a.person} ({a.surface}, {a.at:%Y-%m-%d %H:%M} UTC)" for a in approvals)
+    warnings = [f for f in staged.guard.findings if f.verdict is GuardVerdict.WARN]
+    warning_lines = "".join(f"\n- {inert(f.check)}: {inert(f.detail)}" for f in warnings)
+    approvers = ", ".join(f"{a.person} ({a.surface}, {a.at:%Y-%m-%d %H:%M} UTC)" for a in approvals)
     return (
-        f"{asked}\n\n"
+        f"{quoted_turns}\n\n"
         f"Lane **{task.current.lane}** by rule **{task.current.rule}**: {inert(task.current.reason)}\n\n"
         f"{files}\n\n"
         f"Digest `{staged.digest}` on base `{staged.base}`.\n"
-        f"Countersigned by {signed}.\n" + (f"\nThe guard warned:{warnings}\n" if warned else "")
+        f"Countersigned by {approvers}.\n" + (f"\nThe guard warned:{warning_lines}\n" if warnings else "")
     )
 
 
 def task_for_forge(task: Task, leaks: Callable[[str], bool]) -> Task:
-    """The task as the forge may see it: without its title when that holds a secret."""
+    """The task as the forge may see it: without its title if that contains a secret."""
     return replace(task, title=f"change #{task.number}") if leaks(task.title) else task
 
 
 def turns_for_forge(turns: Iterable[Turn], leaks: Callable[[str], bool]) -> tuple[Turn, ...]:
-    """The turns as the forge may see them: what holds a secret is kept back, and says so."""
+    """The turns as the forge may see them: a text that contains a secret is replaced by a note."""
     return tuple(replace(turn, text="(withheld: it holds a secret)") if leaks(turn.text) else turn for turn in turns)
 
 
 def inert(text: str) -> str:
-    """`text` on one line, with nothing that a forge or a terminal would act on."""
+    """`text` on one line, without anything that a forge or a terminal would interpret."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return _LIVE.sub(lambda match: _INERT[match.group()], line).replace("[", "(").replace("]", ")")
 
@@ -87,7 +87,7 @@ def _file_line(file: dict[str, Any]) -> str:
 
 
 def _code(text: str) -> str:
-    """`text` as one code span, in which nothing acts; its fence is longer than any run of backticks in it."""
+    """`text` as one code span, in which nothing is interpreted; its fence is longer than any run of backticks in it."""
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     pad = " " if text[:1] in ("`", " ") or text[-1:] in ("`", " ") else ""
     return f"{fence}{pad}{text}{pad}{fence}"

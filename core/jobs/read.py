@@ -1,9 +1,11 @@
-"""The read job: reads a reply that only a model can read. Until it is known to ask for a change, the task stays."""
+"""The read job: has a model read a reply that nothing else can read, and begins the revision that it asks for.
+
+Until the reply is known to ask for a change, its task stays as it is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from core.jobs.interpretation_context import Discussion, availability_of, discussion_of, interpretation_context_for
 from core.jobs.job_context import OVER, JobContext, JobStep, StepOutput
@@ -23,111 +25,116 @@ from core.store.transition import OwedWork, take_step
 from core.store.unit_of_work import Tx
 
 SOON_MS = 500
-"""How soon words are read again whose task changed while they were read."""
+"""How soon a reply is read again if its task changed while it was read."""
 
 
-async def read(context: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
-    """Begin the revision that the words ask for; words that lead to none leave the task as it is, and are answered."""
-    words = TurnDraft.from_json(job.payload)
+@dataclass(frozen=True, slots=True)
+class _ReadReply:
+    """A reply that may begin a revision: the task as it was when the reply was read, and what the reply means.
+
+    Without an `intent` the revision's own plan job reads its turns.
+    """
+
+    task: Task
+    draft: TurnDraft
+    basis: Basis
+    intent: Intent | None
+
+
+async def read(context: JobContext, job: Job, _outputs: StepOutput) -> StepOutput:
+    """Begin the revision that the reply asks for; a reply that asks for none is answered and changes nothing."""
+    draft = TurnDraft.from_json(job.payload)
     try:
-        task, basis, intent = await _meaning(context, job, words)
+        reply = await _read_reply(context, job, draft)
     except (LostClaimError, TransientError):
         raise
     except CountersignError as error:
-        await context.leave_as_it_is(job, error.problem)
+        await context.refuse_reply(job, error.problem)
         return OVER
-    if intent is not None and intent.read_by:
-        await _settle(context, job, task, basis, words, intent)
-    await _begin(context, job, task, words, intent, basis.authors)
+    if reply.intent is not None and reply.intent.read_by:
+        await _attribute_spending(context, job, reply, reply.intent)
+    await context.database.write(lambda tx: _begin_revision(tx, job, reply))
     return OVER
 
 
-async def _meaning(context: JobContext, job: Job, words: TurnDraft) -> tuple[Task, Basis, Intent | None]:
-    """The task as it was when its words were read, what they build on, and what they ask for.
+async def _read_reply(context: JobContext, job: Job, draft: TurnDraft) -> _ReadReply:
+    """Read the reply; raises why no revision may begin from it."""
+    authorization = Authorization(context.settings)
 
-    Raises why no revision may begin from them.
-    """
-    rights = Authorization(context.settings)
-
-    async def look(tx: Tx) -> tuple[Task, Basis, Intent | None, tuple[Turn, ...]]:
+    async def load(tx: Tx) -> tuple[_ReadReply, tuple[Turn, ...]]:
         task = await tasks.load(tx, job.number)
-        await rights.check_speaking(tx, task, words.actor, picks=False)
+        await authorization.check_speaking(tx, task, draft.actor, picks=False)
         turns = await tasks.turns_of(tx, job.number)
         n = len(turns) + 1
-        basis, intent, _changes = await next_basis(tx, task, words.text, n)
-        turn = Turn(n, words.actor.person or "", words.actor.surface or "", words.text, job.created_at, task.revision)
-        return task, basis, intent, (*turns, turn)
+        basis, intent, _changes = await next_basis(tx, task, draft.text, n)
+        turn = Turn(n, draft.actor.person or "", draft.actor.surface or "", draft.text, job.created_at, task.revision)
+        return _ReadReply(task, draft, basis, intent), (*turns, turn)
 
-    task, basis, known, turns = await context.database.read(look)
-    if known is not None or len(turns) not in basis.turns:
-        return task, basis, known
-    candidate = _candidate(task, basis, words)
+    reply, turns = await context.database.read(load)
+    if reply.intent is not None or len(turns) not in reply.basis.turns:
+        return reply
+    candidate = _candidate(reply)
     discussion = Discussion((*(await discussion_of(context, candidate)).turns, turns[-1]))
     availability = await availability_of(context)
     interpretation_context = await interpretation_context_for(context, job, candidate, availability)
-    read, authors = await read_turns(context, candidate, interpretation_context, discussion)
-    if isinstance(read, Unclear):
-        raise _unread(task, read)
-    if task.repo is not None:
-        decision = plan_request(context.settings(), availability, RequestOrigin.of_task(candidate), read).decision
+    intent, authors = await read_turns(context, candidate, interpretation_context, discussion)
+    if isinstance(intent, Unclear):
+        raise _not_understood(reply.task, intent)
+    if candidate.repo is not None:
+        decision = plan_request(context.settings(), availability, RequestOrigin.of_task(candidate), intent).decision
         if decision.effect is Effect.DENY:
-            raise refused(task, decision.reason)
-    return task, basis.written_by(authors), read
+            raise refused(reply.task, decision.reason)
+    return replace(reply, basis=reply.basis.written_by(authors), intent=intent)
 
 
-def _candidate(task: Task, basis: Basis, words: TurnDraft) -> Task:
-    """The task as it would be with the revision that the words may begin."""
-    n = task.revision + 1
-    current = Revision(n, words.actor.person or "", basis, None, None, None, "", None, None, None)
-    return replace(task, current=current)
+def _candidate(reply: _ReadReply) -> Task:
+    """The task as it would be with the revision that the reply may begin."""
+    n = reply.task.revision + 1
+    current = Revision(n, reply.draft.actor.person or "", reply.basis, None, None, None, "", None, None, None)
+    return replace(reply.task, current=current)
 
 
-def _unread(task: Task, read: Unclear) -> UsageError:
-    if read.idle:
+def _not_understood(task: Task, unclear: Unclear) -> UsageError:
+    if unclear.idle:
         return UsageError("nothing_asked", f"that asks for no change, so #{task.number} stays as it is")
-    can = f"For example: {'; '.join(read.can[:2])}." if read.can else "Say all of it in one reply."
-    options = f"Reply with one of: {' | '.join(read.options)}" if read.options else can
-    return UsageError("not_understood", f"#{task.number} stays as it is: {read.reason.rstrip('.')}", options)
+    can = f"For example: {'; '.join(unclear.can[:2])}." if unclear.can else "Say all of it in one reply."
+    mend = f"Reply with one of: {' | '.join(unclear.options)}" if unclear.options else can
+    return UsageError("not_understood", f"#{task.number} stays as it is: {unclear.reason.rstrip('.')}", mend)
 
 
-async def _settle(context: JobContext, job: Job, task: Task, basis: Basis, words: TurnDraft, intent: Intent) -> None:
-    """What reading cost counts for the lane that it leads to."""
-    if task.repo is None:
+async def _attribute_spending(context: JobContext, job: Job, reply: _ReadReply, intent: Intent) -> None:
+    """Charge what the reading cost to the lane that it leads to."""
+    if reply.task.repo is None:
         return
-    origin = RequestOrigin.of_task(_candidate(task, basis, words))
+    origin = RequestOrigin.of_task(_candidate(reply))
     lane = plan_request(context.settings(), await availability_of(context), origin, intent).decision.lane
     if lane is not None:
         await context.database.write(lambda tx: spending.attribute(tx, job, lane))
 
 
-async def _begin(
-    context: JobContext, job: Job, seen: Task, words: TurnDraft, intent: Intent | None, authors: Collection[str]
-) -> None:
-    """Begin the revision, if the task still is as it was when its words were read; else read them again soon."""
-
-    async def work(tx: Tx) -> None:
-        task = await tasks.load(tx, job.number, lock=True)
-        if task.version != seen.version:
-            await jobs.put_back(tx, job, tx.now_ms + SOON_MS, attempt=job.attempt + 1)
-            return
-        n = len(await tasks.turns_of(tx, job.number)) + 1
-        basis, known, changes = await next_basis(tx, task, words.text, n)
-        await jobs.end(tx, job, JobState.DONE)
-        author = words.actor.person or ""
-        await take_step(
-            tx,
-            task,
-            Fact.REPLIED,
-            actor=words.actor,
-            body={"text": words.text},
-            changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
-            owed=OwedWork(person=author),
-        )
-        basis = basis.written_by(authors)
-        await tasks.begin_revision(tx, job.number, task.revision + 1, tx.now_ms, author, basis, intent or known)
-        await tasks.add_turn(tx, tasks.turn_row(job.number, n, task.revision + 1, words, tx.now_ms))
-
-    await context.database.write(work)
+async def _begin_revision(tx: Tx, job: Job, reply: _ReadReply) -> None:
+    """Begin the revision if the task is unchanged since the reply was read; else have the reply read again soon."""
+    draft = reply.draft
+    task = await tasks.load(tx, job.number, lock=True)
+    if task.version != reply.task.version:
+        await jobs.put_back(tx, job, tx.now_ms + SOON_MS, attempt=job.attempt + 1)
+        return
+    n = len(await tasks.turns_of(tx, job.number)) + 1
+    basis, known, changes = await next_basis(tx, task, draft.text, n)
+    await jobs.end(tx, job, JobState.DONE)
+    author = draft.actor.person or ""
+    await take_step(
+        tx,
+        task,
+        Fact.REPLIED,
+        actor=draft.actor,
+        body={"text": draft.text},
+        changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
+        owed=OwedWork(person=author),
+    )
+    basis, intent = basis.written_by(reply.basis.authors), reply.intent or known
+    await tasks.begin_revision(tx, job.number, task.revision + 1, tx.now_ms, author, basis, intent)
+    await tasks.add_turn(tx, tasks.turn_row(job.number, n, task.revision + 1, draft, tx.now_ms))
 
 
 STEPS: tuple[tuple[str, JobStep], ...] = (("read", read),)

@@ -1,4 +1,4 @@
-"""What a job's models spend: reported to the ledger call by call, and held against the budgets of work and day."""
+"""What a job's models spend: added to the ledger for each call, and compared with the budgets of work and day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MINUTE_MS = 60 * 1000
 
 @dataclass(frozen=True, slots=True)
 class JobUsage:
-    """`core.ports.reporting.UsageReporter` of a claimed job, or of one part of its work."""
+    """The `UsageReporter` of a claimed job, or of one part of its work."""
 
     context: JobContext
     job: Job
@@ -33,14 +33,10 @@ class JobUsage:
     async def report(self, call: str, usage: Usage) -> bool:
         """Append what a call cost; False when the ledger has that call of this part already."""
         entry = LedgerEntry(self.name, call, self.lane, self.person, usage)
-
-        async def work(tx: Tx) -> bool:
-            return await spending.append(tx, self.job, entry)
-
-        return await self.context.database.write(work)
+        return await self.context.database.write(lambda tx: spending.append(tx, self.job, entry))
 
     async def spent(self) -> tuple[Usage, ...]:
-        """What this part and the parts below it spent, in all tries of the job: a sum for each model."""
+        """What this part and the parts below it spent, in all attempts of the job: a sum for each model."""
         return await self.context.database.read(lambda tx: spending.of_part(tx, self.job.id, self.name))
 
     def part(self, name: str) -> JobUsage:
@@ -49,9 +45,9 @@ class JobUsage:
 
 
 async def within_budgets(context: JobContext, job: Job, lane: Lane, task: Task) -> Lane:
-    """`lane` with no more in its budget than the work before an approval, and the lane's day, leave of it.
+    """`lane` with its budget reduced to what earlier parts of the work and the last 24 hours leave of it.
 
-    The budget still counts what earlier tries of `job` spent. Raises `PermanentError` ``budget_spent`` when nothing is
+    The budget still counts what earlier attempts of `job` spent. Raises `PermanentError` ``budget_spent`` if nothing is
     left.
     """
     lane = await _after_earlier_parts(context, lane, task)
@@ -68,15 +64,13 @@ async def within_budgets(context: JobContext, job: Job, lane: Lane, task: Task) 
 
 
 async def _after_earlier_parts(context: JobContext, lane: Lane, task: Task) -> Lane:
-    """`lane` without what the steps before an approval spent of the same budget."""
+    """`lane` with its budget reduced by what the steps before an approval spent."""
     budget, passed = lane.budget, task.current.basis.passed
     if not passed or not (budget.tokens or budget.usd):
         return lane
 
-    async def work(tx: Tx) -> Spending:
-        return await spending.of_revisions(tx, task.number, await _before_approval(tx, task))
-
-    account = BudgetAccount(Spending(0, budget.tokens, budget.usd), await context.database.read(work))
+    spent = await context.database.read(lambda tx: _spent_before_approval(tx, task))
+    account = BudgetAccount(Spending(0, budget.tokens, budget.usd), spent)
     if (exceeded := account.exceeded) is not None:
         message = f"lane {lane.name} spent {exceeded.amounts} before the approval {passed}"
         mend = "Ask for less at once, or raise `tokens` or `usd` in the lane's budget."
@@ -84,7 +78,11 @@ async def _after_earlier_parts(context: JobContext, lane: Lane, task: Task) -> L
     return replace(lane, budget=account.bounded(budget))
 
 
-async def _before_approval(tx: Tx, task: Task) -> list[int]:
+async def _spent_before_approval(tx: Tx, task: Task) -> Spending:
+    return await spending.of_revisions(tx, task.number, await _revisions_before_approval(tx, task))
+
+
+async def _revisions_before_approval(tx: Tx, task: Task) -> list[int]:
     """The revisions whose steps this one continues. A reply begins new work; a pick or an approval does not."""
     numbers: list[int] = []
     at: Revision | None = task.current
@@ -99,25 +97,19 @@ async def _before_approval(tx: Tx, task: Task) -> list[int]:
 
 
 async def _free_again(context: JobContext, lane: Lane) -> str:
-    """When enough of the last 24 hours is over for the lane to go on."""
+    """When enough of the last 24 hours has passed for the lane to have budget again, as the end of a sentence."""
     limits = BudgetAccount.of_day(lane.budget).limits
 
-    async def work(tx: Tx) -> int | None:
-        return await spending.free_at_ms(tx, lane.name, tx.now_ms - DAY_MS, limits)
-
-    at_ms = await context.database.read(work)
+    at_ms = await context.database.read(lambda tx: spending.free_at_ms(tx, lane.name, tx.now_ms - DAY_MS, limits))
     return f"; free again at {from_ms(at_ms + DAY_MS + MINUTE_MS):%H:%M} UTC" if at_ms is not None else ""
 
 
 async def is_day_spent(context: JobContext, lane: Lane) -> bool:
-    """Whether the lane has a budget for a day, and nothing is left of it."""
+    """Whether the lane has a budget for 24 hours of which nothing is left."""
     if not lane.budget.has_day:
         return False
     return BudgetAccount.of_day(lane.budget, await _spent_today(context, lane)).exceeded is not None
 
 
 async def _spent_today(context: JobContext, lane: Lane) -> Spending:
-    async def work(tx: Tx) -> Spending:
-        return await spending.of_lane(tx, lane.name, tx.now_ms - DAY_MS)
-
-    return await context.database.read(work)
+    return await context.database.read(lambda tx: spending.of_lane(tx, lane.name, tx.now_ms - DAY_MS))

@@ -96,7 +96,7 @@ class ApprovalRequirements:
     merge: MergeRequirements = MergeRequirements()
 
     @property
-    def nudge_s(self) -> int | None:
+    def first_reminder_s(self) -> int | None:
         """How long after staging people are first reminded, or others asked; None: never."""
         return min((s for s in (self.remind_s, self.escalate_s) if s), default=None)
 

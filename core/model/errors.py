@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.model.advice import Advice
-from core.model.stored import StoredObject
+from core.model.stored import StoredObject, StoredValueError
 
 
 class Kind(StrEnum):
@@ -182,6 +182,12 @@ class PermanentError(CountersignError):
     def __init__(self, code: str, message: str, mend: str | Advice = "", *, kind: Kind = Kind.FAILED) -> None:
         super().__init__(code, message, mend)
         self.problem = Problem(kind, code, message, mend)
+
+
+def unreadable_value(error: StoredValueError) -> PermanentError:
+    """The error of a stored value that this program cannot read, most often because a newer one wrote it."""
+    mend = "Install the newer Countersign, or restore a backup made by this one."
+    return PermanentError("unreadable_row", str(error), mend, kind=Kind.UNAVAILABLE)
 
 
 class WorkError(PermanentError):

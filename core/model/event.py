@@ -50,12 +50,17 @@ def link(
 ) -> str:
     """The hash of an event: sha256 over the canonical JSON array of all its fields and the previous hash."""
     fields = [previous, number, seq, kind, at_ms, person, surface, body]
-    return hashlib.sha256(canonical(fields).encode()).hexdigest()
+    return canonical_sha256(fields)
 
 
 def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces: one text for one value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def canonical_sha256(value: object) -> str:
+    """The sha256 of a JSON value, whatever the order of its keys, as 64 hex digits."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 def broken_link(chain: Sequence[Event]) -> str | None:

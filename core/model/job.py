@@ -69,6 +69,38 @@ class Job:
         return f"{self.id}-{self.attempt}"
 
 
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job that is not finished, with what people are shown of it.
+
+    `problem` says why its last attempt failed, `progress` how far this one is, and `after` is the task that must be
+    published first; each is None where there is none.
+    """
+
+    job: Job
+    problem: str | None = None
+    progress: str | None = None
+    after: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The row of ``queue --json``."""
+        job = self.job
+        return {
+            "job": job.id,
+            "task": job.number,
+            "revision": job.revision,
+            "kind": job.kind.value,
+            "state": job.state.value,
+            "priority": job.priority,
+            "attempt": job.attempt,
+            "ready_at": job.ready_at.isoformat(),
+            "deadline": job.deadline_at.isoformat() if job.deadline_at else None,
+            "worker": job.owner,
+            "needs": sorted(job.needs),
+            "problem": self.problem,
+        }
+
+
 PAYLOAD_VERSION = 1
 MAX_ATTEMPTS = 6
 MAX_RESCUES = 5

@@ -106,7 +106,11 @@ FIRST_BASIS = Basis((1,))
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One round of a task: what was read, decided and produced; `author` wrote the turn that began it."""
+    """One round of a task: what was read, decided and produced; `author` wrote the turn that began it.
+
+    `requirements_sha256` is the hash of the approval requirements in exactly the form in which they are stored. A newer
+    version of `ApprovalRequirements` has more fields, so it is not computed from the value.
+    """
 
     n: int
     author: str
@@ -119,6 +123,7 @@ class Revision:
     policy_digest: str | None
     staged: StagedDiff | None
     provenance: Provenance | None = None
+    requirements_sha256: str = ""
 
     @property
     def authors(self) -> frozenset[str]:

@@ -18,10 +18,10 @@ from core.ports.repository import Repository
 
 @dataclass(frozen=True, slots=True)
 class WorkOrder:
-    """What an executor shall make: `start` is the tree it begins with, `base` the commit it is judged against.
+    """The work of an executor: `start` is the tree to begin with, `base` the commit that the result is compared with.
 
-    `feedback` is what the lane's checks said of an earlier try. `parameters` are the lane's, as the request set them.
-    The lane's budget limits the sum of what `usage` has, with what earlier tries of the same work spent.
+    `feedback` is the output of the lane's checks in an earlier try. `parameters` are the lane's, as the request set
+    them. The lane's budget limits everything that `usage` has recorded, including earlier attempts of the same work.
     """
 
     number: int
@@ -40,7 +40,7 @@ class WorkOrder:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorResult:
-    """What an executor made: a tree in the repository's git store, files worth keeping, and how it was made."""
+    """What an executor made: a tree in the repository's git store, files to keep, and the provenance."""
 
     tree: str
     artifacts: Mapping[str, bytes]
@@ -48,41 +48,41 @@ class ExecutorResult:
 
 
 class Executor(Protocol):
-    """One way a lane makes a change."""
+    """One way of making a lane's change."""
 
     @property
     def name(self) -> str:
-        """What lane files call it."""
+        """Its name in lane files."""
 
     @property
     def reads(self) -> bool:
-        """Whether it takes any wording, as a model does; else it works by rule, or by its lane's file alone."""
+        """Whether it takes any wording, as a model does; otherwise it works by rule or from its lane's file alone."""
 
     @property
     def deterministic(self) -> bool:
-        """Whether it makes the edits that are known before the work and nothing else: by rule, without a model.
+        """Whether it only makes edits that are known before the work, by rule and without a model.
 
-        A plugin that does not say so does not.
+        A plugin without this attribute is not deterministic.
         """
 
     def unavailable(self, lane: Lane) -> Problem | None:
-        """Why this lane cannot run here, or None when it can."""
+        """Why this lane cannot run in this process, or None if it can."""
 
     def needs(self, lane: Lane) -> frozenset[str]:
         """The capabilities a node must have to run this lane."""
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
-        """Do the work; raises `PermanentError` or `TransientError` with what to tell the person."""
+        """Make the change; raises `PermanentError` or `TransientError` with a message for the person."""
 
 
 @runtime_checkable
 class CompositeExecutor(Protocol):
-    """An executor of several parts, of which only some lanes have one that reads and can mend what a check found."""
+    """An executor that consists of other executors; which of them a lane uses depends on the lane."""
 
     def can_repair(self, lane: Lane) -> bool:
-        """Whether a part of the lane reads, so that a failing check is worth telling."""
+        """Whether a part of the lane takes any wording, so that it can repair what a check found."""
 
 
 def reads_in(executor: Executor, lane: Lane) -> bool:
-    """Whether the executor, or a part of it that this lane has, takes any wording."""
+    """Whether the executor, or a part of it that this lane uses, takes any wording."""
     return executor.reads or (isinstance(executor, CompositeExecutor) and executor.can_repair(lane))

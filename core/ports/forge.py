@@ -27,37 +27,37 @@ class PullRequestDraft:
 
 
 class Forge(Protocol):
-    """Where pull requests live. Every effect looks for its own earlier success before it acts."""
+    """Where pull requests are opened. Every method looks for its own earlier success before it acts."""
 
     async def push(self, repository: Repository, branch: str, commit: str, expected: str | None) -> None:
-        """Move `branch` to `commit` if it is at `expected` (None: absent); being at `commit` already is success.
+        """Move `branch` to `commit` if it is at `expected` (None: absent); succeeds if it is at `commit` already.
 
-        Raises `ConflictError` when somebody else moved it.
+        Raises `ConflictError` if it is anywhere else.
         """
 
-    async def open(self, repository: Repository, proposal: PullRequestDraft) -> PullRequest:
-        """Open the pull request, or adopt and update the one this branch already has."""
+    async def open(self, repository: Repository, draft: PullRequestDraft) -> PullRequest:
+        """Open the pull request, or adopt and update the one that the branch already has."""
 
     async def poll(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
-        """The pull request as the forge has it now: state, head."""
+        """The pull request with the state and the head that the forge has now."""
 
     async def merge(
         self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
     ) -> str:
         """Merge if its head is still `pull_request.head`, and return the merge commit's id.
 
-        `method` is merge, squash or rebase. Raises `ConflictError` when the head moved or the merge does not apply.
+        `method` is merge, squash or rebase. Raises `ConflictError` if the head moved or the merge does not apply.
         """
 
     async def close(self, repository: Repository, pull_request: PullRequest) -> None:
-        """Close without merging; being closed already is success."""
+        """Close without merging; succeeds if it is closed already."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForgeCheck:
     """One check of a pull request's head: `app` is the id of the app that reported it (None: a commit status).
 
-    `conclusion` is None while it runs; only ``success`` is green: skipped and neutral are not (security.md 40).
+    `conclusion` is None while it runs; only ``success`` is green, not skipped or neutral (security.md 40).
     """
 
     name: str
@@ -67,11 +67,11 @@ class ForgeCheck:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestSnapshot:
-    """A pull request as its forge has it at this moment: read, never taken from an event's word.
+    """A pull request as its forge has it at this moment; always read, never taken from a webhook's payload.
 
-    `tree` is the tree of its head; `checks` are the newest of each name and app on that head; `objections` the logins
-    whose latest review asks for changes; `mergeable` is None while the forge has not worked it out; `merged_as` is the
-    merge commit and `ended_by` who merged or closed it there.
+    `tree` is the tree of its head; `checks` are the newest of each name and app on that head; `objections` are the
+    logins whose latest review requests changes; `mergeable` is None while the forge does not know it yet; `merged_as`
+    is the merge commit and `ended_by` the login that merged or closed it there.
     """
 
     pull_request: PullRequest
@@ -96,16 +96,16 @@ class FollowedForge(Protocol):
     """A forge where others act too: people comment, push, merge and close; checks run."""
 
     def place_of(self, repository: Repository, pull_request: PullRequest) -> Place:
-        """Where people talk about the pull request."""
+        """Where people discuss the pull request."""
 
     async def snapshot(self, repository: Repository, pull_request: PullRequest) -> PullRequestSnapshot:
         """The pull request as it is now."""
 
-    async def set_commit_status(self, repository: Repository, mark: CommitStatus) -> None:
-        """Set the commit status ``countersign``; being set so already is success."""
+    async def set_commit_status(self, repository: Repository, status: CommitStatus) -> None:
+        """Set the commit status ``countersign``; succeeds if it is set so already."""
 
     async def attach(self, repository: Repository, pull_request: PullRequest, files: Mapping[str, bytes]) -> str:
-        """Keep files beside the pull request, on a ref of its own; the address where people see them.
+        """Store files for the pull request on a ref of their own; returns the address where people see them.
 
         The same files for the same pull request and revision give the same address.
         """

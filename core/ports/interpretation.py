@@ -16,7 +16,7 @@ from core.ports.reporting import UsageReporter
 
 @dataclass(frozen=True, slots=True)
 class LaneOffer:
-    """A lane that policy would let the person use; `reads` is true when its executor takes any wording."""
+    """A lane that policy lets the person use; `reads` is true if its executor takes any wording."""
 
     lane: str
     describe: str
@@ -26,44 +26,44 @@ class LaneOffer:
 
 @dataclass(frozen=True, slots=True)
 class InterpretationContext:
-    """Where a request is read: the repository (None: not said yet), its files, and the lanes on offer there.
+    """Where a request is read: the repository (None: not known yet), its files, and the lanes on offer there.
 
-    `asked` are the questions that people were asked so far, as turns: each has the number of the turn it came after.
-    `read` gives one of those files, or None. `usage` takes what reading costs; `spent` says why nothing may be spent on
-    it any more, or is empty.
+    `questions` are those that people were asked so far, as turns: each has the number of the turn that it followed.
+    `read` returns the content of one of the files, or None. `usage` takes what reading costs; `spent` says why nothing
+    may be spent on it any more, or is empty.
     """
 
     repository: str | None = None
     offers: tuple[LaneOffer, ...] = ()
     files: Callable[[], Awaitable[Sequence[str]]] | None = None
     journal: Journal | None = None
-    asked: tuple[Turn, ...] = ()
+    questions: tuple[Turn, ...] = ()
     usage: UsageReporter | None = None
     spent: str = ""
     read: Callable[[str], Awaitable[bytes | None]] | None = None
 
 
 class Interpreter(Protocol):
-    """Reads what a text seems to ask. Its answer is untrusted."""
+    """Reads the intent of a text. Its result is untrusted."""
 
-    async def interpret(self, turns: Sequence[Turn], scene: InterpretationContext) -> Intent | Unclear:
-        """The intent of the last of `turns`, read in the light of the earlier ones."""
+    async def interpret(self, turns: Sequence[Turn], context: InterpretationContext) -> Intent | Unclear:
+        """The intent of the last of `turns`, read together with the earlier ones."""
 
 
 class Reader(Protocol):
-    """Reads words at once and without a model, before they change anything."""
+    """Reads a text at once and without a model, before it changes anything."""
 
     def read(self, text: str) -> tuple[Edit, ...] | Idle | Unclear:
-        """The edits that `text` asks for, that it asks for nothing, or why it cannot be read so; pure."""
+        """The edits that `text` asks for, `Idle` if it asks for nothing, or why it cannot be read; pure."""
 
     def asks_a_model(self) -> bool:
-        """Whether a model reads what this cannot."""
+        """Whether a model reads the texts that this reader cannot."""
 
     def edits_by_rule(self, lane: Lane) -> bool:
-        """Whether the lane's executor makes known edits and nothing else, so that words must be read first."""
+        """Whether the lane's executor only makes known edits, so that a text must be read first."""
 
     def takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
         """Whether the lane's executor works from any wording, so that nothing has to be read first.
 
-        It must be able to run here, or on a worker that is alive; `living` are what those offer.
+        It must be able to run in this process or on a living worker; `living` are the capabilities of each of those.
         """

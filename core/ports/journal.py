@@ -7,20 +7,20 @@ from typing import Any, Protocol
 
 
 class Journal(Protocol):
-    """What a piece of work has finished so far, so that whoever takes the work over need not do it again."""
+    """What a piece of work has finished so far, so that the next worker that continues it need not do it again."""
 
     async def recall(self) -> tuple[Mapping[str, Any], ...]:
-        """Every entry so far, in order."""
+        """Every entry so far, in order. An entry has the version that its writer gave it under ``v``."""
 
     async def add(self, entry: Mapping[str, Any]) -> None:
-        """Append one entry (JSON), durable on return. Raises `LostClaimError` when the work belongs to another now."""
+        """Append one entry (JSON), durable on return; raises `LostClaimError` if another worker has the work."""
 
     def part(self, name: str) -> Journal:
-        """The journal of one part of the work, apart from the rest."""
+        """The separate journal of one part of the work."""
 
 
 class MemoryJournal:
-    """A `Journal` that lasts as long as the process: for work that nobody takes over."""
+    """A `Journal` in memory, for work that no other worker continues."""
 
     def __init__(self) -> None:
         self._entries: list[Mapping[str, Any]] = []
@@ -35,5 +35,5 @@ class MemoryJournal:
         self._entries.append(entry)
 
     def part(self, name: str) -> MemoryJournal:
-        """The journal of one part, the same one each time."""
+        """The separate journal of one part; the same one for the same name."""
         return self._parts.setdefault(name, MemoryJournal())

@@ -12,28 +12,28 @@ from core.model.staged_diff import GuardReport
 
 
 class Policy(Protocol):
-    """The policy in force now: decides before the work, and says the requirements again at every click."""
+    """The policy in force: decides before the work, and gives the requirements again for every later check."""
 
     @property
     def digest(self) -> str:
         """64 hex digits naming the policy in force."""
 
     def decide(self, request: PolicyRequest) -> Decision:
-        """Allow with a lane and its requirements, deny, or ask; pure."""
+        """Allow with a lane and its requirements, deny, or ask a question; pure."""
 
     def trace(self, request: PolicyRequest) -> tuple[str, ...]:
-        """What every rule and every lane said of the request, a line each; pure, and slower than the decision."""
+        """The result of every rule and every lane for the request, a line each; pure, and slower than `decide`."""
 
     def open_lanes(self, request: PolicyRequest) -> tuple[str, ...]:
-        """The lanes that the person may use there at all, whatever the paths will be; pure."""
+        """The lanes that the person may use there for at least some paths; pure."""
 
     def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
-        """The live requirements for a request whose lane is already chosen, or None if it would be denied now."""
+        """The current requirements of a request whose lane is chosen already, or None if it would be denied now."""
 
     def objection_to_files(
         self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]
     ) -> str | None:
-        """Why `lane` may not make exactly these changes now, whatever made them, or None when it may; pure."""
+        """Why `lane` may not make exactly these changes now, or None if it may; pure."""
 
 
 BlobReader = Callable[[str], Awaitable[bytes]]
@@ -41,16 +41,18 @@ BlobReader = Callable[[str], Awaitable[bytes]]
 
 
 class Guard(Protocol):
-    """Policy on the result: judges trees and blobs, never words."""
+    """Policy on the result: judges trees and blobs, never what a model says."""
 
-    async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
+    async def judge(
+        self, change: Change, lane: Lane, requirements: ApprovalRequirements, read: BlobReader
+    ) -> GuardReport:
         """Every check's verdict on `change`."""
 
     async def masked(self, change: Change, patch: bytes, read: BlobReader) -> bytes:
-        """`patch`, the text of `change`, as it may be shown when the change was blocked: without its secrets."""
+        """`patch`, the text of the blocked `change`, with its secrets masked."""
 
     def mask(self, text: str) -> str:
-        """`text` as it may be shown: without the secrets in it."""
+        """`text` with the secrets in it masked."""
 
     def leaks(self, text: str) -> bool:
-        """Whether a short text (a title, a turn) holds a secret and must not leave for the forge."""
+        """Whether a short text (a title, a turn) contains a secret and must not be sent to the forge."""

@@ -8,35 +8,35 @@ from core.model.provenance import Usage, summed
 
 
 class ProgressReporter(Protocol):
-    """Takes a few words about how far the work is, for the card. It may drop them."""
+    """Takes a few words about the progress of the work, for its cards; it may drop them."""
 
     async def __call__(self, words: str, /) -> None:
         """Report `words`: facts from the host, never a model's own words."""
 
 
 async def ignore_progress(_words: str) -> None:
-    """A `ProgressReporter` for work that nobody watches."""
+    """A `ProgressReporter` that drops every report."""
 
 
 class UsageReporter(Protocol):
-    """The spending ledger as one part of a piece of work sees it: one entry for each call of a model, never changed."""
+    """The spending ledger for one part of a piece of work: one entry for each call of a model, never changed."""
 
     async def report(self, call: str, usage: Usage, /) -> bool:
         """Append what `call` cost; durable on return.
 
-        `call` is an id that no other call of this part has. Reported again, by whoever replays the work, it counts
-        once: then the answer is False. Raises `CountersignError` where the work may not go on.
+        `call` is an id that no other call of this part has. A call that is reported again when the work is replayed
+        counts once; then this returns False. Raises `CountersignError` if the work may not continue.
         """
 
     async def spent(self) -> tuple[Usage, ...]:
-        """What this part and the parts below it spent so far, in all tries of the work: a sum for each model."""
+        """What this part and the parts below it spent so far, in all attempts of the work: a sum for each model."""
 
     def part(self, name: str) -> UsageReporter:
         """The reporter of one part of the work."""
 
 
 class MemoryUsage:
-    """A `UsageReporter` that lasts as long as the process: for work that is charged to nobody.
+    """A `UsageReporter` in memory, for work that is charged to nobody.
 
     `entries` are those of all parts, by part and call, in the order of their first report.
     """
@@ -46,7 +46,7 @@ class MemoryUsage:
         self.entries: dict[tuple[str, str], Usage] = {} if entries is None else entries
 
     async def report(self, call: str, usage: Usage) -> bool:
-        """Append what a call cost, unless it is there already."""
+        """Append what a call cost, unless it was reported already."""
         is_new = (self._name, call) not in self.entries
         self.entries.setdefault((self._name, call), usage)
         return is_new
@@ -65,7 +65,7 @@ class MemoryUsage:
 
 
 class Milestones(Protocol):
-    """Told of every point between two effects, in order; for progress, and for tests that stop there."""
+    """Receives every point between two effects, in order; for progress, and for tests that stop there."""
 
     def reached(self, point: str, **facts: object) -> None:
         """`point` was reached, e.g. ``publish.pushed``."""

@@ -12,9 +12,9 @@ from core.model.change import Change
 
 @dataclass(frozen=True, slots=True)
 class RepositorySpec:
-    """A repository the configuration names. `id` is what digests and receipts say; it never changes.
+    """A repository that the configuration names. `id` is its name in digests and receipts; it never changes.
 
-    `forge_id` is the forge's own immutable number of it: a renamed or transferred one is noticed (security.md 71).
+    `forge_id` is the forge's own immutable number, by which a renamed or transferred one is noticed (security.md 71).
     """
 
     name: str
@@ -27,7 +27,7 @@ class RepositorySpec:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit to write: everything that decides its object id, so that writing it twice gives one."""
+    """A commit to write: everything that its object id depends on, so that writing it twice gives the same id."""
 
     tree: str
     parent: str
@@ -41,7 +41,7 @@ class Repository(Protocol):
     spec: RepositorySpec
 
     async def fetch_base(self) -> str:
-        """The commit id of the remote's default branch now, with its objects here."""
+        """Fetch the remote's default branch; returns its commit id."""
 
     async def change(self, base: str, tree: str) -> Change:
         """What differs between commit `base` and tree `tree`, from git's raw tree comparison."""
@@ -50,37 +50,37 @@ class Repository(Protocol):
         """A blob's bytes."""
 
     async def paths(self, commit: str) -> Sequence[str]:
-        """The paths of a commit's files, in order, odd characters shown; for people and models to read."""
+        """The paths of a commit's files, sorted and with odd characters escaped; for people and models to read."""
 
     async def read_path(self, commit: str, path: str) -> bytes | None:
-        """The content of a commit's file, None when there is no such file."""
+        """The content of a commit's file, or None if there is no such file."""
 
     async def tree_of(self, commit: str) -> str:
         """The tree of a commit."""
 
     async def has(self, oid: str) -> bool:
-        """True if the object, and all it reaches, is here."""
+        """True if the store has the object and everything that it refers to."""
 
     async def beside(self, tree: str, paths: Collection[bytes]) -> Mapping[bytes, str]:
-        """What lies directly in the folders of `tree` that are above `paths`, the top included, path to mode."""
+        """The entries of the folders of `tree` that are above `paths`, the top included, as path to mode."""
 
     async def diff_text(self, base: str, tree: str) -> bytes:
-        """A unified diff for showing; nothing is decided on it."""
+        """A unified diff for display; nothing is decided on it."""
 
     async def write_commit(self, commit: Commit) -> str:
         """Write the commit object; the same `commit` gives the same id."""
 
     async def keep(self, name: str, commit: str) -> None:
-        """Hold `commit` under ``refs/countersign/<name>`` so that no collection of garbage takes it."""
+        """Refer to `commit` as ``refs/countersign/<name>``, which protects it from git's garbage collection."""
 
     async def kept(self, name: str) -> tuple[str, ...]:
-        """The commits held under ``refs/countersign/<name>/``."""
+        """The commits that have a reference under ``refs/countersign/<name>/``."""
 
     async def pack(self, base: str, tree: str) -> bytes:
-        """The objects of `tree` that `base` lacks, as a thin pack another host can `unpack`."""
+        """The objects of `tree` that `base` lacks, as a thin pack that another host can `unpack`."""
 
     async def unpack(self, pack: bytes) -> None:
-        """Add the objects of a pack that `pack` made."""
+        """Add the objects of a pack that `pack` returned."""
 
     async def revert(self, commit: str, onto: str) -> str:
-        """The tree of `onto` with the change of `commit` taken back; raises `PermanentError` on a conflict."""
+        """The tree of `onto` with the change of `commit` reverted; raises `PermanentError` on a conflict."""

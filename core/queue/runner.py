@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.jobs.job_context import JobContext, StepOutput
 from core.log import log
-from core.model.errors import CountersignError, Kind, LostClaimError, Problem, TransientError
+from core.model.errors import CountersignError, Kind, LostClaimError, Problem, TransientError, unreadable_value
 from core.model.job import Job
+from core.model.stored import StoredValueError
 from core.queue.settlement import JobFault, bug, settle
 from core.queue.steps import STEPS
 from core.store import jobs
@@ -129,6 +130,8 @@ class Runner:
             return _notes_of(JobFault(error.problem, is_transient=True, retry_after_s=error.retry_after_s))
         except CountersignError as error:
             return _notes_of(JobFault(error.problem, is_transient=False))
+        except StoredValueError as error:
+            return _notes_of(JobFault(unreadable_value(error).problem, is_transient=False))
         except TimeoutError:
             problem = Problem(Kind.FAILED, "timed_out", f"{name} of #{job.number} took too long")
             return _notes_of(JobFault(problem, is_transient=False))

@@ -31,7 +31,7 @@ async def settle(context: JobContext, job: Job, fault: JobFault) -> CountersignE
     Returns the error when nothing could be written: then the lease of the claim runs out, and whoever rescues the job
     settles it.
     """
-    problem = context.shown(fault.problem)
+    problem = context.masked(fault.problem)
     try:
         # what is unavailable comes back one day (F16), so only other faults run out of tries
         if fault.is_transient and (problem.kind is Kind.UNAVAILABLE or job.attempt < MAX_ATTEMPTS):

@@ -6,15 +6,13 @@ here, before anything is signed and whenever a task is verified. Every contradic
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.model.approval import Approval, Verdict
-from core.model.decision import ApprovalRequirements
-from core.model.event import Event, broken_link, canonical
+from core.model.event import Event, broken_link, canonical_sha256
 from core.model.lifecycle import Fact
 from core.model.staged_diff import GuardReport, short_digest
 from core.model.task import Revision, Task
@@ -43,12 +41,7 @@ class AuditRows:
 
 def report_hash(report: GuardReport) -> str:
     """What the event of a staged diff says of its guard report."""
-    return hashlib.sha256(canonical(report.to_json()).encode()).hexdigest()
-
-
-def requirements_hash(requirements: ApprovalRequirements | None) -> str:
-    """What the event of a decision says of the requirements that it promised."""
-    return hashlib.sha256(canonical(requirements.to_json() if requirements else None).encode()).hexdigest()
+    return canonical_sha256(report.to_json())
 
 
 def contradictions(rows: AuditRows, chain: Sequence[Event]) -> tuple[str, ...]:
@@ -87,8 +80,8 @@ def _planned(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     body = bodies[-1]
     if (body.get("lane"), body.get("rule"), body.get("reason")) != (revision.lane, revision.rule, revision.reason):
         yield f"the lane, rule or reason of revision {revision.n} is not what policy said"
-    if "terms_sha256" in body and body["terms_sha256"] != requirements_hash(revision.requirements):
-        yield f"the terms of revision {revision.n} are not those that policy promised"
+    if "terms_sha256" in body and body["terms_sha256"] != revision.requirements_sha256:
+        yield f"the approval requirements of revision {revision.n} are not those that policy set"
 
 
 def _staged(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:

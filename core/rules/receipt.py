@@ -95,11 +95,6 @@ def _lane_version(chain: Sequence[Event]) -> int | None:
     return next((int(version) for version in versions if version is not None), None)
 
 
-def plain(value: object) -> Any:
-    """`value` as JSON keeps it: what is read from a receipt can be compared with it."""
-    return json.loads(canonical(value))
-
-
 def sign(keys: Keys, content: dict[str, Any]) -> bytes:
     """The receipt's file: a DSSE envelope of the canonical statement."""
     envelope = keys.sign(canonical(content).encode(), PAYLOAD_TYPE)

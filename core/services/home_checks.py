@@ -103,7 +103,7 @@ class HomeChecks:
     @reads
     async def surface_trouble(self, tx: Tx, surface: str) -> Problem | None:
         """Why `serve` cannot reach a surface, as it recorded last; None when it can."""
-        value = await switches.value_of(tx, f"surface.{surface}")
+        value = await switches.value_of(tx, switches.surface_switch(surface))
         return None if value is None or value.get("up") else Problem.from_json(value["problem"])
 
     @reads

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from core.model.inbox import InboxDelivery, InboxEntry
+from core.model.inbox import InboxDelivery, InboxEntry, RecordedResponse
 from core.model.place import Place
 from core.services.lease_renewal import renewed_leases
 from core.store import inbox, messages, notes, switches
@@ -70,9 +70,9 @@ class MessageInbox:
         return kept
 
     @reads
-    async def answer_to(self, tx: Tx, delivery_id: int) -> dict[str, Any] | None:
-        """The recorded answer to a delivery, or None while there is none."""
-        return await inbox.answer_to(tx, delivery_id)
+    async def response_to(self, tx: Tx, delivery_id: int) -> RecordedResponse | None:
+        """The recorded response to a delivery, or None while there is none."""
+        return await inbox.response_to(tx, delivery_id)
 
     async def begin(self, limit: int) -> Sequence[InboxEntry]:
         """Lease the deliveries that are due, at most `limit`, in the order in which they came."""
@@ -101,9 +101,9 @@ class MessageInbox:
             await inbox.release(tx, entry)
 
     @writes
-    async def conclude(self, tx: Tx, entry: InboxEntry, answer: dict[str, Any], note: AnswerNote | None) -> None:
-        """Record the answer to a delivery, and owe it as a message of its own; nothing if the lease is lost."""
-        if not await inbox.conclude(tx, entry, answer) or note is None:
+    async def conclude(self, tx: Tx, entry: InboxEntry, response: RecordedResponse, note: AnswerNote | None) -> None:
+        """Record the response to a delivery, and owe `note`, which says it; nothing if the lease is lost."""
+        if not await inbox.conclude(tx, entry, response) or note is None:
             return
         choices = await messages.offer(tx, note.place, note.identity, note.dedup, note.choices)
         await notes.add(
@@ -176,5 +176,5 @@ async def _keep_later_part(tx: Tx, delivery: InboxDelivery) -> KeptDelivery:
     ((id_, is_new),) = await inbox.keep(tx, [delivery])
     if beginning is None:
         return KeptDelivery(id_, is_new)
-    await inbox.close(tx, id_, {})  # the answer to the beginning answers it
+    await inbox.close(tx, id_, RecordedResponse())  # the response to the beginning answers it too
     return KeptDelivery(beginning, is_new=False)

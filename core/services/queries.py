@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from core.model.artifact import Artifact
 from core.model.event import Event, canonical
-from core.model.job import Job, JobState
+from core.model.job import Job, JobState, QueuedJob
 from core.model.lifecycle import RESTING, State
 from core.model.masking import masked
 from core.model.task import TaskSummary
@@ -23,32 +23,6 @@ from core.store.unit_of_work import Tx, reads
 
 MOST_JOBS: Final = 1000
 """Jobs of the queue that are shown at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedJob:
-    """One job that is not over; `problem` says why its last attempt failed, if it did."""
-
-    job: Job
-    problem: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The row of ``queue --json``."""
-        job = self.job
-        return {
-            "job": job.id,
-            "task": job.number,
-            "revision": job.revision,
-            "kind": job.kind.value,
-            "state": job.state.value,
-            "priority": job.priority,
-            "attempt": job.attempt,
-            "ready_at": job.ready_at.isoformat(),
-            "deadline": job.deadline_at.isoformat() if job.deadline_at else None,
-            "worker": job.owner,
-            "needs": sorted(job.needs),
-            "problem": self.problem,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +90,7 @@ class Queries:
     @reads
     async def queue(self, tx: Tx) -> QueueView:
         """Every job that is not over, running ones first."""
-        jobs = [
-            QueuedJob(job, await queue_queries.problem_of(tx, job.id))
-            for job in await queue_queries.queue_line(tx, MOST_JOBS)
-        ]
+        jobs = await queue_queries.queue_line(tx, MOST_JOBS)
         return QueueView(QueuePause.from_json(await switches.paused(tx)), tuple(jobs))
 
     @reads

@@ -29,7 +29,7 @@ class SurfaceHealth:
     @reads
     async def outage(self, tx: Tx, surface: str) -> SurfaceOutage | None:
         """The outage that is recorded of a surface, possibly by an earlier process; None while it is up."""
-        value = await switches.value_of(tx, _key(surface))
+        value = await switches.value_of(tx, switches.surface_switch(surface))
         if value is None or value.get("up"):
             return None
         return SurfaceOutage(bool(value.get("told", True)))  # earlier versions announced every outage
@@ -51,7 +51,9 @@ class SurfaceHealth:
         `announcement` goes to `places`; `is_announced` says that people were told of this outage, now or before.
         """
         shown = problem.to_json()
-        await switches.set_value(tx, _key(surface), {"up": False, "problem": shown, "told": is_announced})
+        await switches.set_value(
+            tx, switches.surface_switch(surface), {"up": False, "problem": shown, "told": is_announced}
+        )
         if is_new:
             await _record(tx, "surface.down", surface, {"error": shown})
         for place in places:
@@ -60,12 +62,12 @@ class SurfaceHealth:
     @writes
     async def record_up(self, tx: Tx, surface: str) -> None:
         """Record that a surface is up; there was no outage."""
-        await switches.set_value(tx, _key(surface), {"up": True})
+        await switches.set_value(tx, switches.surface_switch(surface), {"up": True})
 
     @writes
     async def record_recovery(self, tx: Tx, surface: str, places: Sequence[Place], announcement: str) -> None:
         """Record the end of an outage: what was put off meanwhile is due at once, and `places` are told."""
-        await switches.set_value(tx, _key(surface), {"up": True})
+        await switches.set_value(tx, switches.surface_switch(surface), {"up": True})
         await cards.revive(tx, surface)
         await notes.revive(tx, surface)
         await _record(tx, "surface.up", surface, {})
@@ -75,7 +77,3 @@ class SurfaceHealth:
 
 async def _record(tx: Tx, kind: str, surface: str, body: Mapping[str, Any]) -> None:
     await events.append(tx, number=events.SYSTEM, kind=kind, surface=surface, body=dict(body))
-
-
-def _key(surface: str) -> str:
-    return f"surface.{surface}"

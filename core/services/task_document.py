@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from core.model.approval import Approval, QuorumStatus
 from core.model.artifact import Artifact
-from core.model.job import Job, JobState
+from core.model.job import JobState
 from core.model.lifecycle import State
 from core.model.masking import Mask, masked, no_mask
 from core.model.task import Task
@@ -168,14 +168,14 @@ async def _document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
 
 
 async def _place(tx: Tx, number: int) -> QueuePlace | None:
-    mine: list[Job] = await queue_queries.active_of(tx, number)
-    if not mine:
+    active = await queue_queries.queued_of(tx, number)
+    if not active:
         return None
-    job = mine[0]
-    problem = await queue_queries.problem_of(tx, job.id)
+    queued = active[0]
+    job, problem = queued.job, queued.problem
     if job.state is JobState.RUNNING:
-        return QueuePlace(0, None, None, problem, await queue_queries.progress_of(tx, job.id))
+        return QueuePlace(0, None, None, problem, queued.progress)
     if job.state is JobState.WAITING:
-        return QueuePlace(0, None, await queue_queries.waits_for(tx, job.id), problem)
-    again_at = job.ready_at if problem else None
-    return QueuePlace(await queue_queries.position_of(tx, job), None, None, problem, next_try_at=again_at)
+        return QueuePlace(0, None, queued.after, problem)
+    next_try_at = job.ready_at if problem else None
+    return QueuePlace(await queue_queries.position_of(tx, job), None, None, problem, next_try_at=next_try_at)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.model.advice import DOCTOR
-from core.model.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError
+from core.model.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError, unreadable_value
 from core.model.ids import NewId, new_id
 from core.model.stored import StoredValueError
 from core.store.unit_of_work import Tx, from_ms, to_ms
@@ -108,8 +108,7 @@ class Database:
                 async with turn:
                     return await self._once(work, writes=writes)
             except StoredValueError as error:
-                mend = "Install the newer Countersign, or restore a backup made by this one."
-                raise PermanentError("unreadable_row", str(error), mend, kind=Kind.UNAVAILABLE) from error
+                raise unreadable_value(error) from error
             except DBAPIError as error:
                 if attempt == _TRIES or not _retryable(error):
                     raise translated(error, self.location) from error

@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, or_, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
-from core.model.inbox import InboxDelivery, InboxEntry
+from core.model.inbox import InboxDelivery, InboxEntry, RecordedResponse
 from core.store.message_tables import InboxRow
 from core.store.outbox import Outbox
 from core.store.unit_of_work import Tx
@@ -124,15 +124,15 @@ async def begin(tx: Tx, limit: int) -> list[InboxEntry]:
     ]
 
 
-async def conclude(tx: Tx, entry: InboxEntry, answer: dict[str, Any]) -> bool:
-    """Record what became of a delivery; False if the lease is lost and another process concludes it."""
-    return await QUEUE.finish(tx, entry, state=DONE, answer=answer, done_ms=tx.now_ms)
+async def conclude(tx: Tx, entry: InboxEntry, response: RecordedResponse) -> bool:
+    """Record the response to a delivery; False if the lease is lost and another process concludes it."""
+    return await QUEUE.finish(tx, entry, state=DONE, answer=response.to_json(), done_ms=tx.now_ms)
 
 
-async def close(tx: Tx, id_: int, answer: dict[str, Any]) -> None:
-    """Record what became of a delivery that nobody has leased yet."""
+async def close(tx: Tx, id_: int, response: RecordedResponse) -> None:
+    """Record the response to a delivery that no process has leased yet."""
     await tx.session.execute(
-        update(InboxRow).where(col(InboxRow.id) == id_).values(state=DONE, answer=answer, done_ms=tx.now_ms)
+        update(InboxRow).where(col(InboxRow.id) == id_).values(state=DONE, answer=response.to_json(), done_ms=tx.now_ms)
     )
 
 
@@ -141,10 +141,10 @@ async def put_off(tx: Tx, entry: InboxEntry, due_ms: int) -> bool:
     return await QUEUE.put_off(tx, entry, due_ms)
 
 
-async def answer_to(tx: Tx, id_: int) -> dict[str, Any] | None:
-    """What became of a delivery, or None while that is not known."""
-    row = (await tx.session.exec(select(InboxRow.answer).where(InboxRow.id == id_))).first()
-    return dict(row) if row is not None else None
+async def response_to(tx: Tx, id_: int) -> RecordedResponse | None:
+    """The recorded response to a delivery, or None while there is none."""
+    value = (await tx.session.exec(select(InboxRow.answer).where(InboxRow.id == id_))).first()
+    return RecordedResponse.from_json(value) if value is not None else None
 
 
 async def prune(tx: Tx, before_ms: int) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, cast, delete, literal, update
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, delete, literal, null, update
 from sqlmodel import col, select
 
+from core.model.change_result import ChangeResult
 from core.model.errors import LostClaimError, Problem
 from core.model.job import ACTIVE, Job, JobKind, JobState
 from core.model.placement import AGE_PER_PRIORITY_MS, rank_ms_of
@@ -32,9 +33,9 @@ async def held_by(tx: Tx, owner: str) -> set[str]:
 async def close_unclaimed(tx: Tx, job_id: str, state: JobState) -> None:
     """Close a job nobody holds."""
     await tx.session.execute(
-        update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=tx.now_ms)
+        update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=tx.now_ms, result=null())
     )
-    await _forget_turns(tx, [job_id])
+    await _clear_journal(tx, [job_id])
 
 
 async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None) -> None:
@@ -45,8 +46,9 @@ async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None)
         state=state.value,
         finished_ms=tx.now_ms,
         error=problem.to_json() if problem else None,
+        result=null(),
     )
-    await _forget_turns(tx, [job.id])
+    await _clear_journal(tx, [job.id])
 
 
 async def check_claim(tx: Tx, job: Job) -> None:
@@ -60,15 +62,15 @@ async def has_claim(tx: Tx, job: Job) -> bool:
     return rows.first() is not None
 
 
-async def keep_result(tx: Tx, job: Job, result: dict[str, Any]) -> None:
-    """Remember what a job's expensive step made, before it counts as made: a later try adopts it."""
-    await _fenced(tx, job, result=result)
+async def keep_result(tx: Tx, job: Job, result: ChangeResult) -> None:
+    """Store what the executor of a claimed job made; a later attempt uses it instead of making it again."""
+    await _fenced(tx, job, result=result.to_json())
 
 
-async def result_of(tx: Tx, job: Job) -> dict[str, Any] | None:
-    """What an earlier try of `job` already made, if it did."""
-    found = (await tx.session.exec(select(JobRow.result).where(JobRow.id == job.id))).first()
-    return dict(found) if found else None
+async def result_of(tx: Tx, job: Job) -> ChangeResult | None:
+    """What the executor made in an earlier attempt of `job`, or None."""
+    value = (await tx.session.exec(select(JobRow.result).where(JobRow.id == job.id))).first()
+    return ChangeResult.from_json(value) if value else None
 
 
 async def set_progress(tx: Tx, job: Job, words: str) -> None:
@@ -110,9 +112,9 @@ async def cancel_jobs(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list
         await tx.session.execute(
             update(JobRow)
             .where(col(JobRow.id).in_(dropped))
-            .values(state=JobState.CANCELLED.value, finished_ms=tx.now_ms, fence=col(JobRow.fence) + 1)
+            .values(state=JobState.CANCELLED.value, finished_ms=tx.now_ms, fence=col(JobRow.fence) + 1, result=null())
         )
-        await _forget_turns(tx, dropped)
+        await _clear_journal(tx, dropped)
     return dropped
 
 
@@ -177,8 +179,8 @@ async def put_follow_job_back(tx: Tx, job: Job, ready_ms: int) -> None:
     await put_back(tx, job, tx.now_ms if woken else ready_ms, attempt=job.attempt + 1)
 
 
-async def _forget_turns(tx: Tx, job_ids: list[str]) -> None:
-    """The journal of a job that is over is for nobody: nobody takes the job over again."""
+async def _clear_journal(tx: Tx, job_ids: list[str]) -> None:
+    """Delete the journals of ended jobs: like their results, they are only read to continue a job."""
     await tx.session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import and_, func, or_
 from sqlmodel import col, select
 
-from core.model.job import ACTIVE, Job, JobKind, JobState
+from core.model.job import ACTIVE, Job, JobKind, JobState, QueuedJob
 from core.model.placement import URGENT, in_order
 from core.store.database import to_ms
 from core.store.jobs import capabilities_of, job_of
@@ -17,11 +17,6 @@ from core.store.tables import JobRow, TaskRow
 from core.store.unit_of_work import Tx
 
 URGENT_MS: Final = URGENT // timedelta(milliseconds=1)
-
-
-async def progress_of(tx: Tx, job_id: str) -> str | None:
-    """What was last said of how far a job is."""
-    return (await tx.session.exec(select(JobRow.progress).where(JobRow.id == job_id))).first()
 
 
 async def waiting_on(tx: Tx, states: Iterable[str], limit: int) -> list[tuple[int, int, str]]:
@@ -36,14 +31,19 @@ async def waiting_on(tx: Tx, states: Iterable[str], limit: int) -> list[tuple[in
 
 
 async def active_of(tx: Tx, number: int) -> list[Job]:
-    """The jobs of a task that are not over, without the one that follows its pull request."""
+    """The unfinished jobs of a task, without the one that follows its pull request."""
+    return [queued.job for queued in await queued_of(tx, number)]
+
+
+async def queued_of(tx: Tx, number: int) -> list[QueuedJob]:
+    """The unfinished jobs of a task, without the one that follows its pull request, as people are shown them."""
     active = [state.value for state in ACTIVE]
     rows = await tx.session.exec(
         select(JobRow).where(
             JobRow.number == number, col(JobRow.state).in_(active), JobRow.kind != JobKind.FOLLOW.value
         )
     )
-    return [job_of(row) for row in rows]
+    return [_queued(row) for row in rows]
 
 
 async def reads_of(tx: Tx, number: int) -> list[Job]:
@@ -65,7 +65,7 @@ async def has_follow_job(tx: Tx, number: int) -> bool:
     return (await tx.session.exec(query.limit(1))).first() is not None
 
 
-async def queue_line(tx: Tx, limit: int) -> list[Job]:
+async def queue_line(tx: Tx, limit: int) -> list[QueuedJob]:
     """At most `limit` jobs that are not over: those that run, those to take next in the scheduler's order, the others.
 
     The others are ready later or wait for another task.
@@ -77,8 +77,9 @@ async def queue_line(tx: Tx, limit: int) -> list[Job]:
     first = ready.where(due).order_by(col(JobRow.rank_ms), col(JobRow.id))
     later = ready.where(~due).order_by(col(JobRow.ready_ms))
     waiting = select(JobRow).where(state == JobState.WAITING.value).order_by(col(JobRow.created_ms))
-    next_ones = {job.id: job for query in (urgent, first) for job in await _jobs(tx, query, limit)}
-    line = [*await _jobs(tx, running, limit), *in_order(next_ones.values(), tx.now)]
+    next_ones = {queued.job.id: queued for query in (urgent, first) for queued in await _jobs(tx, query, limit)}
+    ordered = in_order((queued.job for queued in next_ones.values()), tx.now)
+    line = [*await _jobs(tx, running, limit), *(next_ones[job.id] for job in ordered)]
     for query in (later, waiting):
         if len(line) < limit:
             line += await _jobs(tx, query, limit - len(line))
@@ -113,19 +114,13 @@ def _is_urgent(tx: Tx) -> Any:
     return and_(deadline.is_not(None), deadline <= tx.now_ms + URGENT_MS)
 
 
-async def _jobs(tx: Tx, query: Any, limit: int) -> list[Job]:
-    return [job_of(row) for row in await tx.session.exec(query.limit(limit))]
+async def _jobs(tx: Tx, query: Any, limit: int) -> list[QueuedJob]:
+    return [_queued(row) for row in await tx.session.exec(query.limit(limit))]
 
 
-async def problem_of(tx: Tx, job_id: str) -> str | None:
-    """Why the last try of a job did not go through, if one did not."""
-    error = (await tx.session.exec(select(JobRow.error).where(JobRow.id == job_id))).first()
-    return str(error["message"]) if error else None
-
-
-async def waits_for(tx: Tx, job_id: str) -> int | None:
-    """The task that must go through first."""
-    return (await tx.session.exec(select(JobRow.after).where(JobRow.id == job_id))).first()
+def _queued(row: JobRow) -> QueuedJob:
+    problem = str(row.error["message"]) if row.error else None
+    return QueuedJob(job_of(row), problem, row.progress, row.after)
 
 
 async def orphans(tx: Tx, owed: dict[str, str], limit: int) -> list[int]:

@@ -17,6 +17,11 @@ async def paused(tx: Tx) -> dict[str, Any] | None:
     return row.value if row is not None and row.value else None
 
 
+def surface_switch(surface: str) -> str:
+    """The name of the switch that says whether a surface can be reached."""
+    return f"surface.{surface}"
+
+
 async def value_of(tx: Tx, name: str) -> dict[str, Any] | None:
     """What is kept under `name`."""
     row = await tx.session.get(SettingRow, name, populate_existing=True)

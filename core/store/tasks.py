@@ -13,6 +13,7 @@ from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Approval, Verdict
 from core.model.decision import ApprovalRequirements
 from core.model.errors import ConflictError, NotFoundError, Problem
+from core.model.event import canonical_sha256
 from core.model.intent import Intent
 from core.model.lifecycle import State
 from core.model.provenance import Provenance
@@ -244,6 +245,7 @@ def _revision(row: RevisionRow) -> Revision:
         policy_digest=row.policy_digest,
         staged=StagedDiff.from_json(row.staged) if row.staged else None,
         provenance=Provenance.from_json(row.making) if row.making else None,
+        requirements_sha256=canonical_sha256(row.terms),
     )
 
 

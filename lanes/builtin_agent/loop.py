@@ -13,6 +13,7 @@ from typing import Any, Final
 from core.model.errors import PermanentError
 from core.model.ids import new_id
 from core.model.provenance import Usage
+from core.model.stored import StoredObject
 from core.ports.journal import Journal
 from core.ports.reporting import ProgressReporter, UsageReporter
 from core.strict_json import NotJsonError
@@ -22,6 +23,8 @@ from lanes.builtin_agent.tool_call_text import parse_call, without_tools
 from lanes.builtin_agent.tools import FINISH, TOOLS, AgentTools
 from lanes.models import ChatMessage, ChatModel, ChatReply, ChatRequest, ToolCall
 
+_VERSION: Final = 1
+"""Of its entries in a journal."""
 _MAX_IDLE: Final = 3
 _MAX_RETRIES: Final = 2
 _ECHO_CHARS: Final = 2_000
@@ -60,11 +63,11 @@ class AgentLoop:
         while self.summary is None:
             call, reply = new_id("call"), await self._ask()
             try:
-                await self.journal.add({"call": call, "reply": _to_json(reply)})
+                await self.journal.add({"v": _VERSION, "call": call, "reply": _to_json(reply)})
             finally:  # a worker that lost the job meanwhile has spent the tokens all the same
                 await self._charge(call, reply.usage)
             results = await self._carry_out(reply, None)
-            await self.journal.add({"results": results})
+            await self.journal.add({"v": _VERSION, "results": results})
         return self.summary
 
     async def _ask(self) -> ChatReply:
@@ -149,18 +152,19 @@ class AgentLoop:
 
     async def _replay(self) -> None:
         """Do again, on the files, what earlier tries of this work did; their answers are not asked for again."""
-        entries = await self.journal.recall()
+        entries = [StoredObject(entry, "a model's turn", newest=_VERSION) for entry in await self.journal.recall()]
         for n, entry in enumerate(entries):
-            if "reply" not in entry:
+            answer, call = entry.get("reply"), entry.get("call")
+            if answer is None:
                 continue
-            reply = _from_json(entry["reply"])
-            if "call" in entry:  # without: written before 0007, which carried its cost over
-                await self._charge(entry["call"], reply.usage)
+            reply = _from_json(answer)
+            if call is not None:  # without: written before 0007, which carried its cost over
+                await self._charge(call, reply.usage)
             earlier = entries[n + 1].get("results") if n + 1 < len(entries) else None
             self.misread = earlier[0] if earlier and not reply.calls else ""
             results = await self._carry_out(reply, earlier)
             if earlier is None:
-                await self.journal.add({"results": results})
+                await self.journal.add({"v": _VERSION, "results": results})
 
 
 def _to_json(reply: ChatReply) -> dict[str, Any]:

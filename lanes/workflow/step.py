@@ -17,6 +17,7 @@ from core.model.errors import Kind, PermanentError, TransientError, WorkError
 from core.model.intent import Intent
 from core.model.lane import Lane, LaneCheck
 from core.model.provenance import NO_PROVENANCE, Provenance
+from core.model.stored import StoredObject
 from core.model.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WorkflowStep
 from core.ports.executor import Executor, ExecutorResult, WorkOrder
 from core.ports.repository import Commit, Repository
@@ -31,6 +32,8 @@ from lanes.workflow.cache import Kept, StepCache, key_of, packed, restored
 PATIENCE_S: Final = 60.0
 """A fault that asks for a longer wait than this is left to the queue, which waits without holding a worker."""
 _OID: Final = re.compile(r"[0-9a-f]{40}")
+_VERSION: Final = 1
+"""Of its entries in a journal."""
 _JOURNALED_BYTES: Final = 256 * 1024
 
 
@@ -78,7 +81,8 @@ class Maker:
 
     async def _finished(self, step: WorkflowStep, key: str) -> Made | None:
         """What an earlier worker of this very job made of the same step."""
-        for entry in await self.order.journal.part(f"{step.name}:made").recall():
+        for value in await self.order.journal.part(f"{step.name}:made").recall():
+            entry = StoredObject(value, "a finished step of a workflow", newest=_VERSION)
             pack = base64.b64decode(entry["pack"])
             if entry["key"] == key and await restored(entry["tree"], pack, self.repository):
                 making = Provenance.from_json(entry["making"])
@@ -89,7 +93,14 @@ class Maker:
     async def _finish(self, step: WorkflowStep, key: str, start: str, made: Kept, making: Provenance) -> None:
         pack = await packed(start, made.tree, self.repository)
         said = base64.b64encode(pack).decode() if len(pack) <= _JOURNALED_BYTES else ""
-        entry = {"key": key, "tree": made.tree, "pack": said, "making": making.to_json(), "files": dict(made.files)}
+        entry = {
+            "v": _VERSION,
+            "key": key,
+            "tree": made.tree,
+            "pack": said,
+            "making": making.to_json(),
+            "files": dict(made.files),
+        }
         await self.order.journal.part(f"{step.name}:made").add(entry)
 
     async def _kept(self, step: WorkflowStep, key: str) -> Made | None:

@@ -54,7 +54,7 @@ async def fill(database: Database, number: int, count: int, seed: int = 1) -> No
 
 async def ready_jobs(database: Database) -> list[Job]:
     """Every job of the queue."""
-    return await database.read(lambda tx: queue_queries.queue_line(tx, MANY))
+    return [queued.job for queued in await database.read(lambda tx: queue_queries.queue_line(tx, MANY))]
 
 
 class Statements:
@@ -152,7 +152,7 @@ async def test_people_are_shown_the_order_in_which_jobs_are_taken(database, numb
     await builders.put_job(database, number, ready_in=timedelta(hours=1))
 
     async def look(tx: Tx) -> tuple[list[Job], list[int]]:
-        line = await queue_queries.queue_line(tx, MANY)
+        line = [queued.job for queued in await queue_queries.queue_line(tx, MANY)]
         return line, [await queue_queries.position_of(tx, job) for job in line]
 
     line, positions = await database.read(look)
@@ -171,7 +171,7 @@ async def test_what_runs_is_listed_first_and_what_waits_last(database, number):
     assert (await builders.claim(database)) is not None
     assert [job.id for job in await ready_jobs(database)] == [running, first, second, later, waiting]
     some = await database.read(lambda tx: queue_queries.queue_line(tx, 2))
-    assert [job.id for job in some] == [running, first]
+    assert [queued.job.id for queued in some] == [running, first]
 
 
 async def test_a_job_that_is_put_back_for_later_ranks_from_then_on(database, number):

@@ -9,7 +9,7 @@ import pytest
 from core.model.approval import Verdict
 from core.model.card import DeliveredCard
 from core.model.errors import CountersignError, NotFoundError, RefusedError
-from core.model.inbox import InboxDelivery, InboxEntry
+from core.model.inbox import InboxDelivery, InboxEntry, RecordedResponse
 from core.model.place import Place, RepositoryScope
 from core.model.turn import Actor
 from core.services.card_buttons import CardButtons, PressedButton, new_button_id
@@ -174,7 +174,7 @@ async def test_a_delivery_that_two_processes_answer_is_answered_once(database):
     second = await database.write(lambda tx: begin(tx, at_ms + inbox.LEASE_MS + 1))
     note = AnswerNote(CHAT, "The queue is empty.", "1", None, None, (), "101", "m:1")
     for entry, text in ((first, "late"), (second, "in time"), (second, "again")):
-        await service.conclude(entry, {"text": text}, note)
-    assert await service.answer_to(first.id) == {"text": "in time"}
+        await service.conclude(entry, RecordedResponse(text), note)
+    assert await service.response_to(first.id) == RecordedResponse("in time")
     owed = await database.write(lambda tx: notes.begin(tx, "telegram", 10))
     assert [one.text for one in owed] == ["The queue is empty."]

@@ -9,10 +9,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from core.model.change_result import ChangeResult
 from core.model.errors import LostClaimError
 from core.model.job import MAX_RESCUES, PAYLOAD_VERSION, Job, JobKind, JobState
 from core.model.lifecycle import State
 from core.model.placement import NodeView
+from core.model.provenance import Provenance
 from core.queue.reconciler import Reconciler
 from core.store import claims, jobs, queue_queries, workers
 from core.store.database import Database
@@ -32,7 +34,7 @@ async def taken(database: Database, owner: str = "w1") -> Job:
 
 async def row_of(database: Database, job_id: str) -> Job:
     found = await database.read(lambda tx: queue_queries.queue_line(tx, 1000))
-    return next(job for job in found if job.id == job_id)
+    return next(queued.job for queued in found if queued.job.id == job_id)
 
 
 async def state_of(database: Database, job_id: str) -> str:
@@ -140,11 +142,13 @@ async def takeover(database: Database, heir_id: str = "w2") -> tuple[Job, Job]:
     return zombie, heir
 
 
+RESULT = ChangeResult("b" * 40, "c" * 40, authors=("ana",))
+
 WRITES = {
     "end": lambda tx, job: jobs.end(timed(tx, 1), job, JobState.DONE),
     "hold": jobs.check_claim,
     "put_back": lambda tx, job: jobs.put_back(tx, job, 1, attempt=2),
-    "keep_result": lambda tx, job: jobs.keep_result(tx, job, {"tree": "x"}),
+    "keep_result": lambda tx, job: jobs.keep_result(tx, job, RESULT),
 }
 
 
@@ -186,10 +190,36 @@ async def test_nothing_is_written_for_a_job_that_was_cancelled_or_put_back(datab
 async def test_the_result_of_an_earlier_try_is_there_for_the_next(database, number):
     await builders.put_job(database, number)
     held = await taken(database)
-    await database.write(lambda tx: jobs.keep_result(tx, held, {"tree": "x"}))
+    await database.write(lambda tx: jobs.keep_result(tx, held, RESULT))
     await database.write(lambda tx: jobs.put_back(tx, held, 1, attempt=2))
     again = await taken(database)
-    assert await database.read(lambda tx: jobs.result_of(tx, again)) == {"tree": "x"}
+    assert await database.read(lambda tx: jobs.result_of(tx, again)) == RESULT
+
+
+async def test_a_result_without_a_version_is_read(database, number):
+    """Older versions stored results so."""
+    stored = {"base": "b" * 40, "tree": "c" * 40, "making": {"executor": "edit"}}
+    await builders.put_job(database, number, result=stored)
+    held = await taken(database)
+    result = await database.read(lambda tx: jobs.result_of(tx, held))
+    assert result == ChangeResult("b" * 40, "c" * 40, Provenance("edit"), authors=None)
+
+
+ENDS = {
+    "done": lambda tx, job: jobs.end(timed(tx, 1), job, JobState.DONE),
+    "failed": lambda tx, job: jobs.end(timed(tx, 1), job, JobState.FAILED),
+    "cancelled": lambda tx, job: jobs.cancel_jobs(timed(tx, 1), job.number),
+    "given up": lambda tx, job: jobs.close_unclaimed(timed(tx, 1), job.id, JobState.FAILED),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_the_result_of_a_job_that_ended_is_cleared(database, number, end):
+    await builders.put_job(database, number)
+    held = await taken(database)
+    await database.write(lambda tx: jobs.keep_result(tx, held, RESULT))
+    await database.write(lambda tx: ENDS[end](tx, held))
+    assert await database.read(lambda tx: jobs.result_of(tx, held)) is None
 
 
 # ---- what crashes and time leave behind

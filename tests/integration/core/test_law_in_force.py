@@ -160,7 +160,7 @@ async def test_guard_12_terms_that_were_forged_are_not_published(bench):
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.FAILED, "rows_changed")
-    assert "terms" in task.error.message
+    assert "approval requirements" in task.error.message
 
 
 async def test_guard_12_a_tree_that_is_not_the_digests_is_not_published(bench):

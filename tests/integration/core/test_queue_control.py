@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from core.model.errors import NotFoundError, RefusedError
+import pytest
+from sqlalchemy import event
+
+from core.model.errors import Kind, NotFoundError, Problem, RefusedError
+from core.model.lifecycle import State
 from core.model.turn import Actor
 from core.services.queries import Queries
 from core.services.queue_control import QueueControl, QueuePause
 from core.store.artifacts import ArtifactFiles
+from core.store.database import Database
 from tests import builders
 from tests.builders import ANA, LEE
 
@@ -45,6 +51,34 @@ async def test_a_member_changes_nothing(control, queries):
             await attempt
     assert (await queries.queue()).paused == QueuePause("upgrade", "lee")
     assert await builders.kinds_of(control.database, 0) == ["queue.paused"]
+
+
+@contextmanager
+def counted_statements(database: Database) -> Iterator[list[str]]:
+    """The statements that a database runs within the block."""
+    statements: list[str] = []
+
+    def note(_connection, _cursor, statement, *_others) -> None:
+        statements.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+
+
+async def test_the_queue_is_read_with_the_same_number_of_statements_however_long_it_is(control, queries):
+    database = control.database
+    counts = []
+    for jobs in (1, 20):
+        number = await builders.put_task(database, State.QUEUED)
+        for _ in range(jobs):
+            await builders.put_job(database, number, error=Problem(Kind.FAILED, "gone", "the forge is down").to_json())
+        with counted_statements(database) as statements:
+            view = await queries.queue()
+        counts.append(len(statements))
+    assert len(view.jobs) == 21
+    assert {queued.problem for queued in view.jobs} == {"the forge is down"}
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize("nobody", [Actor(), Actor("mallory", "slack")])

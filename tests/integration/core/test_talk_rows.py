@@ -8,7 +8,7 @@ import random
 import pytest
 
 from core.model.card import DeliveredCard
-from core.model.inbox import InboxDelivery
+from core.model.inbox import InboxDelivery, RecordedResponse
 from core.model.note import Note
 from core.model.place import Place
 from core.services.card_buttons import CardButtons, new_button_id
@@ -80,8 +80,8 @@ async def test_what_was_heard_is_known_until_it_is_pruned(database):
     ((id_, _),) = await keep(database, delivery(1))
     at = await now(database)
     (entry,) = await database.write(lambda s: inbox.begin(timed(s, at), 1))
-    await database.write(lambda s: inbox.conclude(timed(s, at), entry, {"text": "done", "refused": False, "form": ""}))
-    assert (await database.read(lambda s: inbox.answer_to(s, id_)))["text"] == "done"
+    await database.write(lambda s: inbox.conclude(timed(s, at), entry, RecordedResponse("done")))
+    assert await database.read(lambda s: inbox.response_to(s, id_)) == RecordedResponse("done")
     assert not (await keep(database, delivery(1)))[0][1]
     assert await database.write(lambda s: inbox.prune(s, at + 1)) == 1
     assert (await keep(database, delivery(1)))[0][1]

@@ -335,7 +335,8 @@ async def test_a_passing_fault_without_advice_waits_ever_longer(bench):
         assert waits_s > at_least_s
         await make_ready(bench, job.id)
         await bench.drain()
-    assert await bench.database.read(lambda tx: queue_queries.problem_of(tx, job.id)) == "the forge does not answer"
+    (queued,) = await bench.database.read(lambda tx: queue_queries.queued_of(tx, number))
+    assert queued.problem == "the forge does not answer"
 
 
 async def claimed_at(bench, job_id) -> datetime:

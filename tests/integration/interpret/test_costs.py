@@ -39,4 +39,4 @@ async def test_a_reading_counts_for_the_day_of_the_lane_that_was_named(bench):
     second = await bench.task(await bench.read(VAGUE, PAGE, lane="docs"))
     assert bench.model.asks == []
     assert second.state is State.ASKING
-    assert "have used what they may in 24 hours" in second.question.text
+    assert "have used up their budget of 24 hours" in second.question.text

@@ -10,9 +10,11 @@ import pytest
 
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.approval import Approval, Verdict
+from core.model.change_result import ChangeResult
 from core.model.decision import ApprovalRequirements, MergeRequirements, RequiredCheck
 from core.model.edits import CreateFile
 from core.model.errors import Kind, Problem
+from core.model.inbox import RecordedResponse
 from core.model.intent import Intent
 from core.model.lane import Limits
 from core.model.place import Place
@@ -37,6 +39,8 @@ VALUES: dict[str, Any] = {
     ),
     "an approval": Approval("lee", Verdict.APPROVE, "d" * 64, datetime(2026, 5, 4, tzinfo=UTC), "slack", "fine"),
     "a place": PLACE,
+    "the result of a change": ChangeResult("b" * 40, "c" * 40, Provenance("edit"), ("ana", "lee")),
+    "the response to a message": RecordedResponse("Done.", form="reply", personal=True, about=3, choices=(("a", "b"),)),
     "a pull request": PullRequest(1, "u", "b", "h", "open", 2, "d" * 64, followed=True),
     "a reply": TurnDraft("words", Actor("ana", "slack"), "m:1", MessageOrigin(PLACE, "5", "U1")),
     "a question": Question("lane", "Which?", ("a", "b")),
@@ -65,6 +69,9 @@ def test_what_a_newer_version_wrote_is_refused_in_a_sentence(kind):
         ("approval requirements", {"rule": "r", "count": 1, "approvers": ["maintainer"]}),
         ("how a change was made", {}),
         ("a place", {"surface": "slack", "channel": "C1"}),
+        ("the result of a change", {"base": "b" * 40, "tree": "c" * 40}),
+        ("the response to a message", {}),
+        ("the response to a message", {"text": "no", "refused": True, "form": "", "about": None, "choices": []}),
     ],
 )
 def test_a_key_that_an_older_version_lacked_has_its_default(kind, older):

@@ -316,7 +316,7 @@ async def test_what_was_asked_stands_between_what_people_said_before_and_after()
     question = Turn(1, "countersign itself", "", "Which page? (to press: a | b)", NOON, 1)
     later = Turn(3, "countersign itself", "", "not asked yet", NOON, 3)
     model = ScriptedModel([WORK])
-    where = scene(asked=(question, later))
+    where = scene(questions=(question, later))
     await ModelInterpreter(model).interpret(turns("a page, please", "the first", VAGUE)[:3], where)
     told = model.told()
     places = [told.index(words) for words in ("a page, please", "Which page?", "the first", VAGUE)]

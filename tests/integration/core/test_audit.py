@@ -1,0 +1,54 @@
+"""The audit of a task's rows: what an older version stored agrees with its events, and a changed row does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.model.event import canonical_sha256
+from core.model.lifecycle import State
+from core.rules.audit import AuditRows, contradictions
+from core.store import events, tasks
+from core.store.database import Database
+from core.store.unit_of_work import Tx
+from tests import builders
+
+REQUIREMENTS = builders.terms(2).to_json()
+BEFORE_MERGING = {key: value for key, value in REQUIREMENTS.items() if key not in ("merge", "escalate_to")}
+"""As a version stored them that did not know these fields; today they have their defaults."""
+
+
+async def contradictions_of(database: Database, stored: dict[str, Any], hashed: dict[str, Any]) -> tuple[str, ...]:
+    """Those of a task whose row has the requirements `stored`, and whose event has the hash of `hashed`."""
+    number = await builders.put_task(database, State.QUEUED)
+
+    async def plan(tx: Tx) -> None:
+        await tasks.save_revision(tx, number, 1, {"terms": stored})
+        body = {"revision": 1, "lane": "config", "rule": "small-changes", "reason": ""}
+        await events.append(
+            tx, number=number, kind="task.planned", body={**body, "terms_sha256": canonical_sha256(hashed)}
+        )
+
+    async def audit(tx: Tx) -> tuple[str, ...]:
+        task = await tasks.load(tx, number)
+        return contradictions(AuditRows(task, task.current, (), ()), await events.chain_of(tx, number))
+
+    await database.write(plan)
+    return await database.read(audit)
+
+
+@pytest.mark.parametrize("stored", [REQUIREMENTS, BEFORE_MERGING], ids=["today", "with fewer fields"])
+async def test_stored_requirements_agree_with_the_event_of_their_plan(database, stored):
+    assert not [found for found in await contradictions_of(database, stored, stored) if "requirements" in found]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [REQUIREMENTS | {"count": 1}, BEFORE_MERGING | {"self_approve": True}, REQUIREMENTS | {"unknown": 1}],
+    ids=["fewer approvals", "self-approval", "another field"],
+)
+async def test_requirements_that_were_changed_later_contradict_the_event(database, stored):
+    hashed = BEFORE_MERGING if "merge" not in stored else REQUIREMENTS
+    found = await contradictions_of(database, stored, hashed)
+    assert "the approval requirements of revision 1 are not those that policy set" in found
