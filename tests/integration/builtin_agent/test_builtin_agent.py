@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -323,7 +324,16 @@ class Killed(BaseException):
     """The process is gone."""
 
 
-async def test_what_a_killed_worker_was_answered_is_not_asked_again(bench, web):
+async def without_versions(journal: MemoryJournal) -> MemoryJournal:
+    """The entries of a journal as an older version wrote them."""
+    older = MemoryJournal()
+    for entry in await journal.recall():
+        await older.add({key: value for key, value in entry.items() if key != "v"})
+    return older
+
+
+@pytest.mark.parametrize("written_by", ["this version", "an older version"])
+async def test_what_a_killed_worker_was_answered_is_not_asked_again(bench, web, written_by):
     journal = MemoryJournal()
     order = await bench.order(journal=journal)
 
@@ -332,6 +342,9 @@ async def test_what_a_killed_worker_was_answered_is_not_asked_again(bench, web):
 
     with pytest.raises(Killed):
         await bench.executor(Scripted([call("search", text="colour"), EDIT, dies])).produce(order, web)
+    assert {entry["v"] for entry in await journal.recall()} == {1}
+    if written_by == "an older version":
+        order = replace(order, journal=await without_versions(journal))
     heir = Scripted([DONE])
     made = await bench.executor(heir).produce(order, web)
     assert len(heir.asked) == 1

@@ -15,6 +15,7 @@ from core.model.errors import Kind, PermanentError, Problem, TransientError
 from core.model.job import JobState
 from core.model.lifecycle import State
 from core.model.placement import NodeView
+from core.model.stored import StoredObject
 from core.model.turn import Question
 from core.queue.heartbeat import DeclaredDeadError
 from core.rules import receipt
@@ -233,6 +234,18 @@ async def test_a_fault_for_good_fails_the_task_with_what_to_tell(bench):
         Problem(Kind.FAILED, "no_such_key", "there is no key a.b", "Name another."),
     )
     assert bench.executor.runs == 1
+
+
+async def test_a_stored_value_of_a_newer_version_fails_the_task_with_what_to_do(bench):
+    def read_journal(_order):
+        StoredObject({"v": 2}, "a model's turn", newest=1)
+
+    bench.executor.before = read_journal
+    number = await bench.ask()
+    await bench.drain()
+    task = await bench.task(number)
+    assert (task.state, task.error.code, task.error.kind) == (State.FAILED, "unreadable_row", Kind.UNAVAILABLE)
+    assert task.error.message.startswith("a newer Countersign wrote a model's turn of version 2")
 
 
 async def test_a_fault_of_our_own_fails_the_task_and_not_the_worker(bench):

@@ -230,6 +230,18 @@ async def test_the_whole_has_the_lanes_time_and_says_what_was_under_way(bench, d
     assert "under way: one" in problem.message
 
 
+async def test_a_step_whose_journal_entry_has_no_version_is_not_run_again(bench, doing):
+    """Older versions wrote entries without one."""
+    lane = lane_named("name: one, run: doing, do: a")
+    made = await bench.run(lane)
+    (entry,) = await bench.journal.part("one:made").recall()
+    assert entry["v"] == 1
+    bench.begin_another_job()
+    await bench.journal.part("one:made").add({key: value for key, value in entry.items() if key != "v"})
+    assert (await bench.run(lane)).tree == made.tree
+    assert len(doing.orders) == 1
+
+
 async def test_a_failing_step_stops_the_others_and_is_named(bench, doing):
     stopped = []
 

@@ -13,6 +13,7 @@ from bot.interpret.model_interpreter import ModelInterpreter
 from core.model.edits import AddLine, MoveFile, SetKey
 from core.model.errors import PermanentError, TransientError
 from core.model.intent import Intent, Unclear
+from core.model.stored import StoredValueError
 from core.model.turn import Turn
 from core.ports.journal import MemoryJournal
 from core.ports.reporting import MemoryUsage
@@ -365,6 +366,13 @@ async def test_a_bad_answer_of_before_counts_as_asked():
     assert isinstance(found, Unclear)
     assert len(model.asks) == 1
     assert "no JSON" in model.asks[0].messages[-2].text
+
+
+async def test_an_answer_that_a_newer_version_stored_is_refused_in_a_sentence():
+    journal = MemoryJournal()
+    await journal.part("turn-1").add({"v": 2, "answer": WORK, "model": NAME})
+    with pytest.raises(StoredValueError, match="a newer Countersign wrote a model's reading of version 2"):
+        await read("none", journal=journal)
 
 
 async def test_each_turn_has_its_own_reading():
