@@ -10,7 +10,7 @@ from bot.configuration.live_settings import LiveSettings
 from core.model.errors import RefusedError, UsageError
 from core.model.intent import Intent, Unclear
 from core.model.lane import Lane
-from core.model.workflow import first_wrong
+from core.model.workflow import first_invalid
 from core.rules.planning import RequestOrigin
 from core.services.request_preview import RequestPreview
 from core.services.schedules import PlannedRequest
@@ -43,7 +43,7 @@ class RequestCheck:
         """Raise `UsageError` for words that nobody understands, and `RefusedError` for what policy denies."""
         origin = RequestOrigin(planned.person, planned.surface, self._repository(planned), planned.lane)
         lane = await self._lane(origin, await self._read(origin, planned.text))
-        wrong = first_wrong(lane.name, lane.parameters, planned.parameters)
+        wrong = first_invalid(lane.name, lane.parameters, planned.parameters)
         if wrong is not None:
             parameter, why = wrong
             raise UsageError("bad_parameter", why, parameter.mend())

@@ -191,7 +191,7 @@ def missing(parameters: Sequence[Parameter], given: Mapping[str, str]) -> Parame
     return next((each for each in parameters if each.default is None and each.name not in given), None)
 
 
-def first_wrong(lane: str, parameters: Sequence[Parameter], given: Mapping[str, str]) -> tuple[Parameter, str] | None:
+def first_invalid(lane: str, parameters: Sequence[Parameter], given: Mapping[str, str]) -> tuple[Parameter, str] | None:
     """The first parameter that is missing or invalid, and a sentence that says so; None if all are valid.
 
     Raises `UsageError` for a parameter that the lane does not have, because no answer could fix that.

@@ -1,1 +1,1 @@
-"""Rules that need rows: who may do what now, whether a quorum is met, what a reply builds on."""
+"""Rules that several use cases and jobs share: authorization, quorum, planning, what a reply builds on."""

@@ -1,6 +1,6 @@
-"""Who may reply to a task, stop it and merge it, pause the queue, and change recurring requests.
+"""Authorization: who may reply to a task, stop and merge it, pause the queue, and change recurring requests.
 
-Who may approve a digest is decided in `core.services.approvals`.
+`core.services.approvals` decides who may approve a digest.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from core.store.unit_of_work import Tx
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What the settings in force let a person do; everything raises `RefusedError` or `ConflictError`, or is silent."""
+    """Checks of what a person may do under the settings in force; a check raises `RefusedError` or `ConflictError`."""
 
     settings: SettingsSource
 
     async def check_speaking(self, tx: Tx, task: Task, actor: Actor, *, picks: bool) -> None:
-        """Raise why `actor` may not begin the next revision; a wrong state is reported before missing rights."""
+        """Raise if `actor` may not begin the next revision; a wrong state is reported before a missing permission."""
         try:
             advance(task, Fact.REPLIED)
         except ConflictError as error:
@@ -36,11 +36,11 @@ class Authorization:
         if not picks or not self.may_decide(task, actor):
             self.may_speak(task, actor)
         if task.state is State.PUBLISHED and await queue_queries.active_of(tx, task.number):
-            what = f"#{task.number} is being merged or closed"
-            raise ConflictError("already_on_its_way", what, "Look again in a moment.")
+            message = f"#{task.number} is being merged or closed"
+            raise ConflictError("already_on_its_way", message, "Look again in a moment.")
 
     def may_speak(self, task: Task, actor: Actor) -> None:
-        """Only a person who could have asked may reply, for a reply supersedes what others look at."""
+        """Only a person who could have made the request may reply, because a reply supersedes what others review."""
         settings = self.settings()
         person = settings.people.named(actor.person or "")
         if person.name == task.requester or task.repo is None:
@@ -56,10 +56,10 @@ class Authorization:
             )
 
     def _may_answer(self, task: Task, request: PolicyRequest) -> None:
-        """Before a lane is known, everybody whom policy lets ask for the change may reply."""
+        """Before a lane is known, everyone whom policy lets ask for the change may reply."""
         policy = self.settings().policy
-        opens = policy.decide(request).effect is not Effect.DENY if request.paths else policy.open_lanes(request)
-        if not opens:
+        is_open = policy.decide(request).effect is not Effect.DENY if request.paths else policy.open_lanes(request)
+        if not is_open:
             whose = f"asks {task.requester}" if task.state is State.ASKING else f"is {task.requester}'s"
             raise RefusedError(
                 "may_not_reply",
@@ -68,7 +68,7 @@ class Authorization:
             )
 
     def may_decide(self, task: Task, actor: Actor) -> bool:
-        """Whether this person may approve what is staged, and so also a part of it."""
+        """Whether this person may approve the staged diff, and so may also pick a part of it."""
         person = self.settings().people.named(actor.person or "")
         requirements = task.current.requirements
         return requirements is not None and person.is_one_of(requirements.approvers)
@@ -88,7 +88,7 @@ class Authorization:
             )
 
     def may_hold_queue(self, actor: Actor, verb: str) -> None:
-        """Maintainers and the local operator may pause the queue and resume it; `verb` is which of the two."""
+        """Maintainers and the local operator may pause and resume the queue; `verb` says which of the two."""
         if actor.is_operator:
             return
         person = self.settings().people.named(actor.person or "")
@@ -105,7 +105,7 @@ class Authorization:
         return MAINTAINER in self.settings().people.named(person).roles
 
     def may_merge(self, task: Task, published: Revision | None, actor: Actor) -> None:
-        """Those the live rule names for merging what is `published`, and the operator at the terminal."""
+        """Those whom the live rule names, and the operator at the terminal, may merge the `published` revision."""
         if actor.person is None:
             return
         settings = self.settings()
@@ -121,7 +121,7 @@ class Authorization:
 
 
 async def decided_by(tx: Tx, task: Task) -> str:
-    """In brackets, who decided on what is staged or began the revision that has nothing staged; else nothing."""
+    """In brackets, who decided on the staged diff, or who began a revision that has none; else an empty text."""
     if task.staged is None:
         return f" (revision {task.revision} by {task.current.author})" if task.revision > 1 else ""
     approvals = [a for a in await tasks.approvals_of(tx, task.number) if a.digest == task.staged.digest]
@@ -129,7 +129,7 @@ async def decided_by(tx: Tx, task: Task) -> str:
 
 
 def refused(task: Task, reason: str) -> RefusedError:
-    """The refusal of a reply that asks for what policy does not allow."""
+    """The error for a reply that asks for a change which policy does not allow."""
     return RefusedError(
         "refused_by_policy", f"#{task.number} stays as it is: {reason}", "Ask for something else in your reply."
     )

@@ -1,4 +1,4 @@
-"""What a revision requires now: what was promised, what the policy in force says, and why it is refused."""
+"""What a revision requires now: the requirements set when it was planned, the current ones, and why it is refused."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from core.settings import Settings
 
 
 def request_of(task: Task, person: str, surface: str, revision: Revision | None = None) -> PolicyRequest:
-    """What policy is asked about a revision (the current one) of a task whose lane is known."""
-    asked = revision or task.current
-    return policy_request(RequestOrigin.of_revision(task, asked, person, surface), asked.intent or ANYTHING)
+    """The policy request about a revision (the current one) of a task whose lane is known."""
+    revision = revision or task.current
+    origin = RequestOrigin.of_revision(task, revision, person, surface)
+    return policy_request(origin, revision.intent or ANYTHING)
 
 
 def requirements_now(
     settings: Settings, task: Task, revision: Revision | None = None
 ) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
-    """What was required when the revision was planned, and what the policy in force requires (None: it denies)."""
-    asked = revision or task.current
-    promised, live = _terms(settings, task, asked)
-    return promised, live if _obstacle(settings, asked, promised, live, None) is None else None
+    """(promised, live): the requirements set when the revision was planned, and the current ones.
+
+    `live` is None if the policy in force denies the revision.
+    """
+    revision = revision or task.current
+    promised, live = _promised_and_live(settings, task, revision)
+    return promised, live if _obstacle(settings, revision, promised, live, None) is None else None
 
 
 def refusal_now(
@@ -34,44 +38,45 @@ def refusal_now(
     revision: Revision | None = None,
     files: Sequence[FileChange] | None = None,
 ) -> str | None:
-    """Why the policy in force does not allow a revision (the current one), or None when it does.
+    """Why the policy in force does not allow a revision (the current one), or None if it does.
 
-    Asked at the click, at publishing and at merging. A rule must still let the request in, and the lane must allow
-    what was staged, whatever made it (security.md 151): `files` as git has them, else those stored with the digest.
+    Checked at every click, before publishing and before merging. A rule must still allow the request, and the lane must
+    allow the staged files, whatever made them (security.md 151): `files` as git has them, else as stored with the
+    digest.
     """
-    asked = revision or task.current
-    promised, live = _terms(settings, task, asked)
+    revision = revision or task.current
+    promised, live = _promised_and_live(settings, task, revision)
     if live is None:
-        return settings.policy.decide(request_of(task, asked.author, task.surface, asked)).reason
-    return _obstacle(settings, asked, promised, live, files)
+        return settings.policy.decide(request_of(task, revision.author, task.surface, revision)).reason
+    return _obstacle(settings, revision, promised, live, files)
 
 
 def _obstacle(
     settings: Settings,
-    asked: Revision,
+    revision: Revision,
     promised: ApprovalRequirements | None,
     live: ApprovalRequirements | None,
     files: Sequence[FileChange] | None,
 ) -> str | None:
     if promised is None or live is None:
-        return "no rule lets it in"
-    if asked.staged is None:
+        return "no rule allows it"
+    if revision.staged is None:
         return None
-    if not asked.staged.is_as_digested:
-        return "its stored files are not those of its digest; the database was modified outside Countersign"
-    staged = asked.staged.changes if files is None else files
-    return settings.policy.objection_to_files(asked.lane or "", stricter(promised, live), staged)
+    if not revision.staged.is_as_digested:
+        return "its stored files do not match its digest; the database was modified outside Countersign"
+    staged_files = revision.staged.changes if files is None else files
+    return settings.policy.objection_to_files(revision.lane or "", stricter(promised, live), staged_files)
 
 
-def _terms(
-    settings: Settings, task: Task, asked: Revision
+def _promised_and_live(
+    settings: Settings, task: Task, revision: Revision
 ) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
-    live = settings.policy.requirements_of(request_of(task, asked.author, task.surface, asked))
-    return _escalated(task, asked.requirements), _escalated(task, live)
+    live = settings.policy.requirements_of(request_of(task, revision.author, task.surface, revision))
+    return _escalated(task, revision.requirements), _escalated(task, live)
 
 
 def _escalated(task: Task, requirements: ApprovalRequirements | None) -> ApprovalRequirements | None:
-    """The requirements with those who were asked too, once nobody else answered in time."""
+    """The requirements with the further approvers of an escalated task."""
     if requirements is None or not task.escalated:
         return requirements
     return replace(requirements, approvers=(*requirements.approvers, *requirements.escalate_to))

@@ -1,4 +1,4 @@
-"""Which lanes can work now: by the executors of this process, and by what living workers offer. Pure."""
+"""Which lanes can run now, by the executors of this process and the capabilities of living workers. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from core.ports.interpretation import LaneOffer
 
 @dataclass(frozen=True, slots=True)
 class LaneAvailability:
-    """What is known of the lanes' executors; `living` are the capabilities of each worker that lives.
+    """The executors of this process, and in `living` the capabilities of each living worker.
 
-    With `assumed` every lane is taken to run: for requests that are worked on later, or where executors are not known.
+    With `assumed` every lane counts as able to run: for later requests, or where the executors are not known.
     """
 
     executors: Mapping[str, Executor] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class LaneAvailability:
     assumed: bool = False
 
     def obstacle(self, lane: Lane) -> Problem | None:
-        """Why no worker can work in the lane now, or None."""
+        """Why no worker can run the lane now, or None."""
         if self.assumed:
             return None
         executor = self.executors.get(lane.executor)
@@ -41,36 +41,36 @@ class LaneAvailability:
         return replace(problem, kind=Kind.REFUSED)
 
     def can_run(self, lane: Lane) -> bool:
-        """Whether this worker, or another living one, can work in the lane now."""
+        """Whether this worker, or another living one, can run the lane now."""
         return self.obstacle(lane) is None
 
     def takes_any_wording(self, lane: Lane) -> bool:
-        """Whether the lane can run now, and its executor works from any wording, as a model does."""
+        """Whether the lane can run now and its executor takes any wording, as a model does."""
         executor = self.executors.get(lane.executor)
         return executor is not None and executor.reads and self.can_run(lane)
 
     def edits_by_rule(self, lane: Lane) -> bool:
-        """Whether the lane's executor makes known edits and nothing else."""
+        """Whether the lane's executor only makes known edits."""
         executor = self.executors.get(lane.executor)
         return executor is not None and executor.deterministic
 
     def reads_text(self, lane: Lane | None) -> bool:
-        """Whether a request's text is read into edits before the work; `lane` is the one that was named, if any.
+        """Whether a request's text is read into edits before the work; `lane` is the one that the request names.
 
-        Any other executor is given the words as they are.
+        Other executors get the text as it is.
         """
         return lane is None or self.edits_by_rule(lane)
 
     def offer(self, lane: Lane) -> LaneOffer:
-        """The lane as an interpreter is offered it."""
+        """The lane in the form that interpreters get."""
         return LaneOffer(lane.name, lane.describe, lane.write, self.takes_any_wording(lane))
 
     def _works_elsewhere(self, executor: Executor, lane: Lane, problem: Problem) -> bool:
-        """Whether another living worker has what is missing here; a wrong configuration is wrong for all of them."""
+        """Whether another living worker has what is missing here; a wrong configuration is wrong for every worker."""
         if problem.kind is not Kind.UNAVAILABLE:
             return False
         return any(executor.needs(lane) <= offers for offers in self.living)
 
 
 ASSUMED = LaneAvailability(assumed=True)
-"""Where nothing is known of executors: every lane is taken to run."""
+"""For use where the executors are not known: every lane counts as able to run."""

@@ -1,4 +1,4 @@
-"""Notifying: whoever may approve a revision is told once that it waits for them, by a message that reaches them."""
+"""Notifies those who may approve a revision that it waits for them, once each, by a message that mentions them."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from core.store import identities, notes, notified_approvers
 from core.store.unit_of_work import Tx
 
 MOST_AT_ONCE: Final = 20
-"""People that one message mentions; of more approvers than that, the first by name are told."""
+"""People that one message mentions; of more approvers than that, the first by name are notified."""
 
 
 async def notify_approvers(tx: Tx, task: Task, needs: QuorumStatus, people: People, place: Place, card: str) -> None:
-    """Owe a message below `card` that mentions whoever `task` waits for, has an account there, and was not told yet.
+    """Owe a message below `card` that mentions everyone for whom `task` waits and who was not notified yet.
 
-    A platform tells nobody of an edit, and a card is edited; so this is a message of its own, once a revision and
-    person, wherever else the task is shown. A direct message waits for nobody but its own person.
+    Cards are edited, and platforms notify nobody of edits, so this is a separate message, once for each revision and
+    person wherever else the task is shown. People without an account on the surface are left out; in a direct message
+    nobody is mentioned.
     """
     if place.private:
         return
-    waiting = needs.missing
-    reached = [(name, identity) for name in waiting if (identity := await _identity(tx, people, name, place))]
-    told = await notified_approvers.record(tx, task.number, task.revision, [name for name, _ in reached[:MOST_AT_ONCE]])
-    mentions = [(name, identity) for name, identity in reached if name in told]
+    accounts = [(name, identity) for name in needs.missing if (identity := await _identity(tx, people, name, place))]
+    names = [name for name, _ in accounts[:MOST_AT_ONCE]]
+    not_notified = await notified_approvers.record(tx, task.number, task.revision, names)
+    mentions = [(name, identity) for name, identity in accounts if name in not_notified]
     if mentions:
-        words = f"#{task.number} waits for {', '.join(name for name, _ in mentions)}."
-        await notes.add(tx, place, words, reply_to=card, number=task.number, mentions=mentions)
+        text = f"#{task.number} waits for {', '.join(name for name, _ in mentions)}."
+        await notes.add(tx, place, text, reply_to=card, number=task.number, mentions=mentions)
 
 
 async def _identity(tx: Tx, people: People, name: str, place: Place) -> str | None:
-    """The account by which a person is known on the surface of `place`."""
+    """The account of a person on the surface of `place`, configured or linked."""
     person = people.get(name)
     if person is not None and place.surface in person.identities:
         return person.identities[place.surface]

@@ -1,8 +1,8 @@
-"""Planning: what policy says of a request, from what was read of it to what must be approved. Pure.
+"""Planning: policy's decision on a request, from its intent to its approval requirements. Pure.
 
-The plan job, the reading of a reply, `policy explain`, `lane plan` and the check of recurring requests all come here,
-so that a request is judged alike wherever it is asked about. Nothing here knows a session or a clock; what can run now
-is told by a `LaneAvailability`.
+The plan job, the read job, `policy explain`, `lane plan` and the check of recurring requests all use this module, so
+that they judge a request alike. Nothing here uses a database session or a clock; a `LaneAvailability` says which lanes
+can run now.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from core.model.intent import Intent
 from core.model.lane import Lane
 from core.model.task import Revision, Task
 from core.model.turn import SURFACES, Question
-from core.model.workflow import first_wrong
+from core.model.workflow import first_invalid
 from core.rules.lane_availability import LaneAvailability
 from core.settings import Settings
 
 ANYTHING: Final = Intent("")
-"""The intent of a request of which nothing was read: it names no path and knows no edit."""
+"""The intent of a request that was not read: it names no path and no edit."""
 
 PARAMETER: Final = "parameter "
-"""What a question about a parameter begins to be about; its name follows."""
+"""The beginning of `Question.about` for a question about a parameter; the parameter's name follows."""
 
 _MOST_GLOBS: Final = 4
 _MOST_PATHS: Final = 3
@@ -34,7 +34,7 @@ _MOST_PATHS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class RequestOrigin:
-    """Who asks, on which surface, for which repository, and in which lane if they named one."""
+    """Who makes a request, on which surface, for which repository, and in which lane if they named one."""
 
     person: str
     surface: str
@@ -48,15 +48,15 @@ class RequestOrigin:
 
     @classmethod
     def of_revision(cls, task: Task, revision: Revision, person: str, surface: str) -> RequestOrigin:
-        """The origin of a planned revision, as if `person` asked for it on `surface`."""
+        """The origin of a planned revision, as if `person` requested it on `surface`."""
         return cls(person, surface, task.repo or "", revision.lane or task.asked_lane)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPlan:
-    """What would become of a request: what policy was asked, what it decided, and why the request goes no further.
+    """The plan of a request: the policy request, the decision, and the problem that ends it, if there is one.
 
-    `problem` is policy's refusal, or that no worker can work in the chosen lane; None when the request goes on, or when
+    `problem` is policy's refusal, or that no worker can run the chosen lane; None if the change can be made, or if
     `question` is asked first.
     """
 
@@ -66,19 +66,19 @@ class RequestPlan:
 
     @property
     def question(self) -> Question | None:
-        """What is asked before policy decides."""
+        """The question that is asked before policy decides, or None."""
         return self.decision.question if self.decision.effect is Effect.ASK else None
 
     @property
     def requirements(self) -> ApprovalRequirements | None:
-        """Under which approvals the change may be published; None unless policy allows it."""
+        """The approval requirements of the change; None unless policy allows it."""
         return self.decision.requirements
 
 
 def policy_request(
     origin: RequestOrigin, intent: Intent = ANYTHING, edited_by_rule: frozenset[str] = frozenset()
 ) -> PolicyRequest:
-    """What policy is asked about `intent`; `edited_by_rule` are the lanes whose executor makes known edits."""
+    """The policy request for `intent`; `edited_by_rule` are the lanes whose executor only makes known edits."""
     return PolicyRequest(
         person=origin.person,
         surface=origin.surface,
@@ -93,43 +93,47 @@ def policy_request(
 
 
 def open_lanes(settings: Settings, origin: RequestOrigin) -> tuple[Lane, ...]:
-    """The lanes that a rule opens for who asks, whatever they will ask for; sorted by name."""
+    """The lanes that a rule opens to the requester for at least some requests; sorted by name."""
     return tuple(settings.lanes[name] for name in settings.policy.open_lanes(policy_request(origin)))
 
 
 def plan_request(
     settings: Settings, availability: LaneAvailability, origin: RequestOrigin, intent: Intent
 ) -> RequestPlan:
-    """Plan a request whose repository is known: policy's decision, and whether the lane can work now.
+    """Plan a request whose repository is known: policy's decision, and whether the lane can run now.
 
-    A question between lanes is asked only about those that would take the request if they were named. With one such
-    lane nothing is left to ask, and with none the first one's refusal is the decision.
+    A question between lanes offers only those that would accept the request if it named them. If there is one such lane
+    it is chosen, and if there is none, the first lane's refusal is the decision.
     """
     by_rule = () if origin.lane else filter(availability.edits_by_rule, open_lanes(settings, origin))
     request = policy_request(origin, intent, frozenset(lane.name for lane in by_rule))
     decision = settings.policy.decide(request)
     if decision.effect is Effect.ASK and decision.question is not None:
-        decision = _settled(settings, availability, request, intent, decision, decision.question)
+        decision = _among_accepting_lanes(settings, availability, request, intent, decision, decision.question)
     if decision.effect is Effect.ASK and decision.question is not None:
         return RequestPlan(request, decision, None)
     problem = _problem_of(settings, availability, decision, intent)
     if problem is not None and decision.effect is Effect.ALLOW and request.paths and not origin.lane:
-        problem = _told_of_the_paths(settings, availability, request, decision, problem)
+        problem = _explained_by_paths(settings, availability, request, decision, problem)
     return RequestPlan(request, decision, problem)
 
 
-def parameter_question(lane: Lane, given: Mapping[str, str]) -> Question | None:
-    """What to ask about the lane's parameters: the first that is missing or wrong. An unknown one is a `UsageError`."""
-    wrong = first_wrong(lane.name, lane.parameters, given)
-    if wrong is None:
+def parameter_question(lane: Lane, values: Mapping[str, str]) -> Question | None:
+    """The question about the first parameter that is missing or invalid, or None.
+
+    Raises `UsageError` for a parameter that the lane does not have.
+    """
+    invalid = first_invalid(lane.name, lane.parameters, values)
+    if invalid is None:
         return None
-    parameter, why = wrong
-    about = f": {parameter.describe}" if parameter.describe else ""
-    return Question(f"{PARAMETER}{parameter.name}", f"{why}. What is {parameter.name}{about}?", parameter.choices)
+    parameter, reason = invalid
+    description = f": {parameter.describe}" if parameter.describe else ""
+    text = f"{reason}. What is {parameter.name}{description}?"
+    return Question(f"{PARAMETER}{parameter.name}", text, parameter.choices)
 
 
 def people_allowed_in(settings: Settings, lane: str) -> list[str]:
-    """Everybody whom a rule lets into the lane, in some repository, from some surface; sorted."""
+    """The names of all people to whom a rule opens the lane in some repository on some surface; sorted."""
     return [
         person
         for person in sorted(settings.people.by_name)
@@ -141,41 +145,41 @@ def people_allowed_in(settings: Settings, lane: str) -> list[str]:
     ]
 
 
-def _settled(
+def _among_accepting_lanes(
     settings: Settings,
     availability: LaneAvailability,
     request: PolicyRequest,
     intent: Intent,
-    asked: Decision,
+    decision: Decision,
     question: Question,
 ) -> Decision:
-    """The decision once the lanes that would not take the request are left out of the question."""
+    """The decision without the lanes in its question that would refuse the request."""
     if question.about != "lane":
-        return asked
-    takes: dict[str, Decision] = {}
+        return decision
+    accepting: dict[str, Decision] = {}
     refusals: list[Decision] = []
     for name in question.options:
-        decision = settings.policy.decide(replace(request, lane=name))
-        problem = _problem_of(settings, availability, decision, intent)
+        for_lane = settings.policy.decide(replace(request, lane=name))
+        problem = _problem_of(settings, availability, for_lane, intent)
         if problem is None:
-            takes[name] = decision
+            accepting[name] = for_lane
         else:
-            refusals.append(replace(decision, effect=Effect.DENY).because(problem.message))
-    if not takes:
-        return refusals[0] if refusals else asked
-    if len(takes) == len(question.options):
-        return asked
-    if len(takes) == 1:
-        name, decision = next(iter(takes.items()))
-        return decision.because(f"of the lanes that cover it, only {name} takes it; rule {decision.rule}")
-    fewer = Question("lane", f"Which lane shall it be: {' or '.join(takes)}?", tuple(takes))
-    return replace(asked, question=fewer)
+            refusals.append(replace(for_lane, effect=Effect.DENY).because(problem.message))
+    if not accepting:
+        return refusals[0] if refusals else decision
+    if len(accepting) == len(question.options):
+        return decision
+    if len(accepting) == 1:
+        name, for_lane = next(iter(accepting.items()))
+        return for_lane.because(f"of the lanes that cover it, only {name} takes it; rule {for_lane.rule}")
+    fewer = Question("lane", f"Which lane shall it be: {' or '.join(accepting)}?", tuple(accepting))
+    return replace(decision, question=fewer)
 
 
 def _problem_of(
     settings: Settings, availability: LaneAvailability, decision: Decision, intent: Intent
 ) -> Problem | None:
-    """Policy's refusal, or why no worker can work in the lane; a control that cannot be enforced refuses the lane."""
+    """Policy's refusal, or why no worker can run the lane; a control that cannot be enforced refuses the lane."""
     if decision.effect is not Effect.ALLOW or decision.lane is None or decision.requirements is None:
         return _refusal(decision)
     try:
@@ -190,26 +194,29 @@ def _problem_of(
 
 def _refusal(decision: Decision) -> Problem:
     explain = Suggestion(CommandName.EXPLAIN)
-    otherwise = "Reply to change what is asked, or ask somebody whom a rule lets do it."
+    otherwise = "Reply to change the request, or ask somebody whom a rule allows to do it."
     mend = advise("See every rule's answer with ", explain, ".", otherwise=otherwise)
     return Problem(Kind.REFUSED, "refused_by_policy", decision.reason, mend)
 
 
-def _told_of_the_paths(
+def _explained_by_paths(
     settings: Settings, availability: LaneAvailability, request: PolicyRequest, decision: Decision, problem: Problem
 ) -> Problem:
-    """The problem of a lane that policy chose for known edits, told as what it means for their files."""
+    """The problem of a lane that policy chose for known edits, with what it means for their files."""
     others = [settings.lanes[name] for name in settings.policy.open_lanes(request) if name != decision.lane]
-    able = [lane for lane in others if availability.can_run(lane)]
+    usable = [lane for lane in others if availability.can_run(lane)]
 
-    def taken(path: str) -> bool:
-        asked = (replace(request, paths=(path,), lane=lane.name) for lane in able)
-        return any(settings.policy.decide(one).effect is Effect.ALLOW for one in asked)
+    def is_covered(path: str) -> bool:
+        requests = (replace(request, paths=(path,), lane=lane.name) for lane in usable)
+        return any(settings.policy.decide(for_lane).effect is Effect.ALLOW for for_lane in requests)
 
-    homeless = [path for path in request.paths if not taken(path)]
-    names = ", ".join(homeless[:_MOST_PATHS]) + (" and more" if len(homeless) > _MOST_PATHS else "")
-    where = f"{names} {'is' if len(homeless) == 1 else 'are'} in no lane" if homeless else "All of it is in no one lane"
-    message = "; ".join([f"{where} you may use now", *map(_covers, able), problem.message])
+    uncovered = [path for path in request.paths if not is_covered(path)]
+    names = ", ".join(uncovered[:_MOST_PATHS]) + (" and more" if len(uncovered) > _MOST_PATHS else "")
+    if uncovered:
+        where = f"{names} {'is' if len(uncovered) == 1 else 'are'} in no lane you may use now"
+    else:
+        where = "No single lane that you may use now covers all files"
+    message = "; ".join([where, *map(_covers, usable), problem.message])
     return replace(problem, message=message)
 
 

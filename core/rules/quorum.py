@@ -1,4 +1,4 @@
-"""What a staged diff still needs: the one count that cards, verdicts, publishing, merging and `verify` share."""
+"""The quorum of a staged diff: counted here for cards, verdicts, publishing, merging and `verify` alike."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from core.store.unit_of_work import Tx
 
 
 async def needs_of(tx: Tx, settings: Settings, task: Task, revision: Revision | None = None) -> QuorumStatus | None:
-    """What a revision (the current one) still needs now; None when nothing is staged or policy forbids it."""
-    asked = revision or task.current
-    promised, live = requirements_now(settings, task, asked)
-    if promised is None or live is None or asked.staged is None:
+    """What a revision (the current one) still needs now; None if nothing is staged or policy denies it."""
+    revision = revision or task.current
+    promised, live = requirements_now(settings, task, revision)
+    if promised is None or live is None or revision.staged is None:
         return None
-    said = await tasks.approvals_of(tx, task.number)
-    return count_quorum(promised, live, settings.people, task.authors_of(asked), said, asked.staged.digest)
+    approvals, authors = await tasks.approvals_of(tx, task.number), task.authors_of(revision)
+    return count_quorum(promised, live, settings.people, authors, approvals, revision.staged.digest)
 
 
 def signed_quorum(predicate: Mapping[str, Any]) -> QuorumStatus:
-    """The quorum of a receipt, counted again from what the receipt itself says; never the authors, unless they may.
+    """The quorum of a receipt, counted again from the receipt alone; authors count only if self-approval is allowed.
 
-    A receipt says how the quorum was counted (``needs``) when it was signed. Those of older versions do not: there
-    whoever is not an author counts, and as many are needed as the terms say.
+    A receipt has the quorum as it was counted when it was signed (``needs``). One of an older version has not: there
+    everyone who is not an author counts, and the requirements say how many are needed.
     """
     requirements = ApprovalRequirements.from_json(predicate["decision"]["terms"])
     approvals = [Approval.from_json(value) for value in predicate["approvals"]]
@@ -42,7 +42,7 @@ def signed_quorum(predicate: Mapping[str, Any]) -> QuorumStatus:
 
 
 def why_void(needs: QuorumStatus | None, refusal: str | None) -> str:
-    """Why an approval does not hold, in words: what policy says now, or how many approvals still count."""
+    """Why an approval no longer holds, in words: the refusal of policy, or how many approvals still count."""
     if refusal is not None or needs is None:
         return f"policy no longer allows it: {refusal or 'nothing is staged'}"
     return f"{len(needs.have)} of {needs.count} approvals count now"

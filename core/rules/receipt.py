@@ -1,4 +1,4 @@
-"""The receipt: a signed statement of what was asked, decided, checked, approved by whom, and published."""
+"""The receipt: a signed statement of the request, the decision, the checks, the approvals and what was published."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARTIFACT = "receipt.json"
 
 @dataclass(frozen=True, slots=True)
 class PublishedFacts:
-    """Where the approved tree went."""
+    """Where and when the approved tree was published."""
 
     pull_request: PullRequest
     tree: str
@@ -41,9 +41,9 @@ def statement(
 ) -> dict[str, Any]:
     """The in-toto statement (https://in-toto.io/Statement/v1) about the published commit.
 
-    Its subject is the commit and its tree; its predicate is everything that led there. The last event of `chain` ties
-    it to the task's history; `needs` is how the quorum was counted. What older versions signed has no `parameters`, no
-    `lane_version`, no `making` and no `needs`.
+    Its subject is the commit and its tree; its predicate is everything that led to it. The last event of `chain` ties
+    it to the task's history; `needs` is the quorum as it was counted. Receipts of older versions have no `parameters`,
+    `lane_version`, `making` and `needs`.
     """
     staged, requirements, last = task.staged, task.current.requirements, chain[-1]
     assert staged is not None
@@ -72,7 +72,7 @@ def statement(
                 "policy_digest": task.current.policy_digest,
                 "terms": requirements.to_json(),
             },
-            "making": _making(task),
+            "making": _provenance(task),
             "staged": staged.to_json(),
             "needs": needs.to_json() if needs else None,
             "approvals": [a.to_json() for a in approvals if a.digest == staged.digest],
@@ -83,14 +83,14 @@ def statement(
     }
 
 
-def _making(task: Task) -> dict[str, Any]:
-    """Who made the bytes and what that cost, over every revision that the diff holds; no words of a model's."""
-    making = task.current.provenance or NO_PROVENANCE
-    return {"executor": making.executor, "usage": [asdict(spent) for spent in making.usage]}
+def _provenance(task: Task) -> dict[str, Any]:
+    """What made the bytes and what that cost, over every revision in the diff, without a model's own words."""
+    provenance = task.current.provenance or NO_PROVENANCE
+    return {"executor": provenance.executor, "usage": [asdict(usage) for usage in provenance.usage]}
 
 
 def _lane_version(chain: Sequence[Event]) -> int | None:
-    """The version that the lane's file had when the change was staged; None where older versions did not record it."""
+    """The version of the lane's file when the change was staged; None if an older version did not record it."""
     versions = (json.loads(event.body).get("lane_version") for event in reversed(chain))
     return next((int(version) for version in versions if version is not None), None)
 
@@ -109,6 +109,6 @@ def read(keys: Keys, receipt: bytes) -> dict[str, Any]:
         raise PermanentError("bad_receipt", "the receipt is not JSON", "Restore it from a backup.") from error
     content = json.loads(keys.open(envelope))
     if content.get("_type") != STATEMENT_TYPE or content.get("predicateType") != PREDICATE_TYPE:
-        raise PermanentError("bad_receipt", "the receipt states something else", "Restore it from a backup.")
+        raise PermanentError("bad_receipt", "this is not a receipt of Countersign", "Restore it from a backup.")
     predicate: dict[str, Any] = content["predicate"]
     return predicate

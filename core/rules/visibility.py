@@ -1,4 +1,4 @@
-"""Visibility: which tasks exist for somebody where they act (the scopes of channels)."""
+"""Visibility: which tasks a person can see where they act, by the scope of the channel."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from core.store.unit_of_work import Tx
 
 
 async def visible_task(tx: Tx, number: int, actor: Actor, *, lock: bool = False) -> Task:
-    """The task `number`; with `lock`, nobody else changes it before this transaction ends.
+    """The task `number`; with `lock` it is locked until this transaction ends.
 
-    Raises `NotFoundError` when there is none, or when its repository lies outside the actor's scope.
+    Raises `NotFoundError` if there is none, or if its repository is outside the actor's scope.
     """
     task = await tasks.load(tx, number, lock=lock)
     if not actor.scope.covers(task.repo):

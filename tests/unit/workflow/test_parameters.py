@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.model.errors import PermanentError, UsageError
-from core.model.workflow import Parameter, WorkflowStep, first_wrong, missing, part_after, parts_of, values_of
+from core.model.workflow import Parameter, WorkflowStep, first_invalid, missing, part_after, parts_of, values_of
 
 pytestmark = pytest.mark.lanes
 
@@ -91,14 +91,14 @@ def test_what_is_missing_unknown_or_wrong_is_named():
 
 
 def test_the_first_thing_to_ask_for_is_what_is_wrong_or_missing():
-    wrong = first_wrong("bump", ALL, {"package": "A"})
+    wrong = first_invalid("bump", ALL, {"package": "A"})
     assert wrong is not None
     assert wrong[0] is PACKAGE
-    lacks = first_wrong("bump", ALL, {"package": "a"})
+    lacks = first_invalid("bump", ALL, {"package": "a"})
     assert lacks == (VERSION, "the lane bump needs the parameter version")
-    assert first_wrong("bump", ALL, {"package": "a", "version": "1"}) is None
+    assert first_invalid("bump", ALL, {"package": "a", "version": "1"}) is None
     with pytest.raises(UsageError):
-        first_wrong("bump", ALL, {"other": "1"})
+        first_invalid("bump", ALL, {"other": "1"})
 
 
 STEPS = (
