@@ -1,4 +1,4 @@
-"""Verdicts of people on a staged diff: judged at the click by the policy in force, one decision only."""
+"""Verdicts of people on a staged diff, checked at the click against the policy in force."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from core.store.unit_of_work import Tx, reads, writes
 
 @dataclass(frozen=True, slots=True)
 class VerdictOutcome:
-    """What became of a click: the task as it is now and, when it was refused, the problem that explains it."""
+    """The outcome of a verdict: the task as it is now and, if the verdict was refused, the reason."""
 
     task: Task
     problem: Problem | None = None
 
 
 class Approvals:
-    """Approving and rejecting. A refused verdict changes nothing but leaves an event."""
+    """Approving and rejecting. A refused verdict changes nothing but is recorded as an event."""
 
     def __init__(self, database: Database, settings: SettingsSource, milestones: Milestones) -> None:
         self.database = database
@@ -48,10 +48,10 @@ class Approvals:
     async def approve(
         self, number: int, digest: str, actor: Actor, typed_in: Place | None = None, origin: MessageOrigin = NOWHERE
     ) -> VerdictOutcome:
-        """Countersign `digest` of a task: its 64 hex digits, or a beginning that `core.rules.typed_digest` accepts.
+        """Approve `digest` of a task: its 64 hex digits, or a prefix that `core.rules.typed_digest` accepts.
 
-        `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal. Whoever
-        approved at `origin` is notified of the outcome there.
+        `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal. The
+        sender of the message at `origin` is notified of the outcome there.
         """
         self._settings().people.named(actor.person or "")
         self._milestones.reached("approve.received", number=number)
@@ -69,8 +69,8 @@ class Approvals:
         problem = problem or await not_shown_problem(tx, task, typed_in)
         problem = problem or await _forged(tx, task)
         problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
-        problem = problem or await _decided_already(tx, settings, task, actor)
-        problem = problem or await _being_read(tx, task)
+        problem = problem or await _counts_already(tx, settings, task, actor)
+        problem = problem or await _reply_pending(tx, task)
         if problem is not None:
             return await _refuse(tx, task, problem, actor, "approval")
         await self._count(tx, settings, task, actor)
@@ -78,7 +78,7 @@ class Approvals:
         return VerdictOutcome(await tasks.load(tx, number))
 
     async def reject(self, number: int, reason: str, actor: Actor, digest: str | None = None) -> VerdictOutcome:
-        """Say no to the current staged diff, or to `digest` if that still is the current one; one no is enough."""
+        """Reject the current staged diff, or `digest` if that still is the current one; one rejection is enough."""
         self._settings().people.named(actor.person or "")
         return await self._reject(number, reason, actor, digest)
 
@@ -90,7 +90,7 @@ class Approvals:
         if problem is not None:
             return await _refuse(tx, task, problem, actor, "rejection")
         row = _row(task, Verdict.REJECT, actor, tx.now_ms, reason)
-        await tx.session.merge(row)  # somebody who approved may still change their mind
+        await tx.session.merge(row)  # who approved before may still reject
         rejection = Problem(
             Kind.REFUSED,
             "rejected",
@@ -117,7 +117,7 @@ class Approvals:
         return problem or self._lacks_authority(settings, task, actor, verdict)
 
     async def _count(self, tx: Tx, settings: Settings, task: Task, actor: Actor) -> None:
-        """Record the approval and, with the quorum met, owe the publishing, or the rest of the lane's workflow."""
+        """Record the approval and, if the quorum is met, owe the publish job or the rest of the lane's workflow."""
         row = _row(task, Verdict.APPROVE, actor, tx.now_ms, "")
         await tx.session.merge(row)
         needs = await needs_of(tx, settings, task)
@@ -136,7 +136,7 @@ class Approvals:
         )
 
     async def _continue(self, tx: Tx, task: Task, actor: Actor, body: dict[str, object]) -> None:
-        """Owe the steps after the approval that was waited for, as a revision on exactly the approved tree and base."""
+        """Owe the steps after the awaited approval, as a revision on exactly the approved tree and base."""
         current = task.current
         assert current.provenance is not None
         owed = await owed_again(tx, task.number, JobKind.CHANGE, range(1, task.revision + 1))
@@ -149,8 +149,8 @@ class Approvals:
             changes={"digest": None, "expires_ms": None, "nudge_ms": None, "escalated": False},
             owed=owed,
         )
-        going_on = replace(current.basis, continue_from=current.n, passed=current.provenance.awaits)
-        basis = going_on.written_by(current.authors)
+        continued = replace(current.basis, continue_from=current.n, passed=current.provenance.awaits)
+        basis = continued.written_by(current.authors)
         intent = replace(current.intent, pick=None) if current.intent else None
         n = task.revision + 1
         await tasks.begin_revision(tx, task.number, n, tx.now_ms, current.author, basis, intent)
@@ -164,7 +164,7 @@ class Approvals:
         await tasks.save_revision(tx, task.number, n, decided)
 
     async def _objection(self, tx: Tx, task: Task, digest: str | None) -> Problem | None:
-        """Why no verdict on `digest` is possible now, whoever clicks."""
+        """Why nobody can give a verdict on `digest` now, or None."""
         number = task.number
         if digest is not None and (stale := await digest_problem(tx, task, digest)) is not None:
             return stale
@@ -179,7 +179,7 @@ class Approvals:
             return Problem(
                 Kind.CONFLICT,
                 "expired",
-                f"the staged diff of #{number} waited past {task.expires_at:%Y-%m-%d %H:%M} UTC",
+                f"the staged diff of #{number} expired at {task.expires_at:%Y-%m-%d %H:%M} UTC",
                 "Reply to it to start its next revision.",
             )
         return None
@@ -191,7 +191,10 @@ class Approvals:
         if verdict is Verdict.REJECT:
             if person in task.authors:
                 return None
-            promised, live = promised or live, live or promised  # what is not allowed any more may still be rejected
+            promised, live = (
+                promised or live,
+                live or promised,
+            )  # what is no longer allowed may still be rejected
         if promised is None or live is None:
             return Problem(
                 Kind.REFUSED,
@@ -207,40 +210,40 @@ class Approvals:
             return Problem(
                 Kind.REFUSED,
                 "wrong_surface",
-                f"rule {live.rule} wants this decided on {', '.join(surfaces)}, not on {actor.surface}",
+                f"rule {live.rule} requires the decision on {', '.join(surfaces)}, not on {actor.surface}",
             )
         if person in may:
             return None
-        wrote = verdict is Verdict.APPROVE and person in eligible(promised, live, settings.people, ())
-        done = "approved" if verdict is Verdict.APPROVE else "rejected"
-        mend = f"It may be {done} by {', '.join(may)}." if may else f"Nobody may {verdict.value} it as things are."
-        why = (
+        is_author = verdict is Verdict.APPROVE and person in eligible(promised, live, settings.people, ())
+        participle = "approved" if verdict is Verdict.APPROVE else "rejected"
+        mend = f"It may be {participle} by {', '.join(may)}." if may else f"Nobody may {verdict.value} it now."
+        reason = (
             "is one of its authors and may not approve it"
-            if wrote
+            if is_author
             else f"may not {verdict.value} under rule {live.rule}"
         )
-        return Problem(Kind.REFUSED, f"may_not_{verdict.value}", f"{person} {why} (#{task.number})", mend)
+        return Problem(Kind.REFUSED, f"may_not_{verdict.value}", f"{person} {reason} (#{task.number})", mend)
 
 
 async def _forged(tx: Tx, task: Task) -> Problem | None:
-    """Why nobody can approve what the database shows: it is not what the events say of its staging."""
-    wrong = forged_staging(task, await events.chain_of(tx, task.number))
-    if not wrong:
+    """Why nobody can approve the staged diff: its row does not agree with the events of its staging."""
+    found = forged_staging(task, await events.chain_of(tx, task.number))
+    if not found:
         return None
-    mend = "The database was modified outside Countersign. Reply to the task to make its change anew."
-    return Problem(Kind.CONFLICT, "rows_changed", f"#{task.number} cannot be approved: {'; '.join(wrong)}", mend)
+    mend = "The database was modified outside Countersign. Reply to the task to make its change again."
+    return Problem(Kind.CONFLICT, "rows_changed", f"#{task.number} cannot be approved: {'; '.join(found)}", mend)
 
 
-async def _being_read(tx: Tx, task: Task) -> Problem | None:
-    """That a reply is being read which may supersede what is staged, or None; it comes before an approval."""
+async def _reply_pending(tx: Tx, task: Task) -> Problem | None:
+    """The problem that a reply is being read, which may supersede the staged diff, or None."""
     return reply_pending(task.number).problem if await queue_queries.reads_of(tx, task.number) else None
 
 
-async def _decided_already(tx: Tx, settings: Settings, task: Task, actor: Actor) -> Problem | None:
-    """Why one more approval changes nothing, or None when it does.
+async def _counts_already(tx: Tx, settings: Settings, task: Task, actor: Actor) -> Problem | None:
+    """The problem that the actor's earlier approval counts already, or None.
 
-    It does after an earlier no, after a yes that does not count now, and when enough said yes already but
-    the task fell back to staged, or came to the same digest again.
+    Another approval has an effect after a rejection, after an approval that does not count now, and if the quorum is
+    met although the task is staged: it returned to staged, or was staged with the same digest again.
     """
     needs = await needs_of(tx, settings, task)
     if needs is None or needs.met or actor.person not in needs.have:
@@ -249,8 +252,8 @@ async def _decided_already(tx: Tx, settings: Settings, task: Task, actor: Actor)
     return Problem(
         Kind.CONFLICT,
         "already_decided",
-        f"{actor.person} already said approve to {short_digest(task.staged.digest)}",
-        advise("It counts once; see who is still needed with ", Suggestion(CommandName.SHOW, task.number), "."),
+        f"{actor.person} approved {short_digest(task.staged.digest)} already",
+        advise("It counts once; see who still has to approve with ", Suggestion(CommandName.SHOW, task.number), "."),
     )
 
 

@@ -1,7 +1,7 @@
 """Buttons: which ones a card has, what a pressed one stands for, and who may press it where.
 
-A button is an opaque id; what it does is looked up here. An Approve exists only where the whole diff of its digest was
-shown: a card whose diff was cut gets none until the diff was delivered beside it (security.md 42).
+A button is an opaque id; its action is looked up here. An Approve button exists only where the whole diff of its digest
+was shown: a card with a truncated diff gets none until the diff was delivered beside it (security.md 42).
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class CardButtons:
     async def record(
         self, tx: Tx, card: DeliveredCard, revision: int, buttons: Mapping[ButtonKey, str], *, hides_diff: bool
     ) -> None:
-        """Record new buttons of a card before it is shown; `hides_diff` says that a line of the diff is not on it.
+        """Record new buttons of a card before it is shown; `hides_diff` says that the card omits a part of the diff.
 
-        Such a card gets an Approve only if the whole diff was delivered where it is. Raises `ConflictError` when
-        another process recorded buttons for this revision meanwhile.
+        Such a card gets an Approve button only if the whole diff was delivered in its place. Raises `ConflictError`
+        if another process recorded buttons for this revision meanwhile.
         """
         current = await cards.get(tx, card.id)
         for (kind, value), id_ in buttons.items():
@@ -74,7 +74,7 @@ class CardButtons:
         """What a button that `identity` pressed in `place` stands for.
 
         Raises `NotFoundError` for an id that is not known in that channel (security.md 5, 34) and for a task outside
-        the actor's scope, and `RefusedError` for a question that somebody else was asked.
+        the actor's scope, and `RefusedError` for a question to somebody else.
         """
         button = await cards.button(tx, button_id)
         if button is None:
@@ -90,7 +90,7 @@ class CardButtons:
             raise _unknown_button()
         if choice.identity != identity:
             mend = "Write the command with the task's number."
-            raise RefusedError("not_yours", "this question is for the person who asked", mend)
+            raise RefusedError("not_yours", "this question is for somebody else", mend)
         return choice
 
 

@@ -1,4 +1,4 @@
-"""The card outbox: cards that must be drawn again, leased to the process that delivers them to a surface."""
+"""The card outbox: cards that must be rendered again, leased to the process that delivers them to a surface."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.store.unit_of_work import Tx, reads, writes
 
 @dataclass(frozen=True, slots=True)
 class LeasedCards:
-    """Cards that one process may draw now: those that wait for people come before the progress of other work."""
+    """Cards that one process may render now; those of tasks that wait for people come first."""
 
     awaiting_people: tuple[DeliveredCard, ...] = ()
     others: tuple[DeliveredCard, ...] = ()
@@ -28,13 +28,13 @@ class LeasedCards:
 
 @dataclass(frozen=True, slots=True)
 class CardOutbox:
-    """Leases due cards, and records what became of them."""
+    """Leases due cards, and records their delivery."""
 
     database: Database
     settings: SettingsSource
 
     async def begin(self, surface: str, limit: int) -> LeasedCards:
-        """Lease the cards of `surface` that may be drawn now, at most `limit`."""
+        """Lease the cards of `surface` that may be rendered now, at most `limit`."""
         return await self._begin(surface, limit) if await self._any_due(surface) else LeasedCards()
 
     @reads
@@ -51,7 +51,7 @@ class CardOutbox:
         )
 
     def held(self, leased: Sequence[DeliveredCard]) -> AbstractAsyncContextManager[None]:
-        """Keep the leases of cards while they are drawn: the block that this opens."""
+        """A context manager that renews the leases of cards while its block runs."""
         return renewed_leases(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
 
     @writes
@@ -66,7 +66,7 @@ class CardOutbox:
 
     @writes
     async def whole_diff_delivered(self, tx: Tx, card: DeliveredCard, digest: str, message_ids: Sequence[str]) -> None:
-        """Record that the whole diff of `digest` is attached where the card is; those messages are about its task."""
+        """Record that the whole diff of `digest` was delivered in the card's place, in messages about its task."""
         await cards.delivered(tx, card, digest)
         await messages.bind(tx, card.number, card.place, message_ids)
 
@@ -74,9 +74,9 @@ class CardOutbox:
     async def shown(
         self, tx: Tx, card: DeliveredCard, document: TaskDocument, message_id: str, *, hides_diff: bool, delivered: bool
     ) -> None:
-        """Record that message `message_id` shows the card of `document`, and notify whoever may approve it.
+        """Record that message `message_id` shows the card of `document`, and notify those who may approve it.
 
-        `hides_diff` says that a line of the diff is not on the card, `delivered` that the whole diff lies beside it.
+        `hides_diff` says that the card omits a part of the diff, `delivered` that the whole diff was sent beside it.
         """
         await cards.posted(tx, card, message_id, document.task.revision)
         await cards.clear_former(tx, card)
@@ -92,7 +92,7 @@ class CardOutbox:
     async def put_off(
         self, tx: Tx, card: DeliveredCard, wait_s: float | None, problem: str, *, in_order: bool = True
     ) -> None:
-        """Draw a card again in `wait_s` seconds, or never (None): nobody can be reached there.
+        """Render a card again in `wait_s` seconds, or never (None) if its place can no longer be reached.
 
         Later cards of its channel wait for its first message, unless `in_order` is false.
         """

@@ -1,4 +1,4 @@
-"""Conversations: which tasks are shown in a place, what a message is about, and which channels have another id now."""
+"""Conversations: which tasks a place shows, which task a message is about, and which channels got another id."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from core.store.unit_of_work import Tx, reads, writes
 
 @dataclass(frozen=True, slots=True)
 class MessageSubject:
-    """What a message is about: task `number`, or one of several (`candidates`) of which it does not say which."""
+    """The task that a message is about: `number`, or one of `candidates` if that is not clear."""
 
     number: int | None = None
     candidates: tuple[int, ...] = ()
 
     @property
     def is_about_tasks(self) -> bool:
-        """True where text that is not a command is a reply."""
+        """True if text that is not a command counts as a reply."""
         return bool(self.candidates)
 
 
@@ -33,15 +33,15 @@ NO_TASK: Final = MessageSubject()
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """Binds messages and places to tasks. Tasks outside the scope of whoever asks do not exist for them."""
+    """Binds messages and places to tasks. Tasks outside an actor's scope do not exist for that actor."""
 
     database: Database
 
     @reads
     async def subject_of(self, tx: Tx, place: Place, reply_to: str | None) -> MessageSubject:
-        """What a message in `place` is about: the task of the message of ours that it answers, or those of its thread.
+        """The task that a message in `place` is about: that of the message it answers, else those shown in its thread.
 
-        In a thread that began with a message of ours everything is about that message's task.
+        In a thread below one of Countersign's own messages, every message is about that message's task.
         """
         answered = (reply_to, place.thread) if place.thread_is_about_one_thing else (reply_to,)
         for message in filter(None, answered):
@@ -55,7 +55,7 @@ class Conversations:
 
     @reads
     async def tasks_in(self, tx: Tx, place: Place, actor: Actor, limit: int) -> tuple[Task, ...]:
-        """The tasks with a card in a place, the newest first: in a channel with threads, those of all its threads."""
+        """The tasks with a card in a place, the newest first; for a channel with threads, those of all its threads."""
         whole_channel = place.thread is None and place.thread_is_about_one_thing
         numbers = await messages.shown_in(tx, place, whole_channel=whole_channel)
         shown = [await tasks.load(tx, number) for number in numbers[:limit]]
@@ -63,12 +63,12 @@ class Conversations:
 
     @reads
     async def check_visible(self, tx: Tx, number: int, actor: Actor) -> None:
-        """Raise `NotFoundError` for a task that does not exist where `actor` speaks."""
+        """Raise `NotFoundError` for a task that does not exist in the actor's scope."""
         await visible_task(tx, number, actor)
 
     @writes
     async def show_card(self, tx: Tx, number: int, place: Place, reply_to: str | None, actor: Actor) -> None:
-        """Have the task's card posted in `place`, as a new message where one stands already; raises `NotFoundError`."""
+        """Have the task's card posted in `place`, as a new message if there is one already; raises `NotFoundError`."""
         await visible_task(tx, number, actor)
         await cards.bind(tx, number, place, reply_to)
         for card in await cards.of_task(tx, number):
@@ -79,7 +79,7 @@ class Conversations:
     async def whole_diff_delivered(
         self, tx: Tx, number: int, place: Place, message_ids: Sequence[str], digest: str | None
     ) -> None:
-        """Record the messages that delivered the whole diff of `digest` to a place: its card there may be approved."""
+        """Record the messages that delivered the whole diff of `digest` to a place, which allows approving it there."""
         await messages.bind(tx, number, place, message_ids)
         for card in await cards.of_task(tx, number):
             if digest is not None and card.place.address == place.address:
@@ -88,7 +88,7 @@ class Conversations:
 
     @writes
     async def bind_message(self, tx: Tx, place: Place, message_id: str, below: str) -> None:
-        """Bind a message that a surface posted by itself to the task of the message `below`."""
+        """Bind a message that a surface posted itself to the task of the message `below`."""
         number = await messages.task_of(tx, place.surface, place.channel, below)
         if number is not None:
             await messages.bind(tx, number, place, [message_id])

@@ -1,4 +1,4 @@
-"""The first reading of a text: one that cannot lead to a revision is refused before anything changes."""
+"""The first reading of a text: one that cannot begin a revision is refused before anything changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WITHOUT_BUTTONS: Final = frozenset({"terminal", "github"})
 class ProposedReply:
     """A reply that may begin the next revision of `task`: `draft` would be its turn `n`, on `basis`.
 
-    `lane` is the one that was asked for.
+    `lane` is the requested one.
     """
 
     task: Task
@@ -44,7 +44,7 @@ class ProposedReply:
 
 @dataclass(frozen=True, slots=True)
 class FirstReading:
-    """Judges a text by what the grammar can tell of it; what only a model can read is left to `core.jobs.read`."""
+    """Reads a text by the grammar; what only a model can read is left to `core.jobs.read`."""
 
     reader: Reader
     settings: SettingsSource
@@ -59,7 +59,7 @@ class FirstReading:
             )
 
     async def owe(self, tx: Tx, reply: ProposedReply) -> bool:
-        """Owe a job that reads what only a model can read, and leave the task as it is until then; False otherwise.
+        """Owe a read job if only a model can read the reply, which leaves the task unchanged; return False otherwise.
 
         Replies are read one at a time. Raises what `needs_model` raises, and `TransientError` while an earlier reply
         is being read.
@@ -89,29 +89,29 @@ class FirstReading:
         return True
 
     def needs_model(self, reply: ProposedReply, living: Sequence[frozenset[str]]) -> bool:
-        """Whether only a model can tell what a reply asks for; `living` is what living workers offer.
+        """Whether only a model can tell what a reply asks for; `living` are the capabilities of living workers.
 
-        Raises `UsageError` for a text that asks for nothing or that nobody here can read, and `RefusedError` for a
+        Raises `UsageError` for a text that asks for nothing or that cannot be read here, and `RefusedError` for a
         change that policy does not allow.
         """
         task, draft, basis, n, lane = reply.task, reply.draft, reply.basis, reply.n, reply.lane
-        if n not in basis.turns:  # an answer that was offered, or the same work once more
+        if n not in basis.turns:  # one of the offered answers, or a retry of the same work
             return False
-        named = self.settings().lanes.get(lane or "")
-        if named is not None and named.executor == COMMAND:  # it does the same for any text
+        requested_lane = self.settings().lanes.get(lane or "")
+        if requested_lane is not None and requested_lane.executor == COMMAND:  # it does the same for any text
             return False
         read = self.reader.read(draft.text)
         if isinstance(read, Idle):
             raise _idle(task, draft.actor, consents=read.consents)
-        if named is not None and not self.reader.edits_by_rule(named):  # its executor reads it
+        if requested_lane is not None and not self.reader.edits_by_rule(requested_lane):  # its executor reads the text
             return False
         if isinstance(read, Unclear):
-            return self._left_to_others(task, read, lane, draft.actor, living)
+            return self._needs_model_for(task, read, lane, draft.actor, living)
         if basis.turns == (n,):
             self._check_allowed(task, Intent(draft.text, read), lane, draft.actor)
         return False
 
-    def _left_to_others(
+    def _needs_model_for(
         self, task: Task, read: Unclear, lane: str | None, actor: Actor, living: Sequence[frozenset[str]]
     ) -> bool:
         settings = self.settings()
@@ -132,7 +132,7 @@ class FirstReading:
 
 
 def _idle(task: Task, actor: Actor, *, consents: bool) -> UsageError:
-    """A text asked for nothing; whoever seems to approve is told how that is done."""
+    """The error for a text that asks for nothing; if it sounds like an approval, it says how to approve."""
     number = task.number
     mend: str | Advice = ""
     if consents and task.state is State.STAGED:
@@ -143,8 +143,8 @@ def _idle(task: Task, actor: Actor, *, consents: bool) -> UsageError:
         mend = advise("To merge it, write ", Suggestion(CommandName.MERGE, number), ".")
     elif task.state is State.ASKING and task.question is not None:
         mend = "It still waits for an answer to its question."
-    what = "words alone approve nothing" if consents else "that asks for no change"
-    return UsageError("nothing_asked", f"{what}, so #{number} stays as it is", mend)
+    message = "words alone approve nothing" if consents else "that asks for no change"
+    return UsageError("nothing_asked", f"{message}, so #{number} stays as it is", mend)
 
 
 def _origin(task: Task, lane: str | None, actor: Actor) -> RequestOrigin:

@@ -1,4 +1,4 @@
-"""What `stats`, `doctor` and `verify` read: counts, the database file, surfaces in trouble, one task with all rows."""
+"""What `stats`, `doctor` and `verify` read: counts, the database file, surface outages, all rows of a task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from core.store.workers import WorkerView
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCounts:
-    """How many deliveries a receiver got, is owed and will never get; `problem` is why the newest of those failed."""
+    """How many deliveries to a receiver were sent, are due and failed; `problem` is why the newest one failed."""
 
     sent: int
     due: int
@@ -37,7 +37,7 @@ class DeliveryCounts:
 
 @dataclass(frozen=True, slots=True)
 class HomeCounts:
-    """How many tasks, jobs and deliveries there are in each state, which workers live, and what happened `since`."""
+    """Numbers of tasks, jobs and deliveries by state, the living workers, and the events since `since`."""
 
     tasks: Mapping[str, int]
     jobs: Mapping[str, int]
@@ -65,7 +65,7 @@ class HomeCounts:
 
 @dataclass(frozen=True, slots=True)
 class StoredTask:
-    """Everything that the database holds of a task, read in one transaction."""
+    """Everything that the database stores about a task, read in one transaction."""
 
     task: Task
     revisions: tuple[Revision, ...]
@@ -77,13 +77,13 @@ class StoredTask:
 
 @dataclass(frozen=True, slots=True)
 class HomeChecks:
-    """Looks at a home from outside of any request; for its operator, so nothing is masked."""
+    """Reads the state of a home for its operator; nothing is masked."""
 
     database: Database
 
     @reads
     async def counts(self, tx: Tx, since: datetime | None = None) -> HomeCounts:
-        """Counts of everything, events since `since`."""
+        """The counts of the whole home; events from `since` on."""
         return HomeCounts(
             tasks=await tasks.count_by_state(tx),
             jobs=await queue_queries.count_by_state(tx),
@@ -96,13 +96,13 @@ class HomeChecks:
 
     @reads
     async def damage(self, tx: Tx) -> str | None:
-        """What SQLite finds wrong with the database file, or None; only for SQLite."""
+        """The damage that SQLite finds in the database file, or None; only for SQLite."""
         answer = await quick_check(tx)
         return None if answer == "ok" else answer
 
     @reads
     async def surface_trouble(self, tx: Tx, surface: str) -> Problem | None:
-        """Why `serve` cannot reach a surface, as it recorded last; None when it can."""
+        """Why `serve` cannot reach a surface, as it last recorded; None if it can."""
         value = await switches.value_of(tx, switches.surface_switch(surface))
         return None if value is None or value.get("up") else Problem.from_json(value["problem"])
 

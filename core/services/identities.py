@@ -1,9 +1,9 @@
-"""Identities: who an account on a surface is, and how a person links one more account.
+"""Identities: whose account on a surface is whose, and how a person links another account.
 
-To link, somebody names a person where they are not known and is given a code; that person enters the code where they
-are known, is shown which account it is, and confirms. So a code that others see is worth nothing: only that person can
-use it, and using it gives *their* authority to the account that asked. Five wrong codes void all that wait for a
-person; a code lives ten minutes and works once (security.md 13).
+To link an account, its user names a person and is given a code. That person enters the code with an account that is
+linked already, sees which account it is for, and confirms. A code that others see is therefore worthless: only the
+named person can use it, and using it gives *their* authority to the account that requested it. Five wrong codes void
+all codes that wait for a person; a code is valid for ten minutes and works once (security.md 13).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CODE_LENGTH: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class ClaimedAccount:
-    """An account that asked to act as `person`; `shown_as` is how its platform shows it, and proves nothing."""
+    """An account that wants to act as `person`; `shown_as` is its name on the platform, which proves nothing."""
 
     surface: str
     identity: str
@@ -37,20 +37,20 @@ class ClaimedAccount:
 
 
 def new_code() -> str:
-    """A code of 40 random bits; at five tries in ten minutes nobody guesses it."""
+    """A code of 40 random bits, which cannot be guessed with five tries in ten minutes."""
     return "".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_LENGTH))
 
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """People by their accounts; the configuration is read each time, so that a change of it holds at once."""
+    """People by their accounts; the configuration is read each time, so that a change applies at once."""
 
     database: Database
     settings: SettingsSource
     make_code: Callable[[], str] = new_code
 
     async def person_of(self, surface: str, identity: str) -> str | None:
-        """Whose account this is; None for a stranger, and for somebody whom the configuration no longer names."""
+        """The person of an account; None if it is unknown, or if the configuration no longer names the person."""
         people = self.settings().people
         for person in people.by_name.values():
             if person.identities.get(surface) == identity:
@@ -63,9 +63,9 @@ class Identities:
         return await identities.person_of(tx, surface, identity)
 
     async def claim(self, account: ClaimedAccount) -> str:
-        """Give an unknown account a code that only the person it names can confirm; returns the code.
+        """Create a code for an unknown account that only the person it names can confirm; returns the code.
 
-        A name that nobody has gets one too, so that strangers do not learn who is here.
+        A name that nobody has gets a code too, so that strangers do not learn who is configured.
         """
         code = self.make_code()
         await self._open_claim(code, account)
@@ -87,7 +87,7 @@ class Identities:
     ) -> ClaimedAccount | None:
         """The account that a code belongs to, linked to `person` if they `confirmed` it.
 
-        None for a code that is wrong, used, too old or somebody else's; that counts against `person`.
+        None for a code that is wrong, used, expired or for somebody else; that counts as a wrong code of `person`.
         """
         claim = await identities.claim_of(tx, code)
         if claim is None or claim.person != person or claim.expires_ms <= tx.now_ms or claim.tries >= MAX_WRONG_CODES:
@@ -103,12 +103,12 @@ class Identities:
 
     @reads
     async def linked_to(self, tx: Tx, person: str) -> tuple[tuple[str, str], ...]:
-        """The accounts that links gave a person, as (surface, identity), the oldest first."""
+        """The linked accounts of a person, as (surface, identity), the oldest first."""
         return tuple(await identities.links_of(tx, person))
 
     @writes
     async def unlink(self, tx: Tx, person: str, surface: str, identity: str) -> bool:
-        """Take an account away that a link gave to `person`; False where no link did."""
+        """Remove a linked account from `person`; False if it is not linked to them."""
         if (surface, identity) not in await identities.links_of(tx, person):
             return False
         await identities.unlink(tx, surface, identity)
@@ -117,7 +117,7 @@ class Identities:
 
     @writes
     async def record_stranger(self, tx: Tx, surface: str, channel: str, identity: str) -> None:
-        """Record that an unknown account was refused."""
+        """Record that a message of an unknown account was refused."""
         await _record(tx, "stranger.refused", None, surface, {"identity": identity, "channel": channel})
 
 

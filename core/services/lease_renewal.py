@@ -1,4 +1,4 @@
-"""Keeping leases while the work that they cover goes on, so that no other process begins the same work."""
+"""Renews leases while the work that they cover is under way, so that no other process begins the same work."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.model.errors import CountersignError
 async def renewed_leases(
     renew: Callable[[], Awaitable[None]], release: Callable[[], Awaitable[None]], lease_ms: int
 ) -> AsyncIterator[None]:
-    """Call `renew` three times in every `lease_ms` while the block runs, and `release` if the block is cancelled.
+    """Call `renew` three times per `lease_ms` while the block runs, and `release` if the block is cancelled.
 
-    A process that is stopped cancels its work; once the leases end, that work can be begun again at once.
+    A process that stops cancels its work; `release` lets another process begin that work at once.
     """
     renewal = asyncio.create_task(_renew_forever(renew, lease_ms / 3000))
     try:
@@ -38,7 +38,7 @@ async def _renew_forever(renew: Callable[[], Awaitable[None]], every_s: float) -
 
 
 async def _logging_failure(event: str, work: Awaitable[None]) -> None:
-    """The next renewal may succeed, and whoever lost a lease learns it when they record their work."""
+    """Await `work` and log its failure; the next renewal may succeed, and a lost lease makes the final write fail."""
     try:
         await work
     except CountersignError as error:

@@ -1,6 +1,6 @@
-"""The message inbox: what platforms deliver is kept once before it is acknowledged, and processed under a lease.
+"""The message inbox: what platforms deliver is stored once before it is acknowledged, and processed under a lease.
 
-The state that a surface wants remembered, such as how far it has read, is kept here too.
+It also stores small states of surfaces, such as how far one has read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VERSION: Final = re.compile(r"[0-9.]+$")
 
 @dataclass(frozen=True, slots=True)
 class KeptDelivery:
-    """A delivery that is safely kept; `is_new` is false for one that was kept before."""
+    """A delivery that is stored; `is_new` is false if it was stored before."""
 
     id: int
     is_new: bool
@@ -50,24 +50,24 @@ class AnswerNote:
 
 @dataclass(frozen=True, slots=True)
 class MessageInbox:
-    """Keeps deliveries, leases them to whoever processes them, and records the answers."""
+    """Stores deliveries, leases them for processing, and records the responses."""
 
     database: Database
 
     @writes
     async def keep(self, tx: Tx, deliveries: Sequence[InboxDelivery]) -> list[KeptDelivery]:
-        """Keep all of `deliveries` in one transaction; the same one twice is kept once.
+        """Store all of `deliveries` in one transaction; a duplicate is stored once.
 
-        An edit that leaves the text as it is counts as kept before, and the rest of a text that a client cut is
+        An edit that does not change the text counts as stored before, and the rest of a text that a client split is
         appended to its beginning.
         """
-        kept: list[KeptDelivery] = []
+        stored: list[KeptDelivery] = []
         for run in _runs(deliveries):
             if _refers_back(run[0]):
-                kept.append(await _keep_later_part(tx, run[0]))
+                stored.append(await _keep_later_part(tx, run[0]))
             else:
-                kept += [KeptDelivery(id_, is_new) for id_, is_new in await inbox.keep(tx, run)]
-        return kept
+                stored += [KeptDelivery(id_, is_new) for id_, is_new in await inbox.keep(tx, run)]
+        return stored
 
     @reads
     async def response_to(self, tx: Tx, delivery_id: int) -> RecordedResponse | None:
@@ -75,7 +75,7 @@ class MessageInbox:
         return await inbox.response_to(tx, delivery_id)
 
     async def begin(self, limit: int) -> Sequence[InboxEntry]:
-        """Lease the deliveries that are due, at most `limit`, in the order in which they came."""
+        """Lease the deliveries that are due, at most `limit`, in the order in which they arrived."""
         return await self._begin(limit) if await self._any_due() else ()
 
     @reads
@@ -87,7 +87,7 @@ class MessageInbox:
         return await inbox.begin(tx, limit)
 
     def held(self, leased: Sequence[InboxEntry]) -> AbstractAsyncContextManager[None]:
-        """Keep the leases of deliveries while they are processed: the block that this opens."""
+        """A context manager that renews the leases of deliveries while its block runs."""
         return renewed_leases(lambda: self._renew(leased), lambda: self._release(leased), inbox.LEASE_MS)
 
     @writes
@@ -130,12 +130,12 @@ class MessageInbox:
 
     @reads
     async def surface_state(self, tx: Tx, surface: str) -> Mapping[str, Any]:
-        """What `save_surface_state` kept for a surface last; empty where it kept nothing."""
+        """The state that `save_surface_state` stored last for a surface; empty if there is none."""
         return await switches.value_of(tx, _state_key(surface)) or {}
 
     @writes
     async def save_surface_state(self, tx: Tx, surface: str, state: Mapping[str, Any]) -> None:
-        """Keep something small for a surface, such as how far it has read."""
+        """Store a small state of a surface, such as how far it has read."""
         await switches.set_value(tx, _state_key(surface), dict(state))
 
 
@@ -144,12 +144,12 @@ def _state_key(surface: str) -> str:
 
 
 def _refers_back(delivery: InboxDelivery) -> bool:
-    """Whether a delivery is kept by itself, after what came before it: it speaks of an earlier one."""
+    """Whether a delivery refers to an earlier one, so that it is stored after that."""
     return bool(delivery.edits or delivery.rest_of)
 
 
 def _runs(deliveries: Sequence[InboxDelivery]) -> Iterator[list[InboxDelivery]]:
-    """Neighbours that are kept by one statement; a delivery that refers back is a run of its own."""
+    """Groups of deliveries that one statement can store; a delivery that refers back is a group of its own."""
     run: list[InboxDelivery] = []
     for delivery in deliveries:
         if run and (_refers_back(delivery) or _refers_back(run[-1])):
@@ -161,7 +161,7 @@ def _runs(deliveries: Sequence[InboxDelivery]) -> Iterator[list[InboxDelivery]]:
 
 
 async def _keep_later_part(tx: Tx, delivery: InboxDelivery) -> KeptDelivery:
-    """Keep an edit, unless its text is the one that was kept last; append the rest of a text to its beginning."""
+    """Store an edit, unless its text is the same as the last version's; append the rest of a text to its beginning."""
     known = await inbox.find(tx, delivery.surface, delivery.dedup)
     if known is not None:
         return KeptDelivery(known, is_new=False)

@@ -17,7 +17,7 @@ from core.store.unit_of_work import Tx, reads, writes
 
 @dataclass(frozen=True, slots=True)
 class NoteOutbox:
-    """Leases due notes, and records what became of them."""
+    """Leases due notes, and records their delivery."""
 
     database: Database
 
@@ -34,7 +34,7 @@ class NoteOutbox:
         return await notes.begin(tx, surface, limit)
 
     def held(self, leased: Sequence[Note]) -> AbstractAsyncContextManager[None]:
-        """Keep the leases of notes while they are sent: the block that this opens."""
+        """A context manager that renews the leases of notes while its block runs."""
         return renewed_leases(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
 
     @writes

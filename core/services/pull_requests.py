@@ -1,4 +1,4 @@
-"""Pull requests: what happens to an opened one outside of Countersign is followed by jobs."""
+"""Pull requests that jobs follow: a webhook of the forge makes the job of one run soon."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.store.unit_of_work import Tx, writes
 
 @dataclass(frozen=True, slots=True)
 class PullRequests:
-    """Tells the jobs that follow pull requests that there is something new to see."""
+    """Wakes the jobs that follow pull requests."""
 
     database: Database
 

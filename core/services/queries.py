@@ -1,4 +1,4 @@
-"""What people look up: the list of tasks, what happened, the queue, and artifacts. Nothing here writes."""
+"""Queries of people: the list of tasks, events, the queue, and artifacts. Nothing here writes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from core.store.database import Database, to_ms
 from core.store.unit_of_work import Tx, reads
 
 MOST_JOBS: Final = 1000
-"""Jobs of the queue that are shown at once."""
+"""The most jobs that are shown at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """The jobs that are not over, and the pause if there is one."""
+    """The unfinished jobs, and the pause if there is one."""
 
     paused: QueuePause | None
     jobs: tuple[QueuedJob, ...]
@@ -42,20 +42,20 @@ class QueueView:
 
 @dataclass(frozen=True, slots=True)
 class TaskActivity:
-    """A task's state and its jobs that are not over."""
+    """A task's state and its unfinished jobs."""
 
     state: State
     jobs: tuple[Job, ...]
 
     def rests(self, attempts: int) -> bool:
-        """Whether nothing more happens by itself, or a job that waits for its next attempt had `attempts` already."""
-        gave_up = any(job.state is JobState.READY and job.attempt > attempts for job in self.jobs)
-        return gave_up or (self.state in RESTING and not self.jobs)
+        """Whether nothing happens without a person, or a job that waits for another attempt had `attempts` already."""
+        is_stuck = any(job.state is JobState.READY and job.attempt > attempts for job in self.jobs)
+        return is_stuck or (self.state in RESTING and not self.jobs)
 
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """Reads what the database and the artifacts hold; secrets in people's and models' words are masked."""
+    """Reads the database and the artifacts; secrets in texts of people and models are masked."""
 
     database: Database
     settings: SettingsSource
@@ -89,18 +89,18 @@ class Queries:
 
     @reads
     async def queue(self, tx: Tx) -> QueueView:
-        """Every job that is not over, running ones first."""
+        """The unfinished jobs, running ones first, at most `MOST_JOBS`."""
         jobs = await queue_queries.queue_line(tx, MOST_JOBS)
         return QueueView(QueuePause.from_json(await switches.paused(tx)), tuple(jobs))
 
     @reads
     async def activity(self, tx: Tx, number: int) -> TaskActivity:
-        """How far task `number` is; raises `NotFoundError`."""
+        """The state and the unfinished jobs of task `number`; raises `NotFoundError`."""
         task = await tasks.load(tx, number)
         return TaskActivity(task.state, tuple(await queue_queries.active_of(tx, number)))
 
     async def artifact(self, artifact: Artifact) -> bytes:
-        """The bytes of an artifact; raises when they are missing or changed."""
+        """The bytes of an artifact; raises `NotFoundError` or `PermanentError` if they are missing or changed."""
         return await self.files.read(artifact.sha256)
 
     def _masked(self, event: Event) -> Event:

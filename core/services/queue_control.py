@@ -1,4 +1,4 @@
-"""Pausing and resuming the queue: who may do it, and what everybody is told about it."""
+"""Pausing and resuming the queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.store.unit_of_work import Tx, writes
 
 @dataclass(frozen=True, slots=True)
 class QueuePause:
-    """Why the queue is paused, and who paused it; `by` is None when nobody in particular did."""
+    """Why the queue is paused, and who paused it; `by` is None for the local operator."""
 
     reason: str
     by: str | None
@@ -27,7 +27,7 @@ class QueuePause:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> QueuePause | None:
-        """The pause that is stored; None when the queue runs."""
+        """The stored pause; None if the queue is not paused."""
         return cls(str(value.get("reason") or ""), value.get("by")) if value else None
 
 
@@ -35,7 +35,7 @@ class QueuePause:
 class QueueControl:
     """Stops workers from claiming jobs, and lets them claim again.
 
-    Only maintainers and the local operator may; both methods raise `RefusedError` for anybody else.
+    Only maintainers and the local operator may do so; both methods raise `RefusedError` for others.
     """
 
     database: Database

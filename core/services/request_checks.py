@@ -1,4 +1,4 @@
-"""Checks of what a request says before anything is written: its text, its names and its parameters."""
+"""Checks of a request before anything is written: its text, its names and its parameters."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def checked_text(text: str) -> str:
     if not text:
         raise UsageError("empty", "nothing was asked", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
     if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
-        raise UsageError("too_long", f"the text is longer than {MAX_TEXT_BYTES} bytes", "Say it in fewer words.")
+        raise UsageError("too_long", f"the text is longer than {MAX_TEXT_BYTES} bytes", "Shorten it.")
     if any(0xD800 <= ord(c) <= 0xDFFF for c in text) or "\0" in text:
-        raise UsageError("not_text", "the text is not valid Unicode", "Type it again as UTF-8.")
+        raise UsageError("not_text", "the text is not valid Unicode", "Send it as UTF-8.")
     return text
 
 
@@ -35,7 +35,7 @@ def check_names(settings: Settings, repo: str | None, lane: str | None) -> None:
 
 
 def checked_parameters(settings: Settings, lane: str | None, parameters: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that a request sets, as its lane declares them; raises `UsageError` naming what is wrong."""
+    """The parameters of a request, checked against its lane; raises `UsageError` naming what is wrong."""
     if not parameters:
         return {}
     if lane is None:
@@ -45,5 +45,5 @@ def checked_parameters(settings: Settings, lane: str | None, parameters: Mapping
             ".",
             otherwise="Name the lane that has them with --lane.",
         )
-        raise UsageError("which_lane", f"it is not clear whose parameter {next(iter(parameters))} is", mend)
+        raise UsageError("which_lane", f"it is not clear which lane's parameter {next(iter(parameters))} is", mend)
     return values_of(lane, settings.lanes[lane].parameters, parameters, whole=False)

@@ -1,4 +1,4 @@
-"""Previews: what would become of a request that nobody made. Changes nothing."""
+"""Previews: how a request would be read and planned, without making it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from core.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class RequestPreview:
-    """Reads and plans a request as a worker of this process would do it now."""
+    """Reads and plans a request as a worker of this process would now."""
 
     database: Database
     settings: SettingsSource
@@ -31,15 +31,15 @@ class RequestPreview:
     async def read(
         self, origin: RequestOrigin, text: str, interpreter: Interpreter, *, with_files: bool = True
     ) -> Intent | Unclear:
-        """What `interpreter` reads in the text; the text as it stands where the named lane's executor is given that.
+        """The intent that `interpreter` reads; the text alone if the named lane's executor gets the text as it is.
 
-        `with_files` lets it look at the repository's files, which may be fetched first.
+        `with_files` lets the interpreter list and read the repository's files, which may be fetched first.
         """
         settings, availability = self.settings(), await self._availability()
         if not availability.reads_text(settings.lanes.get(origin.lane or "")):
             return Intent(text)
         lanes = open_lanes(settings, origin)
-        # whether a lane can work may be found out by starting a sandbox
+        # in a thread, because checking a lane may start a sandbox
         offers = await asyncio.to_thread(lambda: tuple(map(availability.offer, lanes)))
         context = InterpretationContext(origin.repository, offers)
         if with_files:
@@ -48,7 +48,7 @@ class RequestPreview:
         return await interpreter.interpret([turn], context)
 
     async def plan(self, origin: RequestOrigin, intent: Intent, *, later: bool = False) -> RequestPlan:
-        """What policy says of the request, and whether its lane can work now; `later` takes it that every lane can."""
+        """Policy's decision, and whether the lane can run now; with `later` every lane counts as able to run."""
         availability = await self._availability()
         return plan_request(self.settings(), replace(availability, assumed=later), origin, intent)
 

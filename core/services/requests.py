@@ -1,4 +1,4 @@
-"""What people do to tasks: ask, reply, pick, cancel, merge, undo. Each is one transaction: load, advance, save."""
+"""What people do with tasks: ask, reply, pick, cancel, merge, undo. Each is one transaction: load, advance, save."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from core.store.unit_of_work import Tx, reads, writes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRequest:
-    """One request as it came in. `dedup` is the surface's own id of the message, where it has one.
+    """A new request. `dedup` is the surface's own id of the message, if it has one.
 
-    `place` is where its card belongs, in answer to the message `reply_to`. `parameters` are what it sets of its
-    lane's; those that are missing are asked for. `also_by` are other people whose words are in the text.
+    `place` is where its card belongs, in reply to the message `reply_to`. `parameters` are the lane's parameters that
+    it sets; missing ones are asked for. `also_by` are other people whose words are in the text.
     """
 
     text: str
@@ -62,11 +62,11 @@ class Requests:
         milestones: Milestones,
         reader: Reader | None = None,
     ) -> None:
-        """Without a `reader` no text is read before it changes a task."""
+        """Without a `reader`, texts are not read before they change a task."""
         self.database = database
         self._settings = settings
         self._reading = FirstReading(reader, settings) if reader is not None else None
-        self._rights = Authorization(settings)
+        self._authorization = Authorization(settings)
         self._milestones = milestones
 
     async def ask(self, request: NewRequest) -> int:
@@ -84,16 +84,16 @@ class Requests:
         except ConflictError:
             if request.dedup is None:
                 raise
-            number = await self._begin_requested(request, columns, text)  # delivered twice at once; the other was first
+            number = await self._begin_requested(request, columns, text)  # another delivery of the message was first
         self._milestones.reached("ask.committed", number=number)
         return number
 
     @writes
     async def _begin_requested(self, tx: Tx, request: NewRequest, columns: Mapping[str, Any], text: str) -> int:
         if request.dedup is not None:
-            seen = await tasks.task_of_message(tx, request.actor.surface or "", request.dedup)
-            if seen is not None:
-                return seen
+            known = await tasks.task_of_message(tx, request.actor.surface or "", request.dedup)
+            if known is not None:
+                return known
         if request.after is not None:
             await visible_task(tx, request.after, request.actor)
         number = await self._begin(
@@ -109,7 +109,7 @@ class Requests:
         return number
 
     def _columns_of(self, request: NewRequest, settings: Settings, text: str) -> dict[str, Any]:
-        """The columns of a new task without id and times; raises `UsageError` for what the request may not set."""
+        """The columns of a new task without id and times; raises `UsageError` for parameters that the lane refuses."""
         return {
             "state": START.to.value,
             "repo": request.repo,
@@ -126,24 +126,24 @@ class Requests:
     async def reply(
         self, number: int, text: str, actor: Actor, dedup: str | None = None, origin: MessageOrigin = NOWHERE
     ) -> Task:
-        """Begin the next revision of a task with what `actor` wrote, once it is read.
+        """Begin the next revision of a task with what `actor` wrote.
 
-        Text that can lead to no revision leaves the task as it is: text that asks for nothing, that nobody can read, or
-        that policy does not allow raises. What only a model can read is read by a job; `origin` is where its writer is
-        notified if nothing comes of it, and where the task is shown from now on if no card stands there.
+        A text that cannot begin one leaves the task unchanged: this raises if it asks for nothing, cannot be read, or
+        is not allowed by policy. A job reads what only a model can read; its writer is notified at `origin` if that
+        begins no revision. The task is shown there from now on, unless a card is there already.
         """
         return await self._speak(number, TurnDraft(checked_text(text), actor, dedup, origin), pick=None)
 
     @reads
     async def check_speaking(self, tx: Tx, number: int, actor: Actor, *, picks: bool = False) -> None:
-        """Raise what keeps `actor` from saying more about a task now, before they are asked for the text."""
+        """Raise if `actor` may not reply to a task now; used before they are asked for the text."""
         task = await visible_task(tx, number, actor)
-        await self._rights.check_speaking(tx, task, actor, picks=picks)
+        await self._authorization.check_speaking(tx, task, actor, picks=picks)
 
     async def pick(
         self, number: int, hunks: str, actor: Actor, dedup: str | None = None, origin: MessageOrigin = NOWHERE
     ) -> Task:
-        """Begin the next revision of a task with only the `hunks` named of the staged one (see `hunk_selection`)."""
+        """Begin the next revision of a task with only some `hunks` of the staged one (see `hunk_selection`)."""
         draft = TurnDraft(checked_text(f"pick {hunks}"), actor, dedup, origin)
         return await self._speak(number, draft, pick=hunks)
 
@@ -159,7 +159,7 @@ class Requests:
         task = await visible_task(tx, number, actor, lock=True)
         if draft.dedup is not None and await tasks.task_of_message(tx, actor.surface or "", draft.dedup):
             return task
-        await self._rights.check_speaking(tx, task, actor, picks=pick is not None)
+        await self._authorization.check_speaking(tx, task, actor, picks=pick is not None)
         n = len(await tasks.turns_of(tx, number)) + 1
         basis, intent, changes = (
             await next_basis(tx, task, draft.text, n)
@@ -171,10 +171,9 @@ class Requests:
             lane = str(changes.get("asked_lane") or task.asked_lane or "") or None
             if await self._reading.owe(tx, ProposedReply(task, draft, basis, n, lane)):
                 return task
-        # policy is asked about whom it let in: who may approve may pick, but perhaps not write in the lane; and who
-        # has the same work done again wrote nothing of it
-        writes_in_lane = pick is None and (n in basis.turns or bool(changes))
-        author = actor.person or "" if writes_in_lane else task.current.author
+        # policy decides for the author: a picker may perhaps not write in the lane, and a retry adds nothing
+        is_author = pick is None and (n in basis.turns or bool(changes))
+        author = actor.person or "" if is_author else task.current.author
         step = await take_step(
             tx,
             task,
@@ -191,12 +190,12 @@ class Requests:
 
     @writes
     async def cancel(self, tx: Tx, number: int, actor: Actor) -> Task:
-        """Stop a task that has not reached the forge; a revision of a published task falls back to it."""
+        """Stop a task that has not reached the forge; a published task returns to its published revision."""
         task = await visible_task(tx, number, actor, lock=True)
-        self._rights.may_stop(task, actor)
+        self._authorization.may_stop(task, actor)
         if task.state is State.APPROVED and any(job.fence for job in await queue_queries.active_of(tx, number)):
-            raise ConflictError(  # not only while somebody holds the job: a dead worker may have pushed
-                "being_published", f"#{number} is on its way to the forge", "Undo it once it is published."
+            raise ConflictError(  # also while no worker has the job: a dead one may have pushed
+                "being_published", f"#{number} is being published", "Undo it once it is published."
             )
         changes = {"digest": None, "question": None, "expires_ms": None}
         await take_step(tx, task, Fact.CANCELLED, actor=actor, changes=changes)
@@ -204,26 +203,26 @@ class Requests:
 
     @writes
     async def merge(self, tx: Tx, number: int, actor: Actor, origin: MessageOrigin = NOWHERE) -> Task:
-        """Owe the merge of a published task's pull request; whoever asked at `origin` is notified of its outcome."""
+        """Owe the merge of a published task's pull request; the writer at `origin` is notified of its outcome."""
         task = await visible_task(tx, number, actor, lock=True)
         advance(task, Fact.MERGE_ASKED)
         opened = task.pull_request
         published = await tasks.revision_of(tx, number, opened.revision) if opened else None
-        self._rights.may_merge(task, published, actor)
+        self._authorization.may_merge(task, published, actor)
         merging = await self._owe_once(tx, task, Fact.MERGE_ASKED, actor)
         await notify_of_outcome(tx, number, "merge", origin)
         return merging
 
     @writes
     async def undo(self, tx: Tx, number: int, actor: Actor, origin: MessageOrigin = NOWHERE) -> int:
-        """Take a task back: a merged one by a new task that reverts it, a published one by closing it.
+        """Undo a task: a merged one by a new task that reverts it, a published one by closing its pull request.
 
-        Returns the number of the task to look at next. A new one is shown where it was asked for, at `origin`; of a
-        closed one, whoever asked at `origin` is notified there.
+        Returns the number of the task to look at next. A new task is shown at `origin`; the outcome of a closing is
+        reported to the writer at `origin`.
         """
         task = await visible_task(tx, number, actor, lock=True)
         if task.state is State.PUBLISHED:
-            self._rights.may_stop(task, actor)
+            self._authorization.may_stop(task, actor)
             await self._owe_once(tx, task, Fact.CLOSE_ASKED, actor)
             await notify_of_outcome(tx, number, "undo", origin)
             return number
@@ -239,7 +238,7 @@ class Requests:
         number, merged = task.number, task.pull_request
         assert merged is not None
         undone = await tasks.revision_of(tx, number, merged.revision) or task.current
-        # taking back what took back somebody's words brings them in again
+        # undoing an undo brings back the words of the first task's authors
         basis = Basis((1,)).written_by(task.authors_of(undone))
         row = TaskRow(
             id=tx.new_id("task"),
@@ -284,13 +283,13 @@ class Requests:
         return number
 
     async def _owe_once(self, tx: Tx, task: Task, fact: Fact, actor: Actor) -> Task:
-        """Take a step that owes a job, unless that job is on its way already."""
+        """Take a step that owes a job, unless the task has unfinished jobs."""
         step = advance(task, fact)
-        alive = {job.kind for job in await queue_queries.active_of(tx, task.number)}
-        if alive:
+        active = {job.kind for job in await queue_queries.active_of(tx, task.number)}
+        if active:
             raise ConflictError(
                 "already_on_its_way",
-                f"#{task.number} has work on its way ({', '.join(sorted(alive))})",
+                f"#{task.number} has unfinished work ({', '.join(sorted(active))})",
                 "Look again in a moment.",
             )
         assert step.owes
@@ -299,9 +298,9 @@ class Requests:
 
 
 def _repository_of(settings: Settings, request: NewRequest) -> str | None:
-    """The repository of a request: the one it names, else the only one there is where it was asked, else None.
+    """The repository of a request: the one it names, else the only one in its conversation's scope, else None.
 
-    Raises `RefusedError` for one that the conversation is not for.
+    Raises `RefusedError` for one outside the scope.
     """
     scope, known = request.actor.scope, settings.repositories
     only = next(iter(known)) if len(known) == 1 else None

@@ -20,20 +20,20 @@ from core.store.unit_of_work import Tx, reads, writes
 MOST: Final = 100
 """Recurring requests that one person may have."""
 MOST_NAMED: Final = 5
-"""Ids that are listed where the beginning of an id is ambiguous."""
+"""Ids that are listed if the beginning of an id is ambiguous."""
 MAX_TEXT_BYTES: Final = 16 * 1024
 MISSED: Final = ("skip", "once")
 
 
 class RecurrenceRule(Protocol):
-    """How often a request is made."""
+    """When a recurring request is made."""
 
     @property
     def phrase(self) -> str:
-        """The rule in its one written form."""
+        """The rule in its canonical written form."""
 
     def after(self, at_ms: int, zone: str, since_ms: int) -> int | None:
-        """The first time after `at_ms`, in UTC milliseconds; None if there never is one.
+        """The first time after `at_ms`, in UTC milliseconds; None if there is none.
 
         Spans are counted from `since_ms`; `zone` is an IANA name.
         """
@@ -45,7 +45,7 @@ ReadRecurrence = Callable[[str], RecurrenceRule]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedSchedule:
-    """A recurring request as a person asked for it; without a `zone` it is in the configuration's."""
+    """A recurring request that a person wants to add; without a `zone` it uses the configured time zone."""
 
     when: str
     text: str
@@ -211,7 +211,7 @@ class Schedules:
 
     async def _changeable(self, tx: Tx, name: str, actor: Actor) -> Schedule:
         """The schedule, if `actor` may change it: its author, a maintainer, or the operator (no person at all)."""
-        schedule = await schedules.get(tx, await _whole_id(tx, name.lower()), lock=True)
+        schedule = await schedules.get(tx, await _full_id(tx, name.lower()), lock=True)
         if schedule is None:
             mend = advise("See them with ", Suggestion(CommandName.SCHEDULES), ".")
             raise NotFoundError("no_such_schedule", f"there is no recurring request {name[:64]!r}", mend)
@@ -220,7 +220,7 @@ class Schedules:
 
 
 def _planned(settings: Settings, wanted: WantedSchedule) -> PlannedRequest:
-    """The request that is wanted, once everything that it names is configured; raises outside the actor's scope."""
+    """The request to be made, checked against the configuration; raises outside the actor's scope."""
     repo = wanted.actor.scope.resolve(wanted.repo)
     person = settings.people.named(wanted.actor.person or "")
     text = wanted.text.strip()
@@ -236,8 +236,8 @@ def _planned(settings: Settings, wanted: WantedSchedule) -> PlannedRequest:
         known = f"Known: {', '.join(sorted(settings.lanes)) or 'none'}."
         raise UsageError("no_such_lane", f"no lane called {wanted.lane!r} is configured", known)
     if wanted.parameters and wanted.lane is None:
-        mend = "Name the lane that has them with --lane."
-        raise UsageError("which_lane", f"it is not clear whose parameter {next(iter(wanted.parameters))} is", mend)
+        message = f"it is not clear which lane's parameter {next(iter(wanted.parameters))} is"
+        raise UsageError("which_lane", message, "Name the lane that has them with --lane.")
     return PlannedRequest(
         text=text,
         person=person.name,
@@ -248,8 +248,8 @@ def _planned(settings: Settings, wanted: WantedSchedule) -> PlannedRequest:
     )
 
 
-async def _whole_id(tx: Tx, start: str) -> str:
-    """The one id that begins with `start`, with ``sch_`` or without; `start` itself when there is none."""
+async def _full_id(tx: Tx, start: str) -> str:
+    """The only id that begins with `start`, with ``sch_`` or without; `start` itself if there is none."""
     if start.removeprefix("sch_") == "":
         return start
     start = start if start.startswith("sch_") else f"sch_{start}"

@@ -13,11 +13,11 @@ from core.store.unit_of_work import Tx, reads
 
 @dataclass(frozen=True, slots=True)
 class SpendingReport:
-    """Reads the sums that the operator looks at; budgets are kept by `core.jobs.usage`."""
+    """Reads the sums for the operator; `core.jobs.usage` enforces the budgets."""
 
     database: Database
 
     @reads
     async def since(self, tx: Tx, since: datetime | None) -> tuple[SpendingTotal, ...]:
-        """Everything that was spent since `since`, a row for each day, lane and person."""
+        """The spending since `since`, a row for each day, lane and person."""
         return tuple(await spending_totals.totals(tx, to_ms(since) if since else 0))

@@ -1,4 +1,4 @@
-"""Surface health: which surfaces cannot be reached, and whether people elsewhere were told."""
+"""Surface health: which surfaces cannot be reached, and whether that was announced on other surfaces."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from core.store.unit_of_work import Tx, reads, writes
 
 @dataclass(frozen=True, slots=True)
 class SurfaceOutage:
-    """An outage of a surface that is recorded; `is_announced` says that other surfaces were told of it."""
+    """The recorded outage of a surface; `is_announced` says that it was announced on other surfaces."""
 
     is_announced: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SurfaceHealth:
-    """Records outages of surfaces, and announces them where people still can be reached."""
+    """Records outages of surfaces, and announces them where people can still be reached."""
 
     database: Database
 
     @reads
     async def outage(self, tx: Tx, surface: str) -> SurfaceOutage | None:
-        """The outage that is recorded of a surface, possibly by an earlier process; None while it is up."""
+        """The recorded outage of a surface, possibly from an earlier process; None while it is up."""
         value = await switches.value_of(tx, switches.surface_switch(surface))
         if value is None or value.get("up"):
             return None
@@ -48,7 +48,7 @@ class SurfaceHealth:
     ) -> None:
         """Record why a surface is down: an event for a new outage, and the newest problem.
 
-        `announcement` goes to `places`; `is_announced` says that people were told of this outage, now or before.
+        `announcement` goes to `places`; `is_announced` says that this outage was announced, now or before.
         """
         shown = problem.to_json()
         await switches.set_value(
@@ -61,12 +61,12 @@ class SurfaceHealth:
 
     @writes
     async def record_up(self, tx: Tx, surface: str) -> None:
-        """Record that a surface is up; there was no outage."""
+        """Record that a surface is up, if there was no outage."""
         await switches.set_value(tx, switches.surface_switch(surface), {"up": True})
 
     @writes
     async def record_recovery(self, tx: Tx, surface: str, places: Sequence[Place], announcement: str) -> None:
-        """Record the end of an outage: what was put off meanwhile is due at once, and `places` are told."""
+        """Record the end of an outage: what was put off meanwhile is due at once, and `places` get `announcement`."""
         await switches.set_value(tx, switches.surface_switch(surface), {"up": True})
         await cards.revive(tx, surface)
         await notes.revive(tx, surface)

@@ -1,4 +1,4 @@
-"""The task document of contract.md: everything about one task, as JSON and as what cards are drawn from."""
+"""The task document of contract.md: everything about one task, as JSON and as the source of its cards."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from core.store.database import Database
 from core.store.unit_of_work import Tx, reads
 
 MAX_AWAITING: Final = 50
-"""Tasks of each state among which those that wait for a person are looked for: the newest."""
+"""How many of the newest tasks of each state are searched for those that wait for a person."""
 FILE_KEYS: Final = ("path", "status", "added", "removed", "old_mode", "mode")
-"""What the document says of a staged file; the hashes that its digest is made of stay with the revision."""
+"""The keys of a staged file in the document; the hashes in its digest stay with the revision."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """Where a task's job stands: `position` 0 is running; `eta_s` is None while nothing is known.
+    """The place of a task's job in the queue: `position` 0 is running; `eta_s` is None if it is not known.
 
-    `problem` says why the last try did not go through, and `next_try_at` when the next one may begin.
+    `problem` says why the last attempt failed, and `next_try_at` when the next one may begin.
     """
 
     position: int
@@ -54,7 +54,7 @@ class TaskDocument:
     mask: Mask = no_mask
 
     def to_json(self) -> dict[str, Any]:
-        """The document as contract.md fixes it; further keys may be added, none removed. It shows no secrets."""
+        """The document as contract.md specifies it, with secrets masked; keys may be added but not removed."""
         task = self.task
         return {
             "number": task.number,
@@ -79,24 +79,24 @@ class TaskDocument:
             "pull_request": task.pull_request.to_json() if task.pull_request else None,
             "turns": [turn.to_json() for turn in self.turns],
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
-            "making": self._making(),
+            "making": self._provenance(),
             "model": self._model(),
             "parameters": masked(dict(task.parameters), self.mask),
             "read_by": task.current.intent.read_by if task.current.intent else "",
             "error": masked(task.error.to_json(), self.mask) if task.error else None,
         }
 
-    def _making(self) -> dict[str, Any] | None:
-        made = self.task.current.provenance
-        return masked(made.to_json(), self.mask) if made else None
+    def _provenance(self) -> dict[str, Any] | None:
+        provenance = self.task.current.provenance
+        return masked(provenance.to_json(), self.mask) if provenance else None
 
     def _model(self) -> dict[str, str] | None:
-        """Which model made it, and what it says of its work: its own words, which prove nothing."""
-        making = self.task.current.provenance
-        if making is None or not (making.words or making.usage):
+        """The model that made the change, and its own words about it, which prove nothing."""
+        provenance = self.task.current.provenance
+        if provenance is None or not (provenance.words or provenance.usage):
             return None
-        name = making.usage[0].model if making.usage else making.executor
-        return {"name": name, "words": self.mask(making.words)}
+        name = provenance.usage[0].model if provenance.usage else provenance.executor
+        return {"name": name, "words": self.mask(provenance.words)}
 
     def _queue(self) -> dict[str, Any] | None:
         if self.queue is None:
@@ -123,7 +123,7 @@ class TaskDocument:
 
 @dataclass(frozen=True, slots=True)
 class TaskDocuments:
-    """Reads the documents of tasks that exist for whoever asks."""
+    """Reads the documents of tasks, within the scope of an actor."""
 
     database: Database
     settings: SettingsSource
@@ -135,7 +135,7 @@ class TaskDocuments:
 
     @reads
     async def awaiting(self, tx: Tx, person: str) -> tuple[TaskDocument, ...]:
-        """The tasks that wait for this person's verdict or answer, the oldest first, at most `MAX_AWAITING`."""
+        """The tasks that wait for this person's verdict or answer, the oldest first of each state."""
         settings, awaiting = self.settings(), []
         for state in (State.STAGED, State.ASKING):
             for summary in reversed(await tasks.summaries(tx, state=state, limit=MAX_AWAITING)):
@@ -146,7 +146,7 @@ class TaskDocuments:
 
 
 def _awaits(document: TaskDocument, person: str) -> bool:
-    """Whether a staged task still needs this person's verdict, or an asking one is theirs."""
+    """Whether a staged task still needs this person's verdict, or an asking one was requested by them."""
     needs = document.needs
     if needs is not None and person in needs.of and person not in needs.have:
         return True

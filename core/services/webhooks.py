@@ -1,4 +1,4 @@
-"""Webhook deliveries: every event is owed to the receivers that want it, and delivered at least once."""
+"""Webhook deliveries: every event is owed to the receivers that want it, and is delivered at least once."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ BATCH: Final = 200
 
 
 class EventReceivers(Protocol):
-    """Decides who receives an event, and what the message says. It is called within a transaction, so it only computes.
+    """Decides who receives an event, and in what form. It is called within a transaction, so it does no I/O.
 
-    `task` is the task as it is now, which may be further than the event; None for events of the whole system.
+    `task` is the task as it is now, which may be newer than the event; None for events of the whole system.
     """
 
     def wants(self, event: Event) -> bool:
@@ -42,9 +42,9 @@ class Webhooks:
     database: Database
 
     async def hand_out(self, receivers: EventReceivers) -> int:
-        """Owe the next events to whoever wants them, in one transaction with the cursor; how many events those were.
+        """Owe the next events to their receivers, in one transaction with the cursor; returns the number of events.
 
-        The first call only sets the cursor: receivers get what happens from then on.
+        The first call only sets the cursor, so receivers get later events only.
         """
         return await self._hand_out(receivers) if await self._has_new_events() else 0
 
@@ -75,7 +75,7 @@ class Webhooks:
     ) -> tuple[WebhookDelivery, ...]:
         """Lease what is due, at most one delivery of each receiver (see `core.store.outbox`).
 
-        What is owed to a receiver that is neither `known` nor has a name with one of `prefixes` is given up.
+        Deliveries to receivers that are neither `known` nor have a name with one of `prefixes` are marked as failed.
         """
         return await self._take_due(limit, known, prefixes) if await self._any_due() else ()
 
@@ -91,7 +91,7 @@ class Webhooks:
         return tuple(await deliveries.begin(tx, limit))
 
     def held(self, leased: Sequence[WebhookDelivery]) -> AbstractAsyncContextManager[None]:
-        """Keep the leases of deliveries while they are tried: the block that this opens."""
+        """A context manager that renews the leases of deliveries while its block runs."""
         return renewed_leases(lambda: self._renew(leased), lambda: self._release(leased), LEASE_MS)
 
     @writes
@@ -121,7 +121,7 @@ class Webhooks:
 
 
 async def _subject(tx: Tx, event: Event) -> tuple[Task | None, tuple[Turn, ...]]:
-    """The task that an event is about, and what was said in it."""
+    """The task that an event is about, and its turns."""
     if not event.number:
         return None, ()
     try:

@@ -45,7 +45,7 @@ def every(home: CliHome, *words: str, text: str = PLAIN, code: int = 0, person: 
         ("bump it", ("--lane", "bump", "--set", "package=httpx"), 2, "needs the parameter version"),
         ("bump it", ("--lane", "bump", "--set", "package=UP", "--set", "version=1"), 2, "does not match"),
         ("bump it", ("--lane", "bump", "--set", "nosuch=1"), 2, "has no parameter 'nosuch'"),
-        (PLAIN, ("--set", "a=1"), 2, "whose parameter a is"),
+        (PLAIN, ("--set", "a=1"), 2, "which lane's parameter a is"),
         (PLAIN, ("--lane", "nosuch"), 2, "no lane called"),
     ],
 )
