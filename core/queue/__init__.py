@@ -1,1 +1,1 @@
-"""Running jobs: the claim, the worker, the engine it runs on, and what returns lost jobs to the queue."""
+"""Running jobs: claims, the worker, its engine, and the reconciler that returns lost jobs to the queue."""

@@ -1,4 +1,4 @@
-"""The claimer: takes the job that the scheduler puts first for this node, under a new fence."""
+"""The claimer: claims the job that the scheduler puts first for this node, under a new fence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from core.store.switches import paused
 from core.store.unit_of_work import RunsTransactions, Tx, reads, writes
 
 _TRIES: Final = 8
-"""How many jobs of one reading are tried; when other workers took them all, what they left is read anew."""
+"""How many jobs of one reading are tried; if other workers claimed them all, the queue is read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimer:
     """Claims jobs for one worker.
 
-    The queue is read without a lock; only the compare-and-set that takes a job is in a transaction that writes.
+    The queue is read without a lock; only the compare-and-set that claims a job is in a transaction that writes.
     """
 
     database: RunsTransactions
@@ -27,9 +27,9 @@ class Claimer:
     worker: str
 
     async def claim(self) -> Job | None:
-        """The job that is now this worker's; None when there is none for it, or the queue is paused.
+        """Claim a job for this worker; None if there is none for it, or if the queue is paused.
 
-        Raises `TransientError` when the database cannot be reached.
+        Raises `TransientError` if the database cannot be reached.
         """
         while ranked := await self.next_ones():
             for job in ranked[:_TRIES]:
@@ -40,10 +40,10 @@ class Claimer:
 
     @reads
     async def next_ones(self, tx: Tx) -> tuple[Job, ...]:
-        """The jobs that this worker may take now, the one to take first at the front; none while it counts as dead."""
+        """The jobs that this worker may claim now, in order; none if it was declared dead."""
         if await paused(tx) is not None or not await claims.any_ready(tx):
             return ()
-        if not await workers.is_alive(tx, self.worker):  # declared dead, and about to learn of it
+        if not await workers.is_alive(tx, self.worker):  # declared dead; its next heartbeat ends it
             return ()
         return rank(await claims.candidates(tx, self.node), self.node, tx.now)
 

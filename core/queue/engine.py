@@ -1,12 +1,12 @@
 """The engine: runs a claimed job's steps durably (DBOS), so that finished steps are not run again.
 
-DBOS is embedded. Its state is a SQLite file of its own beside ours, or the schema ``dbos`` of the shared PostgreSQL.
-Our rows stay the truth, so losing that state costs repeated steps and nothing else: docs/decisions/0043 says which fact
-is remembered where.
+DBOS is embedded. Its state is a separate SQLite file, or the schema ``dbos`` of the shared PostgreSQL.
+Countersign's own rows are authoritative, so losing the engine's state only repeats steps: docs/decisions/0043 says
+which fact is stored where.
 
-Every claim has a run of its own, named by the claim's fence, which begins with the outputs of the steps that earlier
-claims finished. A worker that was taken for dead writes into a run that is not read any more, so it cannot affect the
-next claimant.
+Every claim has a separate run, named by the claim's fence, which begins with the outputs of the steps that earlier
+claims finished. A worker that was wrongly declared dead writes into a run that is no longer read, so it cannot affect
+the next claimant.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from core.model.job import Job
 from core.store.database import Location, driver_url, durable_engine, is_damaged, set_aside
 
 APPLICATION_VERSION = "1"
-"""Pinned: runs of another version are left alone by this one."""
+"""Pinned, because DBOS does not continue runs of another version."""
 
 RunStep = Callable[[Job, str, StepOutput], Awaitable[StepOutput]]
 """Runs one named step of a job with the outputs of the steps before it; returns the step's own output."""
 
 STOP_WITHIN_S = 5.0
-"""How long a stop waits for cancelled runs to end."""
+"""How long `stop` waits for cancelled runs to end."""
 
 LOST: StepOutput = {"lost": True, "over": True}
-"""The output of a step whose job belongs to another claimant now."""
+"""The output of a step whose job another worker has claimed."""
 
 
 class Engine(Protocol):
     """Durable execution of a job's steps."""
 
     async def start(self) -> None:
-        """Get ready to run."""
+        """Prepare for `run`."""
 
     async def run(self, job: Job, steps: tuple[str, ...], run_step: RunStep) -> StepOutput:
-        """Run the steps of a job whose claim we hold, without those that earlier claimants of this attempt finished.
+        """Run the steps of a claimed job, except those that earlier claimants of this attempt finished.
 
         Returns the outputs of all steps, merged in order.
         """
@@ -57,7 +57,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """A job whose claim we hold; `done` are the outputs of the steps that earlier claimants finished."""
+    """A job that this worker claimed; `done` are the outputs of the steps that earlier claimants finished."""
 
     job: Job
     steps: tuple[str, ...]
@@ -70,7 +70,7 @@ class _Claimed:
 
 
 class DbosEngine:
-    """`Engine` on DBOS. One may live in a process (DBOS keeps one instance)."""
+    """`Engine` on DBOS. Only one may exist in a process, because DBOS has one instance."""
 
     def __init__(self, location: Location, worker: str) -> None:
         self._location = location
@@ -84,7 +84,7 @@ class DbosEngine:
         """Launch DBOS on the running loop, so that every workflow runs there."""
         logging.getLogger("dbos").setLevel(logging.CRITICAL)  # faults reach people as problems, not as log lines
         if self._file is None:
-            # it builds indexes CONCURRENTLY, which waits for every open transaction: those of this very loop too
+            # in a thread: it builds indexes CONCURRENTLY, which waits for the open transactions of this loop too
             await asyncio.to_thread(DBOS.migrate, driver_url(self._location))
         try:
             self._launch()
@@ -110,14 +110,14 @@ class DbosEngine:
             if run_id not in self._claimed:
                 return LOST
             log.warning("engine_failed", job=job.id, problem=f"{type(error).__name__}: {error}"[:500])
-            return await _walk(claimed, claimed.run)  # every step adopts what it did before
+            return await _walk(claimed, claimed.run)  # every step adopts its own earlier effect
         else:
             return outputs
         finally:
             self._claimed.pop(run_id, None)
 
     async def stop(self) -> None:
-        """Shut DBOS down; whoever claims a job next goes on with what was running."""
+        """Shut DBOS down; the next claimant continues what was running."""
         if self._runs:
             await asyncio.wait(self._runs, timeout=STOP_WITHIN_S)
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
@@ -129,7 +129,7 @@ class DbosEngine:
     def _launch(self) -> None:
         DBOS(config=self._config())
 
-        async def countersign_job(run_id: str) -> StepOutput:  # DBOS marks the function, so no bound method
+        async def countersign_job(run_id: str) -> StepOutput:  # not a bound method, because DBOS marks the function
             task = asyncio.current_task()
             assert task is not None
             self._runs.add(task)
@@ -172,7 +172,7 @@ class DbosEngine:
             "executor_id": self._worker,
             "log_level": "CRITICAL",
             "use_listen_notify": False,
-            "notification_listener_polling_interval_sec": 0.05,  # we send none; stopping waits for one round of it
+            "notification_listener_polling_interval_sec": 0.05,  # no notifications are sent; a stop waits for one round
             "serializer": DBOSPortableJSONSerializer(),  # the default is pickle
         }
         if self._file is not None:
@@ -189,7 +189,7 @@ def _run_of(job: Job) -> str:
 
 
 async def _walk(claimed: _Claimed, run: Callable[[str, StepOutput], Awaitable[StepOutput]]) -> StepOutput:
-    """Run the steps in order, each with the outputs of those before it, until one says that nothing is left to do."""
+    """Run the steps in order, each with the outputs of earlier ones, until one returns ``over`` or ``fault``."""
     outputs: StepOutput = {}
     for name in claimed.steps:
         outputs.update(claimed.done[name] if name in claimed.done else await run(name, dict(outputs)))

@@ -1,4 +1,4 @@
-"""The heartbeat: records that this worker is alive, and learns what is no longer its own."""
+"""The heartbeat: records that this worker is alive, and finds jobs that it no longer holds."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from core.store.unit_of_work import RunsTransactions, Tx, writes
 
 
 class DeclaredDeadError(CountersignError):
-    """This worker was silent for too long; others have its jobs, so it must end."""
+    """This worker sent no heartbeat for too long; others have its jobs, so it must end."""
 
     kind = Kind.UNAVAILABLE
 
 
 @dataclass(slots=True)
 class Heartbeat:
-    """Beats for one worker, whose `runner` stops the jobs that were cancelled or taken over."""
+    """The heartbeat of one worker, whose `runner` stops the jobs that were cancelled or taken over."""
 
     database: RunsTransactions
     settings: SettingsSource
@@ -33,7 +33,7 @@ class Heartbeat:
     _strays: set[str] = field(default_factory=set)
 
     async def run(self) -> NoReturn:
-        """Beat until cancelled; raises `DeclaredDeadError` when this worker was declared dead."""
+        """Send heartbeats until cancelled; raises `DeclaredDeadError` if this worker was declared dead."""
         timing = self.settings().timing
         while True:
             await asyncio.sleep(timing.heartbeat_s)
@@ -45,7 +45,9 @@ class Heartbeat:
             if not is_alive:
                 self.runner.stop_all_but(set())
                 raise DeclaredDeadError(
-                    "declared_dead", "this worker was silent too long and others took its jobs", "Start it again."
+                    "declared_dead",
+                    "this worker was silent too long and others took its jobs",
+                    "Start it again.",
                 )
             self.runner.stop_all_but(held)
             await self._release_strays(held)
@@ -56,17 +58,17 @@ class Heartbeat:
         return await workers.beat(tx, self.worker), await jobs.held_by(tx, self.worker)
 
     async def _release_strays(self, held: set[str]) -> None:
-        """Return to the queue what is held but not worked on, such as a job whose outcome could not be written.
+        """Return jobs to the queue that are held but do not run, such as one whose outcome could not be written.
 
-        It must have been so twice in a row: a job that is just being begun or ended is none of these.
+        A job must be so at two heartbeats in a row, because one that is about to start or to end is so for a moment.
         """
         strays = held - self.runner.job_ids
-        lasting = strays & self._strays
-        self._strays = strays - lasting
-        if not lasting:
+        confirmed = strays & self._strays
+        self._strays = strays - confirmed
+        if not confirmed:
             return
         try:
-            await self.reconciler.release(self.worker, lasting)
+            await self.reconciler.release(self.worker, confirmed)
             self.runner.wake.set()
         except TransientError as error:
             log.warning("release_failed", problem=error.problem.message)

@@ -1,4 +1,4 @@
-"""An engine that is made when the first job runs: a process that only waits does not load DBOS."""
+"""An engine that is created when the first job runs, so that a process that only waits does not load DBOS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LazyEngine:
-    """`Engine`: what `make` returns, made and started when the first job runs."""
+    """An `Engine` that creates and starts the one of `make` when the first job runs."""
 
     def __init__(self, make: Callable[[], Engine]) -> None:
         self._make = make
@@ -22,7 +22,7 @@ class LazyEngine:
         self._starting = asyncio.Lock()
 
     async def start(self) -> None:
-        """Do nothing yet."""
+        """Do nothing; the first `run` starts the engine."""
 
     async def run(self, job: Job, steps: tuple[str, ...], run_step: RunStep) -> StepOutput:
         """Run the steps of a job; the first call starts the engine."""

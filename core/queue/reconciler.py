@@ -1,4 +1,4 @@
-"""The reconciler: finds what crashes and time left behind, and sets it right. Every pass is a few indexed queries."""
+"""The reconciler: repairs what crashes left behind, and applies timeouts. Every pass is a few indexed queries."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _DEPENDENCY_LOST = (
 
 @dataclass(slots=True)
 class Reconciler:
-    """Buries silent workers, expires waits, releases dependencies, and gives orphaned tasks their job again."""
+    """Declares silent workers dead, expires waits, releases dependencies, and gives orphaned tasks a new job."""
 
     database: Database
     settings: SettingsSource
 
     async def sweep(self, worker: str = "") -> int:
-        """One pass on behalf of `worker`, who lives; returns how many things it changed."""
-        changed = await self._bury(worker)
+        """One pass on behalf of the living `worker`; returns the number of changes."""
+        changed = await self._rescue_from_dead(worker)
         changed += await self._expire()
-        changed += await self._nudge()
+        changed += await self._remind()
         changed += await self._dependencies()
         return changed + await self._orphans()
 
-    async def _bury(self, but: str) -> int:
-        """Rescue the jobs of workers that the database has not heard of for a lease."""
+    async def _rescue_from_dead(self, but: str) -> int:
+        """Rescue the jobs of workers without a heartbeat for the time of a lease."""
         lease_ms = round(self.settings().timing.lease_s * 1000)
 
         async def silent(tx: Tx) -> bool:
@@ -54,15 +54,15 @@ class Reconciler:
 
         if not await self.database.read(silent):
             return 0
-        return _told(await self.database.write(work))
+        return _logged(await self.database.write(work))
 
     async def release(self, worker: str, job_ids: set[str]) -> int:
-        """Give back what `worker` holds but does not work on, such as a job whose outcome could not be written."""
+        """Return jobs to the queue that `worker` holds but does not run."""
 
         async def work(tx: Tx) -> list[Job]:
             return await self._rescue(tx, [worker], only=job_ids)
 
-        return _told(await self.database.write(work))
+        return _logged(await self.database.write(work))
 
     async def _rescue(self, tx: Tx, owners: list[str], only: set[str] | None = None) -> list[Job]:
         rescued = await jobs.rescue_from(tx, owners, count=True, only=only)
@@ -72,7 +72,7 @@ class Reconciler:
         return rescued
 
     async def _give_up(self, tx: Tx, job: Job) -> None:
-        """A job that outlived that many workers is the likely cause: fail it."""
+        """Fail a job that so many workers died with, because it probably is the cause."""
         problem = Problem(
             Kind.FAILED,
             "kills_workers",
@@ -93,7 +93,7 @@ class Reconciler:
         )
 
     async def _expire(self) -> int:
-        """A timeout is not a denial: what waited too long for a person expires, and says so."""
+        """Expire tasks that waited too long for a person; an expiry is not a rejection."""
         states = tuple(sorted(WAITING_FOR_PEOPLE))
 
         async def due(tx: Tx) -> list[int]:
@@ -113,13 +113,13 @@ class Reconciler:
             )
         return expired
 
-    async def _nudge(self) -> int:
-        """Remind of what waits for a person and, when nobody answers, ask the next ones; expiry comes last."""
+    async def _remind(self) -> int:
+        """Remind people of what waits for them and, if nobody answers, escalate; expiry comes last."""
 
         async def due(tx: Tx) -> list[int]:
             return await tasks.due_to_remind(tx, BATCH)
 
-        nudged = 0
+        reminded = 0
         for number in await self.database.read(due):
 
             async def work(tx: Tx, number: int = number) -> None:
@@ -127,13 +127,13 @@ class Reconciler:
 
             try:
                 await self.database.write(work)
-            except ConflictError:  # somebody decided meanwhile
+            except ConflictError:  # it was decided meanwhile
                 continue
-            nudged += 1
-        return nudged
+            reminded += 1
+        return reminded
 
     async def _dependencies(self) -> int:
-        """Let go on what waited for a task that went through; fail what waited for one that did not."""
+        """Release jobs whose dependency was published; fail tasks whose dependency cannot be any more."""
 
         async def lost(tx: Tx) -> list[tuple[int, int, str]]:
             return await queue_queries.waiting_on(tx, [s.value for s in _DEPENDENCY_LOST], BATCH)
@@ -156,7 +156,7 @@ class Reconciler:
         return changed
 
     async def _orphans(self) -> int:
-        """A working task without a living job lost it to a fault; it gets a new one."""
+        """Give a new job to tasks in a working state that have none, which is the result of a fault."""
         owed = {state.value: kind.value for state, kind in OWED_IN.items()}
         orphans = await self.database.read(lambda tx: queue_queries.orphans(tx, owed, BATCH))
         for number in orphans:
@@ -183,12 +183,12 @@ class Reconciler:
 
         try:
             await self.database.write(work)
-        except ConflictError:  # somebody was faster: then there is nothing left to do here
+        except ConflictError:  # the task changed meanwhile, so there is nothing to do
             return 0
         return 1
 
 
-def _told(rescued: list[Job]) -> int:
+def _logged(rescued: list[Job]) -> int:
     for job in rescued:
         log.warning("job_rescued", job=job.id, task=job.number, rescues=job.rescues)
     return len(rescued)

@@ -1,4 +1,4 @@
-"""The runner: runs claimed jobs through the engine, and sees that each comes to an outcome."""
+"""The runner: runs claimed jobs on the engine, and records an outcome for each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from core.queue.engine import Engine
 
 LEAVE_WITHIN_S: Final = 5.0
-"""How long is waited for cancelled steps to end."""
+"""How long to wait for cancelled steps to end."""
 
 _LOST: Final[StepOutput] = {"lost": True, "over": True}
-"""The notes of a step whose job is no longer ours."""
+"""The output of a step whose job this worker no longer holds."""
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class _Run:
 
 @dataclass(slots=True)
 class Runner:
-    """The jobs that one worker runs at the moment. `wake` is set whenever one of them ended."""
+    """The jobs that one worker runs at the moment. `wake` is set when one of them ends."""
 
     context: JobContext
     engine: Engine
@@ -51,7 +51,7 @@ class Runner:
         return set(self._runs)
 
     def begin(self, job: Job) -> None:
-        """Run a claimed job beside the others."""
+        """Start a claimed job beside the others."""
         run = _Run(job, asyncio.create_task(self._run(job), name=job.id))
         self._runs[job.id] = run
         run.whole.add_done_callback(lambda _: self._ended(run))
@@ -63,18 +63,18 @@ class Runner:
                 run.step.cancel()
 
     async def finish(self) -> None:
-        """Wait until everything that runs came to its outcome."""
+        """Wait until every running job has its outcome."""
         while self._runs:
             await asyncio.wait([run.whole for run in self._runs.values()])
 
     async def cancel(self) -> None:
-        """Stop everything that runs, without an outcome."""
+        """Stop every running job, without an outcome."""
         ending: list[asyncio.Task[Any]] = []
         for run in list(self._runs.values()):
             ending += [task for task in (run.whole, run.step) if task is not None]
         for task in ending:
             task.cancel()
-        if ending:  # a step that ran on would meet an engine that is gone, and call that its own fault
+        if ending:  # a step that continued would fail for want of its engine
             await asyncio.wait(ending, timeout=LEAVE_WITHIN_S)
 
     def _ended(self, run: _Run) -> None:
@@ -83,38 +83,38 @@ class Runner:
         self.wake.set()
 
     async def _run(self, job: Job) -> None:
-        """Run one claimed job to its outcome; whatever happens, its row says what became of it."""
+        """Run one claimed job to its outcome, and record a fault if there is one."""
         log.info("job_claimed", job=job.id, task=job.number, kind=job.kind.value, fence=job.fence)
         self.context.milestones.reached(f"{job.kind.value}.claimed", number=job.number)
         try:
-            notes = await self.engine.run(job, tuple(name for name, _ in STEPS[job.kind]), self._step)
-            fault = await self._fault_in(job, notes)
+            outputs = await self.engine.run(job, tuple(name for name, _ in STEPS[job.kind]), self._step)
+            fault = await self._fault_in(job, outputs)
         except LostClaimError as error:
             log.info("claim_lost", job=job.id, why=str(error))
             return
         except CountersignError as error:
             fault = JobFault(error.problem, is_transient=True)
-        except Exception as error:  # noqa: BLE001 (a worker outlives every job; what broke is told on the task)
+        except Exception as error:  # noqa: BLE001 (a worker survives every job; the task says what broke)
             log.exception("run_broke", job=job.id)
             fault = JobFault(bug(error), is_transient=True)
         if fault is not None:
             self.unwritten = await settle(self.context, job, fault) or self.unwritten
 
-    async def _fault_in(self, job: Job, notes: StepOutput) -> JobFault | None:
-        """What the notes of a run say that went wrong, if anything did."""
-        if (problem := notes.get("fault")) is not None:
-            is_transient, retry_after_s = bool(notes.get("transient")), notes.get("retry_after_s")
+    async def _fault_in(self, job: Job, outputs: StepOutput) -> JobFault | None:
+        """The fault in the outputs of a run, or None."""
+        if (problem := outputs.get("fault")) is not None:
+            is_transient, retry_after_s = bool(outputs.get("transient")), outputs.get("retry_after_s")
             return JobFault(Problem.from_json(problem), is_transient, retry_after_s)
-        # a run that is over has closed its job; one that ended otherwise (an engine that lost it) is begun anew
+        # a finished run has ended its job; one that ended otherwise, because the engine lost it, is run again
         if job.id in await self.context.database.read(lambda tx: jobs.held_by(tx, self.worker)):
             return JobFault(bug(RuntimeError("the run ended early")), is_transient=True)
         return None
 
-    async def _step(self, job: Job, name: str, notes: StepOutput) -> StepOutput:
-        """One step; its faults become notes, so that the engine remembers them as plain values."""
+    async def _step(self, job: Job, name: str, outputs: StepOutput) -> StepOutput:
+        """Run one step; its faults become outputs, so that the engine stores them as plain values."""
         body = dict(STEPS[job.kind])[name]
         run = self._runs.get(job.id)
-        inner = asyncio.ensure_future(body(self.context, job, notes))
+        inner = asyncio.ensure_future(body(self.context, job, outputs))
         if run is not None:
             run.step = inner
         try:
@@ -127,18 +127,18 @@ class Runner:
             inner.cancel()
             raise
         except TransientError as error:
-            return _notes_of(JobFault(error.problem, is_transient=True, retry_after_s=error.retry_after_s))
+            return _fault_output(JobFault(error.problem, is_transient=True, retry_after_s=error.retry_after_s))
         except CountersignError as error:
-            return _notes_of(JobFault(error.problem, is_transient=False))
+            return _fault_output(JobFault(error.problem, is_transient=False))
         except StoredValueError as error:
-            return _notes_of(JobFault(unreadable_value(error).problem, is_transient=False))
+            return _fault_output(JobFault(unreadable_value(error).problem, is_transient=False))
         except TimeoutError:
             problem = Problem(Kind.FAILED, "timed_out", f"{name} of #{job.number} took too long")
-            return _notes_of(JobFault(problem, is_transient=False))
-        except Exception as error:  # noqa: BLE001 (a worker outlives every job; what broke is told on the task)
+            return _fault_output(JobFault(problem, is_transient=False))
+        except Exception as error:  # noqa: BLE001 (a worker survives every job; the task says what broke)
             log.exception("step_broke", job=job.id, step=name)
-            return _notes_of(JobFault(bug(error), is_transient=False))
+            return _fault_output(JobFault(bug(error), is_transient=False))
 
 
-def _notes_of(fault: JobFault) -> StepOutput:
+def _fault_output(fault: JobFault) -> StepOutput:
     return {"fault": fault.problem.to_json(), "transient": fault.is_transient, "retry_after_s": fault.retry_after_s}

@@ -1,4 +1,4 @@
-"""The settlement of a job that met a fault: another try after a wait, or the end of its task."""
+"""Settles a job that had a fault: another attempt after a wait, or the failure of its task."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from core.store.unit_of_work import Tx
 
 @dataclass(frozen=True, slots=True)
 class JobFault:
-    """What went wrong with a job; a `is_transient` one may pass, at the earliest after `retry_after_s`."""
+    """What went wrong with a job; an `is_transient` fault may pass, at the earliest after `retry_after_s`."""
 
     problem: Problem
     is_transient: bool
@@ -26,14 +26,13 @@ class JobFault:
 
 
 async def settle(context: JobContext, job: Job, fault: JobFault) -> CountersignError | None:
-    """Put the job back for another try, or fail its task.
+    """Return the job to the queue for another attempt, or fail its task.
 
-    Returns the error when nothing could be written: then the lease of the claim runs out, and whoever rescues the job
-    settles it.
+    Returns the error if nothing could be written: then the job is rescued later, and settled by its next claimant.
     """
     problem = context.masked(fault.problem)
     try:
-        # what is unavailable comes back one day (F16), so only other faults run out of tries
+        # what is unavailable comes back one day (F16), so only other faults have a limit of attempts
         if fault.is_transient and (problem.kind is Kind.UNAVAILABLE or job.attempt < MAX_ATTEMPTS):
             wait_s = fault.retry_after_s or backoff_s(job.attempt, random.random())  # noqa: S311 (jitter)
             await _retry_later(context, job, problem, wait_s)
@@ -45,35 +44,35 @@ async def settle(context: JobContext, job: Job, fault: JobFault) -> CountersignE
         log.warning("outcome_not_written", job=job.id, problem=error.problem.message)
         if error.problem.kind is not Kind.FAILED:
             return error
-        await _end(context, job, error)  # the database takes other outcomes, but not this one
-    except Exception as error:  # noqa: BLE001 (whatever cannot be written must not run again and again)
+        await _end(context, job, error)  # the database can be written, but not with this outcome
+    except Exception as error:  # noqa: BLE001 (a job whose outcome cannot be written must not run again and again)
         log.exception("outcome_broke", job=job.id)
         await _end(context, job, error)
     return None
 
 
 def bug(error: BaseException) -> Problem:
-    """The problem that people are told about when Countersign itself is at fault."""
+    """The problem that people see if Countersign itself has a fault."""
     return Problem(
         Kind.FAILED,
         "bug",
-        f"Countersign met a fault of its own: {type(error).__name__}: {error}"[:500],
+        f"Countersign has a fault: {type(error).__name__}: {error}"[:500],
         advise(
             "Nothing was published. Please report it with ",
             Suggestion(CommandName.EVENTS),
             ".",
-            otherwise="Nothing was published. Please tell whoever runs Countersign.",
+            otherwise="Nothing was published. Please tell the operator of Countersign.",
         ),
     )
 
 
 async def _end(context: JobContext, job: Job, error: Exception) -> None:
-    """Fail a job whose outcome could not be written, with words that can be."""
+    """Fail a job whose outcome could not be written, with a problem that can be written."""
     mend = advise("Nothing was published. Please report it with ", Suggestion(CommandName.EVENTS), ".")
-    message = f"Countersign could not write down how this ended: {type(error).__name__}"
+    message = f"Countersign could not record the outcome: {type(error).__name__}"
     try:
         await context.fail(job, Problem(Kind.FAILED, "bug", message, mend))
-    except Exception:  # noqa: BLE001 (the claim is released as lost, which is counted: MAX_RESCUES ends it)
+    except Exception:  # noqa: BLE001 (the job is rescued, and MAX_RESCUES ends it)
         log.exception("outcome_not_written", job=job.id)
 
 

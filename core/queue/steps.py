@@ -1,4 +1,4 @@
-"""The steps of each kind of job, in the order in which they run."""
+"""The steps of each kind of job, in order."""
 
 from __future__ import annotations
 

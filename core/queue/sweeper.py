@@ -1,4 +1,4 @@
-"""The sweeper: one worker of all, which holds the lease for it, sets right what crashes and time left behind."""
+"""The sweeper: of all workers, the one with the lease for it runs the reconciler."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from core.model.errors import TransientError
 from core.queue.reconciler import Reconciler
 from core.settings import SettingsSource
 from core.store import leaders
-from core.store.unit_of_work import RunsTransactions, Tx
+from core.store.unit_of_work import RunsTransactions
 
 SWEEP_EVERY_S: Final = 2.0
-"""How long is between two sweeps, or a quarter of a lease where that is shorter."""
+"""The time between two sweeps, unless a quarter of a lease is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
-    """Sweeps on behalf of one worker while that leads; `wake` is called when a sweep changed something.
+    """Sweeps on behalf of one worker while that is the leader; `wake` is called if a sweep changed something.
 
-    The lease lasts as long as that of a worker, and is renewed when half of it is over. A leader that ends gives it up;
-    when one was killed, another worker takes it once it has run out.
+    The leader's lease lasts as long as that of a worker, and is renewed when half of it has passed. A leader that stops
+    gives it up; after a crash, another worker takes it once it has expired.
     """
 
     database: RunsTransactions
@@ -33,7 +33,7 @@ class Sweeper:
     wake: Callable[[], None]
 
     async def run(self) -> None:
-        """Sweep again and again, until cancelled."""
+        """Sweep until cancelled."""
         every_s = min(SWEEP_EVERY_S, self.settings().timing.lease_s / 4)
         while True:
             try:
@@ -44,7 +44,7 @@ class Sweeper:
             await asyncio.sleep(every_s)
 
     async def leads(self) -> bool:
-        """Whether this worker is the one that sweeps; it takes the lease when nobody has it."""
+        """Whether this worker is the leader; it takes the lease if no worker has it."""
         lease_ms = round(self.settings().timing.lease_s * 1000)
         leader, left_ms = await self.database.read(lambda tx: leaders.lease_of(tx, leaders.SWEEP))
         if leader == self.worker and left_ms > lease_ms // 2:
@@ -52,7 +52,4 @@ class Sweeper:
         if leader not in (None, self.worker):
             return False
 
-        async def lead(tx: Tx) -> bool:
-            return await leaders.lead(tx, leaders.SWEEP, self.worker, lease_ms)
-
-        return await self.database.write(lead)
+        return await self.database.write(lambda tx: leaders.lead(tx, leaders.SWEEP, self.worker, lease_ms))

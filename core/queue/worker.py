@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from core.queue.engine import Engine
 
 IMPATIENT_POLL_S = 0.05
-"""How often a worker looks for jobs when somebody waits for what it does."""
+"""How often a worker looks for jobs if a caller waits for its work."""
 
 
 class Worker:
     """One process's share of the queue. `run` works until `stop` is called, or until nothing is left to do.
 
-    `id` names the worker in the database, `node` is where it runs, `reconciler` is what it sweeps with.
+    `id` names the worker in the database, and `node` is where it runs; `reconciler` does its sweeps.
     """
 
     def __init__(self, context: JobContext, engine: Engine, id: str, node: NodeView, reconciler: Reconciler) -> None:  # noqa: A002 (what it is)
@@ -47,10 +47,10 @@ class Worker:
     async def run(
         self, until: Callable[[], Awaitable[bool]] | None = None, *, drain: bool = False, claims: bool = True
     ) -> None:
-        """Work the queue until stopped; without `claims` only watch over time and dead workers.
+        """Work the queue until stopped; without `claims` only sweep and send heartbeats.
 
-        With `drain`, until nothing is ready and nothing of ours runs; with `until`, until it holds; somebody waits for
-        those, so they end with the error when the database cannot be written. Raises `DeclaredDeadError` when this
+        With `drain`, work until nothing is ready and nothing runs here; with `until`, until it returns True. In both
+        cases a caller waits, so this raises if the database cannot be written. Raises `DeclaredDeadError` if this
         worker was declared dead.
         """
         self._is_awaited = until is not None or drain
@@ -70,12 +70,12 @@ class Worker:
             await self._leave()
 
     def stop(self) -> None:
-        """Take no more jobs; what runs is finished first."""
+        """Claim no more jobs; running ones finish first."""
         self.runner.is_stopping = True
         self.runner.wake.set()
 
     async def _work(self, until: Callable[[], Awaitable[bool]] | None, *, drain: bool, claims: bool) -> None:
-        """Keep the slots full, and return once what runs is finished."""
+        """Keep the slots full, and return once the running jobs have finished."""
         timing = self.settings().timing
         slots = timing.slots if claims else 0
         while not self.runner.is_stopping:
@@ -102,13 +102,13 @@ class Worker:
             return None
 
     async def _nothing_left(self) -> bool:
-        """Whether a draining worker may go: nothing runs here or elsewhere, and a sweep finds nothing to set right.
+        """Whether a draining worker may end: no job runs here or elsewhere, and a sweep changes nothing.
 
-        It sweeps whoever leads, because a leader that was killed may still have its lease.
+        It sweeps even if another worker is the leader, because a killed leader may still have its lease.
         """
         if self.runner.job_ids or await self.reconciler.sweep(self.id) or await self._any_running():
             return False
-        job = await self._claim()  # the leader's sweep, or another worker, may have left one since we looked
+        job = await self._claim()  # another worker may have made one ready meanwhile
         if job is not None:
             self.runner.begin(job)
         return job is None
@@ -118,7 +118,7 @@ class Worker:
         return await queue_queries.any_running(tx)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait until something ended or changed, at most so long."""
+        """Wait until a job ends or a sweep changes something, at most `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 await self.runner.wake.wait()
@@ -140,7 +140,7 @@ class Worker:
         await workers.register(tx, row, self.node.offers)
 
     async def _leave(self) -> None:
-        """Return what is still ours to the queue, give up the sweeping, and go."""
+        """Stop running jobs, return them to the queue, give up the leader's lease, and unregister."""
         await self.runner.cancel()
         try:
             await self._unregister()

@@ -17,7 +17,7 @@ from core.store.unit_of_work import Tx
 
 
 class ArtifactFiles:
-    """The bytes, under ``<root>/ab/cdef…``; writing the same bytes twice is one file."""
+    """The files, as ``<root>/ab/cdef…`` by their sha256; the same bytes are stored once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -27,7 +27,7 @@ class ArtifactFiles:
         return await asyncio.to_thread(self._write, content)
 
     async def read(self, sha256: str) -> bytes:
-        """The bytes named `sha256`; raises when they are gone or are not what they were."""
+        """The bytes with this `sha256`; raises `NotFoundError` or `PermanentError` if they are missing or changed."""
         return await asyncio.to_thread(self._read, sha256)
 
     def _path(self, sha256: str) -> Path:
@@ -47,7 +47,9 @@ class ArtifactFiles:
             Path(file.name).replace(path)
         except OSError as error:
             raise TransientError(
-                "artifact_not_written", f"{path}: {error.strerror}", "Free some disk space or mend its rights."
+                "artifact_not_written",
+                f"{path}: {error.strerror}",
+                "Free some disk space, or fix its permissions.",
             ) from error
         return sha256
 
@@ -66,7 +68,7 @@ class ArtifactFiles:
 
 
 async def record(tx: Tx, row: ArtifactRow) -> None:
-    """Note that an artifact belongs to a revision; a later one of the same name takes its place."""
+    """Record an artifact of a revision; a later one of the same name replaces it."""
     await tx.session.merge(row)
     await tx.session.flush()
 

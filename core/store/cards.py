@@ -1,4 +1,4 @@
-"""Cards: where each task is shown, which of them must be drawn again, and what their buttons mean."""
+"""Cards: where each task is shown, which cards must be rendered again, and what their buttons mean."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ OUTBOX: Final[Outbox[CardRow]] = Outbox(
     is_ordered=lambda card: and_(col(card.message_id).is_(None), col(card.in_order)),
     channel=("surface", "channel"),
 )
-"""Cards that must be drawn; the first messages of cards are posted in the order of their tasks in each channel."""
+"""Cards that must be rendered; in each channel the first messages of cards are posted in the order of their tasks."""
 
 
 async def bind(tx: Tx, number: int, place: Place, reply_to: str | None) -> None:
-    """Show a task in one more place from now on; where it is shown already, nothing changes but that it is drawn."""
+    """Show a task in another place from now on; a card that is there already is rendered again."""
     thread = place.thread or ""
     where = (
         CardRow.number == number,
@@ -50,22 +50,22 @@ async def bind(tx: Tx, number: int, place: Place, reply_to: str | None) -> None:
 
 
 async def redraw(tx: Tx, number: int) -> None:
-    """Have every card of a task drawn again: part of every step it takes. One that must wait still waits."""
+    """Have every card of a task rendered again, as part of its step; a card that was put off still waits."""
     await tx.session.execute(update(CardRow).where(col(CardRow.number) == number).values(**_due(tx.now_ms)))
 
 
 def _due(now_ms: int) -> dict[str, Any]:
-    """What makes a card due; `version` tells whoever is drawing it meanwhile that the drawing is outdated."""
+    """The columns that make a card due; a new `version` makes a rendering that is under way outdated."""
     return {"due_ms": func.coalesce(CardRow.due_ms, now_ms), "version": col(CardRow.version) + 1}
 
 
 async def any_due(tx: Tx, surface: str) -> bool:
-    """Whether a card of `surface` may be drawn now."""
+    """Whether a card of `surface` may be rendered now."""
     return await OUTBOX.any_due(tx, col(CardRow.surface) == surface)
 
 
 async def begin(tx: Tx, surface: str, limit: int) -> list[DeliveredCard]:
-    """Lease the cards of `surface` that may be drawn now.
+    """Lease the cards of `surface` that may be rendered now.
 
     Of the cards without a message only the oldest of each channel is leased, so that they are posted in order.
     """
@@ -73,7 +73,7 @@ async def begin(tx: Tx, surface: str, limit: int) -> list[DeliveredCard]:
 
 
 async def hold(tx: Tx, card: DeliveredCard) -> bool:
-    """Renew the lease of a card; False when another process draws it."""
+    """Renew the lease of a card; False if another process has it."""
     return await OUTBOX.hold(tx, card)
 
 
@@ -83,7 +83,7 @@ async def release(tx: Tx, card: DeliveredCard) -> bool:
 
 
 async def posted(tx: Tx, card: DeliveredCard, message_id: str, revision: int) -> None:
-    """Record which message shows the card, as soon as the platform named it; it stays bound to the task for ever."""
+    """Record which message shows the card, as soon as its id is known; it remains bound to the task."""
     await tx.session.execute(
         update(CardRow).where(col(CardRow.id) == card.id).values(message_id=message_id, revision=revision)
     )
@@ -91,26 +91,26 @@ async def posted(tx: Tx, card: DeliveredCard, message_id: str, revision: int) ->
 
 
 async def clear_former(tx: Tx, card: DeliveredCard) -> None:
-    """The message that showed the card before says now that it is shown elsewhere."""
+    """Record that the message that showed the card before says where it is shown now."""
     await tx.session.execute(
         update(CardRow).where(col(CardRow.id) == card.id, col(CardRow.former) == card.former).values(former=None)
     )
 
 
 async def delivered(tx: Tx, card: DeliveredCard, digest: str) -> None:
-    """Remember that the whole diff of `digest` was shown or attached where the card is."""
+    """Record that the whole diff of `digest` was shown or attached in the card's place."""
     await tx.session.execute(update(CardRow).where(col(CardRow.id) == card.id).values(delivered=digest))
 
 
 async def finish(tx: Tx, card: DeliveredCard) -> bool:
-    """The card is up to date, or due at once if something happened while it was drawn; False if the lease is lost."""
+    """End a delivery: the card is up to date, or due if it changed meanwhile; False if the lease is lost."""
     unchanged = col(CardRow.version) == card.version
     due_ms = case((unchanged, null()), else_=tx.now_ms)
     return await OUTBOX.finish(tx, card, due_ms=due_ms, attempt=0, problem=None, in_order=True)
 
 
 async def put_off(tx: Tx, card: DeliveredCard, due_ms: int | None, problem: str, *, in_order: bool = True) -> bool:
-    """Try the card again at `due_ms`, or never (None): nobody can be reached there. False if the lease is lost.
+    """Deliver the card again at `due_ms`, or never (None) if its place is unreachable; False if the lease is lost.
 
     Later cards of its channel wait for its first post, unless `in_order` is false.
     """
@@ -118,7 +118,7 @@ async def put_off(tx: Tx, card: DeliveredCard, due_ms: int | None, problem: str,
 
 
 async def touch(tx: Tx, card_id: int, *, anew: bool = False) -> None:
-    """Have one card drawn again; `anew` as a new message, for whoever cannot find the old one."""
+    """Have one card rendered again; with `anew` as a new message, because the old one is hard to find."""
     changes = {**_due(tx.now_ms), "due_ms": tx.now_ms}
     if anew:
         former = func.coalesce(col(CardRow.message_id), col(CardRow.former))
@@ -139,13 +139,13 @@ async def get(tx: Tx, card_id: int) -> DeliveredCard | None:
 
 
 async def button(tx: Tx, id_: str) -> Button | None:
-    """What a button means, or None for an id that we never gave."""
+    """What a button means, or None for an unknown id."""
     row = await tx.session.get(ButtonRow, id_)
     return Button(row.id, row.card_id, row.number, row.revision, row.kind, row.value) if row else None
 
 
 async def add_button(tx: Tx, button: Button) -> None:
-    """Record what a button of a card stands for; raises `ConflictError` where the card has such a button already."""
+    """Record what a button of a card stands for; raises `ConflictError` if the card has such a button already."""
     tx.session.add(
         ButtonRow(
             id=button.id,
@@ -160,20 +160,20 @@ async def add_button(tx: Tx, button: Button) -> None:
 
 
 async def known_buttons(tx: Tx, card: DeliveredCard, revision: int) -> dict[tuple[str, str], str]:
-    """The ids that a card's buttons have already, by (kind, value)."""
+    """The ids of a card's recorded buttons, by (kind, value)."""
     rows = await tx.session.exec(select(ButtonRow).where(ButtonRow.card_id == card.id, ButtonRow.revision == revision))
     return {(row.kind, row.value): row.id for row in rows}
 
 
 async def move_channel(tx: Tx, surface: str, channel: str, to: str) -> None:
-    """A channel has another id: its cards are there now."""
+    """Move the cards of a channel that got another id."""
     await tx.session.execute(
         update(CardRow).where(col(CardRow.surface) == surface, col(CardRow.channel) == channel).values(channel=to)
     )
 
 
 async def revive(tx: Tx, surface: str) -> None:
-    """A surface is back: cards that were put off meanwhile are due at once."""
+    """Make cards due at once that were put off while their surface was down."""
     await OUTBOX.revive(tx, col(CardRow.surface) == surface)
 
 

@@ -1,6 +1,6 @@
-"""Claims: the ready jobs among which the scheduler chooses, and the compare-and-set that takes one under a new fence.
+"""Claims: the ready jobs from which the scheduler chooses, and the compare-and-set that claims one under a new fence.
 
-Candidates are read without a lock, in a transaction of their own; `take` then is a single UPDATE, which fails when
+Candidates are read without a lock, in a separate transaction; `take` is a single UPDATE, which changes nothing if
 another worker was faster.
 """
 
@@ -20,26 +20,26 @@ from core.store.unit_of_work import Tx
 from core.store.workers import ALIVE
 
 CANDIDATES: Final = 64
-"""How many jobs of one kind of need are read in each order; indexes give them, so that no queue is too long."""
+"""How many jobs of each set of capabilities are read in each order, by index, so that a long queue costs no more."""
 
 
 async def candidates(tx: Tx, node: NodeView) -> list[Job]:
-    """Jobs that `node` may take now; the one that the scheduler puts first is among them.
+    """Jobs that `node` may claim now, including the one that the scheduler puts first.
 
     For each set of capabilities that ready jobs need and the node has, these are the first by rank and the first by
     deadline.
     """
-    found: dict[str, Job] = {}
+    jobs: dict[str, Job] = {}
     for key in [key for key in await _needed_now(tx) if capabilities_of(key) <= node.offers]:
         for query in _first_of(tx, key):
-            found.update((row.id, job_of(row)) for row in await tx.session.exec(query))
-    return list(found.values())
+            jobs.update((row.id, job_of(row)) for row in await tx.session.exec(query))
+    return list(jobs.values())
 
 
 async def take(tx: Tx, job: Job, worker: str) -> Job | None:
-    """Claim `job` for `worker` with the next fence; None when it is no longer as it was read, or the worker not alive.
+    """Claim `job` for `worker` with the next fence; None if the job changed meanwhile or the worker is not alive.
 
-    The worker's row is locked until the transaction ends, so that nobody declares it dead meanwhile and misses the job.
+    The worker's row is locked until the transaction ends, so that it cannot be declared dead without this job.
     """
     alive = select(WorkerRow.id).where(WorkerRow.id == worker, WorkerRow.state == ALIVE).with_for_update(read=True)
     taken = await tx.session.execute(
@@ -59,15 +59,15 @@ async def take(tx: Tx, job: Job, worker: str) -> Job | None:
 
 
 async def any_ready(tx: Tx) -> bool:
-    """Whether a claim could find something now; one look at an index."""
+    """Whether any job is ready; one index lookup."""
     rows = await tx.session.exec(select(JobRow.id).where(*_ready(tx)).limit(1))
     return rows.first() is not None
 
 
 async def _needed_now(tx: Tx) -> list[str]:
-    """The different sets of capabilities that ready jobs need, however many jobs there are.
+    """The distinct sets of capabilities that ready jobs need; the cost does not depend on the number of jobs.
 
-    Each step looks up the next one in the index: https://wiki.postgresql.org/wiki/Loose_indexscan
+    Each step looks up the next set in the index: https://wiki.postgresql.org/wiki/Loose_indexscan
     """
     state, key = col(JobRow.state) == JobState.READY.value, col(JobRow.capabilities)
     steps = select(func.min(key).label("key")).where(state).cte("steps", recursive=True)

@@ -1,4 +1,4 @@
-"""The database: one async engine, immediate transactions on SQLite, retries on what a retry mends."""
+"""The database: one async engine, immediate transactions on SQLite, and retries of transient errors."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 30_000
 IDLE_TIMEOUT_MS = 15_000
-"""Ours take milliseconds; a worker suspended in the middle of one must not keep its locks from its heirs (F26)."""
+"""Transactions take milliseconds; a worker that is suspended in one must not keep its locks (F26)."""
 FULL_BYTES = 256 * 1024
-"""A disk with less room than this is full: one page more may already need several."""
+"""A disk with less free space counts as full, because writing one page may need several."""
 CONNECTIONS = {True: 8, False: 16}
-"""How many connections a process keeps at most, on SQLite and on PostgreSQL."""
+"""The most connections of a process, on SQLite (True) and on PostgreSQL."""
 _TRIES = 6
 _RETRYABLE_SQLSTATES = ("40001", "40P01", "08", "25P03", "57P01", "57P02", "57P03", "55P03")
 _NOW = {
@@ -42,7 +42,7 @@ _NOW = {
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the rows are: a SQLite file of one host, or a PostgreSQL database that hosts share."""
+    """Where the rows are: a SQLite file on one host, or a PostgreSQL database that hosts share."""
 
     url: str
     file: Path | None
@@ -58,7 +58,7 @@ class Location:
 
     @property
     def is_sqlite(self) -> bool:
-        """True when one host holds the rows in a file."""
+        """True for a SQLite file."""
         return self.file is not None
 
 
@@ -73,9 +73,9 @@ class Database:
         self.location = location
         self._new_id = new_id
         self.engine = _engine(location)
-        # SQLite has one writer at a time, and lets the others poll: ours line up here, which is fair and quick
+        # SQLite has one writer at a time and lets others poll; a lock here is fair and faster
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if location.is_sqlite else nullcontext()
-        # a burst waits here for as long as it takes; the pool would give up after 30 s
+        # a burst waits here without a limit; the pool would fail after 30 s
         self._free = asyncio.Semaphore(CONNECTIONS[location.is_sqlite])
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
@@ -92,7 +92,7 @@ class Database:
         return int(row.scalar_one())
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close all connections."""
         await _to_its_end(self.engine.dispose())
 
     async def _run(
@@ -123,14 +123,14 @@ class Database:
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Do `work` to its end even when the caller is cancelled: the driver's thread must not outlive the loop."""
+    """Finish `work` even if the caller is cancelled, because the driver's thread must not outlive the loop."""
     whole = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(whole)
     except asyncio.CancelledError:
         await asyncio.wait([whole])
         if not whole.cancelled():
-            whole.exception()  # nobody is left to be told
+            whole.exception()  # retrieve the exception so that asyncio does not warn
         raise
 
 
@@ -157,7 +157,7 @@ def _engine(location: Location) -> AsyncEngine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     """WAL for readers beside a writer, FULL so that a committed decision survives a power loss (F23)."""
-    connection.isolation_level = None  # the driver must not begin for us: see begin_sqlite
+    connection.isolation_level = None  # the driver must not begin transactions: see begin_sqlite
     cursor = connection.cursor()
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT_MS}",
@@ -176,12 +176,12 @@ def begin_sqlite(connection: Any) -> None:
 
 
 async def quick_check(tx: Tx) -> str:
-    """``ok``, or what SQLite finds wrong with its file."""
+    """``ok``, or the damage that SQLite finds in its file."""
     return str((await tx.session.execute(text("PRAGMA quick_check(1)"))).scalar_one())
 
 
 def durable_engine(file: Path) -> Engine:
-    """A blocking engine for the durable-execution library's own SQLite file, which sets neither WAL nor a timeout."""
+    """A blocking engine for the durable-execution library's SQLite file; the library sets neither WAL nor a timeout."""
     engine = create_engine(f"sqlite:///{file}", connect_args={"check_same_thread": False})
 
     def prepare(connection: Any, _record: object) -> None:
@@ -194,12 +194,12 @@ def durable_engine(file: Path) -> Engine:
 
 
 def is_damaged(error: BaseException) -> bool:
-    """True when SQLite says that a file is not, or no longer, a database."""
-    return isinstance(error, DBAPIError) and any(said in str(error.orig).lower() for said in _DAMAGED)
+    """True if SQLite reports that a file is not, or no longer, a database."""
+    return isinstance(error, DBAPIError) and any(phrase in str(error.orig).lower() for phrase in _DAMAGED)
 
 
 def set_aside(file: Path) -> Path:
-    """Move a damaged SQLite file, and what lies beside it, out of the way; returns where it is now."""
+    """Rename a damaged SQLite file and the files that belong to it; returns its new path."""
     aside = file.with_name(f"{file.name}.damaged")
     for suffix in ("-wal", "-shm", ""):
         part = file.with_name(file.name + suffix)
@@ -209,7 +209,7 @@ def set_aside(file: Path) -> Path:
 
 
 def driver_url(location: Location) -> str:
-    """The address of a PostgreSQL location for libraries that connect by themselves."""
+    """The URL of a PostgreSQL location, for libraries that connect themselves."""
     return make_url(location.url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
@@ -221,29 +221,29 @@ def _retryable(error: DBAPIError) -> bool:
 
 
 def translated(error: DBAPIError, location: Location) -> CountersignError:
-    """A database driver's error as a fault with a mend."""
-    said = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+    """The error of a database driver as a `CountersignError` that says what to do."""
+    message = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
     where = str(location.file) if location.file else "PostgreSQL"
     if isinstance(error, IntegrityError):
-        return ConflictError("already_there", f"the database already has this row ({said})")
+        return ConflictError("already_there", f"the database already has this row ({message})")
     for needle, code, mend in _MENDS:
-        if needle in said.lower():
-            return PermanentError(code, f"{where}: {said}", mend, kind=Kind.UNAVAILABLE)
-    if "full" in said.lower() or "no space" in said.lower() or _is_full(location):
-        return TransientError("disk_full", f"{where}: {said}", "Free some disk space; nothing was lost.")
+        if needle in message.lower():
+            return PermanentError(code, f"{where}: {message}", mend, kind=Kind.UNAVAILABLE)
+    if "full" in message.lower() or "no space" in message.lower() or _is_full(location):
+        return TransientError("disk_full", f"{where}: {message}", "Free some disk space; nothing was lost.")
     if isinstance(error, DataError):
-        return PermanentError("unkeepable", f"{where} cannot hold this value", "Say it in plainer characters.")
+        return PermanentError("unkeepable", f"{where} cannot hold this value", "Use plainer characters.")
     if isinstance(error, OperationalError):
         mend = "Is PostgreSQL running, and the address right?" if not location.file else "Try again."
-        return TransientError("database_unavailable", f"{where}: {said}", mend)
-    return PermanentError("database_error", f"{where}: {said}", DOCTOR)
+        return TransientError("database_unavailable", f"{where}: {message}", mend)
+    return PermanentError("database_error", f"{where}: {message}", DOCTOR)
 
 
 _DAMAGED = ("malformed", "not a database")
 
 
 def _is_full(location: Location) -> bool:
-    """Whether the file's disk is full, which SQLite also calls an I/O error when it cannot make its shared memory."""
+    """Whether the file's disk is full; SQLite may report an I/O error instead, for want of shared memory."""
     try:
         return location.file is not None and shutil.disk_usage(location.file.parent).free < FULL_BYTES
     except OSError:

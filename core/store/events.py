@@ -25,14 +25,14 @@ async def append(
     surface: str | None = None,
     body: dict[str, Any] | None = None,
 ) -> EventRow:
-    """Add an event to the end of its task's chain; the caller's transaction holds the task."""
+    """Add an event to the end of its task's chain; the caller's transaction has locked the task."""
     last = (
         await tx.session.exec(
             select(EventRow).where(EventRow.number == number).order_by(col(EventRow.seq).desc()).limit(1)
         )
     ).first()
     seq, previous = (last.seq + 1, last.hash) if last else (1, GENESIS)
-    said = canonical(body or {})
+    body_json = canonical(body or {})
     row = EventRow(
         number=number,
         seq=seq,
@@ -40,9 +40,9 @@ async def append(
         at_ms=tx.now_ms,
         person=person,
         surface=surface,
-        body=said,
+        body=body_json,
         previous=previous,
-        hash=link(previous, number, seq, kind, tx.now_ms, person, surface, said),
+        hash=link(previous, number, seq, kind, tx.now_ms, person, surface, body_json),
     )
     tx.session.add(row)
     await tx.session.flush()
@@ -56,7 +56,7 @@ async def chain_of(tx: Tx, number: int) -> list[Event]:
 
 
 async def last_id(tx: Tx, number: int) -> int:
-    """The id of a task's newest event; 0 when it has none."""
+    """The id of a task's newest event; 0 if it has none."""
     newest = select(EventRow.id).where(EventRow.number == number).order_by(col(EventRow.seq).desc()).limit(1)
     return (await tx.session.exec(newest)).first() or 0
 
@@ -80,7 +80,7 @@ async def since(
 
 
 async def count_by_kind(tx: Tx, since_ms: int) -> dict[str, int]:
-    """How many events of each kind happened since `since_ms`."""
+    """The number of events of each kind since `since_ms`."""
     rows = await tx.session.execute(
         select(EventRow.kind, func.count()).where(col(EventRow.at_ms) >= since_ms).group_by(EventRow.kind)
     )

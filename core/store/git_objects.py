@@ -1,4 +1,4 @@
-"""Bringing the objects of a staged change into this host's store, wherever they were made."""
+"""Brings the git objects of a staged change into this host's store, whichever host made them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ async def bring_objects(
     base: str,
     tree: str,
 ) -> None:
-    """Have `base` and `tree` of a revision here: from the remote, and from the pack kept with the revision."""
+    """Bring `base` from the remote and `tree` from the pack that is stored with the revision, if they are missing."""
     if not await repository.has(base):
         await repository.fetch_base()
     if await repository.has(tree):
         return
-    kept = await database.read(lambda tx: artifacts.find(tx, number, revision, PACK))
-    if kept is not None:
-        await repository.unpack(await files.read(kept.sha256))
+    pack = await database.read(lambda tx: artifacts.find(tx, number, revision, PACK))
+    if pack is not None:
+        await repository.unpack(await files.read(pack.sha256))

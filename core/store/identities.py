@@ -1,4 +1,4 @@
-"""Links: identities that people said are theirs, the codes they say it with, and channels that moved."""
+"""Linked identities of people, the codes that link them, and channels that got another id."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.store.unit_of_work import Tx
 
 @dataclass(frozen=True, slots=True)
 class LinkClaim:
-    """An identity that wants to be `person`, until `person` says the code or it runs out.
+    """A request to link an identity to `person`, who must enter its code before it expires.
 
-    `shown_as` is how its platform shows it.
+    `shown_as` is the identity's name on its platform.
     """
 
     surface: str
@@ -28,13 +28,13 @@ class LinkClaim:
 
 
 async def person_of(tx: Tx, surface: str, identity: str) -> str | None:
-    """Whose identity this is by a link."""
+    """The person to whom an identity is linked, or None."""
     row = await tx.session.get(IdentityRow, (surface, identity))
     return row.person if row else None
 
 
 async def links_of(tx: Tx, person: str) -> list[tuple[str, str]]:
-    """The linked identities of a person, as (surface, identity)."""
+    """The linked identities of a person, as (surface, identity), the oldest first."""
     rows = await tx.session.exec(
         select(IdentityRow).where(IdentityRow.person == person).order_by(col(IdentityRow.at_ms))
     )
@@ -42,21 +42,21 @@ async def links_of(tx: Tx, person: str) -> list[tuple[str, str]]:
 
 
 async def link(tx: Tx, claim: LinkClaim) -> None:
-    """The identity is the person's from now on."""
+    """Link an identity to the person who claims it."""
     await tx.session.merge(
         IdentityRow(surface=claim.surface, identity=claim.identity, person=claim.person, at_ms=tx.now_ms)
     )
 
 
 async def unlink(tx: Tx, surface: str, identity: str) -> None:
-    """The identity is nobody's."""
+    """Remove the link of an identity."""
     await tx.session.execute(
         delete(IdentityRow).where(col(IdentityRow.surface) == surface, col(IdentityRow.identity) == identity)
     )
 
 
 async def open_claim(tx: Tx, code: str, claim: LinkClaim) -> None:
-    """Remember a code; an identity's earlier ones are void."""
+    """Store a code for a claim; earlier codes for the same identity become void."""
     await tx.session.execute(
         delete(IdentityCodeRow).where(
             col(IdentityCodeRow.surface) == claim.surface, col(IdentityCodeRow.identity) == claim.identity
@@ -76,7 +76,7 @@ async def open_claim(tx: Tx, code: str, claim: LinkClaim) -> None:
 
 
 async def claim_of(tx: Tx, code: str) -> LinkClaim | None:
-    """The claim that a code belongs to."""
+    """The claim that a code belongs to, or None."""
     row = await tx.session.get(IdentityCodeRow, _hashed(code))
     if row is None:
         return None
@@ -84,24 +84,24 @@ async def claim_of(tx: Tx, code: str) -> LinkClaim | None:
 
 
 async def close_claim(tx: Tx, code: str) -> None:
-    """A code works once."""
+    """Delete the claim of a code, which works once."""
     await tx.session.execute(delete(IdentityCodeRow).where(col(IdentityCodeRow.code_sha256) == _hashed(code)))
 
 
 async def count_wrong(tx: Tx, person: str, most: int) -> None:
-    """A wrong code was said by `person`: every code that waits for them has one try less, and none after `most`."""
-    mine = col(IdentityCodeRow.person) == person
-    await tx.session.execute(update(IdentityCodeRow).where(mine).values(tries=col(IdentityCodeRow.tries) + 1))
-    await tx.session.execute(delete(IdentityCodeRow).where(mine, col(IdentityCodeRow.tries) >= most))
+    """Count a wrong code of `person` against each code that waits for them; after `most` wrong ones delete these."""
+    for_person = col(IdentityCodeRow.person) == person
+    await tx.session.execute(update(IdentityCodeRow).where(for_person).values(tries=col(IdentityCodeRow.tries) + 1))
+    await tx.session.execute(delete(IdentityCodeRow).where(for_person, col(IdentityCodeRow.tries) >= most))
 
 
 async def moved(tx: Tx, surface: str, channel: str, to: str) -> None:
-    """Remember that a channel has another id, as its platform said."""
+    """Record that a channel got another id."""
     await tx.session.merge(ChatMoveRow(surface=surface, channel=channel, to=to, at_ms=tx.now_ms))
 
 
 async def moves_of(tx: Tx, surface: str) -> dict[str, str]:
-    """Old channel ids and the new ones."""
+    """The new id of each moved channel, by its old id."""
     rows = await tx.session.exec(select(ChatMoveRow).where(ChatMoveRow.surface == surface))
     return {row.channel: row.to for row in rows}
 

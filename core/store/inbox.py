@@ -1,4 +1,4 @@
-"""The inbox: what platforms delivered, kept once before it is acknowledged and processed in order afterwards."""
+"""The inbox: what platforms delivered, stored once before it is acknowledged and then processed in order."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NEW: Final = "new"
 DONE: Final = "done"
 
 LEASE_MS: Final = 20_000
-"""How long one process has a delivery to itself; after a crash another processes it, and its effects happen once."""
+"""The length of a lease; after a crash, another process gets the delivery once it has expired."""
 
 QUEUE: Final[Outbox[InboxRow]] = Outbox(InboxRow, is_owed=lambda row: col(row.state) == NEW, lease_ms=LEASE_MS)
-"""Deliveries that must be processed; whoever leases them keeps the order of each channel."""
+"""Deliveries that must be processed; the process that leases them keeps the order of each channel."""
 
 
 async def keep(tx: Tx, deliveries: Sequence[InboxDelivery]) -> list[tuple[int, bool]]:
-    """Keep all of `deliveries`; for each its row's id, and whether it was not there before."""
+    """Store all of `deliveries`; returns for each the id of its row and whether it is new."""
     rows = [
         {
             "surface": d.surface,
@@ -52,24 +52,24 @@ async def keep(tx: Tx, deliveries: Sequence[InboxDelivery]) -> list[tuple[int, b
         )
     )
     ids = {(str(surface), str(dedup)): int(id_ or 0) for surface, dedup, id_ in present}
-    kept = []
+    rows_of_deliveries = []
     for key in keys:
-        kept.append((ids[key], key in new))
-        new.discard(key)  # the same one twice in one batch is new once
-    return kept
+        rows_of_deliveries.append((ids[key], key in new))
+        new.discard(key)  # a duplicate within the batch is new once
+    return rows_of_deliveries
 
 
 async def find(tx: Tx, surface: str, dedup: str) -> int | None:
-    """The row of a delivery, or None where it was never kept."""
+    """The id of a delivery's row, or None if it was never stored."""
     return (
         await tx.session.exec(select(InboxRow.id).where(InboxRow.surface == surface, InboxRow.dedup == dedup))
     ).first()
 
 
 async def latest(tx: Tx, surface: str, first: str, later: str) -> tuple[int, dict[str, Any]] | None:
-    """The row and the body of the newest version of a message that was edited, or None where none was kept.
+    """The id and the body of the newest version of an edited message, or None if none was stored.
 
-    `first` is the `dedup` of the message as it was first written, `later` how those of its edits begin.
+    `first` is the `dedup` of the original message, `later` the beginning of those of its edits.
     """
     version = or_(col(InboxRow.dedup) == first, col(InboxRow.dedup).startswith(later, autoescape=True))
     rows = await tx.session.exec(
@@ -83,7 +83,7 @@ async def latest(tx: Tx, surface: str, first: str, later: str) -> tuple[int, dic
 
 
 async def append(tx: Tx, surface: str, first: str, text: str, due_ms: int) -> int | None:
-    """Append `text` to the delivery `first` and process it at `due_ms`; its row, or None if its processing began."""
+    """Append `text` to the delivery `first` and process it at `due_ms`; its id, or None if its processing began."""
     query = select(InboxRow).where(InboxRow.surface == surface, InboxRow.dedup == first)
     row = (await tx.session.exec(query.with_for_update().execution_options(populate_existing=True))).first()
     if row is None or row.state != NEW or row.attempt:
@@ -96,12 +96,12 @@ async def append(tx: Tx, surface: str, first: str, text: str, due_ms: int) -> in
 
 
 async def any_due(tx: Tx) -> bool:
-    """Whether there is a delivery to process now."""
+    """Whether a delivery is due."""
     return await QUEUE.any_due(tx)
 
 
 async def hold(tx: Tx, entry: InboxEntry) -> bool:
-    """Renew the lease of a delivery; False when another process has it."""
+    """Renew the lease of a delivery; False if another process has it."""
     return await QUEUE.hold(tx, entry)
 
 
@@ -111,7 +111,7 @@ async def release(tx: Tx, entry: InboxEntry) -> bool:
 
 
 async def begin(tx: Tx, limit: int) -> list[InboxEntry]:
-    """Lease the deliveries that are due, in the order in which they came."""
+    """Lease the deliveries that are due, in the order in which they arrived."""
     return [
         InboxEntry(
             row.id or 0,
@@ -137,7 +137,7 @@ async def close(tx: Tx, id_: int, response: RecordedResponse) -> None:
 
 
 async def put_off(tx: Tx, entry: InboxEntry, due_ms: int) -> bool:
-    """Process a delivery again at `due_ms`: something that it needs is unavailable. False if the lease is lost."""
+    """Process a delivery again at `due_ms`, because something is unavailable; False if the lease is lost."""
     return await QUEUE.put_off(tx, entry, due_ms)
 
 
@@ -148,7 +148,7 @@ async def response_to(tx: Tx, id_: int) -> RecordedResponse | None:
 
 
 async def prune(tx: Tx, before_ms: int) -> int:
-    """Delete what was processed before `before_ms`; until then a redelivery is recognised."""
+    """Delete deliveries that were processed before `before_ms`; their duplicates are no longer recognised."""
     gone = await tx.session.execute(
         delete(InboxRow).where(col(InboxRow.state) == DONE, col(InboxRow.done_ms) < before_ms)
     )
@@ -156,6 +156,6 @@ async def prune(tx: Tx, before_ms: int) -> int:
 
 
 async def waiting(tx: Tx) -> int:
-    """How many deliveries are still to be processed."""
+    """The number of deliveries that are not processed yet."""
     rows = await tx.session.exec(select(func.count()).select_from(InboxRow).where(InboxRow.state == NEW))
     return int(rows.one())

@@ -1,4 +1,4 @@
-"""The queue's rows: adding, finishing, retrying and rescuing jobs; every write of a claimant compares its fence."""
+"""The rows of jobs: adding, ending, retrying and rescuing them; every write of a claimant compares its fence."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from core.store.unit_of_work import Tx
 
 
 async def add(tx: Tx, row: JobRow) -> None:
-    """Put a job into the queue, where its priority and the time at which it is ready put it."""
+    """Add a job to the queue, with the rank that its priority and its ready time give it."""
     row.rank_ms = rank_ms_of(row.ready_ms, row.priority)
     tx.session.add(row)
     await tx.session.flush()
 
 
 async def held_by(tx: Tx, owner: str) -> set[str]:
-    """The ids of the jobs that `owner` still holds."""
+    """The ids of the jobs that the worker `owner` holds."""
     rows = await tx.session.exec(select(JobRow.id).where(JobRow.owner == owner, JobRow.state == JobState.RUNNING.value))
     return set(rows)
 
 
 async def close_unclaimed(tx: Tx, job_id: str, state: JobState) -> None:
-    """Close a job nobody holds."""
+    """End a job that no worker holds."""
     await tx.session.execute(
         update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=tx.now_ms, result=null())
     )
@@ -39,7 +39,7 @@ async def close_unclaimed(tx: Tx, job_id: str, state: JobState) -> None:
 
 
 async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None) -> None:
-    """Close a claimed job; raises `LostClaimError` when its fence is no longer ours."""
+    """End a claimed job; raises `LostClaimError` if the claim is lost."""
     await _fenced(
         tx,
         job,
@@ -52,12 +52,12 @@ async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None)
 
 
 async def check_claim(tx: Tx, job: Job) -> None:
-    """Check, inside the caller's transaction, that the claim on `job` is still ours."""
+    """Raise `LostClaimError` unless the claim on `job` still holds, and lock the row in this transaction."""
     await _fenced(tx, job, owner=job.owner)
 
 
 async def has_claim(tx: Tx, job: Job) -> bool:
-    """Whether the claim on `job` is still ours, without the write that `hold` is."""
+    """Whether the claim on `job` still holds; reads only."""
     rows = await tx.session.exec(select(JobRow.id).where(*_claim_of(job)))
     return rows.first() is not None
 
@@ -74,7 +74,7 @@ async def result_of(tx: Tx, job: Job) -> ChangeResult | None:
 
 
 async def set_progress(tx: Tx, job: Job, words: str) -> None:
-    """Say how far a claimed job is."""
+    """Record the progress of a claimed job."""
     await _fenced(tx, job, progress=words)
 
 
@@ -100,33 +100,33 @@ async def put_back(
 
 
 async def cancel_jobs(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list[str]:
-    """Cancel every job of a task that is not over, but those of the kinds `keep`; returns the cancelled ones' ids."""
+    """Cancel the unfinished jobs of a task, except those of the kinds `keep`; returns the ids of the cancelled ones."""
     active = [state.value for state in ACTIVE]
     rows = await tx.session.exec(
         select(JobRow.id).where(
             JobRow.number == number, col(JobRow.state).in_(active), col(JobRow.kind).not_in([k.value for k in keep])
         )
     )
-    dropped = list(rows)
-    if dropped:
+    cancelled = list(rows)
+    if cancelled:
         await tx.session.execute(
             update(JobRow)
-            .where(col(JobRow.id).in_(dropped))
+            .where(col(JobRow.id).in_(cancelled))
             .values(state=JobState.CANCELLED.value, finished_ms=tx.now_ms, fence=col(JobRow.fence) + 1, result=null())
         )
-        await _clear_journal(tx, dropped)
-    return dropped
+        await _clear_journal(tx, cancelled)
+    return cancelled
 
 
 async def rescue_from(tx: Tx, owners: Iterable[str], *, count: bool, only: Iterable[str] | None = None) -> list[Job]:
     """Return the running jobs of `owners`, or `only` these of them, to the queue under a higher fence.
 
-    With `count` the rescue is held against the job, so that one that kills its workers ends at last.
+    With `count` the rescue is counted, so that a job that kills its workers finally fails.
     """
     held = select(JobRow).where(col(JobRow.owner).in_(list(owners)), JobRow.state == JobState.RUNNING.value)
     if only is not None:
         held = held.where(col(JobRow.id).in_(list(only)))
-    # locked while looked at: an owner that was slow rather than dead may be ending its job this very moment
+    # locked, because an owner that is slow rather than dead may be ending its job right now
     rows = list(await tx.session.exec(held.with_for_update()))
     for row in rows:
         row.state = JobState.READY.value
@@ -140,22 +140,22 @@ async def rescue_from(tx: Tx, owners: Iterable[str], *, count: bool, only: Itera
 
 
 async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
-    """Make jobs ready whose dependency is in one of the states `settled`; returns how many."""
+    """Make jobs ready whose dependency is in one of the states `settled`; returns their number."""
     ready = (
         select(JobRow.id)
         .join(TaskRow, and_(col(TaskRow.number) == col(JobRow.after)))
         .where(JobRow.state == JobState.WAITING.value, col(TaskRow.state).in_(list(settled)))
     )
-    done = await tx.session.execute(
+    result = await tx.session.execute(
         update(JobRow)
         .where(col(JobRow.id).in_(ready))
         .values(state=JobState.READY.value, ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
     )
-    return _rowcount(done)
+    return _rowcount(result)
 
 
 async def wake_follow_job(tx: Tx, number: int) -> None:
-    """Look at a task's pull request now: something happened there. A look under way is followed by one more."""
+    """Have a task's pull request polled now; a poll that is under way is followed by another."""
     await tx.session.execute(
         update(JobRow)
         .where(
@@ -173,7 +173,7 @@ def _rank_ms_at(ready_ms: int) -> ColumnElement[int]:
 
 
 async def put_follow_job_back(tx: Tx, job: Job, ready_ms: int) -> None:
-    """Put a look back until `ready_ms`, or until now if it was woken meanwhile."""
+    """Return a follow job to the queue until `ready_ms`, or until now if it was woken meanwhile."""
     row = await tx.session.get(JobRow, job.id, populate_existing=True)
     woken = row is not None and row.ready_ms > to_ms(job.ready_at)
     await put_back(tx, job, tx.now_ms if woken else ready_ms, attempt=job.attempt + 1)
@@ -185,13 +185,13 @@ async def _clear_journal(tx: Tx, job_ids: list[str]) -> None:
 
 
 async def _fenced(tx: Tx, job: Job, **values: Any) -> None:
-    done = await tx.session.execute(update(JobRow).where(*_claim_of(job)).values(**values))
-    if _rowcount(done) != 1:
+    result = await tx.session.execute(update(JobRow).where(*_claim_of(job)).values(**values))
+    if _rowcount(result) != 1:
         raise LostClaimError("lost_claim", f"job {job.id} was taken over or cancelled")
 
 
 def _claim_of(job: Job) -> tuple[Any, ...]:
-    """What is true of the row for as long as the claim that `job` is a snapshot of holds."""
+    """The conditions on the row that are true while the claim of `job` holds."""
     return (
         col(JobRow.id) == job.id,
         col(JobRow.fence) == job.fence,
@@ -205,7 +205,7 @@ def _rowcount(result: object) -> int:
 
 
 def job_of(row: JobRow) -> Job:
-    """The domain's job of a row."""
+    """The job of a row."""
     return Job(
         id=row.id,
         number=row.number,
@@ -228,7 +228,7 @@ def job_of(row: JobRow) -> Job:
 
 
 def capability_key(needs: Iterable[str]) -> str:
-    """The capabilities as a job's row has them: in order, one a line, so that equal sets are equal texts."""
+    """Capabilities as a job's row stores them: sorted, one a line, so that equal sets are equal texts."""
     return "\n".join(sorted(needs))
 
 

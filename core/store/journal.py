@@ -1,4 +1,4 @@
-"""The journal of a job: what is finished within a step, so that whoever takes the job over goes on from there."""
+"""The journal of a job: what is finished within a step, so that the next claimant continues from there."""
 
 from __future__ import annotations
 
@@ -26,18 +26,17 @@ class JobJournal:
         return await self._database.read(self._entries)
 
     async def add(self, entry: Mapping[str, Any]) -> None:
-        """Append one entry, durable on return; raises `LostClaimError` when the claim is no longer ours."""
+        """Append one entry, durable on return; raises `LostClaimError` if the claim is lost."""
+        await self._database.write(lambda tx: self._append(tx, entry))
 
-        async def work(tx: Tx) -> None:
-            await jobs.check_claim(tx, self._job)
-            rows = await tx.session.exec(select(func.max(JournalRow.n)).where(*self._of_part()))
-            n = (rows.first() or 0) + 1
-            tx.session.add(JournalRow(job_id=self._job.id, part=self._part, n=n, body=dict(entry), at_ms=tx.now_ms))
-
-        await self._database.write(work)
+    async def _append(self, tx: Tx, entry: Mapping[str, Any]) -> None:
+        await jobs.check_claim(tx, self._job)
+        rows = await tx.session.exec(select(func.max(JournalRow.n)).where(*self._of_part()))
+        n = (rows.first() or 0) + 1
+        tx.session.add(JournalRow(job_id=self._job.id, part=self._part, n=n, body=dict(entry), at_ms=tx.now_ms))
 
     def part(self, name: str) -> JobJournal:
-        """The journal of one part of the work, apart from the rest."""
+        """The separate journal of one part of the work."""
         return JobJournal(self._database, self._job, f"{self._part}/{name}" if self._part else name)
 
     async def _entries(self, tx: Tx) -> tuple[Mapping[str, Any], ...]:

@@ -1,4 +1,4 @@
-"""Leaders: a duty that one worker has for all, as a lease by the database's clock."""
+"""Leader election: a duty that one of all workers has, as a lease by the database's clock."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from core.store.tables import LeaderRow
 from core.store.unit_of_work import Tx
 
 SWEEP: Final = "sweep"
-"""Sweeping: setting right what crashes and time left behind."""
+"""The duty of running the reconciler."""
 
 
 async def lease_of(tx: Tx, duty: str) -> tuple[str | None, int]:
-    """Who has the duty and for how many more milliseconds; nobody has it for 0."""
+    """(worker, milliseconds left) of the lease on the duty; (None, 0) if no worker has it."""
     row = await tx.session.get(LeaderRow, duty, populate_existing=True)
     left_ms = row.until_ms - tx.now_ms if row is not None else 0
     return (row.worker, left_ms) if row is not None and left_ms > 0 else (None, 0)
@@ -23,7 +23,7 @@ async def lease_of(tx: Tx, duty: str) -> tuple[str | None, int]:
 
 async def lead(tx: Tx, duty: str, worker: str, lease_ms: int) -> bool:
     """Take the duty, or keep it, for `lease_ms` from now; False while another worker has it."""
-    taken = await tx.session.execute(
+    result = await tx.session.execute(
         update(LeaderRow)
         .where(
             col(LeaderRow.duty) == duty,
@@ -32,7 +32,7 @@ async def lead(tx: Tx, duty: str, worker: str, lease_ms: int) -> bool:
         .values(worker=worker, until_ms=tx.now_ms + lease_ms)
         .execution_options(synchronize_session=False)
     )
-    return isinstance(taken, CursorResult) and taken.rowcount == 1
+    return isinstance(result, CursorResult) and result.rowcount == 1
 
 
 async def resign(tx: Tx, worker: str) -> None:

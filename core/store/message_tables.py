@@ -12,7 +12,10 @@ from core.store.tables import Row, ms_column
 
 
 class InboxRow(LeaseColumns, table=True):
-    """One delivery from a platform, kept before it is acknowledged; `dedup` is the platform's own name of it."""
+    """One delivery of a platform, stored before it is acknowledged; `dedup` is the platform's id of it.
+
+    `answer` is the recorded response.
+    """
 
     __tablename__ = "inbox"
     __table_args__ = (
@@ -35,12 +38,12 @@ class InboxRow(LeaseColumns, table=True):
 
 
 class CardRow(LeaseColumns, table=True):
-    """One task's card in one place. `due_ms` is set when it must be drawn again, null while it is up to date.
+    """One task's card in one place. `due_ms` is set while it must be rendered again, null while it is up to date.
 
-    `thread` is empty where there is none. `delivered` is the digest whose whole diff was shown or attached there;
-    `version` counts the changes that it must show. While `in_order`, a card that has no message yet holds back the
-    first messages of later cards in its channel. `former` is the message that showed the card before it was asked for
-    again, until that message says so.
+    `thread` is empty if there is none. `delivered` is the digest whose whole diff was shown or attached there;
+    `version` counts the changes that it must show. While `in_order`, a card without a message delays the first messages
+    of later cards in its channel. `former` is the message that showed the card before it was posted again, until that
+    message was edited to say so.
     """
 
     __tablename__ = "cards"
@@ -70,7 +73,7 @@ class CardRow(LeaseColumns, table=True):
 
 
 class ButtonRow(Row, table=True):
-    """What an opaque button means: an action on one revision of a task, drawn on one card."""
+    """What an opaque button means: an action on one revision of a task, on one card."""
 
     __tablename__ = "buttons"
     __table_args__ = (UniqueConstraint("card_id", "revision", "kind", "value", name="buttons_once"),)
@@ -84,7 +87,7 @@ class ButtonRow(Row, table=True):
 
 
 class TaskMessageRow(Row, table=True):
-    """A message of ours that is about a task: a card, a file or an answer. It stays so for ever."""
+    """A message of Countersign that is about a task: a card, a file or a response."""
 
     __tablename__ = "task_messages"
 
@@ -96,9 +99,9 @@ class TaskMessageRow(Row, table=True):
 
 
 class ChoiceRow(Row, table=True):
-    """A button below a question of ours: `line` is the command that it stands for, typed by `identity` alone.
+    """A button below a question: `line` is the command that it stands for, which only `identity` may give.
 
-    `dedup` is that of the message that led to the question, so that its buttons have one effect between them.
+    `dedup` is that of the message that led to the question, so that only one of its buttons has an effect.
     """
 
     __tablename__ = "choices"
@@ -113,7 +116,7 @@ class ChoiceRow(Row, table=True):
 
 
 class OutcomeRow(Row, table=True):
-    """Somebody who asked for something by typing, where no card shows it: they are told there what became of it."""
+    """The writer of a command (`asked`) where no card shows its outcome, who is notified of it there."""
 
     __tablename__ = "outcomes"
 
@@ -127,7 +130,7 @@ class OutcomeRow(Row, table=True):
 
 
 class NotifiedApproverRow(Row, table=True):
-    """A person who was told that a revision waits for them: once for each, wherever its cards are."""
+    """A person who was notified that a revision waits for them, once wherever its cards are."""
 
     __tablename__ = "notified"
 
@@ -138,10 +141,10 @@ class NotifiedApproverRow(Row, table=True):
 
 
 class NoteRow(LeaseColumns, table=True):
-    """One message that is owed to a place, kept until it was sent.
+    """One message that is owed to a place.
 
-    While `in_order`, it holds back later notes of its channel until it was sent. `number` is the task that it is about,
-    `choices` are its buttons as [label, id], `mentions` those whom it must reach as [name, identity].
+    While `in_order`, later notes of its channel wait until it was sent. `number` is the task that it is about,
+    `choices` are its buttons as [label, id], `mentions` the people whom the platform must notify as [name, identity].
     """
 
     __tablename__ = "notes"
@@ -168,7 +171,7 @@ class NoteRow(LeaseColumns, table=True):
 
 
 class IdentityRow(Row, table=True):
-    """An identity on a surface that a person said is theirs."""
+    """An identity on a surface that a person linked to themselves."""
 
     __tablename__ = "links"
 
@@ -179,7 +182,7 @@ class IdentityRow(Row, table=True):
 
 
 class IdentityCodeRow(Row, table=True):
-    """A code that was given to an identity, to be said by `person` where we know them; only its hash is kept."""
+    """A code for an identity, which `person` must enter with a linked account; only its hash is stored."""
 
     __tablename__ = "link_codes"
 
@@ -193,7 +196,7 @@ class IdentityCodeRow(Row, table=True):
 
 
 class ChatMoveRow(Row, table=True):
-    """A channel that has another id by now, as its platform told us."""
+    """A channel that got another id, as its platform reported."""
 
     __tablename__ = "moves"
 
@@ -204,7 +207,7 @@ class ChatMoveRow(Row, table=True):
 
 
 class ScheduleRow(Row, table=True):
-    """A request that is made again and again; `next_ms` is compared by whoever makes it, so that it is made once."""
+    """A recurring request; the process that makes it compares `next_ms`, so that it is made once."""
 
     __tablename__ = "schedules"
     __table_args__ = (Index("schedules_due", "state", "next_ms"),)
@@ -229,7 +232,7 @@ class ScheduleRow(Row, table=True):
 
 
 class DeliveryRow(LeaseColumns, table=True):
-    """One event owed to one outbound webhook."""
+    """One event that is owed to one webhook."""
 
     __tablename__ = "deliveries"
     __table_args__ = (

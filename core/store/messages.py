@@ -1,4 +1,4 @@
-"""Messages: which of our messages is about which task, for ever; and the buttons below our questions."""
+"""Countersign's own messages: which task each is about, and the buttons below questions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.store.unit_of_work import Tx
 
 
 async def bind(tx: Tx, number: int, place: Place, message_ids: Iterable[str]) -> None:
-    """Bind messages of ours in `place` to task `number`; one that is bound already stays as it is."""
+    """Bind messages in `place` to task `number`; a message that is bound already keeps its task."""
     rows = [
         {
             "surface": place.surface,
@@ -36,7 +36,7 @@ async def bind(tx: Tx, number: int, place: Place, message_ids: Iterable[str]) ->
 
 
 async def task_of(tx: Tx, surface: str, channel: str, message_id: str) -> int | None:
-    """The task that a message of ours is about, or None for a message that is about none."""
+    """The task that a message is about, or None."""
     row = await tx.session.get(TaskMessageRow, (surface, channel, message_id))
     return row.number if row else None
 
@@ -50,10 +50,10 @@ async def shown_in(tx: Tx, place: Place, *, whole_channel: bool) -> list[int]:
 
 
 async def offer(tx: Tx, place: Place, identity: str, dedup: str, lines: Sequence[tuple[str, str]]) -> list[list[str]]:
-    """Make a button for each (label, line), for `identity` alone; returns [label, id] in the same order."""
+    """Create a button for each (label, command line), for `identity` alone; returns [label, id] in the same order."""
     buttons = []
     for label, line in lines:
-        id_ = secrets.token_urlsafe(16)  # 22 characters: not to be guessed, and within Telegram's 64 bytes
+        id_ = secrets.token_urlsafe(16)  # 22 characters, which cannot be guessed and fit Telegram's 64 bytes
         tx.session.add(
             ChoiceRow(
                 id=id_,
@@ -71,13 +71,13 @@ async def offer(tx: Tx, place: Place, identity: str, dedup: str, lines: Sequence
 
 
 async def choice(tx: Tx, id_: str) -> Choice | None:
-    """What a button below a question stands for, or None for an id that is none of these."""
+    """What a button below a question stands for, or None for an unknown id."""
     row = await tx.session.get(ChoiceRow, id_)
     return Choice(row.id, row.surface, row.channel, row.identity, row.line, row.dedup) if row else None
 
 
 async def move_channel(tx: Tx, surface: str, channel: str, to: str) -> None:
-    """A channel has another id: its messages and choices are there now."""
+    """Move the messages and choices of a channel that got another id."""
     for table in (TaskMessageRow, ChoiceRow):
         await tx.session.execute(
             update(table).where(col(table.surface) == surface, col(table.channel) == channel).values(channel=to)

@@ -1,4 +1,4 @@
-"""The schema's version: applied when older, refused when newer, never guessed."""
+"""The version of the schema: an older one is migrated, a newer one is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD = "0009"
-"""The schema this program speaks; a test holds it to the newest file of `migrations/versions`."""
+"""The schema version of this program; a test compares it with the newest file of `migrations/versions`."""
 
 _ADVISORY_LOCK = 0x636F756E74657273  # "counters": one migrator at a time on PostgreSQL
 
@@ -32,7 +32,7 @@ def migrations_directory() -> Path:
 
 
 def current_version(location: Location) -> str | None:
-    """The version of the database, or None when it is empty or not there yet."""
+    """The version of the database, or None if it is empty or does not exist yet."""
     if location.file and not location.file.exists():
         return None
     with _connection(location) as connection:
@@ -42,7 +42,7 @@ def current_version(location: Location) -> str | None:
 def migrate(location: Location) -> bool:
     """Bring the database to `HEAD`; True if it changed anything.
 
-    Raises `PermanentError` when the database is newer than this program, or is a file that lost its content.
+    Raises `PermanentError` if the database is newer than this program, or is a file that lost its content.
     """
     if location.file is None:
         return _migrate(location)
@@ -62,7 +62,7 @@ def migrate(location: Location) -> bool:
 
 
 def _create(file: Path) -> bool:
-    """A new database appears whole or not at all; so an empty file is never one that we began."""
+    """Create a database under another name and rename it, so that an empty file is never an unfinished new one."""
     new = file.with_suffix(".new")
     new.unlink(missing_ok=True)
     _migrate(Location(f"sqlite+aiosqlite:///{new}", new))
@@ -74,20 +74,20 @@ def _migrate(location: Location) -> bool:
     if location.file and location.file.exists() and not location.file.stat().st_size:
         raise PermanentError(
             "database_empty",
-            f"{location.file} has 0 bytes, so whatever it held is gone",
-            "Restore a backup; or, if nothing was ever in it, delete the file.",
+            f"{location.file} has 0 bytes, so its content is lost",
+            "Restore a backup; or, if the database was never used, delete the file.",
             kind=Kind.UNAVAILABLE,
         )
     with _connection(location) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        found = _version(connection)
-        if found == HEAD:
+        version = _version(connection)
+        if version == HEAD:
             return False
-        if found is not None and found not in _known_versions():
+        if version is not None and version not in _known_versions():
             raise PermanentError(
                 "database_newer",
-                f"the database is at version {found}, which this Countersign (schema {HEAD}) does not know",
+                f"the database is at version {version}, which this Countersign (schema {HEAD}) does not know",
                 "Install the newer Countersign, or restore a backup made by this one.",
                 kind=Kind.UNAVAILABLE,
             )
@@ -121,16 +121,16 @@ def _known_versions() -> set[str]:
 def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return str(found) if found else None
+    version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return str(version) if version else None
 
 
 @contextmanager
 def _connection(location: Location) -> Iterator[Any]:
     driver = "sqlite" if location.is_sqlite else "postgresql+psycopg"
     engine = create_engine(make_url(location.url).set(drivername=driver))
-    if location.is_sqlite:  # its driver would commit before every CREATE TABLE: half a schema after a crash
-        event.listen(engine, "connect", _let_us_begin)
+    if location.is_sqlite:  # its driver commits before every CREATE TABLE, which leaves half a schema after a crash
+        event.listen(engine, "connect", _disable_driver_transactions)
         event.listen(engine, "begin", begin_sqlite)
     try:
         with engine.connect() as connection:
@@ -141,5 +141,5 @@ def _connection(location: Location) -> Iterator[Any]:
         engine.dispose()
 
 
-def _let_us_begin(connection: Any, _record: object) -> None:
+def _disable_driver_transactions(connection: Any, _record: object) -> None:
     connection.isolation_level = None

@@ -1,4 +1,4 @@
-"""Notes: plain messages that are owed to a place, a row each. Within a channel they are sent in order."""
+"""Notes: plain messages that are owed to a place, a row each; within a channel they are sent in order."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ async def add(
             reply_to=reply_to,
             only_to=only_to,
             number=number,
-            choices=[list(one) for one in choices] or None,
-            mentions=[list(one) for one in mentions] or None,
+            choices=[list(choice) for choice in choices] or None,
+            mentions=[list(mention) for mention in mentions] or None,
             state=DUE,
             due_ms=tx.now_ms,
             created_ms=tx.now_ms,
@@ -69,7 +69,7 @@ async def begin(tx: Tx, surface: str, limit: int) -> list[Note]:
 
 
 async def hold(tx: Tx, note: Note) -> bool:
-    """Renew the lease of a note; False when another process sends it."""
+    """Renew the lease of a note; False if another process has it."""
     return await OUTBOX.hold(tx, note)
 
 
@@ -79,22 +79,25 @@ async def release(tx: Tx, note: Note) -> bool:
 
 
 async def finish(tx: Tx, note: Note, state: str) -> bool:
-    """It was sent (`SENT`), or never can be (`FAILED`); False if the lease is lost."""
+    """Record that a note was `SENT`, or `FAILED` for good; False if the lease is lost."""
     return await OUTBOX.finish(tx, note, state=state)
 
 
 async def put_off(tx: Tx, note: Note, due_ms: int, *, in_order: bool = True) -> bool:
-    """Send it at `due_ms`; False if the lease is lost. Later notes of its channel wait, unless `in_order` is false."""
+    """Send a note at `due_ms`; False if the lease is lost.
+
+    Later notes of its channel wait for it, unless `in_order` is false.
+    """
     return await OUTBOX.put_off(tx, note, due_ms, in_order=in_order)
 
 
 async def revive(tx: Tx, surface: str) -> None:
-    """A surface is back: notes that were put off meanwhile are due at once."""
+    """Make notes due at once that were put off while their surface was down."""
     await OUTBOX.revive(tx, col(NoteRow.surface) == surface)
 
 
 async def move_channel(tx: Tx, surface: str, channel: str, to: str) -> None:
-    """A channel has another id: what is still to be sent there goes to the new one."""
+    """Move the unsent notes of a channel that got another id."""
     rows = await tx.session.exec(
         select(NoteRow).where(NoteRow.surface == surface, NoteRow.channel == channel, NoteRow.state == DUE)
     )
@@ -106,7 +109,7 @@ async def move_channel(tx: Tx, surface: str, channel: str, to: str) -> None:
 
 
 async def prune(tx: Tx, before_ms: int) -> None:
-    """Delete what was sent or given up and is older than `before_ms`."""
+    """Delete sent and failed notes that are older than `before_ms`."""
     await tx.session.execute(delete(NoteRow).where(col(NoteRow.state) != DUE, col(NoteRow.created_ms) < before_ms))
 
 

@@ -1,4 +1,4 @@
-"""Notified approvers: who was notified that a revision waits for them, so that nobody is notified twice."""
+"""Notified approvers: who was notified that a revision waits for them, so that each is notified once."""
 
 from __future__ import annotations
 

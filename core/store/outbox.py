@@ -1,9 +1,9 @@
-"""The outbox protocol: rows that are owed to the outside, each leased to one process at a time until it is done.
+"""The outbox protocol: rows that must be delivered, each leased to one process at a time until it is done.
 
-Cards, notes, webhook deliveries and inbound deliveries keep their contents in tables of their own; how a row of any of
-them is leased, renewed, released, finished and put off is written here once. A lease lasts `LEASE_MS` unless it is
-renewed. Each lease has a new fence number, and a write under an older fence changes nothing: what a process does after
-it lost its lease cannot release or finish what another process has begun.
+Cards, notes, webhook deliveries and inbound deliveries have their own tables; how their rows are leased, renewed,
+released, finished and put off is implemented here once. A lease lasts `LEASE_MS` unless it is renewed. Each lease has a
+new fence number, and a write under an older fence changes nothing: a process that lost its lease cannot release or
+finish the work of another process.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from core.store.tables import Row
 from core.store.unit_of_work import Tx
 
 LEASE_MS: Final = 60_000
-"""How long a process has a row to itself; whoever works longer on it renews the lease before that."""
+"""The length of a lease; a process that works longer on a row renews its lease before it expires."""
 
 
 class LeaseColumns(Row):
-    """What every leased table has beside its contents and its `due_ms`.
+    """The columns of every leased table, beside its contents and its `due_ms`.
 
-    A row is leased while `held_ms` lies in the future. `fence` is the number of its newest lease; `attempt` counts the
-    leases since it last went through.
+    A row is leased while `held_ms` is in the future. `fence` is the number of its newest lease; `attempt` counts the
+    leases since its last success.
     """
 
     attempt: int = 0
@@ -72,7 +72,7 @@ class Outbox(Generic[R]):
     lease_ms: int = LEASE_MS
 
     async def any_due(self, tx: Tx, *where: ColumnElement[bool]) -> bool:
-        """Whether `begin` would find a row; one look at an index."""
+        """Whether `begin` would lease a row; one index lookup."""
         rows = await tx.session.exec(select(self._column("id")).where(*self._free(tx.now_ms), *where).limit(1))
         return rows.first() is not None
 
@@ -99,23 +99,23 @@ class Outbox(Generic[R]):
         return sorted(leased.scalars(), key=lambda row: cast("Any", getattr(row, self.order)))
 
     async def hold(self, tx: Tx, leased: Leased) -> bool:
-        """Renew a lease; False when another process has the row."""
+        """Renew a lease; False if another process has the row."""
         return await self._write(tx, leased, held_ms=tx.now_ms + self.lease_ms)
 
     async def release(self, tx: Tx, leased: Leased) -> bool:
-        """End a lease whose work was given up, so that another process may begin it at once."""
+        """End a lease whose work was cancelled, so that another process may begin it at once."""
         return await self._write(tx, leased, held_ms=0)
 
     async def finish(self, tx: Tx, leased: Leased, **values: Any) -> bool:
-        """End a lease and write `values`, after which the row is owed no longer; False when another has the row."""
+        """End a lease and write `values`, after which the row is no longer owed; False if another process has it."""
         return await self._write(tx, leased, held_ms=0, **values)
 
     async def put_off(self, tx: Tx, leased: Leased, due_ms: int | None, **values: Any) -> bool:
-        """End a lease and have the row delivered at `due_ms`; False when another process has the row."""
+        """End a lease and have the row delivered at `due_ms`; False if another process has it."""
         return await self._write(tx, leased, held_ms=0, due_ms=due_ms, **values)
 
     async def revive(self, tx: Tx, *where: ColumnElement[bool]) -> None:
-        """Make rows due at once that were put off."""
+        """Make rows that were put off due at once."""
         await tx.session.execute(
             update(self.table)
             .where(self.is_owed(self.table), self._column("due_ms") > tx.now_ms, self._column("attempt") > 0, *where)
@@ -142,12 +142,12 @@ class Outbox(Generic[R]):
         return col(getattr(self.table, name))
 
     async def _write(self, tx: Tx, leased: Leased, **values: Any) -> bool:
-        """Change a row if the lease is its newest one and did not end."""
-        done = await tx.session.execute(
+        """Change a row if the lease is its newest one and has not ended."""
+        result = await tx.session.execute(
             update(self.table)
             .where(self._column("id") == leased.id, self._column("fence") == leased.fence)
             .where(self._column("held_ms") > 0, self.is_owed(self.table))
             .values(**values)
             .execution_options(synchronize_session=False)
         )
-        return cast("CursorResult[Any]", done).rowcount == 1
+        return cast("CursorResult[Any]", result).rowcount == 1

@@ -1,4 +1,4 @@
-"""What became of it: facts that end what somebody asked for by typing, as words for the place where they typed it."""
+"""Outcome notes: messages to those who typed a command and wait for its outcome where no card shows it."""
 
 from __future__ import annotations
 
@@ -36,24 +36,25 @@ _ENDS: Final[dict[str, dict[Fact, str]]] = {
     },
 }
 _JOBS: Final = {"merge": JobKind.MERGE, "approve": JobKind.PUBLISH, "undo": JobKind.CLOSE}
-"""The jobs that do what was asked: while one of them lives, another job's failure is not the outcome."""
+"""The job of each command: while it is unfinished, the failure of another job is not the outcome."""
 
 
 async def add_outcome_notes(tx: Tx, number: int, fact: Fact, saved: Mapping[str, Any]) -> None:
-    """Tell everybody who waits to hear of task `number` if `fact` is what they wait for; part of every step."""
-    waiting = [one for one in await outcomes.of_task(tx, number) if fact in _ENDS.get(one.asked, {})]
+    """Add a note for everyone who waits for an outcome of task `number` that `fact` is; part of every step."""
+    waiting = [outcome for outcome in await outcomes.of_task(tx, number) if fact in _ENDS.get(outcome.action, {})]
     if not waiting:
         return
-    alive = {job.kind for job in await queue_queries.active_of(tx, number)} if fact is Fact.FAILED else set()
-    over = [one for one in waiting if _JOBS[one.asked] not in alive]
-    for one in over:
-        assert one.origin.place is not None
-        words = _words(number, _ENDS[one.asked][fact], fact, saved)
-        await notes.add(tx, one.origin.place, words, reply_to=one.origin.reply_to, number=number)
-    await outcomes.remove(tx, [one.id for one in over])
+    active = {job.kind for job in await queue_queries.active_of(tx, number)} if fact is Fact.FAILED else set()
+    ended = [outcome for outcome in waiting if _JOBS[outcome.action] not in active]
+    for outcome in ended:
+        place = outcome.origin.place
+        assert place is not None
+        text = _text(number, _ENDS[outcome.action][fact], fact, saved)
+        await notes.add(tx, place, text, reply_to=outcome.origin.reply_to, number=number)
+    await outcomes.remove(tx, [outcome.id for outcome in ended])
 
 
-def _words(number: int, what: str, fact: Fact, saved: Mapping[str, Any]) -> str:
+def _text(number: int, what: str, fact: Fact, saved: Mapping[str, Any]) -> str:
     error = saved.get("error")
     if fact in (Fact.FAILED, Fact.VOIDED) and error:
         return f"#{number} {what}: {Problem.from_json(error).plain()}"

@@ -1,4 +1,4 @@
-"""Awaited outcomes: who asked for something where no card shows the outcome, and is notified there, once."""
+"""Awaited outcomes: who typed a command where no card shows its outcome, and is notified there once."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from core.store.unit_of_work import Tx
 
 @dataclass(frozen=True, slots=True)
 class AwaitedOutcome:
-    """Somebody who `asked` for something at `origin` and is notified of its outcome there."""
+    """The writer of a command (`action`) at `origin`, who is notified of its outcome there."""
 
     id: int
-    asked: str
+    action: str
     origin: MessageOrigin
 
 
-async def add(tx: Tx, number: int, asked: str, origin: MessageOrigin) -> None:
-    """Have the writer of the message at `origin` notified of the outcome; the same message waits once."""
+async def add(tx: Tx, number: int, action: str, origin: MessageOrigin) -> None:
+    """Have the writer of the message at `origin` notified of the outcome, once for the same message."""
     assert origin.place is not None
     waiting = await of_task(tx, number)
-    if any((one.asked, one.origin) == (asked, origin) for one in waiting):
+    if any((outcome.action, outcome.origin) == (action, origin) for outcome in waiting):
         return
     tx.session.add(
         OutcomeRow(
             number=number,
-            asked=asked,
+            asked=action,
             place=origin.place.to_json(),
             reply_to=origin.reply_to,
             only_to=origin.only_to,
@@ -43,7 +43,7 @@ async def add(tx: Tx, number: int, asked: str, origin: MessageOrigin) -> None:
 
 
 async def of_task(tx: Tx, number: int) -> list[AwaitedOutcome]:
-    """Everybody who waits for an outcome of a task."""
+    """The awaited outcomes of a task."""
     rows = await tx.session.exec(select(OutcomeRow).where(OutcomeRow.number == number).order_by(col(OutcomeRow.id)))
     return [
         AwaitedOutcome(row.id or 0, row.asked, MessageOrigin(Place.from_json(row.place), row.reply_to, row.only_to))

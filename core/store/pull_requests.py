@@ -1,4 +1,4 @@
-"""Pull requests: what was opened at the forge for each task, looked up by its number there or by its head."""
+"""Pull requests: the one of each task at the forge, looked up by its number there or by its head."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.store.unit_of_work import Tx
 
 
 async def save(tx: Tx, task: Task, pull_request: PullRequest) -> None:
-    """Keep the pull request of `task` as it is now; the caller holds the task."""
+    """Store the pull request of `task`; the caller has locked the task."""
     await tx.session.merge(
         PullRequestRow(
             number=task.number,
@@ -35,9 +35,9 @@ async def save(tx: Tx, task: Task, pull_request: PullRequest) -> None:
 
 
 async def followed_at(tx: Tx, repositories: Iterable[str], pull: int | None, commit: str | None) -> list[int]:
-    """Numbers of tasks whose pull request is followed, in one of `repositories`.
+    """Numbers of tasks in `repositories` whose pull request a job follows.
 
-    It is the one with the number `pull` there or, without that, the one with the head `commit`; without both, any.
+    With `pull` only the one with this number, otherwise with `commit` only the one with this head; without both, all.
     """
     query = select(PullRequestRow.number).where(
         col(PullRequestRow.repository).in_(list(repositories)),

@@ -1,4 +1,4 @@
-"""What is looked up of the queue: which jobs there are, in which order they are taken, and what each waits for."""
+"""Queries of the queue: which jobs there are, and in which order they are claimed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ URGENT_MS: Final = URGENT // timedelta(milliseconds=1)
 
 
 async def waiting_on(tx: Tx, states: Iterable[str], limit: int) -> list[tuple[int, int, str]]:
-    """(task, task it waits for, that one's state) where the dependency came to one of `states`."""
+    """(task, task that it waits for, that one's state) of dependencies that reached one of `states`."""
     rows = await tx.session.execute(
         select(JobRow.number, JobRow.after, TaskRow.state)
         .join(TaskRow, and_(col(TaskRow.number) == col(JobRow.after)))
@@ -47,12 +47,12 @@ async def queued_of(tx: Tx, number: int) -> list[QueuedJob]:
 
 
 async def reads_of(tx: Tx, number: int) -> list[Job]:
-    """The jobs that read words which were said to a task and may begin its next revision."""
+    """The unfinished read jobs of a task, whose replies may begin its next revision."""
     return [job for job in await active_of(tx, number) if job.kind is JobKind.READ]
 
 
 async def exists(tx: Tx, job_id: str) -> bool:
-    """Whether there is a job with this id, over or not."""
+    """Whether there is a job with this id, finished or not."""
     return (await tx.session.exec(select(JobRow.id).where(JobRow.id == job_id))).first() is not None
 
 
@@ -66,7 +66,7 @@ async def has_follow_job(tx: Tx, number: int) -> bool:
 
 
 async def queue_line(tx: Tx, limit: int) -> list[QueuedJob]:
-    """At most `limit` jobs that are not over: those that run, those to take next in the scheduler's order, the others.
+    """At most `limit` unfinished jobs: those that run, those that are ready in the scheduler's order, and the others.
 
     The others are ready later or wait for another task.
     """
@@ -87,9 +87,9 @@ async def queue_line(tx: Tx, limit: int) -> list[QueuedJob]:
 
 
 async def position_of(tx: Tx, job: Job) -> int:
-    """The position of a ready job in the scheduler's order, whatever its node: 1 is taken next.
+    """The position of a ready job in the scheduler's order, whatever its node: 1 is claimed next.
 
-    It counts what `core.model.placement.in_order` puts before the job; one that is not ready yet comes after those.
+    It counts the jobs that `core.model.placement.in_order` puts before it; a job that is ready later comes after those.
     """
     due = col(JobRow.ready_ms) <= tx.now_ms
     is_due = to_ms(job.ready_at) <= tx.now_ms
@@ -100,7 +100,7 @@ async def position_of(tx: Tx, job: Job) -> int:
 
 
 def _goes_before(tx: Tx, job: Job) -> Any:
-    """What `in_order` compares, of ready jobs in the database."""
+    """The comparison of `in_order` in SQL, for ready jobs."""
     deadline, urgent = col(JobRow.deadline_ms), _is_urgent(tx)
     rank = or_(col(JobRow.rank_ms) < job.rank_ms, and_(col(JobRow.rank_ms) == job.rank_ms, col(JobRow.id) < job.id))
     if job.deadline_at is None or job.deadline_at - tx.now > URGENT:
@@ -124,7 +124,7 @@ def _queued(row: JobRow) -> QueuedJob:
 
 
 async def orphans(tx: Tx, owed: dict[str, str], limit: int) -> list[int]:
-    """Numbers of tasks in a working state that have no job alive (`owed` maps state to job kind)."""
+    """Numbers of tasks in a working state without an unfinished job (`owed` maps state to job kind)."""
     alive = (
         select(JobRow.number)
         .where(col(JobRow.state).in_([state.value for state in ACTIVE]))
@@ -139,7 +139,7 @@ async def orphans(tx: Tx, owed: dict[str, str], limit: int) -> list[int]:
 async def carried_by_last(
     tx: Tx, number: int, revision: int, kind: JobKind
 ) -> tuple[frozenset[str], tuple[str, ...] | None]:
-    """What the newest job of this kind of a revision needed of a node, and what it might write (None: not known)."""
+    """The capabilities and the write set (None: not known) of the newest job of this kind of a revision."""
     rows = await tx.session.execute(
         select(JobRow.capabilities, JobRow.write_set)
         .where(JobRow.number == number, JobRow.revision == revision, JobRow.kind == kind.value)
@@ -153,13 +153,13 @@ async def carried_by_last(
 
 
 async def any_running(tx: Tx) -> bool:
-    """Whether any worker holds a job."""
+    """Whether any job is running."""
     rows = await tx.session.exec(select(JobRow.id).where(JobRow.state == JobState.RUNNING.value).limit(1))
     return rows.first() is not None
 
 
 async def count_by_state(tx: Tx) -> dict[str, int]:
-    """How many jobs are in each active state."""
+    """The number of jobs in each active state."""
     active = [state.value for state in ACTIVE]
     rows = await tx.session.execute(
         select(JobRow.state, func.count()).where(col(JobRow.state).in_(active)).group_by(JobRow.state)

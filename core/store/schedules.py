@@ -1,4 +1,4 @@
-"""Schedules: requests that are made again and again, a row each; whoever makes one moves its `next_ms` on."""
+"""Schedules: recurring requests, a row each; the process that makes a request moves its `next_ms` on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.store.unit_of_work import Tx
 
 
 async def add(tx: Tx, schedule: Schedule) -> None:
-    """Keep a new schedule."""
+    """Store a new schedule."""
     tx.session.add(
         ScheduleRow(
             id=schedule.id,
@@ -39,7 +39,7 @@ async def add(tx: Tx, schedule: Schedule) -> None:
 
 
 async def get(tx: Tx, name: str, *, lock: bool = False) -> Schedule | None:
-    """The schedule of that id."""
+    """The schedule with this id, or None."""
     row = await tx.session.get(ScheduleRow, name, with_for_update=lock or None, populate_existing=True)
     return _schedule(row) if row else None
 
@@ -65,19 +65,19 @@ async def listed(tx: Tx, person: str | None = None) -> list[Schedule]:
 
 
 async def count_of(tx: Tx, person: str) -> int:
-    """How many schedules a person has."""
-    found = await tx.session.execute(select(func.count()).where(ScheduleRow.person == person))
-    return int(found.scalar_one())
+    """The number of schedules of a person."""
+    result = await tx.session.execute(select(func.count()).where(ScheduleRow.person == person))
+    return int(result.scalar_one())
 
 
 async def remove(tx: Tx, name: str) -> bool:
-    """Forget a schedule; False when it was not there."""
-    done = await tx.session.execute(delete(ScheduleRow).where(col(ScheduleRow.id) == name))
-    return cast("CursorResult[Any]", done).rowcount == 1
+    """Delete a schedule; False if there was none."""
+    result = await tx.session.execute(delete(ScheduleRow).where(col(ScheduleRow.id) == name))
+    return cast("CursorResult[Any]", result).rowcount == 1
 
 
 async def set_state(tx: Tx, name: str, state: str, next_ms: int | None, problem: str | None = None) -> None:
-    """Pause a schedule (`next_ms` None), or let it go on at `next_ms`; `problem` is why it cannot go on."""
+    """Pause a schedule (`next_ms` None), or continue it at `next_ms`; `problem` is why it was paused."""
     await tx.session.execute(
         update(ScheduleRow)
         .where(col(ScheduleRow.id) == name)
@@ -87,7 +87,7 @@ async def set_state(tx: Tx, name: str, state: str, next_ms: int | None, problem:
 
 
 async def any_due(tx: Tx) -> bool:
-    """Whether one is to be made now; one look at an index."""
+    """Whether a request is due; one index lookup."""
     rows = await tx.session.exec(
         select(ScheduleRow.id).where(ScheduleRow.state == ACTIVE, col(ScheduleRow.next_ms) <= tx.now_ms).limit(1)
     )
@@ -95,7 +95,7 @@ async def any_due(tx: Tx) -> bool:
 
 
 async def due(tx: Tx, limit: int) -> list[Schedule]:
-    """The schedules that are to be made now, the longest due first."""
+    """The schedules that are due, the longest due first."""
     rows = await tx.session.exec(
         select(ScheduleRow)
         .where(ScheduleRow.state == ACTIVE, col(ScheduleRow.next_ms) <= tx.now_ms)
@@ -106,20 +106,20 @@ async def due(tx: Tx, limit: int) -> list[Schedule]:
 
 
 async def advance(tx: Tx, name: str, seen_ms: int, next_ms: int | None, *, made_ms: int | None = None) -> bool:
-    """Move a schedule on from `seen_ms`; False when somebody else did, or it was paused or removed meanwhile.
+    """Move a schedule on from `seen_ms`; False if another process did, or it was paused or deleted meanwhile.
 
-    `made_ms` is the time for which it was made, None when it was left out.
+    `made_ms` is the time for which its request was made, None if that time was skipped.
     """
     values: dict[str, Any] = {"next_ms": next_ms, "updated_ms": tx.now_ms}
     if made_ms is not None:
         values["last_ms"] = made_ms
-    done = await tx.session.execute(
+    result = await tx.session.execute(
         update(ScheduleRow)
         .where(col(ScheduleRow.id) == name, col(ScheduleRow.state) == ACTIVE, col(ScheduleRow.next_ms) == seen_ms)
         .values(**values)
         .execution_options(synchronize_session=False)
     )
-    return cast("CursorResult[Any]", done).rowcount == 1
+    return cast("CursorResult[Any]", result).rowcount == 1
 
 
 def _schedule(row: ScheduleRow) -> Schedule:

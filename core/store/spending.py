@@ -1,4 +1,4 @@
-"""The spending ledger: one entry for each call of a model. Every sum that budgets and people see is a query of it."""
+"""The spending ledger: one entry for each call of a model. Every sum for budgets and people is a query of it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KEY = ("job_id", "part", "call")
 class LedgerEntry:
     """What one call of a model cost. `call` names it within `part`, the part of the job's work that made it.
 
-    An empty `lane` is one that is not known yet: see `attribute`.
+    `lane` is empty while it is not known: see `attribute`.
     """
 
     part: str
@@ -34,9 +34,9 @@ class LedgerEntry:
 
 
 async def append(tx: Tx, job: Job, entry: LedgerEntry) -> bool:
-    """Add one entry; False, and nothing is changed, when the ledger has the entry of that job, part and call already.
+    """Add one entry; False, and nothing changes, if the ledger has an entry of that job, part and call already.
 
-    The claim on the job is not asked for: a worker that lost it has spent the money all the same.
+    The claim on the job is not checked, because a worker that lost it has spent the money nevertheless.
     """
     usage = entry.usage
     dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
@@ -59,13 +59,13 @@ async def append(tx: Tx, job: Job, entry: LedgerEntry) -> bool:
 
 
 async def attribute(tx: Tx, job: Job, lane: str) -> None:
-    """Let what `job` spent before its lane was known count for `lane`."""
+    """Charge what `job` spent before its lane was known to `lane`."""
     unknown = (col(SpendingRow.job_id) == job.id, col(SpendingRow.lane) == "")
     await tx.session.execute(update(SpendingRow).where(*unknown).values(lane=lane))
 
 
 async def of_part(tx: Tx, job_id: str, part: str) -> tuple[Usage, ...]:
-    """What a part of a job and the parts below it spent, in all tries: a sum for each model, the earliest model first.
+    """What a part of a job and the parts below it spent in all attempts: a sum for each model, the earliest first.
 
     The whole job is the part with the empty name.
     """
@@ -85,13 +85,13 @@ async def of_part(tx: Tx, job_id: str, part: str) -> tuple[Usage, ...]:
         .order_by(func.min(col(SpendingRow.at_ms)), col(SpendingRow.model))
     )
     return tuple(
-        Usage(model, int(calls), int(asked), int(answered), None if usd is None else float(usd))
-        for model, calls, asked, answered, usd in rows
+        Usage(model, int(calls), int(inputs), int(outputs), None if usd is None else float(usd))
+        for model, calls, inputs, outputs, usd in rows
     )
 
 
 async def of_revisions(tx: Tx, number: int, revisions: Collection[int]) -> Spending:
-    """What the changes of these revisions of a task spent, without what reading the request cost."""
+    """What the change jobs of these revisions of a task spent, without the reading of the request."""
     query = (
         _sums()
         .join(JobRow, col(JobRow.id) == col(SpendingRow.job_id))
@@ -102,15 +102,15 @@ async def of_revisions(tx: Tx, number: int, revisions: Collection[int]) -> Spend
 
 
 async def of_lane(tx: Tx, lane: str, since_ms: int) -> Spending:
-    """What the lane spent from `since_ms` on."""
+    """What a lane spent from `since_ms` on."""
     query = _sums().where(col(SpendingRow.lane) == lane, col(SpendingRow.at_ms) >= since_ms)
     return _spending((await tx.session.execute(query)).one())
 
 
 async def free_at_ms(tx: Tx, lane: str, since_ms: int, limits: Spending) -> int | None:
-    """The time of the newest entry that must leave the day before the lane is below `limits`; None when it is already.
+    """The time of the newest entry that must be older than a day before the lane is below `limits`.
 
-    Entries leave in the order of their times. A limit of 0 is none.
+    None if it is below them already. Entries age in the order of their times. A limit of 0 means no limit.
     """
     usd, at_ms = func.coalesce(col(SpendingRow.usd), 0.0), col(SpendingRow.at_ms)
     query = select(col(SpendingRow.calls), _tokens(), usd, at_ms).where(
@@ -133,7 +133,7 @@ def _tokens() -> ColumnElement[int]:
 
 
 def _sums() -> Select[Any]:
-    """Calls, tokens and dollars of the ledger, each added up."""
+    """The sums of calls, tokens and dollars of the ledger."""
     amounts = (col(SpendingRow.calls), _tokens(), col(SpendingRow.usd))
     return select(*(func.coalesce(func.sum(amount), 0) for amount in amounts))
 

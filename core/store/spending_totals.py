@@ -1,4 +1,4 @@
-"""Sums of the spending rows for people to look at: by day, lane and person."""
+"""Sums of the spending ledger for people: by day, lane and person."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DAY_MS = 24 * 3600 * 1000
 class SpendingTotal:
     """What the models that one lane used for one person on one day (UTC) cost: calls, tokens, and dollars as reported.
 
-    `lane` is empty for requests that were read and led to no lane.
+    `lane` is empty for readings of requests that led to no lane.
     """
 
     day: date

@@ -1,4 +1,4 @@
-"""Switches of the whole system: the queue's pause, how surfaces are doing, and how far cursors are."""
+"""Switches of the whole system: the pause of the queue, the state of surfaces, and cursors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PAUSE = "pause"
 
 
 async def paused(tx: Tx) -> dict[str, Any] | None:
-    """Who paused the queue and why, or None when it runs."""
+    """The pause of the queue (reason, by), or None if it is not paused."""
     row = await tx.session.get(SettingRow, _PAUSE)
     return row.value if row is not None and row.value else None
 
@@ -23,18 +23,18 @@ def surface_switch(surface: str) -> str:
 
 
 async def value_of(tx: Tx, name: str) -> dict[str, Any] | None:
-    """What is kept under `name`."""
+    """The value of a switch, or None."""
     row = await tx.session.get(SettingRow, name, populate_existing=True)
     return dict(row.value) if row is not None else None
 
 
 async def set_value(tx: Tx, name: str, value: dict[str, Any]) -> None:
-    """Keep `value` under `name`."""
+    """Set a switch."""
     await tx.session.merge(SettingRow(name=name, value=value, updated_ms=tx.now_ms))
 
 
 async def set_pause(tx: Tx, value: dict[str, Any] | None, person: str | None) -> None:
-    """Pause the queue with `value` (reason, by), or let it run again with None."""
+    """Pause the queue with `value` (reason, by), or resume it with None."""
     await tx.session.merge(SettingRow(name=_PAUSE, value=value or {}, updated_ms=tx.now_ms))
     await events.append(
         tx,

@@ -1,4 +1,4 @@
-"""The tables. Times are UTC milliseconds since the epoch; JSON columns hold what the domain's `to_json` wrote."""
+"""The tables. Times are UTC milliseconds since the epoch; JSON columns contain what the domain's `to_json` returned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Row(SQLModel):
 class TaskRow(Row, table=True):
     """One task. `version` is compared by every save; `digest` is the current staged diff's, if any.
 
-    `nudge_ms` is when people are reminded next; `escalated` is set once the next approvers were asked too.
+    `nudge_ms` is when the next reminder is due; `escalated` is set once further approvers were asked.
     """
 
     __tablename__ = "tasks"
@@ -59,7 +59,7 @@ class TaskRow(Row, table=True):
 
 
 class PullRequestRow(Row, table=True):
-    """The pull request of a task, as it was seen last; `pull` is its number at the forge, `number` the task's."""
+    """The pull request of a task, as it was last polled; `pull` is its number at the forge, `number` the task's."""
 
     __tablename__ = "pull_requests"
     __table_args__ = (
@@ -83,7 +83,7 @@ class PullRequestRow(Row, table=True):
 
 
 class RevisionRow(Row, table=True):
-    """One revision of a task; written when it begins, completed as its work goes on, never edited after."""
+    """One revision of a task; added when it begins, completed as its work proceeds, never changed afterwards."""
 
     __tablename__ = "revisions"
 
@@ -103,7 +103,7 @@ class RevisionRow(Row, table=True):
 
 
 class TurnRow(Row, table=True):
-    """One inbound message. `dedup` is the platform's own id of it, so that a redelivery is a no-op."""
+    """One inbound message. `dedup` is the platform's id of it, so that a redelivery has no effect."""
 
     __tablename__ = "turns"
     __table_args__ = (UniqueConstraint("surface", "dedup", name="turns_once"),)
@@ -139,9 +139,10 @@ class EventRow(Row, table=True):
 class JobRow(Row, table=True):
     """One unit of queued work. A claim adds one to `fence`; every later write of the claimant compares it.
 
-    `capabilities` are those that a node needs, in order, one a line; `rank_ms` is the job's place in the scheduler's
-    order. `person` is whose words began the revision. `write_set` are the globs of what the job may change in
-    `repository`, none for a job that writes no files, NULL where that is not known.
+    `capabilities` are those that a node needs, sorted, one a line; `rank_ms` is the job's place in the scheduler's
+    order. `person` is the author of the revision. `write_set` are the globs of what the job may change in `repository`,
+    none for a job that writes no files, NULL if that is not known. `result` is what the executor made, until the job
+    ends.
     """
 
     __tablename__ = "jobs"
@@ -195,9 +196,9 @@ class JournalRow(Row, table=True):
 
 
 class SpendingRow(Row, table=True):
-    """One entry of the spending ledger: what one call of a model cost, charged to a lane and to whoever asked.
+    """One entry of the spending ledger: what one call of a model cost, charged to a lane and a person.
 
-    Entries are added and never changed, but for `lane`, which is filled in once where it was not known yet.
+    Entries are never changed, except for a `lane` that was not known when the entry was added.
     """
 
     __tablename__ = "spending"
@@ -218,7 +219,7 @@ class SpendingRow(Row, table=True):
 
 
 class WorkerRow(Row, table=True):
-    """One process that claims jobs, and when it was last heard of by the database's clock."""
+    """One process that claims jobs, with its last heartbeat by the database's clock."""
 
     __tablename__ = "workers"
     __table_args__ = (Index("workers_by_heartbeat", "state", "heartbeat_ms"),)
@@ -233,7 +234,7 @@ class WorkerRow(Row, table=True):
 
 
 class NodeRow(Row, table=True):
-    """A host that runs workers, with the capabilities that the worker started on it last has found there."""
+    """A host that runs workers, with the capabilities that the newest worker on it found there."""
 
     __tablename__ = "nodes"
 
@@ -243,7 +244,7 @@ class NodeRow(Row, table=True):
 
 
 class LeaderRow(Row, table=True):
-    """A duty that one worker has for all, until `until_ms` by the database's clock unless it is renewed."""
+    """The lease of a duty that one worker has for all, until `until_ms` by the database's clock unless renewed."""
 
     __tablename__ = "leaders"
 
@@ -268,7 +269,7 @@ class ApprovalRow(Row, table=True):
 
 
 class ArtifactRow(Row, table=True):
-    """One file kept with a revision; its bytes lie under their own sha256."""
+    """One file of a revision; its bytes are stored under their sha256."""
 
     __tablename__ = "artifacts"
 

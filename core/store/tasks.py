@@ -27,27 +27,27 @@ from core.store.unit_of_work import Tx
 
 
 async def load(tx: Tx, number: int, *, lock: bool = False) -> Task:
-    """The task `number`; with `lock`, nobody else changes it before this transaction ends.
+    """The task `number`; with `lock` it is locked until this transaction ends.
 
-    Raises `NotFoundError` when there is none.
+    Raises `NotFoundError` if there is none.
     """
     of_task = col(PullRequestRow.number) == col(TaskRow.number)
     query = select(TaskRow, PullRequestRow).outerjoin(PullRequestRow, of_task).where(TaskRow.number == number)
-    found = (await tx.session.exec(query.with_for_update(of=TaskRow) if lock else query)).first()
-    if found is None:
+    rows = (await tx.session.exec(query.with_for_update(of=TaskRow) if lock else query)).first()
+    if rows is None:
         raise NotFoundError(
             "no_such_task",
             f"there is no task #{number}",
             advise("See them with ", Suggestion(CommandName.PROGRESS), "."),
         )
-    row, opened = found
+    row, opened = rows
     revision = await tx.session.get(RevisionRow, (number, row.revision))
     assert revision is not None
     return _task(row, opened, await _read_revision(tx, revision))
 
 
 async def create(tx: Tx, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:
-    """Add a task with its first revision, still undecided; returns its number."""
+    """Add a task with its first revision, which is not planned yet; returns its number."""
     tx.session.add(row)
     await tx.session.flush()
     assert row.number is not None
@@ -57,12 +57,12 @@ async def create(tx: Tx, row: TaskRow, intent: Intent | None = None, basis: Basi
 
 async def save(tx: Tx, task: Task, changes: Mapping[str, Any]) -> None:
     """Write `changes` if the task is still at `task.version`; raises `ConflictError` otherwise."""
-    done = await tx.session.execute(
+    result = await tx.session.execute(
         update(TaskRow)
         .where(col(TaskRow.number) == task.number, col(TaskRow.version) == task.version)
         .values(version=task.version + 1, **changes)
     )
-    if _rowcount(done) != 1:
+    if _rowcount(result) != 1:
         raise ConflictError(
             "changed_meanwhile",
             f"#{task.number} changed while this was being decided",
@@ -71,7 +71,7 @@ async def save(tx: Tx, task: Task, changes: Mapping[str, Any]) -> None:
 
 
 async def save_revision(tx: Tx, number: int, n: int, changes: Mapping[str, Any]) -> None:
-    """Complete what is known of revision `n`."""
+    """Set columns of revision `n`."""
     await tx.session.execute(
         update(RevisionRow).where(col(RevisionRow.number) == number, col(RevisionRow.n) == n).values(**changes)
     )
@@ -86,7 +86,7 @@ async def begin_revision(
     basis: Basis,
     intent: Intent | None = None,
 ) -> None:
-    """Add revision `n`, still undecided; with an `intent` nothing has to be read from its turns."""
+    """Add revision `n`, which is not planned yet; with an `intent` its turns need not be read."""
     tx.session.add(
         RevisionRow(
             number=number,
@@ -113,33 +113,33 @@ async def revisions_of(tx: Tx, number: int) -> list[Revision]:
 
 
 async def add_turn(tx: Tx, row: TurnRow) -> None:
-    """Add a turn; its `n` is the caller's, counted under the task's lock."""
+    """Add a turn; the caller counted its `n` while the task was locked."""
     tx.session.add(row)
     await tx.session.flush()
 
 
-def turn_row(number: int, n: int, revision: int, words: TurnDraft, at_ms: int) -> TurnRow:
-    """The row of turn `n`, which `words` are."""
+def turn_row(number: int, n: int, revision: int, draft: TurnDraft, at_ms: int) -> TurnRow:
+    """The row of turn `n`."""
     return TurnRow(
         number=number,
         n=n,
         revision=revision,
-        person=words.actor.person or "",
-        surface=words.actor.surface or "",
-        text=words.text,
-        dedup=words.dedup,
+        person=draft.actor.person or "",
+        surface=draft.actor.surface or "",
+        text=draft.text,
+        dedup=draft.dedup,
         at_ms=at_ms,
     )
 
 
 async def turns_of(tx: Tx, number: int) -> tuple[Turn, ...]:
-    """Everything people said in a task, in order."""
+    """The turns of a task, in order."""
     rows = await tx.session.exec(select(TurnRow).where(TurnRow.number == number).order_by(col(TurnRow.n)))
     return tuple(Turn(r.n, r.person, r.surface, r.text, from_ms(r.at_ms), r.revision) for r in rows)
 
 
 async def task_of_message(tx: Tx, surface: str, dedup: str) -> int | None:
-    """The number of the task that a redelivered message already led to, if it did."""
+    """The number of the task in which a message is a turn already, or None."""
     row = await tx.session.exec(select(TurnRow.number).where(TurnRow.surface == surface, TurnRow.dedup == dedup))
     return row.first()
 
@@ -159,9 +159,9 @@ async def approvals_of(tx: Tx, number: int) -> tuple[Approval, ...]:
 
 async def in_state(tx: Tx, numbers: Collection[int], *states: State) -> set[int]:
     """Those of the tasks `numbers` that are in one of `states`."""
-    wanted = [state.value for state in states]
+    values = [state.value for state in states]
     rows = await tx.session.exec(
-        select(TaskRow.number).where(col(TaskRow.number).in_(numbers), col(TaskRow.state).in_(wanted))
+        select(TaskRow.number).where(col(TaskRow.number).in_(numbers), col(TaskRow.state).in_(values))
     )
     return {number for number in rows if number is not None}
 
@@ -192,7 +192,7 @@ async def summaries(tx: Tx, *, state: State | None, limit: int, before: int | No
 
 
 async def due_to_expire(tx: Tx, states: tuple[State, ...], limit: int) -> list[int]:
-    """Numbers of tasks whose wait for a person is over."""
+    """Numbers of tasks whose wait for a person has expired."""
     rows = await tx.session.exec(
         select(TaskRow.number)
         .where(col(TaskRow.expires_ms) <= tx.now_ms, col(TaskRow.state).in_([s.value for s in states]))
@@ -202,7 +202,7 @@ async def due_to_expire(tx: Tx, states: tuple[State, ...], limit: int) -> list[i
 
 
 async def due_to_remind(tx: Tx, limit: int) -> list[int]:
-    """Numbers of staged tasks that people should be reminded of."""
+    """Numbers of staged tasks whose reminder or escalation is due."""
     rows = await tx.session.exec(
         select(TaskRow.number)
         .where(TaskRow.state == State.STAGED.value, col(TaskRow.nudge_ms) <= tx.now_ms)
@@ -212,7 +212,7 @@ async def due_to_remind(tx: Tx, limit: int) -> list[int]:
 
 
 async def count_by_state(tx: Tx) -> dict[str, int]:
-    """How many tasks are in each state."""
+    """The number of tasks in each state."""
     rows = await tx.session.execute(select(TaskRow.state, func.count()).group_by(TaskRow.state))
     return {state: int(count) for state, count in rows}
 
@@ -222,14 +222,14 @@ def _rowcount(result: object) -> int:
 
 
 async def _read_revision(tx: Tx, row: RevisionRow) -> Revision:
-    """A revision; one that an older version staged does not say whose words were shown, so everybody's were."""
+    """A revision; if an older version staged it without recording its authors, all writers of turns are authors."""
     revision = _revision(row)
     if row.staged is None or "since" in row.basis:
         return revision
-    heard = await tx.session.exec(
+    writers = await tx.session.exec(
         select(TurnRow.person).where(TurnRow.number == row.number, col(TurnRow.revision) <= row.n)
     )
-    return replace(revision, basis=revision.basis.written_by(heard))
+    return replace(revision, basis=revision.basis.written_by(writers))
 
 
 def _revision(row: RevisionRow) -> Revision:

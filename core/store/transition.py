@@ -1,4 +1,4 @@
-"""The step that every fact takes: new state, the event that caused it, and the jobs it owes, in one transaction."""
+"""The step of every fact: the task's new state, the event, and the jobs that are owed, in one transaction."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from core.store.unit_of_work import Tx
 
 @dataclass(frozen=True, slots=True)
 class OwedWork:
-    """What the jobs owed by a step carry.
+    """Columns of the jobs that a step owes.
 
-    `needs` are the capabilities a node must have, `after` is the task to wait for, `in_s` a delay. `write_set` are the
-    globs of what a change may write (None: not known), `person` is whose words begin the revision (None: the author of
+    `needs` are the capabilities that a node must have, `after` is the task to wait for, `in_s` a delay. `write_set` are
+    the globs of what a change may write (None: not known), `person` is the author of the new revision (None: that of
     the current one).
     """
 
@@ -49,11 +49,11 @@ async def take_step(
     pull_request: PullRequest | None = None,
     owed: OwedWork = NOTHING_MORE,
 ) -> Transition:
-    """Apply `fact` to `task` with exactly three writes: the task's row, one event, what it owes.
+    """Apply `fact` to `task` with exactly three writes: the task's row, one event, what is owed.
 
-    It owes the jobs of the table, a look at its pull request for as long as others may act on that, and its cards.
-    `changes` are further columns of the task's row, `pull_request` is what its own row says from now on. Raises
-    `ConflictError` when the fact cannot happen now or when somebody else changed the task since it was read.
+    Owed are the jobs of the lifecycle's table, a follow job for as long as others may act on the pull request, and the
+    cards. `changes` are further columns of the task's row, `pull_request` is the new state of the pull request. Raises
+    `ConflictError` if the fact cannot happen now, or if the task changed since it was read.
     """
     step = advance(task, fact)
     revision = task.revision + 1 if step.new_revision else task.revision
@@ -71,7 +71,7 @@ async def take_step(
     )
     if step.drops_jobs:
         followed = () if step.state in _NOT_FOLLOWED else (JobKind.FOLLOW,)
-        await jobs.cancel_jobs(tx, task.number, keep=(JobKind.READ, *followed))  # what was said is answered
+        await jobs.cancel_jobs(tx, task.number, keep=(JobKind.READ, *followed))  # replies are always answered
     for kind in step.owes:
         await jobs.add(tx, owed_job(tx, task, kind, revision, owed, saved))
     opened = pull_request or task.pull_request
@@ -83,17 +83,17 @@ async def take_step(
 
 
 async def record_refused_reply(tx: Tx, job: Job, problem: Problem) -> None:
-    """Record that words which a job read begin no revision, and tell their writer why, where they were said."""
-    words = TurnDraft.from_json(job.payload)
+    """Record that the reply of a read job begins no revision, and owe its writer a note that says why."""
+    draft = TurnDraft.from_json(job.payload)
     await events.append(
         tx,
         number=job.number,
         kind="reply.refused",
-        person=words.actor.person,
-        surface=words.actor.surface,
+        person=draft.actor.person,
+        surface=draft.actor.surface,
         body=dict(problem.to_json()),
     )
-    origin = words.origin
+    origin = draft.origin
     if origin.place is not None:
         await notes.add(
             tx,
@@ -113,7 +113,7 @@ def owed_job(
     owed: OwedWork,
     saved: Mapping[str, Any] = MappingProxyType({}),
 ) -> JobRow:
-    """The row of a job that `task` owes, once `saved` is written; it waits when another task must come first."""
+    """The row of a job that `task` owes with the new columns `saved`; it waits if another task must come first."""
     waits = owed.after is not None
     lane = saved.get("lane", task.current.lane)
     return JobRow(
@@ -123,7 +123,7 @@ def owed_job(
         kind=kind.value,
         state=(JobState.WAITING if waits else JobState.READY).value,
         repository=saved.get("repo", task.repo),
-        lane=None if kind is JobKind.PLAN else lane,  # it is what decides the lane
+        lane=None if kind is JobKind.PLAN else lane,  # it decides the lane
         person=owed.person or task.current.author,
         write_set=_write_set(kind, owed),
         priority=task.priority,
@@ -137,14 +137,14 @@ def owed_job(
 
 
 def _write_set(kind: JobKind, owed: OwedWork) -> list[str] | None:
-    """Only a change writes files; where it may is what its lane says."""
+    """The globs that the lane allows; none for jobs other than changes, which write no files."""
     if kind is not JobKind.CHANGE:
         return []
     return list(owed.write_set) if owed.write_set is not None else None
 
 
 async def owed_again(tx: Tx, number: int, kind: JobKind, revisions: Iterable[int]) -> OwedWork:
-    """What another job of this kind carries: all that the last ones of these revisions needed and might write."""
+    """The work of another job of this kind: all that the last ones of these revisions needed and might write."""
     needs: frozenset[str] = frozenset()
     write_set: tuple[str, ...] | None = ()
     for n in revisions:
@@ -155,7 +155,7 @@ async def owed_again(tx: Tx, number: int, kind: JobKind, revisions: Iterable[int
 
 
 async def _follow(tx: Tx, task: Task, fact: Fact, revision: int) -> None:
-    """See that somebody looks at the pull request: at once when it has just been pushed to."""
+    """Ensure that a job follows the pull request, at once if it was just pushed to."""
     if not await queue_queries.has_follow_job(tx, task.number):
         later = NOTHING_MORE if fact is Fact.PUBLISHED else OwedWork(in_s=LOOK_AGAIN_S)
         await jobs.add(tx, owed_job(tx, task, JobKind.FOLLOW, revision, later))
@@ -164,9 +164,9 @@ async def _follow(tx: Tx, task: Task, fact: Fact, revision: int) -> None:
 
 
 LOOK_AGAIN_S = 300
-"""How soon a pull request whose look failed for good is looked at again."""
+"""How soon a pull request is polled again after its follow job failed for good."""
 
 _NOT_FOLLOWED = (State.MERGED, State.CLOSED)
 
 DEPENDENCY_MET = (State.PUBLISHED, State.MERGED)
-"""Where a task must be for those that wait for it (`--after`) to go on."""
+"""States of a task in which jobs that wait for it (`--after`) become ready."""

@@ -47,7 +47,7 @@ class Tx:
 
 
 class RunsTransactions(Protocol):
-    """What runs a function in one transaction (see `core.store.database.Database`)."""
+    """Runs a function in one transaction (see `core.store.database.Database`)."""
 
     async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction that may write, and commit it."""
@@ -69,7 +69,7 @@ def writes(
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """Run `method` in one transaction that may write and that is committed when it returns.
 
-    The method may run again after a serialization failure, so its statements must be its only effect.
+    The method may run again after a serialization failure, so it must have no effects but its statements.
     """
 
     @wraps(method)

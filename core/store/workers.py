@@ -1,4 +1,4 @@
-"""The workers' rows and their nodes': who claims jobs, who has not been heard of, and what living workers offer."""
+"""Workers and their nodes: which workers are alive, and which capabilities they offer."""
 
 from __future__ import annotations
 
@@ -30,43 +30,43 @@ class WorkerView:
 
 
 async def register(tx: Tx, row: WorkerRow, offers: Iterable[str] = ()) -> None:
-    """Add a worker, and say what its node offers; it must be here before it claims anything."""
+    """Add a worker and the capabilities of its node; a worker registers before it claims jobs."""
     tx.session.add(row)
     await tx.session.merge(NodeRow(name=row.node, offers=sorted(offers), updated_ms=tx.now_ms))
     await tx.session.flush()
 
 
 async def beat(tx: Tx, worker: str) -> bool:
-    """Record that `worker` is alive; False when it was declared dead and must exit."""
-    done = await tx.session.execute(
+    """Record that `worker` is alive; False if it was declared dead and must exit."""
+    result = await tx.session.execute(
         update(WorkerRow)
         .where(col(WorkerRow.id) == worker, col(WorkerRow.state) == ALIVE)
         .values(heartbeat_ms=tx.now_ms)
     )
-    return int(getattr(done, "rowcount", -1)) == 1
+    return int(getattr(result, "rowcount", -1)) == 1
 
 
 async def is_alive(tx: Tx, worker: str) -> bool:
-    """Whether `worker` was neither stopped nor declared dead."""
+    """Whether `worker` is neither stopped nor declared dead."""
     rows = await tx.session.exec(select(WorkerRow.id).where(WorkerRow.id == worker, WorkerRow.state == ALIVE))
     return rows.first() is not None
 
 
 async def stop(tx: Tx, worker: str) -> None:
-    """Record that `worker` ended by itself."""
+    """Record that `worker` stopped."""
     await tx.session.execute(
         update(WorkerRow).where(col(WorkerRow.id) == worker).values(state=STOPPED, heartbeat_ms=tx.now_ms)
     )
 
 
 async def any_silent(tx: Tx, silent_since_ms: int, but: str = "") -> bool:
-    """Whether `bury` would find anybody; one look at an index."""
+    """Whether `declare_dead` would find a worker; one index lookup."""
     rows = await tx.session.exec(select(WorkerRow.id).where(*_silent(silent_since_ms, but)).limit(1))
     return rows.first() is not None
 
 
 async def declare_dead(tx: Tx, silent_since_ms: int, but: str = "") -> list[str]:
-    """Declare dead every worker `but` the asking one that was not heard of since `silent_since_ms`; their ids."""
+    """Declare every worker dead, except `but`, that sent no heartbeat since `silent_since_ms`; returns their ids."""
     rows = await tx.session.exec(
         select(WorkerRow).where(*_silent(silent_since_ms, but)).with_for_update(skip_locked=True)
     )
@@ -79,7 +79,7 @@ async def declare_dead(tx: Tx, silent_since_ms: int, but: str = "") -> list[str]
 
 
 async def alive(tx: Tx) -> list[WorkerView]:
-    """Every worker that was neither stopped nor declared dead."""
+    """Every worker that is neither stopped nor declared dead."""
     rows = await tx.session.exec(select(WorkerRow).where(WorkerRow.state == ALIVE))
     return [WorkerView(r.id, r.node, r.host, r.pid, r.state, from_ms(r.heartbeat_ms)) for r in rows]
 

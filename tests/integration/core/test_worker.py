@@ -302,7 +302,7 @@ async def test_edits_c1_an_outcome_that_cannot_be_written_ends_the_task_and_is_n
     await worker.run(drain=True)
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.FAILED, "bug")
-    assert f"could not write down how this ended: {type(why).__name__}" in task.error.message
+    assert f"could not record the outcome: {type(why).__name__}" in task.error.message
     assert await bench.owed(number) == []
     assert bench.executor.runs == 1
 
