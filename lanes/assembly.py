@@ -14,7 +14,7 @@ from core.ports import Executor
 from lanes.agent_clis import NAMES as AGENTS
 from lanes.agent_clis import ProgramPlace
 from lanes.checks import Checked, CheckRunner
-from lanes.executors.names import BUILT_IN, no_such_executor
+from lanes.executors.names import BUILT_IN, unknown_executor_message
 from lanes.models import ChatModel, Endpoint
 from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
@@ -134,4 +134,4 @@ def _beside(
 def missing_executor(name: str) -> Problem:
     """What to tell about a lane whose executor is not here."""
     mend = "Name one of these in the lane's file, or enable its plugin: docs/lanes.md."
-    return Problem(Kind.UNAVAILABLE, "no_executor", no_such_executor(name, BUILT_IN), mend)
+    return Problem(Kind.UNAVAILABLE, "no_executor", unknown_executor_message(name, BUILT_IN), mend)

@@ -57,14 +57,14 @@ class CheckRunner:
         if isinstance(sandbox, Problem):
             raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)
         limits = replace(lane.limits, wall_s=check.wall_s or lane.limits.wall_s)
-        async with self._places.showing(as_git(repository), tree, sandbox) as place:
+        async with self._places.open(as_git(repository), tree, sandbox) as place:
             run = SandboxRun(
                 check.command,
                 place.directory,
                 SandboxLimits.from_lane_limits(limits),
                 environment=dict(lane.environment),
                 image=lane.isolation.image,
-                lower=place.beneath,
+                lower=place.lower,
             )
             ran = await sandbox.run(run)
         artifact = f"check-{check.name}.log"

@@ -16,7 +16,7 @@ from core.model.errors import ConfigError, CountersignError, UsageError
 from core.model.lane import AgentCli, Budget, Isolation, Lane, LaneCheck, Limits
 from core.model.workflow import WORKFLOW
 from core.strict_yaml import StrictModel, Word, YamlDocument, load, validate
-from lanes.executors.names import BUILT_IN, no_such_executor
+from lanes.executors.names import BUILT_IN, unknown_executor_message
 from lanes.workflow.keys import ParameterFile, StepFile, check_glob, check_variables, workflow_of
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
@@ -233,7 +233,7 @@ def _check_command(document: YamlDocument, file: LaneFile) -> None:
     strange = file.command is not None or file.env or file.steps or file.parameters
     if file.executor not in BUILT_IN and strange:  # else a plugin may bring it, which shows when it is looked for
         mend = "Name one of these, or enable its plugin."
-        raise document.error(("executor",), no_such_executor(file.executor, BUILT_IN), mend)
+        raise document.error(("executor",), unknown_executor_message(file.executor, BUILT_IN), mend)
     if file.executor == "command" and file.command is None:
         mend = 'Add it, as in: command: ["python3", "tools/make.py"]'
         raise document.error(("executor",), "the executor command needs the key `command`", mend)

@@ -39,7 +39,7 @@ async def _naming(edit: BumpPackage, scene: InterpretationContext) -> list[str]:
         return []
     naming: list[str] = []
     try:
-        for path in manifests.searched(await scene.files()):
+        for path in manifests.find_manifests(await scene.files()):
             content = await scene.read(path)
             if content is not None and _names(path, content, edit.package):
                 naming.append(path)
@@ -51,6 +51,6 @@ async def _naming(edit: BumpPackage, scene: InterpretationContext) -> list[str]:
 
 def _names(path: str, content: bytes, package: str) -> bool:
     try:
-        return bool(manifests.mentions(path, content, package))
+        return bool(manifests.find_mentions(path, content, package))
     except EditError:
         return False  # a manifest that cannot be read names no package; asked for by its path it tells why

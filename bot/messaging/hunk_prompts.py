@@ -11,7 +11,7 @@ from core.ports import Repository
 from core.services.requests import Requests
 from core.store import tasks
 from core.store.database import Database
-from lanes.executors.pick import pickable
+from lanes.executors.pick import read_selectable
 
 Repositories = Callable[[str], Repository]
 
@@ -21,7 +21,7 @@ async def parts_of(database: Database, repository: Repositories, number: int) ->
     task = await database.read(lambda session: tasks.load(session, number))
     if task.staged is None or task.repo is None:
         raise ConflictError("nothing_staged", f"#{number} has nothing staged to pick from", "Look at its card.")
-    return (await pickable(repository(task.repo), task.staged.base, task.staged.tree)).parts
+    return (await read_selectable(repository(task.repo), task.staged.base, task.staged.tree)).parts
 
 
 async def picked(

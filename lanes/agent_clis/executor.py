@@ -31,8 +31,8 @@ from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.agent_clis.prompts import prompt_text
 from lanes.agent_clis.stream_lines import StreamLines, sanitize
 from lanes.egress import SPOKEN, EgressBroker, EgressLog, EgressProxy, UsageAccount
-from lanes.executors.edit_lane import taken_back
-from lanes.executors.workplace import Place as Workplace
+from lanes.executors.edit_lane import reverted_tree
+from lanes.executors.workplace import Workplace as Workplace
 from lanes.executors.workplace import Workplaces
 from lanes.models import Endpoint, ModelName
 from lanes.repository import as_git
@@ -119,7 +119,7 @@ class AgentExecutor:
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the program leaves; raises `WorkError` with its output when it fails."""
         if order.intent.revert_of is not None:
-            return ExecutorResult(await taken_back(order, repository), {})
+            return ExecutorResult(await reverted_tree(order, repository), {})
         adapter = self._adapter_of(order.lane)
         endpoint, models = self._endpoint_and_models(order.lane, adapter)
         program = await asyncio.to_thread(find_program, adapter, self._program_place)
@@ -133,7 +133,7 @@ class AgentExecutor:
         account = await _account(order, str(ModelName(endpoint.name, models[0])))
         agent_run = AgentRun(order, adapter, account)
         hidden = await HiddenFiles.find(git, order.start)
-        async with self._workplaces.showing(git, await hidden.hide(git), sandbox) as workplace:
+        async with self._workplaces.open(git, await hidden.hide(git), sandbox) as workplace:
             report = await self._run_program(agent_run, program, sandbox, endpoint, models, workplace)
             artifacts = self._artifacts(agent_run, endpoint)
             outcome = AgentOutcome(
@@ -141,7 +141,7 @@ class AgentExecutor:
             )
             if problem := _disk_full_error(agent_run, workplace.directory) or outcome.error():
                 raise problem
-            tree = await hidden.restore(git, await workplace.take(), adapter.leftovers)
+            tree = await hidden.restore(git, await workplace.import_result(), adapter.leftovers)
         if tree == order.start and (denied := outcome.denied_error()):
             raise denied
         spent = (account.total,) if account.total.calls else ()
@@ -207,7 +207,7 @@ class AgentExecutor:
                 home=command.home,
                 forwards=tuple(forwards),
                 image=lane.isolation.image,
-                lower=workplace.beneath,
+                lower=workplace.lower,
                 on_output=on_output,
             )
             agent_run.result = await self._run_until_closed(agent_run, sandbox, run)

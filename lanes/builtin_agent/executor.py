@@ -19,7 +19,7 @@ from lanes.builtin_agent.tools import LOG_WITHHELD, AgentTools
 from lanes.builtin_agent.virtual_workspace import Refusal, VirtualWorkspace, refuses_nothing
 from lanes.builtin_agent.withheld_text import Leaks, WithheldText, leaks_unknown
 from lanes.checks import CheckRunner
-from lanes.executors.edit_lane import taken_back
+from lanes.executors.edit_lane import reverted_tree
 from lanes.models import ChatMessage, ChatModel, Endpoint, ModelName
 from lanes.repository import as_git
 
@@ -66,7 +66,7 @@ class BuiltinAgentExecutor:
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the model leaves; raises `WorkError` with the transcript when it comes to no end."""
         if order.intent.revert_of is not None:
-            return ExecutorResult(await taken_back(order, repository), {})
+            return ExecutorResult(await reverted_tree(order, repository), {})
         names = self._names(order.lane)
         withheld = WithheldText(order.lane.write, self.leaks)
         if order.feedback and await withheld.leaking(order.feedback):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from core.model.errors import PermanentError
 from lanes.builtin_agent.virtual_workspace import VirtualWorkspace, show
 from lanes.executors.errors import EditError
-from lanes.executors.text import nearest
+from lanes.executors.text import suggest_text
 from lanes.models import ToolCall, ToolSpec
 
 FINISH: Final = "finish"
@@ -144,7 +144,7 @@ class AgentTools:
         count = text.count(old)
         if count != 1:
             hint = (
-                nearest(text.encode("utf-8", "surrogateescape"), old)
+                suggest_text(text.encode("utf-8", "surrogateescape"), old)
                 if not count
                 else "Quote more of what is around it."
             )

@@ -1,4 +1,4 @@
-"""The deterministic executor: edits applied to a tree, in order, each seeing what came before it."""
+"""Applies edits to a tree in order; each edit sees the result of those before it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from core.model.edits import (
 from lanes.executors import manifests, text
 from lanes.executors.errors import EditError
 from lanes.executors.formats import set_key
-from lanes.executors.tree import MAX_FILE_BYTES, Overlay, TreeEdit, TreeFiles, matching, near_path
+from lanes.executors.tree import MAX_FILE_BYTES, Overlay, TreeEdit, TreeFiles, matching_paths, suggest_path
 
 __all__ = ["EditError", "TreeEdit", "TreeFiles", "apply_edits"]
 
 
 def apply_edits(edits: Sequence[Edit], files: TreeFiles) -> TreeEdit:
-    """What the edits change in the tree; EditError when one of them cannot be made exactly as asked.
+    """What the edits change in the tree; the result is empty when the tree is already as the edits want it.
 
-    An edit that asks for what is there already changes nothing, so the result may be empty.
+    Raises:
+        EditError: An edit cannot be made exactly as asked.
     """
     tree = Overlay(files)
     for edit in edits:
@@ -44,7 +45,7 @@ def _apply(edit: Edit, tree: Overlay) -> None:
         case ReplaceText():
             _replace(edit, tree)
         case AddLine(path=path):
-            tree.write(path, text.add_line(edit, _there(tree, path)))
+            tree.write(path, text.add_line(edit, _existing_content(tree, path)))
         case RemoveLine(path=path):
             tree.write(path, text.remove_line(edit, tree.content(path)))
         case MoveFile():
@@ -60,10 +61,10 @@ def _apply(edit: Edit, tree: Overlay) -> None:
             assert_never(edit)
 
 
-def _there(tree: Overlay, path: str) -> bytes:
-    """A file's content; when there is none, EditError says how to make it."""
-    if not tree.has(path) and not tree.is_folder(path) and not near_path(path, tree.paths()):
-        raise EditError("no_such_file", f"There is no file {path}", f'To make it, say: create {path} with "…".')
+def _existing_content(tree: Overlay, path: str) -> bytes:
+    """A file's content; if there is no such file, the EditError says how to create it."""
+    if not tree.has(path) and not tree.is_folder(path) and not suggest_path(path, tree.paths()):
+        raise EditError("no_such_file", f"There is no file {path}", f'To create it, say: create {path} with "…".')
     return tree.content(path)
 
 
@@ -73,21 +74,21 @@ def _replace(edit: ReplaceText, tree: Overlay) -> None:
         replaced = _replaced(edit, edit.target, content)
         if replaced is None:
             message = f"{edit.target} does not contain {'the word ' if edit.word else ''}“{_clip(edit.old)}”"
-            raise EditError("not_found", message, text.nearest(content, edit.old))
+            raise EditError("not_found", message, text.suggest_text(content, edit.old))
         tree.write(edit.target, replaced)
         return
-    named = [path for path in matching(edit.target, tree.paths()) if tree.is_plain(path)]
-    if not named:
-        mend = near_path(edit.target, tree.paths()) or "Write the glob from the repository's root, such as docs/**."
+    paths = [path for path in matching_paths(edit.target, tree.paths()) if tree.is_plain(path)]
+    if not paths:
+        mend = suggest_path(edit.target, tree.paths()) or "Write the glob from the repository's root, such as docs/**."
         raise EditError("no_such_file", f"No file matches {edit.target}", mend)
     hits = 0
-    for path in named:
+    for path in paths:
         if tree.is_text(path) and (replaced := _replaced(edit, path, tree.content(path))) is not None:
             tree.write(path, replaced)
             hits += 1
     if not hits:
-        message = f"None of the {len(named)} files that match {edit.target} contains “{_clip(edit.old)}”"
-        raise EditError("not_found", message, "Check how it is spelt there.")
+        message = f"None of the {len(paths)} files that match {edit.target} contains “{_clip(edit.old)}”"
+        raise EditError("not_found", message, "Check the spelling.")
 
 
 def _replaced(edit: ReplaceText, path: str, content: bytes) -> bytes | None:
@@ -125,29 +126,29 @@ def _bump(edit: BumpPackage, tree: Overlay) -> None:
     if edit.path is not None:
         content = tree.content(edit.path)
         if not manifests.is_manifest(edit.path):
-            message = f"{edit.path} is no requirements file, pyproject.toml or package.json"
+            message = f"{edit.path} is not a requirements file, pyproject.toml or package.json"
             raise EditError("unsupported_format", message, "Name the file that lists the package.")
-        found = manifests.mentions(edit.path, content, edit.package)
-        tree.write(edit.path, manifests.bump(edit, edit.path, found, content))
+        mentions = manifests.find_mentions(edit.path, content, edit.package)
+        tree.write(edit.path, manifests.bump(edit, edit.path, mentions, content))
         return
-    naming = {}
-    for path in manifests.searched(tree.paths()):
+    by_path = {}
+    for path in manifests.find_manifests(tree.paths()):
         try:
-            found = manifests.mentions(path, tree.content(path), edit.package)
+            mentions = manifests.find_mentions(path, tree.content(path), edit.package)
         except EditError:
-            continue  # a manifest that cannot be read names no package; asked for by its path it tells why
-        if found:
-            naming[path] = found
-    if not naming:
+            continue  # skip unreadable manifests; naming one in the request reports its error
+        if mentions:
+            by_path[path] = mentions
+    if not by_path:
         message = f"No requirements file, pyproject.toml or package.json names {edit.package}"
-        raise EditError("not_found", message, "Check its name, or add it to the file that shall list it.")
-    if len(naming) > 1:
-        named = ", ".join(naming)
+        raise EditError("not_found", message, "Check its name, or add it to the file that should list it.")
+    if len(by_path) > 1:
+        paths = ", ".join(by_path)
         verb = "pin" if edit.exact else "bump"
-        mend = f"Say: {verb} {edit.package} to {edit.version} in {next(iter(naming))}."
-        raise EditError("ambiguous", f"{len(naming)} files name {edit.package}: {named}", mend)
-    path, found = next(iter(naming.items()))
-    tree.write(path, manifests.bump(edit, path, found, tree.content(path)))
+        mend = f"Say: {verb} {edit.package} to {edit.version} in {next(iter(by_path))}."
+        raise EditError("ambiguous", f"{len(by_path)} files name {edit.package}: {paths}", mend)
+    path, mentions = next(iter(by_path.items()))
+    tree.write(path, manifests.bump(edit, path, mentions, tree.content(path)))
 
 
 def _clip(said: str) -> str:

@@ -1,4 +1,4 @@
-"""The `edit` executor: makes the edits of an intent in git's own trees, without a checkout, a model or a sandbox."""
+"""The `edit` executor: applies an intent's edits to git trees, without a checkout, a model or a sandbox."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ _KINDS: Final = {
 
 
 class EditExecutor:
-    """Deterministic edits; also takes back an earlier change, in whatever lane asks for it."""
+    """Makes deterministic edits; also reverts an earlier change and picks parts of a staged one."""
 
     name = "edit"
     reads = False
 
     def unavailable(self, lane: Lane) -> Problem | None:  # noqa: ARG002 - the port's signature
-        """Always None: it needs nothing but git."""
+        """Always None, since it needs only git."""
         return None
 
     def needs(self, lane: Lane) -> frozenset[str]:
-        """What the lane asks for, nothing of its own."""
+        """What the lane requires; the executor itself requires nothing."""
         return frozenset(lane.needs)
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
-        """The tree with the order's edits made, or its revert; raises `PermanentError` with what to say instead."""
+        """The tree with the order's edits, or the revert; raises `PermanentError` that suggests what to ask instead."""
         git = as_git(repository)
         if order.intent.revert_of is not None:
-            return ExecutorResult(await taken_back(order, repository), {})
+            return ExecutorResult(await reverted_tree(order, repository), {})
         if order.intent.pick is not None:
             return ExecutorResult(await picked_tree(repository, order.base, order.start, order.intent.pick), {})
         if not order.intent.edits:
             raise PermanentError(
                 "not_understood",
-                f"The lane {order.lane.name} makes edits by rule and found none in this request",
-                "Say for instance: set KEY to VALUE in FILE; replace X with Y in FILE; create FILE with TEXT.",
+                f"The lane {order.lane.name} makes edits by rule and found none in the request",
+                "Say for example: set KEY to VALUE in FILE; replace X with Y in FILE; create FILE with TEXT.",
                 kind=Kind.USAGE,
             )
         try:
@@ -57,14 +57,14 @@ class EditExecutor:
         return ExecutorResult(tree, {})
 
 
-async def taken_back(order: WorkOrder, repository: Repository) -> str:
-    """The order's start without the change of the commit it is to take back."""
+async def reverted_tree(order: WorkOrder, repository: Repository) -> str:
+    """The order's start tree without the change of the commit to revert."""
     assert order.intent.revert_of is not None
     start = order.start
     if start != await repository.tree_of(order.base):
         raise PermanentError(
             "revert_on_top",
-            "A change can be taken back on the branch only, not on top of another revision",
+            "A change can be reverted only on the branch itself, not on top of another revision",
             advise("Ask for ", Suggestion(CommandName.UNDO), " again."),
         )
     return await repository.revert(order.intent.revert_of, order.base)

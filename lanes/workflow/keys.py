@@ -22,7 +22,7 @@ from core.model.workflow import (
 )
 from core.strict_yaml import StrictModel, Word, YamlDocument
 from core.strict_yaml.document import KeyPath
-from lanes.executors.names import STEPS, no_such_executor
+from lanes.executors.names import STEPS, unknown_executor_message
 from lanes.workflow import condition
 from lanes.workflow.fill import is_program, named_in
 
@@ -128,7 +128,9 @@ def _step(document: YamlDocument, n: int, raw: StepFile, checks: frozenset[str])
     if raw.run not in STEPS and (
         strange or not raw.do
     ):  # else a plugin may bring it, which shows when it is looked for
-        raise document.error((*at, "run"), no_such_executor(raw.run, STEPS), "Name one of these, or enable its plugin.")
+        raise document.error(
+            (*at, "run"), unknown_executor_message(raw.run, STEPS), "Name one of these, or enable its plugin."
+        )
     for key in strange:
         raise document.error((*at, key), f"a step that runs {raw.run} has no such key", "Delete it.")
     wants = _WANTS.get(raw.run, "do")

@@ -14,8 +14,8 @@ from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep,
 from core.ports import Executor, ExecutorResult, Repository, WorkOrder
 from lanes.budget_pool import BudgetPool
 from lanes.checks import CheckRunner
-from lanes.executors.edit_lane import taken_back
-from lanes.executors.names import STEPS, no_such_executor
+from lanes.executors.edit_lane import reverted_tree
+from lanes.executors.names import STEPS, unknown_executor_message
 from lanes.repository import as_git
 from lanes.workflow import condition
 from lanes.workflow.cache import StepCache
@@ -53,7 +53,7 @@ class WorkflowExecutor:
                 problem = self.executors[step.run].unavailable(own)
             else:
                 mend = "Name one of these in the lane's file, or enable its plugin: docs/lanes.md."
-                message = f"the step {step.name}: {no_such_executor(step.run, {*self.executors, *STEPS})}"
+                message = f"the step {step.name}: {unknown_executor_message(step.run, {*self.executors, *STEPS})}"
                 problem = Problem(Kind.UNAVAILABLE, "no_executor", message, mend)
             if problem is not None:
                 return problem
@@ -73,7 +73,7 @@ class WorkflowExecutor:
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that all steps together make; raises `PermanentError` naming the step that could not."""
         if order.intent.revert_of is not None:
-            return ExecutorResult(await taken_back(order, repository), {})
+            return ExecutorResult(await reverted_tree(order, repository), {})
         lane = order.lane
         values = values_of(lane.name, lane.parameters, order.parameters)
         steps, mending = self._to_run(lane.steps, values) if order.feedback else (lane.steps, "")

@@ -22,8 +22,8 @@ from core.ports import Commit, Executor, ExecutorResult, Repository, WorkOrder
 from lanes.artifacts import adopted, kept
 from lanes.budget_pool import BudgetPool
 from lanes.checks import CheckRunner
-from lanes.executors.names import no_such_executor
-from lanes.executors.tree import matching
+from lanes.executors.names import unknown_executor_message
+from lanes.executors.tree import matching_paths
 from lanes.workflow import condition, fill
 from lanes.workflow.cache import Kept, StepCache, key_of, packed, restored
 
@@ -131,7 +131,7 @@ class Maker:
             return ExecutorResult(await self._reverted(step, start), {})
         executor = self.executors.get(step.run)
         if executor is None or step.run == APPROVAL:
-            message, mend = no_such_executor(step.run, self.executors), "Name one of these in the lane's file."
+            message, mend = unknown_executor_message(step.run, self.executors), "Name one of these in the lane's file."
             raise PermanentError("no_executor", message, mend, kind=Kind.REFUSED)
         if not executor.reads:
             return _prefixed(step.name, await executor.produce(self._order(step, start), self.repository))
@@ -212,7 +212,7 @@ class Maker:
             return
         for file in (await self.repository.change(start, tree)).files:
             path = file.path.decode("utf-8", "surrogateescape")
-            if not any(matching(pattern.removeprefix("/"), [path]) for pattern in step.writes):
+            if not any(matching_paths(pattern.removeprefix("/"), [path]) for pattern in step.writes):
                 raise PermanentError(
                     "step_out_of_bounds",
                     f"it changed {show_path(file.path)}, and may write only {', '.join(step.writes)}",

@@ -13,8 +13,8 @@ from core.model.intent import Intent
 from core.model.lane import Limits
 from core.ports import WorkOrder
 from lanes.assembly import missing_executor
-from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
+from lanes.executors.workplace import WorkFolders
 from lanes.sandbox import OverlaySupport, SandboxResult
 from lanes.sandbox.folders import remove_folder
 from tests.builders import lane
@@ -195,12 +195,12 @@ def test_what_a_killed_worker_left_is_swept(tmp_path):
     root = tmp_path / "scratch"
     child = os.fork()
     if child == 0:
-        with Checkouts(root).folder() as folder:
+        with WorkFolders(root).create() as folder:
             (folder / "left").write_text("x")
             os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     assert len(names_in(root)) == 1
-    with Checkouts(root).folder() as mine, Checkouts(root).folder() as other:
+    with WorkFolders(root).create() as mine, WorkFolders(root).create() as other:
         assert names_in(root) == sorted([mine.parent.name, other.parent.name])
     assert names_in(root) == []
 

@@ -19,9 +19,8 @@ import pytest
 
 from core.model.errors import CountersignError, PermanentError
 from lanes import filetree
-from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
-from lanes.executors.workplace import Workplaces
+from lanes.executors.workplace import WorkFolders, Workplaces
 from lanes.repository.worktree import Bounds, inspected
 from lanes.sandbox import OverlaySupport, SandboxLimits, SandboxResult, SandboxRun
 from lanes.sandbox.folders import locked_folder, remove_abandoned
@@ -233,16 +232,14 @@ time.sleep(60 if sys.argv[1] == 'stay' else 0)
 async def test_guard_04_a_program_that_digs_is_stopped_or_refused_and_leaves_nothing(web, found, quick, then, layered):
     tree = await web.tree_of(await web.fetch_base())
     places = Workplaces(quick / "scratch")
-    async with places.showing(web, tree, found if layered else Digging(0)) as place:
-        assert (place.beneath is not None) is (layered and found.overlay is not None)
-        run = SandboxRun(
-            ("python3", "-c", DIGS, then), place.directory, SandboxLimits(disk_mib=16), lower=place.beneath
-        )
+    async with places.open(web, tree, found if layered else Digging(0)) as place:
+        assert (place.lower is not None) is (layered and found.overlay is not None)
+        run = SandboxRun(("python3", "-c", DIGS, then), place.directory, SandboxLimits(disk_mib=16), lower=place.lower)
         ran = await found.run(run)
         assert ran.limit_hit == "disk" or then == "end", ran
         if ran.exit_code == 0:
             with pytest.raises(PermanentError) as refused:
-                await place.take()
+                await place.import_result()
             assert refused.value.problem.code in ("too_deep", "odd_path")
     assert set(os.listdir(quick / "scratch")) <= {"pristine"}  # noqa: PTH208 - the same
 
@@ -250,12 +247,12 @@ async def test_guard_04_a_program_that_digs_is_stopped_or_refused_and_leaves_not
 def test_guard_04_the_next_sweep_removes_what_a_killed_worker_left(quick):
     child = os.fork()
     if child == 0:
-        with Checkouts(quick).folder() as folder:
+        with WorkFolders(quick).create() as folder:
             dig(folder, DEEP)
             os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     (left,) = quick.iterdir()
-    with Checkouts(quick).folder() as folder:
+    with WorkFolders(quick).create() as folder:
         assert [path.name for path in quick.iterdir()] == [folder.parent.name]
     assert not left.exists()
 
