@@ -8,7 +8,7 @@ from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import Kind, PermanentError, Problem
 from core.model.lane import Lane
 from core.ports import ExecutorResult, Repository, WorkOrder
-from lanes.executors.edit import apply_edits
+from lanes.executors.apply_edits import apply_edits
 from lanes.executors.errors import EditError
 from lanes.executors.pick import picked_tree
 from lanes.repository import as_git

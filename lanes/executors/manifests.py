@@ -13,7 +13,7 @@ from core.model.edits import BumpPackage
 from lanes.executors import versions
 from lanes.executors.errors import EditError, did_you_mean
 from lanes.executors.formats import decoded, json_file, toml_file
-from lanes.executors.formats.place import KeyPath, format_path
+from lanes.executors.formats.locate import KeyPath, format_path
 
 _NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]]*\])?")
 _MAX_REQUIREMENT = 500

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.model.edits import SetKey, split_key
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import ParsedMapping, suggest_key
+from lanes.executors.formats.locate import ParsedMapping, suggest_key
 from lanes.executors.formats.values import check_was, line_of, newline_of
 
 _ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from core.model.edits import SetKey
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import KeyLocation, ParsedMapping, locate
+from lanes.executors.formats.locate import KeyLocation, ParsedMapping, locate
 from lanes.executors.formats.values import check_was, end_of_line, newline_of, refuse_group
 
 _TOP = "\x00"  # the section name of entries before the first header

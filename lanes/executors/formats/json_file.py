@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from core.model.edits import SetKey
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import KeyPath, ParsedMapping, is_same, locate, value_at, with_value
+from lanes.executors.formats.locate import KeyPath, ParsedMapping, is_same, locate, value_at, with_value
 from lanes.executors.formats.values import (
     check_was,
     end_of_line,

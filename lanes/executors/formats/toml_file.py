@@ -14,7 +14,7 @@ from tomlkit.items import InlineTable, Table
 
 from core.model.edits import SetKey
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import KeyLocation, KeyPath, is_same, locate, value_at, with_value
+from lanes.executors.formats.locate import KeyLocation, KeyPath, is_same, locate, value_at, with_value
 from lanes.executors.formats.values import (
     NUMBER,
     check_was,

@@ -10,7 +10,7 @@ from ruamel.yaml.error import YAMLError
 
 from core.model.edits import SetKey
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import KeyLocation, KeyPath, locate, value_at
+from lanes.executors.formats.locate import KeyLocation, KeyPath, locate, value_at
 from lanes.executors.formats.values import check_was, end_of_line, is_structure, newline_of, refuse_group
 from lanes.executors.formats.yaml_nodes import Signature, YamlNode, parse, read, shape
 from lanes.executors.formats.yaml_text import format_key as spelled_key

@@ -19,7 +19,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.resolver import implicit_resolvers
 
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import FixedValue, ParsedMapping
+from lanes.executors.formats.locate import FixedValue, ParsedMapping
 from lanes.executors.formats.values import NUMBER
 
 _MAX_DEPTH = 100

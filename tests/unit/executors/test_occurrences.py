@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.edits import AddLine, RemoveLine, ReplaceText
-from lanes.executors.edit import EditError
+from lanes.executors.apply_edits import EditError
 from lanes.executors.occurrences import find_occurrences
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from core.model.edits import SetKey, split_key
-from lanes.executors.edit import EditError
+from lanes.executors.apply_edits import EditError
 
 APP = """\
 # keep me

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.model.edits import AddLine, RemoveLine, ReplaceText
-from lanes.executors.edit import EditError
+from lanes.executors.apply_edits import EditError
 from lanes.executors.tree import matching_paths
 
 LOG = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- x\n\n## 1.0 - 2020\n- y\n"
