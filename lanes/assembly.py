@@ -13,7 +13,7 @@ from core.model.workflow import WORKFLOW
 from core.ports import Executor
 from lanes.agent_clis import NAMES as AGENTS
 from lanes.agent_clis import ProgramPlace
-from lanes.checks import Checked, CheckRunner
+from lanes.executors.checks import Checked, CheckRunner
 from lanes.executors.names import BUILT_IN, unknown_executor_message
 from lanes.models import ChatModel, Endpoint
 from lanes.sandbox import Sandbox
@@ -87,7 +87,7 @@ def executors(means: Means, plugins: Mapping[str, Executor] | None = None) -> Ex
 
 def _ours(means: Means, checks: CheckRunner) -> dict[str, Callable[[], Executor]]:
     def edit() -> Executor:
-        from lanes.executors.edit_lane import EditExecutor  # noqa: PLC0415 - see `Executors`
+        from lanes.executors.edit import EditExecutor  # noqa: PLC0415 - see `Executors`
 
         return EditExecutor()
 

@@ -31,7 +31,7 @@ from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.agent_clis.prompts import prompt_text
 from lanes.agent_clis.stream_lines import StreamLines, sanitize
 from lanes.egress import SPOKEN, EgressBroker, EgressLog, EgressProxy, UsageAccount
-from lanes.executors.edit_lane import reverted_tree
+from lanes.executors.edit import reverted_tree
 from lanes.executors.workplace import Workplace
 from lanes.executors.workplace import Workplaces
 from lanes.models import Endpoint, ModelName

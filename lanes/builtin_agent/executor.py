@@ -18,8 +18,8 @@ from lanes.builtin_agent.prompts import opening
 from lanes.builtin_agent.tools import LOG_WITHHELD, AgentTools
 from lanes.builtin_agent.virtual_workspace import Refusal, VirtualWorkspace, refuses_nothing
 from lanes.builtin_agent.withheld_text import Leaks, WithheldText, leaks_unknown
-from lanes.checks import CheckRunner
-from lanes.executors.edit_lane import reverted_tree
+from lanes.executors.checks import CheckRunner
+from lanes.executors.edit import reverted_tree
 from lanes.models import ChatMessage, ChatModel, Endpoint, ModelName
 from lanes.repository import as_git
 

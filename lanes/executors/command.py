@@ -13,7 +13,7 @@ from core.model.change import show_path
 from core.model.errors import CountersignError, Problem, TransientError, WorkError
 from core.model.lane import Lane
 from core.ports import ExecutorResult, Repository, WorkOrder
-from lanes.executors.edit_lane import reverted_tree
+from lanes.executors.edit import reverted_tree
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
 from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability

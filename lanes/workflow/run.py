@@ -13,8 +13,8 @@ from core.model.provenance import Provenance, summed
 from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep, values_of
 from core.ports import Executor, ExecutorResult, Repository, WorkOrder
 from lanes.budget_pool import BudgetPool
-from lanes.checks import CheckRunner
-from lanes.executors.edit_lane import reverted_tree
+from lanes.executors.checks import CheckRunner
+from lanes.executors.edit import reverted_tree
 from lanes.executors.names import STEPS, unknown_executor_message
 from lanes.repository import as_git
 from lanes.workflow import condition

@@ -19,9 +19,9 @@ from core.model.lane import Lane, LaneCheck
 from core.model.provenance import NOT_TOLD, Provenance
 from core.model.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WorkflowStep
 from core.ports import Commit, Executor, ExecutorResult, Repository, WorkOrder
-from lanes.artifacts import adopted, kept
+from lanes.executors.artifacts import adopted, kept
 from lanes.budget_pool import BudgetPool
-from lanes.checks import CheckRunner
+from lanes.executors.checks import CheckRunner
 from lanes.executors.names import unknown_executor_message
 from lanes.executors.tree import matching_paths
 from lanes.workflow import condition, fill

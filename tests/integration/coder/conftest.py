@@ -16,7 +16,7 @@ from core.model.provenance import Usage
 from core.model.turn import Turn
 from core.ports import ForgetsOldResults, WorkOrder
 from lanes.builtin_agent import BuiltinAgentExecutor
-from lanes.checks import CheckRunner, checked
+from lanes.executors.checks import CheckRunner, checked
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository
 from lanes.sandbox import find_bwrap

@@ -34,8 +34,8 @@ from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
 from core.store.migrate import migrate
 from lanes.builtin_agent import BuiltinAgentExecutor
-from lanes.checks import CheckRunner, checked
-from lanes.executors.edit_lane import EditExecutor
+from lanes.executors.checks import CheckRunner, checked
+from lanes.executors.edit import EditExecutor
 from lanes.forge.local import LocalForge
 from lanes.models import ChatModel, Endpoint
 from lanes.repository import GitRepository

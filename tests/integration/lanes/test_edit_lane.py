@@ -10,7 +10,7 @@ from core.model.edits import CreateFile, DeleteFile, MoveFile, ReplaceText, SetK
 from core.model.errors import Kind, PermanentError
 from core.model.intent import Intent
 from core.ports import Commit, WorkOrder
-from lanes.executors.edit_lane import EditExecutor
+from lanes.executors.edit import EditExecutor
 from lanes.repository import GitRepository
 from tests.builders import lane
 from tests.integration.lanes import origin

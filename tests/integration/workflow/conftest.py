@@ -19,9 +19,9 @@ from core.model.provenance import Provenance, Usage
 from core.model.turn import Turn
 from core.ports import Executor, ExecutorResult, ForgetsOldResults, Journal, Repository, WorkOrder
 from core.strict_yaml.document import loads
-from lanes.checks import CheckRunner, checked
+from lanes.executors.checks import CheckRunner, checked
 from lanes.executors.command import CommandExecutor
-from lanes.executors.edit_lane import EditExecutor
+from lanes.executors.edit import EditExecutor
 from lanes.registry import lane_of
 from lanes.repository import GitRepository, as_git
 from lanes.sandbox import Sandbox, find_bwrap

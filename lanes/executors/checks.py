@@ -13,7 +13,7 @@ from core.model.errors import PermanentError, Problem, TransientError, WorkError
 from core.model.lane import Lane, LaneCheck
 from core.model.provenance import CheckResult, Provenance, summed
 from core.ports import Executor, ExecutorResult, Repository, WorkOrder, reads_in
-from lanes.artifacts import adopted, files_beside, kept
+from lanes.executors.artifacts import adopted, files_beside, kept
 from lanes.budget_pool import BudgetPool
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
