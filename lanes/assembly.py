@@ -1,4 +1,4 @@
-"""The executors of an installation, built from what it has: sandboxes, endpoints of models, agents' programs."""
+"""Builds the executors of an installation from its sandboxes, model endpoints and agent programs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from core.model.workflow import WORKFLOW
 from core.ports import Executor
 from lanes.agent_clis import NAMES as AGENTS
 from lanes.agent_clis import ProgramPlace
-from lanes.executors.checks import Checked, CheckRunner
+from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.executors.names import BUILT_IN, unknown_executor_message
 from lanes.models import ChatModel, Endpoint
 from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
-from lanes.workflow.fill import ReadSentence, reads_nothing
+from lanes.workflow.fill import ReadSentence, no_grammar
 
 if TYPE_CHECKING:
     from lanes.builtin_agent.executor import Refusals
@@ -26,112 +26,124 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What executors work with: `scratch` for checkouts, a sandbox of each kind, and what the configuration names.
+class ExecutorResources:
+    """What executors need from the installation.
 
-    `agents` says where agents' programs are that are not in the PATH, `read` understands the sentences of a workflow's
-    edit steps. `leaks` says whether a text holds a secret, which models are not shown, and `refusals` what the guard
-    would refuse in a lane; without them nobody can tell.
+    Attributes:
+        scratch: The folder for work folders.
+        find_sandbox: Returns the sandbox of a kind.
+        model_for: Returns the chat model for a list of names.
+        endpoints: The model endpoints by name.
+        agent_places: Where agent programs are that are not in the PATH.
+        read_sentence: Parses the sentences of a workflow's edit steps.
+        leaks: Says whether a text contains a secret, which models must not see; None if that is unknown.
+        refusals: Says what the guard would refuse in a lane; None if that is unknown.
     """
 
     scratch: Path
-    sandbox: Callable[[str], Sandbox | Problem]
-    shelf: Callable[[Sequence[str]], ChatModel]
+    find_sandbox: Callable[[str], Sandbox | Problem]
+    model_for: Callable[[Sequence[str]], ChatModel]
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
-    agents: Mapping[str, ProgramPlace] = field(default_factory=dict)
-    read: ReadSentence = reads_nothing
+    agent_places: Mapping[str, ProgramPlace] = field(default_factory=dict)
+    read_sentence: ReadSentence = no_grammar
     leaks: Leaks | None = None
     refusals: Refusals | None = None
 
 
-class Executors(Mapping[str, Executor]):
-    """Executors by the names that lane files use, each made and imported when it is first asked for.
+class LazyExecutors(Mapping[str, Executor]):
+    """Executors by name, each imported and created on first use.
 
-    A command that edits a file would else wait for the agents' HTTP server, and `serve` keep it in memory.
+    Otherwise a command that edits a file would wait for the import of the agents' HTTP server, and `serve` would keep
+    it in memory.
     """
 
-    def __init__(self, makers: Mapping[str, Callable[[], Executor]]) -> None:
-        self._makers = makers
-        self._made: dict[str, Executor] = {}
+    def __init__(self, factories: Mapping[str, Callable[[], Executor]]) -> None:
+        self._factories = factories
+        self._created: dict[str, Executor] = {}
 
     def __getitem__(self, name: str) -> Executor:
-        if name not in self._made:
-            self._made[name] = self._makers[name]()
-        return self._made[name]
+        if name not in self._created:
+            self._created[name] = self._factories[name]()
+        return self._created[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
+        return iter(self._factories)
 
     def __len__(self) -> int:
-        return len(self._makers)
+        return len(self._factories)
 
 
-def executors(means: Means, plugins: Mapping[str, Executor] | None = None) -> Executors:
-    """Every executor, those of `plugins` too, each judged by its lane's checks.
+def build_executors(resources: ExecutorResources, plugins: Mapping[str, Executor] | None = None) -> LazyExecutors:
+    """All executors, plugins included, each with its lane's checks.
 
-    Raises `PermanentError` for a plugin with the name of one of ours.
+    Raises:
+        PermanentError: A plugin has the name of a built-in executor.
     """
-    checks = CheckRunner(means.scratch, means.sandbox)
-    ours = _ours(means, checks)
-    theirs = {name: partial(_as_it_is, executor) for name, executor in (plugins or {}).items()}
-    makers = {name: partial(_checked, make, checks) for name, make in _beside(ours, theirs).items()}
+    checks = CheckRunner(resources.scratch, resources.find_sandbox)
+    built_in = _built_in_factories(resources, checks)
+    from_plugins = {name: partial(_identity, executor) for name, executor in (plugins or {}).items()}
+    factories = {
+        name: partial(_create_checked, create, checks) for name, create in _add_plugins(built_in, from_plugins).items()
+    }
 
     def workflow() -> Executor:
-        from lanes.workflow.run import WorkflowExecutor  # noqa: PLC0415 - see `Executors`
+        from lanes.workflow.run import WorkflowExecutor  # noqa: PLC0415 - see `LazyExecutors`
 
-        steps = StepCache(means.scratch.with_name("steps"))
-        return WorkflowExecutor(Executors(makers), checks, means.read, steps)
+        steps = StepCache(resources.scratch.with_name("steps"))
+        return WorkflowExecutor(LazyExecutors(factories), checks, resources.read_sentence, steps)
 
-    return Executors({**makers, WORKFLOW: partial(_checked, workflow, checks)})
+    return LazyExecutors({**factories, WORKFLOW: partial(_create_checked, workflow, checks)})
 
 
-def _ours(means: Means, checks: CheckRunner) -> dict[str, Callable[[], Executor]]:
+def _built_in_factories(resources: ExecutorResources, checks: CheckRunner) -> dict[str, Callable[[], Executor]]:
     def edit() -> Executor:
-        from lanes.executors.edit import EditExecutor  # noqa: PLC0415 - see `Executors`
+        from lanes.executors.edit import EditExecutor  # noqa: PLC0415 - see `LazyExecutors`
 
         return EditExecutor()
 
     def command() -> Executor:
-        from lanes.executors.command import CommandExecutor  # noqa: PLC0415 - see `Executors`
+        from lanes.executors.command import CommandExecutor  # noqa: PLC0415 - see `LazyExecutors`
 
-        return CommandExecutor(means.scratch, means.sandbox)
+        return CommandExecutor(resources.scratch, resources.find_sandbox)
 
     def builtin_agent() -> Executor:
-        from lanes.builtin_agent import BuiltinAgentExecutor  # noqa: PLC0415 - see `Executors`
+        from lanes.builtin_agent import BuiltinAgentExecutor  # noqa: PLC0415 - see `LazyExecutors`
         from lanes.builtin_agent.executor import refuses_nothing_in  # noqa: PLC0415 - the same
         from lanes.builtin_agent.withheld_text import leaks_unknown  # noqa: PLC0415 - the same
 
-        leaks, refusals = means.leaks or leaks_unknown, means.refusals or refuses_nothing_in
-        return BuiltinAgentExecutor(means.endpoints, means.shelf, checks, leaks, refusals)
+        leaks, refusals = resources.leaks or leaks_unknown, resources.refusals or refuses_nothing_in
+        return BuiltinAgentExecutor(resources.endpoints, resources.model_for, checks, leaks, refusals)
 
     def agent(name: str) -> Executor:
-        from lanes.agent_clis.executor import create_agent_executor  # noqa: PLC0415 - see `Executors`
+        from lanes.agent_clis.executor import create_agent_executor  # noqa: PLC0415 - see `LazyExecutors`
 
-        return create_agent_executor(name, means.scratch, means.endpoints, means.sandbox, means.agents)
+        return create_agent_executor(
+            name, resources.scratch, resources.endpoints, resources.find_sandbox, resources.agent_places
+        )
 
-    ours = {"edit": edit, "command": command, "ollama": builtin_agent}
-    return {**ours, **{name: partial(agent, name) for name in AGENTS}}
+    factories = {"edit": edit, "command": command, "ollama": builtin_agent}
+    return {**factories, **{name: partial(agent, name) for name in AGENTS}}
 
 
-def _as_it_is(executor: Executor) -> Executor:
+def _identity(executor: Executor) -> Executor:
     return executor
 
 
-def _checked(make: Callable[[], Executor], checks: CheckRunner) -> Executor:
-    return Checked(make(), checks)
+def _create_checked(create: Callable[[], Executor], checks: CheckRunner) -> Executor:
+    return CheckedExecutor(create(), checks)
 
 
-def _beside(
-    ours: Mapping[str, Callable[[], Executor]], plugins: Mapping[str, Callable[[], Executor]]
+def _add_plugins(
+    built_in: Mapping[str, Callable[[], Executor]], plugins: Mapping[str, Callable[[], Executor]]
 ) -> dict[str, Callable[[], Executor]]:
     for name in sorted(plugins):
-        if name in ours or name == WORKFLOW:
-            mend = f"Delete {name} from `plugins.executors` in countersign.yaml: a plugin may not stand in for ours."
+        if name in built_in or name == WORKFLOW:
+            mend = f"Delete {name} from `plugins.executors` in countersign.yaml: it cannot replace a built-in executor."
             raise PermanentError("plugin_shadows", f"The plugin executor {name!r} has the name of a built-in one", mend)
-    return {**ours, **plugins}
+    return {**built_in, **plugins}
 
 
-def missing_executor(name: str) -> Problem:
-    """What to tell about a lane whose executor is not here."""
+def missing_executor_problem(name: str) -> Problem:
+    """The problem of a lane whose executor is missing."""
     mend = "Name one of these in the lane's file, or enable its plugin: docs/lanes.md."
     return Problem(Kind.UNAVAILABLE, "no_executor", unknown_executor_message(name, BUILT_IN), mend)

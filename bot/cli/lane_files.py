@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bot.configuration.home import Home
     from core.model.lane import Lane, LaneCheck
     from core.settings import Settings
-    from lanes.templates import Carried
+    from lanes.templates import ImportedLane
 
 
 def shared_of(door: CliContext) -> Callable[[str], LaneCheck]:
@@ -23,21 +23,21 @@ def shared_of(door: CliContext) -> Callable[[str], LaneCheck]:
     def find(name: str) -> LaneCheck:
         from bot.configuration.config import load_config
         from bot.plugins.load import Plugins
-        from lanes.registry import nothing_shared
+        from lanes.registry import no_shared_checks
 
         home = door.home()
         if not home.config.is_file():
-            return nothing_shared(name)
+            return no_shared_checks(name)
         return Plugins(load_config(home.config).plugins, home.state).check(name)
 
     return find
 
 
-def carried(door: CliContext, raw: bytes, source: str) -> Carried:
+def carried(door: CliContext, raw: bytes, source: str) -> ImportedLane:
     """The lane in `raw`, checked as far as a lane can be alone; raises `ConfigError` or `UsageError`."""
-    from lanes.templates import imported
+    from lanes.templates import import_lane
 
-    found = imported(raw, source, shared_of(door))
+    found = import_lane(raw, source, shared_of(door))
     check_sentences(found.lane)
     return found
 
@@ -45,12 +45,12 @@ def carried(door: CliContext, raw: bytes, source: str) -> Carried:
 def bytes_named(door: CliContext, name: str) -> tuple[bytes, str]:
     """The file of a lane of the home, else the template called `name`, and its path; raises `NotFoundError`."""
     from lanes.registry import NAME
-    from lanes.templates import templates
+    from lanes.templates import list_templates
 
     path = door.home().lanes / f"{name}.yaml"
     if NAME.fullmatch(name) and len(name) <= 40 and path.is_file():
         return path.read_bytes(), str(path)
-    found = templates()
+    found = list_templates()
     if name not in found:
         short = name if len(name) <= 60 else f"{name[:60]}…"
         message = f"there is no lane and no template called {short!r}"
@@ -135,7 +135,7 @@ def check_sentences(found: Lane) -> None:
     from bot.interpret.grammar import read_sentence
     from core.model.errors import ConfigError
     from core.model.workflow import EDIT
-    from lanes.workflow.fill import edits, stand_ins
+    from lanes.workflow.fill import fill_edits, sample_values
     from policies.policy import check_lane
 
     check_lane(found)
@@ -143,7 +143,7 @@ def check_sentences(found: Lane) -> None:
         if step.run != EDIT:
             continue
         try:
-            edits(step.do, found.parameters, stand_ins(found.parameters), read_sentence)
+            fill_edits(step.do, found.parameters, sample_values(found.parameters), read_sentence)
         except UsageError as error:
             told = error.problem
             raise ConfigError(found.source, None, f"steps[{n}].do", told.message, told.mend) from error

@@ -14,7 +14,7 @@ from core.model.errors import UsageError
 if TYPE_CHECKING:
     from core.model.lane import Lane
     from core.model.workflow import WorkflowStep
-    from lanes.workflow.plan import Plan
+    from lanes.workflow.plan import WorkflowPlan
 
 
 @click.command()
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 def plan(door: CliContext, name: str, took: tuple[str, ...], as_json: bool) -> int:
     """Show which steps of a lane run side by side, and the critical path."""
     from bot.cli.lane_files import bytes_named, carried
-    from lanes.workflow.plan import durations_of, plan_of
+    from lanes.workflow.plan import plan_workflow, step_durations
 
     found = carried(door, *bytes_named(door, name)).lane
     if not found.steps:
         raise UsageError("no_steps", f"the lane {name} has one step, its executor {found.executor}", "Nothing to plan.")
     measured = _seconds(found, took)
-    durations = durations_of(found.steps, found.limits.wall_s, measured)
-    made = plan_of(found.steps, durations)
+    durations = step_durations(found.steps, found.limits.wall_s, measured)
+    made = plan_workflow(found.steps, durations)
     if as_json:
         steps = [
             {"name": one.name, "run": one.run, "needs": one.needs, "when": one.when, "measured": one.name in measured}
@@ -44,7 +44,7 @@ def plan(door: CliContext, name: str, took: tuple[str, ...], as_json: bool) -> i
     return 0
 
 
-def _show(found: Lane, made: Plan, durations: Mapping[str, float], measured: Mapping[str, float]) -> None:
+def _show(found: Lane, made: WorkflowPlan, durations: Mapping[str, float], measured: Mapping[str, float]) -> None:
     from bot.surfaces.terminal.layout import grid
     from bot.surfaces.terminal.look import ACCENT, look_of, write
 
@@ -53,7 +53,7 @@ def _show(found: Lane, made: Plan, durations: Mapping[str, float], measured: Map
     table = grid("right", "fixed", "fixed", "fixed", "right", "flow")
     for n, layer in enumerate(made.layers, 1):
         for m, name in enumerate(layer.steps):
-            step, critical = steps[name], name in made.critical
+            step, critical = steps[name], name in made.critical_path
             time = "" if layer.approval else _time(name, durations, measured)
             table.add_row(
                 look.text((str(n) if m == 0 else "", "dim")),
@@ -63,8 +63,8 @@ def _show(found: Lane, made: Plan, durations: Mapping[str, float], measured: Map
                 look.text(time),
                 look.text((_more(step), "dim")),
             )
-    path = f"critical path (*): {' → '.join(made.critical)}"
-    sums = f"{_sum(made.critical_s, measured, made.critical, steps)}; one by one "
+    path = f"critical path (*): {' → '.join(made.critical_path)}"
+    sums = f"{_sum(made.critical_s, measured, made.critical_path, steps)}; one by one "
     sums += _sum(made.total_s, measured, steps, steps)
     last = [look.text(path), look.text(sums)]
     if any(layer.approval for layer in made.layers):
@@ -74,7 +74,7 @@ def _show(found: Lane, made: Plan, durations: Mapping[str, float], measured: Map
     )
 
 
-def _layers(made: Plan) -> str:
+def _layers(made: WorkflowPlan) -> str:
     """How many steps, and how deep the plan is, in words."""
     count = sum(len(layer.steps) for layer in made.layers)
     if count == 1:

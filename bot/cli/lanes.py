@@ -30,11 +30,11 @@ def lane() -> None:
 @click.pass_obj
 def new(door: CliContext, name: str, chosen: str, as_json: bool) -> int:
     """Write a lane file NAME into the home, from a template."""
-    from lanes.templates import renamed, template
+    from lanes.templates import read_template, rename_lane
 
     home = door.home()
     home.check()
-    text = renamed(template(chosen), name)
+    text = rename_lane(read_template(chosen), name)
     made = carried(door, text.encode(), f"{name}.yaml").lane  # before the file is there: a bad name leaves nothing
     path, rule = put(home, name, text, f"{name}.yaml", replace=False)
     if as_json:
@@ -70,10 +70,10 @@ def check(door: CliContext, file: Path | None, as_json: bool) -> int:
 @click.pass_obj
 def export(door: CliContext, name: str, as_json: bool) -> int:
     """Print a lane of the home, or a template, as one file that says its digest."""
-    from lanes.templates import exported
+    from lanes.templates import export_lane
 
     found = carried(door, *bytes_named(door, name))
-    text = exported(found.text)
+    text = export_lane(found.text)
     if as_json:
         say_json({"lane": name, "version": found.lane.version, "digest": found.digest, "text": text})
     else:
@@ -138,9 +138,9 @@ def list_(door: CliContext, as_json: bool) -> int:
 def search(door: CliContext, word: str, as_json: bool) -> int:
     """Find lanes of the home and built-in templates by a WORD of theirs; without one, all of them."""
     from lanes.registry import load_lanes
-    from lanes.templates import imported, templates
+    from lanes.templates import import_lane, list_templates
 
-    found = [("template", imported(text.encode(), name).lane) for name, text in templates().items()]
+    found = [("template", import_lane(text.encode(), name).lane) for name, text in list_templates().items()]
     folder = door.home().lanes
     if folder.is_dir():
         found += [("home", each) for _, each in sorted(load_lanes(folder, shared_of(door)).items())]

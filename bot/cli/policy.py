@@ -154,13 +154,13 @@ def _scene(app: App, actor: Actor, repository: str, lane: str | None) -> Interpr
 
 def _obstacle(app: App, decision: Decision) -> Problem | None:
     """Why the lane that policy chose cannot run on this machine, if it cannot."""
-    from lanes.assembly import missing_executor
+    from lanes.assembly import missing_executor_problem
 
     if decision.effect is not Effect.ALLOW or decision.lane is None:
         return None
     lane = app.settings().lane(decision.lane)
     executor = app.executors().get(lane.executor)
-    return missing_executor(lane.executor) if executor is None else executor.unavailable(lane)
+    return missing_executor_problem(lane.executor) if executor is None else executor.unavailable(lane)
 
 
 COMMANDS = (policy,)

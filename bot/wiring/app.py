@@ -178,12 +178,12 @@ class App:
     def executors(self) -> Mapping[str, Executor]:
         """Every executor of this installation by name."""
         from bot.interpret.grammar import read_sentence
-        from lanes.assembly import Means, executors
+        from lanes.assembly import ExecutorResources, build_executors
         from policies.guard import TreeGuard
 
         if self._executors is None:
             endpoints = self.config.models().endpoints
-            means = Means(
+            means = ExecutorResources(
                 self.home.scratch,
                 self.sandboxes().get,
                 self.shelf().model_for,
@@ -193,7 +193,7 @@ class App:
                 TreeGuard().leaks,
                 TreeGuard().refusal_in,
             )
-            self._executors = executors(means, self.plugins().executors())
+            self._executors = build_executors(means, self.plugins().executors())
         return self._executors
 
     def _agents(self) -> dict[str, ProgramPlace]:

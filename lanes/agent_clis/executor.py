@@ -32,8 +32,7 @@ from lanes.agent_clis.prompts import prompt_text
 from lanes.agent_clis.stream_lines import StreamLines, sanitize
 from lanes.egress import SPOKEN, EgressBroker, EgressLog, EgressProxy, UsageAccount
 from lanes.executors.edit import reverted_tree
-from lanes.executors.workplace import Workplace
-from lanes.executors.workplace import Workplaces
+from lanes.executors.workplace import Workplace, Workplaces
 from lanes.models import Endpoint, ModelName
 from lanes.repository import as_git
 from lanes.sandbox import PortForward, Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability

@@ -1,4 +1,4 @@
-"""Artifacts of finished work, kept by their content, so that whoever adopts the work has them too."""
+"""Stores the artifacts of finished work by content, so that a worker that resumes the work has them too."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from core.model.errors import CountersignError
 from core.store.artifacts import ArtifactFiles
 
 
-def files_beside(scratch: Path) -> ArtifactFiles:
-    """The home's artifacts, which lie beside its scratch folder."""
+def artifact_files(scratch: Path) -> ArtifactFiles:
+    """The artifact files of the home, whose folder lies beside the scratch folder."""
     return ArtifactFiles(scratch.with_name("artifacts"))
 
 
-async def kept(files: ArtifactFiles, artifacts: Mapping[str, bytes]) -> dict[str, str]:
-    """Write them; the sha256 of each by its name, for a journal or a cache."""
+async def store_artifacts(files: ArtifactFiles, artifacts: Mapping[str, bytes]) -> dict[str, str]:
+    """Store artifacts; returns the sha256 of each by name, for a journal or a cache."""
     return {name: await files.write(content) for name, content in artifacts.items()}
 
 
-async def adopted(files: ArtifactFiles, names: Mapping[str, str]) -> tuple[dict[str, bytes], str]:
-    """The artifacts that `kept` wrote, and words about those that are gone: another host's, or cleared away."""
-    found: dict[str, bytes] = {}
+async def load_artifacts(files: ArtifactFiles, names: Mapping[str, str]) -> tuple[dict[str, bytes], str]:
+    """Load stored artifacts, with a note about missing ones (stored on another host, or removed)."""
+    artifacts: dict[str, bytes] = {}
     for name, sha256 in names.items():
         try:
-            found[name] = await files.read(sha256)
+            artifacts[name] = await files.read(sha256)
         except CountersignError:
             continue
-    gone = sorted(names.keys() - found.keys())
-    return found, f"; not here any more: {', '.join(gone)}" if gone else ""
+    missing = sorted(names.keys() - artifacts.keys())
+    return artifacts, f"; missing here: {', '.join(missing)}" if missing else ""

@@ -29,7 +29,7 @@ class _Variable:
 
 
 def set_key(text: str, edit: SetKey) -> str:
-    """The text with one variable set; `export`, quotes and comments are preserved. EditError if that is not possible."""
+    """The text with one variable set; keeps `export`, quotes and comments. EditError when that is not possible."""
     parts = split_key(edit.key)
     name = ".".join(part.text for part in parts)
     variables = _scan(text, edit.path)

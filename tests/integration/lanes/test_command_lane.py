@@ -12,7 +12,7 @@ from core.model.errors import Kind, PermanentError, Problem, TransientError
 from core.model.intent import Intent
 from core.model.lane import Limits
 from core.ports import WorkOrder
-from lanes.assembly import missing_executor
+from lanes.assembly import missing_executor_problem
 from lanes.executors.command import CommandExecutor
 from lanes.executors.workplace import WorkFolders
 from lanes.sandbox import OverlaySupport, SandboxResult
@@ -216,5 +216,5 @@ def test_removing_never_follows_a_link(tmp_path):
 
 
 def test_an_executor_that_is_not_here_is_told_with_a_mend():
-    assert missing_executor("ollama").kind is Kind.UNAVAILABLE
-    assert "docs/lanes.md" in missing_executor("edti").mend
+    assert missing_executor_problem("ollama").kind is Kind.UNAVAILABLE
+    assert "docs/lanes.md" in missing_executor_problem("edti").mend

@@ -9,7 +9,7 @@ import pytest
 
 from core.model.errors import CountersignError, Kind, PermanentError, TransientError, WorkError
 from core.model.lane import Budget, Limits
-from lanes.workflow.cache import Kept, StepCache
+from lanes.workflow.cache import CachedStep, StepCache
 from lanes.workflow.run import STEPS_LOG
 from tests.integration.lanes import origin
 from tests.integration.workflow.conftest import Bench, Remembering, lane_named
@@ -194,15 +194,15 @@ async def test_a_kept_result_brings_its_objects_when_git_has_forgotten_them(benc
 
 
 async def test_the_cache_keeps_no_more_than_it_may_and_survives_what_was_spoilt(bench, doing, tmp_path):
-    cache = StepCache(tmp_path / "small", most=3)
+    cache = StepCache(tmp_path / "small", max_results=3)
     order = await bench.order(lane_named("name: one, run: doing, do: a"))
     tree = order.start
     for n in range(6):
         tree = await bench.web.write_tree(order.start, {f"{n}.txt": b"x"}, [], {})
-        await cache.keep(f"{n:064x}", order.start, Kept(tree), bench.web)
+        await cache.store(f"{n:064x}", order.start, CachedStep(tree), bench.web)
     kept = list((tmp_path / "small").glob("??/*"))
     assert len(kept) == 3
-    assert await cache.find(f"{5:064x}", bench.web) == Kept(tree)
+    assert await cache.find(f"{5:064x}", bench.web) == CachedStep(tree)
     assert await cache.find(f"{9:064x}", bench.web) is None
     kept[0].write_bytes(b"spoilt")
     assert await cache.find(kept[0].name, bench.web) is None
