@@ -26,7 +26,7 @@ from core.queue.worker import DeclaredDeadError, Worker
 from core.services.requests import NewRequest
 
 PRELOADED = (
-    *("tests.killer", "core.queue.engine", "core.signing", "lanes.assembly", "lanes.forge.local"),
+    *("tests.killer", "core.queue.engine", "core.signing", "lanes.wiring", "lanes.forge.local"),
     *(
         "policies.guard",
         "policies.policy",

@@ -154,7 +154,7 @@ def _scene(app: App, actor: Actor, repository: str, lane: str | None) -> Interpr
 
 def _obstacle(app: App, decision: Decision) -> Problem | None:
     """Why the lane that policy chose cannot run on this machine, if it cannot."""
-    from lanes.assembly import missing_executor_problem
+    from lanes.wiring import missing_executor_problem
 
     if decision.effect is not Effect.ALLOW or decision.lane is None:
         return None

@@ -198,7 +198,7 @@ def _policy(app: App) -> list[DoctorRow]:
 
 def _lanes(app: App, broken: Mapping[str, str]) -> list[DoctorRow]:
     """A row for each lane; `broken` are the names of rows of plugins, with the mend of each."""
-    from lanes.assembly import missing_executor_problem
+    from lanes.wiring import missing_executor_problem
 
     checks: list[DoctorRow] = []
     try:

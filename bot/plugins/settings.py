@@ -19,7 +19,7 @@ NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 MOST_CHARS: Final = 40
 FORGES: Final = frozenset({"local", "github"})
 _TAKEN: Final = {"surfaces": SURFACES | {"web"}, "forges": FORGES}
-"""Names of our own. Those of executors are known where they are made: `lanes.assembly`."""
+"""Names of our own. Those of executors are known where they are made: `lanes.wiring`."""
 
 NamedSettings = dict[str, dict[str, Any]]
 

@@ -178,7 +178,7 @@ class App:
     def executors(self) -> Mapping[str, Executor]:
         """Every executor of this installation by name."""
         from bot.interpret.grammar import read_sentence
-        from lanes.assembly import ExecutorResources, build_executors
+        from lanes.wiring import ExecutorResources, build_executors
         from policies.guard import TreeGuard
 
         if self._executors is None:

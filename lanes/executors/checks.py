@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -185,8 +185,3 @@ def _feedback(result: ExecutorResult) -> str:
             log = result.artifacts.get(check.artifact, b"")[-_FEEDBACK_BYTES:].decode("utf-8", "replace")
             reports.append(f"The check {check.name} {check.detail}.\n{log}".rstrip())
     return "\n\n".join(reports)
-
-
-def with_checks(executors: Mapping[str, Executor], checks: CheckRunner) -> dict[str, Executor]:
-    """The executors, each with its lane's checks."""
-    return {name: CheckedExecutor(executor, checks) for name, executor in executors.items()}

@@ -56,7 +56,7 @@ class CachedStep:
 
 
 class StepCache:
-    """Cached results below `root`, at most `max_results` of them and `max_bytes` in all; the least recently used are removed.
+    """Cached results below `root`, at most `max_results` and `max_bytes` in all; evicts the least recently used.
 
     Several processes may use one cache. An unreadable entry counts as missing.
     """

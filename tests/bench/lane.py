@@ -25,10 +25,10 @@ from core.model.intent import Intent
 from core.model.lane import Lane, Limits
 from core.model.provenance import Usage
 from core.ports import Executor, WorkOrder
-from lanes.assembly import ExecutorResources, build_executors
 from lanes.models import ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository
 from lanes.sandbox import Sandboxes
+from lanes.wiring import ExecutorResources, build_executors
 from tests.integration.lanes import origin
 
 OUT: Final = Path(__file__).parents[2] / "build" / "bench" / "lane.json"

@@ -16,7 +16,7 @@ from core.model.provenance import Usage
 from core.model.turn import Turn
 from core.ports import ForgetsOldResults, WorkOrder
 from lanes.builtin_agent import BuiltinAgentExecutor
-from lanes.executors.checks import CheckRunner, with_checks
+from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository
 from lanes.sandbox import find_bwrap
@@ -104,7 +104,7 @@ class Bench:
         sandbox = find_bwrap()
         checks = CheckRunner(self.scratch, lambda _kind: sandbox)
         coder = BuiltinAgentExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
-        return with_checks({"ollama": coder}, checks)["ollama"]
+        return CheckedExecutor(coder, checks)
 
     async def files(self, tree: str) -> dict[str, str]:
         """What a tree holds."""

@@ -34,7 +34,7 @@ from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
 from core.store.migrate import migrate
 from lanes.builtin_agent import BuiltinAgentExecutor
-from lanes.executors.checks import CheckRunner, with_checks
+from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.executors.edit import EditExecutor
 from lanes.forge.local import LocalForge
 from lanes.models import ChatModel, Endpoint
@@ -257,7 +257,7 @@ class Lab:
         checks = CheckRunner(self.folder / "scratch", lambda _kind: sandbox)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:9")}
         coder = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
-        return with_checks({"edit": EditExecutor(), "ollama": coder}, checks)
+        return {"edit": CheckedExecutor(EditExecutor(), checks), "ollama": CheckedExecutor(coder, checks)}
 
     def _keys(self) -> Keys:
         keys = Keys(self.folder / "signing")

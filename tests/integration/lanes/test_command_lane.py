@@ -12,11 +12,11 @@ from core.model.errors import Kind, PermanentError, Problem, TransientError
 from core.model.intent import Intent
 from core.model.lane import Limits
 from core.ports import WorkOrder
-from lanes.assembly import missing_executor_problem
 from lanes.executors.command import CommandExecutor
 from lanes.executors.workplace import WorkFolders
 from lanes.sandbox import OverlaySupport, SandboxResult
 from lanes.sandbox.folders import remove_folder
+from lanes.wiring import missing_executor_problem
 from tests.builders import lane
 from tests.integration.lanes.origin import names_in
 
@@ -173,7 +173,7 @@ class Scripted:
 async def test_a_full_disk_is_a_wait_not_a_failure(scratch, web, monkeypatch):
     from lanes.executors import command
 
-    monkeypatch.setattr(command, "_FULL_BYTES", 1 << 60)
+    monkeypatch.setattr(command, "_MIN_FREE_BYTES", 1 << 60)
     executor = CommandExecutor(scratch, lambda _kind: Scripted(SandboxResult(1, b"No space left on device", None, 1.0)))
     with pytest.raises(TransientError) as caught:
         await executor.produce(await order(web, "x"), web)

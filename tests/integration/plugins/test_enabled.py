@@ -213,7 +213,7 @@ def test_a_factory_is_told_its_name_settings_scratch_folder_and_sandbox(home, si
 # --------------------------------------------------------------------------------------------- shared checks
 
 CHECKED = "name: c\ndescribe: c\nwrite: ['*.md']\nexecutor: edit\nchecks: [{use: spelling%s}]\n"
-CHECK = "from core.model.lane import Check\ndef make(context): return Check('spelling', ('codespell', '.'), 30)\n"
+CHECK = "from core.model.lane import LaneCheck\ndef make(context): return Check('spelling', ('codespell', '.'), 30)\n"
 
 
 def test_lanes_share_a_check_which_each_may_make_stricter(home, site):
@@ -230,8 +230,8 @@ def test_lanes_share_a_check_which_each_may_make_stricter(home, site):
 
 @pytest.mark.parametrize(("enabled", "more", "key", "said"), [
     (False, "", "checks[0].use", "no enabled plugin offers the check 'spelling'"),
-    (True, ", name: other", "checks[0].name", "is said by the check"),
-    (True, ", command: [true-ish]", "checks[0].command", "is said by the check"),
+    (True, ", name: other", "checks[0].name", "is defined by the check"),
+    (True, ", command: [true-ish]", "checks[0].command", "is defined by the check"),
 ])  # fmt: skip
 def test_a_check_that_cannot_be_used_is_named_in_the_lanes_file(home, site, enabled, more, key, said):
     made_up(site, "speller", CHECK, checks="spelling = :make")
@@ -247,7 +247,7 @@ def test_a_broken_check_is_told_by_the_lane_that_uses_it_and_by_the_doctor(home,
     made_up(site, "misspeller", "def make(context): return 'codespell'", checks="spelling = :make")
     enable(home.root, "  checks: {spelling: {}}")
     (home.root / "lanes" / "c.yaml").write_text(CHECKED % "")
-    with pytest.raises(ConfigError, match=r"lacks the type core\.lane\.Check"):
+    with pytest.raises(ConfigError, match=r"lacks the type core\.model\.lane\.LaneCheck"):
         load_all(Home(home.root))
     names = {row["name"]: row["verdict"] for row in home.document("doctor", code=1)["checks"]}
     assert names["plugin checks/spelling"] == names["configuration"] == "fail"

@@ -19,7 +19,7 @@ from core.model.provenance import Provenance, Usage
 from core.model.turn import Turn
 from core.ports import Executor, ExecutorResult, ForgetsOldResults, Journal, Repository, WorkOrder
 from core.strict_yaml.document import loads
-from lanes.executors.checks import CheckRunner, with_checks
+from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.executors.command import CommandExecutor
 from lanes.executors.edit import EditExecutor
 from lanes.registry import lane_from_document
@@ -156,6 +156,6 @@ def bench(tmp_path: Path, web: GitRepository, doing: Doing) -> Bench:
 
     checks = CheckRunner(tmp_path / "scratch", sandbox)
     inner: list[Executor] = [EditExecutor(), CommandExecutor(tmp_path / "scratch", sandbox), doing]
-    executors = with_checks({executor.name: executor for executor in inner}, checks)
+    executors = {executor.name: CheckedExecutor(executor, checks) for executor in inner}
     workflow = WorkflowExecutor(executors, checks, read, StepCache(tmp_path / "steps"))
-    return Bench(web, doing, with_checks({workflow.name: workflow}, checks)[workflow.name])
+    return Bench(web, doing, CheckedExecutor(workflow, checks))

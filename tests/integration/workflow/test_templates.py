@@ -134,7 +134,7 @@ async def test_a_revert_takes_back_one_commit_and_no_other(bench, tmp_path):
     origin.git("push", "-q", tmp_path / "origin.git", "main", at=work)
     made = await bench.run(lane("revert"), commit=first.decode().strip())
     assert await bench.changed(made) == {"README.md": FILES["README.md"]}
-    with pytest.raises(PermanentError, match="step revert: there is no commit 000000000000 in web"):
+    with pytest.raises(PermanentError, match="step revert: There is no commit 000000000000 in web"):
         await bench.run(lane("revert"), commit="0" * 40)
 
 

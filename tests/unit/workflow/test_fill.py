@@ -47,7 +47,7 @@ def test_a_value_is_one_word_of_a_command_and_no_more(value):
 
 
 def test_a_value_cannot_become_an_option():
-    with pytest.raises(PermanentError, match="for an option"):
+    with pytest.raises(PermanentError, match="as an option"):
         fill_command("s", ("tool", "{a}"), {"a": "-rf"})
     assert fill_command("s", ("head", "-n{a}"), {"a": "-5"}) == ("head", "-n-5")
 

@@ -85,7 +85,7 @@ def test_the_same_word_twice_is_no_quarrel():
 @pytest.mark.parametrize("other", [entry("2"), entry(None), PathState("100755", "1")])
 def test_different_words_of_steps_side_by_side_are_told_with_both_names(other):
     steps = (WorkflowStep("left", "edit"), WorkflowStep("right", "edit"))
-    with pytest.raises(PermanentError, match=r"the steps left and right both changed src/a\.py") as caught:
+    with pytest.raises(PermanentError, match=r"The steps left and right changed src/a\.py") as caught:
         merge_changes({"left": {b"src/a.py": entry("1")}, "right": {b"src/a.py": other}}, predecessors(steps))
     assert caught.value.problem.code == "steps_disagree"
 
