@@ -95,15 +95,21 @@ bench-intake: $(VENV)/.dev ## 10,000 requests in a minute from 1,000 people; wri
 bench-sandbox: $(VENV)/.dev ## what starting a sandbox costs over the bare program; writes build/bench/sandbox.json
 	@$(BIN)/python -m tests.bench.sandbox $(ARGS)
 
+.PHONY: bench-policy
+bench-policy: $(VENV)/.dev ## what a decision of policy costs with 200 rules and 20 lanes; writes build/bench/policy.json
+	@$(BIN)/python -m tests.bench.policy $(ARGS)
+
 .PHONY: bench-lane
 bench-lane: $(VENV)/.dev ## what a lane adds to its model or command on 10,000 and 100,000 files; writes build/bench/lane.json
 	@$(BIN)/python -m tests.bench.lane $(ARGS)
 
+# A file whose tests take a share of something imports `campaign`; the folders share it, or have properties of any input.
+CAMPAIGNS = $(shell grep -lr --include='test_*.py' '^from tests import .*campaign' tests) \
+	tests/integration/injection tests/integration/odd tests/e2e/kill tests/unit/cards tests/unit/core tests/unit/policies
+
 .PHONY: campaigns
-campaigns: $(VENV)/.dev counterparts ## what `make test` takes a share of, whole: injections, odd deliveries, sentences, formats, kills, races
-	@COUNTERSIGN_CAMPAIGNS=all $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup tests/integration/injection \
-		tests/integration/core/test_race.py tests/integration/odd tests/e2e/kill tests/e2e/test_interrupts.py \
-		tests/integration/editor/test_sentences.py tests/unit/executors/test_*_laws.py $(ARGS)
+campaigns: $(VENV)/.dev counterparts ## what `make test` takes a share of, whole: injections, escapes, kills, races, both databases
+	@COUNTERSIGN_CAMPAIGNS=all $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(sort $(CAMPAIGNS)) $(ARGS)
 
 .PHONY: chaos
 chaos: $(VENV)/.dev counterparts ## the long crash campaign; ends with one JSON line
@@ -126,7 +132,7 @@ fix: $(VENV)/.dev ## mend what ruff can mend, and format
 docs: $(VENV)/.app ## write docs/lifecycle.md and docs/commands.md from the tables that they show
 	@mkdir -p build docs
 	$(BIN)/countersign lifecycle > build/lifecycle.md
-	$(BIN)/python -c 'from bot.commands.guide import page; print(page(), end="")' > build/commands.md
+	$(BIN)/python -c 'from bot.commands.help import page; print(page(), end="")' > build/commands.md
 	@mv build/lifecycle.md build/commands.md docs
 
 COMPILE := build/uv/bin/uv pip compile -q pyproject.toml -c requirements/held.in --universal --python-version 3.11 \

@@ -1,4 +1,4 @@
-"""Secrets: from the environment, or from a file that only its owner reads; never from a configuration's text."""
+"""Secrets come from the environment or from a file that only its owner reads, never from configuration text."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from core.model.errors import UsageError
 
 
 def secret(name: str, file: str | None, root: Path) -> str | None:
-    """The secret in the variable `name`, else in `file` (relative to `root`), else None.
+    """Read the secret from the variable `name`, else from `file` (relative to `root`), else return None.
 
-    Raises `UsageError` for a file that cannot be read, and for an empty secret: it would let everybody in.
+    Raises `UsageError` for a file that cannot be read, and for an empty secret, which would let anyone in.
     """
-    said = os.environ.get(name)
-    if said is None and file is not None:
+    value = os.environ.get(name)
+    if value is None and file is not None:
         path = root / Path(file).expanduser()
         try:
-            said = path.read_text(encoding="utf-8")
+            value = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no text"
-            raise UsageError("no_secret", f"{path} cannot be read: {why}", f"Mend it, or set {name}.") from error
-    if said is None:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise UsageError(
+                "no_secret", f"{path} cannot be read: {reason}", f"Fix the file, or set {name}."
+            ) from error
+    if value is None:
         return None
-    if not said.strip():
-        raise UsageError("empty_secret", f"{name} is empty", "Set it, or take it away.")
-    return said.strip()
+    if not value.strip():
+        raise UsageError("empty_secret", f"{name} is empty", "Give it a value, or unset it.")
+    return value.strip()

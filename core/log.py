@@ -1,4 +1,4 @@
-"""The log: structured, past-tense event names, to stderr; secrets leave through one choke point."""
+"""Structured logging to standard error, with past-tense event names and one place that redacts secrets."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from core.model.errors import CountersignError
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _METHODS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "exception": 40, "critical": 50}
 
-_MOST_CAUSES, _MOST_FRAMES = 4, 4
-_PLAIN = ("asyncio", "uvicorn")
-"""Libraries whose first lines are the same whatever happened."""
+_MAX_CAUSES, _MAX_FRAMES = 4, 4
+_CONSTANT_MESSAGES = ("asyncio", "uvicorn")
+"""Libraries whose first lines are constant and hold no data."""
 
 
 class LazyLog:
-    """The logger, which imports structlog with its first line: a command that logs nothing starts sooner."""
+    """A logger that imports structlog with its first line, so that commands that log nothing start sooner."""
 
     def __init__(self) -> None:
         self._level, self._as_json = 0, False
@@ -34,7 +34,7 @@ class LazyLog:
         if _METHODS.get(name, 50) < self._level:
             return _ignore
         if self._logger is None:
-            self._logger = _structlog(self._level, as_json=self._as_json)
+            self._logger = _structlog_logger(self._level, as_json=self._as_json)
         return getattr(self._logger, name)
 
 
@@ -47,7 +47,7 @@ _SECRET = re.compile(
 
 
 def redact(text: str) -> str:
-    """`text` without what looks like a credential."""
+    """`text` with everything that looks like a credential replaced."""
     return _SECRET.sub(lambda m: f"{m.group(1)}[redacted]@" if m.group(1) else "[redacted]", text)
 
 
@@ -56,19 +56,19 @@ def _redact_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> 
 
 
 def fault_of(error: BaseException) -> dict[str, str]:
-    """What a log line may say of a fault of ours or of a library: its kind and its places.
+    """The fields that a log line may hold about an unexpected error: its type chain and its stack locations.
 
-    Its message is left out, for it may hold what people wrote: a key, a value, a row's parameters. A message of our own
-    errors is written for people to read, and stays.
+    The error's message is left out, because it may hold user data: a key, a value, a row's parameters. Messages of
+    `CountersignError` are written for people and are kept.
     """
     chain: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and len(chain) < _MOST_CAUSES and at not in chain:
-        chain.append(at)
-        at = at.__cause__ or at.__context__
-    frames = traceback.extract_tb(error.__traceback__)[-_MOST_FRAMES:]
-    places = [f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno}" for frame in frames]
-    return {"why": " from ".join(map(_kind_of, chain)), "at": " > ".join(places)}
+    current: BaseException | None = error
+    while current is not None and len(chain) < _MAX_CAUSES and current not in chain:
+        chain.append(current)
+        current = current.__cause__ or current.__context__
+    frames = traceback.extract_tb(error.__traceback__)[-_MAX_FRAMES:]
+    locations = [f"{'/'.join(frame.filename.split('/')[-3:])}:{frame.lineno}" for frame in frames]
+    return {"why": " from ".join(map(_kind_of, chain)), "at": " > ".join(locations)}
 
 
 def _kind_of(error: BaseException) -> str:
@@ -77,51 +77,51 @@ def _kind_of(error: BaseException) -> str:
     return f"{type(error).__name__} ({error.strerror})" if isinstance(error, OSError) else type(error).__name__
 
 
-def _fault_without_words(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """The fault that an event comes with, without its message."""
-    given = event.pop("exc_info", None)
-    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+def _exception_fields(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """The event's exception as fields without its message."""
+    exc_info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if exc_info is True else exc_info[1] if isinstance(exc_info, tuple) else exc_info
     return {**event, **fault_of(error)} if isinstance(error, BaseException) else event
 
 
-class _Library(logging.Handler):
-    """What libraries log: who logs it and, where that is sure to be no data, what.
+class _LibraryRecords(logging.Handler):
+    """Forwards log records of libraries: which library, and the text only where it surely holds no data.
 
-    A line that was put together before it was logged may hold people's words, and so may values and faults.
+    A message that was formatted before logging may hold user data, and so may arguments and exceptions.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = str(record.msg).partition("\n")[0] if record.args or record.name.startswith(_PLAIN) else ""
+        text = str(record.msg).partition("\n")[0] if record.args or record.name.startswith(_CONSTANT_MESSAGES) else ""
         fault = fault_of(record.exc_info[1]) if record.exc_info and record.exc_info[1] else {}
         log.log(record.levelno, "library_said", library=record.name, text=text, **fault)
 
 
 def configure(*, level: str = "WARNING", as_json: bool | None = None) -> None:
-    """Set the log up once, when the process starts: key=value for a terminal, JSON lines for anything else."""
-    lowest = logging.getLevelNamesMapping()[level]
-    log.configure(lowest, as_json=not sys.stderr.isatty() if as_json is None else as_json)
+    """Configure logging once at process start: key=value lines for a terminal, JSON lines otherwise."""
+    threshold = logging.getLevelNamesMapping()[level]
+    log.configure(threshold, as_json=not sys.stderr.isatty() if as_json is None else as_json)
     root = logging.getLogger()
-    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Library)]
-    root.addHandler(_Library(max(lowest, logging.WARNING)))
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _LibraryRecords)]
+    root.addHandler(_LibraryRecords(max(threshold, logging.WARNING)))
 
 
 def _ignore(*_args: object, **_facts: object) -> None:
-    """Drop a line below the level."""
+    """Discard a line below the level."""
 
 
 class _Stderr:
-    """Standard error as it is when a line is written; it may be another than when the log was set up."""
+    """Standard error looked up at each write; it may differ from when logging was configured."""
 
     def write(self, text: str) -> int:
         """Write `text`."""
         return sys.stderr.write(text)
 
     def flush(self) -> None:
-        """Bring it out."""
+        """Flush standard error."""
         sys.stderr.flush()
 
 
-def _structlog(level: int, *, as_json: bool) -> Any:
+def _structlog_logger(level: int, *, as_json: bool) -> Any:
     import structlog  # noqa: PLC0415 - see `LazyLog`
 
     renderer: Any = (
@@ -132,7 +132,7 @@ def _structlog(level: int, *, as_json: bool) -> Any:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _fault_without_words,
+            _exception_fields,
             _redact_event,
             renderer,
         ],

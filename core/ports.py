@@ -14,7 +14,7 @@ from core.model.errors import Problem
 from core.model.intent import Idle, Intent, Unclear
 from core.model.lane import Lane
 from core.model.place import Place
-from core.model.provenance import NOT_TOLD, Provenance, Usage
+from core.model.provenance import NOT_TOLD, Provenance, Usage, summed
 from core.model.staged_diff import GuardReport
 from core.model.task import PullRequest
 from core.model.turn import Turn
@@ -35,8 +35,8 @@ class InterpretationContext:
     """Where a request is read: the repository (None: not said yet), its files, and the lanes on offer there.
 
     `asked` are the questions that people were asked so far, as turns: each has the number of the turn it came after.
-    `read` gives one of those files, or None. `charge` takes what reading costs; `spent` says why nothing may be spent
-    on it any more, or is empty.
+    `read` gives one of those files, or None. `usage` takes what reading costs; `spent` says why nothing may be spent on
+    it any more, or is empty.
     """
 
     repository: str | None = None
@@ -44,7 +44,7 @@ class InterpretationContext:
     files: Callable[[], Awaitable[Sequence[str]]] | None = None
     journal: Journal | None = None
     asked: tuple[Turn, ...] = ()
-    charge: UsageReporter | None = None
+    usage: UsageReporter | None = None
     spent: str = ""
     read: Callable[[str], Awaitable[bytes | None]] | None = None
 
@@ -65,6 +65,9 @@ class Reader(Protocol):
     def asks_a_model(self) -> bool:
         """Whether a model reads what this cannot."""
 
+    def edits_by_rule(self, lane: Lane) -> bool:
+        """Whether the lane's executor makes known edits and nothing else, so that words must be read first."""
+
     def takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
         """Whether the lane's executor works from any wording, so that nothing has to be read first.
 
@@ -73,22 +76,25 @@ class Reader(Protocol):
 
 
 class Policy(Protocol):
-    """The law in force now: decides before the work, and says the terms again at every click."""
+    """The policy in force now: decides before the work, and says the requirements again at every click."""
 
     @property
     def digest(self) -> str:
         """64 hex digits naming the policy in force."""
 
-    def decide(self, petition: PolicyRequest) -> Decision:
-        """Allow with a lane and terms, deny, or ask; pure."""
+    def decide(self, request: PolicyRequest) -> Decision:
+        """Allow with a lane and its requirements, deny, or ask; pure."""
 
-    def open_lanes(self, petition: PolicyRequest) -> tuple[str, ...]:
+    def trace(self, request: PolicyRequest) -> tuple[str, ...]:
+        """What every rule and every lane said of the request, a line each; pure, and slower than the decision."""
+
+    def open_lanes(self, request: PolicyRequest) -> tuple[str, ...]:
         """The lanes that the person may use there at all, whatever the paths will be; pure."""
 
-    def terms_of(self, petition: PolicyRequest) -> ApprovalRequirements | None:
-        """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
+    def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
+        """The live requirements for a request whose lane is already chosen, or None if it would be denied now."""
 
-    def hindrance(self, lane: str, terms: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
+    def hindrance(self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
         """Why `lane` may not make exactly these changes now, whatever made them, or None when it may; pure."""
 
 
@@ -189,64 +195,101 @@ class Repository(Protocol):
 
 
 class Journal(Protocol):
-    """What a piece of work has finished so far, kept so that whoever takes it over need not do it again."""
+    """What a piece of work has finished so far, so that whoever takes the work over need not do it again."""
 
     async def recall(self) -> tuple[Mapping[str, Any], ...]:
         """Every entry so far, in order."""
 
     async def add(self, entry: Mapping[str, Any]) -> None:
-        """Keep one more entry (JSON); it is durable on return. Raises `LostClaimError` when the work is not ours."""
+        """Append one entry (JSON), durable on return. Raises `LostClaimError` when the work belongs to another now."""
 
     def part(self, name: str) -> Journal:
         """The journal of one part of the work, apart from the rest."""
 
 
-class ForgetsOldResults:
-    """A `Journal` that keeps nothing beyond the process: for work that nobody takes over."""
+class MemoryJournal:
+    """A `Journal` that lasts as long as the process: for work that nobody takes over."""
 
     def __init__(self) -> None:
         self._entries: list[Mapping[str, Any]] = []
+        self._parts: dict[str, MemoryJournal] = {}
 
     async def recall(self) -> tuple[Mapping[str, Any], ...]:
         """Every entry so far."""
         return tuple(self._entries)
 
     async def add(self, entry: Mapping[str, Any]) -> None:
-        """Keep one more."""
+        """Append one entry."""
         self._entries.append(entry)
 
-    def part(self, _name: str) -> Journal:
-        """An empty one."""
-        return ForgetsOldResults()
+    def part(self, name: str) -> MemoryJournal:
+        """The journal of one part, the same one each time."""
+        return self._parts.setdefault(name, MemoryJournal())
 
 
 class ProgressReporter(Protocol):
-    """Hears how the work goes, in a few words at a time; for the card. What it hears may be dropped."""
+    """Takes a few words about how far the work is, for the card. It may drop them."""
 
     async def __call__(self, words: str, /) -> None:
-        """`words` are facts of the host; never a model's."""
+        """Report `words`: facts from the host, never a model's own words."""
 
 
-async def tell_nobody(_words: str) -> None:
+async def ignore_progress(_words: str) -> None:
     """A `ProgressReporter` for work that nobody watches."""
 
 
 class UsageReporter(Protocol):
-    """Takes what a model has spent on this piece of work so far, each time it spent more."""
+    """The spending ledger as one part of a piece of work sees it: one entry for each call of a model, never changed."""
 
-    async def __call__(self, usage: Usage, /) -> None:
-        """`usage` is the sum of this try for its model."""
+    async def report(self, call: str, usage: Usage, /) -> bool:
+        """Append what `call` cost; durable on return.
+
+        `call` is an id that no other call of this part has. Reported again, by whoever replays the work, it counts
+        once: then the answer is False. Raises `CountersignError` where the work may not go on.
+        """
+
+    async def spent(self) -> tuple[Usage, ...]:
+        """What this part and the parts below it spent so far, in all tries of the work: a sum for each model."""
+
+    def part(self, name: str) -> UsageReporter:
+        """The reporter of one part of the work."""
 
 
-async def charge_nobody(_usage: Usage) -> None:
-    """A `UsageReporter` for work that nobody pays for."""
+class MemoryUsage:
+    """A `UsageReporter` that lasts as long as the process: for work that is charged to nobody.
+
+    `entries` are those of all parts, by part and call, in the order of their first report.
+    """
+
+    def __init__(self, name: str = "", entries: dict[tuple[str, str], Usage] | None = None) -> None:
+        self._name = name
+        self.entries: dict[tuple[str, str], Usage] = {} if entries is None else entries
+
+    async def report(self, call: str, usage: Usage) -> bool:
+        """Append what a call cost, unless it is there already."""
+        is_new = (self._name, call) not in self.entries
+        self.entries.setdefault((self._name, call), usage)
+        return is_new
+
+    async def spent(self) -> tuple[Usage, ...]:
+        """The sums of this part and the parts below it."""
+        return summed(
+            usage
+            for (part, _), usage in self.entries.items()
+            if not self._name or part == self._name or part.startswith(f"{self._name}/")
+        )
+
+    def part(self, name: str) -> MemoryUsage:
+        """The reporter of one part, into the same entries."""
+        return MemoryUsage(f"{self._name}/{name}" if self._name else name, self.entries)
 
 
 @dataclass(frozen=True, slots=True)
 class WorkOrder:
-    """What an executor is told to make: `start` is the tree it begins with, `base` the commit it is judged against.
+    """What an executor shall make: `start` is the tree it begins with, `base` the commit it is judged against.
 
     `feedback` is what the lane's checks said of an earlier try. `parameters` are the lane's, as the request set them.
+    The lane's budget limits the sum of what `usage` has, with what earlier tries of the same work spent.
     """
 
     number: int
@@ -258,9 +301,9 @@ class WorkOrder:
     start: str
     feedback: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
-    journal: Journal = field(default_factory=ForgetsOldResults)
-    told: ProgressReporter = tell_nobody
-    charge: UsageReporter = charge_nobody
+    journal: Journal = field(default_factory=MemoryJournal)
+    progress: ProgressReporter = ignore_progress
+    usage: UsageReporter = field(default_factory=MemoryUsage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +325,13 @@ class Executor(Protocol):
     @property
     def reads(self) -> bool:
         """Whether it takes any wording, as a model does; else it works by rule, or by its lane's file alone."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether it makes the edits that are known before the work and nothing else: by rule, without a model.
+
+        A plugin that does not say so does not.
+        """
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why this lane cannot run here, or None when it can."""

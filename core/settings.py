@@ -30,7 +30,8 @@ class Timing:
 class Settings:
     """The configuration in force: read again at every decision, so that an edit holds at the next click.
 
-    `mask` takes the secrets out of what is shown of requests and events.
+    `mask` takes the secrets out of what is shown of requests and events. `zone` is the time zone of recurring requests
+    that name none, an IANA name.
     """
 
     people: People
@@ -39,6 +40,7 @@ class Settings:
     policy: Policy
     timing: Timing = Timing()
     mask: Mask = shows_all
+    zone: str = "UTC"
 
     def repository(self, name: str) -> RepositorySpec:
         """The repository called `name`; raises `NotFoundError`."""

@@ -1,4 +1,4 @@
-"""Signing and verifying with a key of this home: DSSE envelopes (the one home of securesystemslib)."""
+"""Sign and verify DSSE envelopes with the key of this home (the only home of securesystemslib)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NO_KEY = advise("Run ", Suggestion(CommandName.INIT), " again to make one.")
 
 
 class Keys:
-    """The home's signing key pair, in `directory`: a PEM private key only the owner reads, a JSON public key."""
+    """The home's signing key pair in `directory`: an owner-only PEM private key and a JSON public key."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def make(self) -> None:
-        """Make the pair unless it is there; what was signed before stays verifiable."""
+        """Generate the pair unless it exists, so that earlier signatures stay verifiable."""
         from securesystemslib.signer._crypto_signer import CryptoSigner  # noqa: PLC0415 (slow to import)
 
         private, public = self._directory / PRIVATE, self._directory / PUBLIC
@@ -32,11 +32,11 @@ class Keys:
         handle = os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(signer.private_bytes)
-        shown = {"keyid": signer.public_key.keyid, **signer.public_key.to_dict()}
-        public.write_text(json.dumps(shown, indent=2) + "\n", encoding="utf-8")
+        document = {"keyid": signer.public_key.keyid, **signer.public_key.to_dict()}
+        public.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
     def sign(self, payload: bytes, payload_type: str) -> dict[str, Any]:
-        """A DSSE envelope of `payload`; raises `ConfigError` when this home has no key."""
+        """Sign `payload` as a DSSE envelope; raises `ConfigError` when this home has no key."""
         from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
         from securesystemslib.dsse import Envelope  # noqa: PLC0415
         from securesystemslib.signer._crypto_signer import CryptoSigner  # noqa: PLC0415
@@ -49,26 +49,26 @@ class Keys:
             raise ConfigError(path, None, "", "the signing key cannot be read", _NO_KEY) from error
         envelope = Envelope(payload, payload_type, {})
         envelope.sign(signer)
-        shown: dict[str, Any] = envelope.to_dict()
-        return shown
+        document: dict[str, Any] = envelope.to_dict()
+        return document
 
     def open(self, envelope: dict[str, Any]) -> bytes:
-        """The payload of an envelope that this home signed; raises `PermanentError` for any other."""
+        """Return the payload of an envelope signed by this home; raises `PermanentError` for any other."""
         from securesystemslib.dsse import Envelope  # noqa: PLC0415
         from securesystemslib.exceptions import Error  # noqa: PLC0415
         from securesystemslib.signer._key import SSlibKey  # noqa: PLC0415
 
         path = self._directory / PUBLIC
         try:
-            shown = json.loads(path.read_text(encoding="utf-8"))
-            key = SSlibKey.from_dict(shown.pop("keyid"), shown)
+            document = json.loads(path.read_text(encoding="utf-8"))
+            key = SSlibKey.from_dict(document.pop("keyid"), document)
             signed = Envelope.from_dict(json.loads(json.dumps(envelope)))
             signed.verify([key], 1)
         except (OSError, KeyError, ValueError, TypeError, Error) as error:
             raise PermanentError(
                 "bad_signature",
                 f"the receipt's signature does not verify with {path.name}: {error}",
-                "Somebody changed the receipt, or it was signed by another home.",
+                "The receipt was changed, or another home signed it.",
             ) from error
         payload: bytes = signed.payload
         return payload

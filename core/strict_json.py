@@ -1,4 +1,4 @@
-"""JSON as a model or another stranger wrote it, read strictly: one object, and nothing that JSON leaves open."""
+"""Strict JSON for untrusted input: one object within bounds, and nothing that JSON parsers disagree about."""
 
 from __future__ import annotations
 
@@ -8,38 +8,42 @@ from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 _INT64: Final = 2**63
-_LONGEST_INT: Final = 20
+_MAX_INT_DIGITS: Final = 20
 
 
 class NotJsonError(ValueError):
-    """A text that is no such object; the one sentence says why, and quotes nothing of it."""
+    """The text is not one strict JSON object; the message says why and quotes none of the text."""
 
 
-def read_object(text: str, *, most_chars: int, most_depth: int) -> dict[str, Any]:
-    """The one object that `text` is; raises `NotJsonError`, and nothing else.
+def read_object(text: str, *, max_chars: int, max_depth: int) -> dict[str, Any]:
+    """Parse `text` as exactly one JSON object; raises `NotJsonError` and nothing else.
 
-    Bounds come first. Keys given twice, NaN, numbers beyond 64 bits, halves of surrogate pairs and words around the
-    object are refused, for programs differ about them.
+    Bounds are checked first. Duplicate keys, NaN, numbers beyond 64 bits, lone surrogates and text around the object
+    are refused, because programs disagree about them.
     """
-    if len(text) > most_chars:
-        raise NotJsonError(f"The answer has more than {most_chars} characters.")
-    _check_depth(text, most_depth)
+    if len(text) > max_chars:
+        raise NotJsonError(f"The answer has more than {max_chars} characters.")
+    _check_depth(text, max_depth)
     try:
-        tree = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_whole, parse_float=_real
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_int=_parse_int,
+            parse_float=_parse_float,
         )
-        json.dumps(tree, ensure_ascii=False).encode()
+        json.dumps(value, ensure_ascii=False).encode()
     except NotJsonError:
         raise
     except (ValueError, RecursionError) as error:  # UnicodeEncodeError and JSONDecodeError are ValueErrors
         raise NotJsonError("The answer is not one JSON object and nothing else.") from error
-    if not isinstance(tree, dict):
+    if not isinstance(value, dict):
         raise NotJsonError("The answer is JSON, but not an object.")
-    return tree
+    return value
 
 
-def _check_depth(text: str, most_depth: int) -> None:
-    """Count brackets outside strings, so that no parser meets a million of them."""
+def _check_depth(text: str, max_depth: int) -> None:
+    """Count brackets outside strings first, so that the parser never recurses too deeply."""
     depth, in_string, escaped = 0, False, False
     for char in text:
         if in_string:
@@ -49,30 +53,30 @@ def _check_depth(text: str, most_depth: int) -> None:
             in_string = True
         elif char in "[{":
             depth += 1
-            if depth > most_depth:
-                raise NotJsonError(f"The answer is nested deeper than {most_depth}.")
+            if depth > max_depth:
+                raise NotJsonError(f"The answer is nested deeper than {max_depth}.")
         elif char in "]}":
             depth -= 1
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise NotJsonError("A key is given twice.")
-    return made
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise NotJsonError("A key appears twice.")
+    return value
 
 
-def _constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise NotJsonError(f"{name} is not JSON.")
 
 
-def _whole(digits: str) -> int:
-    if len(digits) > _LONGEST_INT or not -_INT64 <= int(digits) < _INT64:
+def _parse_int(digits: str) -> int:
+    if len(digits) > _MAX_INT_DIGITS or not -_INT64 <= int(digits) < _INT64:
         raise NotJsonError("A number does not fit into 64 bits.")
     return int(digits)
 
 
-def _real(digits: str) -> float:
+def _parse_float(digits: str) -> float:
     if not math.isfinite(number := float(digits)):
         raise NotJsonError("A number does not fit into 64 bits.")
     return number

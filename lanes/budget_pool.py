@@ -1,4 +1,4 @@
-"""One pot for all parts of one piece of work: the steps of a workflow, or the tries after a failing check."""
+"""One budget for all parts of one piece of work: the steps of a workflow, or the tries after a failing check."""
 
 from __future__ import annotations
 
@@ -8,80 +8,71 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+from core.model.budget import Budget, BudgetAccount, Spending
 from core.model.errors import Kind, PermanentError
-from core.model.lane import Budget
 from core.model.provenance import Usage
 from core.ports import UsageReporter, WorkOrder
 
-ONE_ASK: Final = 8
-"""What an ask beyond a share may come to is set aside: this part of the whole budget, for each other share."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sum:
-    """Tokens and dollars."""
-
-    tokens: float = 0
-    usd: float = 0.0
-
-    def less(self, other: _Sum) -> _Sum:
-        return _Sum(self.tokens - other.tokens, self.usd - other.usd)
+SET_ASIDE: Final = 8
+"""One part in so many of the whole budget is set aside for each other share, whose last call may exceed it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetShare:
-    """What a part reserved, and what it had spent by then."""
+    """What one part of the work reserved: an account of the part, whose limits include what it spent before."""
 
-    reserved: _Sum
-    before: _Sum
+    account: BudgetAccount
+
+    @property
+    def unused(self) -> Spending:
+        """What is reserved and not spent yet."""
+        return self.account.left
 
 
-def alone(_part: str) -> int:
-    """No other part will ask beside this one."""
+def no_others(_part: str) -> int:
+    """For parts that work one after the other."""
     return 0
 
 
 class BudgetPool:
-    """Adds up what every part says it spent, and gives each its share of what is left.
+    """Gives each part of a piece of work a share of what is left of its budget.
 
-    A part reserves its share before it asks and gives back what it did not need. An executor stops at its share, with
-    the ask that reached it: so all together come to one ask over the budget, and no more, unless several parts at once
-    end with an ask that costs more than an eighth of the whole. `beside` says how many parts may yet ask beside one.
+    A part reserves its share before its first call and gives back what it did not need. An executor stops after the
+    call that reached its share. So all parts together exceed the budget by one call at most, unless several parts at
+    once end with a call that costs more than what is set aside for it.
     """
 
-    def __init__(self, order: WorkOrder, beside: Callable[[str], int] = alone) -> None:
-        self._order, self._beside = order, beside
-        self._spent: dict[tuple[str, str], Usage] = {}
-        self._past: dict[tuple[str, str], Usage] = {}
+    def __init__(self, order: WorkOrder, spent: Spending, others: Callable[[str], int]) -> None:
+        self._budget, self._usage, self._others = order.lane.budget, order.usage, others
+        # `steps` is a limit for each part, so the pool has none for calls
+        self._account = BudgetAccount(Spending(0, self._budget.tokens, self._budget.usd), spent)
         self._shares: dict[str, BudgetShare] = {}
         self._changed = asyncio.Condition()
 
-    def of(self, part: str) -> UsageReporter:
-        """The `UsageReporter` of one part. Each sum it hears replaces the one before, unless the part began anew."""
+    @classmethod
+    async def open(cls, order: WorkOrder, others: Callable[[str], int] = no_others) -> BudgetPool:
+        """The pool of the order's budget, without what earlier tries of the work spent of it.
 
-        async def charge(usage: Usage) -> None:
-            key = part, usage.model
-            known = self._spent.get(key)
-            if known is not None and usage.tokens < known.tokens:
-                self._past[key] = self._past[key].plus(known) if key in self._past else known
-            self._spent[key] = usage
-            await self._order.charge(self._of_model(usage.model))
+        `others` says how many parts may yet ask for a share beside the one of that name.
+        """
+        return cls(order, Spending.of(await order.usage.spent()), others)
 
-        return charge
-
-    def adopt(self, part: str, spent: tuple[Usage, ...]) -> None:
-        """Count what an earlier worker spent on a part: it was charged then, and is gone from the budget."""
-        for usage in spent:
-            self._spent[part, usage.model] = usage
+    def reporter(self, part: str) -> UsageReporter:
+        """The `UsageReporter` of one part: into the ledger, and against the pool and the part's share."""
+        return _PartUsage(self, part, self._usage.part(part))
 
     @asynccontextmanager
     async def share(self, part: str) -> AsyncIterator[Budget]:
-        """What `part` may spend while it is open; waits for what others give back; raises `PermanentError`."""
-        whole = self._order.lane.budget
+        """The budget of `part` while it is open: a limit on all that the ledger has for it, earlier tries included.
+
+        Waits for what others may give back. Raises `PermanentError` ``budget_spent`` when nothing is left.
+        """
+        before = Spending.of(await self._usage.part(part).spent())
         async with self._changed:
-            while (budget := self._shared(part, whole)) is None:
+            while (granted := self._granted(part)) is None:
                 await self._changed.wait()
-            self._shares[part] = BudgetShare(_Sum(budget.tokens, budget.usd), self._sum(part))
+            budget = self._limited(before.plus(granted))
+            self._shares[part] = BudgetShare(BudgetAccount.of_work(budget, before))
         try:
             yield budget
         finally:
@@ -89,54 +80,58 @@ class BudgetPool:
                 del self._shares[part]
                 self._changed.notify_all()
 
-    def _shared(self, part: str, whole: Budget) -> Budget | None:
-        """The share of `part` now; None when it has to wait for what others give back."""
-        left = _Sum(whole.tokens, whole.usd).less(self._sum())
-        if (whole.tokens and left.tokens <= 0) or (whole.usd and left.usd <= 0):
-            raise self._over()
-        free, held, more = left, len(self._shares), self._beside(part)
-        for name, share in self._shares.items():
-            used = self._sum(name).less(share.before)
-            unused = share.reserved.less(used)
-            free = free.less(_Sum(max(0, unused.tokens), max(0.0, unused.usd)))
-        tokens = int(_part_of(free.tokens, whole.tokens, held, more))
-        usd = _part_of(free.usd, whole.usd, held, more)
+    def charge(self, part: str, amount: Spending) -> None:
+        """Count what a part spent."""
+        self._account = self._account.plus(amount)
+        if (share := self._shares.get(part)) is not None:
+            self._shares[part] = BudgetShare(share.account.plus(amount))
+
+    def _granted(self, part: str) -> Spending | None:
+        """What `part` may reserve now; None when it has to wait for what others give back."""
+        if (exceeded := self._account.exceeded) is not None:
+            message = f"what came before it spent {exceeded.amounts} of the lane's budget"
+            mend = "Raise `tokens` or `usd` in the lane's budget, or ask for less."
+            raise PermanentError("budget_spent", message, mend, kind=Kind.REFUSED)
+        whole, free = self._account.limits, self._account.left
+        for share in self._shares.values():
+            free = free.less(share.unused)
+        open_shares, others = len(self._shares), self._others(part)
+        tokens = int(_even_part(free.tokens, whole.tokens, open_shares, others))
+        usd = _even_part(free.usd, whole.usd, open_shares, others)
         if (not whole.tokens or tokens >= 1) and (not whole.usd or usd > 0):
-            return replace(whole, tokens=max(0, tokens), usd=max(0.0, usd))
-        if held:
-            return None
-        return replace(whole, tokens=max(0, int(left.tokens)), usd=max(0.0, left.usd))
+            return Spending(0, tokens, usd)
+        return None if self._shares else self._account.left
 
-    def _of_model(self, model: str) -> Usage:
-        total = Usage(model)
-        for spent in (self._past, self._spent):
-            for (_, name), usage in spent.items():
-                total = total.plus(usage) if name == model else total
-        return total
-
-    def _sum(self, part: str | None = None) -> _Sum:
-        """What all parts spent, or one of them."""
-        spent = [
-            usage
-            for each in (self._past, self._spent)
-            for (name, _), usage in each.items()
-            if part is None or name == part
-        ]
-        return _Sum(sum(usage.tokens for usage in spent), sum(usage.usd or 0.0 for usage in spent))
-
-    def _over(self) -> PermanentError:
-        spent, whole = self._sum(), self._order.lane.budget
-        said = f"{spent.tokens:,.0f} of {whole.tokens:,} tokens"
-        if not whole.tokens or spent.tokens < whole.tokens:
-            said = f"{spent.usd:.2f} of {whole.usd:.2f} dollars"
-        return PermanentError(
-            "budget_spent",
-            f"what came before it spent {said} of the lane's budget",
-            "Raise `tokens` or `usd` in the lane's budget, or ask for less.",
-            kind=Kind.REFUSED,
-        )
+    def _limited(self, limits: Spending) -> Budget:
+        """The lane's budget with these limits for tokens and dollars, where it has any."""
+        budget = self._budget
+        return replace(budget, tokens=limits.tokens if budget.tokens else 0, usd=limits.usd if budget.usd else 0.0)
 
 
-def _part_of(free: float, whole: float, held: int, more: int) -> float:
-    """An even part of what is free, with room for one ask over of every other; 0 where nothing is bounded."""
-    return (free - (held + more) * whole / ONE_ASK) / (1 + more) if whole else 0
+@dataclass(frozen=True, slots=True)
+class _PartUsage:
+    """`UsageReporter` of one part, or of a part of it, that also tells the pool."""
+
+    pool: BudgetPool
+    share: str
+    ledger: UsageReporter
+
+    async def report(self, call: str, usage: Usage) -> bool:
+        """Append what a call cost, and count it against the share if the ledger did not have it."""
+        is_new = await self.ledger.report(call, usage)
+        if is_new:
+            self.pool.charge(self.share, Spending.of([usage]))
+        return is_new
+
+    async def spent(self) -> tuple[Usage, ...]:
+        """What the ledger has for the part."""
+        return await self.ledger.spent()
+
+    def part(self, name: str) -> _PartUsage:
+        """The reporter of a part of it, against the same share."""
+        return replace(self, ledger=self.ledger.part(name))
+
+
+def _even_part(free: float, whole: float, open_shares: int, others: int) -> float:
+    """What each part that may still ask can have of `free`, less what is set aside; 0 where nothing is limited."""
+    return (free - (open_shares + others) * whole / SET_ASIDE) / (1 + others) if whole else 0

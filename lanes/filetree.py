@@ -31,7 +31,7 @@ _RIGHTS: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TreeEntry:
     """One file or folder: `name` in the open folder `parent`, which is valid until the walk goes on."""
 
     name: str
@@ -74,7 +74,7 @@ class Walk:
         self._levels: list[_Level] = []
         self.closed = 0
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[TreeEntry]:
         try:
             try:
                 fd = os.dup(self._root) if isinstance(self._root, int) else os.open(self._root, FOLDER)
@@ -103,7 +103,7 @@ class Walk:
                     os.close(level.fd)
             self._levels.clear()
 
-    def _list(self, name: str, fd: int) -> Iterator[Entry]:
+    def _list(self, name: str, fd: int) -> Iterator[TreeEntry]:
         """Go down into an open folder, and give what is in it."""
         status = os.fstat(fd)
         level = _Level(name, fd, (status.st_dev, status.st_ino))
@@ -122,7 +122,7 @@ class Walk:
                 break
             if stat.S_ISDIR(status.st_mode):
                 level.folders.append(entry)
-            yield Entry(entry, fd, status, len(self._levels) - 1, self._levels)
+            yield TreeEntry(entry, fd, status, len(self._levels) - 1, self._levels)
 
     def _refused(self, name: str) -> None:
         self.closed += 1
@@ -264,7 +264,7 @@ def open_up(parent: int, name: str, mode: int = 0o700) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class TreeUsage:
     """How many entries there are, and what they take on disk.
 
     `claimed_bytes` is the sum of what files say of their size, `closed` how many folders we may not look into.
@@ -276,7 +276,7 @@ class Usage:
     closed: int = 0
 
 
-def measure(roots: Iterable[Path], most: int | None = None) -> Usage:
+def measure(roots: Iterable[Path], most: int | None = None) -> TreeUsage:
     """What these trees take, while others may write to them; stops beyond `most` entries.
 
     A file of several names counts once, a sparse one by what it takes.
@@ -298,7 +298,7 @@ def measure(roots: Iterable[Path], most: int | None = None) -> Usage:
                 if most is not None and entries > most:
                     break
         closed += walk.closed
-    return Usage(entries, disk, claimed, closed)
+    return TreeUsage(entries, disk, claimed, closed)
 
 
 # -- removing ---------------------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from core.model.advice import RESTORE
+from core.model.budget import Budget
 from core.model.errors import ConfigError, CountersignError, UsageError
-from core.model.lane import AgentCli, Budget, Isolation, Lane, LaneCheck, Limits
+from core.model.lane import AgentCli, Isolation, Lane, LaneCheck, Limits
 from core.model.workflow import WORKFLOW
 from core.strict_yaml import StrictModel, Word, YamlDocument, load, validate
 from lanes.executors.names import BUILT_IN, unknown_executor_message

@@ -22,7 +22,7 @@ from lanes.workflow.fill import ReadSentence, no_grammar
 
 if TYPE_CHECKING:
     from lanes.builtin_agent.executor import Refusals
-    from lanes.builtin_agent.withheld_text import Leaks
+    from lanes.builtin_agent.withheld_text import HasSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class ExecutorResources:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     agent_places: Mapping[str, ProgramPlace] = field(default_factory=dict)
     read_sentence: ReadSentence = no_grammar
-    leaks: Leaks | None = None
+    leaks: HasSecret | None = None
     refusals: Refusals | None = None
 
 
@@ -109,10 +109,10 @@ def _built_in_factories(resources: ExecutorResources, checks: CheckRunner) -> di
     def builtin_agent() -> Executor:
         from lanes.builtin_agent import BuiltinAgentExecutor  # noqa: PLC0415 - see `LazyExecutors`
         from lanes.builtin_agent.executor import refuses_nothing_in  # noqa: PLC0415 - the same
-        from lanes.builtin_agent.withheld_text import leaks_unknown  # noqa: PLC0415 - the same
+        from lanes.builtin_agent.withheld_text import finds_no_secret  # noqa: PLC0415 - the same
 
-        leaks, refusals = resources.leaks or leaks_unknown, resources.refusals or refuses_nothing_in
-        return BuiltinAgentExecutor(resources.endpoints, resources.model_for, checks, leaks, refusals)
+        has_secret, refusals = resources.leaks or finds_no_secret, resources.refusals or refuses_nothing_in
+        return BuiltinAgentExecutor(resources.endpoints, resources.model_for, checks, has_secret, refusals)
 
     def agent(name: str) -> Executor:
         from lanes.agent_clis.executor import create_agent_executor  # noqa: PLC0415 - see `LazyExecutors`

@@ -1,28 +1,32 @@
-"""Explaining: the trace of a decision in plain words, from the very values that decided."""
+"""Explaining: what every rule and every lane said of a request, from the very values that decide it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from core.model.decision import Decision, Effect, PolicyRequest
-from core.model.person import People
-from policies.routing import LaneEvaluation, LaneRoute, PathFit, mismatch, suits
-from policies.rules import AllowEffect, AskEffect, DenyEffect, Rule, Rules
+from policies.index import LaneEvaluation, PathFit, PolicyIndex
+from policies.reasons import mismatch, misses
+from policies.routing import LaneRoute, route, suits
+from policies.rules import AllowEffect, AskEffect, DenyEffect, Rule
 
 
-def trace(route: LaneRoute, rules: Rules, people: People, petition: PolicyRequest) -> tuple[str, ...]:
+def trace(index: PolicyIndex, request: PolicyRequest) -> tuple[str, ...]:
     """One line for each rule and each lane that was looked at: why it matched, was chosen, or was not."""
-    person = people.get(petition.person)
-    lines = [_question(petition)]
-    if person is None or not route.views:
-        return (*lines, route.reason)
-    for rule in rules.rules:
-        why = {v.name: mismatch(rule, person, petition, v.name) for v in route.views}
-        lines.append(f"rule {rule.name}: {_rule_line(rule, why, route)}")
-    lines.extend(f"lane {view.name}: {_lane_line(view, route, petition)}" for view in route.views)
+    person, taken = index.people.get(request.person), route(index, request)
+    lines = [_question(request)]
+    evaluations = index.evaluate(person, request) if person and not index.refusal_of_paths(request.paths) else []
+    if person is None or not evaluations:
+        return (*lines, taken.why())
+    for rule in index.rules.rules:
+        why = {one.name: mismatch(rule, person, request, one.name) for one in evaluations}
+        lines.append(f"rule {rule.name}: {_rule_line(rule, why, evaluations)}")
+    lines.extend(f"lane {one.name}: {_lane_line(one, taken, request)}" for one in evaluations)
     return tuple(lines)
 
 
-def explain(decision: Decision) -> str:
-    """The decision and its trace as a text for ``policy explain``."""
+def explain(decision: Decision, lines: Sequence[str]) -> str:
+    """The decision and the `lines` of its trace as a text for ``policy explain``."""
     verdict = {
         Effect.ALLOW: f"ALLOWED in lane {decision.lane} by rule {decision.rule}",
         Effect.DENY: "DENIED" + (f" by rule {decision.rule}" if decision.rule else ""),
@@ -30,21 +34,21 @@ def explain(decision: Decision) -> str:
     }[decision.effect]
     options = decision.question.options if decision.question else ()
     asked = [f"{decision.question.text} ({', '.join(options)})"] if decision.question else []
-    return "\n".join((f"{verdict}: {decision.reason}", *asked, *(f"  {line}" for line in decision.trace)))
+    return "\n".join((f"{verdict}: {decision.reason}", *asked, *(f"  {line}" for line in lines)))
 
 
-def _question(petition: PolicyRequest) -> str:
-    what = ", ".join(repr(path)[1:-1] for path in petition.paths) or "no named path"
-    lane = f" in lane {petition.lane}" if petition.lane else ""
-    how = "known edits" if petition.deterministic else "work for a model, an agent or a command"
-    where = f"in {petition.repository} from {petition.surface}"
-    return f"asked: {petition.person} {where}{lane}: {what}; {how}"
+def _question(request: PolicyRequest) -> str:
+    what = ", ".join(repr(path)[1:-1] for path in request.paths) or "no named path"
+    lane = f" in lane {request.lane}" if request.lane else ""
+    how = "known edits" if request.deterministic else "work for a model, an agent or a command"
+    where = f"in {request.repository} from {request.surface}"
+    return f"asked: {request.person} {where}{lane}: {what}; {how}"
 
 
-def _rule_line(rule: Rule, why: dict[str, str | None], route: LaneRoute) -> str:
+def _rule_line(rule: Rule, why: Mapping[str, str | None], evaluations: Sequence[LaneEvaluation]) -> str:
     """What `rule` said of each lane."""
-    decided = [v.name for v in route.views if v.rule is rule]
-    late = [v.name for v in route.views if why[v.name] is None and v.rule is not rule]
+    decided = [one.name for one in evaluations if one.rule is rule]
+    late = [one.name for one in evaluations if why[one.name] is None and one.rule is not rule]
     if decided:
         more = f"; for {', '.join(late)} a rule above decided" if late else ""
         return f"decides {', '.join(decided)}: {_outcome(rule)}{more}"
@@ -57,29 +61,31 @@ def _rule_line(rule: Rule, why: dict[str, str | None], route: LaneRoute) -> str:
 
 def _outcome(rule: Rule) -> str:
     match rule.then:
-        case AllowEffect(terms):
-            return f"allow with {terms.count} of {', '.join(terms.approvers)}"
+        case AllowEffect(requirements):
+            return f"allow with {requirements.count} of {', '.join(requirements.approvers)}"
         case DenyEffect(reason):
             return f"deny: {reason}"
         case AskEffect(question):
             return f"ask: {question}"
 
 
-def _lane_line(view: LaneEvaluation, route: LaneRoute, petition: PolicyRequest) -> str:
+def _lane_line(one: LaneEvaluation, taken: LaneRoute, request: PolicyRequest) -> str:
     """Why a lane was chosen or was not."""
-    if route.chosen is view and route.effect is Effect.ALLOW:
-        return f"chosen by rule {view.rule.name if view.rule else '-'}"
-    if view.rule is None:
+    if taken.effect is Effect.ALLOW and taken.lane == one.name:
+        return f"chosen by rule {one.rule.name if one.rule else '-'}"
+    if one.rule is None:
         return "not open: no rule matches"
-    if not view.open:
-        return f"not open: rule {view.rule.name} denies"
-    if view.fit is PathFit.PROTECTED:
-        return f"open by rule {view.rule.name}, but protected: {', '.join(view.misses)}"
-    if view.fit is PathFit.OUTSIDE:
-        return f"open by rule {view.rule.name}, but does not cover {', '.join(view.misses)}"
-    if route.question is not None and view.name in route.question.options:
-        return f"open by rule {view.rule.name}; could be chosen, so it is asked"
-    if not suits(view, petition):
-        wanted = "the executor edit" if petition.deterministic else "an executor other than edit"
-        return f"open by rule {view.rule.name}, but has {view.post.lane.executor}, and this wants {wanted}"
-    return f"open by rule {view.rule.name}, but a stricter lane covers it too"
+    if not one.is_open:
+        return f"not open: rule {one.rule.name} denies"
+    fit = one.lane.fit(request.paths)
+    if fit is PathFit.PROTECTED:
+        return f"open by rule {one.rule.name}, but protected: {', '.join(misses(one.lane, request))}"
+    if fit is PathFit.OUTSIDE:
+        return f"open by rule {one.rule.name}, but does not cover {', '.join(misses(one.lane, request))}"
+    if taken.question is not None and one.name in taken.question.options:
+        return f"open by rule {one.rule.name}; could be chosen, so it is asked"
+    if not suits(one.name, request):
+        wanted = "makes known edits" if request.deterministic else "does more than make known edits"
+        has = f"has {one.lane.lane.executor}, and this wants an executor that {wanted}"
+        return f"open by rule {one.rule.name}, but {has}"
+    return f"open by rule {one.rule.name}, but a stricter lane covers it too"

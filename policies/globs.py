@@ -152,6 +152,36 @@ def _decode(path: bytes) -> str:
     return path.decode("utf-8", "surrogateescape")
 
 
+@lru_cache(maxsize=1024)
+def covering(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """One expression that matches, in full, every path that `Globs.covers` finds covered by one of `patterns`.
+
+    The path is text that ends in ``/`` and has no empty, ``.`` or ``..`` part; all patterns pass `check`.
+    """
+    return re.compile("|".join(map(_path_regex, patterns)), re.DOTALL)
+
+
+def _path_regex(pattern: str) -> str:
+    """A regular expression for a whole path, each part of it followed by ``/``.
+
+    What stands between two ``**`` is an atomic group at its first fit, so that matching takes no exponential time.
+    """
+    parts = pattern.removeprefix("/").split("/")
+    segments = [""]
+    for part in parts:
+        if part == _STARS:
+            segments.append("")
+        else:
+            segments[-1] += _part_regex(part, "[^/]") + "/"
+    first, *rest = segments
+    if not rest:
+        return first
+    *middle, last = rest
+    folders = "(?:[^/]++/)*"
+    between = "".join(f"(?>{folders}?{segment})" for segment in middle if segment)
+    return first + between + (folders + last if last else ".+")
+
+
 @lru_cache(maxsize=4096)
 def _compile(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
     """The parts of `pattern`; None stands for ``**``. A last ``**`` asks for at least one part."""
@@ -176,8 +206,12 @@ def _compile_deny(pattern: str) -> tuple[tuple[re.Pattern[str] | None, ...], ...
     return (_compile(folded),)
 
 
-def _part_regex(part: str) -> str:
-    """A regular expression for one part; atomic groups keep each star at its first fit: bounded time."""
+def _part_regex(part: str, any_char: str = ".") -> str:
+    """A regular expression for one part; atomic groups keep each star at its first fit: bounded time.
+
+    `any_char` is what ``?`` stands for. Where a ``/`` may follow the part, it and a bracket must not match that.
+    """
+    no_slash = "" if any_char == "." else "(?!/)"
     chunks, at = [""], 0
     while at < len(part):
         char = part[at]
@@ -186,14 +220,14 @@ def _part_regex(part: str) -> str:
             chunks.append("")
         elif char == "[":
             end = part.index("]", at + 2 if part[at : at + 1] in {"!", "^"} else at + 1)
-            chunks[-1] += _bracket(part[at:end])
+            chunks[-1] += no_slash + _bracket(part[at:end])
             at = end + 1
         else:
-            chunks[-1] += "." if char == "?" else re.escape(char)
+            chunks[-1] += any_char if char == "?" else re.escape(char)
     if len(chunks) == 1:
         return chunks[0]
     first, *middle, last = chunks
-    return first + "".join(f"(?>.*?{chunk})" for chunk in middle if chunk) + ".*" + last
+    return first + "".join(f"(?>{any_char}*?{chunk})" for chunk in middle if chunk) + f"{any_char}*" + last
 
 
 def _bracket(inner: str) -> str:

@@ -41,13 +41,15 @@ class TreeGuard:
     def __init__(self, protect: Iterable[str] = ()) -> None:
         self._protect = tuple(protect)
 
-    async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
+    async def judge(
+        self, change: Change, lane: Lane, requirements: ApprovalRequirements, read: BlobReader
+    ) -> GuardReport:
         """Every check's verdict on `change`; blobs are read only when names, kinds and sizes are within bounds.
 
         Errors of `read` pass through: a blob that cannot be read is a fault, not a verdict.
         """
         try:
-            scope = self._scope(change, lane, terms)
+            scope = self._scope(change, lane, requirements)
         except ValueError as error:
             return GuardReport((block("paths", f"lane {lane.name} cannot be judged: {error}"),))
         findings = await asyncio.to_thread(judge_tree, scope)
@@ -101,8 +103,8 @@ class TreeGuard:
 
         return bool(leaks_in(text))
 
-    def _scope(self, change: Change, lane: Lane, terms: ApprovalRequirements) -> Scope:
-        limits = lane.limits.tightened(terms.limits) if terms.limits else lane.limits
+    def _scope(self, change: Change, lane: Lane, requirements: ApprovalRequirements) -> Scope:
+        limits = lane.limits.tightened(requirements.limits) if requirements.limits else lane.limits
         protect = protected(self._protect, lane.protect)
         return Scope(change.files, lane, limits, Globs(lane.write), protect, change.beside)
 

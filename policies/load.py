@@ -32,7 +32,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from core.model.decision import ApprovalRequirements, MergeTerms, RequiredCheck
+from core.model.decision import ApprovalRequirements, MergeRequirements, RequiredCheck
 from core.model.errors import UsageError
 from core.model.lane import Limits
 from core.model.person import check_name
@@ -191,17 +191,19 @@ def _rule(document: YamlDocument, at: KeyPath, raw: RawRule, names: NameList) ->
     line = document.line_of(at)
     outcomes = [key for key in ("allow", "deny", "ask") if getattr(raw, key) is not None]
     if len(outcomes) != 1:
-        said = " and ".join(outcomes) or "none"
-        raise document.error(at, f"rule {raw.name} has {said}; it must have one of allow, deny, ask")
+        given = " and ".join(outcomes) or "none"
+        raise document.error(at, f"rule {raw.name} has {given}; it must have one of allow, deny, ask")
     if raw.deny is not None:
         return Rule(raw.name, when, DenyEffect(raw.deny), line)
     if raw.ask is not None:
         return Rule(raw.name, when, AskEffect(raw.ask), line)
     assert raw.allow is not None
-    return Rule(raw.name, when, AllowEffect(_terms(document, (*at, "allow"), raw.name, raw.allow, names)), line)
+    return Rule(raw.name, when, AllowEffect(_requirements(document, (*at, "allow"), raw.name, raw.allow, names)), line)
 
 
-def _terms(document: YamlDocument, at: KeyPath, rule: str, raw: RawAllow, names: NameList) -> ApprovalRequirements:
+def _requirements(
+    document: YamlDocument, at: KeyPath, rule: str, raw: RawAllow, names: NameList
+) -> ApprovalRequirements:
     who = names.people | names.roles
     merge = raw.merge or RawMerge()
     merge_from = merge.people or ()
@@ -223,7 +225,7 @@ def _terms(document: YamlDocument, at: KeyPath, rule: str, raw: RawAllow, names:
         remind_s=_within(document, (*at, "remind"), raw.remind, expires_s) if raw.remind else 0,
         escalate_s=_within(document, (*at, "escalate", "after"), raw.escalate.after, expires_s) if raw.escalate else 0,
         escalate_to=escalate_to,
-        merge=MergeTerms(merge.auto, merge.method, tuple(RequiredCheck(c.name, c.app) for c in merge.checks)),
+        merge=MergeRequirements(merge.auto, merge.method, tuple(RequiredCheck(c.name, c.app) for c in merge.checks)),
     )
 
 
@@ -243,13 +245,15 @@ def _seconds(document: YamlDocument, at: KeyPath, text: str) -> int:
     return seconds
 
 
-def _known(document: YamlDocument, at: KeyPath, said: tuple[str, ...] | None, known: frozenset[str], what: str) -> None:
+def _known(
+    document: YamlDocument, at: KeyPath, given: tuple[str, ...] | None, known: frozenset[str], what: str
+) -> None:
     """Raise `ConfigError` for a name that is not `known`, or that is said twice."""
-    for index, name in enumerate(said or ()):
+    for index, name in enumerate(given or ()):
         here = (*at, index) if (*at, index) in document.lines else at
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             mend = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(sorted(known)) or 'none'}."
             raise document.error(here, f"there is no {what} called {name!r}", mend)
-        if name in (said or ())[:index]:
+        if name in (given or ())[:index]:
             raise document.error(here, f"{name!r} is said twice", "Delete one of them.")

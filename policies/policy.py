@@ -1,4 +1,4 @@
-"""The policy in force: answers the heart's questions from rules, people and lanes. Pure; reads nothing."""
+"""The policy in force: answers core's questions from rules, people and lanes. Pure; reads no file."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
+from typing import Any
 
 from core.model.change import FileChange
-from core.model.decision import ApprovalRequirements, Decision, Effect, PolicyRequest
+from core.model.decision import ApprovalRequirements, Decision, PolicyRequest
 from core.model.errors import ConfigError
 from core.model.lane import Lane
 from core.model.person import People
 from core.model.staged_diff import GuardReport
-from policies import globs
-from policies.explain import trace
+from policies import explain, globs, routing
+from policies.index import PolicyIndex
 from policies.protected import PROTECTED
-from policies.routing import PolicyIndex
-from policies.rules import Rules
+from policies.rules import AllowEffect, Rule, Rules
 
 DIGEST_DOMAIN = "countersign-policy-v1"
 
@@ -32,8 +32,8 @@ class RulePolicy:
     def __init__(self, rules: Rules, people: People, lanes: Mapping[str, Lane]) -> None:
         for lane in lanes.values():
             check_lane(lane)
-        self._rules, self._people, self._lanes = rules, people, lanes
-        self._map = PolicyIndex(rules, people, lanes)
+        self._rules, self._lanes = rules, lanes
+        self._index = PolicyIndex(rules, people, lanes)
 
     @cached_property
     def digest(self) -> str:
@@ -41,50 +41,61 @@ class RulePolicy:
 
         People are left out: their roles are asked anew at every click.
         """
-        said = {
+        content = {
             "domain": DIGEST_DOMAIN,
-            "rules": [{**asdict(r), "line": None, "does": type(r.then).__name__} for r in self._rules.rules],
+            "rules": [_digested(rule) for rule in self._rules.rules],
             "protect": [*PROTECTED, *self._rules.protect],
             "lanes": {name: {**asdict(lane), "source": ""} for name, lane in sorted(self._lanes.items())},
         }
-        canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
-    def decide(self, petition: PolicyRequest) -> Decision:
-        """Allow with a lane and terms, deny, or ask; never raises, whatever the petition says."""
-        route = self._map.route(petition)
-        allowed = route.effect is Effect.ALLOW
+    def decide(self, request: PolicyRequest) -> Decision:
+        """Allow with a lane and its requirements, deny, or ask; never raises, whatever the request says."""
+        taken = routing.route(self._index, request)
         return Decision(
-            effect=route.effect,
-            reason=route.reason,
+            effect=taken.effect,
+            why=taken.why,
             policy_digest=self.digest,
-            rule=route.rule.name if route.rule else None,
-            lane=route.chosen.name if route.chosen else None,
-            terms=route.chosen.terms if allowed and route.chosen else None,
-            question=route.question,
-            trace=trace(route, self._rules, self._people, petition),
+            rule=taken.rule.name if taken.rule else None,
+            lane=taken.lane,
+            requirements=taken.requirements,
+            question=taken.question,
         )
 
-    def open_lanes(self, petition: PolicyRequest) -> tuple[str, ...]:
+    def trace(self, request: PolicyRequest) -> tuple[str, ...]:
+        """What every rule and every lane said of the request, a line each."""
+        return explain.trace(self._index, request)
+
+    def open_lanes(self, request: PolicyRequest) -> tuple[str, ...]:
         """The lanes that the person may use there at all, whatever the paths will be."""
-        return self._map.open_lanes(petition)
+        return routing.open_lanes(self._index, request)
 
-    def terms_of(self, petition: PolicyRequest) -> ApprovalRequirements | None:
-        """The live terms for a request whose lane is already chosen, or None if it would be denied now."""
-        return self.decide(petition).terms if petition.lane is not None else None
+    def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
+        """The live requirements for a request whose lane is already chosen, or None if it would be denied now."""
+        return routing.route(self._index, request).requirements if request.lane is not None else None
 
-    def hindrance(self, lane: str, terms: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
+    def hindrance(self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
         """The first thing that the guard's checks on the tree hold against `files` in this lane, as it is now."""
         from policies.checks import Scope  # noqa: PLC0415 - the patterns of secrets take a while to compile
         from policies.guard import judge_tree  # noqa: PLC0415
 
-        post = next((post for post in self._map.posts if post.lane.name == lane), None)
-        if post is None:
+        compiled = self._index.lane(lane)
+        if compiled is None:
             return f"there is no lane {lane} any more"
-        limits = post.lane.limits.tightened(terms.limits) if terms.limits else post.lane.limits
-        report = GuardReport(tuple(judge_tree(Scope(tuple(files), post.lane, limits, post.write, post.protect))))
-        blocks = report.blocks()
+        limits = compiled.lane.limits
+        limits = limits.tightened(requirements.limits) if requirements.limits else limits
+        scope = Scope(tuple(files), compiled.lane, limits, compiled.write, compiled.protect)
+        blocks = GuardReport(tuple(judge_tree(scope))).blocks()
         return f"{blocks[0].path + ' ' if blocks[0].path else ''}{blocks[0].detail}" if blocks else None
+
+
+def _digested(rule: Rule) -> dict[str, Any]:
+    """A rule as the digest says it, in the words of the first version, so that an upgrade changes no digest."""
+    then = asdict(rule.then)
+    if isinstance(rule.then, AllowEffect):
+        then = {"terms": then["requirements"]}
+    return {"name": rule.name, "when": asdict(rule.when), "then": then, "line": None, "does": type(rule.then).__name__}
 
 
 def check_lane(lane: Lane) -> None:

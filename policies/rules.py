@@ -44,9 +44,9 @@ class RuleCondition:
 
 @dataclass(frozen=True, slots=True)
 class AllowEffect:
-    """Let the request through under `terms`."""
+    """Let the request through under `requirements`."""
 
-    terms: ApprovalRequirements
+    requirements: ApprovalRequirements
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,16 @@ class Rule:
     when: RuleCondition
     then: AllowEffect | DenyEffect | AskEffect
     line: int | None = None
+
+    @property
+    def opens(self) -> bool:
+        """True if it lets the request into the lane, or asks first."""
+        return not isinstance(self.then, DenyEffect)
+
+    @property
+    def requirements(self) -> ApprovalRequirements | None:
+        """What an allowing rule requires."""
+        return self.then.requirements if isinstance(self.then, AllowEffect) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,7 @@ def warnings(rules: Rules, people: People) -> list[str]:
         if not requesters:
             found.append(f"{where} speaks of nobody: no person is, or has a role, in {_list(rule.when.people)}")
         if isinstance(rule.then, AllowEffect):
-            found.extend(f"{where} {lack}" for lack in _lacks(rule.then.terms, requesters, people))
+            found.extend(f"{where} {lack}" for lack in _lacks(rule.then.requirements, requesters, people))
     return found
 
 
@@ -105,16 +115,16 @@ def _shadows(above: Rule, below: Rule) -> bool:
     return not isinstance(above.then, AskEffect) and above.when.covers(below.when)
 
 
-def _lacks(terms: ApprovalRequirements, requesters: tuple[str, ...], people: People) -> list[str]:
-    """Whose requests can never get enough approvals under `terms`."""
-    eligible = people.matching(terms.approvers)
-    own = 0 if terms.self_approve else 1
-    stuck = [p for p in requesters if len(eligible) - (own if p in eligible else 0) < terms.count]
+def _lacks(requirements: ApprovalRequirements, requesters: tuple[str, ...], people: People) -> list[str]:
+    """Whose requests can never get enough approvals under `requirements`."""
+    eligible = people.matching(requirements.approvers)
+    own = 0 if requirements.self_approve else 1
+    stuck = [p for p in requesters if len(eligible) - (own if p in eligible else 0) < requirements.count]
     if not stuck:
         return []
     who = "requests by anybody" if len(stuck) == len(requesters) else f"requests by {_list(tuple(stuck))}"
     return [
-        f"can never be satisfied for {who}: it wants {terms.count} of {_list(terms.approvers)}, "
+        f"can never be satisfied for {who}: it wants {requirements.count} of {_list(requirements.approvers)}, "
         f"who are {_list(eligible)}" + (", and nobody approves their own" if own else "")
     ]
 

@@ -10,21 +10,24 @@ from typing import Any
 from core.model.approval import Approval, Verdict
 from core.model.change import ABSENT, REGULAR, Change, FileChange
 from core.model.decision import ApprovalRequirements
+from core.model.event import broken_link
 from core.model.ids import new_id
 from core.model.intent import Intent
 from core.model.job import PAYLOAD_VERSION, Job, JobKind, JobState
 from core.model.lane import Lane
 from core.model.lifecycle import State
 from core.model.person import People, Person
-from core.model.placement import NodeView
+from core.model.placement import NodeView, rank_ms_of
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, StagedDiff, stage
 from core.model.task import PullRequest, Task
 from core.model.turn import Actor
 from core.ports import Policy, RepositorySpec
+from core.queue.claimer import Claimer
 from core.settings import Settings, SettingsSource, Timing
-from core.store import events, jobs, queue_queries, tasks, workers
-from core.store.database import Database, Session
+from core.store import events, jobs, pull_requests, queue_queries, tasks, workers
+from core.store.database import Database, to_ms
 from core.store.tables import JobRow, TaskRow, TurnRow, WorkerRow
+from core.store.unit_of_work import Tx
 from tests.fakes.policy import FakePolicy
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -142,8 +145,9 @@ def job(**others: Any) -> Job:
         "needs": frozenset(),
         "payload": {},
         "payload_version": PAYLOAD_VERSION,
+        **others,
     }
-    return Job(**{**given, **others})
+    return Job(**{"rank_ms": rank_ms_of(to_ms(given["ready_at"]), given["priority"]), **given})
 
 
 # What lies in the store. Everything here is written as the heart writes it: a task always has its revision,
@@ -164,8 +168,7 @@ async def put_task(
     """A task in `state`; returns its number. `diff` is staged, `promised` its terms, `opened` its pull request."""
     planned = state not in (State.RECEIVED, State.ASKING)
 
-    async def work(session: Session) -> int:
-        now_ms = await database.now_ms(session)
+    async def work(tx: Tx) -> int:
         row = TaskRow(
             **{
                 "id": new_id("task"),
@@ -175,13 +178,14 @@ async def put_task(
                 "surface": "terminal",
                 "title": "set a to 1",
                 "digest": diff.digest if diff else None,
-                "pull_request": opened.to_json() if opened else None,
-                "created_ms": now_ms,
-                "updated_ms": now_ms,
+                "created_ms": tx.now_ms,
+                "updated_ms": tx.now_ms,
                 **(columns or {}),
             }
         )
-        number = await tasks.create(session, row, Intent("set a to 1"))
+        number = await tasks.create(tx, row, Intent("set a to 1"))
+        if opened is not None:
+            await pull_requests.save(tx, await tasks.load(tx, number), opened)
         if planned:
             decided = {
                 "lane": "config",
@@ -190,12 +194,12 @@ async def put_task(
                 "terms": (promised or terms()).to_json(),
                 "staged": diff.to_json() if diff else None,
             }
-            await tasks.save_revision(session, number, 1, decided)
+            await tasks.save_revision(tx, number, 1, decided)
         said: dict[str, Any] = {"number": number, "n": 1, "revision": 1, "person": requester, "surface": "terminal"}
-        await tasks.add_turn(session, TurnRow(**said, text="set a to 1", at_ms=now_ms))
-        await events.append(session, number=number, kind="task.requested", at_ms=now_ms, person=requester)
+        await tasks.add_turn(tx, TurnRow(**said, text="set a to 1", at_ms=tx.now_ms))
+        await events.append(tx, number=number, kind="task.requested", person=requester)
         for kind in owes:
-            await jobs.add(session, job_row(number, now_ms, kind=kind.value))
+            await jobs.add(tx, job_row(number, tx.now_ms, kind=kind.value))
         return number
 
     return await database.write(work)
@@ -208,8 +212,10 @@ async def put_staged(database: Database, content: str = "first", **others: Any) 
 
 
 def job_row(number: int, now_ms: int, **columns: Any) -> JobRow:
-    """A ready row of the queue."""
+    """A ready row of the queue; `needs` are the capabilities that a node must have."""
+    capabilities = jobs.capability_key(columns.pop("needs", ()))
     given: dict[str, Any] = {
+        "capabilities": capabilities,
         "id": new_id("job"),
         "number": number,
         "revision": 1,
@@ -218,50 +224,61 @@ def job_row(number: int, now_ms: int, **columns: Any) -> JobRow:
         "created_ms": now_ms,
         "ready_ms": now_ms,
     }
-    return JobRow(**{**given, **columns})
+    row = JobRow(**{**given, **columns})
+    row.rank_ms = rank_ms_of(row.ready_ms, row.priority)
+    return row
 
 
 async def put_job(database: Database, number: int, *, ready_in: timedelta = timedelta(0), **columns: Any) -> str:
     """One more job of a task; returns its id."""
 
-    async def work(session: Session) -> str:
-        row = job_row(number, await database.now_ms(session) + round(ready_in.total_seconds() * 1000), **columns)
-        await jobs.add(session, row)
+    async def work(tx: Tx) -> str:
+        row = job_row(number, tx.now_ms + round(ready_in.total_seconds() * 1000), **columns)
+        await jobs.add(tx, row)
         return row.id
 
     return await database.write(work)
 
 
-async def put_worker(database: Database, worker: str, *, silent_s: float = 0, **columns: Any) -> None:
+async def put_worker(
+    database: Database, worker: str, *, silent_s: float = 0, offers: Iterable[str] = (), **columns: Any
+) -> None:
     """A worker that was last heard of `silent_s` ago; below nothing, one that no sweep will find silent."""
 
-    async def work(session: Session) -> None:
-        now_ms = await database.now_ms(session)
+    async def work(tx: Tx) -> None:
         told: dict[str, Any] = {
-            "node": "here",
+            "node": worker,
             "host": "here",
             "pid": 1,
             "state": workers.ALIVE,
-            "started_ms": now_ms,
+            "started_ms": tx.now_ms,
             **columns,
         }
-        await workers.register(session, WorkerRow(id=worker, **told, heartbeat_ms=now_ms - round(silent_s * 1000)))
+        row = WorkerRow(id=worker, **told, heartbeat_ms=tx.now_ms - round(silent_s * 1000))
+        await workers.register(tx, row, offers)
 
     await database.write(work)
 
 
+async def claim(database: Database, worker: str = "w1", node: NodeView = NODE) -> Job | None:
+    """What `worker` claims on `node`; it is registered with its first claim, and no sweep will find it silent."""
+    if not await database.read(lambda tx: tx.session.get(WorkerRow, worker)):
+        await put_worker(database, worker, silent_s=-3600, offers=node.offers)
+    return await Claimer(database, node, worker).claim()
+
+
 async def load(database: Database, number: int) -> Task:
     """The task as it is now."""
-    return await database.read(lambda session: tasks.load(session, number))
+    return await database.read(lambda tx: tasks.load(tx, number))
 
 
 async def kinds_of(database: Database, number: int) -> list[str]:
     """What happened to a task, in order; fails when its chain of events is broken."""
-    chain = await database.read(lambda session: events.chain_of(session, number))
-    assert events.broken_link(chain) is None
+    chain = await database.read(lambda tx: events.chain_of(tx, number))
+    assert broken_link(chain) is None
     return [event.kind for event in chain]
 
 
 async def active_jobs(database: Database, number: int) -> list[Job]:
     """What a task still has in the queue."""
-    return await database.read(lambda session: queue_queries.active_of(session, number))
+    return await database.read(lambda tx: queue_queries.active_of(tx, number))

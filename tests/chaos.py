@@ -27,11 +27,12 @@ from typing import Any
 from bot.configuration.home import Home
 from bot.operations.verify import verify_task
 from bot.wiring.app import App, opened
+from core.model.event import broken_link
 from core.model.job import JobState
 from core.model.lifecycle import RESTING, State
 from core.store import events, tasks
-from core.store.database import Session
 from core.store.tables import TaskRow
+from core.store.unit_of_work import Tx
 from tests import killer, postgres
 from tests.homes import CliHome, make_home
 
@@ -143,8 +144,8 @@ class Campaign:
         """The countersigning of a task that waits for it, unless somebody is at it."""
         busy = {order.words[1] for order in self.people.values() if order.act == "approve"}
 
-        async def work(session: Session) -> list[Any]:
-            return await tasks.summaries(session, state=State.STAGED, limit=20)
+        async def work(tx: Tx) -> list[Any]:
+            return await tasks.summaries(tx, state=State.STAGED, limit=20)
 
         for task in await app.database.read(work):
             if str(task.number) not in busy and task.digest is not None:
@@ -155,8 +156,8 @@ class Campaign:
     async def _watch(self, app: App) -> None:
         """Note when a rescued job is claimed again, and whether anything moves."""
 
-        async def work(session: Session) -> tuple[list[Any], dict[str, int]]:
-            return await _all(session, "jobs"), await tasks.count_by_state(session)
+        async def work(tx: Tx) -> tuple[list[Any], dict[str, int]]:
+            return await _all(tx, "jobs"), await tasks.count_by_state(tx)
 
         rows, states = await app.database.read(work)
         now, alive = time.monotonic(), {p.pid for p in self.workers if p.exitcode is None}
@@ -173,8 +174,8 @@ class Campaign:
             print(f"{self.kills}/{self.kills_wanted} kills; {shown}", file=sys.stderr)
 
     async def _owners(self, app: App) -> dict[str, int]:
-        async def work(session: Session) -> dict[str, int]:
-            return {row.id: row.pid for row in await _all(session, "workers")}
+        async def work(tx: Tx) -> dict[str, int]:
+            return {row.id: row.pid for row in await _all(tx, "workers")}
 
         return await app.database.read(work)
 
@@ -210,7 +211,7 @@ async def judge(campaign: Campaign) -> dict[str, Any]:
         for number, state in found["tasks"]:
             chain = await app.database.read(partial(events.chain_of, number=number))
             kinds = Counter(event.kind for event in chain)
-            lost += state != State.PUBLISHED or events.broken_link(chain) is not None
+            lost += state != State.PUBLISHED or broken_link(chain) is not None
             twice += sum(kinds[f"task.{once}"] > 1 for once in ("planned", "staged", "approved", "published"))
             if state == State.PUBLISHED:
                 verdicts = await verify_task(app, number, None)
@@ -229,16 +230,16 @@ async def judge(campaign: Campaign) -> dict[str, Any]:
     }
 
 
-async def _read(session: Session) -> dict[str, list[Any]]:
+async def _read(tx: Tx) -> dict[str, list[Any]]:
     return {
-        "turns": [(turn.number, turn.dedup) for turn in await _all(session, "turns")],
-        "tasks": [(row.number, row.state) for row in await _all(session, "tasks")],
+        "turns": [(turn.number, turn.dedup) for turn in await _all(tx, "turns")],
+        "tasks": [(row.number, row.state) for row in await _all(tx, "tasks")],
     }
 
 
-async def _all(session: Session, table: str) -> list[Any]:
+async def _all(tx: Tx, table: str) -> list[Any]:
     """Every row of a table."""
-    connection = await session.connection()
+    connection = await tx.session.connection()
     return list(await connection.execute(TaskRow.metadata.tables[table].select()))
 
 

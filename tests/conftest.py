@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import shutil
 import tempfile
@@ -15,20 +17,41 @@ from hypothesis import HealthCheck, settings
 from core.log import log
 from core.store.database import Database, Location
 from core.store.migrate import migrate
-from tests import canary, postgres
+from tests import campaign, canary, postgres, templates
 from tests.homes import CliHome, copy_home, make_home
+from tests.memory import folder_in_memory
 
-settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", parent=settings.get_profile("here"), max_examples=50, derandomize=True)
+EXAMPLES = 200 if campaign.WHOLE else 50
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=EXAMPLES)
+settings.register_profile("ci", parent=settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "here")
 
-ROOM_BYTES = 256 * 1024 * 1024
 DIALECTS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
 
 
 def pytest_configure() -> None:
     """Whatever is started from here on has a secret in its environment (see `tests.canary`)."""
     os.environ[canary.NAME] = canary.CANARY
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among what is collected, which stays to the end: that takes a third of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)  # before -k: a case runs on the same database whatever runs beside it
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to the campaigns what `make test` takes a share of (see `tests.campaign`)."""
+    if left := campaign.left_out(items):
+        config.hook.pytest_deselected(items=left)
+        gone = set(left)
+        items[:] = [item for item in items if item not in gone]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -64,6 +87,13 @@ def no_secret_stays() -> Iterator[None]:
     assert not (found := canary.taken()), found
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_template_stays() -> Iterator[None]:
+    """Remove what tests copied."""
+    yield
+    templates.remove()
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[postgres.Cluster]:
     """A private PostgreSQL server; skips, or with CI=true fails, where none is installed."""
@@ -71,25 +101,40 @@ def cluster() -> Iterator[postgres.Cluster]:
         if os.environ.get("CI") == "true":
             pytest.fail(postgres.MISSING)
         pytest.skip(postgres.MISSING)
-    with postgres.cluster() as running:
+    with postgres.cluster(in_memory=True) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file; copying it is quicker than migrating another."""
+    """A migrated SQLite file, the engine's beside it; copying them is quicker than making others."""
     location = Location.of("sqlite", tmp_path_factory.mktemp("template"))
     migrate(location)
+    _make_engine_state(location)
     assert location.file is not None
     return location.file
 
 
 @pytest.fixture(scope="session")
 def migrated_name(cluster: postgres.Cluster) -> str:
-    """The name of a migrated database on the server, to be a template."""
+    """The name of a migrated database on the server that has the engine's tables too, to be a template."""
     name = cluster.create()
-    migrate(Location.of(cluster.url(name), Path()))
+    location = Location.of(cluster.url(name), Path())
+    migrate(location)
+    _make_engine_state(location)
     return name
+
+
+def _make_engine_state(location: Location) -> None:
+    """Let the engine make its tables."""
+    from core.queue.engine import DbosEngine  # imports much: not before it is needed
+
+    async def start_and_stop() -> None:
+        engine = DbosEngine(location, "template")
+        await engine.start()
+        await engine.stop()
+
+    asyncio.run(start_and_stop())
 
 
 @pytest.fixture(params=DIALECTS)
@@ -100,9 +145,9 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Where a test's SQLite file lies: in memory where the system has room for that, for syncing to a disk is slow."""
-    memory = Path("/dev/shm")
-    if not memory.is_dir() or shutil.disk_usage(memory).free < ROOM_BYTES:
+    """Where a test's SQLite file or home lies: in memory where there is room, for syncing to a disk is slow."""
+    memory = folder_in_memory(256)
+    if memory is None:
         yield tmp_path
         return
     with tempfile.TemporaryDirectory(prefix="countersign-", dir=memory) as made:
@@ -126,8 +171,7 @@ def location(dialect: str, folder: Path, request: pytest.FixtureRequest) -> Iter
     """A migrated, otherwise empty database of this test's own."""
     if dialect == "sqlite":
         found = Location.of("sqlite", folder)
-        assert found.file is not None
-        shutil.copyfile(request.getfixturevalue("migrated_file"), found.file)
+        shutil.copytree(request.getfixturevalue("migrated_file").parent, folder, dirs_exist_ok=True)
         yield found
         return
     server: postgres.Cluster = request.getfixturevalue("cluster")
@@ -152,9 +196,25 @@ def template_home(tmp_path_factory: pytest.TempPathFactory) -> CliHome:
     return made
 
 
+@pytest.fixture(scope="session")
+def template_of_staged(template_home: CliHome, tmp_path_factory: pytest.TempPathFactory) -> CliHome:
+    """A home whose #1 is staged."""
+    made = copy_home(template_home, tmp_path_factory.mktemp("staged"))
+    made.staged()
+    return made
+
+
 @pytest.fixture
-def home(template_home: CliHome, tmp_path: Path) -> Iterator[CliHome]:
+def home(template_home: CliHome, folder: Path) -> Iterator[CliHome]:
     """A home of this test's own, with the repository `web` and four people."""
-    made = copy_home(template_home, tmp_path)
+    made = copy_home(template_home, folder)
+    yield made
+    canary.home_over(made.folder)
+
+
+@pytest.fixture
+def home_staged(template_of_staged: CliHome, folder: Path) -> Iterator[CliHome]:
+    """A home of this test's own where #1, a request of ana's, is staged."""
+    made = copy_home(template_of_staged, folder)
     yield made
     canary.home_over(made.folder)

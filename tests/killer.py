@@ -14,28 +14,32 @@ import os
 import signal
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bot.configuration.home import Home
 from bot.wiring.app import App, opened
+from bot.wiring.worker import build_worker
 from core.log import configure
 from core.model.turn import Actor
-from core.queue.worker import DeclaredDeadError, Worker
+from core.queue.heartbeat import DeclaredDeadError, Heartbeat
+from core.queue.worker import Worker
 from core.services.requests import NewRequest
 
+_DETECTORS = (
+    *("artifactory", "aws", "azure_storage_key", "basic_auth", "cloudant", "high_entropy_strings", "ibm_cloud_iam"),
+    *("ibm_cos_hmac", "keyword", "softlayer", "square_oauth"),
+)
 PRELOADED = (
-    *("tests.killer", "core.queue.engine", "core.signing", "lanes.wiring", "lanes.forge.local"),
-    *(
-        "policies.guard",
-        "policies.policy",
-        "bot.interpret",
-        "bot.interpret.grammar",
-        "requests",
-        "detect_secrets.core.scan",
-    ),
-    *("detect_secrets.plugins.aws", "detect_secrets.plugins.keyword", "lanes.registry", "policies.secrets.plugins"),
+    *("tests.killer", "core.queue.engine", "core.queue.lazy_engine", "core.signing", "core.store.migrate"),
+    *("bot.interpret", "bot.interpret.grammar", "bot.plugins.guard", "bot.plugins.load"),
+    *("lanes.wiring", "lanes.builtin_agent", "lanes.executors.edit", "lanes.forge.local"),
+    *("lanes.models.registry", "lanes.registry"),
+    *("policies.guard", "policies.load", "policies.policy", "policies.secrets.plugins"),
+    *("aiosqlite", "dbos._sys_db_sqlite", "git", "requests", "rich.console", "structlog"),
+    *(f"detect_secrets.{name}" for name in ("core.scan", *(f"plugins.{plugin}" for plugin in _DETECTORS))),
 )
 """What every process here needs in the end: imported once, by the server they are forked from."""
 
@@ -95,17 +99,18 @@ class Deadly:
                 self.woken.set()  # somebody said SIGCONT
 
 
-class Sleepwalker(Worker):
-    """A worker that is silent until it was stopped and woken.
+@dataclass(slots=True, kw_only=True)
+class LateHeartbeat(Heartbeat):
+    """The heartbeat of a worker that is silent until it was stopped and woken.
 
     A heartbeat is a write; a process that is stopped in the middle of one holds SQLite's lock, and so stops everybody.
     """
 
     woken: asyncio.Event
 
-    async def _beat(self) -> None:
+    async def run(self) -> NoReturn:
         await self.woken.wait()
-        await super()._beat()
+        await Heartbeat.run(self)
 
 
 def _first(once: Path | None) -> bool:
@@ -118,11 +123,16 @@ def _first(once: Path | None) -> bool:
     return True
 
 
-def start(order: Order) -> BaseProcess:
-    """Begin to carry out `order` in a process of its own."""
+def forking() -> ForkServerContext:
+    """What starts processes that are forked from a server which has everything imported."""
     context = get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
-    process = context.Process(target=carry_out, args=(order,), daemon=True)
+    return context
+
+
+def start(order: Order) -> BaseProcess:
+    """Begin to carry out `order` in a process of its own."""
+    process = forking().Process(target=carry_out, args=(order,), daemon=True)
     process.start()
     return process
 
@@ -148,7 +158,7 @@ async def _work(app: App, order: Order) -> int:
     told: list[Any] = []
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: [stop() for stop in told])
     while True:
-        worker = _sleepwalker(app) if order.signal is signal.SIGSTOP else app.worker()
+        worker = _sleepwalker(app) if order.signal is signal.SIGSTOP else build_worker(app)
         told[:] = [worker.stop]
         try:
             await worker.run(drain=order.act == "drain", claims=order.act != "sweeper")
@@ -160,10 +170,11 @@ async def _work(app: App, order: Order) -> int:
 
 
 def _sleepwalker(app: App) -> Worker:
-    made = app.worker()
-    worker = Sleepwalker(made.shop, made.engine, made.id, made.node, made.reconciler)
+    worker = build_worker(app)
     assert isinstance(app.milestones, Deadly)
-    worker.woken = app.milestones.woken
+    worker.heartbeat = LateHeartbeat(
+        worker.database, worker.settings, worker.runner, worker.reconciler, worker.id, woken=app.milestones.woken
+    )
     return worker
 
 
@@ -173,13 +184,13 @@ async def _say(app: App, order: Order) -> None:
     match order.act:
         case "ask":
             person, text, dedup = words
-            await app.service.ask(NewRequest(text=text, actor=Actor(person, "terminal"), repo="web", dedup=dedup))
+            await app.requests.ask(NewRequest(text=text, actor=Actor(person, "terminal"), repo="web", dedup=dedup))
         case "reply":
             person, number, text, dedup = words
-            await app.service.reply(int(number), text, Actor(person, "terminal"), dedup)
+            await app.requests.reply(int(number), text, Actor(person, "terminal"), dedup)
         case "approve":
             person, number, digest = words
-            await app.verdicts.approve(int(number), digest, Actor(person, "terminal"))
+            await app.approvals.approve(int(number), digest, Actor(person, "terminal"))
         case _:
             raise ValueError(order.act)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from core.model.ids import new_id
 from core.model.lifecycle import State
 from core.model.task import Task
 from core.services.approvals import Approvals
 from core.services.requests import Requests
+from core.services.task_document import TaskDocument, TaskDocuments
 from core.settings import Settings
 from core.store.database import Database
 from tests import builders
@@ -28,8 +28,8 @@ class Office:
 
     def __post_init__(self) -> None:
         self.settings = builders.settings(self.policy)
-        self.service = Requests(self.database, lambda: self.settings, new_id, self.milestones)
-        self.verdicts = Approvals(self.database, lambda: self.settings, new_id, self.milestones)
+        self.requests = Requests(self.database, lambda: self.settings, self.milestones)
+        self.approvals = Approvals(self.database, lambda: self.settings, self.milestones)
 
     def configure(self, **changes: Any) -> None:
         """What an operator's edit of countersign.yaml does."""
@@ -38,6 +38,10 @@ class Office:
     async def task(self, number: int) -> Task:
         """The task as it is now."""
         return await builders.load(self.database, number)
+
+    async def document(self, number: int) -> TaskDocument:
+        """Everything about the task, as cards and ``show`` get it."""
+        return await TaskDocuments(self.database, lambda: self.settings).document(number)
 
     async def state(self, number: int) -> State:
         """Where the task is now."""

@@ -10,12 +10,13 @@ import sys
 import textwrap
 from collections.abc import Iterator
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.github import draw_comment
-from bot.cards.model import Card, card_of
-from bot.cards.slack import draw_card
-from bot.cards.telegram import draw_telegram
-from bot.surfaces.terminal import TerminalStyle, print_card
+from bot.cards.model import Card
+from bot.surfaces.github.card import render_github_comment
+from bot.surfaces.slack.card import render_slack_card
+from bot.surfaces.telegram.card import render_telegram_card
+from bot.surfaces.terminal import TerminalProfile, print_card
 from tests.unit.cards import documents as docs
 
 COLUMNS = 40
@@ -25,12 +26,12 @@ def documents() -> Iterator[tuple[str, Card, bytes | None]]:
     """Each state of a card, with its diff where it has one."""
     for name in ("queued", "asking", "staged", "refused_by_guard", "published", "failed", "rejected"):
         diff = docs.DIFF if name in ("staged", "refused_by_guard") else None
-        yield name, card_of(getattr(docs, name)(), now=docs.NOW), diff
-    yield "second revision", card_of(docs.second_revision(), now=docs.NOW), docs.DIFF
-    yield "superseded", card_of(docs.second_revision(), now=docs.NOW, revision=1), None
-    yield "diff not shown", card_of(docs.staged(), now=docs.NOW), None
+        yield name, build_card(getattr(docs, name)(), now=docs.NOW), diff
+    yield "second revision", build_card(docs.second_revision(), now=docs.NOW), docs.DIFF
+    yield "superseded", build_card(docs.second_revision(), now=docs.NOW, revision=1), None
+    yield "diff not shown", build_card(docs.staged(), now=docs.NOW), None
     deceives = docs.DIFF.replace(b"+countersign init", "+if a:\u202e return".encode())
-    yield "deceiving code", card_of(docs.staged(), now=docs.NOW), deceives
+    yield "deceiving code", build_card(docs.staged(), now=docs.NOW), deceives
 
 
 def on(surface: str, card: Card, diff: bytes | None) -> str:
@@ -39,17 +40,17 @@ def on(surface: str, card: Card, diff: bytes | None) -> str:
     buttons = {action: str(n) for n, action in enumerate(card.actions)}
     match surface:
         case "telegram":
-            drawn = draw_telegram(card, view, buttons, delivered=False).card
-            rows = ["  ".join(f"[{button.label}]" for button in row) for row in drawn.rows]
+            drawn = render_telegram_card(card, view, buttons, delivered=False).card
+            rows = ["  ".join(f"[{button.label}]" for button in row) for row in drawn.button_rows]
             return "\n".join([drawn.text, *rows])
         case "slack":
-            blocks = draw_card(card, view, buttons, delivered=False).blocks
+            blocks = render_slack_card(card, view, buttons, delivered=False).blocks
             return "\n".join(_words(block) for block in blocks)
         case "github":
-            return draw_comment(card, view).text
+            return render_github_comment(card, view).text
         case _:
             stream = io.StringIO()
-            print_card(stream, card, diff, look=TerminalStyle(COLUMNS))
+            print_card(stream, card, diff, profile=TerminalProfile(COLUMNS))
             return stream.getvalue()
 
 

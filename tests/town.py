@@ -15,9 +15,10 @@ from bot.web.server import WebServer
 from bot.wiring.app import App, opened
 from bot.wiring.serving import RestartDelays, ServeProcess
 from bot.wiring.surfaces import serve_surfaces
+from bot.wiring.worker import build_worker
 from core.model.task import Task
 from core.store import cards
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 from tests.fakes.surface import MemorySurface, Message
 from tests.homes import CliHome
 
@@ -71,14 +72,14 @@ class Town:
         return await self._tell(surface.clicks(IDS[message.place.surface][person], message, label, text))
 
     async def _tell(self, said: IncomingMessage | ButtonPress) -> Response:
-        taken = await self.serving.ears.take(said)
-        answer = await self.serving.ears.answer(taken, 20)
+        taken = await self.serving.inbox.accept(said)
+        answer = await self.serving.inbox.wait_for_response(taken, 20)
         assert answer is not None, f"nobody answered {said}"
         return answer
 
     async def task(self, number: int = 1) -> Task:
         """The task as it is now."""
-        return (await self.app.document(number)).task
+        return (await self.app.documents.document(number)).task
 
     async def digest(self, number: int = 1) -> str:
         """The digest of what is staged."""
@@ -106,8 +107,8 @@ class Town:
     async def until_delivered(self, number: int, where: Place | str, digest: str, within_s: float = 60) -> None:
         """Wait until it is written down that the whole diff of `digest` was shown in a place, or on a surface."""
 
-        async def look(session: Session) -> bool:
-            shown = await cards.of_task(session, number)
+        async def look(tx: Tx) -> bool:
+            shown = await cards.of_task(tx, number)
             there = (c for c in shown if where in (c.place.surface, c.place))
             return any(card.delivered == digest for card in there)
 
@@ -149,8 +150,8 @@ class OpenRooms(ChannelScopes):
 
     def of(self, place: Place) -> tuple[str, ...] | None:
         listed = ChannelScopes.of(self, place)
-        configured = place.surface == "github" and self.said.github is not None
-        return None if listed == () and not configured else listed
+        is_repository = place.surface == "github" and self.configured.github is not None
+        return None if listed == () and not is_repository else listed
 
 
 @asynccontextmanager
@@ -165,11 +166,11 @@ async def town(
     """Serve `home`, or the `app` that it was opened as, on these surfaces beside the block."""
     async with opened(Home(home.root)) if app is None else nullcontext(app) as served:
         serving = serve_surfaces(
-            served, surfaces, OpenRooms(served.config.surfaces(), served.database), "127.0.0.1", port
+            served, surfaces, OpenRooms(served.config.surfaces(), served.conversations), "127.0.0.1", port
         )
-        serving.rooms = [*serving.rooms, *rooms]
-        serving.patience = patience or serving.patience
-        worker = served.worker()
+        serving.announcement_places = [*serving.announcement_places, *rooms]
+        serving.delays = patience or serving.delays
+        worker = build_worker(served)
         running = asyncio.create_task(serving.run(worker, claims=True))
         try:
             yield Town(home, served, serving, surfaces, running)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from core.jobs.job_context import JobContext
+from core.jobs.job_context import JobContext, StepOutput
 from core.model.ids import new_id
+from core.model.job import Job
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.ports import Executor, Followed, Forge, Interpreter, Repository
@@ -28,11 +29,35 @@ from tests.fakes.repository import MemoryRepository
 from tests.office import Office
 
 
+class InlineEngine:
+    """Runs the steps of a job one after the other, without keeping any."""
+
+    async def start(self) -> None:
+        return
+
+    async def run(
+        self, job: Job, steps: tuple[str, ...], step: Callable[[Job, str, StepOutput], Awaitable[StepOutput]]
+    ) -> StepOutput:
+        notes: StepOutput = {}
+        for name in steps:
+            notes.update(await step(job, name, dict(notes)))
+            if notes.get("over") or notes.get("fault"):
+                break
+        return notes
+
+    async def stop(self) -> None:
+        return
+
+
 @dataclass
 class Workbench(Office):
-    """An office with a workshop behind it. One worker may run at a time: DBOS keeps one instance a process."""
+    """An office with a workshop behind it. One worker may run at a time: DBOS keeps one instance a process.
+
+    A worker that is not `durable` runs its jobs without an engine that keeps their steps, which is quicker.
+    """
 
     home: Path = field(kw_only=True)
+    durable: bool = True
     executor: FakeExecutor = field(default_factory=FakeExecutor)
     interpreter: Interpreter = field(default_factory=FakeInterpreter)
     guard: FakeGuard = field(default_factory=FakeGuard)
@@ -53,7 +78,6 @@ class Workbench(Office):
         shop = JobContext(
             database=self.database,
             settings=lambda: self.settings,
-            new_id=new_id,
             milestones=self.milestones,
             interpreter=self.interpreter,
             guard=self.guard,
@@ -64,8 +88,9 @@ class Workbench(Office):
             files=self.files,
             keys=self.keys,
         )
-        reconciler = Reconciler(self.database, lambda: self.settings, new_id)
-        return Worker(shop, DbosEngine(self.database.location, identity), identity, node, reconciler)
+        reconciler = Reconciler(self.database, lambda: self.settings)
+        engine = DbosEngine(self.database.location, identity) if self.durable else InlineEngine()
+        return Worker(shop, engine, identity, node, reconciler)
 
     async def drain(self, **others: Any) -> None:
         """Work until nothing is ready."""
@@ -95,7 +120,7 @@ class Workbench(Office):
 
     async def ask(self, text: str = "config/app.yaml = a: 1", **others: Any) -> int:
         """A request of ana's."""
-        return await self.service.ask(NewRequest(**{"text": text, "actor": builders.ANA, **others}))
+        return await self.requests.ask(NewRequest(**{"text": text, "actor": builders.ANA, **others}))
 
     async def stage(self, text: str = "config/app.yaml = a: 1") -> tuple[int, str]:
         """A request of ana's that was worked on; its number and its digest."""
@@ -108,7 +133,7 @@ class Workbench(Office):
     async def publish(self, text: str = "config/app.yaml = a: 1") -> int:
         """A request of ana's that lee approved and that became a pull request."""
         number, digest = await self.stage(text)
-        assert (await self.verdicts.approve(number, digest, builders.LEE)).problem is None
+        assert (await self.approvals.approve(number, digest, builders.LEE)).problem is None
         await self.drain()
         assert await self.state(number) is State.PUBLISHED
         return number

@@ -1,1 +1,1 @@
-"""Cards: what people are shown of a task, worked out once for every surface; pure."""
+"""Cards: what people see of a task, computed once for every surface; each surface renders them."""

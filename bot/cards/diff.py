@@ -1,7 +1,7 @@
-"""The diff as people read it: hunks for showing only. Nothing is decided on it; the guard reads trees.
+"""The diff for display: its files, hunks and lines. No decision is based on it; the guard reads trees.
 
-`unidiff` reads the hunks and nothing else: names, which it gets wrong (security.md 72-75), are read here from git's
-own header, and what it cannot read is shown as it stands.
+`unidiff` only reads the hunks: file names, which it gets wrong (security.md 72-75), are read here from git's own
+header, and what it cannot parse is shown unchanged.
 """
 
 from __future__ import annotations
@@ -20,77 +20,83 @@ MAX_COLUMNS: Final = 500
 _TAB: Final = 4
 _SECTION: Final = re.compile(rb"^diff --git ", re.MULTILINE)
 _HUNK: Final = re.compile(rb"^@@ ", re.MULTILINE)
-_NUMBERS: Final = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
-_REORDERED: Final = re.compile(rb"^\+[^\n]*?(?:\xd8\x9c|\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9])", re.MULTILINE)
-"""An added line with a character that changes the direction of what follows (U+061C, 200E-F, 202A-E, 2066-9)."""
-_LONG: Final = 2000
-"""Lines of one file from which on only those to show are read."""
+_HUNK_RANGES: Final = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+_REORDERING_LINE: Final = re.compile(
+    rb"^\+[^\n]*?(?:\xd8\x9c|\xe2\x80[\x8e\x8f\xaa-\xae]|\xe2\x81[\xa6-\xa9])", re.MULTILINE
+)
+"""An added line with a character that changes text direction (U+061C, 200E-F, 202A-E, 2066-9)."""
+_LONG_SECTION: Final = 2000
+"""Lines of one file from which on only the shown lines are parsed."""
 _ESCAPE: Final = re.compile(rb'\\([abtnvfr"\\]|[0-7]{3})')
-_PLAIN: Final = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
+_ESCAPED_BYTES: Final = {b"a": b"\a", b"b": b"\b", b"t": b"\t", b"n": b"\n", b"v": b"\v", b"f": b"\f", b"r": b"\r"}
 _MODES: Final = {"100644": "file", "100755": "executable", "120000": "symlink", "160000": "submodule"}
 
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """One line to show: `sign` is ``+``, ``-``, a space, ``@`` (a hunk's heading) or a backslash (git's remark).
+    """One line: `sign` is ``+``, ``-``, a space, ``@`` (a hunk heading) or a backslash (git's remark).
 
-    `number` is the line's number in the new file, of a removed one in the old; `cut` counts characters left out.
+    `number` is the line number in the new file, for a removed line in the old one; `omitted_chars` counts cut
+    characters.
     """
 
     sign: str
     number: int | None
     text: str
-    cut: int = 0
+    omitted_chars: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class FileDiff:
     """One file's part of the diff.
 
-    `paths` is its path, or the old and the new one of a rename. `notes` are what git says beside the lines; `strange`
-    counts the characters that are spelled out as code points.
+    `paths` is its path, or the old and new path of a rename. `notes` are git's remarks about the file; `escaped_count`
+    is the number of characters shown as code points.
     """
 
     paths: tuple[str, ...]
     notes: tuple[str, ...]
     lines: tuple[DiffLine, ...]
-    strange: int
+    escaped_count: int
 
 
 @dataclass(frozen=True, slots=True)
 class DiffView:
-    """A diff as far as it is shown, and how much of it is not.
+    """The shown part of a diff, and how much of it is omitted.
 
-    `lines_left_out` counts those of the `files_left_out` too; `cut_lines` are shown in part. `reordered` counts the
+    `omitted_lines` includes those of the `omitted_files`; `cut_lines` are shown in part. `reordered_lines` counts the
     added lines of the whole diff, shown or not, that change the direction of text.
     """
 
     files: tuple[FileDiff, ...]
-    files_left_out: int
-    lines_left_out: int
+    omitted_files: int
+    omitted_lines: int
     cut_lines: int
-    strange: int
-    reordered: int = 0
+    escaped_count: int
+    reordered_lines: int = 0
 
     @property
-    def alarm(self) -> str:
-        """What must be read before anything else: code whose order deceives (https://trojansource.codes); or empty."""
-        if not self.reordered:
+    def warning(self) -> str:
+        """The warning to read first, about code whose display order deceives (https://trojansource.codes).
+
+        Empty if there is none.
+        """
+        if not self.reordered_lines:
             return ""
-        lines = f"{self.reordered} added line{' hides' if self.reordered == 1 else 's hide'}"
-        return f"DANGER: {lines} characters that reorder text. Elsewhere the code reads differently from how it runs."
+        subject = f"{self.reordered_lines} added line{' hides' if self.reordered_lines == 1 else 's hide'}"
+        return f"DANGER: {subject} characters that reorder text. Elsewhere the code reads differently from how it runs."
 
     @property
-    def spelled_out(self) -> str:
-        """That characters are spelled out as code points, in words; empty where none is."""
-        many = self.strange != 1
-        told = f"{self.strange} invisible or control character{'s are' if many else ' is'} spelled out"
-        return told if self.strange else ""
+    def escaped_note(self) -> str:
+        """A sentence that characters are shown as code points; empty if none is."""
+        is_plural = self.escaped_count != 1
+        text = f"{self.escaped_count} invisible or control character{'s are' if is_plural else ' is'} spelled out"
+        return text if self.escaped_count else ""
 
-    def hidden(self, paths: Iterable[str]) -> int:
-        """How many lines a reader does not see in full, at least one for each of `paths` that is not shown at all."""
+    def count_hidden_lines(self, paths: Iterable[str]) -> int:
+        """How many lines a reader does not see in full; at least one for each missing path of `paths`."""
         missing = set(paths).difference(*(file.paths for file in self.files))
-        return max(self.lines_left_out, self.files_left_out, len(missing)) + self.cut_lines
+        return max(self.omitted_lines, self.omitted_files, len(missing)) + self.cut_lines
 
 
 def read_diff(
@@ -100,13 +106,13 @@ def read_diff(
     max_lines: int | None = MAX_LINES,
     max_columns: int | None = MAX_COLUMNS,
 ) -> DiffView:
-    """The view of git's `diff`: the files named in `first` (as a card's rows name them) lead, in that order.
+    """Parse git's `diff`; the files named in `first` (as in a card's rows) come first, in that order.
 
-    `max_lines` bounds the lines of all files together and `max_columns` each line; None shows everything. Work and
-    memory follow what is shown, not what is there.
+    `max_lines` bounds the lines of all files together and `max_columns` each line; None shows everything. Time and
+    memory depend on what is shown, not on the whole diff.
     """
-    rank = {path: place for place, path in enumerate(first)}
-    sections = sorted(_sections(diff), key=lambda s: min(rank.get(p, len(rank)) for p in s.paths))
+    rank = {path: position for position, path in enumerate(first)}
+    sections = sorted(_sections(diff), key=lambda section: min(rank.get(path, len(rank)) for path in section.paths))
     files: list[FileDiff] = []
     budget = max_lines
     for section in sections:
@@ -118,17 +124,17 @@ def read_diff(
     shown = sum(1 for file in files for line in file.lines if line.sign != "@")
     return DiffView(
         files=tuple(files),
-        files_left_out=len(sections) - len(files),
-        lines_left_out=sum(section.line_count for section in sections) - shown,
-        cut_lines=sum(1 for file in files for line in file.lines if line.cut),
-        strange=sum(file.strange for file in files),
-        reordered=len(_REORDERED.findall(diff)),
+        omitted_files=len(sections) - len(files),
+        omitted_lines=sum(section.line_count for section in sections) - shown,
+        cut_lines=sum(1 for file in files for line in file.lines if line.omitted_chars),
+        escaped_count=sum(file.escaped_count for file in files),
+        reordered_lines=len(_REORDERING_LINE.findall(diff)),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """One file's part of git's text: the header's lines, and the hunks as bytes."""
+    """One file's part of git's text: the header lines, and the hunks as bytes."""
 
     paths: tuple[str, ...]
     header: tuple[bytes, ...]
@@ -136,7 +142,7 @@ class _Section:
 
     @property
     def line_count(self) -> int:
-        """Lines of content in the hunks, headings apart."""
+        """Lines of content in the hunks, without headings."""
         return (
             self.body.count(b"\n") + (not self.body.endswith(b"\n") and bool(self.body)) - len(_HUNK.findall(self.body))
         )
@@ -144,33 +150,33 @@ class _Section:
 
 def _sections(diff: bytes) -> list[_Section]:
     starts = [match.start() for match in _SECTION.finditer(diff)]
-    found = []
+    sections = []
     for start, end in pairwise([*starts, len(diff)]):
         hunk = _HUNK.search(diff, start, end)
-        at = hunk.start() if hunk else end
-        header = tuple(diff[start:at].split(b"\n"))
-        found.append(_Section(_paths(header), header, diff[at:end]))
-    return found
+        body_start = hunk.start() if hunk else end
+        header = tuple(diff[start:body_start].split(b"\n"))
+        sections.append(_Section(_paths(header), header, diff[body_start:end]))
+    return sections
 
 
 def _paths(header: Sequence[bytes]) -> tuple[str, ...]:
-    """The path, or the old and the new one of a rename; from the lines that name one path alone where there are any."""
+    """The path, or the old and new path of a rename, from lines that name only one path if possible."""
     named = {line.partition(b" ")[0]: line.partition(b" ")[2] for line in header[1:] if line[:4] in (b"--- ", b"+++ ")}
     for old, new in ((b"rename from ", b"rename to "), (b"copy from ", b"copy to ")):
-        both = [_unquoted(line[len(mark) :]) for mark in (old, new) for line in header if line.startswith(mark)]
+        both = [_unquoted(line[len(prefix) :]) for prefix in (old, new) for line in header if line.startswith(prefix)]
         if len(both) == 2:
-            return _named(both[0]), _named(both[1])
-    for mark in (b"+++", b"---"):
-        path = _unquoted(named.get(mark, b"/dev/null").removesuffix(b"\t"))
+            return _display_path(both[0]), _display_path(both[1])
+    for prefix in (b"+++", b"---"):
+        path = _unquoted(named.get(prefix, b"/dev/null").removesuffix(b"\t"))
         if path != b"/dev/null":
-            return (_named(path[2:]),)
-    both_sides = header[0].removeprefix(b"diff --git ")  # "a/P b/P": two spellings of one path, of equal length
+            return (_display_path(path[2:]),)
+    both_sides = header[0].removeprefix(b"diff --git ")  # "a/P b/P": the same path twice, of equal length
     half = both_sides[: (len(both_sides) - 1) // 2]
-    return (_named(_unquoted(half)[2:]),)
+    return (_display_path(_unquoted(half)[2:]),)
 
 
-def _named(path: bytes) -> str:
-    """A path as the file rows of a card have it."""
+def _display_path(path: bytes) -> str:
+    """A path as a card's file rows show it."""
     return visible(show_path(path))
 
 
@@ -179,62 +185,62 @@ def _unquoted(name: bytes) -> bytes:
     if not (len(name) > 1 and name.startswith(b'"') and name.endswith(b'"')):
         return name
     return _ESCAPE.sub(
-        lambda m: _PLAIN.get(m[1]) or (m[1] if len(m[1]) == 1 else bytes([int(m[1], 8) & 255])), name[1:-1]
+        lambda m: _ESCAPED_BYTES.get(m[1]) or (m[1] if len(m[1]) == 1 else bytes([int(m[1], 8) & 255])), name[1:-1]
     )
 
 
 def _file(section: _Section, budget: int | None, max_columns: int | None) -> FileDiff:
-    crlf = _all_crlf(section.body)
+    is_crlf = _all_crlf(section.body)
     notes = [*_notes(section)]
-    if crlf:
+    if is_crlf:
         notes.append("CRLF line ends")
     lines: list[DiffLine] = []
     strange = 0
     for sign, number, text in islice(_lines(section, budget), budget):
-        content = text.removesuffix("\r") if crlf else text
+        content = text.removesuffix("\r") if is_crlf else text
         strange += count_hidden(content.replace("\t", ""))
-        lines.append(_shown(sign, number, content, max_columns))
+        lines.append(_line(sign, number, content, max_columns))
     return FileDiff(section.paths, tuple(notes), tuple(lines), strange)
 
 
 def _notes(section: _Section) -> Iterator[str]:
-    """What the header says, in our words."""
-    said = {}
+    """What the header says, in plain words."""
+    facts = {}
     for line in section.header[1:]:
         text = line.decode("ascii", "replace")
-        for mark in ("new file mode ", "deleted file mode ", "old mode ", "new mode "):
-            if text.startswith(mark):
-                said[mark] = text[len(mark) :].strip()
+        for prefix in ("new file mode ", "deleted file mode ", "old mode ", "new mode "):
+            if text.startswith(prefix):
+                facts[prefix] = text[len(prefix) :].strip()
         if text.startswith(("Binary files ", "GIT binary patch")):
-            said["binary"] = ""
+            facts["binary"] = ""
     if len(section.paths) == 2:
         yield f"renamed from {section.paths[0]}"
-    if "new file mode " in said:
-        yield f"new {_MODES.get(said['new file mode '], said['new file mode '])}"
-    if "deleted file mode " in said:
+    if "new file mode " in facts:
+        yield f"new {_MODES.get(facts['new file mode '], facts['new file mode '])}"
+    if "deleted file mode " in facts:
         yield "deleted"
-    if "old mode " in said and "new mode " in said:
-        yield f"mode {said['old mode ']} to {said['new mode ']}"
-    if "binary" in said:
+    if "old mode " in facts and "new mode " in facts:
+        yield f"mode {facts['old mode ']} to {facts['new mode ']}"
+    if "binary" in facts:
         yield "binary, its bytes are not shown"
-    elif not section.body and "old mode " not in said and len(section.paths) == 1:
+    elif not section.body and "old mode " not in facts and len(section.paths) == 1:
         yield "empty"
 
 
 def _lines(section: _Section, budget: int | None) -> Iterator[tuple[str, int | None, str]]:
-    """(sign, number, text) of each line; read by unidiff, or as it stands where unidiff cannot or would take long."""
+    """(sign, number, text) of each line, parsed by unidiff, or unchanged if unidiff cannot or would be slow."""
     from unidiff.errors import UnidiffParseError
     from unidiff.patch import PatchSet
 
-    if budget is not None and section.line_count > _LONG:
+    if budget is not None and section.line_count > _LONG_SECTION:
         head = section.body[: _end_of_line(section.body, budget + 1)]
-        yield from _as_it_stands(_text_lines(head))
+        yield from _unparsed_lines(_text_lines(head))
         return
     raw = _text_lines(section.body)
     try:
         files = list(PatchSet(["--- a\n", "+++ b\n", *raw]))
     except (UnidiffParseError, AssertionError, ValueError):
-        yield from _as_it_stands(raw)
+        yield from _unparsed_lines(raw)
         return
     for hunk in (hunk for file in files for hunk in file):
         yield "@", None, hunk.section_header.strip()
@@ -244,7 +250,7 @@ def _lines(section: _Section, budget: int | None) -> Iterator[tuple[str, int | N
 
 
 def _text_lines(body: bytes) -> list[str]:
-    """The lines of a hunk, ended by LF alone: a CR or a form feed within a line begins no other (security.md 76-77)."""
+    """The lines of a hunk, separated by LF alone: CR and form feed do not end a line (security.md 76-77)."""
     lines = [line + "\n" for line in body.decode("utf-8", "surrogateescape").split("\n")]
     return lines[:-1] if lines[-1] == "\n" else lines
 
@@ -258,12 +264,12 @@ def _end_of_line(body: bytes, lines: int) -> int:
     return at + 1
 
 
-def _as_it_stands(raw: Sequence[str]) -> Iterator[tuple[str, int | None, str]]:
-    """The lines with their numbers as far as the hunk's heading tells them."""
+def _unparsed_lines(raw: Sequence[str]) -> Iterator[tuple[str, int | None, str]]:
+    """The lines with their numbers as far as the hunk's heading gives them."""
     old = new = None
     for line in raw:
         sign, text = line[0], line[1:].removesuffix("\n")
-        heading = _NUMBERS.match(line) if sign == "@" else None
+        heading = _HUNK_RANGES.match(line) if sign == "@" else None
         if sign == "@":
             old, new = (int(heading[1]), int(heading[2])) if heading else (None, None)
             yield sign, None, text.rpartition("@@")[2].strip()
@@ -274,15 +280,15 @@ def _as_it_stands(raw: Sequence[str]) -> Iterator[tuple[str, int | None, str]]:
         new = new + 1 if new is not None and sign in "+ " else new
 
 
-def _shown(sign: str, number: int | None, text: str, max_columns: int | None) -> DiffLine:
-    cut = 0
+def _line(sign: str, number: int | None, text: str, max_columns: int | None) -> DiffLine:
+    omitted = 0
     if max_columns is not None and len(text) > max_columns:
-        text, cut = text[:max_columns], len(text) - max_columns
-    return DiffLine(sign, number, visible(text.expandtabs(_TAB)), cut)
+        text, omitted = text[:max_columns], len(text) - max_columns
+    return DiffLine(sign, number, visible(text.expandtabs(_TAB)), omitted)
 
 
 def _all_crlf(body: bytes) -> bool:
-    """True when every line of content ends with CR LF, so that showing each CR would only be noise."""
+    """Whether every line of content ends with CR LF, so that the CRs need not be shown."""
     ends, crlf = body.count(b"\n"), body.count(b"\r\n")
     remarks = len(_HUNK.findall(body)) + body.count(b"\n\\ ")
     return crlf > 0 and crlf >= ends - remarks

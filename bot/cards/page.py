@@ -1,8 +1,8 @@
-"""One page that shows a whole diff: self-contained HTML that reads well on a phone; for every surface; pure.
+"""One page with the whole diff: self-contained HTML that is readable on a phone; for every surface; pure.
 
-Nothing in it runs or is fetched: no script, no image, no font, no link but those inside the page, and a policy in its
-head that forbids the rest. Every text is made `visible` and escaped (security.md 127, 143). The facts come first, then
-the files, the risky ones first, each with its lines; nothing is folded away, for what is hidden is not approved.
+Nothing in it runs or is fetched: no script, image or font, no link except within the page, and a policy in its head
+that forbids the rest. Every text is made `visible` and escaped (security.md 127, 143). Facts come first, then the
+files, risky ones first, each with its lines; nothing is collapsed, because hidden lines cannot be approved.
 """
 
 from __future__ import annotations
@@ -55,14 +55,14 @@ section>header{position:sticky;top:0;background:var(--card);padding:.5rem .8rem;
 
 
 def diff_page(card: Card, diff: bytes) -> bytes:
-    """The page for git's `diff` of a card, as UTF-8; every file and every line of it is there."""
+    """The page for a card's git `diff`, as UTF-8; it contains every file and every line."""
     first = [row.path for row in card.staged.files] if card.staged else []
     view = read_diff(diff, first=first, max_lines=None, max_columns=None)
     rows = {row.path: row for row in card.staged.files} if card.staged else {}
     parts = [
-        *_head(card, view.alarm),
+        *_head(card, view.warning),
         *_facts(card),
-        *_strange(view.spelled_out),
+        *_escaped_note(view.escaped_note),
         *_index(view.files, rows),
     ]
     for number, file in enumerate(view.files, start=1):
@@ -77,7 +77,7 @@ def _text(text: str) -> str:
     return escape(visible(text))
 
 
-def _head(card: Card, alarm: str) -> Iterator[str]:
+def _head(card: Card, warning: str) -> Iterator[str]:
     title = _text(f"{card.label} {card.title}")
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8">'
@@ -86,8 +86,8 @@ def _head(card: Card, alarm: str) -> Iterator[str]:
     yield '<meta name="format-detection" content="telephone=no,date=no,address=no,email=no,url=no">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{title}</title><style>{_STYLE}</style></head><body>"
-    if alarm:
-        yield f'<p class="high alarm">🚨 {_text(alarm)}</p>'
+    if warning:
+        yield f'<p class="high alarm">🚨 {_text(warning)}</p>'
     yield f"<h1>{title}</h1>"
     facts = [card.lane, *card.byline]
     yield f'<p class="dim">{_text(" · ".join(fact for fact in facts if fact))}</p>'
@@ -104,8 +104,8 @@ def _facts(card: Card) -> Iterator[str]:
     yield f"<p><strong>{files} +{staged.added} {_MINUS}{staged.removed}</strong>"
     yield f'<span class="{risk}">· risk: {risk}</span></p>'
     yield f'<p class="digest">diff <code>{_text(staged.digest)}</code><br>on <code>{_text(staged.base)}</code></p>'
-    passed = [f"{staged.passed} ✓"] if staged.passed else []
-    yield f"<p>{' · '.join([*passed, *(_check(check) for check in staged.named)])}</p>"
+    passed = [f"{staged.passed_summary} ✓"] if staged.passed_summary else []
+    yield f"<p>{' · '.join([*passed, *(_check(check) for check in staged.named_checks)])}</p>"
     yield from _findings(staged)
     yield "</div>"
 
@@ -116,16 +116,16 @@ def _check(check: CheckRow) -> str:
 
 
 def _findings(staged: StagedPart) -> Iterator[str]:
-    found = [(check, detail) for check in staged.checks for detail in check.details]
-    if not found:
+    findings = [(check, detail) for check in staged.checks for detail in check.details]
+    if not findings:
         return
     yield "<ul>"
-    for check, detail in found:
+    for check, detail in findings:
         yield f'<li><span class="{check.verdict.value}">{_text(check.name)}</span> {_text(detail)}</li>'
     yield "</ul>"
 
 
-def _strange(spelled_out: str) -> Iterator[str]:
+def _escaped_note(spelled_out: str) -> Iterator[str]:
     if spelled_out:
         yield f'<p class="warn">! {spelled_out} below.</p>'
 
@@ -167,9 +167,9 @@ def _file(number: int, file: FileDiff, row: FileRow | None) -> Iterator[str]:
 
 
 def _line(line: DiffLine) -> str:
-    """A line with its number and its sign in cells of their own, so that no content can pose as either.
+    """A line with its number and its sign in separate cells, so that no content can look like either.
 
-    HTML lets cells and rows go without end tags, which spares a large diff half of its page.
+    HTML allows cells and rows without end tags, which halves the page of a large diff.
     """
     kind = _CLASSES.get(line.sign, "")
     number = "" if line.number is None else str(line.number)

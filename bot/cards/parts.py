@@ -27,10 +27,13 @@ ICONS: dict[State, str] = {
     State.CANCELLED: "🚫",
     State.CLOSED: "🔒",
 }
-"""One picture a state, all two cells wide."""
+"""One icon per state, all two cells wide."""
 
-FILES: Final = "receipt, diff and logs"
-"""What is kept beside a pull request, where `CardLink.files` leads."""
+WORKING: Final = (State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED)
+"""States in which Countersign works on the task."""
+
+ARTIFACTS_LABEL: Final = "receipt, diff and logs"
+"""The label of `PullRequestPart.artifacts_url`."""
 
 
 class ActionKind(StrEnum):
@@ -51,7 +54,7 @@ class ActionKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing that is possible now: a button's `label`, and the `command` to type, which each surface words."""
+    """A possible action: a button's `label`, and the `command` to type, which each surface renders."""
 
     kind: ActionKind
     label: str
@@ -60,7 +63,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One changed file. `added` and `removed` count lines, None where there are none to count."""
+    """One changed file; `added` and `removed` count lines, None for a binary."""
 
     path: str
     status: str
@@ -70,14 +73,14 @@ class FileRow:
     level: RiskLevel
 
     @property
-    def risky(self) -> bool:
-        """True when it is shown before the others."""
+    def is_risky(self) -> bool:
+        """Whether it is shown before the others."""
         return self.level is not RiskLevel.LOW
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One of the guard's checks, its findings folded into the worst; `details` are of those that did not pass."""
+    """One of the guard's checks with its worst verdict; `details` are those of the findings that did not pass."""
 
     name: str
     verdict: GuardVerdict
@@ -87,19 +90,19 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Words that are not ours; `says` is who wrote them and how: ``ana asked``, ``the model qwen3-coder says``."""
+    """Quoted text; `attribution` says who wrote it: ``ana asked``, ``the model qwen3-coder says``."""
 
-    says: str
+    attribution: str
     text: str
-    by_model: bool = False
+    is_from_model: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """A person's verdict on the digest shown."""
+    """A person's decision on the digest shown."""
 
     person: str
-    approved: bool
+    is_approval: bool
     surface: str
     when: str
     reason: str
@@ -117,10 +120,10 @@ class NeededApproval:
 
 @dataclass(frozen=True, slots=True)
 class StagedPart:
-    """The thing to countersign. `digest` is all 64 hex digits, `short` the beginning that people type."""
+    """The staged diff; `digest` has all 64 hex digits, `short_digest` those that people type."""
 
     digest: str
-    short: str
+    short_digest: str
     base: str
     files: tuple[FileRow, ...]
     added: int
@@ -128,23 +131,23 @@ class StagedPart:
     checks: tuple[CheckRow, ...]
 
     @property
-    def passed(self) -> str:
+    def passed_summary(self) -> str:
         """How many checks passed: ``14 checks``, or ``13 of 14 checks``; empty without any."""
         counted = [check for check in self.checks if not check.note]
         passed = sum(1 for check in counted if check.verdict is GuardVerdict.PASS)
-        of = f" of {len(counted)}" if passed < len(counted) else ""
-        return f"{passed}{of} check{'' if len(counted) == 1 else 's'}" if counted else ""
+        total = f" of {len(counted)}" if passed < len(counted) else ""
+        return f"{passed}{total} check{'' if len(counted) == 1 else 's'}" if counted else ""
 
     @property
-    def named(self) -> tuple[CheckRow, ...]:
-        """The checks to name beside `passed`: those that did not pass, then those that counted something."""
+    def named_checks(self) -> tuple[CheckRow, ...]:
+        """The checks to name beside the summary: those that did not pass, then those that counted something."""
         failed = [check for check in self.checks if check.verdict is not GuardVerdict.PASS]
         return (*failed, *(check for check in self.checks if check.note and check.verdict is GuardVerdict.PASS))
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionPart:
-    """The question the task waits on; its answers are among the card's actions."""
+    """The question that the task waits on; its answers are among the card's actions."""
 
     text: str
     options: tuple[str, ...]
@@ -152,7 +155,7 @@ class QuestionPart:
 
 @dataclass(frozen=True, slots=True)
 class ProblemPart:
-    """What went wrong and the mend, whose commands each surface words (`bot.cards.wording`)."""
+    """What went wrong and how to fix it; each surface renders the commands (`bot.cards.wording`)."""
 
     code: str
     message: str
@@ -160,10 +163,10 @@ class ProblemPart:
 
 
 @dataclass(frozen=True, slots=True)
-class CardLink:
-    """The pull request; `of_revision` is set when it carries an earlier revision than the card's.
+class PullRequestPart:
+    """The pull request; `revision` is set if it carries an earlier revision than the card's.
 
-    `checks` says how it stands there, `files` is where its artifacts can be seen.
+    `checks` summarises its checks, `artifacts_url` is where its artifacts can be seen.
     """
 
     number: int
@@ -171,40 +174,48 @@ class CardLink:
     branch: str
     head: str
     url: str
-    of_revision: int | None
+    revision: int | None
     checks: str = ""
-    files: str = ""
+    artifacts_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TicketLink:
-    """A ticket that the request names; `url` is made of the configuration and the key alone."""
+    """A ticket that the request names; `url` is built from the configuration and the key alone."""
 
     key: str
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class HiddenFiles:
-    """What a surface left out: it showed `files_shown` of `files`, and not `lines` of the diff (None: none of it)."""
+class HiddenContent:
+    """What a surface omits: it shows `shown_files` of `total_files`, and omits `hidden_lines` of the diff.
 
-    files_shown: int
-    files: int
-    lines: int | None
+    `hidden_lines` None means that none of the diff is shown.
+    """
+
+    shown_files: int
+    total_files: int
+    hidden_lines: int | None
 
     @property
-    def anything(self) -> bool:
-        """True unless everything was shown."""
-        return self.lines is None or self.lines > 0 or self.files_shown < self.files
+    def is_partial(self) -> bool:
+        """Whether anything is omitted."""
+        return self.hidden_lines is None or self.hidden_lines > 0 or self.shown_files < self.total_files
 
     @property
     def sentence(self) -> str:
-        """The same in words, empty when nothing is hidden."""
-        said = []
-        if self.files_shown < self.files:
-            said.append(f"{self.files_shown} of {self.files} files shown")
-        if self.lines is None:
-            said.append("the diff is not shown here")
-        elif self.lines:
-            said.append(f"{self.lines} lines of the diff are not shown here")
-        return "; ".join(said)
+        """The same in words; empty if nothing is omitted."""
+        facts = []
+        if self.shown_files < self.total_files:
+            facts.append(f"{self.shown_files} of {self.total_files} files shown")
+        if self.hidden_lines is None:
+            facts.append("the diff is not shown here")
+        elif self.hidden_lines:
+            facts.append(f"{self.hidden_lines} lines of the diff are not shown here")
+        return "; ".join(facts)
+
+
+def revision_label(number: object, revision: int) -> str:
+    """The name of a revision: ``#142``, from the second one on ``#142.2``."""
+    return f"#{number}" if revision == 1 else f"#{number}.{revision}"

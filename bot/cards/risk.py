@@ -1,4 +1,4 @@
-"""Risk: which files of a change deserve the eye first, and why. It orders and warns; the guard alone judges."""
+"""Risk: which files of a change to read first, and why. It orders and warns; only the guard decides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANY_LINES: Final = 400
 
 
 class RiskLevel(StrEnum):
-    """How carefully a change wants to be read."""
+    """How carefully to read a change."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -25,7 +25,7 @@ class RiskLevel(StrEnum):
 
 
 RiskFlag = tuple[str, RiskLevel]
-"""What is special about a file, and how much it weighs."""
+"""A property of a file and its risk."""
 
 _ORDER: Final = (RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH)
 _WEIGHTS: Final = {
@@ -63,17 +63,17 @@ _NAMES: Final = (
     ("dependencies", RiskLevel.MEDIUM, _DEPENDENCIES),
     ("runs in builds", RiskLevel.MEDIUM, _BUILDS),
 )
-"""Names in small letters that steer machines (security.md 60-65), below whatever folder."""
+"""Names in lower case of files that control programs (security.md 60-65), in any folder."""
 
 
-def flags_of(row: Mapping[str, Any]) -> tuple[RiskFlag, ...]:
-    """What is special about one file of a staged diff, the heaviest first."""
-    found = [*_mode_flags(row), *_name_flags(str(row["path"]))]
-    return tuple(sorted(found, key=lambda flag: -_ORDER.index(flag[1])))
+def risk_flags(row: Mapping[str, Any]) -> tuple[RiskFlag, ...]:
+    """The risky properties of one file of a staged diff, highest risk first."""
+    flags = [*_mode_flags(row), *_name_flags(str(row["path"]))]
+    return tuple(sorted(flags, key=lambda flag: -_ORDER.index(flag[1])))
 
 
-def level_of(flags: Iterable[RiskFlag], verdicts: Iterable[GuardVerdict], files: int, lines: int) -> RiskLevel:
-    """The level of a whole change: of its heaviest flag, at least medium when the guard warned or it is big."""
+def risk_level(flags: Iterable[RiskFlag], verdicts: Iterable[GuardVerdict], files: int, lines: int) -> RiskLevel:
+    """The level of a whole change: its highest flag, at least medium if the guard warned or it is large."""
     levels = [level for _, level in flags]
     levels.extend(_WEIGHTS[verdict] for verdict in verdicts)
     if files > MANY_FILES or lines > MANY_LINES:
@@ -83,30 +83,30 @@ def level_of(flags: Iterable[RiskFlag], verdicts: Iterable[GuardVerdict], files:
 
 def _mode_flags(row: Mapping[str, Any]) -> list[RiskFlag]:
     old, new = str(row["old_mode"]), str(row["mode"])
-    found: list[RiskFlag] = []
+    flags: list[RiskFlag] = []
     if SYMLINK in (old, new):
-        found.append(("symlink", RiskLevel.HIGH))
+        flags.append(("symlink", RiskLevel.HIGH))
     if GITLINK in (old, new):
-        found.append(("submodule", RiskLevel.HIGH))
+        flags.append(("submodule", RiskLevel.HIGH))
     elif row["added"] is None:
-        found.append(("binary", RiskLevel.MEDIUM))
+        flags.append(("binary", RiskLevel.MEDIUM))
     if new == EXECUTABLE != old:
-        found.append(("executable", RiskLevel.HIGH))
+        flags.append(("executable", RiskLevel.HIGH))
     elif old == EXECUTABLE and new not in (EXECUTABLE, ABSENT):
-        found.append(("no longer executable", RiskLevel.MEDIUM))
+        flags.append(("no longer executable", RiskLevel.MEDIUM))
     if row["status"] == "T":
-        found.append(("type changed", RiskLevel.HIGH))
+        flags.append(("type changed", RiskLevel.HIGH))
     if row["status"] == "D":
-        found.append(("deleted", RiskLevel.MEDIUM))
-    return found
+        flags.append(("deleted", RiskLevel.MEDIUM))
+    return flags
 
 
 def _name_flags(path: str) -> list[RiskFlag]:
-    plain = _folded(path)
-    found = [(name, level) for name, level, names in _NAMES if _pattern(names).search(plain)][:1]
-    if "\\" in path:  # `show_path` had to escape something in it
-        found.append(("odd name", RiskLevel.HIGH))
-    return found
+    folded = _folded(path)
+    flags = [(name, level) for name, level, names in _NAMES if _pattern(names).search(folded)][:1]
+    if "\\" in path:  # `show_path` escaped something
+        flags.append(("odd name", RiskLevel.HIGH))
+    return flags
 
 
 @cache
@@ -115,7 +115,9 @@ def _pattern(names: str) -> re.Pattern[str]:
 
 
 def _folded(path: str) -> str:
-    """`path` as a careless file system or reader takes it: compatible, small, nothing invisible (security.md 52)."""
+    """`path` as a lenient file system or reader sees it: normalised, lower case, no invisible characters (52)."""
     shown = re.sub(r"\\(?:x[0-9a-f]{2}|u\{[0-9a-f]+\})", "", path)
-    plain = "".join(c for c in unicodedata.normalize("NFKC", shown) if unicodedata.category(c)[0] != "M").casefold()
-    return "/".join(part.rstrip(". ") or part for part in plain.split("/"))
+    normalized = "".join(
+        char for char in unicodedata.normalize("NFKC", shown) if unicodedata.category(char)[0] != "M"
+    ).casefold()
+    return "/".join(part.rstrip(". ") or part for part in normalized.split("/"))

@@ -1,4 +1,4 @@
-"""Safe text: what others wrote, so that no character of it acts on, hides in, or reorders what a person reads."""
+"""Safe display of untrusted text: no character can act on, hide in, or reorder what a person reads."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.model.shorten import shortened
 T = TypeVar("T")
 
 MAX_MARKS: Final = 4
-"""Combining marks kept on one letter: more than any living script stacks, fewer than it takes to paint over a line."""
+"""Combining marks kept per letter: more than any living script uses, fewer than needed to paint over a line."""
 
-_BLANK: Final = frozenset(
+_BLANK_CHARACTERS: Final = frozenset(
     [
         *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),  # joiners, fillers, the blank Braille cell
         *range(0x180B, 0x1810),  # Mongolian variation selectors
@@ -22,18 +22,18 @@ _BLANK: Final = frozenset(
         *range(0xE0100, 0xE01F0),
     ]
 )
-"""Characters that Unicode calls printable and no font draws."""
+"""Characters that Unicode calls printable and that fonts draw as nothing."""
 _EMOJI_STYLE: Final = "\ufe0f"
 _WIDE_SPACE: Final = "\u3000"
 _DOTTED: Final = "\u25cc"
 
 
 def visible(text: str) -> str:
-    r"""`text` on one line: each control, invisible or direction-changing character as its code point.
+    r"""`text` on one line, with each control, invisible or direction-changing character as its code point.
 
-    They are spelled as `core.model.change.show_path` does, ``\x1b`` and ``\u{202e}``; a byte that was no UTF-8 becomes
-    ``\xff``. Of the combining marks on one letter `MAX_MARKS` are kept and the others counted. Letters, emoji and
-    plain spaces stay as they are, so the function leaves its own results alone (security.md 143).
+    They are written as by `core.model.change.show_path`, ``\x1b`` and ``\u{202e}``; a byte that is not UTF-8 becomes
+    ``\xff``. At most `MAX_MARKS` combining marks per letter are kept and the others counted. Letters, emoji and plain
+    spaces stay, so the function is idempotent (security.md 143).
     """
     if text.isascii() and text.isprintable():
         return text
@@ -41,7 +41,7 @@ def visible(text: str) -> str:
     base, marks = "", 0
     for char in text:
         if is_mark(char):
-            if not base:  # nothing of this text to sit on: it would be drawn onto ours
+            if not base:  # it would combine with our text before it
                 shown.append(_DOTTED)
                 base = _DOTTED
             marks += 1
@@ -50,43 +50,43 @@ def visible(text: str) -> str:
             continue
         if marks > MAX_MARKS:
             shown.append(f"[+{marks - MAX_MARKS} marks]")
-        kept = _is_plain(char) or (char == _EMOJI_STYLE and _is_symbol(base))
-        shown.append(char if kept else code_point(char))
-        base, marks = (char if kept else ""), 0
+        is_kept = _is_plain(char) or (char == _EMOJI_STYLE and _is_symbol(base))
+        shown.append(char if is_kept else code_point(char))
+        base, marks = (char if is_kept else ""), 0
     if marks > MAX_MARKS:
         shown.append(f"[+{marks - MAX_MARKS} marks]")
     return "".join(shown)
 
 
 def visible_lines(text: str) -> str:
-    """`visible` text that keeps its lines."""
+    """Like `visible`, but keeps line breaks."""
     return "\n".join(visible(line) for line in text.splitlines())
 
 
 def one_line(text: str, limit: int = 500) -> str:
-    """`visible` prose: any white space becomes one space; what has more than `limit` characters ends between words."""
+    """`visible` text with white space collapsed; cut between words after `limit` characters."""
     line = visible(" ".join(text.split()))
     return shortened(line, limit)
 
 
 def count_hidden(text: str) -> int:
-    """How many characters of `text` `visible` has to spell out."""
+    """How many characters of `text` `visible` replaces with code points."""
     if text.isascii() and text.isprintable():
         return 0
     return sum(1 for char in text if not (_is_plain(char) or is_mark(char)))
 
 
 def code_point(char: str) -> str:
-    """How a character that must not be printed is spelled."""
+    """The escaped form of a character that must not be printed."""
     point = ord(char)
-    if 0xDC80 <= point <= 0xDCFF:  # one byte that was not UTF-8, as surrogateescape keeps it
+    if 0xDC80 <= point <= 0xDCFF:  # a byte that is not UTF-8, represented by surrogateescape
         return f"\\x{point - 0xDC00:02x}"
     return f"\\x{point:02x}" if point < 0x100 else f"\\u{{{point:x}}}"
 
 
 def is_mark(char: str) -> bool:
-    """True for a character drawn onto the one before it."""
-    return not char.isascii() and unicodedata.category(char) in ("Mn", "Me") and ord(char) not in _BLANK
+    """Whether a character combines with the one before it."""
+    return not char.isascii() and unicodedata.category(char) in ("Mn", "Me") and ord(char) not in _BLANK_CHARACTERS
 
 
 def map_text(value: T, change: Callable[[str], str]) -> T:
@@ -100,12 +100,12 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, tuple):
         return tuple(_mapped(item, change) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: _mapped(getattr(value, f.name), change) for f in fields(value)})
+        return replace(value, **{field.name: _mapped(getattr(value, field.name), change) for field in fields(value)})
     return value
 
 
 def _is_plain(char: str) -> bool:
-    return (char.isprintable() and ord(char) not in _BLANK and not is_mark(char)) or char == _WIDE_SPACE
+    return (char.isprintable() and ord(char) not in _BLANK_CHARACTERS and not is_mark(char)) or char == _WIDE_SPACE
 
 
 def _is_symbol(char: str) -> bool:

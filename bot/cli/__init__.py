@@ -1,4 +1,4 @@
-"""The command line: ``countersign``. Importing this loads nothing, so that `main` meets even a Ctrl-C at the start."""
+"""The command line: ``countersign``. Importing it loads nothing, so that `main` handles even a Ctrl-C at the start."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def main() -> None:
 
 
 def call(argv: list[str]) -> int:
-    """Run one command line; the exit status of contract.md, and never a traceback."""
+    """Run one command line; returns the exit status of contract.md, and never prints a traceback."""
     from bot.cli.commands import call as run
 
     return run(argv)
 
 
 def interrupted() -> int:
-    """Tell a person that Ctrl-C was heard; the exit status for it."""
-    from bot.cli.interruption import so_far
+    """Print what Ctrl-C leaves behind; returns the exit status for it."""
+    from bot.cli.interruption import interrupt_report
 
-    sentence = f"countersign: interrupted; {so_far()}.\n"
+    sentence = f"countersign: interrupted; {interrupt_report()}.\n"
     try:
         sys.stderr.write(sentence)
         sys.stderr.flush()
-    except OSError:  # nobody reads it
+    except OSError:  # nobody reads standard error
         pass
     return INTERRUPTED
 
@@ -59,12 +59,12 @@ def _fill_closed_streams() -> None:
 
 
 def _flushed(status: int) -> int:
-    """Write out what is still buffered; when the output cannot be written, not all was done as asked."""
+    """Write out what is still buffered; a success whose output cannot be written becomes a failure."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError as error:
-            # what is buffered goes to the null device, or Python would complain about it at its end
+            # what is buffered goes to the null device, or Python would print_problem about it at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             if stream is sys.stdout and status == 0 and not isinstance(error, BrokenPipeError):
                 sys.stderr.write(f"countersign: the output could not be written: {error.strerror}. Try again.\n")

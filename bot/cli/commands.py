@@ -1,4 +1,4 @@
-"""The commands in the order of their use, and what a person is told when one of them does not go through."""
+"""The commands in the order of their use, and how their errors are printed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.cli import (
     schedules,
     verify,
 )
-from bot.cli.context import CliContext, complain
+from bot.cli.context import CliContext, print_problem
 from bot.cli.demo import demo
 from core.model.errors import CountersignError, Kind, Problem
 
@@ -32,7 +32,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Sections(click.Group):
-    """Help in the order of use rather than of the alphabet."""
+    """Lists commands in the order of use rather than of the alphabet."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         """The commands as they were added."""
@@ -55,9 +55,9 @@ countersign.add_command(demo)
 
 
 def call(argv: list[str]) -> int:
-    """Run one command line; the exit status of contract.md, and never a traceback."""
+    """Run one command line; returns the exit status of contract.md, and never prints a traceback."""
     as_json = "--json" in argv
-    interruption.now()
+    interruption.on_interrupt()
     try:
         _check_words(argv)
         result: Any = countersign.main(argv, prog_name="countersign", standalone_mode=False)
@@ -66,7 +66,7 @@ def call(argv: list[str]) -> int:
         click.echo(error.format_message(), err=True)
         return Kind.USAGE.exit_code
     except click.ClickException as error:
-        return complain(_usage(error), as_json=as_json)
+        return print_problem(_usage(error), as_json=as_json)
     except (KeyboardInterrupt, click.Abort):
         return interrupted()
     except (BrokenPipeError, SystemExit):  # SystemExit is click's word for it: the reader of our output went away
@@ -74,11 +74,11 @@ def call(argv: list[str]) -> int:
     except Exception as error:
         if os.environ.get("COUNTERSIGN_LOG", "").upper() == "DEBUG":
             raise
-        return complain(_problem_of(error), as_json=as_json)
+        return print_problem(_problem_of(error), as_json=as_json)
 
 
 def _problem_of(error: BaseException) -> Problem:
-    """What a fault that nobody expected means for a person."""
+    """An unexpected exception as a problem that a person can act on."""
     if isinstance(error, BaseExceptionGroup):  # what failed first in a task group took the rest down
         return _problem_of(error.exceptions[0])
     if isinstance(error, CountersignError):
@@ -91,13 +91,13 @@ def _problem_of(error: BaseException) -> Problem:
     return Problem(
         Kind.FAILED,
         "bug",
-        f"Countersign met a fault of its own: {type(error).__name__}: {error}"[:500],
-        "Please report it; COUNTERSIGN_LOG=DEBUG shows where.",
+        f"Countersign failed unexpectedly: {type(error).__name__}: {error}"[:500],
+        "Please report this; COUNTERSIGN_LOG=DEBUG shows the traceback.",
     )
 
 
 def _check_words(argv: list[str]) -> None:
-    """Raise for bytes that are not text where the terminal says what its text is."""
+    """Raise `click.UsageError` for bytes that are not text in the terminal's encoding."""
     for word in argv:
         if any(0xD800 <= ord(char) <= 0xDFFF for char in word):
             raise click.UsageError(f"{word[:80]!r} is not valid UTF-8; type it again.")

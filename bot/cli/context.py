@@ -1,4 +1,4 @@
-"""What every command shares: the home it opens, who is speaking, times, and how errors reach a person."""
+"""What every command shares: the home that it opens, who gives it, times, and how errors are printed."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def keep_memory_small() -> None:
-    """Collect garbage from now on as a process that runs for long must, and never look through what was imported.
+    """Collect garbage as a long-running process must; `bot.cli.main` put it off for commands that end soon.
 
-    `bot.cli.main` puts collecting off, for a command that ends soon.
+    What was imported is left out of every collection.
     """
     gc.collect()
     gc.freeze()
@@ -96,7 +96,7 @@ def keep_memory_small() -> None:
 
 
 def _configure_log() -> None:
-    """What runs for long tells what it does; whoever asked for one thing gets one sentence and no log."""
+    """Log from WARNING on in `serve` and `worker`; other commands print one sentence and no log."""
     from core.log import LEVELS, configure
 
     context = click.get_current_context().find_root()
@@ -108,19 +108,19 @@ def _configure_log() -> None:
 
 
 def speaker(app: App, named: str | None) -> Actor:
-    """Who gives this command; raises `UsageError` when nobody can be told from the system's user."""
+    """Who gives this command; raises `UsageError` when the system's user does not say who it is."""
     actor = operator(app, named)
     if actor.person is not None:
         return actor
     known = sorted(app.settings().people.by_name)
     raise UsageError(
-        "who", "it is not clear who you are", f"Say it with --as PERSON; known: {', '.join(known) or 'nobody'}."
+        "who", "it is not clear who you are", f"Name yourself with --as PERSON; known: {', '.join(known) or 'nobody'}."
     )
 
 
 def operator(app: App, named: str | None) -> Actor:
-    """Like `speaker`, but nobody in particular is fine: the terminal's user owns the home."""
-    from bot.wiring.app import operating_user
+    """Like `speaker`, but nobody in particular is fine: without ``--as`` it is the home's owner who speaks."""
+    from bot.wiring.host import operating_user
 
     people = app.settings().people
     chosen = named or os.environ.get("COUNTERSIGN_PERSON")
@@ -129,13 +129,13 @@ def operator(app: App, named: str | None) -> Actor:
     user = operating_user()
     for person in people.by_name.values():
         if person.identities.get(SURFACE) == user:
-            return Actor(person.name, SURFACE)
+            return Actor(person.name, SURFACE, is_operator=True)
     if len(people.by_name) == 1:
-        return Actor(next(iter(people.by_name)), SURFACE)
-    return Actor(None, SURFACE)
+        return Actor(next(iter(people.by_name)), SURFACE, is_operator=True)
+    return Actor(None, SURFACE, is_operator=True)
 
 
-def moment(text: str | None, *, past: bool = False) -> datetime | None:
+def parse_time(text: str | None, *, past: bool = False) -> datetime | None:
     """``2h``, ``30m``, ``1d12h`` from now (or ago), or an RFC 3339 time; raises `UsageError`."""
     if text is None:
         return None
@@ -145,8 +145,8 @@ def moment(text: str | None, *, past: bool = False) -> datetime | None:
             span = timedelta(**_add_up(parts))
             return datetime.now(UTC) - span if past else datetime.now(UTC) + span
         return datetime.fromisoformat(text).astimezone(UTC)  # without a zone it means the machine's
-    except (ValueError, OverflowError) as error:  # no time at all, or one that no calendar has
-        raise UsageError("bad_time", f"{text!r} is no time", "Write 2h, 30m, 1d or 2026-01-31T18:00Z.") from error
+    except (ValueError, OverflowError) as error:  # not a time, or one beyond the calendar
+        raise UsageError("bad_time", f"{text!r} is not a time", "Write 2h, 30m, 1d or 2026-01-31T18:00Z.") from error
 
 
 def _add_up(parts: list[tuple[str, str]]) -> dict[str, float]:
@@ -156,8 +156,8 @@ def _add_up(parts: list[tuple[str, str]]) -> dict[str, float]:
     return spans
 
 
-def say_json(document: object, *, indent: int | None = 2) -> None:
-    """Print a document; the only thing a ``--json`` command writes to stdout."""
+def print_json(document: object, *, indent: int | None = 2) -> None:
+    """Print a document: all that a ``--json`` command writes to stdout."""
     text = json.dumps(document, indent=indent, ensure_ascii=not _takes_unicode())
     click.echo(text if text.isascii() else "".join(map(_inert, text)))
 
@@ -167,17 +167,17 @@ def _takes_unicode() -> bool:
 
 
 def _inert(char: str) -> str:
-    """A character as JSON may write it; one that acts on a terminal or reorders its text, as its escape."""
+    """`char` as JSON may write it; a control or bidirectional character as its escape."""
     acts = char > "~" and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
     return json.dumps(char)[1:-1] if acts else char
 
 
-def complain(problem: Problem, *, as_json: bool = False) -> int:
-    """Tell a person what went wrong, and return the exit status for it."""
+def print_problem(problem: Problem, *, as_json: bool = False) -> int:
+    """Print what went wrong; returns the exit status for it."""
     from bot.cards.safe import visible
 
     with contextlib.suppress(OSError):  # a full disk or a closed pipe must not hide the exit status
         click.echo(f"countersign: {visible(problem.sentence())}", err=True)
         if as_json:
-            say_json({"error": problem.to_json()})
+            print_json({"error": problem.to_json()})
     return problem.kind.exit_code

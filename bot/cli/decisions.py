@@ -1,4 +1,4 @@
-"""What is decided about a task: approve, reject, cancel, merge, undo."""
+"""Commands that decide about a task: approve, reject, cancel, merge, undo."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.context import NUMBER, CliContext, as_option, complain, json_option, operator, run, speaker
+from bot.cli.context import NUMBER, CliContext, as_option, json_option, operator, print_problem, run, speaker
 from bot.cli.following import follow, print_card, wait_option
-from bot.cli.interruption import GOES_ON, committed, now
+from bot.cli.interruption import GOES_ON, on_interrupt, uninterrupted
 
 if TYPE_CHECKING:
     from core.services.approvals import VerdictOutcome
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 @wait_option
 @json_option
 @click.pass_obj
-def approve(door: CliContext, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
+def approve(context: CliContext, number: int, digest: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Countersign a staged diff by its digest (at least its first 20 hex digits)."""
-    now(f"#{number} is as it was")
+    on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            decided = app.verdicts.approve(number, digest, speaker(app, person))
-            kept = f"your approval of #{number} is kept and {GOES_ON}"
-            answer = await committed(decided, lambda said: _kept(kept, said))
-            if answer.problem is not None:
-                return complain(answer.problem, as_json=as_json)
+        async with context.open() as app:
+            approval = app.approvals.approve(number, digest, speaker(app, person))
+            sentence = f"your approval of #{number} is kept and {GOES_ON}"
+            outcome = await uninterrupted(approval, lambda outcome: _if_counted(outcome, sentence))
+            if outcome.problem is not None:
+                return print_problem(outcome.problem, as_json=as_json)
             return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())
@@ -43,17 +43,17 @@ def approve(door: CliContext, number: int, digest: str, person: str | None, wait
 @as_option
 @json_option
 @click.pass_obj
-def reject(door: CliContext, number: int, reason: str, person: str | None, as_json: bool) -> int:
+def reject(context: CliContext, number: int, reason: str, person: str | None, as_json: bool) -> int:
     """Say no to a staged diff."""
-    now(f"#{number} is as it was")
+    on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            decided = app.verdicts.reject(number, reason.strip(), speaker(app, person))
-            answer = await committed(decided, lambda said: _kept(f"#{number} is rejected", said))
-            if answer.problem is not None:
-                return complain(answer.problem, as_json=as_json)
-            await print_card(app, await app.document(number), as_json=as_json)
+        async with context.open() as app:
+            rejection = app.approvals.reject(number, reason.strip(), speaker(app, person))
+            outcome = await uninterrupted(rejection, lambda outcome: _if_counted(outcome, f"#{number} is rejected"))
+            if outcome.problem is not None:
+                return print_problem(outcome.problem, as_json=as_json)
+            await print_card(app, await app.documents.document(number), as_json=as_json)
             return 0
 
     return run(work())
@@ -64,14 +64,14 @@ def reject(door: CliContext, number: int, reason: str, person: str | None, as_js
 @as_option
 @json_option
 @click.pass_obj
-def cancel(door: CliContext, number: int, person: str | None, as_json: bool) -> int:
+def cancel(context: CliContext, number: int, person: str | None, as_json: bool) -> int:
     """Stop a task that is not published yet."""
-    now(f"#{number} is as it was")
+    on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            await committed(app.service.cancel(number, operator(app, person)), lambda _: f"#{number} is cancelled")
-            await print_card(app, await app.document(number), as_json=as_json)
+        async with context.open() as app:
+            await uninterrupted(app.requests.cancel(number, operator(app, person)), lambda _: f"#{number} is cancelled")
+            await print_card(app, await app.documents.document(number), as_json=as_json)
             return 0
 
     return run(work())
@@ -83,14 +83,14 @@ def cancel(door: CliContext, number: int, person: str | None, as_json: bool) -> 
 @click.option("--no-wait", is_flag=True, help="Leave the merging to a running worker.")
 @json_option
 @click.pass_obj
-def merge(door: CliContext, number: int, person: str | None, no_wait: bool, as_json: bool) -> int:
+def merge(context: CliContext, number: int, person: str | None, no_wait: bool, as_json: bool) -> int:
     """Merge a published task's pull request, as its forge would."""
-    now(f"#{number} is as it was")
+    on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            owed = app.service.merge(number, operator(app, person))
-            await committed(owed, lambda _: f"the merge of #{number} is queued and {GOES_ON}")
+        async with context.open() as app:
+            merging = app.requests.merge(number, operator(app, person))
+            await uninterrupted(merging, lambda _: f"the merge of #{number} is queued and {GOES_ON}")
             return await follow(app, number, wait=not no_wait, as_json=as_json)
 
     return run(work())
@@ -102,14 +102,14 @@ def merge(door: CliContext, number: int, person: str | None, no_wait: bool, as_j
 @wait_option
 @json_option
 @click.pass_obj
-def undo(door: CliContext, number: int, person: str | None, wait: bool, as_json: bool) -> int:
+def undo(context: CliContext, number: int, person: str | None, wait: bool, as_json: bool) -> int:
     """Take a task back: revert a merged one through the same gate, close a published one."""
-    now(f"#{number} is as it was")
+    on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
-            owed = app.service.undo(number, operator(app, person))
-            next_number = await committed(owed, lambda made: f"{_undoing(number, made)} and {GOES_ON}")
+        async with context.open() as app:
+            undoing = app.requests.undo(number, operator(app, person))
+            next_number = await uninterrupted(undoing, lambda next_: f"{_undone_by(number, next_)} and {GOES_ON}")
             return await follow(app, next_number, wait=wait, as_json=as_json)
 
     return run(work())
@@ -118,10 +118,10 @@ def undo(door: CliContext, number: int, person: str | None, wait: bool, as_json:
 COMMANDS = (approve, reject, cancel, merge, undo)
 
 
-def _kept(sentence: str, answer: VerdictOutcome) -> str | None:
-    """The sentence, unless the decision was refused and so changed nothing."""
-    return sentence if answer.problem is None else None
+def _if_counted(outcome: VerdictOutcome, sentence: str) -> str | None:
+    """The sentence, unless the verdict was refused and changed nothing."""
+    return sentence if outcome.problem is None else None
 
 
-def _undoing(number: int, made: int) -> str:
-    return f"closing #{number} is queued" if made == number else f"#{made} takes #{number} back"
+def _undone_by(number: int, next_number: int) -> str:
+    return f"closing #{number} is queued" if next_number == number else f"#{next_number} takes #{number} back"

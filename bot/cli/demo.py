@@ -1,4 +1,4 @@
-"""The demo: one request walked to a pull request on a repository of its own, with the commands a person would type."""
+"""The demo: takes one request to a pull request on its own repository, with the commands that a person would type."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ def _digest_of(home: Path) -> str:
     from bot.wiring.app import opened
     from core.model.staged_diff import short_digest
 
-    async def read() -> str:
+    async def first_digest() -> str:
         async with opened(Home(home)) as app:
-            staged = (await app.document(1)).task.staged
+            staged = (await app.documents.document(1)).task.staged
             if staged is None:
                 raise PermanentError("demo_failed", "the demo's request was not staged")
             return short_digest(staged.digest)
 
-    return asyncio.run(read())
+    return asyncio.run(first_digest())
 
 
 def _program() -> str:

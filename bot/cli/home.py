@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bot.cli.context import CliContext, json_option, run, say_json
+from bot.cli.context import CliContext, json_option, print_json, run
 
 
 @click.command()
@@ -17,17 +17,22 @@ from bot.cli.context import CliContext, json_option, run, say_json
 @json_option
 @click.pass_obj
 def init(
-    door: CliContext, repos: tuple[str, ...], people: tuple[str, ...], forge: str, github_url: str | None, as_json: bool
+    context: CliContext,
+    repos: tuple[str, ...],
+    people: tuple[str, ...],
+    forge: str,
+    github_url: str | None,
+    as_json: bool,
 ) -> int:
     """Make a home: configuration, starter policy and lanes, signing key, database."""
     from bot.operations.init import make_home
 
-    made = run(make_home(door.home(), repos, people, forge, github_url))
+    created = run(make_home(context.home(), repos, people, forge, github_url))
     if as_json:
-        say_json(made.to_json())
+        print_json(created.to_json())
         return 0
-    click.echo(f"Made the home {made.home.root}.")
-    for note in made.notes:
+    click.echo(f"Made the home {created.home.root}.")
+    for note in created.notes:
         click.echo(f"  {note}")
     click.echo('Next: countersign ask "set KEY to VALUE in FILE" --as PERSON --wait')
     return 0
@@ -36,37 +41,35 @@ def init(
 @click.command()
 @json_option
 @click.pass_obj
-def doctor(door: CliContext, as_json: bool) -> int:
+def doctor(context: CliContext, as_json: bool) -> int:
     """Check every dependency, permission, sandbox and repository, and say how to mend what fails."""
-    from bot.cli.output import show_checks
+    from bot.cli.output import print_checks
     from bot.operations.doctor import examine
 
-    checks = run(examine(door.home()))
+    checks = run(examine(context.home()))
     failed = [check for check in checks if check["verdict"] == "fail"]
     if as_json:
-        say_json({"healthy": not failed, "checks": checks})
+        print_json({"healthy": not failed, "checks": checks})
     else:
-        show_checks("Not healthy" if failed else "Healthy", checks)
+        print_checks("Not healthy" if failed else "Healthy", checks)
     return 1 if failed else 0
 
 
 @click.command()
 @json_option
 @click.pass_obj
-def migrate(door: CliContext, as_json: bool) -> int:
+def migrate(context: CliContext, as_json: bool) -> int:
     """Bring the database to this program's schema."""
     from bot.configuration.config import load_config
-    from core.store.database import Location
-    from core.store.migrate import HEAD
-    from core.store.migrate import migrate as bring
+    from bot.wiring.database_file import migrate_database
 
-    home = door.home()
+    home = context.home()
     home.check()
-    changed = bring(Location.of(load_config(home.config).database, home.state))
+    outcome = migrate_database(home, load_config(home.config).database)
     if as_json:
-        say_json({"version": HEAD, "changed": changed})
+        print_json({"version": outcome.version, "changed": outcome.changed})
     else:
-        click.echo(f"The database is at version {HEAD}" + (" now." if changed else " already."))
+        click.echo(f"The database is at version {outcome.version}" + (" now." if outcome.changed else " already."))
     return 0
 
 
@@ -74,12 +77,12 @@ def migrate(door: CliContext, as_json: bool) -> int:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 @click.pass_obj
-def backup(door: CliContext, file: Path, as_json: bool) -> int:
+def backup(context: CliContext, file: Path, as_json: bool) -> int:
     """Write the whole home, consistent while everything runs, into FILE (.tar.gz). It holds the signing key."""
     from bot.operations.backup import write_backup
 
-    size = write_backup(door.home(), file)
-    say_json({"file": str(file), "size_bytes": size}) if as_json else click.echo(f"Wrote {file} ({size:,} bytes).")
+    size = write_backup(context.home(), file)
+    print_json({"file": str(file), "size_bytes": size}) if as_json else click.echo(f"Wrote {file} ({size:,} bytes).")
     return 0
 
 
@@ -87,14 +90,14 @@ def backup(door: CliContext, file: Path, as_json: bool) -> int:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @json_option
 @click.pass_obj
-def restore(door: CliContext, file: Path, as_json: bool) -> int:
+def restore(context: CliContext, file: Path, as_json: bool) -> int:
     """Restore FILE into a new home, with its queue paused until you have looked."""
     from bot.operations.backup import read_backup
 
-    home = door.home()
+    home = context.home()
     run(read_backup(home, file))
     if as_json:
-        say_json({"home": str(home.root), "paused": True})
+        print_json({"home": str(home.root), "paused": True})
     else:
         click.echo(f"Restored {file} into {home.root}. The queue is paused: look at `countersign list`, then resume.")
     return 0
@@ -106,7 +109,7 @@ def schema(document: str) -> int:
     """Print the JSON Schema of a document."""
     from bot.cli.schema import schema_of
 
-    say_json(schema_of(document))
+    print_json(schema_of(document))
     return 0
 
 

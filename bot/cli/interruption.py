@@ -1,4 +1,4 @@
-"""What Ctrl-C tells a person: what exists by now, in one sentence that is true in every phase of a command."""
+"""What a command prints at Ctrl-C: what exists by then, in a sentence that is true in every phase of the command."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class _Phase:
 _PHASE = _Phase()  # of the one command that this process runs
 
 
-def so_far() -> str:
-    """What is true of the command that runs now."""
+def interrupt_report() -> str:
+    """The sentence to print if the command is interrupted now."""
     return _PHASE.so_far
 
 
-def now(sentence: str = _UNKNOWN) -> None:
-    """From here on this is what Ctrl-C has to tell; without a sentence, what is true of any command."""
+def on_interrupt(sentence: str = _UNKNOWN) -> None:
+    """Set what is printed at Ctrl-C from here on; without a sentence, what is true of any command."""
     _PHASE.so_far = sentence
 
 
-async def committed(work: Coroutine[Any, Any, T], told: Callable[[T], str | None]) -> T:
-    """Do `work`, which makes one change, to its end even when Ctrl-C comes meanwhile; then `told` says what exists.
+async def uninterrupted(work: Coroutine[Any, Any, T], describe: Callable[[T], str | None]) -> T:
+    """Run `work`, which makes one change, to its end even when Ctrl-C comes; `describe` says what exists then.
 
-    Raises `CancelledError` afterwards, as the caller was told to stop. `told` may say None when nothing changed.
+    Raises `CancelledError` afterwards if Ctrl-C came. `describe` returns None when nothing changed.
     """
     import asyncio
 
@@ -41,12 +41,12 @@ async def committed(work: Coroutine[Any, Any, T], told: Callable[[T], str | None
     try:
         result = await asyncio.shield(whole)
     except asyncio.CancelledError:
-        before = so_far()
-        now("see with `countersign list` whether it was taken in")  # true if a second Ctrl-C comes now
+        before = interrupt_report()
+        on_interrupt("see with `countersign list` whether it was taken in")  # true if a second Ctrl-C comes now
         await asyncio.wait([whole])
         failed = whole.cancelled() or whole.exception() is not None
-        now(before if failed else told(whole.result()) or before)
+        on_interrupt(before if failed else describe(whole.result()) or before)
         raise
-    if (sentence := told(result)) is not None:
-        now(sentence)
+    if (sentence := describe(result)) is not None:
+        on_interrupt(sentence)
     return result

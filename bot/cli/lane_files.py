@@ -1,4 +1,4 @@
-"""What the commands about lanes share: reading their files, judging them as the bot would, and writing one or none."""
+"""What the commands about lanes share: reading lane files, checking them as the bot does, and writing one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ if TYPE_CHECKING:
     from bot.cli.context import CliContext
     from bot.configuration.home import Home
     from core.model.lane import Lane, LaneCheck
-    from core.settings import Settings
     from lanes.templates import ImportedLane
 
 
-def shared_of(door: CliContext) -> Callable[[str], LaneCheck]:
-    """Finds the checks that the home's plugins offer to lanes; a plugin is imported when a lane names its check."""
+def plugin_checks(context: CliContext) -> Callable[[str], LaneCheck]:
+    """Finds the checks that the home's plugins offer; a plugin is imported when a lane names its check."""
 
     def find(name: str) -> LaneCheck:
         from bot.configuration.config import load_config
         from bot.plugins.load import Plugins
         from lanes.registry import no_shared_checks
 
-        home = door.home()
+        home = context.home()
         if not home.config.is_file():
             return no_shared_checks(name)
         return Plugins(load_config(home.config).plugins, home.state).check(name)
@@ -33,33 +32,33 @@ def shared_of(door: CliContext) -> Callable[[str], LaneCheck]:
     return find
 
 
-def carried(door: CliContext, raw: bytes, source: str) -> ImportedLane:
+def read_lane(context: CliContext, raw: bytes, source: str) -> ImportedLane:
     """The lane in `raw`, checked as far as a lane can be alone; raises `ConfigError` or `UsageError`."""
     from lanes.templates import import_lane
 
-    found = import_lane(raw, source, shared_of(door))
-    check_sentences(found.lane)
-    return found
+    carried = import_lane(raw, source, plugin_checks(context))
+    check_sentences(carried.lane)
+    return carried
 
 
-def bytes_named(door: CliContext, name: str) -> tuple[bytes, str]:
+def lane_bytes(context: CliContext, name: str) -> tuple[bytes, str]:
     """The file of a lane of the home, else the template called `name`, and its path; raises `NotFoundError`."""
     from lanes.registry import NAME
     from lanes.templates import list_templates
 
-    path = door.home().lanes / f"{name}.yaml"
+    path = context.home().lanes / f"{name}.yaml"
     if NAME.fullmatch(name) and len(name) <= 40 and path.is_file():
         return path.read_bytes(), str(path)
-    found = list_templates()
-    if name not in found:
+    known = list_templates()
+    if name not in known:
         short = name if len(name) <= 60 else f"{name[:60]}…"
         message = f"there is no lane and no template called {short!r}"
         raise NotFoundError("no_such_lane", message, advise("See ", Suggestion(CommandName.LANE_SEARCH), "."))
-    return found[name].encode(), f"{name}.yaml"
+    return known[name].encode(), f"{name}.yaml"
 
 
-def bytes_of(file: Path) -> bytes:
-    """A file as far as it can be a lane's; raises `NotFoundError`."""
+def file_bytes(file: Path) -> bytes:
+    """The beginning of a file, as long as a lane may be; raises `NotFoundError`."""
     from core.strict_yaml.document import MAX_BYTES
 
     try:
@@ -69,16 +68,16 @@ def bytes_of(file: Path) -> bytes:
         raise NotFoundError("no_such_file", f"there is no file {file}", "Check its path.") from error
 
 
-def put(home: Home, name: str, text: str, source: str, *, replace: bool) -> tuple[Path, str | None]:
-    """Write a lane's file; its path, and the rule that is missing. What the home cannot load leaves it as it was.
+def write_lane(home: Home, name: str, text: str, source: str, *, replace: bool) -> tuple[Path, str | None]:
+    """Write a lane's file; returns its path and the rule that is missing. A lane that the home cannot load is not kept.
 
     Raises `ConflictError` when another file is there, `UsageError` for what does not fit into this home.
     """
     path, new = home.lanes / f"{name}.yaml", text.encode()
     before = path.read_bytes() if path.exists() else None
     if before is not None and before != new and not replace:
-        mend = "Rename one of them, or say --replace (import) once you have compared both."
-        raise ConflictError("lane_exists", f"{path} is there already, and says something else", mend)
+        mend = "Rename one of them, or compare both and use `lane import --replace`."
+        raise ConflictError("lane_exists", f"{path} already exists with other content", mend)
     _write(path, new)
     try:
         return path, missing_rule(home, name)
@@ -88,8 +87,8 @@ def put(home: Home, name: str, text: str, source: str, *, replace: bool) -> tupl
         else:
             _write(path, before)
         if isinstance(error, CountersignError):
-            told = error.problem
-            raise UsageError("lane_refused", f"{source} was not added: {told.message}", told.mend) from error
+            problem = error.problem
+            raise UsageError("lane_refused", f"{source} was not added: {problem.message}", problem.mend) from error
         raise
 
 
@@ -104,8 +103,9 @@ def _write(path: Path, content: bytes) -> None:
 def missing_rule(home: Home, name: str) -> str | None:
     """The rule to add to policy.yaml when none opens the lane to anybody, else None."""
     from bot.configuration.live_settings import load_settings
+    from core.rules.planning import people_let_into
 
-    if people_of(load_settings(home), name):
+    if people_let_into(load_settings(home), name):
         return None
     return (
         f"  - name: {name}-changes\n    when: {{lane: {name}, from: [member, maintainer]}}\n"
@@ -113,24 +113,7 @@ def missing_rule(home: Home, name: str) -> str | None:
     )
 
 
-def people_of(settings: Settings, name: str) -> list[str]:
-    """Everybody whom a rule lets into the lane, in some repository, from the terminal or a chat."""
-    from core.model.decision import PolicyRequest
-    from core.model.turn import SURFACES
-
-    return [
-        person
-        for person in sorted(settings.people.by_name)
-        if any(
-            name
-            in settings.policy.open_lanes(PolicyRequest(person, surface, repository, (), name, deterministic=False))
-            for repository in settings.repositories
-            for surface in sorted(SURFACES)
-        )
-    ]
-
-
-def check_sentences(found: Lane) -> None:
+def check_sentences(lane: Lane) -> None:
     """Raise `ConfigError` for globs that the policy refuses, and for edit steps whose sentence nobody understands."""
     from bot.interpret.grammar import read_sentence
     from core.model.errors import ConfigError
@@ -138,15 +121,15 @@ def check_sentences(found: Lane) -> None:
     from lanes.workflow.fill import fill_edits, sample_values
     from policies.policy import check_lane
 
-    check_lane(found)
-    for n, step in enumerate(found.steps):
+    check_lane(lane)
+    for n, step in enumerate(lane.steps):
         if step.run != EDIT:
             continue
         try:
-            fill_edits(step.do, found.parameters, sample_values(found.parameters), read_sentence)
+            fill_edits(step.do, lane.parameters, sample_values(lane.parameters), read_sentence)
         except UsageError as error:
-            told = error.problem
-            raise ConfigError(found.source, None, f"steps[{n}].do", told.message, told.mend) from error
+            problem = error.problem
+            raise ConfigError(lane.source, None, f"steps[{n}].do", problem.message, problem.mend) from error
         except ValueError as error:
             mend = "Put each parameter where a value stands."
-            raise ConfigError(found.source, None, f"steps[{n}].do", str(error).rstrip("."), mend) from error
+            raise ConfigError(lane.source, None, f"steps[{n}].do", str(error).rstrip("."), mend) from error

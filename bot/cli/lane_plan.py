@@ -1,4 +1,4 @@
-"""lane plan: which steps of a lane run side by side, and the critical path."""
+"""lane plan: which steps of a lane run side by side, the critical path, and what policy says of a request there."""
 
 from __future__ import annotations
 
@@ -8,52 +8,76 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.context import CliContext, json_option, say_json
+from bot.cli.context import SURFACE, CliContext, json_option, print_json, run, speaker
 from core.model.errors import UsageError
 
 if TYPE_CHECKING:
     from core.model.lane import Lane
     from core.model.workflow import WorkflowStep
+    from core.rules.planning import RequestPlan
     from lanes.workflow.plan import WorkflowPlan
 
 
 @click.command()
 @click.argument("name")
 @click.option("--took", multiple=True, metavar="STEP=SECONDS", help="How long a step took; else its limit counts.")
+@click.option("--as", "person", metavar="PERSON", help="Show what policy says of a request of this person's, too.")
+@click.option("--repo", metavar="NAME", help="In which repository that person would ask.")
 @json_option
 @click.pass_obj
-def plan(door: CliContext, name: str, took: tuple[str, ...], as_json: bool) -> int:
+def plan(
+    context: CliContext, name: str, took: tuple[str, ...], person: str | None, repo: str | None, as_json: bool
+) -> int:
     """Show which steps of a lane run side by side, and the critical path."""
-    from bot.cli.lane_files import bytes_named, carried
+    from bot.cli.explanation import explanation_of, policy_line
+    from bot.cli.lane_files import lane_bytes, read_lane
     from lanes.workflow.plan import plan_workflow, step_durations
 
-    found = carried(door, *bytes_named(door, name)).lane
-    if not found.steps:
-        raise UsageError("no_steps", f"the lane {name} has one step, its executor {found.executor}", "Nothing to plan.")
-    measured = _seconds(found, took)
-    durations = step_durations(found.steps, found.limits.wall_s, measured)
-    made = plan_workflow(found.steps, durations)
+    lane = read_lane(context, *lane_bytes(context, name)).lane
+    if not lane.steps:
+        raise UsageError("no_steps", f"the lane {name} has one step, its executor {lane.executor}", "Nothing to plan.")
+    measured = _seconds(lane, took)
+    durations = step_durations(lane.steps, lane.limits.wall_s, measured)
+    layout = plan_workflow(lane.steps, durations)
+    request = _request(context, name, person, repo) if person or repo else None
     if as_json:
         steps = [
             {"name": one.name, "run": one.run, "needs": one.needs, "when": one.when, "measured": one.name in measured}
-            for one in found.steps
+            for one in lane.steps
         ]
-        say_json({"lane": name, "version": found.version, "durations_s": durations, "steps": steps, **made.to_json()})
+        policy = {"policy": explanation_of(request)} if request else {}
+        shown = {"lane": name, "version": lane.version, "durations_s": durations, "steps": steps, **layout.to_json()}
+        print_json({**shown, **policy})
     else:
-        _show(found, made, durations, measured)
+        _show(lane, layout, durations, measured)
+        if request is not None:
+            click.echo(policy_line(request))
     return 0
 
 
-def _show(found: Lane, made: WorkflowPlan, durations: Mapping[str, float], measured: Mapping[str, float]) -> None:
-    from bot.surfaces.terminal.layout import grid
-    from bot.surfaces.terminal.look import ACCENT, look_of, write
+def _request(context: CliContext, lane: str, person: str | None, repo: str | None) -> RequestPlan:
+    """What would become of a request in the lane, whatever it says: its steps decide what is done."""
+    from bot.cli.explanation import one_repository
+    from core.rules.planning import ANYTHING, RequestOrigin
 
-    look = look_of(sys.stdout)
-    steps = {step.name: step for step in found.steps}
+    async def work() -> RequestPlan:
+        async with context.open() as app:
+            actor, repository = speaker(app, person), one_repository(app.settings(), repo)
+            return await app.preview.plan(RequestOrigin(actor.person or "", SURFACE, repository, lane), ANYTHING)
+
+    return run(work())
+
+
+def _show(lane: Lane, layout: WorkflowPlan, durations: Mapping[str, float], measured: Mapping[str, float]) -> None:
+    from bot.surfaces.terminal.layout import grid
+    from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
+
+    look = detect_profile(sys.stdout)
+    steps = {step.name: step for step in lane.steps}
     table = grid("right", "fixed", "fixed", "fixed", "right", "flow")
-    for n, layer in enumerate(made.layers, 1):
+    for n, layer in enumerate(layout.layers, 1):
         for m, name in enumerate(layer.steps):
-            step, critical = steps[name], name in made.critical_path
+            step, critical = steps[name], name in layout.critical_path
             time = "" if layer.approval else _time(name, durations, measured)
             table.add_row(
                 look.text((str(n) if m == 0 else "", "dim")),
@@ -63,23 +87,23 @@ def _show(found: Lane, made: WorkflowPlan, durations: Mapping[str, float], measu
                 look.text(time),
                 look.text((_more(step), "dim")),
             )
-    path = f"critical path (*): {' → '.join(made.critical_path)}"
-    sums = f"{_sum(made.critical_s, measured, made.critical_path, steps)}; one by one "
-    sums += _sum(made.total_s, measured, steps, steps)
+    path = f"critical path (*): {' → '.join(layout.critical_path)}"
+    sums = f"{_sum(layout.critical_s, measured, layout.critical_path, steps)}; one by one "
+    sums += _sum(layout.total_s, measured, steps, steps)
     last = [look.text(path), look.text(sums)]
-    if any(layer.approval for layer in made.layers):
+    if any(layer.approval for layer in layout.layers):
         last.append(look.text(("The time that people take to approve is not counted.", "dim")))
-    write(
-        sys.stdout, look, [look.text((f"{found.name}, version {found.version}: {_layers(made)}", "bold")), table, *last]
+    write_items(
+        sys.stdout, look, [look.text((f"{lane.name}, version {lane.version}: {_layers(layout)}", "bold")), table, *last]
     )
 
 
-def _layers(made: WorkflowPlan) -> str:
+def _layers(layout: WorkflowPlan) -> str:
     """How many steps, and how deep the plan is, in words."""
-    count = sum(len(layer.steps) for layer in made.layers)
+    count = sum(len(layer.steps) for layer in layout.layers)
     if count == 1:
         return "1 step"
-    deep = len(made.layers)
+    deep = len(layout.layers)
     return f"{count} steps, " + ("side by side" if deep == 1 else f"in {deep} layers, one after the other")
 
 
@@ -95,21 +119,21 @@ def _sum(total_s: float, measured: Mapping[str, float], names: Iterable[str], st
 
 def _more(step: WorkflowStep) -> str:
     """What a step waits for, and when it is left out."""
-    said = [f"after {', '.join(step.needs)}"] if step.needs else []
+    notes = [f"after {', '.join(step.needs)}"] if step.needs else []
     if step.when:
-        said.append(f"when {step.when}")
+        notes.append(f"when {step.when}")
     if step.run == "approval":
-        said.append(step.do or "a person looks at all of the above")
-    return "; ".join(said)
+        notes.append(step.do or "a person looks at all of the above")
+    return "; ".join(notes)
 
 
-def _seconds(found: Lane, took: tuple[str, ...]) -> dict[str, float]:
-    from bot.cli.requests import pairs
+def _seconds(lane: Lane, took: tuple[str, ...]) -> dict[str, float]:
+    from bot.cli.requests import parse_pairs
 
     seconds: dict[str, float] = {}
-    for name, text in pairs(took).items():
-        if name not in {step.name for step in found.steps}:
-            raise UsageError("no_such_step", f"the lane {found.name} has no step {name!r}", "See them with lane plan.")
+    for name, text in parse_pairs(took).items():
+        if name not in {step.name for step in lane.steps}:
+            raise UsageError("no_such_step", f"the lane {lane.name} has no step {name!r}", "See them with lane plan.")
         try:
             seconds[name] = float(text)
         except ValueError as error:

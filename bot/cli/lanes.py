@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bot.cards.safe import visible, visible_lines
-from bot.cli.context import CliContext, json_option, say_json
-from bot.cli.lane_files import bytes_named, bytes_of, carried, check_sentences, people_of, put, shared_of
+from bot.cli.context import CliContext, json_option, print_json
+from bot.cli.lane_files import check_sentences, file_bytes, lane_bytes, plugin_checks, read_lane, write_lane
 from bot.cli.lane_plan import plan
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ def lane() -> None:
 @click.option("--template", "chosen", default="blank", metavar="T", help="Begin with this one; see `lane search`.")
 @json_option
 @click.pass_obj
-def new(door: CliContext, name: str, chosen: str, as_json: bool) -> int:
+def new(context: CliContext, name: str, chosen: str, as_json: bool) -> int:
     """Write a lane file NAME into the home, from a template."""
     from lanes.templates import read_template, rename_lane
 
-    home = door.home()
+    home = context.home()
     home.check()
     text = rename_lane(read_template(chosen), name)
-    made = carried(door, text.encode(), f"{name}.yaml").lane  # before the file is there: a bad name leaves nothing
-    path, rule = put(home, name, text, f"{name}.yaml", replace=False)
+    written = read_lane(context, text.encode(), f"{name}.yaml").lane  # before the file exists: a bad name leaves none
+    path, rule = write_lane(home, name, text, f"{name}.yaml", replace=False)
     if as_json:
-        say_json({"lane": name, "file": str(path), "template": chosen, "missing_rule": rule})
+        print_json({"lane": name, "file": str(path), "template": chosen, "missing_rule": rule})
         return 0
-    click.echo(f"Wrote {path}: {made.describe}.")
-    _tell_missing(name, rule)
+    click.echo(f"Wrote {path}: {written.describe}.")
+    _print_missing_rule(name, rule)
     return 0
 
 
@@ -49,18 +49,18 @@ def new(door: CliContext, name: str, chosen: str, as_json: bool) -> int:
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @json_option
 @click.pass_obj
-def check(door: CliContext, file: Path | None, as_json: bool) -> int:
+def check(context: CliContext, file: Path | None, as_json: bool) -> int:
     """Read FILE, or every lane of the home, and name the first mistake: file, line and key."""
-    found = [carried(door, bytes_of(file), str(file)).lane] if file is not None else _checked_home(door)
+    lanes = [read_lane(context, file_bytes(file), str(file)).lane] if file is not None else _checked_home(context)
     rows = [
-        {"name": each.name, "file": each.source, "version": each.version, "steps": len(each.steps)} for each in found
+        {"name": each.name, "file": each.source, "version": each.version, "steps": len(each.steps)} for each in lanes
     ]
     if as_json:
-        say_json({"lanes": rows})
+        print_json({"lanes": rows})
         return 0
     for row in rows:
         steps = f", {row['steps']} step{'s' if row['steps'] != 1 else ''}" if row["steps"] else ""
-        click.echo(f"{visible(str(row['file']))}: the lane {row['name']} is sound (version {row['version']}{steps}).")
+        click.echo(f"{visible(str(row['file']))}: the lane {row['name']} is valid (version {row['version']}{steps}).")
     return 0
 
 
@@ -68,14 +68,14 @@ def check(door: CliContext, file: Path | None, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def export(door: CliContext, name: str, as_json: bool) -> int:
-    """Print a lane of the home, or a template, as one file that says its digest."""
+def export(context: CliContext, name: str, as_json: bool) -> int:
+    """Print a lane of the home, or a template, as one file with its digest."""
     from lanes.templates import export_lane
 
-    found = carried(door, *bytes_named(door, name))
-    text = export_lane(found.text)
+    carried = read_lane(context, *lane_bytes(context, name))
+    text = export_lane(carried.text)
     if as_json:
-        say_json({"lane": name, "version": found.lane.version, "digest": found.digest, "text": text})
+        print_json({"lane": name, "version": carried.lane.version, "digest": carried.digest, "text": text})
     else:
         click.echo(text, nl=False)
     return 0
@@ -83,45 +83,48 @@ def export(door: CliContext, name: str, as_json: bool) -> int:
 
 @lane.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--replace", is_flag=True, help="Put it in the place of a lane of this name.")
+@click.option("--replace", is_flag=True, help="Replace a lane of this name.")
 @json_option
 @click.pass_obj
-def import_(door: CliContext, file: Path, replace: bool, as_json: bool) -> int:
+def import_(context: CliContext, file: Path, replace: bool, as_json: bool) -> int:
     """Add a lane from FILE (- for standard input), and show what it may write and what it runs."""
     from core.strict_yaml.document import MAX_BYTES
 
-    home = door.home()
+    home = context.home()
     home.check()
     source = "standard input" if str(file) == "-" else str(file)
-    found = carried(door, sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else bytes_of(file), source)
-    path, rule = put(home, found.lane.name, found.text, source, replace=replace)
-    shown = _shown(found.lane)
+    carried = read_lane(context, sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else file_bytes(file), source)
+    path, rule = write_lane(home, carried.lane.name, carried.text, source, replace=replace)
+    shown = _shown(carried.lane)
     if as_json:
-        signed = {"digest": found.digest, "digest_was_named": found.signed}
-        say_json({"lane": found.lane.name, "file": str(path), **signed, **shown, "missing_rule": rule})
+        signed = {"digest": carried.digest, "digest_was_named": carried.signed}
+        print_json({"lane": carried.lane.name, "file": str(path), **signed, **shown, "missing_rule": rule})
         return 0
-    named = "as its first line says" if found.signed else "which its file did not name"
-    click.echo(f"Imported {found.lane.name} into {path}, digest {found.digest[:12]}, {named}.")
+    named = "as its first line says" if carried.signed else "which the file did not name"
+    click.echo(f"Imported {carried.lane.name} into {path}, digest {carried.digest[:12]}, {named}.")
     click.echo(f"  may write: {visible(', '.join(shown['writes']))}")
     for line in shown["runs"]:
         click.echo("  runs: " + visible_lines(line).replace("\n", "\n        "))
     if shown["hosts"]:
         click.echo(f"  may reach: {visible(', '.join(shown['hosts']))}")
-    _tell_missing(found.lane.name, rule)
+    _print_missing_rule(carried.lane.name, rule)
     return 0
 
 
 @lane.command("list")
 @json_option
 @click.pass_obj
-def list_(door: CliContext, as_json: bool) -> int:
+def list_(context: CliContext, as_json: bool) -> int:
     """List the lanes of the home, and who may use each."""
     from bot.configuration.live_settings import load_settings
+    from core.rules.planning import people_let_into
 
-    settings = load_settings(door.home())
-    rows = [{**_row(each), "people": people_of(settings, each.name)} for _, each in sorted(settings.lanes.items())]
+    settings = load_settings(context.home())
+    rows = [
+        {**_row(each), "people": people_let_into(settings, each.name)} for _, each in sorted(settings.lanes.items())
+    ]
     if as_json:
-        say_json(rows)
+        print_json(rows)
         return 0
     for row in rows:
         who = ", ".join(row["people"]) or "nobody: no rule opens it"
@@ -135,18 +138,18 @@ def list_(door: CliContext, as_json: bool) -> int:
 @click.argument("word", default="")
 @json_option
 @click.pass_obj
-def search(door: CliContext, word: str, as_json: bool) -> int:
+def search(context: CliContext, word: str, as_json: bool) -> int:
     """Find lanes of the home and built-in templates by a WORD of theirs; without one, all of them."""
     from lanes.registry import load_lanes
     from lanes.templates import import_lane, list_templates
 
-    found = [("template", import_lane(text.encode(), name).lane) for name, text in list_templates().items()]
-    folder = door.home().lanes
+    candidates = [("template", import_lane(text.encode(), name).lane) for name, text in list_templates().items()]
+    folder = context.home().lanes
     if folder.is_dir():
-        found += [("home", each) for _, each in sorted(load_lanes(folder, shared_of(door)).items())]
-    rows = [{"where": where, **_row(each)} for where, each in found if word.casefold() in _words(each)]
+        candidates += [("home", each) for _, each in sorted(load_lanes(folder, plugin_checks(context)).items())]
+    rows = [{"where": where, **_row(each)} for where, each in candidates if word.casefold() in _words(each)]
     if as_json:
-        say_json(rows)
+        print_json(rows)
         return 0
     for row in rows:
         click.echo(f"{row['name']} ({row['where']}): {visible(row['describe'])}")
@@ -159,10 +162,10 @@ lane.add_command(plan)
 COMMANDS = (lane,)
 
 
-def _checked_home(door: CliContext) -> list[Lane]:
+def _checked_home(context: CliContext) -> list[Lane]:
     from bot.configuration.live_settings import load_settings
 
-    home = door.home()
+    home = context.home()
     home.check()
     settings = load_settings(home)
     for each in settings.lanes.values():
@@ -170,7 +173,7 @@ def _checked_home(door: CliContext) -> list[Lane]:
     return [each for _, each in sorted(settings.lanes.items())]
 
 
-def _tell_missing(name: str, rule: str | None) -> None:
+def _print_missing_rule(name: str, rule: str | None) -> None:
     if rule is None:
         return
     click.echo(
@@ -178,25 +181,25 @@ def _tell_missing(name: str, rule: str | None) -> None:
     )
 
 
-def _row(found: Lane) -> dict[str, Any]:
-    parameters = [each.name for each in found.parameters]
+def _row(of: Lane) -> dict[str, Any]:
+    parameters = [each.name for each in of.parameters]
     return {
-        "name": found.name,
-        "version": found.version,
-        "executor": found.executor,
-        "describe": found.describe,
+        "name": of.name,
+        "version": of.version,
+        "executor": of.executor,
+        "describe": of.describe,
         "parameters": parameters,
     }
 
 
-def _shown(found: Lane) -> dict[str, list[str]]:
+def _shown(of: Lane) -> dict[str, list[str]]:
     """What a lane may write, and each thing that it runs."""
-    runs = [f"{step.name}: {step.run} {_does(step.command, step.do)}".rstrip() for step in found.steps]
-    runs = runs or [f"{found.executor} {_does(found.command, '')}".rstrip()]
-    runs += [f"check {each.name}: {_does(each.command, '')}" for each in found.checks]
-    if found.agent is not None:
-        runs.append(f"agent: {_does(found.agent.argv, '')}")
-    return {"writes": list(found.write), "runs": runs, "hosts": list(found.isolation.hosts)}
+    runs = [f"{step.name}: {step.run} {_does(step.command, step.do)}".rstrip() for step in of.steps]
+    runs = runs or [f"{of.executor} {_does(of.command, '')}".rstrip()]
+    runs += [f"check {each.name}: {_does(each.command, '')}" for each in of.checks]
+    if of.agent is not None:
+        runs.append(f"agent: {_does(of.agent.argv, '')}")
+    return {"writes": list(of.write), "runs": runs, "hosts": list(of.isolation.hosts)}
 
 
 def _does(command: Sequence[str], do: str) -> str:
@@ -205,7 +208,7 @@ def _does(command: Sequence[str], do: str) -> str:
     return shlex.join(command) if command else do
 
 
-def _words(found: Lane) -> str:
+def _words(of: Lane) -> str:
     """Everything of a lane that a search looks in."""
-    steps = [f"{step.name} {step.run} {step.do}" for step in found.steps]
-    return " ".join([found.name, found.describe, found.executor, *found.write, *steps]).casefold()
+    steps = [f"{step.name} {step.run} {step.do}" for step in of.steps]
+    return " ".join([of.name, of.describe, of.executor, *of.write, *steps]).casefold()

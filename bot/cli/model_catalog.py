@@ -1,4 +1,4 @@
-"""How models are drawn on the terminal: what an endpoint has, what is in memory, and how a pull gets on."""
+"""Prints models on the terminal: what each endpoint has, what is in memory, and the progress of a pull."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 from bot.cards.safe import one_line
 from bot.cards.times import until
 from bot.surfaces.terminal.layout import grid
-from bot.surfaces.terminal.look import ACCENT, look_of, write
+from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
 from lanes.models.model_details import PullStep
 
 Row = Mapping[str, Any]
@@ -23,33 +23,33 @@ _EVERY_S: Final = 5.0
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
-def show_stock(rows: Sequence[Row]) -> None:
+def print_catalogs(rows: Sequence[Row]) -> None:
     """Draw the rows of ``models list --json``: each endpoint, and below it the models that it has."""
-    look = look_of(sys.stdout)
+    look = detect_profile(sys.stdout)
     if not rows:
         click.echo("No endpoints. Add them to `models:` of countersign.yaml.")
         return
     items: list[Any] = []
     for row in rows:
-        items.append(look.text((row["endpoint"], "bold"), (f" · {_state(row)} · {row['url']}", "dim")))
+        items.append(look.text((row["endpoint"], "bold"), (f" · {_endpoint_state(row)} · {row['url']}", "dim")))
         table = grid("fixed", "right", "fixed", "fixed")
         for model in row["models"]:
             make = (look.text((model[key], "dim")) for key in ("parameters", "quantization"))
             table.add_row(look.text((f"  {model['name']}", ACCENT)), look.text(size(model["size_bytes"])), *make)
         if row["models"]:
             items.append(table)
-    write(sys.stdout, look, items)
+    write_items(sys.stdout, look, items)
 
 
-def _state(row: Row) -> str:
+def _endpoint_state(row: Row) -> str:
     if row["up"] is None:
         return f"{row['kind']}, for agents only: not asked"
     return row["version"] if row["up"] else "does not answer"
 
 
-def show_memory(rows: Sequence[Row]) -> None:
+def print_loaded(rows: Sequence[Row]) -> None:
     """Draw the rows of ``models ps --json``: each model in memory."""
-    look, now = look_of(sys.stdout), datetime.now(UTC)
+    look, now = detect_profile(sys.stdout), datetime.now(UTC)
     loaded = [model for row in rows for model in row["models"]]
     if not loaded:
         if not any(row["problem"] for row in rows):
@@ -63,7 +63,7 @@ def show_memory(rows: Sequence[Row]) -> None:
             look.text(_on_gpu(model)),
             look.text((f"goes {until(model['until'], now)}" if model["until"] else "", "dim")),
         )
-    write(sys.stdout, look, [table])
+    write_items(sys.stdout, look, [table])
 
 
 def _on_gpu(model: Row) -> str:
@@ -85,31 +85,31 @@ def size(count: int | None) -> str:
 
 
 class PullProgress:
-    """How a pull gets on, on stderr: one living line on a terminal, else a line a step and every few seconds."""
+    """Prints a pull's progress on stderr: one line that is redrawn on a terminal, else a line a step and every 5 s."""
 
     def __init__(self, name: str, *, quiet: bool) -> None:
         self._name, self._quiet = name, quiet
-        self._said, self._at = "", 0.0
-        self._living = sys.stderr.isatty()
+        self._shown, self._at = "", 0.0
+        self._redraws = sys.stderr.isatty()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._living and self._said:
+        if self._redraws and self._shown:
             click.echo(_BACK, nl=False, err=True)
 
     async def update(self, step: PullStep) -> None:
-        """Tell of `step`."""
+        """Print `step`."""
         if self._quiet:
             return
         words, now = one_line(step.status, 60), time.monotonic()
-        if words == self._said and now - self._at < (0.1 if self._living else _EVERY_S):
+        if words == self._shown and now - self._at < (0.1 if self._redraws else _EVERY_S):
             return
-        self._said, self._at = words, now
-        far = ""
+        self._shown, self._at = words, now
+        amount = ""
         if step.total_bytes > 0:
             part = min(100, 100 * step.done_bytes // step.total_bytes)
-            far = f" {part}% of {size(step.total_bytes)}"
-        line = f"{one_line(self._name, 80)}: {words}{far}"
-        click.echo(f"{_BACK}{line[:79]}" if self._living else line, nl=not self._living, err=True)
+            amount = f" {part}% of {size(step.total_bytes)}"
+        line = f"{one_line(self._name, 80)}: {words}{amount}"
+        click.echo(f"{_BACK}{line[:79]}" if self._redraws else line, nl=not self._redraws, err=True)

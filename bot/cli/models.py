@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.cli.context import CliContext, complain, json_option, run, say_json
+from bot.cli.context import CliContext, json_option, print_json, print_problem, run
 from core.model.errors import CountersignError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """See and keep the models of the endpoints. NAME is endpoint/model; with one endpoint the model is enough."""
+    """See and manage the models of the endpoints. NAME is endpoint/model; with one endpoint the model is enough."""
 
 
 @models.command(name="list")
 @click.option("--endpoint", metavar="NAME", help="Only this endpoint.")
 @json_option
 @click.pass_obj
-def list_(door: CliContext, endpoint: str | None, as_json: bool) -> int:
+def list_(context: CliContext, endpoint: str | None, as_json: bool) -> int:
     """List the models that each endpoint has, and say which endpoint does not answer."""
 
     async def work() -> int:
@@ -34,15 +34,15 @@ def list_(door: CliContext, endpoint: str | None, as_json: bool) -> int:
 
         from lanes.models.registry import find_endpoint
 
-        configured = _models(door).endpoints
+        configured = _models(context).endpoints
         chosen = [find_endpoint(configured, endpoint)] if endpoint else list(configured.values())
-        rows = await asyncio.gather(*(_stock(one) for one in chosen))
+        rows = await asyncio.gather(*(_catalog_row(one) for one in chosen))
         if as_json:
-            say_json({"endpoints": rows})
+            print_json({"endpoints": rows})
         else:
-            from bot.cli.model_catalog import show_stock
+            from bot.cli.model_catalog import print_catalogs
 
-            show_stock(rows)
+            print_catalogs(rows)
         return _failed(rows)
 
     return run(work())
@@ -52,26 +52,26 @@ def list_(door: CliContext, endpoint: str | None, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def show(door: CliContext, name: str, as_json: bool) -> int:
-    """Show what an endpoint tells of one model: what it can do, and how much it can hold."""
+def show(context: CliContext, name: str, as_json: bool) -> int:
+    """Show what an endpoint says of one model: what it can do, and the size of its context."""
 
     async def work() -> int:
         from bot.surfaces.terminal import print_counts
 
-        endpoint, stock, model = _chosen(door, name)
-        found = await stock.details(model)
+        endpoint, catalog, model = _chosen(context, name)
+        details = await catalog.details(model)
         if as_json:
-            say_json({"endpoint": endpoint.name, **found.to_json()})
+            print_json({"endpoint": endpoint.name, **details.to_json()})
             return 0
-        context = f"{found.context_tokens:,} tokens" if found.context_tokens else "not told"
+        window = f"{details.context_tokens:,} tokens" if details.context_tokens else "unknown"
         facts = [
-            ("can", ", ".join(found.abilities) or "not told"),
-            ("family", found.family or "-"),
-            ("parameters", found.parameters or "-"),
-            ("quantization", found.quantization or "-"),
-            ("context", f"{context} (lanes ask for {endpoint.context_tokens:,})"),
+            ("can", ", ".join(details.abilities) or "unknown"),
+            ("family", details.family or "-"),
+            ("parameters", details.parameters or "-"),
+            ("quantization", details.quantization or "-"),
+            ("context", f"{window} (lanes ask for {endpoint.context_tokens:,})"),
         ]
-        print_counts(sys.stdout, f"{endpoint.name}/{found.name}", facts)
+        print_counts(sys.stdout, f"{endpoint.name}/{details.name}", facts)
         return 0
 
     return run(work())
@@ -81,15 +81,15 @@ def show(door: CliContext, name: str, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def pull(door: CliContext, name: str, as_json: bool) -> int:
-    """Fetch a model from Ollama's registry to the endpoint. Interrupted, it goes on when pulled again."""
+def pull(context: CliContext, name: str, as_json: bool) -> int:
+    """Fetch a model from Ollama's registry to the endpoint. An interrupted pull continues when pulled again."""
 
     async def work() -> int:
         from bot.cli.model_catalog import PullProgress
 
-        endpoint, stock, model = _chosen(door, name)
+        endpoint, catalog, model = _chosen(context, name)
         with PullProgress(f"{endpoint.name}/{model}", quiet=as_json) as progress:
-            await stock.pull(model, progress.update)
+            await catalog.pull(model, progress.update)
         return _done("pulled", endpoint, model, "is there", as_json=as_json)
 
     return run(work())
@@ -99,12 +99,12 @@ def pull(door: CliContext, name: str, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def load(door: CliContext, name: str, as_json: bool) -> int:
-    """Load a model into memory now, so that the next request need not wait for it."""
+def load(context: CliContext, name: str, as_json: bool) -> int:
+    """Load a model into memory, so that the next request need not wait for it."""
 
     async def work() -> int:
-        endpoint, stock, model = _chosen(door, name)
-        await stock.load(model)
+        endpoint, catalog, model = _chosen(context, name)
+        await catalog.load(model)
         return _done("loaded", endpoint, model, f"is loaded, and stays for {endpoint.keep_alive}", as_json=as_json)
 
     return run(work())
@@ -114,12 +114,12 @@ def load(door: CliContext, name: str, as_json: bool) -> int:
 @click.argument("name")
 @json_option
 @click.pass_obj
-def unload(door: CliContext, name: str, as_json: bool) -> int:
+def unload(context: CliContext, name: str, as_json: bool) -> int:
     """Free the memory that a model takes."""
 
     async def work() -> int:
-        endpoint, stock, model = _chosen(door, name)
-        await stock.unload(model)
+        endpoint, catalog, model = _chosen(context, name)
+        await catalog.unload(model)
         return _done("unloaded", endpoint, model, "is unloaded", as_json=as_json)
 
     return run(work())
@@ -129,7 +129,7 @@ def unload(door: CliContext, name: str, as_json: bool) -> int:
 @click.option("--endpoint", metavar="NAME", help="Only this endpoint.")
 @json_option
 @click.pass_obj
-def ps(door: CliContext, endpoint: str | None, as_json: bool) -> int:
+def ps(context: CliContext, endpoint: str | None, as_json: bool) -> int:
     """List the models in memory, how much of each is on the GPU, and until when it stays."""
 
     async def work() -> int:
@@ -138,48 +138,48 @@ def ps(door: CliContext, endpoint: str | None, as_json: bool) -> int:
         from lanes.models.catalog import open_ollama_catalog
         from lanes.models.registry import find_endpoint
 
-        configured = _models(door).endpoints
+        configured = _models(context).endpoints
         chosen = [find_endpoint(configured, endpoint)] if endpoint else list(configured.values())
-        stocks = [open_ollama_catalog(one) for one in chosen if endpoint or one.kind == "ollama"]
-        rows = await asyncio.gather(*(_memory(stock) for stock in stocks))
+        catalogs = [open_ollama_catalog(one) for one in chosen if endpoint or one.kind == "ollama"]
+        rows = await asyncio.gather(*(_loaded_row(catalog) for catalog in catalogs))
         if as_json:
-            say_json({"endpoints": rows})
+            print_json({"endpoints": rows})
         else:
-            from bot.cli.model_catalog import show_memory
+            from bot.cli.model_catalog import print_loaded
 
-            show_memory(rows)
+            print_loaded(rows)
         return _failed(rows)
 
     return run(work())
 
 
-def _models(door: CliContext) -> Models:
-    """The configuration's, without the database: these commands touch no task."""
+def _models(context: CliContext) -> Models:
+    """The models of the configuration; these commands need no database."""
     from bot.configuration.config import load_config
 
-    home = door.home()
+    home = context.home()
     home.check()
     return load_config(home.config).models()
 
 
-def _chosen(door: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, str]:
-    """The endpoint that `name` means, its stock, and the model there; raises `UsageError`."""
+def _chosen(context: CliContext, name: str) -> tuple[Endpoint, OllamaCatalog, str]:
+    """The endpoint that `name` means, its catalog and the model's name there; raises `UsageError`."""
     from lanes.models.catalog import open_ollama_catalog
     from lanes.models.registry import find_endpoint
 
-    endpoints = _models(door).endpoints
+    endpoints = _models(context).endpoints
     first, slash, rest = name.partition("/")
     if slash and first in endpoints:
         chosen, model = endpoints[first], rest
     else:
-        keeping = [endpoint for endpoint in endpoints.values() if endpoint.kind == "ollama"]
-        if len(keeping) != 1:  # which one is meant must be said
+        ollama_endpoints = [endpoint for endpoint in endpoints.values() if endpoint.kind == "ollama"]
+        if len(ollama_endpoints) != 1:  # it must be named
             mend = "Write endpoint/model, such as local/qwen3:8b."
             if not slash:
                 raise UsageError("which_endpoint", f"{name!r} does not name an endpoint", f"{mend} {_known(endpoints)}")
             find_endpoint(endpoints, first)
             raise UsageError("no_model", f"{name!r} does not name a model", mend)
-        chosen, model = keeping[0], name
+        chosen, model = ollama_endpoints[0], name
     if not model.strip():
         raise UsageError("no_model", f"{name!r} does not name a model", "Write endpoint/model, such as local/qwen3:8b.")
     return chosen, open_ollama_catalog(chosen), model
@@ -189,26 +189,26 @@ def _known(endpoints: Mapping[str, Endpoint]) -> str:
     return f"Endpoints: {', '.join(sorted(endpoints)) or 'none; see `models:` in countersign.yaml'}."
 
 
-async def _stock(endpoint: Endpoint) -> dict[str, Any]:
-    """One endpoint's row of ``models list``; one that does not answer is a row too."""
+async def _catalog_row(endpoint: Endpoint) -> dict[str, Any]:
+    """One endpoint's row of ``models list``, also when it does not answer."""
     from lanes.models.catalog import is_chat_endpoint, open_catalog
 
     row: dict[str, Any] = {"endpoint": endpoint.name, "kind": endpoint.kind, "url": endpoint.url}
     if not is_chat_endpoint(endpoint):
         return {**row, "up": None, "version": "", "models": [], "problem": None}
-    stock = open_catalog(endpoint)
+    catalog = open_catalog(endpoint)
     try:
-        version, kept = await stock.version(), await stock.installed_models()
+        version, installed = await catalog.version(), await catalog.installed_models()
     except CountersignError as error:
         return {**row, "up": False, "version": "", "models": [], "problem": error.problem.to_json()}
-    shown = [{**model.to_json(), "name": f"{endpoint.name}/{model.name}"} for model in kept]
+    shown = [{**model.to_json(), "name": f"{endpoint.name}/{model.name}"} for model in installed]
     return {**row, "up": True, "version": version, "models": shown, "problem": None}
 
 
-async def _memory(stock: OllamaCatalog) -> dict[str, Any]:
-    name = stock.endpoint.name
+async def _loaded_row(catalog: OllamaCatalog) -> dict[str, Any]:
+    name = catalog.endpoint.name
     try:
-        loaded = await stock.loaded_models()
+        loaded = await catalog.loaded_models()
     except CountersignError as error:
         return {"endpoint": name, "up": False, "models": [], "problem": error.problem.to_json()}
     shown = [{**model.to_json(), "name": f"{name}/{model.name}"} for model in loaded]
@@ -216,14 +216,14 @@ async def _memory(stock: OllamaCatalog) -> dict[str, Any]:
 
 
 def _failed(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Complain about each endpoint that does not answer; the exit status."""
+    """Print a problem for each endpoint that does not answer; returns the exit status."""
     problems = [Problem.from_json(row["problem"]) for row in rows if row["problem"]]
-    return max((complain(problem) for problem in problems), default=0)
+    return max((print_problem(problem) for problem in problems), default=0)
 
 
 def _done(word: str, endpoint: Endpoint, model: str, sentence: str, *, as_json: bool) -> int:
     if as_json:
-        say_json({word: f"{endpoint.name}/{model}"})
+        print_json({word: f"{endpoint.name}/{model}"})
     else:
         from bot.cards.safe import visible
 

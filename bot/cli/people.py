@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bot.cli.context import CliContext, as_option, json_option, run, say_json, speaker
+from bot.cli.context import CliContext, as_option, json_option, print_json, run, speaker
 from core.model.errors import RefusedError, UsageError
 
 if TYPE_CHECKING:
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 @as_option
 @json_option
 @click.pass_obj
-def link(door: CliContext, code: str, yes: bool, person: str | None, as_json: bool) -> int:
+def link(context: CliContext, code: str, yes: bool, person: str | None, as_json: bool) -> int:
     """Confirm a code that /link gave on another surface: whoever got it speaks as you from now on."""
 
     async def work() -> int:
         from bot.messaging.identities import CONFIRM, IdentityDirectory
 
-        async with door.open() as app:
+        async with context.open() as app:
             actor = speaker(app, person)
-            directory = IdentityDirectory(app.database, app.settings)
+            directory = IdentityDirectory(app.identities)
             answer = await directory.confirm(actor.person or "", actor.surface, code, confirmed=yes)
             if answer.form == CONFIRM:
                 _agree(answer)
@@ -44,15 +44,15 @@ def link(door: CliContext, code: str, yes: bool, person: str | None, as_json: bo
 @as_option
 @json_option
 @click.pass_obj
-def unlink(door: CliContext, surface: str, identity: str, person: str | None, as_json: bool) -> int:
+def unlink(context: CliContext, surface: str, identity: str, person: str | None, as_json: bool) -> int:
     """Take a linked identity away from you."""
 
     async def work() -> int:
         from bot.messaging.identities import IdentityDirectory
 
-        async with door.open() as app:
+        async with context.open() as app:
             actor = speaker(app, person)
-            answer = await IdentityDirectory(app.database, app.settings).unlink(actor.person or "", surface, identity)
+            answer = await IdentityDirectory(app.identities).unlink(actor.person or "", surface, identity)
             return _say(answer, as_json=as_json)
 
     return run(work())
@@ -74,7 +74,7 @@ def _say(answer: Response, *, as_json: bool) -> int:
     if answer.refused:
         raise RefusedError("not_linked", answer.text.rstrip("."))
     if as_json:
-        say_json({"said": answer.text})
+        print_json({"said": answer.text})
     else:
         click.echo(answer.text)
     return 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bot.cli.context import CliContext, complain, json_option, say_json
+from bot.cli.context import CliContext, json_option, print_json, print_problem
 from core.model.errors import Kind, Problem
 
 RIGHTS = "An enabled plugin runs with Countersign's own rights. Changes of `plugins:` take effect at the next start."
@@ -23,18 +23,18 @@ def plugins() -> None:
 @plugins.command(name="list")
 @json_option
 @click.pass_obj
-def list_(door: CliContext, as_json: bool) -> int:
+def list_(context: CliContext, as_json: bool) -> int:
     """List the plugins that are installed or enabled. Nothing of theirs is imported."""
-    rows = _rows(_enabled(door))
+    rows = _rows(_enabled(context))
     if as_json:
-        say_json({"plugins": rows, "note": RIGHTS})
+        print_json({"plugins": rows, "note": RIGHTS})
     else:
         _show(rows)
     problems = [Problem(Kind.USAGE, "plugin", *row["problem"].values()) for row in rows if row["problem"]]
-    return max([complain(problem) for problem in dict.fromkeys(problems)], default=0)
+    return max([print_problem(problem) for problem in dict.fromkeys(problems)], default=0)
 
 
-def _enabled(door: CliContext) -> set[tuple[str, str]]:
+def _enabled(context: CliContext) -> set[tuple[str, str]]:
     """The kinds and names that the home's configuration enables, whatever else is wrong with it."""
     from bot.plugins.find import KINDS
     from bot.plugins.settings import RawPlugins
@@ -43,7 +43,7 @@ def _enabled(door: CliContext) -> set[tuple[str, str]]:
     class Section(StrictModel):
         plugins: RawPlugins = RawPlugins()
 
-    home = door.home()
+    home = context.home()
     home.check()
     document = load(home.config)
     if not isinstance(document.tree, dict):
@@ -57,10 +57,10 @@ def _enabled(door: CliContext) -> set[tuple[str, str]]:
 
 def _rows(enabled: set[tuple[str, str]]) -> list[dict[str, Any]]:
     """A row for each plugin that is installed, and for each that is enabled and is not."""
-    from bot.plugins.find import KINDS, offered
+    from bot.plugins.find import KINDS, installed_plugins
     from bot.plugins.settings import obstacle
 
-    rows = [_row(one.kind, one.name, enabled, one.distribution, one.version) for one in offered()]
+    rows = [_row(one.kind, one.name, enabled, one.distribution, one.version) for one in installed_plugins()]
     there = {(row["kind"], row["name"]) for row in rows}
     rows += [_row(kind, name, enabled, None, None) for kind, name in enabled - there]
     for row in rows:
@@ -85,19 +85,19 @@ def _row(
 def _show(rows: Sequence[Row]) -> None:
     from bot.cards.safe import visible
     from bot.surfaces.terminal.layout import grid
-    from bot.surfaces.terminal.look import ACCENT, look_of, write
+    from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
 
     if not rows:
         click.echo("No plugins are installed. docs/plugins.md says how to get and to write one.")
         return
-    look = look_of(sys.stdout)
+    look = detect_profile(sys.stdout)
     table = grid("fixed", "fixed", "fixed", "fixed")
     for row in rows:
         source = f"{row['distribution']} {row['version']}" if row["installed"] else "not installed"
         state = "enabled" if row["enabled"] else "not enabled"
         cells = (look.text((visible(row["name"]), ACCENT)), look.text(row["kind"]), look.text(state))
         table.add_row(*cells, look.text((visible(source), "dim")))
-    write(sys.stdout, look, [table, look.text(""), look.text((RIGHTS, "dim"))])
+    write_items(sys.stdout, look, [table, look.text(""), look.text((RIGHTS, "dim"))])
 
 
 COMMANDS = (plugins,)

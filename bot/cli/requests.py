@@ -13,15 +13,15 @@ from bot.cli.context import (
     SURFACE,
     CliContext,
     as_option,
-    complain,
     json_option,
-    moment,
+    parse_time,
+    print_json,
+    print_problem,
     run,
-    say_json,
     speaker,
 )
 from bot.cli.following import follow, wait_option
-from bot.cli.interruption import GOES_ON, committed, now
+from bot.cli.interruption import GOES_ON, on_interrupt, uninterrupted
 from core.model.errors import Problem, UsageError
 from core.model.lifecycle import Fact, State
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def ask(
-    door: CliContext,
+    context: CliContext,
     text: str,
     repo: str | None,
     lane: str | None,
@@ -58,12 +58,12 @@ def ask(
     """Ask for a change in plain English."""
     from core.services.requests import NewRequest
 
-    now("nothing was asked")
-    deadline_at = moment(deadline)
-    parameters = pairs(given)
+    on_interrupt("nothing was asked")
+    deadline_at = parse_time(deadline)
+    parameters = parse_pairs(given)
 
     async def work() -> int:
-        async with door.open() as app:
+        async with context.open() as app:
             _check_parameters(app, lane, parameters)
             request = NewRequest(
                 text=text,
@@ -75,7 +75,7 @@ def ask(
                 after=after,
                 parameters=parameters,
             )
-            number = await committed(app.service.ask(request), lambda made: f"#{made} exists and {GOES_ON}")
+            number = await uninterrupted(app.requests.ask(request), lambda created: f"#{created} exists and {GOES_ON}")
             return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())
@@ -88,39 +88,29 @@ def ask(
 @wait_option
 @json_option
 @click.pass_obj
-def reply(door: CliContext, number: int, text: str, person: str | None, wait: bool, as_json: bool) -> int:
+def reply(context: CliContext, number: int, text: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Say more: makes the next revision of a task."""
-    now(f"#{number} is as it was")
+    on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
-        async with door.open() as app:
+        async with context.open() as app:
             actor = speaker(app, person)
-            begin = await _last_event(app, number)
-            replied = app.service.reply(number, text, actor)
-            await committed(replied, lambda _: f"your reply to #{number} is kept and {GOES_ON}")
+            begin = await app.queries.last_event(number)
+            replied = app.requests.reply(number, text, actor)
+            await uninterrupted(replied, lambda _: f"your reply to #{number} is kept and {GOES_ON}")
             code = await follow(app, number, wait=wait, as_json=as_json)
-            return await _told_unread(app, number, actor, begin) or code
+            return await _report_unread(app, number, actor, begin) or code
 
     return run(work())
 
 
-async def _last_event(app: App, number: int) -> int:
-    """The id of the last thing that happened to a task; 0 for a task that is not there."""
-    from core.store import events
-
-    chain = await app.database.read(lambda session: events.chain_of(session, number))
-    return chain[-1].id if chain else 0
-
-
-async def _told_unread(app: App, number: int, actor: Actor, begin: int) -> int:
-    """Say what became of words that a model had to read and that began no revision; the exit status for it, or 0."""
-    from core.store import events
-
-    found = await app.database.read(lambda session: events.since(session, number=number, after_id=begin))
-    mine = [event for event in found if (event.person, event.surface) == (actor.person, actor.surface)]
+async def _report_unread(app: App, number: int, actor: Actor, begin: int) -> int:
+    """Print what became of a reply that a model had to read and that began no revision; returns the exit status."""
+    happened = await app.queries.events(number=number, after_id=begin)
+    mine = [event for event in happened if (event.person, event.surface) == (actor.person, actor.surface)]
     kinds = {event.kind: event for event in mine}
     if "reply.refused" in kinds:
-        return complain(Problem.from_json(json.loads(kinds["reply.refused"].body)))
+        return print_problem(Problem.from_json(json.loads(kinds["reply.refused"].body)))
     if "reply.received" in kinds and f"task.{Fact.REPLIED.value}" not in kinds:
         click.echo(f"A model reads your words first; until then #{number} stays as it is.", err=True)
     return 0
@@ -133,19 +123,19 @@ async def _told_unread(app: App, number: int, actor: Actor, begin: int) -> int:
 @click.option("--transcript", "part", flag_value="transcript", help="What was said and what the executor printed.")
 @json_option
 @click.pass_obj
-def show(door: CliContext, number: int, part: str | None, as_json: bool) -> int:
+def show(context: CliContext, number: int, part: str | None, as_json: bool) -> int:
     """Show a task's card, or a part of it."""
-    from bot.cli.output import show_card, show_part
+    from bot.cli.output import print_card, print_part
 
     async def work() -> int:
-        async with door.open() as app:
-            document = await app.document(number)
+        async with context.open() as app:
+            document = await app.documents.document(number)
             if part is not None:
-                await show_part(app, document, part, as_json=as_json)
+                await print_part(app, document, part, as_json=as_json)
             elif as_json:
-                say_json(document.to_json())
+                print_json(document.to_json())
             else:
-                await show_card(app, document)
+                await print_card(app, document)
             return 0
 
     return run(work())
@@ -158,23 +148,24 @@ def show(door: CliContext, number: int, part: str | None, as_json: bool) -> int:
 @wait_option
 @json_option
 @click.pass_obj
-def pick(door: CliContext, number: int, what: str, person: str | None, wait: bool, as_json: bool) -> int:
+def pick(context: CliContext, number: int, what: str, person: str | None, wait: bool, as_json: bool) -> int:
     """Keep only some hunks or files of what is staged: "1,3-5", "docs/a.md", "not 2"; without WHAT, list them."""
-    now(f"#{number} is as it was")
+    on_interrupt(f"#{number} is as it was")
 
     async def work() -> int:
-        from bot.messaging.hunk_prompts import parts_of, picked
+        from bot.messaging.hunk_picker import HunkPicker
 
-        async with door.open() as app:
+        async with context.open() as app:
+            hunks = HunkPicker(app.documents, app.requests, app.repository)
             if not what:
-                parts = await parts_of(app.database, app.repository, number)
+                parts = await hunks.parts_of(number)
                 if as_json:
-                    say_json({"task": number, "parts": [{"n": part.number, "label": part.label} for part in parts]})
+                    print_json({"task": number, "parts": [{"n": part.number, "label": part.label} for part in parts]})
                 else:
                     click.echo("\n".join(visible(part.label) for part in parts))
                 return 0
-            revised = picked(app.database, app.repository, app.service, number, what, speaker(app, person))
-            await committed(revised, lambda _: f"what you picked of #{number} is kept and {GOES_ON}")
+            revised = hunks.pick(number, what, speaker(app, person))
+            await uninterrupted(revised, lambda _: f"what you picked of #{number} is kept and {GOES_ON}")
             return await follow(app, number, wait=wait, as_json=as_json)
 
     return run(work())
@@ -184,18 +175,18 @@ def pick(door: CliContext, number: int, what: str, person: str | None, wait: boo
 @click.argument("number", type=NUMBER)
 @json_option
 @click.pass_obj
-def why(door: CliContext, number: int, as_json: bool) -> int:
+def why(context: CliContext, number: int, as_json: bool) -> int:
     """Tell why a task is where it is: lane, rule, findings, and who is still needed."""
 
     async def work() -> int:
-        from bot.messaging.task_views import TaskViews
+        from bot.messaging.explanation import explain
 
-        async with door.open() as app:
-            answer = await TaskViews(app.database, app.settings, {}).why(number, SURFACE)
+        async with context.open() as app:
+            text = explain(await app.documents.document(number), SURFACE)
             if as_json:
-                say_json({"task": number, "why": answer.text.splitlines()})
+                print_json({"task": number, "why": text.splitlines()})
             else:
-                click.echo(visible_lines(answer.text))
+                click.echo(visible_lines(text))
             return 0
 
     return run(work())
@@ -207,21 +198,15 @@ def why(door: CliContext, number: int, as_json: bool) -> int:
 @click.option("--before", type=NUMBER, metavar="N", help="Only tasks older than #N.")
 @json_option
 @click.pass_obj
-def list_(door: CliContext, state: str | None, limit: int, before: int | None, as_json: bool) -> int:
+def list_(context: CliContext, state: str | None, limit: int, before: int | None, as_json: bool) -> int:
     """List tasks, the newest first."""
-    from bot.cli.output import show_list
-    from core.store import tasks
+    from bot.cli.output import print_list
 
     async def work() -> int:
-        async with door.open() as app:
-            wanted = State(state) if state else None
-            rows = await app.database.read(
-                lambda session: tasks.summaries(session, state=wanted, limit=limit, before=before)
-            )
-            if as_json:
-                say_json([row.to_json() for row in rows])
-            else:
-                show_list([row.to_json() for row in rows])
+        async with context.open() as app:
+            summaries = await app.queries.list(state=State(state) if state else None, limit=limit, before=before)
+            rows = [summary.to_json() for summary in summaries]
+            print_json(rows) if as_json else print_list(rows)
             return 0
 
     return run(work())
@@ -230,23 +215,23 @@ def list_(door: CliContext, state: str | None, limit: int, before: int | None, a
 COMMANDS = (ask, reply, show, why, pick, list_)
 
 
-def pairs(given: tuple[str, ...]) -> dict[str, str]:
-    """``KEY=VALUE`` words as a mapping; raises `UsageError` for one that is none, or is said twice."""
-    found: dict[str, str] = {}
+def parse_pairs(given: tuple[str, ...]) -> dict[str, str]:
+    """``KEY=VALUE`` words as a mapping; raises `UsageError` for a word without a key, or a key that comes twice."""
+    parameters: dict[str, str] = {}
     for word in given:
         key, sign, value = word.partition("=")
         if not sign or not key:
             raise UsageError("bad_parameter", f"{word!r} sets nothing", "Write --set KEY=VALUE.")
-        if key in found:
-            raise UsageError("bad_parameter", f"the parameter {key} is set twice", "Say it once.")
-        found[key] = value
-    return found
+        if key in parameters:
+            raise UsageError("bad_parameter", f"the parameter {key} is set twice", "Set it once.")
+        parameters[key] = value
+    return parameters
 
 
 def _check_parameters(app: App, lane: str | None, parameters: dict[str, str]) -> None:
-    """Raise `UsageError` for what is missing: whoever sits at a terminal need not be asked by the task."""
+    """Raise `UsageError` for a missing parameter: at a terminal the task need not ask for it."""
     from core.model.workflow import values_of
 
-    found = app.settings().lanes.get(lane or "")
-    if found is not None and found.parameters:
-        values_of(found.name, found.parameters, parameters)
+    configured = app.settings().lanes.get(lane or "")
+    if configured is not None and configured.parameters:
+        values_of(configured.name, configured.parameters, parameters)

@@ -14,20 +14,17 @@ from bot.cli.context import (
     as_option,
     json_option,
     keep_memory_small,
-    moment,
     operator,
+    parse_time,
+    print_json,
     run,
-    say_json,
 )
 from core.model.errors import ConflictError
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from bot.wiring.app import App
     from bot.wiring.serving import ServeProcess
     from core.queue.worker import Worker
-    from core.store.events import Event
 
 FOLLOW_EVERY_S = 0.5
 
@@ -37,15 +34,16 @@ FOLLOW_EVERY_S = 0.5
 @click.option("--port", type=click.IntRange(0, 65535), help="Where webhooks are listened for (default 8700; 0: any).")
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="On which address (default 127.0.0.1).")
 @click.pass_obj
-def serve(door: CliContext, no_worker: bool, port: int | None, host: str) -> int:
+def serve(context: CliContext, no_worker: bool, port: int | None, host: str) -> int:
     """Run every surface this home has configured, and one worker."""
     from bot.wiring.surfaces import build
+    from bot.wiring.worker import build_worker
 
     async def work() -> int:
-        async with door.open() as app:
-            with _only_one(app):
+        async with context.open() as app:
+            with _single_server(app):
                 serving = await build(app, host, port)
-                await _until_told(app, app.worker(), claims=not no_worker, drain=False, serving=serving)
+                await _run_until_signal(app, build_worker(app), claims=not no_worker, drain=False, serving=serving)
         return 0
 
     return run(work())
@@ -55,12 +53,13 @@ def serve(door: CliContext, no_worker: bool, port: int | None, host: str) -> int
 @click.option("--node", metavar="NAME", help="What this node is called (default: the host's name).")
 @click.option("--drain", is_flag=True, help="Stop when nothing is ready.")
 @click.pass_obj
-def worker(door: CliContext, node: str | None, drain: bool) -> int:
+def worker(context: CliContext, node: str | None, drain: bool) -> int:
     """Run one more worker on the same database."""
+    from bot.wiring.worker import build_worker
 
     async def work() -> int:
-        async with door.open() as app:
-            await _until_told(app, app.worker(node=node), claims=True, drain=drain)
+        async with context.open() as app:
+            await _run_until_signal(app, build_worker(app, node), claims=True, drain=drain)
         return 0
 
     return run(work())
@@ -69,36 +68,14 @@ def worker(door: CliContext, node: str | None, drain: bool) -> int:
 @click.command()
 @json_option
 @click.pass_obj
-def queue(door: CliContext, as_json: bool) -> int:
+def queue(context: CliContext, as_json: bool) -> int:
     """Show what is queued and what runs."""
-    from bot.cli.output import show_queue
-    from core.store import queue_queries, switches
-    from core.store.database import Session
-
-    async def look(session: Session) -> dict[str, Any]:
-        rows = [
-            {
-                "job": job.id,
-                "task": job.number,
-                "revision": job.revision,
-                "kind": job.kind.value,
-                "state": job.state.value,
-                "priority": job.priority,
-                "attempt": job.attempt,
-                "ready_at": job.ready_at.isoformat(),
-                "deadline": job.deadline_at.isoformat() if job.deadline_at else None,
-                "worker": job.owner,
-                "needs": sorted(job.needs),
-                "problem": await queue_queries.problem_of(session, job.id),
-            }
-            for job in await queue_queries.waiting_line(session, 1000)
-        ]
-        return {"paused": await switches.paused(session), "jobs": rows}
+    from bot.cli.output import print_queue
 
     async def work() -> int:
-        async with door.open() as app:
-            found = await app.database.read(look)
-            say_json(found) if as_json else show_queue(found)
+        async with context.open() as app:
+            document = (await app.queries.queue()).to_json()
+            print_json(document) if as_json else print_queue(document)
             return 0
 
     return run(work())
@@ -109,18 +86,32 @@ def queue(door: CliContext, as_json: bool) -> int:
 @as_option
 @json_option
 @click.pass_obj
-def pause(door: CliContext, reason: str, person: str | None, as_json: bool) -> int:
-    """Start no more jobs; what runs is finished, requests are still taken in."""
-    return run(_set_pause(door, {"reason": reason.strip()}, person, as_json=as_json))
+def pause(context: CliContext, reason: str, person: str | None, as_json: bool) -> int:
+    """Start no more jobs; running ones finish, requests are still accepted. For maintainers with --as."""
+
+    async def work() -> int:
+        async with context.open() as app:
+            pause = await app.queue_control.pause(operator(app, person), reason.strip())
+        print_json({"paused": pause.to_json()}) if as_json else click.echo("The queue is paused.")
+        return 0
+
+    return run(work())
 
 
 @click.command()
 @as_option
 @json_option
 @click.pass_obj
-def resume(door: CliContext, person: str | None, as_json: bool) -> int:
-    """Let a paused queue run again."""
-    return run(_set_pause(door, None, person, as_json=as_json))
+def resume(context: CliContext, person: str | None, as_json: bool) -> int:
+    """Let a paused queue run again. For maintainers with --as."""
+
+    async def work() -> int:
+        async with context.open() as app:
+            await app.queue_control.resume(operator(app, person))
+        print_json({"paused": None}) if as_json else click.echo("The queue runs.")
+        return 0
+
+    return run(work())
 
 
 @click.command()
@@ -129,28 +120,23 @@ def resume(door: CliContext, person: str | None, as_json: bool) -> int:
 @click.option("-f", "--follow", is_flag=True, help="Go on as they happen.")
 @json_option
 @click.pass_obj
-def events(door: CliContext, number: int | None, since: str | None, follow: bool, as_json: bool) -> int:
+def events(context: CliContext, number: int | None, since: str | None, follow: bool, as_json: bool) -> int:
     """Print the audit trail, oldest first; with --json one object a line."""
-    from bot.cli.output import say_event
-    from core.model.masking import masked
-    from core.store import tasks
+    from bot.cli.output import print_event
 
-    begin = moment(since, past=True)
+    begin = parse_time(since, past=True)
 
     async def work() -> int:
         import asyncio
 
-        async with door.open() as app:
-            if number is not None:
-                await app.database.read(lambda session: tasks.load(session, number))
-            last, mask = 0, app.settings().mask
+        async with context.open() as app:
+            last = 0
             while True:
-                found = await _news(app, last, number, begin)
-                for event in found:
+                page = await app.queries.events(after_id=last, number=number, since=begin)
+                for event in page:
                     last = event.id
-                    shown = event.to_json()
-                    say_event(shown | {"body": masked(shown["body"], mask)}, as_json=as_json)
-                if not found:
+                    print_event(event.to_json(), as_json=as_json)
+                if not page:
                     if not follow:
                         return 0
                     await asyncio.sleep(FOLLOW_EVERY_S)
@@ -162,17 +148,18 @@ def events(door: CliContext, number: int | None, since: str | None, follow: bool
 @click.option("--since", metavar="T", default="24h", help="Counts of events since then (default 24h).")
 @json_option
 @click.pass_obj
-def stats(door: CliContext, since: str, as_json: bool) -> int:
-    """Count tasks, jobs, workers and what happened."""
-    from bot.cli.output import show_stats
-    from bot.operations.stats import gather
+def stats(context: CliContext, since: str, as_json: bool) -> int:
+    """Count tasks, jobs, workers, deliveries and what happened, and sum up what models cost."""
+    from bot.cli.output import print_stats
 
-    begin = moment(since, past=True)
+    begin = parse_time(since, past=True)
 
     async def work() -> int:
-        async with door.open() as app:
-            found = await gather(app, begin)
-            say_json(found) if as_json else show_stats(found)
+        async with context.open() as app:
+            counts = await app.home_checks.counts(begin)
+            spending = [total.to_json() for total in await app.spending.since(begin)]
+            document = {**counts.to_json(), "spending": spending}
+            print_json(document) if as_json else print_stats(document)
             return 0
 
     return run(work())
@@ -181,31 +168,21 @@ def stats(door: CliContext, since: str, as_json: bool) -> int:
 COMMANDS = (serve, worker, queue, pause, resume, events, stats)
 
 
-async def _news(app: App, after_id: int, number: int | None, since: datetime | None) -> list[Event]:
-    from core.store import events as trail
-    from core.store.database import to_ms
-
-    since_ms = to_ms(since) if since else None
-    return await app.database.read(
-        lambda session: trail.since(session, after_id=after_id, number=number, since_ms=since_ms)
-    )
-
-
-async def _until_told(
+async def _run_until_signal(
     app: App, running: Worker, *, claims: bool, drain: bool, serving: ServeProcess | None = None
 ) -> None:
-    """Run until SIGINT or SIGTERM; then finish what runs, and go. A second signal does not wait for it."""
+    """Run until SIGINT or SIGTERM, then let running jobs finish; a second signal returns them to the queue."""
     import asyncio
 
     keep_memory_small()
     loop, here = asyncio.get_running_loop(), asyncio.current_task()
-    told: list[str] = []
+    received: list[str] = []
 
     def stop(name: str) -> None:
-        told.append(name)
-        if len(told) == 1:
+        received.append(name)
+        if len(received) == 1:
             running.stop()
-        elif here is not None:  # asked twice: what runs is given back to the queue instead of finished
+        elif here is not None:  # the second signal: running jobs go back to the queue
             here.cancel()
 
     for name in ("SIGINT", "SIGTERM"):
@@ -224,13 +201,13 @@ async def _until_told(
     if serving.surfaces:
         click.echo(f"countersign: people talk to it on {', '.join(serving.surfaces)}.", err=True)
     if serving.web is not None:
-        serving.web.listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
+        serving.web.on_listening = lambda address: click.echo(f"countersign: listening on {address}.", err=True)
     await serving.run(running, claims=claims)
 
 
 @contextlib.contextmanager
-def _only_one(app: App) -> Any:
-    """One `serve` on one SQLite home: a second would double every surface."""
+def _single_server(app: App) -> Any:
+    """Hold the lock of the one `serve` that may run on a SQLite home; raises `ConflictError` when another has it."""
     from filelock import FileLock, Timeout
 
     if not app.location.is_sqlite:
@@ -249,23 +226,3 @@ def _only_one(app: App) -> Any:
         yield
     finally:
         lock.release()
-
-
-async def _set_pause(door: CliContext, value: dict[str, Any] | None, person: str | None, *, as_json: bool) -> int:
-    from core.store import switches
-    from core.store.database import Session
-
-    async with door.open() as app:
-        actor = operator(app, person)
-        said = {**value, "by": actor.person} if value is not None else None
-
-        async def work(session: Session) -> None:
-            now_ms = await app.database.now_ms(session)
-            await switches.set_pause(session, said, now_ms, actor.person)
-
-        await app.database.write(work)
-    if as_json:
-        say_json({"paused": said})
-    else:
-        click.echo("The queue is paused." if said is not None else "The queue runs.")
-    return 0

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bot.cards.safe import one_line
-from bot.cli.context import CliContext, as_option, json_option, operator, run, say_json, speaker
-from bot.cli.requests import pairs
+from bot.cli.context import CliContext, as_option, json_option, operator, print_json, run, speaker
+from bot.cli.requests import parse_pairs
 from core.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from bot.schedule.schedules import ScheduleUseCases
-    from bot.wiring.app import App
-    from core.store.schedules import Schedule
+    from core.model.schedule import Schedule
 
 
 @click.command()
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def every(
-    door: CliContext,
+    context: CliContext,
     when: str,
     text: str,
     repo: str | None,
@@ -41,10 +40,10 @@ def every(
     as_json: bool,
 ) -> int:
     """Ask for a change again and again, e.g. every "weekday 09:00" "…"."""
-    from bot.schedule.schedules import WantedSchedule
+    from core.services.schedules import WantedSchedule
 
     async def work() -> int:
-        async with door.open() as app:
+        async with context.open() as app:
             actor = speaker(app, person)
             wanted = WantedSchedule(
                 when=when,
@@ -54,10 +53,10 @@ def every(
                 lane=lane,
                 zone=zone,
                 missed=missed,
-                parameters=pairs(given),
+                parameters=parse_pairs(given),
             )
-            made = await _schedules(app).add(wanted)
-            say_json(_document(made)) if as_json else click.echo(_line(made))
+            schedule = await app.schedules.add(wanted)
+            print_json(_document(schedule)) if as_json else click.echo(_line(schedule))
             return 0
 
     return run(work())
@@ -66,17 +65,17 @@ def every(
 @click.command()
 @json_option
 @click.pass_obj
-def schedules(door: CliContext, as_json: bool) -> int:
+def schedules(context: CliContext, as_json: bool) -> int:
     """List the recurring requests."""
 
     async def work() -> int:
-        async with door.open() as app:
-            found = await _schedules(app).listed()
+        async with context.open() as app:
+            listed = await app.schedules.list()
             if as_json:
-                say_json([_document(schedule) for schedule in found])
-            for schedule in found if not as_json else ():
+                print_json([_document(schedule) for schedule in listed])
+            for schedule in listed if not as_json else ():
                 click.echo(_line(schedule))
-            if not found and not as_json:
+            if not listed and not as_json:
                 click.echo('There are none. Add one with `countersign every "weekday 09:00" "…"`.')
             return 0
 
@@ -85,23 +84,23 @@ def schedules(door: CliContext, as_json: bool) -> int:
 
 @click.command()
 @click.argument("schedule", metavar="ID")
-@click.option("--pause", is_flag=True, help="Keep it, but leave it out until it is resumed.")
-@click.option("--resume", is_flag=True, help="Let a paused one go on.")
+@click.option("--pause", is_flag=True, help="Keep it, but skip it until it is resumed.")
+@click.option("--resume", is_flag=True, help="Continue a paused one.")
 @as_option
 @json_option
 @click.pass_obj
-def unschedule(door: CliContext, schedule: str, pause: bool, resume: bool, person: str | None, as_json: bool) -> int:
+def unschedule(context: CliContext, schedule: str, pause: bool, resume: bool, person: str | None, as_json: bool) -> int:
     """Delete a recurring request, or pause or resume it."""
     if pause and resume:
-        raise UsageError("both", "--pause and --resume are said together", "Say one of them.")
+        raise UsageError("both", "--pause and --resume exclude each other", "Use one of them.")
 
     async def work() -> int:
-        async with door.open() as app:
-            known, actor = _schedules(app), operator(app, person)
-            change = known.pause if pause else known.resume if resume else known.remove
+        async with context.open() as app:
+            schedules, actor = app.schedules, operator(app, person)
+            change = schedules.pause if pause else schedules.resume if resume else schedules.remove
             changed = await change(schedule, actor)
             if as_json:
-                say_json(_document(changed) | ({} if pause or resume else {"state": "deleted", "next": None}))
+                print_json(_document(changed) | ({} if pause or resume else {"state": "deleted", "next": None}))
             else:
                 done = "Paused" if pause else "Resumed" if resume else "Deleted"
                 click.echo(f"{done}: {_line(changed)}")
@@ -113,24 +112,15 @@ def unschedule(door: CliContext, schedule: str, pause: bool, resume: bool, perso
 COMMANDS = (every, schedules, unschedule)
 
 
-def _schedules(app: App) -> ScheduleUseCases:
-    from bot.configuration.config import load_config
-    from bot.schedule.schedules import ScheduleUseCases
-    from bot.wiring.request_check import RequestCheck
-    from core.model.ids import new_id
-
-    return ScheduleUseCases(app.database, app.settings, new_id, load_config(app.home.config).zone, RequestCheck(app))
-
-
 def _document(schedule: Schedule) -> dict[str, Any]:
-    from core.store.database import from_ms
-
     times = {"next": schedule.next_ms, "last": schedule.last_ms, "created": schedule.created_ms}
-    return schedule.to_json() | {name: from_ms(ms).isoformat() if ms else None for name, ms in times.items()}
+    return schedule.to_json() | {
+        name: datetime.fromtimestamp(ms / 1000, UTC).isoformat() if ms else None for name, ms in times.items()
+    }
 
 
 def _line(schedule: Schedule) -> str:
-    from bot.schedule.schedules import next_words
+    from bot.schedule.next_time import next_words
 
     where = f" in {schedule.repo}" if schedule.repo else ""
     where += "".join(f" {name}={one_line(value, 40)}" for name, value in schedule.parameters.items())

@@ -115,7 +115,7 @@ _PREDICATE = _object(
     at=_TIME,
     event=_object(seq=_COUNT, hash=_DIGEST),
 )
-# what older versions signed has none of these, so they are told and not required
+# receipts of older versions lack these, so they are described and not required
 _PREDICATE["properties"]["needs"] = _or_null(_NEEDS)
 _PREDICATE["properties"]["parameters"] = {"type": "object"}
 _PREDICATE["properties"]["making"] = _object(executor=_TEXT, usage=_list(_SPENT))

@@ -1,7 +1,7 @@
-"""One grammar for every surface: what a line of text asks for. Pure; nothing here looks anything up but time zones."""
+"""The command grammar of every surface: what a line of text asks for. Pure; only time zones are looked up."""
 
-from bot.commands.form import format_command
-from bot.commands.guide import help_text
+from bot.commands.formatting import format_command
+from bot.commands.help import help_text
 from bot.commands.model import (
     Approve,
     Ask,
@@ -11,9 +11,10 @@ from bot.commands.model import (
     Every,
     Help,
     Hold,
+    InvalidCommand,
     Link,
+    ListSchedules,
     Merge,
-    Misread,
     PauseSchedule,
     Pick,
     Progress,
@@ -23,15 +24,14 @@ from bot.commands.model import (
     Reply,
     ResumeSchedule,
     Retry,
-    Schedules,
     Show,
     Undo,
     Unlink,
     Unschedule,
     Why,
 )
-from bot.commands.read import parse
-from bot.commands.table import COMMANDS, Spec
+from bot.commands.parse import parse
+from bot.commands.table import COMMANDS, CommandSpec
 
 __all__ = [
     "COMMANDS",
@@ -39,13 +39,15 @@ __all__ = [
     "Ask",
     "Cancel",
     "Command",
+    "CommandSpec",
     "Diff",
     "Every",
     "Help",
     "Hold",
+    "InvalidCommand",
     "Link",
+    "ListSchedules",
     "Merge",
-    "Misread",
     "PauseSchedule",
     "Pick",
     "Progress",
@@ -55,9 +57,7 @@ __all__ = [
     "Reply",
     "ResumeSchedule",
     "Retry",
-    "Schedules",
     "Show",
-    "Spec",
     "Undo",
     "Unlink",
     "Unschedule",

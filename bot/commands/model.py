@@ -1,17 +1,17 @@
-"""What people can say to Countersign, as values: one type a command, the same for every surface."""
+"""The commands as values: one class per command, the same for every surface."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bot.cards.wording import slash, worded
+from bot.cards.wording import command_prefix, render_advice
 from core.model.advice import Advice
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A new request in plain words; `priority` is between -100 and 100, `parameters` are names and values."""
+    """A new request in plain words; `priority` is between -100 and 100, `parameters` are (name, value) pairs."""
 
     text: str
     repo: str | None = None
@@ -22,7 +22,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The next turn of a task; a `number` of None is the task that the place is about, here and below."""
+    """The next turn of a task; a `number` of None means the task of the conversation, here and below."""
 
     number: int | None
     text: str
@@ -30,7 +30,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Approve:
-    """A countersignature; `digest` is lower-case hex, None where only the task was named."""
+    """An approval; `digest` is lower-case hex, None if only the task was named."""
 
     number: int | None
     digest: str | None = None
@@ -38,7 +38,7 @@ class Approve:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A no; the reason may be empty, which whoever carries it out may refuse."""
+    """A rejection; the reason may be empty, which the use case may refuse."""
 
     number: int | None
     reason: str = ""
@@ -46,14 +46,14 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """A task's card, posted anew."""
+    """Post a task's card again."""
 
     number: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """The whole diff, or one file's."""
+    """Show the whole diff, or one file's."""
 
     number: int | None
     path: str | None = None
@@ -61,14 +61,14 @@ class Diff:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why this lane, this rule and these findings."""
+    """Explain the lane, the rule and the findings."""
 
     number: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What happened; `since` is a count and one of m, h, d, w, such as ``2h``."""
+    """Show what happened; `since` is a number with m, h, d or w, such as ``2h``."""
 
     number: int | None = None
     since: str | None = None
@@ -76,31 +76,31 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What runs and what comes next."""
+    """Show what runs and what comes next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Start no more work, for a reason."""
+    """Pause the queue, for a reason."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Let the queue run again."""
+    """Resume the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop a task that is not published."""
+    """Cancel a task that is not published."""
 
     number: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """Take back a published or merged task."""
+    """Revert a published or merged task."""
 
     number: int | None
 
@@ -114,14 +114,14 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Do the same work once more."""
+    """Repeat the work of a task."""
 
     number: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Only some hunks of what is staged; `what` is for `core.model.hunk_selection`; empty, it asks which there are."""
+    """Keep only some hunks of the staged diff; `what` is read by `core.model.hunk_selection`; empty lists the hunks."""
 
     number: int | None
     what: str
@@ -129,7 +129,7 @@ class Pick:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """A request to be made again and again; `when` is read by `bot.schedule.when`, `zone` is an IANA name."""
+    """A recurring request; `when` is read by `bot.schedule.recurrence`, `zone` is an IANA name."""
 
     when: str
     text: str
@@ -140,34 +140,34 @@ class Every:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedules:
-    """The recurring requests."""
+class ListSchedules:
+    """List the recurring requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unschedule:
-    """Forget a recurring request."""
+    """Delete a recurring request."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class PauseSchedule:
-    """Leave a recurring request out until it is resumed."""
+    """Skip a recurring request until it is resumed."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeSchedule:
-    """Let a paused recurring request go on."""
+    """Resume a paused recurring request."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Say who one is: `what` is a person's name or a code, None to ask how; `confirmed` says yes to whom it is."""
+    """Link an account: `what` is a person's name or a code, None to ask how; `confirmed` confirms the person."""
 
     what: str | None = None
     confirmed: bool = False
@@ -175,7 +175,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Unlink:
-    """Take a linked account away from oneself; None to be told which there are."""
+    """Remove a linked account of one's own; None lists them."""
 
     surface: str | None = None
     identity: str | None = None
@@ -183,33 +183,33 @@ class Unlink:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """What can be said, or more about the command called `topic`."""
+    """List the commands, or explain the one called `topic`."""
 
     topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Misread:
-    """What was meant as a command and is none: why, what to write instead, and the commands it is nearest to.
+class InvalidCommand:
+    """A line that was meant as a command but is not one: why, how to fix it, and the closest commands.
 
-    `lacks_number` is true when nothing but the number of a task is missing.
+    `is_number_missing` is true if only the task's number is missing.
     """
 
     reason: str | Advice
     mend: str | Advice = ""
-    near: tuple[str, ...] = ()
-    lacks_number: bool = False
+    suggestions: tuple[str, ...] = ()
+    is_number_missing: bool = False
 
     @property
     def sentence(self) -> str:
-        """The whole of it, where a command begins with a slash alone."""
-        return self.said_on("")
+        """The whole message, for surfaces where commands begin with a slash."""
+        return self.sentence_on("")
 
-    def said_on(self, surface: str) -> str:
-        """The whole of it for a person on `surface`."""
-        near = " or ".join(f"{slash(surface)}{name}" for name in self.near)
-        reason, mend = worded(self.reason, surface), worded(self.mend, surface)
-        return f"{reason}.{f' Did you mean {near}?' if near else ''}{f' {mend}' if mend else ''}"
+    def sentence_on(self, surface: str) -> str:
+        """The whole message for a person on `surface`."""
+        candidates = " or ".join(f"{command_prefix(surface)}{name}" for name in self.suggestions)
+        reason, mend = render_advice(self.reason, surface), render_advice(self.mend, surface)
+        return f"{reason}.{f' Did you mean {candidates}?' if candidates else ''}{f' {mend}' if mend else ''}"
 
 
 Command: TypeAlias = (
@@ -230,7 +230,7 @@ Command: TypeAlias = (
     | Retry
     | Pick
     | Every
-    | Schedules
+    | ListSchedules
     | Unschedule
     | PauseSchedule
     | ResumeSchedule

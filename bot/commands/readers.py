@@ -1,4 +1,4 @@
-"""How the words after each command's name are read."""
+"""Reads the arguments of each command."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from collections.abc import Callable
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from bot.commands.arguments import (
+    NAME,
+    digest_prefix,
+    leading_quote,
+    read_options,
+    read_parameters,
+    split_first,
+    task_number,
+    unquote,
+)
 from bot.commands.model import (
     Approve,
     Cancel,
@@ -14,9 +24,10 @@ from bot.commands.model import (
     Diff,
     Every,
     Hold,
+    InvalidCommand,
     Link,
+    ListSchedules,
     Merge,
-    Misread,
     PauseSchedule,
     Pick,
     Progress,
@@ -26,7 +37,6 @@ from bot.commands.model import (
     Reply,
     ResumeSchedule,
     Retry,
-    Schedules,
     Show,
     Undo,
     Unlink,
@@ -34,10 +44,9 @@ from bot.commands.model import (
     Why,
 )
 from bot.commands.table import NAMES
-from bot.commands.words import NAME, digest, first, number, options, parameters_in, quoted, unquoted
 from core.model.advice import Advice, CommandName, Suggestion, advise
 
-Reader = Callable[[str, bool], Command | Misread]
+CommandReader = Callable[[str, bool], Command | InvalidCommand]
 
 _SINCE: Final = re.compile(
     r"(?:--|[\u2014\u2013])?since(?:\s{0,8}=\s{0,8}|\s{1,8})([0-9]{1,5})\s{0,2}([mhdw])[a-z]{0,6}",
@@ -52,211 +61,213 @@ _SCHEDULES: Final = advise("See them with ", Suggestion(CommandName.SCHEDULES), 
 _QUOTES: Final = advise("Write for instance: ", Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT")), ".")
 
 
-def usage(name: str) -> Advice:
-    """How a command is written."""
+def usage_advice(name: str) -> Advice:
+    """How to write a command."""
     spec = NAMES[name]
     return advise("Write ", Suggestion(CommandName(spec.name), args=tuple(spec.usage.split())), ".")
 
 
-def _told(name: str, words: str) -> Advice:
-    """Something about a command, named as it is written."""
-    return advise(Suggestion(CommandName(NAMES[name].name)), f" {words}")
+def _about(name: str, text: str) -> Advice:
+    """A sentence about a command, which it names in the form of the surface."""
+    return advise(Suggestion(CommandName(NAMES[name].name)), f" {text}")
 
 
 def is_zone(name: str) -> bool:
-    """Whether `name` is an IANA time zone of this host."""
+    """Whether `name` is an IANA time zone known on this host."""
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, no plain name, or a folder of zones
+    except (KeyError, ValueError, OSError):  # unknown, not a plain name, or a folder of zones
         return False
     return True
 
 
-def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | Misread:
-    """The task's number and what follows it; None only where the place is about a task."""
-    word, more = first(rest)
-    found = number(word)
-    if found is not None:
-        return found, more
+def _numbered(name: str, rest: str, *, bound: bool) -> tuple[int | None, str] | InvalidCommand:
+    """The task's number and the rest; None only if the conversation is about a task."""
+    word, arguments = split_first(rest)
+    number = task_number(word)
+    if number is not None:
+        return number, arguments
     if not bound:
-        return _lacking(name)
+        return _number_missing(name)
     return None, rest
 
 
-def _lacking(name: str) -> Misread:
-    return Misread(f"/{name} needs the number of a task", usage(name), lacks_number=True)
+def _number_missing(name: str) -> InvalidCommand:
+    return InvalidCommand(f"/{name} needs the number of a task", usage_advice(name), is_number_missing=True)
 
 
-def _verbatim(text: str) -> str:
-    """A text that may begin with a lone ``--``, which says that nothing of it is meant for us."""
-    word, rest = first(text)
+def _without_separator(text: str) -> str:
+    """The text without a lone ``--`` at its start, which marks all of it as text."""
+    word, rest = split_first(text)
     return rest if word == "--" else text
 
 
 def _reason(text: str) -> str:
-    found = _REASON.match(text)
-    return unquoted(text[found.end() :]) if found else _verbatim(text)
+    match = _REASON.match(text)
+    return unquote(text[match.end() :]) if match else _without_separator(text)
 
 
-def _only_number(name: str, make: type[Show | Why | Cancel | Undo | Merge | Retry]) -> Reader:
-    def read(rest: str, bound: bool) -> Command | Misread:
-        found = _numbered(name, rest, bound=bound)
-        if isinstance(found, Misread):
-            return found
-        if found[1]:
-            return Misread(_told(name, "takes the number of a task and nothing else"), usage(name))
-        return make(found[0])
+def _only_number(name: str, command: type[Show | Why | Cancel | Undo | Merge | Retry]) -> CommandReader:
+    def read(rest: str, bound: bool) -> Command | InvalidCommand:
+        parsed = _numbered(name, rest, bound=bound)
+        if isinstance(parsed, InvalidCommand):
+            return parsed
+        if parsed[1]:
+            return InvalidCommand(_about(name, "takes the number of a task and nothing else"), usage_advice(name))
+        return command(parsed[0])
 
     return read
 
 
-def _reply(rest: str, bound: bool) -> Command | Misread:
-    found = _numbered("reply", rest, bound=bound)
-    if isinstance(found, Misread):
-        return found
-    text = _verbatim(found[1])
-    return Reply(found[0], text) if text else Misread("The reply is empty", usage("reply"))
+def _reply(rest: str, bound: bool) -> Command | InvalidCommand:
+    parsed = _numbered("reply", rest, bound=bound)
+    if isinstance(parsed, InvalidCommand):
+        return parsed
+    text = _without_separator(parsed[1])
+    return Reply(parsed[0], text) if text else InvalidCommand("The reply is empty", usage_advice("reply"))
 
 
-def _approve(rest: str, bound: bool) -> Command | Misread:
-    """A number and a digest, each of which may be missing: a digest has 20 digits and more, a number at most 10."""
+def _approve(rest: str, bound: bool) -> Command | InvalidCommand:
+    """A number and a digest, either of which may be missing: a digest has 20 digits or more, a number at most 10."""
     words = rest.split()
-    at = 0
-    named = None
-    if words and (named := number(words[0])) is not None:
-        at = 1
+    position = 0
+    number = None
+    if words and (number := task_number(words[0])) is not None:
+        position = 1
     elif not bound:
-        return _lacking("approve")
-    if len(words) == at:
-        return Approve(named)
-    signed = digest(words[at])
-    if signed is None or len(words) > at + 1:
-        return Misread(_told("approve", "takes a number, a digest of hex digits, and nothing else"), usage("approve"))
-    return Approve(named, signed)
-
-
-def _reject(rest: str, bound: bool) -> Command | Misread:
-    found = _numbered("reject", rest, bound=bound)
-    return found if isinstance(found, Misread) else Reject(found[0], _reason(found[1]))
-
-
-def _diff(rest: str, bound: bool) -> Command | Misread:
-    found = _numbered("diff", rest, bound=bound)
-    if isinstance(found, Misread):
-        return found
-    named, path = found
-    if first(path)[0] == "--":
-        return Diff(named, _verbatim(path) or None)
-    single = unquoted(path)
-    if single == path and len(path.split()) > 1:
-        return Misread(
-            _told("diff", "takes the number of a task and one path"), "Put a path that has spaces into quotes."
+        return _number_missing("approve")
+    if len(words) == position:
+        return Approve(number)
+    digest = digest_prefix(words[position])
+    if digest is None or len(words) > position + 1:
+        return InvalidCommand(
+            _about("approve", "takes a number, a digest of hex digits, and nothing else"), usage_advice("approve")
         )
-    return Diff(named, single or None)
+    return Approve(number, digest)
 
 
-def _pick(rest: str, bound: bool) -> Command | Misread:
-    """A number and a selection; where the number may be left out, a plain one would be either, so it needs its #."""
-    word, more = first(rest)
-    named = number(word)
-    if bound and named is not None and not word.startswith("#"):
-        if more and first(more)[0].lower() != "not":
-            pick = Suggestion(CommandName.PICK, args=(f"#{named}", more[:40]))
-            mend = advise("Write ", pick, f" for task #{named}, or put commas between the hunks.")
-            return Misread(f"It is not clear whether {named} is a task or a hunk", mend)
+def _reject(rest: str, bound: bool) -> Command | InvalidCommand:
+    parsed = _numbered("reject", rest, bound=bound)
+    return parsed if isinstance(parsed, InvalidCommand) else Reject(parsed[0], _reason(parsed[1]))
+
+
+def _diff(rest: str, bound: bool) -> Command | InvalidCommand:
+    parsed = _numbered("diff", rest, bound=bound)
+    if isinstance(parsed, InvalidCommand):
+        return parsed
+    number, path = parsed
+    if split_first(path)[0] == "--":
+        return Diff(number, _without_separator(path) or None)
+    unquoted = unquote(path)
+    if unquoted == path and len(path.split()) > 1:
+        return InvalidCommand(
+            _about("diff", "takes the number of a task and one path"), "Put a path that has spaces into quotes."
+        )
+    return Diff(number, unquoted or None)
+
+
+def _pick(rest: str, bound: bool) -> Command | InvalidCommand:
+    """A number and a selection; if the number is optional, it needs its # to be told from a hunk."""
+    word, arguments = split_first(rest)
+    number = task_number(word)
+    if bound and number is not None and not word.startswith("#"):
+        if arguments and split_first(arguments)[0].lower() != "not":
+            pick = Suggestion(CommandName.PICK, args=(f"#{number}", arguments[:40]))
+            mend = advise("Write ", pick, f" for task #{number}, or put commas between the hunks.")
+            return InvalidCommand(f"It is not clear whether {number} is a task or a hunk", mend)
         return Pick(None, rest)
-    if named is None and not bound:
-        return _lacking("pick")
-    what = more if named is not None else rest
-    return Pick(named, what)
+    if number is None and not bound:
+        return _number_missing("pick")
+    selection = arguments if number is not None else rest
+    return Pick(number, selection)
 
 
-def _progress(rest: str, _bound: bool) -> Command | Misread:
-    word, more = first(rest)
-    named = number(word)
-    rest = rest if named is None else more
+def _progress(rest: str, _bound: bool) -> Command | InvalidCommand:
+    word, arguments = split_first(rest)
+    number = task_number(word)
+    rest = rest if number is None else arguments
     if not rest:
-        return Progress(named)
-    found = _SINCE.fullmatch(rest)
-    if found is None:
-        return Misread(
-            _told("progress", "takes a number and --since with a time such as 30m, 2h or 1d"), usage("progress")
+        return Progress(number)
+    match = _SINCE.fullmatch(rest)
+    if match is None:
+        return InvalidCommand(
+            _about("progress", "takes a number and --since with a time such as 30m, 2h or 1d"), usage_advice("progress")
         )
-    return Progress(named, f"{int(found.group(1))}{found.group(2).lower()}")
+    return Progress(number, f"{int(match.group(1))}{match.group(2).lower()}")
 
 
-def _nothing(name: str, make: type[Queue | Release | Schedules]) -> Reader:
-    def read(rest: str, _bound: bool) -> Command | Misread:
-        return Misread(_told(name, "takes nothing after it"), usage(name)) if rest else make()
+def _without_arguments(name: str, command: type[Queue | Release | ListSchedules]) -> CommandReader:
+    def read(rest: str, _bound: bool) -> Command | InvalidCommand:
+        return InvalidCommand(_about(name, "takes nothing after it"), usage_advice(name)) if rest else command()
 
     return read
 
 
-def _hold(rest: str, _bound: bool) -> Command | Misread:
+def _hold(rest: str, _bound: bool) -> Command | InvalidCommand:
     return Hold(_reason(rest))
 
 
-def _every(rest: str, _bound: bool) -> Command | Misread:
-    found = quoted(rest)
-    if found is None or not found[0]:
-        return Misread(_told("every", "needs the time in quotes"), _QUOTES)
-    when, rest = found
+def _every(rest: str, _bound: bool) -> Command | InvalidCommand:
+    quote = leading_quote(rest)
+    if quote is None or not quote[0]:
+        return InvalidCommand(_about("every", "needs the time in quotes"), _QUOTES)
+    when, rest = quote
     zones = []
-    after = _ZONE_AFTER.fullmatch(when)
-    if after is not None and is_zone(after["zone"]):
-        when, zone = after["when"].strip(), after["zone"]
+    zone_match = _ZONE_AFTER.fullmatch(when)
+    if zone_match is not None and is_zone(zone_match["zone"]):
+        when, zone = zone_match["when"].strip(), zone_match["zone"]
         zones.append(zone)
-    named = _ZONE.match(rest)
-    if named is not None and is_zone(named["zone"]):
-        zones.append(named["zone"])
-        rest = rest[named.end() :].strip()
-    said = options(rest, ("repo", "lane", "zone", "set"), strict=True, in_repo=True)
-    if isinstance(said, Misread):
-        return said
-    zones += [said.given["zone"]] if "zone" in said.given else []
+    leading_zone = _ZONE.match(rest)
+    if leading_zone is not None and is_zone(leading_zone["zone"]):
+        zones.append(leading_zone["zone"])
+        rest = rest[leading_zone.end() :].strip()
+    words = read_options(rest, ("repo", "lane", "zone", "set"), strict=True, in_repo=True)
+    if isinstance(words, InvalidCommand):
+        return words
+    zones += [words.given["zone"]] if "zone" in words.given else []
     for name in ("repo", "lane"):
-        if name in said.given and not NAME.fullmatch(said.given[name]):
-            return Misread(f"--{name} is no plain name", "Write it as countersign.yaml has it.")
+        if name in words.given and not NAME.fullmatch(words.given[name]):
+            return InvalidCommand(f"--{name} is not a valid name", "Write it as in countersign.yaml.")
     if len(zones) > 1:
-        return Misread("The time zone is said twice", "Say it once.")
-    if not said.text:
-        return Misread(_told("every", "needs what to ask for"), _QUOTES)
-    parameters = parameters_in(said.given.get("set", ""))
-    if isinstance(parameters, Misread):
+        return InvalidCommand("The time zone is given twice", "Give it once.")
+    if not words.text:
+        return InvalidCommand(_about("every", "needs what to ask for"), _QUOTES)
+    parameters = read_parameters(words.given.get("set", ""))
+    if isinstance(parameters, InvalidCommand):
         return parameters
     zone = zones[0] if zones else None
-    return Every(when, said.text, said.given.get("repo"), said.given.get("lane"), zone, parameters)
+    return Every(when, words.text, words.given.get("repo"), words.given.get("lane"), zone, parameters)
 
 
-def _named(name: str, make: type[Unschedule | PauseSchedule | ResumeSchedule]) -> Reader:
-    def read(rest: str, _bound: bool) -> Command | Misread:
+def _with_id(name: str, command: type[Unschedule | PauseSchedule | ResumeSchedule]) -> CommandReader:
+    def read(rest: str, _bound: bool) -> Command | InvalidCommand:
         if not _ID.fullmatch(rest):
-            return Misread(
-                _told(name, "needs the id of a recurring request"),
+            return InvalidCommand(
+                _about(name, "needs the id of a recurring request"),
                 advise("See them with ", Suggestion(CommandName.SCHEDULES), "."),
             )
-        return make(rest.lower())
+        return command(rest.lower())
 
     return read
 
 
-def _link(rest: str, _bound: bool) -> Command | Misread:
+def _link(rest: str, _bound: bool) -> Command | InvalidCommand:
     if not rest:
         return Link()
-    what, more = first(rest)
-    if len(rest) > 64 or (more and more.lower() != "yes"):
-        return Misread(_told("link", "takes one name, or one code"), usage("link"))
-    return Link(what, confirmed=bool(more))
+    target, confirmation = split_first(rest)
+    if len(rest) > 64 or (confirmation and confirmation.lower() != "yes"):
+        return InvalidCommand(_about("link", "takes one name, or one code"), usage_advice("link"))
+    return Link(target, confirmed=bool(confirmation))
 
 
-def _unlink(rest: str, _bound: bool) -> Command | Misread:
+def _unlink(rest: str, _bound: bool) -> Command | InvalidCommand:
     words = rest.split()
     if len(rest) > 128 or len(words) not in (0, 2):
-        return Misread(_told("unlink", "takes a surface and an id there"), usage("unlink"))
+        return InvalidCommand(_about("unlink", "takes a surface and an id there"), usage_advice("unlink"))
     return Unlink(words[0].lower(), words[1]) if words else Unlink()
 
 
-READERS: Final[dict[str, Reader]] = {
+READERS: Final[dict[str, CommandReader]] = {
     "reply": _reply,
     "approve": _approve,
     "reject": _reject,
@@ -269,15 +280,15 @@ READERS: Final[dict[str, Reader]] = {
     "cancel": _only_number("cancel", Cancel),
     "merge": _only_number("merge", Merge),
     "undo": _only_number("undo", Undo),
-    "queue": _nothing("queue", Queue),
+    "queue": _without_arguments("queue", Queue),
     "hold": _hold,
-    "release": _nothing("release", Release),
+    "release": _without_arguments("release", Release),
     "every": _every,
-    "schedules": _nothing("schedules", Schedules),
-    "unschedule": _named("unschedule", Unschedule),
-    "pause_schedule": _named("pause_schedule", PauseSchedule),
-    "resume_schedule": _named("resume_schedule", ResumeSchedule),
+    "schedules": _without_arguments("schedules", ListSchedules),
+    "unschedule": _with_id("unschedule", Unschedule),
+    "pause_schedule": _with_id("pause_schedule", PauseSchedule),
+    "resume_schedule": _with_id("resume_schedule", ResumeSchedule),
     "link": _link,
     "unlink": _unlink,
 }
-"""Every command but `task` and `help`, which `bot.commands.read` reads itself."""
+"""The readers of all commands but `task` and `help`, which `bot.commands.parse` reads itself."""

@@ -1,4 +1,4 @@
-"""The one table of commands: their names, how they are written, and a sentence of help each."""
+"""The table of commands: their names, how they are written, and one sentence of help each."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class CommandSpec:
     """One command.
 
-    `usage` follows its name; `also` are other names it answers to; `example` is a whole line. A command that people
-    need on their first day is `first`; a short help has no other.
+    `usage` follows its name; `also` are aliases; `example` is a complete line. `first` marks the commands of the short
+    help, which people need on their first day.
 
-    Names are what Telegram takes for its menu: at most 32 of ``a-z0-9_``, the sentence at most 256 characters
+    Names follow Telegram's rules for its menu: at most 32 of ``a-z0-9_``, the sentence at most 256 characters
     (https://core.telegram.org/bots/api#botcommand).
     """
 
@@ -26,7 +26,7 @@ class Spec:
 
 
 COMMANDS: Final = (
-    Spec(
+    CommandSpec(
         "task",
         "TEXT [--repo NAME] [--lane LANE] [--set NAME=VALUE] [--priority N]",
         "Ask for a change in plain words.",
@@ -34,83 +34,87 @@ COMMANDS: Final = (
         ("ask",),
         first=True,
     ),
-    Spec(
+    CommandSpec(
         "reply",
         "N TEXT",
         "Say more about a task; that makes its next revision.",
         "/reply 12 make it 45 instead",
         first=True,
     ),
-    Spec(
+    CommandSpec(
         "approve",
         "N DIGEST",
-        "Countersign exactly the bytes that a digest names.",
+        "Approve exactly the bytes that a digest names.",
         "/approve 12 9c1e04ab77d2e85b1f36",
         first=True,
     ),
-    Spec("reject", "N REASON", "Say no to what is staged, and why.", "/reject 12 the heading is wrong", first=True),
-    Spec("show", "N", "Show a task's card again.", "/show 12"),
-    Spec("diff", "N [PATH]", "Show the whole diff, or that of one file.", "/diff 12 docs/install.md"),
-    Spec("why", "N", "Tell why this lane, this rule and these findings.", "/why 12"),
-    Spec(
+    CommandSpec(
+        "reject", "N REASON", "Reject the staged diff, with a reason.", "/reject 12 the heading is wrong", first=True
+    ),
+    CommandSpec("show", "N", "Show a task's card again.", "/show 12"),
+    CommandSpec("diff", "N [PATH]", "Show the whole diff, or that of one file.", "/diff 12 docs/install.md"),
+    CommandSpec("why", "N", "Explain the lane, the rule and the findings.", "/why 12"),
+    CommandSpec(
         "pick",
         "N [HUNKS]",
-        "Keep only some hunks or files of what is staged; alone, list them.",
+        "Keep only some hunks or files of the staged diff; without arguments, list them.",
         "/pick 12 1,3-5 not 4",
     ),
-    Spec(
+    CommandSpec(
         "progress",
         "[N] [--since 2h]",
-        "Tell what happened to a task, or how far yours are.",
+        "Show what happened to a task, or the state of yours.",
         "/progress 12 --since 2h",
     ),
-    Spec("retry", "N", "Do a task's work once more.", "/retry 12"),
-    Spec("cancel", "N", "Stop a task that is not published.", "/cancel 12"),
-    Spec("merge", "N", "Merge a published task's pull request.", "/merge 12"),
-    Spec("undo", "N", "Take a task back: close it, or revert it through the same gate.", "/undo 12"),
-    Spec("queue", "", "Show what runs and what comes next.", "/queue"),
-    Spec("hold", "[REASON]", "Start no more work until it is released.", "/hold the build machines move"),
-    Spec("release", "", "Let a held queue run again.", "/release"),
-    Spec(
+    CommandSpec("retry", "N", "Repeat a task's work.", "/retry 12"),
+    CommandSpec("cancel", "N", "Cancel a task that is not published.", "/cancel 12"),
+    CommandSpec("merge", "N", "Merge a published task's pull request.", "/merge 12"),
+    CommandSpec(
+        "undo", "N", "Undo a task: close its pull request, or revert it through the same approval.", "/undo 12"
+    ),
+    CommandSpec("queue", "", "Show what runs and what comes next.", "/queue"),
+    CommandSpec("hold", "[REASON]", "Pause the queue until it is released.", "/hold the build machines move"),
+    CommandSpec("release", "", "Resume the queue.", "/release"),
+    CommandSpec(
         "every",
         '"WHEN" [in ZONE] TEXT [--repo NAME] [--lane LANE] [--set NAME=VALUE]',
-        "Ask for a change again and again.",
+        "Repeat a request on a schedule.",
         '/every "weekday 09:00" in Europe/Zurich bump ruff to 0.14.0 in requirements.txt',
     ),
-    Spec("schedules", "", "List the recurring requests.", "/schedules"),
-    Spec("unschedule", "ID", "Forget a recurring request.", "/unschedule sch_01k5"),
-    Spec(
+    CommandSpec("schedules", "", "List the recurring requests.", "/schedules"),
+    CommandSpec("unschedule", "ID", "Delete a recurring request.", "/unschedule sch_01k5"),
+    CommandSpec(
         "pause_schedule",
         "ID",
-        "Leave a recurring request out for now.",
+        "Pause a recurring request.",
         "/pause_schedule sch_01k5",
         ("pause-schedule", "pauseschedule"),
     ),
-    Spec(
+    CommandSpec(
         "resume_schedule",
         "ID",
-        "Let a paused recurring request go on.",
+        "Resume a paused recurring request.",
         "/resume_schedule sch_01k5",
         ("resume-schedule", "resumeschedule"),
     ),
-    Spec("link", "[NAME | CODE [yes]]", "Say who you are on another surface.", "/link ana"),
-    Spec(
+    CommandSpec("link", "[NAME | CODE [yes]]", "Say who you are on another surface.", "/link ana"),
+    CommandSpec(
         "unlink",
         "[SURFACE ID]",
-        "Take a linked account away from you; alone, list them.",
+        "Remove one of your linked accounts; without arguments, list them.",
         "/unlink slack T0AB12CD/U0EF34GH",
     ),
-    Spec("help", "[more | COMMAND]", "Tell what can be said.", "/help more", ("start",), first=True),
+    CommandSpec("help", "[more | COMMAND]", "List the commands.", "/help more", ("start",), first=True),
 )
-"""In the order in which a task meets them."""
+"""All commands, in the order in which a task needs them."""
 
 MORE: Final = "more"
-"""The topic of the help that has every command."""
+"""The help topic that lists every command."""
 FIRST: Final = tuple(spec for spec in COMMANDS if spec.first)
-"""What a short help and a menu show."""
+"""The commands of the short help and the menu."""
 
 NAMES: Final = {name: spec for spec in COMMANDS for name in (spec.name, *spec.also)}
-"""Every name that is understood, to its command."""
+"""Every name and alias, to its command."""
 
 HINTS: Final = {
     "pause": ("hold", "pause_schedule"),
@@ -139,4 +143,4 @@ HINTS: Final = {
     "new": ("task",),
     "request": ("task",),
 }
-"""Words that people try, to the names of what they mean; they are told, nothing is done."""
+"""Words that people try, to the commands they mean; they are only suggested."""

@@ -1,1 +1,1 @@
-"""Reading countersign.yaml, and the settings that follow from a home's files."""
+"""Reads countersign.yaml and derives the settings in force from the files of a home."""

@@ -1,4 +1,4 @@
-"""countersign.yaml: read strictly, every mistake named with its file, line and key."""
+"""Reads countersign.yaml strictly: every error names its file, line and key."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from bot.integrations.webhooks.settings import RawHook, RawTickets, hooks_of, tr
 from bot.plugins.settings import FORGES, EnabledPlugin, RawPlugins, enabled_of
 from bot.plugins.settings import names_of as plugin_names
 from bot.surfaces.settings import (
-    PublicAddress,
     RawGitHub,
     RawSlack,
     RawTelegram,
+    SecretSource,
     Surfaces,
     check_identity,
-    github_of,
-    slack_of,
-    telegram_of,
+    github_config,
+    slack_config,
+    telegram_config,
 )
 from core.model.person import People, Person
 from core.model.turn import SURFACES
@@ -82,7 +82,7 @@ class _Config(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """countersign.yaml, made valid."""
+    """countersign.yaml after validation."""
 
     database: str
     people: People
@@ -95,22 +95,22 @@ class Config:
     models: Callable[[], Models] = Models
     endpoints: frozenset[str] = frozenset()
     surfaces: Callable[[], Surfaces] = Surfaces
-    """Where people talk, with its secrets: read when they are needed, for most commands need none."""
+    """The surfaces with their secrets, read only when needed, because most commands need none."""
     github_access: Callable[[], GitHubAccess | None] = lambda: None
-    """How GitHub is reached as a forge, without the secrets of any surface: all that a worker needs of them."""
+    """How GitHub is reached as a forge, without the secrets of any surface; all that a worker needs."""
     plugins: tuple[EnabledPlugin, ...] = ()
 
     def sections(self) -> dict[str, Callable[[], object]]:
-        """The parts that need secrets, by name: each call reads one as `serve` does, and raises `ConfigError`."""
+        """The sections that need secrets, by name; each call reads one as `serve` does, and raises `ConfigError`."""
         return {"surfaces": self.surfaces, "webhooks": self.hooks, "tickets": self.trackers, "models": self.models}
 
     def check(self) -> None:
-        """Read every section; raises `ConfigError` for the first mistake, or a secret that is missing."""
+        """Read every section; raises `ConfigError` for the first error or missing secret."""
         for read in self.sections().values():
             read()
 
     def surface_names(self) -> frozenset[str]:
-        """Every surface that identities and rules may name: our own, and those of enabled plugins."""
+        """Every surface that identities and rules may name: built-in ones and those of enabled plugins."""
         return SURFACES | plugin_names(self.plugins, "surfaces")
 
 
@@ -156,8 +156,13 @@ def load_config(path: Path) -> Config:
 
 
 def _check_names(document: YamlDocument, raw: _Config) -> None:
-    """Names are plain words, and none is both a person and a role."""
-    roles = {"member", "maintainer", *raw.roles, *(r for p in raw.people.values() for r in p.roles)}
+    """Check that names are plain words, and that none is both a person and a role."""
+    roles = {
+        "member",
+        "maintainer",
+        *raw.roles,
+        *(role for person in raw.people.values() for role in person.roles),
+    }
     for name in raw.repositories:
         if not _NAME.fullmatch(name):
             raise document.error(("repositories", name), "is not a plain name", "Use letters, digits, '-', '_', '.'.")
@@ -166,7 +171,7 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
         if not _NAME.fullmatch(name):
             raise document.error(("people", name), "is not a plain name", "Use letters, digits, '-', '_', '.'.")
         if name in roles:
-            raise document.error(("people", name), "is a person and a role at once", "Rename one of them.")
+            raise document.error(("people", name), "is both a person and a role", "Rename one of them.")
         for surface, identity in person.identities.items():
             known = SURFACES | raw.plugins.surfaces.keys()
             if surface not in known:
@@ -178,17 +183,19 @@ def _check_names(document: YamlDocument, raw: _Config) -> None:
             other = seen.setdefault((surface, identity), name)
             if other != name:
                 raise document.error(
-                    ("people", name, "identities", surface), f"belongs to {other} already", "An identity is one person."
+                    ("people", name, "identities", surface),
+                    f"already belongs to {other}",
+                    "An identity is one person's.",
                 )
 
 
 def _check_forges(document: YamlDocument, raw: _Config, plugins: frozenset[str]) -> None:
-    """The local forge needs the remote on this host; GitHub needs an address and the repository's number there."""
+    """Check each forge: `local` needs the remote on this host; GitHub needs an address and a numeric id."""
     chosen = {name: repo.forge for name, repo in raw.repositories.items()}
     for at, forge in [(("forge",), raw.forge), *((("repositories", name, "forge"), chosen[name]) for name in chosen)]:
         if forge is not None and forge not in FORGES | plugins:
             mend = f"Known: {', '.join(sorted(FORGES | plugins))}; others are plugins: docs/plugins.md."
-            raise document.error(at, f"there is no forge {forge!r} here", mend)
+            raise document.error(at, f"there is no forge {forge!r}", mend)
     for name, repo in raw.repositories.items():
         if (repo.forge or raw.forge) == "github":
             _check_github(document, raw, name, repo)
@@ -196,7 +203,7 @@ def _check_forges(document: YamlDocument, raw: _Config, plugins: frozenset[str])
             raise document.error(
                 ("repositories", name, "url"),
                 "is an address, and the forge `local` needs a git repository on this host",
-                "Name the path of a bare clone.",
+                "Give the path of a bare clone.",
             )
 
 
@@ -204,35 +211,35 @@ def _check_github(document: YamlDocument, raw: _Config, name: str, repo: _Reposi
     at = ("repositories", name)
     if raw.github is None:
         raise document.error(
-            at, "lives at GitHub, and `github:` is not configured", "Add it: see docs/surfaces/github.md."
+            at, "is at GitHub, but `github:` is not configured", "Add it: see docs/surfaces/github.md."
         )
     if is_local(repo.url):
-        raise document.error((*at, "url"), "is a folder, and GitHub is reached over https", "Name its https address.")
+        raise document.error((*at, "url"), "is a folder, but GitHub is reached over https", "Give its https address.")
     if repo.github_id is None:
-        mend = "Add it: https://api.github.com/repos/OWNER/NAME says it as `id`; a name can change hands, that cannot."
+        mend = "Add the `id` from https://api.github.com/repos/OWNER/NAME; unlike a name, it never changes."
         raise document.error((*at, "github_id"), "is missing", mend)
 
 
 def _surfaces(document: YamlDocument, raw: _Config, root: Path, *, strict: bool = True) -> Surfaces:
-    """Where people talk; what lacks a secret raises or, if not `strict`, is left out."""
+    """The configured surfaces; one that lacks a secret raises or, if not `strict`, is left out."""
     ids = {
         str(repo.github_id): name for name, repo in raw.repositories.items() if (repo.forge or raw.forge) == "github"
     }
-    there = PublicAddress(document, root, strict=strict)
-    access, comments = github_of(there, raw.github, ids) if raw.github else (None, None)
+    secrets = SecretSource(document, root, strict=strict)
+    access, comments = github_config(secrets, raw.github, ids) if raw.github else (None, None)
     return Surfaces(
-        telegram=telegram_of(there, raw.telegram, raw.repositories) if raw.telegram else None,
-        slack=slack_of(there, raw.slack, raw.repositories) if raw.slack else None,
+        telegram=telegram_config(secrets, raw.telegram, raw.repositories) if raw.telegram else None,
+        slack=slack_config(secrets, raw.slack, raw.repositories) if raw.slack else None,
         github=comments,
         github_access=access,
     )
 
 
 def _github_access(document: YamlDocument, raw: _Config, root: Path) -> GitHubAccess | None:
-    """How GitHub is reached; what lacks a secret raises only where a repository lives there."""
+    """How GitHub is reached; a missing secret raises only where a repository is there."""
     needed = any((repo.forge or raw.forge) == "github" for repo in raw.repositories.values())
-    there = PublicAddress(document, root, strict=needed)
-    return github_of(there, raw.github, {})[0] if raw.github else None
+    secrets = SecretSource(document, root, strict=needed)
+    return github_config(secrets, raw.github, {})[0] if raw.github else None
 
 
 def _zone(document: YamlDocument, name: str) -> str:
@@ -242,27 +249,27 @@ def _zone(document: YamlDocument, name: str) -> str:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
         raise document.error(
-            ("zone",), f"{name!r} is not a time zone", "Write for example Europe/Zurich or UTC."
+            ("zone",), f"{name!r} is not a time zone", "Write a name such as Europe/Zurich or UTC."
         ) from error
     return name
 
 
 def is_local(url: str) -> bool:
-    """Whether `url` names a folder of this host."""
+    """Whether `url` names a folder on this host."""
     return url.startswith("file://") or not ("://" in url or re.match(r"[\w.-]+@[\w.-]+:", url))
 
 
 def _database(document: YamlDocument, raw: _Config, root: Path) -> str:
-    """`sqlite`, or a PostgreSQL address whose password came from outside the file."""
+    """``sqlite``, or a PostgreSQL URL with the password from outside the file."""
     chosen = os.environ.get("COUNTERSIGN_DATABASE_URL") or raw.database
     if chosen == "sqlite":
         return chosen
     if not re.match(r"postgres(ql)?://", chosen):
-        raise document.error(("database",), "must be sqlite or postgresql://…", "Correct it.")
+        raise document.error(("database",), "must be sqlite or postgresql://…", "Correct the value.")
     if raw.database == chosen and re.match(r"\w+://[^/@:]*:[^@]*@", chosen):
         raise document.error(
             ("database",),
-            "holds a password",
+            "contains a password",
             "Put it into COUNTERSIGN_DATABASE_URL, or into a file named by database_password_file.",
         )
     if raw.database_password_file is None:

@@ -1,4 +1,4 @@
-"""The home: the directory that holds a Countersign's configuration and state, and where it is found."""
+"""The home directory: where it is, and the paths of the configuration and state in it."""
 
 from __future__ import annotations
 
@@ -20,51 +20,51 @@ class Home:
 
     @property
     def config(self) -> Path:
-        """Repositories, people, surfaces, database."""
+        """countersign.yaml: repositories, people, surfaces, database."""
         return self.root / CONFIG
 
     @property
     def policy(self) -> Path:
-        """The rules."""
+        """policy.yaml: the rules."""
         return self.root / POLICY
 
     @property
     def lanes(self) -> Path:
-        """The lane files."""
+        """The folder of lane files."""
         return self.root / LANES
 
     @property
     def state(self) -> Path:
-        """What Countersign writes: database, git stores, artifacts."""
+        """Everything that Countersign writes: database, git stores, artifacts."""
         return self.root / STATE
 
     @property
     def artifacts(self) -> Path:
-        """The bytes of artifacts."""
+        """The contents of artifacts."""
         return self.state / "artifacts"
 
     @property
     def git(self) -> Path:
-        """The host-owned git stores."""
+        """The git stores, which only the host writes."""
         return self.state / "git"
 
     @property
     def keys(self) -> Path:
-        """The key that signs receipts."""
+        """The keys that sign receipts."""
         return self.state / "keys"
 
     @property
     def scratch(self) -> Path:
-        """Where executors' checkouts live while they work."""
+        """Checkouts of executors at work."""
         return self.state / "scratch"
 
     def check(self) -> None:
-        """Raise unless this is a home that may be read and whose state may be written."""
+        """Raise unless this is a readable home whose state can be written."""
         if not self.config.is_file():
             raise UsageError(
                 "no_home",
                 f"{self.root} is not a Countersign home (it has no {CONFIG})",
-                "Make one with `countersign init --repo NAME=PATH`, or name yours with --home.",
+                "Create one with `countersign init --repo NAME=PATH`, or name yours with --home.",
             )
         writable = self.state if self.state.exists() else self.root
         if not os.access(writable, os.W_OK | os.X_OK):
@@ -77,15 +77,17 @@ class Home:
 
 
 def find_home(named: str | None) -> Home:
-    """The home that --home or COUNTERSIGN_HOME names, else ./.countersign, else the platform's folder."""
+    """The home named by --home or COUNTERSIGN_HOME, else ./.countersign, else the platform's data folder."""
     chosen = named or os.environ.get("COUNTERSIGN_HOME")
     try:
         if chosen:
             return Home(Path(chosen).expanduser().absolute())
         here = Path.cwd() / LOCAL_NAME
-    except (FileNotFoundError, RuntimeError) as error:  # RuntimeError: nobody knows whose home ~ is
+    except (FileNotFoundError, RuntimeError) as error:  # RuntimeError: ~ cannot be expanded
         raise UsageError(
-            "no_folder", "the current directory, or what ~ means, is gone", "Go to one that is there."
+            "no_folder",
+            "the current directory or the home directory (~) does not exist",
+            "Change to a directory that exists.",
         ) from error
     if here.is_dir():
         return Home(here)

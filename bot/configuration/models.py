@@ -1,4 +1,4 @@
-"""``models:``, ``interpreter:`` and ``agents:`` of countersign.yaml."""
+"""The sections ``models:``, ``interpreter:`` and ``agents:`` of countersign.yaml."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lanes.models.endpoint import CHAT_KINDS, key_variable
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _KEEP_ALIVE = r"^(-?\d{1,9}|-?(\d{1,9}(\.\d{1,9})?(ms|s|m|h))+)$"
-"""What Ollama takes: seconds, or times in Go's way (https://pkg.go.dev/time#ParseDuration); below zero: for ever."""
+"""Ollama's format: seconds or Go durations (https://pkg.go.dev/time#ParseDuration); negative means forever."""
 
 
 class RawEndpoint(StrictModel):
-    """One server of models."""
+    """A model server."""
 
     kind: Literal["ollama", "anthropic", "openai", "gemini"] = "ollama"
     url: str = Field(pattern=r"^https?://")
@@ -37,14 +37,14 @@ class RawEndpoint(StrictModel):
 
 
 class RawInterpreter(StrictModel):
-    """Which models read requests that the grammar does not, and how long people wait for them."""
+    """The models that read requests which the grammar does not, and how long people wait for them."""
 
     models: tuple[str, ...] = ()
     patience_s: float = Field(30, gt=0, le=600)
 
 
 class RawAgent(StrictModel):
-    """Where an agent's program is, when it is not in the PATH; `programs` are further folders that it needs to see."""
+    """Where an agent's program is if it is not in PATH; `programs` are more folders that it needs to read."""
 
     program: str = Field(min_length=1)
     programs: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class RawAgent(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class AgentPlace:
-    """Where an agent's program is: its path, and folders of the host that it needs to see."""
+    """Where an agent's program is, and the folders of the host that it needs to read."""
 
     program: Path
     programs: tuple[Path, ...] = ()
@@ -60,7 +60,7 @@ class AgentPlace:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The endpoints by name, what the interpreter asks, and where agents' programs are."""
+    """The endpoints by name, the interpreter's models, and where agents' programs are."""
 
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     interpreter: tuple[ModelName, ...] = ()
@@ -77,17 +77,18 @@ def models_of(
 ) -> Models:
     """The models that a configuration names; raises `ConfigError` with file, line and key.
 
-    An endpoint's key is COUNTERSIGN_MODEL_NAME_KEY, with NAME in capitals and ``_`` for ``-``, or its `key_file`.
+    An endpoint's key is COUNTERSIGN_MODEL_NAME_KEY, where NAME is the endpoint's name in capitals with ``_`` for ``-``,
+    or the contents of its `key_file`.
     """
     names = checked_names(document, endpoints, interpreter, agents)
-    made = {name: _endpoint(name, raw, root) for name, raw in endpoints.items()}
+    resolved = {name: _endpoint(name, raw, root) for name, raw in endpoints.items()}
     places = {
         name: AgentPlace(
             root / Path(raw.program).expanduser(), tuple(root / Path(path).expanduser() for path in raw.programs)
         )
         for name, raw in agents.items()
     }
-    return Models(made, names, interpreter.patience_s, places)
+    return Models(resolved, names, interpreter.patience_s, places)
 
 
 def checked_names(
@@ -96,7 +97,7 @@ def checked_names(
     interpreter: RawInterpreter,
     agents: Mapping[str, RawAgent],
 ) -> tuple[ModelName, ...]:
-    """The interpreter's models, when all that the sections say can be meant; reads no secret.
+    """The interpreter's models after checking all three sections; reads no secret.
 
     Raises `ConfigError` with file, line and key.
     """
@@ -104,7 +105,7 @@ def checked_names(
         _check_endpoint(document, endpoint, raw)
     for agent in agents:
         if not _NAME.fullmatch(agent):
-            raise document.error(("agents", agent), "is not a plain name", "Use small letters, digits and dashes.")
+            raise document.error(("agents", agent), "is not a plain name", "Use lower-case letters, digits and dashes.")
     names = []
     for n, text in enumerate(interpreter.models):
         key = ("interpreter", "models", n)
@@ -118,7 +119,7 @@ def checked_names(
 
 
 def check_lane_models(lanes: Mapping[str, Lane], endpoints: Collection[str]) -> None:
-    """Raise `ConfigError`, with the lane's file and line, for a model at an endpoint that the configuration lacks."""
+    """Raise `ConfigError`, with the lane's file and line, for a model whose endpoint is not configured."""
     for lane in lanes.values():
         for n, text in enumerate(lane.models):
             endpoint, _, name = text.partition("/")
@@ -139,17 +140,17 @@ def _checked_name(document: YamlDocument, key: KeyPath, text: str, endpoints: Co
 
 def _check_endpoint(document: YamlDocument, name: str, raw: RawEndpoint) -> None:
     if not _NAME.fullmatch(name):
-        raise document.error(("models", name), "is not a plain name", "Use small letters, digits and dashes.")
+        raise document.error(("models", name), "is not a plain name", "Use lower-case letters, digits and dashes.")
     at = ("models", name, "url")
     try:
         parts = urlsplit(raw.url)
-        parts.port  # noqa: B018 (it is read for the error of one that is none)
+        parts.port  # noqa: B018 (reading it raises for an invalid port)
     except ValueError as error:
-        raise document.error(at, "is no address", "Write it as http://HOST:PORT.") from error
+        raise document.error(at, "is not an address", "Write it as http://HOST:PORT.") from error
     if not parts.hostname:
-        raise document.error(at, "names no host", "Write it as http://HOST:PORT.")
+        raise document.error(at, "has no host", "Write it as http://HOST:PORT.")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise document.error(at, "holds more than an address", "Keep the key in `key_file`, or in the environment.")
+        raise document.error(at, "contains more than an address", "Put the key into `key_file` or the environment.")
 
 
 def _endpoint(name: str, raw: RawEndpoint, root: Path) -> Endpoint:

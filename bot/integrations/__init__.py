@@ -1,1 +1,1 @@
-"""Other systems that are told of events: webhooks and issue trackers."""
+"""Other systems that receive events: webhooks and issue trackers."""

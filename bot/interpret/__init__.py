@@ -1,5 +1,5 @@
-"""Interpretation: what a text seems to ask, read by the deterministic grammar, and what that cannot read by a model."""
+"""Interpretation: what a text asks for, read by a deterministic grammar, and by a model if the grammar cannot."""
 
-from bot.interpret.plain_words import GrammarInterpreter
+from bot.interpret.grammar_interpreter import GrammarInterpreter
 
 __all__ = ["GrammarInterpreter"]

@@ -1,7 +1,7 @@
-"""Courtesy: words that ask for no change, such as thanks, praise and greetings; pure, and never a guess.
+"""Recognises courtesy, such as thanks, praise and greetings, that asks for no change; pure, and never a guess.
 
-A text is courtesy only if every word of it is one of these. One word more, such as a path, a name or a verb of a
-request, and it is read like any other text.
+A text is courtesy only if all of its words are. One other word, such as a path, a name or a verb of a request, and it
+is read like any other text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Final
 
-_CONSENT: Final = (
+_APPROVAL_PHRASES: Final = (
     "lgtm",
     "sgtm",
     "approve",
@@ -66,9 +66,9 @@ _CONSENT: Final = (
     "🆗",
     "💯",
 )
-"""What people write to approve; said alone or among words of courtesy, it approves nothing."""
+"""What people write to approve; alone or among words of courtesy, it approves nothing."""
 
-_TALK_WORDS: Final = """
+_COURTESY_TEXT: Final = """
     hi hey hello hallo hiya howdy yo greetings welcome morning afternoon evening night day bye goodbye ciao cheers
     thanks thank thx ty tysm tks thankyou merci danke gracias appreciated appreciate grateful
     please pls plz sorry oops excuse pardon congrats congratulations
@@ -90,7 +90,7 @@ _TALK_WORDS: Final = """
     test testing ping pong world project tool app product stuff thing things
     wait later soon back talk chat fun going happy sad glad pleased need needed nothing something anything
 """
-_TALK: Final = frozenset(_TALK_WORDS.replace("'", "").split())
+_COURTESY_WORDS: Final = frozenset(_COURTESY_TEXT.replace("'", "").split())
 _NEGATIONS: Final = frozenset({"no", "nope", "nah", "not", "dont", "never", "wait"})
 _OPENERS: Final = frozenset({"hi", "hey", "hello", "thanks", "thank", "thx", "cheers", "morning", "welcome", "lgtm"})
 _MENTION: Final = re.compile(r"(?<!\S)@[A-Za-z0-9_.-]+(?:\[bot\])?|<@[A-Z0-9]+(?:\|[^>]*)?>")
@@ -100,50 +100,52 @@ _SHORTCODE: Final = re.compile(
 _EMOJI_CODE: Final = re.compile(r"(?<!\S):[a-z0-9_+-]{1,40}:(?!\S)")
 _WORD: Final = re.compile(r"[\w'+-]+|[^\w\s]", re.UNICODE)
 _NAME: Final = re.compile(r"[A-Z][a-z\u00df-\u017f]{1,19}")
-_MOST_CHARS: Final = 300
+_MAX_CHARS: Final = 300
 """A longer text says more than courtesy."""
-_PLAIN: Final = str.maketrans({"\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{LEFT SINGLE QUOTATION MARK}": "'"})
+_STRAIGHT_APOSTROPHES: Final = str.maketrans(
+    {"\N{RIGHT SINGLE QUOTATION MARK}": "'", "\N{LEFT SINGLE QUOTATION MARK}": "'"}
+)
 
 
-def asks_for_nothing(text: str) -> bool:
-    """Whether every word of `text` is courtesy; signs and pictures alone ask for nothing either."""
-    if len(text) > _MOST_CHARS or "`" in text:
+def is_courtesy(text: str) -> bool:
+    """Whether every word of `text` is courtesy; punctuation and emoji alone ask for nothing either."""
+    if len(text) > _MAX_CHARS or "`" in text:
         return False
     words = _words(text)
     unknown = [word for word in words if not _is_courtesy(word)]
     if not unknown:
         return True
-    named = len(unknown) <= 2 and all(_NAME.fullmatch(word) for word in unknown)  # "thanks, Maria!"
-    return named and any(word.casefold() in _OPENERS for word in words)
+    has_only_names = len(unknown) <= 2 and all(_NAME.fullmatch(word) for word in unknown)  # "thanks, Maria!"
+    return has_only_names and any(word.casefold() in _OPENERS for word in words)
 
 
-def consents(text: str) -> bool:
-    """Whether words that ask for nothing sound like an approval."""
+def sounds_like_approval(text: str) -> bool:
+    """Whether a courtesy text sounds like an approval."""
     words = [word.casefold().replace("'", "") for word in _words(text)]
     if _NEGATIONS.intersection(words):
         return False
-    said = f" {' '.join(words)} "
-    return any(f" {phrase} " in said for phrase in _CONSENT)
+    padded = f" {' '.join(words)} "
+    return any(f" {phrase} " in padded for phrase in _APPROVAL_PHRASES)
 
 
 def _is_courtesy(word: str) -> bool:
     plain = word.casefold().removesuffix("'s").replace("'", "")
-    return plain in _TALK or plain in _CONSENT_WORDS or not any(char.isalnum() for char in word)
+    return plain in _COURTESY_WORDS or plain in _APPROVAL_WORDS or not any(char.isalnum() for char in word)
 
 
 def _words(text: str) -> list[str]:
-    """The words of a text and its pictures, without punctuation, mentions of somebody, and skin tones."""
-    said = _MENTION.sub(" ", unicodedata.normalize("NFKC", text).translate(_PLAIN))
-    said = _EMOJI_CODE.sub(" ", _SHORTCODE.sub(" \N{THUMBS UP SIGN} ", said))
-    return [word for found in _WORD.findall(said) if (word := _bare(found))]
+    """The words and emoji of a text, without punctuation, mentions and skin tones."""
+    plain = _MENTION.sub(" ", unicodedata.normalize("NFKC", text).translate(_STRAIGHT_APOSTROPHES))
+    plain = _EMOJI_CODE.sub(" ", _SHORTCODE.sub(" \N{THUMBS UP SIGN} ", plain))
+    return [word for match in _WORD.findall(plain) if (word := _strip_signs(match))]
 
 
-def _bare(word: str) -> str:
-    """A word without the signs around it; a picture stays, punctuation is nothing."""
+def _strip_signs(word: str) -> str:
+    """A word without surrounding signs; an emoji stays, punctuation becomes empty."""
     if len(word) == 1 and not word.isalnum():
-        kind = unicodedata.category(word)
-        return word if kind == "So" else ""
+        category = unicodedata.category(word)
+        return word if category == "So" else ""
     return word if word in ("+1", "1+") else word.strip("'-+_")
 
 
-_CONSENT_WORDS: Final = frozenset(word for phrase in _CONSENT for word in phrase.split())
+_APPROVAL_WORDS: Final = frozenset(word for phrase in _APPROVAL_PHRASES for word in phrase.split())

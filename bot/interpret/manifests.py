@@ -1,4 +1,4 @@
-"""Which file a package is bumped in when a request names none: the one that lists it, and which policy then judges."""
+"""Finds the manifest of a package when a request names no file, which decides the applicable policy."""
 
 from __future__ import annotations
 
@@ -12,45 +12,47 @@ from core.ports import InterpretationContext
 from lanes.executors import manifests
 from lanes.executors.errors import EditError
 
-_MOST_OPTIONS = 4
+_MAX_OPTIONS = 4
 
 
-async def with_manifests(edits: tuple[Edit, ...], scene: InterpretationContext) -> tuple[Edit, ...] | Unclear:
-    """The edits with the file of each package that one manifest names; where several name it, it is asked which.
+async def locate_packages(edits: tuple[Edit, ...], context: InterpretationContext) -> tuple[Edit, ...] | Unclear:
+    """The edits with the file of each package that exactly one manifest names; with several, a question.
 
-    What cannot be looked up now stays as it is: the executor looks again, and says what it finds.
+    What cannot be looked up now stays as it is: the executor looks again, and reports what it finds.
     """
-    found: list[Edit] = []
+    located: list[Edit] = []
     for edit in edits:
-        naming = await _naming(edit, scene) if isinstance(edit, BumpPackage) and edit.path is None else []
-        if isinstance(edit, BumpPackage) and len(naming) == 1:
-            found.append(replace(edit, path=naming[0]))
-        elif isinstance(edit, BumpPackage) and naming and len(edits) == 1:
-            ways = tuple(describe(replace(edit, path=path)) for path in naming)
-            return Unclear(f"{len(naming)} files name {edit.package}. Which one?", options=ways[:_MOST_OPTIONS])
+        candidates = (
+            await _manifests_naming(edit, context) if isinstance(edit, BumpPackage) and edit.path is None else []
+        )
+        if isinstance(edit, BumpPackage) and len(candidates) == 1:
+            located.append(replace(edit, path=candidates[0]))
+        elif isinstance(edit, BumpPackage) and candidates and len(edits) == 1:
+            ways = tuple(describe(replace(edit, path=path)) for path in candidates)
+            return Unclear(f"{len(candidates)} files name {edit.package}. Which one?", options=ways[:_MAX_OPTIONS])
         else:
-            found.append(edit)
-    return tuple(found)
+            located.append(edit)
+    return tuple(located)
 
 
-async def _naming(edit: BumpPackage, scene: InterpretationContext) -> list[str]:
+async def _manifests_naming(edit: BumpPackage, context: InterpretationContext) -> list[str]:
     """The manifests of the repository that name the package."""
-    if scene.files is None or scene.read is None:
+    if context.files is None or context.read is None:
         return []
-    naming: list[str] = []
+    paths: list[str] = []
     try:
-        for path in manifests.find_manifests(await scene.files()):
-            content = await scene.read(path)
+        for path in manifests.find_manifests(await context.files()):
+            content = await context.read(path)
             if content is not None and _names(path, content, edit.package):
-                naming.append(path)
+                paths.append(path)
     except (TransientError, PermanentError) as error:
         log.info("manifests_not_read", why=error.problem.message)
         return []
-    return naming
+    return paths
 
 
 def _names(path: str, content: bytes, package: str) -> bool:
     try:
         return bool(manifests.find_mentions(path, content, package))
     except EditError:
-        return False  # a manifest that cannot be read names no package; asked for by its path it tells why
+        return False  # an unreadable manifest names no package; a request with its path reports the error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.model.edits import Edit
 from core.model.intent import Idle, Unclear
 from core.model.lane import Lane
+from core.ports import Executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,26 +16,34 @@ class QuickReader:
     """`core.ports.Reader` of a home. What it needs is imported when it first reads: most commands never do."""
 
     has_model: Callable[[], bool]
-    takes_any: Callable[[Lane, Sequence[frozenset[str]]], bool]
+    executors: Callable[[], Mapping[str, Executor]]
 
     def read(self, text: str) -> tuple[Edit, ...] | Idle | Unclear:
         """The edits that `text` asks for, that it asks for nothing, or why it cannot be read so."""
-        from bot.interpret.courtesy import asks_for_nothing, consents
+        from bot.interpret.courtesy import is_courtesy, sounds_like_approval
         from bot.interpret.grammar import NotUnderstood, parse
-        from bot.interpret.hiding import hiding_place
-        from bot.interpret.plain_words import without_opening
+        from bot.interpret.grammar.tokens import hidden_text_warning
+        from bot.interpret.grammar_interpreter import strip_opening
 
-        read = parse(without_opening(text))
+        read = parse(strip_opening(text))
         if not isinstance(read, NotUnderstood):
             return read
-        if asks_for_nothing(text):
-            return Idle(consents(text))
-        return Unclear(hiding_place(text) or read.reason, read.can)
+        if is_courtesy(text):
+            return Idle(sounds_like_approval(text))
+        return Unclear(hidden_text_warning(text) or read.reason, read.can)
 
     def asks_a_model(self) -> bool:
         """Whether a model is configured to read what the grammar cannot."""
         return self.has_model()
 
+    def edits_by_rule(self, lane: Lane) -> bool:
+        """Whether the lane's executor makes known edits and nothing else."""
+        from core.rules.lane_availability import LaneAvailability
+
+        return LaneAvailability(self.executors()).edits_by_rule(lane)
+
     def takes_any_wording(self, lane: Lane, living: Sequence[frozenset[str]]) -> bool:
         """Whether the lane's executor works from any wording, here or where a worker is alive."""
-        return self.takes_any(lane, living)
+        from core.rules.lane_availability import LaneAvailability
+
+        return LaneAvailability(self.executors(), living).takes_any_wording(lane)

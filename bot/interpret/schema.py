@@ -1,4 +1,4 @@
-"""The JSON Schema of a reading: the vocabulary of `core.model.edits`, and the names of the lanes on offer."""
+"""The JSON Schema of an answer: the edits of `core.model.edits`, and the names of the lanes on offer."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _TYPES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def schema_of(offers: Sequence[LaneOffer]) -> dict[str, Any]:
-    """What an answer must look like where these lanes are on offer."""
+def answer_schema(offers: Sequence[LaneOffer]) -> dict[str, Any]:
+    """The schema of an answer when these lanes are on offer."""
     properties = {
         "reading": {"type": "string", "enum": ["edits", "work", "unclear", "nothing"]},
         "sure": {"type": "boolean"},
@@ -40,17 +40,17 @@ def schema_of(offers: Sequence[LaneOffer]) -> dict[str, Any]:
 
 
 def _edit(name: str, kind: type[Edit]) -> dict[str, Any]:
-    found = fields(kind)
+    edit_fields = fields(kind)
     return {
         "type": "object",
-        "properties": {"kind": {"const": name}, **{field.name: _TYPES[str(field.type)] for field in found}},
-        "required": ["kind", *(field.name for field in found if field.default is MISSING)],
+        "properties": {"kind": {"const": name}, **{field.name: _TYPES[str(field.type)] for field in edit_fields}},
+        "required": ["kind", *(field.name for field in edit_fields if field.default is MISSING)],
         "additionalProperties": False,
     }
 
 
-def vocabulary() -> str:
-    """The edits in words, a line each, for models that are not held to a schema."""
+def describe_edits() -> str:
+    """The edits in words, one line each, for models without structured output."""
     return "\n".join(f"- {name}: {_signature(kind)}. {_contract(kind)}" for name, kind in KINDS.items())
 
 

@@ -1,15 +1,13 @@
-"""Rooms: which repositories a place is for, and where the people of a surface are told of trouble elsewhere."""
+"""Channel scopes: which repositories a place is for, and where people of a surface are told of outages elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from core.model.place import Place
-from core.store import identities
-from core.store.database import Database
+from core.services.conversations import Conversations
 
 if TYPE_CHECKING:
     from bot.surfaces.settings import Surfaces
@@ -19,46 +17,46 @@ if TYPE_CHECKING:
 class ChannelScopes:
     """Which repositories a place is for. A channel that moved is for those of its old id, once its platform said so."""
 
-    said: Surfaces
-    database: Database
-    _moved: dict[tuple[str, str], str] = field(default_factory=dict)
+    configured: Surfaces
+    conversations: Conversations
+    _former_ids: dict[tuple[str, str], str] = field(default_factory=dict)
 
     async def load(self) -> None:
-        """Learn which channels moved in earlier lives."""
+        """Read which channels moved while earlier processes ran."""
         for surface in ("telegram", "slack"):
-            moves = await self.database.read(partial(identities.moves_of, surface=surface))
-            for channel, to in moves.items():
+            for channel, to in (await self.conversations.moved_channels(surface)).items():
                 self.moved(surface, channel, to)
 
     def moved(self, surface: str, channel: str, to: str) -> None:
         """A channel has another id from now on."""
-        self._moved[surface, to] = self._moved.get((surface, channel), channel)
+        self._former_ids[surface, to] = self._former_ids.get((surface, channel), channel)
 
     def current(self, surface: str, chats: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         """The channels of the configuration under the ids that they have now."""
-        now = {old: to for (where, to), old in self._moved.items() if where == surface}
-        return {now.get(chat, chat): repos for chat, repos in chats.items()}
+        ids = {former: to for (name, to), former in self._former_ids.items() if name == surface}
+        return {ids.get(chat, chat): repos for chat, repos in chats.items()}
 
     def of(self, place: Place) -> tuple[str, ...] | None:
         """The repositories that a place is for; None for all of them, nothing for a channel that is not listed."""
         if place.private:
             return None
-        channel = self._moved.get((place.surface, place.channel), place.channel)
-        said = self.said
+        channel = self._former_ids.get((place.surface, place.channel), place.channel)
+        configured = self.configured
         if place.surface == "github":
-            name = said.github.repositories.get(channel) if said.github else None
+            name = configured.github.repositories.get(channel) if configured.github else None
             return (name,) if name else ()
-        telegram = said.telegram.chats if said.telegram else {}
-        listed = telegram if place.surface == "telegram" else said.slack.channels if said.slack else {}
+        telegram = configured.telegram.chats if configured.telegram else {}
+        slack = configured.slack.channels if configured.slack else {}
+        listed = telegram if place.surface == "telegram" else slack
         return (listed[channel] or None) if channel in listed else ()
 
 
-def channel_scopes_of(said: Surfaces) -> list[Place]:
-    """Where people are told that another surface is in trouble: the first group of each."""
-    rooms = []
+def announcement_places(configured: Surfaces) -> list[Place]:
+    """Where people are told that another surface is down: the first group of each surface."""
+    places = []
     for surface, chats in (
-        ("telegram", said.telegram.chats if said.telegram else {}),
-        ("slack", said.slack.channels if said.slack else {}),
+        ("telegram", configured.telegram.chats if configured.telegram else {}),
+        ("slack", configured.slack.channels if configured.slack else {}),
     ):
-        rooms += [Place(surface, channel) for channel in list(chats)[:1]]
-    return rooms
+        places += [Place(surface, channel) for channel in list(chats)[:1]]
+    return places

@@ -1,184 +1,113 @@
-"""Who is speaking: identities of the configuration and of links, and how a person links one more.
-
-To link, somebody writes ``/link NAME`` where we do not know them and is given a code; the person of that name says
-``/link CODE`` where we do know them, is told which account that is, and confirms it. So a code that others see is worth
-nothing: only that person can use it, and what it does is give *their* authority to the account that asked. Five wrong
-codes void all that wait for a person; a code lives ten minutes and works once (security.md 13).
-"""
+"""The /link and /unlink commands: what people read when they link an account (see `core.services.identities`)."""
 
 from __future__ import annotations
 
 import re
-import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from bot.cards.safe import one_line, visible
-from bot.cards.wording import anywhere, worded
+from bot.cards.wording import portable_command, render_advice
 from bot.commands import Link, Unlink
 from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise
-from core.settings import SettingsSource
-from core.store import events, identities
-from core.store.database import Database, Session
-from core.store.identities import LinkClaim
+from core.services.identities import CODE_ALPHABET, CODE_LENGTH, ClaimedAccount, Identities
 
-TRIES: Final = 5
-LIVES_S: Final = 600
-_ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # without I, O, 0 and 1, which people mistake
-_LENGTH: Final = 8
 CONFIRM: Final = "confirm"
 """The form of an answer that wants a yes."""
-CODE: Final = re.compile(rf"[{_ALPHABET}]{{{_LENGTH}}}", re.IGNORECASE)
-
-
-def new_code() -> str:
-    """A code of 40 random bits; at five tries in ten minutes nobody guesses it."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+CODE: Final = re.compile(rf"[{CODE_ALPHABET}]{{{CODE_LENGTH}}}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityDirectory:
-    """People by their identities; asked anew each time, so that a change of the configuration holds at once."""
+    """Who an account is, and the commands by which people link accounts and take them away."""
 
-    database: Database
-    settings: SettingsSource
-    code: Callable[[], str] = new_code
+    identities: Identities
 
-    async def do(self, person: str, surface: str, command: Link | Unlink) -> Response:
-        """Carry out a command about a person's accounts, said on `surface`."""
+    async def carry_out(self, person: str, surface: str, command: Link | Unlink) -> Response:
+        """Carry out a command about a person's accounts, given on `surface`."""
         if isinstance(command, Unlink):
             if command.surface is None or command.identity is None:
                 return await self.linked(person, surface)
             return await self.unlink(person, command.surface, command.identity)
         if command.what is None or not CODE.fullmatch(command.what):
-            there = anywhere(Suggestion(CommandName.LINK, args=(person,)))
-            told = advise(
-                f"You are {person} here. To be known elsewhere too, write there {there}; "
-                "you get a code, and write here ",
-                Suggestion(CommandName.LINK, args=("CODE",)),
-                ". What is linked shows ",
-                Suggestion(CommandName.UNLINK),
-                ".",
-            )
-            return Response(worded(told, surface), personal=True)
+            return _how_to_link(person, surface)
         answer = await self.confirm(person, surface, command.what, confirmed=command.confirmed)
         if answer.form != CONFIRM:
             return answer
         code = command.what.upper()
-        told = advise(
+        text = advise(
             f"{answer.text} If that is your account, write ",
             Suggestion(CommandName.LINK, args=(code, "yes")),
             ". If not, do nothing.",
         )
-        return Response(worded(told, surface), personal=True, choices=(("Yes, that is me", f"/link {code} yes"),))
+        return Response(
+            render_advice(text, surface), personal=True, choices=(("Yes, that is me", f"/link {code} yes"),)
+        )
 
     async def person(self, surface: str, identity: str) -> str | None:
-        """Whose identity this is, or None for a stranger or somebody whom the configuration no longer names."""
-        people = self.settings().people
-        for person in people.by_name.values():
-            if person.identities.get(surface) == identity:
-                return person.name
-        linked = await self.database.read(lambda session: identities.person_of(session, surface, identity))
-        return linked if linked is not None and people.get(linked) else None
+        """Whose account this is; None for a stranger, and for somebody whom the configuration no longer names."""
+        return await self.identities.person_of(surface, identity)
 
     async def claim(self, surface: str, identity: str, name: str, shown_as: str = "") -> Response:
-        """A stranger says who they are: give them a code that only that person can confirm.
-
-        `shown_as` is how the platform shows them: for recognising the account, and proof of nothing.
-        """
-        code = self.code()
-        known = self.settings().people.get(name) is not None
-
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            expires_ms = now_ms + LIVES_S * 1000
-            if known:
-                await identities.open_claim(session, code, LinkClaim(surface, identity, name, 0, expires_ms, shown_as))
-            await events.append(
-                session,
-                number=events.SYSTEM,
-                kind="identity.claimed",
-                at_ms=now_ms,
-                surface=surface,
-                body={"identity": identity, "person": name, "known": known},
-            )
-
-        await self.database.write(work)
-        # the same words for a name that nobody has: who is here is not told to strangers
+        """Give a stranger who says that they are `name` a code that only that person can confirm."""
+        code = await self.identities.claim(ClaimedAccount(surface, identity, name, shown_as))
+        command = portable_command(Suggestion(CommandName.LINK, args=(code,)))
         return Response(
-            f"Your code is {code}. Within ten minutes, write {anywhere(Suggestion(CommandName.LINK, args=(code,)))} "
+            f"Your code is {code}. Within ten minutes, write {command} "
             f"where Countersign knows you already, or run: countersign link {code} --as {name}"
         )
 
     async def confirm(self, person: str, surface: str | None, code: str, *, confirmed: bool) -> Response:
-        """A person says a code that an account was given elsewhere: name that account and ask, or link it."""
-
-        async def work(session: Session) -> Response:
-            now_ms = await self.database.now_ms(session)
-            claim = await identities.claim_of(session, code)
-            good = claim is not None and claim.person == person and claim.expires_ms > now_ms and claim.tries < TRIES
-            if claim is None or not good:
-                await identities.count_wrong(session, person, TRIES)
-                await _record(session, now_ms, "identity.refused", person, surface, {})
-                wrong = "This code is not for you, was used, or is older than ten minutes."
-                again = anywhere(Suggestion(CommandName.LINK, args=(person,)))
-                return Response(f"{wrong} Write {again} again where you want to be known.", refused=True)
-            if not confirmed:
-                return _asked(claim)
-            await identities.close_claim(session, code)
-            await identities.link(session, claim, now_ms)
-            body = {"surface": claim.surface, "identity": claim.identity}
-            await _record(session, now_ms, "identity.linked", person, surface, body)
-            return Response(f"Linked: {_account(claim)} speaks as {person} from now on.")
-
-        return await self.database.write(work)
+        """Name the account that a code belongs to and ask whether it is theirs, or link it once they `confirmed`."""
+        account = await self.identities.confirm(person, surface, code, confirmed=confirmed)
+        if account is None:
+            again = portable_command(Suggestion(CommandName.LINK, args=(person,)))
+            wrong = "This code is not for you, was used, or is older than ten minutes."
+            return Response(f"{wrong} Write {again} again where you want to be known.", refused=True)
+        if not confirmed:
+            return _question(account)
+        return Response(f"Linked: {_account(account)} speaks as {person} from now on.")
 
     async def linked(self, person: str, surface: str) -> Response:
         """The accounts that links gave a person, each with a button that takes it away."""
-        found = await self.database.read(lambda session: identities.links_of(session, person))
-        if not found:
+        accounts = await self.identities.linked_to(person)
+        if not accounts:
             return Response(f"No account is linked to {person}. Those of countersign.yaml are its owner's to change.")
-        lines = [worded(advise(Suggestion(CommandName.UNLINK, args=one)), surface) for one in found]
-        choices = tuple((f"Unlink {' '.join(one)}"[:60], f"/unlink {' '.join(one)}") for one in found)
+        lines = [render_advice(advise(Suggestion(CommandName.UNLINK, args=account)), surface) for account in accounts]
+        choices = tuple((f"Unlink {' '.join(account)}"[:60], f"/unlink {' '.join(account)}") for account in accounts)
         text = "\n".join([f"Linked to {person}. To take one away, write:", *lines])
         return Response(text, personal=True, choices=choices)
 
     async def unlink(self, person: str, surface: str, identity: str) -> Response:
-        """Take an identity away that a link gave."""
-
-        async def work(session: Session) -> Response:
-            now_ms = await self.database.now_ms(session)
-            if (surface, identity) not in await identities.links_of(session, person):
-                mend = "Accounts of countersign.yaml are its owner's to change."
-                return Response(
-                    f"{visible(surface)} {visible(identity)} is not linked to {person}. {mend}", refused=True
-                )
-            await identities.unlink(session, surface, identity)
-            await _record(session, now_ms, "identity.unlinked", person, surface, {"identity": identity})
+        """Take an account away that a link gave."""
+        if await self.identities.unlink(person, surface, identity):
             return Response(f"{surface} {identity} no longer speaks as {person}.")
+        mend = "Accounts of countersign.yaml are its owner's to change."
+        return Response(f"{visible(surface)} {visible(identity)} is not linked to {person}. {mend}", refused=True)
 
-        return await self.database.write(work)
+
+def _how_to_link(person: str, surface: str) -> Response:
+    there = portable_command(Suggestion(CommandName.LINK, args=(person,)))
+    text = advise(
+        f"You are {person} here. To be known elsewhere too, write there {there}; you get a code, and write here ",
+        Suggestion(CommandName.LINK, args=("CODE",)),
+        ". What is linked shows ",
+        Suggestion(CommandName.UNLINK),
+        ".",
+    )
+    return Response(render_advice(text, surface), personal=True)
 
 
-def _asked(claim: LinkClaim) -> Response:
+def _question(account: ClaimedAccount) -> Response:
     """Whose account it is, and what confirming means."""
     return Response(
-        f"{_account(claim)} asks to speak as you, {claim.person}: with all that you may do, approvals too.",
+        f"{_account(account)} asks to speak as you, {account.person}: with all that you may do, approvals too.",
         form=CONFIRM,
     )
 
 
-def _account(claim: LinkClaim) -> str:
+def _account(account: ClaimedAccount) -> str:
     """The account by its id, and how its platform shows it, in quotes: a name is anybody's to choose."""
-    shown = one_line(claim.shown_as, 60)
-    return f"{claim.surface} {claim.identity}" + (f" (shown there as “{shown}”)" if shown else "")
-
-
-async def _record(
-    session: Session, now_ms: int, kind: str, person: str, surface: str | None, body: dict[str, str]
-) -> None:
-    await events.append(
-        session, number=events.SYSTEM, kind=kind, at_ms=now_ms, person=person, surface=surface, body=body
-    )
+    shown = one_line(account.shown_as, 60)
+    return f"{account.surface} {account.identity}" + (f" (shown there as “{shown}”)" if shown else "")

@@ -1,193 +1,165 @@
-"""Hearing: takes deliveries out of the inbox in order, has them understood, and sees that answers get out."""
+"""The inbox consumer: processes kept deliveries, each channel in order, and sees that the responses get out."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from bot.cards.wording import sentence
-from bot.messaging.inbox import DurableInbox, said_of
+from bot.cards.wording import problem_sentence
+from bot.messaging.inbox import DurableInbox
+from bot.messaging.stored_messages import from_delivery, response_to_json
 from bot.surfaces.port import ButtonPress, IncomingMessage, Response, Surface
 from core.log import log
 from core.model.errors import CountersignError, TransientError
-from core.store import inbox, messages, notes
-from core.store.database import Database, Session
-from core.store.inbox import KeptMessage
+from core.model.inbox import InboxEntry
+from core.services.message_inbox import AnswerNote, MessageInbox
 
 BATCH: Final = 200
-AT_ONCE: Final = 8
-MOST_ATTEMPTS: Final = 20
+CHANNELS_AT_ONCE: Final = 8
+MAX_ATTEMPTS: Final = 20
 KEEP_S: Final = 7 * 24 * 3600
 """How long a delivery is known, so that its redelivery does nothing; platforms redeliver for a few days at most."""
 PRUNE_EVERY_S: Final = 3600.0
-_APOLOGY: Final = "Something went wrong here while I read this. It was written down; please say it again in a while."
+_APOLOGY: Final = "Something went wrong here while I processed this. The error is logged; please send it again later."
 
 
-class InboxListener(Protocol):
-    """Who understands what was said."""
+class AnswersMessages(Protocol):
+    """Who does what messages and button presses ask."""
 
-    async def hear(self, said: IncomingMessage | ButtonPress) -> Response:
-        """Do what it asks; raises `TransientError` when it should be heard again later."""
+    async def process(self, message: IncomingMessage | ButtonPress) -> Response:
+        """Do what it asks; raises `TransientError` when it should be processed again later."""
 
 
 @dataclass(slots=True)
 class InboxConsumer:
-    """The loop behind the ears. Everything is heard at least once, and what it does happens once."""
+    """The loop that empties the inbox. Every delivery is processed at least once, and its effects happen once.
 
-    database: Database
-    ears: DurableInbox
-    listener: InboxListener
+    `on_processed` is called after each batch: cards and notes may be owed.
+    """
+
+    messages: MessageInbox
+    inbox: DurableInbox
+    processor: AnswersMessages
     surfaces: Mapping[str, Surface]
-    said: Callable[[], None] = lambda: None
+    on_processed: Callable[[], None] = lambda: None
     poll_s: float = 1.0
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _seen: set[asyncio.Task[None]] = field(default_factory=set)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _acknowledging: set[asyncio.Task[None]] = field(default_factory=set)
 
     def wake(self) -> None:
-        """There is something to hear."""
-        self._wake.set()
+        """There is something to process."""
+        self._woken.set()
 
     async def run(self) -> None:
-        """Hear until cancelled."""
+        """Process deliveries until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._prune())
             while True:
                 try:
-                    busy = await self.round()
+                    was_busy = await self.round()
                 except TransientError as error:
-                    log.warning("hearing_waits", problem=error.problem.message)
-                    busy = False
-                if not busy:
+                    log.warning("inbox_waits", problem=error.problem.message)
+                    was_busy = False
+                if not was_busy:
                     await self._sleep()
 
     async def round(self) -> bool:
-        """Hear one batch: in order within a channel, channels side by side; whether there was anything."""
-
-        async def look(session: Session) -> bool:
-            return await inbox.any_due(session, await self.database.now_ms(session))
-
-        async def work(session: Session) -> list[KeptMessage]:
-            return await inbox.begin(session, await self.database.now_ms(session), BATCH)
-
-        if not await self.database.read(look):
+        """Process one batch: in order within a channel, channels side by side; whether there was anything."""
+        entries = await self.messages.begin(BATCH)
+        if not entries:
             return False
-        channels: dict[tuple[str, str], list[KeptMessage]] = defaultdict(list)
-        for kept in await self.database.write(work):
-            channels[kept.delivery.surface, str(kept.delivery.body["place"]["channel"])].append(kept)
-        gate = asyncio.Semaphore(AT_ONCE)
+        channels: dict[tuple[str, str], list[InboxEntry]] = defaultdict(list)
+        for entry in entries:
+            channels[entry.delivery.surface, str(entry.delivery.body["place"]["channel"])].append(entry)
+        gate = asyncio.Semaphore(CHANNELS_AT_ONCE)
+        async with self.messages.held(entries), asyncio.TaskGroup() as group:
+            for in_channel in channels.values():
+                group.create_task(self._process_channel(in_channel, gate))
+        self.on_processed()
+        return True
 
-        async def channel(deliveries: list[KeptMessage]) -> None:
-            async with gate:
-                try:
-                    for kept in deliveries:
-                        await self._hear(kept)
-                except TransientError as error:  # what was begun is heard again once its time is over
-                    log.warning("hearing_waits", problem=error.problem.message)
+    async def _process_channel(self, entries: Sequence[InboxEntry], gate: asyncio.Semaphore) -> None:
+        async with gate:
+            try:
+                for entry in entries:
+                    await self._process(entry)
+            except TransientError as error:  # the rest is processed again once its leases end
+                log.warning("inbox_waits", problem=error.problem.message)
 
-        async with asyncio.TaskGroup() as group:
-            for deliveries in channels.values():
-                group.create_task(channel(deliveries))
-        self.said()
-        return bool(channels)
-
-    async def _hear(self, kept: KeptMessage) -> None:
-        said = said_of(kept.delivery)
+    async def _process(self, entry: InboxEntry) -> None:
+        message = from_delivery(entry.delivery)
+        surface = message.place.surface
         try:
-            answer = await self.listener.hear(said)
+            response = await self.processor.process(message)
         except TransientError as error:
-            if kept.attempt < MOST_ATTEMPTS:
-                await self._later(kept, error)
+            if entry.attempt < MAX_ATTEMPTS:
+                await self._put_off(entry, error)
                 return
-            answer = Response(sentence(error.problem, said.place.surface), refused=True)
+            response = Response(problem_sentence(error.problem, surface), refused=True)
         except CountersignError as error:
-            answer = Response(sentence(error.problem, said.place.surface), refused=True)
-        except Exception:  # noqa: BLE001 - a message that breaks us must not stop the others; it is told and logged
-            log.exception("hearing_broke", surface=said.place.surface, delivery=kept.id)
-            answer = Response(_APOLOGY, refused=True)
-        await self._conclude(kept, said, answer)
+            response = Response(problem_sentence(error.problem, surface), refused=True)
+        except Exception:  # noqa: BLE001 - a message that breaks us must not stop the others; it is answered and logged
+            log.exception("processing_broke", surface=surface, delivery=entry.id)
+            response = Response(_APOLOGY, refused=True)
+        await self.messages.conclude(entry, response_to_json(response), self._note_for(message, response))
+        self.inbox.answered(entry.id, response)
 
-    async def _conclude(self, kept: KeptMessage, said: IncomingMessage | ButtonPress, answer: Response) -> None:
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await inbox.finish(session, kept.id, _kept(answer), now_ms)
-            if answer.text and (isinstance(said, IncomingMessage) or self._answers_forms_here(said)):
-                only_to = said.identity if answer.refused or answer.personal else None
-                offered = await messages.offer(session, said.place, said.identity, said.dedup, answer.choices, now_ms)
-                await notes.add(
-                    session,
-                    said.place,
-                    answer.text,
-                    now_ms,
-                    reply_to=said.message_id,
-                    only_to=only_to,
-                    number=answer.about,
-                    choices=offered,
-                )
+    def _note_for(self, message: IncomingMessage | ButtonPress, response: Response) -> AnswerNote | None:
+        """The response as a message of its own, unless it says nothing or the surface shows it where it was asked."""
+        if not response.text or (isinstance(message, ButtonPress) and not self._is_answered_below(message)):
+            return None
+        return AnswerNote(
+            place=message.place,
+            text=response.text,
+            reply_to=message.message_id,
+            only_to=message.identity if response.refused or response.personal else None,
+            number=response.about,
+            choices=response.choices,
+            identity=message.identity,
+            dedup=message.dedup,
+        )
 
-        await self.database.write(work)
-        self.ears.answered(kept.id, answer)
+    def _is_answered_below(self, press: ButtonPress) -> bool:
+        """Whether text typed into a button's form is answered in the conversation, for want of another way."""
+        surface = self.surfaces.get(press.place.surface)
+        return bool(press.text) and not getattr(surface, "answers_forms", False)
 
-    def _answers_forms_here(self, said: ButtonPress) -> bool:
-        """Whether words typed into a button's form are answered in the conversation, for want of another way."""
-        surface = self.surfaces.get(said.place.surface)
-        return bool(said.text) and not getattr(surface, "answers_forms", False)
+    async def _put_off(self, entry: InboxEntry, error: TransientError) -> None:
+        wait_s = error.retry_after_s or min(120.0, 2.0**entry.attempt)
+        log.warning("processing_put_off", delivery=entry.id, wait_s=wait_s, problem=error.problem.message)
+        await self.messages.put_off(entry, wait_s)
 
-    async def _later(self, kept: KeptMessage, error: TransientError) -> None:
-        wait_s = error.retry_after_s or min(120.0, 2.0**kept.attempt)
-        log.warning("heard_later", delivery=kept.id, wait_s=wait_s, problem=error.problem.message)
-
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await inbox.put_off(session, kept.id, now_ms + round(wait_s * 1000))
-
-        await self.database.write(work)
-
-    def acknowledge(self, said: IncomingMessage) -> None:
-        """Show that it was seen, beside the work: a platform that is slow to show it holds nobody up."""
-        surface = self.surfaces.get(said.place.surface)
+    def acknowledge(self, message: IncomingMessage) -> None:
+        """Show that it was seen, beside the work: a platform that is slow to show it delays nobody."""
+        surface = self.surfaces.get(message.place.surface)
         if surface is None:
             return
-        task = asyncio.create_task(_quietly(surface.acknowledge(said.place, said.message_id), said))
-        self._seen.add(task)
-        task.add_done_callback(self._seen.discard)
+        task = asyncio.create_task(_quietly(surface.acknowledge(message.place, message.message_id), message))
+        self._acknowledging.add(task)
+        task.add_done_callback(self._acknowledging.discard)
 
     async def _prune(self) -> None:
         while True:
             try:
-                await self.database.write(self._forget)
+                await self.messages.prune(KEEP_S)
             except TransientError as error:
                 log.warning("prune_failed", problem=error.problem.message)
             await asyncio.sleep(PRUNE_EVERY_S)
 
-    async def _forget(self, session: Session) -> None:
-        before_ms = await self.database.now_ms(session) - KEEP_S * 1000
-        await inbox.prune(session, before_ms)
-        await notes.prune(session, before_ms)
-
     async def _sleep(self) -> None:
         try:
             async with asyncio.timeout(self.poll_s):
-                await self._wake.wait()
+                await self._woken.wait()
         except TimeoutError:
             pass
-        self._wake.clear()
+        self._woken.clear()
 
 
-async def _quietly(work: Awaitable[None], said: IncomingMessage) -> None:
+async def _quietly(acknowledgement: Awaitable[None], message: IncomingMessage) -> None:
     try:
-        await work
+        await acknowledgement
     except CountersignError as error:  # only a sign: the card follows, and says more
-        log.info("not_acknowledged", surface=said.place.surface, problem=error.problem.message)
-
-
-def _kept(answer: Response) -> dict[str, Any]:
-    return {
-        "text": answer.text,
-        "refused": answer.refused,
-        "form": answer.form,
-        "about": answer.about,
-        "choices": [list(one) for one in answer.choices],
-    }
+        log.info("not_acknowledged", surface=message.place.surface, problem=error.problem.message)

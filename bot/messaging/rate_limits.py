@@ -1,4 +1,4 @@
-"""How much people may say in a minute: each of them, and all together; what is more is answered, not dropped."""
+"""Rate limits: how many messages people may send in a minute, each of them and all together."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 PER_PERSON: Final = 30
-"""Words a minute that one person may say; three times that at once is forgiven."""
+"""Messages a minute of one person; a burst of three times that is allowed."""
 ALTOGETHER: Final = 12_000
-_REMEMBERED: Final = 10_000
+_MAX_REMEMBERED: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -36,35 +36,35 @@ class TokenBucket:
 
 @dataclass(slots=True)
 class RateLimits:
-    """A bucket for everybody and one for each person."""
+    """A token bucket for everybody and one for each person; `clock` is monotonic."""
 
     clock: Callable[[], float]
     per_person: int = PER_PERSON
     altogether: int = ALTOGETHER
     _people: OrderedDict[str, TokenBucket] = field(default_factory=OrderedDict)
     _all: TokenBucket | None = None
-    _told: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    _last_seen_s: OrderedDict[str, float] = field(default_factory=OrderedDict)
 
-    def first(self, who: str, within_s: float) -> bool:
-        """Whether this is the first time in so many seconds that `who` is to be told something."""
+    def is_first_within(self, name: str, within_s: float) -> bool:
+        """Whether `name` was not asked about in the last `within_s` seconds."""
         now_s = self.clock()
-        if now_s - self._told.get(who, -within_s) < within_s:
+        if now_s - self._last_seen_s.get(name, -within_s) < within_s:
             return False
-        self._told[who] = now_s
-        self._told.move_to_end(who)
-        if len(self._told) > _REMEMBERED:
-            self._told.popitem(last=False)
+        self._last_seen_s[name] = now_s
+        self._last_seen_s.move_to_end(name)
+        if len(self._last_seen_s) > _MAX_REMEMBERED:
+            self._last_seen_s.popitem(last=False)
         return True
 
     def wait_s(self, person: str) -> float:
         """0 if `person` may go on, else how many seconds they should wait."""
         now_s = self.clock()
-        mine = self._people.setdefault(person, TokenBucket(self.per_person, 3 * self.per_person))
+        bucket = self._people.setdefault(person, TokenBucket(self.per_person, 3 * self.per_person))
         self._people.move_to_end(person)
-        if len(self._people) > _REMEMBERED:
+        if len(self._people) > _MAX_REMEMBERED:
             self._people.popitem(last=False)
-        if wait := mine.take(now_s):
-            return wait
+        if wait_s := bucket.take(now_s):
+            return wait_s
         if self._all is None:
             self._all = TokenBucket(self.altogether, self.altogether)
         return self._all.take(now_s)

@@ -1,4 +1,4 @@
-"""Recurring requests in chat: the commands about them, carried out for whoever speaks."""
+"""Recurring requests in chat: the commands that add, list, pause, resume and delete them."""
 
 from __future__ import annotations
 
@@ -7,85 +7,78 @@ from typing import Final
 
 import bot.commands as c
 from bot.cards.safe import one_line
-from bot.cards.wording import worded
-from bot.messaging.command_dispatcher import CommandActor
-from bot.schedule.schedules import ScheduleUseCases, WantedSchedule, next_words
+from bot.cards.wording import render_advice
+from bot.messaging.command_actor import CommandActor
+from bot.schedule.next_time import next_words
 from bot.surfaces.port import Response
 from core.model.advice import CommandName, Suggestion, advise
-from core.model.errors import RefusedError
-from core.store.schedules import Schedule
+from core.model.schedule import Schedule
+from core.services.schedules import Schedules, WantedSchedule
 
-MOST_ROWS: Final = 20
+MAX_ROWS: Final = 20
+
+ScheduleCommand = c.Every | c.ListSchedules | c.Unschedule | c.PauseSchedule | c.ResumeSchedule
+"""Commands about recurring requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatSchedules:
-    """What `bot.messaging.command_dispatcher.RecurringRequests` asks for."""
+    """Carries out commands about recurring requests in a conversation."""
 
-    schedules: ScheduleUseCases
+    schedules: Schedules
 
-    async def do(self, speaker: CommandActor, command: c.Command) -> Response | None:
-        """Carry out a command about recurring requests; None for any other."""
+    async def carry_out(self, speaker: CommandActor, command: ScheduleCommand) -> Response:
+        """Carry out a command about recurring requests."""
         match command:
             case c.Every():
-                return await self._every(speaker, command)
-            case c.Schedules():
-                return await self._listed(speaker)
+                return await self._add(speaker, command)
+            case c.ListSchedules():
+                return await self._list(speaker)
             case c.Unschedule(name):
-                gone = await self.schedules.remove(name, speaker.actor)
-                return Response(f"{gone.id} is deleted: {_words(gone)}")
+                removed = await self.schedules.remove(name, speaker.actor)
+                return Response(f"{removed.id} is deleted: {_describe(removed)}")
             case c.PauseSchedule(name):
                 paused = await self.schedules.pause(name, speaker.actor)
                 resume = Suggestion(CommandName.RESUME_SCHEDULE, args=(paused.id,))
-                told = advise(f"{paused.id} is paused. ", resume, " lets it go on.")
-                return Response(worded(told, speaker.place.surface))
+                text = advise(f"{paused.id} is paused. ", resume, " lets it go on.")
+                return Response(render_advice(text, speaker.place.surface))
             case c.ResumeSchedule(name):
                 resumed = await self.schedules.resume(name, speaker.actor)
                 return Response(f"{resumed.id} goes on, {next_words(resumed)}.")
-            case _:
-                return None
 
-    async def _every(self, speaker: CommandActor, command: c.Every) -> Response:
-        """In a room that is for some repositories only, it must be one of them, as for any request."""
-        repo = command.repo
-        if speaker.room is not None:
-            if repo is not None and repo not in speaker.room:
-                mend = f"Here it is: {', '.join(speaker.room)}."
-                raise RefusedError("not_here", f"{repo} is not asked for here", mend)
-            repo = speaker.room[0] if repo is None and len(speaker.room) == 1 else repo
-        made = await self.schedules.add(
+    async def _add(self, speaker: CommandActor, command: c.Every) -> Response:
+        added = await self.schedules.add(
             WantedSchedule(
                 when=command.when,
                 text=command.text,
                 actor=speaker.actor,
-                repo=repo,
+                repo=command.repo,
                 lane=command.lane,
                 zone=command.zone,
                 parameters=dict(command.parameters),
                 place=speaker.place,
             )
         )
-        told = advise(
-            f"{made.id}: {made.phrase}, {next_words(made)}. ",
-            Suggestion(CommandName.UNSCHEDULE, args=(made.id,)),
+        text = advise(
+            f"{added.id}: {added.phrase}, {next_words(added)}. ",
+            Suggestion(CommandName.UNSCHEDULE, args=(added.id,)),
             " deletes it.",
         )
-        return Response(worded(told, speaker.place.surface))
+        return Response(render_advice(text, speaker.place.surface))
 
-    async def _listed(self, speaker: CommandActor) -> Response:
-        """The speaker's own; whose text is whose is nobody else's matter in a room."""
-        mine = await self.schedules.listed(speaker.person)
-        if not mine:
+    async def _list(self, speaker: CommandActor) -> Response:
+        """The speaker's own; what others ask for regularly is not shown in a channel."""
+        own = await self.schedules.list(speaker.person)
+        if not own:
             every = Suggestion(CommandName.EVERY, args=('"weekday 09:00"', "TEXT"))
-            return Response(
-                worded(advise("You have no recurring requests. Add one with ", every, "."), speaker.place.surface)
-            )
-        lines = [f"{schedule.id}: {_words(schedule)}" for schedule in mine[:MOST_ROWS]]
-        left = len(mine) - len(lines)
+            text = advise("You have no recurring requests. Add one with ", every, ".")
+            return Response(render_advice(text, speaker.place.surface))
+        lines = [f"{schedule.id}: {_describe(schedule)}" for schedule in own[:MAX_ROWS]]
+        left = len(own) - len(lines)
         return Response("\n".join([*lines, *([f"and {left} more"] if left > 0 else [])]))
 
 
-def _words(schedule: Schedule) -> str:
+def _describe(schedule: Schedule) -> str:
     where = f" in {schedule.repo}" if schedule.repo else ""
     where += "".join(f" {name}={one_line(value, 40)}" for name, value in schedule.parameters.items())
     return f"{schedule.phrase} ({next_words(schedule)}){where}: {one_line(schedule.text, 120)}"

@@ -1,207 +1,121 @@
-"""Showing: what people ask to see: a card, a diff, why, how far, and the queue. Words are computed by the host."""
+"""What people ask to see in a conversation: a card, a diff, why, how far a task is, and the queue."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Final
 
-from bot.cards.model import MAX_QUOTE, Card, card_of
 from bot.cards.safe import one_line, visible
-from bot.cards.wording import capital, worded
-from bot.messaging.card_delivery import CardDelivery
-from bot.surfaces.port import Attachment, Response
-from core.model.advice import Advice, CommandName, Suggestion, advise
+from bot.messaging.card_builder import PATCH, CardBuilder, caption
+from bot.messaging.command_actor import CommandActor
+from bot.messaging.explanation import explain
+from bot.surfaces.port import Attachment, Response, Surface
+from core.model.advice import CommandName, Suggestion, advise
 from core.model.errors import NotFoundError
-from core.model.job import Job
-from core.model.lifecycle import State
-from core.model.place import Place
-from core.model.staged_diff import short_digest
-from core.model.turn import Turn
-from core.services.task_document import TaskDocument, read_document
-from core.settings import SettingsSource
-from core.store import cards, events, messages, queue_queries, switches, tasks
-from core.store.database import Database, Session, to_ms
+from core.model.job import JobKind
+from core.services.conversations import Conversations
+from core.services.queries import Queries
+from core.services.staged_diffs import StagedDiffs
+from core.services.task_document import TaskDocument, TaskDocuments
 
-MOST_ROWS: Final = 15
-MOST_CARDS: Final = 50
-MOST_DETAILS: Final = 20
-"""Findings of one check that are told."""
-MOST_WORDS: Final = 3000
-"""Characters of a reason that is told in full; a card shows its beginning."""
+MAX_ROWS: Final = 15
+MAX_TASKS_READ: Final = 200
+"""The newest tasks, among which a person's own are listed."""
+MAX_DIFF_CHARACTERS: Final = 3000
+"""Characters of one file's diff that are sent as text; more is attached."""
 REFLOWING: Final = frozenset({"github"})
-"""Where words are set as paragraphs: there a diff keeps its spaces only in a block of its own."""
-PATCH: Final = "text/x-diff"
-MOST_DIFF: Final = 3000
-"""Characters of one file's diff that are said in words; more is attached."""
+"""Surfaces that set text as paragraphs: there a diff keeps its spaces only as a file."""
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TaskViews:
-    """Looks things up for people."""
+    """Shows tasks in conversations; a task outside the scope of a conversation is not found there."""
 
-    database: Database
-    settings: SettingsSource
-    couriers: Mapping[str, CardDelivery]
+    documents: TaskDocuments
+    queries: Queries
+    conversations: Conversations
+    diffs: StagedDiffs
+    builder: CardBuilder
+    surfaces: Mapping[str, Surface]
 
-    async def card(self, number: int, place: Place, reply_to: str | None) -> None:
-        """Have the task's card posted in `place`, as a new message where there is one already."""
+    async def show_card(self, number: int, speaker: CommandActor, reply_to: str | None) -> Response:
+        """Have the task's card posted where `speaker` is, as a new message where one stands already."""
+        await self.conversations.show_card(number, speaker.place, reply_to, speaker.actor)
+        return Response()
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await tasks.load(session, number)
-            await cards.bind(session, number, place, reply_to, now_ms)
-            for card in await cards.of_task(session, number):
-                if card.place == place:
-                    await cards.touch(session, card.id, now_ms, anew=True)
-
-        await self.database.write(work)
-
-    async def diff(self, number: int, path: str | None, place: Place, reply_to: str | None) -> Response:
-        """The whole diff as files, or one file's in words."""
-        courier = self.couriers[place.surface]
-        document = await self._document(number)
-        diff = await courier.diff_of(document)
+    async def show_diff(self, number: int, path: str | None, speaker: CommandActor) -> Response:
+        """The whole diff as files, or the diff of one file as text."""
+        document = await self.documents.document(number, speaker.actor)
+        diff = await self.diffs.of(document.task)
         if diff is None:
             mend = advise("See it with ", Suggestion(CommandName.SHOW, number), ".")
             raise NotFoundError("no_diff", f"#{number} has staged nothing", mend)
         if path is not None:
-            part = _part(diff, path)
-            if part is None:
-                names = ", ".join(file["path"] for file in _files(document)[:MOST_ROWS])
-                raise NotFoundError("no_such_file", f"#{number} does not change {path!r}", f"It changes {names}.")
-            if len(part) <= MOST_DIFF and place.surface not in REFLOWING:
-                return Response(_exact(part))
-            one = Attachment(
-                f"{number}.{document.task.revision}-part.patch", part.encode("utf-8", "surrogateescape"), PATCH
-            )
-            words = f"The diff of {one_line(path, 200)} in #{number}"
-            await courier.surface.attach(place, [one], words, reply_to)
-            return Response()
+            return await self._show_file(document, diff, path, speaker)
+        files = await self.builder.attachments(document, diff)
+        message_ids = await self._attach(speaker, files, caption(document, f"#{number}"))
         staged = document.task.staged
-        words = f"The whole diff of #{number}" + (f" ({short_digest(staged.digest)})" if staged else "")
-        ids = await courier.surface.attach(place, await courier.attachments(document, diff), words, reply_to) or ()
-        await self._delivered(document, place, ids)
+        digest = staged.digest if staged else None
+        await self.conversations.whole_diff_delivered(number, speaker.place, message_ids, digest)
         return Response()
 
-    async def _delivered(self, document: TaskDocument, place: Place, ids: Sequence[str]) -> None:
-        """Once the whole diff lies in a place, the card there may be approved from."""
-        staged = document.task.staged
+    async def _show_file(self, document: TaskDocument, diff: bytes, path: str, speaker: CommandActor) -> Response:
+        task = document.task
+        part = _diff_of_file(diff, path)
+        if part is None:
+            names = ", ".join(str(file["path"]) for file in (task.staged.files if task.staged else ())[:MAX_ROWS])
+            raise NotFoundError("no_such_file", f"#{task.number} does not change {path!r}", f"It changes {names}.")
+        if len(part) <= MAX_DIFF_CHARACTERS and speaker.place.surface not in REFLOWING:
+            return Response(_printable(part))
+        content = part.encode("utf-8", "surrogateescape")
+        file = Attachment(f"{task.number}.{task.revision}-part.patch", content, PATCH)
+        await self._attach(speaker, [file], f"The diff of {one_line(path, 200)} in #{task.number}")
+        return Response()
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await messages.remember(session, document.task.number, place, ids, now_ms)
-            for card in await cards.of_task(session, document.task.number):
-                if staged is not None and card.place.address == place.address:
-                    await cards.delivered(session, card, staged.digest)
-                    await cards.touch(session, card.id, now_ms)
+    async def _attach(self, speaker: CommandActor, files: Sequence[Attachment], text: str) -> Sequence[str]:
+        surface = self.surfaces[speaker.place.surface]
+        return await surface.attach(speaker.place, files, text, speaker.message_id) or ()
 
-        await self.database.write(work)
+    async def explain(self, number: int, speaker: CommandActor) -> Response:
+        """Why a task is where it is."""
+        return Response(explain(await self.documents.document(number, speaker.actor), speaker.place.surface))
 
-    async def why(self, number: int, surface: str) -> Response:
-        """The lane, the rule, what the guard found, and who is still needed: a sentence a line, each in full."""
-        document = await self._document(number)
-        task, card = document.task, self._card(document)
-        lines = [f"#{number} is {task.state.value}."]
-        if task.current.lane:
-            reason = one_line(task.current.reason, MOST_WORDS)
-            lines.append(f"Lane {task.current.lane} by rule {task.current.rule}: {reason}")
-        elif task.current.reason:
-            lines.append(one_line(task.current.reason, MOST_WORDS))
-        if card.staged:
-            lines += [
-                f"{check.name}: {detail}" for check in card.staged.checks for detail in check.details[:MOST_DETAILS]
-            ]
-        lines += [need.sentence for need in card.needs]
-        error = task.error
-        if error is not None and card.trouble is not None:
-            if one_line(error.message) != one_line(task.current.reason):
-                lines.append(one_line(error.message, MOST_WORDS))
-            if not _suggests(error.mend, CommandName.WHY):
-                lines.append(worded(error.mend, surface))
-        lines += [f"{turn.person} asked in full: “{text}”" for turn, text in _long_turns(document)]
-        return Response("\n".join(_sentence(line) for line in lines if line))
-
-    async def progress(self, number: int | None, since: str | None, person: str) -> Response:
-        """How far one task is, or all that this person is concerned with."""
+    async def progress(self, number: int | None, since: str | None, speaker: CommandActor) -> Response:
+        """How far one task is, or the speaker's own tasks."""
         if number is None:
-            return await self._mine(person)
-        document = await self._document(number)
-        card = self._card(document)
-        begin = _since(since)
-        trail = await self.database.read(
-            lambda session: events.since(session, number=number, since_ms=to_ms(begin) if begin else None)
-        )
-        lines = [" · ".join((f"{card.label} {card.title}", *card.byline))]
-        lines += [f"{e.at:%H:%M} {e.kind.removeprefix('task.')}{f' by {e.person}' if e.person else ''}" for e in trail]
-        return Response("\n".join(lines if len(lines) <= MOST_ROWS + 1 else [lines[0], "…", *lines[-MOST_ROWS:]]))
+            return await self._own_tasks(speaker.person)
+        card = self.builder.card(await self.documents.document(number, speaker.actor))
+        events = await self.queries.events(number=number, since=_since(since))
+        lines = [
+            f"{event.at:%H:%M} {event.kind.removeprefix('task.')}" + (f" by {event.person}" if event.person else "")
+            for event in events
+        ]
+        if len(lines) > MAX_ROWS:
+            lines = ["…", *lines[-MAX_ROWS:]]
+        return Response("\n".join([" · ".join((f"{card.label} {card.title}", *card.byline)), *lines]))
 
-    async def _mine(self, person: str) -> Response:
-        recent = await self.database.read(lambda session: tasks.summaries(session, state=None, limit=200, before=None))
-        mine = [t for t in recent if t.requester == person][:MOST_ROWS]
-        if not mine:
-            return Response("You asked for nothing lately.")
-        return Response("\n".join(f"#{t.number} {t.state.value} · {one_line(t.title, 80)}" for t in mine))
+    async def _own_tasks(self, person: str) -> Response:
+        recent = await self.queries.list(limit=MAX_TASKS_READ)
+        own = [task for task in recent if task.requester == person][:MAX_ROWS]
+        if not own:
+            return Response("You have no recent requests.")
+        return Response("\n".join(f"#{task.number} {task.state.value} · {one_line(task.title, 80)}" for task in own))
 
     async def queue(self) -> Response:
         """What runs and what comes next."""
-
-        async def look(session: Session) -> tuple[list[Job], object]:
-            return await queue_queries.waiting_line(session, MOST_ROWS), await switches.paused(session)
-
-        found, paused = await self.database.read(look)
-        lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in found if job.kind.value != "follow"]
-        if isinstance(paused, dict):
-            reason = one_line(str(paused.get("reason") or ""))
-            lines.insert(0, f"The queue is held: {reason}" if reason else "The queue is held.")
+        view = await self.queries.queue()
+        jobs = [queued.job for queued in view.jobs[:MAX_ROWS]]
+        lines = [f"#{job.number} {job.kind.value}: {job.state.value}" for job in jobs if job.kind is not JobKind.FOLLOW]
+        if view.paused is not None:
+            reason = one_line(view.paused.reason)
+            lines.insert(0, f"The queue is paused: {reason}" if reason else "The queue is paused.")
         return Response("\n".join(lines) or "The queue is empty.")
 
-    async def waiting_for(self, person: str) -> list[Card]:
-        """The cards that wait for this person's verdict or answer, the oldest first."""
-        found = []
-        for state in (State.STAGED, State.ASKING):
-            look = partial(tasks.summaries, state=state, limit=MOST_CARDS, before=None)
-            rows = await self.database.read(look)
-            for row in reversed(rows):
-                document = await self._document(row.number)
-                needs = document.needs
-                theirs = needs is not None and person in needs.of and person not in needs.have
-                if theirs or (state is State.ASKING and document.task.requester == person):
-                    found.append(self._card(document))
-        return found
 
-    async def _document(self, number: int) -> TaskDocument:
-        return await read_document(self.database, self.settings(), number)
-
-    def _card(self, document: TaskDocument) -> Card:
-        return card_of(document.to_json(), now=datetime.now(UTC))
-
-
-def _sentence(text: str) -> str:
-    """`text` as a sentence of its own."""
-    end = "" if text.endswith((".", "?", "!", "…", "”")) else "."
-    return f"{capital(text)}{end}"
-
-
-def _suggests(mend: str | Advice, command: CommandName) -> bool:
-    parts = mend.parts if isinstance(mend, Advice) else ()
-    return any(isinstance(part, Suggestion) and part.command is command for part in parts)
-
-
-def _long_turns(document: TaskDocument) -> list[tuple[Turn, str]]:
-    """The newest turn with its text, where that is too long to stand on a card."""
-    said = [(turn, one_line(turn.text, MOST_WORDS)) for turn in document.turns[-1:]]
-    return [(turn, text) for turn, text in said if len(text) > MAX_QUOTE]
-
-
-def _files(document: TaskDocument) -> list[dict[str, str]]:
-    staged = document.task.staged
-    return [dict(file) for file in staged.files] if staged else []
-
-
-def _part(diff: bytes, path: str) -> str | None:
+def _diff_of_file(diff: bytes, path: str) -> str | None:
     """One file's part of a diff, for showing."""
     for part in diff.decode("utf-8", "surrogateescape").split("\ndiff --git "):
         if part.partition("\n")[0].endswith(f" b/{path}"):
@@ -209,15 +123,13 @@ def _part(diff: bytes, path: str) -> str | None:
     return None
 
 
-def _exact(part: str) -> str:
+def _printable(part: str) -> str:
     """A part of a diff for a chat: its lines end at line feeds alone, and whatever cannot be printed is spelled out."""
     return "\n".join(visible(line.expandtabs(4)) for line in part.rstrip("\n").split("\n"))
 
 
 def _since(text: str | None) -> datetime | None:
-    if text is None:
+    """The time that ``2h`` or the like means; None for what is not understood."""
+    if text is None or not text[:-1].isdecimal() or text[-1:] not in _SECONDS:
         return None
-    units = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
-    if text[:-1].isdecimal() and text[-1:] in units:
-        return datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * units[text[-1]])
-    return None
+    return datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * _SECONDS[text[-1]])

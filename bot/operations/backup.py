@@ -12,6 +12,7 @@ from bot.configuration.config import load_config
 from bot.configuration.home import CONFIG, LANES, POLICY, Home
 from core.model.advice import DOCTOR
 from core.model.errors import ConflictError, PermanentError, TransientError, UsageError
+from core.model.turn import Actor
 
 _DATABASES = ("countersign.sqlite", "engine.sqlite")
 _SKIPPED = (*(f"{name}{end}" for name in _DATABASES for end in ("", "-wal", "-shm")), "serve.lock", "scratch")
@@ -60,8 +61,6 @@ def _copy(source: Path, target: Path) -> Path:
 async def read_backup(home: Home, file: Path) -> None:
     """Restore into a directory that is not there or empty, and pause the queue (F33): look before effects resume."""
     from bot.wiring.app import opened
-    from core.store import switches
-    from core.store.database import Session
 
     if home.root.exists() and any(home.root.iterdir()):
         raise ConflictError("home_exists", f"{home.root} is not empty", "Name a new directory with --home.")
@@ -73,10 +72,5 @@ async def read_backup(home: Home, file: Path) -> None:
         raise PermanentError("bad_backup", f"{file} cannot be restored: {error}", "Use another backup.") from error
     home.state.chmod(0o700)
     async with opened(home) as app:
-
-        async def pause(session: Session) -> None:
-            now_ms = await app.database.now_ms(session)
-            reason = f"restored from {file.name}; compare with the forge, then resume"
-            await switches.set_pause(session, {"reason": reason, "by": None}, now_ms, None)
-
-        await app.database.write(pause)
+        reason = f"restored from {file.name}; compare with the forge, then resume"
+        await app.queue_control.pause(Actor(is_operator=True), reason)

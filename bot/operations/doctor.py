@@ -1,4 +1,4 @@
-"""The doctor: every dependency, permission, sandbox, repository and lane: ok, warn or fail, and the mend."""
+"""The doctor: checks every dependency, permission, sandbox, repository and lane, and says how to mend what fails."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bot.configuration.home import Home
+from bot.operations.doctor_rows import DoctorRow, failed_row, ok_row, row, warning_row
+from bot.operations.doctor_surfaces import surfaces_checks
 from core.model.errors import CountersignError, Problem
+from core.model.schedule import ACTIVE
+from core.services.home_checks import DeliveryCounts, HomeCounts
 
 if TYPE_CHECKING:
-    from bot.surfaces.port import Surface
     from bot.wiring.app import App
 
-DoctorRow = dict[str, Any]
 LOW_DISK_MIB = 512
-SURFACE_S = 20.0
 
 
 async def examine(home: Home) -> list[DoctorRow]:
@@ -27,18 +28,18 @@ async def examine(home: Home) -> list[DoctorRow]:
     try:
         home.check()
     except CountersignError as error:
-        return [*checks, _bad("home", error.problem)]
-    checks.append(_ok("home", str(home.root)))
+        return [*checks, failed_row("home", error.problem)]
+    checks.append(ok_row("home", str(home.root)))
     checks.append(_disk(home))
     checks.append(_rights(home))
     from bot.wiring.app import opened
 
     try:
         async with opened(home) as app:
-            checks.append(_ok("configuration", f"{home.config.name}, {home.policy.name} and the lanes are sound"))
+            checks.append(ok_row("configuration", f"{home.config.name}, {home.policy.name} and the lanes are sound"))
             checks.extend(await _within(app))
     except CountersignError as error:
-        checks.append(_bad("configuration" if error.problem.code == "config" else "database", error.problem))
+        checks.append(failed_row("configuration" if error.problem.code == "config" else "database", error.problem))
         checks.extend(_plugins_alone(home))
     return checks
 
@@ -47,15 +48,16 @@ async def _within(app: App) -> list[DoctorRow]:
     checks = [await _database(app), _key(app), *_sandboxes(app)]
     checks.extend(_policy(app))
     checks.extend(_sections(app))
-    plugins = app.plugins().rows()
+    plugins = app.plugins().doctor_rows()
     app.plugins().lenient = True  # one that is broken has its row; everything else is looked at without it
     checks.extend(plugins)
     checks.extend(_lanes(app, {row["name"]: row["mend"] for row in plugins if row["verdict"] == "fail"}))
     checks.extend(await _models(app))
     checks.extend([await _repository(app, name) for name in sorted(app.settings().repositories)])
-    checks.extend(await _surfaces(app))
-    checks.extend(await _queue(app))
-    checks.extend(await _deliveries(app))
+    checks.extend(await surfaces_checks(app))
+    counts = await app.home_checks.counts()
+    checks.extend(_queue(counts))
+    checks.extend(_deliveries(counts.deliveries))
     checks.extend(await _schedules(app))
     return checks
 
@@ -67,56 +69,44 @@ def _sections(app: App) -> list[DoctorRow]:
         try:
             read()
         except CountersignError as error:
-            checks.append(_bad(f"{name} in {app.home.config.name}", error.problem))
-    return checks or [_ok("sections", "all of the configuration is as `serve` wants it")]
+            checks.append(failed_row(f"{name} in {app.home.config.name}", error.problem))
+    return checks or [ok_row("sections", "all of the configuration is as `serve` wants it")]
 
 
-async def _deliveries(app: App) -> list[DoctorRow]:
-    """What webhooks and trackers were told, and what was given up for good."""
-    from bot.operations.stats import deliveries_of
-
+def _deliveries(deliveries: Mapping[str, DeliveryCounts]) -> list[DoctorRow]:
+    """What was delivered to webhooks and trackers, and what was given up for good."""
     checks: list[DoctorRow] = []
-    for name, found in (await app.database.read(deliveries_of)).items():
-        told = f"{found['sent']} sent, {found['due']} to come"
-        if not found["failed"]:
-            checks.append(_ok(f"webhook {name}", told))
+    for name, counts in deliveries.items():
+        summary = f"{counts.sent} sent, {counts.due} to come"
+        if not counts.failed:
+            checks.append(ok_row(f"webhook {name}", summary))
             continue
-        why = f": {found['problem']}" if found["problem"] else ""
+        why = f": {counts.problem}" if counts.problem else ""
         mend = "Mend the receiver; they are not tried again. `countersign events` still has what they said."
-        checks.append(_warn(f"webhook {name}", f"{found['failed']} given up for good{why} ({told})", mend))
+        checks.append(warning_row(f"webhook {name}", f"{counts.failed} given up for good{why} ({summary})", mend))
     return checks
 
 
 async def _schedules(app: App) -> list[DoctorRow]:
     """The recurring requests that could not succeed as things are now."""
-    from bot.schedule.planned_request import PlannedRequest
-    from bot.wiring.request_check import RequestCheck
-    from core.store import schedules
+    from core.services.schedules import PlannedRequest
 
-    check, checks = RequestCheck(app), list[DoctorRow]()
-    found = [one for one in await app.database.read(schedules.listed) if one.state == schedules.ACTIVE]
-    for one in found:
-        planned = PlannedRequest(
-            text=one.text,
-            person=one.person,
-            surface=one.surface,
-            repo=one.repo,
-            lane=one.lane,
-            parameters=one.parameters,
-        )
+    checks = list[DoctorRow]()
+    active = [schedule for schedule in await app.schedules.list() if schedule.state == ACTIVE]
+    for schedule in active:
         try:
-            app.settings().people.named(one.person)
-            await check(planned)
+            app.settings().people.named(schedule.person)
+            await app.schedules.check(PlannedRequest.of(schedule))
         except CountersignError as error:
-            mend = f"{error.problem.mend} Or delete it: countersign unschedule {one.id}."
-            checks.append(_warn(f"recurring request {one.id}", error.problem.message, mend.strip()))
-    if found and not checks:
-        checks.append(_ok("recurring requests", f"{len(found)}, each can succeed"))
+            mend = f"{error.problem.mend} Or delete it: countersign unschedule {schedule.id}."
+            checks.append(warning_row(f"recurring request {schedule.id}", error.problem.message, mend.strip()))
+    if active and not checks:
+        checks.append(ok_row("recurring requests", f"{len(active)}, each can succeed"))
     return checks
 
 
 def _python() -> DoctorRow:
-    return _ok("python", sys.version.split()[0])
+    return ok_row("python", sys.version.split()[0])
 
 
 def _git() -> DoctorRow:
@@ -125,41 +115,37 @@ def _git() -> DoctorRow:
     try:
         check_git()
     except CountersignError as error:
-        return _bad("git", error.problem)
-    return _ok("git", shutil.which("git") or "git")
+        return failed_row("git", error.problem)
+    return ok_row("git", shutil.which("git") or "git")
 
 
 def _disk(home: Home) -> DoctorRow:
     free_mib = shutil.disk_usage(home.root).free // 2**20
     if free_mib < LOW_DISK_MIB:
-        return _warn("disk", f"only {free_mib} MiB free at {home.root}", "Free some space before requests are refused.")
-    return _ok("disk", f"{free_mib:,} MiB free")
+        return warning_row(
+            "disk", f"only {free_mib} MiB free at {home.root}", "Free some space before requests are refused."
+        )
+    return ok_row("disk", f"{free_mib:,} MiB free")
 
 
 def _rights(home: Home) -> DoctorRow:
     if os.name != "posix" or not home.state.exists():
-        return _ok("rights", "not checked on this system")
+        return ok_row("rights", "not checked on this system")
     mode = home.state.stat().st_mode & 0o777
     if mode & 0o077:
-        return _warn("rights", f"{home.state} may be read by others ({mode:o})", f"chmod 700 {home.state}")
-    return _ok("rights", f"{home.state} is the owner's alone")
+        return warning_row("rights", f"{home.state} may be read by others ({mode:o})", f"chmod 700 {home.state}")
+    return ok_row("rights", f"{home.state} is the owner's alone")
 
 
 async def _database(app: App) -> DoctorRow:
-    from core.store.migrate import HEAD
+    from bot.wiring.database_file import schema_version
 
     if app.location.file is None:
-        return _ok("database", f"PostgreSQL at schema {HEAD}")
-
-    async def probe(session: Any) -> str:
-        from core.store.database import quick_check
-
-        return await quick_check(session)
-
-    found = await app.database.read(probe)
-    if found != "ok":
-        return _bad_text("database", f"{app.location.file}: {found}", "Restore a backup; do not write to it.")
-    return _ok("database", f"{app.location.file.name} at schema {HEAD}, sound")
+        return ok_row("database", f"PostgreSQL at schema {schema_version()}")
+    damage = await app.home_checks.damage()
+    if damage is not None:
+        return row("database", "fail", f"{app.location.file}: {damage}", "Restore a backup; do not write to it.")
+    return ok_row("database", f"{app.location.file.name} at schema {schema_version()}, sound")
 
 
 def _key(app: App) -> DoctorRow:
@@ -169,8 +155,8 @@ def _key(app: App) -> DoctorRow:
         keys = Keys(app.home.keys)
         keys.open(keys.sign(b"doctor", "text/plain"))
     except CountersignError as error:
-        return _bad("signing key", error.problem)
-    return _ok("signing key", "signs and verifies")
+        return failed_row("signing key", error.problem)
+    return ok_row("signing key", "signs and verifies")
 
 
 def _sandboxes(app: App) -> list[DoctorRow]:
@@ -180,20 +166,20 @@ def _sandboxes(app: App) -> list[DoctorRow]:
 
 
 def _sandbox(app: App, kind: str) -> DoctorRow:
-    found = app.sandboxes().get(kind)
+    sandbox = app.sandbox(kind)
     name = "sandbox" if kind == "bwrap" else f"sandbox {kind}"
-    if isinstance(found, Problem):
-        return _warn(name, found.message, str(found.mend))
-    return _ok(name, f"{kind} starts; {found.memory_accounting}")
+    if isinstance(sandbox, Problem):
+        return warning_row(name, sandbox.message, str(sandbox.mend))
+    return ok_row(name, f"{kind} starts; {sandbox.memory_accounting}")
 
 
 def _policy(app: App) -> list[DoctorRow]:
-    from bot.configuration.live_settings import load_all
     from policies.rules import warnings
 
-    _, config, rules = load_all(app.home)
-    warned = [_warn("policy", text, "Edit policy.yaml or countersign.yaml.") for text in warnings(rules, config.people)]
-    return warned or [_ok("policy", f"{len(rules.rules)} rules, each can be satisfied")]
+    snapshot = app.settings.snapshot()
+    mend = "Edit policy.yaml or countersign.yaml."
+    warned = [warning_row("policy", text, mend) for text in warnings(snapshot.rules, snapshot.config.people)]
+    return warned or [ok_row("policy", f"{len(snapshot.rules.rules)} rules, each can be satisfied")]
 
 
 def _lanes(app: App, broken: Mapping[str, str]) -> list[DoctorRow]:
@@ -204,15 +190,15 @@ def _lanes(app: App, broken: Mapping[str, str]) -> list[DoctorRow]:
     try:
         have = app.executors()
     except CountersignError as error:
-        return [_bad("executors", error.problem)]
+        return [failed_row("executors", error.problem)]
     for lane in app.settings().lanes.values():
         executor = have.get(lane.executor)
         problem = missing_executor_problem(lane.executor) if executor is None else executor.unavailable(lane)
         name = f"lane {lane.name}"
-        if (row := f"plugin executors/{lane.executor}") in broken:
-            checks.append(_warn(name, f"its executor cannot be used: see {row}", broken[row]))
+        if (plugin := f"plugin executors/{lane.executor}") in broken:
+            checks.append(warning_row(name, f"its executor cannot be used: see {plugin}", broken[plugin]))
             continue
-        checks.append(_warn(name, problem.message, str(problem.mend)) if problem else _ok(name, lane.describe))
+        checks.append(warning_row(name, problem.message, str(problem.mend)) if problem else ok_row(name, lane.describe))
     return checks
 
 
@@ -234,7 +220,7 @@ def _plugins_alone(home: Home) -> list[DoctorRow]:
     from bot.plugins.load import Plugins
 
     try:
-        return Plugins(load_config(home.config).plugins, home.state).rows()
+        return Plugins(load_config(home.config).plugins, home.state).doctor_rows()
     except CountersignError:
         return []
 
@@ -246,101 +232,22 @@ async def _repository(app: App, name: str) -> DoctorRow:
     return await _tried(f"repository {name}", reach, lambda base: f"reachable, its branch is at {base[:12]}")
 
 
-async def _surfaces(app: App) -> list[DoctorRow]:
-    """What each configured surface says of itself, and whether `serve` found it down."""
-    from bot.wiring.surfaces import surfaces_of
-
-    checks: list[DoctorRow] = []
-    try:
-        said = app.config.surfaces()
-    except CountersignError:  # its row says so already
-        return []
-    if said.github is not None and said.github.webhook_secret is None:
-        mend = "Set COUNTERSIGN_GITHUB_WEBHOOK_SECRET, or name a webhook_secret_file; or say `comments: false`."
-        checks.append(_warn("github comments", "nobody is heard there: the webhooks have no secret", mend))
-    try:
-        found = await surfaces_of(app)
-    except CountersignError as error:
-        return [*checks, _bad("surfaces", error.problem)]
-    for name, surface in found.items():
-        checks.extend(await surface_checks(name, surface))
-        checks.extend(await _seen_down(app, name))
-    return checks
-
-
-async def surface_checks(name: str, surface: Surface) -> list[DoctorRow]:
-    """What one surface says of itself; an answer of its platform that breaks us is a row like any other."""
-    try:
-        async with asyncio.timeout(SURFACE_S):
-            rows = await surface.check()
-    except TimeoutError:
-        return [_bad_text(name, f"did not answer within {SURFACE_S:g} s", "Look at the network.")]
-    except CountersignError as error:
-        return [_bad(name, error.problem)]
-    except Exception as error:  # noqa: BLE001 - an odd answer must not end the other checks
-        return [_odd(name, error)]
-    finally:
-        await surface.close()
-    return [
-        {"name": row["check"], "verdict": row["verdict"], "detail": row["detail"], "mend": row["mend"]} for row in rows
-    ]
-
-
-async def _seen_down(app: App, name: str) -> list[DoctorRow]:
-    from core.store import switches
-
-    found = await app.database.read(lambda session: switches.value_of(session, f"surface.{name}"))
-    if found is None or found.get("up"):
-        return []
-    problem = Problem.from_json(found["problem"])
-    return [_warn(f"{name} in serve", f"down: {problem.message}", str(problem.mend) or "It is tried again by itself.")]
-
-
-async def _queue(app: App) -> list[DoctorRow]:
-    from bot.operations.stats import gather
-
-    found = await gather(app, None)
+def _queue(counts: HomeCounts) -> list[DoctorRow]:
     checks = []
-    if found["paused"]:
-        reason = found["paused"].get("reason") or "no reason given"
-        checks.append(_warn("queue", f"paused: {reason}", "Let it run with `countersign resume`."))
-    waiting = sum(found["jobs"].values())
-    if waiting and not found["workers"]:
-        checks.append(
-            _warn("workers", f"{waiting} jobs wait and no worker runs", "Start one with `countersign serve`.")
-        )
+    if counts.paused is not None:
+        reason = counts.paused.reason or "no reason given"
+        checks.append(warning_row("queue", f"paused: {reason}", "Let it run with `countersign resume`."))
+    waiting = sum(counts.jobs.values())
+    if waiting and not counts.workers:
+        mend = "Start one with `countersign serve`."
+        checks.append(warning_row("workers", f"{waiting} jobs wait and no worker runs", mend))
     else:
-        checks.append(_ok("workers", f"{len(found['workers'])} running, {waiting} jobs waiting"))
+        checks.append(ok_row("workers", f"{len(counts.workers)} running, {waiting} jobs waiting"))
     return checks
 
 
 async def _tried(name: str, work: Callable[[], Awaitable[str]], say: Callable[[str], str]) -> DoctorRow:
     try:
-        return _ok(name, say(await work()))
+        return ok_row(name, say(await work()))
     except CountersignError as error:
-        return _bad(name, error.problem)
-
-
-def _odd(name: str, error: Exception) -> DoctorRow:
-    """An answer that breaks us; its words may be people's, so only its place is named."""
-    from core.log import fault_of
-
-    found = fault_of(error)
-    mend = "The platform's answer is not as expected; see whether a newer version of Countersign reads it."
-    return _bad_text(name, f"could not be looked at: {found['why']} at {found['at']}", mend)
-
-
-def _ok(name: str, detail: str) -> DoctorRow:
-    return {"name": name, "verdict": "ok", "detail": detail, "mend": ""}
-
-
-def _warn(name: str, detail: str, mend: str) -> DoctorRow:
-    return {"name": name, "verdict": "warn", "detail": detail, "mend": mend}
-
-
-def _bad(name: str, problem: Problem) -> DoctorRow:
-    return _bad_text(name, problem.message, str(problem.mend))
-
-
-def _bad_text(name: str, detail: str, mend: str) -> DoctorRow:
-    return {"name": name, "verdict": "fail", "detail": detail, "mend": mend}
+        return failed_row(name, error.problem)

@@ -1,13 +1,14 @@
-"""The doctor's rows about models: each endpoint, and whether the models that somebody names are there."""
+"""The doctor's rows about models: each endpoint, and whether the models that lanes and the interpreter name exist."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from bot.configuration.models import Models
+from bot.operations.doctor_rows import DoctorRow, row
 from core.model.errors import CountersignError
 from core.model.lane import Lane
 from lanes.models import Endpoint, ModelName
@@ -15,21 +16,21 @@ from lanes.models.catalog import open_catalog
 from lanes.models.endpoint import CHAT_KINDS, key_variable
 from lanes.models.model_details import InstalledModel
 
-DoctorRow = dict[str, Any]
-
 _NEEDS_KEY: Final = ("anthropic", "gemini")
-"""Kinds whose servers take nobody without a key; of the others many stand in the house and ask for none."""
+"""Kinds whose servers accept no request without a key; many servers of the other kinds are local and need none."""
 
 
 async def model_checks(models: Models, lanes: Iterable[Lane]) -> list[DoctorRow]:
     """A row for each endpoint, and one for each lane and the interpreter that name models."""
-    found = await asyncio.gather(*(_endpoint(endpoint) for endpoint in models.endpoints.values()))
-    rows = [row for row, _ in found]
-    kept = {name: there for name, (_, there) in zip(models.endpoints, found, strict=True)}
-    rows += [_named(f"models of {lane.name}", lane.models, models.endpoints, kept) for lane in lanes if lane.models]
+    answers = await asyncio.gather(*(_endpoint(endpoint) for endpoint in models.endpoints.values()))
+    rows = [answer[0] for answer in answers]
+    installed = {name: answer[1] for name, answer in zip(models.endpoints, answers, strict=True)}
+    rows += [
+        _named(f"models of {lane.name}", lane.models, models.endpoints, installed) for lane in lanes if lane.models
+    ]
     if models.interpreter:
         names = [str(name) for name in models.interpreter]
-        rows.append(_named("models of the interpreter", names, models.endpoints, kept))
+        rows.append(_named("models of the interpreter", names, models.endpoints, installed))
     return rows
 
 
@@ -38,22 +39,22 @@ async def _endpoint(endpoint: Endpoint) -> tuple[DoctorRow, tuple[InstalledModel
     name = f"endpoint {endpoint.name}"
     if endpoint.kind in _NEEDS_KEY and endpoint.key is None:
         mend = f"Set {key_variable(endpoint.name)}, or name its `key_file` in countersign.yaml."
-        return _row(name, "fail", f"{endpoint.kind} takes nobody without a key, and it has none", mend), None
+        return row(name, "fail", f"{endpoint.kind} accepts no request without a key, and it has none", mend), None
     if endpoint.kind not in CHAT_KINDS:
-        return _row(name, "ok", f"{endpoint.kind} at {endpoint.url}, for agents only: not asked"), None
-    stock = open_catalog(endpoint)
+        return row(name, "ok", f"{endpoint.kind} at {endpoint.url}, for agents only: not checked"), None
+    catalog = open_catalog(endpoint)
     try:
-        version, kept = await asyncio.gather(stock.version(), stock.installed_models())
+        version, installed = await asyncio.gather(catalog.version(), catalog.installed_models())
     except CountersignError as error:
-        return _row(name, "fail", error.problem.message, str(error.problem.mend)), None
-    if endpoint.key is not None and _in_the_clear(endpoint.url):
+        return row(name, "fail", error.problem.message, str(error.problem.mend)), None
+    if endpoint.key is not None and _unencrypted(endpoint.url):
         mend = "Put TLS before it and write https://, or reach it through a tunnel."
-        return _row(name, "warn", f"its key goes to {endpoint.url} for all on the way to read", mend), kept
-    count = "1 model" if len(kept) == 1 else f"{len(kept)} models"
-    return _row(name, "ok", f"{version} at {endpoint.url}, {count}"), kept
+        return row(name, "warn", f"its key is sent to {endpoint.url} without encryption", mend), installed
+    count = "1 model" if len(installed) == 1 else f"{len(installed)} models"
+    return row(name, "ok", f"{version} at {endpoint.url}, {count}"), installed
 
 
-def _in_the_clear(url: str) -> bool:
+def _unencrypted(url: str) -> bool:
     parts = urlsplit(url)
     here = parts.hostname == "localhost" or (parts.hostname or "").startswith("127.") or parts.hostname == "::1"
     return parts.scheme == "http" and not here
@@ -63,44 +64,40 @@ def _named(
     name: str,
     texts: Iterable[str],
     endpoints: Mapping[str, Endpoint],
-    kept: Mapping[str, tuple[InstalledModel, ...] | None],
+    installed: Mapping[str, tuple[InstalledModel, ...] | None],
 ) -> DoctorRow:
-    """Whether the models are there: a lane may do with any of them, so only all missing fails."""
-    there, lacking, mends = [], [], []
+    """Whether the models exist: a lane can work with any of them, so only all missing fails."""
+    present, lacking, mends = [], [], []
     for text in texts:
         try:
-            problem, mend = _lack(ModelName.parse(text), endpoints, kept)
+            problem, mend = _lack(ModelName.parse(text), endpoints, installed)
         except CountersignError as error:
             problem, mend = error.problem.message, str(error.problem.mend)
         if problem:
             lacking.append(problem)
             mends.append(mend)
         else:
-            there.append(text)
+            present.append(text)
     if not lacking:
-        return _row(name, "ok", ", ".join(there))
-    verdict = "warn" if there else "fail"
-    return _row(name, verdict, "; ".join(lacking), " ".join(dict.fromkeys(mends)))
+        return row(name, "ok", ", ".join(present))
+    verdict = "warn" if present else "fail"
+    return row(name, verdict, "; ".join(lacking), " ".join(dict.fromkeys(mends)))
 
 
 def _lack(
-    name: ModelName, endpoints: Mapping[str, Endpoint], kept: Mapping[str, tuple[InstalledModel, ...] | None]
+    name: ModelName, endpoints: Mapping[str, Endpoint], installed: Mapping[str, tuple[InstalledModel, ...] | None]
 ) -> tuple[str, str]:
-    """Why the model cannot be asked, and the mend; empty when it can, as far as anybody knows."""
+    """Why the model cannot be used, and the mend; empty when it can, as far as is known."""
     endpoint = endpoints.get(name.endpoint)
     if endpoint is None:
         known = ", ".join(sorted(endpoints)) or "none"
         return f"{name}: no endpoint is called {name.endpoint!r}", f"Add it to countersign.yaml; known: {known}."
     if endpoint.kind not in CHAT_KINDS:
         return "", ""
-    models = kept.get(name.endpoint)
+    models = installed.get(name.endpoint)
     if models is None:
         return f"{name}: its endpoint does not answer", f"See the row `endpoint {name.endpoint}`."
     if {name.name, f"{name.name}:latest"} & {model.name for model in models}:
         return "", ""
     mend = f"countersign models pull {name}" if endpoint.kind == "ollama" else "Name one that it serves."
-    return f"{name} is not there", mend
-
-
-def _row(name: str, verdict: str, detail: str, mend: str = "") -> DoctorRow:
-    return {"name": name, "verdict": verdict, "detail": detail, "mend": mend}
+    return f"{name} is not installed", mend

@@ -12,13 +12,11 @@ from typing import Any
 from bot.configuration.home import Home
 from bot.secret import secret
 from core.model.errors import ConflictError, UsageError
-from core.model.person import check_name
+from core.model.person import MAINTAINER, check_name
 from core.ports import RepositorySpec
 from core.signing import Keys
-from core.store.database import Location
-from core.store.migrate import migrate
 
-ROLES = ("member", "maintainer")
+ROLES = ("member", MAINTAINER)
 WEBHOOK_FILE = "github-webhook.secret"
 
 
@@ -48,6 +46,8 @@ async def make_home(
 
     With the forge `github` the repositories are asked for at `api_url`, with the token that the environment has.
     """
+    from bot.wiring.database_file import create_database
+
     if home.config.exists():
         raise ConflictError(
             "home_exists", f"{home.root} is a Countersign home already", f"Edit {home.config}, or name another --home."
@@ -66,7 +66,7 @@ async def make_home(
     home.state.mkdir(mode=0o700, exist_ok=True)
     _copy_defaults(home)
     Keys(home.keys).make()
-    migrate(Location.of("sqlite", home.state))
+    create_database(home)
     # last, because its presence is what makes a directory a home
     if hub is not None:
         _write_secret(home.state / WEBHOOK_FILE)
@@ -77,7 +77,7 @@ async def make_home(
 
 @dataclass(frozen=True, slots=True)
 class _Hub:
-    """What GitHub said: where it is, and each repository's number and default branch."""
+    """GitHub's address, and each repository's number and default branch there."""
 
     api_url: str
     ids: dict[str, int]
@@ -144,10 +144,10 @@ async def _branch(home: Home, name: str, url: str, forge: str) -> str:
 
 def _people(people: tuple[str, ...]) -> dict[str, list[str]]:
     """People and their roles; without any, the system's user as a maintainer."""
-    from bot.wiring.app import operating_user
+    from bot.wiring.host import operating_user
 
     if not people:
-        return {re.sub(r"[^A-Za-z0-9_.-]", "-", operating_user()) or "owner": ["maintainer"]}
+        return {re.sub(r"[^A-Za-z0-9_.-]", "-", operating_user()) or "owner": [MAINTAINER]}
     roles: dict[str, list[str]] = {}
     for text in people:
         name, separator, role = text.partition(":")
@@ -161,7 +161,7 @@ def _people(people: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def _notes(roles: dict[str, list[str]]) -> list[str]:
-    maintainers = [name for name, has in roles.items() if "maintainer" in has]
+    maintainers = [name for name, has in roles.items() if MAINTAINER in has]
     if not maintainers:
         return ["Nobody is a maintainer, so nobody can approve: add one in countersign.yaml."]
     if len(roles) == 1:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.model.approval import Approval, yes_of
 from core.model.errors import CountersignError, NotFoundError
+from core.model.event import broken_link
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardReport, short_digest, stage
-from core.model.task import Revision, Task
-from core.model.turn import Turn
+from core.model.task import Task
 from core.rules import receipt
 from core.rules.audit import AuditRows, contradictions
+from core.rules.quorum import signed_quorum
+from core.services.home_checks import StoredTask
 from core.signing import Keys
-from core.store import artifacts, events, tasks
-from core.store.artifacts import Artifact, ArtifactFiles
-from core.store.database import Session
-from core.store.events import Event
 
 if TYPE_CHECKING:
     from bot.wiring.app import App
@@ -31,102 +27,79 @@ _PAST_US = "The database was modified outside Countersign."
 _PUBLISHED = "task.published"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTask:
-    """All that the database holds of a task, read in one transaction."""
-
-    task: Task
-    revisions: tuple[Revision, ...]
-    turns: tuple[Turn, ...]
-    approvals: tuple[Approval, ...]
-    artifacts: tuple[Artifact, ...]
-    chain: tuple[Event, ...]
-
-
 async def verify_task(app: App, number: int, clone: Path | None) -> list[VerifyCheck]:
     """Every check on the newest receipt of a task, each with its verdict; raises when there is no receipt."""
-    stored = await app.database.read(lambda session: _read(session, number))
+    stored = await app.home_checks.stored_task(number)
     receipts = [artifact for artifact in stored.artifacts if artifact.name == receipt.ARTIFACT]
     if not receipts:
         raise NotFoundError("no_receipt", f"#{number} was never published, so it has no receipt", "Approve it first.")
     checks: list[VerifyCheck] = []
-    signed = await _try(checks, "receipt", lambda: ArtifactFiles(app.home.artifacts).read(receipts[-1].sha256))
+    signed = await _try(checks, "receipt", lambda: app.queries.artifact(receipts[-1]))
     if signed is None:
         return checks
     try:
-        said = receipt.read(Keys(app.home.keys), signed)
+        predicate = receipt.read(Keys(app.home.keys), signed)
         checks.append(_ok("signature", f"the receipt is signed by this home's key ({len(signed)} bytes)"))
     except CountersignError as error:
         return [*checks, _fail("signature", error)]
-    checks.append(_chain(stored, said))
-    checks.append(_approvals(said))
-    checks.append(_rows(stored, said))
-    checks.append(_shown(stored, said))
-    checks.extend(await _trees(app, stored.task, said, clone))
-    checks.extend(await _merged(app, stored, said, clone))
+    checks.append(_chain(stored, predicate))
+    checks.append(_approvals(predicate))
+    checks.append(_rows(stored, predicate))
+    checks.append(_shown(stored, predicate))
+    checks.extend(await _trees(app, stored.task, predicate, clone))
+    checks.extend(await _merged(app, stored, predicate, clone))
     return checks
 
 
-async def _read(session: Session, number: int) -> StoredTask:
-    return StoredTask(
-        await tasks.load(session, number),
-        tuple(await tasks.revisions_of(session, number)),
-        await tasks.turns_of(session, number),
-        await tasks.approvals_of(session, number),
-        await artifacts.of_task(session, number),
-        tuple(await events.chain_of(session, number)),
-    )
-
-
-def _chain(stored: StoredTask, said: Predicate) -> VerifyCheck:
+def _chain(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
     """Every link holds, the receipt is tied to it, and what it tells of was published after it, and nothing since."""
     chain = stored.chain
-    broken = events.broken_link(chain)
+    broken = broken_link(chain)
     if broken:
         return _bad("events", broken, _PAST_US)
-    tie = said["event"]
+    tie = predicate["event"]
     if len(chain) < tie["seq"] or chain[tie["seq"] - 1].hash != tie["hash"]:
         return _bad("events", "the receipt names an event that is not in the chain", "The history was rewritten.")
     published = [json.loads(e.body) for e in chain if e.kind == _PUBLISHED and e.seq > tie["seq"]]
     if not published:
         return _bad("events", "no event says that what the receipt tells of was published", _PAST_US)
     head = published[-1].get("head")
-    if head != said["published"]["head"]:
+    if head != predicate["published"]["head"]:
         return _bad("events", f"{_short(head)} was published last, and its receipt is missing", _PAST_US)
     return _ok("events", f"{len(chain)} events, every link holds, and the receipt names number {tie['seq']}")
 
 
-def _rows(stored: StoredTask, said: Predicate) -> VerifyCheck:
+def _rows(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
     """What the database holds of the task is what the receipt says and what the events say (security.md 156)."""
-    revision = next((r for r in stored.revisions if r.n == said["task"]["revision"]), None)
+    revision = next((r for r in stored.revisions if r.n == predicate["task"]["revision"]), None)
     if revision is None or revision.staged is None:
-        return _bad("rows", f"revision {said['task']['revision']}, which the receipt is about, is gone", _PAST_US)
+        return _bad("rows", f"revision {predicate['task']['revision']}, which the receipt is about, is gone", _PAST_US)
     rows = AuditRows(stored.task, revision, stored.turns, stored.approvals)
-    told = () if events.broken_link(stored.chain) else contradictions(rows, stored.chain)
-    wrong = [*_unlike_receipt(rows, said), *told]
+    contradicted = () if broken_link(stored.chain) else contradictions(rows, stored.chain)
+    wrong = [*_unlike_receipt(rows, predicate), *contradicted]
     if wrong:
         return _bad("rows", "; ".join(dict.fromkeys(wrong)), _PAST_US)
     return _ok("rows", "request, turns, approvals, guard and change are stored as they were signed")
 
 
-def _unlike_receipt(rows: AuditRows, said: Predicate) -> Iterator[str]:
+def _unlike_receipt(rows: AuditRows, predicate: Predicate) -> Iterator[str]:
     """What is stored otherwise than it was signed."""
-    task, revision, decision = rows.task, rows.revision, said["decision"]
+    task, revision, decision = rows.task, rows.revision, predicate["decision"]
     assert revision.staged is not None
     stored = revision.staged.to_json()
-    if (task.number, task.id) != (said["task"]["number"], said["task"]["id"]):
+    if (task.number, task.id) != (predicate["task"]["number"], predicate["task"]["id"]):
         yield "the receipt is another task's"
-    if task.requester != said["requester"]:
-        yield f"the task says that {task.requester} asked, the receipt says {said['requester']}"
-    if not set(said["authors"]) <= task.authors_of(revision):
+    if task.requester != predicate["requester"]:
+        yield f"the task says that {task.requester} asked, the receipt says {predicate['requester']}"
+    if not set(predicate["authors"]) <= task.authors_of(revision):
         yield "the authors are not those of the receipt"
-    if [turn.to_json() for turn in rows.turns][: len(said["turns"])] != said["turns"]:
+    if [turn.to_json() for turn in rows.turns][: len(predicate["turns"])] != predicate["turns"]:
         yield "the turns are not those of the receipt"
-    if [approval.to_json() for approval in rows.counted] != said["approvals"]:
+    if [approval.to_json() for approval in rows.counted] != predicate["approvals"]:
         yield "the approvals are not those of the receipt"
-    if stored["guard"] != said["staged"]["guard"]:
+    if stored["guard"] != predicate["staged"]["guard"]:
         yield "the guard's report is not the receipt's"
-    if {**stored, "guard": None} != {**said["staged"], "guard": None}:
+    if {**stored, "guard": None} != {**predicate["staged"], "guard": None}:
         yield "the staged change is not the receipt's"
     terms = revision.terms.to_json() if revision.terms else None
     decided = (revision.lane, revision.rule, revision.reason, revision.policy_digest, receipt.plain(terms))
@@ -134,16 +107,16 @@ def _unlike_receipt(rows: AuditRows, said: Predicate) -> Iterator[str]:
         yield "the decision is not the receipt's"
     opened = task.pull_request
     if opened is None or (opened.branch, opened.head, opened.digest) != (
-        said["published"]["branch"],
-        said["published"]["head"],
-        said["staged"]["digest"],
+        predicate["published"]["branch"],
+        predicate["published"]["head"],
+        predicate["staged"]["digest"],
     ):
         yield "the pull request is not the receipt's"
 
 
-def _shown(stored: StoredTask, said: Predicate) -> VerifyCheck:
+def _shown(stored: StoredTask, predicate: Predicate) -> VerifyCheck:
     """The diff kept with the revision is the one that was made when it was staged."""
-    n = said["task"]["revision"]
+    n = predicate["task"]["revision"]
     bodies = [json.loads(e.body) for e in stored.chain if e.kind == "task.staged"]
     wanted = next((b["patch_sha256"] for b in bodies if b.get("revision") == n and "patch_sha256" in b), None)
     kept = next((a.sha256 for a in stored.artifacts if a.name == "change.patch" and a.revision == n), None)
@@ -154,31 +127,24 @@ def _shown(stored: StoredTask, said: Predicate) -> VerifyCheck:
     return _ok("patch", "the diff kept with the revision is the one that was made of it")
 
 
-def _approvals(said: Predicate) -> VerifyCheck:
+def _approvals(predicate: Predicate) -> VerifyCheck:
     """The quorum of the receipt's own terms, by people other than its authors, on the receipt's own digest."""
-    terms, digest = said["decision"]["terms"], said["staged"]["digest"]
-    approvals = [Approval.from_json(value) for value in said["approvals"]]
-    needs = said.get("needs")  # how it was counted; older versions did not say
-    may = set(needs["of"]) if needs else {approval.person for approval in approvals}
-    may -= set() if terms["self_approve"] else set(said["authors"])
-    who = yes_of(approvals, digest, terms["surfaces"], may)
-    count = max(terms["count"], needs["count"]) if needs else terms["count"]
-    short = short_digest(digest)
-    if len(who) < count:
-        return _bad("approvals", f"{len(who)} of {count} approvals of {short}", "It was not approved.")
-    return _ok("approvals", f"{short} countersigned by {', '.join(sorted(who))} ({count} needed)")
+    needs, short = signed_quorum(predicate), short_digest(predicate["staged"]["digest"])
+    if not needs.met:
+        return _bad("approvals", f"{len(needs.have)} of {needs.count} approvals of {short}", "It was not approved.")
+    return _ok("approvals", f"{short} countersigned by {', '.join(needs.have)} ({needs.count} needed)")
 
 
-async def _trees(app: App, task: Task, said: Predicate, clone: Path | None) -> list[VerifyCheck]:
+async def _trees(app: App, task: Task, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
     """The published commit's tree, its parent, and the digest computed again from git."""
     checks: list[VerifyCheck] = []
     from lanes.repository.clone import Clone
 
     repository = Clone.at(app.repository(task.repo or ""), clone)
-    head, staged = said["published"]["head"], said["staged"]
+    head, staged = predicate["published"]["head"], predicate["staged"]
     where = str(clone) if clone else "the remote"
-    tip = await repository.tip_of(said["published"]["branch"])
-    checks.append(_branch(tip, said, task, where))
+    tip = await repository.tip_of(predicate["published"]["branch"])
+    checks.append(_branch(tip, predicate, task, where))
     tree = await _try(checks, "tree", lambda: repository.tree_at(head))
     if tree is None:
         return checks
@@ -200,13 +166,13 @@ async def _trees(app: App, task: Task, said: Predicate, clone: Path | None) -> l
     return checks
 
 
-async def _merged(app: App, stored: StoredTask, said: Predicate, clone: Path | None) -> list[VerifyCheck]:
+async def _merged(app: App, stored: StoredTask, predicate: Predicate, clone: Path | None) -> list[VerifyCheck]:
     """What became of the pull request in the branch that it was for: merged as the events say, or not at all."""
     from lanes.repository import as_git
     from lanes.repository.clone import Clone
 
     ours = app.repository(stored.task.repo or "")
-    name, head = ours.spec.branch, said["published"]["head"]
+    name, head = ours.spec.branch, predicate["published"]["head"]
     repository = Clone.at(ours, clone)
     is_remote = clone is None and as_git(ours).store.address.path is not None
     where = f"{name} in {clone or 'the remote'}"
@@ -237,8 +203,8 @@ def _short(commit: object) -> str:
     return str(commit)[:12]
 
 
-def _branch(tip: str | None, said: Predicate, task: Task, where: str) -> VerifyCheck:
-    branch, head = said["published"]["branch"], said["published"]["head"]
+def _branch(tip: str | None, predicate: Predicate, task: Task, where: str) -> VerifyCheck:
+    branch, head = predicate["published"]["branch"], predicate["published"]["head"]
     if tip == head:
         return _ok("branch", f"{branch} in {where} is at the countersigned commit {head[:12]}")
     if tip is None:

@@ -1,11 +1,10 @@
-"""Plugins: what other distributions add to an installation, by entry point, each enabled by name in countersign.yaml.
+"""Plugins: extensions from other distributions, found by entry point and enabled by name in countersign.yaml.
 
-A plugin that is installed and not enabled is never imported. One that is enabled runs in Countersign's own process and
-with its rights: nothing here confines it. Importing this package imports no plugin.
+A plugin that is installed but not enabled is never imported. An enabled plugin runs in Countersign's own process with
+its rights: nothing here confines it. Importing this package imports no plugin.
 """
 
-from bot.plugins.context import PluginContext
 from bot.plugins.find import KINDS
-from bot.plugins.ports import ExtraGuard, Notifier
+from bot.plugins.ports import ExtraGuard, Notifier, PluginContext
 
 __all__ = ["KINDS", "ExtraGuard", "Notifier", "PluginContext"]

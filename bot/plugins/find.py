@@ -1,4 +1,4 @@
-"""Which plugins are installed: read from what distributions say of themselves; nothing of theirs is imported."""
+"""Lists the installed plugins from distribution metadata, without importing any plugin."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUP: Final = "countersign"
 
 @dataclass(frozen=True, slots=True)
 class OfferedPlugin:
-    """One plugin that a distribution offers; `entry` leads to its factory."""
+    """A plugin that a distribution offers; `entry` is the entry point of its factory."""
 
     kind: str
     name: str
@@ -27,7 +27,7 @@ class OfferedPlugin:
 
     @property
     def label(self) -> str:
-        """What it is called in messages: ``countersign.executors/shout``."""
+        """The entry point's name in messages: ``countersign.executors/shout``."""
         return f"{GROUP}.{self.kind}/{self.name}"
 
     @property
@@ -36,24 +36,24 @@ class OfferedPlugin:
         return f"{self.distribution} {self.version}"
 
 
-def offered() -> tuple[OfferedPlugin, ...]:
-    """Every plugin of this environment, by kind, name and distribution; looked up once in a process."""
-    return _offered(tuple(sys.path))
+def installed_plugins() -> tuple[OfferedPlugin, ...]:
+    """Every plugin of this environment, by kind, name and distribution; read once per process."""
+    return _installed_on(tuple(sys.path))
 
 
 @lru_cache(maxsize=8)
-def _offered(_path: tuple[str, ...]) -> tuple[OfferedPlugin, ...]:
-    from importlib import metadata  # takes a while to load, and most homes enable none
+def _installed_on(_path: tuple[str, ...]) -> tuple[OfferedPlugin, ...]:
+    from importlib import metadata  # slow to import, and most homes enable no plugin
 
-    found = [
+    plugins = [
         OfferedPlugin(kind, entry.name, entry.dist.name, entry.dist.version, entry)
         for kind in KINDS
         for entry in metadata.entry_points(group=f"{GROUP}.{kind}")
         if entry.dist is not None
     ]
-    return tuple(sorted(found, key=lambda one: (KINDS.index(one.kind), one.name, one.distribution)))
+    return tuple(sorted(plugins, key=lambda plugin: (KINDS.index(plugin.kind), plugin.name, plugin.distribution)))
 
 
-def offering(kind: str, name: str) -> tuple[OfferedPlugin, ...]:
-    """The distributions that offer the plugin `name` of this kind; more than one is one too many."""
-    return tuple(one for one in offered() if (one.kind, one.name) == (kind, name))
+def plugins_named(kind: str, name: str) -> tuple[OfferedPlugin, ...]:
+    """The installed plugins of this kind and name; more than one is an error."""
+    return tuple(plugin for plugin in installed_plugins() if (plugin.kind, plugin.name) == (kind, name))

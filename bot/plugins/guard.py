@@ -1,4 +1,4 @@
-"""Our guard and those of plugins as one: what they find is added to ours, and nothing of ours is taken away."""
+"""Combines our guard with the guards of plugins: they can only add findings."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from core.ports import BlobReader, Guard
 
 JUDGE_S: Final = 60.0
-_MOST_FINDINGS: Final = 1000
-_MOST_CHARS: Final = 500
+_MAX_FINDINGS: Final = 1000
+_MAX_CHARS: Final = 500
 
 
 class PluginGuards:
-    """`core.ports.Guard`. A plugin that breaks, or does not answer, blocks: it was enabled to be asked."""
+    """A `core.ports.Guard` over `builtin` and plugin guards; a plugin that fails or times out blocks the change."""
 
-    def __init__(self, ours: Guard, more: Mapping[str, ExtraGuard], *, judge_s: float = JUDGE_S) -> None:
-        self._ours = ours
-        self._more = more
+    def __init__(self, builtin: Guard, extra: Mapping[str, ExtraGuard], *, judge_s: float = JUDGE_S) -> None:
+        self._builtin = builtin
+        self._extra = extra
         self._judge_s = judge_s
 
     async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
-        """Our report first, then what each plugin finds, under the plugin's name.
+        """Our report first, then the findings of each plugin, under the plugin's name.
 
-        Errors that say what to do, such as a blob that cannot be read, pass through: they are faults, no verdicts.
+        A `CountersignError`, such as an unreadable blob, is raised to the caller: it is an error, not a verdict.
         """
-        report = await self._ours.judge(change, lane, terms, read)
-        for name, guard in self._more.items():
+        report = await self._builtin.judge(change, lane, terms, read)
+        for name, guard in self._extra.items():
             report = report.beside(await self._findings(name, guard, change, lane, terms, read))
         return report
 
@@ -50,22 +50,22 @@ class PluginGuards:
             raise
         except TimeoutError:
             return (_block(name, f"the plugin did not answer within {self._judge_s:g} s"),)
-        except Exception as error:  # noqa: BLE001 - somebody else's code may raise anything
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             log.exception("guard_plugin_broke", plugin=name)
             return (_block(name, f"the plugin broke: {type(error).__name__}: {error}"),)
 
     async def masked(self, change: Change, patch: bytes, read: BlobReader) -> bytes:
-        """The patch as ours shows it, without the lines that a plugin says must not leave."""
-        shown = await self._ours.masked(change, patch, read)
-        text = await asyncio.to_thread(self._without_leaks, shown.decode("utf-8", "surrogateescape"))
+        """The patch with our guard's redactions, and without the lines that a plugin says must not leave."""
+        redacted = await self._builtin.masked(change, patch, read)
+        text = await asyncio.to_thread(self._without_leaks, redacted.decode("utf-8", "surrogateescape"))
         return text.encode("utf-8", "surrogateescape")
 
     def mask(self, text: str) -> str:
-        """The same for a text."""
-        return self._without_leaks(self._ours.mask(text))
+        """`text` with the same redactions."""
+        return self._without_leaks(self._builtin.mask(text))
 
     def _without_leaks(self, text: str) -> str:
-        for name, guard in self._more.items():
+        for name, guard in self._extra.items():
             if _leaks(name, guard, text):
                 lines = [f"[redacted: {name}]" if _leaks(name, guard, line) else line for line in text.split("\n")]
                 text = "\n".join(lines)
@@ -73,31 +73,31 @@ class PluginGuards:
         return text
 
     def leaks(self, text: str) -> bool:
-        """Whether any of them says that `text` must not leave; one that breaks says so too."""
-        return self._ours.leaks(text) or any(_leaks(name, guard, text) for name, guard in self._more.items())
+        """Whether any guard says that `text` must not leave; a plugin that fails counts as yes."""
+        return self._builtin.leaks(text) or any(_leaks(name, guard, text) for name, guard in self._extra.items())
 
 
 def _leaks(name: str, guard: ExtraGuard, text: str) -> bool:
-    ask = getattr(guard, "leaks", None)
-    if ask is None:
+    check = getattr(guard, "leaks", None)
+    if check is None:
         return False
     try:
-        return bool(ask(text))
-    except Exception:  # noqa: BLE001 - the same
+        return bool(check(text))
+    except Exception:  # noqa: BLE001 - a plugin may raise anything
         log.exception("guard_plugin_broke", plugin=name)
         return True
 
 
 def _checked(report: object) -> tuple[Finding, ...]:
     if not isinstance(report, GuardReport):
-        raise TypeError(f"it returned {type(report).__name__}, no GuardReport")
-    found: tuple[Any, ...] = report.findings
-    for finding in found:
+        raise TypeError(f"it returned {type(report).__name__}, not a GuardReport")
+    findings: tuple[Any, ...] = report.findings
+    for finding in findings:
         if not isinstance(finding, Finding) or not _is_sound(finding):
-            raise TypeError("it returned a finding that is none")
-    if len(found) > _MOST_FINDINGS:
-        raise ValueError(f"it returned {len(found):,} findings")
-    return found
+            raise TypeError("it returned a finding that is not a Finding")
+    if len(findings) > _MAX_FINDINGS:
+        raise ValueError(f"it returned {len(findings):,} findings")
+    return findings
 
 
 def _is_sound(finding: Any) -> bool:
@@ -106,10 +106,10 @@ def _is_sound(finding: Any) -> bool:
 
 
 def _named(name: str, finding: Finding) -> Finding:
-    """The finding under the plugin's name, so that none looks like one of our own checks."""
+    """The finding under the plugin's name, so that it cannot pass for one of our own checks."""
     check = name if finding.check == name else f"{name}/{finding.check}"
-    return replace(finding, check=check[:_MOST_CHARS], detail=finding.detail[:_MOST_CHARS])
+    return replace(finding, check=check[:_MAX_CHARS], detail=finding.detail[:_MAX_CHARS])
 
 
 def _block(name: str, detail: str) -> Finding:
-    return Finding(name, GuardVerdict.BLOCK, detail[:_MOST_CHARS])
+    return Finding(name, GuardVerdict.BLOCK, detail[:_MAX_CHARS])

@@ -1,67 +1,71 @@
-"""Notifiers of plugins: told of every event through the same rows as webhooks, so at least once, and in order."""
+"""Delivers every event to the notifiers of plugins, through the same rows as webhooks: at least once and in order."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bot.integrations.webhooks.hooks import body_of
-from bot.integrations.webhooks.run import WebhookReceivers
+from bot.integrations.webhooks.sender import WebhookReceivers
 from bot.plugins.ports import Notifier
 from core.model.errors import CountersignError, PermanentError, TransientError
 
 if TYPE_CHECKING:
+    from core.model.event import Event
     from core.model.task import Task
-    from core.store.database import Session
-    from core.store.deliveries import WebhookDelivery
-    from core.store.events import Event
+    from core.model.turn import Turn
+    from core.model.webhook_delivery import WebhookDelivery
 
 PREFIX: Final = "plugin:"
 NOTIFY_S: Final = 45.0
-"""Less than what a delivery is held for (`core.store.deliveries.HOLD_MS`): nobody else tries it meanwhile."""
+"""Less than what a delivery is held for (`core.store.outbox.LEASE_MS`): nobody else tries it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginNotifiers:
-    """Receivers for `WebhookSender`: `ours`, and one called ``plugin:NAME`` for each notifier."""
+    """Webhook receivers that add one named ``plugin:NAME`` for each notifier to `builtin`."""
 
-    ours: WebhookReceivers
+    builtin: WebhookReceivers
     notifiers: Mapping[str, Notifier]
     notify_s: float = NOTIFY_S
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """What their names begin with."""
-        return (*self.ours.prefixes, PREFIX)
+        """The prefixes of the receivers' names."""
+        return (*self.builtin.prefixes, PREFIX)
 
-    async def owed(self, session: Session, event: Event, task: Task | None) -> Mapping[str, str]:
-        """Every event to every notifier, and what `ours` owe."""
-        found = dict(await self.ours.owed(session, event, task))
+    def wants(self, _event: Event) -> bool:
+        """Every notifier receives every event."""
+        return True
+
+    def owed(self, event: Event, task: Task | None, turns: Sequence[Turn]) -> Mapping[str, str]:
+        """The deliveries that an event owes: one to each notifier, and those of `builtin`."""
+        deliveries = dict(self.builtin.owed(event, task, turns))
         for name, notifier in self.notifiers.items():
             include_text = getattr(notifier, "include_text", False) is True
-            found[f"{PREFIX}{name}"] = body_of(event, task, include_text=include_text)
-        return found
+            deliveries[f"{PREFIX}{name}"] = body_of(event, task, include_text=include_text)
+        return deliveries
 
     async def deliver(self, delivery: WebhookDelivery) -> None:
-        """Tell the notifier; whatever it raises that is no `PermanentError` is tried again later."""
+        """Notify the plugin; any error but `PermanentError` is retried later."""
         if not delivery.hook.startswith(PREFIX):
-            await self.ours.deliver(delivery)
+            await self.builtin.deliver(delivery)
             return
         name = delivery.hook.removeprefix(PREFIX)
         notifier = self.notifiers.get(name)
         if notifier is None:
-            raise PermanentError("no_notifier", f"The notifier {name} is not enabled any more", "Enable it again.")
+            raise PermanentError("no_notifier", f"The notifier {name} is no longer enabled", "Enable it again.")
         try:
             async with asyncio.timeout(self.notify_s):
                 await notifier.notify({"delivery": delivery.id, **json.loads(delivery.body)})
         except CountersignError:
             raise
         except TimeoutError as error:
-            message = f"the notifier {name} did not take it within {self.notify_s:g} s"
-            raise TransientError("not_taken", message, "It is tried again.") from error
+            message = f"the notifier {name} did not finish within {self.notify_s:g} s"
+            raise TransientError("not_taken", message, "Countersign tries again.") from error
         except Exception as error:
-            message = f"the notifier {name} broke: {type(error).__name__}: {error}"[:300]
-            raise TransientError("not_taken", message, "It is tried again.") from error
+            message = f"the notifier {name} failed: {type(error).__name__}: {error}"[:300]
+            raise TransientError("not_taken", message, "Countersign tries again.") from error

@@ -1,35 +1,66 @@
-"""The two ports that only plugins have; the others are Executor and Forge of `core.ports`, and `bot.surfaces.port`."""
+"""What plugins are written against: the context of a factory, and the two ports that only plugins implement.
+
+Plugins also implement ports of `core.ports` and `bot.surfaces.port`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.model.change import Change
 from core.model.decision import ApprovalRequirements
+from core.model.errors import Problem
 from core.model.lane import Lane
 from core.model.staged_diff import GuardReport
 from core.ports import BlobReader
 
+if TYPE_CHECKING:
+    from lanes.sandbox import Sandbox
+
 
 class ExtraGuard(Protocol):
-    """Judges a change beside our own guard: what it finds is added, and takes nothing of ours away.
+    """Judges a change beside our own guard; it can add findings and remove none.
 
     It may also have ``leaks(text) -> bool``: whether a short text must not leave for the forge.
     """
 
     async def judge(self, change: Change, lane: Lane, terms: ApprovalRequirements, read: BlobReader) -> GuardReport:
-        """What it finds; one finding that blocks, blocks the change."""
+        """Report findings; one finding with the verdict block blocks the change."""
 
 
 class Notifier(Protocol):
-    """Is told of every event, at least once and in order.
+    """Receives every event, at least once and in order.
 
-    With an attribute ``include_text = True`` it is also told what people and models wrote.
+    With an attribute ``include_text = True`` it also receives what people and models wrote.
     """
 
     async def notify(self, event: Mapping[str, Any]) -> None:
-        """`event` has ``delivery`` (the same for every try), ``event`` and ``task``, as docs/webhooks.md tells them.
+        """Handle one event: ``delivery`` (the same for every try), ``event`` and ``task``, see docs/webhooks.md.
 
-        Raises `TransientError` to be told again later, `PermanentError` to be told no more of this one.
+        Raises `TransientError` to receive it again later, `PermanentError` to give up on this event.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """What a plugin works with: its `name`, and its `settings` from countersign.yaml.
+
+    `sandbox` returns the sandbox of a kind (bwrap, podman, docker, landlock), or the problem why this host has none.
+    `log` is a structlog logger with the plugin's name bound.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    folder: Path
+    sandbox: Callable[[str], Sandbox | Problem]
+    log: Any = field(repr=False)
+
+    @property
+    def scratch(self) -> Path:
+        """The plugin's own folder in the home's state, created when it is first read; never deleted."""
+        for folder in (*self.folder.parents[1::-1], self.folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return self.folder

@@ -1,4 +1,4 @@
-"""``plugins:`` of countersign.yaml: which of the installed plugins are used, and their settings."""
+"""The ``plugins:`` section of countersign.yaml: which installed plugins are used, and their settings."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from bot.plugins.find import GROUP, KINDS, OfferedPlugin, offering
+from bot.plugins.find import GROUP, KINDS, OfferedPlugin, plugins_named
 from core.model.turn import SURFACES
 from core.strict_yaml import StrictModel, YamlDocument
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
-MOST_CHARS: Final = 40
+MAX_NAME_CHARS: Final = 40
 FORGES: Final = frozenset({"local", "github"})
-_TAKEN: Final = {"surfaces": SURFACES | {"web"}, "forges": FORGES}
-"""Names of our own. Those of executors are known where they are made: `lanes.wiring`."""
+_RESERVED: Final = {"surfaces": SURFACES | {"web"}, "forges": FORGES}
+"""Names of built-in surfaces and forges; names of built-in executors are checked in `lanes.wiring`."""
 
 NamedSettings = dict[str, dict[str, Any]]
 
 
 class RawPlugins(StrictModel):
-    """``plugins``: for each kind the names that are enabled, with their settings; ``{}`` for none."""
+    """``plugins``: for each kind, the enabled names with their settings; ``{}`` for no settings."""
 
     executors: NamedSettings = Field(default_factory=dict)
     surfaces: NamedSettings = Field(default_factory=dict)
@@ -35,7 +35,7 @@ class RawPlugins(StrictModel):
     notifiers: NamedSettings = Field(default_factory=dict)
 
     def of(self, kind: str) -> NamedSettings:
-        """The names of one kind."""
+        """The enabled plugins of one kind."""
         named: NamedSettings = getattr(self, kind)
         return named
 
@@ -49,9 +49,12 @@ class EnabledPlugin:
 
 
 def enabled_of(document: YamlDocument, raw: RawPlugins) -> tuple[EnabledPlugin, ...]:
-    """The plugins that a configuration enables, none of them imported; raises `ConfigError` with file, line and key."""
+    """The plugins that a configuration enables, without importing any.
+
+    Raises `ConfigError` with file, line and key.
+    """
     return tuple(
-        EnabledPlugin(_found(document, kind, name), MappingProxyType(settings))
+        EnabledPlugin(_find(document, kind, name), MappingProxyType(settings))
         for kind in KINDS
         for name, settings in raw.of(kind).items()
     )
@@ -59,28 +62,28 @@ def enabled_of(document: YamlDocument, raw: RawPlugins) -> tuple[EnabledPlugin, 
 
 def names_of(enabled: tuple[EnabledPlugin, ...], kind: str) -> frozenset[str]:
     """The names of the enabled plugins of a kind."""
-    return frozenset(one.offered.name for one in enabled if one.offered.kind == kind)
+    return frozenset(plugin.offered.name for plugin in enabled if plugin.offered.kind == kind)
 
 
-def _found(document: YamlDocument, kind: str, name: str) -> OfferedPlugin:
+def _find(document: YamlDocument, kind: str, name: str) -> OfferedPlugin:
     at = ("plugins", kind, name)
-    if not NAME.fullmatch(name) or len(name) > MOST_CHARS:
-        raise document.error(at, "is no plugin's name", "Use small letters, digits and single dashes.")
-    if name in _TAKEN.get(kind, ()):
-        raise document.error(at, "is the name of a built-in one", "A plugin may not stand in for it; delete the line.")
+    if not NAME.fullmatch(name) or len(name) > MAX_NAME_CHARS:
+        raise document.error(at, "is not a valid plugin name", "Use lower-case letters, digits and single dashes.")
+    if name in _RESERVED.get(kind, ()):
+        raise document.error(at, f"is the name of a built-in {kind[:-1]}", "No plugin can replace it; delete it.")
     problem = obstacle(kind, name)
     if problem is not None:
         raise document.error(at, *problem)
-    return offering(kind, name)[0]
+    return plugins_named(kind, name)[0]
 
 
 def obstacle(kind: str, name: str) -> tuple[str, str] | None:
-    """Why no plugin of this name can be used, and the mend; None when one distribution offers it."""
-    found = offering(kind, name)
-    if not found:
-        mend = f"pip install the one that does into Countersign's environment ({sys.prefix}), or delete the line."
+    """Why no plugin of this name can be used, and the fix; None when exactly one distribution offers it."""
+    plugins = plugins_named(kind, name)
+    if not plugins:
+        mend = f"Use pip install in Countersign's environment ({sys.prefix}) to add one, or delete the line."
         return f"no installed distribution offers {GROUP}.{kind}/{name}", mend
-    if len(found) > 1:
-        sources = " and ".join(one.source for one in found)
-        return f"{found[0].label} is offered by {sources}", "Uninstall all but one of them."
+    if len(plugins) > 1:
+        sources = " and ".join(plugin.source for plugin in plugins)
+        return f"{plugins[0].label} is offered by {sources}", "Uninstall all but one of them."
     return None

@@ -1,4 +1,4 @@
-"""What a plugin's object must have, read off the port itself."""
+"""Checks that a plugin's object has what its port declares."""
 
 from __future__ import annotations
 
@@ -19,57 +19,59 @@ PORTS: Final[dict[str, type]] = {
     "notifiers": Notifier,
 }
 _NAMED: Final = ("executors", "surfaces")
+_OPTIONAL: Final = frozenset({"deterministic"})
+"""What plugins of earlier versions do not have; whoever uses it knows what its absence means."""
 _ABSENT: Final = object()
 
 
-def lacks(kind: str, name: str, made: object) -> list[str]:
-    """What is wrong with what a factory of this kind returned, in a few words each; nothing when it will do."""
+def lacks(kind: str, name: str, instance: object) -> list[str]:
+    """What the object that a factory of this kind returned lacks, in a few words each; empty when it is complete."""
     if kind == "checks":
-        return list(_no_check(made))
-    found = _missing(PORTS[kind], made)
-    if not found and kind in _NAMED and getattr(made, "name", None) != name:
-        found.append(f"a `name` that is {name!r}")
-    return found
+        return list(_check_problems(instance))
+    missing = _missing(PORTS[kind], instance)
+    if not missing and kind in _NAMED and getattr(instance, "name", None) != name:
+        missing.append(f"a `name` that is {name!r}")
+    return missing
 
 
 def is_followed(forge: object) -> bool:
-    """Whether a forge is one where others act too."""
+    """Whether pull requests of a forge are followed, because others act there too."""
     return not _missing(Followed, forge)
 
 
-def _missing(port: type, made: object) -> list[str]:
-    return [words for name in _members(port) if (words := _flaw(getattr(port, name, None), name, made))]
+def _missing(port: type, instance: object) -> list[str]:
+    return [problem for name in _members(port) if (problem := _problem_with(getattr(port, name, None), name, instance))]
 
 
 def _members(port: type) -> list[str]:
-    """The public names of a Protocol, in its order."""
+    """The public names of a Protocol, in order."""
     names = dict.fromkeys([*vars(port), *inspect.get_annotations(port)])
-    return [name for name in names if not name.startswith("_")]
+    return [name for name in names if not name.startswith("_") and name not in _OPTIONAL]
 
 
-def _flaw(wanted: Any, name: str, made: object) -> str:
+def _problem_with(declared: Any, name: str, instance: object) -> str:
     try:
-        given = getattr(made, name, _ABSENT)
-    except Exception as error:  # noqa: BLE001 - a property of somebody else's may raise anything
+        actual = getattr(instance, name, _ABSENT)
+    except Exception as error:  # noqa: BLE001 - a plugin's property may raise anything
         return f"`{name}`, which raises {type(error).__name__}"
-    if given is _ABSENT:
+    if actual is _ABSENT:
         return f"`{name}`"
-    if not inspect.isfunction(wanted):
+    if not inspect.isfunction(declared):
         return ""
-    if not callable(given):
+    if not callable(actual):
         return f"`{name}` as a method"
-    if inspect.iscoroutinefunction(wanted) and not inspect.iscoroutinefunction(given):
+    if inspect.iscoroutinefunction(declared) and not inspect.iscoroutinefunction(actual):
         return f"`{name}` as an async method"
     return ""
 
 
-def _no_check(made: object) -> Iterator[str]:
-    if not isinstance(made, LaneCheck):
+def _check_problems(instance: object) -> Iterator[str]:
+    if not isinstance(instance, LaneCheck):
         yield "the type core.model.lane.LaneCheck"
         return
-    name: Any = made.name
+    name: Any = instance.name
     if not isinstance(name, str) or not name:
         yield "a `name`"
-    words: Any = made.command
-    if not isinstance(words, tuple) or not words or not all(isinstance(word, str) and word for word in words):
+    command: Any = instance.command
+    if not isinstance(command, tuple) or not command or not all(isinstance(word, str) and word for word in command):
         yield "a `command` that is a tuple of words"

@@ -1,4 +1,4 @@
-"""The clock: one job of APScheduler that asks for what is due, each time once, on any number of hosts."""
+"""The clock of recurring requests: one APScheduler job that makes each due request once, on any number of hosts."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from typing import Final
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from bot.schedule.when import Recurrence, read_when
+from bot.schedule.recurrence import Recurrence, read_recurrence
 from core.log import log
 from core.model.errors import CountersignError, TransientError
+from core.model.schedule import Schedule
 from core.model.turn import Actor
 from core.services.requests import NewRequest, Requests
-from core.store import events, schedules
-from core.store.database import Database, Session, from_ms
-from core.store.schedules import PAUSED, Schedule
+from core.services.schedules import Schedules
 
 SWEEP_S: Final = 5.0
 GRACE_MS: Final = 300_000
-"""A time that passed less than this ago is late, not missed: a restart or an upgrade loses nothing."""
+"""A time that passed less than this ago is late, not missed, so that a restart or an upgrade loses nothing."""
 BATCH: Final = 100
 
 Ask = Callable[[Schedule, datetime], Awaitable[object]]
-"""Makes a schedule's request for one time. It is called at least once for each, so it must tell by `dedup_of`."""
+"""Makes a schedule's request for one time. It is called at least once for each, and must use `dedup_of`."""
 
 
 def dedup_of(schedule: Schedule, at: datetime) -> str:
@@ -35,11 +34,11 @@ def dedup_of(schedule: Schedule, at: datetime) -> str:
     return f"schedule:{schedule.id}:{round(at.timestamp() * 1000)}"
 
 
-def asker(service: Requests) -> Ask:
-    """Asks the heart, as the author: what they may do now is judged now, as for anything they say."""
+def asker(requests: Requests) -> Ask:
+    """Makes requests as the schedule's author, with what the author may do at that moment."""
 
     async def ask(schedule: Schedule, at: datetime) -> None:
-        await service.ask(
+        await requests.ask(
             NewRequest(
                 text=schedule.text,
                 actor=Actor(schedule.person, schedule.surface),
@@ -55,43 +54,43 @@ def asker(service: Requests) -> Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class DueTurn:
-    """What is to be done with a due schedule: ask for `at_ms` (None: leave it out), then wait for `next_ms`."""
+class ScheduleStep:
+    """What a due schedule does: make the request for `at_ms` (None: skip it), then wait for `next_ms`."""
 
     at_ms: int | None
     next_ms: int | None
 
 
-def turn_of(schedule: Schedule, when: Recurrence, now_ms: int) -> DueTurn:
-    """What a due schedule comes to now; pure.
+def step_of(schedule: Schedule, when: Recurrence, now_ms: int) -> ScheduleStep:
+    """What a due schedule does now; pure.
 
-    However many times were missed, at most one is made up for. One that is still within `GRACE_MS` is simply late; if
-    none is, ``once`` makes up for the first that was missed and ``skip`` for none.
+    However many times were missed, at most one is made up for. One that is still within `GRACE_MS` is late, not missed;
+    if none is, ``once`` makes up for the first that was missed and ``skip`` for none.
     """
     assert schedule.next_ms is not None
     next_ms = when.after(now_ms, schedule.zone, schedule.created_ms)
     if now_ms - schedule.next_ms <= GRACE_MS:
-        return DueTurn(schedule.next_ms, next_ms)
+        return ScheduleStep(schedule.next_ms, next_ms)
     late_ms = when.after(now_ms - GRACE_MS - 1, schedule.zone, schedule.created_ms)
     if late_ms is not None and late_ms <= now_ms:
-        return DueTurn(late_ms, next_ms)
-    return DueTurn(schedule.next_ms if schedule.missed == "once" else None, next_ms)
+        return ScheduleStep(late_ms, next_ms)
+    return ScheduleStep(schedule.next_ms if schedule.missed == "once" else None, next_ms)
 
 
 class ScheduleClock:
-    """Asks for what is due until cancelled."""
+    """Makes the requests of due schedules until it is cancelled."""
 
-    def __init__(self, database: Database, ask: Ask, *, sweep_s: float = SWEEP_S) -> None:
-        self._database = database
+    def __init__(self, schedules: Schedules, ask: Ask, *, sweep_s: float = SWEEP_S) -> None:
+        self._schedules = schedules
         self._ask = ask
         self._sweep_s = sweep_s
 
     async def run(self) -> None:
-        """Sweep every few seconds; a sweep that takes longer is not begun again before it has ended."""
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # that a slow sweep is not begun twice is no news
+        """Sweep every few seconds; a sweep that takes longer ends before the next one begins."""
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # that a slow sweep is not begun twice is expected
         scheduler = AsyncIOScheduler(timezone=UTC)
         job = scheduler.add_job(
-            self._swept,
+            self._sweep_once,
             IntervalTrigger(seconds=self._sweep_s, timezone=UTC),
             next_run_time=datetime.now(UTC),
             max_instances=1,
@@ -108,82 +107,44 @@ class ScheduleClock:
         finally:
             scheduler.shutdown(wait=False)
 
-    async def _swept(self) -> None:
+    async def _sweep_once(self) -> None:
         try:
             await self.sweep()
         except CountersignError as error:  # the rows are still there at the next sweep
             log.warning("schedules_wait", problem=error.problem.message)
         except asyncio.CancelledError:
-            return  # only the end of the program cancels it; APScheduler would print that as a fault of ours
+            return  # only the end of the program cancels it; APScheduler would print a traceback
 
     async def sweep(self) -> int:
-        """Ask for everything that is due; how many requests were made."""
-        made = 0
-
-        async def look(session: Session) -> tuple[int, list[Schedule]]:
-            now_ms = await self._database.now_ms(session)
-            if not await schedules.any_due(session, now_ms):
-                return now_ms, []
-            return now_ms, await schedules.due(session, now_ms, BATCH)
-
-        now_ms, found = await self._database.read(look)
-        for schedule in found:
+        """Make the requests of everything that is due; how many requests were made."""
+        count = 0
+        due = await self._schedules.due(BATCH)
+        for schedule in due.schedules:
             try:
-                made += await self._made(schedule, now_ms)
+                count += await self._make(schedule, due.now_ms)
             except CountersignError as error:
                 log.warning("schedule_waits", schedule=schedule.id, problem=error.problem.message)
-            except Exception:  # noqa: BLE001 (one that breaks us must not keep the others waiting)
+            except Exception:  # noqa: BLE001 (one broken schedule must not stop the others)
                 log.exception("schedule_broke", schedule=schedule.id)
-        return made
+        return count
 
-    async def _made(self, schedule: Schedule, now_ms: int) -> bool:
-        """Make one due schedule's request and move it on.
+    async def _make(self, schedule: Schedule, now_ms: int) -> bool:
+        """Make the request of one due schedule and move the schedule on; False when no request was made.
 
         The request comes first: after a crash in between, or on two hosts at once, it is made again under the same
-        name, and so is no second one. Moving on first could lose it.
+        name, which makes no second task. Moving on first could lose it.
         """
         try:
-            turn = turn_of(schedule, read_when(schedule.phrase), now_ms)
-            if turn.at_ms is not None:
-                await self._ask(schedule, from_ms(turn.at_ms))
+            step = step_of(schedule, read_recurrence(schedule.phrase), now_ms)
+            if step.at_ms is not None:
+                await self._ask(schedule, datetime.fromtimestamp(step.at_ms / 1000, UTC))
         except TransientError as error:
             log.warning("schedule_waits", schedule=schedule.id, problem=error.problem.message)
             return False
-        except CountersignError as error:  # its author, repository or lane is no more: asking again cannot help
-            await self._give_up(schedule, error)
+        except CountersignError as error:  # its author, repository or lane is gone: another attempt cannot help
+            await self._schedules.refuse(schedule, error.problem)
+            log.warning("schedule_refused", schedule=schedule.id, problem=error.problem.message)
             return False
-        await self._move_on(schedule, turn)
-        return turn.at_ms is not None
-
-    async def _move_on(self, schedule: Schedule, turn: DueTurn) -> None:
-        seen_ms = schedule.next_ms
-        assert seen_ms is not None
-
-        async def work(session: Session) -> bool:
-            now_ms = await self._database.now_ms(session)
-            return await schedules.advance(session, schedule.id, seen_ms, turn.next_ms, now_ms, made_ms=turn.at_ms)
-
-        mine = await self._database.write(work)
-        log.info("schedule_met", schedule=schedule.id, asked=turn.at_ms is not None, mine=mine)
-
-    async def _give_up(self, schedule: Schedule, error: CountersignError) -> None:
-        """Pause what cannot be asked for, and write down why."""
-
-        async def work(session: Session) -> None:
-            now_ms = await self._database.now_ms(session)
-            found = await schedules.get(session, schedule.id, lock=True)
-            if found is None or found.next_ms != schedule.next_ms:
-                return
-            await schedules.set_state(session, schedule.id, PAUSED, None, now_ms, error.problem.message)
-            await events.append(
-                session,
-                number=events.SYSTEM,
-                kind="schedule.refused",
-                at_ms=now_ms,
-                person=schedule.person,
-                surface=schedule.surface,
-                body={"schedule": schedule.id, "code": error.problem.code, "problem": error.problem.message},
-            )
-
-        await self._database.write(work)
-        log.warning("schedule_refused", schedule=schedule.id, problem=error.problem.message)
+        mine = await self._schedules.advance(schedule, step.next_ms, step.at_ms)
+        log.info("schedule_met", schedule=schedule.id, asked=step.at_ms is not None, mine=mine)
+        return step.at_ms is not None

@@ -1,4 +1,4 @@
-"""Taking our name out of a sentence: "please @bot, set x to 2" says "please set x to 2"; nothing else changes."""
+"""Removes mentions of the bot from a sentence: "please @bot, set x to 2" becomes "please set x to 2"."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from typing import Final
 
 _AFTER: Final = re.compile(r"[ \t]*(?:[,:;]+|(?:[.!?\u2026]+|-+|[\u2013\u2014]+)(?=\s|$))?[ \t]*")
-"""What belongs to the name that it follows. A dot or a dash that begins a word, as in ``.env`` or ``-1``, does not."""
+"""Punctuation that belongs to the mention before it; a dot or dash that begins a word (``.env``, ``-1``) does not."""
 _BEFORE: Final = re.compile(r"(?:[ \t]*[,;])?[ \t]*$")
 
 
-def without_name(parts: Sequence[str]) -> str:
-    """The text whose `parts` stand around mentions of us, without them and the punctuation that goes with them.
+def remove_mentions(parts: Sequence[str]) -> str:
+    """Join the `parts` around mentions of the bot, without the punctuation that belongs to the mentions.
 
-    Everything else stays as it was written, the end of the text included: a colon there may be what is asked for.
+    Everything else stays as written, including the end of the text, where a colon may be part of the request.
     """
     text = parts[0]
     for part in parts[1:]:
-        rest = part[_match(_AFTER, part) :]
-        if not rest.strip():  # "set x to 2, @bot": the comma is the name's
+        rest = part[_match_end(_AFTER, part) :]
+        if not rest.strip():  # "set x to 2, @bot": the comma belongs to the mention
             text = _BEFORE.sub("", text) + rest
         elif not text.strip():
             text = rest
@@ -29,6 +29,6 @@ def without_name(parts: Sequence[str]) -> str:
     return text.strip()
 
 
-def _match(pattern: re.Pattern[str], text: str) -> int:
-    found = pattern.match(text)
-    return found.end() if found else 0
+def _match_end(pattern: re.Pattern[str], text: str) -> int:
+    match = pattern.match(text)
+    return match.end() if match else 0

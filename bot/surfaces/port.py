@@ -1,9 +1,8 @@
-"""The port of a surface: what people say to us there, and what we show them.
+"""The port of a surface: how messages come in and how cards, texts and files go out.
 
-Inbound, a surface verifies, then hands over an `IncomingMessage` or a `ButtonPress` and acknowledges only what was
-kept. Outbound it
-draws cards, posts and edits them, and tells people things. It decides nothing: who a person is, what they may do and
-what a word means is said by `bot.messaging`, the same for every surface.
+Inbound, a surface verifies what it receives, hands over an `IncomingMessage` or a `ButtonPress`, and acknowledges it
+only after it was stored. Outbound, it renders, posts and edits cards, and sends texts. It decides nothing:
+`bot.messaging` resolves persons, permissions and commands in the same way for every surface.
 """
 
 from __future__ import annotations
@@ -43,10 +42,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class QuotedMessage:
-    """The message that another one answers, when it is not ours: somebody's words, which the answer speaks of.
+    """The message that another one replies to, if somebody other than the bot wrote it.
 
-    `identity` is its writer's immutable id there, empty when the platform does not say who wrote it; `name` is how
-    the platform shows them.
+    `identity` is its author's immutable id, empty if the platform does not say; `name` is the displayed name.
     """
 
     text: str
@@ -56,18 +54,18 @@ class QuotedMessage:
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """A message somebody wrote, verified to come from the platform; `text` is data.
+    """A message that somebody wrote, verified to come from the platform; `text` is data.
 
-    `identity` is the writer's immutable id there. `dedup` names this message for ever: a redelivery has the same one,
-    an edit has another. `addressed` is true when it speaks to us: a direct message, a mention (already taken out of
-    `text`), a command, or a reply to a message of ours. `reply_to` is the id of the message it answers. `context` says
-    in our words what it is about, such as a file and line. `quoted` is somebody's message that it speaks of. `name` is
-    how the platform shows the writer: for logs only.
+    `identity` is the sender's immutable id. `dedup` identifies this message permanently: a redelivery has the same
+    value, an edit another one. `addressed` is true for a direct message, a mention (already removed from `text`), a
+    command, or a reply to a message of the bot. `reply_to` is the id of the message it replies to. `context` describes
+    what it is about, such as a file and line. `quoted` is somebody else's message that it refers to. `name` is the
+    sender's displayed name, for logs only.
 
-    `edits` is the `dedup` of the message as it was first written, when this is an edit of it: an edit that leaves the
-    words as they were is not heard. `may_go_on` is true when a client may have cut the text here; `rest_of` is the
-    `dedup` of the message whose text goes on in this one. `hint` is what its writer is told when there are no words in
-    it that could be heard, such as a voice message; `identity` is empty then when nobody in particular wrote it.
+    `edits` is the `dedup` of the original message if this is an edit of it; an edit that does not change the text is
+    ignored. `may_go_on` is true if a client may have split the text here; `rest_of` is the `dedup` of the message that
+    this one continues. `hint` is the answer to a message without usable text, such as a voice message; `identity` is
+    then empty if the sender is anonymous.
     """
 
     identity: str
@@ -88,9 +86,9 @@ class IncomingMessage:
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """A button somebody pressed: `button` is the opaque id that we gave it, `text` what they typed into its form.
+    """A pressed button: `button` is the opaque id that we assigned, `text` what was typed into its form.
 
-    `edits` is as for `IncomingMessage`, when the words were edited later.
+    `edits` is as for `IncomingMessage`, if the text was edited later.
     """
 
     identity: str
@@ -105,13 +103,13 @@ class ButtonPress:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What became of an `IncomingMessage` or a `ButtonPress`, for its writer alone.
+    """The outcome of an `IncomingMessage` or a `ButtonPress`, for its sender.
 
-    `text` is one or two plain sentences, empty when the card says it all. `refused` is true when nothing was done.
-    `form` names the kind of words a button still wants (``reply``, ``reject``): the surface asks for them and hands
-    over the same button once more, with `text`. What is `personal` interests nobody else: the others in a channel are
-    spared it where the platform can. `about` is the task that it is about: the message that says it stays bound to that
-    task. `choices` are (label, line) for the buttons below it, each the command that it stands for.
+    `text` is one or two plain sentences, empty if the card says everything. `refused` is true if nothing was done.
+    `form` names the text that a button still needs (``reply``, ``reject``): the surface asks for it and hands over the
+    same button again, with `text`. A `personal` response concerns nobody else, and is hidden from others where the
+    platform can. `about` is the task that it concerns: the message stays bound to that task. `choices` are (label,
+    command line) of the buttons below it.
     """
 
     text: str = ""
@@ -124,37 +122,43 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class TakenMessage:
-    """A delivery that is safely kept; `new` is false for one that was kept before."""
+    """A stored delivery; `is_new` is false if it was stored before."""
 
     id: int
-    new: bool
+    is_new: bool
 
 
 class Inbox(Protocol):
-    """Where surfaces hand over what they hear."""
+    """Where surfaces hand over what they receive."""
 
-    async def take(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
-        """Keep it durably, before anything is acknowledged; quick, and the same thing twice is kept once.
+    async def accept(self, message: IncomingMessage | ButtonPress) -> TakenMessage:
+        """Store `message` durably before it is acknowledged; fast, and a duplicate is stored once.
 
-        So is an edit without other words. The rest of a text that was cut is put to it. Raises `TransientError` when it
-        cannot be kept now: then do not acknowledge, so that it is delivered again. Any other error means that it can
-        never be kept.
+        An edit that does not change the text counts as a duplicate. The rest of a split text is joined to its
+        beginning. Raises `TransientError` if it cannot be stored now: then do not acknowledge it, so that it is
+        delivered again. Any other error means that it can never be stored.
         """
 
-    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
-        """What became of it, or None if that takes longer; the answer to an `IncomingMessage` is posted anyway."""
+    async def wait_for_response(self, accepted: TakenMessage, within_s: float) -> Response | None:
+        """The response, or None if that takes longer than `within_s`.
 
-    async def moved(self, surface: str, channel: str, to: str) -> None:
-        """The platform says that a channel has another id from now on."""
+        The response to an `IncomingMessage` is posted in any case.
+        """
 
-    async def recall(self, surface: str) -> Mapping[str, Any]:
-        """What a surface wanted to be remembered last; empty at its first start."""
+    async def record_channel_move(self, surface: str, channel: str, to: str) -> None:
+        """Record that a channel has the new id `to` from now on."""
 
-    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
-        """Keep something small for a surface, such as how far it has read; raises `TransientError`."""
+    async def load_state(self, surface: str) -> Mapping[str, Any]:
+        """The state that the surface saved last; empty at its first start."""
 
-    async def posted(self, place: Place, message_id: str, below: str) -> None:
-        """The surface posted a message by itself, such as a prompt; it is about what the message `below` is about."""
+    async def save_state(self, surface: str, value: Mapping[str, Any]) -> None:
+        """Store a small state of a surface, such as how far it has read; raises `TransientError`."""
+
+    async def record_message(self, place: Place, message_id: str, below: str) -> None:
+        """Record a message that the surface posted itself, such as a prompt, below the message `below`.
+
+        It concerns the same task as that message.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,16 +167,16 @@ class Buttons:
 
     ids: Mapping[Action, str] = field(default_factory=dict)
 
-    def of(self, action: Action) -> str | None:
-        """The id of an action's button, or None where it has none (it can still be typed)."""
+    def id_of(self, action: Action) -> str | None:
+        """The id of an action's button, or None if it has none; the action can still be typed."""
         return self.ids.get(action)
 
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What words may carry: buttons as (label, id), and people whom the platform must notify, as (name, identity).
+    """What a text may carry: buttons as (label, id), and people to notify, as (name, identity).
 
-    The names stand in the words; the surface makes a mention of the first one of each.
+    The names occur in the text; the surface turns the first occurrence of each into a mention.
     """
 
     choices: tuple[tuple[str, str], ...] = ()
@@ -184,10 +188,10 @@ NO_EXTRAS: Final = Extras()
 
 @dataclass(frozen=True, slots=True)
 class RenderedCard:
-    """A card in the surface's own form. `hides` is true when a line of the diff is not in it (security.md 42)."""
+    """A card in the surface's own form; `hides_lines` is true if it omits lines of the diff (security.md 42)."""
 
     payload: Any
-    hides: bool = False
+    hides_lines: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,75 +206,75 @@ class Attachment:
 class Surface(Protocol):
     """One platform where people talk.
 
-    Every method that goes out may raise `TransientError` (with `retry_after_s` where the platform said so) or
-    `PermanentError`; code ``place_gone`` means that this conversation can never be reached again.
+    Every outbound method may raise `TransientError` (with `retry_after_s` if the platform gave one) or
+    `PermanentError`; its code ``place_gone`` means that this conversation can never be reached again.
     """
 
     name: str
 
-    async def run(self, ears: Inbox) -> None:
-        """Listen until cancelled. Raises when it cannot go on; whoever runs it starts it again later."""
+    async def run(self, inbox: Inbox) -> None:
+        """Listen until cancelled; raises when it cannot continue, and the caller restarts it later."""
 
-    def routes(self, ears: Inbox) -> Sequence[BaseRoute]:
-        """What it wants served over HTTP; nothing when it asks the platform itself."""
+    def routes(self, inbox: Inbox) -> Sequence[BaseRoute]:
+        """The HTTP routes that it needs; none if it polls the platform."""
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
+    def render(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         """The card as this platform shows it; pure.
 
-        `delivered` says that the whole diff was attached to this conversation; a card that hides a line and was not
-        delivered has no Approve, and neither buttons nor words that lead to it.
+        `delivered` says that the whole diff was attached to this conversation. A card that omits lines and was not
+        delivered has no Approve button and no command that leads to approval.
         """
 
-    async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
-        """Post a card; the id of its message."""
+    async def post(self, place: Place, rendered: RenderedCard, reply_to: str | None) -> str:
+        """Post a card; returns the id of its message."""
 
-    async def edit(self, place: Place, message_id: str, drawn: RenderedCard) -> str:
-        """Change a card in place; its id, which is another one if the old message was gone and a new one was posted.
+    async def edit(self, place: Place, message_id: str, rendered: RenderedCard) -> str:
+        """Change a card in place; returns its id, a new one if the old message was gone and was posted anew.
 
-        That nothing changed is success.
+        An unchanged message is a success.
         """
 
     async def attach(
-        self, place: Place, files: Sequence[Attachment], words: str, reply_to: str | None
+        self, place: Place, files: Sequence[Attachment], caption: str, reply_to: str | None
     ) -> Sequence[str]:
-        """Deliver files into the conversation; returns when the platform has them, with the messages' ids."""
+        """Deliver files into the conversation; returns the messages' ids once the platform has the files."""
 
-    async def say(
+    async def send_text(
         self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
     ) -> Sequence[str]:
-        """Say something in plain words; `only_to` is the identity of the one person it is meant for, if there is one.
+        """Send plain text; `only_to` is the identity of the one person it is meant for, if any.
 
-        Longer text than fits is split, or attached. Returns the ids of its messages, as far as the platform names them.
-        A surface without buttons leaves out the choices of `extras`: the text says what to type.
+        Longer text is split or attached. Returns the ids of its messages, as far as the platform reports them. A
+        surface without buttons leaves out the choices of `extras`, because the text says what to type.
         """
 
-    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
-        """Why this person is not heard here now (asked live: no member any more, no write permission), or None.
+    async def check_access(self, message: IncomingMessage | ButtonPress) -> str | None:
+        """Why the sender may not use this surface now, such as lost membership; None if allowed.
 
-        Raises `TransientError` when that cannot be known now; then it is heard later.
+        Asks the platform. Raises `TransientError` if it cannot tell now; the message is then processed later.
         """
 
-    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
-        """The message with what its delivery left out, such as a review's comments on lines; None if it says nothing.
+    async def complete_message(self, message: IncomingMessage) -> IncomingMessage | None:
+        """The message with what its delivery left out, such as a review's line comments.
 
-        Asked once, after `admits`.
+        Called once, after `check_access`. Returns None if the message says nothing.
         """
 
     async def acknowledge(self, place: Place, message_id: str) -> None:
-        """Show the writer at once that the message was seen (\N{EYES})."""
+        r"""Show the sender immediately that the message was seen (\N{EYES})."""
 
     async def close(self) -> None:
-        """Let go of what was opened by calls outside `run`, which itself leaves nothing open."""
+        """Release what calls outside `run` opened; `run` itself leaves nothing open."""
 
     async def check(self) -> Sequence[Mapping[str, Any]]:
-        """What `doctor` asks: rows of {check, verdict (ok, warn, fail), detail, mend}; reaches the platform."""
+        """The rows that `doctor` shows: {check, verdict (ok, warn, fail), detail, mend}; asks the platform."""
 
 
 @dataclass(frozen=True, slots=True)
 class TelegramConfig:
-    """How Telegram is reached. `chats` maps a group's id to the repositories asked for there (empty: all).
+    """How Telegram is reached; `chats` maps a group's id to the repositories allowed there (empty: all).
 
-    `webhook_url` set means webhook mode, else long polling. `base_url` is where the Bot API is.
+    A `webhook_url` selects webhook mode, otherwise long polling. `base_url` is the address of the Bot API.
     """
 
     token: str = field(repr=False)
@@ -284,7 +288,7 @@ class TelegramConfig:
 class SlackConfig:
     """How Slack is reached: Socket Mode with an `app_token`, HTTP with a `signing_secret`, or both.
 
-    `team` is the only workspace whose people are heard; `channels` as `TelegramConfig.chats`.
+    `team` is the only workspace whose members are accepted; `channels` is as `TelegramConfig.chats`.
     """
 
     bot_token: str = field(repr=False)

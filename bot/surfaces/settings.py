@@ -1,4 +1,4 @@
-"""The parts of countersign.yaml that say where people talk, and the secrets that belong to them."""
+"""The surface sections of countersign.yaml, and the secrets that belong to them."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ IDENTITIES: Final = {
     "slack": re.compile(r"[TE][A-Z0-9]{2,20}/[UW][A-Z0-9]{2,20}"),
     "github": re.compile(r"[1-9][0-9]{0,15}"),
 }
-"""What an identity on each surface looks like: the platform's immutable id, never a name that can change hands."""
+"""The format of an identity on each surface: the platform's immutable id, never a name, which can be reassigned."""
 
-_FORMS: Final = {
+_ID_HINTS: Final = {
     "telegram": "the numeric user id (the bot says it when you write /link)",
     "slack": "TEAM/USER, such as T0AB12CD/U0EF34GH",
     "github": "the numeric user id (in https://api.github.com/users/LOGIN)",
 }
 
-NOBODY: Final = {"telegram": frozenset({"1087968824", "136817688", "777000"})}
-"""Ids that many people share: Telegram's anonymous admin, channel posts, and its own forwards (security.md 2, 4)."""
+SHARED_IDS: Final = {"telegram": frozenset({"1087968824", "136817688", "777000"})}
+"""Ids that many people share: Telegram's anonymous admin, channel posts and service messages (security.md 2, 4)."""
 
 
 class RawChat(StrictModel):
-    """A chat or channel that is listened to."""
+    """A chat or channel that Countersign listens to."""
 
     repositories: tuple[str, ...] = ()
 
 
 class RawWebhook(StrictModel):
-    """How Telegram calls us instead of being asked."""
+    """Telegram's webhook mode instead of polling."""
 
     url: str = Field(pattern=r"^https://")
     secret_file: str | None = None
 
 
 class RawTelegram(StrictModel):
-    """``telegram:``."""
+    """The section ``telegram:``."""
 
     token_file: str | None = None
     chats: dict[str, RawChat] = Field(default_factory=dict)
@@ -56,7 +56,7 @@ class RawTelegram(StrictModel):
 
 
 class RawSlack(StrictModel):
-    """``slack:``."""
+    """The section ``slack:``."""
 
     team: str = Field(pattern=r"^T[A-Z0-9]+$")
     bot_token_file: str | None = None
@@ -74,7 +74,7 @@ class RawApp(StrictModel):
 
 
 class RawGitHub(StrictModel):
-    """``github:``."""
+    """The section ``github:``."""
 
     api_url: str = Field(default="https://api.github.com", pattern=r"^https?://")
     app: RawApp | None = None
@@ -86,7 +86,7 @@ class RawGitHub(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class Surfaces:
-    """Where people talk, and how GitHub is reached as a forge; None is what is not configured."""
+    """The configured surfaces, and how GitHub is reached as a forge; None is not configured."""
 
     telegram: TelegramConfig | None = None
     slack: SlackConfig | None = None
@@ -95,48 +95,48 @@ class Surfaces:
 
 
 class MissingSettingError(Exception):
-    """A secret is not there, and that is no fault yet: the command may not need it."""
+    """A secret is missing, which is not yet an error: the command may not need it."""
 
 
 @dataclass(frozen=True, slots=True)
-class PublicAddress:
-    """Where the secrets of a configuration come from; without `strict` a missing one only leaves its surface out."""
+class SecretSource:
+    """Where a configuration's secrets come from; without `strict`, a surface that lacks one is left out."""
 
     document: YamlDocument
     root: Path
     strict: bool
 
-    def given(self, name: str, file: str | None) -> str | None:
-        """The secret, if there is one."""
+    def lookup(self, name: str, file: str | None) -> str | None:
+        """The secret, or None."""
         return secret(name, file, self.root)
 
-    def needed(self, found: str | None, at: KeyPath, lack: str, mend: str) -> str:
-        """`found`; raises `ConfigError`, or `MissingSettingError` where it may be missing."""
-        if found is not None:
-            return found
+    def require(self, secret: str | None, at: KeyPath, problem: str, mend: str) -> str:
+        """`secret`; if it is None, raises `ConfigError`, or `MissingSettingError` when not `strict`."""
+        if secret is not None:
+            return secret
         if not self.strict:
             raise MissingSettingError
-        raise self.document.error(at, lack, mend)
+        raise self.document.error(at, problem, mend)
 
 
-def telegram_of(there: PublicAddress, raw: RawTelegram, repositories: Mapping[str, Any]) -> TelegramConfig | None:
+def telegram_config(secrets: SecretSource, raw: RawTelegram, repositories: Mapping[str, Any]) -> TelegramConfig | None:
     """Telegram's settings; raises `ConfigError`."""
     for chat in raw.chats:
         if not re.fullmatch(r"-\d{1,20}", chat):
             mend = 'Write the id of a group in quotes, such as "-1001234567890".'
-            raise there.document.error(("telegram", "chats", chat), "is no group's id", mend)
-    chats = _chats(there.document, ("telegram", "chats"), raw.chats, repositories)
-    token = there.given("COUNTERSIGN_TELEGRAM_TOKEN", raw.token_file)
+            raise secrets.document.error(("telegram", "chats", chat), "is not a group id", mend)
+    chats = _chats(secrets.document, ("telegram", "chats"), raw.chats, repositories)
+    token = secrets.lookup("COUNTERSIGN_TELEGRAM_TOKEN", raw.token_file)
     try:
-        token = there.needed(
+        token = secrets.require(
             token, ("telegram",), "has no token", "Set COUNTERSIGN_TELEGRAM_TOKEN, or name a token_file."
         )
-        webhook = _telegram_webhook(there, raw)
+        webhook = _telegram_webhook(secrets, raw)
     except MissingSettingError:
         return None
     if not re.fullmatch(r"[0-9]{1,20}:[A-Za-z0-9_-]{8,100}", token):
-        mend = "Copy it from @BotFather: digits, a colon, more."
-        raise there.document.error(("telegram",), "has a token that is none", mend)
+        mend = "Copy it from @BotFather: digits, a colon, letters and digits."
+        raise secrets.document.error(("telegram",), "does not have a valid bot token", mend)
     return TelegramConfig(
         token=token,
         chats=chats,
@@ -146,28 +146,28 @@ def telegram_of(there: PublicAddress, raw: RawTelegram, repositories: Mapping[st
     )
 
 
-def _telegram_webhook(there: PublicAddress, raw: RawTelegram) -> str | None:
+def _telegram_webhook(secrets: SecretSource, raw: RawTelegram) -> str | None:
     if raw.webhook is None:
         return None
-    found = there.given("COUNTERSIGN_TELEGRAM_WEBHOOK_SECRET", raw.webhook.secret_file)
+    secret = secrets.lookup("COUNTERSIGN_TELEGRAM_WEBHOOK_SECRET", raw.webhook.secret_file)
     mend = "Set COUNTERSIGN_TELEGRAM_WEBHOOK_SECRET, or name a secret_file."
-    return there.needed(found, ("telegram", "webhook"), "has no secret, so anybody could write to it", mend)
+    return secrets.require(secret, ("telegram", "webhook"), "has no secret, so anyone could send updates to it", mend)
 
 
-def slack_of(there: PublicAddress, raw: RawSlack, repositories: Mapping[str, Any]) -> SlackConfig | None:
+def slack_config(secrets: SecretSource, raw: RawSlack, repositories: Mapping[str, Any]) -> SlackConfig | None:
     """Slack's settings; raises `ConfigError`."""
-    channels = _chats(there.document, ("slack", "channels"), raw.channels, repositories)
-    app = there.given("COUNTERSIGN_SLACK_APP_TOKEN", raw.app_token_file)
-    signing = there.given("COUNTERSIGN_SLACK_SIGNING_SECRET", raw.signing_secret_file)
+    channels = _chats(secrets.document, ("slack", "channels"), raw.channels, repositories)
+    app = secrets.lookup("COUNTERSIGN_SLACK_APP_TOKEN", raw.app_token_file)
+    signing = secrets.lookup("COUNTERSIGN_SLACK_SIGNING_SECRET", raw.signing_secret_file)
     either = "Set COUNTERSIGN_SLACK_APP_TOKEN (xapp-…) for Socket Mode, or COUNTERSIGN_SLACK_SIGNING_SECRET for HTTP."
     try:
-        bot = there.needed(
-            there.given("COUNTERSIGN_SLACK_BOT_TOKEN", raw.bot_token_file),
+        bot = secrets.require(
+            secrets.lookup("COUNTERSIGN_SLACK_BOT_TOKEN", raw.bot_token_file),
             ("slack",),
             "has no bot token",
             "Set COUNTERSIGN_SLACK_BOT_TOKEN (xoxb-…), or name a bot_token_file.",
         )
-        there.needed(app or signing, ("slack",), "has neither an app token nor a signing secret", either)
+        secrets.require(app or signing, ("slack",), "has neither an app token nor a signing secret", either)
     except MissingSettingError:
         return None
     return SlackConfig(
@@ -180,20 +180,23 @@ def slack_of(there: PublicAddress, raw: RawSlack, repositories: Mapping[str, Any
     )
 
 
-def github_of(
-    there: PublicAddress, raw: RawGitHub, ids: Mapping[str, str]
+def github_config(
+    secrets: SecretSource, raw: RawGitHub, ids: Mapping[str, str]
 ) -> tuple[GitHubAccess | None, GitHubSurfaceConfig | None]:
-    """How GitHub is reached, and what its surface needs; `ids` maps numeric ids to names. Raises `ConfigError`."""
-    token = there.given("COUNTERSIGN_GITHUB_TOKEN", raw.token_file)
-    key = there.given("COUNTERSIGN_GITHUB_APP_KEY", raw.app.key_file if raw.app else None)
-    webhook = there.given("COUNTERSIGN_GITHUB_WEBHOOK_SECRET", raw.webhook_secret_file)
+    """How GitHub is reached, and what its surface needs; `ids` maps repository ids to names.
+
+    Raises `ConfigError`.
+    """
+    token = secrets.lookup("COUNTERSIGN_GITHUB_TOKEN", raw.token_file)
+    key = secrets.lookup("COUNTERSIGN_GITHUB_APP_KEY", raw.app.key_file if raw.app else None)
+    webhook = secrets.lookup("COUNTERSIGN_GITHUB_WEBHOOK_SECRET", raw.webhook_secret_file)
     try:
         if raw.app is not None:
             mend = "Set COUNTERSIGN_GITHUB_APP_KEY, or name a key_file."
-            there.needed(key, ("github", "app"), "has no private key", mend)
+            secrets.require(key, ("github", "app"), "has no private key", mend)
         else:
             mend = "Name an app with its key, or set COUNTERSIGN_GITHUB_TOKEN (a fine-grained token)."
-            there.needed(token, ("github",), "has neither an app nor a token", mend)
+            secrets.require(token, ("github",), "has neither an app nor a token", mend)
     except MissingSettingError:
         return None, None
     access = GitHubAccess(
@@ -207,22 +210,22 @@ def github_of(
 
 
 def check_identity(document: YamlDocument, at: KeyPath, surface: str, identity: str) -> None:
-    """Raise `ConfigError` for what is no immutable id of one human on that surface."""
+    """Raise `ConfigError` unless `identity` is the immutable id of one person on that surface."""
     if not IDENTITIES[surface].fullmatch(identity):
         raise document.error(
-            at, f"{identity!r} is no id on {surface}", f"Write {_FORMS.get(surface, 'the user name')}."
+            at, f"{identity!r} is not an id on {surface}", f"Write {_ID_HINTS.get(surface, 'the user name')}."
         )
-    if identity in NOBODY.get(surface, ()):
-        mend = "Name the id of the person; they write as themselves once they are no anonymous admin."
-        raise document.error(at, f"{identity} is many people's id", mend)
+    if identity in SHARED_IDS.get(surface, ()):
+        mend = "Give the id of the person, who must turn off anonymous admin mode to write as themselves."
+        raise document.error(at, f"{identity} is an id that many people share", mend)
 
 
 def _chats(
     document: YamlDocument, at: KeyPath, raw: Mapping[str, RawChat], known: Mapping[str, Any]
 ) -> dict[str, tuple[str, ...]]:
-    for chat, said in raw.items():
-        for name in said.repositories:
+    for chat, settings in raw.items():
+        for name in settings.repositories:
             if name not in known:
                 mend = f"Known: {', '.join(sorted(known)) or 'none'}."
                 raise document.error((*at, chat, "repositories"), f"there is no repository called {name!r}", mend)
-    return {chat: said.repositories for chat, said in raw.items()}
+    return {chat: settings.repositories for chat, settings in raw.items()}

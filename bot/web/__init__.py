@@ -1,1 +1,1 @@
-"""What is served over HTTP: the surfaces' webhooks; later the dashboard."""
+"""The HTTP server and its limits; surfaces add their webhook routes."""

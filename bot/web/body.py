@@ -1,4 +1,4 @@
-"""The body of a webhook, read within bounds: so many bytes, so many seconds, exactly as they were sent."""
+"""Reads the body of a webhook request exactly as it was sent, within a size and a time limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class BodyError(UsageError):
-    """A request whose body is not read to its end; `status` is the HTTP status that says so."""
+    """The request's body was not read to its end; `status` is the HTTP status of the response."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(code, message)
@@ -21,11 +21,11 @@ class BodyError(UsageError):
 
 
 async def read_body(request: Request, limit_bytes: int, within_s: float) -> bytes:
-    """The bytes of the request's body as they were sent; at most `limit_bytes` of them, within `within_s` seconds.
+    """Read the request's body; at most `limit_bytes` bytes, within `within_s` seconds.
 
-    A length that is announced is believed only where it is too long; chunks are counted as they come, so no more than
-    the limit and one chunk is ever held. Nothing is unpacked: a body with a content encoding is refused, so that no
-    bomb goes off (security.md 120). Raises `BodyError` with status 400, 408, 413 or 415.
+    A Content-Length is trusted only to refuse a body that is too long. Chunks are counted as they arrive, so at most
+    the limit and one chunk are in memory. A body with a content encoding is refused, which rules out decompression
+    bombs (security.md 120). Raises `BodyError` with status 400, 408, 413 or 415.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
@@ -40,7 +40,7 @@ async def read_body(request: Request, limit_bytes: int, within_s: float) -> byte
         async with asyncio.timeout(within_s):
             return await _read(request, limit_bytes)
     except TimeoutError as error:
-        raise BodyError(408, "slow_body", f"The body did not come within {within_s:g} seconds.") from error
+        raise BodyError(408, "slow_body", f"The body did not arrive within {within_s:g} seconds.") from error
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The HTTP server: Starlette's routes on uvicorn, inside our own event loop, with limits on who keeps it waiting."""
+"""The HTTP server: Starlette routes on uvicorn inside our own event loop, with limits for slow clients."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Route
 
-from bot.web.patience import MOST_CONNECTIONS, ConnectionLimits, TimeLimitedProtocol, connections_here
+from bot.web.connections import MAX_CONNECTIONS, ConnectionLimits, TimeLimitedProtocol, connection_limit
 from core.model.errors import Kind, PermanentError
 
-MOST_TASKS: Final = 2000
-"""Requests that are answered at the same time; beyond that a request is told to come again (503)."""
+MAX_TASKS: Final = 2000
+"""Requests that are answered at the same time; further requests get status 503."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: whoever runs us decides when to stop."""
+    """uvicorn without its own signal handlers, because the process decides when to stop."""
 
     def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
         super().__init__(config)
@@ -40,56 +40,59 @@ class _Server(uvicorn.Server):
 
 
 class WebServer:
-    """Serves `routes` on `host` and `port`; port 0 takes a free one, which `port` then says."""
+    """Serves `routes` on `host` and `port`; with port 0 the system chooses one, and `port` then holds it.
+
+    `on_listening` is called with the base URL once the server accepts connections.
+    """
 
     def __init__(
         self, routes: Sequence[BaseRoute], host: str, port: int, limits: ConnectionLimits | None = None
     ) -> None:
-        app = Starlette(routes=[Route("/healthz", _alive), *routes])
-        app.router.redirect_slashes = False  # it would lead to whatever host the request names
-        limits = limits or ConnectionLimits(connections=connections_here(MOST_CONNECTIONS))
+        app = Starlette(routes=[Route("/healthz", _health), *routes])
+        app.router.redirect_slashes = False  # a redirect would use the Host header of the request
+        limits = limits or ConnectionLimits(connections=connection_limit(MAX_CONNECTIONS))
         self._config = uvicorn.Config(
             app,
             host=host,
             port=port,
-            http=cast("type[asyncio.Protocol]", partial(TimeLimitedProtocol, limits=limits, waiting=OrderedDict())),
+            http=cast("type[asyncio.Protocol]", partial(TimeLimitedProtocol, limits=limits, incomplete=OrderedDict())),
             ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=max(MOST_TASKS, limits.connections + 1),
+            limit_concurrency=max(MAX_TASKS, limits.connections + 1),
             timeout_keep_alive=15,
             timeout_graceful_shutdown=10,
         )
         self.started = asyncio.Event()
         self._server = _Server(self._config, self.started)
         self.port = port
-        self.listening: Callable[[str], None] = lambda _address: None
+        self.on_listening: Callable[[str], None] = lambda _address: None
 
     async def run(self) -> None:
-        """Serve until cancelled; requests under way are finished. Raises `PermanentError` if the port is taken."""
+        """Serve until cancelled and finish requests under way; raises `PermanentError` if the port is taken."""
         try:
-            listening = self._config.bind_socket()
-        except SystemExit as error:  # uvicorn's way to say that it cannot listen
-            message = f"nothing can listen on {self._config.host}:{self._config.port}; it is in use, or not allowed"
-            raise PermanentError("port_taken", message, "Choose another with --port.", kind=Kind.UNAVAILABLE) from error
-        self.port = listening.getsockname()[1]
-        serving = asyncio.create_task(self._server.serve(sockets=[listening]))
+            bound = self._config.bind_socket()
+        except SystemExit as error:  # uvicorn exits when it cannot bind the socket
+            message = f"cannot listen on {self._config.host}:{self._config.port}: it is in use, or not permitted"
+            raise PermanentError("port_taken", message, "Choose another --port.", kind=Kind.UNAVAILABLE) from error
+        self.port = bound.getsockname()[1]
+        server = asyncio.create_task(self._server.serve(sockets=[bound]))
         ready = asyncio.create_task(self.started.wait())
         try:
-            await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({server, ready}, return_when=asyncio.FIRST_COMPLETED)
             if self.started.is_set():
-                self.listening(f"http://{self._config.host}:{self.port}")
-            await asyncio.shield(serving)
+                self.on_listening(f"http://{self._config.host}:{self.port}")
+            await asyncio.shield(server)
         finally:
             ready.cancel()
             self._server.should_exit = True
-            await serving
-            listening.close()
+            await server
+            bound.close()
 
 
-async def _alive(_request: Request) -> PlainTextResponse:
-    """That something answers, and nothing about it (security.md 131)."""
+async def _health(_request: Request) -> PlainTextResponse:
+    """Answer that the server runs, and reveal nothing else (security.md 131)."""
     return PlainTextResponse("ok")

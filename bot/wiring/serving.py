@@ -1,4 +1,4 @@
-"""Serving: every configured surface beside the worker; what fails is told, comes back by itself, and stops no other."""
+"""Serving: every configured surface beside the worker; one that fails is restarted by itself, and stops no other."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from bot.messaging.card_delivery import CardDelivery
 from bot.messaging.inbox import DurableInbox
 from bot.messaging.inbox_consumer import InboxConsumer
+from bot.messaging.surface_delivery import SurfaceDelivery
 from bot.surfaces.port import Place, Surface
 from core.log import fault_of, log
 from core.model.errors import CountersignError, Kind, Problem
-from core.store import cards, events, notes, switches
-from core.store.database import Database, Session
+from core.services.surface_health import SurfaceHealth
 
 if TYPE_CHECKING:
     from bot.web.server import WebServer
@@ -26,10 +25,10 @@ DRAIN_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RestartDelays:
-    """How a surface in trouble is treated, in seconds.
+    """When a surface that is down is started again and announced, in seconds.
 
     It is started again after `first_wait_s`, then after twice as long each time, up to `longest_wait_s`; one that ran
-    for `steady_s` is up. A trouble that may pass by itself is told elsewhere once it has lasted for `lasting_s`.
+    for `steady_s` is up. An outage that may pass by itself is announced elsewhere once it has lasted for `lasting_s`.
     """
 
     first_wait_s: float = 2.0
@@ -40,75 +39,74 @@ class RestartDelays:
 
 @dataclass(slots=True)
 class ServeProcess:
-    """Runs the surfaces, the ears, the couriers and the web server until the worker ends.
+    """Runs the surfaces, the inbox consumer, the deliveries and the web server until the worker ends.
 
-    `rooms` are the places that are told of another surface's trouble, once it lasts, and of its end; `also` are further
-    loops, by name.
+    `announcement_places` are told of another surface's outage, once it lasts, and of its end; `loops` are further
+    ones, by name.
     """
 
-    database: Database
+    health: SurfaceHealth
     surfaces: Mapping[str, Surface]
-    ears: DurableInbox
-    hearing: InboxConsumer
-    couriers: Mapping[str, CardDelivery]
+    inbox: DurableInbox
+    consumer: InboxConsumer
+    deliveries: Mapping[str, SurfaceDelivery]
     web: WebServer | None = None
-    rooms: Sequence[Place] = ()
-    also: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
-    patience: RestartDelays = field(default_factory=RestartDelays)
+    announcement_places: Sequence[Place] = ()
+    loops: Mapping[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    delays: RestartDelays = field(default_factory=RestartDelays)
 
     async def run(self, worker: Worker, *, claims: bool) -> None:
-        """Serve until `worker` is stopped; then take nothing in any more, and bring out what is owed."""
+        """Serve until `worker` is stopped; then receive nothing more, and deliver what is owed."""
         async with asyncio.TaskGroup() as group:
-            doors = [group.create_task(self._keep_open(surface)) for surface in self.surfaces.values()]
-            hearing = {"hearing": self.hearing.run} if self.surfaces else {}
-            loops = [
-                *(group.create_task(_again_and_again(f"courier.{n}", c.run)) for n, c in self.couriers.items()),
-                *(group.create_task(_again_and_again(name, loop)) for name, loop in {**hearing, **self.also}.items()),
-            ]
+            receiving = [group.create_task(self._keep_open(surface)) for surface in self.surfaces.values()]
+            consumer = {"inbox": self.consumer.run} if self.surfaces else {}
+            deliveries = {f"delivery.{name}": delivery.run for name, delivery in self.deliveries.items()}
+            loops: dict[str, Callable[[], Awaitable[None]]] = {**deliveries, **consumer, **self.loops}
+            working = [group.create_task(_restart_forever(name, loop)) for name, loop in loops.items()]
             if self.web is not None:
-                doors.append(group.create_task(self.web.run()))
+                receiving.append(group.create_task(self.web.run()))
             try:
                 await worker.run(claims=claims)
             finally:
-                await _stop(doors)
-                await _stop(loops)
-        await self._bring_out()
+                await _stop(receiving)
+                await _stop(working)
+        await self._drain()
         for surface in self.surfaces.values():
             await surface.close()
 
-    async def _bring_out(self) -> None:
-        """What was heard and what is owed, once more: a click in the last second is kept and shown (F34)."""
+    async def _drain(self) -> None:
+        """Process what was received and deliver what is owed, once more: a click in the last second counts (F34)."""
         with contextlib.suppress(TimeoutError, CountersignError):
             async with asyncio.timeout(DRAIN_S):
-                while await self.hearing.round():
+                while await self.consumer.round():
                     pass
-                for courier in self.couriers.values():
-                    await courier.round()
+                for delivery in self.deliveries.values():
+                    await delivery.round()
 
     async def _keep_open(self, surface: Surface) -> None:
         """Listen on one surface for ever; each time it fails, wait longer."""
-        wait_s, down = self.patience.first_wait_s, await self._was_down(surface.name)
+        wait_s, outage = self.delays.first_wait_s, await self._earlier_outage(surface.name)
         loop = asyncio.get_running_loop()
         while True:
-            steady = asyncio.create_task(self._up_later(surface, down))
+            recovery = asyncio.create_task(self._record_up_later(surface, outage))
             problem, asked_s = await self._listen(surface)
             wait_s = asked_s or wait_s
-            await _stop([steady])
-            if down is not None and down.over:
-                wait_s, down = self.patience.first_wait_s, None
-            down = down or _Down(loop.time())
-            passing = problem.kind is Kind.UNAVAILABLE and loop.time() - down.since < self.patience.lasting_s
-            down.lasts = down.lasts or not passing
-            await _despite_faults(self._record_down(surface.name, problem, down))
+            await _stop([recovery])
+            if outage is not None and outage.is_over:
+                wait_s, outage = self.delays.first_wait_s, None
+            outage = outage or _Outage(loop.time())
+            may_pass = problem.kind is Kind.UNAVAILABLE and loop.time() - outage.since_s < self.delays.lasting_s
+            outage.lasts = outage.lasts or not may_pass
+            await _logging_failure(self._record_down(surface.name, problem, outage))
             log.warning("surface_down", surface=surface.name, problem=problem.message, wait_s=round(wait_s, 1))
             await asyncio.sleep(wait_s)
-            wait_s = min(self.patience.longest_wait_s, wait_s * 2)
+            wait_s = min(self.delays.longest_wait_s, wait_s * 2)
 
     async def _listen(self, surface: Surface) -> tuple[Problem, float | None]:
-        """Listen until it fails: why, and how long the platform wants to be left alone."""
+        """Listen until it fails: why, and how many seconds the platform wants to be left alone."""
         name = platform_name(surface.name)
         try:
-            await surface.run(self.ears)
+            await surface.run(self.inbox)
         except CountersignError as error:
             return error.problem, getattr(error, "retry_after_s", None)
         except Exception as error:  # noqa: BLE001 - a surface that breaks must not take the others along
@@ -117,71 +115,54 @@ class ServeProcess:
             return Problem(Kind.UNAVAILABLE, "bug", f"something in Countersign's part for {name} failed", mend), None
         return Problem(Kind.UNAVAILABLE, "ended", f"{name} stopped listening", "It is started again by itself."), None
 
-    async def _up_later(self, surface: Surface, down: _Down | None) -> None:
-        """It is up once it has run for a while; where people were told of trouble, they are told of its end."""
-        await asyncio.sleep(self.patience.steady_s if down is not None else 0)
+    async def _record_up_later(self, surface: Surface, outage: _Outage | None) -> None:
+        """Record that a surface is up once it has run for a while; whoever was told of an outage is told of its end."""
+        if outage is None:
+            await _logging_failure(self.health.record_up(surface.name))
+            return
+        await asyncio.sleep(self.delays.steady_s)
+        outage.is_over = True
+        places = self._places_beside(surface.name) if outage.is_announced else []
+        recovery = self.health.record_recovery(surface.name, places, f"{platform_name(surface.name)} is back.")
+        await _logging_failure(recovery)
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await switches.set_value(session, _switch(surface.name), {"up": True}, now_ms)
-            if down is not None:
-                await cards.revive(session, surface.name, now_ms)
-                await notes.revive(session, surface.name, now_ms)
-                await _record(session, now_ms, "surface.up", surface.name, {})
-                if down.told:
-                    await self._tell_rooms(session, surface.name, f"{platform_name(surface.name)} is back.", now_ms)
-
-        if down is not None:
-            down.over = True
-        await _despite_faults(self.database.write(work))
-
-    async def _was_down(self, name: str) -> _Down | None:
-        """The trouble that an earlier run of ours left behind."""
-
-        async def look(session: Session) -> dict[str, Any] | None:
-            return await switches.value_of(session, _switch(name))
-
+    async def _earlier_outage(self, name: str) -> _Outage | None:
+        """The outage that an earlier process recorded and that has not ended."""
         try:
-            found = await self.database.read(look)
+            recorded = await self.health.outage(name)
         except CountersignError:
             return None
-        if found is None or found.get("up"):
+        if recorded is None:
             return None
-        told = bool(found.get("told", True))  # earlier versions told of everything
-        return _Down(asyncio.get_running_loop().time(), recorded=True, lasts=told, told=told)
+        announced = recorded.is_announced
+        return _Outage(asyncio.get_running_loop().time(), is_recorded=True, lasts=announced, is_announced=announced)
 
-    async def _record_down(self, name: str, problem: Problem, down: _Down) -> None:
-        """An event, the doctor's row, and once it lasts a word where the others are."""
-        tells = down.lasts and not down.told
+    async def _record_down(self, name: str, problem: Problem, outage: _Outage) -> None:
+        """Record an outage; once it lasts it is announced where people can still be reached."""
+        announces = outage.lasts and not outage.is_announced
+        await self.health.record_down(
+            name,
+            problem,
+            is_new=not outage.is_recorded,
+            is_announced=outage.is_announced or announces,
+            places=self._places_beside(name) if announces else [],
+            announcement=_announcement(name, problem),
+        )
+        outage.is_recorded, outage.is_announced = True, outage.is_announced or announces
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            shown = problem.to_json()
-            value = {"up": False, "problem": shown, "told": down.told or tells}
-            await switches.set_value(session, _switch(name), value, now_ms)
-            if not down.recorded:
-                await _record(session, now_ms, "surface.down", name, {"error": shown})
-            if tells:
-                await self._tell_rooms(session, name, _trouble(name, problem), now_ms)
-
-        await self.database.write(work)
-        down.recorded, down.told = True, down.told or tells
-
-    async def _tell_rooms(self, session: Session, name: str, words: str, now_ms: int) -> None:
-        for place in self.rooms:
-            if place.surface != name:
-                await notes.add(session, place, words, now_ms)
+    def _places_beside(self, surface: str) -> list[Place]:
+        return [place for place in self.announcement_places if place.surface != surface]
 
 
 @dataclass(slots=True)
-class _Down:
-    """One trouble of a surface: since when, and whether it is recorded, lasts, was told, and is over."""
+class _Outage:
+    """One outage of a surface: since when, and whether it is recorded, lasts, was announced, and is over."""
 
-    since: float
-    recorded: bool = False
+    since_s: float
+    is_recorded: bool = False
     lasts: bool = False
-    told: bool = False
-    over: bool = False
+    is_announced: bool = False
+    is_over: bool = False
 
 
 def platform_name(surface: str) -> str:
@@ -189,36 +170,28 @@ def platform_name(surface: str) -> str:
     return {"github": "GitHub"}.get(surface, surface.capitalize())
 
 
-def _trouble(name: str, problem: Problem) -> str:
-    """The trouble in plain sentences."""
-    why = problem.sentence()
-    end = "" if why.endswith((".", "?", "!")) else "."
-    return f"{platform_name(name)} cannot be reached: {why}{end} Its cards come when it is back."
+def _announcement(name: str, problem: Problem) -> str:
+    """The outage in plain sentences."""
+    reason = problem.sentence()
+    end = "" if reason.endswith((".", "?", "!")) else "."
+    return f"{platform_name(name)} cannot be reached: {reason}{end} Its cards come when it is back."
 
 
-async def _record(session: Session, now_ms: int, kind: str, surface: str, body: dict[str, Any]) -> None:
-    await events.append(session, number=events.SYSTEM, kind=kind, at_ms=now_ms, surface=surface, body=body)
-
-
-def _switch(name: str) -> str:
-    return f"surface.{name}"
-
-
-async def _again_and_again(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run a loop for ever, whatever happens in it."""
+async def _restart_forever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop for ever, and start it again after a failure."""
     wait_s = 1.0
     while True:
         try:
             await loop()
-        except Exception as error:  # noqa: BLE001 - one loop's fault must not end the others; it is begun anew
+        except Exception as error:  # noqa: BLE001 - one loop's fault must not end the others; it is started again
             log.error("loop_broke", loop=name, **fault_of(error))
         await asyncio.sleep(wait_s)
         wait_s = min(60.0, wait_s * 2)
 
 
-async def _despite_faults(work: Awaitable[None]) -> None:
+async def _logging_failure(recording: Awaitable[None]) -> None:
     try:
-        await work
+        await recording
     except CountersignError as error:
         log.warning("not_recorded", problem=error.problem.message)
 

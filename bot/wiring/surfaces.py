@@ -1,4 +1,4 @@
-"""The doors: builds every configured surface of a home and what serves them; the wiring of `countersign serve`."""
+"""Builds every configured surface of a home and what serves them: the wiring of `countersign serve`."""
 
 from __future__ import annotations
 
@@ -11,24 +11,31 @@ from bot.cards.model import Card
 from bot.cards.parts import TicketLink
 from bot.integrations.tickets import tickets_in
 from bot.messaging.button_actions import ButtonActions
+from bot.messaging.card_builder import CardBuilder
 from bot.messaging.card_delivery import CardDelivery
-from bot.messaging.channel_scopes import ChannelScopes, channel_scopes_of
+from bot.messaging.channel_scopes import ChannelScopes, announcement_places
 from bot.messaging.command_dispatcher import CommandDispatcher
+from bot.messaging.hunk_picker import HunkPicker
 from bot.messaging.identities import IdentityDirectory
 from bot.messaging.inbox import DurableInbox
 from bot.messaging.inbox_consumer import InboxConsumer
 from bot.messaging.message_router import MessageRouter
-from bot.messaging.quotations import QuotationHints
+from bot.messaging.note_delivery import NoteDelivery
 from bot.messaging.rate_limits import RateLimits
 from bot.messaging.schedule_commands import ChatSchedules
+from bot.messaging.surface_delivery import SurfaceDelivery
+from bot.messaging.task_choice import TaskChoice
+from bot.messaging.task_commands import TaskCommands
 from bot.messaging.task_views import TaskViews
-from bot.schedule.schedules import ScheduleUseCases
+from bot.messaging.unreadable_messages import UnreadableMessages
 from bot.surfaces.port import Surface
-from bot.wiring.request_check import RequestCheck
 from bot.wiring.serving import ServeProcess
-from core.model.ids import new_id
-from core.store import jobs, tasks
-from core.store.database import Session
+from core.services.card_buttons import CardButtons
+from core.services.card_outbox import CardOutbox
+from core.services.message_inbox import MessageInbox
+from core.services.note_outbox import NoteOutbox
+from core.services.pull_requests import PullRequests
+from core.services.surface_health import SurfaceHealth
 
 if TYPE_CHECKING:
     from bot.web.server import WebServer
@@ -39,84 +46,114 @@ DEFAULT_PORT = 8700
 
 async def build(app: App, host: str, port: int | None) -> ServeProcess:
     """Everything that `serve` runs beside the worker; raises `ConfigError` for a section that is not sound."""
-    app.config.check()
-    rooms = ChannelScopes(app.config.surfaces(), app.database)
-    await rooms.load()
-    return serve_surfaces(app, await surfaces_of(app, rooms), rooms, host, port)
+    app.settings.require()  # as long as `serve` runs, an edit that breaks a section is refused
+    scopes = ChannelScopes(app.config.surfaces(), app.conversations)
+    await scopes.load()
+    return serve_surfaces(app, await surfaces_of(app, scopes), scopes, host, port)
 
 
 def serve_surfaces(
-    app: App, surfaces: Mapping[str, Surface], rooms: ChannelScopes, host: str, port: int | None
+    app: App, surfaces: Mapping[str, Surface], scopes: ChannelScopes, host: str, port: int | None
 ) -> ServeProcess:
-    """The same for surfaces that are there already."""
-    said, diffs = app.config.surfaces(), app.diffs
-    trackers = app.config.trackers()
-
-    def tickets(text: str) -> tuple[TicketLink, ...]:
-        return tuple(TicketLink(ticket.key, ticket.url) for ticket in tickets_in(text, trackers))
-
-    couriers = {
-        name: CardDelivery(surface, app.database, app.settings, diffs, tickets=tickets, one_card=name == "github")
-        for name, surface in surfaces.items()
-    }
-    ears = DurableInbox(app.database, told_move=rooms.moved)
-    showing = TaskViews(app.database, app.settings, couriers)
-    doings = CommandDispatcher(app.database, app.settings, app.service, app.verdicts, showing, app.repository)
-    directory = IdentityDirectory(app.database, app.settings)
-    doings.recurring = ChatSchedules(
-        ScheduleUseCases(app.database, app.settings, new_id, app.config.zone, RequestCheck(app))
-    )
-    doings.accounts = directory
-    talk = MessageRouter(
-        database=app.database,
+    """The same for surfaces that are built already."""
+    buttons, notes, messages = CardButtons(app.database), NoteOutbox(app.database), MessageInbox(app.database)
+    builder = CardBuilder(lambda text: _ticket_links(app, text))
+    deliveries = {name: _delivery(app, surface, builder, buttons, notes) for name, surface in surfaces.items()}
+    directory, limits = IdentityDirectory(app.identities), RateLimits(time.monotonic)
+    commands = _commands(app, surfaces, builder, directory)
+    router = MessageRouter(
+        conversations=app.conversations,
         directory=directory,
         surfaces=surfaces,
-        doings=doings,
-        clicks=ButtonActions(app.database, doings),
-        limits=RateLimits(time.monotonic),
-        rooms=app.plugins().rooms(rooms.of, surfaces),
+        commands=commands,
+        button_actions=ButtonActions(buttons, notes, commands),
+        limits=limits,
+        scope_of=app.plugins().channel_scopes(scopes.of, surfaces),
     )
 
-    def wake_couriers() -> None:
-        for courier in couriers.values():
-            courier.wake()
+    def wake_deliveries() -> None:
+        for delivery in deliveries.values():
+            delivery.wake()
 
-    listener = QuotationHints(talk, talk.directory, talk.limits)
-    hearing = InboxConsumer(app.database, ears, listener, surfaces, said=wake_couriers)
-    ears.wake = hearing.wake
-    talk.seen = hearing.acknowledge
+    inbox = DurableInbox(messages, app.conversations, on_channel_moved=scopes.moved)
+    processor = UnreadableMessages(router, directory, limits)
+    consumer = InboxConsumer(messages, inbox, processor, surfaces, on_processed=wake_deliveries)
+    inbox.on_kept = consumer.wake
+    router.acknowledge = consumer.acknowledge
     return ServeProcess(
-        database=app.database,
+        health=SurfaceHealth(app.database),
         surfaces=surfaces,
-        ears=ears,
-        hearing=hearing,
-        couriers=couriers,
-        web=_web(surfaces, ears, host, port),
-        rooms=channel_scopes_of(said),
-        also=_also(app),
+        inbox=inbox,
+        consumer=consumer,
+        deliveries=deliveries,
+        web=_web(surfaces, inbox, host, port),
+        announcement_places=announcement_places(app.config.surfaces()),
+        loops=_loops(app),
     )
 
 
-def _also(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
+def _delivery(
+    app: App, surface: Surface, builder: CardBuilder, buttons: CardButtons, notes: NoteOutbox
+) -> SurfaceDelivery:
+    cards = CardDelivery(
+        surface=surface,
+        outbox=CardOutbox(app.database, app.settings),
+        buttons=buttons,
+        documents=app.documents,
+        diffs=app.diffs,
+        builder=builder,
+        one_card=surface.name == "github",
+    )
+    return SurfaceDelivery(cards, NoteDelivery(surface, notes))
+
+
+def _commands(
+    app: App, surfaces: Mapping[str, Surface], builder: CardBuilder, directory: IdentityDirectory
+) -> CommandDispatcher:
+    views = TaskViews(
+        documents=app.documents,
+        queries=app.queries,
+        conversations=app.conversations,
+        diffs=app.diffs,
+        builder=builder,
+        surfaces=surfaces,
+    )
+    hunks = HunkPicker(app.documents, app.requests, app.repository)
+    return CommandDispatcher(
+        requests=app.requests,
+        task_commands=TaskCommands(app.requests, app.approvals, views, hunks),
+        views=views,
+        conversations=app.conversations,
+        task_choice=TaskChoice(app.conversations),
+        queue_control=app.queue_control,
+        schedules=ChatSchedules(app.schedules),
+        identities=directory,
+    )
+
+
+def _ticket_links(app: App, text: str) -> tuple[TicketLink, ...]:
+    return tuple(TicketLink(ticket.key, ticket.url) for ticket in tickets_in(text, app.trackers()))
+
+
+def _loops(app: App) -> dict[str, Callable[[], Awaitable[None]]]:
     """The loops beside the surfaces: recurring requests and outbound webhooks."""
     from bot.integrations.tickets import TicketComments
     from bot.integrations.webhooks.client import CheckedClient
-    from bot.integrations.webhooks.run import WebhookSender
+    from bot.integrations.webhooks.sender import WebhookSender
     from bot.schedule.clock import ScheduleClock, asker
 
     client = CheckedClient()
-    hooks, trackers = app.config.hooks(), app.config.trackers()
-    comments = TicketComments(lambda: trackers, client)
+    comments = TicketComments(app.trackers, client)
     # always, even without a hook: its cursor goes along, so that a hook that is added gets what happens from then on
     receivers = app.plugins().receivers(comments)
     mask = app.settings().mask
-    outbound = WebhookSender(app.database, lambda: hooks, new_id, client=client, receivers=receivers, mask=mask)
-    return {"schedules": ScheduleClock(app.database, asker(app.service)).run, "webhooks": outbound.run}
+    outbound = WebhookSender(app.webhooks, app.hooks, client=client, receivers=receivers, mask=mask)
+    return {"schedules": ScheduleClock(app.schedules, asker(app.requests)).run, "webhooks": outbound.run}
 
 
-def _web(surfaces: Mapping[str, Surface], ears: DurableInbox, host: str, port: int | None) -> WebServer | None:
+def _web(surfaces: Mapping[str, Surface], inbox: DurableInbox, host: str, port: int | None) -> WebServer | None:
     """The web server, when a surface wants one or a port was named."""
-    routes = [route for surface in surfaces.values() for route in surface.routes(ears)]
+    routes = [route for surface in surfaces.values() for route in surface.routes(inbox)]
     if not routes and port is None:
         return None
     from bot.web.server import WebServer
@@ -124,56 +161,53 @@ def _web(surfaces: Mapping[str, Surface], ears: DurableInbox, host: str, port: i
     return WebServer(routes, host, DEFAULT_PORT if port is None else port)
 
 
-async def surfaces_of(app: App, rooms: ChannelScopes | None = None) -> dict[str, Surface]:
+async def surfaces_of(app: App, scopes: ChannelScopes | None = None) -> dict[str, Surface]:
     """Each configured surface and those of plugins; a vendor's library is imported only for one that is."""
-    said = app.config.surfaces()
-    found: dict[str, Surface] = {}
-    if said.telegram is not None:
+    configured = app.config.surfaces()
+    surfaces: dict[str, Surface] = {}
+    if configured.telegram is not None:
         from bot.surfaces.telegram.surface import TelegramSurface
 
-        if rooms is None:
-            rooms = ChannelScopes(said, app.database)
-            await rooms.load()
-        found["telegram"] = TelegramSurface(
-            replace(said.telegram, chats=rooms.current("telegram", said.telegram.chats))
+        if scopes is None:
+            scopes = ChannelScopes(configured, app.conversations)
+            await scopes.load()
+        surfaces["telegram"] = TelegramSurface(
+            replace(configured.telegram, chats=scopes.current("telegram", configured.telegram.chats))
         )
-    if said.slack is not None:
+    if configured.slack is not None:
         from bot.surfaces.slack.surface import SlackSurface
 
-        found["slack"] = SlackSurface(said.slack, waiting=_waiting(app))
+        surfaces["slack"] = SlackSurface(configured.slack, waiting=_waiting(app))
     hub = app.github()
-    if said.github is not None and said.github.webhook_secret is not None and hub is not None:
-        from bot.surfaces.github.rest import ClientComments
+    if configured.github is not None and configured.github.webhook_secret is not None and hub is not None:
+        from bot.surfaces.github.rest import RestCommentsClient
         from bot.surfaces.github.surface import GitHubSurface
 
-        found["github"] = GitHubSurface(said.github, ClientComments(hub), nudge=_nudge(app))
-    return found | app.plugins().surfaces()
+        surfaces["github"] = GitHubSurface(
+            configured.github, RestCommentsClient(hub), wake_follow_job=_wake_follow_jobs(app)
+        )
+    return surfaces | app.plugins().surfaces()
 
 
 def _waiting(app: App) -> Callable[[str], Awaitable[Sequence[Card]]]:
     """The cards that wait for whoever has this identity at Slack."""
-    directory = IdentityDirectory(app.database, app.settings)
-    showing = TaskViews(app.database, app.settings, {})
+    builder = CardBuilder()
 
     async def waiting(identity: str) -> Sequence[Card]:
-        person = await directory.person("slack", identity)
-        return await showing.waiting_for(person) if person is not None else ()
+        person = await app.identities.person_of("slack", identity)
+        documents = await app.documents.awaiting(person) if person is not None else ()
+        return [builder.card(document) for document in documents]
 
     return waiting
 
 
-def _nudge(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]:
-    """Something happened at a pull request: look at it soon; whatever was said of it is read anew."""
+def _wake_follow_jobs(app: App) -> Callable[[str, int | None, str | None], Awaitable[None]]:
+    """Something happened at a pull request: look at it soon."""
+    pull_requests = PullRequests(app.database)
 
-    async def nudge(repository: str, pull: int | None, commit: str | None) -> None:
+    async def wake(repository: str, pull: int | None, commit: str | None) -> None:
         names = [spec.name for spec in app.settings().repositories.values() if str(spec.forge_id) == repository]
-
-        async def work(session: Session) -> None:
-            now_ms = await app.database.now_ms(session)
-            for number in await tasks.published_at(session, names, pull, commit):
-                await jobs.nudge(session, number, now_ms)
-
         if names:
-            await app.database.write(work)
+            await pull_requests.wake_follow_jobs(names, pull, commit)
 
-    return nudge
+    return wake

@@ -11,10 +11,11 @@ from core.jobs.interpretation_context import Discussion, talk_of
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.jobs.no_change import no_change
 from core.jobs.objects import have_objects, keep_objects
-from core.jobs.usage import JobProgress, JobUsage, within_budget, within_pot
+from core.jobs.progress import JobProgress
+from core.jobs.usage import JobUsage, within_budgets
 from core.model.advice import CommandName, Suggestion, advise
 from core.model.change import Change
-from core.model.errors import Kind, Problem, WorkError
+from core.model.errors import Kind, PermanentError, Problem, WorkError
 from core.model.intent import Intent
 from core.model.job import Job
 from core.model.lane import Lane
@@ -22,13 +23,13 @@ from core.model.lifecycle import Fact
 from core.model.provenance import NOT_TOLD, CheckResult, Provenance
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict, stage
 from core.model.task import Revision, Task
-from core.model.workflow import WorkflowPart, awaited, part_after
+from core.model.workflow import EDIT, WorkflowPart, awaited, part_after
 from core.ports import Commit, Executor, ExecutorResult, Repository, WorkOrder, reads_in
 from core.rules.audit import report_hash
 from core.store import jobs, tasks
-from core.store.database import Session
 from core.store.journal import JobJournal
 from core.store.transition import take_step
+from core.store.unit_of_work import Tx
 
 PATCH = "change.patch"
 
@@ -37,31 +38,30 @@ async def start(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Say that the work began."""
     await shop.task_for(job)
 
-    async def work(session: Session) -> None:
-        await jobs.hold(session, job)
-        await _started(session, shop, job)
+    async def work(tx: Tx) -> None:
+        await jobs.hold(tx, job)
+        await _started(tx, job)
 
     await shop.database.write(work)
     shop.milestones.reached("change.started", number=job.number)
     return {}
 
 
-async def _started(session: Session, shop: JobContext, job: Job) -> None:
+async def _started(tx: Tx, job: Job) -> None:
     """Advance the task to running, within the caller's transaction."""
-    task = await tasks.load(session, job.number, lock=True)
-    now_ms = await shop.database.now_ms(session)
+    task = await tasks.load(tx, job.number, lock=True)
     body = {"job": job.id, "attempt": job.attempt}
-    await take_step(session, task, Fact.STARTED, now_ms, shop.new_id, body=body)
+    await take_step(tx, task, Fact.STARTED, body=body)
 
 
 async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
-    """Run the executor, or adopt what an earlier try of this very job made."""
+    """Run the executor, unless an earlier try of this very job did. Its result is remembered with the job alone."""
     task = await shop.task_for(job)
     repository = shop.repository(needed(task.repo, "repository"))
-    made = await shop.database.read(lambda session: jobs.result_of(session, job))
+    made = await shop.database.read(lambda tx: jobs.result_of(tx, job))
     if made is not None:
         await have_objects(shop, repository, job.number, job.revision, made["base"], made["tree"])
-        return made
+        return {}
     whole = _lane(shop, task)
     part = _part(whole, task)
     lane = replace(whole, steps=part.steps)
@@ -70,8 +70,7 @@ async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     await shop.confirm(job)  # a run of the executor may be long and dear
     executor = _executor(shop, lane, _intent(task))
     if _asks_models(shop, lane, task):
-        lane = await within_budget(shop, lane)
-        lane = await within_pot(shop, lane, task)
+        lane = await within_budgets(shop, job, lane, task)
     talk = await _talk_for(shop, task, executor, lane)
     order = _order(shop, job, task, lane, base, begin, talk)
     # the lane's own limit is the executor's to keep; this one only frees a worker from an executor that hangs
@@ -83,9 +82,9 @@ async def produce(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     making = await _whole_making(shop, task, produced.making.masked(shop.guard.mask))
     making = replace(making, awaits=part.awaits)
     made = {"base": base, "tree": produced.tree, "making": making.to_json(), "authors": sorted(talk.authors)}
-    await shop.database.write(lambda session: jobs.keep_result(session, job, made))
+    await shop.database.write(lambda tx: jobs.keep_result(tx, job, made))
     shop.milestones.reached("change.kept", number=job.number)
-    return made
+    return {}
 
 
 async def _talk_for(shop: JobContext, task: Task, executor: Executor, lane: Lane) -> Discussion:
@@ -100,7 +99,7 @@ async def _talk_for(shop: JobContext, task: Task, executor: Executor, lane: Lane
 
 
 def _order(shop: JobContext, job: Job, task: Task, lane: Lane, base: str, begin: str, talk: Discussion) -> WorkOrder:
-    """What the executor is told, with the doors through which it is heard while it works."""
+    """What the executor shall make, and where it reports its progress and its spending."""
     return WorkOrder(
         number=task.number,
         revision=task.revision,
@@ -111,8 +110,8 @@ def _order(shop: JobContext, job: Job, task: Task, lane: Lane, base: str, begin:
         start=begin,
         parameters=task.parameters,
         journal=JobJournal(shop.database, job),
-        told=JobProgress(shop, job),
-        charge=JobUsage(shop, job, lane.name, task.current.author),
+        progress=JobProgress(shop, job),
+        usage=JobUsage(shop, job, lane.name, task.current.author),
     )
 
 
@@ -137,16 +136,19 @@ async def _keep_files(shop: JobContext, job: Job, files: Mapping[str, bytes]) ->
         await shop.keep_artifact(job, name, shown)
 
 
-async def judge(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
+async def judge(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Compute the change from the trees, let the guard judge it, and stage it or say why not."""
     task = await shop.task_for(job)
     settings = shop.settings()
     repository = shop.repository(needed(task.repo, "repository"))
-    change = await repository.change(notes["base"], notes["tree"])
+    made = await shop.database.read(lambda tx: jobs.result_of(tx, job))
+    if made is None:
+        raise PermanentError("incomplete", f"nothing is kept of what job {job.id} made", "Reply to it to start again.")
+    change = await repository.change(made["base"], made["tree"])
     shop.milestones.reached("change.compared", number=job.number)
     terms = task.current.terms
     lane = settings.lane(needed(task.current.lane, "lane"))
-    making = Provenance.from_json(notes["making"]) if notes.get("making") else NOT_TOLD
+    making = Provenance.from_json(made["making"]) if made.get("making") else NOT_TOLD
     if not change.files or terms is None or _is_published_already(task, change):
         await shop.fail(job, no_change(shop, task, lane, making))
         return OVER
@@ -160,8 +162,8 @@ async def judge(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
     await _hold(shop, repository, task, change)
     shop.milestones.reached("change.judged", number=job.number)
     staged = stage(change, report)
-    heard = notes["authors"] if "authors" in notes else (await talk_of(shop, task)).authors  # made by an older version
-    basis = task.current.basis.written_by(heard)
+    shown_to = made["authors"] if "authors" in made else (await talk_of(shop, task)).authors  # by an older version
+    basis = task.current.basis.written_by(shown_to)
     authors = sorted(task.authors_of(replace(task.current, basis=basis)))
     outcome = JobOutcome(
         changes={"digest": staged.digest, "error": None, "escalated": False, "nudge_ms": None},
@@ -217,7 +219,7 @@ async def _whole_making(shop: JobContext, task: Task, making: Provenance) -> Pro
     source = task.current.basis.continue_from
     if source is None:
         return making
-    earlier = await shop.database.read(lambda session: tasks.revision_of(session, task.number, source))
+    earlier = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, source))
     if earlier is None or earlier.staged is None or earlier.making is None:
         return making
     return making.on_top_of(earlier.making)
@@ -225,7 +227,7 @@ async def _whole_making(shop: JobContext, task: Task, making: Provenance) -> Pro
 
 def _executor(shop: JobContext, lane: Lane, intent: Intent) -> Executor:
     """The lane's executor; taking a change back needs none but git, whatever the lane works with."""
-    return shop.executors["edit" if intent.needs_git_alone else lane.executor]
+    return shop.executors[EDIT if intent.needs_git_alone else lane.executor]
 
 
 def _intent(task: Task) -> Intent:
@@ -237,9 +239,7 @@ async def _beginning(shop: JobContext, repository: Repository, task: Task) -> tu
     """(base commit, tree to begin with): the revision this one continues, else the remote's branch now."""
     source = task.current.basis.continue_from
     if source is not None:
-        earlier: Revision | None = await shop.database.read(
-            lambda session: tasks.revision_of(session, task.number, source)
-        )
+        earlier: Revision | None = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, source))
         if earlier is not None and earlier.staged is not None:
             staged = earlier.staged
             await have_objects(shop, repository, task.number, earlier.n, staged.base, staged.tree)

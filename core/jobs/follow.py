@@ -23,7 +23,8 @@ from core.ports import CommitStatus, Followed, ForgeCheck, PullRequestSnapshot, 
 from core.rules.quorum import needs_of
 from core.rules.standing_terms import terms_now
 from core.store import jobs, tasks
-from core.store.database import Session, from_ms
+from core.store.database import from_ms
+from core.store.unit_of_work import Tx
 
 SOON_S = 30
 """How soon to look again while checks run; a webhook makes it at once."""
@@ -36,7 +37,7 @@ GREEN = "success"
 
 async def look(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Read the pull request, mark its head, and commit what changed."""
-    task = await shop.database.read(lambda session: tasks.load(session, job.number))
+    task = await shop.database.read(lambda tx: tasks.load(tx, job.number))
     repository = shop.repository(needed(task.repo, "repository"))
     forge, opened = shop.followed_of(repository), task.pull_request
     if forge is None or opened is None or opened.state != "open":
@@ -68,12 +69,17 @@ async def _ended(shop: JobContext, job: Job, task: Task, standing: PullRequestSn
     """It was merged or closed there: the task ends the same way, and says if others' bytes went in."""
     assert task.pull_request is not None
     now, ours = standing.pull_request, task.pull_request
-    changes: dict[str, Any] = {"pull_request": {**ours.to_json(), "state": now.state}, "expires_ms": None}
     body = {"by": standing.ended_by, "at": "the forge", "commit": standing.merged_as, "head": now.head}
     problem = None
     if now.state == "merged" and now.head != ours.head:
         problem = _moved(task, now, "was merged by hand")
-    outcome = JobOutcome(changes={"error": None, **changes}, body=body, problem=problem, seen=task.version)
+    outcome = JobOutcome(
+        changes={"error": None, "expires_ms": None},
+        pull_request=replace(ours, state=now.state),
+        body=body,
+        problem=problem,
+        seen=task.version,
+    )
     if task.state is State.APPROVED:  # the publishing that is on its way meets it, and the next look ends it
         await _again(shop, job, SOON_S)
     elif now.state == "merged":
@@ -88,9 +94,9 @@ async def _approval_of(
     """The revision that the pull request carries, and what it still needs under the policy in force."""
     settings = shop.settings()
 
-    async def read(session: Session) -> tuple[Revision | None, QuorumStatus | None]:
-        published = await tasks.revision_of(session, task.number, opened.revision)
-        return published, await needs_of(session, settings, task, published)
+    async def read(tx: Tx) -> tuple[Revision | None, QuorumStatus | None]:
+        published = await tasks.revision_of(tx, task.number, opened.revision)
+        return published, await needs_of(tx, settings, task, published)
 
     return await shop.database.read(read)
 
@@ -165,13 +171,16 @@ async def _tell(
     told = task.error.code if task.error else None
     news = said != ours.checks or (problem is not None) != (told == "head_moved")
     if task.state is State.PUBLISHED and news:
-        shown = replace(ours, checks=said).to_json()
         error = problem.to_json() if problem else None if told == "head_moved" else _kept(task)
         body = {"checks": said, "head": now.head, "countersigned": problem is None}
-        changes = {"pull_request": shown, "error": error}
-        await shop.finish(
-            job, Fact.FOLLOWED, JobOutcome(changes=changes, body=body, again_in_s=SOON_S, seen=task.version)
+        outcome = JobOutcome(
+            changes={"error": error},
+            pull_request=replace(ours, checks=said),
+            body=body,
+            again_in_s=SOON_S,
+            seen=task.version,
         )
+        await shop.finish(job, Fact.FOLLOWED, outcome)
         return
     if standing.mergeable is None:
         await _again(shop, job, WORKED_OUT_S)
@@ -210,8 +219,8 @@ def _moved(task: Task, now: PullRequest, what: str) -> Problem:
 async def _end(shop: JobContext, job: Job) -> None:
     """Nothing is left to follow."""
 
-    async def work(session: Session) -> None:
-        await jobs.end(session, job, JobState.DONE, await shop.database.now_ms(session))
+    async def work(tx: Tx) -> None:
+        await jobs.end(tx, job, JobState.DONE)
 
     await shop.database.write(work)
 
@@ -219,10 +228,9 @@ async def _end(shop: JobContext, job: Job) -> None:
 async def _again(shop: JobContext, job: Job, in_s: int | None) -> None:
     """Put the look back; without a time, ever longer as nothing happens."""
 
-    async def work(session: Session) -> None:
-        now_ms = await shop.database.now_ms(session)
-        quiet_s = max(SOON_S, min(SELDOM_S, round(_age_s(job, from_ms(now_ms)) / 4)))
-        await jobs.look_again(session, job, now_ms + (in_s or quiet_s) * 1000, now_ms)
+    async def work(tx: Tx) -> None:
+        quiet_s = max(SOON_S, min(SELDOM_S, round(_age_s(job, from_ms(tx.now_ms)) / 4)))
+        await jobs.look_again(tx, job, tx.now_ms + (in_s or quiet_s) * 1000)
 
     await shop.database.write(work)
 

@@ -1,4 +1,4 @@
-"""The scene of a request: what an interpreter may know of the repository, of the talk, and of the lanes on offer."""
+"""What an interpreter may know where it reads a request: the repository, the discussion, and the lanes on offer."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from dataclasses import dataclass
 
 from core.jobs.job_context import JobContext
 from core.jobs.usage import JobUsage, day_is_spent
-from core.model.decision import PolicyRequest
-from core.model.errors import Kind, Problem
+from core.model.event import Event
 from core.model.job import Job
 from core.model.lane import Lane
 from core.model.lifecycle import Fact
 from core.model.task import Task
 from core.model.turn import Question, Turn
-from core.ports import Executor, InterpretationContext, LaneOffer
+from core.ports import InterpretationContext
+from core.rules.lane_availability import LaneAvailability
+from core.rules.planning import RequestOrigin, open_lanes
 from core.store import events, tasks, workers
-from core.store.database import Session
 from core.store.journal import JobJournal
+from core.store.unit_of_work import Tx
 
 ASKER = "countersign itself"
-"""Who says the questions in a talk; the space sets it apart from every person's name."""
+"""Who asks the questions in a discussion; no person's name has a space in it."""
 
 
-async def scene_of(shop: JobContext, job: Job, task: Task) -> InterpretationContext:
+async def availability_of(shop: JobContext) -> LaneAvailability:
+    """Which lanes can work now: here, or on another worker that lives."""
+    return LaneAvailability(shop.executors, tuple(await shop.database.read(workers.offered)))
+
+
+async def context_of(shop: JobContext, job: Job, task: Task, availability: LaneAvailability) -> InterpretationContext:
     """Where the task's text is read. Its files are looked up only if somebody asks for them."""
-    settings = shop.settings()
-    petition = PolicyRequest(
-        person=task.current.author,
-        surface=task.surface,
-        repository=task.repo or "",
-        paths=(),
-        lane=task.asked_lane,
-        deterministic=False,
-    )
-    names = settings.policy.open_lanes(petition) if task.repo else ()
-    lanes = [settings.lanes[name] for name in names]
-    offers = [await _offer(shop, lane) for lane in lanes]
-    talk = await talk_of(shop, task)
+    lanes = open_lanes(shop.settings(), RequestOrigin.of_task(task)) if task.repo else ()
+    offers = [availability.offer(lane) for lane in lanes]
+    discussion = await talk_of(shop, task)
 
     listed: list[Sequence[str]] = []
 
@@ -60,8 +56,8 @@ async def scene_of(shop: JobContext, job: Job, task: Task) -> InterpretationCont
         tuple(offers),
         files,
         JobJournal(shop.database, job, "interpret"),
-        tuple(turn for turn in talk.turns if turn.person == ASKER),
-        JobUsage(shop, job, task.asked_lane or "", task.current.author),
+        tuple(turn for turn in discussion.turns if turn.person == ASKER),
+        JobUsage(shop, job, task.asked_lane or "", task.current.author, "interpret"),
         await _spent(shop, lanes),
         read if task.repo else None,
     )
@@ -90,21 +86,21 @@ class Discussion:
 async def talk_of(shop: JobContext, task: Task) -> Discussion:
     """All that may be shown to whoever makes the current revision: what people said, and what `ASKER` asked them."""
 
-    async def work(session: Session) -> tuple[tuple[Turn, ...], list[events.Event]]:
-        return await tasks.turns_of(session, task.number), await events.chain_of(session, task.number)
+    async def work(tx: Tx) -> tuple[tuple[Turn, ...], list[Event]]:
+        return await tasks.turns_of(tx, task.number), await events.chain_of(tx, task.number)
 
-    said, chain = await shop.database.read(work)
-    asked = [_as_turn(event, said) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
-    talk = sorted([*said, *asked], key=lambda turn: (turn.n, turn.person == ASKER))
+    turns, chain = await shop.database.read(work)
+    asked = [_as_turn(event, turns) for event in chain if event.kind == f"task.{Fact.UNCLEAR.value}"]
+    talk = sorted([*turns, *asked], key=lambda turn: (turn.n, turn.person == ASKER))
     return Discussion(tuple(turn for turn in talk if turn.n >= task.current.basis.since))
 
 
-def _as_turn(event: events.Event, said: Sequence[Turn]) -> Turn:
+def _as_turn(event: Event, turns: Sequence[Turn]) -> Turn:
     """The question of an event, after the last turn of the revision that it was about."""
     body = json.loads(event.body)
     question = Question.from_json(body["question"])
     options = f" (to press: {' | '.join(question.options)})" if question.options else ""
-    after = max(turn.n for turn in said if turn.revision <= body["revision"])
+    after = max(turn.n for turn in turns if turn.revision <= body["revision"])
     return Turn(after, ASKER, "", question.text + options, event.at, body["revision"])
 
 
@@ -119,33 +115,10 @@ async def _files(shop: JobContext, task: Task) -> Sequence[str]:
     if task.repo is None:
         return ()
     repository = shop.repository(task.repo)
-    found = set(await repository.paths(await repository.fetch_base()))
+    paths = set(await repository.paths(await repository.fetch_base()))
     source = task.current.basis.continue_from
     if source is not None:
-        earlier = await shop.database.read(lambda session: tasks.revision_of(session, task.number, source))
+        earlier = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, source))
         for file in earlier.staged.files if earlier is not None and earlier.staged is not None else ():
-            (found.discard if file["status"] == "D" else found.add)(str(file["path"]))
-    return sorted(found)
-
-
-async def _offer(shop: JobContext, lane: Lane) -> LaneOffer:
-    executor = shop.executors.get(lane.executor)
-    reads = executor is not None and executor.reads and await can_run(shop, lane)
-    return LaneOffer(lane.name, lane.describe, lane.write, reads)
-
-
-async def can_run(shop: JobContext, lane: Lane) -> bool:
-    """Whether this worker, or another living one, can work in the lane now."""
-    executor = shop.executors.get(lane.executor)
-    if executor is None:
-        return False
-    problem = executor.unavailable(lane)
-    return problem is None or await helped_elsewhere(shop, executor, lane, problem)
-
-
-async def helped_elsewhere(shop: JobContext, executor: Executor, lane: Lane, problem: Problem) -> bool:
-    """Whether another living worker has what this host lacks; what is configured wrongly is so for all of them."""
-    if problem.kind is not Kind.UNAVAILABLE:
-        return False
-    living = await shop.database.read(workers.alive)
-    return any(executor.needs(lane) <= worker.offers for worker in living)
+            (paths.discard if file["status"] == "D" else paths.add)(str(file["path"]))
+    return sorted(paths)

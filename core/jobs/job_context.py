@@ -7,20 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.model.errors import LostClaimError, PermanentError, Problem
-from core.model.ids import NewId
 from core.model.job import Job, JobKind, JobState
 from core.model.lifecycle import TRANSITIONS, Fact, State
 from core.model.place import Place
-from core.model.task import Task
+from core.model.task import PullRequest, Task
 from core.model.turn import SYSTEM, Actor
 from core.ports import Executor, Followed, Forge, Guard, Interpreter, Milestones, Repository
 from core.settings import SettingsSource
 from core.signing import Keys
 from core.store import artifacts, cards, jobs, tasks
 from core.store.artifacts import ArtifactFiles
-from core.store.database import Database, Session
+from core.store.database import Database
 from core.store.tables import ArtifactRow
 from core.store.transition import NOTHING_MORE, OwedWork, take_step, tell_unread
+from core.store.unit_of_work import Tx
 
 OVER = {"over": True}
 """What a step returns when nothing of its job is left to do."""
@@ -39,7 +39,6 @@ class JobContext:
 
     database: Database
     settings: SettingsSource
-    new_id: NewId
     milestones: Milestones
     interpreter: Interpreter
     guard: Guard
@@ -54,8 +53,8 @@ class JobContext:
     async def task_for(self, job: Job) -> Task:
         """The task of a claimed job; raises `LostClaimError` when a newer revision made the job pointless."""
 
-        async def work(session: Session) -> Task:
-            task = await tasks.load(session, job.number)
+        async def work(tx: Tx) -> Task:
+            task = await tasks.load(tx, job.number)
             if task.revision != job.revision:
                 raise LostClaimError("superseded", f"job {job.id} belongs to an older revision")
             return task
@@ -64,7 +63,7 @@ class JobContext:
 
     async def confirm(self, job: Job) -> None:
         """Raise `LostClaimError` unless the claim is still ours: asked right before every effect outside (F26)."""
-        if not await self.database.read(lambda session: jobs.holds(session, job)):
+        if not await self.database.read(lambda tx: jobs.holds(tx, job)):
             raise LostClaimError("lost_claim", f"job {job.id} was taken over or cancelled")
 
     def followed_of(self, repository: Repository) -> Followed | None:
@@ -79,8 +78,8 @@ class JobContext:
         """Store a file with the job's revision, before the effect it documents counts as done."""
         sha256 = await self.files.write(content)
 
-        async def work(session: Session) -> None:
-            await jobs.hold(session, job)
+        async def work(tx: Tx) -> None:
+            await jobs.hold(tx, job)
             row = ArtifactRow(
                 number=job.number,
                 revision=job.revision,
@@ -88,9 +87,9 @@ class JobContext:
                 job_id=job.id,
                 sha256=sha256,
                 size_bytes=len(content),
-                created_ms=await self.database.now_ms(session),
+                created_ms=tx.now_ms,
             )
-            await artifacts.record(session, row)
+            await artifacts.record(tx, row)
 
         await self.database.write(work)
 
@@ -99,41 +98,39 @@ class JobContext:
         self.milestones.reached(f"{job.kind.value}.before_{fact.value}", number=job.number)
         problem = self.shown(outcome.problem) if outcome.problem is not None else None
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            task = await tasks.load(session, job.number, lock=True)
+        async def work(tx: Tx) -> None:
+            task = await tasks.load(tx, job.number, lock=True)
             if job.kind is JobKind.FOLLOW and _has_moved_on(task, fact, outcome):
-                await jobs.look_again(session, job, now_ms + SOON_MS, now_ms)
+                await jobs.look_again(tx, job, tx.now_ms + SOON_MS)
                 return
             if outcome.again_in_s is None:
                 over = JobState.FAILED if fact is Fact.FAILED else JobState.DONE
-                await jobs.end(session, job, over, now_ms, problem)
+                await jobs.end(tx, job, over, problem)
             else:
-                await jobs.look_again(session, job, now_ms + outcome.again_in_s * 1000, now_ms)
+                await jobs.look_again(tx, job, tx.now_ms + outcome.again_in_s * 1000)
             if task.revision != job.revision and job.kind is not JobKind.FOLLOW:
                 raise LostClaimError("superseded", f"job {job.id} belongs to an older revision")
             changes = dict(outcome.changes)
             if outcome.expires_in_s is not None:
-                changes["expires_ms"] = now_ms + outcome.expires_in_s * 1000
+                changes["expires_ms"] = tx.now_ms + outcome.expires_in_s * 1000
             if outcome.nudge_in_s is not None:
-                changes["nudge_ms"] = now_ms + outcome.nudge_in_s * 1000
+                changes["nudge_ms"] = tx.now_ms + outcome.nudge_in_s * 1000
             if problem is not None:
                 changes["error"] = problem.to_json()
             if outcome.revision:
-                await tasks.save_revision(session, job.number, job.revision, outcome.revision)
+                await tasks.save_revision(tx, job.number, job.revision, outcome.revision)
             await take_step(
-                session,
+                tx,
                 task,
                 fact,
-                now_ms,
-                self.new_id,
                 actor=outcome.actor,
                 body=outcome.body,
                 changes=changes,
+                pull_request=outcome.pull_request,
                 owed=outcome.owed,
             )
             for place in outcome.places:
-                await cards.bind(session, job.number, place, None, now_ms)
+                await cards.bind(tx, job.number, place, None)
 
         await self.database.write(work)
         self.milestones.reached(f"{job.kind.value}.{fact.value}", number=job.number)
@@ -157,17 +154,16 @@ class JobContext:
     async def leave_as_it_is(self, job: Job, problem: Problem) -> None:
         """Commit that words which were read begin no revision, and tell their writer why, where they were said."""
 
-        async def work(session: Session) -> None:
-            now_ms = await self.database.now_ms(session)
-            await jobs.end(session, job, JobState.DONE, now_ms, problem)
-            await tell_unread(session, job, problem, now_ms)
+        async def work(tx: Tx) -> None:
+            await jobs.end(tx, job, JobState.DONE, problem)
+            await tell_unread(tx, job, problem)
 
         await self.database.write(work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutcome:
-    """What a job came to, beside its fact: columns of the task and of its revision, and the problem if any.
+    """What a job came to, beside its fact: columns of the task and of its revision, its pull request, the problem.
 
     With `again_in_s` the job is not over, but goes back into the queue for then. `seen` is the version of the task that
     a look at its pull request was about.
@@ -175,6 +171,7 @@ class JobOutcome:
 
     changes: dict[str, Any] = field(default_factory=dict)
     revision: dict[str, Any] = field(default_factory=dict)
+    pull_request: PullRequest | None = None
     body: dict[str, Any] = field(default_factory=dict)
     problem: Problem | None = None
     expires_in_s: int | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.jobs.follow import hindrance
 from core.jobs.job_context import OVER, JobContext, JobOutcome, JobStep, StepOutput, needed
 from core.jobs.objects import have_objects
@@ -18,7 +20,7 @@ from core.rules.quorum import needs_of, uncounted
 from core.rules.standing_terms import refusal_now, terms_now
 from core.settings import Settings
 from core.store import tasks
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 
 
 async def merge(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
@@ -31,8 +33,7 @@ async def merge(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
         await shop.fail(job, _moved(task, now))
         return OVER
     if now.state == "closed":
-        closed = {**pull_request.to_json(), "state": "closed"}
-        await shop.finish(job, Fact.CLOSED, JobOutcome(changes={"pull_request": closed}))
+        await shop.finish(job, Fact.CLOSED, JobOutcome(pull_request=replace(pull_request, state="closed")))
         return OVER
     ours_already = now.state == "merged"  # a try that died before it could say so: nothing is left to allow (F11)
     if not ours_already and (problem := await _not_approved(shop, task, pull_request)) is not None:
@@ -53,9 +54,9 @@ async def record_merge(shop: JobContext, job: Job, notes: StepOutput) -> StepOut
     """Commit that the task is merged."""
     task = await shop.task_for(job)
     assert task.pull_request is not None
-    merged = {**task.pull_request.to_json(), "state": "merged"}
-    changes = {"pull_request": merged, "error": None}
-    await shop.finish(job, Fact.MERGED, JobOutcome(changes=changes, body={"commit": notes["merged"]}))
+    merged = replace(task.pull_request, state="merged")
+    outcome = JobOutcome(changes={"error": None}, pull_request=merged, body={"commit": notes["merged"]})
+    await shop.finish(job, Fact.MERGED, outcome)
     return OVER
 
 
@@ -66,8 +67,8 @@ async def close(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     await shop.confirm(job)
     await shop.forge_of(repository).close(repository, pull_request)
     shop.milestones.reached("close.forge_closed", number=job.number)
-    closed = {**pull_request.to_json(), "state": "closed"}
-    await shop.finish(job, Fact.CLOSED, JobOutcome(changes={"pull_request": closed, "error": None}))
+    closed = replace(pull_request, state="closed")
+    await shop.finish(job, Fact.CLOSED, JobOutcome(changes={"error": None}, pull_request=closed))
     return OVER
 
 
@@ -86,9 +87,9 @@ async def _not_approved(shop: JobContext, task: Task, pull_request: PullRequest)
     """Why the approval of what is published does not hold under the policy in force now, if it does not."""
     settings = shop.settings()
 
-    async def count(session: Session) -> tuple[Revision | None, QuorumStatus | None]:
-        published = await tasks.revision_of(session, task.number, pull_request.revision)
-        return published, await needs_of(session, settings, task, published)
+    async def count(tx: Tx) -> tuple[Revision | None, QuorumStatus | None]:
+        published = await tasks.revision_of(tx, task.number, pull_request.revision)
+        return published, await needs_of(tx, settings, task, published)
 
     published, needs = await shop.database.read(count)
     refusal = await _refusal(shop, settings, task, published, pull_request)
@@ -119,7 +120,7 @@ async def _refusal(
 
 async def _live_terms(shop: JobContext, task: Task, pull_request: PullRequest) -> ApprovalRequirements | None:
     """The terms that policy gives now to the revision that is published."""
-    published = await shop.database.read(lambda session: tasks.revision_of(session, task.number, pull_request.revision))
+    published = await shop.database.read(lambda tx: tasks.revision_of(tx, task.number, pull_request.revision))
     return terms_now(shop.settings(), task, published)[1]
 
 

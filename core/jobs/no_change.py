@@ -9,7 +9,7 @@ from core.model.errors import Kind, Problem
 from core.model.lane import Lane
 from core.model.provenance import Provenance
 from core.model.task import Task
-from core.model.workflow import COMMAND, EDIT, WORKFLOW
+from core.model.workflow import COMMAND, WORKFLOW
 
 _MOST_QUOTED: Final = 200
 _PROGRAMS: Final = {"ollama": "the model", "": "the work"}
@@ -18,11 +18,12 @@ _PROGRAMS: Final = {"ollama": "the model", "": "the work"}
 def no_change(shop: JobContext, task: Task, lane: Lane, making: Provenance) -> Problem:
     """The problem of a task whose work ended without a change: who worked, and what it said of it."""
     intent = task.current.intent
-    names = frozenset({EDIT}) if intent is not None and intent.needs_git_alone else lane.executors
-    if names <= {EDIT}:
+    workers = [shop.executors[name] for name in sorted(lane.executors) if name in shop.executors]
+    by_rule = len(workers) == len(lane.executors) and all(worker.deterministic for worker in workers)
+    if by_rule or (intent is not None and intent.needs_git_alone):
         message = f"nothing to change for #{task.number}: the files already are as asked"
         return Problem(Kind.FAILED, "no_change", message, "Reply with something else, or leave it.")
-    asked = any(name in shop.executors and shop.executors[name].reads for name in names)
+    asked = any(worker.reads for worker in workers)
     message = f"{_worker(lane)} finished without changing a file"
     if making.refused:
         message += f"; its last edit was refused ({making.refused})"

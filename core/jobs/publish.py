@@ -11,6 +11,7 @@ from core.model.advice import CommandName, Suggestion, advise
 from core.model.approval import Approval, Verdict
 from core.model.change import FileChange
 from core.model.errors import ConflictError, Kind, PermanentError, Problem
+from core.model.event import Event
 from core.model.job import Job
 from core.model.lifecycle import Fact
 from core.model.place import Place
@@ -22,14 +23,14 @@ from core.rules.audit import AuditRows, contradictions
 from core.rules.quorum import needs_of, uncounted
 from core.rules.standing_terms import refusal_now
 from core.store import artifacts, events, tasks
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 
 
 async def check(shop: JobContext, job: Job, _notes: StepOutput) -> StepOutput:
     """Recount the quorum under the policy in force now; fall back to staged when it no longer holds."""
     task = await shop.task_for(job)
     settings = shop.settings()
-    needs = await shop.database.read(lambda session: needs_of(session, settings, task))
+    needs = await shop.database.read(lambda tx: needs_of(tx, settings, task))
     shop.milestones.reached("publish.counted", number=job.number)
     refusal = refusal_now(settings, task, files=await _files_of(shop, job))
     await _check_rows(shop, task)
@@ -57,9 +58,9 @@ async def _files_of(shop: JobContext, job: Job) -> tuple[FileChange, ...]:
 async def _check_rows(shop: JobContext, task: Task) -> None:
     """Raise `PermanentError` when rows and events disagree: nothing of such a task is pushed or signed."""
 
-    async def read(session: Session) -> tuple[AuditRows, list[events.Event]]:
-        turns, said = await tasks.turns_of(session, task.number), await tasks.approvals_of(session, task.number)
-        return AuditRows(task, task.current, turns, said), await events.chain_of(session, task.number)
+    async def read(tx: Tx) -> tuple[AuditRows, list[Event]]:
+        turns, said = await tasks.turns_of(tx, task.number), await tasks.approvals_of(tx, task.number)
+        return AuditRows(task, task.current, turns, said), await events.chain_of(tx, task.number)
 
     wrong = contradictions(*await shop.database.read(read))
     if wrong:
@@ -91,7 +92,7 @@ async def push(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
 
 async def _counted(shop: JobContext, task: Task, staged: StagedDiff, notes: StepOutput) -> list[Approval]:
     """The approvals that the quorum was made of: no earlier no to the same digest, and nobody's that did not count."""
-    said = await shop.database.read(lambda session: tasks.approvals_of(session, task.number))
+    said = await shop.database.read(lambda tx: tasks.approvals_of(tx, task.number))
     yes = [a for a in said if a.digest == staged.digest and a.verdict is Verdict.APPROVE]
     have = notes.get("countersigned")
     return [a for a in yes if have is None or a.person in have]
@@ -101,7 +102,7 @@ async def propose(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
     """Open the pull request, or adopt the one an earlier try opened."""
     task, staged, repository = await _approved(shop, job)
     counted = await _counted(shop, task, staged, notes)
-    turns = await shop.database.read(lambda session: tasks.turns_of(session, task.number))
+    turns = await shop.database.read(lambda tx: tasks.turns_of(tx, task.number))
     task = shown_outside(task, shop.guard.leaks)
     turns = withheld(turns, shop.guard.leaks)
     proposal = PullRequestDraft(
@@ -128,13 +129,13 @@ async def record(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
 
     settings = shop.settings()
 
-    async def read(session: Session) -> dict[str, object]:
-        needs = await needs_of(session, settings, task)
-        chain = await events.chain_of(session, task.number)
+    async def read(tx: Tx) -> dict[str, object]:
+        needs = await needs_of(tx, settings, task)
+        chain = await events.chain_of(tx, task.number)
         return receipt.statement(
             task,
-            await tasks.turns_of(session, task.number),
-            await tasks.approvals_of(session, task.number),
+            await tasks.turns_of(tx, task.number),
+            await tasks.approvals_of(tx, task.number),
             chain,
             receipt.PublishedFacts(pull_request, staged.tree, chain[-1].at),
             needs,
@@ -148,7 +149,8 @@ async def record(shop: JobContext, job: Job, notes: StepOutput) -> StepOutput:
         job,
         Fact.PUBLISHED,
         JobOutcome(
-            changes={"pull_request": pull_request.to_json(), "error": None},
+            changes={"error": None},
+            pull_request=pull_request,
             places=places,
             body={"branch": pull_request.branch, "head": pull_request.head, "number": pull_request.number},
         ),
@@ -170,7 +172,7 @@ async def _beside(shop: JobContext, job: Job, task: Task, opened: PullRequest) -
     forge = shop.followed_of(repository)
     if forge is None:
         return opened, ()
-    kept = await shop.database.read(lambda session: artifacts.of_task(session, task.number))
+    kept = await shop.database.read(lambda tx: artifacts.of_task(tx, task.number))
     files = {a.name: await shop.files.read(a.sha256) for a in kept if a.revision == task.revision}
     if task.staged is not None and "change.patch" in files:
         files["change.patch"] = await repository.diff_text(task.staged.base, task.staged.tree)

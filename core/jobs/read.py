@@ -1,13 +1,13 @@
-"""Read: a reply that only a model can read; its task stays as it is until the reply is known to ask for a change."""
+"""The read job: reads a reply that only a model can read. Until it is known to ask for a change, the task stays."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
 
-from core.jobs.interpretation_context import Discussion, scene_of, talk_of
+from core.jobs.interpretation_context import Discussion, availability_of, context_of, talk_of
 from core.jobs.job_context import OVER, JobContext, JobStep, StepOutput
-from core.jobs.plan import petition_for, read_turns
+from core.jobs.plan import read_turns
 from core.model.decision import Effect
 from core.model.errors import CountersignError, LostClaimError, TransientError, UsageError
 from core.model.intent import Intent, Unclear
@@ -17,9 +17,10 @@ from core.model.task import Basis, Revision, Task
 from core.model.turn import Turn, TurnDraft
 from core.rules.authorization import Authorization, refused
 from core.rules.basis import next_basis
+from core.rules.planning import RequestOrigin, plan_request
 from core.store import jobs, spending, tasks
-from core.store.database import Session
-from core.store.transition import take_step
+from core.store.transition import OwedWork, take_step
+from core.store.unit_of_work import Tx
 
 SOON_MS = 500
 """How soon words are read again whose task changed while they were read."""
@@ -48,26 +49,29 @@ async def _meaning(shop: JobContext, job: Job, words: TurnDraft) -> tuple[Task, 
     """
     rights = Authorization(shop.settings)
 
-    async def look(session: Session) -> tuple[Task, Basis, Intent | None, tuple[Turn, ...]]:
-        task = await tasks.load(session, job.number)
-        await rights.check_speaking(session, task, words.actor, picks=False)
-        said = await tasks.turns_of(session, job.number)
-        n = len(said) + 1
-        basis, intent, _changes = await next_basis(session, task, words.text, n)
+    async def look(tx: Tx) -> tuple[Task, Basis, Intent | None, tuple[Turn, ...]]:
+        task = await tasks.load(tx, job.number)
+        await rights.check_speaking(tx, task, words.actor, picks=False)
+        turns = await tasks.turns_of(tx, job.number)
+        n = len(turns) + 1
+        basis, intent, _changes = await next_basis(tx, task, words.text, n)
         turn = Turn(n, words.actor.person or "", words.actor.surface or "", words.text, job.created_at, task.revision)
-        return task, basis, intent, (*said, turn)
+        return task, basis, intent, (*turns, turn)
 
-    task, basis, known, said = await shop.database.read(look)
-    if known is not None or len(said) not in basis.turns:
+    task, basis, known, turns = await shop.database.read(look)
+    if known is not None or len(turns) not in basis.turns:
         return task, basis, known
     candidate = _candidate(task, basis, words)
-    talk = Discussion((*(await talk_of(shop, candidate)).turns, said[-1]))
-    read, authors = await read_turns(shop, candidate, await scene_of(shop, job, candidate), talk)
+    discussion = Discussion((*(await talk_of(shop, candidate)).turns, turns[-1]))
+    availability = await availability_of(shop)
+    context = await context_of(shop, job, candidate, availability)
+    read, authors = await read_turns(shop, candidate, context, discussion)
     if isinstance(read, Unclear):
         raise _unread(task, read)
-    decision = shop.settings().policy.decide(petition_for(candidate, read)) if task.repo else None
-    if decision is not None and decision.effect is Effect.DENY:
-        raise refused(task, decision.reason)
+    if task.repo is not None:
+        decision = plan_request(shop.settings(), availability, RequestOrigin.of_task(candidate), read).decision
+        if decision.effect is Effect.DENY:
+            raise refused(task, decision.reason)
     return task, basis.written_by(authors), read
 
 
@@ -88,10 +92,12 @@ def _unread(task: Task, read: Unclear) -> UsageError:
 
 async def _settle(shop: JobContext, job: Job, task: Task, basis: Basis, words: TurnDraft, intent: Intent) -> None:
     """What reading cost counts for the lane that it leads to."""
-    petition = petition_for(_candidate(task, basis, words), intent)
-    lane = shop.settings().policy.decide(petition).lane if task.repo else None
+    if task.repo is None:
+        return
+    origin = RequestOrigin.of_task(_candidate(task, basis, words))
+    lane = plan_request(shop.settings(), await availability_of(shop), origin, intent).decision.lane
     if lane is not None:
-        await shop.database.write(lambda session: spending.settle(session, job, lane))
+        await shop.database.write(lambda tx: spending.attribute(tx, job, lane))
 
 
 async def _begin(
@@ -99,29 +105,27 @@ async def _begin(
 ) -> None:
     """Begin the revision, if the task still is as it was when its words were read; else read them again soon."""
 
-    async def work(session: Session) -> None:
-        now_ms = await shop.database.now_ms(session)
-        task = await tasks.load(session, job.number, lock=True)
+    async def work(tx: Tx) -> None:
+        task = await tasks.load(tx, job.number, lock=True)
         if task.version != seen.version:
-            await jobs.put_back(session, job, now_ms + SOON_MS, attempt=job.attempt + 1)
+            await jobs.put_back(tx, job, tx.now_ms + SOON_MS, attempt=job.attempt + 1)
             return
-        n = len(await tasks.turns_of(session, job.number)) + 1
-        basis, known, changes = await next_basis(session, task, words.text, n)
-        await jobs.end(session, job, JobState.DONE, now_ms)
+        n = len(await tasks.turns_of(tx, job.number)) + 1
+        basis, known, changes = await next_basis(tx, task, words.text, n)
+        await jobs.end(tx, job, JobState.DONE)
+        author = words.actor.person or ""
         await take_step(
-            session,
+            tx,
             task,
             Fact.REPLIED,
-            now_ms,
-            shop.new_id,
             actor=words.actor,
             body={"text": words.text},
             changes={"digest": None, "question": None, "error": None, "expires_ms": None, **changes},
+            owed=OwedWork(person=author),
         )
-        author = words.actor.person or ""
         basis = basis.written_by(authors)
-        await tasks.begin_revision(session, job.number, task.revision + 1, now_ms, author, basis, intent or known)
-        await tasks.add_turn(session, tasks.turn_row(job.number, n, task.revision + 1, words, now_ms))
+        await tasks.begin_revision(tx, job.number, task.revision + 1, tx.now_ms, author, basis, intent or known)
+        await tasks.add_turn(tx, tasks.turn_row(job.number, n, task.revision + 1, words, tx.now_ms))
 
     await shop.database.write(work)
 

@@ -1,1 +1,1 @@
-"""Values and rules of the domain: no input, no output, no clock."""
+"""Values and rules of the domain: no I/O and no clock."""

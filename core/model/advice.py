@@ -1,8 +1,8 @@
-"""Advice: what a person can do about a problem, with the commands in it kept as values.
+"""What a person can do about a problem, with the suggested commands as values.
 
-Every surface writes a command in its own form and lacks some of them, so core never spells one into a sentence: an
-`Advice` is made of words and `Suggestion` values, and `bot.cards.wording` renders it for the place where it is read.
-Its `str` is what the command line says, and what `mend` holds in the documents of contract.md.
+Every surface writes commands in its own form and lacks some of them, so core never puts a command into a sentence. An
+`Advice` consists of texts and `Suggestion` values, and `bot.cards.wording` renders it for the surface. Its `str` is the
+command-line wording, which ``mend`` holds in the documents of contract.md.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
+from core.model.stored import StoredObject, StoredValueError
+
 BLANK: Final = "…"
-"""The argument that a person is to fill in."""
+"""The argument that the person fills in."""
 _VERSION: Final = 1
 _NEEDS_NO_QUOTES: Final = re.compile(r"[\w@%+=:,./\-]+", re.ASCII)
-_READ_WITHIN_QUOTES: Final = frozenset('"$`\\!')
-"""Characters that a shell reads between double quotes."""
+_SPECIAL_IN_QUOTES: Final = frozenset('"$`\\!')
+"""Characters that a shell interprets between double quotes."""
 
 
 class CommandName(StrEnum):
-    """What can be suggested; a surface may lack any of them."""
+    """The commands that can be suggested; a surface may lack any of them."""
 
     TASK = "task"
     REPLY = "reply"
@@ -89,14 +91,14 @@ _TERMINAL: Final[Mapping[CommandName, str]] = {
     CommandName.LANE_SEARCH: "lane search",
     CommandName.PULL_MODEL: "models pull {args}",
 }
-_ABOUT_A_TASK: Final = "{number} {args}"
+_DEFAULT_FORM: Final = "{number} {args}"
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A command to suggest: about which task, and with which arguments.
+    """A suggested command with its task number and arguments.
 
-    A `number` of None is the task that the problem is about, or none where the command takes no number. An argument
+    A `number` of None means the task that the problem is about, or no task where the command takes none. An argument
     that is `BLANK` stands for words that the person chooses.
     """
 
@@ -105,62 +107,68 @@ class Suggestion:
     args: tuple[str, ...] = ()
 
     def line(self) -> str:
-        """The command as the command line takes it."""
-        form = _TERMINAL.get(self.command, f"{self.command.value} {_ABOUT_A_TASK}")
+        """The command as typed on the command line."""
+        form = _TERMINAL.get(self.command, f"{self.command.value} {_DEFAULT_FORM}")
         number = "" if self.number is None else str(self.number)
         return " ".join(f"countersign {form}".format(number=number, args=" ".join(map(_quoted, self.args))).split())
 
     def to_json(self) -> dict[str, Any]:
-        """The suggestion as it is stored."""
+        """The suggestion in its stored form."""
         return {"command": self.command.value, "number": self.number, "args": list(self.args)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Suggestion:
         """The suggestion that `to_json` wrote."""
-        return cls(CommandName(value["command"]), value["number"], tuple(value["args"]))
+        stored = StoredObject(value, "a suggested command")
+        try:
+            command = CommandName(stored["command"])
+        except ValueError as error:
+            raise StoredValueError(f"a newer Countersign suggested the command {stored['command']!r}") from error
+        return cls(command, stored.get("number"), tuple(stored.get("args", ())))
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Words and suggested commands, in the order of the sentence.
+    """Texts and suggested commands, in the order of the sentence.
 
-    `otherwise` is what to say where one of the commands does not exist: what to do there, or who can.
+    `otherwise` is the advice for a surface that lacks one of the commands: what to do there, or who can help.
     """
 
     parts: tuple[str | Suggestion, ...]
     otherwise: str = ""
 
     def __str__(self) -> str:
-        """The advice as the command line words it."""
+        """The command-line wording."""
         return "".join(part if isinstance(part, str) else f"`{part.line()}`" for part in self.parts)
 
     def __contains__(self, words: str) -> bool:
-        """Whether the command line's wording has these words."""
+        """Whether the command-line wording contains `words`."""
         return words in str(self)
 
     def about(self, number: int) -> Advice:
-        """The same, with the task's number in the suggestions that name none."""
+        """The same advice, with the task's number in suggestions that have none."""
         return replace(self, parts=tuple(_about(part, number) for part in self.parts))
 
     def masked(self, mask: Callable[[str], str]) -> Advice:
-        """The advice whose words are what `mask` leaves of them."""
+        """The same advice with `mask` applied to its texts."""
         parts = tuple(mask(part) if isinstance(part, str) else part for part in self.parts)
         return replace(self, parts=parts, otherwise=mask(self.otherwise))
 
     def to_json(self) -> dict[str, Any]:
-        """The advice as it is stored."""
+        """The advice in its stored form."""
         parts = [part if isinstance(part, str) else part.to_json() for part in self.parts]
         return {"version": _VERSION, "parts": parts, "otherwise": self.otherwise}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Advice:
         """The advice that `to_json` wrote."""
-        parts = (part if isinstance(part, str) else Suggestion.from_json(part) for part in value["parts"])
-        return cls(tuple(parts), value["otherwise"])
+        stored = StoredObject(value, "advice", newest=_VERSION, version_key="version")
+        parts = (part if isinstance(part, str) else Suggestion.from_json(part) for part in stored["parts"])
+        return cls(tuple(parts), stored.get("otherwise", ""))
 
 
 def advise(*parts: str | Suggestion, otherwise: str = "") -> Advice:
-    """The advice with these words and suggestions."""
+    """Build advice from texts and suggestions."""
     return Advice(parts, otherwise)
 
 
@@ -169,17 +177,18 @@ def _about(part: str | Suggestion, number: int) -> str | Suggestion:
 
 
 def _quoted(argument: str) -> str:
-    """An argument as a shell takes it."""
+    """An argument quoted for a shell."""
     if _NEEDS_NO_QUOTES.fullmatch(argument):
         return argument
-    return shlex.quote(argument) if _READ_WITHIN_QUOTES & set(argument) else f'"{argument}"'
+    return shlex.quote(argument) if _SPECIAL_IN_QUOTES & set(argument) else f'"{argument}"'
 
 
 DOCTOR: Final = Advice(
-    ("Run ", Suggestion(CommandName.DOCTOR), "."), otherwise="Ask whoever runs Countersign to run its doctor."
+    ("Run ", Suggestion(CommandName.DOCTOR), "."), otherwise="Ask the operator of Countersign to run its doctor."
 )
-"""What to do where something of the installation is broken."""
+"""What to do when part of the installation is broken."""
 RESTORE: Final = Advice(
-    ("Run ", Suggestion(CommandName.INIT), ", or restore it."), otherwise="Ask whoever runs Countersign to restore it."
+    ("Run ", Suggestion(CommandName.INIT), ", or restore it."),
+    otherwise="Ask the operator of Countersign to restore it.",
 )
-"""What to do where a part of the home is missing."""
+"""What to do when part of the home is missing."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from core.model.decision import ApprovalRequirements
 from core.model.person import People
+from core.model.stored import StoredObject
 
 
 class Verdict(StrEnum):
@@ -45,9 +46,9 @@ class Approval:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Approval:
         """The approval that `to_json` wrote."""
-        at = datetime.fromisoformat(value["at"])
-        verdict = Verdict(value["verdict"])
-        return cls(value["person"], verdict, value["digest"], at, value["surface"], value.get("reason", ""))
+        stored = StoredObject(value, "an approval")
+        at, verdict = datetime.fromisoformat(stored["at"]), Verdict(stored["verdict"])
+        return cls(stored["person"], verdict, stored["digest"], at, stored["surface"], stored.get("reason", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,18 @@ class QuorumStatus:
         """True once enough people approved."""
         return len(self.have) >= self.count
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Who may approve and did not."""
+        return tuple(name for name in self.of if name not in self.have)
+
     def to_json(self) -> dict[str, Any]:
         """The row of ``staged.needs`` in the task document."""
         return {"rule": self.rule, "count": self.count, "of": list(self.of), "have": list(self.have)}
 
 
 def stricter(promised: ApprovalRequirements, live: ApprovalRequirements) -> ApprovalRequirements:
-    """The terms that satisfy both the rule at request time and the rule now (security.md 138).
+    """The requirements that satisfy both the rule at request time and the rule now (security.md 138).
 
     Approvers must be eligible under both, so the caller intersects people, not names: see `eligible`.
     """
@@ -130,7 +136,7 @@ def yes_of(
     )
 
 
-def tally(
+def count_quorum(
     promised: ApprovalRequirements,
     live: ApprovalRequirements,
     people: People,
@@ -140,5 +146,6 @@ def tally(
 ) -> QuorumStatus:
     """Count the approvals of `digest` by people who are eligible now; each person counts once."""
     may = eligible(promised, live, people, authors)
-    terms = stricter(promised, live)
-    return QuorumStatus(terms.rule, terms.count, may, tuple(sorted(yes_of(approvals, digest, terms.surfaces, may))))
+    requirements = stricter(promised, live)
+    have = yes_of(approvals, digest, requirements.surfaces, may)
+    return QuorumStatus(requirements.rule, requirements.count, may, tuple(sorted(have)))

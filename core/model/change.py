@@ -1,4 +1,4 @@
-"""A change: what differs between two git trees, as git says it, byte for byte."""
+"""The difference between two git trees, as git reports it, byte for byte."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ FOLDER = "040000"
 
 
 LFS_POINTER_BYTES = 1024
-"""No Git LFS pointer is larger (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
-_LFS_BEGINS = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+"""Maximum size of a Git LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+_LFS_PREFIXES = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
 
 
 def is_lfs_pointer(blob: bytes) -> bool:
-    """Whether a blob stands for a file that Git LFS keeps elsewhere; what that file holds, git does not know."""
-    return len(blob) <= LFS_POINTER_BYTES and blob.startswith(_LFS_BEGINS) and b"\noid " in blob
+    """Whether a blob is a Git LFS pointer; git does not know the contents of the file it stands for."""
+    return len(blob) <= LFS_POINTER_BYTES and blob.startswith(_LFS_PREFIXES) and b"\noid " in blob
 
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """One path that differs; renames are a deletion and an addition, so both sides are here.
+    """One changed path; a rename is a deletion and an addition.
 
-    `path` is git's raw bytes. Modes are git's six digits, `ABSENT` for a side that does not exist.
-    `old_blob`/`new_blob` are object ids (None when absent), `*_sha256` the sha256 of the blob's bytes
-    (of the commit id for a gitlink, which has no blob). `added`/`removed` count lines, None for a binary.
+    `path` is git's raw bytes. Modes are git's six digits, `ABSENT` for a side that does not exist. `old_blob` and
+    `new_blob` are object ids (None when absent), `*_sha256` the sha256 of the blob's bytes (of the commit id for a
+    gitlink, which has no blob). `added` and `removed` count lines, None for a binary.
     """
 
     path: bytes
@@ -47,7 +47,7 @@ class FileChange:
 
     @property
     def status(self) -> str:
-        """git's letter: A added, D deleted, T type changed, M modified."""
+        """Git's status letter: A added, D deleted, T type changed, M modified."""
         if self.old_mode == ABSENT:
             return "A"
         if self.mode == ABSENT:
@@ -56,18 +56,18 @@ class FileChange:
 
     @property
     def shown_path(self) -> str:
-        """The path for people: valid UTF-8 as it is, anything else visibly escaped."""
+        """The path for display: valid UTF-8 as it is, everything else visibly escaped."""
         return show_path(self.path)
 
     def to_json(self) -> dict[str, object]:
-        """The file as it is stored and as the task document shows it: with all that its digest says of it.
+        """The file as it is stored and as the task document shows it, with everything its digest covers.
 
-        `raw` is the path's bytes in hex, there only where `path` had to be escaped.
+        `raw` is the path's bytes in hex, present only if `path` had to be escaped.
         """
-        odd = {"raw": self.path.hex()} if self.path != self.shown_path.encode() else {}
+        raw = {"raw": self.path.hex()} if self.path != self.shown_path.encode() else {}
         return {
             "path": self.shown_path,
-            **odd,
+            **raw,
             "status": self.status,
             "added": self.added,
             "removed": self.removed,
@@ -81,9 +81,9 @@ class FileChange:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> FileChange:
-        """The file that `to_json` wrote, without git's object ids.
+        """Read what `to_json` wrote; git's object ids are not stored.
 
-        Older versions kept neither hashes nor sizes nor the bytes of an escaped path: those are missing then.
+        Older versions stored neither hashes nor sizes nor the bytes of an escaped path.
         """
         return cls(
             path=bytes.fromhex(value["raw"]) if "raw" in value else str(value["path"]).encode("utf-8", "replace"),
@@ -102,10 +102,10 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Everything that differs between the base commit's tree and the produced tree, sorted by path bytes.
+    """All differences between the base commit's tree and the produced tree, sorted by path bytes.
 
-    `beside` is what lies in the produced tree next to the changed paths (`core.ports.Repository.beside`); only the
-    guard needs it, and it is empty elsewhere.
+    `beside` maps paths in the produced tree next to the changed ones (`core.ports.Repository.beside`); only the guard
+    reads it, and it is empty elsewhere.
     """
 
     repository: str
@@ -116,12 +116,12 @@ class Change:
 
 
 def show_path(path: bytes) -> str:
-    r"""`path` as printable text: control, invisible and invalid characters become ``\\x..``/``\\u{..}``."""
+    r"""`path` as printable text: control, invisible and invalid characters become ``\\x..`` or ``\\u{..}``."""
     text = path.decode("utf-8", "surrogateescape")
-    return "".join(_show(c) for c in text)
+    return "".join(_escape(c) for c in text)
 
 
-def _show(char: str) -> str:
+def _escape(char: str) -> str:
     point = ord(char)
     if 0xDC80 <= point <= 0xDCFF:
         return f"\\x{point - 0xDC00:02x}"

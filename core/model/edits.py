@@ -1,4 +1,4 @@
-"""Structured edits: what a plain request means, as values any executor can apply."""
+"""Structured edits: the meaning of a plain request, as values that any executor can apply."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class PathError(ValueError):
-    """A path that does not stay inside the repository, with one sentence saying why."""
+    """The path does not stay inside the repository; the message says why."""
 
 
 class KeyTextError(ValueError):
-    """A key that cannot be split into parts, with one sentence saying why."""
+    """The key cannot be split into parts; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPart:
-    """One step of a dotted key; a literal part was quoted and is never split or read as an index."""
+    """One step of a dotted key; a `literal` part was quoted and is never split or read as an index."""
 
     text: str
     literal: bool = False
@@ -33,7 +33,7 @@ class KeyPart:
 class SetKey:
     """Give one key of a structured file a value; `quoted` makes the value text, `was` must be its old value.
 
-    `new` says that the key must not be there yet.
+    With `new` the key must not exist yet.
     """
 
     path: str
@@ -52,7 +52,7 @@ class SetKey:
 class ReplaceText:
     """Replace every occurrence of `old` in one file, or in all files that a glob names.
 
-    `word` says that only those count that are no part of a longer word.
+    With `word`, occurrences inside a longer word do not count.
     """
 
     target: str
@@ -70,7 +70,7 @@ class ReplaceText:
 class AddLine:
     """Add one line (or several) at the end of a file, or at the end of the section under a heading.
 
-    `item` says that it becomes an item of the list there, with that list's bullet or next number.
+    With `item` it becomes an item of the list there, with that list's bullet or next number.
     """
 
     path: str
@@ -86,7 +86,7 @@ class AddLine:
 class RemoveLine:
     """Remove the one line that contains a text, or with `every` all lines that contain it.
 
-    `whole` says that the line is this text and nothing else, `word` that the text is no part of a longer word.
+    With `whole` the line must be exactly this text, with `word` the text must not be part of a longer word.
     """
 
     path: str
@@ -127,8 +127,8 @@ class DeleteFile:
 class BumpPackage:
     """Require another version of a package; `exact` pins it, else the operator in the file is kept.
 
-    Without `path` the one manifest that names the package is meant; `was` must be the version named now. `down` says
-    that the version may be older than that.
+    Without `path` the one manifest that names the package is changed; `was` must be the version named now. With `down`
+    the version may be older.
     """
 
     package: str
@@ -148,7 +148,7 @@ class BumpPackage:
 
 @dataclass(frozen=True, slots=True)
 class CreateFile:
-    """Make a new file with exactly this content."""
+    """Create a file with exactly this content."""
 
     path: str
     content: str
@@ -178,7 +178,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 
 
 def paths_named(edit: Edit) -> tuple[str, ...]:
-    """The paths an edit names literally, both sides of a move; a glob or an open search names none."""
+    """The paths that an edit names literally, both sides of a move; a glob or an open search names none."""
     match edit:
         case MoveFile(source, target):
             return (source, target)
@@ -197,29 +197,43 @@ def is_glob(text: str) -> bool:
 
 def check_path(text: str) -> str:
     """The path itself when it stays inside the repository, else PathError with one sentence."""
-    shown = json.dumps(text[:80], ensure_ascii=True)
-    if not text:
-        raise PathError("The path is empty.")
-    if len(text) > MAX_PATH_CHARS:
-        raise PathError(f"The path {shown}… is longer than {MAX_PATH_CHARS} characters.")
-    if any(unicodedata.category(c) in _HIDDEN for c in text):
-        raise PathError(f"The path {shown} has control or invisible characters.")
-    if "\\" in text:
-        raise PathError(f"The path {shown} has a backslash; separate folders with /.")
-    if text.startswith(("/", "~")) or (len(text) > 1 and text[1] == ":" and text[0].isalpha()):
-        raise PathError(f"The path {shown} is absolute; name it from the repository's root.")
-    for part in text.split("/"):
-        if part in ("", ".", ".."):
-            raise PathError(f"The path {shown} has an empty, '.' or '..' part.")
-        if part != part.strip():
-            raise PathError(f"The path {shown} has a part that begins or ends with a space.")
-        if unicodedata.normalize("NFKC", part).casefold().rstrip(". ") in (".git", "git~1"):
-            raise PathError(f"The path {shown} is inside git's own folder.")
+    wrong = _wrong_path(text)
+    if wrong is not None:
+        shown = json.dumps(text[:80], ensure_ascii=True)
+        raise PathError(wrong.format(f"The path {shown}") if text else wrong)
     return text
 
 
+def _wrong_path(text: str) -> str | None:
+    """What is wrong with a path, with a place for the path itself, or None."""
+    if not text:
+        return "The path is empty."
+    if len(text) > MAX_PATH_CHARS:
+        return f"{{}}… is longer than {MAX_PATH_CHARS} characters."
+    if not (text.isascii() and text.isprintable()) and any(unicodedata.category(c) in _HIDDEN for c in text):
+        return "{} has control or invisible characters."
+    if "\\" in text:
+        return "{} has a backslash; separate folders with /."
+    if text.startswith(("/", "~")) or (len(text) > 1 and text[1] == ":" and text[0].isalpha()):
+        return "{} is absolute; name it from the repository's root."
+    return next(filter(None, map(_wrong_part, text.split("/"))), None)
+
+
+def _wrong_part(part: str) -> str | None:
+    if part in ("", ".", ".."):
+        return "{} has an empty, '.' or '..' part."
+    if part != part.strip():
+        return "{} has a part that begins or ends with a space."
+    if unicodedata.normalize("NFKC", part).casefold().rstrip(". ") in (".git", "git~1"):
+        return "{} is inside git's own folder."
+    return None
+
+
 def split_key(text: str) -> tuple[KeyPart, ...]:
-    """The parts of `a.b[0]."c.d"`, or KeyTextError; quotes make a part literal, brackets hold an index or a quote."""
+    """The parts of `a.b[0]."c.d"`: quotes make a part literal, brackets hold an index or a quoted part.
+
+    Raises `KeyTextError`.
+    """
     parts: list[KeyPart] = []
     at, expects_part = 0, True
     while at < len(text):
@@ -270,39 +284,39 @@ def _quote_end(text: str, at: int) -> int:
 
 def to_json(edit: Edit) -> dict[str, object]:
     """The edit as a JSON object with its `kind`; fields at their default are left out."""
-    out: dict[str, object] = {"kind": _KIND_OF[type(edit)]}
+    document: dict[str, object] = {"kind": _KIND_OF[type(edit)]}
     for field in fields(edit):
         value = getattr(edit, field.name)
         if field.default is MISSING or value != field.default:
-            out[field.name] = value
-    return out
+            document[field.name] = value
+    return document
 
 
 def from_json(document: Mapping[str, object]) -> Edit:
-    """The edit a JSON object describes; an unknown kind or key, a wrong type or a bad path is a ValueError."""
+    """Read an edit; raises `ValueError` for an unknown kind or key, a wrong type or a bad path."""
     name = document.get("kind")
     kind = KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ValueError(f"The edit has no known kind; it is one of {', '.join(KINDS)}.")
-    wanted = {field.name: field for field in fields(kind)}
-    if unknown := sorted(str(key) for key in document if key != "kind" and key not in wanted):
+    known = {field.name: field for field in fields(kind)}
+    if unknown := sorted(str(key) for key in document if key != "kind" and key not in known):
         raise ValueError(f"The edit {name} has no field {unknown[0]!r}.")
-    given: dict[str, object] = {}
-    for key, field in wanted.items():
+    values: dict[str, object] = {}
+    for key, field in known.items():
         if key not in document:
             if field.default is MISSING:
                 raise ValueError(f"The edit {name} needs the field {key!r}.")
             continue
         value = document[key]
         if not isinstance(value, _TYPES[str(field.type)]):
-            raise ValueError(f"The field {key!r} of the edit {name} is to be {field.type}.")
-        given[key] = value
-    made: Edit = kind(**given)  # type: ignore[arg-type]
-    return made
+            raise ValueError(f"The field {key!r} of the edit {name} must be {field.type}.")
+        values[key] = value
+    edit: Edit = kind(**values)  # type: ignore[arg-type]
+    return edit
 
 
 def describe(edit: Edit) -> str:
-    """One phrase a person would say for this edit, short enough for a title."""
+    """One short phrase for this edit as a person would say it, for use as a title."""
     match edit:
         case SetKey():
             value = _show(edit.value) if edit.quoted else _clip(edit.value)
@@ -336,6 +350,6 @@ def _clip(text: str, limit: int = 60) -> str:
 
 
 def _show(text: str) -> str:
-    """The text in quotes that a reader of requests reads as this text, where it is short and has one line."""
+    """The text in quotes that the grammar reads back as this text, if it is short and has one line."""
     plain = ('"' in text or "\\" in text) and "'" not in text and "\n" not in text
     return f"'{_clip(text)}'" if plain else '"' + _clip(text).replace('"', '\\"') + '"'

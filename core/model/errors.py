@@ -1,4 +1,4 @@
-"""Problems people are told about, and the exceptions that carry them."""
+"""Problems that people are told about, and the exceptions that carry them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from core.model.advice import Advice
+from core.model.stored import StoredObject
 
 
 class Kind(StrEnum):
-    """What sort of problem it is; decides the exit code of contract.md."""
+    """The kind of a problem, which determines the exit code (contract.md)."""
 
     FAILED = "failed"
     USAGE = "usage"
@@ -25,7 +26,7 @@ class Kind(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """The process exit status that stands for this kind."""
+        """The process exit status for this kind."""
         return _EXIT_CODES[self]
 
 
@@ -40,28 +41,28 @@ _EXIT_CODES = {
 }
 
 
-_LONE: Final = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL takes no NUL
-_A_BYTE: Final = range(0xDC80, 0xDD00)
-"""How a byte that is not UTF-8 stands in a Python string (PEP 383)."""
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL does not store NUL
+_SURROGATE_BYTES: Final = range(0xDC80, 0xDD00)
+"""How Python represents a byte that is not UTF-8 (PEP 383)."""
 
 
 def writable(text: str) -> str:
-    r"""`text` so that every file, database and terminal can hold it: a byte that was not UTF-8 becomes ``\xNN``."""
-    return _LONE.sub(_escaped, text)
+    r"""`text` that every file, database and terminal can hold; a byte that is not UTF-8 becomes ``\xNN``."""
+    return _UNSTORABLE.sub(_escaped, text)
 
 
 def _escaped(match: re.Match[str]) -> str:
     point = ord(match[0])
-    if point == 0 or point in _A_BYTE:
+    if point == 0 or point in _SURROGATE_BYTES:
         return f"\\x{point & 0xFF:02x}"
     return f"\\u{point:04x}"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that went wrong: a stable code, what happened and where, and the mend; always writable as UTF-8.
+    """One thing that went wrong: a stable code, what happened and where, and how to fix it; always valid UTF-8.
 
-    A mend that names commands is an `Advice`, which each surface words for itself; its ``str`` is the command line's.
+    A `mend` with commands is an `Advice`, which each surface renders; its ``str`` is the command-line wording.
     """
 
     kind: Kind
@@ -75,30 +76,31 @@ class Problem:
                 object.__setattr__(self, name, writable(text))
 
     def sentence(self) -> str:
-        """The problem as one line for a person at the command line; `bot.cards.wording` has the other surfaces'."""
+        """The problem as one line for the command line; `bot.cards.wording` renders it for other surfaces."""
         return sentence_of(self.message, str(self.mend))
 
     def plain(self) -> str:
-        """The problem as one line without commands, for words of which nobody knows yet where they are read."""
+        """The problem as one line without commands, for text whose surface is not known yet."""
         return sentence_of(self.message, self.mend.otherwise if isinstance(self.mend, Advice) else self.mend)
 
     def about(self, number: int) -> Problem:
-        """The same, with the task's number in the commands that its mend suggests."""
+        """The same problem, with the task's number in the suggested commands."""
         return replace(self, mend=self.mend.about(number)) if isinstance(self.mend, Advice) else self
 
     def to_json(self) -> dict[str, Any]:
-        """The ``error`` object of the task document: ``mend`` is the command line's, ``advice`` its parts if any."""
+        """The ``error`` object of the task document; ``mend`` is the command-line text, ``advice`` its parts."""
         advice = {"advice": self.mend.to_json()} if isinstance(self.mend, Advice) else {}
         return {"code": self.code, "message": self.message, "mend": str(self.mend), "kind": self.kind.value, **advice}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Problem:
         """The problem that `to_json` wrote, now or in a version that had the mend's text alone."""
-        return cls(Kind(value["kind"]), value["code"], value["message"], mend_of(value))
+        stored = StoredObject(value, "a problem")
+        return cls(Kind(stored["kind"]), stored["code"], stored["message"], mend_of(value))
 
 
 def mend_of(value: Mapping[str, Any]) -> str | Advice:
-    """The mend in an ``error`` object; rows of before advice was a value have its text alone."""
+    """The mend in an ``error`` object; older rows have its text alone."""
     return Advice.from_json(value["advice"]) if value.get("advice") else value.get("mend", "")
 
 
@@ -110,7 +112,7 @@ def sentence_of(message: str, mend: str) -> str:
 
 
 class CountersignError(Exception):
-    """A fault with a problem a person can act on."""
+    """Base class of all errors that carry a problem for people."""
 
     kind = Kind.FAILED
 
@@ -123,41 +125,41 @@ class CountersignError(Exception):
 
 
 class UsageError(CountersignError):
-    """What was typed cannot be done as typed."""
+    """The input cannot be processed as given."""
 
     kind = Kind.USAGE
 
 
 class ConfigError(UsageError):
-    """A configuration file says something it must not; names the file, the line and the key."""
+    """A configuration file is invalid; names the file, the line and the key."""
 
     def __init__(self, path: Path | str, line: int | None, key: str, message: str, mend: str | Advice = "") -> None:
         where = f"{path}:{line}" if line else f"{path}"
-        what = f"{where}: {key}: {message}" if key else f"{where}: {message}"
-        super().__init__("config", what, mend)
+        text = f"{where}: {key}: {message}" if key else f"{where}: {message}"
+        super().__init__("config", text, mend)
         self.path, self.line, self.key = str(path), line, key
 
 
 class RefusedError(CountersignError):
-    """Policy does not let this person do this."""
+    """Policy does not allow this person to do this."""
 
     kind = Kind.REFUSED
 
 
 class ConflictError(CountersignError):
-    """The task is not, or no longer, in the state that this needs."""
+    """The task is not, or no longer, in the required state."""
 
     kind = Kind.CONFLICT
 
 
 class NotFoundError(CountersignError):
-    """There is no such thing."""
+    """The thing that was named does not exist."""
 
     kind = Kind.MISSING
 
 
 class TransientError(CountersignError):
-    """Something outside is not there at the moment; the same call may work later."""
+    """Something outside is unavailable now; the same call may succeed later."""
 
     kind = Kind.UNAVAILABLE
 
@@ -167,13 +169,13 @@ class TransientError(CountersignError):
 
 
 def being_read(number: int) -> TransientError:
-    """That words to a task are being read, which may begin its next revision."""
-    what = f"somebody's reply to #{number} is being read"
-    return TransientError("being_read", what, "Try again in a moment.", retry_after_s=2.0)
+    """The error while a reply that may begin the task's next revision is being read."""
+    message = f"a reply to #{number} is being read"
+    return TransientError("being_read", message, "Try again in a moment.", retry_after_s=2.0)
 
 
 class PermanentError(CountersignError):
-    """Trying the same again cannot help."""
+    """Trying again cannot help."""
 
     kind = Kind.FAILED
 
@@ -183,7 +185,7 @@ class PermanentError(CountersignError):
 
 
 class WorkError(PermanentError):
-    """An executor could not do its work; `artifacts` are the files that tell why, kept with the task."""
+    """An executor failed; `artifacts` are files that explain why, kept with the task."""
 
     def __init__(self, code: str, message: str, mend: str | Advice = "", *, artifacts: Mapping[str, bytes]) -> None:
         super().__init__(code, message, mend)
@@ -191,6 +193,6 @@ class WorkError(PermanentError):
 
 
 class LostClaimError(CountersignError):
-    """Another worker holds a newer fence for this job; whoever meets this writes nothing more."""
+    """Another worker has a newer fence for this job; the caller must not write anything more."""
 
     kind = Kind.CONFLICT

@@ -1,8 +1,8 @@
-"""Picking: the parts of a staged change, how people name some of them, and the file that has only those.
+"""Selecting parts of a staged change: what the parts are, how people name them, and the resulting file contents.
 
-A part is a hunk of a text file that stays what it is, or a whole file where there is more to it than lines. Hunks are
-ranges of lines, read from git's headings alone; what is in them is never read from diff text but from the files' own
-bytes, and headings that do not fit those bytes are refused (security.md 80).
+A part is a hunk of a text file whose mode and type stay the same, or else a whole file. Hunks are ranges of lines, read
+from git's headings alone; their contents come from the files' own bytes, never from diff text, and headings that do not
+fit those bytes are refused (security.md 80).
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class HunkSpan:
 
 @dataclass(frozen=True, slots=True)
 class SelectedHunks:
-    """One thing that may be picked: hunk `span` of a file, or (None) the whole file.
+    """One selectable part: the hunk `span` of a file, or (None) the whole file.
 
-    `number` counts from 1 through the whole change: files in the order of their paths' bytes, hunks in that of lines.
+    `number` counts from 1 through the whole change: files in the order of their paths' bytes, hunks in line order.
     """
 
     number: int
@@ -48,41 +48,42 @@ class SelectedHunks:
 
     @property
     def label(self) -> str:
-        """The part in words: its number, its file and, of a hunk, the lines that it makes or takes away."""
+        """The part for display: its number, its file and, for a hunk, the lines that it adds or removes."""
         if self.span is None:
             return f"{self.number}: {show_path(self.path)}"
         begin, end = self.span.new_begin + 1, self.span.new_end
-        where = f"lines {begin}-{end}" if end >= begin else f"before line {begin}"
-        return f"{self.number}: {show_path(self.path)}, {where}"
+        lines = f"lines {begin}-{end}" if end >= begin else f"before line {begin}"
+        return f"{self.number}: {show_path(self.path)}, {lines}"
 
 
 def spans_of(diff: bytes) -> Spans:
     """The hunks in git's diff, by the blobs they compare; needs full object ids (``--full-index``).
 
-    Names are not read: they can be made to lie (security.md 72-75). Files of the same two blobs have the same hunks.
+    Names are not read, because they can be forged (security.md 72-75). Files with the same two blobs have the same
+    hunks.
     """
-    found: dict[tuple[str, str], list[HunkSpan]] = {}
+    hunks: dict[tuple[str, str], list[HunkSpan]] = {}
     current: list[HunkSpan] | None = None
-    left_old = left_new = 0
+    old_remaining = new_remaining = 0
     for line in diff.split(b"\n"):
-        if left_old > 0 or left_new > 0:  # content: whatever it looks like, it is no header
-            left_old -= line[:1] in (b" ", b"-", b"")
-            left_new -= line[:1] in (b" ", b"+", b"")
+        if old_remaining > 0 or new_remaining > 0:  # content, which may look like a header
+            old_remaining -= line[:1] in (b" ", b"-", b"")
+            new_remaining -= line[:1] in (b" ", b"+", b"")
             continue
         if line.startswith(b"diff --git "):
             current = None
         elif (index := _INDEX.match(line)) is not None:
-            current = found.setdefault((index[1].decode(), index[2].decode()), [])
+            current = hunks.setdefault((index[1].decode(), index[2].decode()), [])
             current.clear()
         elif (heading := _HEADING.match(line)) is not None and current is not None:
             span = _span(heading)
-            left_old, left_new = span.old_end - span.old_begin, span.new_end - span.new_begin
+            old_remaining, new_remaining = span.old_end - span.old_begin, span.new_end - span.new_begin
             current.append(span)
-    return {blobs: tuple(spans) for blobs, spans in found.items()}
+    return {blobs: tuple(spans) for blobs, spans in hunks.items()}
 
 
 def _span(heading: re.Match[bytes]) -> HunkSpan:
-    """A heading's ranges; one without lines names the line before it, so it begins one later."""
+    """The ranges of a heading; a range without lines names the line before it, so it begins one later."""
     old, new = int(heading[1]), int(heading[3])
     old_count = 1 if heading[2] is None else int(heading[2])
     new_count = 1 if heading[4] is None else int(heading[4])
@@ -92,37 +93,37 @@ def _span(heading: re.Match[bytes]) -> HunkSpan:
 
 
 def parts_of(files: Iterable[FileChange], spans: Spans) -> tuple[SelectedHunks, ...]:
-    """The parts of a change, numbered. The same change and the same diff give the same numbers, everywhere."""
+    """The parts of a change, numbered; the same change and diff always give the same numbers."""
     parts: list[SelectedHunks] = []
     for file in sorted(files, key=lambda f: f.path):
-        hunks = spans.get((file.old_blob or "", file.new_blob or ""), ()) if _by_lines(file) else ()
+        hunks = spans.get((file.old_blob or "", file.new_blob or ""), ()) if _differs_in_lines_only(file) else ()
         before = len(parts)
-        several = hunks if len(hunks) > 1 else (None,)
-        parts += [SelectedHunks(before + n, file.path, span) for n, span in enumerate(several, 1)]
+        selectable = hunks if len(hunks) > 1 else (None,)
+        parts += [SelectedHunks(before + n, file.path, span) for n, span in enumerate(selectable, 1)]
     return tuple(parts)
 
 
-def _by_lines(file: FileChange) -> bool:
-    """Whether only lines differ: no mode, no type, nothing new or gone, nothing binary."""
+def _differs_in_lines_only(file: FileChange) -> bool:
+    """Whether only lines differ: no mode, no type, nothing added or deleted, nothing binary."""
     return ABSENT not in (file.old_mode, file.mode) and file.old_mode == file.mode and file.added is not None
 
 
 def read_selection(what: str, parts: Sequence[SelectedHunks]) -> frozenset[int]:
-    """The numbers of the parts that people picked.
+    """The numbers of the parts that people selected.
 
-    ``1,3-5``, ``docs/a.md``, ``docs/`` (all in it) or ``all``; after ``not`` the same for what is left out, and with
-    nothing before it that is all but those. Raises `UsageError` or `NotFoundError` with what there is.
+    `what` is ``1,3-5``, ``docs/a.md``, ``docs/`` (everything in it) or ``all``; after ``not`` the same for parts to
+    leave out, and with nothing before it, all others. Raises `UsageError` or `NotFoundError` that list the parts.
     """
-    words = [next(filter(None, found), "") for found in _WORD.findall(what)]
+    words = [next(filter(None, groups), "") for groups in _WORD.findall(what)]
     if not words or len(words) > MAX_WORDS:
-        raise UsageError("bad_pick", "nothing was picked", "Write for example 1,3-5 or a file's path.")
+        raise UsageError("bad_pick", "nothing is selected", "Write for example 1,3-5 or a file's path.")
     at = next((n for n, word in enumerate(words) if word.lower() in ("not", "without", "except", "but")), len(words))
-    taken, left_out = words[:at], [word for word in words[at:] if word.lower() not in ("not", "except", "without")]
-    if at < len(words) and not left_out:
-        raise UsageError("bad_pick", "it is not said what to leave out", "Write for example 1-5 not 3.")
-    every = frozenset(part.number for part in parts)
-    chosen = _numbers(taken, parts) if taken else every
-    chosen -= _numbers(left_out, parts)
+    included, excluded = words[:at], [word for word in words[at:] if word.lower() not in ("not", "except", "without")]
+    if at < len(words) and not excluded:
+        raise UsageError("bad_pick", "nothing follows `not`", "Write for example 1-5 not 3.")
+    all_numbers = frozenset(part.number for part in parts)
+    chosen = _numbers(included, parts) if included else all_numbers
+    chosen -= _numbers(excluded, parts)
     if not chosen:
         raise UsageError("bad_pick", "nothing would be left", "Pick at least one hunk, or reject the change.")
     return chosen
@@ -138,7 +139,7 @@ def _numbers(words: Sequence[str], parts: Sequence[SelectedHunks]) -> frozenset[
 
 
 def _named(word: str, parts: Sequence[SelectedHunks]) -> set[int]:
-    """What one word names; a path goes before a number, for a file may be called 12."""
+    """The parts that one word names; paths win over numbers, because a file may be called 12."""
     paths = {part.number for part in parts if show_path(part.path) == word}
     if not paths and word.endswith("/"):
         paths = {part.number for part in parts if show_path(part.path).startswith(word)}
@@ -146,32 +147,34 @@ def _named(word: str, parts: Sequence[SelectedHunks]) -> set[int]:
         return paths
     if word.lower() == "all":
         return {part.number for part in parts}
-    found = _RANGE.fullmatch(word)
-    if found is None:
+    match = _RANGE.fullmatch(word)
+    if match is None:
         names = ", ".join(dict.fromkeys(show_path(part.path) for part in parts[:20]))
-        raise NotFoundError("no_such_part", f"{word[:100]!r} is no hunk and no file of this change", f"Files: {names}.")
-    first, last = int(found[1]), int(found[2] or found[1])
+        raise NotFoundError(
+            "no_such_part", f"{word[:100]!r} is neither a hunk nor a file of this change", f"Files: {names}."
+        )
+    first, last = int(match[1]), int(match[2] or match[1])
     if not 1 <= first <= last <= len(parts):
         raise NotFoundError("no_such_part", f"{word} is not among the hunks", f"They are 1 to {len(parts)}.")
     return set(range(first, last + 1))
 
 
 def subset(old: bytes, new: bytes, spans: Sequence[HunkSpan], picked: Iterable[HunkSpan]) -> bytes:
-    """`old` with the picked ones of all the hunks `spans` that make it `new`; every byte is from the one or the other.
+    """`old` with the `picked` ones of all the hunks `spans` that turn it into `new`.
 
-    With all of them it is `new`, with none `old`. Raises `PermanentError` when the hunks are not the difference between
+    With all of them it is `new`, with none `old`. Raises `PermanentError` if the hunks are not the difference between
     the two. Lines end with LF alone, so CR, NUL and invalid text stay as they are.
     """
     before, after = lines_of(old), lines_of(new)
     check_spans(before, after, spans)
     chosen = frozenset(picked)
-    out: list[bytes] = []
-    at = 0
+    lines: list[bytes] = []
+    position = 0
     for span in spans:
-        out += before[at : span.old_begin]
-        out += after[span.new_begin : span.new_end] if span in chosen else before[span.old_begin : span.old_end]
-        at = span.old_end
-    return b"".join(out + before[at:])
+        lines += before[position : span.old_begin]
+        lines += after[span.new_begin : span.new_end] if span in chosen else before[span.old_begin : span.old_end]
+        position = span.old_end
+    return b"".join(lines + before[position:])
 
 
 def lines_of(content: bytes) -> list[bytes]:
@@ -182,7 +185,7 @@ def lines_of(content: bytes) -> list[bytes]:
 
 
 def check_spans(before: Sequence[bytes], after: Sequence[bytes], spans: Sequence[HunkSpan]) -> None:
-    """Raise `PermanentError` unless the hunks are in order, within both files, and all that differs is in them."""
+    """Raise `PermanentError` unless the hunks are in order, within both files, and cover every difference."""
     old_at = new_at = 0
     for span in (*spans, HunkSpan(len(before), len(before), len(after), len(after))):
         ordered = old_at <= span.old_begin <= span.old_end <= len(before)

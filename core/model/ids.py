@@ -1,4 +1,4 @@
-"""Identifiers: prefixed and sortable by time, from an injected generator."""
+"""Prefixed identifiers that sort by time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from ulid import ULID
 
 NewId = Callable[[str], str]
-"""Makes a new id for a prefix: ``new_id("job")`` gives ``job_01…``."""
+"""Makes a new id for a prefix: ``new_id("job")`` returns ``job_01…``."""
 
 
 def new_id(prefix: str) -> str:
-    """A fresh id, e.g. ``task_01j9…``; ids made later sort later."""
+    """A fresh id such as ``task_01j9…``; later ids sort later."""
     return f"{prefix}_{ULID()}".lower()

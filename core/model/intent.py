@@ -1,4 +1,4 @@
-"""An intent: what a text seems to ask. Untrusted, whoever read it."""
+"""The intent of a text: what it seems to ask. Untrusted, whoever read it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any
 from core.model.edits import BumpPackage, Edit, ReplaceText, describe, from_json, paths_named, to_json
 from core.model.masking import Mask, shows_all
 from core.model.shorten import shortened
+from core.model.stored import StoredObject, StoredValueError
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """The edits a text asks for, or none when only an executor can tell (a command, an agent).
+    """The edits that a text asks for, or none when only an executor can tell (a command, an agent).
 
-    `revert_of` is the commit to take back instead, `pick` what to keep of the revision before (see
-    `core.model.hunk_selection`).
-    `lane` is where a model thinks it belongs, among the lanes that policy offered; `read_by` names that model.
+    `revert_of` is the commit to revert instead, `pick` the parts of the previous revision to keep (see
+    `core.model.hunk_selection`). `lane` is the lane that a model suggests among those that policy offers; `read_by`
+    names that model.
     """
 
     text: str
@@ -28,12 +29,12 @@ class Intent:
 
     @property
     def needs_git_alone(self) -> bool:
-        """True for what is made of trees that are there already: no model, no executor of the lane's."""
+        """True for work on existing trees only: no model and no executor of the lane."""
         return self.revert_of is not None or self.pick is not None
 
     @property
     def is_located(self) -> bool:
-        """False while a package's file has still to be looked for in the repository."""
+        """False while a package's file must still be found in the repository."""
         return not any(isinstance(edit, BumpPackage) and edit.path is None for edit in self.edits)
 
     @property
@@ -42,15 +43,15 @@ class Intent:
         return self.titled(shows_all)
 
     def titled(self, mask: Mask) -> str:
-        """The title of what `mask` shows of the request; masked before it is cut, for nobody knows half a secret."""
-        said = "; ".join(describe(edit) for edit in self.edits) if self.edits else self.text
-        return shortened(" ".join(mask(said).split()), 72)
+        """The title after `mask`, which is applied before cutting so that no secret is cut in half."""
+        text = "; ".join(describe(edit) for edit in self.edits) if self.edits else self.text
+        return shortened(" ".join(mask(text).split()), 72)
 
     def paths(self) -> tuple[str, ...]:
-        """The paths and globs that the edits name, in order, once each.
+        """The paths and globs that the edits name, in order, without duplicates.
 
-        A glob stands for itself: the lane that covers ``docs/*.md`` as a name covers what it matches, and the
-        guard judges the files it did match.
+        A glob stands for itself: a lane that covers ``docs/*.md`` as a name covers what it matches, and the guard
+        judges the files that it did match.
         """
         return tuple(dict.fromkeys(target for edit in self.edits for target in _targets(edit)))
 
@@ -67,14 +68,19 @@ class Intent:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Intent:
-        """The intent that `to_json` wrote; raises `ValueError` for an unknown edit."""
+        """The intent that `to_json` wrote; raises `StoredValueError`, also for an edit that is not known."""
+        stored = StoredObject(value, "an intent")
+        try:
+            edits = tuple(from_json(edit) for edit in stored["edits"])
+        except ValueError as error:
+            raise StoredValueError(f"an intent in the database cannot be read: {error}") from error
         return cls(
-            text=value["text"],
-            edits=tuple(from_json(e) for e in value["edits"]),
-            revert_of=value.get("revert_of"),
-            pick=value.get("pick"),
-            lane=value.get("lane"),
-            read_by=value.get("read_by", ""),
+            text=stored["text"],
+            edits=edits,
+            revert_of=stored.get("revert_of"),
+            pick=stored.get("pick"),
+            lane=stored.get("lane"),
+            read_by=stored.get("read_by", ""),
         )
 
 
@@ -84,10 +90,10 @@ def _targets(edit: Edit) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A text nobody could read as a request: why, and what would be understood; or a `question` with its `options`.
+    """A text that nobody could read as a request: the reason and what would be understood, or a question.
 
-    `read_by` names the model whose words these are; empty where no model was asked. `idle` is true when it asks for no
-    change at all.
+    `read_by` names the model whose words these are; empty if no model was asked. `idle` is true when the text asks for
+    no change at all.
     """
 
     reason: str
@@ -99,6 +105,6 @@ class Unclear:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Words that ask for no change, such as thanks or praise; `consents` when they sound like an approval."""
+    """Words that ask for no change, such as thanks or praise; `consents` if they sound like an approval."""
 
     consents: bool = False

@@ -1,4 +1,4 @@
-"""A job: one queued unit of work of a task, and its life in the queue."""
+"""A job: one queued unit of work of a task, and its states in the queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class JobKind(StrEnum):
-    """What a job does; each kind has one module in `core/work`."""
+    """What a job does; each kind has its module in `core/jobs`."""
 
     PLAN = "plan"
     READ = "read"
@@ -21,7 +21,7 @@ class JobKind(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job is: `waiting` for another task, `ready`, `running`, or over."""
+    """The state of a job: `waiting` for another task, `ready`, `running`, or finished."""
 
     WAITING = "waiting"
     READY = "ready"
@@ -40,7 +40,8 @@ class Job:
 
     `attempt` counts tries (a try that ends in a transient fault is followed by another);
     `fence` counts claims: every write of a claimant names it, so that a zombie's writes fail;
-    `needs` are the capabilities a node must have (``sandbox``, later ``gpu``);
+    `needs` are the capabilities a node must have, such as ``sandbox``; `rank_ms` is its place in the scheduler's order
+    (see `core.model.placement`);
     `payload` is versioned by `payload_version`, so that an older worker leaves newer jobs alone.
     """
 
@@ -56,6 +57,7 @@ class Job:
     created_at: datetime
     ready_at: datetime
     deadline_at: datetime | None
+    rank_ms: int
     owner: str | None
     needs: frozenset[str]
     payload: dict[str, Any]
@@ -63,7 +65,7 @@ class Job:
 
     @property
     def run_id(self) -> str:
-        """The durable run that this attempt is; the same after a crash, another after a retry."""
+        """The id of this attempt's durable run; the same after a crash, another one after a retry."""
         return f"{self.id}-{self.attempt}"
 
 

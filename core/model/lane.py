@@ -1,9 +1,12 @@
-"""A lane: a named capability to write, and the limits of what it may change."""
+"""A lane: a named write capability and the limits of what it may change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from core.model.budget import Budget
 from core.model.workflow import APPROVAL, CHECK, EDIT, REVERT, Parameter, WorkflowStep
 
 MIB = 1024 * 1024
@@ -13,8 +16,8 @@ MIB = 1024 * 1024
 class Limits:
     """Upper bounds of one change and of the work that makes it.
 
-    `files`, `bytes` and `file_bytes` bound the change (sums over new blobs); `wall_s`, `memory_mib`,
-    `processes` and `log_bytes` bound the executor.
+    `files`, `bytes` and `file_bytes` bound the change (sums over new blobs); `wall_s`, `memory_mib`, `processes` and
+    `log_bytes` bound the executor.
     """
 
     files: int = 50
@@ -25,32 +28,30 @@ class Limits:
     processes: int = 256
     log_bytes: int = MIB
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Limits:
+        """The limits that were stored with approval requirements; a bound that was not stored is the default's."""
+        bound = cls()
+        return cls(
+            files=value.get("files", bound.files),
+            bytes=value.get("bytes", bound.bytes),
+            file_bytes=value.get("file_bytes", bound.file_bytes),
+            wall_s=value.get("wall_s", bound.wall_s),
+            memory_mib=value.get("memory_mib", bound.memory_mib),
+            processes=value.get("processes", bound.processes),
+            log_bytes=value.get("log_bytes", bound.log_bytes),
+        )
+
     def tightened(self, other: Limits) -> Limits:
         """The stricter of both, bound by bound."""
-        return Limits(*(min(getattr(self, f), getattr(other, f)) for f in self.__slots__))
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a model may spend on one piece of work, and a lane in a day; 0 means no bound.
-
-    `steps` counts answers of the model, `repeats` how often one call may come again with nothing changed between.
-    `usd` and `day_usd` count only what an agent or an endpoint reports.
-    """
-
-    tokens: int = 500_000
-    steps: int = 50
-    repeats: int = 3
-    usd: float = 0.0
-    day_tokens: int = 0
-    day_usd: float = 0.0
+        return Limits(*(min(getattr(self, name), getattr(other, name)) for name in self.__slots__))
 
 
 @dataclass(frozen=True, slots=True)
 class LaneCheck:
-    """A command that judges what was made: 0 is good. One that fails is shown; a `required` one blocks.
+    """A command that judges the result: exit status 0 passes. A `required` check that fails blocks the change.
 
-    `wall_s` 0 means the lane's own.
+    `wall_s` 0 means the lane's limit.
     """
 
     name: str
@@ -61,10 +62,10 @@ class LaneCheck:
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """In what a lane's programs run: `kind` is bwrap, podman, docker or landlock.
+    """The isolation of a lane's programs: `kind` is bwrap, podman, docker or landlock.
 
-    `image` is the container's, for the two that have one. `hosts` may be reached over https through a proxy that
-    logs; without any there is no way out but to the lane's model.
+    `image` is the container image of podman and docker. `hosts` may be reached over https through a logging proxy;
+    without any, only the lane's model can be reached.
     """
 
     kind: str = "bwrap"
@@ -74,10 +75,10 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True)
 class AgentCli:
-    """An agent program that a lane file describes: how it is called, what it needs, how its words are read.
+    """An agent program that a lane file describes: how it is called, what it needs, how its output is read.
 
-    `argv` may hold ``{task}`` and ``{model}``; `speaks` is the protocol of its model (anthropic, openai, gemini),
-    `events` how it reports (jsonl or text), `success` the value that its last event must have (``key=value``).
+    `argv` may contain ``{task}`` and ``{model}``; `speaks` is the protocol of its model (anthropic, openai, gemini),
+    `events` its output format (jsonl or text), `success` the value that its last event must have (``key=value``).
     """
 
     argv: tuple[str, ...]
@@ -92,11 +93,11 @@ class AgentCli:
 class Lane:
     """Which paths may be written, by which executor, within which limits.
 
-    `write` and `protect` are anchored globs in gitignore style, judged from the repository's root;
-    `protect` adds to what every lane protects. `models` are ``endpoint/name``, the first that answers is used.
-    `checks` judge the result; a failing one goes back to the executor at most `retries` times. With the executor
-    `workflow` it works in `steps`, as the request's `parameters` say; `version` is its file's own. `whole` is what the
-    lane may write where this is one step of it, which may not go beyond.
+    `write` and `protect` are anchored globs in gitignore style, matched from the repository's root; `protect` adds to
+    what every lane protects. `models` are ``endpoint/name``; the first that answers is used. `checks` judge the result;
+    a failing one goes back to the executor at most `retries` times. With the executor `workflow` the lane works in
+    `steps` according to the request's `parameters`; `version` is that of its file. If this lane is one step of another,
+    `whole` is what that one may write, which the step may not exceed.
     """
 
     name: str
@@ -113,7 +114,7 @@ class Lane:
     bidi: bool = False
     needs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     checks: tuple[LaneCheck, ...] = ()
     retries: int = 1
     isolation: Isolation = Isolation()
@@ -126,9 +127,9 @@ class Lane:
 
     @property
     def executors(self) -> frozenset[str]:
-        """The names of what makes changes in it: its executor, or those of its steps; checks and approvals change none.
+        """The names of the executors that change files in it: its own, or those of its steps.
 
-        A revert is made by rule, as an edit is.
+        Checks and approvals change nothing; a revert is deterministic like an edit.
         """
         if not self.steps:
             return frozenset({self.executor})

@@ -1,4 +1,4 @@
-"""The lifecycle of a task, in one table: which fact moves which state where, and what is owed then."""
+"""The lifecycle of a task as one table: which fact moves which state where, and which jobs are then owed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.model.job import JobKind
 
 
 class State(StrEnum):
-    """Where a task is; the words of contract.md."""
+    """The state of a task, in the words of contract.md."""
 
     RECEIVED = "received"
     ASKING = "asking"
@@ -31,7 +31,7 @@ class State(StrEnum):
 
 
 class Fact(StrEnum):
-    """What can have happened to a task; the event of the same name is ``task.<fact>``."""
+    """What can happen to a task; the event of the same name is ``task.<fact>``."""
 
     PLANNED = "planned"
     UNCLEAR = "unclear"
@@ -62,7 +62,7 @@ class Fact(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LifecycleStep:
-    """Where a fact leads, and the jobs that are owed from there."""
+    """The state that a fact leads to, and the jobs that are owed there."""
 
     to: State
     owes: tuple[JobKind, ...] = ()
@@ -71,7 +71,7 @@ class LifecycleStep:
 _S, _F, _J = State, Fact, JobKind
 
 TRANSITIONS: dict[tuple[State, Fact], LifecycleStep] = {
-    # from a sentence to a decision
+    # from a request to a decision
     (_S.RECEIVED, _F.PLANNED): LifecycleStep(_S.QUEUED, (_J.CHANGE,)),
     (_S.RECEIVED, _F.UNCLEAR): LifecycleStep(_S.ASKING),
     (_S.RECEIVED, _F.DENIED): LifecycleStep(_S.REFUSED),
@@ -104,7 +104,7 @@ TRANSITIONS: dict[tuple[State, Fact], LifecycleStep] = {
     (_S.PUBLISHED, _F.FAILED): LifecycleStep(_S.PUBLISHED),
     (_S.PUBLISHED, _F.FOLLOWED): LifecycleStep(_S.PUBLISHED),
     (_S.MERGED, _F.UNDO_ASKED): LifecycleStep(_S.MERGED),
-    # a reply makes the next revision, from wherever words still help
+    # a reply makes the next revision in every state that a reply can still change
     **{
         (state, _F.REPLIED): LifecycleStep(_S.RECEIVED, (_J.PLAN,))
         for state in (
@@ -120,32 +120,32 @@ TRANSITIONS: dict[tuple[State, Fact], LifecycleStep] = {
             _S.FAILED,
         )
     },
-    # others merge or close a pull request whose next revision is under way
+    # a pull request can be merged or closed elsewhere while its next revision is under way
     **{
         (state, fact): LifecycleStep(end)
         for state in (_S.RECEIVED, _S.ASKING, _S.QUEUED, _S.RUNNING, _S.STAGED)
         for fact, end in ((_F.MERGED, _S.MERGED), (_F.CLOSED, _S.CLOSED))
     },
-    # people may stop what has not reached the forge
+    # people may cancel what has not reached the forge
     **{
         (state, _F.CANCELLED): LifecycleStep(_S.CANCELLED)
         for state in (_S.RECEIVED, _S.ASKING, _S.QUEUED, _S.RUNNING, _S.STAGED, _S.APPROVED)
     },
-    # what waits for a person does not wait for ever
+    # waiting for a person ends at an expiry
     (_S.ASKING, _F.EXPIRED): LifecycleStep(_S.EXPIRED),
     (_S.STAGED, _F.EXPIRED): LifecycleStep(_S.EXPIRED),
 }
 
 START = LifecycleStep(State.RECEIVED, (JobKind.PLAN,))
-"""How every task begins."""
+"""The first step of every task."""
 
 RESTING = frozenset(State) - {State.RECEIVED, State.QUEUED, State.RUNNING, State.APPROVED}
-"""States in which no job is owed: a person, or nobody, is next."""
+"""States in which no job is owed: a person, or nobody, acts next."""
 
 ENDS = frozenset(
     {State.MERGED, State.REFUSED, State.REJECTED, State.EXPIRED, State.FAILED, State.CANCELLED, State.CLOSED}
 )
-"""States that nothing but a person's new word leaves."""
+"""States that only a person's new turn leaves."""
 
 WAITING_FOR_PEOPLE = frozenset({State.ASKING, State.STAGED})
 """States that expire."""
@@ -156,13 +156,13 @@ OWED_IN: dict[State, JobKind] = {
     State.RUNNING: JobKind.CHANGE,
     State.APPROVED: JobKind.PUBLISH,
 }
-"""The job that must be alive in each working state; the reconciler looks for tasks that lack it."""
+"""The job that must exist in each working state; the reconciler looks for tasks that lack it."""
 
 FALLS_BACK = frozenset({State.REFUSED, State.REJECTED, State.EXPIRED, State.FAILED, State.CANCELLED})
-"""Ends of a revision that leave an already published one standing."""
+"""Ends of a revision that leave an already published revision in place."""
 
 SUPERSEDING = frozenset({Fact.REPLIED, Fact.CANCELLED, Fact.EXPIRED, Fact.REJECTED, Fact.MERGED, Fact.CLOSED})
-"""Facts after which the jobs still queued for the task are of no use; what follows its pull request goes on."""
+"""Facts after which the task's queued jobs are obsolete; jobs that follow its pull request continue."""
 
 
 BEGINNING = frozenset({Fact.REPLIED, Fact.CONTINUED})
@@ -174,20 +174,20 @@ class LifecyclePosition(Protocol):
 
     @property
     def number(self) -> int:
-        """What people call it."""
+        """The number that people see."""
 
     @property
     def state(self) -> State:
-        """Where it is."""
+        """Its current state."""
 
     @property
     def has_open_pull_request(self) -> bool:
-        """Whether an earlier revision stands published."""
+        """Whether an earlier revision is published and open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What a fact does to a task: its new state, the jobs owed, whether older jobs die, whether a revision begins."""
+    """The effect of a fact: the new state, the jobs owed, whether older jobs are dropped, whether a revision begins."""
 
     state: State
     owes: tuple[JobKind, ...]
@@ -196,9 +196,9 @@ class Transition:
 
 
 def advance(task: LifecyclePosition, fact: Fact) -> Transition:
-    """The one place where a task's state changes; pure.
+    """Compute what `fact` does to a task; the only place where states change, and pure.
 
-    Raises `ConflictError` when `fact` cannot happen to a task in this state.
+    Raises `ConflictError` if `fact` cannot happen to a task in this state.
     """
     step = TRANSITIONS.get((task.state, fact))
     if step is None:
@@ -238,14 +238,14 @@ _MENDS = {
 
 
 def _mend(task: LifecyclePosition) -> str | Advice:
-    """What can be done about a task in this state instead."""
+    """What a person can do about a task in this state instead."""
     if task.state is State.APPROVED:
         return advise("It is on its way to the forge; look again with ", Suggestion(CommandName.SHOW, task.number), ".")
     return _MENDS.get(task.state, "")
 
 
 def diagram() -> str:
-    """The table as a Mermaid state diagram, one line a transition; `docs/lifecycle.md` holds it."""
+    """The table as a Mermaid state diagram, one line per transition; `docs/lifecycle.md` contains it."""
     lines = ["stateDiagram-v2", f"    [*] --> {START.to.value}: requested"]
     arrows: dict[tuple[State, State], list[str]] = {}
     for (state, fact), step in TRANSITIONS.items():

@@ -1,4 +1,4 @@
-"""Masking what is shown: secrets leave JSON documents through the `Mask` of the settings in force."""
+"""Masking of secrets in JSON documents by the `Mask` of the settings in force."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 Mask = Callable[[str], str]
-"""A text as it may be shown: without the secrets in it."""
+"""Returns a text without the secrets in it."""
 
 
 def shows_all(text: str) -> str:
-    """A `Mask` where nobody knows secrets."""
+    """A `Mask` that masks nothing."""
     return text
 
 
 def masked(value: Any, mask: Mask) -> Any:
-    """A JSON value with every text in it masked; keys stay."""
+    """A JSON value with every text in it masked; keys stay as they are."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, dict):

@@ -1,18 +1,22 @@
-"""People: who may ask and approve, whatever the surface they speak from."""
+"""People: who may ask and approve, on whichever surface."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from core.model.errors import NotFoundError, RefusedError, UsageError
+
+MAINTAINER: Final = "maintainer"
+"""The role of those who may pause the queue and change what others scheduled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
     """One human, counted once however many identities they have.
 
-    `identities` maps a surface to the platform's immutable id there (never a display name).
+    `identities` maps a surface to the platform's immutable id there, never a display name.
     """
 
     name: str
@@ -20,49 +24,49 @@ class Person:
     identities: Mapping[str, str] = field(default_factory=dict)
 
     def is_one_of(self, names: Iterable[str]) -> bool:
-        """True if this person, or a role of theirs, is named in `names`."""
-        wanted = set(names)
-        return self.name in wanted or not wanted.isdisjoint(self.roles)
+        """Whether this person or one of their roles is in `names`."""
+        allowed = set(names)
+        return self.name in allowed or not allowed.isdisjoint(self.roles)
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Everybody the configuration names."""
+    """Every person that the configuration names."""
 
     by_name: Mapping[str, Person]
 
     def named(self, name: str) -> Person:
-        """The person called `name`; raises `NotFoundError` when nobody is."""
+        """The person called `name`; raises `NotFoundError` if there is none."""
         person = self.by_name.get(name)
         if person is None:
             raise NotFoundError(
                 "no_such_person",
-                f"nobody called {name} is configured",
+                f"no person called {name} is configured",
                 f"Known: {', '.join(sorted(self.by_name)) or 'nobody yet'}.",
             )
         return person
 
     def get(self, name: str) -> Person | None:
-        """The person called `name`, or None when they have been removed."""
+        """The person called `name`, or None if they were removed."""
         return self.by_name.get(name)
 
     def speaking(self, surface: str, identity: str) -> Person:
-        """The person whose id on `surface` is `identity`; raises `RefusedError` for a stranger."""
+        """The person whose id on `surface` is `identity`; raises `RefusedError` for an unknown one."""
         for person in self.by_name.values():
             if person.identities.get(surface) == identity:
                 return person
         raise RefusedError(
             "stranger",
-            f"{surface} user {identity!r} is not a person of this Countersign",
+            f"the {surface} user {identity!r} is not known to Countersign",
             "Say who you are with --as PERSON, or add the identity in countersign.yaml."
             if surface == "terminal"
             else "Ask an operator to add the identity in countersign.yaml.",
         )
 
     def matching(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The sorted names of all people who are, or have a role, in `names`."""
-        wanted = tuple(names)
-        return tuple(sorted(p.name for p in self.by_name.values() if p.is_one_of(wanted)))
+        """The sorted names of all people whose name or role is in `names`."""
+        allowed = tuple(names)
+        return tuple(sorted(person.name for person in self.by_name.values() if person.is_one_of(allowed)))
 
     def roles(self) -> frozenset[str]:
         """Every role that somebody has."""
@@ -72,7 +76,7 @@ class People:
 def check_name(name: str, what: str) -> str:
     """Return `name` if it is a plain identifier; raises `UsageError` otherwise."""
     plain = all(c.isascii() and (c.isalnum() or c in "-_.") for c in name)
-    if not plain or not name[:1].isalnum() or len(name) > 64:  # as countersign.yaml takes it, too
+    if not plain or not name[:1].isalnum() or len(name) > 64:  # countersign.yaml has the same rule
         mend = "Use 1-64 ASCII letters, digits, '-', '_' or '.', the first a letter or digit."
         raise UsageError("bad_name", f"{what} {name!r} is not a plain name", mend)
     return name

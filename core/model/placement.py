@@ -1,41 +1,60 @@
-"""Placement: which ready job this node should take next. Pure, so a simulator can drive it."""
+"""Placement: the order in which jobs are taken, and which of them a node can take. Pure, so a simulator can drive it.
+
+`in_order` is the scheduler's order: claims follow it, and the positions that people are shown are counted by it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from core.model.job import PAYLOAD_VERSION, Job
 
-AGE_PER_PRIORITY = timedelta(minutes=10)
-URGENT = timedelta(minutes=5)
+AGE_PER_PRIORITY: Final = timedelta(minutes=10)
+"""How long a job must wait to stand where one that is newer stands by one step more of priority."""
+AGE_PER_PRIORITY_MS: Final = AGE_PER_PRIORITY // timedelta(milliseconds=1)
+URGENT: Final = timedelta(minutes=5)
+"""How long before its deadline a job goes before all that are not urgent."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """What a node offers now: its name and its capabilities."""
+    """What a node offers: its name and its capabilities."""
 
     name: str
     offers: frozenset[str]
 
 
+def rank_ms_of(ready_ms: int, priority: int) -> int:
+    """A job's rank: when a job of priority 0 would have had to be ready to stand where this one stands.
+
+    The lowest rank goes first. Priority counts as age: so nothing starves, and a rank never changes while a job waits,
+    which lets an index hold the order. `ready_ms` is when the job became ready, in UTC milliseconds since the epoch.
+    """
+    return ready_ms - priority * AGE_PER_PRIORITY_MS
+
+
 def fits(job: Job, node: NodeView) -> bool:
-    """True if `node` has all that `job` needs and this program understands its payload."""
+    """Whether `node` has everything that `job` needs and this program understands its payload."""
     return job.needs <= node.offers and job.payload_version <= PAYLOAD_VERSION
 
 
-def rank(jobs: Iterable[Job], node: NodeView, now: datetime) -> tuple[Job, ...]:
-    """The jobs that fit, the one to take first at the front.
+def in_order(jobs: Iterable[Job], now: datetime) -> tuple[Job, ...]:
+    """The jobs, the one to take first at the front.
 
-    A deadline within `URGENT` goes first (earliest deadline first); then by priority, to which every
-    `AGE_PER_PRIORITY` of waiting adds one, so that nothing starves; then the oldest.
+    A deadline within `URGENT` goes first (earliest deadline first); then the lowest rank.
     """
 
-    def score(job: Job) -> tuple[int, float, float, float, str]:
+    def key(job: Job) -> tuple[bool, float, int, str]:
         urgent = job.deadline_at is not None and job.deadline_at - now <= URGENT
-        deadline = job.deadline_at.timestamp() if job.deadline_at is not None else float("inf")
-        aged = job.priority + (now - job.created_at) / AGE_PER_PRIORITY
-        return (0 if urgent else 1, deadline if urgent else 0.0, -aged, job.created_at.timestamp(), job.id)
+        deadline = job.deadline_at.timestamp() if job.deadline_at is not None and urgent else 0.0
+        return not urgent, deadline, job.rank_ms, job.id
 
-    return tuple(sorted((job for job in jobs if fits(job, node)), key=score))
+    return tuple(sorted(jobs, key=key))
+
+
+def rank(jobs: Iterable[Job], node: NodeView, now: datetime) -> tuple[Job, ...]:
+    """The jobs that fit `node`, in order."""
+    return in_order((job for job in jobs if fits(job, node)), now)

@@ -1,17 +1,18 @@
-"""What is known of how a change was made: who was asked, what it cost, and how the lane's checks came out."""
+"""How a change was made: which models were asked, what that cost, and the results of the lane's checks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from core.model.masking import Mask
+from core.model.stored import StoredObject
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one model spent on one piece of work, as far as its endpoint or agent said; `usd` None: not said."""
+    """What one model spent on one piece of work, as reported by its endpoint or agent; `usd` None: not reported."""
 
     model: str
     calls: int = 0
@@ -19,13 +20,25 @@ class Usage:
     output_tokens: int = 0
     usd: float | None = None
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Usage:
+        """The usage as it was stored with how a change was made, or in the journal of its work."""
+        stored = StoredObject(value, "the usage of a model")
+        return cls(
+            model=stored["model"],
+            calls=stored.get("calls", 0),
+            input_tokens=stored.get("input_tokens", 0),
+            output_tokens=stored.get("output_tokens", 0),
+            usd=stored.get("usd"),
+        )
+
     @property
     def tokens(self) -> int:
-        """Both directions together."""
+        """Input and output tokens together."""
         return self.input_tokens + self.output_tokens
 
     def plus(self, other: Usage) -> Usage:
-        """Both together, under this one's name."""
+        """The sum of both, under this one's model name."""
         known = [spent.usd for spent in (self, other) if spent.usd is not None]
         return Usage(
             self.model,
@@ -37,7 +50,7 @@ class Usage:
 
 
 def summed(usages: Iterable[Usage]) -> tuple[Usage, ...]:
-    """One usage for each model, in the order in which they first come."""
+    """One usage per model, in order of first appearance."""
     spent: dict[str, Usage] = {}
     for usage in usages:
         spent[usage.model] = spent[usage.model].plus(usage) if usage.model in spent else usage
@@ -46,7 +59,7 @@ def summed(usages: Iterable[Usage]) -> tuple[Usage, ...]:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """How one of the lane's checks came out on the tree that was made; `artifact` is its log's name."""
+    """The result of one of the lane's checks on the produced tree; `artifact` is the name of its log."""
 
     name: str
     passed: bool
@@ -55,16 +68,29 @@ class CheckResult:
     artifact: str
     wall_s: float
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> CheckResult:
+        """The result as it was stored with how a change was made."""
+        stored = StoredObject(value, "the result of a check")
+        return cls(
+            name=stored["name"],
+            passed=stored["passed"],
+            required=stored["required"],
+            detail=stored["detail"],
+            artifact=stored["artifact"],
+            wall_s=stored["wall_s"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """How a change was made: facts from the host, and `words`, which are the model's own and prove nothing.
 
-    Stored with a revision, it covers every revision that the staged diff holds. `refused` says why its last edit was
-    not done, when it ended without another.
+    It is stored with a revision and covers every revision that the staged diff contains. `refused` says why the model's
+    last edit was not applied, when the work ended without another.
 
-    `awaits` is the approval step of the lane's workflow that comes next; empty: nothing more is to come. It is the
-    `step`-th of the lane's `steps`, and `asks` is what its file says that people are asked.
+    `awaits` is the approval step of the lane's workflow that comes next; empty if nothing more follows. It is the
+    `step`-th of the lane's `steps`, and `asks` is the question that its file asks.
     """
 
     executor: str = ""
@@ -79,14 +105,14 @@ class Provenance:
     refused: str = ""
 
     def masked(self, mask: Mask) -> Provenance:
-        """The same with every text of a model's or a program's as it may be shown."""
+        """The same with every text of a model or a program masked."""
         checks = tuple(replace(check, detail=mask(check.detail)) for check in self.checks)
         return replace(self, words=mask(self.words), refused=mask(self.refused), checks=checks)
 
     def on_top_of(self, earlier: Provenance) -> Provenance:
-        """How both were made together, this one going on from `earlier`: who worked on it, and the sum of the usage.
+        """Combine with the `earlier` work that this one continued: its executors, and the sum of the usage.
 
-        Checks and what comes next are this one's alone: they are about the tree as it is now.
+        Checks and the next approval are this one's alone, because they are about the current tree.
         """
         names = [*earlier.executor.split(", "), *self.executor.split(", ")]
         return replace(
@@ -98,25 +124,26 @@ class Provenance:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The making as stored with its revision and shown as ``making`` in the task document."""
+        """The provenance as stored with its revision and shown as ``making`` in the task document."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Provenance:
         """The making that `to_json` wrote."""
+        stored = StoredObject(value, "how a change was made")
         return cls(
-            executor=value.get("executor", ""),
-            words=value.get("words", ""),
-            usage=tuple(Usage(**spent) for spent in value.get("usage", ())),
-            checks=tuple(CheckResult(**check) for check in value.get("checks", ())),
-            tries=value.get("tries", 1),
-            awaits=value.get("awaits", ""),
-            step=value.get("step", 0),
-            steps=value.get("steps", 0),
-            asks=value.get("asks", ""),
-            refused=value.get("refused", ""),
+            executor=stored.get("executor", ""),
+            words=stored.get("words", ""),
+            usage=tuple(map(Usage.from_json, stored.get("usage", ()))),
+            checks=tuple(map(CheckResult.from_json, stored.get("checks", ()))),
+            tries=stored.get("tries", 1),
+            awaits=stored.get("awaits", ""),
+            step=stored.get("step", 0),
+            steps=stored.get("steps", 0),
+            asks=stored.get("asks", ""),
+            refused=stored.get("refused", ""),
         )
 
 
 NOT_TOLD = Provenance()
-"""The making of what says nothing of itself, such as an edit by rule."""
+"""The provenance of work that reports nothing, such as a deterministic edit."""

@@ -1,4 +1,4 @@
-"""Files of secrets, known by their names alone: no model reads them, and what is shown of a diff leaves them out."""
+"""Recognises files of secrets by name; models never read them, and displayed diffs leave them out."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ _FOLDERS: Final = re.compile(r"(^|/)\.(ssh|gnupg|aws|azure|kube|docker)/", re.IG
 
 
 def is_secret_file(path: str) -> bool:
-    """Whether a file of this name is there to hold secrets: ``.env``, ``*.pem``, ``id_rsa``, ``.ssh/`` and the like."""
+    """Whether a file name indicates secrets: ``.env``, ``*.pem``, ``id_rsa``, ``.ssh/`` and similar."""
     return bool(_NAMES.fullmatch(path.rpartition("/")[2]) or _FOLDERS.search(path))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from core.model.change import Change, FileChange
 from core.model.errors import PermanentError
+from core.model.stored import StoredObject
 
 DIGEST_DOMAIN = b"countersign-staged-diff-v1"
 
@@ -76,8 +77,8 @@ class GuardReport:
 
     @classmethod
     def from_json(cls, value: list[dict[str, Any]]) -> GuardReport:
-        """The report that `to_json` wrote."""
-        return cls(tuple(Finding(f["check"], GuardVerdict(f["verdict"]), f["detail"], f["path"]) for f in value))
+        """The report that `to_json` wrote; its version is that of the staged diff that it is part of."""
+        return cls(tuple(Finding(f["check"], GuardVerdict(f["verdict"]), f["detail"], f.get("path")) for f in value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +121,14 @@ class StagedDiff:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> StagedDiff:
         """The staged diff that `to_json` wrote."""
+        stored = StoredObject(value, "a staged diff")
         return cls(
-            value["digest"],
-            value["repository"],
-            value["base"],
-            value["tree"],
-            tuple(value["files"]),
-            GuardReport.from_json(value["guard"]),
+            digest=stored["digest"],
+            repository=stored["repository"],
+            base=stored["base"],
+            tree=stored["tree"],
+            files=tuple(stored["files"]),
+            guard=GuardReport.from_json(stored["guard"]),
         )
 
 

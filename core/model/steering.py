@@ -1,13 +1,12 @@
-"""Files that steer programs: agents, editors, shells, git hooks, CI systems and forges obey them.
+"""Files that control programs: agents, editors, shells, git hooks, CI systems and forges obey them.
 
-This is the one list of them. The guard protects every path in it in every lane (`policies.protected`), and agent
-programs are not shown those that would steer themselves (`lanes.agent_clis.hidden_files`), so the two cannot drift
-apart.
+This is the only list of them. The guard protects every path in it in every lane (`policies.protected`), and agent
+programs do not see those that would control them (`lanes.agent_clis.hidden_files`), so the two cannot diverge.
 
-A pattern is a glob from the repository's root in the sense of `policies.globs`. It begins with ``**/`` where the
-program reads such a file at any depth, and every spelling that the program accepts is here. Case does not matter.
-Files that people also ask for in the ordinary course of work, such as Makefiles and compose files, are not in this
-list: `policies.checks.manifests` flags them for the approver.
+A pattern is a glob from the repository's root in the sense of `policies.globs`. It begins with ``**/`` if the program
+reads such a file at any depth, and every spelling that the program accepts is listed. Case does not matter. Files that
+people also change in ordinary work, such as Makefiles and compose files, are not in this list;
+`policies.checks.manifests` flags them for the approver.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ def _folders(names: str, *, under: str = "**/") -> tuple[str, ...]:
 
 _YAML: Final = "yml yaml"
 
-# git runs what these say, or shows other bytes than it keeps. gitattributes(5), gitmodules(5); CVE-2025-48384 and
+# git runs what these contain, or shows other bytes than it stores. gitattributes(5), gitmodules(5); CVE-2025-48384 and
 # CVE-2018-17456 (submodule paths and urls), CVE-2014-9390 (.git under another spelling).
 GIT: Final = (*_folders(".git git~1"), *_each(".gitattributes .gitmodules .gitconfig .lfsconfig"))
 
-# What a forge obeys, and who must review. docs.github.com: "About code owners", "Metadata syntax for GitHub Actions",
+# Settings of forges, and who must review. docs.github.com: "About code owners", "Metadata syntax for GitHub Actions",
 # "Dependabot options"; docs.renovatebot.com/configuration-options; prow's OWNERS; docs.mergify.com.
 _FORGES: Final = (
     *_folders(".github .gitea .forgejo .gitlab .azuredevops .sourcehut", under=""),
@@ -45,7 +44,7 @@ _FORGES: Final = (
     *_folders(".mergify", under=""),
 )  # fmt: skip
 
-# What CI systems run. Sources: docs.gitlab.com/ci, jenkins.io/doc/book/pipeline/jenkinsfile, circleci.com/docs,
+# Configuration of CI systems. Sources: docs.gitlab.com/ci, jenkins.io/doc/book/pipeline/jenkinsfile, circleci.com/docs,
 # docs.travis-ci.com, learn.microsoft.com/azure/devops/pipelines, woodpecker-ci.org/docs/usage/workflows,
 # docs.drone.io, cirrus-ci.org/guide, docs.semaphoreci.com, pipelinesascode.com, docs.earthly.dev, buildkite.com/docs,
 # docs.readthedocs.com (its build jobs), docs.aws.amazon.com/codebuild, man.sr.ht/builds.sr.ht, zuul-ci.org/docs,
@@ -77,7 +76,7 @@ _HOOKS: Final = (
     *_files(".lintstagedrc lint-staged.config", "js cjs mjs ts cts mts json yml yaml"),
 )  # fmt: skip
 
-# Read by shells, version managers and interpreters on entry, often before anybody typed a command. direnv.net;
+# Read by shells, version managers and interpreters on entering a folder, often before any command. direnv.net;
 # mise.jdx.dev/configuration.html; jetify.com/docs/devbox (init_hook); devenv.sh; gdb and lldb (.gdbinit), pdb, irb,
 # pry, GHCi and Octave read these in the current folder. Secrets live in .env by convention, and agents load it
 # (CVE-2026-21852).
@@ -90,7 +89,7 @@ _ON_ENTRY: Final = (
     *_each(".gdbinit .lldbinit .pdbrc .pdbrc.py .irbrc .pryrc .ghci .octaverc .iex.exs"),
 )  # fmt: skip
 
-# Tasks, launch configurations and settings that editors and hosted workspaces run or obey when a folder is opened.
+# Tasks, launch configurations and settings that editors and hosted workspaces apply when a folder is opened.
 # CVE-2025-53773 (.vscode/settings.json); code.visualstudio.com/docs/debugtest/tasks; containers.dev;
 # zed.dev/docs/tasks; JetBrains stores shared run configurations in .run; vim's 'exrc'; emacs' directory variables;
 # gitpod.io/docs.
@@ -123,7 +122,7 @@ _AGENT_SETTINGS: Final = (
            ".augmentignore .gooseignore .claudeignore .copilotignore .clinerules .opencodeignore"),
 )  # fmt: skip
 
-# What people write for agents to read. It gives no right, so agents may read it; what it says steers them all the same.
+# Instructions that people write for agents. They grant no rights, so agents may read them, but they control agents.
 AGENT_TEXTS: Final = (
     *_each("AGENT.md AGENTS.md AGENTS.override.md AGENTS.local.md CLAUDE.md CLAUDE.local.md GEMINI.md QWEN.md WARP.md "
            "SKILL.md .cursorrules .windsurfrules .roorules .roorules-* .kilocoderules .continuerules .goosehints "
@@ -132,19 +131,19 @@ AGENT_TEXTS: Final = (
 )  # fmt: skip
 
 HIDDEN_FROM_AGENTS: Final = (*_AGENT_SETTINGS, *_EDITORS, *_ON_ENTRY)
-"""What an agent program, or a shell that it starts, takes settings from."""
+"""Files from which an agent program, or a shell that it starts, takes settings."""
 
 STEERING: Final = tuple(dict.fromkeys((*GIT, *_FORGES, *_CI, *_HOOKS, *AGENT_TEXTS, *HIDDEN_FROM_AGENTS)))
-"""Every pattern, each once."""
+"""All patterns, without duplicates."""
 
 
 def steers_agents(path: str) -> bool:
-    """Whether the file `path`, or a folder above it, is hidden from agent programs, in whatever case."""
+    """Whether the file `path` or a folder above it is hidden from agent programs, ignoring case."""
     return _HIDDEN.search(path.casefold()) is not None
 
 
 def _regex(pattern: str) -> str:
-    """A pattern of this list as a regular expression for a path and all that is below it."""
+    """A pattern of this list as a regular expression for a path and everything below it."""
     inner = pattern.removesuffix("/**")
     anywhere = inner.startswith("**/")
     body = re.escape(inner.removeprefix("**/").casefold()).replace(r"\*", "[^/]*")

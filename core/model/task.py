@@ -1,4 +1,4 @@
-"""A task: the unit people see (#142), and its revisions (#142.2)."""
+"""A task: the unit that people see (#142), and its revisions (#142.2)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from core.model.intent import Intent
 from core.model.lifecycle import State
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
+from core.model.stored import StoredObject
 from core.model.turn import Question
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """What was opened at the forge. `revision` and `digest` name what its head carries.
+    """The pull request at the forge; `revision` and `digest` name what its head contains.
 
-    `followed` is true where others act on it too, so that it is looked at until it ends; `checks` says in a few words
-    how its checks stand, `files` is where its artifacts can be seen.
+    `followed` is true where others act on it too, so that it is polled until it ends; `checks` summarises its checks in
+    a few words, `files` is where its artifacts can be seen.
     """
 
     number: int
@@ -42,16 +43,28 @@ class PullRequest:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> PullRequest:
         """The pull request that `to_json` wrote."""
-        return cls(**value)
+        stored = StoredObject(value, "a pull request")
+        return cls(
+            number=stored["number"],
+            url=stored["url"],
+            branch=stored["branch"],
+            head=stored["head"],
+            state=stored["state"],
+            revision=stored["revision"],
+            digest=stored["digest"],
+            followed=stored.get("followed", False),
+            checks=stored.get("checks", ""),
+            files=stored.get("files", ""),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
     """What a revision builds on: the turns it reads, and the revision whose tree it continues (None: the base).
 
-    `authors` are those who wrote these or whose words were shown to whoever made the revision, beside its own author.
-    `passed` is the approval step of the lane's workflow that it goes on from; empty: it begins with the first step.
-    Of the talk only what was said from turn `since` on is shown to anybody: earlier words were left behind.
+    `authors` wrote these turns, or their words were shown to whoever made the revision, in addition to its own author.
+    `passed` is the approval step of the lane's workflow from which it continues; empty: it begins with the first step.
+    Only turns from number `since` on are shown to a model: earlier ones were left behind.
     """
 
     turns: tuple[int, ...]
@@ -61,11 +74,11 @@ class Basis:
     since: int = 1
 
     def written_by(self, people: Iterable[str]) -> Basis:
-        """The same, with these `people` among its authors."""
+        """The same basis with `people` among its authors."""
         return replace(self, authors=tuple(sorted({*self.authors, *people})))
 
     def to_json(self) -> dict[str, Any]:
-        """The basis as stored."""
+        """The basis in its stored form."""
         return {
             "turns": list(self.turns),
             "continue_from": self.continue_from,
@@ -77,12 +90,14 @@ class Basis:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Basis:
         """The basis that `to_json` wrote."""
-        authors, passed = tuple(value.get("authors", ())), value.get("passed", "")
-        return cls(tuple(value["turns"]), value["continue_from"], authors, passed, value.get("since", 1))
-
-
-FIRST_BASIS = Basis((1,))
-"""What a new task builds on: its first turn."""
+        stored = StoredObject(value, "what a revision builds on")
+        return cls(
+            turns=tuple(stored["turns"]),
+            continue_from=stored["continue_from"],
+            authors=tuple(stored.get("authors", ())),
+            passed=stored.get("passed", ""),
+            since=stored.get("since", 1),
+        )
 
 
 FIRST_BASIS = Basis((1,))
@@ -91,10 +106,7 @@ FIRST_BASIS = Basis((1,))
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One round of a task: what was read, what was decided, what was produced.
-
-    `author` is whose turn began it.
-    """
+    """One round of a task: what was read, decided and produced; `author` wrote the turn that began it."""
 
     n: int
     author: str
@@ -110,7 +122,7 @@ class Revision:
 
     @property
     def authors(self) -> frozenset[str]:
-        """All whose words are in it."""
+        """Everyone whose words are in it."""
         return frozenset({self.author, *self.basis.authors})
 
 
@@ -118,7 +130,7 @@ class Revision:
 class Task:
     """A snapshot of one task and its current revision.
 
-    `version` grows with every change and is what every save compares; `number` is what people say.
+    `version` grows with every change and is compared by every save; `number` is what people see.
     """
 
     id: str
@@ -150,19 +162,43 @@ class Task:
 
     @property
     def staged(self) -> StagedDiff | None:
-        """What the current revision staged, if it did."""
+        """What the current revision staged, if anything."""
         return self.current.staged
 
     @property
     def authors(self) -> frozenset[str]:
-        """Whose work the current revision is: the requester's, and of all whose words are in it; none approves it."""
+        """The authors of the current revision: the requester and everyone whose words are in it.
+
+        None of them may approve it.
+        """
         return self.authors_of(self.current)
 
     def authors_of(self, revision: Revision) -> frozenset[str]:
-        """Likewise of an earlier revision."""
+        """The authors of an earlier revision."""
         return revision.authors | {self.requester}
 
     @property
     def has_open_pull_request(self) -> bool:
-        """True while an earlier revision stands published and undecided at the forge."""
+        """Whether an earlier revision is published and its pull request still open."""
         return self.pull_request is not None and self.pull_request.state == "open"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSummary:
+    """A task as `list` shows it: no revision, no diff."""
+
+    number: int
+    state: State
+    repo: str | None
+    requester: str
+    title: str
+    lane: str | None
+    revision: int
+    digest: str | None
+    priority: int
+    updated_at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of ``list --json``."""
+        shown = {name: getattr(self, name) for name in self.__slots__}
+        return {**shown, "state": self.state.value, "updated_at": self.updated_at.isoformat()}

@@ -1,4 +1,4 @@
-"""A turn: one inbound message or click with its verified actor."""
+"""A turn: one inbound message or button press with its verified actor."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from core.model.place import Place
+from core.model.place import EVERY_REPOSITORY, Place, RepositoryScope
+from core.model.stored import StoredObject
 
 SURFACES = frozenset({"terminal", "telegram", "slack", "github"})
-"""Every surface this version has; identities and rules may name no other, but for those of enabled plugins."""
+"""The built-in surfaces; identities and rules may name these and the surfaces of enabled plugins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who caused a fact: a person on a surface, or (both None) the system itself."""
+    """Who causes a fact: a person on a surface, or (both None) the system itself.
+
+    `is_operator` is true for the terminal's user who spoke without ``--as``: they own the home directory. `scope` are
+    the repositories of the conversation in which somebody acts: what lies outside it does not exist there.
+    """
 
     person: str | None = None
     surface: str | None = None
+    is_operator: bool = False
+    scope: RepositoryScope = EVERY_REPOSITORY
 
 
 SYSTEM = Actor()
@@ -27,9 +34,9 @@ SYSTEM = Actor()
 
 @dataclass(frozen=True, slots=True)
 class MessageOrigin:
-    """Where something was said, so that its writer can be told there what became of it; nowhere at a terminal.
+    """Where a message came from, so that its sender can be answered; empty for a terminal.
 
-    `reply_to` is the id of the message, `only_to` the writer's identity on that surface.
+    `reply_to` is the id of the message, `only_to` the sender's identity on that surface.
     """
 
     place: Place | None = None
@@ -42,44 +49,45 @@ NOWHERE = MessageOrigin()
 
 @dataclass(frozen=True, slots=True)
 class TurnDraft:
-    """A reply that is not a turn yet: it becomes one only if it begins a revision. `dedup` names its message."""
+    """A reply that becomes a turn only if it begins a revision; `dedup` identifies its message."""
 
     text: str
     actor: Actor
     dedup: str | None = None
-    heard: MessageOrigin = NOWHERE
+    origin: MessageOrigin = NOWHERE
 
     def job_id(self, new_id: Callable[[str], str]) -> str:
-        """The id of the job that reads it, the same for the same message."""
+        """The id of the job that reads it; the same message has the same id."""
         if self.dedup is None:
             return new_id("job")
         return f"job_{sha256(f'{self.actor.surface} {self.dedup}'.encode()).hexdigest()[:26]}"
 
     def to_json(self) -> dict[str, object]:
-        """The words as the payload of a job."""
+        """The draft as the payload of a job."""
         return {
             "text": self.text,
             "person": self.actor.person,
             "surface": self.actor.surface,
             "dedup": self.dedup,
-            "place": self.heard.place.to_json() if self.heard.place else None,
-            "reply_to": self.heard.reply_to,
-            "only_to": self.heard.only_to,
+            "place": self.origin.place.to_json() if self.origin.place else None,
+            "reply_to": self.origin.reply_to,
+            "only_to": self.origin.only_to,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TurnDraft:
         """The words that `to_json` wrote."""
-        place = Place.from_json(value["place"]) if value["place"] else None
-        heard = MessageOrigin(place, value["reply_to"], value["only_to"])
-        return cls(str(value["text"]), Actor(value["person"], value["surface"]), value["dedup"], heard)
+        stored = StoredObject(value, "a reply")
+        place = Place.from_json(stored["place"]) if stored.get("place") else None
+        origin = MessageOrigin(place, stored.get("reply_to"), stored.get("only_to"))
+        return cls(stored["text"], Actor(stored["person"], stored["surface"]), stored.get("dedup"), origin)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a person said, where, and to which revision it led.
+    """What a person said, where, and which revision it led to.
 
-    `text` is data: nothing in it decides anything but the intent that is read from it.
+    `text` is data: nothing in it decides anything except the intent that is read from it.
     """
 
     n: int
@@ -103,7 +111,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a task waits to be told: asked once, with the answers that will be understood."""
+    """A question that a task waits on: asked once, with the answers that are understood."""
 
     about: str
     text: str
@@ -114,8 +122,7 @@ class Question:
         return {"about": self.about, "text": self.text, "options": list(self.options)}
 
     @classmethod
-    def from_json(cls, value: dict[str, object]) -> Question:
+    def from_json(cls, value: Mapping[str, Any]) -> Question:
         """The question that `to_json` wrote."""
-        options = value["options"]
-        assert isinstance(options, list)
-        return cls(str(value["about"]), str(value["text"]), tuple(str(o) for o in options))
+        stored = StoredObject(value, "a question")
+        return cls(stored["about"], stored["text"], tuple(stored["options"]))

@@ -1,4 +1,4 @@
-"""A workflow: a lane made of named steps with parameters, as its file says it, and what is asked of both. Pure."""
+"""A workflow: a lane of named steps with parameters as its file defines them, and the rules for both; pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORKFLOW: Final = "workflow"
 ParameterType = Literal["string", "integer", "boolean", "choice", "path", "version"]
 
 MAX_VALUE_CHARS: Final = 2000
-_NAMED: Final = re.compile(r"\{\{|\}\}|\{(?P<name>[a-z][a-z0-9_]*)\}")
+_PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{(?P<name>[a-z][a-z0-9_]*)\}")
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
 _VERSION: Final = re.compile(r"v?[0-9][A-Za-z0-9.+!_-]{0,63}", re.ASCII)
@@ -30,7 +30,10 @@ _BOOLEANS: Final = {"true": "true", "yes": "true", "false": "false", "no": "fals
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a request tells a lane. `default` None must be told; `pattern` is RE2's, and must match all of a value."""
+    """A value that a request passes to a lane; with `default` None it is required.
+
+    `pattern` is in RE2 syntax and must match the whole value.
+    """
 
     name: str
     type: ParameterType = "string"
@@ -40,12 +43,12 @@ class Parameter:
     pattern: str = ""
 
     def read(self, text: str) -> str:
-        """`text` as a value of this parameter; raises `UsageError` that names it. A value is data, whatever it says."""
+        """Check and normalise `text`; raises `UsageError` naming the parameter. A value is data, never code."""
         value = text.strip()
         if not value or len(value) > MAX_VALUE_CHARS:
             raise self._refused(f"must have 1 to {MAX_VALUE_CHARS} characters")
         if any(unicodedata.category(char) in _HIDDEN for char in value):
-            raise self._refused("has a line break or another character that nobody sees")
+            raise self._refused("has a line break or another invisible character")
         value = self._typed(value)
         if self.type != "integer" and value.startswith("-"):
             raise self._refused(f"is {_shown(value)}, and a value may not begin with a dash")
@@ -78,24 +81,24 @@ class Parameter:
                 pass
         return value
 
-    def _refused(self, why: str) -> UsageError:
-        return UsageError("bad_parameter", f"the parameter {self.name} {why}", self.mend())
+    def _refused(self, reason: str) -> UsageError:
+        return UsageError("bad_parameter", f"the parameter {self.name} {reason}", self.mend())
 
     def mend(self) -> str:
-        """How it is set."""
-        what = "|".join(self.choices) if self.choices else self.type.upper()
-        about = f" ({self.describe})" if self.describe else ""
-        return f"Say it with --set {self.name}={what}{about}."
+        """How to set it."""
+        form = "|".join(self.choices) if self.choices else self.type.upper()
+        description = f" ({self.describe})" if self.describe else ""
+        return f"Set it with --set {self.name}={form}{description}."
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowStep:
-    """One step. `run` names an executor, or is check, approval or revert; `do` is what it is to do, in words.
+    """One step. `run` names an executor, or is check, approval or revert; `do` is its task in words.
 
-    `needs` are the steps whose trees it begins with, `writes` what it may change (empty: whatever its lane may),
-    `when` is a condition on parameters, `checks` are those of the lane that judge a model's work, `wall_s` 0 the
-    lane's own. `cache` lets a result be used again where step, parameters and tree are the same; edits and reverts
-    always are. A revert takes back the commit that its `do` names.
+    `needs` are the steps whose trees it starts from, `writes` what it may change (empty: everything its lane may),
+    `when` is a condition on parameters, `checks` are those of the lane's checks that judge a model's work, `wall_s` 0
+    means the lane's limit. With `cache` a result is reused for the same step, parameters and tree; edits and reverts
+    always are. A revert reverts the commit that its `do` names.
     """
 
     name: str
@@ -115,7 +118,10 @@ class WorkflowStep:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowPart:
-    """The steps between two approvals. `passed` is the approval before them, `awaits` the one after; empty: none."""
+    """The steps between two approvals: `passed` is the approval before them, `awaits` the one after.
+
+    Either is empty where there is none.
+    """
 
     steps: tuple[WorkflowStep, ...]
     passed: str = ""
@@ -123,54 +129,54 @@ class WorkflowPart:
 
 
 def parts_of(steps: Sequence[WorkflowStep]) -> tuple[WorkflowPart, ...]:
-    """The steps, cut where the file has an approval: what stands above it comes before it, whatever it needs."""
+    """The steps, split at the file's approvals: everything above an approval comes before it, whatever it needs."""
     parts: list[WorkflowPart] = []
-    passed, begun = "", list[WorkflowStep]()
+    passed, current = "", list[WorkflowStep]()
     for step in steps:
         if step.run == APPROVAL:
-            parts.append(WorkflowPart(tuple(begun), passed, step.name))
-            passed, begun = step.name, []
+            parts.append(WorkflowPart(tuple(current), passed, step.name))
+            passed, current = step.name, []
         else:
-            begun.append(step)
-    return (*parts, WorkflowPart(tuple(begun), passed))
+            current.append(step)
+    return (*parts, WorkflowPart(tuple(current), passed))
 
 
 def part_after(lane: str, steps: Sequence[WorkflowStep], passed: str) -> WorkflowPart:
     """The steps that follow the approval called `passed` (empty: the first ones).
 
-    Raises `PermanentError` when the lane's file has no such approval any more: what was approved led elsewhere.
+    Raises `PermanentError` if the lane's file no longer has such an approval, because the approved work led elsewhere.
     """
     for part in parts_of(steps):
         if part.passed == passed:
             return part
     raise PermanentError(
         "lane_changed",
-        f"the lane {lane} has no approval step called {passed!r} any more, from which this work was to go on",
-        'Reply "start over", with what you want.',
+        f"the lane {lane} no longer has the approval step {passed!r}, after which this work was to continue",
+        'Reply "start over" with what you want.',
     )
 
 
 def named_in(text: str) -> list[str]:
     """The parameters that a text names; ``{{`` and ``}}`` stand for single braces."""
-    return [found["name"] for found in _NAMED.finditer(text) if found["name"]]
+    return [match["name"] for match in _PLACEHOLDER.finditer(text) if match["name"]]
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """`text` with the values in their places; what a value says is never looked at again."""
+    """`text` with values substituted for its parameters; values are not expanded again."""
 
-    def put(found: re.Match[str]) -> str:
-        name = found["name"]
-        return values[name] if name else found.group()[0]
+    def put(match: re.Match[str]) -> str:
+        name = match["name"]
+        return values[name] if name else match.group()[0]
 
-    return _NAMED.sub(put, text)
+    return _PLACEHOLDER.sub(put, text)
 
 
 def awaited(
     steps: Sequence[WorkflowStep], parameters: Sequence[Parameter], name: str, given: Mapping[str, str]
 ) -> dict[str, int | str]:
-    """Where the approval called `name` stands among the steps, from 1, and what it asks; empty without one.
+    """The position of the approval called `name` among the steps, from 1, and its question; empty without one.
 
-    The question has the values of the request, and those that the lane's file gives, in their places.
+    The question has the request's values, and the defaults of the lane's file, substituted.
     """
     known = {each.name: each.default for each in parameters if each.default is not None} | dict(given)
     for n, step in enumerate(steps, 1):
@@ -181,14 +187,14 @@ def awaited(
 
 
 def missing(parameters: Sequence[Parameter], given: Mapping[str, str]) -> Parameter | None:
-    """The first parameter that must be told and was not."""
+    """The first required parameter that has no value."""
     return next((each for each in parameters if each.default is None and each.name not in given), None)
 
 
 def first_wrong(lane: str, parameters: Sequence[Parameter], given: Mapping[str, str]) -> tuple[Parameter, str] | None:
-    """The first parameter that is missing or wrong, and a sentence that says so; None when all are well.
+    """The first parameter that is missing or invalid, and a sentence that says so; None if all are valid.
 
-    Raises `UsageError` for one that the lane does not have: no answer could mend that.
+    Raises `UsageError` for a parameter that the lane does not have, because no answer could fix that.
     """
     known = {parameter.name for parameter in parameters}
     values_of(lane, parameters, {name: text for name, text in given.items() if name not in known}, whole=False)
@@ -206,27 +212,27 @@ def first_wrong(lane: str, parameters: Sequence[Parameter], given: Mapping[str, 
 def values_of(
     lane: str, parameters: Sequence[Parameter], given: Mapping[str, str], *, whole: bool = True
 ) -> dict[str, str]:
-    """Every value of a lane's parameters, defaults included; without `whole` only those given, checked.
+    """All values of a lane's parameters, defaults included; without `whole` only the given ones, checked.
 
-    Raises `UsageError` naming the parameter that is unknown, wrong or (with `whole`) missing.
+    Raises `UsageError` naming a parameter that is unknown, invalid or (with `whole`) missing.
     """
     known = {parameter.name: parameter for parameter in parameters}
     for name in given:
         if name not in known:
             mend = f"It has {', '.join(known)}." if known else "It has none."
             raise UsageError("no_such_parameter", f"the lane {lane} has no parameter {name!r}", mend)
-    lacks = missing(parameters, given)
-    if whole and lacks is not None:
-        raise UsageError("missing_parameter", f"the lane {lane} needs the parameter {lacks.name}", lacks.mend())
-    told = {name: known[name].read(text) for name, text in given.items()}
+    required = missing(parameters, given)
+    if whole and required is not None:
+        raise UsageError("missing_parameter", f"the lane {lane} needs the parameter {required.name}", required.mend())
+    values = {name: known[name].read(text) for name, text in given.items()}
     if not whole:
-        return told
-    return {each.name: told[each.name] if each.name in told else str(each.default) for each in parameters}
+        return values
+    return {each.name: values[each.name] if each.name in values else str(each.default) for each in parameters}
 
 
 def matches(pattern: str, value: str) -> bool:
-    """Whether all of `value` matches, in time linear in it; raises `ValueError` for a pattern that RE2 cannot read."""
-    import re2  # noqa: PLC0415 (a large library, for the few lanes that have a pattern)
+    """Whether `pattern` matches all of `value`, in linear time; raises `ValueError` for an invalid RE2 pattern."""
+    import re2  # noqa: PLC0415 (a large library that few lanes need)
 
     options = re2.Options()
     options.log_errors = False

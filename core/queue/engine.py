@@ -1,11 +1,12 @@
 """The engine: runs a claimed job's steps durably (DBOS), so that finished steps are not run again.
 
-DBOS is embedded; its state is a SQLite file of its own beside ours, or the schema ``dbos`` of the shared
-PostgreSQL. Our rows stay the truth, so losing that state costs repeated steps and nothing else.
+DBOS is embedded. Its state is a SQLite file of its own beside ours, or the schema ``dbos`` of the shared PostgreSQL.
+Our rows stay the truth, so losing that state costs repeated steps and nothing else: docs/decisions/0043 says which fact
+is remembered where.
 
-Every claim has a run of its own, named by the claim's fence, which begins with the steps that the runs of
-earlier claims finished. So a worker that was taken for dead writes into a run that nobody reads any more:
-what it records can neither stop nor mislead its heir.
+Every claim has a run of its own, named by the claim's fence, which begins with the outputs of the steps that earlier
+claims finished. A worker that was taken for dead writes into a run that is not read any more, so it cannot affect the
+next claimant.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Protocol
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
+from core.jobs.job_context import StepOutput
 from core.log import log
 from core.model.job import Job
 from core.store.database import Location, driver_url, durable_engine, is_damaged, set_aside
@@ -27,44 +29,44 @@ from core.store.database import Location, driver_url, durable_engine, is_damaged
 APPLICATION_VERSION = "1"
 """Pinned: runs of another version are left alone by this one."""
 
-StepOutput = dict[str, Any]
-"""What a step leaves behind, as JSON."""
-
-Run = Callable[[Job, str, StepOutput], Awaitable[StepOutput]]
-"""Runs one named step of a job with the notes of the steps before it; returns the step's notes."""
+RunStep = Callable[[Job, str, StepOutput], Awaitable[StepOutput]]
+"""Runs one named step of a job with the outputs of the steps before it; returns the step's own output."""
 
 STOP_WITHIN_S = 5.0
-"""How long a stop waits for runs that were told to end."""
+"""How long a stop waits for cancelled runs to end."""
 
 LOST: StepOutput = {"lost": True, "over": True}
-"""The notes of a step whose job belongs to another claimant by now."""
+"""The output of a step whose job belongs to another claimant now."""
 
 
 class Engine(Protocol):
-    """Durable execution in three verbs."""
+    """Durable execution of a job's steps."""
 
     async def start(self) -> None:
-        """Be ready to run."""
+        """Get ready to run."""
 
-    async def run(self, job: Job, steps: tuple[str, ...], step: Run) -> StepOutput:
-        """Run, or go on with, the steps of a job we hold the claim of; the notes of the last step it came to."""
+    async def run(self, job: Job, steps: tuple[str, ...], run_step: RunStep) -> StepOutput:
+        """Run the steps of a job whose claim we hold, without those that earlier claimants of this attempt finished.
+
+        Returns the outputs of all steps, merged in order.
+        """
 
     async def stop(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """A job we hold the claim of; `done` are the notes of the steps that earlier claimants finished."""
+    """A job whose claim we hold; `done` are the outputs of the steps that earlier claimants finished."""
 
     job: Job
     steps: tuple[str, ...]
-    step: Run
+    run_step: RunStep
     done: dict[str, StepOutput] = field(default_factory=dict)
 
-    async def begin(self, name: str, notes: StepOutput) -> StepOutput:
+    async def run(self, name: str, outputs: StepOutput) -> StepOutput:
         """Run one step."""
-        return await self.step(self.job, name, notes)
+        return await self.run_step(self.job, name, outputs)
 
 
 class DbosEngine:
@@ -93,29 +95,29 @@ class DbosEngine:
             log.warning("engine_state_damaged", set_aside=str(set_aside(self._file)))
             self._launch()
 
-    async def run(self, job: Job, steps: tuple[str, ...], step: Run) -> StepOutput:
+    async def run(self, job: Job, steps: tuple[str, ...], run_step: RunStep) -> StepOutput:
         """Run the steps of this attempt that no earlier claimant finished."""
         run_id = _run_of(job)
-        claimed = self._claimed[run_id] = _Claimed(job, steps, step)
+        claimed = self._claimed[run_id] = _Claimed(job, steps, run_step)
         try:
             if job.fence > 1:
                 claimed.done.update(await self._finished_before(job))
             assert self._workflow is not None
             with SetWorkflowID(run_id):
                 handle = await DBOS.start_workflow_async(self._workflow, run_id)
-            notes: StepOutput = await handle.get_result()
-        except Exception as error:  # noqa: BLE001 (whatever DBOS or its state met; the faults of steps are notes)
+            outputs: StepOutput = await handle.get_result()
+        except Exception as error:  # noqa: BLE001 (a fault of DBOS or its state; those of steps are outputs)
             if run_id not in self._claimed:
                 return LOST
             log.warning("engine_failed", job=job.id, problem=f"{type(error).__name__}: {error}"[:500])
-            return await _walk(claimed, claimed.begin)  # every step adopts what it did before
+            return await _walk(claimed, claimed.run)  # every step adopts what it did before
         else:
-            return notes
+            return outputs
         finally:
             self._claimed.pop(run_id, None)
 
     async def stop(self) -> None:
-        """Shut DBOS down; what was running is gone on with by whoever claims it next."""
+        """Shut DBOS down; whoever claims a job next goes on with what was running."""
         if self._runs:
             await asyncio.wait(self._runs, timeout=STOP_WITHIN_S)
         await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
@@ -128,35 +130,35 @@ class DbosEngine:
         DBOS(config=self._config())
 
         async def countersign_job(run_id: str) -> StepOutput:  # DBOS marks the function, so no bound method
-            here = asyncio.current_task()
-            assert here is not None
-            self._runs.add(here)
-            here.add_done_callback(self._runs.discard)
+            task = asyncio.current_task()
+            assert task is not None
+            self._runs.add(task)
+            task.add_done_callback(self._runs.discard)
             claimed = self._claimed.get(run_id)
             if claimed is None:
                 return LOST
 
-            async def remembered(name: str, notes: StepOutput) -> StepOutput:
+            async def run_durably(name: str, outputs: StepOutput) -> StepOutput:
                 if run_id not in self._claimed:
                     return LOST
-                return await DBOS.run_step_async({"name": name}, claimed.begin, name, notes)
+                return await DBOS.run_step_async({"name": name}, claimed.run, name, outputs)
 
-            return await _walk(claimed, remembered)
+            return await _walk(claimed, run_durably)
 
         self._workflow = DBOS.workflow(name="countersign_job")(countersign_job)
         DBOS.listen_queues([])
         DBOS.launch()  # not in a thread: DBOS adopts the loop it is launched on
 
     async def _finished_before(self, job: Job) -> dict[str, StepOutput]:
-        """The notes of every step that earlier claimants of this attempt finished, by name."""
+        """The outputs of the steps that earlier claimants of this attempt finished, by name."""
         prefix = f"{job.run_id}."
         runs = await DBOS.list_workflows_async(workflow_id_prefix=prefix, load_input=False, load_output=False)
         done: dict[str, StepOutput] = {}
         for run in runs:
             for step in await DBOS.list_workflow_steps_async(run.workflow_id):
-                made = step["output"]
-                if made is not None and not made.get("lost"):
-                    done.setdefault(step["function_name"], made)
+                output = step["output"]
+                if output is not None and not output.get("lost"):
+                    done.setdefault(step["function_name"], output)
         return done
 
     @property
@@ -186,11 +188,11 @@ def _run_of(job: Job) -> str:
     return f"{job.run_id}.{job.fence}"
 
 
-async def _walk(claimed: _Claimed, step: Callable[[str, StepOutput], Awaitable[StepOutput]]) -> StepOutput:
-    """The steps in order, each with the notes of those before it, until one says that nothing is left to do."""
-    notes: StepOutput = {}
+async def _walk(claimed: _Claimed, run: Callable[[str, StepOutput], Awaitable[StepOutput]]) -> StepOutput:
+    """Run the steps in order, each with the outputs of those before it, until one says that nothing is left to do."""
+    outputs: StepOutput = {}
     for name in claimed.steps:
-        notes.update(claimed.done[name] if name in claimed.done else await step(name, dict(notes)))
-        if notes.get("over") or notes.get("fault"):
+        outputs.update(claimed.done[name] if name in claimed.done else await run(name, dict(outputs)))
+        if outputs.get("over") or outputs.get("fault"):
             break
-    return notes
+    return outputs

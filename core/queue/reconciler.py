@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from core.log import log
 from core.model.errors import ConflictError, Kind, Problem
-from core.model.ids import NewId
 from core.model.job import MAX_RESCUES, Job, JobKind, JobState
 from core.model.lifecycle import OWED_IN, WAITING_FOR_PEOPLE, Fact, State
 from core.queue.reminders import nudge
 from core.settings import SettingsSource
 from core.store import jobs, queue_queries, tasks, workers
-from core.store.database import Database, Session
-from core.store.transition import DEPENDENCY_MET, OwedWork, owed_job, take_step, tell_unread
+from core.store.database import Database
+from core.store.transition import DEPENDENCY_MET, owed_again, owed_job, take_step, tell_unread
+from core.store.unit_of_work import Tx
 
 BATCH = 200
 _DEPENDENCY_LOST = (
@@ -32,7 +32,6 @@ class Reconciler:
 
     database: Database
     settings: SettingsSource
-    new_id: NewId
 
     async def sweep(self, worker: str = "") -> int:
         """One pass on behalf of `worker`, who lives; returns how many things it changed."""
@@ -46,14 +45,12 @@ class Reconciler:
         """Rescue the jobs of workers that the database has not heard of for a lease."""
         lease_ms = round(self.settings().timing.lease_s * 1000)
 
-        async def silent(session: Session) -> bool:
-            now_ms = await self.database.now_ms(session)
-            return await workers.any_silent(session, now_ms - lease_ms, but)
+        async def silent(tx: Tx) -> bool:
+            return await workers.any_silent(tx, tx.now_ms - lease_ms, but)
 
-        async def work(session: Session) -> list[Job]:
-            now_ms = await self.database.now_ms(session)
-            dead = await workers.bury(session, now_ms - lease_ms, but)
-            return await self._rescue(session, dead, now_ms) if dead else []
+        async def work(tx: Tx) -> list[Job]:
+            dead = await workers.bury(tx, tx.now_ms - lease_ms, but)
+            return await self._rescue(tx, dead) if dead else []
 
         if not await self.database.read(silent):
             return 0
@@ -62,21 +59,19 @@ class Reconciler:
     async def release(self, worker: str, job_ids: set[str]) -> int:
         """Give back what `worker` holds but does not work on, such as a job whose outcome could not be written."""
 
-        async def work(session: Session) -> list[Job]:
-            return await self._rescue(session, [worker], await self.database.now_ms(session), only=job_ids)
+        async def work(tx: Tx) -> list[Job]:
+            return await self._rescue(tx, [worker], only=job_ids)
 
         return _told(await self.database.write(work))
 
-    async def _rescue(
-        self, session: Session, owners: list[str], now_ms: int, only: set[str] | None = None
-    ) -> list[Job]:
-        rescued = await jobs.rescue_from(session, owners, now_ms, count=True, only=only)
+    async def _rescue(self, tx: Tx, owners: list[str], only: set[str] | None = None) -> list[Job]:
+        rescued = await jobs.rescue_from(tx, owners, count=True, only=only)
         for job in rescued:
             if job.rescues > MAX_RESCUES:
-                await self._give_up(session, job, now_ms)
+                await self._give_up(tx, job)
         return rescued
 
-    async def _give_up(self, session: Session, job: Job, now_ms: int) -> None:
+    async def _give_up(self, tx: Tx, job: Job) -> None:
         """A job that outlived that many workers is the likely cause: fail it."""
         problem = Problem(
             Kind.FAILED,
@@ -84,17 +79,15 @@ class Reconciler:
             f"{job.rescues} workers died while working on #{job.number}",
             "Look at the workers' logs, then reply to try again.",
         )
-        await jobs.close_unclaimed(session, job.id, JobState.FAILED, now_ms)
+        await jobs.close_unclaimed(tx, job.id, JobState.FAILED)
         if job.kind is JobKind.READ:
-            await tell_unread(session, job, problem, now_ms)
+            await tell_unread(tx, job, problem)
             return
-        task = await tasks.load(session, job.number, lock=True)
+        task = await tasks.load(tx, job.number, lock=True)
         await take_step(
-            session,
+            tx,
             task,
             Fact.FAILED,
-            now_ms,
-            self.new_id,
             body={"error": problem.to_json()},
             changes={"error": problem.to_json()},
         )
@@ -103,8 +96,8 @@ class Reconciler:
         """A timeout is not a denial: what waited too long for a person expires, and says so."""
         states = tuple(sorted(WAITING_FOR_PEOPLE))
 
-        async def due(session: Session) -> list[int]:
-            return await tasks.due_to_expire(session, await self.database.now_ms(session), states, BATCH)
+        async def due(tx: Tx) -> list[int]:
+            return await tasks.due_to_expire(tx, states, BATCH)
 
         expired = 0
         for number in await self.database.read(due):
@@ -123,15 +116,14 @@ class Reconciler:
     async def _nudge(self) -> int:
         """Remind of what waits for a person and, when nobody answers, ask the next ones; expiry comes last."""
 
-        async def due(session: Session) -> list[int]:
-            return await tasks.due_to_nudge(session, await self.database.now_ms(session), BATCH)
+        async def due(tx: Tx) -> list[int]:
+            return await tasks.due_to_nudge(tx, BATCH)
 
         nudged = 0
         for number in await self.database.read(due):
 
-            async def work(session: Session, number: int = number) -> None:
-                now_ms = await self.database.now_ms(session)
-                await nudge(session, self.settings(), number, now_ms, self.new_id)
+            async def work(tx: Tx, number: int = number) -> None:
+                await nudge(tx, self.settings(), number)
 
             try:
                 await self.database.write(work)
@@ -143,15 +135,14 @@ class Reconciler:
     async def _dependencies(self) -> int:
         """Let go on what waited for a task that went through; fail what waited for one that did not."""
 
-        async def lost(session: Session) -> list[tuple[int, int, str]]:
-            return await queue_queries.waiting_on(session, [s.value for s in _DEPENDENCY_LOST], BATCH)
+        async def lost(tx: Tx) -> list[tuple[int, int, str]]:
+            return await queue_queries.waiting_on(tx, [s.value for s in _DEPENDENCY_LOST], BATCH)
 
-        async def met(session: Session) -> bool:
-            return bool(await queue_queries.waiting_on(session, [s.value for s in DEPENDENCY_MET], 1))
+        async def met(tx: Tx) -> bool:
+            return bool(await queue_queries.waiting_on(tx, [s.value for s in DEPENDENCY_MET], 1))
 
-        async def release(session: Session) -> int:
-            now_ms = await self.database.now_ms(session)
-            return await jobs.release_waiting(session, [s.value for s in DEPENDENCY_MET], now_ms)
+        async def release(tx: Tx) -> int:
+            return await jobs.release_waiting(tx, [s.value for s in DEPENDENCY_MET])
 
         changed = await self.database.write(release) if await self.database.read(met) else 0
         for number, after, state in await self.database.read(lost):
@@ -167,30 +158,28 @@ class Reconciler:
     async def _orphans(self) -> int:
         """A working task without a living job lost it to a fault; it gets a new one."""
         owed = {state.value: kind.value for state, kind in OWED_IN.items()}
-        orphans = await self.database.read(lambda session: queue_queries.orphans(session, owed, BATCH))
+        orphans = await self.database.read(lambda tx: queue_queries.orphans(tx, owed, BATCH))
         for number in orphans:
 
-            async def work(session: Session, number: int = number) -> None:
-                task = await tasks.load(session, number, lock=True)
+            async def work(tx: Tx, number: int = number) -> None:
+                task = await tasks.load(tx, number, lock=True)
                 kind = OWED_IN.get(task.state)
-                if kind is None or await queue_queries.active_of(session, number):
+                if kind is None or await queue_queries.active_of(tx, number):
                     return
-                now_ms = await self.database.now_ms(session)
-                owed = OwedWork(await queue_queries.needs_of_last(session, number, task.revision, kind.value))
-                await jobs.add(session, owed_job(task, kind, task.revision, now_ms, self.new_id, owed))
+                owed = await owed_again(tx, number, kind, (task.revision,))
+                await jobs.add(tx, owed_job(tx, task, kind, task.revision, owed))
 
             log.warning("job_owed_again", task=number)
             await self.database.write(work)
         return len(orphans)
 
     async def _step_if_possible(self, number: int, fact: Fact, problem: Problem) -> int:
-        async def work(session: Session) -> None:
-            task = await tasks.load(session, number, lock=True)
-            now_ms = await self.database.now_ms(session)
+        async def work(tx: Tx) -> None:
+            task = await tasks.load(tx, number, lock=True)
             if fact is Fact.FAILED:
-                await jobs.drop(session, number, now_ms)
+                await jobs.drop(tx, number)
             changes = {"error": problem.to_json(), "expires_ms": None}
-            await take_step(session, task, fact, now_ms, self.new_id, changes=changes)
+            await take_step(tx, task, fact, changes=changes)
 
         try:
             await self.database.write(work)

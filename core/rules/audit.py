@@ -1,7 +1,7 @@
-"""Whether the rows of a task say what its events say: what the database holds twice must agree (security.md 156).
+"""Compares the rows of a task with its events: what the database holds twice must agree (security.md 156).
 
-Events are chained by hash and a receipt signs the chain, so a row that was changed past Countersign is found out here,
-before anything is signed and whenever it is verified. Every contradiction is one sentence.
+Events are chained by hash and a receipt signs the chain. So a row that was modified outside Countersign is noticed
+here, before anything is signed and whenever a task is verified. Every contradiction is one sentence.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 from core.model.approval import Approval, Verdict
 from core.model.decision import ApprovalRequirements
+from core.model.event import Event, broken_link, canonical
 from core.model.lifecycle import Fact
 from core.model.staged_diff import GuardReport, short_digest
 from core.model.task import Revision, Task
 from core.model.turn import Turn
-from core.store.events import Event, broken_link, canonical
 
 _SAID_YES = frozenset(f"task.{fact.value}" for fact in (Fact.COUNTED, Fact.APPROVED, Fact.CONTINUED))
 _PLANNED = f"task.{Fact.PLANNED.value}"
@@ -46,26 +46,28 @@ def report_hash(report: GuardReport) -> str:
     return hashlib.sha256(canonical(report.to_json()).encode()).hexdigest()
 
 
-def terms_hash(terms: ApprovalRequirements | None) -> str:
-    """What the event of a decision says of the terms that it promised."""
-    return hashlib.sha256(canonical(terms.to_json() if terms else None).encode()).hexdigest()
+def terms_hash(requirements: ApprovalRequirements | None) -> str:
+    """What the event of a decision says of the requirements that it promised."""
+    return hashlib.sha256(canonical(requirements.to_json() if requirements else None).encode()).hexdigest()
 
 
 def contradictions(rows: AuditRows, chain: Sequence[Event]) -> tuple[str, ...]:
-    """Everything in `rows` that `chain` says otherwise, a sentence each; nothing when they agree."""
+    """Everything in which `rows` and `chain` differ, one sentence each; empty when they agree."""
     if (broken := broken_link(chain)) is not None:
         return (broken,)
-    said = [(event, json.loads(event.body)) for event in chain]
+    recorded = [(event, json.loads(event.body)) for event in chain]
     about = (_asked, _planned, _staged, _approved, _stands)
-    return tuple(wrong for check in about for wrong in check(rows, said))
+    return tuple(wrong for check in about for wrong in check(rows, recorded))
 
 
-_Said = Sequence[tuple[Event, dict[str, Any]]]
+_EventBodies = Sequence[tuple[Event, dict[str, Any]]]
 
 
-def _asked(rows: AuditRows, said: _Said) -> Iterator[str]:
-    """Who asked, and what everybody said."""
-    words = [(event, body) for event, body in said if event.kind in ("task.requested", f"task.{Fact.REPLIED.value}")]
+def _asked(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
+    """Who asked, and what each turn says."""
+    words = [
+        (event, body) for event, body in recorded if event.kind in ("task.requested", f"task.{Fact.REPLIED.value}")
+    ]
     first = words[0][0].person if words else "nobody"
     if first != rows.task.requester:
         yield f"the task says that {rows.task.requester} asked, its events say {first}"
@@ -76,39 +78,39 @@ def _asked(rows: AuditRows, said: _Said) -> Iterator[str]:
             yield f"turn {turn.n} is not what {event.person} said"
 
 
-def _planned(rows: AuditRows, said: _Said) -> Iterator[str]:
+def _planned(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     """What policy decided; a revision that goes on after an approval was planned as the one before it."""
     revision = rows.revision
-    found = [body for event, body in said if event.kind == _PLANNED and body.get("revision") == revision.n]
-    if not found:
+    bodies = [body for event, body in recorded if event.kind == _PLANNED and body.get("revision") == revision.n]
+    if not bodies:
         return
-    body = found[-1]
+    body = bodies[-1]
     if (body.get("lane"), body.get("rule"), body.get("reason")) != (revision.lane, revision.rule, revision.reason):
         yield f"the lane, rule or reason of revision {revision.n} is not what policy said"
     if "terms_sha256" in body and body["terms_sha256"] != terms_hash(revision.terms):
         yield f"the terms of revision {revision.n} are not those that policy promised"
 
 
-def _staged(rows: AuditRows, said: _Said) -> Iterator[str]:
+def _staged(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
     """What was staged, what the guard said of it, and whose words are in it."""
     if rows.revision.staged is None:
         return
-    if not any(event.kind in _STAGED and body.get("revision") == rows.revision.n for event, body in said):
+    if not any(event.kind in _STAGED and body.get("revision") == rows.revision.n for event, body in recorded):
         yield f"no event says that revision {rows.revision.n} was staged"
-    yield from _staged_otherwise(rows.task, rows.revision, said)
+    yield from _staged_otherwise(rows.task, rows.revision, recorded)
 
 
 def forged_staging(task: Task, chain: Sequence[Event]) -> tuple[str, ...]:
-    """What the current revision's row says otherwise than the event of its staging: asked at every click."""
+    """How the current revision's row differs from the event of its staging; compared at every click."""
     return tuple(_staged_otherwise(task, task.current, [(event, json.loads(event.body)) for event in chain]))
 
 
-def _staged_otherwise(task: Task, revision: Revision, said: _Said) -> Iterator[str]:
+def _staged_otherwise(task: Task, revision: Revision, recorded: _EventBodies) -> Iterator[str]:
     staged, n = revision.staged, revision.n
-    found = [body for event, body in said if event.kind in _STAGED and body.get("revision") == n]
-    if staged is None or not found:
+    bodies = [body for event, body in recorded if event.kind in _STAGED and body.get("revision") == n]
+    if staged is None or not bodies:
         return
-    body = found[-1]
+    body = bodies[-1]
     if body.get("digest") != staged.digest:
         yield f"revision {n} has the digest {short_digest(staged.digest)}, which its event does not name"
     if not staged.is_as_digested:
@@ -119,18 +121,18 @@ def _staged_otherwise(task: Task, revision: Revision, said: _Said) -> Iterator[s
         yield f"the authors of revision {n} are not those that its event names"
 
 
-def _approved(rows: AuditRows, said: _Said) -> Iterator[str]:
-    """Every approval that counts was said by that person, there."""
-    clicked = {(event.person, event.surface, body.get("digest")) for event, body in said if event.kind in _SAID_YES}
+def _approved(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
+    """Every approval that counts was given by that person, on that surface."""
+    clicked = {(event.person, event.surface, body.get("digest")) for event, body in recorded if event.kind in _SAID_YES}
     for approval in rows.counted:
         key = (approval.person, approval.surface, approval.digest)
         if approval.verdict is Verdict.APPROVE and key not in clicked:
             yield f"no event says that {approval.person} approved {short_digest(approval.digest)}"
 
 
-def _stands(rows: AuditRows, said: _Said) -> Iterator[str]:
-    """Where the task stands: rows that are ahead of the events betray events that were cut off."""
-    steps = [body for event, body in said if event.kind.startswith("task.") and "state" in body]
+def _stands(rows: AuditRows, recorded: _EventBodies) -> Iterator[str]:
+    """The task's state: rows that are ahead of the events show that events were cut off."""
+    steps = [body for event, body in recorded if event.kind.startswith("task.") and "state" in body]
     last = steps[-1] if steps else {}
     state, revision = last.get("state"), last.get("revision", 1)
     if state != rows.task.state.value or revision != rows.task.revision:

@@ -1,4 +1,7 @@
-"""Who may do what to a task: speak, stop it, merge it; who may decide on a digest is `core.services.approvals`'s."""
+"""Who may reply to a task, stop it and merge it, pause the queue, and change recurring requests.
+
+Who may approve a digest is decided in `core.services.approvals`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ from dataclasses import dataclass
 from core.model.decision import Effect, PolicyRequest
 from core.model.errors import ConflictError, RefusedError
 from core.model.lifecycle import Fact, State, advance
+from core.model.person import MAINTAINER
 from core.model.task import Revision, Task
 from core.model.turn import Actor
-from core.rules.standing_terms import petition_of, terms_now
+from core.rules.standing_terms import request_of, terms_now
 from core.settings import SettingsSource
 from core.store import queue_queries, tasks
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,52 +25,53 @@ class Authorization:
 
     settings: SettingsSource
 
-    async def check_speaking(self, session: Session, task: Task, actor: Actor, *, picks: bool) -> None:
-        """Raise what keeps `actor` from beginning the next revision; a wrong state is told before missing rights."""
+    async def check_speaking(self, tx: Tx, task: Task, actor: Actor, *, picks: bool) -> None:
+        """Raise why `actor` may not begin the next revision; a wrong state is reported before missing rights."""
         try:
             advance(task, Fact.REPLIED)
         except ConflictError as error:
-            told = error.problem
-            raise ConflictError(told.code, told.message + await decided_by(session, task), told.mend) from error
+            problem = error.problem
+            message = problem.message + await decided_by(tx, task)
+            raise ConflictError(problem.code, message, problem.mend) from error
         if not picks or not self.may_decide(task, actor):
             self.may_speak(task, actor)
-        if task.state is State.PUBLISHED and await queue_queries.active_of(session, task.number):
+        if task.state is State.PUBLISHED and await queue_queries.active_of(tx, task.number):
             what = f"#{task.number} is being merged or closed"
             raise ConflictError("already_on_its_way", what, "Look again in a moment.")
 
     def may_speak(self, task: Task, actor: Actor) -> None:
-        """A reply supersedes what others look at, so only who could have asked may reply."""
+        """Only a person who could have asked may reply, for a reply supersedes what others look at."""
         settings = self.settings()
         person = settings.people.named(actor.person or "")
         if person.name == task.requester or task.repo is None:
             return
-        petition = petition_of(task, person.name, actor.surface or "")
-        if petition.lane is None:
-            self._may_answer(task, petition)
-        elif settings.policy.terms_of(petition) is None:
+        request = request_of(task, person.name, actor.surface or "")
+        if request.lane is None:
+            self._may_answer(task, request)
+        elif settings.policy.requirements_of(request) is None:
             raise RefusedError(
                 "may_not_reply",
                 f"policy does not let {person.name} write in the lane of #{task.number}",
                 f"Ask {task.requester} to reply.",
             )
 
-    def _may_answer(self, task: Task, petition: PolicyRequest) -> None:
-        """Before a lane is known, whoever policy lets ask for it may say more."""
+    def _may_answer(self, task: Task, request: PolicyRequest) -> None:
+        """Before a lane is known, everybody whom policy lets ask for the change may reply."""
         policy = self.settings().policy
-        opens = policy.decide(petition).effect is not Effect.DENY if petition.paths else policy.open_lanes(petition)
+        opens = policy.decide(request).effect is not Effect.DENY if request.paths else policy.open_lanes(request)
         if not opens:
             whose = f"asks {task.requester}" if task.state is State.ASKING else f"is {task.requester}'s"
             raise RefusedError(
                 "may_not_reply",
-                f"#{task.number} {whose}, and policy opens no lane for it to {petition.person}",
+                f"#{task.number} {whose}, and policy opens no lane for it to {request.person}",
                 f"Ask {task.requester} to answer.",
             )
 
     def may_decide(self, task: Task, actor: Actor) -> bool:
         """Whether this person may approve what is staged, and so also a part of it."""
         person = self.settings().people.named(actor.person or "")
-        terms = task.current.terms
-        return terms is not None and person.is_one_of(terms.approvers)
+        requirements = task.current.terms
+        return requirements is not None and person.is_one_of(requirements.approvers)
 
     def may_stop(self, task: Task, actor: Actor) -> None:
         """The requester, those who may approve, and the operator at the terminal may stop a task."""
@@ -74,13 +79,30 @@ class Authorization:
             return
         settings = self.settings()
         person = settings.people.named(actor.person)
-        terms = task.current.terms
-        if terms is None or not person.is_one_of(terms.approvers):
+        requirements = task.current.terms
+        if requirements is None or not person.is_one_of(requirements.approvers):
             raise RefusedError(
                 "may_not_stop",
                 f"{person.name} neither asked for #{task.number} nor may approve it",
                 f"Ask {task.requester}.",
             )
+
+    def may_hold_queue(self, actor: Actor, verb: str) -> None:
+        """Maintainers and the local operator may pause the queue and resume it; `verb` is which of the two."""
+        if actor.is_operator:
+            return
+        person = self.settings().people.named(actor.person or "")
+        if not self._is_maintainer(person.name):
+            raise RefusedError("may_not_hold", f"{person.name} is not a maintainer", f"Ask one to {verb} the queue.")
+
+    def may_change_schedule(self, schedule: str, owner: str, actor: Actor) -> None:
+        """The owner of a recurring request may change it, and so may maintainers and the operator at the terminal."""
+        if actor.person in (None, owner) or self._is_maintainer(actor.person or ""):
+            return
+        raise RefusedError("not_yours", f"{schedule} is a recurring request of {owner}", f"Ask {owner}.")
+
+    def _is_maintainer(self, person: str) -> bool:
+        return MAINTAINER in self.settings().people.named(person).roles
 
     def may_merge(self, task: Task, published: Revision | None, actor: Actor) -> None:
         """Those the live rule names for merging what is `published`, and the operator at the terminal."""
@@ -98,12 +120,12 @@ class Authorization:
             )
 
 
-async def decided_by(session: Session, task: Task) -> str:
+async def decided_by(tx: Tx, task: Task) -> str:
     """In brackets, who decided on what is staged or began the revision that has nothing staged; else nothing."""
     if task.staged is None:
         return f" (revision {task.revision} by {task.current.author})" if task.revision > 1 else ""
-    said = [a for a in await tasks.approvals_of(session, task.number) if a.digest == task.staged.digest]
-    return f" (decided by {', '.join(f'{a.person}: {a.verdict.value}' for a in said)})" if said else ""
+    approvals = [a for a in await tasks.approvals_of(tx, task.number) if a.digest == task.staged.digest]
+    return f" (decided by {', '.join(f'{a.person}: {a.verdict.value}' for a in approvals)})" if approvals else ""
 
 
 def refused(task: Task, reason: str) -> RefusedError:

@@ -10,11 +10,11 @@ from typing import Any
 
 from core.model.approval import Approval, QuorumStatus
 from core.model.errors import PermanentError
+from core.model.event import Event, canonical
 from core.model.provenance import NOT_TOLD
 from core.model.task import PullRequest, Task
 from core.model.turn import Turn
 from core.signing import Keys
-from core.store.events import Event, canonical
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:countersign:receipt:v1"
@@ -45,9 +45,9 @@ def statement(
     it to the task's history; `needs` is how the quorum was counted. What older versions signed has no `parameters`, no
     `lane_version`, no `making` and no `needs`.
     """
-    staged, terms, last = task.staged, task.current.terms, chain[-1]
+    staged, requirements, last = task.staged, task.current.terms, chain[-1]
     assert staged is not None
-    assert terms is not None
+    assert requirements is not None
     pull_request = published.pull_request
     return {
         "_type": STATEMENT_TYPE,
@@ -70,7 +70,7 @@ def statement(
                 "rule": task.current.rule,
                 "reason": task.current.reason,
                 "policy_digest": task.current.policy_digest,
-                "terms": terms.to_json(),
+                "terms": requirements.to_json(),
             },
             "making": _making(task),
             "staged": staged.to_json(),
@@ -90,9 +90,9 @@ def _making(task: Task) -> dict[str, Any]:
 
 
 def _lane_version(chain: Sequence[Event]) -> int | None:
-    """The version that the lane's file had when the change was staged; None for what was staged before it was told."""
-    said = (json.loads(event.body).get("lane_version") for event in reversed(chain))
-    return next((int(version) for version in said if version is not None), None)
+    """The version that the lane's file had when the change was staged; None where older versions did not record it."""
+    versions = (json.loads(event.body).get("lane_version") for event in reversed(chain))
+    return next((int(version) for version in versions if version is not None), None)
 
 
 def plain(value: object) -> Any:
@@ -100,9 +100,9 @@ def plain(value: object) -> Any:
     return json.loads(canonical(value))
 
 
-def sign(keys: Keys, said: dict[str, Any]) -> bytes:
+def sign(keys: Keys, content: dict[str, Any]) -> bytes:
     """The receipt's file: a DSSE envelope of the canonical statement."""
-    envelope = keys.sign(canonical(said).encode(), PAYLOAD_TYPE)
+    envelope = keys.sign(canonical(content).encode(), PAYLOAD_TYPE)
     return (json.dumps(envelope, indent=2) + "\n").encode()
 
 
@@ -112,8 +112,8 @@ def read(keys: Keys, receipt: bytes) -> dict[str, Any]:
         envelope = json.loads(receipt)
     except ValueError as error:
         raise PermanentError("bad_receipt", "the receipt is not JSON", "Restore it from a backup.") from error
-    said = json.loads(keys.open(envelope))
-    if said.get("_type") != STATEMENT_TYPE or said.get("predicateType") != PREDICATE_TYPE:
+    content = json.loads(keys.open(envelope))
+    if content.get("_type") != STATEMENT_TYPE or content.get("predicateType") != PREDICATE_TYPE:
         raise PermanentError("bad_receipt", "the receipt states something else", "Restore it from a backup.")
-    predicate: dict[str, Any] = said["predicate"]
+    predicate: dict[str, Any] = content["predicate"]
     return predicate

@@ -1,4 +1,4 @@
-"""The law in force for a revision: the terms that it was promised, those of now, and why it is not allowed any more."""
+"""What a revision requires now: what was promised, what the policy in force says, and why it is refused."""
 
 from __future__ import annotations
 
@@ -9,28 +9,20 @@ from core.model.approval import stricter
 from core.model.change import FileChange
 from core.model.decision import ApprovalRequirements, PolicyRequest
 from core.model.task import Revision, Task
+from core.rules.planning import ANYTHING, RequestOrigin, policy_request
 from core.settings import Settings
 
 
-def petition_of(task: Task, person: str, surface: str, revision: Revision | None = None) -> PolicyRequest:
+def request_of(task: Task, person: str, surface: str, revision: Revision | None = None) -> PolicyRequest:
     """What policy is asked about a revision (the current one) of a task whose lane is known."""
     asked = revision or task.current
-    intent = asked.intent
-    return PolicyRequest(
-        person=person,
-        surface=surface,
-        repository=task.repo or "",
-        paths=intent.paths() if intent else (),
-        lane=asked.lane or task.asked_lane,
-        deterministic=bool(intent and (intent.edits or intent.needs_git_alone)),
-        undoes=bool(intent and intent.revert_of),
-    )
+    return policy_request(RequestOrigin.of_revision(task, asked, person, surface), asked.intent or ANYTHING)
 
 
 def terms_now(
     settings: Settings, task: Task, revision: Revision | None = None
 ) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
-    """The terms promised when the revision was planned, and those of the policy in force (None: not allowed now)."""
+    """What was required when the revision was planned, and what the policy in force requires (None: it denies)."""
     asked = revision or task.current
     promised, live = _terms(settings, task, asked)
     return promised, live if _obstacle(settings, asked, promised, live, None) is None else None
@@ -44,13 +36,13 @@ def refusal_now(
 ) -> str | None:
     """Why the policy in force does not allow a revision (the current one), or None when it does.
 
-    Asked at the click, at publishing and at merging. A rule must let the request in as ever, and the lane must allow
+    Asked at the click, at publishing and at merging. A rule must still let the request in, and the lane must allow
     what was staged, whatever made it (security.md 151): `files` as git has them, else those stored with the digest.
     """
     asked = revision or task.current
     promised, live = _terms(settings, task, asked)
     if live is None:
-        return settings.policy.decide(petition_of(task, asked.author, task.surface, asked)).reason
+        return settings.policy.decide(request_of(task, asked.author, task.surface, asked)).reason
     return _obstacle(settings, asked, promised, live, files)
 
 
@@ -74,12 +66,12 @@ def _obstacle(
 def _terms(
     settings: Settings, task: Task, asked: Revision
 ) -> tuple[ApprovalRequirements | None, ApprovalRequirements | None]:
-    live = settings.policy.terms_of(petition_of(task, asked.author, task.surface, asked))
+    live = settings.policy.requirements_of(request_of(task, asked.author, task.surface, asked))
     return _escalated(task, asked.terms), _escalated(task, live)
 
 
-def _escalated(task: Task, terms: ApprovalRequirements | None) -> ApprovalRequirements | None:
-    """The terms with those who were asked too, once nobody else answered in time."""
-    if terms is None or not task.escalated:
-        return terms
-    return replace(terms, approvers=(*terms.approvers, *terms.escalate_to))
+def _escalated(task: Task, requirements: ApprovalRequirements | None) -> ApprovalRequirements | None:
+    """The requirements with those who were asked too, once nobody else answered in time."""
+    if requirements is None or not task.escalated:
+        return requirements
+    return replace(requirements, approvers=(*requirements.approvers, *requirements.escalate_to))

@@ -11,13 +11,13 @@ from core.model.place import Place
 from core.model.staged_diff import TYPED_DIGITS, short_digest
 from core.model.task import Task
 from core.store import cards, events, tasks
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 
 WHOLE_DIGITS = 64
 _HEX = frozenset("0123456789abcdef")
 
 
-async def objection_to(session: Session, task: Task, typed: str) -> Problem | None:
+async def objection_to(tx: Tx, task: Task, typed: str) -> Problem | None:
     """Why `typed` does not name what `task` has staged, or None when it does.
 
     A prefix is compared with every digest that the task ever had: whoever replies can search for contents whose digest
@@ -26,7 +26,7 @@ async def objection_to(session: Session, task: Task, typed: str) -> Problem | No
     wanted = typed.lower()
     if (problem := _misspelt(wanted, task.number)) is not None:
         return problem
-    ever = await _digests_of(session, task)
+    ever = await _digests_of(tx, task)
     fitting = {digest: n for digest, n in ever.items() if digest.startswith(wanted)}
     show = Suggestion(CommandName.SHOW, task.number)
     if len(fitting) > 1:
@@ -52,7 +52,7 @@ async def objection_to(session: Session, task: Task, typed: str) -> Problem | No
     return Problem(Kind.CONFLICT, "stale_digest", what, advise("Look at the current one with ", show, "."))
 
 
-async def not_shown(session: Session, task: Task, place: Place | None) -> Problem | None:
+async def not_shown(tx: Tx, task: Task, place: Place | None) -> Problem | None:
     """Why what is staged cannot be approved by words in `place`: its whole diff was not shown there (security.md 42).
 
     None for what was not typed in a conversation: a button belongs to the card that shows its digest, and the terminal
@@ -60,7 +60,7 @@ async def not_shown(session: Session, task: Task, place: Place | None) -> Proble
     """
     if place is None or task.staged is None:
         return None
-    for card in await cards.of_task(session, task.number):
+    for card in await cards.of_task(tx, task.number):
         beneath = place.thread is not None and card.place.thread is None and card.message_id == place.thread
         here = replace(card.place, thread=place.thread) if beneath else card.place
         if here.address == place.address and card.delivered == task.staged.digest:
@@ -90,16 +90,16 @@ def _misspelt(wanted: str, number: int) -> Problem | None:
     return Problem(Kind.USAGE, "bad_digest", what, mend)
 
 
-async def _digests_of(session: Session, task: Task) -> dict[str, int]:
+async def _digests_of(tx: Tx, task: Task) -> dict[str, int]:
     """Every digest that a task ever had, each with its newest revision: of its revisions, verdicts and events."""
     ever: dict[str, int] = {}
-    for event in await events.chain_of(session, task.number):
+    for event in await events.chain_of(tx, task.number):
         body = json.loads(event.body)
         if isinstance(digest := body.get("digest"), str) and len(digest) == WHOLE_DIGITS:
             ever[digest] = int(body.get("revision", 0))
-    for approval in await tasks.approvals_of(session, task.number):
+    for approval in await tasks.approvals_of(tx, task.number):
         ever.setdefault(approval.digest, 0)
-    for revision in await tasks.revisions_of(session, task.number):
+    for revision in await tasks.revisions_of(tx, task.number):
         if revision.staged is not None:
             ever[revision.staged.digest] = revision.n
     return ever

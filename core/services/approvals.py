@@ -7,24 +7,26 @@ from dataclasses import dataclass, replace
 from core.model.advice import BLANK, CommandName, Suggestion, advise
 from core.model.approval import Verdict, eligible, stricter
 from core.model.errors import Kind, Problem, being_read
-from core.model.ids import NewId
 from core.model.job import JobKind
 from core.model.lifecycle import Fact, State
 from core.model.place import Place
 from core.model.staged_diff import short_digest
 from core.model.task import Task
-from core.model.turn import Actor
+from core.model.turn import NOWHERE, Actor, MessageOrigin
 from core.ports import Milestones
 from core.rules.audit import forged_staging
 from core.rules.authorization import decided_by
+from core.rules.conversation import notify_of_outcome
 from core.rules.quorum import needs_of
 from core.rules.standing_terms import refusal_now, terms_now
 from core.rules.typed_digest import not_shown, objection_to
+from core.rules.visibility import visible_task
 from core.settings import Settings, SettingsSource
 from core.store import events, queue_queries, tasks
-from core.store.database import Database, Session, from_ms
+from core.store.database import Database, from_ms
 from core.store.tables import ApprovalRow
-from core.store.transition import OwedWork, take_step
+from core.store.transition import owed_again, take_step
+from core.store.unit_of_work import Tx, reads, writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,132 +38,122 @@ class VerdictOutcome:
 
 
 class Approvals:
-    """Approving and rejecting. A refused click changes nothing but leaves an event."""
+    """Approving and rejecting. A refused verdict changes nothing but leaves an event."""
 
-    def __init__(self, database: Database, settings: SettingsSource, new_id: NewId, milestones: Milestones) -> None:
-        self._database = database
+    def __init__(self, database: Database, settings: SettingsSource, milestones: Milestones) -> None:
+        self.database = database
         self._settings = settings
-        self._new_id = new_id
         self._milestones = milestones
 
-    async def approve(self, number: int, digest: str, actor: Actor, typed_in: Place | None = None) -> VerdictOutcome:
-        """Countersign `digest` of a task: its 64 hex digits, or a beginning that `core.rules.typed_digest` takes.
+    async def approve(
+        self, number: int, digest: str, actor: Actor, typed_in: Place | None = None, origin: MessageOrigin = NOWHERE
+    ) -> VerdictOutcome:
+        """Countersign `digest` of a task: its 64 hex digits, or a beginning that `core.rules.typed_digest` accepts.
 
-        `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal.
+        `typed_in` is the conversation where it was typed; None for a button, and for the operator's terminal. Whoever
+        approved at `origin` is notified of the outcome there.
         """
-        settings = self._settings()
-        settings.people.named(actor.person or "")
-
-        async def work(session: Session) -> VerdictOutcome:
-            task = await tasks.load(session, number, lock=True)
-            now_ms = await self._database.now_ms(session)
-            problem = await self._objection(session, task, digest, now_ms)
-            problem = problem or await not_shown(session, task, typed_in)
-            problem = problem or await _forged(session, task)
-            problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
-            problem = problem or await _said_already(session, settings, task, actor)
-            problem = problem or await _being_read(session, task)
-            if problem is not None:
-                return await _refuse(session, task, problem, actor, now_ms, "approval")
-            await self._count(session, settings, task, actor, now_ms)
-            return VerdictOutcome(await tasks.load(session, number))
-
+        self._settings().people.named(actor.person or "")
         self._milestones.reached("approve.received", number=number)
-        answer = await self._database.write(work)
+        outcome = await self._approve(number, digest, actor, typed_in, origin)
         self._milestones.reached("approve.committed", number=number)
-        return answer
+        return outcome
+
+    @writes
+    async def _approve(
+        self, tx: Tx, number: int, digest: str, actor: Actor, typed_in: Place | None, origin: MessageOrigin
+    ) -> VerdictOutcome:
+        settings = self._settings()
+        task = await visible_task(tx, number, actor, lock=True)
+        problem = await self._objection(tx, task, digest)
+        problem = problem or await not_shown(tx, task, typed_in)
+        problem = problem or await _forged(tx, task)
+        problem = problem or self._lacks_authority(settings, task, actor, Verdict.APPROVE)
+        problem = problem or await _decided_already(tx, settings, task, actor)
+        problem = problem or await _being_read(tx, task)
+        if problem is not None:
+            return await _refuse(tx, task, problem, actor, "approval")
+        await self._count(tx, settings, task, actor)
+        await notify_of_outcome(tx, number, "approve", origin)
+        return VerdictOutcome(await tasks.load(tx, number))
 
     async def reject(self, number: int, reason: str, actor: Actor, digest: str | None = None) -> VerdictOutcome:
         """Say no to the current staged diff, or to `digest` if that still is the current one; one no is enough."""
-        settings = self._settings()
-        settings.people.named(actor.person or "")
+        self._settings().people.named(actor.person or "")
+        return await self._reject(number, reason, actor, digest)
 
-        async def work(session: Session) -> VerdictOutcome:
-            task = await tasks.load(session, number, lock=True)
-            now_ms = await self._database.now_ms(session)
-            problem = await self._objection(session, task, digest, now_ms)
-            problem = problem or self._lacks_authority(settings, task, actor, Verdict.REJECT)
-            if problem is not None:
-                return await _refuse(session, task, problem, actor, now_ms, "rejection")
-            row = _row(task, Verdict.REJECT, actor, now_ms, reason)
-            await session.merge(row)  # somebody who approved may still change their mind
-            rejection = Problem(
-                Kind.REFUSED,
-                "rejected",
-                f"{actor.person} rejected revision {task.revision}" + (f": {reason}" if reason else ""),
-                advise("Reply to change it: ", Suggestion(CommandName.REPLY, number, (BLANK,)), "."),
-            )
-            await take_step(
-                session,
-                task,
-                Fact.REJECTED,
-                now_ms,
-                self._new_id,
-                actor=actor,
-                body={"digest": row.digest, "reason": reason},
-                changes={"error": rejection.to_json(), "expires_ms": None},
-            )
-            return VerdictOutcome(await tasks.load(session, number))
+    @writes
+    async def _reject(self, tx: Tx, number: int, reason: str, actor: Actor, digest: str | None) -> VerdictOutcome:
+        task = await visible_task(tx, number, actor, lock=True)
+        problem = await self._objection(tx, task, digest)
+        problem = problem or self._lacks_authority(self._settings(), task, actor, Verdict.REJECT)
+        if problem is not None:
+            return await _refuse(tx, task, problem, actor, "rejection")
+        row = _row(task, Verdict.REJECT, actor, tx.now_ms, reason)
+        await tx.session.merge(row)  # somebody who approved may still change their mind
+        rejection = Problem(
+            Kind.REFUSED,
+            "rejected",
+            f"{actor.person} rejected revision {task.revision}" + (f": {reason}" if reason else ""),
+            advise("Reply to change it: ", Suggestion(CommandName.REPLY, number, (BLANK,)), "."),
+        )
+        await take_step(
+            tx,
+            task,
+            Fact.REJECTED,
+            actor=actor,
+            body={"digest": row.digest, "reason": reason},
+            changes={"error": rejection.to_json(), "expires_ms": None},
+        )
+        return VerdictOutcome(await tasks.load(tx, number))
 
-        return await self._database.write(work)
-
-    async def obstacle(self, number: int, actor: Actor, verdict: Verdict, digest: str | None) -> Problem | None:
+    @reads
+    async def obstacle(self, tx: Tx, number: int, actor: Actor, verdict: Verdict, digest: str | None) -> Problem | None:
         """Why this person's verdict would be refused now, before they are asked for more; nothing is recorded."""
         settings = self._settings()
         settings.people.named(actor.person or "")
+        task = await visible_task(tx, number, actor)
+        problem = await self._objection(tx, task, digest)
+        return problem or self._lacks_authority(settings, task, actor, verdict)
 
-        async def look(session: Session) -> Problem | None:
-            task = await tasks.load(session, number)
-            problem = await self._objection(session, task, digest, await self._database.now_ms(session))
-            return problem or self._lacks_authority(settings, task, actor, verdict)
-
-        return await self._database.read(look)
-
-    async def _count(self, session: Session, settings: Settings, task: Task, actor: Actor, now_ms: int) -> None:
+    async def _count(self, tx: Tx, settings: Settings, task: Task, actor: Actor) -> None:
         """Record the approval and, with the quorum met, owe the publishing, or the rest of the lane's workflow."""
-        row = _row(task, Verdict.APPROVE, actor, now_ms, "")
-        await session.merge(row)
-        needs = await needs_of(session, settings, task)
+        row = _row(task, Verdict.APPROVE, actor, tx.now_ms, "")
+        await tx.session.merge(row)
+        needs = await needs_of(tx, settings, task)
         assert needs is not None
         if needs.met and task.current.making is not None and task.current.making.awaits:
-            await self._continue(session, task, actor, now_ms, {"digest": row.digest, "needs": needs.to_json()})
+            await self._continue(tx, task, actor, {"digest": row.digest, "needs": needs.to_json()})
             return
         fact = Fact.APPROVED if needs.met else Fact.COUNTED
         await take_step(
-            session,
+            tx,
             task,
             fact,
-            now_ms,
-            self._new_id,
             actor=actor,
             body={"digest": row.digest, "needs": needs.to_json()},
             changes={"expires_ms": None} if needs.met else {},
         )
 
-    async def _continue(self, session: Session, task: Task, actor: Actor, now_ms: int, body: dict[str, object]) -> None:
+    async def _continue(self, tx: Tx, task: Task, actor: Actor, body: dict[str, object]) -> None:
         """Owe the steps after the approval that was waited for, as a revision on exactly the approved tree and base."""
         current = task.current
         assert current.making is not None
-        needs = [
-            await queue_queries.needs_of_last(session, task.number, n, JobKind.CHANGE.value)
-            for n in range(1, task.revision + 1)
-        ]
+        owed = await owed_again(tx, task.number, JobKind.CHANGE, range(1, task.revision + 1))
         await take_step(
-            session,
+            tx,
             task,
             Fact.CONTINUED,
-            now_ms,
-            self._new_id,
             actor=actor,
             body={**body, "passed": current.making.awaits},
             changes={"digest": None, "expires_ms": None, "nudge_ms": None, "escalated": False},
-            owed=OwedWork(frozenset().union(*needs)),
+            owed=owed,
         )
         going_on = replace(current.basis, continue_from=current.n, passed=current.making.awaits)
         basis = going_on.written_by(current.authors)
         intent = replace(current.intent, pick=None) if current.intent else None
         n = task.revision + 1
-        await tasks.begin_revision(session, task.number, n, now_ms, current.author, basis, intent)
+        await tasks.begin_revision(tx, task.number, n, tx.now_ms, current.author, basis, intent)
         decided = {
             "lane": current.lane,
             "rule": current.rule,
@@ -169,21 +161,21 @@ class Approvals:
             "policy_digest": current.policy_digest,
             "terms": current.terms.to_json() if current.terms else None,
         }
-        await tasks.save_revision(session, task.number, n, decided)
+        await tasks.save_revision(tx, task.number, n, decided)
 
-    async def _objection(self, session: Session, task: Task, digest: str | None, now_ms: int) -> Problem | None:
+    async def _objection(self, tx: Tx, task: Task, digest: str | None) -> Problem | None:
         """Why no verdict on `digest` is possible now, whoever clicks."""
         number = task.number
-        if digest is not None and (stale := await objection_to(session, task, digest)) is not None:
+        if digest is not None and (stale := await objection_to(tx, task, digest)) is not None:
             return stale
         if task.state is not State.STAGED or task.staged is None:
             return Problem(
                 Kind.CONFLICT,
                 "wrong_state",
-                f"#{number} is {task.state.value}, there is nothing to decide" + await decided_by(session, task),
+                f"#{number} is {task.state.value}, there is nothing to decide" + await decided_by(tx, task),
                 advise("See it with ", Suggestion(CommandName.SHOW, number), "."),
             )
-        if task.expires_at is not None and task.expires_at <= from_ms(now_ms):
+        if task.expires_at is not None and task.expires_at <= from_ms(tx.now_ms):
             return Problem(
                 Kind.CONFLICT,
                 "expired",
@@ -230,27 +222,27 @@ class Approvals:
         return Problem(Kind.REFUSED, f"may_not_{verdict.value}", f"{person} {why} (#{task.number})", mend)
 
 
-async def _forged(session: Session, task: Task) -> Problem | None:
+async def _forged(tx: Tx, task: Task) -> Problem | None:
     """Why nobody can approve what the database shows: it is not what the events say of its staging."""
-    wrong = forged_staging(task, await events.chain_of(session, task.number))
+    wrong = forged_staging(task, await events.chain_of(tx, task.number))
     if not wrong:
         return None
     mend = "The database was modified outside Countersign. Reply to the task to make its change anew."
     return Problem(Kind.CONFLICT, "rows_changed", f"#{task.number} cannot be approved: {'; '.join(wrong)}", mend)
 
 
-async def _being_read(session: Session, task: Task) -> Problem | None:
+async def _being_read(tx: Tx, task: Task) -> Problem | None:
     """That a reply is being read which may supersede what is staged, or None; it comes before an approval."""
-    return being_read(task.number).problem if await queue_queries.reads_of(session, task.number) else None
+    return being_read(task.number).problem if await queue_queries.reads_of(tx, task.number) else None
 
 
-async def _said_already(session: Session, settings: Settings, task: Task, actor: Actor) -> Problem | None:
+async def _decided_already(tx: Tx, settings: Settings, task: Task, actor: Actor) -> Problem | None:
     """Why one more approval changes nothing, or None when it does.
 
     It does after an earlier no, after a yes that does not count now, and when enough said yes already but
     the task fell back to staged, or came to the same digest again.
     """
-    needs = await needs_of(session, settings, task)
+    needs = await needs_of(tx, settings, task)
     if needs is None or needs.met or actor.person not in needs.have:
         return None
     assert task.staged is not None
@@ -262,14 +254,11 @@ async def _said_already(session: Session, settings: Settings, task: Task, actor:
     )
 
 
-async def _refuse(
-    session: Session, task: Task, problem: Problem, actor: Actor, now_ms: int, what: str
-) -> VerdictOutcome:
+async def _refuse(tx: Tx, task: Task, problem: Problem, actor: Actor, what: str) -> VerdictOutcome:
     await events.append(
-        session,
+        tx,
         number=task.number,
         kind=f"{what}.refused",
-        at_ms=now_ms,
         person=actor.person,
         surface=actor.surface,
         body=dict(problem.to_json()),

@@ -1,4 +1,4 @@
-"""Reading words before they change anything: what cannot lead to a revision is refused and leaves all as it is."""
+"""The first reading of a text: one that cannot lead to a revision is refused before anything changes."""
 
 from __future__ import annotations
 
@@ -7,34 +7,36 @@ from dataclasses import dataclass
 from typing import Final
 
 from core.model.advice import Advice, CommandName, Suggestion, advise
-from core.model.decision import Effect, PolicyRequest
+from core.model.decision import Effect
 from core.model.errors import UsageError, being_read
-from core.model.ids import NewId
 from core.model.intent import Idle, Intent, Unclear
 from core.model.job import JobKind
 from core.model.lifecycle import State
 from core.model.task import Basis, Task
 from core.model.turn import Actor, TurnDraft
+from core.model.workflow import COMMAND
 from core.ports import Reader
 from core.rules.authorization import refused
+from core.rules.lane_availability import ASSUMED
+from core.rules.planning import RequestOrigin, open_lanes, plan_request
 from core.settings import SettingsSource
 from core.store import events, jobs, queue_queries, workers
-from core.store.database import Session
 from core.store.transition import OwedWork, owed_job
+from core.store.unit_of_work import Tx
 
 WITHOUT_BUTTONS: Final = frozenset({"terminal", "github"})
-"""Surfaces on which everything is typed."""
+"""Surfaces without buttons."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedReply:
-    """A reply that may begin the next revision of `task`: its words would be turn `n`, on `basis`.
+    """A reply that may begin the next revision of `task`: `draft` would be its turn `n`, on `basis`.
 
     `lane` is the one that was asked for.
     """
 
     task: Task
-    words: TurnDraft
+    draft: TurnDraft
     basis: Basis
     n: int
     lane: str | None
@@ -42,13 +44,13 @@ class ProposedReply:
 
 @dataclass(frozen=True, slots=True)
 class FirstReading:
-    """Judges words by what can be known of them at once; only a model's reading takes longer (see `core.jobs.read`)."""
+    """Judges a text by what the grammar can tell of it; what only a model can read is left to `core.jobs.read`."""
 
     reader: Reader
     settings: SettingsSource
 
     def check_request(self, text: str, lane: str | None) -> None:
-        """Raise `UsageError` for words that ask for nothing; in a lane that was named any words may be a request."""
+        """Raise `UsageError` for a text that asks for nothing; in a named lane any text may be a request."""
         if lane is None and isinstance(self.reader.read(text), Idle):
             raise UsageError(
                 "nothing_asked",
@@ -56,69 +58,67 @@ class FirstReading:
                 'Say what to change, such as "set server.timeout to 30 in config/app.yaml".',
             )
 
-    async def owe(self, session: Session, reply: ProposedReply, now_ms: int, new_id: NewId) -> bool:
-        """Owe the reading of what only a model can read, and leave the task as it is until then; False otherwise.
+    async def owe(self, tx: Tx, reply: ProposedReply) -> bool:
+        """Owe a job that reads what only a model can read, and leave the task as it is until then; False otherwise.
 
-        One at a time: what is said later is read later. Raises what `needs_model` raises, and `TransientError` while
-        earlier words are being read.
+        Replies are read one at a time. Raises what `needs_model` raises, and `TransientError` while an earlier reply
+        is being read.
         """
-        number, words = reply.task.number, reply.words
-        reads = await queue_queries.reads_of(session, number)
-        job_id = words.job_id(new_id)
+        number, draft = reply.task.number, reply.draft
+        reads = await queue_queries.reads_of(tx, number)
+        job_id = draft.job_id(tx.new_id)
         if any(job.id == job_id for job in reads):  # delivered twice
             return True
         if reads:
             raise being_read(number)
-        living = [worker.offers for worker in await workers.alive(session)]
-        if not self.needs_model(reply, living):
+        if not self.needs_model(reply, await workers.offered(tx)):
             return False
-        if await queue_queries.known(session, job_id):
+        if await queue_queries.known(tx, job_id):
             return True
-        row = owed_job(reply.task, JobKind.READ, reply.task.revision, now_ms, new_id, OwedWork())
-        row.id, row.payload = job_id, words.to_json()
-        await jobs.add(session, row)
+        row = owed_job(tx, reply.task, JobKind.READ, reply.task.revision, OwedWork())
+        row.id, row.payload = job_id, draft.to_json()
+        await jobs.add(tx, row)
         await events.append(
-            session,
+            tx,
             number=number,
             kind="reply.received",
-            at_ms=now_ms,
-            person=words.actor.person,
-            surface=words.actor.surface,
-            body={"text": words.text, "revision": reply.task.revision},
+            person=draft.actor.person,
+            surface=draft.actor.surface,
+            body={"text": draft.text, "revision": reply.task.revision},
         )
         return True
 
     def needs_model(self, reply: ProposedReply, living: Sequence[frozenset[str]]) -> bool:
-        """Whether only a model can say what the words of a reply ask for; `living` is what living workers offer.
+        """Whether only a model can tell what a reply asks for; `living` is what living workers offer.
 
-        Raises `UsageError` for words that ask for nothing or that nobody here can read, and `RefusedError` for a
+        Raises `UsageError` for a text that asks for nothing or that nobody here can read, and `RefusedError` for a
         change that policy does not allow.
         """
-        task, words, basis, n, lane = reply.task, reply.words, reply.basis, reply.n, reply.lane
+        task, draft, basis, n, lane = reply.task, reply.draft, reply.basis, reply.n, reply.lane
         if n not in basis.turns:  # an answer that was offered, or the same work once more
             return False
         named = self.settings().lanes.get(lane or "")
-        if named is not None and named.executor == "command":  # whatever is said, it does the same
+        if named is not None and named.executor == COMMAND:  # it does the same for any text
             return False
-        read = self.reader.read(words.text)
+        read = self.reader.read(draft.text)
         if isinstance(read, Idle):
-            raise _idle(task, words.actor, consents=read.consents)
-        if named is not None and named.executor != "edit":  # whoever works there reads it
+            raise _idle(task, draft.actor, consents=read.consents)
+        if named is not None and not self.reader.edits_by_rule(named):  # its executor reads it
             return False
         if isinstance(read, Unclear):
-            return self._left_to_others(task, read, lane, words.actor, living)
+            return self._left_to_others(task, read, lane, draft.actor, living)
         if basis.turns == (n,):
-            self._check_allowed(task, Intent(words.text, read), lane, words.actor)
+            self._check_allowed(task, Intent(draft.text, read), lane, draft.actor)
         return False
 
     def _left_to_others(
         self, task: Task, read: Unclear, lane: str | None, actor: Actor, living: Sequence[frozenset[str]]
     ) -> bool:
         settings = self.settings()
-        names = settings.policy.open_lanes(_petition(task, (), lane, actor)) if task.repo else ()
-        if names and self.reader.asks_a_model():
+        lanes = open_lanes(settings, _origin(task, lane, actor)) if task.repo else ()
+        if lanes and self.reader.asks_a_model():
             return True
-        if any(self.reader.takes_any_wording(settings.lanes[name], living) for name in names):
+        if any(self.reader.takes_any_wording(lane, living) for lane in lanes):
             return False
         can = f"For example: {'; '.join(read.can[:2])}." if read.can else ""
         raise UsageError("not_understood", f"#{task.number} stays as it is: {read.reason.rstrip('.')}", can)
@@ -126,13 +126,13 @@ class FirstReading:
     def _check_allowed(self, task: Task, intent: Intent, lane: str | None, actor: Actor) -> None:
         if task.repo is None:
             return
-        decision = self.settings().policy.decide(_petition(task, intent.paths(), lane, actor, deterministic=True))
+        decision = plan_request(self.settings(), ASSUMED, _origin(task, lane, actor), intent).decision
         if decision.effect is Effect.DENY:
             raise refused(task, decision.reason)
 
 
 def _idle(task: Task, actor: Actor, *, consents: bool) -> UsageError:
-    """That words asked for nothing; those who seem to approve are told how that is done."""
+    """A text asked for nothing; whoever seems to approve is told how that is done."""
     number = task.number
     mend: str | Advice = ""
     if consents and task.state is State.STAGED:
@@ -147,14 +147,5 @@ def _idle(task: Task, actor: Actor, *, consents: bool) -> UsageError:
     return UsageError("nothing_asked", f"{what}, so #{number} stays as it is", mend)
 
 
-def _petition(
-    task: Task, paths: tuple[str, ...], lane: str | None, actor: Actor, *, deterministic: bool = False
-) -> PolicyRequest:
-    return PolicyRequest(
-        person=actor.person or "",
-        surface=task.surface,
-        repository=task.repo or "",
-        paths=paths,
-        lane=lane,
-        deterministic=deterministic,
-    )
+def _origin(task: Task, lane: str | None, actor: Actor) -> RequestOrigin:
+    return RequestOrigin(actor.person or "", task.surface, task.repo or "", lane)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from core.model.approval import Approval, QuorumStatus
+from core.model.artifact import Artifact
 from core.model.job import Job, JobState
+from core.model.lifecycle import State
 from core.model.masking import Mask, masked, shows_all
 from core.model.task import Task
-from core.model.turn import Turn
+from core.model.turn import SYSTEM, Actor, Turn
 from core.rules.quorum import needs_of
-from core.settings import Settings
+from core.rules.visibility import visible_task
+from core.settings import Settings, SettingsSource
 from core.store import artifacts, queue_queries, tasks
-from core.store.artifacts import Artifact
-from core.store.database import Database, Session
+from core.store.database import Database
+from core.store.unit_of_work import Tx, reads
 
-FILE_KEYS = ("path", "status", "added", "removed", "old_mode", "mode")
+MAX_AWAITING: Final = 50
+"""Tasks of each state among which those that wait for a person are looked for: the newest."""
+FILE_KEYS: Final = ("path", "status", "added", "removed", "old_mode", "mode")
 """What the document says of a staged file; the hashes that its digest is made of stay with the revision."""
 
 
@@ -116,34 +121,61 @@ class TaskDocument:
         return shown
 
 
-async def read_document(database: Database, settings: Settings, number: int) -> TaskDocument:
-    """The document of task `number` as it is now; raises `NotFoundError`."""
+@dataclass(frozen=True, slots=True)
+class TaskDocuments:
+    """Reads the documents of tasks that exist for whoever asks."""
 
-    async def work(session: Session) -> TaskDocument:
-        task = await tasks.load(session, number)
-        said = await tasks.turns_of(session, number)
-        return TaskDocument(
-            task=task,
-            turns=tuple(replace(turn, text=settings.mask(turn.text)) for turn in said),
-            approvals=await tasks.approvals_of(session, number),
-            artifacts=await artifacts.of_task(session, number),
-            needs=await needs_of(session, settings, task),
-            queue=await _place(session, number),
-            mask=settings.mask,
-        )
+    database: Database
+    settings: SettingsSource
 
-    return await database.read(work)
+    @reads
+    async def document(self, tx: Tx, number: int, actor: Actor = SYSTEM) -> TaskDocument:
+        """The document of task `number` as it is now; raises `NotFoundError`, also outside the actor's scope."""
+        return await _document(tx, self.settings(), await visible_task(tx, number, actor))
+
+    @reads
+    async def awaiting(self, tx: Tx, person: str) -> tuple[TaskDocument, ...]:
+        """The tasks that wait for this person's verdict or answer, the oldest first, at most `MAX_AWAITING`."""
+        settings, awaiting = self.settings(), []
+        for state in (State.STAGED, State.ASKING):
+            for summary in reversed(await tasks.summaries(tx, state=state, limit=MAX_AWAITING)):
+                document = await _document(tx, settings, await tasks.load(tx, summary.number))
+                if _awaits(document, person):
+                    awaiting.append(document)
+        return tuple(awaiting)
 
 
-async def _place(session: Session, number: int) -> QueuePlace | None:
-    mine: list[Job] = await queue_queries.active_of(session, number)
+def _awaits(document: TaskDocument, person: str) -> bool:
+    """Whether a staged task still needs this person's verdict, or an asking one is theirs."""
+    needs = document.needs
+    if needs is not None and person in needs.of and person not in needs.have:
+        return True
+    return document.task.state is State.ASKING and document.task.requester == person
+
+
+async def _document(tx: Tx, settings: Settings, task: Task) -> TaskDocument:
+    number = task.number
+    turns = await tasks.turns_of(tx, number)
+    return TaskDocument(
+        task=task,
+        turns=tuple(replace(turn, text=settings.mask(turn.text)) for turn in turns),
+        approvals=await tasks.approvals_of(tx, number),
+        artifacts=await artifacts.of_task(tx, number),
+        needs=await needs_of(tx, settings, task),
+        queue=await _place(tx, number),
+        mask=settings.mask,
+    )
+
+
+async def _place(tx: Tx, number: int) -> QueuePlace | None:
+    mine: list[Job] = await queue_queries.active_of(tx, number)
     if not mine:
         return None
     job = mine[0]
-    problem = await queue_queries.problem_of(session, job.id)
+    problem = await queue_queries.problem_of(tx, job.id)
     if job.state is JobState.RUNNING:
-        return QueuePlace(0, None, None, problem, await queue_queries.progress_of(session, job.id))
+        return QueuePlace(0, None, None, problem, await queue_queries.progress_of(tx, job.id))
     if job.state is JobState.WAITING:
-        return QueuePlace(0, None, await queue_queries.waits_for(session, job.id), problem)
+        return QueuePlace(0, None, await queue_queries.waits_for(tx, job.id), problem)
     again_at = job.ready_at if problem else None
-    return QueuePlace(await queue_queries.ahead_of(session, job), None, None, problem, next_try_at=again_at)
+    return QueuePlace(await queue_queries.position_of(tx, job), None, None, problem, next_try_at=again_at)

@@ -6,34 +6,14 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlmodel import col, select
 
+from core.model.artifact import Artifact
 from core.model.errors import NotFoundError, PermanentError, TransientError
-from core.store.database import Session
 from core.store.tables import ArtifactRow
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """A kept file: its name, the sha256 of its bytes, and its size."""
-
-    name: str
-    sha256: str
-    size_bytes: int
-    revision: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The row of ``artifacts`` in the task document."""
-        return {
-            "name": self.name,
-            "sha256": self.sha256,
-            "size_bytes": self.size_bytes,
-            "revision": self.revision,
-        }
+from core.store.unit_of_work import Tx
 
 
 class ArtifactFiles:
@@ -85,15 +65,15 @@ class ArtifactFiles:
         return content
 
 
-async def record(session: Session, row: ArtifactRow) -> None:
+async def record(tx: Tx, row: ArtifactRow) -> None:
     """Note that an artifact belongs to a revision; a later one of the same name takes its place."""
-    await session.merge(row)
-    await session.flush()
+    await tx.session.merge(row)
+    await tx.session.flush()
 
 
-async def of_task(session: Session, number: int) -> tuple[Artifact, ...]:
+async def of_task(tx: Tx, number: int) -> tuple[Artifact, ...]:
     """All artifacts of a task, by revision and name."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(ArtifactRow)
         .where(ArtifactRow.number == number)
         .order_by(col(ArtifactRow.revision), col(ArtifactRow.name))
@@ -101,7 +81,7 @@ async def of_task(session: Session, number: int) -> tuple[Artifact, ...]:
     return tuple(Artifact(r.name, r.sha256, r.size_bytes, r.revision) for r in rows)
 
 
-async def find(session: Session, number: int, revision: int, name: str) -> Artifact | None:
+async def find(tx: Tx, number: int, revision: int, name: str) -> Artifact | None:
     """The artifact called `name` of one revision, or None."""
-    row = await session.get(ArtifactRow, (number, revision, name))
+    row = await tx.session.get(ArtifactRow, (number, revision, name))
     return Artifact(row.name, row.sha256, row.size_bytes, row.revision) if row else None

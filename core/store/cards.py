@@ -2,58 +2,28 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, exists, func, or_, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import and_, case, func, null, update
 from sqlmodel import col, select
 
+from core.model.card import Button, DeliveredCard
 from core.model.place import Place
 from core.store import messages
-from core.store.database import Session
 from core.store.message_tables import ButtonRow, CardRow
+from core.store.outbox import Outbox
+from core.store.unit_of_work import Tx
 
-HOLD_MS = 60_000
-"""How long one process may take to draw a card before another tries."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveredCard:
-    """A card of task `number` in `place`.
-
-    `revision` is the one it shows (0: not posted yet), `delivered` the digest whose whole diff was shown or attached
-    there; `version` counts what happened that it must show. `former` is the message that showed it before it was asked
-    for anew and still has to say so.
-    """
-
-    id: int
-    number: int
-    place: Place
-    reply_to: str | None
-    message_id: str | None
-    revision: int
-    delivered: str | None
-    attempt: int
-    version: int
-    former: str | None = None
+OUTBOX: Final[Outbox[CardRow]] = Outbox(
+    CardRow,
+    is_owed=lambda card: col(card.due_ms).is_not(None),
+    is_ordered=lambda card: and_(col(card.message_id).is_(None), col(card.in_order)),
+    channel=("surface", "channel"),
+)
+"""Cards that must be drawn; the first messages of cards are posted in the order of their tasks in each channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Button:
-    """What a button means: `kind` is an action, `value` the digest or the option that it stands for."""
-
-    id: str
-    card_id: int
-    number: int
-    revision: int
-    kind: str
-    value: str
-
-
-async def bind(session: Session, number: int, place: Place, reply_to: str | None, now_ms: int) -> None:
+async def bind(tx: Tx, number: int, place: Place, reply_to: str | None) -> None:
     """Show a task in one more place from now on; where it is shown already, nothing changes but that it is drawn."""
     thread = place.thread or ""
     where = (
@@ -62,7 +32,7 @@ async def bind(session: Session, number: int, place: Place, reply_to: str | None
         CardRow.channel == place.channel,
         CardRow.thread == thread,
     )
-    row = (await session.exec(select(CardRow).where(*where))).first()
+    row = (await tx.session.exec(select(CardRow).where(*where))).first()
     if row is None:
         row = CardRow(
             number=number,
@@ -70,173 +40,144 @@ async def bind(session: Session, number: int, place: Place, reply_to: str | None
             channel=place.channel,
             thread=thread,
             private=place.private,
-            created_ms=now_ms,
+            created_ms=tx.now_ms,
         )
     row.reply_to = reply_to or row.reply_to
-    row.due_ms = now_ms
+    row.due_ms = tx.now_ms
     row.version += 1
-    session.add(row)
-    await session.flush()
+    tx.session.add(row)
+    await tx.session.flush()
 
 
-async def redraw(session: Session, number: int, now_ms: int) -> None:
+async def redraw(tx: Tx, number: int) -> None:
     """Have every card of a task drawn again: part of every step it takes. One that must wait still waits."""
-    await session.execute(update(CardRow).where(col(CardRow.number) == number).values(**_anew(now_ms)))
+    await tx.session.execute(update(CardRow).where(col(CardRow.number) == number).values(**_due(tx.now_ms)))
 
 
-def _anew(now_ms: int) -> dict[str, Any]:
-    """What makes a card due; `version` tells whoever is drawing it meanwhile that it has become old."""
+def _due(now_ms: int) -> dict[str, Any]:
+    """What makes a card due; `version` tells whoever is drawing it meanwhile that the drawing is outdated."""
     return {"due_ms": func.coalesce(CardRow.due_ms, now_ms), "version": col(CardRow.version) + 1}
 
 
-async def any_due(session: Session, surface: str, now_ms: int) -> bool:
-    """Whether a card of `surface` may be drawn now; one look at an index."""
-    rows = await session.exec(select(CardRow.id).where(*_next(surface, now_ms)).limit(1))
-    return rows.first() is not None
+async def any_due(tx: Tx, surface: str) -> bool:
+    """Whether a card of `surface` may be drawn now."""
+    return await OUTBOX.any_due(tx, col(CardRow.surface) == surface)
 
 
-async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[DeliveredCard]:
-    """Take for `HOLD_MS` the cards of `surface` that may be drawn now, the longest due first.
+async def begin(tx: Tx, surface: str, limit: int) -> list[DeliveredCard]:
+    """Lease the cards of `surface` that may be drawn now.
 
-    Of the cards without a message only the oldest of each channel is taken, so that they are posted in order.
+    Of the cards without a message only the oldest of each channel is leased, so that they are posted in order.
     """
-    due = select(CardRow.id).where(*_next(surface, now_ms)).order_by(col(CardRow.due_ms), col(CardRow.id)).limit(limit)
-    taken = await session.execute(
-        update(CardRow)
-        .where(col(CardRow.id).in_(due.with_for_update(skip_locked=True)), col(CardRow.held_ms) <= now_ms)
-        .values(held_ms=now_ms + HOLD_MS)
-        .returning(CardRow)
-        .execution_options(populate_existing=True)
-    )
-    return [_posted(row) for row in taken.scalars()]
+    return [_card(row) for row in await OUTBOX.begin(tx, limit, col(CardRow.surface) == surface)]
 
 
-def _next(surface: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
-    """The conditions on a card that is due; an older card that was not posted yet holds back the first post of it."""
-    older = aliased(CardRow)
-    held_back = exists().where(
-        col(older.surface) == CardRow.surface,
-        col(older.channel) == CardRow.channel,
-        col(older.message_id).is_(None),
-        col(older.due_ms).is_not(None),
-        col(older.in_order),
-        col(older.id) < col(CardRow.id),
-    )
-    return (
-        col(CardRow.surface) == surface,
-        col(CardRow.due_ms) <= now_ms,
-        col(CardRow.held_ms) <= now_ms,
-        or_(col(CardRow.message_id).is_not(None), ~held_back),
-    )
+async def hold(tx: Tx, card: DeliveredCard) -> bool:
+    """Renew the lease of a card; False when another process draws it."""
+    return await OUTBOX.hold(tx, card)
 
 
-async def posted(session: Session, card: DeliveredCard, message_id: str, revision: int, now_ms: int) -> None:
-    """Remember which message shows the card, as soon as the platform said so; it stays bound to the task for ever."""
-    await session.execute(
+async def release(tx: Tx, card: DeliveredCard) -> bool:
+    """End the lease of a card whose work was given up; False if the lease is lost."""
+    return await OUTBOX.release(tx, card)
+
+
+async def posted(tx: Tx, card: DeliveredCard, message_id: str, revision: int) -> None:
+    """Record which message shows the card, as soon as the platform named it; it stays bound to the task for ever."""
+    await tx.session.execute(
         update(CardRow).where(col(CardRow.id) == card.id).values(message_id=message_id, revision=revision)
     )
-    await messages.remember(session, card.number, card.place, [message_id], now_ms)
+    await messages.bind(tx, card.number, card.place, [message_id])
 
 
-async def quieted(session: Session, card: DeliveredCard) -> None:
-    """The message that showed the card before says that it is shown elsewhere."""
-    await session.execute(
+async def clear_former(tx: Tx, card: DeliveredCard) -> None:
+    """The message that showed the card before says now that it is shown elsewhere."""
+    await tx.session.execute(
         update(CardRow).where(col(CardRow.id) == card.id, col(CardRow.former) == card.former).values(former=None)
     )
 
 
-async def delivered(session: Session, card: DeliveredCard, digest: str) -> None:
+async def delivered(tx: Tx, card: DeliveredCard, digest: str) -> None:
     """Remember that the whole diff of `digest` was shown or attached where the card is."""
-    await session.execute(update(CardRow).where(col(CardRow.id) == card.id).values(delivered=digest))
+    await tx.session.execute(update(CardRow).where(col(CardRow.id) == card.id).values(delivered=digest))
 
 
-async def drawn(session: Session, card: DeliveredCard, now_ms: int) -> None:
-    """The card shows what was so; it is due at once if something happened while it was drawn."""
-    mine = col(CardRow.id) == card.id
-    shown = {"held_ms": 0, "attempt": 0, "problem": None, "in_order": True, "due_ms": now_ms}
-    await session.execute(update(CardRow).where(mine).values(**shown))
-    await session.execute(update(CardRow).where(mine, col(CardRow.version) == card.version).values(due_ms=None))
+async def finish(tx: Tx, card: DeliveredCard) -> bool:
+    """The card is up to date, or due at once if something happened while it was drawn; False if the lease is lost."""
+    unchanged = col(CardRow.version) == card.version
+    due_ms = case((unchanged, null()), else_=tx.now_ms)
+    return await OUTBOX.finish(tx, card, due_ms=due_ms, attempt=0, problem=None, in_order=True)
 
 
-async def put_off(
-    session: Session, card: DeliveredCard, due_ms: int | None, problem: str, *, in_order: bool = True
-) -> None:
-    """Try the card again at `due_ms`, or never (None): nobody can be reached there.
+async def put_off(tx: Tx, card: DeliveredCard, due_ms: int | None, problem: str, *, in_order: bool = True) -> bool:
+    """Try the card again at `due_ms`, or never (None): nobody can be reached there. False if the lease is lost.
 
     Later cards of its channel wait for its first post, unless `in_order` is false.
     """
-    await session.execute(
-        update(CardRow)
-        .where(col(CardRow.id) == card.id)
-        .values(held_ms=0, due_ms=due_ms, attempt=col(CardRow.attempt) + 1, problem=problem[:500], in_order=in_order)
-    )
+    return await OUTBOX.put_off(tx, card, due_ms, problem=problem[:500], in_order=in_order)
 
 
-async def touch(session: Session, card_id: int, now_ms: int, *, anew: bool = False) -> None:
+async def touch(tx: Tx, card_id: int, *, anew: bool = False) -> None:
     """Have one card drawn again; `anew` as a new message, for whoever cannot find the old one."""
-    changes = {**_anew(now_ms), "due_ms": now_ms}
+    changes = {**_due(tx.now_ms), "due_ms": tx.now_ms}
     if anew:
         former = func.coalesce(col(CardRow.message_id), col(CardRow.former))
         changes |= {"former": former, "message_id": None, "delivered": None}
-    await session.execute(update(CardRow).where(col(CardRow.id) == card_id).values(**changes))
+    await tx.session.execute(update(CardRow).where(col(CardRow.id) == card_id).values(**changes))
 
 
-async def of_task(session: Session, number: int) -> list[DeliveredCard]:
+async def of_task(tx: Tx, number: int) -> list[DeliveredCard]:
     """Every card of a task."""
-    rows = await session.exec(select(CardRow).where(CardRow.number == number).order_by(col(CardRow.id)))
-    return [_posted(row) for row in rows]
+    rows = await tx.session.exec(select(CardRow).where(CardRow.number == number).order_by(col(CardRow.id)))
+    return [_card(row) for row in rows]
 
 
-async def get(session: Session, card_id: int) -> DeliveredCard | None:
+async def get(tx: Tx, card_id: int) -> DeliveredCard | None:
     """One card."""
-    row = await session.get(CardRow, card_id)
-    return _posted(row) if row else None
+    row = await tx.session.get(CardRow, card_id)
+    return _card(row) if row else None
 
 
-async def button(session: Session, id_: str) -> Button | None:
+async def button(tx: Tx, id_: str) -> Button | None:
     """What a button means, or None for an id that we never gave."""
-    row = await session.get(ButtonRow, id_)
+    row = await tx.session.get(ButtonRow, id_)
     return Button(row.id, row.card_id, row.number, row.revision, row.kind, row.value) if row else None
 
 
-async def buttons(
-    session: Session, card: DeliveredCard, revision: int, wanted: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
-    """The ids of a card's buttons, by (kind, value); the same ones each time the same revision is drawn."""
-    ids = await known_buttons(session, card, revision)
-    for kind, value in wanted:
-        if (kind, value) not in ids:
-            id_ = secrets.token_urlsafe(16)  # 22 characters: not to be guessed, and within Telegram's 64 bytes
-            row = ButtonRow(id=id_, card_id=card.id, number=card.number, revision=revision, kind=kind, value=value)
-            session.add(row)
-            ids[kind, value] = id_
-    await session.flush()
-    return ids
+async def add_button(tx: Tx, button: Button) -> None:
+    """Record what a button of a card stands for; raises `ConflictError` where the card has such a button already."""
+    tx.session.add(
+        ButtonRow(
+            id=button.id,
+            card_id=button.card_id,
+            number=button.number,
+            revision=button.revision,
+            kind=button.kind,
+            value=button.value,
+        )
+    )
+    await tx.session.flush()
 
 
-async def known_buttons(session: Session, card: DeliveredCard, revision: int) -> dict[tuple[str, str], str]:
+async def known_buttons(tx: Tx, card: DeliveredCard, revision: int) -> dict[tuple[str, str], str]:
     """The ids that a card's buttons have already, by (kind, value)."""
-    rows = await session.exec(select(ButtonRow).where(ButtonRow.card_id == card.id, ButtonRow.revision == revision))
+    rows = await tx.session.exec(select(ButtonRow).where(ButtonRow.card_id == card.id, ButtonRow.revision == revision))
     return {(row.kind, row.value): row.id for row in rows}
 
 
-async def move(session: Session, surface: str, channel: str, to: str) -> None:
+async def move(tx: Tx, surface: str, channel: str, to: str) -> None:
     """A channel has another id: its cards are there now."""
-    await session.execute(
+    await tx.session.execute(
         update(CardRow).where(col(CardRow.surface) == surface, col(CardRow.channel) == channel).values(channel=to)
     )
 
 
-async def revive(session: Session, surface: str, now_ms: int) -> None:
-    """A surface is back: what could not be drawn meanwhile is due at once."""
-    await session.execute(
-        update(CardRow)
-        .where(col(CardRow.surface) == surface, col(CardRow.due_ms) > now_ms, col(CardRow.attempt) > 0)
-        .values(due_ms=now_ms)
-    )
+async def revive(tx: Tx, surface: str) -> None:
+    """A surface is back: cards that were put off meanwhile are due at once."""
+    await OUTBOX.revive(tx, col(CardRow.surface) == surface)
 
 
-def _posted(row: CardRow) -> DeliveredCard:
+def _card(row: CardRow) -> DeliveredCard:
     assert row.id is not None
     return DeliveredCard(
         id=row.id,
@@ -249,4 +190,5 @@ def _posted(row: CardRow) -> DeliveredCard:
         attempt=row.attempt,
         version=row.version,
         former=row.former,
+        fence=row.fence,
     )

@@ -8,17 +8,19 @@ import shutil
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession as Session
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.model.advice import DOCTOR
 from core.model.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError
+from core.model.ids import NewId, new_id
+from core.model.stored import StoredValueError
+from core.store.unit_of_work import Tx, from_ms, to_ms
 
 T = TypeVar("T")
 
@@ -60,16 +62,6 @@ class Location:
         return self.file is not None
 
 
-def to_ms(at: datetime) -> int:
-    """`at` as UTC milliseconds since the epoch."""
-    return round(at.timestamp() * 1000)
-
-
-def from_ms(ms: int) -> datetime:
-    """The aware UTC time of `ms` milliseconds since the epoch."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
 class Database:
     """Runs functions in transactions. `write` takes the write lock first; both end with the function.
 
@@ -77,24 +69,25 @@ class Database:
     effect but its statements.
     """
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, new_id: NewId = new_id) -> None:
         self.location = location
+        self._new_id = new_id
         self.engine = _engine(location)
         # SQLite has one writer at a time, and lets the others poll: ours line up here, which is fair and quick
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if location.is_sqlite else nullcontext()
         # a burst waits here for as long as it takes; the pool would give up after 30 s
         self._free = asyncio.Semaphore(CONNECTIONS[location.is_sqlite])
 
-    async def write(self, work: Callable[[Session], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction that may write, and commit it."""
         return await self._run(work, self._turn, writes=True)
 
-    async def read(self, work: Callable[[Session], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[Tx], Awaitable[T]]) -> T:
         """Run `work` in one transaction that only reads."""
         return await self._run(work, nullcontext(), writes=False)
 
-    async def now_ms(self, session: Session) -> int:
-        """The database's clock, which all hosts share."""
+    async def _now_ms(self, session: AsyncSession) -> int:
+        """The database's clock, which all hosts share, in UTC milliseconds."""
         row = await session.execute(text(_NOW[self.engine.dialect.name]))
         return int(row.scalar_one())
 
@@ -103,28 +96,31 @@ class Database:
         await _to_its_end(self.engine.dispose())
 
     async def _run(
-        self, work: Callable[[Session], Awaitable[T]], turn: AbstractAsyncContextManager[object], *, writes: bool
+        self, work: Callable[[Tx], Awaitable[T]], turn: AbstractAsyncContextManager[object], *, writes: bool
     ) -> T:
         return await _to_its_end(self._tried(work, turn, writes=writes))
 
     async def _tried(
-        self, work: Callable[[Session], Awaitable[T]], turn: AbstractAsyncContextManager[object], *, writes: bool
+        self, work: Callable[[Tx], Awaitable[T]], turn: AbstractAsyncContextManager[object], *, writes: bool
     ) -> T:
         for attempt in range(1, _TRIES + 1):
             try:
                 async with turn:
                     return await self._once(work, writes=writes)
+            except StoredValueError as error:
+                mend = "Install the newer Countersign, or restore a backup made by this one."
+                raise PermanentError("unreadable_row", str(error), mend, kind=Kind.UNAVAILABLE) from error
             except DBAPIError as error:
                 if attempt == _TRIES or not _retryable(error):
                     raise translated(error, self.location) from error
                 await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)  # noqa: S311 (jitter)
         raise AssertionError
 
-    async def _once(self, work: Callable[[Session], Awaitable[T]], *, writes: bool) -> T:
+    async def _once(self, work: Callable[[Tx], Awaitable[T]], *, writes: bool) -> T:
         async with self._free, self.engine.connect() as connection:
             await connection.execution_options(countersign_writes=writes)
-            async with Session(connection, expire_on_commit=False) as session, session.begin():
-                return await work(session)
+            async with AsyncSession(connection, expire_on_commit=False) as session, session.begin():
+                return await work(Tx(session, await self._now_ms(session), self._new_id))
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
@@ -180,9 +176,9 @@ def begin_sqlite(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-async def quick_check(session: Session) -> str:
+async def quick_check(tx: Tx) -> str:
     """``ok``, or what SQLite finds wrong with its file."""
-    return str((await session.execute(text("PRAGMA quick_check(1)"))).scalar_one())
+    return str((await tx.session.execute(text("PRAGMA quick_check(1)"))).scalar_one())
 
 
 def durable_engine(file: Path) -> Engine:
@@ -266,7 +262,6 @@ _MENDS = (
 __all__ = [
     "Database",
     "Location",
-    "Session",
     "driver_url",
     "durable_engine",
     "from_ms",

@@ -3,172 +3,138 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, delete, func, literal, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import CursorResult, delete, func, true, update
 from sqlmodel import col, select
 
+from core.model.event import Event
+from core.model.webhook_delivery import DUE, FAILED, SENT, WebhookDelivery
 from core.store import events
-from core.store.database import Session
-from core.store.events import Event
 from core.store.message_tables import DeliveryRow
+from core.store.outbox import Outbox
 from core.store.tables import EventRow, SettingRow
+from core.store.unit_of_work import Tx
 
-DUE: Final = "due"
-SENT: Final = "sent"
-FAILED: Final = "failed"
-
-HOLD_MS: Final = 60_000
-"""How long one who took a delivery has it to itself; then it is somebody else's to try."""
 SETTLED_MS: Final = 30_000
 """After this a missing event id is no transaction still under way (idle ones end after 15 s) but one rolled back."""
 _CURSOR: Final = "outbound.cursor"
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookDelivery:
-    """`body` for the receiver called `hook`; `attempt` counts the tries, this one included."""
-
-    id: str
-    hook: str
-    event_id: int
-    body: str
-    attempt: int
-    created_ms: int
+OUTBOX: Final[Outbox[DeliveryRow]] = Outbox(
+    DeliveryRow,
+    is_owed=lambda delivery: col(delivery.state) == DUE,
+    is_ordered=lambda _delivery: true(),
+    channel=("hook",),
+    order="event_id",
+)
+"""Webhook deliveries that must be sent; each hook gets its events in order."""
 
 
-async def cursor(session: Session, *, lock: bool = False) -> int | None:
+async def cursor(tx: Tx, *, lock: bool = False) -> int | None:
     """The last event that was handed out, None before the first time."""
-    row = await session.get(SettingRow, _CURSOR, with_for_update=lock or None, populate_existing=True)
+    row = await tx.session.get(SettingRow, _CURSOR, with_for_update=lock or None, populate_existing=True)
     return int(row.value["event"]) if row is not None else None
 
 
-async def set_cursor(session: Session, event_id: int, now_ms: int) -> None:
+async def set_cursor(tx: Tx, event_id: int) -> None:
     """All events up to `event_id` were handed out."""
-    await session.merge(SettingRow(name=_CURSOR, value={"event": event_id}, updated_ms=now_ms))
+    await tx.session.merge(SettingRow(name=_CURSOR, value={"event": event_id}, updated_ms=tx.now_ms))
 
 
-async def last_event(session: Session) -> int:
+async def last_event(tx: Tx) -> int:
     """The newest event there is, 0 for none."""
-    return int((await session.execute(select(func.coalesce(func.max(EventRow.id), 0)))).scalar_one())
+    return int((await tx.session.execute(select(func.coalesce(func.max(EventRow.id), 0)))).scalar_one())
 
 
-async def settled_since(session: Session, after_id: int, now_ms: int, limit: int) -> list[Event]:
+async def settled_since(tx: Tx, after_id: int, limit: int) -> list[Event]:
     """The events after `after_id`, up to the first whose predecessor may still be committed.
 
     PostgreSQL gives ids before it commits: 8 may be seen before 7. Whoever went past 7 then would never see it.
     """
-    found = await events.since(session, after_id=after_id, limit=limit)
+    found = await events.since(tx, after_id=after_id, limit=limit)
     expected = after_id + 1
     for n, event in enumerate(found):
-        if event.id != expected and event.at_ms > now_ms - SETTLED_MS:
+        if event.id != expected and event.at_ms > tx.now_ms - SETTLED_MS:
             return found[:n]
         expected = event.id + 1
     return found
 
 
-async def add(session: Session, made: Iterable[tuple[str, str, int, str]], now_ms: int) -> None:
+async def add(tx: Tx, made: Iterable[tuple[str, str, int, str]]) -> None:
     """Owe (id, hook, event id, body) each."""
     for name, hook, event_id, body in made:
-        session.add(
-            DeliveryRow(id=name, hook=hook, event_id=event_id, body=body, state=DUE, due_ms=now_ms, created_ms=now_ms)
+        tx.session.add(
+            DeliveryRow(
+                id=name, hook=hook, event_id=event_id, body=body, state=DUE, due_ms=tx.now_ms, created_ms=tx.now_ms
+            )
         )
-    await session.flush()
+    await tx.session.flush()
 
 
-def _first_of_each(now_ms: int, limit: int) -> Any:
-    """Due deliveries with none of the same hook before them that is still owed: each hook gets its events in order."""
-    earlier = aliased(DeliveryRow)
-    blocked = (
-        select(literal(1))
-        .where(earlier.hook == DeliveryRow.hook, earlier.state == DUE, earlier.event_id < DeliveryRow.event_id)
-        .exists()
-    )
-    return (
-        select(DeliveryRow.id)
-        .where(DeliveryRow.state == DUE, col(DeliveryRow.due_ms) <= now_ms, ~blocked)
-        .order_by(col(DeliveryRow.due_ms))
-        .limit(limit)
-    )
-
-
-async def any_due(session: Session, now_ms: int) -> bool:
+async def any_due(tx: Tx) -> bool:
     """Whether something is to be delivered now."""
-    return (await session.execute(_first_of_each(now_ms, 1))).first() is not None
+    return await OUTBOX.any_due(tx)
 
 
-async def begin(session: Session, now_ms: int, limit: int) -> list[WebhookDelivery]:
-    """Take what is due, at most one of each hook, for `HOLD_MS` to ourselves."""
-    names = [str(name) for (name,) in (await session.execute(_first_of_each(now_ms, limit))).all()]
-    taken = await session.execute(
-        update(DeliveryRow)
-        .where(col(DeliveryRow.id).in_(names), col(DeliveryRow.state) == DUE, col(DeliveryRow.due_ms) <= now_ms)
-        .values(due_ms=now_ms + HOLD_MS, attempt=col(DeliveryRow.attempt) + 1)
-        .returning(DeliveryRow)
-        .execution_options(populate_existing=True)
-    )
+async def begin(tx: Tx, limit: int) -> list[WebhookDelivery]:
+    """Lease what is due, at most one delivery of each hook, in the order of its events."""
     return [
-        WebhookDelivery(row.id, row.hook, row.event_id, row.body, row.attempt, row.created_ms)
-        for row in taken.scalars()
+        WebhookDelivery(row.id, row.hook, row.event_id, row.body, row.attempt, row.created_ms, row.fence)
+        for row in await OUTBOX.begin(tx, limit)
     ]
 
 
-async def conclude(session: Session, delivery: WebhookDelivery, state: str, problem: str | None, now_ms: int) -> bool:
-    """It arrived (``sent``), or never will (``failed``); False when another try of it is under way."""
-    sent_ms = now_ms if state == SENT else None
-    return await _mine(session, delivery, state=state, problem=problem, sent_ms=sent_ms)
+async def hold(tx: Tx, delivery: WebhookDelivery) -> bool:
+    """Renew the lease of a delivery; False when another process tries it."""
+    return await OUTBOX.hold(tx, delivery)
 
 
-async def put_off(session: Session, delivery: WebhookDelivery, due_ms: int, problem: str) -> bool:
+async def release(tx: Tx, delivery: WebhookDelivery) -> bool:
+    """End the lease of a delivery whose work was given up; False if the lease is lost."""
+    return await OUTBOX.release(tx, delivery)
+
+
+async def conclude(tx: Tx, delivery: WebhookDelivery, state: str, problem: str | None) -> bool:
+    """It arrived (`SENT`), or never will (`FAILED`); False when another try of it is under way."""
+    sent_ms = tx.now_ms if state == SENT else None
+    return await OUTBOX.finish(tx, delivery, state=state, problem=problem, sent_ms=sent_ms)
+
+
+async def put_off(tx: Tx, delivery: WebhookDelivery, due_ms: int, problem: str) -> bool:
     """Try again at `due_ms`; False when another try is under way."""
-    return await _mine(session, delivery, due_ms=due_ms, problem=problem)
+    return await OUTBOX.put_off(tx, delivery, due_ms, problem=problem)
 
 
-async def _mine(session: Session, delivery: WebhookDelivery, **values: Any) -> bool:
-    done = await session.execute(
-        update(DeliveryRow)
-        .where(
-            col(DeliveryRow.id) == delivery.id,
-            col(DeliveryRow.state) == DUE,
-            col(DeliveryRow.attempt) == delivery.attempt,
-        )
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
-    return cast("CursorResult[Any]", done).rowcount == 1
-
-
-async def drop(session: Session, known: Collection[str], prefixes: tuple[str, ...], now_ms: int) -> int:
+async def drop(tx: Tx, known: Collection[str], prefixes: tuple[str, ...]) -> int:
     """Give up what is owed to receivers that are configured no more; how many that were.
 
     `known` are the names of hooks, `prefixes` what the names of other receivers may begin with.
     """
-    owed = (await session.execute(select(DeliveryRow.hook).where(DeliveryRow.state == DUE).distinct())).scalars()
+    owed = (await tx.session.execute(select(DeliveryRow.hook).where(DeliveryRow.state == DUE).distinct())).scalars()
     gone = [hook for hook in owed if hook not in known and not hook.startswith(prefixes)]
     if not gone:
         return 0
-    done = await session.execute(
+    done = await tx.session.execute(
         update(DeliveryRow)
         .where(col(DeliveryRow.hook).in_(gone), col(DeliveryRow.state) == DUE)
-        .values(state=FAILED, problem="this receiver is configured no more", sent_ms=None, due_ms=now_ms)
+        .values(state=FAILED, problem="this receiver is configured no more", sent_ms=None, due_ms=tx.now_ms)
         .execution_options(synchronize_session=False)
     )
     return cast("CursorResult[Any]", done).rowcount
 
 
-async def counts(session: Session) -> dict[tuple[str, str], int]:
+async def counts(tx: Tx) -> dict[tuple[str, str], int]:
     """How many deliveries each hook has in each state."""
-    rows = await session.execute(
+    rows = await tx.session.execute(
         select(DeliveryRow.hook, DeliveryRow.state, func.count()).group_by(DeliveryRow.hook, DeliveryRow.state)
     )
     return {(str(hook), str(state)): int(count) for hook, state, count in rows}
 
 
-async def last_problem(session: Session, hook: str) -> str | None:
+async def last_problem(tx: Tx, hook: str) -> str | None:
     """What went wrong last with a receiver, None when its newest delivery went well."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(DeliveryRow)
         .where(DeliveryRow.hook == hook, DeliveryRow.attempt > 0)
         .order_by(col(DeliveryRow.event_id).desc())
@@ -178,9 +144,9 @@ async def last_problem(session: Session, hook: str) -> str | None:
     return row.problem if row is not None and row.state != SENT else None
 
 
-async def last_failure(session: Session, hook: str) -> str | None:
+async def last_failure(tx: Tx, hook: str) -> str | None:
     """Why the newest delivery that was given up for good was."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(DeliveryRow.problem)
         .where(DeliveryRow.hook == hook, DeliveryRow.state == FAILED)
         .order_by(col(DeliveryRow.event_id).desc())
@@ -189,8 +155,8 @@ async def last_failure(session: Session, hook: str) -> str | None:
     return rows.first()
 
 
-async def prune(session: Session, before_ms: int) -> None:
+async def prune(tx: Tx, before_ms: int) -> None:
     """Forget what was concluded and is older than that."""
-    await session.execute(
+    await tx.session.execute(
         delete(DeliveryRow).where(col(DeliveryRow.state) != DUE, col(DeliveryRow.created_ms) < before_ms)
     )

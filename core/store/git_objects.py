@@ -24,6 +24,6 @@ async def bring_objects(
         await repository.fetch_base()
     if await repository.has(tree):
         return
-    kept = await database.read(lambda session: artifacts.find(session, number, revision, PACK))
+    kept = await database.read(lambda tx: artifacts.find(tx, number, revision, PACK))
     if kept is not None:
         await repository.unpack(await files.read(kept.sha256))

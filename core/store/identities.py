@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, update
 from sqlmodel import col, select
 
-from core.store.database import Session
 from core.store.message_tables import ChatMoveRow, IdentityCodeRow, IdentityRow
+from core.store.unit_of_work import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,38 +27,42 @@ class LinkClaim:
     shown_as: str = ""
 
 
-async def person_of(session: Session, surface: str, identity: str) -> str | None:
+async def person_of(tx: Tx, surface: str, identity: str) -> str | None:
     """Whose identity this is by a link."""
-    row = await session.get(IdentityRow, (surface, identity))
+    row = await tx.session.get(IdentityRow, (surface, identity))
     return row.person if row else None
 
 
-async def links_of(session: Session, person: str) -> list[tuple[str, str]]:
+async def links_of(tx: Tx, person: str) -> list[tuple[str, str]]:
     """The linked identities of a person, as (surface, identity)."""
-    rows = await session.exec(select(IdentityRow).where(IdentityRow.person == person).order_by(col(IdentityRow.at_ms)))
+    rows = await tx.session.exec(
+        select(IdentityRow).where(IdentityRow.person == person).order_by(col(IdentityRow.at_ms))
+    )
     return [(row.surface, row.identity) for row in rows]
 
 
-async def link(session: Session, claim: LinkClaim, now_ms: int) -> None:
+async def link(tx: Tx, claim: LinkClaim) -> None:
     """The identity is the person's from now on."""
-    await session.merge(IdentityRow(surface=claim.surface, identity=claim.identity, person=claim.person, at_ms=now_ms))
+    await tx.session.merge(
+        IdentityRow(surface=claim.surface, identity=claim.identity, person=claim.person, at_ms=tx.now_ms)
+    )
 
 
-async def unlink(session: Session, surface: str, identity: str) -> None:
+async def unlink(tx: Tx, surface: str, identity: str) -> None:
     """The identity is nobody's."""
-    await session.execute(
+    await tx.session.execute(
         delete(IdentityRow).where(col(IdentityRow.surface) == surface, col(IdentityRow.identity) == identity)
     )
 
 
-async def open_claim(session: Session, code: str, claim: LinkClaim) -> None:
+async def open_claim(tx: Tx, code: str, claim: LinkClaim) -> None:
     """Remember a code; an identity's earlier ones are void."""
-    await session.execute(
+    await tx.session.execute(
         delete(IdentityCodeRow).where(
             col(IdentityCodeRow.surface) == claim.surface, col(IdentityCodeRow.identity) == claim.identity
         )
     )
-    session.add(
+    tx.session.add(
         IdentityCodeRow(
             code_sha256=_hashed(code),
             surface=claim.surface,
@@ -68,37 +72,37 @@ async def open_claim(session: Session, code: str, claim: LinkClaim) -> None:
             shown_as=claim.shown_as,
         )
     )
-    await session.flush()
+    await tx.session.flush()
 
 
-async def claim_of(session: Session, code: str) -> LinkClaim | None:
+async def claim_of(tx: Tx, code: str) -> LinkClaim | None:
     """The claim that a code belongs to."""
-    row = await session.get(IdentityCodeRow, _hashed(code))
+    row = await tx.session.get(IdentityCodeRow, _hashed(code))
     if row is None:
         return None
     return LinkClaim(row.surface, row.identity, row.person, row.tries, row.expires_ms, row.shown_as or "")
 
 
-async def close_claim(session: Session, code: str) -> None:
+async def close_claim(tx: Tx, code: str) -> None:
     """A code works once."""
-    await session.execute(delete(IdentityCodeRow).where(col(IdentityCodeRow.code_sha256) == _hashed(code)))
+    await tx.session.execute(delete(IdentityCodeRow).where(col(IdentityCodeRow.code_sha256) == _hashed(code)))
 
 
-async def count_wrong(session: Session, person: str, most: int) -> None:
+async def count_wrong(tx: Tx, person: str, most: int) -> None:
     """A wrong code was said by `person`: every code that waits for them has one try less, and none after `most`."""
     mine = col(IdentityCodeRow.person) == person
-    await session.execute(update(IdentityCodeRow).where(mine).values(tries=col(IdentityCodeRow.tries) + 1))
-    await session.execute(delete(IdentityCodeRow).where(mine, col(IdentityCodeRow.tries) >= most))
+    await tx.session.execute(update(IdentityCodeRow).where(mine).values(tries=col(IdentityCodeRow.tries) + 1))
+    await tx.session.execute(delete(IdentityCodeRow).where(mine, col(IdentityCodeRow.tries) >= most))
 
 
-async def moved(session: Session, surface: str, channel: str, to: str, now_ms: int) -> None:
+async def moved(tx: Tx, surface: str, channel: str, to: str) -> None:
     """Remember that a channel has another id, as its platform said."""
-    await session.merge(ChatMoveRow(surface=surface, channel=channel, to=to, at_ms=now_ms))
+    await tx.session.merge(ChatMoveRow(surface=surface, channel=channel, to=to, at_ms=tx.now_ms))
 
 
-async def moves_of(session: Session, surface: str) -> dict[str, str]:
+async def moves_of(tx: Tx, surface: str) -> dict[str, str]:
     """Old channel ids and the new ones."""
-    rows = await session.exec(select(ChatMoveRow).where(ChatMoveRow.surface == surface))
+    rows = await tx.session.exec(select(ChatMoveRow).where(ChatMoveRow.surface == surface))
     return {row.channel: row.to for row in rows}
 
 

@@ -1,48 +1,30 @@
-"""The inbox: what platforms delivered, kept once before it is acknowledged, and heard in order afterwards."""
+"""The inbox: what platforms delivered, kept once before it is acknowledged and processed in order afterwards."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import delete, func, or_, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
-from core.store.database import Session
+from core.model.inbox import InboxDelivery, InboxEntry
 from core.store.message_tables import InboxRow
+from core.store.outbox import Outbox
+from core.store.unit_of_work import Tx
 
 NEW: Final = "new"
 DONE: Final = "done"
-FAILED: Final = "failed"
 
-HOLD_MS: Final = 20_000
-"""How long one process has a delivery to itself; after a crash another hears it then, and its effects are made once."""
+LEASE_MS: Final = 20_000
+"""How long one process has a delivery to itself; after a crash another processes it, and its effects happen once."""
 
-
-@dataclass(frozen=True, slots=True)
-class InboxDelivery:
-    """One kept delivery: `kind` says what `body` is; it is heard `wait_ms` after it came, or later."""
-
-    surface: str
-    dedup: str
-    kind: str
-    body: dict[str, Any]
-    wait_ms: int = 0
+QUEUE: Final[Outbox[InboxRow]] = Outbox(InboxRow, is_owed=lambda row: col(row.state) == NEW, lease_ms=LEASE_MS)
+"""Deliveries that must be processed; whoever leases them keeps the order of each channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptMessage:
-    """A delivery with its row: `attempt` counts how often it was begun to be heard."""
-
-    id: int
-    delivery: InboxDelivery
-    attempt: int
-    received_ms: int
-
-
-async def keep(session: Session, deliveries: Sequence[InboxDelivery], now_ms: int) -> list[tuple[int, bool]]:
+async def keep(tx: Tx, deliveries: Sequence[InboxDelivery]) -> list[tuple[int, bool]]:
     """Keep all of `deliveries`; for each its row's id, and whether it was not there before."""
     rows = [
         {
@@ -52,22 +34,24 @@ async def keep(session: Session, deliveries: Sequence[InboxDelivery], now_ms: in
             "body": d.body,
             "state": NEW,
             "attempt": 0,
-            "received_ms": now_ms,
-            "due_ms": now_ms + d.wait_ms,
+            "held_ms": 0,
+            "fence": 0,
+            "received_ms": tx.now_ms,
+            "due_ms": tx.now_ms + d.wait_ms,
         }
         for d in deliveries
     ]
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
     insert = dialect.insert(InboxRow).on_conflict_do_nothing(index_elements=["surface", "dedup"])
-    made = await session.execute(insert.values(rows).returning(InboxRow.surface, InboxRow.dedup))
-    new = {(str(surface), str(dedup)) for surface, dedup in made}
+    inserted = await tx.session.execute(insert.values(rows).returning(InboxRow.surface, InboxRow.dedup))
+    new = {(str(surface), str(dedup)) for surface, dedup in inserted}
     keys = [(d.surface, d.dedup) for d in deliveries]
-    found = await session.execute(
+    present = await tx.session.execute(
         select(InboxRow.surface, InboxRow.dedup, InboxRow.id).where(
             tuple_(col(InboxRow.surface), col(InboxRow.dedup)).in_(keys)
         )
     )
-    ids = {(str(surface), str(dedup)): int(id_ or 0) for surface, dedup, id_ in found}
+    ids = {(str(surface), str(dedup)): int(id_ or 0) for surface, dedup, id_ in present}
     kept = []
     for key in keys:
         kept.append((ids[key], key in new))
@@ -75,18 +59,20 @@ async def keep(session: Session, deliveries: Sequence[InboxDelivery], now_ms: in
     return kept
 
 
-async def find(session: Session, surface: str, dedup: str) -> int | None:
+async def find(tx: Tx, surface: str, dedup: str) -> int | None:
     """The row of a delivery, or None where it was never kept."""
-    return (await session.exec(select(InboxRow.id).where(InboxRow.surface == surface, InboxRow.dedup == dedup))).first()
+    return (
+        await tx.session.exec(select(InboxRow.id).where(InboxRow.surface == surface, InboxRow.dedup == dedup))
+    ).first()
 
 
-async def latest(session: Session, surface: str, first: str, later: str) -> tuple[int, dict[str, Any]] | None:
+async def latest(tx: Tx, surface: str, first: str, later: str) -> tuple[int, dict[str, Any]] | None:
     """The row and the body of the newest version of a message that was edited, or None where none was kept.
 
     `first` is the `dedup` of the message as it was first written, `later` how those of its edits begin.
     """
     version = or_(col(InboxRow.dedup) == first, col(InboxRow.dedup).startswith(later, autoescape=True))
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(InboxRow.id, InboxRow.body)
         .where(InboxRow.surface == surface, version)
         .order_by(col(InboxRow.id).desc())
@@ -96,72 +82,80 @@ async def latest(session: Session, surface: str, first: str, later: str) -> tupl
     return None if row is None else (row[0] or 0, dict(row[1]))
 
 
-async def append(session: Session, surface: str, first: str, text: str, due_ms: int) -> int | None:
-    """Put `text` to the delivery `first`, which is heard at `due_ms` then; its row, or None if it was begun already."""
+async def append(tx: Tx, surface: str, first: str, text: str, due_ms: int) -> int | None:
+    """Append `text` to the delivery `first` and process it at `due_ms`; its row, or None if its processing began."""
     query = select(InboxRow).where(InboxRow.surface == surface, InboxRow.dedup == first)
-    row = (await session.exec(query.with_for_update().execution_options(populate_existing=True))).first()
+    row = (await tx.session.exec(query.with_for_update().execution_options(populate_existing=True))).first()
     if row is None or row.state != NEW or row.attempt:
         return None
     row.body = {**row.body, "text": str(row.body.get("text", "")) + text}
     row.due_ms = max(row.due_ms, due_ms)
-    session.add(row)
-    await session.flush()
+    tx.session.add(row)
+    await tx.session.flush()
     return row.id
 
 
-async def any_due(session: Session, now_ms: int) -> bool:
-    """Whether there is anything to hear now; one look at an index."""
-    rows = await session.exec(select(InboxRow.id).where(InboxRow.state == NEW, InboxRow.due_ms <= now_ms).limit(1))
-    return rows.first() is not None
+async def any_due(tx: Tx) -> bool:
+    """Whether there is a delivery to process now."""
+    return await QUEUE.any_due(tx)
 
 
-async def begin(session: Session, now_ms: int, limit: int) -> list[KeptMessage]:
-    """Take the oldest deliveries that are due, for `HOLD_MS` to ourselves."""
-    due = select(InboxRow.id).where(InboxRow.state == NEW, InboxRow.due_ms <= now_ms)
-    free = due.order_by(col(InboxRow.id)).limit(limit).with_for_update(skip_locked=True)  # what others just take
-    taken = await session.execute(
-        update(InboxRow)
-        .where(col(InboxRow.id).in_(free), col(InboxRow.due_ms) <= now_ms)
-        .values(due_ms=now_ms + HOLD_MS, attempt=col(InboxRow.attempt) + 1)
-        .returning(InboxRow)
-        .execution_options(populate_existing=True)
-    )
-    kept = [
-        KeptMessage(
-            row.id or 0, InboxDelivery(row.surface, row.dedup, row.kind, row.body), row.attempt, row.received_ms
+async def hold(tx: Tx, entry: InboxEntry) -> bool:
+    """Renew the lease of a delivery; False when another process has it."""
+    return await QUEUE.hold(tx, entry)
+
+
+async def release(tx: Tx, entry: InboxEntry) -> bool:
+    """End the lease of a delivery whose work was given up; False if the lease is lost."""
+    return await QUEUE.release(tx, entry)
+
+
+async def begin(tx: Tx, limit: int) -> list[InboxEntry]:
+    """Lease the deliveries that are due, in the order in which they came."""
+    return [
+        InboxEntry(
+            row.id or 0,
+            InboxDelivery(row.surface, row.dedup, row.kind, row.body),
+            row.attempt,
+            row.received_ms,
+            row.fence,
         )
-        for row in taken.scalars()
+        for row in await QUEUE.begin(tx, limit)
     ]
-    return sorted(kept, key=lambda one: one.id)
 
 
-async def finish(session: Session, id_: int, answer: dict[str, Any], now_ms: int, state: str = DONE) -> None:
-    """Say what became of a delivery."""
-    await session.execute(
-        update(InboxRow).where(col(InboxRow.id) == id_).values(state=state, answer=answer, done_ms=now_ms)
+async def conclude(tx: Tx, entry: InboxEntry, answer: dict[str, Any]) -> bool:
+    """Record what became of a delivery; False if the lease is lost and another process concludes it."""
+    return await QUEUE.finish(tx, entry, state=DONE, answer=answer, done_ms=tx.now_ms)
+
+
+async def close(tx: Tx, id_: int, answer: dict[str, Any]) -> None:
+    """Record what became of a delivery that nobody has leased yet."""
+    await tx.session.execute(
+        update(InboxRow).where(col(InboxRow.id) == id_).values(state=DONE, answer=answer, done_ms=tx.now_ms)
     )
 
 
-async def put_off(session: Session, id_: int, due_ms: int) -> None:
-    """Hear a delivery again at `due_ms`: something that it needs is not there now."""
-    await session.execute(update(InboxRow).where(col(InboxRow.id) == id_).values(due_ms=due_ms))
+async def put_off(tx: Tx, entry: InboxEntry, due_ms: int) -> bool:
+    """Process a delivery again at `due_ms`: something that it needs is unavailable. False if the lease is lost."""
+    return await QUEUE.put_off(tx, entry, due_ms)
 
 
-async def answer_to(session: Session, id_: int) -> dict[str, Any] | None:
-    """What became of a delivery, or None while it was not heard."""
-    row = (await session.exec(select(InboxRow.answer).where(InboxRow.id == id_))).first()
+async def answer_to(tx: Tx, id_: int) -> dict[str, Any] | None:
+    """What became of a delivery, or None while that is not known."""
+    row = (await tx.session.exec(select(InboxRow.answer).where(InboxRow.id == id_))).first()
     return dict(row) if row is not None else None
 
 
-async def prune(session: Session, before_ms: int) -> int:
-    """Forget what was heard before then; until then a redelivery is known."""
-    gone = await session.execute(
-        delete(InboxRow).where(col(InboxRow.state).in_([DONE, FAILED]), col(InboxRow.done_ms) < before_ms)
+async def prune(tx: Tx, before_ms: int) -> int:
+    """Delete what was processed before `before_ms`; until then a redelivery is recognised."""
+    gone = await tx.session.execute(
+        delete(InboxRow).where(col(InboxRow.state) == DONE, col(InboxRow.done_ms) < before_ms)
     )
     return int(getattr(gone, "rowcount", 0))
 
 
-async def waiting(session: Session) -> int:
-    """How many deliveries were not heard yet."""
-    rows = await session.exec(select(func.count()).select_from(InboxRow).where(InboxRow.state == NEW))
+async def waiting(tx: Tx) -> int:
+    """How many deliveries are still to be processed."""
+    rows = await tx.session.exec(select(func.count()).select_from(InboxRow).where(InboxRow.state == NEW))
     return int(rows.one())

@@ -1,139 +1,83 @@
-"""The queue's rows: adding, claiming with a fence, finishing, retrying and rescuing jobs."""
+"""The queue's rows: adding, finishing, retrying and rescuing jobs; every write of a claimant compares its fence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import and_, delete, update
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, delete, literal, update
 from sqlmodel import col, select
 
 from core.model.errors import LostClaimError, Problem
 from core.model.job import ACTIVE, Job, JobKind, JobState
-from core.model.placement import NodeView, fits, rank
-from core.store.database import Session, from_ms, to_ms
+from core.model.placement import AGE_PER_PRIORITY_MS, rank_ms_of
+from core.store.database import from_ms, to_ms
 from core.store.tables import JobRow, JournalRow, TaskRow
-
-CANDIDATES = 256
-"""How many ready jobs one look of a claim takes in; indexes give them in order."""
-
-_MOST_WANTED = select(JobRow).order_by(col(JobRow.priority).desc(), col(JobRow.ready_ms))
-_BEHIND_THEM = (
-    select(JobRow).order_by(col(JobRow.created_ms)),
-    select(JobRow).where(col(JobRow.deadline_ms).is_not(None)).order_by(col(JobRow.deadline_ms)),
-)
+from core.store.unit_of_work import Tx
 
 
-async def add(session: Session, row: JobRow) -> None:
-    """Put a job into the queue."""
-    session.add(row)
-    await session.flush()
+async def add(tx: Tx, row: JobRow) -> None:
+    """Put a job into the queue, where its priority and the time at which it is ready put it."""
+    row.rank_ms = rank_ms_of(row.ready_ms, row.priority)
+    tx.session.add(row)
+    await tx.session.flush()
 
 
-async def claim(session: Session, node: NodeView, owner: str, now_ms: int) -> Job | None:
-    """Take the job that placement prefers for `node`, with a new fence; None when nothing is ready."""
-    for job in rank(await _candidates(session, node, now_ms), node, from_ms(now_ms)):
-        taken = await session.execute(
-            update(JobRow)
-            .where(
-                col(JobRow.id) == job.id,
-                col(JobRow.state) == JobState.READY.value,
-                col(JobRow.fence) == job.fence,
-            )
-            .values(state=JobState.RUNNING.value, owner=owner, fence=job.fence + 1, claimed_ms=now_ms)
-        )
-        if _rowcount(taken) == 1:
-            row = await session.get(JobRow, job.id, populate_existing=True)
-            assert row is not None
-            return job_of(row)
-    return None
-
-
-async def _candidates(session: Session, node: NodeView, now_ms: int) -> list[Job]:
-    """The ready jobs among which placement chooses: all of them or, in a long queue, the most wanted that fit.
-
-    Behind these the oldest and the most urgent are looked up too, so that priority hides neither.
-    """
-    found, all_seen = await _fitting(session, node, now_ms, _MOST_WANTED)
-    for look in () if all_seen else _BEHIND_THEM:
-        more, _ = await _fitting(session, node, now_ms, look)
-        found.update(more)
-    return list(found.values())
-
-
-async def _fitting(session: Session, node: NodeView, now_ms: int, look: Any) -> tuple[dict[str, Job], bool]:
-    """The first ready jobs of `look` that fit `node`, past whatever does not; and whether that was the whole queue."""
-    ready = look.where(JobRow.state == JobState.READY.value, col(JobRow.ready_ms) <= now_ms)
-    begin = 0
-    while True:
-        jobs = [job_of(row) for row in await session.exec(ready.offset(begin).limit(CANDIDATES))]
-        fitting = {job.id: job for job in jobs if fits(job, node)}
-        if fitting or len(jobs) < CANDIDATES:
-            return fitting, begin == 0 and len(jobs) < CANDIDATES
-        begin += CANDIDATES
-
-
-async def any_ready(session: Session, now_ms: int) -> bool:
-    """Whether a claim could find something now; one look at an index."""
-    rows = await session.exec(
-        select(JobRow.id).where(JobRow.state == JobState.READY.value, col(JobRow.ready_ms) <= now_ms).limit(1)
-    )
-    return rows.first() is not None
-
-
-async def held_by(session: Session, owner: str) -> set[str]:
+async def held_by(tx: Tx, owner: str) -> set[str]:
     """The ids of the jobs that `owner` still holds."""
-    rows = await session.exec(select(JobRow.id).where(JobRow.owner == owner, JobRow.state == JobState.RUNNING.value))
+    rows = await tx.session.exec(select(JobRow.id).where(JobRow.owner == owner, JobRow.state == JobState.RUNNING.value))
     return set(rows)
 
 
-async def close_unclaimed(session: Session, job_id: str, state: JobState, now_ms: int) -> None:
+async def close_unclaimed(tx: Tx, job_id: str, state: JobState) -> None:
     """Close a job nobody holds."""
-    await session.execute(update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=now_ms))
-    await _forget_turns(session, [job_id])
+    await tx.session.execute(
+        update(JobRow).where(col(JobRow.id) == job_id).values(state=state.value, finished_ms=tx.now_ms)
+    )
+    await _forget_turns(tx, [job_id])
 
 
-async def end(session: Session, job: Job, state: JobState, now_ms: int, problem: Problem | None = None) -> None:
+async def end(tx: Tx, job: Job, state: JobState, problem: Problem | None = None) -> None:
     """Close a claimed job; raises `LostClaimError` when its fence is no longer ours."""
     await _fenced(
-        session,
+        tx,
         job,
         state=state.value,
-        finished_ms=now_ms,
+        finished_ms=tx.now_ms,
         error=problem.to_json() if problem else None,
     )
-    await _forget_turns(session, [job.id])
+    await _forget_turns(tx, [job.id])
 
 
-async def hold(session: Session, job: Job) -> None:
+async def hold(tx: Tx, job: Job) -> None:
     """Check, inside the caller's transaction, that the claim on `job` is still ours."""
-    await _fenced(session, job, owner=job.owner)
+    await _fenced(tx, job, owner=job.owner)
 
 
-async def holds(session: Session, job: Job) -> bool:
+async def holds(tx: Tx, job: Job) -> bool:
     """Whether the claim on `job` is still ours, without the write that `hold` is."""
-    rows = await session.exec(select(JobRow.id).where(*_claim_of(job)))
+    rows = await tx.session.exec(select(JobRow.id).where(*_claim_of(job)))
     return rows.first() is not None
 
 
-async def keep_result(session: Session, job: Job, result: dict[str, Any]) -> None:
+async def keep_result(tx: Tx, job: Job, result: dict[str, Any]) -> None:
     """Remember what a job's expensive step made, before it counts as made: a later try adopts it."""
-    await _fenced(session, job, result=result)
+    await _fenced(tx, job, result=result)
 
 
-async def result_of(session: Session, job: Job) -> dict[str, Any] | None:
+async def result_of(tx: Tx, job: Job) -> dict[str, Any] | None:
     """What an earlier try of `job` already made, if it did."""
-    found = (await session.exec(select(JobRow.result).where(JobRow.id == job.id))).first()
+    found = (await tx.session.exec(select(JobRow.result).where(JobRow.id == job.id))).first()
     return dict(found) if found else None
 
 
-async def tell(session: Session, job: Job, words: str) -> None:
+async def tell(tx: Tx, job: Job, words: str) -> None:
     """Say how far a claimed job is."""
-    await _fenced(session, job, progress=words)
+    await _fenced(tx, job, progress=words)
 
 
 async def put_back(
-    session: Session,
+    tx: Tx,
     job: Job,
     ready_ms: int,
     *,
@@ -142,38 +86,37 @@ async def put_back(
 ) -> None:
     """Return a claimed job to the queue, to be ready at `ready_ms`."""
     await _fenced(
-        session,
+        tx,
         job,
         state=JobState.READY.value,
         owner=None,
         attempt=attempt,
         ready_ms=ready_ms,
+        rank_ms=rank_ms_of(ready_ms, job.priority),
         error=problem.to_json() if problem else None,
     )
 
 
-async def drop(session: Session, number: int, now_ms: int, keep: Iterable[JobKind] = ()) -> list[str]:
+async def drop(tx: Tx, number: int, keep: Iterable[JobKind] = ()) -> list[str]:
     """Cancel every job of a task that is not over, but those of the kinds `keep`; returns the cancelled ones' ids."""
     active = [state.value for state in ACTIVE]
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(JobRow.id).where(
             JobRow.number == number, col(JobRow.state).in_(active), col(JobRow.kind).not_in([k.value for k in keep])
         )
     )
     dropped = list(rows)
     if dropped:
-        await session.execute(
+        await tx.session.execute(
             update(JobRow)
             .where(col(JobRow.id).in_(dropped))
-            .values(state=JobState.CANCELLED.value, finished_ms=now_ms, fence=col(JobRow.fence) + 1)
+            .values(state=JobState.CANCELLED.value, finished_ms=tx.now_ms, fence=col(JobRow.fence) + 1)
         )
-        await _forget_turns(session, dropped)
+        await _forget_turns(tx, dropped)
     return dropped
 
 
-async def rescue_from(
-    session: Session, owners: Iterable[str], now_ms: int, *, count: bool, only: Iterable[str] | None = None
-) -> list[Job]:
+async def rescue_from(tx: Tx, owners: Iterable[str], *, count: bool, only: Iterable[str] | None = None) -> list[Job]:
     """Return the running jobs of `owners`, or `only` these of them, to the queue under a higher fence.
 
     With `count` the rescue is held against the job, so that one that kills its workers ends at last.
@@ -182,58 +125,65 @@ async def rescue_from(
     if only is not None:
         held = held.where(col(JobRow.id).in_(list(only)))
     # locked while looked at: an owner that was slow rather than dead may be ending its job this very moment
-    rows = list(await session.exec(held.with_for_update()))
+    rows = list(await tx.session.exec(held.with_for_update()))
     for row in rows:
         row.state = JobState.READY.value
         row.owner = None
         row.fence += 1
         row.rescues += 1 if count else 0
-        row.ready_ms = now_ms
-        session.add(row)
-    await session.flush()
+        row.ready_ms = tx.now_ms
+        tx.session.add(row)
+    await tx.session.flush()
     return [job_of(row) for row in rows]
 
 
-async def release_waiting(session: Session, settled: Iterable[str], now_ms: int) -> int:
+async def release_waiting(tx: Tx, settled: Iterable[str]) -> int:
     """Make jobs ready whose dependency is in one of the states `settled`; returns how many."""
     ready = (
         select(JobRow.id)
         .join(TaskRow, and_(col(TaskRow.number) == col(JobRow.after)))
         .where(JobRow.state == JobState.WAITING.value, col(TaskRow.state).in_(list(settled)))
     )
-    done = await session.execute(
-        update(JobRow).where(col(JobRow.id).in_(ready)).values(state=JobState.READY.value, ready_ms=now_ms)
+    done = await tx.session.execute(
+        update(JobRow)
+        .where(col(JobRow.id).in_(ready))
+        .values(state=JobState.READY.value, ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
     )
     return _rowcount(done)
 
 
-async def nudge(session: Session, number: int, now_ms: int) -> None:
+async def wake_follow_job(tx: Tx, number: int) -> None:
     """Look at a task's pull request now: something happened there. A look under way is followed by one more."""
-    await session.execute(
+    await tx.session.execute(
         update(JobRow)
         .where(
             col(JobRow.number) == number,
             col(JobRow.kind) == JobKind.FOLLOW.value,
             col(JobRow.state).in_([JobState.READY.value, JobState.RUNNING.value]),
         )
-        .values(ready_ms=now_ms)
+        .values(ready_ms=tx.now_ms, rank_ms=_rank_ms_at(tx.now_ms))
     )
 
 
-async def look_again(session: Session, job: Job, ready_ms: int, now_ms: int) -> None:
-    """Put a look back until `ready_ms`, or until now if somebody nudged it meanwhile."""
-    row = await session.get(JobRow, job.id, populate_existing=True)
-    nudged = row is not None and row.ready_ms > to_ms(job.ready_at)
-    await put_back(session, job, now_ms if nudged else ready_ms, attempt=job.attempt + 1)
+def _rank_ms_at(ready_ms: int) -> ColumnElement[int]:
+    """`core.model.placement.rank_ms_of` in SQL; without the casts PostgreSQL counts in 32 bits."""
+    return literal(ready_ms, BigInteger) - cast(col(JobRow.priority), BigInteger) * AGE_PER_PRIORITY_MS
 
 
-async def _forget_turns(session: Session, job_ids: list[str]) -> None:
+async def look_again(tx: Tx, job: Job, ready_ms: int) -> None:
+    """Put a look back until `ready_ms`, or until now if it was woken meanwhile."""
+    row = await tx.session.get(JobRow, job.id, populate_existing=True)
+    woken = row is not None and row.ready_ms > to_ms(job.ready_at)
+    await put_back(tx, job, tx.now_ms if woken else ready_ms, attempt=job.attempt + 1)
+
+
+async def _forget_turns(tx: Tx, job_ids: list[str]) -> None:
     """The journal of a job that is over is for nobody: nobody takes the job over again."""
-    await session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
+    await tx.session.execute(delete(JournalRow).where(col(JournalRow.job_id).in_(job_ids)))
 
 
-async def _fenced(session: Session, job: Job, **values: Any) -> None:
-    done = await session.execute(update(JobRow).where(*_claim_of(job)).values(**values))
+async def _fenced(tx: Tx, job: Job, **values: Any) -> None:
+    done = await tx.session.execute(update(JobRow).where(*_claim_of(job)).values(**values))
     if _rowcount(done) != 1:
         raise LostClaimError("lost_claim", f"job {job.id} was taken over or cancelled")
 
@@ -267,8 +217,19 @@ def job_of(row: JobRow) -> Job:
         created_at=from_ms(row.created_ms),
         ready_at=from_ms(row.ready_ms),
         deadline_at=from_ms(row.deadline_ms) if row.deadline_ms is not None else None,
+        rank_ms=row.rank_ms,
         owner=row.owner,
-        needs=frozenset(row.needs),
+        needs=capabilities_of(row.capabilities),
         payload=row.payload,
         payload_version=row.payload_version,
     )
+
+
+def capability_key(needs: Iterable[str]) -> str:
+    """The capabilities as a job's row has them: in order, one a line, so that equal sets are equal texts."""
+    return "\n".join(sorted(needs))
+
+
+def capabilities_of(key: str) -> frozenset[str]:
+    """The capabilities that `capability_key` wrote."""
+    return frozenset(key.split("\n")) - {""}

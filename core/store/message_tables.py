@@ -1,16 +1,17 @@
-"""The tables of what is heard and said: deliveries from platforms, cards, notes, links, schedules and webhooks."""
+"""The tables of conversations: inbound deliveries, cards, notes, links, schedules and webhook deliveries."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, String, Text, UniqueConstraint, true
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, String, Text, UniqueConstraint, true
 from sqlmodel import Field
 
+from core.store.outbox import LeaseColumns
 from core.store.tables import Row, ms_column
 
 
-class InboxRow(Row, table=True):
+class InboxRow(LeaseColumns, table=True):
     """One delivery from a platform, kept before it is acknowledged; `dedup` is the platform's own name of it."""
 
     __tablename__ = "inbox"
@@ -27,20 +28,19 @@ class InboxRow(Row, table=True):
     kind: str
     body: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     state: str
-    attempt: int = 0
     answer: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     received_ms: int = ms_column()
     due_ms: int = ms_column()
     done_ms: int | None = ms_column(nullable=True)
 
 
-class CardRow(Row, table=True):
-    """One task's card in one place. `due_ms` is set when it must be drawn again, null while it shows what is so.
+class CardRow(LeaseColumns, table=True):
+    """One task's card in one place. `due_ms` is set when it must be drawn again, null while it is up to date.
 
     `thread` is empty where there is none. `delivered` is the digest whose whole diff was shown or attached there;
-    `version` counts what happened that it must show. While `in_order`, a card that has no message yet holds back the
+    `version` counts the changes that it must show. While `in_order`, a card that has no message yet holds back the
     first messages of later cards in its channel. `former` is the message that showed the card before it was asked for
-    anew, until that message says so.
+    again, until that message says so.
     """
 
     __tablename__ = "cards"
@@ -64,8 +64,6 @@ class CardRow(Row, table=True):
     version: int = 0
     delivered: str | None = None
     due_ms: int | None = ms_column(nullable=True)
-    held_ms: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    attempt: int = 0
     problem: str | None = Field(default=None, sa_type=Text)
     in_order: bool = Field(default=True, sa_column=Column(Boolean, nullable=False, server_default=true()))
     created_ms: int = ms_column()
@@ -139,10 +137,10 @@ class NotifiedApproverRow(Row, table=True):
     at_ms: int = ms_column()
 
 
-class NoteRow(Row, table=True):
-    """One thing to say to somebody, kept until it was said.
+class NoteRow(LeaseColumns, table=True):
+    """One message that is owed to a place, kept until it was sent.
 
-    While `in_order`, it holds back later notes of its channel until it was said. `number` is the task that it is about,
+    While `in_order`, it holds back later notes of its channel until it was sent. `number` is the task that it is about,
     `choices` are its buttons as [label, id], `mentions` those whom it must reach as [name, identity].
     """
 
@@ -164,9 +162,7 @@ class NoteRow(Row, table=True):
     choices: list[list[str]] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     mentions: list[list[str]] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     state: str
-    attempt: int = 0
     due_ms: int = ms_column()
-    held_ms: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     in_order: bool = Field(default=True, sa_column=Column(Boolean, nullable=False, server_default=true()))
     created_ms: int = ms_column()
 
@@ -232,7 +228,7 @@ class ScheduleRow(Row, table=True):
     updated_ms: int = ms_column()
 
 
-class DeliveryRow(Row, table=True):
+class DeliveryRow(LeaseColumns, table=True):
     """One event owed to one outbound webhook."""
 
     __tablename__ = "deliveries"
@@ -246,7 +242,6 @@ class DeliveryRow(Row, table=True):
     event_id: int
     body: str = Field(sa_type=Text)
     state: str
-    attempt: int = 0
     problem: str | None = Field(default=None, sa_type=Text)
     due_ms: int = ms_column()
     created_ms: int = ms_column()

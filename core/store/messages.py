@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
 
+from core.model.card import Choice
 from core.model.place import Place
-from core.store.database import Session
 from core.store.message_tables import CardRow, ChoiceRow, TaskMessageRow
+from core.store.unit_of_work import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A button below a question: the `line` that it stands for, typed by `identity` alone, in one `channel`.
-
-    `dedup` is that of the message that led to the question, so that all of its buttons have one effect between them.
-    """
-
-    id: str
-    surface: str
-    channel: str
-    identity: str
-    line: str
-    dedup: str
-
-
-async def remember(session: Session, number: int, place: Place, message_ids: Iterable[str], now_ms: int) -> None:
+async def bind(tx: Tx, number: int, place: Place, message_ids: Iterable[str]) -> None:
     """Bind messages of ours in `place` to task `number`; one that is bound already stays as it is."""
     rows = [
         {
@@ -38,38 +23,38 @@ async def remember(session: Session, number: int, place: Place, message_ids: Ite
             "channel": place.channel,
             "message_id": message_id,
             "number": number,
-            "at_ms": now_ms,
+            "at_ms": tx.now_ms,
         }
         for message_id in dict.fromkeys(message_ids)
     ]
     if rows:
-        dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+        dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
         keys = ["surface", "channel", "message_id"]
-        await session.execute(dialect.insert(TaskMessageRow).values(rows).on_conflict_do_nothing(index_elements=keys))
+        await tx.session.execute(
+            dialect.insert(TaskMessageRow).values(rows).on_conflict_do_nothing(index_elements=keys)
+        )
 
 
-async def task_of(session: Session, surface: str, channel: str, message_id: str) -> int | None:
+async def task_of(tx: Tx, surface: str, channel: str, message_id: str) -> int | None:
     """The task that a message of ours is about, or None for a message that is about none."""
-    row = await session.get(TaskMessageRow, (surface, channel, message_id))
+    row = await tx.session.get(TaskMessageRow, (surface, channel, message_id))
     return row.number if row else None
 
 
-async def shown_in(session: Session, place: Place, *, whole_channel: bool) -> list[int]:
+async def shown_in(tx: Tx, place: Place, *, whole_channel: bool) -> list[int]:
     """The tasks with a card in a place, the newest first; with `whole_channel` also those in its threads."""
     query = select(CardRow.number).where(CardRow.surface == place.surface, CardRow.channel == place.channel)
     if not whole_channel:
         query = query.where(CardRow.thread == (place.thread or ""))
-    return [int(number) for number in await session.exec(query.distinct().order_by(col(CardRow.number).desc()))]
+    return [int(number) for number in await tx.session.exec(query.distinct().order_by(col(CardRow.number).desc()))]
 
 
-async def offer(
-    session: Session, place: Place, identity: str, dedup: str, lines: Sequence[tuple[str, str]], now_ms: int
-) -> list[list[str]]:
+async def offer(tx: Tx, place: Place, identity: str, dedup: str, lines: Sequence[tuple[str, str]]) -> list[list[str]]:
     """Make a button for each (label, line), for `identity` alone; returns [label, id] in the same order."""
-    made = []
+    buttons = []
     for label, line in lines:
         id_ = secrets.token_urlsafe(16)  # 22 characters: not to be guessed, and within Telegram's 64 bytes
-        session.add(
+        tx.session.add(
             ChoiceRow(
                 id=id_,
                 surface=place.surface,
@@ -77,23 +62,23 @@ async def offer(
                 identity=identity,
                 line=line,
                 dedup=dedup,
-                created_ms=now_ms,
+                created_ms=tx.now_ms,
             )
         )
-        made.append([label, id_])
-    await session.flush()
-    return made
+        buttons.append([label, id_])
+    await tx.session.flush()
+    return buttons
 
 
-async def choice(session: Session, id_: str) -> Choice | None:
+async def choice(tx: Tx, id_: str) -> Choice | None:
     """What a button below a question stands for, or None for an id that is none of these."""
-    row = await session.get(ChoiceRow, id_)
+    row = await tx.session.get(ChoiceRow, id_)
     return Choice(row.id, row.surface, row.channel, row.identity, row.line, row.dedup) if row else None
 
 
-async def move(session: Session, surface: str, channel: str, to: str) -> None:
-    """A channel has another id: what was said in it is there now."""
+async def move(tx: Tx, surface: str, channel: str, to: str) -> None:
+    """A channel has another id: its messages and choices are there now."""
     for table in (TaskMessageRow, ChoiceRow):
-        await session.execute(
+        await tx.session.execute(
             update(table).where(col(table.surface) == surface, col(table.channel) == channel).values(channel=to)
         )

@@ -1,50 +1,36 @@
-"""Notes: messages that are still to be sent to a place; a row each. Within a channel they are sent in order."""
+"""Notes: plain messages that are owed to a place, a row each. Within a channel they are sent in order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, exists, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import delete
 from sqlmodel import col, select
 
+from core.model.note import Note
 from core.model.place import Place
-from core.store.database import Session
 from core.store.message_tables import NoteRow
+from core.store.outbox import Outbox
+from core.store.unit_of_work import Tx
 
 DUE: Final = "due"
 SENT: Final = "sent"
 FAILED: Final = "failed"
 
-HOLD_MS: Final = 60_000
+OUTBOX: Final[Outbox[NoteRow]] = Outbox(
+    NoteRow,
+    is_owed=lambda note: col(note.state) == DUE,
+    is_ordered=lambda note: col(note.in_order).is_(True),
+    channel=("surface", "channel"),
+)
+"""Notes that must be sent, in their order within each channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Words for a place; `only_to` is the identity of the one person they are for.
-
-    `number` is the task that they are about, `choices` are buttons below them as (label, id), and `mentions` those in
-    the words whom the platform must notify, as (name, identity).
-    """
-
-    id: int
-    place: Place
-    text: str
-    reply_to: str | None
-    only_to: str | None
-    attempt: int
-    number: int | None = None
-    choices: tuple[tuple[str, str], ...] = ()
-    mentions: tuple[tuple[str, str], ...] = ()
-
-
-async def add(  # noqa: PLR0913 (a note has all of these)
-    session: Session,
+async def add(
+    tx: Tx,
     place: Place,
     text: str,
-    now_ms: int,
     *,
     reply_to: str | None = None,
     only_to: str | None = None,
@@ -52,8 +38,8 @@ async def add(  # noqa: PLR0913 (a note has all of these)
     choices: Sequence[Sequence[str]] = (),
     mentions: Sequence[Sequence[str]] = (),
 ) -> None:
-    """Owe these words to that place; see `Note` for what they may carry."""
-    session.add(
+    """Owe a message to a place; see `Note` for what it may carry."""
+    tx.session.add(
         NoteRow(
             surface=place.surface,
             place=place.to_json(),
@@ -65,90 +51,63 @@ async def add(  # noqa: PLR0913 (a note has all of these)
             choices=[list(one) for one in choices] or None,
             mentions=[list(one) for one in mentions] or None,
             state=DUE,
-            due_ms=now_ms,
-            created_ms=now_ms,
+            due_ms=tx.now_ms,
+            created_ms=tx.now_ms,
         )
     )
-    await session.flush()
+    await tx.session.flush()
 
 
-async def begin(session: Session, surface: str, now_ms: int, limit: int) -> list[Note]:
-    """Take for `HOLD_MS` the notes of `surface` that may be sent now: the oldest one of each channel, if it is due."""
-    due = select(NoteRow.id).where(*_next(surface, now_ms)).order_by(col(NoteRow.id)).limit(limit)
-    taken = await session.execute(
-        update(NoteRow)
-        .where(col(NoteRow.id).in_(due.with_for_update(skip_locked=True)), col(NoteRow.held_ms) <= now_ms)
-        .values(held_ms=now_ms + HOLD_MS)
-        .returning(NoteRow)
-        .execution_options(populate_existing=True)
-    )
-    return sorted((_note(row) for row in taken.scalars()), key=lambda note: note.id)
+async def any_due(tx: Tx, surface: str) -> bool:
+    """Whether a note of `surface` may be sent now."""
+    return await OUTBOX.any_due(tx, col(NoteRow.surface) == surface)
 
 
-def _next(surface: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
-    """The conditions on a note that is due and that no older note of its channel holds back."""
-    older = aliased(NoteRow)
-    held_back = exists().where(
-        col(older.surface) == NoteRow.surface,
-        col(older.channel) == NoteRow.channel,
-        col(older.state) == DUE,
-        col(older.in_order),
-        col(older.id) < col(NoteRow.id),
-    )
-    return (
-        col(NoteRow.state) == DUE,
-        col(NoteRow.surface) == surface,
-        col(NoteRow.due_ms) <= now_ms,
-        col(NoteRow.held_ms) <= now_ms,
-        ~held_back,
-    )
+async def begin(tx: Tx, surface: str, limit: int) -> list[Note]:
+    """Lease the notes of `surface` that may be sent now: the oldest one of each channel, if it is due."""
+    return [_note(row) for row in await OUTBOX.begin(tx, limit, col(NoteRow.surface) == surface)]
 
 
-async def any_due(session: Session, surface: str, now_ms: int) -> bool:
-    """Whether a note of `surface` may be sent now; one look at an index."""
-    rows = await session.exec(select(NoteRow.id).where(*_next(surface, now_ms)).limit(1))
-    return rows.first() is not None
+async def hold(tx: Tx, note: Note) -> bool:
+    """Renew the lease of a note; False when another process sends it."""
+    return await OUTBOX.hold(tx, note)
 
 
-async def finish(session: Session, note: Note, state: str) -> None:
-    """It was said, or never can be."""
-    await session.execute(update(NoteRow).where(col(NoteRow.id) == note.id).values(state=state, held_ms=0))
+async def release(tx: Tx, note: Note) -> bool:
+    """End the lease of a note whose work was given up; False if the lease is lost."""
+    return await OUTBOX.release(tx, note)
 
 
-async def put_off(session: Session, note: Note, due_ms: int, *, in_order: bool = True) -> None:
-    """Send it at `due_ms`. Later notes of its channel wait for it, unless `in_order` is false."""
-    await session.execute(
-        update(NoteRow)
-        .where(col(NoteRow.id) == note.id)
-        .values(held_ms=0, due_ms=due_ms, attempt=col(NoteRow.attempt) + 1, in_order=in_order)
-    )
+async def finish(tx: Tx, note: Note, state: str) -> bool:
+    """It was sent (`SENT`), or never can be (`FAILED`); False if the lease is lost."""
+    return await OUTBOX.finish(tx, note, state=state)
 
 
-async def revive(session: Session, surface: str, now_ms: int) -> None:
-    """A surface is back: what could not be sent meanwhile is due at once."""
-    await session.execute(
-        update(NoteRow)
-        .where(col(NoteRow.surface) == surface, col(NoteRow.state) == DUE, col(NoteRow.attempt) > 0)
-        .where(col(NoteRow.due_ms) > now_ms)
-        .values(due_ms=now_ms)
-    )
+async def put_off(tx: Tx, note: Note, due_ms: int, *, in_order: bool = True) -> bool:
+    """Send it at `due_ms`; False if the lease is lost. Later notes of its channel wait, unless `in_order` is false."""
+    return await OUTBOX.put_off(tx, note, due_ms, in_order=in_order)
 
 
-async def move(session: Session, surface: str, channel: str, to: str) -> None:
+async def revive(tx: Tx, surface: str) -> None:
+    """A surface is back: notes that were put off meanwhile are due at once."""
+    await OUTBOX.revive(tx, col(NoteRow.surface) == surface)
+
+
+async def move(tx: Tx, surface: str, channel: str, to: str) -> None:
     """A channel has another id: what is still to be sent there goes to the new one."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(NoteRow).where(NoteRow.surface == surface, NoteRow.channel == channel, NoteRow.state == DUE)
     )
     for row in rows:
         row.channel = to
         row.place = {**row.place, "channel": to}
-        session.add(row)
-    await session.flush()
+        tx.session.add(row)
+    await tx.session.flush()
 
 
-async def prune(session: Session, before_ms: int) -> None:
-    """Forget what was said before then."""
-    await session.execute(delete(NoteRow).where(col(NoteRow.state) != DUE, col(NoteRow.created_ms) < before_ms))
+async def prune(tx: Tx, before_ms: int) -> None:
+    """Delete what was sent or given up and is older than `before_ms`."""
+    await tx.session.execute(delete(NoteRow).where(col(NoteRow.state) != DUE, col(NoteRow.created_ms) < before_ms))
 
 
 def _note(row: NoteRow) -> Note:
@@ -162,4 +121,5 @@ def _note(row: NoteRow) -> Note:
         number=row.number,
         choices=tuple((label, id_) for label, id_ in row.choices or ()),
         mentions=tuple((name, identity) for name, identity in row.mentions or ()),
+        fence=row.fence,
     )

@@ -1,4 +1,4 @@
-"""Notified: who was told that a revision waits for them; a row each, so that nobody is told twice."""
+"""Notified approvers: who was notified that a revision waits for them, so that nobody is notified twice."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 from sqlalchemy.dialects import postgresql, sqlite
 
-from core.store.database import Session
 from core.store.message_tables import NotifiedApproverRow
+from core.store.unit_of_work import Tx
 
 
-async def record(session: Session, number: int, revision: int, names: Sequence[str], now_ms: int) -> set[str]:
-    """Those of `names` who were not told of this revision before; they count as told from now on."""
+async def record(tx: Tx, number: int, revision: int, names: Sequence[str]) -> set[str]:
+    """Those of `names` who were not notified of this revision before; they count as notified from now on."""
     if not names:
         return set()
-    rows = [{"number": number, "revision": revision, "person": name, "at_ms": now_ms} for name in names]
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    rows = [{"number": number, "revision": revision, "person": name, "at_ms": tx.now_ms} for name in names]
+    dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
     insert = dialect.insert(NotifiedApproverRow).values(rows)
     keys = ["number", "revision", "person"]
-    made = await session.execute(
+    added = await tx.session.execute(
         insert.on_conflict_do_nothing(index_elements=keys).returning(NotifiedApproverRow.person)
     )
-    return {str(name) for (name,) in made}
+    return {str(name) for (name,) in added}

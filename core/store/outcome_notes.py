@@ -9,7 +9,7 @@ from core.model.errors import Problem
 from core.model.job import JobKind
 from core.model.lifecycle import Fact
 from core.store import notes, outcomes, queue_queries
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 
 _ENDS: Final[dict[str, dict[Fact, str]]] = {
     "merge": {
@@ -39,18 +39,18 @@ _JOBS: Final = {"merge": JobKind.MERGE, "approve": JobKind.PUBLISH, "undo": JobK
 """The jobs that do what was asked: while one of them lives, another job's failure is not the outcome."""
 
 
-async def tell_outcome(session: Session, number: int, fact: Fact, saved: Mapping[str, Any], now_ms: int) -> None:
+async def tell_outcome(tx: Tx, number: int, fact: Fact, saved: Mapping[str, Any]) -> None:
     """Tell everybody who waits to hear of task `number` if `fact` is what they wait for; part of every step."""
-    waiting = [one for one in await outcomes.of_task(session, number) if fact in _ENDS.get(one.asked, {})]
+    waiting = [one for one in await outcomes.of_task(tx, number) if fact in _ENDS.get(one.asked, {})]
     if not waiting:
         return
-    alive = {job.kind for job in await queue_queries.active_of(session, number)} if fact is Fact.FAILED else set()
+    alive = {job.kind for job in await queue_queries.active_of(tx, number)} if fact is Fact.FAILED else set()
     over = [one for one in waiting if _JOBS[one.asked] not in alive]
     for one in over:
-        assert one.heard.place is not None
+        assert one.origin.place is not None
         words = _words(number, _ENDS[one.asked][fact], fact, saved)
-        await notes.add(session, one.heard.place, words, now_ms, reply_to=one.heard.reply_to, number=number)
-    await outcomes.forget(session, [one.id for one in over])
+        await notes.add(tx, one.origin.place, words, reply_to=one.origin.reply_to, number=number)
+    await outcomes.forget(tx, [one.id for one in over])
 
 
 def _words(number: int, what: str, fact: Fact, saved: Mapping[str, Any]) -> str:

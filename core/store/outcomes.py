@@ -1,4 +1,4 @@
-"""Outcomes: who asked for something by typing, where no card shows what becomes of it, and is told there, once."""
+"""Awaited outcomes: who asked for something where no card shows the outcome, and is notified there, once."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from sqlmodel import col, select
 
 from core.model.place import Place
 from core.model.turn import MessageOrigin
-from core.store.database import Session
 from core.store.message_tables import OutcomeRow
+from core.store.unit_of_work import Tx
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitedOutcome:
-    """Somebody who waits to hear what became of what they `asked` for."""
+    """Somebody who `asked` for something at `origin` and is notified of its outcome there."""
 
     id: int
     asked: str
-    heard: MessageOrigin
+    origin: MessageOrigin
 
 
-async def wait(session: Session, number: int, asked: str, heard: MessageOrigin, now_ms: int) -> None:
-    """Have whoever spoke at `heard` told what becomes of it; the same message waits once."""
-    assert heard.place is not None
-    known = await of_task(session, number)
-    if any((one.asked, one.heard) == (asked, heard) for one in known):
+async def wait(tx: Tx, number: int, asked: str, origin: MessageOrigin) -> None:
+    """Have the writer of the message at `origin` notified of the outcome; the same message waits once."""
+    assert origin.place is not None
+    waiting = await of_task(tx, number)
+    if any((one.asked, one.origin) == (asked, origin) for one in waiting):
         return
-    session.add(
+    tx.session.add(
         OutcomeRow(
             number=number,
             asked=asked,
-            place=heard.place.to_json(),
-            reply_to=heard.reply_to,
-            only_to=heard.only_to,
-            created_ms=now_ms,
+            place=origin.place.to_json(),
+            reply_to=origin.reply_to,
+            only_to=origin.only_to,
+            created_ms=tx.now_ms,
         )
     )
-    await session.flush()
+    await tx.session.flush()
 
 
-async def of_task(session: Session, number: int) -> list[AwaitedOutcome]:
-    """Everybody who waits to hear of a task."""
-    rows = await session.exec(select(OutcomeRow).where(OutcomeRow.number == number).order_by(col(OutcomeRow.id)))
+async def of_task(tx: Tx, number: int) -> list[AwaitedOutcome]:
+    """Everybody who waits for an outcome of a task."""
+    rows = await tx.session.exec(select(OutcomeRow).where(OutcomeRow.number == number).order_by(col(OutcomeRow.id)))
     return [
         AwaitedOutcome(row.id or 0, row.asked, MessageOrigin(Place.from_json(row.place), row.reply_to, row.only_to))
         for row in rows
     ]
 
 
-async def forget(session: Session, ids: Iterable[int]) -> None:
-    """They were told, or there is nothing to wait for."""
-    await session.execute(delete(OutcomeRow).where(col(OutcomeRow.id).in_(list(ids))))
+async def forget(tx: Tx, ids: Iterable[int]) -> None:
+    """Delete awaited outcomes: their writers were notified."""
+    await tx.session.execute(delete(OutcomeRow).where(col(OutcomeRow.id).in_(list(ids))))

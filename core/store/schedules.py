@@ -2,68 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, func, update
 from sqlmodel import col, select
 
 from core.model.place import Place
-from core.store.database import Session
+from core.model.schedule import ACTIVE, Schedule
 from core.store.message_tables import ScheduleRow
-
-ACTIVE: Final = "active"
-PAUSED: Final = "paused"
+from core.store.unit_of_work import Tx
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """One recurring request of `person`.
-
-    `phrase` says when in words and `zone` in which time zone; `missed` is ``skip`` or ``once``. `next_ms` is when it is
-    to be made next (None while paused), `last_ms` the time for which it was made last. `parameters` are its lane's.
-    `problem` is why it was paused by us.
-    """
-
-    id: str
-    person: str
-    surface: str
-    place: Place | None
-    text: str
-    repo: str | None
-    lane: str | None
-    phrase: str
-    zone: str
-    state: str
-    missed: str
-    next_ms: int | None
-    last_ms: int | None
-    created_ms: int
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    problem: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The schedule as `countersign schedules --json` shows it."""
-        return {
-            "id": self.id,
-            "person": self.person,
-            "surface": self.surface,
-            "text": self.text,
-            "repo": self.repo,
-            "lane": self.lane,
-            "parameters": dict(self.parameters),
-            "when": self.phrase,
-            "zone": self.zone,
-            "state": self.state,
-            "missed": self.missed,
-            "problem": self.problem,
-        }
-
-
-async def add(session: Session, schedule: Schedule) -> None:
+async def add(tx: Tx, schedule: Schedule) -> None:
     """Keep a new schedule."""
-    session.add(
+    tx.session.add(
         ScheduleRow(
             id=schedule.id,
             person=schedule.person,
@@ -83,18 +35,18 @@ async def add(session: Session, schedule: Schedule) -> None:
             updated_ms=schedule.created_ms,
         )
     )
-    await session.flush()
+    await tx.session.flush()
 
 
-async def get(session: Session, name: str, *, lock: bool = False) -> Schedule | None:
+async def get(tx: Tx, name: str, *, lock: bool = False) -> Schedule | None:
     """The schedule of that id."""
-    row = await session.get(ScheduleRow, name, with_for_update=lock or None, populate_existing=True)
+    row = await tx.session.get(ScheduleRow, name, with_for_update=lock or None, populate_existing=True)
     return _schedule(row) if row else None
 
 
-async def beginning(session: Session, start: str, limit: int) -> list[str]:
+async def beginning(tx: Tx, start: str, limit: int) -> list[str]:
     """The ids that begin with `start`, in order, at most `limit`."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(ScheduleRow.id)
         .where(col(ScheduleRow.id).startswith(start, autoescape=True))
         .order_by(col(ScheduleRow.id))
@@ -103,69 +55,65 @@ async def beginning(session: Session, start: str, limit: int) -> list[str]:
     return list(rows)
 
 
-async def listed(session: Session, person: str | None = None) -> list[Schedule]:
+async def listed(tx: Tx, person: str | None = None) -> list[Schedule]:
     """All schedules, or one person's, the oldest first."""
     query = select(ScheduleRow)
     if person is not None:
         query = query.where(ScheduleRow.person == person)
-    rows = await session.exec(query.order_by(col(ScheduleRow.created_ms), col(ScheduleRow.id)))
+    rows = await tx.session.exec(query.order_by(col(ScheduleRow.created_ms), col(ScheduleRow.id)))
     return [_schedule(row) for row in rows]
 
 
-async def count_of(session: Session, person: str) -> int:
+async def count_of(tx: Tx, person: str) -> int:
     """How many schedules a person has."""
-    found = await session.execute(select(func.count()).where(ScheduleRow.person == person))
+    found = await tx.session.execute(select(func.count()).where(ScheduleRow.person == person))
     return int(found.scalar_one())
 
 
-async def remove(session: Session, name: str) -> bool:
+async def remove(tx: Tx, name: str) -> bool:
     """Forget a schedule; False when it was not there."""
-    done = await session.execute(delete(ScheduleRow).where(col(ScheduleRow.id) == name))
+    done = await tx.session.execute(delete(ScheduleRow).where(col(ScheduleRow.id) == name))
     return cast("CursorResult[Any]", done).rowcount == 1
 
 
-async def set_state(
-    session: Session, name: str, state: str, next_ms: int | None, now_ms: int, problem: str | None = None
-) -> None:
+async def set_state(tx: Tx, name: str, state: str, next_ms: int | None, problem: str | None = None) -> None:
     """Pause a schedule (`next_ms` None), or let it go on at `next_ms`; `problem` is why it cannot go on."""
-    await session.execute(
+    await tx.session.execute(
         update(ScheduleRow)
         .where(col(ScheduleRow.id) == name)
-        .values(state=state, next_ms=next_ms, updated_ms=now_ms, problem=problem)
+        .values(state=state, next_ms=next_ms, updated_ms=tx.now_ms, problem=problem)
         .execution_options(synchronize_session=False)
     )
 
 
-async def any_due(session: Session, now_ms: int) -> bool:
+async def any_due(tx: Tx) -> bool:
     """Whether one is to be made now; one look at an index."""
-    rows = await session.exec(
-        select(ScheduleRow.id).where(ScheduleRow.state == ACTIVE, col(ScheduleRow.next_ms) <= now_ms).limit(1)
+    rows = await tx.session.exec(
+        select(ScheduleRow.id).where(ScheduleRow.state == ACTIVE, col(ScheduleRow.next_ms) <= tx.now_ms).limit(1)
     )
     return rows.first() is not None
 
 
-async def due(session: Session, now_ms: int, limit: int) -> list[Schedule]:
+async def due(tx: Tx, limit: int) -> list[Schedule]:
     """The schedules that are to be made now, the longest due first."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(ScheduleRow)
-        .where(ScheduleRow.state == ACTIVE, col(ScheduleRow.next_ms) <= now_ms)
+        .where(ScheduleRow.state == ACTIVE, col(ScheduleRow.next_ms) <= tx.now_ms)
         .order_by(col(ScheduleRow.next_ms), col(ScheduleRow.id))
         .limit(limit)
     )
     return [_schedule(row) for row in rows]
 
 
-async def advance(
-    session: Session, name: str, seen_ms: int, next_ms: int | None, now_ms: int, *, made_ms: int | None = None
-) -> bool:
+async def advance(tx: Tx, name: str, seen_ms: int, next_ms: int | None, *, made_ms: int | None = None) -> bool:
     """Move a schedule on from `seen_ms`; False when somebody else did, or it was paused or removed meanwhile.
 
     `made_ms` is the time for which it was made, None when it was left out.
     """
-    values: dict[str, Any] = {"next_ms": next_ms, "updated_ms": now_ms}
+    values: dict[str, Any] = {"next_ms": next_ms, "updated_ms": tx.now_ms}
     if made_ms is not None:
         values["last_ms"] = made_ms
-    done = await session.execute(
+    done = await tx.session.execute(
         update(ScheduleRow)
         .where(col(ScheduleRow.id) == name, col(ScheduleRow.state) == ACTIVE, col(ScheduleRow.next_ms) == seen_ms)
         .values(**values)

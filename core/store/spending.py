@@ -1,96 +1,143 @@
-"""What models spent: one row for each job and model, and sums for the budgets of a day."""
+"""The spending ledger: one entry for each call of a model. Every sum that budgets and people see is a query of it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import delete, func, update
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, Select, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col
 
+from core.model.budget import BudgetAccount, Spending
 from core.model.job import Job, JobKind
 from core.model.provenance import Usage
-from core.store.database import Session
 from core.store.tables import JobRow, SpendingRow
+from core.store.unit_of_work import Tx
+
+_KEY = ("job_id", "part", "call")
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
-    """A sum: tokens in both directions, and dollars as far as they were reported."""
+class LedgerEntry:
+    """What one call of a model cost. `call` names it within `part`, the part of the job's work that made it.
 
-    tokens: int
-    usd: float
-
-
-async def charge(session: Session, job: Job, lane: str, person: str, usage: Usage, now_ms: int) -> None:
-    """Write down what `job` spent on one model, in all its tries so far; told again, the newer word holds."""
-    earlier = (col(SpendingRow.job_id) == job.id, col(SpendingRow.model) == usage.model)
-    await session.execute(delete(SpendingRow).where(*earlier, col(SpendingRow.attempt) != job.attempt))
-    await session.merge(
-        SpendingRow(
-            job_id=job.id,
-            attempt=job.attempt,
-            model=usage.model,
-            number=job.number,
-            lane=lane,
-            person=person,
-            calls=usage.calls,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            usd=usage.usd,
-            at_ms=now_ms,
-        )
-    )
-
-
-async def settle(session: Session, job: Job, lane: str) -> None:
-    """Let what `job` spent before its lane was known count for `lane`."""
-    mine = (col(SpendingRow.job_id) == job.id, col(SpendingRow.lane) == "")
-    await session.execute(update(SpendingRow).where(*mine).values(lane=lane))
-
-
-async def of_revisions(session: Session, number: int, revisions: Collection[int]) -> Spending:
-    """What the changes of these revisions of a task spent; what reading a request cost is not of them."""
-    rows = await session.exec(
-        select(
-            func.coalesce(func.sum(col(SpendingRow.input_tokens) + col(SpendingRow.output_tokens)), 0),
-            func.coalesce(func.sum(col(SpendingRow.usd)), 0.0),
-        )
-        .join(JobRow, col(JobRow.id) == col(SpendingRow.job_id))
-        .where(JobRow.number == number, col(JobRow.revision).in_(revisions), JobRow.kind == JobKind.CHANGE.value)
-    )
-    tokens, usd = rows.one()
-    return Spending(int(tokens or 0), float(usd or 0))
-
-
-async def free_at_ms(session: Session, lane: str, since_ms: int, less: Spending) -> int | None:
-    """When the oldest of what the lane spent since then must be forgotten for less than `less` to be left.
-
-    The time is that of the last row that must go; None when nothing must. 0 in `less` means no bound.
+    An empty `lane` is one that is not known yet: see `attribute`.
     """
-    rows = (
-        await session.exec(
-            select(SpendingRow)
-            .where(SpendingRow.lane == lane, col(SpendingRow.at_ms) >= since_ms)
-            .order_by(col(SpendingRow.at_ms))
+
+    part: str
+    call: str
+    lane: str
+    person: str
+    usage: Usage
+
+
+async def append(tx: Tx, job: Job, entry: LedgerEntry) -> bool:
+    """Add one entry; False, and nothing is changed, when the ledger has the entry of that job, part and call already.
+
+    The claim on the job is not asked for: a worker that lost it has spent the money all the same.
+    """
+    usage = entry.usage
+    dialect = sqlite if tx.session.get_bind().dialect.name == "sqlite" else postgresql
+    insert = dialect.insert(SpendingRow).values(
+        job_id=job.id,
+        part=entry.part,
+        call=entry.call,
+        model=usage.model,
+        number=job.number,
+        lane=entry.lane,
+        person=entry.person,
+        calls=usage.calls,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        usd=usage.usd,
+        at_ms=tx.now_ms,
+    )
+    added = await tx.session.execute(insert.on_conflict_do_nothing(index_elements=_KEY).returning(SpendingRow.call))
+    return added.first() is not None
+
+
+async def attribute(tx: Tx, job: Job, lane: str) -> None:
+    """Let what `job` spent before its lane was known count for `lane`."""
+    unknown = (col(SpendingRow.job_id) == job.id, col(SpendingRow.lane) == "")
+    await tx.session.execute(update(SpendingRow).where(*unknown).values(lane=lane))
+
+
+async def of_part(tx: Tx, job_id: str, part: str) -> tuple[Usage, ...]:
+    """What a part of a job and the parts below it spent, in all tries: a sum for each model, the earliest model first.
+
+    The whole job is the part with the empty name.
+    """
+    of_job = col(SpendingRow.job_id) == job_id
+    below = col(SpendingRow.part).startswith(f"{part}/", autoescape=True)
+    input_tokens, output_tokens = col(SpendingRow.input_tokens), col(SpendingRow.output_tokens)
+    rows = await tx.session.execute(
+        select(
+            col(SpendingRow.model),
+            func.sum(col(SpendingRow.calls)),
+            func.sum(input_tokens),
+            func.sum(output_tokens),
+            func.sum(col(SpendingRow.usd)),
         )
-    ).all()
-    tokens, usd = sum(row.input_tokens + row.output_tokens for row in rows), sum(row.usd or 0.0 for row in rows)
+        .where(of_job, or_(col(SpendingRow.part) == part, below) if part else of_job)
+        .group_by(col(SpendingRow.model))
+        .order_by(func.min(col(SpendingRow.at_ms)), col(SpendingRow.model))
+    )
+    return tuple(
+        Usage(model, int(calls), int(asked), int(answered), None if usd is None else float(usd))
+        for model, calls, asked, answered, usd in rows
+    )
+
+
+async def of_revisions(tx: Tx, number: int, revisions: Collection[int]) -> Spending:
+    """What the changes of these revisions of a task spent, without what reading the request cost."""
+    query = (
+        _sums()
+        .join(JobRow, col(JobRow.id) == col(SpendingRow.job_id))
+        .where(col(JobRow.number) == number, col(JobRow.revision).in_(revisions))
+        .where(col(JobRow.kind) == JobKind.CHANGE.value)
+    )
+    return _spending((await tx.session.execute(query)).one())
+
+
+async def of_lane(tx: Tx, lane: str, since_ms: int) -> Spending:
+    """What the lane spent from `since_ms` on."""
+    query = _sums().where(col(SpendingRow.lane) == lane, col(SpendingRow.at_ms) >= since_ms)
+    return _spending((await tx.session.execute(query)).one())
+
+
+async def free_at_ms(tx: Tx, lane: str, since_ms: int, limits: Spending) -> int | None:
+    """The time of the newest entry that must leave the day before the lane is below `limits`; None when it is already.
+
+    Entries leave in the order of their times. A limit of 0 is none.
+    """
+    usd, at_ms = func.coalesce(col(SpendingRow.usd), 0.0), col(SpendingRow.at_ms)
+    query = select(col(SpendingRow.calls), _tokens(), usd, at_ms).where(
+        col(SpendingRow.lane) == lane, at_ms >= since_ms
+    )
+    entries = [(_spending(amounts), int(at)) for *amounts, at in await tx.session.execute(query.order_by(at_ms))]
+    account = BudgetAccount(limits)
+    for amount, _ in entries:
+        account = account.plus(amount)
     last: int | None = None
-    for row in rows:
-        if not (less.tokens and tokens >= less.tokens) and not (less.usd and usd >= less.usd):
+    for amount, at in entries:
+        if account.exceeded is None:
             break
-        tokens, usd, last = tokens - row.input_tokens - row.output_tokens, usd - (row.usd or 0.0), row.at_ms
+        account, last = replace(account, spent=account.spent.less(amount)), at
     return last
 
 
-async def of_lane(session: Session, lane: str, since_ms: int) -> Spending:
-    """What the lane spent since then."""
-    rows = await session.exec(
-        select(
-            func.coalesce(func.sum(col(SpendingRow.input_tokens) + col(SpendingRow.output_tokens)), 0),
-            func.coalesce(func.sum(col(SpendingRow.usd)), 0.0),
-        ).where(col(SpendingRow.lane) == lane, col(SpendingRow.at_ms) >= since_ms)
-    )
-    tokens, usd = rows.one()
-    return Spending(int(tokens or 0), float(usd or 0))
+def _tokens() -> ColumnElement[int]:
+    return col(SpendingRow.input_tokens) + col(SpendingRow.output_tokens)
+
+
+def _sums() -> Select[Any]:
+    """Calls, tokens and dollars of the ledger, each added up."""
+    amounts = (col(SpendingRow.calls), _tokens(), col(SpendingRow.usd))
+    return select(*(func.coalesce(func.sum(amount), 0) for amount in amounts))
+
+
+def _spending(amounts: Sequence[Any]) -> Spending:
+    calls, tokens, usd = amounts
+    return Spending(int(calls), int(tokens), float(usd))

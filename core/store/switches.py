@@ -5,37 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from core.store import events
-from core.store.database import Session
 from core.store.tables import SettingRow
+from core.store.unit_of_work import Tx
 
 _PAUSE = "pause"
 
 
-async def paused(session: Session) -> dict[str, Any] | None:
+async def paused(tx: Tx) -> dict[str, Any] | None:
     """Who paused the queue and why, or None when it runs."""
-    row = await session.get(SettingRow, _PAUSE)
+    row = await tx.session.get(SettingRow, _PAUSE)
     return row.value if row is not None and row.value else None
 
 
-async def value_of(session: Session, name: str) -> dict[str, Any] | None:
+async def value_of(tx: Tx, name: str) -> dict[str, Any] | None:
     """What is kept under `name`."""
-    row = await session.get(SettingRow, name, populate_existing=True)
+    row = await tx.session.get(SettingRow, name, populate_existing=True)
     return dict(row.value) if row is not None else None
 
 
-async def set_value(session: Session, name: str, value: dict[str, Any], now_ms: int) -> None:
+async def set_value(tx: Tx, name: str, value: dict[str, Any]) -> None:
     """Keep `value` under `name`."""
-    await session.merge(SettingRow(name=name, value=value, updated_ms=now_ms))
+    await tx.session.merge(SettingRow(name=name, value=value, updated_ms=tx.now_ms))
 
 
-async def set_pause(session: Session, value: dict[str, Any] | None, now_ms: int, person: str | None) -> None:
+async def set_pause(tx: Tx, value: dict[str, Any] | None, person: str | None) -> None:
     """Pause the queue with `value` (reason, by), or let it run again with None."""
-    await session.merge(SettingRow(name=_PAUSE, value=value or {}, updated_ms=now_ms))
+    await tx.session.merge(SettingRow(name=_PAUSE, value=value or {}, updated_ms=tx.now_ms))
     await events.append(
-        session,
+        tx,
         number=events.SYSTEM,
         kind="queue.paused" if value else "queue.resumed",
-        at_ms=now_ms,
         person=person,
         body=value or {},
     )

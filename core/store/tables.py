@@ -55,8 +55,31 @@ class TaskRow(Row, table=True):
     escalated: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
     question: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
-    pull_request: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     parameters: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+
+
+class PullRequestRow(Row, table=True):
+    """The pull request of a task, as it was seen last; `pull` is its number at the forge, `number` the task's."""
+
+    __tablename__ = "pull_requests"
+    __table_args__ = (
+        Index("pull_requests_by_number", "repository", "pull"),
+        Index("pull_requests_by_head", "repository", "head"),
+    )
+
+    number: int = Field(primary_key=True, foreign_key="tasks.number")
+    revision: int
+    repository: str
+    pull: int
+    url: str = Field(sa_type=Text)
+    branch: str
+    head: str
+    state: str
+    digest: str
+    followed: bool
+    checks: str = Field(sa_type=Text)
+    files: str = Field(sa_type=Text)
+    updated_ms: int = ms_column()
 
 
 class RevisionRow(Row, table=True):
@@ -114,13 +137,18 @@ class EventRow(Row, table=True):
 
 
 class JobRow(Row, table=True):
-    """One unit of queued work. A claim adds one to `fence`; every later write of the claimant compares it."""
+    """One unit of queued work. A claim adds one to `fence`; every later write of the claimant compares it.
+
+    `capabilities` are those that a node needs, in order, one a line; `rank_ms` is the job's place in the scheduler's
+    order. `person` is whose words began the revision. `write_set` are the globs of what the job may change in
+    `repository`, none for a job that writes no files, NULL where that is not known.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("jobs_to_claim", "state", "priority", "ready_ms"),
-        Index("jobs_by_age", "state", "created_ms"),
-        Index("jobs_by_deadline", "state", "deadline_ms"),
+        Index("jobs_to_claim", "state", "capabilities", "rank_ms"),
+        Index("jobs_by_deadline", "state", "capabilities", "deadline_ms"),
+        Index("jobs_by_readiness", "state", "ready_ms"),
         Index("jobs_of_task", "number", "state"),
         Index("jobs_of_owner", "owner", "state"),
     )
@@ -130,13 +158,18 @@ class JobRow(Row, table=True):
     revision: int
     kind: str
     state: str
+    repository: str | None = None
+    lane: str | None = None
+    person: str = ""
+    write_set: list[str] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
     priority: int = 0
+    rank_ms: int = ms_column()
     attempt: int = 1
     fence: int = 0
     rescues: int = 0
     owner: str | None = None
     after: int | None = None
-    needs: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    capabilities: str = ""
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     payload_version: int = 1
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
@@ -150,7 +183,7 @@ class JobRow(Row, table=True):
 
 
 class JournalRow(Row, table=True):
-    """One finished turn of a job's work; `part` sets the parts of the work apart."""
+    """One finished piece of a job's work, such as a model's answer; `part` names the part of the work it belongs to."""
 
     __tablename__ = "journal"
 
@@ -162,14 +195,18 @@ class JournalRow(Row, table=True):
 
 
 class SpendingRow(Row, table=True):
-    """What a job spent on one model up to its try `attempt`, charged to its lane and to whoever asked."""
+    """One entry of the spending ledger: what one call of a model cost, charged to a lane and to whoever asked.
+
+    Entries are added and never changed, but for `lane`, which is filled in once where it was not known yet.
+    """
 
     __tablename__ = "spending"
     __table_args__ = (Index("spending_of_lane", "lane", "at_ms"),)
 
     job_id: str = Field(primary_key=True, foreign_key="jobs.id")
-    attempt: int = Field(primary_key=True)
-    model: str = Field(primary_key=True)
+    part: str = Field(primary_key=True)
+    call: str = Field(primary_key=True)
+    model: str
     number: int = Field(index=True)
     lane: str
     person: str
@@ -191,9 +228,28 @@ class WorkerRow(Row, table=True):
     host: str
     pid: int
     state: str
-    offers: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
     started_ms: int = ms_column()
     heartbeat_ms: int = ms_column()
+
+
+class NodeRow(Row, table=True):
+    """A host that runs workers, with the capabilities that the worker started on it last has found there."""
+
+    __tablename__ = "nodes"
+
+    name: str = Field(primary_key=True)
+    offers: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    updated_ms: int = ms_column()
+
+
+class LeaderRow(Row, table=True):
+    """A duty that one worker has for all, until `until_ms` by the database's clock unless it is renewed."""
+
+    __tablename__ = "leaders"
+
+    duty: str = Field(primary_key=True)
+    worker: str | None = None
+    until_ms: int = ms_column()
 
 
 class ApprovalRow(Row, table=True):

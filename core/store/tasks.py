@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, update
@@ -14,69 +14,49 @@ from core.model.approval import Approval, Verdict
 from core.model.decision import ApprovalRequirements
 from core.model.errors import ConflictError, NotFoundError, Problem
 from core.model.intent import Intent
-from core.model.job import ACTIVE, JobKind
 from core.model.lifecycle import State
 from core.model.provenance import Provenance
 from core.model.staged_diff import StagedDiff
-from core.model.task import FIRST_BASIS, Basis, PullRequest, Revision, Task
+from core.model.task import FIRST_BASIS, Basis, Revision, Task, TaskSummary
 from core.model.turn import Question, Turn, TurnDraft
-from core.store.database import Session, from_ms
-from core.store.tables import ApprovalRow, JobRow, RevisionRow, TaskRow, TurnRow
+from core.store.database import from_ms
+from core.store.pull_requests import pull_request_of
+from core.store.tables import ApprovalRow, PullRequestRow, RevisionRow, TaskRow, TurnRow
+from core.store.unit_of_work import Tx
 
 
-@dataclass(frozen=True, slots=True)
-class TaskSummary:
-    """A task as `list` shows it: no revision, no diff."""
-
-    number: int
-    state: State
-    repo: str | None
-    requester: str
-    title: str
-    lane: str | None
-    revision: int
-    digest: str | None
-    priority: int
-    updated_ms: int
-
-    def to_json(self) -> dict[str, Any]:
-        """A row of ``list --json``."""
-        shown: dict[str, Any] = {
-            name: getattr(self, name) for name in self.__slots__ if name not in ("updated_ms", "state")
-        }
-        return {**shown, "state": self.state.value, "updated_at": from_ms(self.updated_ms).isoformat()}
-
-
-async def load(session: Session, number: int, *, lock: bool = False) -> Task:
+async def load(tx: Tx, number: int, *, lock: bool = False) -> Task:
     """The task `number`; with `lock`, nobody else changes it before this transaction ends.
 
     Raises `NotFoundError` when there is none.
     """
-    query = select(TaskRow).where(TaskRow.number == number)
-    row = (await session.exec(query.with_for_update() if lock else query)).first()
-    if row is None:
+    of_task = col(PullRequestRow.number) == col(TaskRow.number)
+    query = select(TaskRow, PullRequestRow).outerjoin(PullRequestRow, of_task).where(TaskRow.number == number)
+    found = (await tx.session.exec(query.with_for_update(of=TaskRow) if lock else query)).first()
+    if found is None:
         raise NotFoundError(
             "no_such_task",
             f"there is no task #{number}",
             advise("See them with ", Suggestion(CommandName.PROGRESS), "."),
         )
-    revision = await session.get(RevisionRow, (number, row.revision))
+    row, opened = found
+    revision = await tx.session.get(RevisionRow, (number, row.revision))
     assert revision is not None
-    return _task(row, await _read_revision(session, revision))
+    return _task(row, opened, await _read_revision(tx, revision))
 
 
-async def create(session: Session, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:
+async def create(tx: Tx, row: TaskRow, intent: Intent | None = None, basis: Basis = FIRST_BASIS) -> int:
     """Add a task with its first revision, still undecided; returns its number."""
-    session.add(row)
-    await session.flush()
+    tx.session.add(row)
+    await tx.session.flush()
     assert row.number is not None
-    await begin_revision(session, row.number, 1, row.created_ms, row.requester, basis, intent)
+    await begin_revision(tx, row.number, 1, row.created_ms, row.requester, basis, intent)
     return row.number
 
 
-async def save(session: Session, task: Task, changes: Mapping[str, Any]) -> None:
+async def save(tx: Tx, task: Task, changes: Mapping[str, Any]) -> None:
     """Write `changes` if the task is still at `task.version`; raises `ConflictError` otherwise."""
-    done = await session.execute(
+    done = await tx.session.execute(
         update(TaskRow)
         .where(col(TaskRow.number) == task.number, col(TaskRow.version) == task.version)
         .values(version=task.version + 1, **changes)
@@ -89,15 +69,15 @@ async def save(session: Session, task: Task, changes: Mapping[str, Any]) -> None
         )
 
 
-async def save_revision(session: Session, number: int, n: int, changes: Mapping[str, Any]) -> None:
+async def save_revision(tx: Tx, number: int, n: int, changes: Mapping[str, Any]) -> None:
     """Complete what is known of revision `n`."""
-    await session.execute(
+    await tx.session.execute(
         update(RevisionRow).where(col(RevisionRow.number) == number, col(RevisionRow.n) == n).values(**changes)
     )
 
 
 async def begin_revision(
-    session: Session,
+    tx: Tx,
     number: int,
     n: int,
     at_ms: int,
@@ -106,7 +86,7 @@ async def begin_revision(
     intent: Intent | None = None,
 ) -> None:
     """Add revision `n`, still undecided; with an `intent` nothing has to be read from its turns."""
-    session.add(
+    tx.session.add(
         RevisionRow(
             number=number,
             n=n,
@@ -116,25 +96,25 @@ async def begin_revision(
             intent=intent.to_json() if intent else None,
         )
     )
-    await session.flush()
+    await tx.session.flush()
 
 
-async def revision_of(session: Session, number: int, n: int) -> Revision | None:
+async def revision_of(tx: Tx, number: int, n: int) -> Revision | None:
     """Revision `n` of a task, or None."""
-    row = await session.get(RevisionRow, (number, n))
-    return await _read_revision(session, row) if row else None
+    row = await tx.session.get(RevisionRow, (number, n))
+    return await _read_revision(tx, row) if row else None
 
 
-async def revisions_of(session: Session, number: int) -> list[Revision]:
+async def revisions_of(tx: Tx, number: int) -> list[Revision]:
     """All revisions of a task, oldest first."""
-    rows = await session.exec(select(RevisionRow).where(RevisionRow.number == number).order_by(col(RevisionRow.n)))
-    return [await _read_revision(session, row) for row in rows.all()]
+    rows = await tx.session.exec(select(RevisionRow).where(RevisionRow.number == number).order_by(col(RevisionRow.n)))
+    return [await _read_revision(tx, row) for row in rows.all()]
 
 
-async def add_turn(session: Session, row: TurnRow) -> None:
+async def add_turn(tx: Tx, row: TurnRow) -> None:
     """Add a turn; its `n` is the caller's, counted under the task's lock."""
-    session.add(row)
-    await session.flush()
+    tx.session.add(row)
+    await tx.session.flush()
 
 
 def turn_row(number: int, n: int, revision: int, words: TurnDraft, at_ms: int) -> TurnRow:
@@ -151,21 +131,21 @@ def turn_row(number: int, n: int, revision: int, words: TurnDraft, at_ms: int) -
     )
 
 
-async def turns_of(session: Session, number: int) -> tuple[Turn, ...]:
+async def turns_of(tx: Tx, number: int) -> tuple[Turn, ...]:
     """Everything people said in a task, in order."""
-    rows = await session.exec(select(TurnRow).where(TurnRow.number == number).order_by(col(TurnRow.n)))
+    rows = await tx.session.exec(select(TurnRow).where(TurnRow.number == number).order_by(col(TurnRow.n)))
     return tuple(Turn(r.n, r.person, r.surface, r.text, from_ms(r.at_ms), r.revision) for r in rows)
 
 
-async def turn_seen(session: Session, surface: str, dedup: str) -> int | None:
+async def turn_seen(tx: Tx, surface: str, dedup: str) -> int | None:
     """The number of the task that a redelivered message already led to, if it did."""
-    row = await session.exec(select(TurnRow.number).where(TurnRow.surface == surface, TurnRow.dedup == dedup))
+    row = await tx.session.exec(select(TurnRow.number).where(TurnRow.surface == surface, TurnRow.dedup == dedup))
     return row.first()
 
 
-async def approvals_of(session: Session, number: int) -> tuple[Approval, ...]:
+async def approvals_of(tx: Tx, number: int) -> tuple[Approval, ...]:
     """Every verdict on any digest of a task, oldest first."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(ApprovalRow)
         .where(ApprovalRow.number == number)
         .order_by(col(ApprovalRow.at_ms), col(ApprovalRow.person))
@@ -176,25 +156,23 @@ async def approvals_of(session: Session, number: int) -> tuple[Approval, ...]:
     )
 
 
-async def in_state(session: Session, numbers: Collection[int], *states: State) -> set[int]:
+async def in_state(tx: Tx, numbers: Collection[int], *states: State) -> set[int]:
     """Those of the tasks `numbers` that are in one of `states`."""
     wanted = [state.value for state in states]
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(TaskRow.number).where(col(TaskRow.number).in_(numbers), col(TaskRow.state).in_(wanted))
     )
     return {number for number in rows if number is not None}
 
 
-async def summaries(
-    session: Session, *, state: State | None, limit: int, before: int | None = None
-) -> list[TaskSummary]:
+async def summaries(tx: Tx, *, state: State | None, limit: int, before: int | None = None) -> list[TaskSummary]:
     """The newest tasks first, at most `limit`."""
     query = select(TaskRow)
     if state is not None:
         query = query.where(TaskRow.state == state.value)
     if before is not None:
         query = query.where(col(TaskRow.number) < before)
-    rows = await session.exec(query.order_by(col(TaskRow.number).desc()).limit(limit))
+    rows = await tx.session.exec(query.order_by(col(TaskRow.number).desc()).limit(limit))
     return [
         TaskSummary(
             r.number or 0,
@@ -206,54 +184,35 @@ async def summaries(
             r.revision,
             r.digest,
             r.priority,
-            r.updated_ms,
+            from_ms(r.updated_ms),
         )
         for r in rows
     ]
 
 
-async def due_to_expire(session: Session, now_ms: int, states: tuple[State, ...], limit: int) -> list[int]:
+async def due_to_expire(tx: Tx, states: tuple[State, ...], limit: int) -> list[int]:
     """Numbers of tasks whose wait for a person is over."""
-    rows = await session.exec(
+    rows = await tx.session.exec(
         select(TaskRow.number)
-        .where(col(TaskRow.expires_ms) <= now_ms, col(TaskRow.state).in_([s.value for s in states]))
+        .where(col(TaskRow.expires_ms) <= tx.now_ms, col(TaskRow.state).in_([s.value for s in states]))
         .limit(limit)
     )
     return [number for number in rows if number is not None]
 
 
-async def due_to_nudge(session: Session, now_ms: int, limit: int) -> list[int]:
+async def due_to_nudge(tx: Tx, limit: int) -> list[int]:
     """Numbers of staged tasks that people should be reminded of."""
-    rows = await session.exec(
-        select(TaskRow.number).where(TaskRow.state == State.STAGED.value, col(TaskRow.nudge_ms) <= now_ms).limit(limit)
+    rows = await tx.session.exec(
+        select(TaskRow.number)
+        .where(TaskRow.state == State.STAGED.value, col(TaskRow.nudge_ms) <= tx.now_ms)
+        .limit(limit)
     )
     return [number for number in rows if number is not None]
 
 
-async def published_at(session: Session, repos: Iterable[str], pull: int | None, commit: str | None) -> list[int]:
-    """Numbers of tasks with an open pull request in one of `repos`: that one, or the one with this head."""
-    rows = await session.exec(
-        select(TaskRow).where(
-            col(TaskRow.repo).in_(list(repos)),
-            col(TaskRow.number).in_(
-                select(JobRow.number).where(
-                    JobRow.kind == JobKind.FOLLOW.value, col(JobRow.state).in_([s.value for s in ACTIVE])
-                )
-            ),
-        )
-    )
-    found = []
-    for row in rows:
-        opened = row.pull_request or {}
-        hit = opened.get("number") == pull if pull is not None else commit in (None, opened.get("head"))
-        if hit and row.number is not None:
-            found.append(row.number)
-    return found
-
-
-async def count_by_state(session: Session) -> dict[str, int]:
+async def count_by_state(tx: Tx) -> dict[str, int]:
     """How many tasks are in each state."""
-    rows = await session.execute(select(TaskRow.state, func.count()).group_by(TaskRow.state))
+    rows = await tx.session.execute(select(TaskRow.state, func.count()).group_by(TaskRow.state))
     return {state: int(count) for state, count in rows}
 
 
@@ -261,12 +220,12 @@ def _rowcount(result: object) -> int:
     return int(getattr(result, "rowcount", -1))
 
 
-async def _read_revision(session: Session, row: RevisionRow) -> Revision:
+async def _read_revision(tx: Tx, row: RevisionRow) -> Revision:
     """A revision; one that an older version staged does not say whose words were shown, so everybody's were."""
     revision = _revision(row)
     if row.staged is None or "since" in row.basis:
         return revision
-    heard = await session.exec(
+    heard = await tx.session.exec(
         select(TurnRow.person).where(TurnRow.number == row.number, col(TurnRow.revision) <= row.n)
     )
     return replace(revision, basis=revision.basis.written_by(heard))
@@ -288,7 +247,7 @@ def _revision(row: RevisionRow) -> Revision:
     )
 
 
-def _task(row: TaskRow, revision: Revision) -> Task:
+def _task(row: TaskRow, opened: PullRequestRow | None, revision: Revision) -> Task:
     assert row.number is not None
     return Task(
         id=row.id,
@@ -308,7 +267,7 @@ def _task(row: TaskRow, revision: Revision) -> Task:
         expires_at=from_ms(row.expires_ms) if row.expires_ms is not None else None,
         question=Question.from_json(row.question) if row.question else None,
         error=Problem.from_json(row.error).about(row.number or 0) if row.error else None,
-        pull_request=PullRequest.from_json(row.pull_request) if row.pull_request else None,
+        pull_request=pull_request_of(opened) if opened else None,
         current=revision,
         escalated=row.escalated,
         parameters=row.parameters or {},

@@ -1,7 +1,8 @@
-"""The workers' rows: who claims jobs, and who has not been heard of."""
+"""The workers' rows and their nodes': who claims jobs, who has not been heard of, and what living workers offer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from core.store.database import Session, from_ms
-from core.store.tables import WorkerRow
+from core.store.database import from_ms
+from core.store.tables import NodeRow, WorkerRow
+from core.store.unit_of_work import Tx
 
 ALIVE, STOPPED, DEAD = "alive", "stopped", "dead"
 
@@ -25,53 +27,68 @@ class WorkerView:
     pid: int
     state: str
     heartbeat_at: datetime
-    offers: frozenset[str]
 
 
-async def register(session: Session, row: WorkerRow) -> None:
-    """Add a worker; it must be here before it claims anything."""
-    session.add(row)
-    await session.flush()
+async def register(tx: Tx, row: WorkerRow, offers: Iterable[str] = ()) -> None:
+    """Add a worker, and say what its node offers; it must be here before it claims anything."""
+    tx.session.add(row)
+    await tx.session.merge(NodeRow(name=row.node, offers=sorted(offers), updated_ms=tx.now_ms))
+    await tx.session.flush()
 
 
-async def beat(session: Session, worker: str, now_ms: int) -> bool:
-    """Say that `worker` lives; False when it has been declared dead and must exit."""
-    done = await session.execute(
-        update(WorkerRow).where(col(WorkerRow.id) == worker, col(WorkerRow.state) == ALIVE).values(heartbeat_ms=now_ms)
+async def beat(tx: Tx, worker: str) -> bool:
+    """Record that `worker` is alive; False when it was declared dead and must exit."""
+    done = await tx.session.execute(
+        update(WorkerRow)
+        .where(col(WorkerRow.id) == worker, col(WorkerRow.state) == ALIVE)
+        .values(heartbeat_ms=tx.now_ms)
     )
     return int(getattr(done, "rowcount", -1)) == 1
 
 
-async def stop(session: Session, worker: str, now_ms: int) -> None:
-    """Say that `worker` ended by itself."""
-    await session.execute(
-        update(WorkerRow).where(col(WorkerRow.id) == worker).values(state=STOPPED, heartbeat_ms=now_ms)
-    )
-
-
-async def any_silent(session: Session, silent_since_ms: int, but: str = "") -> bool:
-    """Whether `bury` would find anybody; one look at an index."""
-    rows = await session.exec(select(WorkerRow.id).where(*_silent(silent_since_ms, but)).limit(1))
+async def is_alive(tx: Tx, worker: str) -> bool:
+    """Whether `worker` was neither stopped nor declared dead."""
+    rows = await tx.session.exec(select(WorkerRow.id).where(WorkerRow.id == worker, WorkerRow.state == ALIVE))
     return rows.first() is not None
 
 
-async def bury(session: Session, silent_since_ms: int, but: str = "") -> list[str]:
+async def stop(tx: Tx, worker: str) -> None:
+    """Record that `worker` ended by itself."""
+    await tx.session.execute(
+        update(WorkerRow).where(col(WorkerRow.id) == worker).values(state=STOPPED, heartbeat_ms=tx.now_ms)
+    )
+
+
+async def any_silent(tx: Tx, silent_since_ms: int, but: str = "") -> bool:
+    """Whether `bury` would find anybody; one look at an index."""
+    rows = await tx.session.exec(select(WorkerRow.id).where(*_silent(silent_since_ms, but)).limit(1))
+    return rows.first() is not None
+
+
+async def bury(tx: Tx, silent_since_ms: int, but: str = "") -> list[str]:
     """Declare dead every worker `but` the asking one that was not heard of since `silent_since_ms`; their ids."""
-    rows = await session.exec(select(WorkerRow).where(*_silent(silent_since_ms, but)).with_for_update(skip_locked=True))
+    rows = await tx.session.exec(
+        select(WorkerRow).where(*_silent(silent_since_ms, but)).with_for_update(skip_locked=True)
+    )
     silent = list(rows)
     for row in silent:
         row.state = DEAD
-        session.add(row)
-    await session.flush()
+        tx.session.add(row)
+    await tx.session.flush()
     return [row.id for row in silent]
 
 
-async def alive(session: Session) -> list[WorkerView]:
-    """Every worker believed to live."""
-    rows = await session.exec(select(WorkerRow).where(WorkerRow.state == ALIVE))
-    return [
-        WorkerView(r.id, r.node, r.host, r.pid, r.state, from_ms(r.heartbeat_ms), frozenset(r.offers)) for r in rows
-    ]
+async def alive(tx: Tx) -> list[WorkerView]:
+    """Every worker that was neither stopped nor declared dead."""
+    rows = await tx.session.exec(select(WorkerRow).where(WorkerRow.state == ALIVE))
+    return [WorkerView(r.id, r.node, r.host, r.pid, r.state, from_ms(r.heartbeat_ms)) for r in rows]
+
+
+async def offered(tx: Tx) -> list[frozenset[str]]:
+    """The capabilities of each node that has a living worker."""
+    living = select(WorkerRow.node).where(WorkerRow.state == ALIVE)
+    rows = await tx.session.exec(select(NodeRow.offers).where(col(NodeRow.name).in_(living)))
+    return [frozenset(offers) for offers in rows]
 
 
 def _silent(since_ms: int, but: str) -> tuple[Any, ...]:

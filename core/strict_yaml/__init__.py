@@ -1,4 +1,7 @@
-"""Strict YAML, the home of PyYAML: `load` a file, `validate` it as a model; errors name file, line, key."""
+"""Strict YAML (the only home of PyYAML): `load` reads a file, `validate` checks it against a model.
+
+Errors name the file, the line and the key.
+"""
 
 from core.strict_yaml.document import KeyPath, YamlDocument, dotted, load, loads
 from core.strict_yaml.model import StrictModel, Word, WordList, validate

@@ -1,4 +1,4 @@
-"""Checked models of strict YAML documents: every complaint names file, line and key, and how to mend it."""
+"""Pydantic models of strict YAML documents: every error names the file, line and key, and how to fix it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.strict_yaml.document import KeyPath, YamlDocument
 
 
 class StrictModel(BaseModel):
-    """The base of every model of a configuration file: exact types, no unknown keys, never changed."""
+    """Base class of all configuration models: strict types, no unknown keys, immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
@@ -27,7 +27,7 @@ def _one_or_many(value: Any) -> Any:
 
 Word = Annotated[str, Field(min_length=1)]
 WordList = Annotated[tuple[Word, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
-"""One text or a list of texts, never empty; always read as a tuple."""
+"""One text or a non-empty list of texts; always read as a tuple."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -46,35 +46,35 @@ _MISTYPED: Final = {
 
 
 def validate(document: YamlDocument, model: type[M]) -> M:
-    """`document` as a `model`; raises `ConfigError` for the first complaint by line, unknown keys first.
+    """Check `document` against `model`; raises `ConfigError` for the first error by line, unknown keys first.
 
-    Types are strict as in JSON: a list may become a tuple or a text an enumeration, never a number a text.
+    Types are strict as in JSON: a list may become a tuple and a text an enumeration, but a number never becomes a text.
     """
     try:
         valid = model.model_validate_json(json.dumps(document.tree))
-    except ValidationError as caught:
-        complaints = caught.errors(include_url=False)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
     else:
-        for loc in _unaliased(valid, document.tree):
+        for loc in _ignored_keys(valid, document.tree):
             raise document.error(loc, "unknown key", _did_you_mean(model, loc))
         return valid
-    loc, complaint = min(
-        ((_in_file(document, c["loc"]), c) for c in complaints),
+    loc, details = min(
+        ((_path_in_file(document, each["loc"]), each) for each in errors),
         key=lambda pair: (pair[1]["type"] != "extra_forbidden", document.line_of(pair[0]) or 0),
     )
-    kind = complaint["type"]
+    kind = details["type"]
     if kind == "extra_forbidden":
         raise document.error(loc, "unknown key", _did_you_mean(model, loc))
     if kind == "missing":
-        missing = complaint["loc"][len(loc) :]
+        missing = details["loc"][len(loc) :]
         raise document.error((*loc, *missing), "is missing", "Add the key.")
-    raise document.error(loc, *_words(kind, complaint))
+    raise document.error(loc, *_message_for(kind, details))
 
 
-def _unaliased(value: Any, node: Any, at: KeyPath = ()) -> Iterator[KeyPath]:
-    """The keys that pydantic ignores silently, though extra ones are forbidden.
+def _ignored_keys(value: Any, node: Any, at: KeyPath = ()) -> Iterator[KeyPath]:
+    """The keys that pydantic ignores silently although extra keys are forbidden.
 
-    In JSON it passes over the name of a field that has an alias (seen with pydantic-core 2.46).
+    When JSON uses the name of a field that has an alias, pydantic skips it (seen with pydantic-core 2.46).
     """
     if isinstance(value, BaseModel) and isinstance(node, dict):
         for name, field in type(value).model_fields.items():
@@ -82,17 +82,17 @@ def _unaliased(value: Any, node: Any, at: KeyPath = ()) -> Iterator[KeyPath]:
             if key != name and name in node:
                 yield (*at, name)
             if key in node:
-                yield from _unaliased(getattr(value, name), node[key], (*at, key))
+                yield from _ignored_keys(getattr(value, name), node[key], (*at, key))
     elif isinstance(value, dict) and isinstance(node, dict):
         for key, inner in value.items():
-            yield from _unaliased(inner, node.get(key), (*at, key))
+            yield from _ignored_keys(inner, node.get(key), (*at, key))
     elif isinstance(value, list | tuple) and isinstance(node, list):
         for index, (inner, part) in enumerate(zip(value, node, strict=False)):
-            yield from _unaliased(inner, part, (*at, index))
+            yield from _ignored_keys(inner, part, (*at, index))
 
 
-def _in_file(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
-    """`loc` without what pydantic adds (the names of alternatives), as far as the file has it."""
+def _path_in_file(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
+    """`loc` without the parts that pydantic adds (names of union members), as far as the file has it."""
     path: KeyPath = ()
     node = document.tree
     for part in loc:
@@ -103,32 +103,32 @@ def _in_file(document: YamlDocument, loc: tuple[str | int, ...]) -> KeyPath:
     return path
 
 
-def _words(kind: str, complaint: Any) -> tuple[str, str]:
+def _message_for(kind: str, details: Any) -> tuple[str, str]:
     """The message and the mend for one of pydantic's error types."""
-    given, context = complaint["input"], complaint.get("ctx", {})
+    given, context = details["input"], details.get("ctx", {})
     if given is None:
         return "is empty (null)", "Give it a value, or delete the key."
     if kind in {"too_short", "string_too_short"}:
         return "must not be empty", "Give it a value, or delete the key."
     if kind in _MISTYPED:
         mend = "Put quotes around it." if kind == "string_type" and not isinstance(given, list | dict) else ""
-        return f"{_MISTYPED[kind]}, not {_shown(given)}", mend
+        return f"{_MISTYPED[kind]}, not {_preview(given)}", mend
     if kind in {"literal_error", "enum"}:
-        return f"{_shown(given)} is not one of {context.get('expected')}", "Use one of them."
+        return f"{_preview(given)} is not one of {context.get('expected')}", "Use one of them."
     if kind == "value_error":
-        message, _, mend = str(context.get("error", complaint["msg"])).partition("\n")
+        message, _, mend = str(context.get("error", details["msg"])).partition("\n")
         return message, mend
-    return f"{complaint['msg'][:1].lower()}{complaint['msg'][1:]}, not {_shown(given)}", ""
+    return f"{details['msg'][:1].lower()}{details['msg'][1:]}, not {_preview(given)}", ""
 
 
-def _shown(value: Any) -> str:
+def _preview(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:59] + "…"
 
 
 def _did_you_mean(model: type[BaseModel], loc: KeyPath) -> str:
-    """Which key was meant, or which keys there are."""
-    known = sorted({name for found in _models_at(model, loc[:-1]) for name in _names(found)})
+    """A hint with the closest known key, or with all known keys."""
+    known = sorted({name for candidate in _models_at(model, loc[:-1]) for name in _names(candidate)})
     wrong = str(loc[-1])
     folded = {name.lower(): name for name in known}
     close = difflib.get_close_matches(wrong.lower(), folded, n=1, cutoff=0.6)
@@ -143,32 +143,32 @@ def _names(model: type[BaseModel]) -> Iterator[str]:
 
 
 def _models_at(model: type[BaseModel], loc: KeyPath) -> list[type[BaseModel]]:
-    """The models that may stand at `loc`, found through the annotations on the way."""
-    here: list[Any] = [model]
+    """The models that may stand at `loc`, found by following annotations."""
+    annotations: list[Any] = [model]
     for part in loc:
-        here = [inner for annotation in here for inner in _step(annotation, part)]
-    return [found for annotation in here for found in _unwrapped(annotation) if _is_model(found)]
+        annotations = [inner for annotation in annotations for inner in _member_annotations(annotation, part)]
+    return [candidate for annotation in annotations for candidate in _alternatives(annotation) if _is_model(candidate)]
 
 
-def _step(annotation: Any, part: str | int) -> Iterator[Any]:
+def _member_annotations(annotation: Any, part: str | int) -> Iterator[Any]:
     """The annotations of the member `part` of `annotation`."""
-    for plain in _unwrapped(annotation):
-        if _is_model(plain):
-            for name, field in plain.model_fields.items():
+    for inner in _alternatives(annotation):
+        if _is_model(inner):
+            for name, field in inner.model_fields.items():
                 if (field.alias or name) == part:
                     yield field.annotation
-        elif arguments := get_args(plain):
+        elif arguments := get_args(inner):
             yield arguments[-1] if isinstance(part, str) or arguments[-1] is not Ellipsis else arguments[0]
 
 
-def _unwrapped(annotation: Any) -> Iterator[Any]:
-    """`annotation` without Annotated, and each alternative of a union."""
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """`annotation` without `Annotated`, split into the members of a union."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        yield from _unwrapped(get_args(annotation)[0])
+        yield from _alternatives(get_args(annotation)[0])
     elif origin in {Union, types.UnionType}:
         for alternative in get_args(annotation):
-            yield from _unwrapped(alternative)
+            yield from _alternatives(alternative)
     else:
         yield annotation
 

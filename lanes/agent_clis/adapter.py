@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from core.model.lane import Budget
+from core.model.budget import Budget
 
 MODEL_PORT = 8091
 """The port inside the sandbox that leads to the lane's model."""

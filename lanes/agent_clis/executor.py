@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from core.model.errors import CountersignError, Kind, Problem, TransientError, UsageError
 from core.model.lane import Lane
-from core.model.provenance import Provenance, Usage
+from core.model.provenance import Provenance
 from core.ports import ExecutorResult, Repository, WorkOrder
 from lanes.agent_clis import ADAPTERS
 from lanes.agent_clis.adapter import (
@@ -30,8 +30,7 @@ from lanes.agent_clis.outcome import AgentOutcome
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.agent_clis.prompts import prompt_text
 from lanes.agent_clis.stream_lines import StreamLines, sanitize
-from lanes.egress import SPOKEN, EgressBroker, EgressLog, EgressProxy, UsageAccount
-from lanes.executors.edit import reverted_tree
+from lanes.egress import PROTOCOLS, EgressBroker, EgressLog, EgressProxy, UsageAccount
 from lanes.executors.workplace import Workplace, Workplaces
 from lanes.models import Endpoint, ModelName
 from lanes.repository import as_git
@@ -82,6 +81,7 @@ class AgentExecutor:
     """
 
     reads = True
+    deterministic = False
 
     def __init__(
         self,
@@ -117,8 +117,6 @@ class AgentExecutor:
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the program leaves; raises `WorkError` with its output when it fails."""
-        if order.intent.revert_of is not None:
-            return ExecutorResult(await reverted_tree(order, repository), {})
         adapter = self._adapter_of(order.lane)
         endpoint, models = self._endpoint_and_models(order.lane, adapter)
         program = await asyncio.to_thread(find_program, adapter, self._program_place)
@@ -129,7 +127,8 @@ class AgentExecutor:
         assert isinstance(program, AgentProgram)
         assert not isinstance(sandbox, Problem)
         git = as_git(repository)
-        account = await _account(order, str(ModelName(endpoint.name, models[0])))
+        model = str(ModelName(endpoint.name, models[0]))
+        account = await UsageAccount.open(model, order.lane.budget, order.usage)
         agent_run = AgentRun(order, adapter, account)
         hidden = await HiddenFiles.find(git, order.start)
         async with self._workplaces.open(git, await hidden.hide(git), sandbox) as workplace:
@@ -162,9 +161,9 @@ class AgentExecutor:
             raise UsageError("no_model", f"The lane {lane.name} names no model", mend)
         for name in names:
             endpoint = self._endpoints.get(name.endpoint)
-            if endpoint is not None and adapter.protocol in SPOKEN.get(endpoint.kind, ()):
+            if endpoint is not None and adapter.protocol in PROTOCOLS.get(endpoint.kind, ()):
                 return endpoint, tuple(other.name for other in names if other.endpoint == name.endpoint)
-        kinds = " or ".join(sorted(kind for kind, protocols in SPOKEN.items() if adapter.protocol in protocols))
+        kinds = " or ".join(sorted(kind for kind, protocols in PROTOCOLS.items() if adapter.protocol in protocols))
         message = f"The lane {lane.name} does not name an endpoint that {adapter.name} can use"
         raise UsageError("no_endpoint", message, f"Name a model of an endpoint of kind {kinds} (`models:`).")
 
@@ -184,7 +183,7 @@ class AgentExecutor:
         def on_output(chunk: bytes) -> None:
             lines.add(chunk)
             if lane.budget.usd and (usd := parser.report().cost_usd) is not None:
-                agent_run.account.costs(usd)
+                agent_run.account.report_cost(usd)
             if len(output) < lane.limits.log_bytes:
                 output.extend(chunk)  # a run that is stopped returns no log
 
@@ -216,7 +215,7 @@ class AgentExecutor:
         )
         report = parser.report()
         if report.cost_usd is not None and agent_run.account.usage.calls:
-            agent_run.account.costs(report.cost_usd)
+            agent_run.account.report_cost(report.cost_usd)
             await agent_run.account.settle()
         return replace(
             report, last_message=sanitize(report.last_message, endpoint.key), error=sanitize(report.error, endpoint.key)
@@ -236,7 +235,7 @@ class AgentExecutor:
                 if usage.calls != reported_calls:
                     reported_calls = usage.calls
                     seconds = int(loop.time() - started)
-                    await agent_run.order.told(
+                    await agent_run.order.progress(
                         f"{self.name}: {reported_calls} answers, {usage.tokens:,} tokens, {seconds} s"
                     )
             return running.result() if running.done() else None
@@ -281,18 +280,6 @@ def _disk_full_error(agent_run: AgentRun, folder: Path) -> TransientError | None
         return None
     mend = "Free space on the disk that holds the state folder."
     return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
-
-
-async def _account(order: WorkOrder, model: str) -> UsageAccount:
-    """The usage account of one attempt; it includes what earlier attempts spent, from the journal."""
-    spent = [entry["spent"] for entry in await order.journal.recall() if "spent" in entry]
-
-    async def charge(usage: Usage) -> None:
-        await order.journal.add({"spent": asdict(usage)})
-        await order.charge(usage)
-
-    before = replace(Usage(**spent[-1]), model=model) if spent else None
-    return UsageAccount(model, order.lane.budget, charge, before)
 
 
 def _clip(message: str) -> str:

@@ -61,12 +61,12 @@ class AgentOutcome:
             if isinstance(account.fault, PermanentError):
                 return WorkError(problem.code, problem.message, problem.mend, artifacts=self.artifacts)
             return account.fault
-        if account.spent_out:
-            message = f"{self._subject()} spent {account.spent_out}"
-            mend = f"Ask for a smaller change, or raise `{account.bound}` in the lane's budget."
+        if account.exceeded is not None:
+            message = f"{self._subject()} spent {account.exceeded.amounts}"
+            mend = f"Ask for a smaller change, or raise `{account.exceeded.key}` in the lane's budget."
             return self._work_error("budget_spent", message, mend)
-        if account.circles:
-            message = f"The model of lane {self.lane.name} {_one_line(account.circles)}"
+        if account.repeated:
+            message = f"The model of lane {self.lane.name} {_one_line(account.repeated)}"
             mend = "Say more precisely what to change, or name another model in the lane."
             return self._work_error("model_in_circles", message, mend)
         if self.result is not None and self.result.limit_hit in _LIMITS:

@@ -1,4 +1,4 @@
-"""The `ollama` executor: a model that reads and edits through a few tools, in a loop, without a checkout."""
+"""The executor `ollama`: a model reads and edits files through a few tools, in a loop, without a checkout."""
 
 from lanes.builtin_agent.executor import BuiltinAgentExecutor
 

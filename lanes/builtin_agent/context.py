@@ -1,4 +1,4 @@
-"""What of a long talk still fits into one question: the request always, old results of tools least."""
+"""Fits a long conversation into one question: the request always stays, old results of tools go first."""
 
 from __future__ import annotations
 
@@ -8,56 +8,56 @@ from typing import Final
 
 from lanes.models import ChatMessage
 
-_CHARS_A_TOKEN: Final = 3  # fewer than models take for prose, so that code and other scripts fit too
+_CHARS_PER_TOKEN: Final = 3  # fewer than models take for prose, so that code and other scripts fit too
 _OPENING: Final = 2
 _LATEST: Final = 6
 _STUB_CHARS: Final = 400
 
 
-def fitted(talk: Sequence[ChatMessage], room_tokens: int) -> list[ChatMessage]:
-    """`talk` within three quarters of `room_tokens`; the rest is for the answer.
+def fitted(messages: Sequence[ChatMessage], room_tokens: int) -> list[ChatMessage]:
+    """`messages` within three quarters of `room_tokens`; the rest is for the answer.
 
     The opening (the system's words and the request) and the latest messages stay as they are. Results of tools in the
-    middle are cut first, the oldest before the newer; then the middle goes, and a line says so.
+    middle are cut first, the oldest before the newer; then the middle is left out, and a line says so.
     """
-    room = room_tokens * _CHARS_A_TOKEN * 3 // 4
-    kept = list(talk)
-    middle = range(_OPENING, max(_OPENING, len(kept) - _LATEST))
-    size = sum(map(_chars, kept))
+    room = room_tokens * _CHARS_PER_TOKEN * 3 // 4
+    shown = list(messages)
+    middle = range(_OPENING, max(_OPENING, len(shown) - _LATEST))
+    size = sum(map(_chars, shown))
     for n in middle:
         if size <= room:
-            return kept
-        if kept[n].role == "tool" and len(kept[n].text) > _STUB_CHARS:
-            stub = _stub(kept[n])
-            size -= _chars(kept[n]) - _chars(stub)
-            kept[n] = stub
+            return shown
+        if shown[n].role == "tool" and len(shown[n].text) > _STUB_CHARS:
+            stub = _stub(shown[n])
+            size -= _chars(shown[n]) - _chars(stub)
+            shown[n] = stub
     if size <= room:
-        return kept
-    dropped = [kept[n] for n in middle]
-    left = [*kept[:_OPENING], *([_note(dropped)] if dropped else []), *kept[middle.stop :]]
-    return _cut(left, room)
+        return shown
+    dropped = [shown[n] for n in middle]
+    rest = [*shown[:_OPENING], *([_note(dropped)] if dropped else []), *shown[middle.stop :]]
+    return _cut(rest, room)
 
 
-def _cut(talk: list[ChatMessage], room: int) -> list[ChatMessage]:
-    """Cut what is longest, the request last, until all of it fits."""
-    order = sorted(range(len(talk)), key=lambda n: (n < _OPENING, -len(talk[n].text)))
+def _cut(messages: list[ChatMessage], room: int) -> list[ChatMessage]:
+    """Cut the longest messages, the opening last, until all of them fit."""
+    order = sorted(range(len(messages)), key=lambda n: (n < _OPENING, -len(messages[n].text)))
     for n in order:
-        over = sum(map(_chars, talk)) - room
-        if over <= 0:
+        excess = sum(map(_chars, messages)) - room
+        if excess <= 0:
             break
-        message = talk[n]
-        keep = max(_STUB_CHARS, len(message.text) - over - 80)
-        if keep < len(message.text):
-            talk[n] = ChatMessage(message.role, _shortened(message.text, keep), message.calls, message.tool)
-    return talk
+        message = messages[n]
+        chars = max(_STUB_CHARS, len(message.text) - excess - 80)
+        if chars < len(message.text):
+            messages[n] = ChatMessage(message.role, _shortened(message.text, chars), message.calls, message.tool)
+    return messages
 
 
 def _stub(message: ChatMessage) -> ChatMessage:
     return ChatMessage(message.role, _shortened(message.text, _STUB_CHARS // 2), message.calls, message.tool)
 
 
-def _shortened(text: str, keep: int) -> str:
-    return f"{text[:keep]}\n[{len(text) - keep} characters left out to save room; call the tool again if needed]"
+def _shortened(text: str, chars: int) -> str:
+    return f"{text[:chars]}\n[{len(text) - chars} characters left out to save room; call the tool again if needed]"
 
 
 def _note(dropped: Sequence[ChatMessage]) -> ChatMessage:

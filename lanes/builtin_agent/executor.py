@@ -1,4 +1,4 @@
-"""The `ollama` executor: works an order with a model, within the lane's budget and time."""
+"""The executor `ollama`: makes an order's change with a model, within the lane's budget and time."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from lanes.builtin_agent.loop import AgentLoop
 from lanes.builtin_agent.prompts import opening
 from lanes.builtin_agent.tools import LOG_WITHHELD, AgentTools
 from lanes.builtin_agent.virtual_workspace import Refusal, VirtualWorkspace, refuses_nothing
-from lanes.builtin_agent.withheld_text import Leaks, WithheldText, leaks_unknown
+from lanes.builtin_agent.withheld_text import HasSecret, WithheldText, finds_no_secret
 from lanes.executors.checks import CheckRunner
-from lanes.executors.edit import reverted_tree
 from lanes.models import ChatMessage, ChatModel, Endpoint, ModelName
 from lanes.repository import as_git
 
 TRANSCRIPT: Final = "transcript.jsonl"
-_MOST_WORDS: Final = 500
+_MAX_SUMMARY_CHARS: Final = 500
+_MAX_LOG_CHARS: Final = 8_000
 
 Refusals = Callable[[Lane], Refusal]
+"""The `Refusal` of a lane."""
 
 
 def refuses_nothing_in(_lane: Lane) -> Refusal:
@@ -36,27 +37,28 @@ def refuses_nothing_in(_lane: Lane) -> Refusal:
 
 @dataclass(frozen=True, slots=True)
 class BuiltinAgentExecutor:
-    """A model edits through tools. `shelf` gives the model of these names, of which the first that answers is taken.
+    """A model edits through tools. `model_for` gives the model of these names; the first that answers is used.
 
-    `leaks` says whether a text holds a secret; such texts are kept from the model. `refusals` gives for a lane what the
-    guard would refuse in it, so that the model hears of it at once.
+    `has_secret` says whether a text holds a secret; such texts are withheld from the model. `refusals` gives for a lane
+    what the guard would refuse in it, so that the model learns of it at once.
     """
 
     endpoints: Mapping[str, Endpoint]
-    shelf: Callable[[Sequence[str]], ChatModel]
+    model_for: Callable[[Sequence[str]], ChatModel]
     checks: CheckRunner
-    leaks: Leaks = leaks_unknown
+    has_secret: HasSecret = finds_no_secret
     refusals: Refusals = refuses_nothing_in
     name: str = "ollama"
     reads: bool = True
+    deterministic: bool = False
 
     def unavailable(self, lane: Lane) -> Problem | None:
-        """Why the lane's models cannot be asked; whether they answer shows when they are."""
+        """Why the lane's models cannot be asked. Whether they answer is seen when they are asked."""
         try:
-            names = self._names(lane)
-            self.shelf(list(map(str, names)))
+            self._model(self._names(lane))
         except CountersignError as error:
-            return Problem(Kind.REFUSED, error.problem.code, error.problem.message, error.problem.mend)
+            problem = error.problem
+            return Problem(Kind.REFUSED, problem.code, problem.message, problem.mend)
         return self.checks.unavailable(lane)
 
     def needs(self, lane: Lane) -> frozenset[str]:
@@ -64,53 +66,39 @@ class BuiltinAgentExecutor:
         return frozenset(lane.needs) | self.checks.needs(lane)
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
-        """The tree that the model leaves; raises `WorkError` with the transcript when it comes to no end."""
-        if order.intent.revert_of is not None:
-            return ExecutorResult(await reverted_tree(order, repository), {})
-        names = self._names(order.lane)
-        withheld = WithheldText(order.lane.write, self.leaks)
-        if order.feedback and await withheld.leaking(order.feedback):
+        """The tree that the model leaves; raises `WorkError` with the transcript when the work does not end well."""
+        lane, names = order.lane, self._names(order.lane)
+        withheld = WithheldText(lane.write, self.has_secret)
+        if order.feedback and await withheld.has_secret_in(order.feedback):
             order = replace(order, feedback=f"The lane's checks failed. {LOG_WITHHELD}")
-        lane = order.lane
-        desk = VirtualWorkspace(
+        workspace = VirtualWorkspace(
             as_git(repository), order.start, lane.write, order.base, lane.limits, self.refusals(lane), withheld
         )
-        await desk.open()
+        await workspace.open()
 
         async def run_check(name: str, tree: str) -> str:
-            results, logs = await self.checks.run(order.lane, repository, tree, only=name)
+            results, logs = await self.checks.run(lane, repository, tree, only=name)
             log = next(iter(logs.values()), b"").decode("utf-8", "replace")
-            return f"{'It passed' if results[0].passed else results[0].detail}.\n{log[-8_000:]}"
+            return f"{'It passed' if results[0].passed else results[0].detail}.\n{log[-_MAX_LOG_CHARS:]}"
 
         loop = AgentLoop(
-            model=self.shelf(list(map(str, names))),
-            tools=AgentTools(desk, tuple(check.name for check in order.lane.checks), run_check),
-            meter=BudgetMeter(order.lane.budget, order.lane.name),
+            model=self._model(names),
+            tools=AgentTools(workspace, tuple(check.name for check in lane.checks), run_check),
+            meter=BudgetMeter(lane.budget, lane.name, await order.usage.spent()),
             journal=order.journal,
-            told=order.told,
-            charge=order.charge,
+            progress=order.progress,
+            usage=order.usage,
             room_tokens=min(self.endpoints[name.endpoint].context_tokens for name in names),
-            talk=opening(order, await asyncio.to_thread(desk.refused)),
+            messages=opening(order, await asyncio.to_thread(workspace.refused)),
         )
-        summary = await self._within(order.lane, loop)
-        making = Provenance(self.name, summary.strip()[:_MOST_WORDS], loop.meter.usage, refused=loop.tools.refused)
-        return ExecutorResult(await desk.result(), {TRANSCRIPT: transcript(loop.talk)}, making)
+        summary = await _within_time(lane, loop)
+        making = Provenance(
+            self.name, summary.strip()[:_MAX_SUMMARY_CHARS], loop.meter.usage, refused=loop.tools.refused
+        )
+        return ExecutorResult(await workspace.result(), {TRANSCRIPT: transcript(loop.messages)}, making)
 
-    async def _within(self, lane: Lane, loop: AgentLoop) -> str:
-        """The loop's end, within the lane's time; what it did so far explains a failure."""
-        try:
-            async with asyncio.timeout(lane.limits.wall_s):
-                return await loop.run()
-        except TimeoutError as error:
-            message = f"The model of lane {lane.name} was not done after {lane.limits.wall_s} s"
-            mend = "Raise `wall_s` in the lane's limits, or ask for less."
-            raise WorkError("timed_out", message, mend, artifacts={TRANSCRIPT: transcript(loop.talk)}) from error
-        except TransientError:
-            raise
-        except PermanentError as error:
-            told = error.problem
-            kept = {TRANSCRIPT: transcript(loop.talk)}
-            raise WorkError(told.code, told.message, told.mend, artifacts=kept) from error
+    def _model(self, names: Sequence[ModelName]) -> ChatModel:
+        return self.model_for(list(map(str, names)))
 
     def _names(self, lane: Lane) -> tuple[ModelName, ...]:
         if not lane.models:
@@ -131,6 +119,22 @@ class BuiltinAgentExecutor:
         return names
 
 
-def transcript(talk: Sequence[ChatMessage]) -> bytes:
-    """The whole talk, a line of JSON for each message."""
-    return b"".join(json.dumps(message.to_json(), ensure_ascii=True).encode() + b"\n" for message in talk)
+async def _within_time(lane: Lane, loop: AgentLoop) -> str:
+    """What the loop ends with, within the lane's time. A failure has the transcript so far, which explains it."""
+    try:
+        async with asyncio.timeout(lane.limits.wall_s):
+            return await loop.run()
+    except TimeoutError as error:
+        message = f"The model of lane {lane.name} was not done after {lane.limits.wall_s} s"
+        mend = "Raise `wall_s` in the lane's limits, or ask for less."
+        raise WorkError("timed_out", message, mend, artifacts={TRANSCRIPT: transcript(loop.messages)}) from error
+    except TransientError:
+        raise
+    except PermanentError as error:
+        problem, artifacts = error.problem, {TRANSCRIPT: transcript(loop.messages)}
+        raise WorkError(problem.code, problem.message, problem.mend, artifacts=artifacts) from error
+
+
+def transcript(messages: Sequence[ChatMessage]) -> bytes:
+    """The whole conversation, one line of JSON for each message."""
+    return b"".join(json.dumps(message.to_json(), ensure_ascii=True).encode() + b"\n" for message in messages)

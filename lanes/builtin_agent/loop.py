@@ -1,7 +1,7 @@
-"""The loop: ask the model, do what it calls for, tell it what came of that, until it says that it is done.
+"""The agent loop: ask the model, run the tools it calls, show it the results, until it says that it is done.
 
-Every answer is kept in the journal before anything is done about it, and what was done right after. So whoever takes
-the work over replays both, and asks the model for nothing that it answered already.
+Every answer is in the journal before anything is done about it, and the results of its calls right after. Whoever takes
+the work over replays both, and asks the model nothing that it answered already.
 """
 
 from __future__ import annotations
@@ -11,100 +11,106 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from core.model.errors import PermanentError
+from core.model.ids import new_id
 from core.model.provenance import Usage
 from core.ports import Journal, ProgressReporter, UsageReporter
 from core.strict_json import NotJsonError
 from lanes.builtin_agent.budget import BudgetMeter
 from lanes.builtin_agent.context import fitted
-from lanes.builtin_agent.tool_call_text import called, plainly
+from lanes.builtin_agent.tool_call_text import parse_call, without_tools
 from lanes.builtin_agent.tools import FINISH, TOOLS, AgentTools
 from lanes.models import ChatMessage, ChatModel, ChatReply, ChatRequest, ToolCall
 
-_IDLE_ANSWERS: Final = 3
-_MOST_RETRIES: Final = 2
+_MAX_IDLE: Final = 3
+_MAX_RETRIES: Final = 2
 _ECHO_CHARS: Final = 2_000
 _AGAIN: Final = "That answer cannot be used: {why} Answer once more, with the JSON object only."
-_NUDGE: Final = "Call a tool. When the change is complete, call finish with one sentence about it."
+_REMINDER: Final = "Call a tool. When the change is complete, call finish with one sentence about it."
 
 
 @dataclass(slots=True)
 class AgentLoop:
-    """One piece of work. `talk` is what was said so far, the system's words and the request first.
+    """One piece of work. `messages` is the conversation so far; the system's words and the request come first.
 
-    `misread` says why the last answer of a model without tools was no call.
+    `idle` counts answers in a row that led to nothing. `misread` says why the last answer of a model without tools was
+    not a call.
     """
 
     model: ChatModel
     tools: AgentTools
     meter: BudgetMeter
     journal: Journal
-    told: ProgressReporter
-    charge: UsageReporter
+    progress: ProgressReporter
+    usage: UsageReporter
     room_tokens: int
-    talk: list[ChatMessage]
+    messages: list[ChatMessage]
     uses_tools: bool = True
     idle: int = 0
     misread: str = ""
     summary: str | None = field(default=None, init=False)
 
     async def run(self) -> str:
-        """Work until the model is done; its own words about it.
+        """Work until the model is done; returns its own words about it.
 
-        Raises `BudgetError` when it spends too much or goes in circles, `PermanentError` ``model_babbled`` when its
-        answers cannot be read, and what `ChatModel.ask` raises.
+        Raises `BudgetError` when a limit of the budget is reached, `PermanentError` ``model_babbled`` when its answers
+        cannot be read, and what `ChatModel.ask` raises.
         """
         await self._replay()
         while self.summary is None:
-            reply = await self._ask()
-            await self.journal.add({"reply": _kept(reply)})
+            call, reply = new_id("call"), await self._ask()
+            try:
+                await self.journal.add({"call": call, "reply": _to_json(reply)})
+            finally:  # a worker that lost the job meanwhile has spent the tokens all the same
+                await self._charge(call, reply.usage)
             results = await self._carry_out(reply, None)
             await self.journal.add({"results": results})
         return self.summary
 
     async def _ask(self) -> ChatReply:
-        """The model's next answer, within what it may still spend."""
-        self.meter.before_step()
-        messages = tuple(fitted(self.talk, self.room_tokens))
+        """The model's next answer, within what is left of the budget."""
+        self.meter.begin_step()
+        messages = tuple(fitted(self.messages, self.room_tokens))
         try:
-            reply = await self._put(messages)
+            return await self._answer_to(messages)
         except PermanentError as error:
             if error.problem.code != "model_no_tools" or not self.uses_tools:
                 raise
             self.uses_tools = False  # such a model answers with the call as JSON instead
-            reply = await self._put(messages)
-        self.meter.after_step(reply.usage)
-        for usage in self.meter.usage:
-            await self.charge(usage)
-        return reply
+            return await self._answer_to(messages)
 
-    async def _put(self, messages: tuple[ChatMessage, ...]) -> ChatReply:
-        heard = self.meter.hearing(self.told)
-        most = self.meter.most_tokens(self.room_tokens // 4)
+    async def _answer_to(self, messages: tuple[ChatMessage, ...]) -> ChatReply:
+        listen = self.meter.answer_listener(self.progress)
+        most = self.meter.answer_tokens(self.room_tokens // 4)
         if self.uses_tools:
-            return await self.model.ask(ChatRequest(messages, TOOLS, on_text=heard, max_tokens=most))
-        reply = await self.model.ask(replace(plainly(messages), on_text=heard, max_tokens=most))
+            return await self.model.ask(ChatRequest(messages, TOOLS, on_text=listen, max_tokens=most))
+        reply = await self.model.ask(replace(without_tools(messages), on_text=listen, max_tokens=most))
         self.misread = ""
         try:
-            return replace(reply, text="", calls=(called(reply.text),))
+            return replace(reply, text="", calls=(parse_call(reply.text),))
         except NotJsonError as error:
             self.misread = str(error)
             return replace(reply, text=reply.text[:_ECHO_CHARS], calls=())
 
-    async def _carry_out(self, reply: ChatReply, results: list[str] | None) -> list[str]:
-        """Do what the answer calls for; `results` are what an earlier try was told of it, if one was."""
-        self.talk.append(ChatMessage("assistant", reply.text, reply.calls))
+    async def _charge(self, call: str, usage: Usage) -> None:
+        """Report what an answer cost, and count it unless the ledger had it already."""
+        if await self.usage.report(call, usage):
+            self.meter.add(usage)
+
+    async def _carry_out(self, reply: ChatReply, earlier: list[str] | None) -> list[str]:
+        """Run the calls of an answer; `earlier` are their results in the try that made them, if there was one."""
+        self.messages.append(ChatMessage("assistant", reply.text, reply.calls))
         if not reply.calls:
-            return self._idle(reply)
+            return self._without_calls(reply)
         self._count_wrong(reply)
-        said: list[str] = []
+        results: list[str] = []
         for n, call in enumerate(reply.calls):
-            before = results[n] if results is not None and n < len(results) else None
-            said.append(await self._call(call, before))
-            self.talk.append(ChatMessage("tool", said[-1], tool=call.name))
+            result = await self._run(call, earlier[n] if earlier is not None and n < len(earlier) else None)
+            results.append(result)
+            self.messages.append(ChatMessage("tool", result, tool=call.name))
             if call.name == FINISH and self.tools.may_finish:
                 summary = call.arguments.get("summary")
                 self.summary = summary if isinstance(summary, str) and summary else reply.text
-        return said
+        return results
 
     def _count_wrong(self, reply: ChatReply) -> None:
         """Count answers of which no call can be used; too many in a row end the work."""
@@ -112,27 +118,28 @@ class AgentLoop:
             self.idle = 0
             return
         self.idle += 1
-        if self.idle > _MOST_RETRIES:
+        if self.idle > _MAX_RETRIES:
             raise self._babbled(reply, reply.calls[-1].error)
 
-    async def _call(self, call: ToolCall, before: str | None) -> str:
-        self.meter.before_call(call, self.tools.changes)
-        if before is None:
-            await self.told(f"{self.meter.told()}; {call.name}" if call.name in self.tools.names else self.meter.told())
-        return await self.tools.call(call, before)
+    async def _run(self, call: ToolCall, earlier: str | None) -> str:
+        self.meter.count_call(call, self.tools.changes)
+        if earlier is None:
+            progress = self.meter.progress()
+            await self.progress(f"{progress}; {call.name}" if call.name in self.tools.names else progress)
+        return await self.tools.call(call, earlier)
 
-    def _idle(self, reply: ChatReply) -> list[str]:
-        """An answer without a call: some models say so that they are done; others must be asked to go on."""
+    def _without_calls(self, reply: ChatReply) -> list[str]:
+        """An answer without a call: some models end that way; others need a reminder to go on."""
         self.idle += 1
         if self.misread:
-            if self.idle > _MOST_RETRIES:
+            if self.idle > _MAX_RETRIES:
                 raise self._babbled(reply, self.misread)
-            self.talk.append(ChatMessage("user", _AGAIN.format(why=self.misread)))
+            self.messages.append(ChatMessage("user", _AGAIN.format(why=self.misread)))
             return [self.misread]
-        if (self.tools.changes and reply.text.strip()) or self.idle >= _IDLE_ANSWERS:
+        if (self.tools.changes and reply.text.strip()) or self.idle >= _MAX_IDLE:
             self.summary = reply.text
         else:
-            self.talk.append(ChatMessage("user", _NUDGE))
+            self.messages.append(ChatMessage("user", _REMINDER))
         return []
 
     def _babbled(self, reply: ChatReply, why: str) -> PermanentError:
@@ -140,22 +147,22 @@ class AgentLoop:
         return PermanentError("model_babbled", message, "Name another model in the lane; best one with tools.")
 
     async def _replay(self) -> None:
-        """Do again, on the files, what an earlier try of this work did; its answers count as asked."""
+        """Do again, on the files, what earlier tries of this work did; their answers are not asked for again."""
         entries = await self.journal.recall()
         for n, entry in enumerate(entries):
             if "reply" not in entry:
                 continue
-            reply = _reply(entry["reply"])
-            self.meter.before_step()
-            self.meter.after_step(reply.usage)
-            results = entries[n + 1].get("results") if n + 1 < len(entries) else None
-            self.misread = results[0] if results and not reply.calls else ""
-            told = await self._carry_out(reply, results)
-            if results is None:
-                await self.journal.add({"results": told})
+            reply = _from_json(entry["reply"])
+            if "call" in entry:  # without: written before 0007, which carried its cost over
+                await self._charge(entry["call"], reply.usage)
+            earlier = entries[n + 1].get("results") if n + 1 < len(entries) else None
+            self.misread = earlier[0] if earlier and not reply.calls else ""
+            results = await self._carry_out(reply, earlier)
+            if earlier is None:
+                await self.journal.add({"results": results})
 
 
-def _kept(reply: ChatReply) -> dict[str, Any]:
+def _to_json(reply: ChatReply) -> dict[str, Any]:
     usage = reply.usage
     return {
         "message": ChatMessage("assistant", reply.text, reply.calls).to_json(),
@@ -164,7 +171,7 @@ def _kept(reply: ChatReply) -> dict[str, Any]:
     }
 
 
-def _reply(kept: Mapping[str, Any]) -> ChatReply:
-    message, spent = ChatMessage.from_json(kept["message"]), kept["usage"]
-    usage = Usage(kept["model"], 1, spent["input"], spent["output"], spent["usd"])
-    return ChatReply(message.text, message.calls, kept["model"], usage)
+def _from_json(value: Mapping[str, Any]) -> ChatReply:
+    message, usage = ChatMessage.from_json(value["message"]), value["usage"]
+    spent = Usage(value["model"], 1, usage["input"], usage["output"], usage["usd"])
+    return ChatReply(message.text, message.calls, value["model"], spent)

@@ -1,4 +1,4 @@
-"""For models that know no tools: the tools are described in words, and a call is the answer itself, as JSON."""
+"""Tools for models that do not support them: described in words, and called by an answer that is JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-def plainly(messages: Sequence[ChatMessage]) -> ChatRequest:
+def without_tools(messages: Sequence[ChatMessage]) -> ChatRequest:
     """The same question without tools: the answer must be one call, of the shape of `_SCHEMA`."""
     described = "\n".join(
         f"- {tool.name}({', '.join(tool.parameters['properties'])}): {tool.description}" for tool in TOOLS
@@ -37,14 +37,14 @@ def plainly(messages: Sequence[ChatMessage]) -> ChatRequest:
     return ChatRequest((opening, *map(_without_calls, messages[1:])), schema=_SCHEMA)
 
 
-def called(text: str) -> ToolCall:
-    """The one call that an answer is, a Markdown fence around it aside; raises `NotJsonError` for anything else."""
-    found = read_object(_unfenced(text), most_chars=_MAX_CHARS, most_depth=_MAX_DEPTH)
-    if set(found) != {"tool", "arguments"}:
+def parse_call(text: str) -> ToolCall:
+    """The one call that an answer is, without a Markdown fence around it; raises `NotJsonError` for anything else."""
+    answer = read_object(_unfenced(text), max_chars=_MAX_CHARS, max_depth=_MAX_DEPTH)
+    if set(answer) != {"tool", "arguments"}:
         raise NotJsonError('The answer must have the keys "tool" and "arguments", and no others.')
-    if not isinstance(found["tool"], str) or not isinstance(found["arguments"], dict):
+    if not isinstance(answer["tool"], str) or not isinstance(answer["arguments"], dict):
         raise NotJsonError('"tool" must be a name, and "arguments" an object.')
-    return ToolCall(found["tool"], found["arguments"])
+    return ToolCall(answer["tool"], answer["arguments"])
 
 
 def _unfenced(text: str) -> str:
@@ -55,5 +55,5 @@ def _unfenced(text: str) -> str:
 def _without_calls(message: ChatMessage) -> ChatMessage:
     if message.role == "tool":
         return ChatMessage("user", f"{message.tool} says:\n{message.text}")
-    said = [json.dumps({"tool": call.name, "arguments": dict(call.arguments)}) for call in message.calls]
-    return ChatMessage(message.role, "\n".join([*([message.text] if message.text else []), *said]))
+    calls = [json.dumps({"tool": call.name, "arguments": dict(call.arguments)}) for call in message.calls]
+    return ChatMessage(message.role, "\n".join([*([message.text] if message.text else []), *calls]))

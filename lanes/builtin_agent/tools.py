@@ -1,4 +1,4 @@
-"""The tools of the model: list, read, search, edit, write, delete, check, finish. Their answers are text for it."""
+"""The builtin agent's tools: list, read, search, edit, write, delete, check, finish. Results are text for the model."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from lanes.executors.text import suggest_text
 from lanes.models import ToolCall, ToolSpec
 
 FINISH: Final = "finish"
-_LISTED: Final = 400
-_FOUND: Final = 60
+_MAX_LISTED: Final = 400
+_MAX_MATCHES: Final = 60
 _LINES: Final = 400
-_CHARS: Final = 40_000
-_LINE_CHARS: Final = 400
+_MAX_LINES: Final = 2_000
+_MAX_CHARS: Final = 40_000
+_MAX_LINE_CHARS: Final = 2_000
+_MATCH_CHARS: Final = 400
 LOG_WITHHELD: Final = "What it printed holds a secret and is kept from models."
 
-Checks = Callable[[str, str], Awaitable[str]]
-"""Runs the declared check of this name on this tree; what it said."""
+RunCheck = Callable[[str, str], Awaitable[str]]
+"""Runs the lane's check of this name on this tree; returns how it came out, with its log."""
 
 
 def _tool(name: str, describe: str, required: tuple[str, ...] = (), /, **parameters: str) -> ToolSpec:
     properties = {
-        key: {"type": "integer" if key in ("from_line", "lines") else "string", "description": said}
-        for key, said in parameters.items()
+        key: {"type": "integer" if key in ("from_line", "lines") else "string", "description": description}
+        for key, description in parameters.items()
     }
     return ToolSpec(name, describe, {"type": "object", "properties": properties, "required": list(required)})
 
@@ -67,14 +69,14 @@ TOOLS: Final = (
 
 @dataclass(slots=True)
 class AgentTools:
-    """The tools on one desk. `changes` counts the writes so far; `checks` are the names that may be run.
+    """The tools on one workspace. `changes` counts the writes so far; `checks` are the names that may be run.
 
-    `refused` says why the last write was not done; empty once one was.
+    `refused` says why the last write was refused; empty once one was made.
     """
 
-    desk: VirtualWorkspace
+    workspace: VirtualWorkspace
     checks: tuple[str, ...]
-    run_check: Checks
+    run_check: RunCheck
     changes: int = 0
     refused: str = ""
     may_finish: bool = field(default=False, init=False)
@@ -84,146 +86,144 @@ class AgentTools:
         """The names of all tools."""
         return frozenset(tool.name for tool in TOOLS)
 
-    async def call(self, call: ToolCall, before: str | None = None) -> str:
-        """Do what a call says, and answer it; what cannot be done is answered with why, and what to do instead.
+    async def call(self, call: ToolCall, earlier: str | None = None) -> str:
+        """Run a call and return its result; a call that cannot be done is answered with why, and what to do instead.
 
-        With `before`, what an earlier try was told of this very call, only what changes the desk is done again.
+        With `earlier`, the result of this very call in an earlier try, only a call that writes is run again.
         """
         if call.error:
             return f"Not done. The arguments cannot be used: {call.error} Call the tool again with a JSON object."
-        does = _DOES.get(call.name)
-        if does is None:
+        tool = _TOOL_METHODS.get(call.name)
+        if tool is None:
             return f"There is no tool {call.name[:60]!r}; there are: {', '.join(sorted(self.names))}."
-        if before is not None and call.name not in _CHANGES:
+        if earlier is not None and call.name not in _WRITING:
             self.may_finish = self.may_finish or (call.name == FINISH)
-            return before
+            return earlier
         try:
-            return await does(self, _Words(call.arguments))
+            return await tool(self, _Arguments(call.arguments))
         except EditError as error:
-            if call.name in _CHANGES:
+            if call.name in _WRITING:
                 self.refused = error.problem.message
             return f"Not done. {error.problem.sentence()}"
         except UnicodeEncodeError:
             return "Not done. The text has invalid characters; write it again."
 
-    async def _list(self, words: _Words) -> str:
-        found = self.desk.paths(words.text("glob", "**"))
-        more = f"\n… and {len(found) - _LISTED} more; give a narrower glob." if len(found) > _LISTED else ""
-        return "\n".join(map(show, found[:_LISTED])) + more or "No file."
+    async def _list(self, arguments: _Arguments) -> str:
+        paths = self.workspace.paths(arguments.text("glob", "**"))
+        rest = len(paths) - _MAX_LISTED
+        more = f"\n… and {rest} more; give a narrower glob." if rest > 0 else ""
+        return "\n".join(map(show, paths[:_MAX_LISTED])) + more or "No file."
 
-    async def _read(self, words: _Words) -> str:
-        path = words.text("path")
-        lines = (await self.desk.text(path)).split("\n")
-        begin = max(1, words.number("from_line", 1))
-        shown = lines[begin - 1 : begin - 1 + max(1, min(words.number("lines", _LINES), 2000))]
-        said = "\n".join(f"{begin + n}\t{line[:2000]}" for n, line in enumerate(shown))[:_CHARS]
-        return f"{show(path)}, {len(lines)} lines:\n{said}"
+    async def _read(self, arguments: _Arguments) -> str:
+        path = arguments.text("path")
+        lines = (await self.workspace.text(path)).split("\n")
+        begin = max(1, arguments.number("from_line", 1))
+        count = max(1, min(arguments.number("lines", _LINES), _MAX_LINES))
+        shown = lines[begin - 1 : begin - 1 + count]
+        numbered = "\n".join(f"{begin + n}\t{line[:_MAX_LINE_CHARS]}" for n, line in enumerate(shown))[:_MAX_CHARS]
+        return f"{show(path)}, {len(lines)} lines:\n{numbered}"
 
-    async def _search(self, words: _Words) -> str:
-        wanted = words.text("text").casefold()
-        found: list[str] = []
-        hidden = 0
-        for path, text in await self.desk.texts(self.desk.paths(words.text("glob", "**"))):
+    async def _search(self, arguments: _Arguments) -> str:
+        wanted = arguments.text("text").casefold()
+        matches: list[str] = []
+        withheld = 0
+        for path, text in await self.workspace.texts(self.workspace.paths(arguments.text("glob", "**"))):
             if wanted not in text.casefold():
                 continue
-            if await self.desk.withheld.hides(path, text):
-                hidden += 1
+            if await self.workspace.withheld.hides(path, text):
+                withheld += 1
                 continue
             for n, line in enumerate(text.split("\n"), 1):
                 if wanted in line.casefold():
-                    found.append(f"{show(path)}:{n}: {line.strip()[:_LINE_CHARS]}")
-            if len(found) > _FOUND:
-                return "\n".join(found[:_FOUND]) + "\n… and more; search for something rarer, or give a glob."
-        if hidden:
-            found.append(f"… and in {hidden} files that are kept from models, for they hold secrets.")
-        return "\n".join(found) or "Not found."
+                    matches.append(f"{show(path)}:{n}: {line.strip()[:_MATCH_CHARS]}")
+            if len(matches) > _MAX_MATCHES:
+                return "\n".join(matches[:_MAX_MATCHES]) + "\n… and more; search for something rarer, or give a glob."
+        if withheld:
+            matches.append(f"… and in {withheld} files that are kept from models, for they hold secrets.")
+        return "\n".join(matches) or "Not found."
 
-    async def _edit(self, words: _Words) -> str:
-        path, old, new = words.text("path"), words.text("old"), words.text("new", "")
-        text = await self.desk.text(path)
+    async def _edit(self, arguments: _Arguments) -> str:
+        path, old, new = arguments.text("path"), arguments.text("old"), arguments.text("new", "")
+        text = await self.workspace.text(path)
         count = text.count(old)
-        if count != 1:
-            hint = (
-                suggest_text(text.encode("utf-8", "surrogateescape"), old)
-                if not count
-                else "Quote more of what is around it."
+        if count == 0:
+            hint = suggest_text(text.encode("utf-8", "surrogateescape"), old)
+            raise EditError("not_found", f"{show(path)} does not have that text", hint)
+        if count > 1:
+            raise EditError(
+                "not_found", f"{show(path)} has that text {count} times", "Quote more of what is around it."
             )
-            what = f"{show(path)} has that text {count} times" if count else f"{show(path)} does not have that text"
-            raise EditError("not_found", what, hint)
-        return self._write(path, text.replace(old, new))
+        return self._put(path, text.replace(old, new))
 
-    async def _whole(self, words: _Words) -> str:
-        return self._write(words.text("path"), words.text("text", ""))
+    async def _write(self, arguments: _Arguments) -> str:
+        return self._put(arguments.text("path"), arguments.text("text", ""))
 
-    def _write(self, path: str, text: str) -> str:
-        self.desk.write(path, text)
-        self._changed()
+    def _put(self, path: str, text: str) -> str:
+        self.workspace.write(path, text)
+        self._count_change()
         return f"Written: {show(path)}, {len(text.splitlines())} lines."
 
-    async def _delete(self, words: _Words) -> str:
-        self.desk.remove(words.text("path"))
-        self._changed()
-        return f"Deleted: {show(words.text('path'))}."
+    async def _delete(self, arguments: _Arguments) -> str:
+        self.workspace.remove(arguments.text("path"))
+        self._count_change()
+        return f"Deleted: {show(arguments.text('path'))}."
 
-    def _changed(self) -> None:
+    def _count_change(self) -> None:
         self.changes, self.refused = self.changes + 1, ""
 
-    async def _check(self, words: _Words) -> str:
-        name = words.text("name")
+    async def _check(self, arguments: _Arguments) -> str:
+        name = arguments.text("name")
         if name not in self.checks:
-            raise EditError("no_such_check", f"There is no check {name[:60]!r}", f"There are: {_list(self.checks)}.")
+            known = ", ".join(self.checks) or "none"
+            raise EditError("no_such_check", f"There is no check {name[:60]!r}", f"There are: {known}.")
         try:
-            log = await self.run_check(name, await self.desk.result())
+            log = await self.run_check(name, await self.workspace.result())
         except PermanentError as error:
             return f"It could not run. {error.problem.sentence()}"
-        return LOG_WITHHELD if await self.desk.withheld.leaking(log) else log
+        return LOG_WITHHELD if await self.workspace.withheld.has_secret_in(log) else log
 
-    async def _finish(self, _words: _Words) -> str:
+    async def _finish(self, _arguments: _Arguments) -> str:
         self.may_finish = True
         return "Done."
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class _Arguments:
     """The arguments of a call as a model wrote them: anything may be missing, or of another type."""
 
-    given: Mapping[str, Any]
+    values: Mapping[str, Any]
 
-    def text(self, key: str, otherwise: str | None = None) -> str:
-        """The text under `key`; raises `EditError` when it must be there and is not."""
-        found = self.given.get(key)
-        if isinstance(found, str) and (found or otherwise is not None):
-            return found
-        if isinstance(found, int | float) and not isinstance(found, bool):
-            return str(found)
-        if otherwise is None or found is not None:
+    def text(self, key: str, default: str | None = None) -> str:
+        """The text under `key`; raises `EditError` when it is missing without a `default`, or is of another type."""
+        value = self.values.get(key)
+        if isinstance(value, str) and (value or default is not None):
+            return value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+        if default is None or value is not None:
             raise EditError(
                 "bad_call", f"The argument {key!r} must be a text", "Call the tool again with all arguments."
             )
-        return otherwise
+        return default
 
-    def number(self, key: str, otherwise: int) -> int:
-        """The number under `key`, within what lines of files have."""
-        found = self.given.get(key)
-        if isinstance(found, str) and found.strip().isdecimal() and len(found) < 10:
-            found = int(found)
-        if isinstance(found, float) and abs(found) < 1e9:
-            found = int(found)
-        return max(-(10**9), min(found, 10**9)) if isinstance(found, int) and not isinstance(found, bool) else otherwise
-
-
-def _list(names: tuple[str, ...]) -> str:
-    return ", ".join(names) or "none"
+    def number(self, key: str, default: int) -> int:
+        """The number under `key`, within ±10⁹; `default` for anything that is not one."""
+        value = self.values.get(key)
+        if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10:
+            value = int(value)
+        if isinstance(value, float) and abs(value) < 1e9:
+            value = int(value)
+        return max(-(10**9), min(value, 10**9)) if isinstance(value, int) and not isinstance(value, bool) else default
 
 
-_DOES: Final[Mapping[str, Callable[[AgentTools, _Words], Awaitable[str]]]] = {
+_TOOL_METHODS: Final[Mapping[str, Callable[[AgentTools, _Arguments], Awaitable[str]]]] = {
     "list_files": AgentTools._list,  # noqa: SLF001 - the table of this very class
     "read_file": AgentTools._read,  # noqa: SLF001
     "search": AgentTools._search,  # noqa: SLF001
     "edit_file": AgentTools._edit,  # noqa: SLF001
-    "write_file": AgentTools._whole,  # noqa: SLF001
+    "write_file": AgentTools._write,  # noqa: SLF001
     "delete_file": AgentTools._delete,  # noqa: SLF001
     "run_check": AgentTools._check,  # noqa: SLF001
     FINISH: AgentTools._finish,  # noqa: SLF001
 }
-_CHANGES: Final = frozenset({"edit_file", "write_file", "delete_file"})
+_WRITING: Final = frozenset({"edit_file", "write_file", "delete_file"})

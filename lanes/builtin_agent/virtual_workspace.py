@@ -1,7 +1,6 @@
-"""The desk: the files of a tree with the model's changes on top.
+"""The files of a git tree with the model's changes on top, all in memory.
 
-None of it lies on a disk, so nothing can be reached from it: no link is followed, no path leaves the repository, and
-what is wrong is thrown away with the object.
+Nothing is on a disk: no link is followed, no path leaves the repository, and a failed try leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from lanes.repository import GitRepository
 _PLAIN: Final = (REGULAR, EXECUTABLE)
 
 Refusal = Callable[[str], str]
-"""Why the guard would block any change of a path, as the end of a sentence that begins with it; empty: it may not."""
+"""Why the guard would block any change of a path, as the end of a sentence that begins with the path; else empty."""
 
 
 def refuses_nothing(_path: str) -> str:
@@ -33,35 +32,34 @@ def refuses_nothing(_path: str) -> str:
 class VirtualWorkspace:
     """The files of `tree`, which is judged against the commit `base`.
 
-    `may_write` are the lane's globs and `limits` its limits; `refusal` says of a path why the guard would block it,
-    and `withheld` is what the model is not shown.
+    `may_write` are the lane's globs and `limits` its limits. `refusal` says why the guard would block a path, and
+    `withheld` what the model is not shown.
     """
 
     git: GitRepository
     tree: str
     may_write: tuple[str, ...]
-    base: str = ""
-    limits: Limits = field(default_factory=Limits)
-    refusal: Refusal = refuses_nothing
-    withheld: WithheldText = field(default_factory=WithheldText)
+    base: str
+    limits: Limits
+    refusal: Refusal
+    withheld: WithheldText
     _entries: dict[str, tuple[str, str]] = field(default_factory=dict)
     _earlier: dict[str, int] = field(default_factory=dict)
-    """What earlier revisions changed: the sizes of those files, 0 for one that is gone."""
+    """The sizes of the files that earlier revisions changed; 0 for one that they deleted."""
     _written: dict[str, bytes] = field(default_factory=dict)
     _removed: set[str] = field(default_factory=set)
 
     async def open(self) -> None:
-        """List the tree; asked for once, before anything else."""
+        """List the tree; to be called once, before anything else."""
         self._entries = await self._listed(self.tree)
-        if self.base:
-            before = await self._listed(self.base)
-            changed = [path for path in before.keys() | self._entries if before.get(path) != self._entries.get(path)]
-            here = [path for path in changed if self._entries.get(path, ("",))[0] in _PLAIN]
-            sizes = await self.git.read_files(self.tree, here, MAX_FILE_BYTES)
-            self._earlier = {path: len(sizes.get(path, b"")) for path in changed}
+        before = await self._listed(self.base)
+        changed = [path for path in before.keys() | self._entries if before.get(path) != self._entries.get(path)]
+        present = [path for path in changed if self._entries.get(path, ("",))[0] in _PLAIN]
+        contents = await self.git.read_files(self.tree, present, MAX_FILE_BYTES)
+        self._earlier = {path: len(contents.get(path, b"")) for path in changed}
 
     def refused(self) -> list[str]:
-        """The files that are there, lie where the lane may write, and may not be changed all the same; sorted."""
+        """The files that the lane's globs cover and that may not be changed all the same, sorted."""
         inside = {path for glob in self.may_write for path in matching_paths(glob.removeprefix("/"), self.paths())}
         return sorted(path for path in inside if self.refusal(path))
 
@@ -71,8 +69,8 @@ class VirtualWorkspace:
 
     def paths(self, glob: str = "**") -> list[str]:
         """The paths that an anchored glob names, sorted."""
-        here = sorted((self._entries.keys() - self._removed) | self._written.keys())
-        return here if glob in ("", "**") else matching_paths(glob, here)
+        present = sorted((self._entries.keys() - self._removed) | self._written.keys())
+        return present if glob in ("", "**") else matching_paths(glob, present)
 
     async def text(self, path: str) -> str:
         """The text of an ordinary file; raises `EditError` with what to do instead."""
@@ -84,14 +82,14 @@ class VirtualWorkspace:
         return text
 
     async def texts(self, paths: list[str]) -> Iterator[tuple[str, str]]:
-        """The texts of those of `paths` that are ordinary text files, in one reading; the withheld are among them."""
+        """The texts of those of `paths` that are ordinary text files, withheld ones too; git is read once."""
         unread = [path for path in paths if path not in self._written and self._entries.get(path, ("",))[0] in _PLAIN]
-        found = await self.git.read_files(self.tree, unread, MAX_FILE_BYTES)
-        found.update({path: self._written[path] for path in paths if path in self._written})
+        contents = await self.git.read_files(self.tree, unread, MAX_FILE_BYTES)
+        contents.update({path: self._written[path] for path in paths if path in self._written})
         return (
-            (path, found[path].decode("utf-8", "surrogateescape"))
+            (path, contents[path].decode("utf-8", "surrogateescape"))
             for path in paths
-            if path in found and b"\0" not in found[path]
+            if path in contents and b"\0" not in contents[path]
         )
 
     def write(self, path: str, text: str) -> None:
@@ -105,7 +103,7 @@ class VirtualWorkspace:
         self._written[path] = content
 
     def remove(self, path: str) -> None:
-        """Take a file away, where the lane may write; raises `EditError`."""
+        """Delete a file, where the lane may write; raises `EditError`."""
         self._check(path)
         self._require(path)
         if path in self._entries:
@@ -113,10 +111,6 @@ class VirtualWorkspace:
         self._written.pop(path, None)
         if path in self._entries:
             self._removed.add(path)
-
-    def has(self, path: str) -> bool:
-        """Whether there is such a file."""
-        return path in self._written or (path in self._entries and path not in self._removed)
 
     async def result(self) -> str:
         """The tree with every change made."""
@@ -126,7 +120,7 @@ class VirtualWorkspace:
         return await self.git.write_tree(self.tree, self._written, self._removed, modes)
 
     def _check(self, path: str) -> None:
-        """Refuse early what the guard would refuse late, so that the model can do better."""
+        """Raise for what the guard would refuse later, so that the model can do better."""
         try:
             check_path(path)
         except PathError as error:
@@ -142,7 +136,7 @@ class VirtualWorkspace:
             raise EditError("refused_path", f"{show(path)} {why}", "Work without it, and say so when you finish.")
 
     def _check_size(self, path: str, size: int) -> None:
-        """Refuse what would make the change larger than the lane's limits let it be."""
+        """Raise for what would make the change larger than the lane's limits allow."""
         self._check_count(path)
         most = min(self.limits.file_bytes, MAX_FILE_BYTES)
         if size > most:
@@ -155,7 +149,7 @@ class VirtualWorkspace:
             raise EditError("too_large", message, "This is more than this lane may write: write less.")
 
     def _check_count(self, path: str) -> None:
-        """Refuse one file more than the lane may change."""
+        """Raise for one file more than the lane may change."""
         changed = self._earlier.keys() | self._written.keys() | self._removed | {path}
         if len(changed) > self.limits.files:
             message = f"{show(path)} would be changed file {len(changed)}, at most {self.limits.files:,} files in all"
@@ -164,13 +158,16 @@ class VirtualWorkspace:
     def _check_free(self, path: str) -> None:
         parts = path.split("/")
         for count in range(1, len(parts)):
-            if self.has(folder := "/".join(parts[:count])):
+            if self._has(folder := "/".join(parts[:count])):
                 raise EditError("exists", f"{show(folder)} is a file, so there can be no {show(path)}")
         if any(other.startswith(path + "/") for other in self.paths()):
             raise EditError("exists", f"{show(path)} is a folder", "Name the file in it.")
 
+    def _has(self, path: str) -> bool:
+        return path in self._written or (path in self._entries and path not in self._removed)
+
     def _require(self, path: str) -> None:
-        if not self.has(path):
+        if not self._has(path):
             mend = suggest_path(path, self.paths()) or "Call list_files to see what there is."
             raise EditError("no_such_file", f"There is no file {show(path)}", mend)
 
@@ -188,5 +185,5 @@ class VirtualWorkspace:
 
 
 def show(path: str) -> str:
-    """A path as people may see it."""
+    """A path as text that is safe to show."""
     return show_path(path.encode("utf-8", "surrogateescape"))

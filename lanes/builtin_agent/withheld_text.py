@@ -1,7 +1,7 @@
-"""What no model is shown: whatever it reads goes to its endpoint, and a secret that went there is no secret any more.
+"""What no model is shown: whatever it reads goes to its endpoint, and a secret that was sent there is out.
 
-Files are withheld by what they are called, and by what they hold as far as somebody can tell. A lane whose `write`
-names such a file by its whole path, without a wildcard, says thereby that its model works on it; then it is shown.
+Files are withheld by their names, and by their content as far as it can be judged. A lane whose `write` names such a
+file by its whole path, without a wildcard, declares that its model works on it; then it is shown.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from core.model.secret_files import is_secret_file
 from lanes.executors.errors import EditError
 
-Leaks = Callable[[str], bool]
+HasSecret = Callable[[str], bool]
 """Whether a text holds a secret."""
 
 
-def leaks_unknown(_text: str) -> bool:
-    """A `Leaks` where nobody can tell by the text."""
+def finds_no_secret(_text: str) -> bool:
+    """A `HasSecret` where texts cannot be judged."""
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class WithheldText:
-    """What a lane that may `write` these globs keeps from its model; `leaks` judges texts."""
+    """What a lane that may `write` these globs withholds from its model; `has_secret` judges texts."""
 
     write: tuple[str, ...] = ()
-    leaks: Leaks = leaks_unknown
+    has_secret: HasSecret = finds_no_secret
 
     async def check(self, path: str, text: str, shown: str) -> None:
-        """Raise `EditError` when the model may not read this text of the file `path`; `shown` is its name in that."""
+        """Raise `EditError` when the model may not read this text of the file `path`, which it calls `shown`."""
         if await self.hides(path, text):
             raise EditError(
                 "withheld",
@@ -44,8 +44,8 @@ class WithheldText:
             return False
         if is_secret_file(path):
             return True
-        return await self.leaking(text)
+        return await self.has_secret_in(text)
 
-    async def leaking(self, text: str) -> bool:
-        """Whether a text of no file, such as a check's log, holds a secret."""
-        return self.leaks is not leaks_unknown and await asyncio.to_thread(self.leaks, text)
+    async def has_secret_in(self, text: str) -> bool:
+        """Whether a text that is not a file's, such as the log of a check, holds a secret."""
+        return self.has_secret is not finds_no_secret and await asyncio.to_thread(self.has_secret, text)

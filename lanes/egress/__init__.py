@@ -2,8 +2,8 @@
 
 from lanes.egress.log import EgressLog
 from lanes.egress.proxy import EgressProxy
-from lanes.egress.routes import SPOKEN
+from lanes.egress.routes import PROTOCOLS
 from lanes.egress.server import EgressBroker
 from lanes.egress.usage_account import UsageAccount
 
-__all__ = ["SPOKEN", "EgressBroker", "EgressLog", "EgressProxy", "UsageAccount"]
+__all__ = ["PROTOCOLS", "EgressBroker", "EgressLog", "EgressProxy", "UsageAccount"]

@@ -1,7 +1,7 @@
-"""The second door, where a lane's file lists hosts: an HTTP proxy that opens https connections to them, and logs.
+"""The proxy to the hosts that a lane's file lists: it opens https connections to them, and logs each one.
 
-Only CONNECT is served. The name that is asked for is the one that is looked up here and connected to, and the one
-that must stand in the TLS greeting that follows; a name that leads into a private network leads nowhere.
+Only CONNECT is served. The proxy itself looks the name up and connects; the TLS ClientHello that follows must name the
+same host. A name with an address in a private network is refused.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from lanes.egress.client_hello import read_client_hello
+from lanes.egress.client_hello import ClientHello
 from lanes.egress.log import EgressLog
 from lanes.sandbox.folders import SOCKET_PREFIX, locked_folder, remove_abandoned
 
 _HEAD_S: Final = 10.0
 _CONNECT_S: Final = 10.0
 _SILENT_S: Final = 120.0
-_MOST_HEAD: Final = 16 * 1024
-_MOST_BYTES: Final = 1024 * 1024 * 1024
+_MAX_HEAD_BYTES: Final = 16 * 1024
+_MAX_BYTES: Final = 1024 * 1024 * 1024
 _AT_ONCE: Final = 32
 _CHUNK: Final = 64 * 1024
 _HTTPS: Final = 443
@@ -39,8 +39,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 async def look_up(host: str) -> list[str]:
     """The addresses of a host."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, _HTTPS, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    entries = await asyncio.get_running_loop().getaddrinfo(host, _HTTPS, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 async def reach(address: str) -> Streams:
@@ -49,7 +49,7 @@ async def reach(address: str) -> Streams:
 
 
 class EgressProxy:
-    """Serves one run: `hosts` are names, or ``*.name`` for everything below one. Used as an async context."""
+    """Serves one run. `hosts` are names, or ``*.name`` for everything below one. Used as an async context."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class EgressProxy:
         self._find, self._connect = find, connect
         self._folder, self._stack = Path(), contextlib.ExitStack()
         self._server: asyncio.Server | None = None
-        self._room = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self._serving: set[asyncio.Task[None]] = set()
 
     @property
@@ -75,13 +75,13 @@ class EgressProxy:
         """Listen."""
         await asyncio.to_thread(remove_abandoned, None, SOCKET_PREFIX)
         self._folder = self._stack.enter_context(locked_folder(prefix=SOCKET_PREFIX))
-        self._server = await asyncio.start_unix_server(self._accept, path=self.socket, limit=_MOST_HEAD)
+        self._server = await asyncio.start_unix_server(self._accept, path=self.socket, limit=_MAX_HEAD_BYTES)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop listening, and drop what is open."""
+        """Stop listening, and close every connection."""
         if self._server is not None:
             self._server.close()
         for task in self._serving:
@@ -89,8 +89,8 @@ class EgressProxy:
         await asyncio.gather(*self._serving, return_exceptions=True)
         await asyncio.to_thread(self._stack.close)
 
-    def allows(self, host: str, port: str) -> str:
-        """Why a host is not reached; empty when it may be."""
+    def refusal(self, host: str, port: str) -> str:
+        """Why a host may not be reached; empty when it may."""
         if port != str(_HTTPS):
             return f"only port {_HTTPS} is open"
         if not _NAME.fullmatch(host):
@@ -104,41 +104,41 @@ class EgressProxy:
         assert task is not None
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
-        began = time.monotonic()
-        told: list[object] = ["CONNECT"]
+        began_s = time.monotonic()
+        words: list[object] = ["CONNECT"]
         try:
-            async with self._room:
-                await self._serve(reader, writer, told)
+            async with self._slots:
+                await self._serve(reader, writer, words)
         except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
-            told.append(f"ended: {type(error).__name__}")
+            words.append(f"ended: {type(error).__name__}")
         finally:
-            self.log.add(*told, f"{int((time.monotonic() - began) * 1000)}ms")
+            self.log.add(*words, f"{int((time.monotonic() - began_s) * 1000)}ms")
             writer.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, told: list[object]) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: list[object]) -> None:
         async with asyncio.timeout(_HEAD_S):
             head = await reader.readuntil(b"\r\n\r\n")
-        words = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
-        if len(words) != 3 or words[0] != "CONNECT":
-            _refuse(writer, told, "405 Method Not Allowed", "only CONNECT, for https, is served")
+        request = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
+        if len(request) != 3 or request[0] != "CONNECT":
+            _refuse(writer, words, "405 Method Not Allowed", "only CONNECT, for https, is served")
             return
-        host, _, port = words[1].rpartition(":")
+        host, _, port = request[1].rpartition(":")
         host = host.casefold().removesuffix(".")
-        told.append(words[1])
-        why = self.allows(host, port)
+        words.append(request[1])
+        why = self.refusal(host, port)
         if why:
-            _refuse(writer, told, "403 Forbidden", why)
+            _refuse(writer, words, "403 Forbidden", why)
             return
         try:
-            streams = await self._open(host, told)
+            streams = await self._open(host, words)
         except (OSError, TimeoutError) as error:
-            _refuse(writer, told, "502 Bad Gateway", f"it cannot be reached ({type(error).__name__})")
+            _refuse(writer, words, "502 Bad Gateway", f"it cannot be reached ({type(error).__name__})")
             return
         if streams is None:
-            _refuse(writer, told, "403 Forbidden", "it leads nowhere public")
+            _refuse(writer, words, "403 Forbidden", "it leads nowhere public")
             return
         try:
-            await self._pass(host, reader, writer, streams, told)
+            await self._pass(host, reader, writer, streams, words)
         finally:
             streams[1].close()
 
@@ -148,39 +148,39 @@ class EgressProxy:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         streams: Streams,
-        told: list[object],
+        words: list[object],
     ) -> None:
-        """Pass on a connection whose greeting is meant for `host`; any other gets no further."""
+        """Pass a connection on whose ClientHello names `host`; any other gets no further."""
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
             async with asyncio.timeout(_HEAD_S):
-                greeting, named = await read_client_hello(reader)
+                hello = await ClientHello.read(reader)
         except (ValueError, asyncio.IncompleteReadError):
-            told.append("REFUSED: it does not begin with a greeting of TLS")
+            words.append("REFUSED: it does not begin with a ClientHello of TLS")
             return
-        if named != host:
-            told.append(f"REFUSED: its greeting is for {named or 'nobody'}")
+        if hello.server_name != host:
+            words.append(f"REFUSED: its ClientHello is for {hello.server_name or 'nobody'}")
             return
-        streams[1].write(greeting)
-        there, back = await _both(reader, writer, *streams)
-        told.append(f"{len(greeting) + there}B out {back}B in")
+        streams[1].write(hello.raw)
+        sent, received = await _both(reader, writer, *streams)
+        words.append(f"{len(hello.raw) + sent}B out {received}B in")
 
-    async def _open(self, host: str, told: list[object]) -> Streams | None:
+    async def _open(self, host: str, words: list[object]) -> Streams | None:
         """A connection to the first public address of `host`; None when any of its addresses is not public."""
         async with asyncio.timeout(_CONNECT_S):
             addresses = await self._find(host)
             if not addresses or not all(map(public, addresses)):
                 return None
-            told.append(addresses[0])
+            words.append(addresses[0])
             return await self._connect(addresses[0])
 
 
-def _refuse(writer: asyncio.StreamWriter, told: list[object], status: str, why: str) -> None:
+def _refuse(writer: asyncio.StreamWriter, words: list[object], status: str, why: str) -> None:
     """Answer with the reason where programs show it: behind the status, and as the body."""
-    told.append(f"REFUSED: {why}")
-    said = f"The lane's proxy refuses this host: {why}.\n".encode()
-    head = f"HTTP/1.1 {status}: {why}\r\ncontent-type: text/plain\r\ncontent-length: {len(said)}\r\n\r\n"
-    writer.write(head.encode() + said)
+    words.append(f"REFUSED: {why}")
+    body = f"The lane's proxy refuses this host: {why}.\n".encode()
+    head = f"HTTP/1.1 {status}: {why}\r\ncontent-type: text/plain\r\ncontent-length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
 
 
 def public(address: str) -> bool:
@@ -206,11 +206,11 @@ async def _both(
     outer: asyncio.StreamReader,
     outer_out: asyncio.StreamWriter,
 ) -> tuple[int, int]:
-    """Pass bytes both ways until one side ends or falls silent; how many went each way."""
+    """Pass bytes both ways until one side ends or is silent for too long; returns how many went each way."""
     counts = [0, 0]
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, n: int) -> None:
-        while counts[n] < _MOST_BYTES:
+        while counts[n] < _MAX_BYTES:
             async with asyncio.timeout(_SILENT_S):
                 chunk = await reader.read(_CHUNK)
                 if not chunk:

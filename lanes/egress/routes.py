@@ -1,4 +1,4 @@
-"""Which requests a broker passes on: for each protocol its few paths, with the model that each asks for."""
+"""Which requests a broker passes on: for each protocol a few paths, and the form in which each one goes out."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-SPOKEN: Final[Mapping[str, frozenset[str]]] = {
+PROTOCOLS: Final[Mapping[str, frozenset[str]]] = {
     "anthropic": frozenset({"anthropic"}),
     "openai": frozenset({"openai"}),
     "gemini": frozenset({"gemini"}),
     "ollama": frozenset({"ollama", "openai", "anthropic"}),
 }
-"""What each kind of endpoint speaks; Ollama speaks the others' protocols under their own paths."""
+"""The protocols of each kind of endpoint; Ollama has the others' under their own paths."""
 
 _GEMINI: Final = re.compile(r"/v1beta/models/([^/:]+):(generateContent|streamGenerateContent|countTokens)")
 _PATHS: Final[Mapping[str, Mapping[tuple[str, str], tuple[str, bool]]]] = {
@@ -36,9 +36,9 @@ _QUERIES: Final = frozenset({("beta", "true"), ("alt", "sse")})
 
 @dataclass(frozen=True, slots=True)
 class EgressRoute:
-    """One request that may pass: `shape` is how its answer is written, `thinks` whether a model answers it.
+    """One request that may pass: `shape` is the format of its answer, `thinks` whether a model answers it.
 
-    `own` is true where the broker answers. `query` is what of the request's query goes along.
+    `own` is true where the broker answers. `query` is what of the request's query goes out.
     """
 
     path: str
@@ -48,19 +48,18 @@ class EgressRoute:
     query: tuple[tuple[str, str], ...] = ()
 
 
-def route(kind: str, method: str, path: str, query: tuple[tuple[str, str], ...], model: str) -> EgressRoute | None:
-    """How a request to an endpoint of `kind` passes, for the lane's `model`; None when it does not."""
+def route_of(kind: str, method: str, path: str, query: tuple[tuple[str, str], ...], model: str) -> EgressRoute | None:
+    """The route of a request to an endpoint of `kind`, for the lane's `model`; None when it may not pass."""
     if (method, path) in _OWN:
         return EgressRoute(path, own=True)
-    kept = tuple(pair for pair in query if pair in _QUERIES)
-    for spoken in SPOKEN[kind]:
-        if found := _PATHS[spoken].get((method, path)):
-            return EgressRoute(path, *found, query=kept)
-        if spoken == "gemini" and method == "POST" and (asked := _GEMINI.fullmatch(unquote(path))):
-            verb = asked[2]
-            return EgressRoute(
-                f"/v1beta/models/{quote(model, safe='')}:{verb}", "gemini", verb != "countTokens", query=kept
-            )
+    passed_query = tuple(pair for pair in query if pair in _QUERIES)
+    for protocol in PROTOCOLS[kind]:
+        if known := _PATHS[protocol].get((method, path)):
+            return EgressRoute(path, *known, query=passed_query)
+        if protocol == "gemini" and method == "POST" and (parts := _GEMINI.fullmatch(unquote(path))):
+            verb = parts[2]
+            own_path = f"/v1beta/models/{quote(model, safe='')}:{verb}"
+            return EgressRoute(own_path, "gemini", verb != "countTokens", query=passed_query)
     return None
 
 
@@ -71,7 +70,7 @@ def address(url: str, path: str) -> str:
 
 
 def authority(kind: str, key: str | None) -> dict[str, str]:
-    """The headers that show an endpoint its key."""
+    """The headers that carry an endpoint's key."""
     if key is None:
         return {}
     if kind == "anthropic":
@@ -79,20 +78,20 @@ def authority(kind: str, key: str | None) -> dict[str, str]:
     return {"x-goog-api-key": key} if kind == "gemini" else {"authorization": f"Bearer {key}"}
 
 
-def settled(body: dict[str, Any], found: EgressRoute, models: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """`body` as it goes on, and the model it asked for when that is none of the lane's.
+def outgoing(body: dict[str, Any], route: EgressRoute, models: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """`body` as it goes out, and the model it asked for when that is not one of the lane's.
 
-    Another model becomes the lane's first. A streaming chat is made to say what it cost.
+    Another model is replaced by the lane's first. A streaming chat is made to state what it cost.
     """
-    strange = ""
-    if found.shape != "gemini":
+    other = ""
+    if route.shape != "gemini":
         asked = body.get("model")
         if asked not in models:
-            strange = str(asked)[:100]
+            other = str(asked)[:100]
             body = {**body, "model": models[0]}
-    if found.shape == "openai" and body.get("stream") is True:
+    if route.shape == "openai" and body.get("stream") is True:
         body = {**body, "stream_options": {"include_usage": True}}
-    return body, strange
+    return body, other
 
 
 def refusal(kind: str, message: str) -> dict[str, Any]:

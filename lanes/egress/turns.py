@@ -1,4 +1,4 @@
-"""What a program tells its model of the talk so far, in every protocol: the calls that the model made of late."""
+"""The calls that a model made of late, read from the conversation that a program sends it, in every protocol."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any, Final
 
-_TALKS: Final = ("messages", "input", "contents")
+_CONVERSATIONS: Final = ("messages", "input", "contents")
 
 
 def in_a_row(body: Mapping[str, Any]) -> tuple[str, int]:
-    """The name of the last call in the talk that `body` holds, and how often it stands there, the same, in a row."""
+    """The name of the last call in the conversation, and how often it comes there, the same, in a row."""
     calls = _backwards(body)
     last = next(calls, None)
     if last is None:
@@ -21,9 +21,9 @@ def in_a_row(body: Mapping[str, Any]) -> tuple[str, int]:
 
 def _backwards(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Every call of the model by name and arguments, the last one first."""
-    for key in _TALKS:
-        said = body.get(key)
-        for item in reversed(said) if isinstance(said, list) else ():
+    for key in _CONVERSATIONS:
+        items = body.get(key)
+        for item in reversed(items) if isinstance(items, list) else ():
             if isinstance(item, dict):
                 yield from reversed([_call(call) for call in _calls(item)])
 
@@ -33,7 +33,7 @@ def _calls(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if str(item.get("type")).endswith("_call"):
         yield item
     for key in ("tool_calls", "content", "parts"):
-        for part in _list(item.get(key)):
+        for part in _objects(item.get(key)):
             if key == "tool_calls" or part.get("type") == "tool_use" or "functionCall" in part:
                 yield part
 
@@ -42,13 +42,13 @@ def _call(call: dict[str, Any]) -> tuple[str, str]:
     for inner in ("function", "functionCall"):
         if isinstance(call.get(inner), dict):
             call = call[inner]
-    given = next((call[key] for key in ("arguments", "input", "args", "action") if key in call), None)
+    arguments = next((call[key] for key in ("arguments", "input", "args", "action") if key in call), None)
     try:
-        same = json.dumps(json.loads(given) if isinstance(given, str) else given, sort_keys=True)
+        text = json.dumps(json.loads(arguments) if isinstance(arguments, str) else arguments, sort_keys=True)
     except (ValueError, RecursionError):
-        same = given if isinstance(given, str) else ""
-    return str(call.get("name"))[:100], same
+        text = arguments if isinstance(arguments, str) else ""
+    return str(call.get("name"))[:100], text
 
 
-def _list(value: object) -> list[dict[str, Any]]:
+def _objects(value: object) -> list[dict[str, Any]]:
     return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""What an answer cost, read from the answer as it passes: whole JSON, server-sent events, or lines of JSON."""
+"""Reads what an answer cost from the answer as it passes: whole JSON, server-sent events, or lines of JSON."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-_MOST_LINE: Final = 4 * 1024 * 1024
-_CHARS_A_TOKEN: Final = 4
-_MOST_BYTES_A_TOKEN: Final = 1000  # of a stream, with all that is around its words
-_SPOKEN: Final = ("delta", "choices", "candidates", "message")  # where a piece of an answer has its words
+_MAX_LINE_BYTES: Final = 4 * 1024 * 1024
+_CHARS_PER_TOKEN: Final = 4
+_MAX_BYTES_PER_TOKEN: Final = 1000  # of a stream, with all that is around its words
+_TEXT_KEYS: Final = ("delta", "choices", "candidates", "message")  # where a piece of an answer has its words
+_MAX_COUNT: Final = 1 << 40
 
 
 class UsageReader:
-    """Counts the tokens of one answer; `failed` is the error it tells, `understood` false while it is no answer."""
+    """Counts the tokens of one answer. `failed` is the error in it; `understood` is false while it is not an answer."""
 
     def __init__(self, asked_bytes: int) -> None:
         self._asked_bytes = asked_bytes
-        self._heard_bytes = 0
-        self._spoken = 0
+        self._answer_bytes = 0
+        self._text_chars = 0
         self._line = bytearray()
         self._whole = bytearray()
         self._too_long = False
@@ -27,10 +28,10 @@ class UsageReader:
         self.understood = False
         self.failed = ""
 
-    def hear(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         """Take the next piece of the answer."""
-        self._heard_bytes += len(chunk)
-        if not self.understood and len(self._whole) < _MOST_LINE:
+        self._answer_bytes += len(chunk)
+        if not self.understood and len(self._whole) < _MAX_LINE_BYTES:
             self._whole += chunk
         *lines, rest = chunk.split(b"\n")
         for line in lines:
@@ -40,7 +41,7 @@ class UsageReader:
             self._line.clear()
             self._too_long = False
         self._line += rest
-        if len(self._line) > _MOST_LINE:
+        if len(self._line) > _MAX_LINE_BYTES:
             self._line.clear()
             self._too_long = True
 
@@ -53,61 +54,63 @@ class UsageReader:
         self._whole.clear()
 
     @property
-    def estimated(self) -> bool:
-        """Whether the answer leaves its tokens unsaid, so that its length must do."""
+    def is_estimate(self) -> bool:
+        """Whether the answer does not state its tokens, so that they are estimated from its length."""
         return self._input is None or self._output is None
 
     @property
     def input_tokens(self) -> int:
-        """What was asked."""
-        return self._asked_bytes // _CHARS_A_TOKEN if self._input is None else self._input
+        """The tokens of the question."""
+        return self._asked_bytes // _CHARS_PER_TOKEN if self._input is None else self._input
 
     @property
     def output_tokens(self) -> int:
-        """What was answered."""
-        return (self._spoken or self._heard_bytes) // _CHARS_A_TOKEN if self._output is None else self._output
+        """The tokens of the answer."""
+        return (self._text_chars or self._answer_bytes) // _CHARS_PER_TOKEN if self._output is None else self._output
 
     @property
-    def so_far(self) -> int:
-        """What was answered while the answer still comes; of one that says its tokens at its end, an estimate."""
-        spoken = (self._spoken + len(self._line)) // _CHARS_A_TOKEN
-        return max(self._output or 0, spoken, self._heard_bytes // _MOST_BYTES_A_TOKEN)
+    def output_so_far(self) -> int:
+        """The tokens of an answer that is still coming: estimated where it states them at its end."""
+        estimate = (self._text_chars + len(self._line)) // _CHARS_PER_TOKEN
+        return max(self._output or 0, estimate, self._answer_bytes // _MAX_BYTES_PER_TOKEN)
 
     def _read(self, line: bytes) -> None:
         line = line.strip().removeprefix(b"data:").strip()
         if not line.startswith((b"{", b"[")):
             return
         try:
-            said = json.loads(line)
+            value = json.loads(line)
         except (ValueError, RecursionError):
             return
-        for event in said if isinstance(said, list) else [said]:
+        for event in value if isinstance(value, list) else [value]:
             if isinstance(event, dict):
                 self.understood = True
                 self._take(event)
 
     def _take(self, event: dict[str, Any]) -> None:
-        self._spoken += sum(_length(event.get(key)) for key in _SPOKEN)
+        self._text_chars += sum(_length(event.get(key)) for key in _TEXT_KEYS)
         for usage in _usages(event):
             asked = _sum(usage, "input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-            self._input = _most(self._input, asked, _sum(usage, "prompt_tokens"), _sum(usage, "promptTokenCount"))
-            said = _sum(usage, "candidatesTokenCount", "thoughtsTokenCount")
-            self._output = _most(self._output, _sum(usage, "output_tokens"), _sum(usage, "completion_tokens"), said)
+            self._input = _largest(self._input, asked, _sum(usage, "prompt_tokens"), _sum(usage, "promptTokenCount"))
+            answered = _sum(usage, "candidatesTokenCount", "thoughtsTokenCount")
+            self._output = _largest(
+                self._output, _sum(usage, "output_tokens"), _sum(usage, "completion_tokens"), answered
+            )
         if "prompt_eval_count" in event or "eval_count" in event:
-            self._input = _most(self._input, _sum(event, "prompt_eval_count"))
-            self._output = _most(self._output, _sum(event, "eval_count"))
+            self._input = _largest(self._input, _sum(event, "prompt_eval_count"))
+            self._output = _largest(self._output, _sum(event, "eval_count"))
         if event.get("type") in ("error", "response.failed") or (event.get("error") and "type" not in event):
             self.failed = _reason(event)
 
 
 def _usages(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every place where one of the protocols says what it cost."""
+    """Every place where one of the protocols states what an answer cost."""
     inner = [event.get("message"), event.get("response")]  # anthropic's first event, and the events of responses
     for place in (event, *inner):
         if isinstance(place, dict):
             for key in ("usage", "usageMetadata"):
-                if isinstance(found := place.get(key), dict):
-                    yield found
+                if isinstance(usage := place.get(key), dict):
+                    yield usage
 
 
 def _length(value: object) -> int:
@@ -118,22 +121,21 @@ def _length(value: object) -> int:
 
 
 def _sum(usage: dict[str, Any], *keys: str) -> int | None:
-    """The sum of these counts, None when the first of them is not said."""
+    """The sum of these counts, None when the first of them is missing."""
     counts = [_count(usage.get(key)) for key in keys]
     return None if counts[0] is None else sum(count or 0 for count in counts)
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 40 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT else None
 
 
-def _most(*counts: int | None) -> int | None:
-    """The largest that is said: a stream says sums, and the later ones are larger."""
-    said = [count for count in counts if count is not None]
-    return max(said) if said else None
+def _largest(*counts: int | None) -> int | None:
+    """The largest of those that are stated: a stream states sums, and the later ones are larger."""
+    return max((count for count in counts if count is not None), default=None)
 
 
 def _reason(event: dict[str, Any]) -> str:
     error = event.get("error") or (event.get("response") or {}).get("error") or event
-    said = error.get("message") if isinstance(error, dict) else error
-    return str(said)[:300]
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message)[:300]

@@ -107,6 +107,11 @@ class CheckedExecutor:
         """True if the inner executor takes free text."""
         return self.inner.reads
 
+    @property
+    def deterministic(self) -> bool:
+        """True if the inner executor makes known edits and nothing else; a plugin's executor need not say so."""
+        return bool(getattr(self.inner, "deterministic", False))
+
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why the executor or the lane's checks cannot run on this node."""
         return self.inner.unavailable(lane) or self.checks.unavailable(lane)
@@ -120,10 +125,10 @@ class CheckedExecutor:
         if not order.lane.checks or order.intent.needs_git_alone:
             return await self.inner.produce(order, repository)
         attempts = 1 + (order.lane.retries if self.mends(order.lane) else 0)
-        provenance, files, purse = Provenance(self.inner.name), dict[str, bytes](), BudgetPool(order)
+        provenance, files, pool = Provenance(self.inner.name), dict[str, bytes](), await BudgetPool.open(order)
         for n in range(1, attempts + 1):
             try:
-                result = await self._attempt(order, repository, n, purse)
+                result = await self._attempt(order, repository, n, pool)
             except PermanentError as error:
                 if n == 1 or error.problem.code != "budget_spent":
                     raise
@@ -139,24 +144,23 @@ class CheckedExecutor:
         """True if the inner executor, or a part of it that the lane uses, takes free text."""
         return reads_in(self.inner, lane)
 
-    async def _attempt(self, order: WorkOrder, repository: Repository, n: int, purse: BudgetPool) -> ExecutorResult:
+    async def _attempt(self, order: WorkOrder, repository: Repository, n: int, pool: BudgetPool) -> ExecutorResult:
         """One attempt with its checks; if an earlier worker finished it, its result comes from the journal."""
         part = f"try{n}"
         journal = order.journal.part(part)
         for entry in await journal.part("made").recall():
             if entry["start"] == order.start and await repository.has(entry["tree"]):
                 provenance = Provenance.from_json(entry["making"])
-                purse.adopt(part, provenance.usage)
                 files, missing_note = await load_artifacts(self.checks.artifact_files, entry.get("files", {}))
-                await order.told(f"attempt {n} was finished by an earlier worker{missing_note}")
+                await order.progress(f"attempt {n} was finished by an earlier worker{missing_note}")
                 return ExecutorResult(entry["tree"], files, provenance)
-        async with purse.share(part) as budget:
+        async with pool.share(part) as budget:
             lane = replace(order.lane, budget=budget)
-            own_order = replace(order, lane=lane, journal=journal, charge=purse.of(part))
+            own_order = replace(order, lane=lane, journal=journal, usage=pool.reporter(part))
             result = await self.inner.produce(own_order, repository)
         if result.tree == order.start and not order.feedback:
             return result  # nothing changed, so nothing to check
-        await order.told(f"checking: {', '.join(check.name for check in order.lane.checks)}")
+        await order.progress(f"checking: {', '.join(check.name for check in order.lane.checks)}")
         results, logs = await self.checks.run(order.lane, repository, result.tree)
         provenance = replace(result.making, executor=self.inner.name, checks=_latest((*result.making.checks, *results)))
         files = {**result.artifacts, **logs}

@@ -13,7 +13,6 @@ from core.model.change import show_path
 from core.model.errors import CountersignError, Problem, TransientError, WorkError
 from core.model.lane import Lane
 from core.ports import ExecutorResult, Repository, WorkOrder
-from lanes.executors.edit import reverted_tree
 from lanes.executors.workplace import Workplaces
 from lanes.repository import as_git
 from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
@@ -47,6 +46,7 @@ class CommandExecutor:
 
     name = "command"
     reads = False
+    deterministic = False
 
     def __init__(self, scratch: Path, find_sandbox: Callable[[str], Sandbox | Problem]) -> None:
         self._workplaces = Workplaces(scratch)
@@ -63,8 +63,6 @@ class CommandExecutor:
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The tree that the command leaves; raises `WorkError` with its log when the command fails."""
-        if order.intent.revert_of is not None:
-            return ExecutorResult(await reverted_tree(order, repository), {})
         sandbox = await asyncio.to_thread(self._find_sandbox, order.lane.isolation.kind)
         if isinstance(sandbox, Problem):
             raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)

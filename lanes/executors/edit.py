@@ -26,6 +26,7 @@ class EditExecutor:
 
     name = "edit"
     reads = False
+    deterministic = True
 
     def unavailable(self, lane: Lane) -> Problem | None:  # noqa: ARG002 - the port's signature
         """Always None, since it needs only git."""

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
 from core.model.errors import ConflictError, NotFoundError, PermanentError, TransientError
+from core.model.stored import StoredObject
 from core.model.task import PullRequest
 from core.ports import Commit, PullRequestDraft, Repository
 from lanes.forge.branches import check_ours, moved, push_branch
@@ -49,10 +50,20 @@ class Record:
     def decoded(cls, raw: bytes) -> Record:
         """The record in a blob; raises `PermanentError` when somebody wrote something else there."""
         try:
-            value: dict[str, Any] = json.loads(raw)
-            value.pop("version")
-            return cls(**value)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            stored = StoredObject(json.loads(raw), "a pull request", version_key="version")
+            return cls(
+                number=stored["number"],
+                title=stored["title"],
+                body=stored["body"],
+                branch=stored["branch"],
+                into=stored["into"],
+                head=stored["head"],
+                state=stored["state"],
+                revision=stored["revision"],
+                digest=stored["digest"],
+                merge_commit=stored.get("merge_commit"),
+            )
+        except (ValueError, TypeError, AttributeError) as error:
             raise PermanentError("bad_record", f"A pull request below {PULLS} cannot be read") from error
 
 

@@ -112,7 +112,7 @@ class _ToolCallParts:
         calls: list[ToolCall] = []
         for name, arguments_json in (self.parts[index] for index in sorted(self.parts)):
             try:
-                arguments = read_object(arguments_json or "{}", most_chars=_MAX_CHARS, most_depth=_MAX_DEPTH)
+                arguments = read_object(arguments_json or "{}", max_chars=_MAX_CHARS, max_depth=_MAX_DEPTH)
             except NotJsonError as error:
                 if cut_off:
                     break

@@ -82,7 +82,7 @@ def _read(layer: Path, bounds: Bounds) -> _Found:
     return found
 
 
-def _is_opaque(entry: filetree.Entry) -> bool:
+def _is_opaque(entry: filetree.TreeEntry) -> bool:
     """By the attribute that our mount reads: the other one is the program's to write, and hides nothing from it."""
     space = "trusted" if os.geteuid() == 0 else "user"
     with filetree.below(entry.parent, entry.name) as folder:

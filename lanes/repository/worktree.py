@@ -123,7 +123,7 @@ def _inspect(directory: Path, bounds: Bounds) -> None:
             raise blocked("too_large", f"The work left more than {limit} behind")
 
 
-def inspected(directory: Path, bounds: Bounds) -> Iterator[tuple[bytes, filetree.Entry]]:
+def inspected(directory: Path, bounds: Bounds) -> Iterator[tuple[bytes, filetree.TreeEntry]]:
     """What a folder holds, by path, no link followed; raises for what is too deep, too long, or cannot be read."""
     walk = filetree.Walk(directory)
     try:

@@ -14,7 +14,6 @@ from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep,
 from core.ports import Executor, ExecutorResult, Repository, WorkOrder
 from lanes.budget_pool import BudgetPool
 from lanes.executors.checks import CheckRunner
-from lanes.executors.edit import reverted_tree
 from lanes.executors.names import STEPS, unknown_executor_message
 from lanes.repository import as_git
 from lanes.workflow import condition
@@ -40,6 +39,7 @@ class WorkflowExecutor:
     cache: StepCache
     name: str = WORKFLOW
     reads: bool = False
+    deterministic: bool = False
 
     def unavailable(self, lane: Lane) -> Problem | None:
         """Why one of the lane's steps cannot run on this node."""
@@ -72,14 +72,12 @@ class WorkflowExecutor:
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
         """The combined tree of all steps; raises `PermanentError` that names the step that failed."""
-        if order.intent.revert_of is not None:
-            return ExecutorResult(await reverted_tree(order, repository), {})
         lane = order.lane
         values = values_of(lane.name, lane.parameters, order.parameters)
         steps, mending = self._steps_to_rerun(lane.steps, values) if order.feedback else (lane.steps, "")
-        purse = BudgetPool(order, lambda name: run.beside(name))  # noqa: PLW0108 - the run needs the purse first
+        pool = await BudgetPool.open(order, lambda name: run.beside(name))  # noqa: PLW0108 - the run needs the pool first
         runner = StepRunner(
-            self.executors, self.checks, self.read, self.cache, order, repository, values, purse, mending
+            self.executors, self.checks, self.read, self.cache, order, repository, values, pool, mending
         )
         run = _WorkflowRun(runner, steps, {step.name for step in self._model_steps(steps, values)})
         try:

@@ -54,7 +54,7 @@ class StepRunner:
     order: WorkOrder
     repository: Repository
     values: Mapping[str, str]
-    purse: BudgetPool
+    pool: BudgetPool
     mending_step: str = ""
 
     async def run(self, step: WorkflowStep, start: str) -> StepResult:
@@ -81,7 +81,6 @@ class StepRunner:
             pack = base64.b64decode(entry["pack"])
             if entry["key"] == key and await restore_tree(entry["tree"], pack, self.repository):
                 provenance = Provenance.from_json(entry["making"])
-                self.purse.adopt(step.name, provenance.usage)
                 files, missing_note = await load_artifacts(self.checks.artifact_files, entry["files"])
                 return StepResult(entry["tree"], provenance, files, f"finished by an earlier worker{missing_note}")
         return None
@@ -122,7 +121,7 @@ class StepRunner:
     async def _run_with_retries(self, step: WorkflowStep, start: str) -> ExecutorResult:
         """Run the step, again after transient errors."""
         for n in range(step.retries + 1):
-            await self.order.told(f"step {step.name}" + (f", attempt {n + 1}" if n else ""))
+            await self.order.progress(f"step {step.name}" + (f", attempt {n + 1}" if n else ""))
             try:
                 return await self._run_once(step, start)
             except TransientError as error:
@@ -143,7 +142,7 @@ class StepRunner:
             raise PermanentError("no_executor", message, mend, kind=Kind.REFUSED)
         if not executor.reads:
             return _with_step_prefix(step.name, await executor.produce(self._order(step, start), self.repository))
-        async with self.purse.share(step.name) as budget:
+        async with self.pool.share(step.name) as budget:
             order = self._order(step, start)
             budgeted = replace(order, lane=replace(order.lane, budget=budget))
             return _with_step_prefix(step.name, await executor.produce(budgeted, self.repository))
@@ -179,8 +178,8 @@ class StepRunner:
     def _order(self, step: WorkflowStep, start: str) -> WorkOrder:
         """The order for the step's executor: its own text, lane and journal, and nothing of the other steps."""
 
-        async def told(words: str) -> None:
-            await self.order.told(f"{step.name}: {words}")
+        async def progress(words: str) -> None:
+            await self.order.progress(f"{step.name}: {words}")
 
         return replace(
             self.order,
@@ -190,8 +189,8 @@ class StepRunner:
             feedback=self.order.feedback if step.name == self.mending_step else "",
             parameters={} if step.run in (EDIT, COMMAND) else self._used_values(step),
             journal=self.order.journal.part(step.name),
-            told=told,
-            charge=self.purse.of(step.name),
+            progress=progress,
+            usage=self.pool.reporter(step.name),
         )
 
     def _lane(self, step: WorkflowStep) -> Lane:

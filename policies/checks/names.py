@@ -30,18 +30,18 @@ _GIT_FOLDERS: Final = frozenset({".git", "git~1"})
 
 def names(scope: Scope) -> list[Finding]:
     """No name is dangerous anywhere; odd ones need the lane's leave."""
-    found: list[Finding] = []
+    found: list[tuple[FileChange, Finding]] = []
     for file in scope.files:
         text = file.path.decode("utf-8", "surrogateescape")
         if danger := next(dangers(text), None):
-            found.append(block("names", danger, file))
+            found.append((file, block("names", danger, file)))
         elif oddity := next(oddities(text), None):
             tell = warn if scope.lane.odd_names else block
-            found.append(tell("names", oddity, file))
+            found.append((file, tell("names", oddity, file)))
     found.extend(_collisions(scope))
-    told = {finding.path for finding in found}
-    found.extend(finding for finding in twins(scope, children_of(scope)) if finding.path not in told)
-    return capped("names", found, f"{count(scope.files, 'plain name')}")
+    named = {file.path for file, _ in found}  # by their bytes: two odd paths may be shown alike
+    found.extend((file, twin) for file, twin in twins(scope, children_of(scope)) if file.path not in named)
+    return capped("names", (finding for _, finding in found), f"{count(scope.files, 'plain name')}")
 
 
 def dangers(text: str) -> Iterator[str]:
@@ -88,14 +88,14 @@ def _odd_part(part: str) -> Iterator[str]:
         yield "has a quote, which a shell reads"
 
 
-def _collisions(scope: Scope) -> Iterator[Finding]:
+def _collisions(scope: Scope) -> Iterator[tuple[FileChange, Finding]]:
     """Two written paths that are one path where case, width or accents do not count."""
     seen: dict[str, FileChange] = {}
     for file in scope.written:
         first = seen.setdefault(fold(file.path.decode("utf-8", "surrogateescape")), file)
         if first is not file:
             tell = warn if scope.lane.odd_names else block
-            yield tell("names", f"is the same file as {first.shown_path} on some systems", file)
+            yield file, tell("names", f"is the same file as {first.shown_path} on some systems", file)
 
 
 def point(char: str) -> str:

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from core.model.change import ABSENT, FOLDER, GITLINK, SYMLINK, show_path
+from core.model.change import ABSENT, FOLDER, GITLINK, SYMLINK, FileChange, show_path
 from core.model.staged_diff import Finding
 from policies.checks.scope import Scope, block, warn
 from policies.globs import is_ignorable
@@ -30,14 +30,14 @@ def children_of(scope: Scope) -> Children:
     return children
 
 
-def twins(scope: Scope, children: Children) -> Iterator[Finding]:
+def twins(scope: Scope, children: Children) -> Iterator[tuple[FileChange, Finding]]:
     """A new path of which some part is, in another spelling, something that is there already (security.md 153)."""
     for file in scope.written:
         if file.old_mode == ABSENT and (twin := _twin(file.path, children)) is not None:
             path, mode = twin
             tell = block if mode in _LEADS_ELSEWHERE or not scope.lane.odd_names else warn
             what = f"{_KINDS.get(mode, 'the file')} {show_path(path)}"
-            yield tell("names", f"is the same path as {what} on Windows and Macs: choose another name", file)
+            yield file, tell("names", f"is the same path as {what} on Windows and Macs: choose another name", file)
 
 
 def _twin(path: bytes, children: Children) -> tuple[bytes, str] | None:

@@ -32,9 +32,10 @@ from bot.surfaces.github.surface import PATH, GitHubSurface
 from bot.surfaces.port import GitHubSurfaceConfig, Inbox, Place
 from bot.wiring.app import App, opened
 from bot.wiring.surfaces import serve_surfaces
+from bot.wiring.worker import build_worker
 from core.store import inbox
-from core.store.database import Session
 from core.store.tables import TaskRow
+from core.store.unit_of_work import Tx
 from tests.homes import CliHome, make_home
 from tests.integration.github_surface.paper import PaperComments
 
@@ -79,9 +80,9 @@ async def _measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     surface = _WithPeer(GitHubSurfaceConfig(SECRET, {str(REPOSITORY): "web"}), comments, name_at_github="countersign")
     async with opened(Home(home.root)) as app:
         serving = serve_surfaces(
-            app, {"github": surface}, EveryRoom(app.config.surfaces(), app.database), "127.0.0.1", 0
+            app, {"github": surface}, EveryRoom(app.config.surfaces(), app.conversations), "127.0.0.1", 0
         )
-        worker = app.worker()
+        worker = build_worker(app)
         running = asyncio.create_task(serving.run(worker, claims=False))
         assert serving.web is not None
         await serving.web.started.wait()
@@ -226,8 +227,8 @@ async def _all_heard(app: App) -> float:
     return time.monotonic() - began
 
 
-async def _count(session: Session) -> int:
-    connection = await session.connection()
+async def _count(tx: Tx) -> int:
+    connection = await tx.session.connection()
     return len((await connection.execute(TaskRow.metadata.tables["tasks"].select())).all())
 
 

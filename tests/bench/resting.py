@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from core.model.event import GENESIS, link
 from core.model.ids import new_id
-from core.store.events import GENESIS, link
 from tests.homes import CliHome
 
 Row = dict[str, Any]

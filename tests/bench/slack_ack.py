@@ -29,10 +29,12 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 
 from bot.messaging.inbox import DurableInbox
 from bot.surfaces.port import ButtonPress, Response, TakenMessage
-from bot.surfaces.slack.api import SlackApi, quiet_logger
+from bot.surfaces.slack.api import SlackApi, silent_logger
 from bot.surfaces.slack.incoming import SlackListener
 from bot.surfaces.slack.members import SlackMembers
 from bot.surfaces.slack.payloads import OwnAccount
+from core.services.conversations import Conversations
+from core.services.message_inbox import MessageInbox
 from core.store import inbox
 from core.store.database import Database, Location
 from core.store.migrate import migrate
@@ -66,7 +68,7 @@ def click(number: int) -> dict[str, Any]:
 class KeepingEars(DurableInbox):
     """The real inbox; nobody works on what it keeps, so nobody waits for an answer either."""
 
-    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
+    async def wait_for_response(self, taken: TakenMessage, within_s: float) -> Response | None:
         return None
 
 
@@ -86,7 +88,15 @@ async def ours() -> AsyncIterator[Dispatch]:
             return
 
         dispatch = through(
-            SlackListener(api, SlackMembers(api, TEAM), us, KeepingEars(database), say, None, set()).app()
+            SlackListener(
+                api,
+                SlackMembers(api, TEAM),
+                us,
+                KeepingEars(MessageInbox(database), Conversations(database)),
+                say,
+                None,
+                set(),
+            ).app()
         )
 
         async def counted(body: dict[str, Any]) -> int:
@@ -140,7 +150,7 @@ def _bolt(pressed: Callable[..., Awaitable[None]]) -> AsyncApp:
         return AuthorizeResult(enterprise_id=None, team_id=TEAM, bot_user_id=BOT, bot_token=BOT_TOKEN)
 
     app = AsyncApp(
-        logger=quiet_logger(),
+        logger=silent_logger(),
         client=SlackApi(BOT_TOKEN, "http://127.0.0.1:9/api/").client,
         authorize=authorize,
         request_verification_enabled=False,

@@ -129,7 +129,7 @@ def test_every_other_document_has_what_a_script_needs(home: CliHome):
     shapes: dict[tuple[str, ...], tuple[type, set[str]]] = {
         ("list",): (list, {"number", "state", "repo", "requester", "title", "lane", "revision", "digest"}),
         ("queue",): (dict, {"paused", "jobs"}),
-        ("stats",): (dict, {"tasks", "jobs", "workers", "events", "since"}),
+        ("stats",): (dict, {"tasks", "jobs", "workers", "events", "since", "deliveries", "spending"}),
         ("doctor",): (dict, {"healthy", "checks"}),
         ("verify", "1"): (dict, {"task", "verified", "checks"}),
         ("policy", "check"): (dict, {"rules", "lanes", "digest", "warnings"}),

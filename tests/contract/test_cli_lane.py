@@ -160,6 +160,22 @@ def test_the_plan_shows_layers_and_the_critical_path(home):
     assert home.call("lane", "plan", "long", "--took", "a=soon").code == 2
 
 
+def test_the_plan_says_of_a_person_what_explain_says_and_what_a_request_comes_to(home):
+    add(home, "long", LONG)
+    asked = ("--as", "ana", "--repo", "web")
+    policy = home.document("lane", "plan", "long", *asked)["policy"]
+    explained = home.document("policy", "explain", "whatever", "--lane", "long", *asked)
+    assert policy == {key: explained[key] for key in policy}
+    assert (policy["effect"], policy["rule"], policy["terms"]["count"]) == ("allow", "long-changes", 1)
+    document = home.document("ask", "whatever", "--lane", "long", *asked)
+    home.call("worker", "--drain")
+    document = home.document("show", document["number"])
+    assert [document[key] for key in ("lane", "rule", "reason")] == [policy[key] for key in ("lane", "rule", "reason")]
+    assert home.call("lane", "plan", "long", *asked).out.endswith(f"policy: allow: {policy['reason']}\n")
+    assert "policy" not in home.document("lane", "plan", "long")
+    assert home.call("lane", "plan", "long", "--as", "mallory").code == 6
+
+
 @pytest.mark.parametrize("columns", ["80", "200"])
 def test_a_plan_fits_its_terminal_whatever_its_steps_are_called(home, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", columns)

@@ -174,14 +174,14 @@ def test_doctor_only_warns_where_one_of_a_lanes_models_is_there(home: CliHome):
         configured(home, local=shim.url)
         with_lane(home, "local/llama9:70b", "local/tiny")
         row = rows(home, 0)["models of big"]
-    assert (row["verdict"], row["detail"]) == ("warn", "local/llama9:70b is not there")
+    assert (row["verdict"], row["detail"]) == ("warn", "local/llama9:70b is not installed")
 
 
 WRONG = {
     "models:\n  Local: {url: 'http://x'}\n": "models.Local: is not a plain name",
-    "models:\n  local: {url: 'http://a:b@x'}\n": "models.local.url: holds more than an address",
-    "models:\n  local: {url: 'http://x:99999'}\n": "models.local.url: is no address",
-    "models:\n  local: {url: 'http://:80'}\n": "models.local.url: names no host",
+    "models:\n  local: {url: 'http://a:b@x'}\n": "models.local.url: contains more than an address",
+    "models:\n  local: {url: 'http://x:99999'}\n": "models.local.url: is not an address",
+    "models:\n  local: {url: 'http://:80'}\n": "models.local.url: has no host",
     "models:\n  local: {url: 'http://x', keep_alive: soon}\n": "models.local.keep_alive: ",
     "models:\n  local: {url: 'http://x', first_token_s: 0}\n": "models.local.first_token_s: ",
     "interpreter: {models: [local/qwen3]}\n": "interpreter.models[0]: no endpoint is called 'local'",

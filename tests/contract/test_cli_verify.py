@@ -13,7 +13,7 @@ import pytest
 
 from tests.homes import CliHome, copy_home, make_home
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, pytest.mark.xdist_group("cli verify")]  # one published home for all
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_guard_12_a_forged_staged_diff_is_named(forged, case):
 def test_guard_12_forged_terms_authors_and_pull_request_are_named(forged):
     change_json(forged, "revisions", "terms", "number = 1", lambda terms: {**terms, "count": 2})
     change_json(forged, "revisions", "basis", "number = 1", lambda basis: {**basis, "authors": ["max"]})
-    change_json(forged, "tasks", "pull_request", "number = 1", lambda pull: {**pull, "head": "0" * 40})
+    execute(forged, f"UPDATE pull_requests SET head = '{'0' * 40}' WHERE number = 1")
     detail = failed(forged)["rows"]
     for word in ("decision", "authors", "pull request"):
         assert word in detail
@@ -194,7 +194,7 @@ def test_guard_12_an_evil_merge_is_named(forged, shape):
 
 def chain_to(home: CliHome, number: int, commit: str) -> None:
     """Forge the event of the merge too, its hash computed anew, as somebody at the database can."""
-    from core.store.events import canonical, link
+    from core.model.event import canonical, link
 
     with closing(sqlite3.connect(home.database)) as database, database:
         unlock(database)

@@ -80,11 +80,11 @@ def test_lanes_10_its_parameters_are_set_when_it_is_asked_for(home: CliHome):
         async with opened(Home(home.root)) as app:
             (found,) = await app.database.read(schedules.listed)
 
-            async def due(session):
-                await schedules.set_state(session, found.id, "active", await app.database.now_ms(session) - 1000, 0)
+            async def due(tx):
+                await schedules.set_state(tx, found.id, "active", tx.now_ms - 1000)
 
             await app.database.write(due)
-            await ScheduleClock(app.database, asker(app.service)).sweep()
+            await ScheduleClock(app.schedules, asker(app.requests)).sweep()
 
     asyncio.run(sweep())
     assert home.call("worker", "--drain").code == 0

@@ -58,7 +58,7 @@ FILES = {
             b"version: 1\nrepositories: {}\npeople: {}\ndatabase: mysql://x\n",
             "database: must be sqlite or postgresql://",
         ),
-        (b"version: 1\nrepositories: {}\npeople: {}\ndatabase: postgresql://u:secret@h/d\n", "holds a password"),
+        (b"version: 1\nrepositories: {}\npeople: {}\ndatabase: postgresql://u:secret@h/d\n", "contains a password"),
         (b"version: 1\nrepositories: {'../x': {url: /x}}\npeople: {}\n", "plain name"),
         (b"version: 1\nrepositories: {}\npeople: {ana: {roles: member}}\n", "roles"),
         (b"version: 1\nrepositories: {}\npeople: {}\nworker: {lease_s: 1}\n", "worker.lease_s"),

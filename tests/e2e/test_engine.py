@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import Problem
-from lanes.sandbox import find_bwrap
 from tests.fakes.engine import CHATML, Endless, Engine, calls, running_engine, write_model
 from tests.homes import CliHome
+from tests.host import sandbox_here
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
 
@@ -35,7 +35,7 @@ CHECK = '[{name: greets, command: ["grep", "-q", "Welcome!", "README.md"], requi
 
 @pytest.fixture(autouse=True)
 def _needs_sandbox() -> None:
-    found = find_bwrap()
+    found = sandbox_here()
     if isinstance(found, Problem):
         if os.environ.get("CI") == "true":
             pytest.fail(found.message)

@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment of any command: one line, no traceback, and the work goes on to its right end."""
+"""Ctrl-C at any parse_time of any command: one line, no traceback, and the work goes on to its right end."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests import campaign
 from tests.homes import TRACE, CliHome, clean_environment, copy_home
 
 SEED = int(os.environ.get("COUNTERSIGN_SEED", "20261120"))
-MOMENTS = 10 if campaign.WHOLE else 2
-"""How often each of six commands is interrupted."""
+MOMENTS = 10 if campaign.WHOLE else 1
+"""How often each of the commands is interrupted."""
 BEGIN = "import os, sys; from bot.cli import main; os.write(int(sys.argv.pop(1)), b'!'); main()"
 """The console script, which tells when Python itself has started: before, Ctrl-C is Python's affair."""
 
@@ -178,17 +178,17 @@ async def test_ctrl_c_while_a_change_is_committed_tells_what_became_of_it():
         await leave.wait()
         return 7
 
-    interruption.now("nothing was asked")
-    doing = asyncio.create_task(interruption.committed(work(), lambda made: f"#{made} exists"))
+    interruption.on_interrupt("nothing was asked")
+    doing = asyncio.create_task(interruption.uninterrupted(work(), lambda made: f"#{made} exists"))
     await entered.wait()
-    assert interruption.so_far() == "nothing was asked"
+    assert interruption.interrupt_report() == "nothing was asked"
     doing.cancel()
     await asyncio.sleep(0)
-    assert "countersign list" in interruption.so_far(), "a second Ctrl-C now must not claim either"
+    assert "countersign list" in interruption.interrupt_report(), "a second Ctrl-C now must not claim either"
     leave.set()
     with pytest.raises(asyncio.CancelledError):
         await doing
-    assert interruption.so_far() == "#7 exists"
+    assert interruption.interrupt_report() == "#7 exists"
 
 
 async def test_ctrl_c_while_a_change_fails_tells_that_nothing_changed():
@@ -198,14 +198,14 @@ async def test_ctrl_c_while_a_change_fails_tells_that_nothing_changed():
         await leave.wait()
         raise PermanentError("no", "no")
 
-    interruption.now("nothing was asked")
-    doing = asyncio.create_task(interruption.committed(work(), lambda made: f"#{made} exists"))
+    interruption.on_interrupt("nothing was asked")
+    doing = asyncio.create_task(interruption.uninterrupted(work(), lambda made: f"#{made} exists"))
     await asyncio.sleep(0)
     doing.cancel()
     leave.set()
     with pytest.raises(asyncio.CancelledError):
         await doing
-    assert interruption.so_far() == "nothing was asked"
+    assert interruption.interrupt_report() == "nothing was asked"
 
 
 def test_ctrl_c_during_init_leaves_a_home_or_none(template_home: CliHome, tmp_path):

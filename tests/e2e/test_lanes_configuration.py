@@ -40,7 +40,7 @@ def test_lanes_01_what_serve_refuses_doctor_and_policy_check_refuse_in_the_same_
     (home.root / "short").write_text("short")
     config = home.root / "countersign.yaml"
     config.write_text(f"{config.read_text().rstrip()}\n{more}\n")
-    serve = home.run("serve", "--port", "0")
+    serve = home.call("serve", "--port", "0")
     assert serve.code != 0
     assert part in serve.sentence(), serve
     check = home.call("policy", "check")

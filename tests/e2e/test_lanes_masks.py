@@ -79,7 +79,7 @@ def test_lanes_06_what_can_be_approved_is_shown_as_it_is(home: CliHome):
 
 def test_lanes_06_a_webhook_with_text_is_told_no_secret(home: CliHome):
     home.call("ask", f"use {GITHUB} in config/app.yaml", "--as", "ana", "--wait")
-    from core.store.events import Event
+    from core.model.event import Event
 
     body = json.dumps({"text": GITHUB})
     event = Event(1, 1, 1, "task.requested", _noon(), 0, "ana", "terminal", body, "0" * 64, "0" * 64)
@@ -93,11 +93,11 @@ def _noon():
 
 
 def test_lanes_06_the_page_of_a_blocked_diff_is_made_of_the_masked_one(home: CliHome):
-    from bot.cards.model import card_of
+    from bot.cards.build import build_card
 
     said = home.call("ask", f"set server.token to {GITHUB} in config/app.yaml", "--as", "ana", "--wait")
     assert said.code == 4
     diff = home.call("show", 1, "--diff").out.encode()
-    page = diff_page(card_of(home.document("show", 1), now=_noon()), diff).decode()
+    page = diff_page(build_card(home.document("show", 1), now=_noon()), diff).decode()
     assert GITHUB not in page
     assert "[redacted: github-token]" in page

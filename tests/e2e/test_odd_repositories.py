@@ -49,11 +49,11 @@ def test_a_name_that_is_not_utf_8_is_refused_in_a_change_and_shown_escaped_every
     assert [file["path"] for file in task["staged"]["files"]] == [r"docs/caf\xe9.md"]
     assert r"is not valid UTF-8 (docs/caf\xe9.md)" in task["error"]["message"]
     for words in (("show", number), ("why", number), ("events", "--task", number, "--json"), ("list", "--json")):
-        said = odd.run(*words)
+        said = odd.call(*words)
         assert said.code == 0, said
         said.out.encode()
     assert r"caf\xe9.md" in odd.run("show", number).out
-    assert "+term" in odd.run("show", number, "--diff").out
+    assert "+term" in odd.call("show", number, "--diff").out
 
 
 def test_edits_r14_a_text_in_latin_1_is_a_text(odd: CliHome):

@@ -11,6 +11,7 @@ import pytest
 
 from tests.homes import SCRIPT, TRACE, CliHome, clean_environment, copy_home
 
+pytestmark = pytest.mark.xdist_group("streams")  # one filled home for all
 TEXT = "add “café 💥 \u202etxt.exe\u202c” to README.md"
 
 

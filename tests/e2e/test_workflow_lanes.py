@@ -180,7 +180,7 @@ def test_a_missing_parameter_is_asked_for_where_nobody_could_be_told(bumping):
             request = NewRequest(
                 text="bump it", actor=Actor("ana", "terminal"), lane="bump", parameters={"version": "1.0"}
             )
-            return await app.service.ask(request)
+            return await app.requests.ask(request)
 
     number = asyncio.run(ask())
     assert bumping.call("worker", "--drain").code == 0

@@ -24,28 +24,28 @@ class FakeEars:
     posts: list[tuple[Place, str, str]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def take(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
+    async def accept(self, said: IncomingMessage | ButtonPress) -> TakenMessage:
         self.deliveries += 1
         if self.deaf:
             raise TransientError("disk_full", "The disk is full", "Free some disk space.")
         for n, earlier in enumerate(self.said):
             if (earlier.place.surface, earlier.dedup) == (said.place.surface, said.dedup):
-                return TakenMessage(n, new=False)
+                return TakenMessage(n, is_new=False)
         self.said.append(said)
         self._changed.set()
-        return TakenMessage(len(self.said) - 1, new=True)
+        return TakenMessage(len(self.said) - 1, is_new=True)
 
-    async def answer(self, taken: TakenMessage, within_s: float) -> Response | None:
+    async def wait_for_response(self, taken: TakenMessage, within_s: float) -> Response | None:
         assert within_s > 0
         return self.answers(self.said[taken.id])
 
-    async def moved(self, surface: str, channel: str, to: str) -> None:
+    async def record_channel_move(self, surface: str, channel: str, to: str) -> None:
         self.moves.append((surface, channel, to))
 
-    async def recall(self, surface: str) -> Mapping[str, Any]:
+    async def load_state(self, surface: str) -> Mapping[str, Any]:
         return self.memory.get(surface, {})
 
-    async def remember(self, surface: str, value: Mapping[str, Any]) -> None:
+    async def save_state(self, surface: str, value: Mapping[str, Any]) -> None:
         self.memory[surface] = dict(value)
         self._changed.set()
 
@@ -56,7 +56,7 @@ class FakeEars:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def posted(self, place: Place, message_id: str, below: str) -> None:
+    async def record_message(self, place: Place, message_id: str, below: str) -> None:
         self.posts.append((place, message_id, below))
         self._changed.set()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from core.model.errors import ConflictError, CountersignError
+from core.model.errors import ConflictError, CountersignError, NotFoundError, PermanentError
 from core.model.place import Place
 from core.model.task import PullRequest
 from core.ports import Commit, CommitStatus, ForgeCheck, PullRequestDraft, PullRequestSnapshot
+from lanes.forge.branches import check_ours
+from lanes.forge.local import METHODS
 from tests.fakes.repository import MemoryRepository
 
 
@@ -36,6 +38,7 @@ class MemoryForge:
 
     async def push(self, repository: MemoryRepository, branch: str, commit: str, expected: str | None) -> None:
         self._fail()
+        check_ours(branch)
         found = self.branches.get(branch)
         if found != commit:
             if found != expected:
@@ -47,6 +50,7 @@ class MemoryForge:
 
     async def open(self, _repository: MemoryRepository, proposal: PullRequestDraft) -> PullRequest:
         self._fail()
+        check_ours(proposal.branch)
         assert self.branches[proposal.branch] == proposal.head
         found = self.pulls.get(proposal.branch)
         opened = PullRequest(
@@ -64,28 +68,36 @@ class MemoryForge:
 
     async def look(self, _repository: MemoryRepository, pull_request: PullRequest) -> PullRequest:
         self._fail()
-        found = self.pulls[pull_request.branch]
-        return replace(found, head=self.branches[pull_request.branch])
+        found = self._pull(pull_request)
+        return replace(found, head=self.branches.get(pull_request.branch, found.head))
 
     async def merge(
         self, repository: MemoryRepository, pull_request: PullRequest, message: str, method: str = "merge"
     ) -> str:
         self._fail()
-        found = self.pulls[pull_request.branch]
-        head = self.branches[pull_request.branch]
+        if method not in METHODS:
+            raise PermanentError("merge_method", f"{method} is not a way to merge")
+        found = self._pull(pull_request)
+        head = self.branches.get(pull_request.branch)
         if found.state == "closed" or head != pull_request.head:
             raise ConflictError("head_moved", f"{pull_request.branch} is not as it was")
         if found.state == "open":
             self.methods.append(method)
             pushed = repository.commits[head]
-            repository.main = repository.commit(Commit(pushed.tree, repository.main, message, pushed.at))
+            tree = _joined(repository, pushed)
+            repository.main = repository.commit(Commit(tree, repository.main, message, pushed.at))
             self.pulls[pull_request.branch] = replace(found, state="merged")
         self._lose()
         return repository.main
 
     async def close(self, _repository: MemoryRepository, pull_request: PullRequest) -> None:
         self._fail()
-        self.pulls[pull_request.branch] = replace(self.pulls[pull_request.branch], state="closed")
+        found = self._pull(pull_request)
+        if found.state == "merged":
+            raise ConflictError("merged", f"pull request {found.number} is merged")
+        self.pulls[pull_request.branch] = replace(found, state="closed")
+        if self.branches.get(pull_request.branch) == pull_request.head:
+            del self.branches[pull_request.branch]
         self._lose()
 
     def place_of(self, _repository: MemoryRepository, pull_request: PullRequest) -> Place:
@@ -118,6 +130,11 @@ class MemoryForge:
         """Somebody merges or closes it at the forge."""
         self.pulls[branch] = replace(self.pulls[branch], state=state)
 
+    def _pull(self, pull_request: PullRequest) -> PullRequest:
+        if pull_request.branch not in self.pulls:
+            raise NotFoundError("no_pull_request", f"there is no pull request of {pull_request.branch}")
+        return self.pulls[pull_request.branch]
+
     def _fail(self) -> None:
         if self.faults:
             raise self.faults.pop(0)
@@ -125,3 +142,18 @@ class MemoryForge:
     def _lose(self) -> None:
         if self.deaf:
             raise self.deaf.pop(0)
+
+
+def _joined(repository: MemoryRepository, pushed: Commit) -> str:
+    """The tree of main with what `pushed` changed of its parent; raises `ConflictError` where both changed a file."""
+    before, after = (repository.trees[tree] for tree in (repository.commits[pushed.parent].tree, pushed.tree))
+    files = dict(repository.trees[repository.commits[repository.main].tree])
+    for path in {*before, *after}:
+        if before.get(path) == after.get(path) or files.get(path) == after.get(path):
+            continue
+        if files.get(path) != before.get(path):
+            raise ConflictError("merge_conflict", f"{path} changed on both sides")
+        files.pop(path, None)
+        if path in after:
+            files[path] = after[path]
+    return repository.add(files)

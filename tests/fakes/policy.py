@@ -25,23 +25,27 @@ class FakePolicy:
     refuses: set[str] = field(default_factory=set)
     protects: str = ""
 
-    def open_lanes(self, _petition: PolicyRequest) -> tuple[str, ...]:
+    def open_lanes(self, _request: PolicyRequest) -> tuple[str, ...]:
         return (self.lane,)
 
-    def decide(self, petition: PolicyRequest) -> Decision:
+    def decide(self, request: PolicyRequest) -> Decision:
         """Allow, deny or ask."""
-        terms = self.terms_of(petition)
-        if self.question is not None and petition.lane is None:
-            return Decision(Effect.ASK, "two lanes would do", self.digest, question=self.question)
+        terms = self.requirements_of(request)
+        if self.question is not None and request.lane is None:
+            return Decision(Effect.ASK, lambda: "two lanes would do", self.digest, question=self.question)
         if terms is None:
-            return Decision(Effect.DENY, "no rule allows it", self.digest)
-        return Decision(Effect.ALLOW, "small enough", self.digest, terms.rule, petition.lane or self.lane, terms)
+            return Decision(Effect.DENY, lambda: "no rule allows it", self.digest)
+        lane = request.lane or self.lane
+        return Decision(Effect.ALLOW, lambda: "small enough", self.digest, terms.rule, lane, terms)
+
+    def trace(self, request: PolicyRequest) -> tuple[str, ...]:
+        return (self.decide(request).reason,)
 
     def hindrance(self, _lane: str, _terms: ApprovalRequirements, files: Sequence[FileChange]) -> str | None:
-        """Paths that begin with `protects`."""
-        held = [file.shown_path for file in files if self.protects and file.shown_path.startswith(self.protects)]
+        """Paths whose bytes begin with `protects`."""
+        held = [file.shown_path for file in files if self.protects and file.path.startswith(self.protects.encode())]
         return f"{held[0]} is protected" if held else None
 
-    def terms_of(self, petition: PolicyRequest) -> ApprovalRequirements | None:
-        """The same terms for everybody it does not refuse."""
-        return None if petition.person in self.refuses else self.terms
+    def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
+        """The same requirements for everybody it does not refuse."""
+        return None if request.person in self.refuses else self.terms

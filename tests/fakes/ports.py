@@ -64,6 +64,7 @@ class FakeExecutor:
 
     name: str = "edit"
     reads: bool = False
+    deterministic: bool = True
     before: Callable[[WorkOrder], object] | None = None
     wants: frozenset[str] = frozenset()
     problem: Problem | None = None

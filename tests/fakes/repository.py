@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from core.model.change import ABSENT, REGULAR, Change, FileChange
+from core.model.change import ABSENT, FOLDER, REGULAR, Change, FileChange
 from core.model.errors import PermanentError
 from core.ports import Commit, RepositorySpec
 
 Tree = dict[str, bytes]
+T = TypeVar("T")
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -55,7 +58,7 @@ class MemoryRepository:
         return self.main
 
     async def change(self, base: str, tree: str) -> Change:
-        old, new = self.trees[self.commits[base].tree], self.trees[tree]
+        old, new = self._files_at(base), self._files_of(tree)
         files = [
             _file_change(path, old.get(path), new.get(path))
             for path in sorted({*old, *new})
@@ -64,26 +67,34 @@ class MemoryRepository:
         return Change(self.spec.id, base, tree, tuple(files))
 
     async def read_path(self, commit: str, path: str) -> bytes | None:
-        return self.trees[self.commits[commit].tree].get(path)
+        return self._files_at(commit).get(path)
 
     async def paths(self, commit: str) -> list[str]:
         return sorted(self.trees[await self.tree_of(commit)])
 
     async def read_blob(self, oid: str) -> bytes:
-        return self.blobs[oid]
+        return _there(self.blobs, oid)
 
     async def tree_of(self, commit: str) -> str:
-        return self.commits[commit].tree
+        return _there(self.commits, commit).tree
 
     async def has(self, oid: str) -> bool:
         return oid in self.trees or oid in self.commits or oid in self.blobs
 
     async def beside(self, tree: str, paths: Collection[bytes]) -> dict[bytes, str]:
-        return {path.encode(): REGULAR for path in self.trees[tree]}
+        above = {folder for path in paths for folder in _folders(path)}
+        found: dict[bytes, str] = {}
+        for path in map(str.encode, self._files_of(tree)):
+            parts = path.split(b"/")
+            for n in range(len(parts)):
+                if b"/".join(parts[:n]) in above:
+                    found[b"/".join(parts[: n + 1])] = REGULAR if n + 1 == len(parts) else FOLDER
+        return found
 
     async def diff_text(self, base: str, tree: str) -> bytes:
-        change = await self.change(base, tree)
-        return "".join(f"{file.status} {file.shown_path}\n" for file in change.files).encode()
+        old, new = self._files_at(base), self._files_of(tree)
+        parts = [_diff(path, old.get(path), new.get(path)) for path in sorted({*old, *new})]
+        return "".join(parts).encode()
 
     async def write_commit(self, commit: Commit) -> str:
         return self.commit(commit)
@@ -103,9 +114,9 @@ class MemoryRepository:
         self.add({path: content.encode("latin-1") for path, content in json.loads(pack).items()})
 
     async def revert(self, commit: str, onto: str) -> str:
-        taken = self.commits[commit]
-        before, after = self.trees[self.commits[taken.parent].tree], self.trees[taken.tree]
-        files = dict(self.trees[self.commits[onto].tree])
+        taken = _there(self.commits, commit)
+        before, after = self._files_at(taken.parent), self._files_of(taken.tree)
+        files = dict(self._files_at(onto))
         for path in {*before, *after}:
             if before.get(path) == after.get(path):
                 continue
@@ -116,8 +127,45 @@ class MemoryRepository:
                 files[path] = before[path]
         return self.add(files)
 
+    def _files_at(self, commit: str) -> Tree:
+        return self._files_of(_there(self.commits, commit).tree)
+
+    def _files_of(self, tree: str) -> Tree:
+        return _there(self.trees, tree)
+
+
+def _there(objects: Mapping[str, T], oid: str) -> T:
+    if oid not in objects:
+        raise PermanentError("no_such_object", f"there is no object {oid}")
+    return objects[oid]
+
+
+def _folders(path: bytes) -> list[bytes]:
+    """The folders above a path, the top included."""
+    parts = path.split(b"/")
+    return [b"/".join(parts[:n]) for n in range(len(parts))]
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return (content or b"").decode("latin-1").splitlines(keepends=True)
+
+
+def _diff(path: str, old: bytes | None, new: bytes | None) -> str:
+    if old == new:
+        return ""
+    names = f"a/{path}" if old is not None else "/dev/null", f"b/{path}" if new is not None else "/dev/null"
+    return f"diff --git a/{path} b/{path}\n" + "".join(difflib.unified_diff(_lines(old), _lines(new), *names))
+
+
+def _counts(old: bytes | None, new: bytes | None) -> tuple[int, int]:
+    """How many lines are added and removed."""
+    steps = difflib.SequenceMatcher(None, _lines(old), _lines(new), autojunk=False).get_opcodes()
+    changed = [step for step in steps if step[0] != "equal"]
+    return sum(step[4] - step[3] for step in changed), sum(step[2] - step[1] for step in changed)
+
 
 def _file_change(path: str, old: bytes | None, new: bytes | None) -> FileChange:
+    added, removed = _counts(old, new)
     return FileChange(
         path=path.encode(),
         old_mode=ABSENT if old is None else REGULAR,
@@ -128,8 +176,8 @@ def _file_change(path: str, old: bytes | None, new: bytes | None) -> FileChange:
         new_sha256=None if new is None else hashlib.sha256(new).hexdigest(),
         old_size=len(old or b""),
         new_size=len(new or b""),
-        added=(new or b"").count(b"\n"),
-        removed=(old or b"").count(b"\n"),
+        added=added,
+        removed=removed,
     )
 
 

@@ -73,14 +73,14 @@ class MemorySurface:
     def routes(self, _ears: Inbox) -> Sequence[Any]:
         return ()
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
+    def render(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         hidden: int | None = None
         if card.staged is not None:
             everything = sum(row.added or 0 for row in card.staged.files) + 1
             hidden = 0 if delivered or (diff is not None and everything <= self.room) else None
-        shown = card.showing(len(card.staged.files), hidden) if card.staged else card
-        ids = {action.label: id_ for action in shown.actions if (id_ := buttons.of(action))}
-        return RenderedCard((shown, ids), hides=card.asks_for_approval and hidden is None)
+        shown = card.limited_to(len(card.staged.files), hidden) if card.staged else card
+        ids = {action.label: id_ for action in shown.actions if (id_ := buttons.id_of(action))}
+        return RenderedCard((shown, ids), hides_lines=card.awaits_approval and hidden is None)
 
     async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         self._fail()
@@ -107,7 +107,7 @@ class MemorySurface:
         self._lose()
         return [id_]
 
-    async def say(
+    async def send_text(
         self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
     ) -> Sequence[str]:
         self._fail()
@@ -117,10 +117,10 @@ class MemorySurface:
         self._lose()
         return [id_]
 
-    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
+    async def check_access(self, said: IncomingMessage | ButtonPress) -> str | None:
         return self.banned.get(said.identity)
 
-    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
+    async def complete_message(self, said: IncomingMessage) -> IncomingMessage | None:
         return said
 
     async def acknowledge(self, _place: Place, message_id: str) -> None:
@@ -175,5 +175,5 @@ class MemorySurface:
 
 async def said(ears: Inbox, what: IncomingMessage | ButtonPress) -> Response | None:
     """Hand it over, and wait for what becomes of it."""
-    taken = await ears.take(what)
-    return await ears.answer(taken, 10)
+    taken = await ears.accept(what)
+    return await ears.wait_for_response(taken, 10)

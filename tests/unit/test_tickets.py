@@ -9,18 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.integrations.tickets import MOST, Jira, Linear, TicketComments, Trackers, body_line, tickets_in
+from bot.integrations.tickets import MAX_TICKETS, Jira, Linear, TicketComments, Trackers, body_line, tickets_in
 from bot.integrations.webhooks.client import CheckedClient
-from bot.integrations.webhooks.run import WebhookSender
-from core.model.ids import new_id
+from bot.integrations.webhooks.sender import WebhookSender
 from core.services.requests import NewRequest
-from core.store import deliveries, events, tasks
+from core.services.webhooks import Webhooks
+from core.store import deliveries, events, pull_requests
 from core.store.message_tables import DeliveryRow
+from tests import campaign
 from tests.builders import ANA, load, pull_request
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 BOTH = Trackers(Jira("https://acme.atlassian.net/", ("ABC", "X2")), Linear("acme", ("ENG", "ABC")))
 
@@ -64,7 +65,7 @@ def test_a_link_leads_to_the_tracker_that_knows_the_project():
 
 
 def test_a_request_is_linked_to_ten_at_most():
-    assert len(keys(" ".join(f"ABC-{n}" for n in range(1, 100)))) == MOST
+    assert len(keys(" ".join(f"ABC-{n}" for n in range(1, 100)))) == MAX_TICKETS
 
 
 @given(
@@ -94,20 +95,19 @@ def trackers(receiver, **without):
 
 async def published(office: Office, text: str) -> None:
     """As if the task of `text` had just been published."""
-    number = await office.service.ask(NewRequest(text=text, actor=ANA))
+    number = await office.requests.ask(NewRequest(text=text, actor=ANA))
     task = await load(office.database, number)
 
-    async def work(session):
-        now_ms = await office.database.now_ms(session)
-        await tasks.save(session, task, {"pull_request": pull_request(number).to_json()})
-        await events.append(session, number=number, kind="task.published", at_ms=now_ms)
+    async def work(tx):
+        await pull_requests.save(tx, task, pull_request(number))
+        await events.append(tx, number=number, kind="task.published")
 
     await office.database.write(work)
 
 
 async def run(office: Office, known: Trackers, text: str) -> WebhookSender:
     comments = TicketComments(lambda: known, CheckedClient())
-    out = WebhookSender(office.database, tuple, new_id, receivers=comments)
+    out = WebhookSender(Webhooks(office.database), tuple, receivers=comments)
     await out.round()
     await published(office, text)
     for _ in range(4):
@@ -141,10 +141,10 @@ async def test_a_comment_is_tried_again_and_linear_knows_it_again(office, databa
         assert first == second
 
 
-async def due_now(session) -> None:
+async def due_now(tx) -> None:
     from sqlalchemy import update
 
-    await session.execute(update(DeliveryRow).values(due_ms=0))
+    await tx.session.execute(update(DeliveryRow).values(due_ms=0))
 
 
 @pytest.mark.parametrize(

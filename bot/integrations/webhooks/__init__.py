@@ -1,1 +1,1 @@
-"""Outbound: events told to receivers outside, signed, in order, at least once; and never to a private address."""
+"""Sends events to receivers outside: signed, in order, at least once, and never to a private address."""

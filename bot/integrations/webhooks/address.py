@@ -1,4 +1,4 @@
-"""Addresses: where an outbound call may go. A name is resolved once, and what it resolves to is judged (SSRF)."""
+"""Checks where an outbound call may go: a name is resolved once, and every address of it is judged (SSRF)."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ async def target_of(url: str, *, allow_private: bool, resolve: Resolve | None = 
     port = parsed.port or (443 if parsed.scheme == "https" else 80)
     if _NUMERIC.fullmatch(host) and not _is_plain_ipv4(host):
         raise refused(host, "it is a number written in an unusual way")
-    found = [_address(text) for text in await _addresses(host, port, resolve or _resolved)]
-    for address in found:
+    addresses = [_address(text) for text in await _addresses(host, port, resolve or _resolved)]
+    for address in addresses:
         why = objection(address, allow_private=allow_private)
         if why is not None:
             raise refused(host, why)
         if parsed.scheme == "http" and not address.is_loopback:
             raise refused(host, "it is called without encryption, which is only for this very host")
-    return ResolvedTarget(found[0], host, port, parsed.scheme, parsed.raw_path.decode("ascii"))
+    return ResolvedTarget(addresses[0], host, port, parsed.scheme, parsed.raw_path.decode("ascii"))
 
 
 def objection(address: IPAddress, *, allow_private: bool) -> str | None:
@@ -100,7 +100,7 @@ def objection(address: IPAddress, *, allow_private: bool) -> str | None:
 
 
 def check_url(url: str, *, allow_private: bool) -> str | None:
-    """What can be told of an address without resolving it: why it will be refused, or None. For configurations."""
+    """Why an address will be refused, as far as that is known without resolving it, or None; for configurations."""
     try:
         parsed = _parsed(url)
     except PermanentError as error:
@@ -149,16 +149,16 @@ async def _addresses(host: str, port: int, resolve: Resolve) -> list[str]:
     try:
         return [str(ip_address(host))]  # an address needs no resolving
     except ValueError:
-        found = await resolve(host, port)
-    if not found:
+        addresses = await resolve(host, port)
+    if not addresses:
         raise TransientError("not_resolved", f"{host[:100]} has no address", "Check its name.")
-    return found
+    return addresses
 
 
 async def _resolved(host: str, port: int) -> list[str]:
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     except OSError as error:
         raise TransientError("not_resolved", f"{host[:100]} cannot be resolved", "Check its name.") from error
-    return [str(info[4][0]) for info in found]
+    return [str(info[4][0]) for info in infos]

@@ -1,4 +1,4 @@
-"""The one client for calls to addresses that somebody configured: judged address, no redirects, bounded in all."""
+"""The HTTP client for configured addresses: it checks the address, follows no redirects and bounds every call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class HttpReply:
 
 
 class CheckedClient:
-    """Posts to addresses that may not be trusted. Each call has its own connection; nothing is kept between two."""
+    """Posts to untrusted addresses. Each call has its own connection; no state is kept between calls."""
 
     def __init__(
         self, *, resolve: Resolve | None = None, trust: ssl.SSLContext | None = None, timeout_s: float = TIMEOUT_S
@@ -76,7 +76,7 @@ class CheckedClient:
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """The body as it was sent, cut off. It was asked for plain: what is compressed may grow without end."""
+    """The beginning of the body, as it was sent: requested uncompressed, for compressed data may grow without end."""
     body = b""
     async for chunk in response.aiter_raw():
         body += chunk
@@ -91,26 +91,28 @@ def _judged(response: httpx.Response, body: bytes) -> HttpReply:
         return HttpReply(status, body)
     if status in _LATER or status >= 500:
         wait_s = _retry_after_s(response.headers.get("Retry-After"))
-        raise TransientError("not_taken", f"the receiver answered {status}", "It is tried again.", retry_after_s=wait_s)
+        raise TransientError(
+            "not_taken", f"the receiver answered {status}", "Countersign tries again.", retry_after_s=wait_s
+        )
     what = "wants to send us elsewhere" if 300 <= status < 400 else "refused it"
     raise PermanentError("refused_there", f"the receiver {what} ({status})", "Check its address and secret.")
 
 
-def _retry_after_s(said: str | None) -> float | None:
+def _retry_after_s(header: str | None) -> float | None:
     """``Retry-After``: seconds or a date (RFC 9110, section 10.2.3), at most an hour."""
-    if said is None:
+    if header is None:
         return None
     try:
-        wait_s = float(said) if said.strip().isdigit() else _until_s(said)
+        wait_s = float(header) if header.strip().isdigit() else _until_s(header)
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
 
 
-def _until_s(said: str) -> float:
-    at = email.utils.parsedate_to_datetime(said)
+def _until_s(header: str) -> float:
+    at = email.utils.parsedate_to_datetime(header)
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - datetime.now(UTC).timestamp()
 
 
 def _unreachable(why: str) -> TransientError:
-    return TransientError("unreachable", f"the receiver {why}", "It is tried again.")
+    return TransientError("unreachable", f"the receiver {why}", "Countersign tries again.")

@@ -1,4 +1,4 @@
-"""Hooks: who is told which events, and what is in such a message."""
+"""Hooks: who receives which events, and what is in a message."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.model.masking import Mask, masked, shows_all
 
-if TYPE_CHECKING:  # a configuration that names hooks need not load the database's library
+if TYPE_CHECKING:  # most commands read a configuration and deliver nothing
+    from core.model.event import Event
     from core.model.task import Task
-    from core.store.events import Event
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 EVERYTHING: Final = "*"
@@ -22,12 +22,12 @@ _FACTS: Final = frozenset(
     {"state", "revision", "digest", "files", "blocked", "lane", "rule", "repo", "job", "attempt", "undo", "needs",
      "pull_request", "branch", "head", "number", "url", "merged_as", "code", "by"}
 )  # fmt: skip
-"""What of an event's own body is told to everybody: facts of ours. All else may hold people's words, or a model's."""
+"""Keys of an event's body that every receiver gets: facts of ours. All others may hold words of people or models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One receiver: an https address, the secret its messages are signed with, and the kinds of events it is told.
+    """One receiver: an https address, the secret its messages are signed with, and the kinds of events it receives.
 
     `events` may hold ``*`` or patterns such as ``task.*``. `include_text` adds what people wrote; `allow_private` lets
     it be on a private network, or on this host, where plain http will do.
@@ -41,7 +41,7 @@ class Hook:
     allow_private: bool = False
 
     def wants(self, kind: str) -> bool:
-        """Whether events of this kind are told here."""
+        """Whether it receives events of this kind."""
         return any(fnmatchcase(kind, pattern) for pattern in self.events)
 
 
@@ -54,9 +54,9 @@ def body_of(event: Event, task: Task | None, *, include_text: bool, mask: Mask =
     document = event.to_json()
     given: Mapping[str, Any] = document["body"]
     if not include_text:
-        kept = {key: value for key, value in given.items() if key in _FACTS and _is_fact(value)}
-        document["body"] = kept
-        document["withheld"] = sorted(given.keys() - kept.keys())
+        facts = {key: value for key, value in given.items() if key in _FACTS and _is_fact(value)}
+        document["body"] = facts
+        document["withheld"] = sorted(given.keys() - facts.keys())
     summary = summary_of(task, include_text=include_text) if task else None
     document["body"] = masked(document["body"], mask)
     return json.dumps({"event": document, "task": masked(summary, mask)}, ensure_ascii=False, separators=(",", ":"))
@@ -82,7 +82,7 @@ def summary_of(task: Task, *, include_text: bool) -> dict[str, Any]:
 
 
 def _is_fact(value: object) -> bool:
-    """Whether a value is short and plain, as facts are; nested ones are told if all in them is."""
+    """Whether a value is short and plain, as facts are, and everything nested in it too."""
     if isinstance(value, dict):
         return all(
             key in _FACTS | {"count", "of", "have", "met", "id", "name"} and _is_fact(v) for key, v in value.items()

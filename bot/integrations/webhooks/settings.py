@@ -100,12 +100,12 @@ def _hook(document: YamlDocument, name: str, raw: RawHook, root: Path) -> Hook:
             mend = "Write for example task.staged, task.* or *."
             raise document.error((*at, "events"), f"{pattern!r} is not a kind of event", mend)
     variable = f"COUNTERSIGN_WEBHOOK_{re.sub(r'[^A-Z0-9]', '_', name.upper())}_SECRET"
-    found = secret(variable, raw.secret_file, root)
-    if found is None:
+    key = secret(variable, raw.secret_file, root)
+    if key is None:
         raise document.error(at, "has no secret to sign with", f"Set {variable}, or name a secret_file.")
-    if len(found) < LEAST_SECRET:
+    if len(key) < LEAST_SECRET:
         raise document.error(at, f"has a secret of less than {LEAST_SECRET} characters", "Make a random one.")
-    return Hook(name, raw.url, found, raw.events, raw.include_text, raw.allow_private)
+    return Hook(name, raw.url, key, raw.events, raw.include_text, raw.allow_private)
 
 
 def _objection(url: str, *, allow_private: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""One clause of a request: its verb's words, and the questions every verb asks of them."""
+"""One clause of a request: the tokens after its verb, and the questions that every verb asks of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from bot.interpret.grammar.words import UnclearClause, Word, word_set
+from bot.interpret.grammar.tokens import Token, UnclearClause, word_set
 from core.model.edits import is_glob
 
 _KNOWN_FILES = frozenset(
@@ -48,19 +48,19 @@ _VAGUE_TEXTS = word_set(
     nothing it this that these those them something anything everything whatever all none empty blank space spaces
     """
 )
-_CHANGING = word_set(
+_MODIFIERS = word_set(
     """
     once twice thrice only first last but except excluding unless not never if when while where wherever ignoring
     regardless without instead or case-insensitively insensitively otherwise maybe perhaps temporarily always
     """
 )
-"""Words behind a text that change what is asked for; without quotes nobody can tell them from the text."""
+"""Words after a text that change the request; without quotes they cannot be told from the text."""
 CLOSINGS = (
     *(("thank", "you", "very", "much"), ("thanks", "so", "much"), ("thanks", "a", "lot"), ("many", "thanks")),
     *(("thank", "you"), ("for", "me"), ("for", "us"), ("please",), ("pls",), ("plz",), ("thanks",), ("thx",)),
     *(("cheers",), ("again",)),
 )
-"""Words that may stand behind a wish and say nothing of it, the longer ones first."""
+"""Words that may end a request and mean nothing, the longer ones first."""
 _PLACES = frozenset({"in", "inside", "within", "across", "throughout", "to", "into", "onto", "from"})
 _MARKS = ",.:!?\u2026"
 _LITERAL = re.compile(r"[+-]?[0-9][0-9.]*[a-z%]{0,3}|true|false|yes|no|on|off|null", re.IGNORECASE)
@@ -68,8 +68,8 @@ _NO_PATH_ENDS = (".", "!", "?", ")", "\u2026")
 
 
 @dataclass(frozen=True, slots=True)
-class FoundValue:
-    """A path among the words: `[first, last)` with the preposition and noise around it."""
+class FoundPath:
+    """A path among the tokens: `[first, last)` with the preposition and noise around it."""
 
     first: int
     last: int
@@ -78,158 +78,169 @@ class FoundValue:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """The words after a verb; `lead` is the file that it names, `heading` the section.
+    """The tokens after a verb; `lead` is the file that the clause names, `heading` the section.
 
-    `carried` is a file that an earlier clause named up front, for a clause that needs one and names none; `beside`
-    says that earlier clauses named files at all. `everywhere` was said before the verb.
+    `carried` is a file that an earlier clause named up front, for a clause that needs one and names none;
+    `follows_named_files` says that earlier clauses named files. `is_everywhere` was said before the verb.
     """
 
     text: str
     verb: str
-    words: tuple[Word, ...]
+    words: tuple[Token, ...]
     lead: str | None = None
     heading: str | None = None
     carried: str | None = None
-    beside: bool = False
-    everywhere: bool = False
+    follows_named_files: bool = False
+    is_everywhere: bool = False
 
     @property
-    def place(self) -> str | None:
+    def named_file(self) -> str | None:
         """The file that the clause names, or else the one that was named before."""
         return self.lead or self.carried
 
-    def raw(self, words: Collection[Word]) -> str:
-        """What stands in the request from the first to the last of these words."""
-        return self.text[min(w.start for w in words) : max(w.end - len(w.after) for w in words)]
+    def raw(self, words: Collection[Token]) -> str:
+        """The request's text from the first to the last of these tokens."""
+        return self.text[min(word.start for word in words) : max(word.end - len(word.after) for word in words)]
 
-    def places(self, prepositions: Collection[str]) -> list[FoundValue]:
-        """Every `in FILE` among the words, for these prepositions."""
-        found = []
+    def find_paths(self, prepositions: Collection[str]) -> list[FoundPath]:
+        """Every `in FILE` among the tokens, for these prepositions."""
+        paths = []
         for first, word in enumerate(self.words):
             if word.plain not in prepositions:
                 continue
-            at = first + 1
-            while at < len(self.words) - 1 and self.words[at].plain in BEFORE_PATH:
-                at += 1
-            if at < len(self.words) and (path := as_path(self.words[at])) is not None:
-                last = at + 1
+            position = first + 1
+            while position < len(self.words) - 1 and self.words[position].plain in BEFORE_PATH:
+                position += 1
+            if position < len(self.words) and (path := as_path(self.words[position])) is not None:
+                last = position + 1
                 if last < len(self.words) and self.words[last].plain == "file":
                     last += 1
-                found.append(FoundValue(first, last, path))
-        return found
+                paths.append(FoundPath(first, last, path))
+        return paths
 
-    def without(self, found: FoundValue) -> Clause:
+    def without(self, path_found: FoundPath) -> Clause:
         """The clause without a found path."""
-        return self.led(found.path, self.words[: found.first] + self.words[found.last :])
+        return self.with_lead(path_found.path, self.words[: path_found.first] + self.words[path_found.last :])
 
-    def led(self, path: str, words: tuple[Word, ...]) -> Clause:
-        """The clause about this path, with these words left; Unclear when it names another one already."""
+    def with_lead(self, path: str, words: tuple[Token, ...]) -> Clause:
+        """The clause about this path, with the remaining tokens.
+
+        Raises `UnclearClause` if it already names another path.
+        """
         if self.lead not in (None, path):
             raise UnclearClause(f"You name {self.lead} and {path}; say one file for each change.")
         return replace(self, words=words, lead=path)
 
-    def place_at_end(self, prepositions: Collection[str]) -> Clause | None:
-        """The clause with the `in FILE` at its end taken off and made its lead, or None."""
-        at_end = [found for found in self.places(prepositions) if found.last == len(self.words)]
+    def take_path_at_end(self, prepositions: Collection[str]) -> Clause | None:
+        """The clause with the `in FILE` at its end removed and used as its lead, or None."""
+        at_end = [path for path in self.find_paths(prepositions) if path.last == len(self.words)]
         return self.without(at_end[-1]) if at_end else None
 
     def skip(self, *noise: str) -> Clause:
         """The clause without these words at its start."""
-        at = 0
-        while at < len(self.words) - 1 and self.words[at].plain in noise:
-            at += 1
-        return replace(self, words=self.words[at:])
+        count = 0
+        while count < len(self.words) - 1 and self.words[count].plain in noise:
+            count += 1
+        return replace(self, words=self.words[count:])
 
-    def said(self, words: tuple[Word, ...], what: str, *, found: bool = False, mean: tuple[str, ...] = ()) -> str:
-        """The text that these words give: one quoted text, or one bare word.
+    def text_of(
+        self, words: tuple[Token, ...], name: str, *, must_exist: bool = False, suggestions: tuple[str, ...] = ()
+    ) -> str:
+        """The text that these tokens give: one quoted text, or one bare word.
 
-        A title that the file must have (`found`) may be several bare words: it is there or the request fails. Raises
-        Unclear, with `mean` as what to say instead, for everything whose end or meaning is not plain.
+        With `must_exist`, a title that the file must contain may be several bare words: it exists or the request fails.
+        Raises `UnclearClause`, with `suggestions` as suggestions, if the text's end or meaning is not certain.
         """
-        words = closed(words)
+        words = strip_closings(words)
         if not words:
-            raise UnclearClause(f"I do not see {what}.")
-        if len(words) == 1 and words[0].quoted:
+            raise UnclearClause(f"I do not see {name}.")
+        if len(words) == 1 and words[0].is_quoted:
             return words[0].text
         raw = self.raw(words)
-        if any(word.quoted or word.ends for word in words):
+        if any(word.is_quoted or word.separator for word in words):
             raise UnclearClause(
-                f"I cannot tell where {what} begins and ends; put all of it in one pair of quotes.", *mean
+                f"I cannot tell where {name} begins and ends; put all of it in one pair of quotes.", *suggestions
             )
-        if changing := next((word.text for word in words[1:] if word.plain in _CHANGING), None):
-            reason = f"“{changing}” may be part of {what} or about how to change it, which I cannot do"
-            raise UnclearClause(f"{reason}; quote the text.", *mean[:1])
-        if len(words) > 1 and (not found or words[0].plain in _VAGUE_STARTS):
-            reason = f"“{raw[:60]}” is several words, and I cannot tell where {what} ends"
-            raise UnclearClause(f"{reason}; put it in quotes.", *mean)
+        if modifier := next((word.text for word in words[1:] if word.plain in _MODIFIERS), None):
+            reason = f"“{modifier}” may be part of {name} or about how to change it, which I cannot do"
+            raise UnclearClause(f"{reason}; quote the text.", *suggestions[:1])
+        if len(words) > 1 and (not must_exist or words[0].plain in _VAGUE_STARTS):
+            reason = f"“{raw[:60]}” is several words, and I cannot tell where {name} ends"
+            raise UnclearClause(f"{reason}; put it in quotes.", *suggestions)
         if len(words) == 1 and words[0].plain in _VAGUE_TEXTS:
-            raise UnclearClause(f"I cannot tell whether “{raw[:60]}” is meant literally; if so, quote it.", *mean)
-        if mark := unsure_mark(words[-1]):
-            raise UnclearClause(f"I cannot tell whether “{mark}” belongs to {what}; put the text in quotes.", *mean)
+            raise UnclearClause(
+                f"I cannot tell whether “{raw[:60]}” is meant literally; if so, quote it.", *suggestions
+            )
+        if mark := ambiguous_punctuation(words[-1]):
+            raise UnclearClause(
+                f"I cannot tell whether “{mark}” belongs to {name}; put the text in quotes.", *suggestions
+            )
         return raw
 
-    def fileless(self, example: str) -> UnclearClause:
-        """Why no file was understood: the words behind the one that is named, or that none is."""
-        named = self.places(_PLACES)
-        behind = self.words[named[-1].last :] if named else ()
-        if not behind:
+    def missing_file_error(self, example: str) -> UnclearClause:
+        """Why no file was understood: the words after the named one, or that none is named."""
+        paths = self.find_paths(_PLACES)
+        rest = self.words[paths[-1].last :] if paths else ()
+        if not rest:
             return UnclearClause("I do not see which file you mean.", example)
-        return UnclearClause(f"I do not understand “{self.raw(behind)[:60]}” behind {named[-1].path}.", example)
+        return UnclearClause(f"I do not understand “{self.raw(rest)[:60]}” behind {paths[-1].path}.", example)
 
-    def file(self, example: str) -> str:
-        """The one file that the clause names; Unclear with an example when it names none or several."""
-        path = self.place
+    def require_file(self, example: str) -> str:
+        """The one file that the clause names; raises `UnclearClause` if it names none or several."""
+        path = self.named_file
         if path is None:
-            raise self.fileless(example)
+            raise self.missing_file_error(example)
         if is_glob(path) or path.endswith("/"):
             raise UnclearClause(f"{path} may be several files; name one.", example)
         return path
 
 
-def as_path(word: Word) -> str | None:
-    """The path that a word is, or None; a bare word must look like one."""
-    if word.ends or word.fenced:
+def as_path(word: Token) -> str | None:
+    """The path that a token is, or None; a bare word must look like a path."""
+    if word.separator or word.is_fenced:
         return None
-    if word.quoted:
+    if word.is_quoted:
         return word.text if word.text and "\n" not in word.text else None
-    said = word.text.rstrip(",:")
-    if said.endswith(_NO_PATH_ENDS) or said.startswith("(") or "://" in said:
+    text = word.text.rstrip(",:")
+    if text.endswith(_NO_PATH_ENDS) or text.startswith("(") or "://" in text:
         return None
-    path = said.removeprefix("./")
+    path = text.removeprefix("./")
     name = path.rpartition("/")[2]
     has_ending = "." in name.strip(".") or (name.startswith(".") and len(name) > 1)
     known = name.casefold() in _KNOWN_FILES or (name.isalpha() and name.isupper() and len(name) > 2)
-    return path if path and ("/" in said or "*" in said or has_ending or known) else None
+    return path if path and ("/" in text or "*" in text or has_ending or known) else None
 
 
-def is_known(path: str) -> bool:
-    """Whether the last part of a path is a file's name beyond doubt: with an ending, or as every project has it."""
+def is_known_file(path: str) -> bool:
+    """Whether the last part of a path is certainly a file name: with an ending, or a well-known one."""
     name = path.rpartition("/")[2]
     return "." in name.strip(".") or name.startswith(".") or name.casefold() in _KNOWN_FILES
 
 
-def closed(words: tuple[Word, ...], *more: str) -> tuple[Word, ...]:
-    """Words without what may stand behind a wish and says nothing of it, and without `more`; one word stays."""
+def strip_closings(words: tuple[Token, ...], *extra: str) -> tuple[Token, ...]:
+    """The tokens without meaningless words at the end, including `extra`; one token always stays."""
     while len(words) > 1:
         plain = [word.plain for word in words]
-        ends = (*CLOSINGS, *((word,) for word in more))
-        ending = next((e for e in ends if len(words) > len(e) and tuple(plain[-len(e) :]) == e), None)
+        closings = (*CLOSINGS, *((word,) for word in extra))
+        ending = next(
+            (each for each in closings if len(words) > len(each) and tuple(plain[-len(each) :]) == each), None
+        )
         if ending is None:
             break
-        words = unmarked(words[: -len(ending)])
+        words = strip_comma(words[: -len(ending)])
     return words
 
 
-def unmarked(words: tuple[Word, ...]) -> tuple[Word, ...]:
-    """Words without the comma that parts the last of them from what followed."""
+def strip_comma(words: tuple[Token, ...]) -> tuple[Token, ...]:
+    """The tokens without the comma that separates the last of them from what followed."""
     last = words[-1] if words else None
-    if last is None or last.quoted or not last.text.endswith(",") or len(last.text) < 2:
+    if last is None or last.is_quoted or not last.text.endswith(",") or len(last.text) < 2:
         return words
     return (*words[:-1], replace(last, text=last.text[:-1], after="," + last.after))
 
 
-def unsure_mark(word: Word) -> str:
-    """The punctuation at a bare word that could be its own or the sentence's, as in `hello!`; empty when clear."""
+def ambiguous_punctuation(word: Token) -> str:
+    """Punctuation at a bare word that may belong to it or to the sentence, as in `hello!`; empty if clear."""
     if word.text.count("(") != word.text.count(")"):
         return "(" if "(" in word.text else ")"
     if word.text.endswith(tuple(_MARKS)):
@@ -239,11 +250,11 @@ def unsure_mark(word: Word) -> str:
 
 
 def is_structured(path: str) -> bool:
-    """Whether a file holds keys and values."""
+    """Whether a file has keys and values."""
     name = path.rpartition("/")[2].lower()
     return name.endswith(_STRUCTURED) or name.startswith(".env.")
 
 
-def find(words: Collection[Word], *plain: str) -> list[int]:
+def positions_of(words: Collection[Token], *plain: str) -> list[int]:
     """The positions of these bare words."""
-    return [at for at, word in enumerate(words) if word.plain in plain]
+    return [index for index, word in enumerate(words) if word.plain in plain]

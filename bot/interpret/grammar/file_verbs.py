@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bot.interpret.grammar.breaks import with_breaks
-from bot.interpret.grammar.clause import Clause, as_path, find, is_known
-from bot.interpret.grammar.words import UnclearClause, Word
+from bot.interpret.grammar.clause import Clause, as_path, is_known_file, positions_of
+from bot.interpret.grammar.tokens import Token, UnclearClause, unescape_breaks
 from core.model.edits import CreateFile, DeleteFile, Edit, MoveFile, is_glob
 
 _NAME = re.compile(r"\w[\w-]*")
@@ -20,34 +19,36 @@ _CREATE = 'create docs/x.md with "# Hello"'
 def move(clause: Clause) -> tuple[Edit, ...]:
     """rename or move FILE to FILE, or to FOLDER/."""
     words = clause.skip("the", "file").words
-    parts = find(words, "to", "into", "as", "->", "=>", "→")
-    if len(parts) != 1:
+    separators = positions_of(words, "to", "into", "as", "->", "=>", "→")
+    if len(separators) != 1:
         raise UnclearClause("I do not see which file goes where.", _MOVE)
-    to_words = [w for w in words[parts[0] + 1 :] if w.quoted or w.plain not in ("the", "folder", "directory", "file")]
-    is_folder = bool(find(words[parts[0] + 1 :], "folder", "directory"))
-    from_words = words[: parts[0]]
-    if len(from_words) > 1 and from_words[-1].plain == "file":
-        from_words = from_words[:-1]
-    if len(from_words) != 1 or len(to_words) != 1:
+    target_tokens = [
+        w for w in words[separators[0] + 1 :] if w.is_quoted or w.plain not in ("the", "folder", "directory", "file")
+    ]
+    is_folder = bool(positions_of(words[separators[0] + 1 :], "folder", "directory"))
+    source_tokens = words[: separators[0]]
+    if len(source_tokens) > 1 and source_tokens[-1].plain == "file":
+        source_tokens = source_tokens[:-1]
+    if len(source_tokens) != 1 or len(target_tokens) != 1:
         raise UnclearClause("I do not see which file goes where.", _MOVE, 'replace "old" with "new" in FILE')
-    source = as_path(from_words[0])
-    word = to_words[0]
+    source = as_path(source_tokens[0])
+    word = target_tokens[0]
     name = word.text.rstrip(",")
     target = as_path(word) or (name if source and _NAME.fullmatch(name) else None)
     if source is None or target is None:
         raise UnclearClause("That does not look like a file; quote a path that has no ending.", _MOVE)
-    if not (word.is_text or is_folder or "/" in target or is_known(target)):
-        ways = (f"move {source} to {target}/", f'move {source} to "{target}"')
-        raise UnclearClause(f"{target} may be a folder, or a file without an ending.", *ways)
+    if not (word.is_text or is_folder or "/" in target or is_known_file(target)):
+        options = (f"move {source} to {target}/", f'move {source} to "{target}"')
+        raise UnclearClause(f"{target} may be a folder, or a file without an ending.", *options)
     if is_glob(source) or is_glob(target) or source.endswith("/"):
         raise UnclearClause("I can move one file at a time.", _MOVE)
     folder, _, name = source.rpartition("/")
     if target.endswith("/") or is_folder:
         target = target.rstrip("/") + "/" + name
     elif clause.verb == "rename" and folder and "/" not in target:
-        top = target if is_known(target) else f'"{target}"'
-        both = (f"rename {source} to {folder}/{target}", f"move {source} to {top}")
-        raise UnclearClause(f"{target} may be in {folder} or at the top.", *both)
+        top = target if is_known_file(target) else f'"{target}"'
+        options_both = (f"rename {source} to {folder}/{target}", f"move {source} to {top}")
+        raise UnclearClause(f"{target} may be in {folder} or at the top.", *options_both)
     return (MoveFile(source, target),)
 
 
@@ -59,29 +60,29 @@ def delete(clause: Clause) -> tuple[Edit, ...]:
     paths = [as_path(word) for word in words]
     if not paths or clause.lead is not None or any(path is None for path in paths):
         raise UnclearClause("I can delete a file, or one line of it.", _DELETE, _REMOVE)
-    named = [path for path in paths if path is not None]
-    if any(is_glob(path) or path.endswith("/") for path in named):
+    found_paths = [path for path in paths if path is not None]
+    if any(is_glob(path) or path.endswith("/") for path in found_paths):
         raise UnclearClause("I delete files by their full names only, no patterns and no folders.", _DELETE)
-    return tuple(DeleteFile(path) for path in named)
+    return tuple(DeleteFile(path) for path in found_paths)
 
 
 def create(clause: Clause) -> tuple[Edit, ...]:
     """create FILE with "content", or create an empty file FILE."""
     words = list(clause.words)
-    empty = bool(words) and any(word.plain == "empty" for word in words[:3])
+    is_empty = bool(words) and any(word.plain == "empty" for word in words[:3])
     while words and words[0].plain in ("a", "an", "the", "new", "empty", "file", "called", "named", "at"):
         words.pop(0)
     if words and words[0].plain in ("with", "containing", "saying"):
-        words = _turned(words)
+        words = _file_first(words)
     path = as_path(words[0]) if words else None
     if path is None or is_glob(path) or path.endswith("/"):
         raise UnclearClause("I do not see the path of the file to create.", _CREATE)
-    rest = [word for word in words[1:] if word.quoted or word.plain.strip(":") not in _WITH]
-    if empty and not rest:
+    rest = [word for word in words[1:] if word.is_quoted or word.plain.strip(":") not in _WITH]
+    if is_empty and not rest:
         return (CreateFile(path, ""),)
-    if empty or len(rest) != 1 or not rest[0].quoted:
+    if is_empty or len(rest) != 1 or not rest[0].is_quoted:
         raise UnclearClause("Put the whole content of the new file in one pair of quotes.", _CREATE)
-    content = with_breaks(clause.text, rest[0])
+    content = unescape_breaks(clause.text, rest[0])
     return (CreateFile(path, content if not content or content.endswith("\n") else content + "\n"),)
 
 
@@ -108,15 +109,15 @@ _WITH = frozenset(
 ) | {""}
 
 
-def _turned(words: list[Word]) -> list[Word]:
-    """`with "content" at FILE` turned to `FILE with "content"`."""
-    quoted = next((at for at, word in enumerate(words) if word.quoted), None)
-    if quoted is None:
+def _file_first(words: list[Token]) -> list[Token]:
+    """`with "content" at FILE` reordered to `FILE with "content"`."""
+    position = next((index for index, word in enumerate(words) if word.is_quoted), None)
+    if position is None:
         return []
-    after = [
-        word for word in words[quoted + 1 :] if word.plain not in ("at", "in", "as", "called", "named", "to", "file")
+    rest = [
+        word for word in words[position + 1 :] if word.plain not in ("at", "in", "as", "called", "named", "to", "file")
     ]
-    return [*after, *words[: quoted + 1]]
+    return [*rest, *words[: position + 1]]
 
 
 VERBS: dict[str, Callable[[Clause], tuple[Edit, ...]]] = {

@@ -6,9 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from bot.interpret.grammar.clause import Clause, closed, find, is_structured, unmarked, unsure_mark
-from bot.interpret.grammar.replacing import TO, change_word, replaced
-from bot.interpret.grammar.words import UnclearClause, Word, word_set
+from bot.interpret.grammar.clause import (
+    Clause,
+    ambiguous_punctuation,
+    is_structured,
+    positions_of,
+    strip_closings,
+    strip_comma,
+)
+from bot.interpret.grammar.replacing import TO, build_replacement, change_word
+from bot.interpret.grammar.tokens import Token, UnclearClause, word_set
 from core.model.edits import BumpPackage, Edit, SetKey, split_key
 
 _IN = frozenset({"in", "inside", "within"})
@@ -38,30 +45,30 @@ _MANIFESTS = ("pyproject.toml", "package.json")
 
 def set_key(clause: Clause) -> tuple[Edit, ...]:
     """set KEY to VALUE in FILE, in any order of the three."""
-    placed = _placed(clause)
-    key, was, value, new = _assignment(placed)
-    path = placed.file(_SET)
-    return (_set(placed, path, key, was, value, new=new),)
+    located = _with_file(clause)
+    key, was, value, new = _assignment(located)
+    path = located.require_file(_SET)
+    return (_set(located, path, key, was, value, new=new),)
 
 
 def change(clause: Clause) -> tuple[Edit, ...]:
     """change X to Y: a key in a structured file, words in another, a package's version in a list of packages."""
     if (words := change_word(clause)) is not None:
         return words
-    placed = _placed(clause)
-    key, was, value, new = _assignment(placed)
+    located = _with_file(clause)
+    key, was, value, new = _assignment(located)
     version = len(value) == 1 and _VERSION.fullmatch(value[0].text) is not None and not value[0].is_text
-    if placed.place is None and version and not key.is_text:
+    if located.named_file is None and version and not key.is_text:
         return bump(clause)
-    if placed.place is None and key.quoted:
-        return replaced(clause, TO)
-    path = placed.file(_SET)
+    if located.named_file is None and key.is_quoted:
+        return build_replacement(clause, TO)
+    path = located.require_file(_SET)
     name = path.rpartition("/")[2]
     if name.endswith((".txt", ".in")) and version and ("requirements" in path or "constraints" in path):
-        return bump(replace(clause, lead=placed.place))
+        return bump(replace(clause, lead=located.named_file))
     if name in _MANIFESTS and version and "." not in key.text:
         if key.text == "version" and name == "package.json":
-            return (_set(placed, path, key, was, value, new=new),)  # its one place there is at the top
+            return (_set(located, path, key, was, value, new=new),)  # its one place there is at the top
         if key.text == "version":
             raise UnclearClause(
                 "I do not see whose version.", f"set project.version to {value[0].text} in {path}", _BUMP
@@ -78,71 +85,71 @@ def change(clause: Clause) -> tuple[Edit, ...]:
                 f"set {key.text[:60]} to … in {path}",
                 f'replace "{key.text[:60]}" with "…" in {path}',
             )
-        return (_set(placed, path, key, was, value, new=new),)
-    if was or not key.quoted:
-        said = f'replace "{key.text[:60]}" with "{placed.raw(value)[:60]}" in {path}'
-        raise UnclearClause(f"{path} has no keys that I know of; say which words to replace, in quotes.", said)
-    return replaced(clause, TO)
+        return (_set(located, path, key, was, value, new=new),)
+    if was or not key.is_quoted:
+        example = f'replace "{key.text[:60]}" with "{located.raw(value)[:60]}" in {path}'
+        raise UnclearClause(f"{path} has no keys that I know of; say which words to replace, in quotes.", example)
+    return build_replacement(clause, TO)
 
 
 def new_key(clause: Clause) -> tuple[Edit, ...]:
     """add key KEY with value VALUE to FILE."""
-    placed = clause.place_at_end((*_IN, "to", "into")) or clause
-    words = list(placed.skip("the", "a", "new", *_NOUNS).words)
-    for at in find(words, "with"):
+    located = clause.take_path_at_end((*_IN, "to", "into")) or clause
+    words = list(located.skip("the", "a", "new", *_NOUNS).words)
+    for at in positions_of(words, "with"):
         if len(words) > at + 1 and words[at + 1].plain == "value":
-            words[at : at + 2] = [Word("=", words[at].start, words[at].end)]
+            words[at : at + 2] = [Token("=", words[at].start, words[at].end)]
             break
-    key, was, value, _ = _assignment(replace(placed, words=tuple(words)))
-    return (_set(placed, placed.file(_SET), key, was, value, new=True),)
+    key, was, value, _ = _assignment(replace(located, words=tuple(words)))
+    return (_set(located, located.require_file(_SET), key, was, value, new=True),)
 
 
 def bump(clause: Clause) -> tuple[Edit, ...]:
     """bump or pin PACKAGE to VERSION, in a FILE or wherever it is named."""
-    own = clause.place_at_end(_IN)
-    placed = (own or clause).skip("the", "my", "our")
-    words = [word for word in placed.words if word.plain not in ("package", "dependency", "library", "requirement")]
+    own = clause.take_path_at_end(_IN)
+    located = (own or clause).skip("the", "my", "our")
+    words = [word for word in located.words if word.plain not in ("package", "dependency", "library", "requirement")]
     if len(words) > 2 and words[0].plain == "version" and words[1].plain == "of":
         words = words[2:]
     words = words[:1] + [word for word in words[1:] if word.plain != "version"]
     if len(words) == 1 and (required := _REQUIRED.fullmatch(words[0].text)):
         package, was, version = required[1], None, required[2]
     else:
-        package, was, version = _bumped(words)
+        package, was, version = _package_versions(words)
     if package.casefold() in ("version", "it"):
-        at = placed.place or "pyproject.toml"
+        at = located.named_file or "pyproject.toml"
         key = "version" if at.endswith("package.json") else "project.version"
         raise UnclearClause("I do not see which package you mean.", f"set {key} to {version[:40]} in {at}", _BUMP)
     if not _VERSION.fullmatch(version):
         raise UnclearClause(f"“{version[:40]}” is not a version number such as 1.2.3.", _BUMP)
     if not _PACKAGE.fullmatch(package):
         raise UnclearClause(f"“{package[:40]}” is not the name of a package.", _BUMP)
-    path = placed.file(_BUMP) if placed.lead is not None else None
+    path = located.require_file(_BUMP) if located.lead is not None else None
     exact, down = clause.verb in ("pin", "freeze"), clause.verb == "downgrade"
     return (BumpPackage(package, version, path, exact=exact, was=was, down=down),)
 
 
-def _bumped(words: list[Word]) -> tuple[str, str | None, str]:
-    """PACKAGE [from A] [to] B."""
-    said = [word.text.rstrip(",") for word in words]
+def _package_versions(words: list[Token]) -> tuple[str, str | None, str]:
+    """The package, old version and new version of PACKAGE [from A] [to] B."""
+    texts = [word.text.rstrip(",") for word in words]
     plain = [word.plain for word in words]
-    if len(said) == 5 and plain[1] == "from" and plain[3] == "to":
-        return said[0], said[2], said[4]
-    if len(said) == 3 and plain[1] in (*_TO, "@", "=="):
-        return said[0], None, said[2]
-    if len(said) == 2 and not words[0].quoted:
-        return said[0], None, said[1]
+    if len(texts) == 5 and plain[1] == "from" and plain[3] == "to":
+        return texts[0], texts[2], texts[4]
+    if len(texts) == 3 and plain[1] in (*_TO, "@", "=="):
+        return texts[0], None, texts[2]
+    if len(texts) == 2 and not words[0].is_quoted:
+        return texts[0], None, texts[1]
     raise UnclearClause("I do not see one package and one version.", _BUMP, "pin django to 5.1")
 
 
-def _placed(clause: Clause) -> Clause:
-    """The clause with its file as lead, wherever among key, value and file it stands."""
-    at_end = clause.place_at_end(_IN)
+def _with_file(clause: Clause) -> Clause:
+    """The clause with its file as lead, wherever it is among key, value and file."""
+    at_end = clause.take_path_at_end(_IN)
     if at_end is not None:
         return at_end
     inside = [
         place
-        for place in clause.places(_INNER)
+        for place in clause.find_paths(_INNER)
         if place.last < len(clause.words) and clause.words[place.last].plain in _TO
     ]
     if len(inside) == 1:
@@ -152,91 +159,91 @@ def _placed(clause: Clause) -> Clause:
     return clause
 
 
-def _assignment(clause: Clause) -> tuple[Word, str | None, tuple[Word, ...], bool]:
-    """KEY [from WAS] to VALUE, KEY = VALUE or KEY: VALUE; also whether the key is to be new."""
-    new = any(
+def _assignment(clause: Clause) -> tuple[Token, str | None, tuple[Token, ...], bool]:
+    """The tokens of KEY [from WAS] to VALUE, KEY = VALUE or KEY: VALUE, and whether the key must be new."""
+    is_new = any(
         word.plain == "new" and after.plain in _NOUNS
         for word, after in zip(clause.words[:2], clause.words[1:3], strict=False)
     )
-    words = _from_key(closed(clause.words))
+    words = _from_key(strip_closings(clause.words))
     if len(words) == 1:
-        return (*_pair(words[0]), new)
-    words[:1] = _parted(words[0])
-    was = None
+        return (*_pair(words[0]), is_new)
+    words[:1] = _split_separator(words[0])
+    old_value = None
     if words[1].plain in (*_NOUNS, "value") and len(words) > 3:
-        owner = words[0].text.removesuffix("'s").removesuffix("\u2019s") if not words[0].quoted else words[0].text
+        owner = words[0].text.removesuffix("'s").removesuffix("\u2019s") if not words[0].is_quoted else words[0].text
         words[:2] = [replace(words[0], text=owner)]
     if words[1].plain == "from" and len(words) > 3:
-        was, words = words[2].text, [words[0], *words[3:]]
+        old_value, words = words[2].text, [words[0], *words[3:]]
     if words[1].plain == "equal" and len(words) > 3 and words[2].plain == "to":
         words[1:3] = [words[2]]
     if words[1].plain not in _TO or len(words) < 3:
         raise UnclearClause("I do not see one key and one value; a key is one word.", _SET)
-    value = unmarked(tuple(words[2:]))
+    value = strip_comma(tuple(words[2:]))
     if len(value) > 1 and value[0].plain in ("be", "value", "the"):
         raise UnclearClause("I cannot tell the value from the words around it; quote it.", _SET)
-    return words[0], was, value, new
+    return words[0], old_value, value, is_new
 
 
-def _from_key(words: tuple[Word, ...]) -> list[Word]:
-    """The words from the key on; a noun such as `key` is itself the key where an assignment follows it."""
-    at = 0
-    while at < len(words) - 1 and words[at].plain in ("the", "value", "of", "for", "new", *_NOUNS):
-        if words[at].text.endswith((":", "=")):
+def _from_key(words: tuple[Token, ...]) -> list[Token]:
+    """The tokens from the key on; a noun such as `key` is itself the key if an assignment follows it."""
+    index = 0
+    while index < len(words) - 1 and words[index].plain in ("the", "value", "of", "for", "new", *_NOUNS):
+        if words[index].text.endswith((":", "=")):
             break
-        if words[at].plain in ("value", *_NOUNS) and words[at + 1].plain in (*_TO, "from", "equal"):
-            if at:
+        if words[index].plain in ("value", *_NOUNS) and words[index + 1].plain in (*_TO, "from", "equal"):
+            if index:
                 raise UnclearClause("I do not see which key to set.", _SET)
             break
-        at += 1
+        index += 1
     if not words:
         raise UnclearClause("I do not see which key to set.", _SET)
-    return list(words[at:])
+    return list(words[index:])
 
 
-def _parted(word: Word) -> list[Word]:
-    """A key with the `:` or `=` behind it as a word of its own."""
-    said = word.after if word.quoted else word.text
-    if not said.endswith((":", "=")) or (len(said) < 2 and not word.quoted):
+def _split_separator(word: Token) -> list[Token]:
+    """A key with the `:` or `=` after it as a token of its own."""
+    end = word.after if word.is_quoted else word.text
+    if not end.endswith((":", "=")) or (len(end) < 2 and not word.is_quoted):
         return [word]
-    equals = Word("=", word.end, word.end)
-    return [word if word.quoted else Word(word.text[:-1], word.start, word.end - 1), equals]
+    equals = Token("=", word.end, word.end)
+    return [word if word.is_quoted else Token(word.text[:-1], word.start, word.end - 1), equals]
 
 
-def _pair(word: Word) -> tuple[Word, str | None, tuple[Word, ...]]:
-    """KEY=VALUE in one word; quotes round the value make it text."""
+def _pair(word: Token) -> tuple[Token, str | None, tuple[Token, ...]]:
+    """The key and value of KEY=VALUE in one word; quotes around the value make it text."""
     key, equals, value = word.text.partition("=")
-    if word.quoted or not equals or not key or not value:
+    if word.is_quoted or not equals or not key or not value:
         raise UnclearClause("I do not see one key and one value.", _SET)
-    bare = value.rstrip(",")
-    quoted = len(bare) > 1 and bare[0] in "\"'`" and bare[-1] == bare[0]
-    if not quoted and any(mark in value for mark in "\"'`"):
+    trimmed = value.rstrip(",")
+    is_quoted = len(trimmed) > 1 and trimmed[0] in "\"'`" and trimmed[-1] == trimmed[0]
+    if not is_quoted and any(mark in value for mark in "\"'`"):
         raise UnclearClause("I cannot tell where the value begins and ends; put a space before its quotes.", _SET)
-    said = bare[1:-1] if quoted else value
-    pair = Word(said, word.start, word.end, quoted=quoted, code=bare[:1] == "`", after=word.after)
-    return Word(key, word.start, word.start + len(key)), None, (pair,)
+    text = trimmed[1:-1] if is_quoted else value
+    pair = Token(text, word.start, word.end, is_quoted=is_quoted, is_code=trimmed[:1] == "`", after=word.after)
+    return Token(key, word.start, word.start + len(key)), None, (pair,)
 
 
-def _set(clause: Clause, path: str, key: Word, was: str | None, value: tuple[Word, ...], *, new: bool) -> SetKey:
+def _set(clause: Clause, path: str, key: Token, was: str | None, value: tuple[Token, ...], *, new: bool) -> SetKey:
     name = _key(key)
-    value = unmarked(closed(value))
+    value = strip_comma(strip_closings(value))
     if len(value) == 1:
-        said, quoted = _value(value[0])
-        return SetKey(path, name, said, quoted=quoted, was=was, new=new)
-    said = clause.raw(value)
-    if said[:1] + said[-1:] in ("[]", "{}"):
-        return SetKey(path, name, said, was=was, new=new)
-    raise UnclearClause(f"The value “{said[:60]}” has several words; put it in quotes.", f'set {name} to "…" in {path}')
+        text, is_text = _value(value[0])
+        return SetKey(path, name, text, quoted=is_text, was=was, new=new)
+    text = clause.raw(value)
+    if text[:1] + text[-1:] in ("[]", "{}"):
+        return SetKey(path, name, text, was=was, new=new)
+    raise UnclearClause(f"The value “{text[:60]}” has several words; put it in quotes.", f'set {name} to "…" in {path}')
 
 
-def _key(word: Word) -> str:
-    """The dotted key that a word is; a quoted one that cannot be split, or that holds a slash, is one literal part."""
-    name = word.text if word.quoted else word.text.rstrip(",")
-    if not word.quoted and (mark := unsure_mark(replace(word, text=name))):
+def _key(word: Token) -> str:
+    """The dotted key that a token is; a quoted one that cannot be split, or that has a slash, is one literal part."""
+    name = word.text if word.is_quoted else word.text.rstrip(",")
+    if not word.is_quoted and (mark := ambiguous_punctuation(replace(word, text=name))):
         raise UnclearClause(f"I cannot tell whether “{mark}” belongs to the key; put the key in quotes.", _SET)
-    if not word.quoted and "=" in name and '"' not in name:
+    if not word.is_quoted and "=" in name and '"' not in name:
         raise UnclearClause(f"“{name[:60]}” may be a key with its value; say: set KEY to VALUE.", _SET)
-    parts = split_key(name) if _splits(name) else ()
+    parts = split_key(name) if _is_valid_key(name) else ()
     slashed = any("/" in part.text and not part.literal for part in parts)
     if word.is_text and (slashed or not parts) and '"' not in name:
         return f'"{name}"'
@@ -246,13 +253,13 @@ def _key(word: Word) -> str:
     return name
 
 
-def _value(word: Word) -> tuple[str, bool]:
-    """The value that one word is, and whether it is text whatever it looks like; code says both by its own quotes."""
-    if word.code:
+def _value(word: Token) -> tuple[str, bool]:
+    """The value that a token is, and whether it is text whatever it looks like; code has quotes of its own."""
+    if word.is_code:
         inner = word.text.strip()
         is_text = not inner or (len(inner) > 1 and inner[0] in "\"'" and inner[-1] == inner[0])
         return (inner[1:-1], True) if is_text else (word.text, False)
-    if word.quoted:
+    if word.is_quoted:
         return word.text, True
     if word.plain in _VAGUE:
         raise UnclearClause(f"“{word.text}” does not say a value; write it, in quotes if it is text.", _SET)
@@ -264,12 +271,12 @@ def _value(word: Word) -> tuple[str, bool]:
         raise UnclearClause(
             f"“{word.text[:60]}” may be a key with its value; quote it if all of it is the value.", _SET
         )
-    if mark := unsure_mark(word):
+    if mark := ambiguous_punctuation(word):
         raise UnclearClause(f"I cannot tell whether “{mark}” belongs to the value; put the value in quotes.", _SET)
     return word.text, False
 
 
-def _splits(key: str) -> bool:
+def _is_valid_key(key: str) -> bool:
     try:
         return bool(split_key(key))
     except ValueError:

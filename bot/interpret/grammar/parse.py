@@ -1,4 +1,4 @@
-"""From a request to its edits: cut into clauses, politeness off, each clause read by its verb."""
+"""Parses a request into edits: split into clauses, politeness removed, each clause read by its verb."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import replace
 
 from bot.interpret.grammar import file_verbs, key_verbs, text_verbs
 from bot.interpret.grammar.clause import BEFORE_PATH, CLOSINGS, Clause, as_path
-from bot.interpret.grammar.words import (
+from bot.interpret.grammar.tokens import (
     MAX_TEXT_BYTES,
     NotUnderstood,
+    Token,
     UnclearClause,
-    Word,
-    hidden,
-    split,
-    without_breaks,
+    hidden_character,
+    strip_word_joiners,
+    tokenize,
 )
 from core.model.edits import Edit, paths_named
 
 MAX_EDITS = 100
-CAN = (
+EXAMPLES = (
     "set KEY to VALUE in FILE",
     'replace "old text" with "new text" in FILE',
     'add the line "text" to FILE under "Heading"',
@@ -30,7 +30,7 @@ CAN = (
 )
 _VERBS = {**key_verbs.VERBS, **text_verbs.VERBS, **file_verbs.VERBS}
 _JOINERS = frozenset({"and", "then", "&", "plus", "also", "next", "finally", "afterwards"})
-_POLITE = frozenset(
+_POLITE_WORDS = frozenset(
     [
         "please",
         "pls",
@@ -54,7 +54,7 @@ _POLITE = frozenset(
         "countersign",
     ]
 )
-_PHRASES: dict[str, list[tuple[str, ...]]] = {}
+_POLITE_PHRASES: dict[str, list[tuple[str, ...]]] = {}
 for _phrase in (
     """
     could you|can you|would you|will you|could we|can we|i want you to|i want to|i need you to|i need to
@@ -64,172 +64,176 @@ for _phrase in (
     .replace("\n", "|")
     .split("|")
 ):
-    _PHRASES.setdefault(_phrase.split()[0], []).append(tuple(_phrase.split()))
-_AFTER_PLACES = frozenset({"now", "asap", ":)", ":-)", "🙏", "👍", "🙂", "😊", "🎉", "🙌", "🚀"})
-"""Words that say nothing behind a file or a quoted text; behind a bare text they could be part of it."""
+    _POLITE_PHRASES.setdefault(_phrase.split()[0], []).append(tuple(_phrase.split()))
+_TRAILING_NOISE = frozenset({"now", "asap", ":)", ":-)", "🙏", "👍", "🙂", "😊", "🎉", "🙌", "🚀"})
+"""Words without meaning after a file or a quoted text; after a bare text they could be part of it."""
 _EVERYWHERE = ("everywhere", "globally")
-_LEADS = frozenset({"in", "inside", "within", "from", "to", "for", "on", "at"})
+_LEAD_PREPOSITIONS = frozenset({"in", "inside", "within", "from", "to", "for", "on", "at"})
 
 
 def parse(text: str) -> tuple[Edit, ...] | NotUnderstood:
-    """The edits that a text asks for, all of them, or why it is not understood; never a guess, never an exception.
+    """The edits that a text asks for, all of them, or why it is not understood; never guesses, never raises.
 
     Takes time linear in the text, which may have 64 KiB.
     """
     if len(text) > MAX_TEXT_BYTES or len(text.encode(errors="replace")) > MAX_TEXT_BYTES:
-        return NotUnderstood(f"The request is longer than {MAX_TEXT_BYTES // 1024} KiB.", CAN)
-    text = without_breaks(text)
-    if char := hidden(text):
-        return NotUnderstood(f"The request holds an invisible character ({char}) that could hide its meaning.", CAN)
+        return NotUnderstood(f"The request is longer than {MAX_TEXT_BYTES // 1024} KiB.", EXAMPLES)
+    text = strip_word_joiners(text)
+    if hidden := hidden_character(text):
+        return NotUnderstood(
+            f"The request holds an invisible character ({hidden}) that could hide its meaning.", EXAMPLES
+        )
     try:
         edits = _edits(text)
-    except UnclearClause as unclear:
-        return NotUnderstood(unclear.reason, unclear.can or CAN)
-    except ValueError as error:  # a path or a key that cannot be; the sentence is for people
-        return NotUnderstood(str(error), CAN)
+    except UnclearClause as error:
+        return NotUnderstood(error.reason, error.can or EXAMPLES)
+    except ValueError as error:  # an invalid path or key; the message is for people
+        return NotUnderstood(str(error), EXAMPLES)
     return edits
 
 
 def _edits(text: str) -> tuple[Edit, ...]:
     edits: list[Edit] = []
     lead: str | None = None
-    clauses = _clauses(split(text))
+    clauses = _clauses(tokenize(text))
     if not clauses:
         raise UnclearClause("The request is empty.")
     if len(clauses) > MAX_EDITS:
         raise UnclearClause(f"The request has more than {MAX_EDITS} parts.")
     for words in clauses:
         clause, lead = _clause(text, words, lead)
-        clause = replace(clause, beside=any(map(paths_named, edits)))
+        clause = replace(clause, follows_named_files=any(map(paths_named, edits)))
         edits.extend(_VERBS[clause.verb](clause))
     return tuple(edits)
 
 
-def _clauses(words: list[Word]) -> list[list[Word]]:
-    """The words of each clause; a joiner or a line break parts two clauses only when a verb follows."""
-    clauses: list[list[Word]] = [[]]
+def _clauses(words: list[Token]) -> list[list[Token]]:
+    """The tokens of each clause; a joiner or a line break separates clauses only if a verb follows."""
+    clauses: list[list[Token]] = [[]]
     at = 0
     while at < len(words):
         word = words[at]
-        if word.ends == ";" or ((word.ends or word.plain in _JOINERS) and _begins(words, at + 1)):
+        if word.separator == ";" or ((word.separator or word.plain in _JOINERS) and _begins(words, at + 1)):
             clauses.append([])
-        elif not word.ends:
+        elif not word.separator:
             clauses[-1].append(word)
-            ends = word.after if word.quoted else word.text + word.after
-            if ends.endswith((",", ".", "!")) and _has_verb(clauses[-1]) and _begins(words, at + 1):
+            ending = word.after if word.is_quoted else word.text + word.after
+            if ending.endswith((",", ".", "!")) and _has_verb(clauses[-1]) and _begins(words, at + 1):
                 clauses.append([])
         at += 1
-    return [clause for clause in map(_trimmed, clauses) if clause]
+    return [clause for clause in map(_strip_noise, clauses) if clause]
 
 
-def _begins(words: list[Word], at: int) -> bool:
-    """Whether a clause begins here: a verb, after politeness and an `in FILE` at most."""
-    rest = _unled(words[at : at + 12])
-    if rest and rest[0].plain in _LEADS:
-        _, rest = _led(rest)
+def _begins(words: list[Token], at: int) -> bool:
+    """Whether a clause begins here: a verb, after politeness and at most an `in FILE`."""
+    rest = _skip_opening(words[at : at + 12])
+    if rest and rest[0].plain in _LEAD_PREPOSITIONS:
+        _, rest = _split_lead(rest)
     return bool(rest) and rest[0].plain in _VERBS
 
 
-def _has_verb(words: list[Word]) -> bool:
-    """Whether the words of a clause so far are more than an `in FILE,` before the verb."""
+def _has_verb(words: list[Token]) -> bool:
+    """Whether the tokens of a clause so far contain a verb, and not only an `in FILE,` before it."""
     return any(word.plain in _VERBS for word in words[:12])
 
 
-def _led(words: list[Word]) -> tuple[str | None, list[Word]]:
-    """The file of an `in FILE` at the start, and the words after it; no file where anything else stands there."""
-    at = 1
-    while at < len(words) - 1 and words[at].plain in BEFORE_PATH:
-        at += 1
-    path = as_path(words[at]) if at < len(words) else None
+def _split_lead(words: list[Token]) -> tuple[str | None, list[Token]]:
+    """The file of an `in FILE` at the start, and the tokens after it; None if anything else is there."""
+    position = 1
+    while position < len(words) - 1 and words[position].plain in BEFORE_PATH:
+        position += 1
+    path = as_path(words[position]) if position < len(words) else None
     if path is None:
         return None, []
-    at += 2 if words[at + 1 : at + 2] and words[at + 1].plain == "file" else 1
-    return path, _unled(words[at:])
+    position += 2 if words[position + 1 : position + 2] and words[position + 1].plain == "file" else 1
+    return path, _skip_opening(words[position:])
 
 
-def _trimmed(words: list[Word]) -> list[Word]:
-    """A clause without politeness, a mention of the bot, or punctuation at its end."""
-    words = list(_unled(words))
+def _strip_noise(words: list[Token]) -> list[Token]:
+    """A clause without politeness, a mention of the bot, or trailing punctuation."""
+    words = list(_skip_opening(words))
     while words:
         last = words[-1]
-        bare = last.text if last.quoted else last.text.rstrip(".," if "://" in last.text else ".!?,")
-        polite = next((e for e in CLOSINGS if len(words) > len(e) and _plain(words[-len(e) :]) == e), ())
+        bare = last.text if last.is_quoted else last.text.rstrip(".," if "://" in last.text else ".!?,")
+        closing = next(
+            (each for each in CLOSINGS if len(words) > len(each) and _plain(words[-len(each) :]) == each), ()
+        )
         if bare != last.text:
             words[-1:] = [replace(last, text=bare, after=last.text[len(bare) :] + last.after)] if bare else []
-        elif polite:
-            del words[-len(polite) :]
-        elif len(words) > 1 and last.text.casefold() in _AFTER_PLACES and as_path(words[-2]) is not None:
+        elif closing:
+            del words[-len(closing) :]
+        elif len(words) > 1 and last.text.casefold() in _TRAILING_NOISE and as_path(words[-2]) is not None:
             del words[-1]
         else:
             break
     return words
 
 
-def _unled(words: list[Word]) -> list[Word]:
-    """The words from the first that means something."""
-    at = 0
-    while at < len(words):
-        word = words[at]
-        bullet = not word.quoted and (
+def _skip_opening(words: list[Token]) -> list[Token]:
+    """The tokens from the first that carries meaning."""
+    position = 0
+    while position < len(words):
+        word = words[position]
+        bullet = not word.is_quoted and (
             word.text in ("-", "*", "•") or (word.text[:-1].isdigit() and word.text[-1] in ".)")
         )
-        mention = not word.quoted and word.text.startswith(("@", "<@"))
-        begun = _PHRASES.get("".join(_plain([word])), ())
-        phrase = next((p for p in begun if _plain(words[at : at + len(p)]) == p), ())
+        mention = not word.is_quoted and word.text.startswith(("@", "<@"))
+        candidates = _POLITE_PHRASES.get("".join(_plain([word])), ())
+        phrase = next((each for each in candidates if _plain(words[position : position + len(each)]) == each), ())
         if phrase:
-            at += len(phrase)
-        elif word.ends or bullet or mention or _is_polite(word):
-            at += 1
+            position += len(phrase)
+        elif word.separator or bullet or mention or _is_polite(word):
+            position += 1
         else:
             break
-    return words[at:]
+    return words[position:]
 
 
-def _is_polite(word: Word) -> bool:
-    """Whether a bare word says nothing of the wish that follows, or is only punctuation, as after a mention."""
+def _is_polite(word: Token) -> bool:
+    """Whether a bare word is politeness, or only punctuation, as after a mention."""
     plain = word.plain.strip("!.,:\u2013\u2014-")
-    return not word.quoted and (plain in _POLITE or not plain)
+    return not word.is_quoted and (plain in _POLITE_WORDS or not plain)
 
 
-def _clause(text: str, words: list[Word], carried: str | None) -> tuple[Clause, str | None]:
-    """The clause with its verb, and the file that it names up front for those that follow."""
+def _clause(text: str, words: list[Token], carried: str | None) -> tuple[Clause, str | None]:
+    """The clause with its verb, and the file that it names up front, which applies to later clauses."""
     lead: str | None = None
     everywhere = words[0].plain in _EVERYWHERE
     if everywhere:
-        words = _unled(words[1:])
-    heading, words = _headed(words)
-    if words and words[0].plain in _LEADS:
-        path, rest = _led(words)
+        words = _skip_opening(words[1:])
+    heading, words = _split_heading(words)
+    if words and words[0].plain in _LEAD_PREPOSITIONS:
+        path, rest = _split_lead(words)
         lead, words = path, rest if path is not None else words
-    elif len(words) > 1 and _ends_in_colon(words[0]) and (first := as_path(words[0])) is not None:
-        lead, words = first, _unled(words[1:])
+    elif len(words) > 1 and _ends_in_colon(words[0]) and (path_up_front := as_path(words[0])) is not None:
+        lead, words = path_up_front, _skip_opening(words[1:])
     if heading is None:
-        heading, words = _headed(words)
+        heading, words = _split_heading(words)
     if words and words[0].plain in _EVERYWHERE:
-        everywhere, words = True, _unled(words[1:])
+        everywhere, words = True, _skip_opening(words[1:])
     verb = words[0].plain if words else ""
     if verb not in _VERBS or (everywhere and verb not in text_verbs.REPLACING):
-        said = text[words[0].start : words[0].end][:40] if words else "that"
-        raise UnclearClause(f"I do not understand “{said}” as something to do.")
+        unknown = text[words[0].start : words[0].end][:40] if words else "that"
+        raise UnclearClause(f"I do not understand “{unknown}” as something to do.")
     if heading is not None and verb not in text_verbs.ADDING:
         raise UnclearClause(f"Only lines can be added under a heading; I cannot {verb} anything there.")
     if lead is not None and verb in file_verbs.VERBS:
         raise UnclearClause(f"I cannot tell what {lead} is about; name each file from the repository's root.")
-    clause = Clause(text, verb, tuple(words[1:]), lead, heading, carried, everywhere=everywhere)
+    clause = Clause(text, verb, tuple(words[1:]), lead, heading, carried, is_everywhere=everywhere)
     return clause, lead or carried
 
 
-def _headed(words: list[Word]) -> tuple[str | None, list[Word]]:
-    """The heading of an `under "H"` at the start, and the words after it."""
-    if len(words) > 2 and words[0].plain in ("under", "below") and words[1].quoted:
-        return words[1].text, _unled(words[2:])
+def _split_heading(words: list[Token]) -> tuple[str | None, list[Token]]:
+    """The heading of an `under "H"` at the start, and the tokens after it."""
+    if len(words) > 2 and words[0].plain in ("under", "below") and words[1].is_quoted:
+        return words[1].text, _skip_opening(words[2:])
     return None, words
 
 
-def _ends_in_colon(word: Word) -> bool:
-    return (word.after if word.quoted else word.text).endswith(":")
+def _ends_in_colon(word: Token) -> bool:
+    return (word.after if word.is_quoted else word.text).endswith(":")
 
 
-def _plain(words: list[Word]) -> tuple[str, ...]:
+def _plain(words: list[Token]) -> tuple[str, ...]:
     """The bare words with straight apostrophes and without a command's slash."""
     return tuple(word.plain.lstrip("/").replace("\u2019", "'") for word in words)

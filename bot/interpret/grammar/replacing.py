@@ -1,12 +1,12 @@
-"""Replacing one text by another: where, which text, whether it is a whole word, and by what."""
+"""Verbs that replace one text by another: where, which text, whether it is a whole word, and by what."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 
-from bot.interpret.grammar.clause import Clause, as_path, closed, find, unmarked
-from bot.interpret.grammar.words import UnclearClause, Word
+from bot.interpret.grammar.clause import Clause, as_path, positions_of, strip_closings, strip_comma
+from bot.interpret.grammar.tokens import Token, UnclearClause
 from core.model.edits import Edit, ReplaceText
 
 EVERYWHERE = ("everywhere", "globally")
@@ -28,73 +28,79 @@ _NOTHING = frozenset({"nothing", "empty", "blank"})
 
 def replace(clause: Clause) -> tuple[Edit, ...]:
     """replace X with Y in FILE or GLOB, everywhere, or in all files of a kind."""
-    return replaced(clause, _WITH)
+    return build_replacement(clause, _WITH)
 
 
 def change_word(clause: Clause) -> tuple[Edit, ...] | None:
     """change the word "X" to "Y" in FILE; None when the clause does not name a word in quotes."""
-    words, _ = _named(clause.words)
-    is_word = len(words) < len(clause.words) and words[0].quoted
-    return replaced(clause, TO) if is_word else None
+    words, _ = _old_text(clause.words)
+    is_word = len(words) < len(clause.words) and words[0].is_quoted
+    return build_replacement(clause, TO) if is_word else None
 
 
-def replaced(clause: Clause, between: Sequence[tuple[str, ...]]) -> tuple[Edit, ...]:
-    """The replacement that a clause means whose two texts stand on the sides of one of the words `between`."""
-    placed, everywhere = _target(clause)
-    parts = next((at for words in between if (at := find(placed.words, *words))), [])
-    if len(parts) != 1:
+def build_replacement(clause: Clause, separators: Sequence[tuple[str, ...]]) -> tuple[Edit, ...]:
+    """The replacement that a clause means; its two texts are on both sides of one of the `separators`."""
+    located, is_everywhere = _with_target(clause)
+    positions = next((at for words in separators if (at := positions_of(located.words, *words))), [])
+    if len(positions) != 1:
         raise UnclearClause("I cannot tell which text to replace with which; put both in quotes.", EXAMPLE)
-    old, also_here = _bounded(placed.words[: parts[0]])
-    new, and_here = _bounded(unmarked(placed.words[parts[0] + 1 :]))
-    target = _bounds(placed, everywhere=everywhere or also_here or and_here)
-    old, word = _named(old)
-    new = _unnamed(new)
+    old, also_here = _bounded(located.words[: positions[0]])
+    new, and_here = _bounded(strip_comma(located.words[positions[0] + 1 :]))
+    target = _search_target(located, is_everywhere=is_everywhere or also_here or and_here)
+    old, word = _old_text(old)
+    new = _new_text(new)
     if not old or not new:
         raise UnclearClause("I do not see which text to replace with which.", EXAMPLE)
-    ways = (_quoted(placed, old, words, target, word=word) for words in (unmarked(new[:1]), new))
-    mean = tuple(dict.fromkeys(ways))
+    examples = (_example_with_quotes(located, old, words, target, word=word) for words in (strip_comma(new[:1]), new))
+    suggestions = tuple(dict.fromkeys(examples))
     if len(new) == 1 and new[0].plain in _NOTHING:
-        way = _quoted(placed, old, (), target, word=word)
-        raise UnclearClause(f"I cannot tell whether “{new[0].text}” is the new text or means no text.", way, mean[-1])
-    old_text = placed.said(old, "the text to replace", mean=mean)
-    new_text = placed.said(new, "the new text", mean=mean)
-    if old_text == new_text and not new[0].quoted:
+        literal_example = _example_with_quotes(located, old, (), target, word=word)
+        raise UnclearClause(
+            f"I cannot tell whether “{new[0].text}” is the new text or means no text.", literal_example, suggestions[-1]
+        )
+    old_text = located.text_of(old, "the text to replace", suggestions=suggestions)
+    new_text = located.text_of(new, "the new text", suggestions=suggestions)
+    if old_text == new_text and not new[0].is_quoted:
         raise UnclearClause(
             "The new text is the same as the old one; quote both if a mark belongs to one of them.", EXAMPLE
         )
     return (ReplaceText(target, old_text, new_text, word=word),)
 
 
-def _bounds(clause: Clause, *, everywhere: bool) -> str:
-    """The file or glob to search; a file that is named anywhere in the request bounds `everywhere`."""
-    place = clause.place
-    if place is None and everywhere and clause.beside:
+def _search_target(clause: Clause, *, is_everywhere: bool) -> str:
+    """The file or glob to search; a file named anywhere in the request limits `is_everywhere`."""
+    path = clause.named_file
+    if path is None and is_everywhere and clause.follows_named_files:
         raise UnclearClause(
             "I cannot tell whether “everywhere” means all files or those named before.",
             'replace "old" with "new" in all files',
             EXAMPLE,
         )
-    if place is None and (clause.everywhere or everywhere):
+    if path is None and (clause.is_everywhere or is_everywhere):
         return "**"
-    if place is None:
-        raise clause.fileless(EXAMPLE)
-    return place + "**" if place.endswith("/") else place
+    if path is None:
+        raise clause.missing_file_error(EXAMPLE)
+    return path + "**" if path.endswith("/") else path
 
 
-def _target(clause: Clause) -> tuple[Clause, bool]:
-    """The clause with what to search as lead, wherever it stands, and whether it says `everywhere` at its end."""
-    words, everywhere = _bounded(clause.words)
+def _with_target(clause: Clause) -> tuple[Clause, bool]:
+    """The clause with what to search as its lead, and whether it says `everywhere` at its end."""
+    words, is_everywhere = _bounded(clause.words)
     clause = dataclasses.replace(clause, words=words)
     if (pattern := _kind_of_files(words)) is not None:
-        return clause.led(pattern, words[: -_tail(words)]), everywhere
-    if (placed := clause.place_at_end(_IN)) is not None:
-        return placed, everywhere
-    inside = [p for p in clause.places(_IN) if p.last < len(words) and words[p.last].plain in ("with", "by", "to")]
-    return (clause.without(inside[0]) if len(inside) == 1 else clause), everywhere
+        return clause.with_lead(pattern, words[: -_all_files_length(words)]), is_everywhere
+    if (located := clause.take_path_at_end(_IN)) is not None:
+        return located, is_everywhere
+    inside = [
+        path
+        for path in clause.find_paths(_IN)
+        if path.last < len(words) and words[path.last].plain in ("with", "by", "to")
+    ]
+    return (clause.without(inside[0]) if len(inside) == 1 else clause), is_everywhere
 
 
-def _tail(words: tuple[Word, ...]) -> int:
-    """How many words at the end say `in all files` or `in all .md files`; 0 for none."""
+def _all_files_length(words: tuple[Token, ...]) -> int:
+    """The number of tokens at the end that say `in all files` or `in all .md files`; 0 if there are none."""
     for count in (3, 4):
         tail = [word.plain for word in words[-count:]]
         if len(words) > count and tail[0] in _IN and tail[1] in ("all", "every", "each"):
@@ -102,9 +108,9 @@ def _tail(words: tuple[Word, ...]) -> int:
     return 0
 
 
-def _kind_of_files(words: tuple[Word, ...]) -> str | None:
+def _kind_of_files(words: tuple[Token, ...]) -> str | None:
     """The glob of `in all files` or `in all .md files` at the end, or None."""
-    count = _tail(words)
+    count = _all_files_length(words)
     if count == 3:
         return "**"
     kind = as_path(words[-2]) if count else None
@@ -113,33 +119,35 @@ def _kind_of_files(words: tuple[Word, ...]) -> str | None:
     return kind if "*" in kind or "/" in kind else f"**/*{kind}"
 
 
-def _bounded(words: tuple[Word, ...]) -> tuple[tuple[Word, ...], bool]:
+def _bounded(words: tuple[Token, ...]) -> tuple[tuple[Token, ...], bool]:
     """The words without closing words and without `everywhere` at their end, and whether it was there."""
-    left = closed(words, *EVERYWHERE)
+    left = strip_closings(words, *EVERYWHERE)
     return left, any(word.plain in EVERYWHERE for word in words[len(left) :])
 
 
-def _named(words: tuple[Word, ...]) -> tuple[tuple[Word, ...], bool]:
-    """The words without `all occurrences of the word` before them, and whether they are to be a whole word."""
-    at = 0
+def _old_text(words: tuple[Token, ...]) -> tuple[tuple[Token, ...], bool]:
+    """The tokens without `all occurrences of the word` before them, and whether they must be a whole word."""
+    index = 0
     for noise in _NOISE:
-        at += at < len(words) - 1 and words[at].plain in noise
-    kind = words[at].plain if at < len(words) - 1 else ""
+        index += index < len(words) - 1 and words[index].plain in noise
+    kind = words[index].plain if index < len(words) - 1 else ""
     if kind in _KINDS:
-        return words[at + 1 :], _KINDS[kind]
-    is_about = at > 0 and (words[at].quoted or words[at - 1].plain == "of")
-    return (words[at:] if is_about else words), False
+        return words[index + 1 :], _KINDS[kind]
+    is_about = index > 0 and (words[index].is_quoted or words[index - 1].plain == "of")
+    return (words[index:] if is_about else words), False
 
 
-def _unnamed(words: tuple[Word, ...]) -> tuple[Word, ...]:
-    """The new text without `the word` or `the text` before it, when it is quoted."""
-    if len(words) in (2, 3) and words[-1].quoted and words[-2].plain in _KINDS:
+def _new_text(words: tuple[Token, ...]) -> tuple[Token, ...]:
+    """The new text without `the word` or `the text` before it, if it is quoted."""
+    if len(words) in (2, 3) and words[-1].is_quoted and words[-2].plain in _KINDS:
         return words[-1:] if len(words) == 2 or words[0].plain == "the" else words
     return words
 
 
-def _quoted(clause: Clause, old: tuple[Word, ...], new: tuple[Word, ...], target: str, *, word: bool) -> str:
-    """The same wish with both texts in quotes, for people to copy."""
+def _example_with_quotes(
+    clause: Clause, old: tuple[Token, ...], new: tuple[Token, ...], target: str, *, word: bool
+) -> str:
+    """The same request with both texts in quotes, for people to copy."""
     texts = [words[0].text if len(words) == 1 else clause.raw(words) if words else "" for words in (old, new)]
     if any('"' in text or len(text) > 60 or not text.isprintable() for text in texts):
         return EXAMPLE

@@ -1,5 +1,5 @@
-"""Comments of issues and pull requests at GitHub as a surface: webhooks in, one sticky comment a task out.
+"""Comments on GitHub issues and pull requests as a surface: webhooks in, one comment per task out.
 
-`bot.surfaces.github.surface` has the surface and `bot.surfaces.github.rest` its way to GitHub's REST interface. Nothing
-is imported here, so that whoever does not use GitHub loads none of it.
+`surface` contains the surface and `rest` its REST client. Nothing is imported here, so that installations without
+GitHub load none of it.
 """

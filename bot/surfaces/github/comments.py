@@ -1,4 +1,4 @@
-"""What the surface asks of GitHub, and nothing more."""
+"""The port to GitHub's comments: everything that the surface asks of GitHub."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from bot.surfaces.github.comment_text import CommentKind, WrittenComment
 
 @dataclass(frozen=True, slots=True)
 class GitHubAccount:
-    """Who we are at GitHub; the login of an App is ``slug[bot]``."""
+    """The bot's account at GitHub; the login of an App is ``slug[bot]``."""
 
     id: int
     login: str
 
     @property
     def name(self) -> str:
-        """How people mention us."""
+        """The name by which people mention the bot."""
         return self.login.removesuffix("[bot]")
 
 
 @dataclass(frozen=True, slots=True)
-class OwnComments:
-    """A comment that we wrote, as it is now."""
+class OwnComment:
+    """A comment that the bot wrote, in its current form."""
 
     id: int
     body: str
@@ -33,51 +33,51 @@ class OwnComments:
 
 @dataclass(frozen=True, slots=True)
 class GitHubReview:
-    """A review with its line comments, in their order."""
+    """A review with its line comments in order."""
 
     review: WrittenComment
     lines: tuple[WrittenComment, ...]
 
 
 class CommentsClient(Protocol):
-    """Comments of the repositories with these numeric ids.
+    """Comments of repositories, which are named by their numeric ids.
 
-    Every method raises `TransientError` when GitHub cannot be asked now (`retry_after_s` where it said so) and
-    `PermanentError` when it will not have it; ``place_gone`` when the repository or the conversation is not there.
+    Every method raises `TransientError` if GitHub is unavailable (with `retry_after_s` if it gave one) and
+    `PermanentError` if it refuses; ``place_gone`` if the repository or the conversation does not exist.
     """
 
-    async def me(self, repository: str) -> GitHubAccount:
-        """The account that our comments carry, the same in every repository; an App asks as its installation there."""
+    async def account(self, repository: str) -> GitHubAccount:
+        """The account that writes our comments, the same in every repository; an App asks as its installation."""
 
     async def repository(self, repository: str) -> str:
-        """The repository's full name today, for showing."""
+        """The repository's current full name, for display."""
 
     async def may_write(self, repository: str, person: int) -> bool:
-        """Whether the account with this id is a person's and may write there now; false for one that is gone."""
+        """Whether the account with this id is a person's and may write there now; false if it is gone."""
 
     async def login(self, repository: str, person: int) -> str | None:
-        """The login that the account with this id has today, for a mention; None for one that is not there."""
+        """The current login of the account with this id, for a mention; None if it is gone."""
 
     async def post(self, repository: str, number: int, body: str) -> int:
-        """Write a comment; its id."""
+        """Write a comment; returns its id."""
 
-    async def ours(self, repository: str, comment: int) -> OwnComments | None:
-        """A comment by its id; None when it is gone or not ours."""
+    async def own_comment(self, repository: str, comment: int) -> OwnComment | None:
+        """A comment by its id; None if it is gone or not ours."""
 
     async def edit(self, repository: str, comment: int, body: str) -> bool:
-        """Change a comment of ours; false when it is gone."""
+        """Change one of our comments; returns false if it is gone."""
 
-    async def find(self, repository: str, number: int, marker: str) -> OwnComments | None:
-        """The newest comment there that we wrote and that begins with `marker`; others' are not looked at."""
+    async def find_own(self, repository: str, number: int, marker: str) -> OwnComment | None:
+        """Our newest comment there that begins with `marker`; others' comments are ignored."""
 
     async def react(self, repository: str, kind: CommentKind, comment: int) -> None:
-        """Give a comment or a line comment our eyes; that it is gone is no fault."""
+        """React to a comment or a line comment with eyes; a deleted one is ignored."""
 
-    async def written(self, repository: str, kind: CommentKind, comment: int) -> WrittenComment | None:
-        """A comment or a line comment as it is now; None when it is gone."""
+    async def comment(self, repository: str, kind: CommentKind, comment: int) -> WrittenComment | None:
+        """A comment or a line comment in its current form; None if it is gone."""
 
     async def review(self, repository: str, number: int, review: int) -> GitHubReview | None:
-        """A submitted review with its line comments; None when it is gone."""
+        """A submitted review with its line comments; None if it is gone."""
 
-    async def recent(self, repository: str, since: datetime) -> Sequence[WrittenComment]:
+    async def recent_comments(self, repository: str, since: datetime) -> Sequence[WrittenComment]:
         """Comments of any conversation, and reviews and line comments of open pull requests, changed since then."""

@@ -1,8 +1,8 @@
-"""One webhook delivery: what somebody said in it, and what it is worth looking at again; pure.
+"""Reads one webhook delivery: messages to the bot, and pull requests to look at again; pure.
 
-The header that names the event is not signed, so each event is read by the shape its own payload has, and a payload
-that has another says nothing. Nothing that an event claims about a pull request or a check is believed: it only says
-where to look (security.md 23).
+The header that names the event is not signed, so each event is recognised by the shape of its payload, and a payload of
+another shape says nothing. Nothing that an event claims about a pull request or a check is trusted: it only says where
+to look (security.md 23).
 """
 
 from __future__ import annotations
@@ -16,22 +16,29 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bot.surfaces.github.comment_text import CommentKind, WrittenComment, look, read, text, whole
-from bot.surfaces.github.incoming import COMMANDS, said_in
+from bot.surfaces.github.comment_text import (
+    CommentKind,
+    WrittenComment,
+    clean_text,
+    get_path,
+    positive_int,
+    read_comment,
+)
+from bot.surfaces.github.incoming import COMMANDS, find_input
 from bot.surfaces.port import IncomingMessage, Place
 
 SURFACE: Final = "github"
 MAX_AGE: Final = timedelta(days=3)
-"""GitHub lets a delivery be sent again for three days; what is older is a replay (security.md 22)."""
+"""GitHub lets a delivery be resent for three days; an older one is a replay (security.md 22)."""
 
-_LOOK_AGAIN: Final = ("opened", "synchronize", "closed", "reopened", "edited")
+_CHANGE_ACTIONS: Final = ("opened", "synchronize", "closed", "reopened", "edited")
 _OID: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_REVIEWED: Final = ("commented", "changes_requested")
+_REVIEW_STATES: Final = ("commented", "changes_requested")
 
 
 @dataclass(frozen=True, slots=True)
-class PullRequestNudge:
-    """Somewhere to look again: a repository, and the pull request or the commit where the event names one."""
+class PullRequestSignal:
+    """Something to look at again: a repository, and the pull request or commit if the event names one."""
 
     repository: str
     number: int | None
@@ -40,193 +47,197 @@ class PullRequestNudge:
 
 @dataclass(frozen=True, slots=True)
 class GitHubDelivery:
-    """What one delivery comes to; `why` says why nothing was heard in it."""
+    """The contents of one delivery; `reason` says why it has no messages."""
 
-    heard: tuple[IncomingMessage, ...] = ()
-    nudges: tuple[PullRequestNudge, ...] = ()
-    why: str = ""
+    messages: tuple[IncomingMessage, ...] = ()
+    signals: tuple[PullRequestSignal, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class GitHubListener:
-    """Whom we listen to: `repositories` by numeric id, one `installation` (None: any), `own` account, our `name`.
+class DeliveryFilter:
+    """Whose deliveries count: `repositories` by numeric id, and one `installation` (None: any).
 
-    `name` is our login without ``[bot]``, as people mention it. `commands` are the words after a ``/`` that we know.
+    `own_id` is the bot's account and `name` its login without ``[bot]``, as people mention it. `commands` are the known
+    words after a ``/``.
     """
 
     repositories: Collection[str]
     installation: int | None
-    own: int | None
+    own_id: int | None
     name: str
     commands: Collection[str] = COMMANDS
 
 
-def parsed(body: bytes) -> Mapping[str, Any]:
-    """The JSON object in `body`; raises `ValueError` where it is none, or could be read in two ways (security.md 24).
+def parse_payload(body: bytes) -> Mapping[str, Any]:
+    """The JSON object in `body`; raises `ValueError` unless it has exactly one reading (security.md 24).
 
-    Refused are duplicate keys, NaN, bytes that are no UTF-8, and nesting or numbers beyond what a payload has.
+    Duplicate keys, NaN, bytes that are not UTF-8, and excessive nesting or numbers are refused.
     """
     try:
         value = json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(value, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is in it twice")
-    return found
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a key appears twice")
+    return value
 
 
 def _constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
-def understood(event: str, payload: Mapping[str, Any], listening: GitHubListener, now: datetime) -> GitHubDelivery:
-    """What the delivery of `event` comes to for us; anything unknown, unlisted, old or not a person's says nothing."""
-    repository = whole(look(payload, "repository", "id"))
-    if repository is None or str(repository) not in listening.repositories:
-        return GitHubDelivery(why="not a repository that is listed")
-    installation = whole(look(payload, "installation", "id"))
-    if listening.installation is not None and installation not in (None, listening.installation):
-        return GitHubDelivery(why="another installation")
-    nudges = tuple(dict.fromkeys(_nudges(event, payload, str(repository))))
-    written = _written(event, payload)
-    if written is None:
-        return GitHubDelivery((), nudges, "" if nudges else "nothing to do")
-    if whole(look(payload, "sender", "id")) != written.author.id:  # who edits another's words does not speak for them
-        return GitHubDelivery((), nudges, "not sent by its author")
-    edited = look(payload, "action") == "edited"
-    before = _before(payload) if edited else ""
-    if before is None:
-        return GitHubDelivery((), nudges, "its words were not changed")
-    heard = heard_in(written, str(repository), listening, now, edited=edited, before=before)
-    return replace(heard, nudges=nudges)
+def read_delivery(event: str, payload: Mapping[str, Any], accepted: DeliveryFilter, now: datetime) -> GitHubDelivery:
+    """The contents of a delivery of `event`; empty if it is unknown, unlisted, old or not a person's."""
+    repository = positive_int(get_path(payload, "repository", "id"))
+    if repository is None or str(repository) not in accepted.repositories:
+        return GitHubDelivery(reason="the repository is not listed")
+    installation = positive_int(get_path(payload, "installation", "id"))
+    if accepted.installation is not None and installation not in (None, accepted.installation):
+        return GitHubDelivery(reason="another installation")
+    signals = tuple(dict.fromkeys(_signals(event, payload, str(repository))))
+    comment = _comment_in(event, payload)
+    if comment is None:
+        return GitHubDelivery((), signals, "" if signals else "nothing to do")
+    sender = positive_int(get_path(payload, "sender", "id"))
+    if sender != comment.author.id:  # somebody who edits another's text does not speak for them
+        return GitHubDelivery((), signals, "not sent by its author")
+    edited = get_path(payload, "action") == "edited"
+    old_body = _old_body(payload) if edited else ""
+    if old_body is None:
+        return GitHubDelivery((), signals, "its words were not changed")
+    delivery = messages_in(comment, str(repository), accepted, now, edited=edited, old_body=old_body)
+    return replace(delivery, signals=signals)
 
 
-def _before(payload: Mapping[str, Any]) -> str | None:
-    """What stood there before an edit, as far as GitHub says so; None when the words were not touched."""
-    changes = look(payload, "changes")
+def _old_body(payload: Mapping[str, Any]) -> str | None:
+    """The text before an edit, as far as GitHub reports it; None if the text was not changed."""
+    changes = get_path(payload, "changes")
     if isinstance(changes, Mapping) and changes and "body" not in changes:
         return None
-    return text(look(changes, "body", "from"))
+    return clean_text(get_path(changes, "body", "from"))
 
 
-def heard_in(
-    written: WrittenComment,
+def messages_in(
+    comment: WrittenComment,
     repository: str,
-    listening: GitHubListener,
+    accepted: DeliveryFilter,
     now: datetime,
     *,
     edited: bool = False,
-    before: str = "",
+    old_body: str = "",
 ) -> GitHubDelivery:
-    """What somebody's words say to us: commands, a mention, or a review as a whole.
+    """The messages in a person's text: commands, a mention, or a review as a whole.
 
-    What they said already in the text as it was `before` an edit is not said again.
+    A message that was already in the text before an edit (`old_body`) is not repeated.
     """
-    author = written.author
-    if not author.person or author.id == listening.own:
-        return GitHubDelivery(why="not written by a person")
-    if written.changed_at < now - MAX_AGE:
-        return GitHubDelivery(why="too old")
-    spoken = _spoken(written.body, listening)
-    if spoken:
-        heard = tuple(_commands(written, repository, spoken, Counter(_spoken(before, listening))))
-        return GitHubDelivery(heard, why="" if heard else "it says what it said before")
-    if written.kind is CommentKind.REVIEW and written.state in _REVIEWED and not edited:
-        return GitHubDelivery((_review(written, repository),))
-    return GitHubDelivery(why="it does not speak to us")
+    author = comment.author
+    if not author.is_person or author.id == accepted.own_id:
+        return GitHubDelivery(reason="not written by a person")
+    if comment.changed_at < now - MAX_AGE:
+        return GitHubDelivery(reason="too old")
+    inputs = _inputs(comment.body, accepted)
+    if inputs:
+        messages = tuple(_commands(comment, repository, inputs, Counter(_inputs(old_body, accepted))))
+        return GitHubDelivery(messages, reason="" if messages else "the edit adds no command")
+    if comment.kind is CommentKind.REVIEW and comment.state in _REVIEW_STATES and not edited:
+        return GitHubDelivery((_review(comment, repository),))
+    return GitHubDelivery(reason="it does not address the bot")
 
 
-def _spoken(body: str, listening: GitHubListener) -> tuple[str, ...]:
-    said = said_in(body, listening.name, listening.commands)
-    return said.commands or ((said.mention,) if said.mention else ())
+def _inputs(body: str, accepted: DeliveryFilter) -> tuple[str, ...]:
+    found = find_input(body, accepted.name, accepted.commands)
+    return found.commands or ((found.mention,) if found.mention else ())
 
 
 def _commands(
-    written: WrittenComment, repository: str, spoken: Iterable[str], before: Mapping[str, int]
+    comment: WrittenComment, repository: str, inputs: Iterable[str], old_counts: Mapping[str, int]
 ) -> Iterable[IncomingMessage]:
-    """One `IncomingMessage` a command, named by the text it is in and by its own words; none that was there `before`.
+    """One message per command, identified by its text and its own words; none for commands in the old text.
 
-    So a redelivery is the same, an edit elsewhere in the text changes nothing, and an edited command is a new one.
+    So a redelivery has the same key, an edit elsewhere changes nothing, and an edited command is a new one.
     """
     seen: dict[str, int] = {}
-    for command in spoken:
+    for command in inputs:
         seen[command] = seen.get(command, 0) + 1
-        if seen[command] <= before.get(command, 0):
+        if seen[command] <= old_counts.get(command, 0):
             continue
-        words = hashlib.sha256(f"{seen[command]}:{command}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{seen[command]}:{command}".encode()).hexdigest()[:16]
         yield IncomingMessage(
-            identity=str(written.author.id),
-            place=_place(written, repository),
+            identity=str(comment.author.id),
+            place=_place(comment, repository),
             text=command,
-            message_id=written.message_id,
-            dedup=f"{written.message_id}:{words}",
+            message_id=comment.message_id,
+            dedup=f"{comment.message_id}:{digest}",
             addressed=True,
-            reply_to=f"{CommentKind.LINE}:{written.answers}" if written.answers else None,
-            context=written.spot.context if written.spot else "",
-            name=written.author.login,
+            reply_to=f"{CommentKind.LINE}:{comment.reply_to_id}" if comment.reply_to_id else None,
+            context=comment.location.context if comment.location else "",
+            name=comment.author.login,
         )
 
 
-def _review(written: WrittenComment, repository: str) -> IncomingMessage:
-    asks = " that asks for changes" if written.state == "changes_requested" else ""
+def _review(comment: WrittenComment, repository: str) -> IncomingMessage:
+    asks = " that asks for changes" if comment.state == "changes_requested" else ""
     return IncomingMessage(
-        identity=str(written.author.id),
-        place=_place(written, repository),
-        text=written.body.strip(),
-        message_id=written.message_id,
-        dedup=f"{written.message_id}:{written.at:%Y-%m-%dT%H:%M:%SZ}",
+        identity=str(comment.author.id),
+        place=_place(comment, repository),
+        text=comment.body.strip(),
+        message_id=comment.message_id,
+        dedup=f"{comment.message_id}:{comment.published_at:%Y-%m-%dT%H:%M:%SZ}",
         addressed=False,
         context=f"a review{asks}",
-        name=written.author.login,
+        name=comment.author.login,
     )
 
 
-def _place(written: WrittenComment, repository: str) -> Place:
-    return Place(SURFACE, repository, f"{'pull' if written.on_pull else 'issues'}/{written.number}")
+def _place(comment: WrittenComment, repository: str) -> Place:
+    return Place(SURFACE, repository, f"{'pull' if comment.is_on_pull_request else 'issues'}/{comment.number}")
 
 
-def _written(event: str, payload: Mapping[str, Any]) -> WrittenComment | None:
-    """The words in a delivery of one of the three events that have any, when they were written or edited just now."""
-    action = look(payload, "action")
+def _comment_in(event: str, payload: Mapping[str, Any]) -> WrittenComment | None:
+    """The comment in a delivery of one of the three events that have one, if it was just written or edited."""
+    action = get_path(payload, "action")
     if event == "issue_comment" and action in ("created", "edited"):
-        on_pull = look(payload, "issue", "pull_request") is not None
-        return read(CommentKind.COMMENT, look(payload, "comment"), look(payload, "issue", "number"), on_pull=on_pull)
-    number = look(payload, "pull_request", "number")
+        on_pull = get_path(payload, "issue", "pull_request") is not None
+        return read_comment(
+            CommentKind.COMMENT, get_path(payload, "comment"), get_path(payload, "issue", "number"), on_pull=on_pull
+        )
+    number = get_path(payload, "pull_request", "number")
     if event == "pull_request_review_comment" and action in ("created", "edited"):
-        return read(CommentKind.LINE, look(payload, "comment"), number, on_pull=True)
+        return read_comment(CommentKind.LINE, get_path(payload, "comment"), number, on_pull=True)
     if event == "pull_request_review" and action in ("submitted", "edited"):
-        return read(CommentKind.REVIEW, look(payload, "review"), number, on_pull=True)
+        return read_comment(CommentKind.REVIEW, get_path(payload, "review"), number, on_pull=True)
     return None
 
 
-def _nudges(event: str, payload: Mapping[str, Any], repository: str) -> Iterable[PullRequestNudge]:
-    action = look(payload, "action")
-    if (event == "pull_request" and action in _LOOK_AGAIN) or event == "pull_request_review":
-        pull = look(payload, "pull_request")
-        number = whole(look(pull, "number"))
+def _signals(event: str, payload: Mapping[str, Any], repository: str) -> Iterable[PullRequestSignal]:
+    action = get_path(payload, "action")
+    if (event == "pull_request" and action in _CHANGE_ACTIONS) or event == "pull_request_review":
+        pull = get_path(payload, "pull_request")
+        number = positive_int(get_path(pull, "number"))
         if number is not None:
-            yield PullRequestNudge(repository, number, _sha(look(pull, "head", "sha")))
+            yield PullRequestSignal(repository, number, _sha(get_path(pull, "head", "sha")))
     elif event in ("check_suite", "check_run") and action == "completed":
-        check = look(payload, event)
-        pulls = look(check, "pull_requests")
-        sha = _sha(look(check, "head_sha"))
-        numbers = {whole(look(pull, "number")) for pull in pulls} if isinstance(pulls, list) else set()
-        for number in sorted(n for n in numbers if n is not None) or (None,):
-            yield PullRequestNudge(repository, number, sha)
+        check = get_path(payload, event)
+        pulls = get_path(check, "pull_requests")
+        sha = _sha(get_path(check, "head_sha"))
+        numbers = {positive_int(get_path(pull, "number")) for pull in pulls} if isinstance(pulls, list) else set()
+        for number in sorted(each for each in numbers if each is not None) or (None,):
+            yield PullRequestSignal(repository, number, sha)
     elif event == "status":
-        yield PullRequestNudge(repository, None, _sha(look(payload, "sha")))
+        yield PullRequestSignal(repository, None, _sha(get_path(payload, "sha")))
     elif event == "push":
-        yield PullRequestNudge(repository, None, _sha(look(payload, "after")))
+        yield PullRequestSignal(repository, None, _sha(get_path(payload, "after")))
 
 
 def _sha(value: Any) -> str | None:
-    """A commit's name, or None for anything else and for the zeros that stand for a deleted branch."""
-    found = text(value).lower()
-    return found if _OID.fullmatch(found) and set(found) != {"0"} else None
+    """A commit id, or None for anything else and for the zeros that stand for a deleted branch."""
+    oid = clean_text(value).lower()
+    return oid if _OID.fullmatch(oid) and set(oid) != {"0"} else None

@@ -1,8 +1,8 @@
-"""What in a comment speaks to us: commands at the start of a line, and mentions, as GitHub would show them.
+"""Finds commands at the start of a line, and mentions, in a comment as GitHub would display it.
 
-A real Markdown parser says what is a paragraph and what is code, a quote or HTML (security.md 48). Each place that
-could speak gets a mark before it is parsed; only the marks that come out as plain words of the page's own paragraphs
-count. A mark begins like a word, as ``/`` and ``@`` do for Markdown, so it changes nothing else.
+A real Markdown parser decides what is a paragraph and what is code, a quote or HTML (security.md 48). Each possible
+command or mention is marked before parsing; only marks that come out as plain text of top-level paragraphs count. A
+mark begins like a word, as ``/`` and ``@`` do for Markdown, so it changes nothing else.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from bot.commands.table import NAMES
-from bot.surfaces.mention import without_name
+from bot.surfaces.mention import remove_mentions
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MAX_CHARACTERS: Final = 65_536
-"""GitHub keeps no longer comment; a longer text is not read."""
+"""GitHub stores no longer comment; a longer text is not read."""
 MAX_COMMANDS: Final = 10
-"""Commands taken from one comment; who wants more writes another."""
+"""Commands read from one comment."""
 COMMANDS: Final = frozenset(NAMES)
-"""Words after a ``/`` that are commands; ``/etc/hosts`` at the start of a line is none."""
+"""Words after a ``/`` that are commands; ``/etc/hosts`` at the start of a line is not one."""
 
 _FOOTER: Final = re.compile(r"--\s*|_{20,}|-{3,} ?Original Message ?-{3,}|Reply to this email directly\b.*")
 _ATTRIBUTIONS: Final = (
@@ -35,26 +35,26 @@ _ATTRIBUTIONS: Final = (
     ("El ", "escribió:"),
     ("Il ", "ha scritto:"),
 )
-"""How a mail program introduces the mail it quotes, perhaps broken into two or three lines."""
-_VOID: Final = frozenset(
+"""How mail programs introduce the mail that they quote, possibly split into two or three lines."""
+_VOID_TAGS: Final = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 )
 
 
 @dataclass(frozen=True, slots=True)
 class GitHubInput:
-    """What a comment says to us; nothing when it does not speak to us.
+    """The input in a comment; empty if it does not address the bot.
 
-    Each of `commands` comes with the lines up to the next one. Without any, `mention` has the words beside a mention
-    of us, or ``help`` where there are none.
+    Each of `commands` includes the lines up to the next one. Without commands, `mention` is the text around a mention
+    of the bot, or ``help`` if there is none.
     """
 
     commands: tuple[str, ...] = ()
     mention: str = ""
 
 
-def said_in(body: str, name: str, commands: Collection[str] = COMMANDS) -> GitHubInput:
-    """What `body` says to us; `name` is our login, without ``[bot]``; empty: nobody can mention us."""
+def find_input(body: str, name: str, commands: Collection[str] = COMMANDS) -> GitHubInput:
+    """The input in `body`; `name` is the bot's login without ``[bot]``; if empty, nobody can mention it."""
     if len(body) > MAX_CHARACTERS or not ("/" in body or "@" in body):
         return GitHubInput()
     lines = body.split("\n")
@@ -62,87 +62,87 @@ def said_in(body: str, name: str, commands: Collection[str] = COMMANDS) -> GitHu
     command = re.compile(rf" {{0,3}}(?:{mention.pattern}[,:]?[ \t]+)?/([A-Za-z_]+)(?=\s|$)", re.IGNORECASE)
     if not name:
         mention, command = re.compile(r"(?!)"), re.compile(r" {0,3}/([A-Za-z_]+)(?=\s|$)")
-    found = [command.match(line) for line in lines]
-    starts = [n for n, match in enumerate(found) if match and match[1].lower() in commands]
+    matches = [command.match(line) for line in lines]
+    starts = [n for n, match in enumerate(matches) if match and match[1].lower() in commands]
     if not starts and not mention.search(body):
         return GitHubInput()
-    lines = lines[: _footer(lines)]
-    kept = _commands(lines, [n for n in starts if n < len(lines)])
-    if kept:
-        ends = [*kept[1:], len(lines)]
-        texts = ["\n".join(lines[start:end]).strip() for start, end in zip(kept, ends, strict=True)]
+    lines = lines[: _footer_line(lines)]
+    command_lines = _plain_lines(lines, [n for n in starts if n < len(lines)])
+    if command_lines:
+        ends = [*command_lines[1:], len(lines)]
+        texts = ["\n".join(lines[start:end]).strip() for start, end in zip(command_lines, ends, strict=True)]
         ours = (mention.sub("", text, count=1).lstrip(" ,:\t") if text[0] == "@" else text for text in texts)
         return GitHubInput(commands=tuple(islice(ours, MAX_COMMANDS)))
-    return GitHubInput(mention=_mentioned("\n".join(lines), mention))
+    return GitHubInput(mention=_text_of_mention("\n".join(lines), mention))
 
 
-def _commands(lines: Sequence[str], starts: Sequence[int]) -> list[int]:
-    """Those of the lines `starts` that begin a line of a plain paragraph."""
-    mark = _mark("\n".join(lines))
+def _plain_lines(lines: Sequence[str], starts: Sequence[int]) -> list[int]:
+    """The numbers among `starts` whose lines begin a line of a top-level paragraph."""
+    mark = _unused_word("\n".join(lines))
     marked = list(lines)
     for n in starts:
         indent = len(lines[n]) - len(lines[n].lstrip(" "))
         marked[n] = f"{lines[n][:indent]}{mark}{n}x{lines[n][indent:]}"
     survivors = re.compile(rf"{mark}(\d+)x")
-    kept = []
-    for words, starts_line in _plain(_parsed("\n".join(marked))):
-        match = survivors.match(words) if starts_line else None
+    plain = []
+    for text, starts_line in _plain_text(_parse_markdown("\n".join(marked))):
+        match = survivors.match(text) if starts_line else None
         if match:
-            kept.append(int(match[1]))
+            plain.append(int(match[1]))
     footnotes = _footnotes(lines)
-    return [n for n in kept if n not in footnotes]
+    return [n for n in plain if n not in footnotes]
 
 
 def _footnotes(lines: Sequence[str]) -> set[int]:
-    """The lines of footnotes' paragraphs, which GitHub shows elsewhere, if at all."""
-    found, inside = set(), False
+    """The lines of footnotes, which GitHub displays elsewhere."""
+    lines_of_notes, is_inside = set(), False
     for n, line in enumerate(lines):
-        inside = bool(line.strip()) and (inside or line.lstrip(" ").startswith("[^"))
-        if inside:
-            found.add(n)
-    return found
+        is_inside = bool(line.strip()) and (is_inside or line.lstrip(" ").startswith("[^"))
+        if is_inside:
+            lines_of_notes.add(n)
+    return lines_of_notes
 
 
-def _mentioned(body: str, mention: re.Pattern[str]) -> str:
-    """`body` without the mentions of us, or nothing when none of them is among plain words."""
-    mark = _mark(body)
+def _text_of_mention(body: str, mention: re.Pattern[str]) -> str:
+    """`body` without mentions of the bot; empty if none of them is in plain text."""
+    mark = _unused_word(body)
     places = [match.span() for match in mention.finditer(body)]
     marked, at = [], 0
     for n, (start, _) in enumerate(places):
         marked += [body[at:start], f"{mark}{n}x"]
         at = start
     survivors = re.compile(rf"{mark}(\d+)x")
-    tokens = _parsed("".join([*marked, body[at:]]))
-    kept = {int(n) for words, _ in _plain(tokens) for n in survivors.findall(words)}
-    if not kept:
+    tokens = _parse_markdown("".join([*marked, body[at:]]))
+    plain = {int(n) for text, _ in _plain_text(tokens) for n in survivors.findall(text)}
+    if not plain:
         return ""
     rest, at = [], 0
-    for start, end in (places[n] for n in sorted(kept)):
+    for start, end in (places[n] for n in sorted(plain)):
         rest.append(body[at:start])
         at = end
-    return without_name([*rest, body[at:]]) or "help"
+    return remove_mentions([*rest, body[at:]]) or "help"
 
 
-def _mark(body: str) -> str:
-    """A word that `body` does not have."""
+def _unused_word(body: str) -> str:
+    """A word that does not occur in `body`."""
     n = 0
     while f"qzmark{n}y" in body:
         n += 1
     return f"qzmark{n}y"
 
 
-def _parsed(body: str) -> list[Token]:
+def _parse_markdown(body: str) -> list[Token]:
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(body)
 
 
-def _plain(tokens: Sequence[Token]) -> Iterator[tuple[str, bool]]:
-    """The plain words of the page's own paragraphs, each with whether it starts a line.
+def _plain_text(tokens: Sequence[Token]) -> Iterator[tuple[str, bool]]:
+    """The plain text of top-level paragraphs, each part with whether it starts a line.
 
-    Words within emphasis, a link, code, a quote, a list, a table or an open HTML element are not among them.
+    Text within emphasis, a link, code, a quote, a list, a table or an open HTML element is left out.
     """
-    html = _Html()
+    html = _HtmlDepth()
     for before, token in zip([None, *tokens], tokens, strict=False):
         if token.type == "html_block" and token.level == 0:
             html.feed(token.content)
@@ -159,15 +159,15 @@ def _plain(tokens: Sequence[Token]) -> Iterator[tuple[str, bool]]:
                 starts_line = child.type in ("softbreak", "hardbreak")
 
 
-class _Html(HTMLParser):
-    """Counts the HTML elements that are open; one that is never closed stays open to the end."""
+class _HtmlDepth(HTMLParser):
+    """Counts the open HTML elements; one that is never closed stays open to the end."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.depth = 0
 
     def feed(self, data: str) -> None:
-        """Read on; the library gives up at some declarations, and what it cannot read stays open."""
+        """Read more HTML; the library fails at some declarations, and what it cannot read stays open."""
         try:
             super().feed(data)
         except (AssertionError, ValueError, LookupError):
@@ -176,19 +176,19 @@ class _Html(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         del attrs
-        self.depth += tag not in _VOID
+        self.depth += tag not in _VOID_TAGS
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)  # to a browser "<div/>" only opens
+        self.handle_starttag(tag, attrs)  # browsers treat "<div/>" as an opening tag
 
     def handle_endtag(self, tag: str) -> None:
-        self.depth -= bool(self.depth) and tag not in _VOID
+        self.depth -= bool(self.depth) and tag not in _VOID_TAGS
 
 
-def _footer(lines: Sequence[str]) -> int:
-    """The line where a mail program's footer, or the mail that it quotes, begins; all lines where there is none."""
+def _footer_line(lines: Sequence[str]) -> int:
+    """The line where a mail footer or quoted mail begins; the number of lines if there is none."""
     code: set[int] = set()
-    for token in _parsed("\n".join(lines)):
+    for token in _parse_markdown("\n".join(lines)):
         if token.type in ("fence", "code_block", "html_block") and token.map:
             code.update(range(*token.map))
     for n, line in enumerate(lines):

@@ -1,4 +1,4 @@
-"""A review as one turn: its own words, and its line comments with their files and lines."""
+"""Combines a review and its line comments, with their files and lines, into one turn."""
 
 from __future__ import annotations
 
@@ -8,51 +8,51 @@ from typing import Final
 
 from bot.surfaces.github.comment_text import WrittenComment
 from bot.surfaces.github.comments import GitHubReview
-from bot.surfaces.github.delivery import GitHubListener
-from bot.surfaces.github.incoming import said_in
+from bot.surfaces.github.delivery import DeliveryFilter
+from bot.surfaces.github.incoming import find_input
 from bot.surfaces.port import IncomingMessage
 
-PUBLISHING: Final = timedelta(seconds=2)
-"""How much later than the review its line comments may be stamped: they are published with it, one by one."""
+PUBLISHING_DELAY: Final = timedelta(seconds=2)
+"""How much later than the review its line comments may be timestamped: they are published one by one."""
 MAX_LINES: Final = 100
 """Line comments of one review that are read."""
 MAX_CHARACTERS: Final = 65_535
-"""Of a review's words altogether, as of any comment's."""
-_TAKE_WORDS: Final = ("/task", "/ask", "/reply", "/reject")
+"""Characters of a review's whole text, as for any comment."""
+_COMMANDS_WITH_TEXT: Final = ("/task", "/ask", "/reply", "/reject")
 
 
-def with_lines(
-    heard: IncomingMessage, review: GitHubReview | None, listening: GitHubListener
+def add_line_comments(
+    message: IncomingMessage, review: GitHubReview | None, accepted: DeliveryFilter
 ) -> IncomingMessage | None:
-    """`heard` with the line comments of its `review`; None when nothing is said at all.
+    """`message` with the line comments of its `review`; None if there is no text at all.
 
-    The review's own words stay those of the verified delivery. A line comment counts as it was published: one that was
-    changed since, by whomever, is left out and counted (security.md 47); one that has a command was heard by itself.
-    A command that takes no words stays as it is.
+    The review's own text stays that of the verified delivery. A line comment counts as it was published: one that was
+    changed since, by anybody, is left out and counted (security.md 47); one with a command was processed separately. A
+    command that takes no text stays as it is.
     """
-    if heard.addressed and heard.text.startswith("/") and not heard.text.lower().startswith(_TAKE_WORDS):
-        return heard
-    lines = [line for line in review.lines if _counts(line, heard, listening)] if review else []
-    kept = [line for line in lines if review and line.changed_at <= review.review.at + PUBLISHING]
-    edited = len(lines) - len(kept)
-    parts = [heard.text, *(_turn(line) for line in kept[:MAX_LINES])]
-    if len(kept) > MAX_LINES:
-        parts.append(f"({len(kept) - MAX_LINES} more line comments are left out.)")
+    if message.addressed and message.text.startswith("/") and not message.text.lower().startswith(_COMMANDS_WITH_TEXT):
+        return message
+    lines = [line for line in review.lines if _counts(line, message, accepted)] if review else []
+    unchanged = [line for line in lines if review and line.changed_at <= review.review.published_at + PUBLISHING_DELAY]
+    edited = len(lines) - len(unchanged)
+    parts = [message.text, *(_turn(line) for line in unchanged[:MAX_LINES])]
+    if len(unchanged) > MAX_LINES:
+        parts.append(f"({len(unchanged) - MAX_LINES} more line comments are left out.)")
     if edited:
         parts.append(f"({edited} line comment{'s were' if edited > 1 else ' was'} edited since and left out.)")
     text = "\n\n".join(part for part in parts if part)[:MAX_CHARACTERS]
     if not text:
         return None
-    count = f" with {len(kept)} line comment{'s' if len(kept) != 1 else ''}" if kept else ""
-    return replace(heard, text=text, context=f"{heard.context or 'a review'}{count}")
+    count = f" with {len(unchanged)} line comment{'s' if len(unchanged) != 1 else ''}" if unchanged else ""
+    return replace(message, text=text, context=f"{message.context or 'a review'}{count}")
 
 
-def _counts(line: WrittenComment, heard: IncomingMessage, listening: GitHubListener) -> bool:
-    if not line.author.person or str(line.author.id) != heard.identity or not line.body.strip():
+def _counts(line: WrittenComment, message: IncomingMessage, accepted: DeliveryFilter) -> bool:
+    if not line.author.is_person or str(line.author.id) != message.identity or not line.body.strip():
         return False
-    said = said_in(line.body, listening.name, listening.commands)
-    return not (said.commands or said.mention)
+    found = find_input(line.body, accepted.name, accepted.commands)
+    return not (found.commands or found.mention)
 
 
 def _turn(line: WrittenComment) -> str:
-    return f"O{(line.spot.sentence if line.spot else 'on a line')[1:]}:\n{line.body.strip()}"
+    return f"O{(line.location.description if line.location else 'on a line')[1:]}:\n{line.body.strip()}"

@@ -1,4 +1,4 @@
-"""What we write at GitHub: one comment a task, edited in place; answers that quote; diffs."""
+"""Writes at GitHub: one comment per task, edited in place; replies that quote; diffs."""
 
 from __future__ import annotations
 
@@ -10,142 +10,152 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from bot.cards.markdown import MAX_CHARACTERS, cut, fenced, length, paragraphs, prose
 from bot.surfaces.github.comment_text import CommentKind
-from bot.surfaces.github.comments import CommentsClient, OwnComments
+from bot.surfaces.github.comments import CommentsClient, OwnComment
+from bot.surfaces.github.markdown import (
+    MAX_CHARACTERS,
+    code_block,
+    escape_paragraphs,
+    escape_prose,
+    truncate,
+    utf16_length,
+)
 from bot.surfaces.port import Attachment, Place, RenderedCard
 from core.model.errors import PermanentError
 
-DIFFS: Final = ("text/x-diff", "text/x-patch")
+DIFF_MEDIA_TYPES: Final = ("text/x-diff", "text/x-patch")
 _THREAD: Final = re.compile(r"(?:pull|issues)/([1-9][0-9]{0,17})")
 _MESSAGE: Final = re.compile(r"(issue_comment|review_comment|review):([1-9][0-9]{0,18})")
 _REVISION: Final = re.compile(r"<!-- countersign:revision:(\d+) -->")
 _LOGIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})(?:_[A-Za-z0-9]{1,40})?")
 _PIECE: Final = 6_000
-"""Characters of an answer in one comment, before markup is added to it."""
+"""Characters of a reply per comment, before markup is added."""
 
 
 @dataclass(slots=True)
 class GitHubSender:
-    """Writes comments through `comments`; one at a time, as GitHub asks of whoever writes much."""
+    """Writes comments through `comments`, one at a time, as GitHub asks of frequent writers."""
 
     comments: CommentsClient
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def post(self, place: Place, drawn: RenderedCard) -> str:
-        """The id of the task's comment there, which is made unless we made it before."""
-        number = number_of(place)
+    async def post(self, place: Place, rendered: RenderedCard) -> str:
+        """Create the task's comment, or update the existing one; returns its id."""
+        number = conversation_number(place)
         async with self._writing:
-            return await self._keep(place.channel, number, _body(drawn))
+            return await self._upsert(place.channel, number, _body(rendered))
 
-    async def edit(self, place: Place, message_id: str, drawn: RenderedCard) -> str:
-        """The id of the task's comment after it was changed; another one if the old was gone."""
-        number, body = number_of(place), _body(drawn)
-        found = parts_of(message_id)
+    async def edit(self, place: Place, message_id: str, rendered: RenderedCard) -> str:
+        """Update the task's comment; returns its id, a new one if the old was gone."""
+        number, body = conversation_number(place), _body(rendered)
+        parts = parse_message_id(message_id)
         async with self._writing:
-            ours = (
-                await self.comments.ours(place.channel, found[1]) if found and found[0] is CommentKind.COMMENT else None
+            existing = (
+                await self.comments.own_comment(place.channel, parts[1])
+                if parts and parts[0] is CommentKind.COMMENT
+                else None
             )
-            if ours is not None and await self._change(place.channel, ours, body):
+            if existing is not None and await self._update(place.channel, existing, body):
                 return message_id
-            return await self._keep(place.channel, number, body)
+            return await self._upsert(place.channel, number, body)
 
-    async def _keep(self, repository: str, number: int, body: str) -> str:
-        ours = await self.comments.find(repository, number, body.partition("\n")[0])
-        if ours is not None and await self._change(repository, ours, body):
-            return f"{CommentKind.COMMENT}:{ours.id}"
+    async def _upsert(self, repository: str, number: int, body: str) -> str:
+        existing = await self.comments.find_own(repository, number, body.partition("\n")[0])
+        if existing is not None and await self._update(repository, existing, body):
+            return f"{CommentKind.COMMENT}:{existing.id}"
         return f"{CommentKind.COMMENT}:{await self.comments.post(repository, number, body)}"
 
-    async def _change(self, repository: str, ours: OwnComments, body: str) -> bool:
-        """Let our comment say `body`, unless it does or says something newer; false when it is gone."""
-        return not _worth(ours.body, body) or await self.comments.edit(repository, ours.id, body)
+    async def _update(self, repository: str, existing: OwnComment, body: str) -> bool:
+        """Give our comment the text `body`, unless it has it or is newer; returns false if it is gone."""
+        return not _should_replace(existing.body, body) or await self.comments.edit(repository, existing.id, body)
 
-    async def attach(self, place: Place, files: Sequence[Attachment], words: str) -> list[str]:
-        """Write each diff among `files` whole, in a comment of its own that opens with a click.
+    async def attach(self, place: Place, files: Sequence[Attachment], caption: str) -> list[str]:
+        """Write each diff among `files` whole, in a collapsed comment of its own; returns the comments' ids.
 
-        GitHub's comments hold no files: a page made for reading is left out, for it says what the diff says. Raises
-        `PermanentError` ``too_long_here`` before anything is written when a diff does not fit, and ``no_files_here``
-        when there is none. Returns the comments' ids.
+        Comments cannot hold files: an HTML page of the diff is left out. Raises `PermanentError` ``too_long_here``
+        before anything is written if a diff does not fit, and ``no_files_here`` if there is no diff.
         """
-        number = number_of(place)
-        bodies = [_diff(file, words) for file in files if file.media_type in DIFFS]
+        number = conversation_number(place)
+        bodies = [_diff(file, caption) for file in files if file.media_type in DIFF_MEDIA_TYPES]
         if not bodies:
-            raise PermanentError("no_files_here", "A comment at GitHub cannot hold files", "Look at them elsewhere.")
+            raise PermanentError(
+                "no_files_here", "A GitHub comment cannot contain files", "Open them on another surface."
+            )
         async with self._writing:
-            return [await self._keep(place.channel, number, body) for body in bodies]
+            return [await self._upsert(place.channel, number, body) for body in bodies]
 
-    async def say(
+    async def send_text(
         self, place: Place, text: str, reply_to: str | None, mentions: Sequence[tuple[str, str]] = ()
     ) -> list[str]:
-        """Answer a comment, quoting it; the same words are said once to it, whatever is tried again.
+        """Reply to a comment and quote it; a retry does not repeat the same text.
 
-        What answers nothing, such as a reminder, is said each time. GitHub notifies whom a comment mentions, which
-        stand at its end. Returns the comments' ids.
+        A text that replies to nothing, such as a reminder, is written each time. GitHub notifies the mentioned people,
+        who are named at the end. Returns the comments' ids.
         """
         if not text.strip():
             return []
-        number = number_of(place)
+        number = conversation_number(place)
         quote = await self._quote(place, reply_to)
-        called = await self._called(place, mentions)
+        mention_line = await self._mention_line(place, mentions)
         ids = []
         async with self._writing:
             pieces = list(_pieces(text))
-            pieces[-1:] = ["\n\n".join([pieces[-1], *called])]
+            pieces[-1:] = ["\n\n".join([pieces[-1], *mention_line])]
             for n, piece in enumerate(pieces):
                 if reply_to is None:
                     ids.append(f"{CommentKind.COMMENT}:{await self.comments.post(place.channel, number, piece)}")
                     continue
-                words = hashlib.sha256(f"{reply_to}\0{n}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-                marker = f"<!-- countersign:says:{words} -->"
+                digest = hashlib.sha256(f"{reply_to}\0{n}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+                marker = f"<!-- countersign:says:{digest} -->"
                 ids.append(await self._once(place.channel, number, "\n\n".join([marker, *quote[: n == 0], piece])))
         return ids
 
     async def _once(self, repository: str, number: int, body: str) -> str:
-        ours = await self.comments.find(repository, number, body.partition("\n")[0])
-        made = ours.id if ours is not None else await self.comments.post(repository, number, body)
-        return f"{CommentKind.COMMENT}:{made}"
+        existing = await self.comments.find_own(repository, number, body.partition("\n")[0])
+        comment_id = existing.id if existing is not None else await self.comments.post(repository, number, body)
+        return f"{CommentKind.COMMENT}:{comment_id}"
 
-    async def _called(self, place: Place, mentions: Sequence[tuple[str, str]]) -> list[str]:
-        """A line that mentions these people by the logins that they have today; none without any."""
+    async def _mention_line(self, place: Place, mentions: Sequence[tuple[str, str]]) -> list[str]:
+        """A line that mentions these people by their current logins; empty without any."""
         people = [int(identity) for _, identity in mentions if identity.isascii() and identity.isdecimal()]
         logins = [await self.comments.login(place.channel, person) for person in people]
         known = [login for login in logins if login and _LOGIN.fullmatch(login)]
         return [f"cc {' '.join(f'@{login}' for login in known)}"] if known else []
 
     async def _quote(self, place: Place, reply_to: str | None) -> list[str]:
-        """Whom we answer and how they began, in a quote in which nothing acts."""
-        found = parts_of(reply_to)
-        if found is None:
+        """The author of the comment replied to and how it begins, as an inert quote."""
+        parts = parse_message_id(reply_to)
+        if parts is None:
             return []
-        kind, comment = found
-        number = number_of(place)
+        kind, comment_id = parts
+        number = conversation_number(place)
         if kind is CommentKind.REVIEW:
-            review = await self.comments.review(place.channel, number, comment)
-            written = review.review if review else None
+            review = await self.comments.review(place.channel, number, comment_id)
+            comment = review.review if review else None
         else:
-            written = await self.comments.written(place.channel, kind, comment)
-        if written is None or not written.author.person:
+            comment = await self.comments.comment(place.channel, kind, comment_id)
+        if comment is None or not comment.author.is_person:
             return []
-        first = next((line for line in written.body.split("\n") if line.strip()), "")
-        return [f"> {prose(written.author.login, 60)}: {prose(cut(first, 200), 200)}".rstrip(": ")]
+        first = next((line for line in comment.body.split("\n") if line.strip()), "")
+        return [f"> {escape_prose(comment.author.login, 60)}: {escape_prose(truncate(first, 200), 200)}".rstrip(": ")]
 
 
-def number_of(place: Place) -> int:
-    """The number of the issue or pull request that a place is; raises `PermanentError` where it is none."""
+def conversation_number(place: Place) -> int:
+    """The number of the issue or pull request; raises `PermanentError` if the place is neither."""
     match = _THREAD.fullmatch(place.thread or "")
     if match is None:
-        raise PermanentError("place_gone", "This is no issue or pull request", "Ask in a comment of one.")
+        raise PermanentError("place_gone", "This is not an issue or pull request", "Ask in a comment on one.")
     return int(match[1])
 
 
-def parts_of(message_id: str | None) -> tuple[CommentKind, int] | None:
-    """The kind and the number in a message's id; None for one that is not ours to know."""
+def parse_message_id(message_id: str | None) -> tuple[CommentKind, int] | None:
+    """The kind and the number in a message id; None for an id of another form."""
     match = _MESSAGE.fullmatch(message_id or "")
     return (CommentKind(match[1]), int(match[2])) if match else None
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """An answer as Markdown, in pieces that each fit in a comment; a diff stays one, line by line."""
+    """A reply as Markdown, in pieces that each fit into a comment; a diff is split between lines."""
     lines = [line[at : at + _PIECE] for line in text.split("\n") for at in range(0, max(1, len(line)), _PIECE)]
     starts, size = [0], 0
     for n, line in enumerate(lines):
@@ -156,38 +166,38 @@ def _pieces(text: str) -> Iterator[str]:
     for start, end in pairwise([*starts, len(lines)]):
         part = lines[start:end]
         if any(part):
-            yield fenced(part, "diff") if text.startswith("diff --git ") else paragraphs("\n".join(part))
+            yield code_block(part, "diff") if text.startswith("diff --git ") else escape_paragraphs("\n".join(part))
 
 
-def _body(drawn: RenderedCard) -> str:
-    assert isinstance(drawn.payload, str)
-    return drawn.payload
+def _body(rendered: RenderedCard) -> str:
+    assert isinstance(rendered.payload, str)
+    return rendered.payload
 
 
-def _worth(old: str, new: str) -> bool:
-    """Whether `new` should replace `old`: not when it says the same, nor when it is of an earlier revision."""
-    had, has = _REVISION.search(old[:200]), _REVISION.search(new[:200])
-    if had and has and int(had[1]) > int(has[1]):
+def _should_replace(old: str, new: str) -> bool:
+    """Whether `new` should replace `old`: not if it is equal, nor if it is of an earlier revision."""
+    old_revision, new_revision = _REVISION.search(old[:200]), _REVISION.search(new[:200])
+    if old_revision and new_revision and int(old_revision[1]) > int(new_revision[1]):
         return False
     return old.strip() != new.strip()
 
 
-def _diff(file: Attachment, words: str) -> str:
+def _diff(file: Attachment, caption: str) -> str:
     content = hashlib.sha256(file.content).hexdigest()[:16]
     lines = [line.expandtabs(4) for line in file.content.decode("utf-8", "surrogateescape").split("\n")]
     lines = lines[:-1] if lines[-1] == "" else lines
     parts = [
         f"<!-- countersign:diff:{content} -->",
-        prose(words, 300),
+        escape_prose(caption, 300),
         "<details><summary>Show it</summary>",
-        fenced(lines, "diff"),
+        code_block(lines, "diff"),
         "</details>",
     ]
     body = "\n\n".join(parts)
-    if length(body) > MAX_CHARACTERS:
+    if utf16_length(body) > MAX_CHARACTERS:
         raise PermanentError(
             "too_long_here",
-            f"A comment at GitHub holds {MAX_CHARACTERS} characters, and the diff needs more",
+            f"A GitHub comment holds {MAX_CHARACTERS} characters, and the diff needs more",
             "Read and approve it on another surface, or ask for a smaller change.",
         )
     return body

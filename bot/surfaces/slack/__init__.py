@@ -1,4 +1,4 @@
 """Slack: messages, mentions, `/countersign`, buttons and forms, over Socket Mode or signed HTTP.
 
-`bot.surfaces.slack.surface.SlackSurface` is the door; it alone brings the vendor's libraries in.
+Use `bot.surfaces.slack.surface.SlackSurface`; only that module imports the vendor's libraries.
 """

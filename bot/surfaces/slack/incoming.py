@@ -1,8 +1,8 @@
-"""What happens at each delivery: read it, keep it, acknowledge; only then answer.
+"""Listeners for Slack's deliveries: parse, store, acknowledge; only then respond.
 
-bolt dispatches, but the listeners run before its response (``process_before_response``): stock bolt answers when a
-poll every 10 ms finds the acknowledgement, we answer when `Inbox.take` has kept the words. What follows is our own
-task.
+bolt dispatches, but the listeners run before its response (``process_before_response``): stock bolt responds when a
+poll every 10 ms finds the acknowledgement, we respond once `Inbox.accept` has stored the message. Everything after that
+runs in a task of our own.
 """
 
 from __future__ import annotations
@@ -18,62 +18,69 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.response import BoltResponse
 
 from bot.cards.model import Card
-from bot.cards.slack_text import plain
 from bot.surfaces.port import ButtonPress, Inbox, IncomingMessage, TakenMessage
 from bot.surfaces.slack import payloads, views
-from bot.surfaces.slack.api import SlackApi, quiet_logger
+from bot.surfaces.slack.api import SlackApi, silent_logger
 from bot.surfaces.slack.members import SlackMembers
+from bot.surfaces.slack.text import strip_markup
 from core.log import fault_of, log
 from core.model.errors import CountersignError, PermanentError, TransientError
 
 T = TypeVar("T")
-Waiting = Callable[[str], Awaitable[Sequence[Card]]]
-"""What waits for the person of an identity."""
+WaitingCards = Callable[[str], Awaitable[Sequence[Card]]]
+"""The cards that wait for the person of an identity."""
 SayPrivately = Callable[[ButtonPress, str], Awaitable[None]]
-"""Tells the person who pressed a button something."""
+"""Sends a text to the person who pressed a button."""
 
 FORM_S: Final = 2.0
-"""How long an answer may take that wants a form: the trigger of a click dies after 3 s.
+"""The time limit of a response that needs a form: the trigger of a press expires after 3 s.
 
 https://docs.slack.dev/interactivity/handling-user-interaction#modal_responses
 """
-ANSWER_TO_CLICK_S: Final = 30.0
-QUESTION_S: Final = 1.5
-"""How long a question of ours to Slack may take that stands before an acknowledgement or a form."""
+RESPONSE_S: Final = 30.0
+LOOKUP_S: Final = 1.5
+"""The time limit of our own requests to Slack before an acknowledgement or a form."""
 _ANY: Final = re.compile(r".*", re.DOTALL)
-_ELSEWHERE: Final = "I do not listen in this channel. Ask me in a direct message, or where I was set up to listen."
+_NOT_LISTED: Final = (
+    "I am not set up for this channel. Ask me in a direct message, or in a channel that I am set up for."
+)
 _EMPTY: Final = "Write a few words."
-_LATE: Final = "Slack gave up waiting for the form. Press the button again."
+_FORM_EXPIRED: Final = "Slack did not wait long enough for the form. Press the button again."
 
 
 class SlackListener:
-    """The deliveries of one app in one workspace, on their way to `ears`; `tasks` holds what goes on after them."""
+    """Passes the deliveries of one app in one workspace to `inbox`; `tasks` holds background work."""
 
     def __init__(
         self,
         api: SlackApi,
         members: SlackMembers,
-        ours: Callable[[], Awaitable[payloads.OwnAccount]],
-        ears: Inbox,
+        account: Callable[[], Awaitable[payloads.OwnAccount]],
+        inbox: Inbox,
         say: SayPrivately,
-        waiting: Waiting | None,
+        waiting: WaitingCards | None,
         tasks: set[asyncio.Task[None]],
-        heard: Callable[[IncomingMessage], None] = lambda _heard: None,
+        on_message: Callable[[IncomingMessage], None] = lambda _message: None,
     ) -> None:
-        self._api, self._members, self._ours, self._ears, self._say = api, members, ours, ears, say
-        self._waiting, self._tasks, self._heard = waiting, tasks, heard
-        self._direct: dict[str, str] = {}
+        self._api, self._members, self._account, self._inbox, self._say = api, members, account, inbox, say
+        self._waiting, self._tasks, self._on_message = waiting, tasks, on_message
+        self._direct_channels: dict[str, str] = {}
 
     def app(self) -> AsyncApp:
-        """The bolt app that dispatches to us; `http` checks signatures before it, authorisation needs no call."""
+        """The bolt app that dispatches to this listener; signatures are checked before, in `http`.
+
+        Authorization needs no call.
+        """
 
         async def authorize() -> AuthorizeResult:  # bolt does not call bound methods here
-            ours, token = await self._ours(), self._api.client.token
-            return AuthorizeResult(enterprise_id=None, team_id=ours.team, bot_user_id=ours.bot, bot_token=token)
+            account, token = await self._account(), self._api.client.token
+            return AuthorizeResult(
+                enterprise_id=None, team_id=account.team, bot_user_id=account.user_id, bot_token=token
+            )
 
         app = AsyncApp(
             name="countersign",
-            logger=quiet_logger(),
+            logger=silent_logger(),
             client=self._api.client,
             authorize=authorize,
             process_before_response=True,
@@ -88,145 +95,160 @@ class SlackListener:
         app.command(_ANY)(self.on_command)
         app.action(_ANY)(self.on_action)
         app.view(_ANY)(self.on_view)
-        app.shortcut(payloads.ASK)(self.on_shortcut)
-        app.error(_not_kept)
+        app.shortcut(payloads.SHORTCUT)(self.on_shortcut)
+        app.error(_on_error)
         return app
 
     async def on_event(self, body: dict[str, Any], ack: AsyncAck) -> None:
-        """A message, a mention, or somebody who opened the Home tab."""
-        ours, event = await self._ours(), body.get("event")
+        """A message, a mention, or a person who opened the Home tab."""
+        account, event = await self._account(), body.get("event")
         if isinstance(event, Mapping) and event.get("type") == "app_home_opened":
             user = event.get("user")
-            if body.get("team_id") == ours.team and isinstance(user, str):
-                self._spawn(self._show_home(payloads.identity_of(ours.team, user)))
-        elif heard := _read(lambda: payloads.heard_in_event(body, ours)):
-            await self._ears.take(heard)
-            self._heard(heard)
+            if body.get("team_id") == account.team and isinstance(user, str):
+                self._spawn(self._show_home(payloads.make_identity(account.team, user)))
+        elif message := _read(lambda: payloads.event_message(body, account)):
+            await self._inbox.accept(message)
+            self._on_message(message)
         await ack()
 
     async def on_command(self, body: dict[str, Any], ack: AsyncAck) -> None:
-        """`/countersign …`; what is not heard is said so, to its writer alone."""
-        ours, user = await self._ours(), str(body.get("user_id", ""))
-        direct = None
-        if str(body.get("channel_id", "")).startswith("D") and body.get("team_id") == ours.team:
-            direct = await self._direct_with(user)
-        heard = _read(lambda: payloads.heard_in_command(body, ours, direct))
-        if heard is None:
-            await ack(text=_ELSEWHERE, response_type="ephemeral")
+        """`/countersign …`; if it is not accepted here, only its sender is told so."""
+        account, user = await self._account(), str(body.get("user_id", ""))
+        direct_channel = None
+        if str(body.get("channel_id", "")).startswith("D") and body.get("team_id") == account.team:
+            direct_channel = await self._direct_channel(user)
+        message = _read(lambda: payloads.command_message(body, account, direct_channel))
+        if message is None:
+            await ack(text=_NOT_LISTED, response_type="ephemeral")
         else:
-            await self._ears.take(heard)
+            await self._inbox.accept(message)
             await ack()
 
     async def on_action(self, body: dict[str, Any], ack: AsyncAck) -> None:
-        """A button of a card."""
-        ours = await self._ours()
-        clicked = _read(lambda: payloads.clicked_in(body, ours))
-        if clicked is None:
+        """A button of a card was pressed."""
+        account = await self._account()
+        press = _read(lambda: payloads.button_press(body, account))
+        if press is None:
             await ack()
             return
-        taken = await self._ears.take(clicked)
+        delivery = await self._inbox.accept(press)
         await ack()
-        if taken.new:
-            self._spawn(self._answer(taken, clicked, str(body.get("trigger_id", ""))))
+        if delivery.is_new:
+            self._spawn(self._respond(delivery, press, str(body.get("trigger_id", ""))))
 
     async def on_view(self, body: dict[str, Any], ack: AsyncAck) -> None:
-        """A form that was filled in: the words a button wanted, or the message shortcut's."""
-        ours, view = await self._ours(), body.get("view")
-        asked = isinstance(view, Mapping) and view.get("callback_id") == payloads.ASK
-        said = _read(lambda: payloads.heard_in_form(body, ours) if asked else payloads.click_in_form(body, ours))
-        if said is None:
+        """A form was submitted: the text that a button needed, or the message shortcut's."""
+        account, view = await self._account(), body.get("view")
+        is_shortcut = isinstance(view, Mapping) and view.get("callback_id") == payloads.SHORTCUT
+        parsed = _read(
+            lambda: payloads.shortcut_message(body, account) if is_shortcut else payloads.form_press(body, account)
+        )
+        if parsed is None:
             await ack()
             return
-        if not said.text:
+        if not parsed.text:
             await ack(response_action="errors", errors={payloads.FIELD: _EMPTY})
             return
-        taken = await self._ears.take(said)
+        delivery = await self._inbox.accept(parsed)
         await ack()
-        if taken.new and isinstance(said, ButtonPress):
-            self._spawn(self._answer(taken, said, ""))
+        if delivery.is_new and isinstance(parsed, ButtonPress):
+            self._spawn(self._respond(delivery, parsed, ""))
 
     async def on_shortcut(self, body: dict[str, Any], ack: AsyncAck) -> None:
-        """The message shortcut: nothing is said yet, so there is nothing to keep."""
+        """The message shortcut was used; nothing was said yet, so there is nothing to store."""
         await ack()
-        ours = await self._ours()
-        who = payloads.person_in(body, ours)
-        if who is not None:
-            self._spawn(self._ask_about(body, ours, who))
+        account = await self._account()
+        identity = payloads.sender_identity(body, account)
+        if identity is not None:
+            self._spawn(self._open_shortcut_form(body, account, identity))
 
-    async def _direct_with(self, user: str) -> str | None:
-        """Our direct message with a person; a command may be typed in one of theirs with somebody else."""
-        if user not in self._direct:
-            answer = await self._api.call("conversations.open", {"users": user}, lane=user, timeout_s=QUESTION_S)
-            self._direct[user] = str(answer["channel"]["id"])
-        return self._direct[user]
+    async def _direct_channel(self, user: str) -> str | None:
+        """The bot's direct conversation with a person, who may have typed the command in another one."""
+        if user not in self._direct_channels:
+            answer = await self._api.call("conversations.open", {"users": user}, channel=user, timeout_s=LOOKUP_S)
+            self._direct_channels[user] = str(answer["channel"]["id"])
+        return self._direct_channels[user]
 
-    async def _answer(self, taken: TakenMessage, clicked: ButtonPress, trigger: str) -> None:
-        answer = await self._ears.answer(taken, FORM_S)
-        if answer is None:
-            answer = await self._ears.answer(taken, ANSWER_TO_CLICK_S)
-        if answer is None:
+    async def _respond(self, delivery: TakenMessage, press: ButtonPress, trigger: str) -> None:
+        response = await self._inbox.wait_for_response(delivery, FORM_S)
+        if response is None:
+            response = await self._inbox.wait_for_response(delivery, RESPONSE_S)
+        if response is None:
             return
-        if answer.form and trigger:
+        if response.form and trigger:
             try:
-                await self._open(trigger, views.form(answer.form, payloads.keep_click(clicked)), clicked.identity)
+                await self._open(
+                    trigger, views.text_form(response.form, payloads.press_metadata(press)), press.identity
+                )
             except PermanentError as error:
                 log.warning("slack_form_not_opened", code=error.problem.code, detail=error.problem.message)
-                await self._say(clicked, _LATE)
-        elif answer.text:
-            await self._say(clicked, answer.text)
+                await self._say(press, _FORM_EXPIRED)
+        elif response.text:
+            await self._say(press, response.text)
 
-    async def _ask_about(self, body: dict[str, Any], ours: payloads.OwnAccount, who: str) -> None:
-        if not await self._members.ok(who):
+    async def _open_shortcut_form(self, body: dict[str, Any], account: payloads.OwnAccount, identity: str) -> None:
+        if not await self._members.is_full_member(identity):
             return
         channel, message = body.get("channel"), body.get("message")
-        listened = isinstance(channel, Mapping) and channel.get("id") in ours.channels
-        direct = None if listened else await self._direct_with(payloads.user_of(who))
-        words = message.get("text") if isinstance(message, Mapping) else ""
-        view = views.ask_form(plain(words if isinstance(words, str) else ""), payloads.keep_message(body, ours, direct))
-        await self._open(str(body.get("trigger_id", "")), view, who)
+        is_listed = isinstance(channel, Mapping) and channel.get("id") in account.channels
+        direct_channel = None if is_listed else await self._direct_channel(payloads.user_id_of(identity))
+        text = message.get("text") if isinstance(message, Mapping) else ""
+        view = views.shortcut_form(
+            strip_markup(text if isinstance(text, str) else ""),
+            payloads.shortcut_metadata(body, account, direct_channel),
+        )
+        await self._open(str(body.get("trigger_id", "")), view, identity)
 
-    async def _open(self, trigger: str, view: views.View, who: str) -> None:
-        await self._api.call("views.open", {"trigger_id": trigger, "view": view}, lane=who, timeout_s=QUESTION_S * 2)
+    async def _open(self, trigger: str, view: views.View, identity: str) -> None:
+        await self._api.call(
+            "views.open", {"trigger_id": trigger, "view": view}, channel=identity, timeout_s=LOOKUP_S * 2
+        )
 
-    async def _show_home(self, who: str) -> None:
-        cards = await self._waiting(who) if self._waiting is not None and await self._members.ok(who) else None
-        view = views.home(cards)
-        await self._api.call("views.publish", {"user_id": payloads.user_of(who), "view": view}, lane=who)
+    async def _show_home(self, identity: str) -> None:
+        cards = (
+            await self._waiting(identity)
+            if self._waiting is not None and await self._members.is_full_member(identity)
+            else None
+        )
+        view = views.home_view(cards)
+        await self._api.call(
+            "views.publish", {"user_id": payloads.user_id_of(identity), "view": view}, channel=identity
+        )
 
-    def _spawn(self, work: Coroutine[Any, Any, None] | Awaitable[None]) -> None:
-        task = asyncio.create_task(_told(work))
+    def _spawn(self, coroutine: Coroutine[Any, Any, None] | Awaitable[None]) -> None:
+        task = asyncio.create_task(_logged(coroutine))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
 
-def _read(reading: Callable[[], T]) -> T | None:
-    """What a delivery says; None for one that breaks us, which is acknowledged and passed over."""
+def _read(parse: Callable[[], T]) -> T | None:
+    """Parse a delivery; None for one that raises an error, which is acknowledged and skipped."""
     try:
-        return reading()
-    except Exception as error:  # noqa: BLE001 - it would break us again, and keep others away
+        return parse()
+    except Exception as error:  # noqa: BLE001 - it would fail again and block others
         log.error("slack_delivery_broke", **fault_of(error))
         return None
 
 
-async def _told(work: Awaitable[None]) -> None:
-    """Do the work after an acknowledgement; what fails there is logged, for Slack has its answer already."""
+async def _logged(work: Awaitable[None]) -> None:
+    """Run the work after an acknowledgement and log its errors, because Slack already has its response."""
     try:
         await work
     except CountersignError as error:
         log.warning("slack_answer_failed", code=error.problem.code, detail=error.problem.message)
-    except Exception as error:  # noqa: BLE001 - nobody waits for this task; its fault is told here
+    except Exception as error:  # noqa: BLE001 - nobody awaits this task, so its error is logged here
         log.error("slack_answer_broke", **fault_of(error))
 
 
-async def _not_kept(error: Exception, body: dict[str, Any]) -> BoltResponse:
-    """No acknowledgement: Slack delivers an event again, and shows the person that a click or form did not arrive.
+async def _on_error(error: Exception, body: dict[str, Any]) -> BoltResponse:
+    """Do not acknowledge: Slack delivers an event again, and tells the person that a press or form failed.
 
-    What can never be kept is acknowledged, and so is what bolt trips over before it comes to us.
+    What can never be stored is acknowledged, and so is what makes bolt fail before it reaches us.
     """
     if isinstance(error, TransientError):
         log.warning("slack_delivery_not_kept", code=error.problem.code)
         return BoltResponse(status=503, body="")
-    log.error("slack_delivery_broke", kind=payloads.kind_of(body), **fault_of(error))
+    log.error("slack_delivery_broke", kind=payloads.delivery_kind(body), **fault_of(error))
     reached_us = any(frame.filename == __file__ for frame in traceback.extract_tb(error.__traceback__))
     never = isinstance(error, PermanentError) or not reached_us
     return BoltResponse(status=200 if never else 500, body="")

@@ -19,35 +19,35 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from bot.surfaces.slack import payloads
-from bot.surfaces.slack.api import SlackApi, quiet_logger
-from bot.surfaces.slack.faults import translated
-from bot.surfaces.slack.http import NOBODYS
+from bot.surfaces.slack.api import SlackApi, silent_logger
+from bot.surfaces.slack.errors import translate_errors
+from bot.surfaces.slack.http import UNHANDLED_STATUS
 from core.log import fault_of, log
 from core.model.errors import CountersignError, PermanentError, TransientError
 
 PING_S: Final = 5.0
-"""How often the connection is tried; four missed ones and slack_sdk opens another."""
+"""Interval of pings; after four missed ones slack_sdk opens another connection."""
 CONNECT_S: Final = 30.0
 DRAIN_S: Final = 2.0
-"""How long deliveries under way may take to be kept and acknowledged when we end; Slack delivers others again."""
+"""How long deliveries under way may take to be stored and acknowledged at the end; Slack repeats the others."""
 
 
 async def listen(api: SlackApi, app_token: str, app: AsyncApp, *, connect_s: float = CONNECT_S) -> None:
-    """Dispatch what comes over the socket until cancelled; see `SlackConnection.listen`."""
+    """Dispatch deliveries from the socket until cancelled; see `SlackConnection.listen`."""
     await SlackConnection(api, app_token, app, connect_s=connect_s).listen()
 
 
-async def address(api: SlackApi, app_token: str) -> str:
-    """Where the next connection is to go; it carries a key, so it is never shown."""
-    with translated("apps.connections.open"):
+async def open_connection_url(api: SlackApi, app_token: str) -> str:
+    """The URL of the next connection; it contains a key, so it is never shown."""
+    with translate_errors("apps.connections.open"):
         answer = await api.client.apps_connections_open(app_token=app_token)
     return str(answer["url"])
 
 
 class SlackConnection(SocketModeClient):
-    """slack_sdk's client; it tells us when it will never come back instead of trying for ever.
+    """slack_sdk's client; raises when it can never reconnect, instead of retrying forever.
 
-    `opened` is called each time that it is connected, or connected anew.
+    `on_open` is called each time that it is connected or reconnected.
     """
 
     def __init__(
@@ -55,22 +55,22 @@ class SlackConnection(SocketModeClient):
         api: SlackApi,
         app_token: str,
         app: AsyncApp,
-        opened: Callable[[], None] = lambda: None,
+        on_open: Callable[[], None] = lambda: None,
         *,
         connect_s: float = CONNECT_S,
     ) -> None:
-        super().__init__(app_token=app_token, logger=quiet_logger(), web_client=api.client, ping_interval=PING_S)
+        super().__init__(app_token=app_token, logger=silent_logger(), web_client=api.client, ping_interval=PING_S)
         self.proxy = api.client.proxy
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._api, self._app, self._connect_s, self._opened = api, app, connect_s, opened
+        self._api, self._app, self._connect_s, self._on_open = api, app, connect_s, on_open
         self._running: set[asyncio.Task[Any]] = set()
         self.socket_mode_request_listeners.append(self._dispatch)
 
     async def listen(self) -> None:
-        """Dispatch what comes until cancelled; a lost connection is opened again underneath.
+        """Dispatch deliveries until cancelled; a lost connection is reopened.
 
-        Raises `PermanentError` when Slack takes the app token no longer, `TransientError` when it cannot be reached, or
-        gives an address on which nothing opens within `connect_s`.
+        Raises `PermanentError` if Slack no longer accepts the app token, `TransientError` if it cannot be reached, or
+        if nothing opens at its URL within `connect_s`.
         """
         try:
             await self.open()
@@ -80,27 +80,27 @@ class SlackConnection(SocketModeClient):
 
     async def open(self) -> None:
         """Connect for the first time."""
-        self.wss_uri = await address(self._api, self.app_token)
+        self.wss_uri = await open_connection_url(self._api, self.app_token)
         await self.connect()
         if not self.lost.done():
             log.info("slack_socket_opened")
 
     async def connect(self) -> None:
-        """Asked by slack_sdk whenever it connects; by itself it would try one address for ever, and each works once."""
+        """Called by slack_sdk whenever it connects; by itself it would retry one URL forever, and each works once."""
         try:
             async with asyncio.timeout(self._connect_s):
                 await super().connect()  # type: ignore[no-untyped-call]  # slack_sdk leaves it so
-            self._opened()
+            self._on_open()
         except TimeoutError as error:
-            told = "Slack's socket did not open"
-            self._give_up(TransientError("slack_unreachable", told, "It is tried again."), error)
+            message = "Slack's socket did not open"
+            self._fail(TransientError("slack_unreachable", message, "Countersign tries again."), error)
 
     async def issue_new_wss_url(self) -> str:
-        """Asked by slack_sdk whenever it connects anew."""
+        """Called by slack_sdk whenever it reconnects."""
         try:
-            return await address(self._api, self.app_token)
+            return await open_connection_url(self._api, self.app_token)
         except PermanentError as error:
-            self._give_up(error, error.__cause__)
+            self._fail(error, error.__cause__)
             raise
         except CountersignError as error:
             log.warning("slack_socket_not_opened", code=error.problem.code)
@@ -108,8 +108,8 @@ class SlackConnection(SocketModeClient):
 
     async def _dispatch(self, _client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
         started = asyncio.get_running_loop().time()
-        if not payloads.well_formed(request.payload):  # acknowledged all the same: it would come again, no better
-            log.warning("slack_delivery_malformed", kind=payloads.kind_of({"type": request.type}))
+        if not payloads.is_well_formed(request.payload):  # acknowledged anyway, or Slack would repeat it
+            log.warning("slack_delivery_malformed", kind=payloads.delivery_kind({"type": request.type}))
             await self.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
             return
         task = asyncio.current_task()
@@ -122,21 +122,21 @@ class SlackConnection(SocketModeClient):
             self._running.discard(task)
 
     async def _answer(self, request: SocketModeRequest) -> BoltResponse:
-        """What Slack is told; what nobody takes, or what breaks bolt, is acknowledged: it would only come again."""
+        """The response for Slack; a delivery that is unhandled or makes bolt fail is acknowledged."""
         try:
             response = await run_async_bolt_app(self._app, request)
-        except Exception as error:  # noqa: BLE001 - bolt reads more than we check, and its faults may hold words
-            log.error("slack_delivery_broke", kind=payloads.kind_of({"type": request.type}), **fault_of(error))
+        except Exception as error:  # noqa: BLE001 - bolt reads more than we check, and its errors may hold user data
+            log.error("slack_delivery_broke", kind=payloads.delivery_kind({"type": request.type}), **fault_of(error))
             return BoltResponse(status=200, body="")
-        return BoltResponse(status=200, body="") if response.status == NOBODYS else response
+        return BoltResponse(status=200, body="") if response.status == UNHANDLED_STATUS else response
 
-    def _give_up(self, fault: CountersignError, cause: BaseException | None) -> None:
-        fault.__cause__ = cause
+    def _fail(self, error: CountersignError, cause: BaseException | None) -> None:
+        error.__cause__ = cause
         if not self.lost.done():
-            self.lost.set_exception(fault)
+            self.lost.set_exception(error)
 
     async def end(self) -> None:
-        """Let deliveries under way be acknowledged, and close, even if we are told to hurry meanwhile."""
+        """Let deliveries under way be acknowledged, then close, even if cancelled meanwhile."""
         try:
             if self._running:
                 await asyncio.wait(self._running, timeout=DRAIN_S)
@@ -149,7 +149,7 @@ class SlackConnection(SocketModeClient):
                 raise
 
     async def _end_now(self) -> None:
-        """Close, and wait for what slack_sdk only cancels."""
+        """Close, and wait for the tasks that slack_sdk only cancels."""
         tasks = [self.message_processor, self.current_session_monitor, self.message_receiver]
         if self.lost.done() and not self.lost.cancelled():
             self.lost.exception()

@@ -1,4 +1,4 @@
-"""Forms and the Home tab, as Slack's views; pure. People's words stand in them literally."""
+"""Forms and the Home tab as Slack views; pure. User text is shown literally."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from bot.cards.model import Card
-from bot.cards.slack_text import clip
-from bot.surfaces.slack.payloads import ASK, FIELD, FORM
+from bot.surfaces.slack.payloads import FIELD, SHORTCUT, TEXT_FORM
+from bot.surfaces.slack.text import truncate
 
 MAX_INPUT: Final = 3000
 """Characters of a text field (https://docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element)."""
@@ -16,28 +16,28 @@ MAX_TITLE: Final = 24
 MAX_HOME: Final = 100
 """Blocks of a Home tab (https://docs.slack.dev/reference/block-kit/blocks)."""
 _FORMS: Final = {
-    "reject": ("Reject", "Why? The reason is what the next attempt works from.", "Reject"),
+    "reject": ("Reject", "Why? The next attempt uses your reason.", "Reject"),
     "reply": ("Reply", "What should be different?", "Reply"),
-    "pick": ("Pick parts", "Which parts stay? Their numbers, such as 1,3-5", "Pick"),
+    "pick": ("Pick parts", "Which parts should stay? Their numbers, such as 1,3-5", "Pick"),
 }
-_OTHER: Final = ("Countersign", "In your words", "Send")
+_DEFAULT_FORM: Final = ("Countersign", "In your words", "Send")
 
 View = dict[str, Any]
 
 
-def form(kind: str, kept: str) -> View:
-    """The form that asks for the words of a ``reject`` or ``reply``; `kept` comes back with them."""
-    title, label, submit = _FORMS.get(kind, _OTHER)
-    return _modal(FORM, title, label, submit, kept, "")
+def text_form(kind: str, metadata: str) -> View:
+    """The form that asks for the text of a ``reject`` or ``reply``; `metadata` comes back with it."""
+    title, label, submit = _FORMS.get(kind, _DEFAULT_FORM)
+    return _modal(TEXT_FORM, title, label, submit, metadata, "")
 
 
-def ask_form(words: str, kept: str) -> View:
-    """The form of the message shortcut, with the message's words to start from."""
-    return _modal(ASK, "Ask Countersign", "What should be changed?", "Ask", kept, clip(words, MAX_INPUT))
+def shortcut_form(initial: str, metadata: str) -> View:
+    """The form of the message shortcut, prefilled with the message's text."""
+    return _modal(SHORTCUT, "Ask Countersign", "What should be changed?", "Ask", metadata, truncate(initial, MAX_INPUT))
 
 
-def home(cards: Sequence[Card] | None) -> View:
-    """The Home tab: what waits for this person and how to ask; None for somebody who is not told what waits."""
+def home_view(cards: Sequence[Card] | None) -> View:
+    """The Home tab: what waits for this person and how to ask; None for someone who may not see what waits."""
     blocks: list[View] = []
     if cards is not None:
         blocks.append({"type": "header", "text": _plain("Waiting for you" if cards else "Nothing waits for you")})
@@ -45,27 +45,27 @@ def home(cards: Sequence[Card] | None) -> View:
     for card in shown:
         needs = " · ".join([*card.byline[:2], *(need.sentence for need in card.needs[:1])])
         title = f"{card.icon} {card.label} {card.lane} · {card.title or '(no title)'}"
-        blocks.append({"type": "section", "text": _plain(clip(title, 300))})
+        blocks.append({"type": "section", "text": _plain(truncate(title, 300))})
         if needs:
-            blocks.append({"type": "context", "elements": [_plain(clip(needs, 300))]})
-    left = len(cards or ()) - len(shown)
-    if left > 0:
-        blocks.append({"type": "context", "elements": [_plain(f"… and {left} more")]})
-    told = "Write to me, mention me in a channel where I listen, or type /countersign help."
-    blocks.append({"type": "section", "text": _plain(told)})
+            blocks.append({"type": "context", "elements": [_plain(truncate(needs, 300))]})
+    omitted = len(cards or ()) - len(shown)
+    if omitted > 0:
+        blocks.append({"type": "context", "elements": [_plain(f"… and {omitted} more")]})
+    hint = "Write to me, mention me in a channel that I am set up for, or type /countersign help."
+    blocks.append({"type": "section", "text": _plain(hint)})
     return {"type": "home", "blocks": blocks}
 
 
-def _modal(callback: str, title: str, label: str, submit: str, kept: str, words: str) -> View:
+def _modal(callback: str, title: str, label: str, submit: str, metadata: str, initial: str) -> View:
     field: View = {"type": "plain_text_input", "action_id": FIELD, "multiline": True, "max_length": MAX_INPUT}
-    field |= {"initial_value": words} if words else {}
+    field |= {"initial_value": initial} if initial else {}
     return {
         "type": "modal",
         "callback_id": callback,
-        "title": _plain(clip(title, MAX_TITLE)),
+        "title": _plain(truncate(title, MAX_TITLE)),
         "submit": _plain(submit),
         "close": _plain("Not now"),
-        "private_metadata": kept,
+        "private_metadata": metadata,
         "blocks": [{"type": "input", "block_id": FIELD, "label": _plain(label), "element": field}],
     }
 

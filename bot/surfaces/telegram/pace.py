@@ -1,7 +1,7 @@
-"""Pace: one queue per chat, so that messages keep their order and Telegram's limits are met before it complains.
+"""Rate limiting: one queue per chat, which keeps messages in order and within Telegram's limits.
 
-The limits are those of core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: about one message a
-second in a chat (short bursts are let through), 20 a minute in a group, 30 a second overall.
+The limits are those of core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this: about one message per
+second in a chat (short bursts pass), 20 per minute in a group, 30 per second overall.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Final
 
 from core.model.errors import TransientError
 
-_REMEMBERED: Final = 2000
-"""Chats whose recent messages are known; the longest silent ones are forgotten."""
+_MAX_CHATS: Final = 2000
+"""Chats whose recent messages are remembered; the least recently used are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaceLimits:
-    """How much is sent, as (messages, seconds); `patience_s` is the longest that a message waits here for its turn."""
+    """Limits as (messages, seconds); `patience_s` is the longest that a message waits here for its turn."""
 
     chat: tuple[int, float] = (3, 3.0)
     group: tuple[int, float] = (20, 60.0)
@@ -38,7 +38,7 @@ class _Chat:
 
 
 class ChatPace:
-    """Gives each message its turn. Use it in one event loop."""
+    """Gives each message its turn; use it in one event loop."""
 
     def __init__(self, limits: PaceLimits) -> None:
         self._limits = limits
@@ -47,9 +47,9 @@ class ChatPace:
 
     @asynccontextmanager
     async def turn(self, chat_id: int) -> AsyncIterator[SendTurn]:
-        """The chat is yours until you leave; who came first goes first.
+        """Hold the chat exclusively, first come, first served.
 
-        Raises `TransientError` when the turn does not come within the patience.
+        Raises `TransientError` if the turn does not come within `patience_s`.
         """
         chat = self._chat(chat_id)
         chat.waiting += 1
@@ -66,22 +66,22 @@ class ChatPace:
         finally:
             chat.waiting -= 1
 
-    async def ready(self, chat_id: int, chat: _Chat) -> None:
-        """Wait until one more message fits the limits, and count it."""
+    async def wait(self, chat_id: int, chat: _Chat) -> None:
+        """Wait until one more message is within the limits, and count it."""
         loop = asyncio.get_running_loop()
-        while (wait_s := self._wait(chat_id, chat, loop.time())) > 0:
+        while (wait_s := self._wait_s(chat_id, chat, loop.time())) > 0:
             if wait_s > self._limits.patience_s:
                 raise _busy(wait_s)
             await asyncio.sleep(wait_s)
         chat.sent.append(loop.time())
         self._sent.append(loop.time())
 
-    def hold(self, chat: _Chat, seconds: float) -> bool:
-        """Telegram asked for `seconds` of silence; true when that is within the patience."""
+    def pause(self, chat: _Chat, seconds: float) -> bool:
+        """Send nothing to the chat for `seconds`; returns whether that is within `patience_s`."""
         chat.not_before = asyncio.get_running_loop().time() + seconds
         return seconds <= self._limits.patience_s
 
-    def _wait(self, chat_id: int, chat: _Chat, now: float) -> float:
+    def _wait_s(self, chat_id: int, chat: _Chat, now: float) -> float:
         rules = [(self._limits.chat, chat.sent), (self._limits.overall, self._sent)]
         if chat_id < 0:  # groups have negative ids (Bot API, Chat.id)
             rules.append((self._limits.group, chat.sent))
@@ -94,8 +94,8 @@ class ChatPace:
     def _chat(self, chat_id: int) -> _Chat:
         chat = self._chats.setdefault(chat_id, _Chat())
         self._chats.move_to_end(chat_id)
-        if len(self._chats) > _REMEMBERED:
-            for idle in [key for key, found in self._chats.items() if not found.waiting][:100]:
+        if len(self._chats) > _MAX_CHATS:
+            for idle in [key for key, candidate in self._chats.items() if not candidate.waiting][:100]:
                 del self._chats[idle]
             self._chats.setdefault(chat_id, chat)
         return chat
@@ -103,22 +103,20 @@ class ChatPace:
 
 @dataclass(frozen=True, slots=True)
 class SendTurn:
-    """The right to speak in one chat."""
+    """The exclusive right to send to one chat."""
 
     _pace: ChatPace
     _chat_id: int
     _chat: _Chat
 
-    async def ready(self) -> None:
+    async def wait(self) -> None:
         """Wait until one more message is within the limits; raises `TransientError` if that takes too long."""
-        await self._pace.ready(self._chat_id, self._chat)
+        await self._pace.wait(self._chat_id, self._chat)
 
-    def hold(self, seconds: float) -> bool:
-        """Be silent for `seconds`, as Telegram asked; true when waiting for that is worth it."""
-        return self._pace.hold(self._chat, seconds)
+    def pause(self, seconds: float) -> bool:
+        """Send nothing for `seconds`, as Telegram asked; returns whether waiting is worthwhile."""
+        return self._pace.pause(self._chat, seconds)
 
 
 def _busy(wait_s: float) -> TransientError:
-    return TransientError(
-        "telegram_busy", "This chat has had as much as Telegram allows for now.", retry_after_s=wait_s
-    )
+    return TransientError("telegram_busy", "This chat has reached Telegram's rate limit.", retry_after_s=wait_s)

@@ -1,10 +1,10 @@
-"""Prompts: how a button's words are asked for, and how the reply finds its button again, restarts or not.
+"""Prompts: how the bot asks for the text of a button, and how the reply finds its button, also after a restart.
 
-A message that forces a reply cannot have buttons, and a callback carries no text. So the sign at the beginning of the
-question is a link to the bot, whose fragment names the button and the card, signed with a key made of the bot's token:
-nobody else can make us take a reply for a click, whatever words or links they bring us to repeat. Telegram brings the
-links of a message along with the reply to it (core.telegram.org/bots/api#messageentity, ``text_link``). Where Telegram
-refuses links, and in older questions, the reference stands as the last line.
+A message that forces a reply cannot have buttons, and a callback carries no text. So the emoji at the beginning of the
+prompt links to the bot, and the link's fragment names the button and the card, signed with a key derived from the bot's
+token: nobody can forge a press, whatever text or links they make the bot repeat. Telegram includes the links of a
+message in the reply to it (core.telegram.org/bots/api#messageentity, ``text_link``). If Telegram refuses links, and in
+older prompts, the reference is the last line.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Final
 
 _QUESTIONS: Final = {
-    "reject": ("Why not? Please reply to this message; the reason goes into the next try.", "Reason"),
+    "reject": ("Why? Please reply to this message. The next attempt uses your reason.", "Reason"),
     "reply": ("What should be different? Please reply to this message.", "What should change"),
-    "pick": ("Which parts stay? Please reply to this message with their numbers, such as 1,3-5.", "1,3-5"),
+    "pick": ("Which parts should stay? Please reply to this message with their numbers, such as 1,3-5.", "1,3-5"),
 }
 _OTHER: Final = ("Please reply to this message.", "Your answer")
 _REFERENCE: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.([0-9]{1,19})\.([0-9a-f]{16})")
@@ -27,41 +27,41 @@ _REFERENCE: Final = re.compile(r"([A-Za-z0-9_-]{1,64})\.([0-9]{1,19})\.([0-9a-f]
 
 @dataclass(frozen=True, slots=True)
 class PromptedAction:
-    """What a question was asked for: the button, and the message id of its card."""
+    """What a prompt asked for: the button, and the id of its card's message."""
 
     button: str
-    card: str
+    message_id: str
 
 
-def question(form: str) -> tuple[str, str]:
-    """The question for a form's words, and what stands in the empty field."""
+def question_for(form: str) -> tuple[str, str]:
+    """The question of a form, and the placeholder of the input field."""
     return _QUESTIONS.get(form, _OTHER)
 
 
-def reference(token: str, chat_id: int, button: str, card: str) -> str:
-    """What leads from the reply back to the button."""
-    return f"{button}.{card}.{_mac(token, chat_id, button, card)}"
+def sign_reference(token: str, chat_id: int, button: str, message_id: str) -> str:
+    """The signed reference that leads from the reply to the button."""
+    return f"{button}.{message_id}.{_mac(token, chat_id, button, message_id)}"
 
 
-def link(username: str, ref: str) -> str:
-    """The address that carries a reference; pressed, it leads to the bot."""
+def reference_link(username: str, ref: str) -> str:
+    """The link that carries a reference; pressing it opens the bot."""
     return f"https://t.me/{username}#{ref}"
 
 
-def prompted(token: str, chat_id: int, text: str, links: Iterable[str] = ()) -> PromptedAction | None:
-    """What a question was asked for, by the `text` and the `links` of that message of ours; None if it is none."""
-    for place in (*(url.rpartition("#")[2] for url in links), text.rpartition("\n")[2]):
-        found = _REFERENCE.fullmatch(place)
-        if found is not None and hmac.compare_digest(found[3], _mac(token, chat_id, found[1], found[2])):
-            return PromptedAction(found[1], found[2])
+def read_reference(token: str, chat_id: int, text: str, links: Iterable[str] = ()) -> PromptedAction | None:
+    """The action of a prompt, from the `text` and `links` of that message; None if it is not a prompt."""
+    for candidate in (*(url.rpartition("#")[2] for url in links), text.rpartition("\n")[2]):
+        match = _REFERENCE.fullmatch(candidate)
+        if match is not None and hmac.compare_digest(match[3], _mac(token, chat_id, match[1], match[2])):
+            return PromptedAction(match[1], match[2])
     return None
 
 
-def derived(token: str, purpose: str) -> str:
-    """32 hex digits that only the token's holder can work out, and that do not give it away."""
+def derive_secret(token: str, purpose: str) -> str:
+    """32 hex digits derived from the token for one purpose; they do not reveal it."""
     return hmac.new(token.encode(), f"countersign {purpose}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
-def _mac(token: str, chat_id: int, button: str, card: str) -> str:
-    key = derived(token, "prompt").encode()
-    return hmac.new(key, f"{chat_id}:{button}:{card}".encode(), hashlib.sha256).hexdigest()[:16]
+def _mac(token: str, chat_id: int, button: str, message_id: str) -> str:
+    key = derive_secret(token, "prompt").encode()
+    return hmac.new(key, f"{chat_id}:{button}:{message_id}".encode(), hashlib.sha256).hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""Reading an update's JSON: only the parts we use, each held to its type; nothing else can make an update unreadable.
+"""Reads parts of an update's JSON with type checks; other parts of the update are never looked at.
 
-An update is data from outside. A library that reads all of it fails at parts that do not concern us, and a batch fails
-with it. `UnreadableUpdateError` names the part that is not as Telegram documents it, never its content, so that it
-can be logged.
+Updates are external data. A library that reads all of an update fails at parts that do not matter, and the whole batch
+with it. `UnreadableUpdateError` names the part that differs from Telegram's documentation, never its content, so that
+it can be logged.
 """
 
 from __future__ import annotations
@@ -12,49 +12,49 @@ from typing import Any, Final
 
 Json = Mapping[str, Any]
 
-_LARGEST: Final = 2**63
+_INT64: Final = 2**63
 
 
 class UnreadableUpdateError(ValueError):
-    """A part of an update has another type than Telegram documents; the message is the part's name alone."""
+    """A part of an update has another type than documented; the message is the part's name alone."""
 
 
-def part(of: Json, key: str) -> Json | None:
-    """The object at `key`, or None where there is none."""
+def optional_object(of: Json, key: str) -> Json | None:
+    """The object at `key`, or None if there is none."""
     value = of.get(key)
     if value is not None and not isinstance(value, Mapping):
         raise UnreadableUpdateError(key)
     return value
 
 
-def needed(of: Json, key: str) -> Json:
-    """The object at `key`; raises `UnreadableUpdateError` where there is none."""
-    found = part(of, key)
-    if found is None:
-        raise UnreadableUpdateError(key)
-    return found
-
-
-def number(of: Json, key: str) -> int | None:
-    """The whole number at `key`, of at most 64 bits, or None where there is none."""
-    value = of.get(key)
+def required_object(of: Json, key: str) -> Json:
+    """The object at `key`; raises `UnreadableUpdateError` if there is none."""
+    value = optional_object(of, key)
     if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not -_LARGEST < value < _LARGEST:
         raise UnreadableUpdateError(key)
     return value
 
 
-def needed_number(of: Json, key: str) -> int:
-    """The whole number at `key`; raises `UnreadableUpdateError` where there is none."""
-    found = number(of, key)
-    if found is None:
+def optional_int(of: Json, key: str) -> int | None:
+    """The integer of at most 64 bits at `key`, or None if there is none."""
+    value = of.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not -_INT64 < value < _INT64:
         raise UnreadableUpdateError(key)
-    return found
+    return value
 
 
-def words(of: Json, key: str) -> str:
-    """The text at `key`, empty where there is none."""
+def required_int(of: Json, key: str) -> int:
+    """The integer at `key`; raises `UnreadableUpdateError` if there is none."""
+    value = optional_int(of, key)
+    if value is None:
+        raise UnreadableUpdateError(key)
+    return value
+
+
+def text_at(of: Json, key: str) -> str:
+    """The text at `key`, empty if there is none."""
     value = of.get(key)
     if value is None:
         return ""
@@ -63,16 +63,16 @@ def words(of: Json, key: str) -> str:
     return value
 
 
-def flag(of: Json, key: str) -> bool:
-    """The truth value at `key`, false where there is none."""
+def bool_at(of: Json, key: str) -> bool:
+    """The boolean at `key`, false if there is none."""
     value = of.get(key)
     if value is not None and not isinstance(value, bool):
         raise UnreadableUpdateError(key)
     return bool(value)
 
 
-def objects(of: Json, key: str) -> Sequence[Json]:
-    """The objects in the list at `key`; none where there is no list."""
+def objects_at(of: Json, key: str) -> Sequence[Json]:
+    """The objects in the list at `key`; empty if there is no list."""
     value = of.get(key)
     if value is None:
         return ()
@@ -83,21 +83,21 @@ def objects(of: Json, key: str) -> Sequence[Json]:
 
 def full_name(user: Json) -> str:
     """A person's first and last name."""
-    return " ".join(filter(None, (words(user, "first_name"), words(user, "last_name"))))
+    return " ".join(filter(None, (text_at(user, "first_name"), text_at(user, "last_name"))))
 
 
-def raw(text: str) -> bytes:
-    """The text as Telegram counts it: two bytes a unit."""
+def utf16_bytes(text: str) -> bytes:
+    """The text in UTF-16, two bytes per unit, as Telegram counts it."""
     return text.encode("utf-16-le", "surrogatepass")
 
 
-def units(text: str) -> int:
-    """The length of a text as Telegram counts it, in UTF-16 units."""
-    return len(raw(text)) // 2
+def utf16_length(text: str) -> int:
+    """The length of a text in UTF-16 units, as Telegram counts it."""
+    return len(utf16_bytes(text)) // 2
 
 
 def update_id(update: object) -> int | None:
-    """The number of an update, or None for what has none."""
-    found = update.get("update_id") if isinstance(update, Mapping) else None
-    whole = isinstance(found, int) and not isinstance(found, bool) and 0 <= found < _LARGEST
-    return found if whole else None
+    """The id of an update, or None if it has no valid one."""
+    value = update.get("update_id") if isinstance(update, Mapping) else None
+    is_valid = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _INT64
+    return value if is_valid else None

@@ -1,9 +1,9 @@
-"""The webhook: Telegram brings updates to an address that only it knows, with a secret that only it has.
+"""The webhook: Telegram posts updates to a secret path, with a secret header.
 
-The secret is compared in constant time before a byte of the body is read (security.md 25); the path is derived from
-the token and does not show it. An update is answered 200 only once it is kept; one that cannot be kept now gets 503,
-and Telegram brings it again (core.telegram.org/bots/api#setwebhook). What can never be read is answered 200 as well:
-Telegram would bring it again for a day, and nothing after it.
+The secret is compared in constant time before the body is read (security.md 25); the path is derived from the token and
+does not reveal it. An update is answered with 200 only after it was stored; one that cannot be stored now gets 503, and
+Telegram delivers it again (core.telegram.org/bots/api#setwebhook). An update that can never be read is answered with
+200 as well, because Telegram would repeat it for a day and hold back all others.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - a heade
 MAX_BODY_BYTES: Final = 1_000_000
 BODY_S: Final = 10.0
 
-Keep = Callable[[object], Awaitable[bool]]
-"""Keeps what a body says; false when it says nothing that Telegram would send."""
+StoreUpdateBody = Callable[[object], Awaitable[bool]]
+"""Stores the update of a body; returns false if it is not an update."""
 
 
-def webhook_route(path: str, secret: str, keep: Keep) -> Route:
-    """The one route: 401 without the secret, 4xx for a body that does not come whole, 503 for not kept, else 200."""
+def webhook_route(path: str, secret: str, store: StoreUpdateBody) -> Route:
+    """The route: 401 without the secret, 4xx for an incomplete body, 503 if not stored, else 200."""
 
     async def endpoint(request: Request) -> Response:
-        given = request.headers.get(SECRET_HEADER, "").encode("latin-1", "replace")
-        if not hmac.compare_digest(given, secret.encode("ascii")):
-            return _reply(401, "who are you?")
+        header = request.headers.get(SECRET_HEADER, "").encode("latin-1", "replace")
+        if not hmac.compare_digest(header, secret.encode("ascii")):
+            return _reply(401, "unauthorized")
         try:
             update = json.loads(await read_body(request, MAX_BODY_BYTES, BODY_S))
         except BodyError as error:
@@ -44,14 +44,14 @@ def webhook_route(path: str, secret: str, keep: Keep) -> Route:
             log.warning("telegram_update_was_odd", part="all of it")
             return _reply(200, "not JSON")
         try:
-            taken = await keep(update)
+            is_update = await store(update)
         except TransientError as error:
             log.warning("telegram_update_was_not_kept", why=str(error))
-            return _reply(503, "later, please")
-        return _reply(200, "kept" if taken else "not an update")
+            return _reply(503, "try again later")
+        return _reply(200, "stored" if is_update else "not an update")
 
     return Route(path, endpoint, methods=["POST"])
 
 
-def _reply(status: int, words: str) -> Response:
-    return PlainTextResponse(words, status)
+def _reply(status: int, text: str) -> Response:
+    return PlainTextResponse(text, status)

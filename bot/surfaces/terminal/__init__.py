@@ -1,18 +1,18 @@
-"""The terminal: cards, lists and checks on a stream of text, in colour where somebody looks and plain in a pipe.
+"""The terminal: cards, lists and checks on a text stream, coloured on a terminal and plain in a pipe.
 
-Importing this loads no rich; each function does when it draws.
+Importing this package does not import rich; each function does when it draws.
 """
 
 from bot.surfaces.terminal.card import print_card, print_diff
 from bot.surfaces.terminal.checks import print_checks, print_counts, print_explained
-from bot.surfaces.terminal.look import TerminalStyle, look_of
+from bot.surfaces.terminal.profile import TerminalProfile, detect_profile
 from bot.surfaces.terminal.progress import TaskProgress
 from bot.surfaces.terminal.tables import print_events, print_list, print_queue
 
 __all__ = [
     "TaskProgress",
-    "TerminalStyle",
-    "look_of",
+    "TerminalProfile",
+    "detect_profile",
     "print_card",
     "print_checks",
     "print_counts",

@@ -1,4 +1,4 @@
-"""Verdicts on the terminal: doctor's and verify's checks, how policy decided, and counts."""
+"""Verdicts on the terminal: the checks of doctor and verify, policy decisions, and counts."""
 
 from __future__ import annotations
 
@@ -6,41 +6,43 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TextIO
 
 from bot.cards.safe import one_line
-from bot.surfaces.terminal.layout import grid, marked
-from bot.surfaces.terminal.look import ACCENT, TerminalStyle, look_of, write
+from bot.surfaces.terminal.layout import grid, with_mark
+from bot.surfaces.terminal.profile import ACCENT, TerminalProfile, detect_profile, write_items
 
 _VERDICTS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "bold red")}
 _EFFECTS: Final = {"allow": ("✓", "bold green"), "ask": ("?", f"bold {ACCENT}"), "deny": ("✗", "bold red")}
 
 
 def print_checks(
-    stream: TextIO, title: str, checks: Sequence[Mapping[str, Any]], *, look: TerminalStyle | None = None
+    stream: TextIO, title: str, checks: Sequence[Mapping[str, Any]], *, profile: TerminalProfile | None = None
 ) -> None:
-    """Draw checks, each with `name`, `verdict` (ok, warn or fail), `detail` and, when not ok, the `mend`.
+    """Print checks, each with `name`, `verdict` (ok, warn or fail), `detail` and, unless ok, the `mend`.
 
     The last line counts them.
     """
-    look = look or look_of(stream)
+    profile = profile or detect_profile(stream)
     table = grid("fixed", "fixed", "flow", gap=1)
     for check in checks:
         mark, style = _VERDICTS[check["verdict"]]
-        name = look.text((check["name"], "bold" if check["verdict"] != "ok" else ""), " ")
-        table.add_row(look.text((mark, style)), name, look.text(one_line(check["detail"])))
+        name = profile.text((check["name"], "bold" if check["verdict"] != "ok" else ""), " ")
+        table.add_row(profile.text((mark, style)), name, profile.text(one_line(check["detail"])))
         if check.get("mend") and check["verdict"] != "ok":
-            table.add_row("", "", look.text(("→ ", ACCENT), one_line(check["mend"])))
-    write(stream, look, [*_title(look, title), table, _sum(look, [check["verdict"] for check in checks])])
+            table.add_row("", "", profile.text(("→ ", ACCENT), one_line(check["mend"])))
+    write_items(
+        stream, profile, [*_title(profile, title), table, _summary(profile, [check["verdict"] for check in checks])]
+    )
 
 
-def print_explained(stream: TextIO, decision: Mapping[str, Any], *, look: TerminalStyle | None = None) -> None:
-    """Draw a decision of policy (``policy explain --json``): `effect` and `reason`, and what there is of the rest.
+def print_explained(stream: TextIO, decision: Mapping[str, Any], *, profile: TerminalProfile | None = None) -> None:
+    """Print a policy decision (``policy explain --json``): `effect`, `reason` and the optional rest.
 
-    That is `title`, `lane`, `rule`, `terms`, `question`, and the `trace` that led there.
+    That is `title`, `lane`, `rule`, `terms`, `question`, and the `trace` of rules.
     """
-    look = look or look_of(stream)
+    profile = profile or detect_profile(stream)
     effect = str(decision["effect"])
     mark, style = _EFFECTS.get(effect, ("·", ""))
-    items: list[Any] = _title(look, one_line(str(decision.get("title") or ""), 200))
-    items.append(marked(look, (f"{mark} {effect} ", style), one_line(decision["reason"])))
+    items: list[Any] = _title(profile, one_line(str(decision.get("title") or ""), 200))
+    items.append(with_mark(profile, (f"{mark} {effect} ", style), one_line(decision["reason"])))
     facts = [(name, decision.get(name)) for name in ("lane", "rule")]
     terms = decision.get("terms")
     if terms:
@@ -51,9 +53,11 @@ def print_explained(stream: TextIO, decision: Mapping[str, Any], *, look: Termin
     table = grid("fixed", "flow")
     for name, value in facts:
         if value:
-            table.add_row(look.text((f"  {name}", "dim")), look.text(one_line(str(value))))
-    steps: list[Any] = [marked(look, ("  ·", "dim"), one_line(step), "dim") for step in decision.get("trace") or ()]
-    write(stream, look, [*items, table, *([look.text(), *steps] if steps else [])])
+            table.add_row(profile.text((f"  {name}", "dim")), profile.text(one_line(str(value))))
+    steps: list[Any] = [
+        with_mark(profile, ("  ·", "dim"), one_line(step), "dim") for step in decision.get("trace") or ()
+    ]
+    write_items(stream, profile, [*items, table, *([profile.text(), *steps] if steps else [])])
 
 
 def print_counts(
@@ -61,29 +65,29 @@ def print_counts(
     title: str,
     counts: Mapping[str, object] | Iterable[tuple[str, object]],
     *,
-    look: TerminalStyle | None = None,
+    profile: TerminalProfile | None = None,
 ) -> None:
-    """Draw named values below a title, the names aligned."""
-    look = look or look_of(stream)
+    """Print named values below a title, the names aligned."""
+    profile = profile or detect_profile(stream)
     pairs = counts.items() if isinstance(counts, Mapping) else counts
     rows = [(name, str(value), isinstance(value, int)) for name, value in pairs]
-    wide = max((len(value) for _, value, counted in rows if counted), default=0)
+    count_width = max((len(value) for _, value, is_count in rows if is_count), default=0)
     table = grid("fixed", "flow")
-    for name, value, counted in rows:
-        table.add_row(look.text((f"  {name}", "dim")), look.text(value.rjust(wide) if counted else value))
-    write(stream, look, [*_title(look, title), table])
+    for name, value, is_count in rows:
+        table.add_row(profile.text((f"  {name}", "dim")), profile.text(value.rjust(count_width) if is_count else value))
+    write_items(stream, profile, [*_title(profile, title), table])
 
 
-def _title(look: TerminalStyle, title: str) -> list[Any]:
-    return [look.text((title, "bold"))] if title else []
+def _title(profile: TerminalProfile, title: str) -> list[Any]:
+    return [profile.text((title, "bold"))] if title else []
 
 
-def _sum(look: TerminalStyle, verdicts: Sequence[str]) -> Any:
+def _summary(profile: TerminalProfile, verdicts: Sequence[str]) -> Any:
     failed, warned = verdicts.count("fail"), verdicts.count("warn")
-    all_of_them = f"{len(verdicts)} check{'s' if len(verdicts) != 1 else ''}"
+    total = f"{len(verdicts)} check{'s' if len(verdicts) != 1 else ''}"
     if not failed and not warned:
-        return look.text((f"{all_of_them}, all well", "green"))
-    said = [(f"{failed} failed", "bold red")] if failed else []
+        return profile.text((f"{total}, all ok", "green"))
+    parts = [(f"{failed} failed", "bold red")] if failed else []
     if warned:
-        said += [(", ", ""), (f"{warned} to look at", "yellow")] if said else [(f"{warned} to look at", "yellow")]
-    return look.text(*said, (f" of {all_of_them}", "dim"))
+        parts += [(", ", ""), (f"{warned} to look at", "yellow")] if parts else [(f"{warned} to look at", "yellow")]
+    return profile.text(*parts, (f" of {total}", "dim"))

@@ -1,11 +1,11 @@
-"""Measures and pieces that every picture on the terminal shares."""
+"""Layout pieces that all terminal output shares."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bot.surfaces.terminal.look import ACCENT, TerminalStyle
+from bot.surfaces.terminal.profile import ACCENT, TerminalProfile
 from core.model.lifecycle import State
 
 if TYPE_CHECKING:
@@ -31,24 +31,24 @@ _COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def elide(path: str, width: int, mark: str = "…") -> str:
-    """`path` in at most `width` cells: `mark` stands for its middle; the name and the first folders stay longest."""
+    """`path` in at most `width` cells with `mark` for its middle; the name and the first folders stay longest."""
     from rich.cells import cell_len
 
     if cell_len(path) <= width:
         return path
-    room = width - cell_len(mark)
+    available = width - cell_len(mark)
     head, slash, name = path.rpartition("/")
-    keep = room - cell_len(slash + name)
-    if slash and keep >= 4:
-        return f"{_first(head, keep)}{mark}{slash}{name}"
-    return f"{_first(path, room // 2)}{mark}{_last(path, room - room // 2)}"
+    head_cells = available - cell_len(slash + name)
+    if slash and head_cells >= 4:
+        return f"{_first(head, head_cells)}{mark}{slash}{name}"
+    return f"{_first(path, available // 2)}{mark}{_last(path, available - available // 2)}"
 
 
 def grid(*columns: str, gap: int = 2) -> Table:
     """A table without lines.
 
-    Its columns are ``fixed``, ``right`` (fixed, the words at the right), ``flow`` (wrapped), ``fill`` (wrapped, takes
-    what is left) or ``cut`` (gives way first; its cells come from `cut`).
+    Its columns are ``fixed``, ``right`` (fixed, right-aligned), ``flow`` (wrapped), ``fill`` (wrapped, takes the
+    remaining width) or ``cut`` (shrinks first; its cells come from `on_one_line`).
     """
     from rich.table import Table
 
@@ -59,29 +59,29 @@ def grid(*columns: str, gap: int = 2) -> Table:
     return table
 
 
-def cut(text: Text) -> Text:
-    """`text` kept on one line, with an ellipsis where the room ends."""
+def on_one_line(text: Text) -> Text:
+    """`text` on one line, with an ellipsis where the width ends."""
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
 
 
-def marked(look: TerminalStyle, mark: tuple[str, str], text: str, style: str = "") -> Table:
-    """A mark, and beside it `text`, wrapped under itself."""
+def with_mark(profile: TerminalProfile, mark: tuple[str, str], text: str, style: str = "") -> Table:
+    """A mark, and beside it `text`, wrapped with a hanging indent."""
     table = grid("fixed", "flow", gap=1)
-    table.add_row(look.text(mark), look.text((text, style)))
+    table.add_row(profile.text(mark), profile.text((text, style)))
     return table
 
 
-def joined(look: TerminalStyle, parts: Iterable[tuple[str, str]], between: str = " · ") -> Text:
-    """Parts with their styles on one line, a dim mark between them."""
+def join_parts(profile: TerminalProfile, parts: Iterable[tuple[str, str]], separator: str = " · ") -> Text:
+    """Styled parts on one line, with a dim separator between them."""
     pieces: list[tuple[str, str]] = []
     for part in parts:
-        pieces += [(between, "dim"), part] if pieces else [part]
-    return look.text(*pieces)
+        pieces += [(separator, "dim"), part] if pieces else [part]
+    return profile.text(*pieces)
 
 
-def widest(texts: Sequence[str], at_most: int) -> int:
-    """The cells of the widest of `texts`, bounded."""
+def max_width(texts: Sequence[str], at_most: int) -> int:
+    """The width in cells of the widest of `texts`, at most `at_most`."""
     from rich.cells import cell_len
 
     return min(at_most, max((cell_len(text) for text in texts), default=0))

@@ -1,4 +1,4 @@
-"""Progress while somebody waits: one living line on a terminal, one line a change of state anywhere else."""
+"""Progress of a task that somebody waits for: one updated line on a terminal, one line per change elsewhere."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from types import TracebackType
 from typing import Final, Self, TextIO
 
 from bot.cards.parts import ICONS
-from bot.cards.times import span
+from bot.cards.times import duration
 from bot.surfaces.terminal.layout import STATE_STYLES
-from bot.surfaces.terminal.look import TerminalStyle, look_of
+from bot.surfaces.terminal.profile import TerminalProfile, detect_profile
 from core.model.lifecycle import State
 
-_TURNING: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-_TURNING_ASCII: Final = "|/-\\"
-_BACK: Final = "\r\x1b[2K"  # to the line's start, and erase it
+_SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_SPINNER_ASCII: Final = "|/-\\"
+_CLEAR_LINE: Final = "\r\x1b[2K"  # to the line's start, and erase it
 
 
 class TaskProgress:
-    """Tells how a task gets on; use it as a context, and `update` it at every look.
+    """Shows the progress of a task; use it as a context manager, and call `update` after each poll.
 
-    On a terminal the line is redrawn at each update and gone at the end; elsewhere each new state (or detail) is a line
-    of its own.
+    On a terminal the line is redrawn at each update and removed at the end; elsewhere each new state or detail is a
+    line of its own.
     """
 
     def __init__(
@@ -30,16 +30,16 @@ class TaskProgress:
         stream: TextIO,
         number: int,
         *,
-        look: TerminalStyle | None = None,
+        profile: TerminalProfile | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream
         self._number = number
-        self._look = look or look_of(stream)
+        self._profile = profile or detect_profile(stream)
         self._clock = clock
-        self._began = clock()
-        self._said = ""
-        self._turns = 0
+        self._started = clock()
+        self._shown = ""
+        self._frame = 0
 
     def __enter__(self) -> Self:
         return self
@@ -47,31 +47,31 @@ class TaskProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._look.colours is not None and self._said:
-            self._stream.write(_BACK)
+        if self._profile.colours is not None and self._shown:
+            self._stream.write(_CLEAR_LINE)
             self._stream.flush()
 
     def update(self, state: str, detail: str = "") -> None:
-        """Say that the task is in `state`; `detail` is the newest step, e.g. ``pushed``."""
-        new = f"{state} {detail}".strip()
-        changed, self._said = new != self._said, new
-        if self._look.colours is not None:
+        """Show that the task is in `state`; `detail` is the newest step, for example ``pushed``."""
+        text = f"{state} {detail}".strip()
+        has_changed, self._shown = text != self._shown, text
+        if self._profile.colours is not None:
             self._redraw(State(state), detail)
-        elif changed:
-            icon = self._look.icon(ICONS[State(state)])
-            self._stream.write(self._look.fit(f"{icon}#{self._number} {new}").rstrip() + "\n")
+        elif has_changed:
+            icon = self._profile.icon(ICONS[State(state)])
+            self._stream.write(self._profile.displayable(f"{icon}#{self._number} {text}").rstrip() + "\n")
             self._stream.flush()
 
     def _redraw(self, state: State, detail: str) -> None:
-        marks = _TURNING if self._look.icon(_TURNING) else _TURNING_ASCII
-        self._turns += 1
-        line = self._look.text(
-            (marks[self._turns % len(marks)], "cyan"),
+        frames = _SPINNER if self._profile.icon(_SPINNER) else _SPINNER_ASCII
+        self._frame += 1
+        line = self._profile.text(
+            (frames[self._frame % len(frames)], "cyan"),
             f" #{self._number} ",
             (state.value, STATE_STYLES[state]),
             (f" · {detail}" if detail else "", "dim"),
-            (f" · {span(self._clock() - self._began)}", "dim"),
+            (f" · {duration(self._clock() - self._started)}", "dim"),
         )
-        line.truncate(self._look.width - 1, overflow="ellipsis")
-        self._stream.write(_BACK + self._look.paint([line]).removesuffix("\n"))
+        line.truncate(self._profile.width - 1, overflow="ellipsis")
+        self._stream.write(_CLEAR_LINE + self._profile.render([line]).removesuffix("\n"))
         self._stream.flush()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from bot.cards.parts import ICONS
 from bot.cards.safe import one_line
-from bot.cards.times import ago, moment, until
-from bot.surfaces.terminal.layout import STATE_STYLES, cut, grid
-from bot.surfaces.terminal.look import ACCENT, TerminalStyle, look_of, write
+from bot.cards.times import ago, parse_time, until
+from bot.surfaces.terminal.layout import STATE_STYLES, grid, on_one_line
+from bot.surfaces.terminal.profile import ACCENT, TerminalProfile, detect_profile, write_items
 from core.model.job import JobState
 from core.model.lifecycle import State
 from core.model.staged_diff import short_digest
@@ -19,36 +19,36 @@ from core.model.staged_diff import short_digest
 if TYPE_CHECKING:
     from rich.text import Text
 
-Row = Mapping[str, Any]
+_Row = Mapping[str, Any]
 
 _PIPE_LINE: Final = 500
 _SHORT_OID: Final = 12
 _JOB_STYLES: Final = {JobState.RUNNING: f"bold {ACCENT}", JobState.READY: "", JobState.WAITING: "dim"}
-_SILENT: Final = frozenset({"state", "job", "attempt"})
-"""Keys of an event's body that say nothing its kind does not say."""
+_REDUNDANT_KEYS: Final = frozenset({"state", "job", "attempt"})
+"""Keys of an event's body that its kind implies."""
 
 
 def print_list(
-    stream: TextIO, rows: Sequence[Row], *, now: datetime | None = None, look: TerminalStyle | None = None
+    stream: TextIO, rows: Sequence[_Row], *, now: datetime | None = None, profile: TerminalProfile | None = None
 ) -> None:
-    """Draw the rows of ``list --json`` (`core.store.tasks.TaskSummary.to_json`), one line a task."""
-    look, now = look or look_of(stream), now or datetime.now(UTC)
+    """Print the rows of ``list --json`` (`core.model.task.TaskSummary.to_json`), one line per task."""
+    profile, now = profile or detect_profile(stream), now or datetime.now(UTC)
     if not rows:
-        write(stream, look, [look.text(("No tasks yet. ", "bold"), 'Ask for one: countersign ask "…"')])
+        write_items(stream, profile, [profile.text(("No tasks yet. ", "bold"), 'Ask for one: countersign ask "…"')])
         return
     table = grid("right", "fixed", "fixed", "cut", "fixed", "fixed")
     for row in rows:
         state = State(row["state"])
         number = f"#{row['number']}" if row["revision"] == 1 else f"#{row['number']}.{row['revision']}"
         table.add_row(
-            look.text((number, f"bold {ACCENT}")),
-            look.text(look.icon(ICONS[state]), (state.value, STATE_STYLES[state])),
-            look.text((" ".join(filter(None, (row["repo"], row["lane"]))) or "-", "dim")),
-            cut(look.text((one_line(row["title"], 200), "" if state in _OPEN else "dim"))),
-            look.text(row["requester"]),
-            look.text((ago(row["updated_at"], now), "dim")),
+            profile.text((number, f"bold {ACCENT}")),
+            profile.text(profile.icon(ICONS[state]), (state.value, STATE_STYLES[state])),
+            profile.text((" ".join(filter(None, (row["repo"], row["lane"]))) or "-", "dim")),
+            on_one_line(profile.text((one_line(row["title"], 200), "" if state in _OPEN else "dim"))),
+            profile.text(row["requester"]),
+            profile.text((ago(row["updated_at"], now), "dim")),
         )
-    write(stream, look, [table], width=_whole(look))
+    write_items(stream, profile, [table], width=_line_width(profile))
 
 
 _OPEN: Final = frozenset(State) - {State.MERGED, State.CLOSED, State.CANCELLED, State.EXPIRED}
@@ -56,86 +56,90 @@ _OPEN: Final = frozenset(State) - {State.MERGED, State.CLOSED, State.CANCELLED, 
 
 def print_queue(
     stream: TextIO,
-    rows: Sequence[Row],
+    rows: Sequence[_Row],
     *,
-    paused: Row | None = None,
+    paused: _Row | None = None,
     now: datetime | None = None,
-    look: TerminalStyle | None = None,
+    profile: TerminalProfile | None = None,
 ) -> None:
-    """Draw jobs in the order given (``queue --json``): each has task, revision, kind, state, priority and more.
+    """Print jobs in the given order (``queue --json``): each has task, revision, kind, state, priority and more.
 
-    `paused` says who stopped the queue (`by`) and why (`reason`).
+    `paused` says who paused the queue (`by`) and why (`reason`).
     """
-    look, now = look or look_of(stream), now or datetime.now(UTC)
-    items: list[Any] = [_paused(look, paused)] if paused is not None else []
+    profile, now = profile or detect_profile(stream), now or datetime.now(UTC)
+    items: list[Any] = [_paused(profile, paused)] if paused is not None else []
     if not rows:
-        write(stream, look, [*items, look.text(("The queue is empty.", "dim"))])
+        write_items(stream, profile, [*items, profile.text(("The queue is empty.", "dim"))])
         return
     table = grid("right", "fixed", "fixed", "fixed", "flow")
     for row in rows:
         state = JobState(row["state"])
         style = _JOB_STYLES.get(state, "")
         table.add_row(
-            look.text((f"#{row['task']}", f"bold {ACCENT}")),
-            look.text((row["kind"], style)),
-            look.text((state.value, style)),
-            look.text((f"priority {row['priority']}" if row.get("priority") else "", "dim")),
-            _job(look, row, now),
+            profile.text((f"#{row['task']}", f"bold {ACCENT}")),
+            profile.text((row["kind"], style)),
+            profile.text((state.value, style)),
+            profile.text((f"priority {row['priority']}" if row.get("priority") else "", "dim")),
+            _job(profile, row, now),
         )
     running = sum(1 for row in rows if row["state"] == JobState.RUNNING)
-    write(stream, look, [*items, table, look.text((f"{running} running, {len(rows) - running} to come", "dim"))])
+    write_items(
+        stream, profile, [*items, table, profile.text((f"{running} running, {len(rows) - running} to come", "dim"))]
+    )
 
 
-def _paused(look: TerminalStyle, paused: Row) -> Text:
+def _paused(profile: TerminalProfile, paused: _Row) -> Text:
     by = f" by {paused['by']}" if paused.get("by") else ""
-    why = f": {one_line(paused['reason'])}" if paused.get("reason") else ""
-    resume = "; countersign resume lets it run"
-    return look.text(("! ", "yellow"), (f"The queue is paused{by}{why}", "bold yellow"), (resume, "dim"))
+    reason = f": {one_line(paused['reason'])}" if paused.get("reason") else ""
+    resume = "; continue it with countersign resume"
+    return profile.text(("! ", "yellow"), (f"The queue is paused{by}{reason}", "bold yellow"), (resume, "dim"))
 
 
-def _job(look: TerminalStyle, row: Row, now: datetime) -> Text:
-    """What there is to say of a job beside its state."""
-    said = [(f"title “{one_line(row['title'], 80)}”", "")] if row.get("title") else []
-    ready = moment(row.get("ready_at"))
+def _job(profile: TerminalProfile, row: _Row, now: datetime) -> Text:
+    """The details of a job beside its state."""
+    details = [(f"title “{one_line(row['title'], 80)}”", "")] if row.get("title") else []
+    ready = parse_time(row.get("ready_at"))
     if row["state"] == JobState.READY and ready and ready > now:
-        said.append((f"ready {until(row['ready_at'], now)}", "dim"))
+        details.append((f"ready {until(row['ready_at'], now)}", "dim"))
     if row.get("deadline"):
-        said.append((f"due {until(row['deadline'], now)}", ""))
+        details.append((f"due {until(row['deadline'], now)}", ""))
     if row.get("after"):
-        said.append((f"after #{row['after']}", "dim"))
+        details.append((f"after #{row['after']}", "dim"))
     if row.get("needs"):
-        said.append((f"needs {', '.join(row['needs'])}", "dim"))
+        details.append((f"needs {', '.join(row['needs'])}", "dim"))
     if row.get("attempt", 1) > 1:
-        said.append((f"try {row['attempt']}", "yellow"))
+        details.append((f"try {row['attempt']}", "yellow"))
     if row.get("worker"):
-        said.append((f"on {row['worker']}", "dim"))
+        details.append((f"on {row['worker']}", "dim"))
     if row.get("problem"):
-        said.append((one_line(row["problem"], 200), "yellow"))
-    return look.text(*[part for n, one in enumerate(said) for part in ([(" · ", "dim"), one] if n else [one])])
+        details.append((one_line(row["problem"], 200), "yellow"))
+    return profile.text(
+        *[part for n, detail in enumerate(details) for part in ([(" · ", "dim"), detail] if n else [detail])]
+    )
 
 
-def print_events(stream: TextIO, events: Iterable[Row], *, look: TerminalStyle | None = None) -> None:
-    """Draw events (`core.store.events.Event.to_json`), a line each; its columns stay the same from call to call."""
-    look = look or look_of(stream)
+def print_events(stream: TextIO, events: Iterable[_Row], *, profile: TerminalProfile | None = None) -> None:
+    """Print events (`core.model.event.Event.to_json`), one line each; columns are the same for every call."""
+    profile = profile or detect_profile(stream)
     for event in events:
-        at = moment(event["at"])
+        at = parse_time(event["at"])
         when = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else ""
         task = f"#{event['task']}" if event["task"] else "-"
-        who = " on ".join(filter(None, (event["person"], event["surface"] if event["person"] else "")))
-        body = " ".join(f"{k}={_value(v)}" for k, v in event["body"].items() if k not in _SILENT)
-        line = look.text(
+        actor = " on ".join(filter(None, (event["person"], event["surface"] if event["person"] else "")))
+        body = " ".join(f"{key}={_value(value)}" for key, value in event["body"].items() if key not in _REDUNDANT_KEYS)
+        line = profile.text(
             (f"{when}  ", "dim"),
             (f"{task:>6}  ", ACCENT),
-            (f"{look.fit(event['kind']):<20}  ", _event_style(event["kind"])),
-            f"{look.fit(who)}  " if who else "",
+            (f"{profile.displayable(event['kind']):<20}  ", _event_style(event["kind"])),
+            f"{profile.displayable(actor)}  " if actor else "",
             (one_line(body, 300), "dim"),
         )
-        write(stream, look, [cut(line)], width=_whole(look))
+        write_items(stream, profile, [on_one_line(line)], width=_line_width(profile))
 
 
-def _whole(look: TerminalStyle) -> int:
-    """The width of a line that is cut at a terminal's edge and nowhere else: somebody may search in the pipe."""
-    return look.width if look.colours else _PIPE_LINE
+def _line_width(profile: TerminalProfile) -> int:
+    """The width of a line: cut at a terminal's edge only, so that a pipe can be searched."""
+    return profile.width if profile.colours else _PIPE_LINE
 
 
 def _event_style(kind: str) -> str:
@@ -146,9 +150,9 @@ def _event_style(kind: str) -> str:
 
 
 def _value(value: object) -> str:
-    """A value of an event's body, short enough for a line of many."""
+    """A value of an event's body, short enough to share a line."""
     if isinstance(value, str):
-        if len(value) in (40, 64) and all(c in "0123456789abcdef" for c in value):
+        if len(value) in (40, 64) and all(char in "0123456789abcdef" for char in value):
             return short_digest(value) if len(value) == 64 else value[:_SHORT_OID]
         return one_line(value, 80)
     return one_line(json.dumps(value, ensure_ascii=False, default=str), 120)

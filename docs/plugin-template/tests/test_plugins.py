@@ -13,7 +13,7 @@ from bot.plugins import KINDS, PluginContext
 from bot.plugins.shape import lacks
 from core.log import log
 from core.model.change import Change, FileChange
-from core.model.decision import Terms
+from core.model.decision import ApprovalRequirements
 from core.model.errors import UsageError
 from core.model.lane import Lane
 from core.model.staged_diff import GuardReport
@@ -49,8 +49,8 @@ def judged(guard: Any, change: Change) -> GuardReport:
     return report
 
 
-def _terms() -> Terms:
-    return Terms.__new__(Terms)  # this guard does not look at them
+def _terms() -> ApprovalRequirements:
+    return ApprovalRequirements.__new__(ApprovalRequirements)  # this guard does not look at them
 
 
 def test_it_is_installed_with_a_plugin_of_each_kind_that_it_has() -> None:

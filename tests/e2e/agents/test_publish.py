@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import Problem
-from lanes.sandbox import find_bwrap
 from tests.counterparts import agent
 from tests.fakes.models import KEY, Answer, Asked, Fault, Models, after, always, runs, serving_beside, writes
 from tests.homes import CliHome
+from tests.host import sandbox_here
 
 pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
 PROGRAMS = {"claude-code": "anthropic", "codex": "openai", "mini-swe-agent": "openai"}
@@ -26,7 +26,7 @@ PROGRAMS = {"claude-code": "anthropic", "codex": "openai", "mini-swe-agent": "op
 
 @pytest.fixture(autouse=True)
 def _needs_sandbox(monkeypatch):
-    found = find_bwrap()
+    found = sandbox_here()
     if isinstance(found, Problem):
         if os.environ.get("CI") == "true":
             pytest.fail(found.message)

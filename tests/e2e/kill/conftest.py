@@ -12,6 +12,15 @@ from tests.e2e.kill.scene import Scene
 from tests.e2e.kill.stages import Stages
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process runs all that starts from the stages on one database, so that they are made once."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "stages" in item.fixturenames:
+            dialect = item.callspec.params["dialect"]
+            item.add_marker(pytest.mark.xdist_group(f"kills on {dialect}"))
+
+
 @pytest.fixture(scope="session")
 def stages_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Stages]:
     """The stages on each database, made when a test first asks for them."""

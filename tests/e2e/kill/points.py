@@ -11,7 +11,7 @@ from pathlib import Path
 from core.jobs.job_context import JobStep
 from core.model.job import JobKind
 from core.model.lifecycle import Fact
-from core.queue.worker import STEPS
+from core.queue.steps import STEPS
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("bot", "core", "lanes", "policies")

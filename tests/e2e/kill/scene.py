@@ -12,21 +12,25 @@ from multiprocessing.process import BaseProcess
 from signal import SIGKILL, SIGTERM
 from typing import Any
 
+from sqlalchemy import text
+
 from bot.configuration.home import Home
 from bot.operations.verify import verify_task
 from bot.wiring.app import App, opened
+from core.model.event import broken_link
 from core.model.lifecycle import State
 from core.model.task import Task
 from core.model.turn import Actor
 from core.store import events, queue_queries, tasks
-from core.store.database import Session
 from core.store.tables import TaskRow
-from tests import killer
+from core.store.unit_of_work import Tx
+from tests import campaign, killer
 from tests.homes import CliHome
 
 ANA, LEE, OPERATOR = Actor("ana", "terminal"), Actor("lee", "terminal"), Actor(None, "terminal")
 TEXT = "set server.timeout to 30 in config/app.yaml"
-TIMING = "worker: {heartbeat_s: 0.2, lease_s: 1.5, poll_s: 0.05}\n"
+TIMING = f"worker: {{heartbeat_s: 0.2, lease_s: {1.5 if campaign.WHOLE else 5}, poll_s: 0.05}}\n"
+"""A lease that is soon over; where no test waits it out (see `lease_over`) it is one that a busy machine keeps."""
 PATIENCE_S = 60.0
 """Far beyond what anything here takes; only a fault waits it out."""
 
@@ -39,6 +43,7 @@ class Scene:
 
     home: CliHome
     started: list[BaseProcess] = field(default_factory=list)
+    _app: App | None = None
 
     def begin(self, act: str, *words: object, **order: Any) -> BaseProcess:
         """Start a process on the home (see `killer.Order`)."""
@@ -47,8 +52,16 @@ class Scene:
         return process
 
     async def fell(self, process: BaseProcess) -> None:
-        """Wait until `process` was killed; fails when it ended in any other way."""
+        """Wait until `process` was killed, and its lease is over; fails when it ended in any other way."""
         assert await self.over(process) == -SIGKILL, self.told()
+        await self.lease_over(process)
+
+    async def lease_over(self, process: BaseProcess) -> None:
+        """Let the lease of a worker that is dead or stopped be over now; `make campaigns` waits it out."""
+        if self._app is None or campaign.WHOLE:
+            return
+        silent = text("UPDATE workers SET heartbeat_ms = 0 WHERE state = 'alive' AND pid = :pid")
+        await self._app.database.write(lambda tx: tx.session.execute(silent, {"pid": process.pid}))
 
     async def over(self, process: BaseProcess) -> int | None:
         """Wait until `process` is over; its exit status."""
@@ -58,6 +71,7 @@ class Scene:
     async def survivor(self, one: BaseProcess, other: BaseProcess) -> BaseProcess:
         """Wait until one of two was killed; the one that was not."""
         await until(lambda: answer(-SIGKILL in (one.exitcode, other.exitcode)), "one of two was killed", self)
+        await self.lease_over(one if one.exitcode == -SIGKILL else other)
         return other if one.exitcode == -SIGKILL else one
 
     async def dismiss(self, *processes: BaseProcess) -> None:
@@ -79,7 +93,9 @@ class Scene:
     async def office(self) -> AsyncIterator[App]:
         """The home as the people's doors have it open."""
         async with opened(Home(self.home.root)) as app:
+            self._app = app
             yield app
+            self._app = None
 
     def points(self) -> list[str]:
         """Every point that any process reached, in order."""
@@ -112,14 +128,14 @@ async def until(holds: Callable[[], Awaitable[bool]], what: str, scene: Scene) -
     deadline = time.monotonic() + PATIENCE_S
     while not await holds():
         assert time.monotonic() < deadline, f"never came: {what}\n{scene.told()}"
-        await asyncio.sleep(0.04)
+        await asyncio.sleep(0.05)
 
 
 async def look(app: App, number: int = 1) -> tuple[Task, bool]:
     """A task as it is now, and whether a job is on its way for it."""
 
-    async def work(session: Session) -> tuple[Task, bool]:
-        return await tasks.load(session, number), bool(await queue_queries.active_of(session, number))
+    async def work(tx: Tx) -> tuple[Task, bool]:
+        return await tasks.load(tx, number), bool(await queue_queries.active_of(tx, number))
 
     return await app.database.read(work)
 
@@ -131,7 +147,7 @@ async def carry(app: App, scene: Scene, goal: State, number: int = 1) -> Task:
         task, busy = await look(app, number)
         if task.state is State.STAGED and goal in (State.PUBLISHED, State.MERGED):
             assert task.staged is not None
-            await app.verdicts.approve(number, task.staged.digest, LEE)
+            await app.approvals.approve(number, task.staged.digest, LEE)
             return False
         assert task.state is goal or task.state is not State.FAILED, f"{task.error}\n{scene.told()}"
         return task.state is goal and not busy
@@ -143,17 +159,17 @@ async def carry(app: App, scene: Scene, goal: State, number: int = 1) -> Task:
 async def check(app: App, scene: Scene, task: Task, *, digest: str | None = None) -> None:
     """Nothing lost, nothing twice: what must hold of a task that rests, however often it was interrupted."""
     assert await number_of_tasks(app) == task.number, "a request was taken in twice"
-    chain = await app.database.read(lambda session: events.chain_of(session, task.number))
-    assert events.broken_link(chain) is None
+    chain = await app.database.read(lambda tx: events.chain_of(tx, task.number))
+    assert broken_link(chain) is None
     kinds = [event.kind for event in chain]
     for once in ("task.requested", "task.planned", "task.staged", "task.approved", "task.published", "task.merged"):
         assert kinds.count(once) <= task.revision, f"{once} happened again: {kinds}\n{scene.told()}"
-    assert not await app.database.read(lambda session: queue_queries.active_of(session, task.number))
+    assert not await app.database.read(lambda tx: queue_queries.active_of(tx, task.number))
     check_executor(scene.points(), scene)
     if digest is not None:
         assert task.staged is not None
         assert task.staged.digest == digest, "another digest for the same tree"
-    said = await app.database.read(lambda session: tasks.approvals_of(session, task.number))
+    said = await app.database.read(lambda tx: tasks.approvals_of(tx, task.number))
     assert len(said) == len({(a.person, a.digest) for a in said}) <= task.revision
     if task.pull_request is not None:
         await check_published(app, scene, task)
@@ -186,8 +202,8 @@ def check_executor(points: list[str], scene: Scene) -> None:
 async def number_of_tasks(app: App) -> int:
     """How many tasks the home has."""
 
-    async def work(session: Session) -> int:
-        connection = await session.connection()
+    async def work(tx: Tx) -> int:
+        connection = await tx.session.connection()
         return len((await connection.execute(TaskRow.metadata.tables["tasks"].select())).all())
 
     return await app.database.read(work)
@@ -196,10 +212,10 @@ async def number_of_tasks(app: App) -> int:
 async def rows_of(app: App) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that is remembered but who works when: what a zombie must not change."""
 
-    async def work(session: Session) -> dict[str, list[tuple[Any, ...]]]:
-        connection, found = await session.connection(), {}
+    async def work(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
+        connection, found = await tx.session.connection(), {}
         for name, table in TaskRow.metadata.tables.items():
-            if name != "workers":
+            if name not in ("workers", "nodes", "leaders"):
                 found[name] = sorted((tuple(row) for row in await connection.execute(table.select())), key=repr)
         return found
 

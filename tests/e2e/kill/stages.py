@@ -40,7 +40,7 @@ class Stages:
         await scene.over(scene.begin("drain"))  # makes the schemas, the engine's too, so that copies have them
         self._keep(home, FRESH)
         async with self._worked(home) as scene, scene.office() as app:
-            await app.service.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
+            await app.requests.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
             task = await carry(app, scene, State.STAGED)
             assert task.staged is not None
             self.digest = task.staged.digest

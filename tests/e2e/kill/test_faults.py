@@ -83,8 +83,8 @@ async def test_work_goes_on_without_the_engines_schema(point, stages, scene_at):
 
 @pytest.mark.parametrize("dialect", [pytest.param("postgresql", marks=pytest.mark.postgres)])
 async def test_a_suspended_transaction_does_not_keep_its_locks(database):
-    async def work(session):
-        connection = await session.connection()
+    async def work(tx):
+        connection = await tx.session.connection()
         return (await connection.execute(text("SHOW idle_in_transaction_session_timeout"))).scalar_one()
 
     assert await database.read(work) == "15s"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.wiring.app import App
+from core.model.event import broken_link
 from core.model.lifecycle import State
 from core.services.requests import NewRequest
 from core.store import events
@@ -45,11 +46,11 @@ def set_merging(scene: Scene, words: str) -> None:
 
 
 async def staged_and_approved(scene: Scene, app: App) -> None:
-    await app.service.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
+    await app.requests.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
     assert await scene.over(scene.begin("drain")) == 0
     task, _ = await look(app)
     assert task.staged is not None
-    await app.verdicts.approve(1, task.staged.digest, LEE)
+    await app.approvals.approve(1, task.staged.digest, LEE)
 
 
 async def published(scene: Scene, app: App) -> None:
@@ -81,8 +82,8 @@ async def due(app: App) -> None:
     """Let the pull request be looked at now."""
     from core.store import jobs
 
-    async def work(session) -> None:
-        await jobs.nudge(session, 1, await app.database.now_ms(session))
+    async def work(tx) -> None:
+        await jobs.wake_follow_job(tx, 1)
 
     await app.database.write(work)
 
@@ -105,8 +106,8 @@ async def test_the_next_worker_goes_on_and_nothing_is_there_twice(point, scene, 
         await until(there, f"#1 is {goal}", scene)
         await scene.dismiss(heir)
         task, _ = await look(app)
-        chain = await app.database.read(lambda session: events.chain_of(session, 1))
-        assert events.broken_link(chain) is None
+        chain = await app.database.read(lambda tx: events.chain_of(tx, 1))
+        assert broken_link(chain) is None
         kinds = [event.kind for event in chain]
         assert all(kinds.count(f"task.{fact}") <= 1 for fact in ("published", "merged", "closed", "merge_asked"))
     if what == "failed":

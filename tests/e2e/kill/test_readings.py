@@ -40,14 +40,14 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 async def was_answered(app: App) -> bool:
-    chain = await app.database.read(lambda session: events.chain_of(session, 1))
+    chain = await app.database.read(lambda tx: events.chain_of(tx, 1))
     return any(event.kind == "reply.refused" for event in chain)
 
 
 @pytest.mark.parametrize("point", [point for point in WITH_A_MODEL if point.startswith("plan.")])
 async def test_a_request_that_asks_for_nothing_ends_once_whoever_reads_it(point: str, scene: Scene) -> None:
     async with scene.office() as app:
-        await app.service.ask(NewRequest(text=IDLE_WORDS, actor=ANA, repo="web"))
+        await app.requests.ask(NewRequest(text=IDLE_WORDS, actor=ANA, repo="web"))
         await scene.fell(scene.begin("worker", at=point))
         heir = scene.begin("worker", steady=True)
         assert (await carry(app, scene, State.CANCELLED)).error is not None
@@ -57,10 +57,10 @@ async def test_a_request_that_asks_for_nothing_ends_once_whoever_reads_it(point:
 @pytest.mark.parametrize("point", [point for point in WITH_A_MODEL if point.startswith("read.")])
 async def test_a_reply_that_is_read_again_leaves_what_is_staged(point: str, scene: Scene) -> None:
     async with scene.office() as app:
-        await app.service.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
+        await app.requests.ask(NewRequest(text=TEXT, actor=ANA, repo="web"))
         assert await scene.over(scene.begin("drain")) == 0
         before, _ = await look(app)
-        await app.service.reply(1, IDLE_WORDS, ANA)
+        await app.requests.reply(1, IDLE_WORDS, ANA)
         await scene.fell(scene.begin("worker", at=point))
         heir = scene.begin("worker", steady=True)
         await until(partial(was_answered, app), "the words are answered", scene)

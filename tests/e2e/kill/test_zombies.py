@@ -17,7 +17,7 @@ from tests.e2e.kill.stages import FRESH, STAGED
 from tests.e2e.kill.test_points import approved, asked, way_to
 from tests.killer import FALLEN
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 BEFORE_A_WRITE = (
     *("plan.before_planned", "change.fetched", "change.produced", "change.judged", "change.before_staged"),
@@ -27,9 +27,10 @@ BEFORE_A_WRITE = (
 
 
 async def stopped_at(scene: Scene, point: str) -> BaseProcess:
-    """A worker that sleeps at `point`."""
+    """A worker that sleeps at `point`, past its lease."""
     worker = scene.begin("worker", at=point, signal=SIGSTOP)
     await until(lambda: answer(point in scene.points()), f"a worker at {point}", scene)
+    await scene.lease_over(worker)
     return worker
 
 
@@ -38,7 +39,6 @@ def wake(worker: BaseProcess) -> None:
     os.kill(worker.pid, SIGCONT)
 
 
-@pytest.mark.parametrize("dialect", campaign.SEVERAL_HOSTS)
 @pytest.mark.parametrize("point", BEFORE_A_WRITE)
 async def test_a_zombie_changes_nothing(point, stages, scene_at):
     way = way_to(point)

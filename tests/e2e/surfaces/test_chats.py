@@ -177,7 +177,7 @@ async def test_one_task_asked_in_slack_approved_in_telegram_commented_on_github(
 
         github.comment(REPO, 1, "bo", f"/reply {MORE}")
         await comes_to(place, State.STAGED, 2)
-        document = await place.app.document(1)
+        document = await place.app.documents.document(1)
         assert [(t.person, t.surface) for t in document.turns] == [("ana", "slack"), ("bo", "github")]
         assert [(a.person, a.surface) for a in document.approvals] == [("lee", "telegram")]
 
@@ -193,7 +193,7 @@ async def test_fifty_presses_on_telegram_are_one_approval_and_the_wire_breaks_no
         answers = await asyncio.gather(*(click.answered() for click in clicks))
         assert len(answers) == 50
         await comes_to(place, State.PUBLISHED)
-        assert len((await place.app.document(1)).approvals) == 1
+        assert len((await place.app.documents.document(1)).approvals) == 1
 
 
 async def test_reject_on_slack_asks_for_a_reason_in_a_form(slack: Slack, hub: CliHome, github: FakeGitHub) -> None:

@@ -19,7 +19,7 @@ GROUP = Place("telegram", "-100", None)
 
 
 async def state(place: Town, number: int = 1) -> State:
-    return (await place.app.document(number)).task.state
+    return (await place.app.documents.document(number)).task.state
 
 
 async def test_a_request_in_chat_becomes_a_pull_request_whose_tree_is_the_approved_tree(hub, github):
@@ -53,7 +53,8 @@ async def test_a_comment_makes_revision_two_which_is_approved_there_and_merges_o
         assert staged.shown.revision == 2
         digest = await place.digest()
         await place.until(lambda: digest[:20] in ours(github)[0], "the new digest in the comment")
-        assert len(ours(github)) == 1, "one sticky comment"
+        sticky = [comment for comment in ours(github) if comment.startswith("<!-- countersign:task:1 -->")]
+        assert len(sticky) == 1, "one sticky comment; a notice below it may quote its first line"
 
         await place.until_delivered(1, "github", digest)
         github.comment(REPO, 1, "max", f"Looks right to me.\n\n/approve {digest[:20]}")
@@ -66,7 +67,7 @@ async def test_a_comment_makes_revision_two_which_is_approved_there_and_merges_o
         github.set_check(REPO, second, "test", 15368, "success")
         await place.card(1, "merged")
         assert github.pull(REPO, 1).merge_sha
-        document = await place.app.document(1)
+        document = await place.app.documents.document(1)
         assert [(t.person, t.surface) for t in document.turns] == [("ana", "telegram"), ("bo", "github")]
         assert [(a.person, a.surface) for a in document.approvals] == [("lee", "telegram"), ("max", "github")]
 
@@ -76,7 +77,7 @@ async def test_a_review_on_lines_becomes_a_turn_with_file_and_line(hub, github):
         await publish(place)
         github.review(REPO, 1, "bo", "CHANGES_REQUESTED", "set server.host to b in config/app.yaml")
         await place.until(lambda: len(place.memory().cards) == 2, "a second card")
-        assert (await place.app.document(1)).task.revision == 2
+        assert (await place.app.documents.document(1)).task.revision == 2
 
 
 async def test_those_without_write_permission_are_ignored_and_strangers_who_may_write_are_told(hub, github):
@@ -103,8 +104,8 @@ async def test_a_head_moved_by_hand_turns_red_and_does_not_merge(hub, github):
         await place.until(lambda: status(github, moved) == "failure", "the red status")
         github.set_check(REPO, moved, "test", 15368, "success")
         await place.card(1, "published")
-        await place.until(lambda: place.memory().cards[-1].shown.trouble, "the trouble on the card")
-        trouble = place.memory().cards[-1].shown.trouble
+        await place.until(lambda: place.memory().cards[-1].shown.problem, "the trouble on the card")
+        trouble = place.memory().cards[-1].shown.problem
         assert trouble is not None
         assert "nobody countersigned" in trouble.message
         assert not github.pull(REPO, 1).merge_sha

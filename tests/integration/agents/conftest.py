@@ -10,22 +10,21 @@ from typing import Any
 
 import pytest
 
-from core.model.errors import CountersignError
+from core.model.errors import CountersignError, Problem
 from core.model.intent import Intent
 from core.model.lane import Limits
-from core.model.provenance import Usage
 from core.model.turn import Turn
-from core.ports import ExecutorResult, WorkOrder
+from core.ports import ExecutorResult, MemoryUsage, WorkOrder
 from lanes.agent_clis import ADAPTERS, ProgramPlace
 from lanes.agent_clis.adapter import AgentCliAdapter
 from lanes.agent_clis.executor import AgentExecutor, create_agent_executor
 from lanes.models import Endpoint
 from lanes.repository import GitRepository
-from lanes.sandbox import find_bwrap
 from lanes.sandbox.bwrap import BwrapSandbox
 from tests import builders
 from tests.counterparts import agent
 from tests.fakes.models import Models
+from tests.host import sandbox_here
 from tests.integration.lanes import origin
 from tests.integration.lanes.origin import names_in
 
@@ -44,11 +43,12 @@ def web(tmp_path: Path) -> GitRepository:
 
 @pytest.fixture
 def sandbox() -> BwrapSandbox:
-    found = find_bwrap()
-    if not isinstance(found, BwrapSandbox):
+    found = sandbox_here()
+    if isinstance(found, Problem):
         if os.environ.get("CI") == "true":
             pytest.fail(found.message)
         pytest.skip(f"needs the Debian package bubblewrap, and user namespaces: {found.message}")
+    assert isinstance(found, BwrapSandbox)
     return found
 
 
@@ -59,8 +59,8 @@ class Bench:
     web: GitRepository
     scratch: Path
     find: Any
-    told: list[str] = field(default_factory=list)
-    charged: list[Usage] = field(default_factory=list)
+    progress: list[str] = field(default_factory=list)
+    usage: MemoryUsage = field(default_factory=MemoryUsage)
     artifacts: dict[str, bytes] = field(default_factory=dict)
 
     def again(self) -> Bench:
@@ -89,17 +89,15 @@ class Bench:
         base = await self.web.fetch_base()
         lane = builders.lane("code", executor="agent", write=("src/**",), models=("fake/m",), limits=Limits(wall_s=90))
 
-        async def told(words: str) -> None:
-            self.told.append(words)
+        async def report(words: str) -> None:
+            self.progress.append(words)
 
-        async def charge(usage: Usage) -> None:
-            self.charged.append(usage)
-
+        self.usage = MemoryUsage()
         turns = (Turn(1, "ana", "terminal", text, builders.NOON, 1),)
         order = WorkOrder(
             1, 1, replace(lane, **others.pop("lane", {})), Intent(text), turns, base, await self.web.tree_of(base)
         )
-        return replace(order, **{"told": told, "charge": charge, **others})
+        return replace(order, **{"progress": report, "usage": self.usage, **others})
 
     async def made(self, executor: AgentExecutor, order: WorkOrder | None = None) -> ExecutorResult:
         """What the executor makes."""

@@ -10,9 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from core.model.budget import Budget, ExceededLimit
 from core.model.errors import PermanentError
-from core.model.lane import Budget
 from core.model.provenance import Usage
+from core.ports import MemoryUsage
 from lanes.egress import EgressBroker, UsageAccount
 from lanes.egress.routes import address
 from lanes.egress.turns import in_a_row
@@ -58,10 +59,10 @@ class Door:
 async def door(models: Models | str, kind: str = "openai", budget: Budget | None = None, **others: Any):
     """A broker to `models`, and its inner end."""
     url = models if isinstance(models, str) else models.url
-    charge = {"charge": others.pop("charge")} if "charge" in others else {}
+    ledger = others.pop("ledger", MemoryUsage())
     names = others.pop("names", ("m",))
     endpoint = Endpoint("fake", kind, url, KEY, **others)
-    account = UsageAccount("fake/m", budget or Budget(), **charge)
+    account = UsageAccount("fake/m", budget or Budget(), ledger)
     async with EgressBroker(endpoint, names, account) as broker:
         connector = aiohttp.UnixConnector(str(broker.socket))
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
@@ -178,14 +179,15 @@ async def test_a_packed_question_does_not_pass():
 async def test_steps_and_tokens_are_bounded_and_the_reason_is_said():
     async with serving() as models, door(models, budget=Budget(steps=2)) as inner:
         assert [(await inner.ask("/v1/chat/completions", CHAT))[0] for _ in range(3)] == [200, 200, 429]
-        assert (inner.account.spent_out, inner.account.bound) == ("2 of 2 answers of the model", "steps")
+        assert inner.account.exceeded == ExceededLimit("steps", "2 of 2 answers of the model")
         assert inner.account.closed.is_set()
         assert len(models.asked) == 2
     async with serving() as models, door(models, budget=Budget(tokens=100)) as inner:
         await inner.ask("/v1/chat/completions", CHAT)
         status, said = await inner.ask("/v1/chat/completions", CHAT)
         assert (status, b"budget" in said) == (429, True)
-        assert inner.account.bound == "tokens"
+        assert inner.account.exceeded is not None
+        assert inner.account.exceeded.key == "tokens"
 
 
 CALL = {"name": "t", "input": {"b": 1, "a": 2}}
@@ -226,7 +228,7 @@ async def test_the_same_call_again_and_again_ends_the_run():
         talk = {**CLAUDE, **TALKS["anthropic"]}
         status, said = await inner.ask("/v1/messages", talk)
         assert (status, b"goes in circles" in said) == (429, True)
-        assert inner.account.circles == "called 't' 3 times in the same way"
+        assert inner.account.repeated == "called 't' 3 times in the same way"
         assert inner.account.closed.is_set()
         assert models.requests == []
 
@@ -237,7 +239,8 @@ async def test_an_answer_longer_than_the_budget_is_cut_and_charged(kind):
     async with serving(always(Fault("endless"))) as models, door(models, kind, Budget(tokens=5_000)) as inner:
         with pytest.raises(aiohttp.ClientError):
             await inner.ask(path, {**body, "stream": True})
-        assert inner.account.bound == "tokens"
+        assert inner.account.exceeded is not None
+        assert inner.account.exceeded.key == "tokens"
         assert inner.account.closed.is_set()
         assert 5_000 <= inner.account.usage.tokens < 200_000
         assert inner.account.down == "", "the endpoint is not at fault"
@@ -251,17 +254,18 @@ async def test_questions_at_once_do_not_pass_the_budget():
 
 
 async def test_what_is_spent_is_charged_and_a_refusal_to_pay_ends_the_run():
-    charged: list[Usage] = []
+    class Refusing(MemoryUsage):
+        async def report(self, call: str, usage: Usage) -> bool:
+            is_new = await super().report(call, usage)
+            if len(self.entries) == 2:
+                raise PermanentError("budget_spent", "The lane's day is spent")
+            return is_new
 
-    async def charge(usage: Usage) -> None:
-        charged.append(usage)
-        if len(charged) == 2:
-            raise PermanentError("budget_spent", "The lane's day is spent")
-
-    async with serving() as models, door(models, charge=charge) as inner:
+    ledger = Refusing()
+    async with serving() as models, door(models, ledger=ledger) as inner:
         for _ in range(3):
             await inner.ask("/v1/chat/completions", CHAT)
-        assert [usage.tokens for usage in charged] == [120, 240]
+        assert [usage.tokens for usage in ledger.entries.values()] == [120, 120]
         assert inner.account.fault is not None
         assert inner.account.closed.is_set()
         assert len(models.asked) == 2
@@ -353,11 +357,11 @@ def test_a_version_in_the_endpoints_address_is_not_doubled():
      (b"x" * 400, (100, 100), True), (b"{" * 400, (100, 100), True)],
 )  # fmt: skip
 def test_what_answers_say_of_their_cost(said, counts, estimated):
-    tally = UsageReader(400)
+    reader = UsageReader(400)
     for at in range(0, len(said), 7):
-        tally.hear(said[at : at + 7])
-    tally.end()
-    assert (tally.input_tokens, tally.output_tokens, tally.estimated) == (*counts, estimated)
+        reader.feed(said[at : at + 7])
+    reader.end()
+    assert (reader.input_tokens, reader.output_tokens, reader.is_estimate) == (*counts, estimated)
 
 
 def test_a_log_is_bounded_and_shows_what_is_odd():

@@ -7,7 +7,9 @@ import itertools
 
 import pytest
 
-from core.model.lane import Budget, Limits
+from core.model.budget import Budget, Spending
+from core.model.lane import Limits
+from core.model.provenance import Usage
 from tests.fakes.models import Fault, Say, always, runs, serving, shell
 from tests.integration.agents.conftest import BINARIES, FETCHED, Bench, known
 
@@ -23,7 +25,7 @@ async def stopped(bench: Bench, name: str, script, budget: Budget):
         error = await mine.fails(mine.executor(name, models), order)
     assert set(mine.artifacts) == {known(name).transcript_name, "broker.log"}
     assert mine.left() == []
-    assert mine.charged[-1].calls == len(models.asked)
+    assert [usage.calls for usage in await mine.usage.spent()] == [len(models.asked)]
     return error.problem, models.asked, mine
 
 
@@ -60,14 +62,14 @@ async def test_an_answer_without_end_is_cut_where_the_tokens_end(bench):
     ):
         assert (problem.code, "tokens" in problem.message) == ("budget_spent", True)
         assert len(asked) == 1
-        assert 20_000 <= mine.charged[-1].tokens < 200_000
+        assert 20_000 <= Spending.of(await mine.usage.spent()).tokens < 200_000
         assert b"CUT: The budget of this work is spent" in mine.artifacts["broker.log"]
 
 
 async def test_what_claude_says_it_cost_is_charged_and_held_to_the_budget(bench):
     async with serving(runs("true", "echo 2")) as models:
         made = await bench.made(bench.executor("claude-code", models), await bench.order(lane={"limits": LIMITS}))
-        assert made.making.usage == (bench.charged[-1],)
+        assert made.making.usage == await bench.usage.spent()
         assert (made.making.usage[0].usd or 0) > 0
         poor = await bench.order(lane={"limits": LIMITS, "budget": Budget(usd=0.000001)})
         problem = (await bench.fails(bench.executor("claude-code", models), poor)).problem
@@ -75,14 +77,13 @@ async def test_what_claude_says_it_cost_is_charged_and_held_to_the_budget(bench)
 
 
 async def test_what_an_earlier_try_spent_is_held_against_the_next(bench):
-    """A worker that was killed leaves its journal, and nothing else, to its heir."""
+    """A killed worker leaves the ledger to whoever takes the work over, whichever model of the lane it asked."""
     async with serving(always(Say("I think."))) as models:
         order = await bench.order(lane={"budget": Budget(steps=3), "limits": LIMITS})
-        for _ in range(2):
-            await order.journal.add({"spent": {"model": "fake/m", "calls": 1, "input_tokens": 7, "output_tokens": 2}})
+        await order.usage.report("earlier", Usage("fake/other", 1, 7, 2))
         made = await bench.made(bench.executor("codex", models), order)
         assert (made.making.usage[0].calls, made.making.usage[0].tokens) == (2, 129)
-        assert bench.charged == list(made.making.usage)
-        await order.journal.add({"spent": {"model": "fake/m", "calls": 3, "input_tokens": 7, "output_tokens": 2}})
+        assert Spending.of(await bench.usage.spent()) == Spending.of(made.making.usage)
+        await order.usage.report("one more", Usage("fake/m", 1, 7, 2))
         assert (await bench.fails(bench.executor("codex", models), order)).problem.code == "budget_spent"
     assert len(models.asked) == 1

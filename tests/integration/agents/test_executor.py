@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.model.errors import Kind, PermanentError, Problem, TransientError, UsageError
 from core.model.lane import AgentCli, Limits
+from core.model.provenance import Usage
+from core.ports import MemoryUsage
 from lanes.agent_clis import ADAPTERS, NAMES, agent_capabilities
 from lanes.agent_clis.executor import AgentExecutor, create_agent_executor
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
@@ -214,15 +215,16 @@ async def test_a_refusal_to_pay_is_what_is_told(web, tmp_path, program):
                 await asyncio.sleep(3600)
             return self.ran
 
-    async def charge(_usage: Any) -> None:
-        raise PermanentError("budget_spent", "The day of lane code is spent", "Come back tomorrow.")
+    class Refusing(MemoryUsage):
+        async def report(self, call: str, usage: Usage) -> bool:
+            raise PermanentError("budget_spent", "The day of lane code is spent", "Come back tomorrow.")
 
     sandbox = Asks(SandboxResult(0, DONE, None, 1.0))
     bench = Bench(web, tmp_path / "scratch", lambda _kind: sandbox)
     async with serving(always(Say("x"))) as models:
         endpoint = Endpoint("fake", "anthropic", models.url, KEY)
         executor = bench.executor("claude-code", endpoint, program)
-        error = await bench.fails(executor, await bench.order(charge=charge, lane={"limits": Limits(wall_s=50)}))
+        error = await bench.fails(executor, await bench.order(usage=Refusing(), lane={"limits": Limits(wall_s=50)}))
     assert error.problem.message == "The day of lane code is spent"
     assert "broker.log" in bench.artifacts
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from core.model.lane import Budget
+from core.model.budget import Budget
 from core.model.provenance import Usage
 from lanes.agent_clis.adapter import AgentReport
 from lanes.agent_clis.outcome import AgentOutcome
@@ -122,8 +122,8 @@ async def test_lanes_05_our_own_hanging_up_is_no_failure_of_the_endpoint():
 
 
 def test_lanes_13_a_spent_budget_says_how_much_of_how_much():
-    account = UsageAccount("m", Budget(tokens=6000), before=Usage("m", 3, 6500, 500))
-    assert account.may_ask() == "The budget of this work is spent: 7,000 of 6,000 tokens"
+    account = UsageAccount("m", Budget(tokens=6000), earlier=Usage("m", 3, 6500, 500))
+    assert account.refusal() == "The budget of this work is spent: 7,000 of 6,000 tokens"
     problem = outcome(account, None).error()
     assert problem is not None
     assert problem.problem.message == "codex of lane code spent 7,000 of 6,000 tokens"

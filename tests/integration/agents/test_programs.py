@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from core.model.budget import Budget
 from core.model.errors import TransientError, WorkError
-from core.model.lane import Budget, Limits
+from core.model.lane import Limits
 from lanes.agent_clis.adapter import AgentPrompt
 from lanes.agent_clis.claude import ClaudeParser
 from lanes.models import Endpoint
@@ -80,8 +81,9 @@ async def test_each_program_does_what_it_is_asked_in_a_hostile_repository_and_le
     assert made.making.executor == name
     usage = made.making.usage[0]
     assert (usage.model, usage.calls) == ("fake/m", len(models.asked) - len(faults))
-    assert bench.charged[-1].tokens == usage.tokens >= 120
-    assert bench.told[-1].startswith(f"{name}: ")
+    assert await bench.usage.spent() == (usage,)
+    assert usage.tokens >= 120
+    assert bench.progress[-1].startswith(f"{name}: ")
     assert bench.left() == []
 
 
@@ -250,7 +252,7 @@ async def test_the_broker_is_all_that_answers_and_it_refuses_other_ways(bench):
     assert got == "/v1/files 404\n/v1/../admin 404\n/api/delete 404\n/v1/chat/completions 200\n"
     log = made.artifacts["broker.log"].decode()
     assert "asked for the model gpt-99, got m" in log
-    assert log.count("REFUSED: this way leads nowhere") == 3
+    assert log.count("REFUSED: this path is not passed on") == 3
     assert {path for _, path, _ in models.requests} == {"/v1/responses", "/v1/chat/completions"}
 
 

@@ -39,7 +39,7 @@ async def proxy(*hosts: str, addresses: tuple[str, ...] = (PUBLIC,)):
         yield made, did
 
 
-def greeting(host: str | None) -> bytes:
+def client_hello(host: str | None) -> bytes:
     """What a client says first in TLS, to `host`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -49,7 +49,7 @@ def greeting(host: str | None) -> bytes:
     return said.read()
 
 
-HELLO = greeting("mirror.example")
+HELLO = client_hello("mirror.example")
 
 
 async def ask(made: EgressProxy, head: str, then: bytes = HELLO) -> bytes:
@@ -73,7 +73,7 @@ def connect(host: str) -> str:
 )
 async def test_a_listed_host_is_reached_at_the_address_that_was_looked_up(host):
     async with proxy("mirror.example", "*.files.example") as (made, did):
-        hello = greeting(host.casefold().removesuffix(":443"))
+        hello = client_hello(host.casefold().removesuffix(":443"))
         assert (await ask(made, connect(host), hello)).endswith(hello[::-1])
         assert did == [f"look up {host.casefold()[:-4]}", f"connect {PUBLIC}"]
     log = made.log.content().decode()
@@ -96,11 +96,11 @@ async def test_no_other_host_is_even_looked_up(host):
     assert "REFUSED" in made.log.content().decode()
 
 
-NO_TLS = "it does not begin with a greeting of TLS"
+NO_TLS = "it does not begin with a ClientHello of TLS"
 STRANGE = {
-    "another's": (greeting("evil.example"), "its greeting is for evil.example"),
-    "alike": (greeting("mirror.example.evil.example"), "its greeting is for mirror.example.evil.example"),
-    "nobody's": (greeting(None), "its greeting is for nobody"),
+    "another's": (client_hello("evil.example"), "its ClientHello is for evil.example"),
+    "alike": (client_hello("mirror.example.evil.example"), "its ClientHello is for mirror.example.evil.example"),
+    "nobody's": (client_hello(None), "its ClientHello is for nobody"),
     "http": (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", NO_TLS),
     "ssh": (b"SSH-2.0-x\r\n" * 100, NO_TLS),
     "nothing": (b"", NO_TLS),
@@ -113,7 +113,7 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("name", list(STRANGE))
-async def test_a_connection_whose_greeting_is_for_another_gets_no_further(name):
+async def test_a_connection_whose_client_hello_is_for_another_gets_no_further(name):
     said, why = STRANGE[name]
     async with proxy("mirror.example") as (made, _):
         got = await ask(made, connect("mirror.example:443"), said)
@@ -121,7 +121,7 @@ async def test_a_connection_whose_greeting_is_for_another_gets_no_further(name):
     assert why in made.log.content().decode()
 
 
-async def test_a_greeting_in_many_pieces_and_records_is_one():
+async def test_a_client_hello_in_many_pieces_and_records_is_one():
     body = HELLO[5:]
     pieces = [b"\x16\x03\x01" + len(body[at : at + 50]).to_bytes(2, "big") + body[at : at + 50]
               for at in range(0, len(body), 50)]  # fmt: skip

@@ -150,7 +150,7 @@ async def test_programs_reach_the_listed_host_and_nothing_else(sandbox, tmp_path
     log = proxy.log.content().decode().splitlines()
     for words in (
         "CONNECT other.example:443 REFUSED: it is not among the lane's hosts",
-        f"CONNECT mirror.example:443 {PUBLIC} REFUSED: its greeting is for evil.example",
+        f"CONNECT mirror.example:443 {PUBLIC} REFUSED: its ClientHello is for evil.example",
         f"CONNECT {PUBLIC}:443 REFUSED: it is not a host name",
         "CONNECT 169.254.169.254:443 REFUSED: it is not a host name",
         "CONNECT REFUSED: only CONNECT, for https, is served",

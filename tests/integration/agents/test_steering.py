@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from core.model.lane import Budget
+from core.model.budget import Budget
 from lanes.agent_clis.adapter import MODEL_PORT, AgentCommand, AgentPrompt
 from lanes.agent_clis.program import AgentProgram, ProgramPlace, find_program
 from lanes.egress import EgressBroker, UsageAccount

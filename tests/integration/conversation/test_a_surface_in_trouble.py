@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bot.operations.doctor import surface_checks
+from bot.operations.doctor_surfaces import surface_checks
 from bot.surfaces.port import Place
 from bot.wiring.serving import RestartDelays
 from core.model.errors import CountersignError, PermanentError, TransientError

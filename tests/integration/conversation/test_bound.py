@@ -6,6 +6,7 @@ import pytest
 
 from bot.surfaces.port import Place
 from core.model.lifecycle import State
+from tests import campaign
 from tests.fakes.surface import Message
 from tests.integration.conversation.conftest import WHERE
 from tests.town import ASK, IDS, Town
@@ -24,6 +25,7 @@ async def revision(town: Town, number: int, wanted: int) -> None:
     assert (await town.task(number)).revision == wanted
 
 
+@campaign.BY_TURNS("name")
 @pytest.mark.parametrize("name", ["telegram", "slack"])
 async def test_chat_06_a_reply_to_any_message_of_ours_is_about_its_task(everywhere: Town, name: str) -> None:
     """An older card, a file, an answer, a refusal, the word to the approvers; in a place without threads."""
@@ -63,6 +65,7 @@ async def test_chat_06_a_plain_reply_below_a_card_that_answers_a_mention_is_hear
     await revision(everywhere, 1, 2)
 
 
+@campaign.BY_TURNS("name")
 @pytest.mark.parametrize("name", list(WHERE))
 async def test_chat_07_a_command_without_a_number_asks_which_task(everywhere: Town, name: str) -> None:
     where = WHERE[name]
@@ -120,6 +123,7 @@ async def test_chat_07_the_buttons_have_one_effect_between_them(everywhere: Town
     assert [(await everywhere.task(n)).revision for n in (1, 2)] == [2, 1]
 
 
+@campaign.BY_TURNS("name")
 @pytest.mark.parametrize("name", list(WHERE))
 async def test_chat_07_with_one_open_task_it_is_that_one(everywhere: Town, name: str) -> None:
     where = WHERE[name]
@@ -143,12 +147,12 @@ async def test_chat_14_the_former_card_goes_quiet_when_it_is_shown_again(everywh
     await everywhere.says("bo", "/show 1", GROUP)
     await everywhere.until(lambda: len(chat.cards) == 2, "the card again")
     await everywhere.until(lambda: not chat.messages[card.id].buttons, "the former one without buttons")
-    assert "shown again" in chat.messages[card.id].shown.superseded
+    assert "shown again" in chat.messages[card.id].shown.superseded_note
     again = await everywhere.card(1, "staged")
     assert again.id != card.id
     assert not (await everywhere.clicks("lee", again, "Approve")).refused
     await everywhere.card(1, "published")
-    assert chat.messages[card.id].shown.superseded, "it stays quiet"
+    assert chat.messages[card.id].shown.superseded_note, "it stays quiet"
 
 
 async def test_chat_14_shown_twice_before_it_is_drawn_only_the_last_is_live(everywhere: Town) -> None:

@@ -10,10 +10,11 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from bot.messaging.inbox import keepable
+from bot.messaging.stored_messages import storable
 from bot.surfaces.port import IncomingMessage, Place, QuotedMessage
 from core.model.errors import PermanentError
 from core.store import events
+from core.store.unit_of_work import Tx
 from tests.fakes.surface import MemorySurface
 from tests.homes import CliHome
 from tests.town import ASK, IDS, Town, introduce, town
@@ -39,57 +40,57 @@ def said(words: str, number: int = 1, who: str = "ana", where: Place = DM, **mor
 
 
 async def tasks_of(place: Town) -> list[str]:
-    async def look(session: object) -> list[str]:
-        rows = await session.execute(text("select text from turns order by number, n"))  # type: ignore[attr-defined]
+    async def look(tx: Tx) -> list[str]:
+        rows = await tx.session.execute(text("select text from turns order by number, n"))
         return [row[0] for row in rows]
 
     return await place.app.database.read(look)
 
 
 async def answered(place: Town, heard: IncomingMessage) -> str:
-    answer = await place.serving.ears.answer(await place.serving.ears.take(heard), 60)
+    answer = await place.serving.inbox.wait_for_response(await place.serving.inbox.accept(heard), 60)
     assert answer is not None
     return answer.text
 
 
 async def test_chat_05_an_edit_without_other_words_is_nothing_and_one_with_others_is_heard(place):
-    ears, first = place.serving.ears, said(ASK)
-    one = await ears.take(first)
-    same = await ears.take(replace(first, dedup="e:101:1:1790000001", edits=first.dedup))
-    assert (one.new, same.new, same.id) == (True, False, one.id)
+    ears, first = place.serving.inbox, said(ASK)
+    one = await ears.accept(first)
+    same = await ears.accept(replace(first, dedup="e:101:1:1790000001", edits=first.dedup))
+    assert (one.is_new, same.is_new, same.id) == (True, False, one.id)
     other = replace(first, text=ASK.replace("30", "31"), dedup="e:101:1:1790000002", edits=first.dedup)
-    assert (await ears.take(other)).new
+    assert (await ears.accept(other)).is_new
     again = replace(other, dedup="e:101:1:1790000003")
-    assert not (await ears.take(again)).new, "a preview of the edited text"
+    assert not (await ears.accept(again)).is_new, "a preview of the edited text"
     back = replace(first, dedup="e:101:1:1790000004", edits=first.dedup)
-    assert (await ears.take(back)).new, "the first words again are a change"
+    assert (await ears.accept(back)).is_new, "the first words again are a change"
     elsewhere = replace(first, dedup="e:101:11:1790000004", edits="m:101:11")
-    assert (await ears.take(elsewhere)).new, "another message with a number that begins alike"
+    assert (await ears.accept(elsewhere)).is_new, "another message with a number that begins alike"
 
 
 async def test_chat_09_a_text_that_was_cut_is_one_request(place):
-    ears = place.serving.ears
+    ears = place.serving.inbox
     words = ASK.replace("30", '"' + "x" * 3000)
-    first = await ears.take(said(words, 1, may_go_on=True))
-    second = await ears.take(said("y" * 3000, 2, rest_of="m:101:1", may_go_on=True))
-    third = await ears.take(said('z" in config/app.yaml', 3, rest_of="m:101:1"))
+    first = await ears.accept(said(words, 1, may_go_on=True))
+    second = await ears.accept(said("y" * 3000, 2, rest_of="m:101:1", may_go_on=True))
+    third = await ears.accept(said('z" in config/app.yaml', 3, rest_of="m:101:1"))
     assert {second.id, third.id} == {first.id}
-    again = await ears.take(said("y" * 3000, 2, rest_of="m:101:1", may_go_on=True))
-    assert not again.new, "a redelivery is put to nothing a second time"
-    assert await ears.answer(first, 60) is not None
+    again = await ears.accept(said("y" * 3000, 2, rest_of="m:101:1", may_go_on=True))
+    assert not again.is_new, "a redelivery is put to nothing a second time"
+    assert await ears.wait_for_response(first, 60) is not None
     assert await tasks_of(place) == [words + "y" * 3000 + 'z" in config/app.yaml']
 
 
 async def test_chat_09_a_rest_that_comes_too_late_is_a_message_of_its_own(place):
     assert await answered(place, said("/queue")) != ""
-    late = await place.serving.ears.take(said("/queue", 2, rest_of="m:101:1"))
-    assert late.new
+    late = await place.serving.inbox.accept(said("/queue", 2, rest_of="m:101:1"))
+    assert late.is_new
 
 
 @pytest.mark.parametrize("pointing", ["do this", "Please do that!", "", "this, please", "👆"])
 async def test_chat_09_do_this_asks_for_what_the_answered_message_says_and_its_writer_is_an_author(place, pointing):
     quoted = QuotedMessage(ASK, MAX, "Max")
-    await place.serving.ears.take(said(pointing, where=GROUP, quoted=quoted, reply_to="77"))
+    await place.serving.inbox.accept(said(pointing, where=GROUP, quoted=quoted, reply_to="77"))
     card = await place.card(1, "staged")
     task = await place.task()
     assert (task.requester, await tasks_of(place)) == ("ana", [ASK])
@@ -121,7 +122,7 @@ async def test_chat_18_who_is_known_gets_the_hint_a_stranger_what_strangers_get(
     nobody = replace(said("", 3, where=GROUP, hint="You write as the group."), identity="")
     assert await answered(place, nobody) == "You write as the group."
     assert await tasks_of(place) == []
-    assert await place.app.database.read(lambda session: events.since(session, number=1, since_ms=None)) == []
+    assert await place.app.database.read(lambda tx: events.since(tx, number=1, since_ms=None)) == []
 
 
 async def test_chat_01_whatever_is_said_can_be_kept(place):
@@ -129,18 +130,18 @@ async def test_chat_01_whatever_is_said_can_be_kept(place):
     heard = replace(
         said(odd), dedup=odd, message_id=odd, name=odd, identity=odd, quoted=QuotedMessage(odd, odd, odd), reply_to=odd
     )
-    taken = await place.serving.ears.take(heard)
-    assert taken.new
-    assert not (await place.serving.ears.take(heard)).new
-    assert keepable(heard).dedup != keepable(replace(heard, dedup=odd + "y")).dedup
+    taken = await place.serving.inbox.accept(heard)
+    assert taken.is_new
+    assert not (await place.serving.inbox.accept(heard)).is_new
+    assert storable(heard).dedup != storable(replace(heard, dedup=odd + "y")).dedup
 
 
 async def test_chat_01_one_message_that_cannot_be_kept_fails_alone(place, capfd):
-    ears = place.serving.ears
+    ears = place.serving.inbox
     bad = replace(said("the-secret-plan", 1), name={1, 2})  # type: ignore[arg-type]  # no JSON
     good = [said("/queue", n) for n in range(2, 5)]
-    results = await asyncio.gather(*(ears.take(one) for one in (good[0], bad, *good[1:])), return_exceptions=True)
-    assert [getattr(one, "new", None) for one in results] == [True, None, True, True]
+    results = await asyncio.gather(*(ears.accept(one) for one in (good[0], bad, *good[1:])), return_exceptions=True)
+    assert [getattr(one, "is_new", None) for one in results] == [True, None, True, True]
     assert isinstance(results[1], PermanentError)
     out, err = capfd.readouterr()
     assert "the-secret-plan" not in out + err

@@ -99,9 +99,9 @@ async def test_chat_27_the_card_of_an_undo_says_why_it_has_its_lane(served):
     merged = await served.card(1, "merged")
     await served.clicks("ana", merged, "Undo")
     undo = await served.card(2, "staged")
-    assert "named" not in undo.shown.law
-    assert "names" not in undo.shown.law
-    assert "what is undone went through lane config" in undo.shown.law
+    assert "named" not in undo.shown.rule
+    assert "names" not in undo.shown.rule
+    assert "what is undone went through lane config" in undo.shown.rule
 
 
 async def test_chat_29_a_superseded_card_says_why_it_was_rejected(served):
@@ -110,20 +110,20 @@ async def test_chat_29_a_superseded_card_says_why_it_was_rejected(served):
     await served.card(1, "rejected")
     await served.says("ana", "set server.timeout to 20 in config/app.yaml", GROUP, reply_to=card.id)
     old = served.memory().messages[card.id]
-    await served.until(lambda: old.shown.superseded, "the old card's word")
-    assert [(said.person, said.approved, said.reason) for said in old.shown.decided] == [
+    await served.until(lambda: old.shown.superseded_note, "the old card's word")
+    assert [(said.person, said.is_approval, said.reason) for said in old.shown.decisions] == [
         ("lee", False, "too long a wait")
     ]
     new = await served.card(1, "staged")
-    assert new.shown.decided == ()
+    assert new.shown.decisions == ()
 
 
 async def test_chat_22_a_question_stands_once(served):
     await served.says("ana", "please change something nice", GROUP)
     chat = served.memory()
-    await served.until(lambda: [m for m in chat.cards if m.shown.asked or m.shown.trouble], "a card")
+    await served.until(lambda: [m for m in chat.cards if m.shown.question or m.shown.problem], "a card")
     card = chat.cards[-1].shown
-    assert not (card.asked and card.trouble)
+    assert not (card.question and card.problem)
 
 
 async def test_a_card_that_waits_for_people_is_brought_before_words(home):
@@ -131,7 +131,7 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
     introduce(home)
     chat = MemorySurface("telegram")
     async with town(home, {"telegram": chat}) as served:
-        courier = served.serving.couriers["telegram"]
+        delivery = served.serving.deliveries["telegram"]
         card = await served.staged(GROUP)
         order: list[str] = []
         gate = asyncio.Event()
@@ -143,28 +143,27 @@ async def test_a_card_that_waits_for_people_is_brought_before_words(home):
                 order.append("card")
                 return await MemorySurface.edit(self, place, message_id, drawn)
 
-            async def say(self, place, text, *rest):
+            async def send_text(self, place, text, *rest):
                 order.append(text)
                 if text == "gate":
                     await gate.wait()
-                return await MemorySurface.say(self, place, text, *rest)
+                return await MemorySurface.send_text(self, place, text, *rest)
 
         chat.__class__ = Watched
         database = served.app.database
 
-        async def owe(session, text, *, redraw):
+        async def owe(tx, text, *, redraw):
             from core.store import cards
 
-            now_ms = await database.now_ms(session)
-            await notes.add(session, GROUP, text, now_ms)
+            await notes.add(tx, GROUP, text)
             if redraw:
-                await cards.redraw(session, card.shown.number, now_ms)
+                await cards.redraw(tx, card.shown.number)
 
-        await database.write(lambda session: owe(session, "gate", redraw=False))
-        courier.wake()
-        await served.until(lambda: "gate" in order, "the courier, which waits at the gate")
+        await database.write(lambda tx: owe(tx, "gate", redraw=False))
+        delivery.wake()
+        await served.until(lambda: "gate" in order, "the delivery, which waits at the gate")
         order.clear()
-        await database.write(lambda session: owe(session, "chatter", redraw=True))
+        await database.write(lambda tx: owe(tx, "chatter", redraw=True))
         gate.set()
         await served.until(lambda: len(order) >= 2, "both")
         assert order[:2] == ["card", "chatter"]

@@ -128,7 +128,7 @@ async def test_chat_08_words_that_ask_for_nothing_make_no_task(everywhere: Town,
         assert answer.text
         assert "\n" not in answer.text
     assert all(not everywhere.memory(name).cards for name in WHERE)
-    assert (await everywhere.says("ana", "/progress", WHERE["telegram"])).text == "You asked for nothing lately."
+    assert (await everywhere.says("ana", "/progress", WHERE["telegram"])).text == "You have no recent requests."
 
 
 async def test_chat_08_people_who_thank_each_other_in_a_thread_hear_nothing(everywhere: Town) -> None:

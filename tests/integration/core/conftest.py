@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.store.database import Database
+from tests import campaign
 from tests.office import Office
 from tests.workbench import Workbench
 
@@ -19,5 +20,5 @@ def office(database: Database) -> Office:
 
 @pytest.fixture
 def bench(database: Database, tmp_path: Path) -> Workbench:
-    """The heart with workers, over this test's database."""
-    return Workbench(database, home=tmp_path)
+    """The heart with workers, over this test's database; `test_worker` has one on the real engine."""
+    return Workbench(database, home=tmp_path, durable=campaign.WHOLE)

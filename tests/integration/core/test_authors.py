@@ -16,10 +16,11 @@ from core.model.turn import Actor, Turn
 from core.ports import InterpretationContext
 from core.store import events, tasks
 from core.store.tables import RevisionRow
+from tests import campaign
 from tests.builders import ANA, BO, LEE, MAX, put_staged, put_task, terms
 from tests.workbench import Workbench
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, campaign.EITHER]
 
 ASK = "config/app.yaml = a: 1"
 
@@ -57,17 +58,17 @@ async def may_approve(bench, number: int, actor: Actor) -> str:
     """Approve what is staged; the code of the refusal, or nothing."""
     staged = (await bench.task(number)).staged
     assert staged is not None
-    answer = await bench.verdicts.approve(number, staged.digest, actor)
+    answer = await bench.approvals.approve(number, staged.digest, actor)
     return answer.problem.code if answer.problem else ""
 
 
 async def laundered(bench: Workbench, again: str) -> int:
     """Lee replies, rejects his own revision, and ana asks once more; revision 3 is staged."""
     number, _ = await bench.stage(ASK)
-    await bench.service.reply(number, "config/app.yaml = lee: 1", LEE)
+    await bench.requests.reply(number, "config/app.yaml = lee: 1", LEE)
     await bench.drain()
-    assert (await bench.verdicts.reject(number, "", LEE)).problem is None
-    await bench.service.reply(number, again, ANA)
+    assert (await bench.approvals.reject(number, "", LEE)).problem is None
+    await bench.requests.reply(number, again, ANA)
     await bench.drain()
     assert await bench.state(number) is State.STAGED
     return number
@@ -105,15 +106,15 @@ async def test_guard_03_who_was_heard_when_a_question_was_made_is_an_author_of_t
     reader = ReadingInterpreter(bench.interpreter)
     bench.interpreter = reader
     number, _ = await bench.stage(ASK)
-    await bench.service.reply(number, "config/app.yaml = lee: 1", LEE)
+    await bench.requests.reply(number, "config/app.yaml = lee: 1", LEE)
     await bench.drain()
-    await bench.verdicts.reject(number, "", LEE)
+    await bench.approvals.reject(number, "", LEE)
     reader.asks = "Is it this?"
-    await bench.service.reply(number, "well, you know", ANA)
+    await bench.requests.reply(number, "well, you know", ANA)
     await bench.drain()
     assert await bench.state(number) is State.ASKING
     bench.interpreter = reader.inner
-    await bench.service.reply(number, ASK.replace("1", "4"), ANA)
+    await bench.requests.reply(number, ASK.replace("1", "4"), ANA)
     await bench.drain()
     assert await may_approve(bench, number, LEE) == "may_not_approve"
 
@@ -127,7 +128,7 @@ async def test_guard_03_starting_over_leaves_the_earlier_words_behind(reading):
 
 async def test_guard_03_after_starting_over_new_words_count_again(reading):
     number = await laundered(reading, f"start over {ASK}")
-    await reading.service.reply(number, ASK.replace("1", "5"), LEE)
+    await reading.requests.reply(number, ASK.replace("1", "5"), LEE)
     await reading.drain()
     assert reading.given[-1] == ("ana", "lee")
     assert await may_approve(reading, number, LEE) == "may_not_approve"
@@ -136,16 +137,16 @@ async def test_guard_03_after_starting_over_new_words_count_again(reading):
 
 async def test_guard_03_authors_are_in_the_events_and_in_the_receipt(reading):
     number = await laundered(reading, ASK.replace("1", "3"))
-    chain = await reading.database.read(lambda session: events.chain_of(session, number))
+    chain = await reading.database.read(lambda tx: events.chain_of(tx, number))
     staged = [json.loads(event.body) for event in chain if event.kind == "task.staged"]
     assert staged[-1]["authors"] == ["ana", "lee"]
 
 
 async def test_guard_03_a_reply_on_what_stands_carries_its_authors(reading):
     number, _ = await reading.stage(ASK)
-    await reading.service.reply(number, "config/b.yaml = b: 1", MAX)
+    await reading.requests.reply(number, "config/b.yaml = b: 1", MAX)
     await reading.drain()
-    await reading.service.reply(number, "config/c.yaml = c: 1", ANA)
+    await reading.requests.reply(number, "config/c.yaml = c: 1", ANA)
     await reading.drain()
     assert await may_approve(reading, number, MAX) == "may_not_approve"
     assert await may_approve(reading, number, LEE) == ""
@@ -154,15 +155,15 @@ async def test_guard_03_a_reply_on_what_stands_carries_its_authors(reading):
 async def test_guard_03_an_undo_has_the_authors_of_what_it_takes_back(bench):
     """Taking back what took back lee's words would bring them in again, countersigned by lee."""
     number, _ = await bench.stage(ASK)
-    await bench.service.reply(number, "config/b.yaml = b: 1", LEE)
+    await bench.requests.reply(number, "config/b.yaml = b: 1", LEE)
     await bench.drain()
     assert await may_approve(bench, number, MAX) == ""
     await bench.drain()
-    await bench.service.merge(number, Actor(None, "terminal"))
+    await bench.requests.merge(number, Actor(None, "terminal"))
     await bench.drain()
     assert await bench.state(number) is State.MERGED
     bench.repository.main = await _merged_head(bench, number)
-    undo = await bench.service.undo(number, BO)
+    undo = await bench.requests.undo(number, BO)
     await bench.drain()
     task = await bench.task(undo)
     assert task.state is State.STAGED, task.error
@@ -179,15 +180,15 @@ async def _merged_head(bench: Workbench, number: int) -> str:
 
 async def test_guard_03_what_an_older_version_staged_has_everybody_who_spoke_as_authors(bench):
     number, _ = await bench.stage(ASK)
-    await bench.service.reply(number, "config/b.yaml = b: 1", LEE)
-    await bench.service.reply(number, f"instead {ASK}", ANA)
+    await bench.requests.reply(number, "config/b.yaml = b: 1", LEE)
+    await bench.requests.reply(number, f"instead {ASK}", ANA)
     await bench.drain()
     assert (await bench.task(number)).authors == {"ana"}
 
-    async def work(session):
-        row = await session.get(RevisionRow, (number, 3))
+    async def work(tx):
+        row = await tx.session.get(RevisionRow, (number, 3))
         row.basis = {key: value for key, value in row.basis.items() if key != "since"}
-        session.add(row)
+        tx.session.add(row)
 
     await bench.database.write(work)
     assert (await bench.task(number)).authors == {"ana", "lee"}
@@ -197,13 +198,13 @@ async def test_guard_03_what_an_older_version_staged_has_everybody_who_spoke_as_
 async def test_guard_03_the_rest_of_a_workflow_has_the_authors_of_its_first_part(office):
     number, digest = await put_staged(office.database)
 
-    async def work(session):
+    async def work(tx):
         basis = Basis((1,), authors=("bo",), since=1)
         changes = {"basis": basis.to_json(), "making": {"awaits": "look"}}
-        await tasks.save_revision(session, number, 1, changes)
+        await tasks.save_revision(tx, number, 1, changes)
 
     await office.database.write(work)
-    assert (await office.verdicts.approve(number, digest, LEE)).problem is None
+    assert (await office.approvals.approve(number, digest, LEE)).problem is None
     task = await office.task(number)
     assert (task.revision, task.current.basis.passed, task.current.basis.continue_from) == (2, "look", 1)
     assert task.authors == {"ana", "bo"}
@@ -211,10 +212,10 @@ async def test_guard_03_the_rest_of_a_workflow_has_the_authors_of_its_first_part
 
 async def test_guard_03_who_set_a_parameter_stays_an_author_while_it_holds(office):
     number = await put_task(office.database, State.ASKING, columns=ASKS_FOR_A_PARAMETER)
-    await office.service.reply(number, "1.2.3", LEE)
+    await office.requests.reply(number, "1.2.3", LEE)
     await let_it_fail(office, number)
     for text in ("set a to 2", "start over: set a to 3"):
-        await office.service.reply(number, text, ANA)
+        await office.requests.reply(number, text, ANA)
         assert "lee" in (await office.task(number)).authors, text
         await let_it_fail(office, number)
 
@@ -226,8 +227,8 @@ ASKS_FOR_A_PARAMETER = {
 
 
 async def let_it_fail(office, number: int) -> None:
-    async def work(session):
-        await tasks.save(session, await tasks.load(session, number), {"state": State.FAILED.value, "question": None})
+    async def work(tx):
+        await tasks.save(tx, await tasks.load(tx, number), {"state": State.FAILED.value, "question": None})
 
     await office.database.write(work)
 
@@ -237,7 +238,7 @@ async def let_it_fail(office, number: int) -> None:
 
 async def test_guard_17_who_picks_is_an_author_of_what_is_left(bench):
     number, _ = await bench.stage(ASK)
-    await bench.service.pick(number, "all", LEE)
+    await bench.requests.pick(number, "all", LEE)
     await bench.drain()
     task = await bench.task(number)
     assert task.state is State.STAGED, task.error
@@ -249,6 +250,6 @@ async def test_guard_17_who_picks_is_an_author_of_what_is_left(bench):
 async def test_guard_17_a_rule_that_lets_people_approve_their_own_lets_the_picker(bench):
     bench.policy.terms = terms(self_approve=True)
     number, _ = await bench.stage(ASK)
-    await bench.service.pick(number, "all", LEE)
+    await bench.requests.pick(number, "all", LEE)
     await bench.drain()
     assert await may_approve(bench, number, LEE) == ""

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -14,10 +15,16 @@ from sqlalchemy.exc import OperationalError
 from core.model.errors import ConflictError, CountersignError, NotFoundError, PermanentError, TransientError
 from core.model.lifecycle import Fact, State
 from core.store import tasks
-from core.store.database import Database, Location, Session
+from core.store.database import Database, Location
 from core.store.tables import SettingRow
 from core.store.transition import take_step
+from core.store.unit_of_work import Tx
 from tests import builders
+from tests.clock import clock_ms
+
+
+async def _clock(tx):
+    return tx.now_ms
 
 
 @pytest.fixture
@@ -29,21 +36,21 @@ async def other(location):
 
 
 async def put_setting(database: Database, name: str, value: int = 0) -> None:
-    async def work(session: Session) -> None:
-        session.add(SettingRow(name=name, value={"n": value}, updated_ms=0))
+    async def work(tx: Tx) -> None:
+        tx.session.add(SettingRow(name=name, value={"n": value}, updated_ms=0))
 
     await database.write(work)
 
 
 async def setting(database: Database, name: str) -> int | None:
-    row = await database.read(lambda session: session.get(SettingRow, name))
+    row = await database.read(lambda tx: tx.session.get(SettingRow, name))
     return None if row is None else row.value["n"]
 
 
 async def test_a_transaction_that_raises_leaves_everything_as_it_was(database):
-    async def work(session: Session) -> None:
-        session.add(SettingRow(name="x", updated_ms=0))
-        await session.flush()
+    async def work(tx: Tx) -> None:
+        tx.session.add(SettingRow(name="x", updated_ms=0))
+        await tx.session.flush()
         raise NotFoundError("gone", "gone")
 
     with pytest.raises(NotFoundError):
@@ -54,12 +61,12 @@ async def test_a_transaction_that_raises_leaves_everything_as_it_was(database):
 async def test_a_transaction_whose_caller_is_cancelled_ends_whole_and_leaves_the_lock_free(database, other):
     begun, may_end = asyncio.Event(), asyncio.Event()
 
-    async def work(session: Session) -> None:
-        session.add(SettingRow(name="x", updated_ms=0, value={"n": 1}))
-        await session.flush()
+    async def work(tx: Tx) -> None:
+        tx.session.add(SettingRow(name="x", updated_ms=0, value={"n": 1}))
+        await tx.session.flush()
         begun.set()
         await may_end.wait()
-        session.add(SettingRow(name="y", updated_ms=0, value={"n": 1}))
+        tx.session.add(SettingRow(name="y", updated_ms=0, value={"n": 1}))
 
     writing = asyncio.create_task(database.write(work))
     await begun.wait()
@@ -77,8 +84,8 @@ async def test_increments_of_many_writers_are_all_kept(database, other):
     """Read, then write: the lost update that deferred transactions on SQLite had (F21)."""
     await put_setting(database, "x")
 
-    async def increment(session: Session) -> None:
-        row = await session.get(SettingRow, "x", with_for_update=True)
+    async def increment(tx: Tx) -> None:
+        row = await tx.session.get(SettingRow, "x", with_for_update=True)
         assert row is not None
         row.value = {"n": row.value["n"] + 1}
 
@@ -94,13 +101,13 @@ class Busy(sqlite3.OperationalError):
 async def test_a_busy_database_is_tried_again_from_the_start(database, failures):
     tries = 0
 
-    async def work(session: Session) -> int:
+    async def work(tx: Tx) -> int:
         nonlocal tries
         tries += 1
-        session.add(SettingRow(name=f"try {tries}", updated_ms=0, value={"n": tries}))
-        await session.flush()
+        tx.session.add(SettingRow(name=f"try {tries}", updated_ms=0, value={"n": tries}))
+        await tx.session.flush()
         if tries <= failures:
-            await raise_in_driver(session, Busy("database is locked"))
+            await raise_in_driver(tx, Busy("database is locked"))
         return tries
 
     assert await database.write(work) == failures + 1
@@ -109,15 +116,15 @@ async def test_a_busy_database_is_tried_again_from_the_start(database, failures)
 
 
 async def test_a_database_that_stays_busy_is_unavailable_for_now(database):
-    async def work(session: Session) -> None:
-        await raise_in_driver(session, Busy("database is locked"))
+    async def work(tx: Tx) -> None:
+        await raise_in_driver(tx, Busy("database is locked"))
 
     with pytest.raises(TransientError) as caught:
         await database.write(work)
     assert caught.value.problem.code == "database_unavailable"
 
 
-async def raise_in_driver(session: Session, error: Exception) -> None:
+async def raise_in_driver(tx: Tx, error: Exception) -> None:
     """Fail as a statement fails in its driver."""
     raise OperationalError("SELECT 1", {}, error)
 
@@ -143,11 +150,11 @@ class TestOnSqlite:
     async def test_decisions_survive_a_power_loss(self, database):
         """FULL: a commit is on the disk before it counts (F23); WAL: readers beside the writer."""
 
-        async def pragma(session: Session, name: str) -> object:
-            return (await session.execute(text(f"PRAGMA {name}"))).scalar_one()
+        async def pragma(tx: Tx, name: str) -> object:
+            return (await tx.session.execute(text(f"PRAGMA {name}"))).scalar_one()
 
         for name, wanted in (("synchronous", 2), ("journal_mode", "wal"), ("foreign_keys", 1)):
-            assert await database.read(lambda session, name=name: pragma(session, name)) == wanted
+            assert await database.read(lambda tx, name=name: pragma(tx, name)) == wanted
 
 
 @pytest.mark.postgres
@@ -162,14 +169,14 @@ class TestOnPostgresql:
         await put_setting(database, "x")
         tries = 0
 
-        async def increment(session: Session) -> None:
+        async def increment(tx: Tx) -> None:
             nonlocal tries
             tries += 1
-            await session.execute(text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"))
-            row = await session.get(SettingRow, "x")
+            row = await tx.session.get(SettingRow, "x")
             assert row is not None
             if tries == 1:
-                await other.write(lambda s: s.execute(text("""UPDATE settings SET value = '{"n": 10}'""")))
+                await other.write(lambda tx: tx.session.execute(text("""UPDATE settings SET value = '{"n": 10}'""")))
+                await tx.session.execute(text("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"))
             row.value = {"n": row.value["n"] + 1}
 
         await database.write(increment)
@@ -181,20 +188,20 @@ class TestOnPostgresql:
         await put_setting(database, "b")
         tries, met = 0, asyncio.Barrier(2)
 
-        async def increment(session: Session, first: str, second: str) -> None:
+        async def increment(tx: Tx, first: str, second: str) -> None:
             nonlocal tries
             tries += 1
             for name in (first, second):
-                row = await session.get(SettingRow, name, with_for_update=True, populate_existing=True)
+                row = await tx.session.get(SettingRow, name, with_for_update=True, populate_existing=True)
                 assert row is not None
                 row.value = {"n": row.value["n"] + 1}
-                await session.flush()
+                await tx.session.flush()
                 if name == first and tries <= 2:
                     await met.wait()
 
         await asyncio.gather(
-            database.write(lambda session: increment(session, "a", "b")),
-            other.write(lambda session: increment(session, "b", "a")),
+            database.write(lambda tx: increment(tx, "a", "b")),
+            other.write(lambda tx: increment(tx, "b", "a")),
         )
         assert tries == 3
         assert [await setting(database, name) for name in "ab"] == [2, 2]
@@ -202,13 +209,13 @@ class TestOnPostgresql:
     async def test_a_connection_that_the_server_ended_is_replaced(self, database, other):
         tries = 0
 
-        async def work(session: Session) -> int:
+        async def work(tx: Tx) -> int:
             nonlocal tries
             tries += 1
-            mine = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+            mine = (await tx.session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
             if tries == 1:
-                await other.write(lambda s: s.execute(text(f"SELECT pg_terminate_backend({mine})")))
-            return int((await session.execute(text("SELECT 1"))).scalar_one())
+                await other.write(lambda tx: tx.session.execute(text(f"SELECT pg_terminate_backend({mine})")))
+            return int((await tx.session.execute(text("SELECT 1"))).scalar_one())
 
         assert await database.write(work) == 1
         assert tries == 2
@@ -224,12 +231,12 @@ class TestOnPostgresql:
 async def test_a_reader_sees_no_half_of_a_transaction(database, other):
     written, read = asyncio.Event(), asyncio.Event()
 
-    async def write(session: Session) -> None:
-        session.add(SettingRow(name="a", updated_ms=0, value={"n": 1}))
-        await session.flush()
+    async def write(tx: Tx) -> None:
+        tx.session.add(SettingRow(name="a", updated_ms=0, value={"n": 1}))
+        await tx.session.flush()
         written.set()
         await read.wait()
-        session.add(SettingRow(name="b", updated_ms=0, value={"n": 1}))
+        tx.session.add(SettingRow(name="b", updated_ms=0, value={"n": 1}))
 
     writing = asyncio.create_task(database.write(write))
     await written.wait()
@@ -248,7 +255,7 @@ async def test_a_row_that_is_there_already_is_a_conflict(database):
 
 async def test_a_statement_that_cannot_be_is_a_problem_and_not_a_traceback(database):
     with pytest.raises(CountersignError) as caught:
-        await database.read(lambda session: session.execute(text("SELECT * FROM no_such_table")))
+        await database.read(lambda tx: tx.session.execute(text("SELECT * FROM no_such_table")))
     assert caught.value.problem.mend
 
 
@@ -257,15 +264,15 @@ async def test_a_database_that_only_lets_itself_be_read_is_named(location, datab
         await database.close()
         await put_setting(database, "before")
 
-        async def work(session: Session) -> None:
-            await session.execute(text("PRAGMA query_only=ON"))
-            session.add(SettingRow(name="x", updated_ms=0))
+        async def work(tx: Tx) -> None:
+            await tx.session.execute(text("PRAGMA query_only=ON"))
+            tx.session.add(SettingRow(name="x", updated_ms=0))
 
     else:
 
-        async def work(session: Session) -> None:
-            await session.execute(text("SET TRANSACTION READ ONLY"))
-            session.add(SettingRow(name="x", updated_ms=0))
+        async def work(tx: Tx) -> None:
+            await tx.session.execute(text("SET TRANSACTION READ ONLY"))
+            tx.session.add(SettingRow(name="x", updated_ms=0))
 
     with pytest.raises(PermanentError) as caught:
         await database.write(work)
@@ -273,7 +280,7 @@ async def test_a_database_that_only_lets_itself_be_read_is_named(location, datab
 
 
 async def test_the_databases_clock_is_one_for_all(database, other):
-    first, second = await database.read(database.now_ms), await other.read(other.now_ms)
+    first, second = await database.read(clock_ms), await other.read(clock_ms)
     assert abs(second - first) < 5000
     assert abs(first / 1000 - time.time()) < 5
 
@@ -283,8 +290,8 @@ async def test_of_two_writers_who_read_the_same_version_one_wins(database, other
     read = await builders.load(database, number)
 
     async def take(which: Database, fact: Fact) -> State:
-        async def work(session: Session) -> State:
-            return (await take_step(session, read, fact, 1, lambda prefix: f"{prefix}_{fact}")).state
+        async def work(tx: Tx) -> State:
+            return (await take_step(replace(tx, now_ms=1, new_id=lambda prefix: f"{prefix}_{fact}"), read, fact)).state
 
         return await which.write(work)
 
@@ -303,8 +310,10 @@ async def test_a_step_writes_the_state_one_event_and_the_jobs_it_owes_together(d
     number, digest = await builders.put_staged(database)
     task = await builders.load(database, number)
 
-    async def work(session: Session) -> None:
-        await take_step(session, task, Fact.APPROVED, 5, lambda prefix: f"{prefix}_1", body={"digest": digest})
+    async def work(tx: Tx) -> None:
+        await take_step(
+            replace(tx, now_ms=5, new_id=lambda prefix: f"{prefix}_1"), task, Fact.APPROVED, body={"digest": digest}
+        )
 
     await database.write(work)
     assert (await builders.load(database, number)).state is State.APPROVED
@@ -318,8 +327,8 @@ async def test_a_step_that_cannot_write_its_job_writes_nothing(database):
     await builders.put_job(database, number, id="job_taken", state="done")
     task = await builders.load(database, number)
 
-    async def work(session: Session) -> None:
-        await take_step(session, task, Fact.APPROVED, 5, lambda prefix: f"{prefix}_taken")
+    async def work(tx: Tx) -> None:
+        await take_step(replace(tx, now_ms=5, new_id=lambda prefix: f"{prefix}_taken"), task, Fact.APPROVED)
 
     with pytest.raises(ConflictError):
         await database.write(work)
@@ -329,12 +338,12 @@ async def test_a_step_that_cannot_write_its_job_writes_nothing(database):
 
 async def test_a_task_that_is_not_there_is_missing(database):
     with pytest.raises(NotFoundError, match="#99"):
-        await database.read(lambda session: tasks.load(session, 99))
+        await database.read(lambda tx: tasks.load(tx, 99))
 
 
 async def test_closing_goes_to_its_end_though_the_caller_is_cancelled(location, caplog):
     database = Database(location)
-    await database.read(database.now_ms)
+    await database.read(_clock)
     closing = asyncio.create_task(database.close())
     await asyncio.sleep(0)
     closing.cancel()
@@ -344,9 +353,9 @@ async def test_closing_goes_to_its_end_though_the_caller_is_cancelled(location, 
 
 
 async def test_many_more_transactions_at_once_than_connections_all_come_to_their_turn(database):
-    async def slow(session):
+    async def slow(tx):
         await asyncio.sleep(0.01)
-        return await database.now_ms(session)
+        return tx.now_ms
 
     found = await asyncio.gather(*(database.read(slow) for _ in range(200)))
     assert len(found) == 200

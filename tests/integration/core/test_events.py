@@ -7,10 +7,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from core.model.errors import CountersignError
+from core.model.event import GENESIS, Event, broken_link
 from core.model.lifecycle import State
 from core.store import events, switches
-from core.store.database import Session
+from core.store.unit_of_work import Tx
 from tests import builders
+from tests.clock import timed
 
 DROP_TRIGGERS = {
     "sqlite": ("DROP TRIGGER events_no_update", "DROP TRIGGER events_no_delete", "DROP TRIGGER events_no_replace"),
@@ -19,11 +21,11 @@ DROP_TRIGGERS = {
 
 
 async def say(database, statement: str) -> None:
-    await database.write(lambda session: session.execute(text(statement)))
+    await database.write(lambda tx: tx.session.execute(text(statement)))
 
 
-async def chain_of(database, number) -> list[events.Event]:
-    chain: list[events.Event] = await database.read(lambda session: events.chain_of(session, number))
+async def chain_of(database, number) -> list[Event]:
+    chain: list[Event] = await database.read(lambda tx: events.chain_of(tx, number))
     return chain
 
 
@@ -33,10 +35,10 @@ async def number(database):
     await builders.put_task(database)
     number = await builders.put_task(database, State.STAGED, diff=builders.staged())
 
-    async def work(session: Session) -> None:
+    async def work(tx: Tx) -> None:
         for n in range(4):
             await events.append(
-                session, number=number, kind=f"thing.{n}", at_ms=n, person="lee", surface="web", body={"n": n, "ä": "🖋"}
+                timed(tx, n), number=number, kind=f"thing.{n}", person="lee", surface="web", body={"n": n, "ä": "🖋"}
             )
 
     await database.write(work)
@@ -47,8 +49,8 @@ async def number(database):
 async def test_a_chain_as_written_holds(database, number):
     chain = await chain_of(database, number)
     assert [event.seq for event in chain] == [1, 2, 3, 4, 5]
-    assert chain[0].previous == events.GENESIS
-    assert events.broken_link(chain) is None
+    assert chain[0].previous == GENESIS
+    assert broken_link(chain) is None
     assert chain[-1].to_json()["body"] == {"n": 3, "ä": "🖋"}
 
 
@@ -97,7 +99,7 @@ async def test_a_changed_field_is_named(database, dialect, number, column):
     for statement in DROP_TRIGGERS[dialect]:
         await say(database, statement)
     await say(database, f"UPDATE events SET {column} = {COLUMNS[column]} WHERE number = {number} AND seq = 3")
-    found = events.broken_link(await chain_of(database, number))
+    found = broken_link(await chain_of(database, number))
     assert found == "event 3 (" + ("approved" if column == "kind" else "thing.1") + ") was changed after it was written"
 
 
@@ -106,7 +108,7 @@ async def test_a_removed_event_is_missed(database, dialect, number, seq):
     for statement in DROP_TRIGGERS[dialect]:
         await say(database, statement)
     await say(database, f"DELETE FROM events WHERE number = {number} AND seq = {seq}")
-    assert events.broken_link(await chain_of(database, number)) == f"event {seq} is missing"
+    assert broken_link(await chain_of(database, number)) == f"event {seq} is missing"
 
 
 async def test_a_removed_event_is_missed_even_if_the_later_ones_move_up(database, dialect, number):
@@ -115,7 +117,7 @@ async def test_a_removed_event_is_missed_even_if_the_later_ones_move_up(database
     await say(database, f"DELETE FROM events WHERE number = {number} AND seq = 3")
     for seq in (4, 5):
         await say(database, f"UPDATE events SET seq = {seq - 1} WHERE number = {number} AND seq = {seq}")
-    assert "event 3" in (events.broken_link(await chain_of(database, number)) or "")
+    assert "event 3" in (broken_link(await chain_of(database, number)) or "")
 
 
 async def test_exchanged_events_are_found(database, dialect, number):
@@ -123,7 +125,7 @@ async def test_exchanged_events_are_found(database, dialect, number):
         await say(database, statement)
     for old, new in ((2, 99), (3, 2), (99, 3)):
         await say(database, f"UPDATE events SET seq = {new} WHERE number = {number} AND seq = {old}")
-    assert "event 2" in (events.broken_link(await chain_of(database, number)) or "")
+    assert "event 2" in (broken_link(await chain_of(database, number)) or "")
 
 
 async def test_an_event_of_another_task_does_not_pass_for_one_of_this(database, dialect, number):
@@ -132,12 +134,12 @@ async def test_an_event_of_another_task_does_not_pass_for_one_of_this(database, 
         await say(database, statement)
     await say(database, f"DELETE FROM events WHERE number = {other}")
     await say(database, f"UPDATE events SET number = {other} WHERE number = {number}")
-    assert events.broken_link(await chain_of(database, other)) is not None
+    assert broken_link(await chain_of(database, other)) is not None
 
 
 async def test_events_are_told_in_the_order_in_which_they_were_written(database, number):
-    async def page(after_id: int) -> list[events.Event]:
-        found: list[events.Event] = await database.read(lambda s: events.since(s, after_id=after_id, limit=3))
+    async def page(after_id: int) -> list[Event]:
+        found: list[Event] = await database.read(lambda s: events.since(s, after_id=after_id, limit=3))
         return found
 
     told, page_of = [], await page(0)
@@ -149,12 +151,12 @@ async def test_events_are_told_in_the_order_in_which_they_were_written(database,
 
 
 async def test_pausing_and_going_on_leave_their_own_chain(database):
-    async def work(session: Session) -> None:
-        assert await switches.paused(session) is None
-        await switches.set_pause(session, {"reason": "upgrade", "by": "lee"}, 1, "lee")
-        assert await switches.paused(session) == {"reason": "upgrade", "by": "lee"}
-        await switches.set_pause(session, None, 2, "max")
-        assert await switches.paused(session) is None
+    async def work(tx: Tx) -> None:
+        assert await switches.paused(tx) is None
+        await switches.set_pause(timed(tx, 1), {"reason": "upgrade", "by": "lee"}, "lee")
+        assert await switches.paused(tx) == {"reason": "upgrade", "by": "lee"}
+        await switches.set_pause(timed(tx, 2), None, "max")
+        assert await switches.paused(tx) is None
 
     await database.write(work)
     assert await builders.kinds_of(database, events.SYSTEM) == ["queue.paused", "queue.resumed"]

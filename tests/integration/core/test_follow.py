@@ -8,20 +8,20 @@ from dataclasses import replace
 import pytest
 
 from core.jobs.follow import hindrance
-from core.model.decision import MergeTerms, RequiredCheck
+from core.model.decision import MergeRequirements, RequiredCheck
 from core.model.errors import PermanentError, TransientError
 from core.model.lifecycle import State
 from core.ports import Commit, ForgeCheck
 from core.store import cards, jobs, queue_queries
 from core.store.database import Database
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, LEE
 from tests.workbench import Workbench, eventually
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 GREEN = ForgeCheck("test", 15368, "success")
-ON_GREEN = MergeTerms(auto=True, method="squash", checks=(RequiredCheck("test", 15368),))
+ON_GREEN = MergeRequirements(auto=True, method="squash", checks=(RequiredCheck("test", 15368),))
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def hub(bench: Workbench) -> Workbench:
 
 
 async def nudge(database: Database, number: int) -> None:
-    async def work(session) -> None:
-        await jobs.nudge(session, number, await database.now_ms(session))
+    async def work(tx) -> None:
+        await jobs.wake_follow_job(tx, number)
 
     await database.write(work)
 
@@ -140,12 +140,12 @@ async def test_a_review_that_asks_for_changes_or_a_conflict_stops_the_merge(hub)
 async def test_merging_by_hand_waits_for_the_checks_that_the_rule_requires(hub):
     hub.policy.terms = builders.terms(merge=replace(ON_GREEN, auto=False))
     number = await hub.publish()
-    await hub.service.merge(number, LEE)
+    await hub.requests.merge(number, LEE)
     await hub.drain()
     task = await hub.task(number)
     assert (task.state, task.error.code) == (State.PUBLISHED, "not_green")
     hub.forge.checks = [GREEN]
-    await hub.service.merge(number, LEE)
+    await hub.requests.merge(number, LEE)
     await hub.drain()
     assert await hub.state(number) is State.MERGED
 
@@ -174,7 +174,7 @@ async def test_a_merge_by_hand_of_other_bytes_says_so(hub):
 @pytest.mark.parametrize(("state", "end"), [("merged", State.MERGED), ("closed", State.CLOSED)])
 async def test_an_ending_by_hand_ends_the_revision_that_is_under_way_too(hub, state, end):
     number = await hub.publish()
-    await hub.service.reply(number, "config/app.yaml = a: 2", ANA)
+    await hub.requests.reply(number, "config/app.yaml = a: 2", ANA)
     await hub.drain()
     assert await hub.state(number) is State.STAGED
     (branch,) = hub.forge.branches
@@ -186,10 +186,10 @@ async def test_an_ending_by_hand_ends_the_revision_that_is_under_way_too(hub, st
 async def test_feedback_makes_the_next_revision_which_is_pushed_to_the_same_branch_after_approval(hub):
     number = await hub.publish()
     first = head_of(hub)
-    await hub.service.reply(number, "config/app.yaml = a: 2", ANA)
+    await hub.requests.reply(number, "config/app.yaml = a: 2", ANA)
     await hub.drain()
     digest = (await hub.task(number)).staged.digest
-    await hub.verdicts.approve(number, digest, LEE)
+    await hub.approvals.approve(number, digest, LEE)
     await hub.drain()
     assert await hub.state(number) is State.PUBLISHED
     assert head_of(hub) != first
@@ -285,7 +285,7 @@ async def test_a_reply_while_it_is_being_looked_at_is_not_disturbed_by_the_look(
     await nudge(hub.database, number)
     async with hub.working():
         await asyncio.wait_for(began.wait(), 10)
-        await hub.service.reply(number, "config/app.yaml = a: 2", ANA)
+        await hub.requests.reply(number, "config/app.yaml = a: 2", ANA)
 
         async def staged() -> bool:
             return await hub.state(number) is State.STAGED
@@ -295,7 +295,7 @@ async def test_a_reply_while_it_is_being_looked_at_is_not_disturbed_by_the_look(
         await asyncio.sleep(0.3)
         assert await hub.state(number) is State.STAGED
         digest = (await hub.task(number)).staged.digest
-        await hub.verdicts.approve(number, digest, LEE)
+        await hub.approvals.approve(number, digest, LEE)
 
         async def merged() -> bool:
             return await hub.state(number) is State.MERGED

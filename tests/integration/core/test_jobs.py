@@ -10,40 +10,34 @@ import pytest
 from sqlalchemy import text
 
 from core.model.errors import LostClaimError
-from core.model.ids import new_id
 from core.model.job import MAX_RESCUES, PAYLOAD_VERSION, Job, JobKind, JobState
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.queue.reconciler import Reconciler
-from core.store import jobs, queue_queries, workers
-from core.store.database import Database, Session
+from core.store import claims, jobs, queue_queries, workers
+from core.store.database import Database
+from core.store.unit_of_work import Tx
 from tests import builders
+from tests.clock import clock_ms, timed
 
 pytestmark = pytest.mark.queue
 
 
-async def claim(database: Database, owner: str = "w1", node: NodeView = builders.NODE) -> Job | None:
-    async def work(session: Session) -> Job | None:
-        return await jobs.claim(session, node, owner, await database.now_ms(session))
-
-    return await database.write(work)
-
-
 async def taken(database: Database, owner: str = "w1") -> Job:
     """A claim that finds something."""
-    found = await claim(database, owner)
+    found = await builders.claim(database, owner)
     assert found is not None
     return found
 
 
 async def row_of(database: Database, job_id: str) -> Job:
-    found = await database.read(lambda session: queue_queries.waiting_line(session, 1000))
+    found = await database.read(lambda tx: queue_queries.queue_line(tx, 1000))
     return next(job for job in found if job.id == job_id)
 
 
 async def state_of(database: Database, job_id: str) -> str:
     statement = text(f"SELECT state FROM jobs WHERE id = '{job_id}'")
-    return str((await database.read(lambda session: session.execute(statement))).scalar_one())
+    return str((await database.read(lambda tx: tx.session.execute(statement))).scalar_one())
 
 
 @pytest.fixture
@@ -59,8 +53,8 @@ async def test_a_claim_makes_the_job_ours_under_a_new_fence(database, number):
     job_id = await builders.put_job(database, number)
     claimed = await taken(database)
     assert (claimed.id, claimed.state, claimed.owner, claimed.fence) == (job_id, JobState.RUNNING, "w1", 1)
-    assert await claim(database, "w2") is None
-    assert await database.read(lambda session: jobs.held_by(session, "w1")) == {job_id}
+    assert await builders.claim(database, "w2") is None
+    assert await database.read(lambda tx: jobs.held_by(tx, "w1")) == {job_id}
 
 
 async def test_of_many_claimers_each_job_has_exactly_one(database, location, number):
@@ -69,46 +63,45 @@ async def test_of_many_claimers_each_job_has_exactly_one(database, location, num
 
     async def take_all(which: Database, owner: str) -> list[str]:
         mine = []
-        while await which.read(lambda session: jobs.any_ready(session, 1 << 50)):
-            if (found := await claim(which, owner)) is not None:
+        while await which.read(lambda tx: claims.any_ready(timed(tx, 1 << 50))):
+            if (found := await builders.claim(which, owner)) is not None:
                 mine.append(found.id)
         return mine
 
-    claims = await asyncio.gather(*(take_all(which, f"w{n}.{m}") for n, which in enumerate(others) for m in range(2)))
-    assert Counter(job_id for mine in claims for job_id in mine) == Counter(wanted)
+    taken = await asyncio.gather(*(take_all(which, f"w{n}.{m}") for n, which in enumerate(others) for m in range(2)))
+    assert Counter(job_id for mine in taken for job_id in mine) == Counter(wanted)
     for other in others:
         await other.close()
 
 
 async def test_a_job_is_left_alone_until_it_is_ready(database, number):
     await builders.put_job(database, number, ready_in=timedelta(minutes=1))
-    assert await claim(database) is None
+    assert await builders.claim(database) is None
 
 
 async def test_a_job_is_left_to_a_node_that_has_what_it_needs(database, number):
     job_id = await builders.put_job(database, number, needs=["gpu", "sandbox"])
-    assert await claim(database) is None
-    claimed = await claim(database, node=NodeView("big", frozenset({"gpu", "sandbox", "git"})))
+    assert await builders.claim(database) is None
+    claimed = await builders.claim(database, node=NodeView("big", frozenset({"gpu", "sandbox", "git"})))
     assert claimed is not None
     assert claimed.id == job_id
 
 
 async def test_a_job_of_a_newer_program_is_left_to_it(database, number):
     await builders.put_job(database, number, payload_version=PAYLOAD_VERSION + 1)
-    assert await claim(database) is None
+    assert await builders.claim(database) is None
 
 
 async def put_many(database: Database, number: int, count: int, **columns: object) -> None:
-    async def work(session: Session) -> None:
-        now_ms = await database.now_ms(session)
-        session.add_all(builders.job_row(number, now_ms, **columns) for _ in range(count))
+    async def work(tx: Tx) -> None:
+        tx.session.add_all(builders.job_row(number, tx.now_ms, **columns) for _ in range(count))
 
     await database.write(work)
 
 
 async def test_jobs_for_other_nodes_do_not_hide_the_one_for_this(database, number):
     """No head-of-line blocking: a queue full of GPU work leaves a small host its own."""
-    await put_many(database, number, jobs.CANDIDATES + 50, priority=5, needs=["gpu"])
+    await put_many(database, number, claims.CANDIDATES + 50, priority=5, needs=["gpu"])
     mine = await builders.put_job(database, number)
     claimed = await taken(database)
     assert claimed.id == mine
@@ -116,14 +109,14 @@ async def test_jobs_for_other_nodes_do_not_hide_the_one_for_this(database, numbe
 
 async def test_a_crowd_of_higher_priority_does_not_starve_an_old_job(database, number):
     old = await builders.put_job(database, number, ready_in=timedelta(days=-2))
-    await put_many(database, number, jobs.CANDIDATES + 50, priority=9)
+    await put_many(database, number, claims.CANDIDATES + 50, priority=9)
     claimed = await taken(database)
     assert claimed.id == old
 
 
 async def test_a_crowd_of_higher_priority_does_not_hide_a_deadline(database, number):
-    await put_many(database, number, jobs.CANDIDATES + 50, priority=9)
-    soon_ms = 1000 + await database.read(database.now_ms)
+    await put_many(database, number, claims.CANDIDATES + 50, priority=9)
+    soon_ms = 1000 + await database.read(clock_ms)
     urgent = await builders.put_job(database, number, deadline_ms=soon_ms)
     claimed = await taken(database)
     assert claimed.id == urgent
@@ -136,8 +129,8 @@ async def takeover(database: Database, heir_id: str = "w2") -> tuple[Job, Job]:
     """A claim, and a later one of another worker, or of the same, after the first one was taken for dead."""
     zombie = await taken(database)
 
-    async def rescue(session: Session) -> list[Job]:
-        return await jobs.rescue_from(session, ["w1"], await database.now_ms(session), count=True)
+    async def rescue(tx: Tx) -> list[Job]:
+        return await jobs.rescue_from(tx, ["w1"], count=True)
 
     await database.write(rescue)
     heir = await taken(database, heir_id)
@@ -148,10 +141,10 @@ async def takeover(database: Database, heir_id: str = "w2") -> tuple[Job, Job]:
 
 
 WRITES = {
-    "end": lambda session, job: jobs.end(session, job, JobState.DONE, 1),
+    "end": lambda tx, job: jobs.end(timed(tx, 1), job, JobState.DONE),
     "hold": jobs.hold,
-    "put_back": lambda session, job: jobs.put_back(session, job, 1, attempt=2),
-    "keep_result": lambda session, job: jobs.keep_result(session, job, {"tree": "x"}),
+    "put_back": lambda tx, job: jobs.put_back(tx, job, 1, attempt=2),
+    "keep_result": lambda tx, job: jobs.keep_result(tx, job, {"tree": "x"}),
 }
 
 
@@ -159,7 +152,7 @@ WRITES = {
 async def test_whoever_holds_the_claim_may_write(database, number, write):
     await builders.put_job(database, number)
     held = await taken(database)
-    await database.write(lambda session: WRITES[write](session, held))
+    await database.write(lambda tx: WRITES[write](tx, held))
 
 
 @pytest.mark.parametrize("heir_id", ["w2", "w1"], ids=["taken over", "claimed again by the same"])
@@ -168,35 +161,35 @@ async def test_nothing_a_zombie_writes_counts(database, number, write, heir_id):
     await builders.put_job(database, number)
     zombie, heir = await takeover(database, heir_id)
     with pytest.raises(LostClaimError):
-        await database.write(lambda session: WRITES[write](session, zombie))
+        await database.write(lambda tx: WRITES[write](tx, zombie))
     after = await row_of(database, heir.id)
     assert (after.state, after.owner, after.fence) == (JobState.RUNNING, heir_id, heir.fence)
-    assert await database.read(lambda session: jobs.result_of(session, heir)) is None
+    assert await database.read(lambda tx: jobs.result_of(tx, heir)) is None
 
 
 @pytest.mark.parametrize("write", WRITES)
 async def test_nothing_is_written_for_a_job_that_was_cancelled_or_put_back(database, number, write):
     await builders.put_job(database, number)
     held = await taken(database)
-    await database.write(lambda session: jobs.put_back(session, held, 1, attempt=2))
+    await database.write(lambda tx: jobs.put_back(tx, held, 1, attempt=2))
     with pytest.raises(LostClaimError):
-        await database.write(lambda session: WRITES[write](session, held))
+        await database.write(lambda tx: WRITES[write](tx, held))
     again = await taken(database)
     assert again.attempt == 2
     assert again.run_id != held.run_id, "another try is another run"
-    assert await database.write(lambda session: jobs.drop(session, number, 1)) == [held.id]
+    assert await database.write(lambda tx: jobs.drop(timed(tx, 1), number)) == [held.id]
     with pytest.raises(LostClaimError):
-        await database.write(lambda session: WRITES[write](session, again))
+        await database.write(lambda tx: WRITES[write](tx, again))
     assert await state_of(database, held.id) == "cancelled"
 
 
 async def test_the_result_of_an_earlier_try_is_there_for_the_next(database, number):
     await builders.put_job(database, number)
     held = await taken(database)
-    await database.write(lambda session: jobs.keep_result(session, held, {"tree": "x"}))
-    await database.write(lambda session: jobs.put_back(session, held, 1, attempt=2))
+    await database.write(lambda tx: jobs.keep_result(tx, held, {"tree": "x"}))
+    await database.write(lambda tx: jobs.put_back(tx, held, 1, attempt=2))
     again = await taken(database)
-    assert await database.read(lambda session: jobs.result_of(session, again)) == {"tree": "x"}
+    assert await database.read(lambda tx: jobs.result_of(tx, again)) == {"tree": "x"}
 
 
 # ---- what crashes and time leave behind
@@ -204,7 +197,7 @@ async def test_the_result_of_an_earlier_try_is_there_for_the_next(database, numb
 
 @pytest.fixture
 def reconciler(database):
-    return Reconciler(database, builders.always(builders.settings()), new_id)
+    return Reconciler(database, builders.always(builders.settings()))
 
 
 async def test_the_jobs_of_a_silent_worker_go_back_under_a_higher_fence(database, number, reconciler):
@@ -215,9 +208,7 @@ async def test_the_jobs_of_a_silent_worker_go_back_under_a_higher_fence(database
     after = await row_of(database, held.id)
     assert (after.state, after.owner, after.rescues) == (JobState.READY, None, 1)
     assert after.fence > held.fence
-    assert await database.write(lambda session: workers.beat(session, "w1", 1)) is False, (
-        "it must learn that it is dead"
-    )
+    assert await database.write(lambda tx: workers.beat(timed(tx, 1), "w1")) is False, "it must learn that it is dead"
     assert await reconciler.sweep() == 0
 
 
@@ -226,16 +217,16 @@ async def test_a_worker_that_is_heard_keeps_its_jobs(database, number, reconcile
     await builders.put_worker(database, "w1", silent_s=-30)
     held = await taken(database)
     assert await reconciler.sweep() == 0
-    await database.write(lambda session: jobs.hold(session, held))
+    await database.write(lambda tx: jobs.hold(tx, held))
 
 
 async def test_of_many_sweepers_one_rescues(database, location, number):
     await builders.put_job(database, number)
     await builders.put_worker(database, "w1", silent_s=60)
-    await claim(database)
+    await builders.claim(database)
     others = [Database(location) for _ in range(4)]
     source = builders.always(builders.settings())
-    swept = await asyncio.gather(*(Reconciler(other, source, new_id).sweep() for other in others))
+    swept = await asyncio.gather(*(Reconciler(other, source).sweep() for other in others))
     assert sum(swept) == 1
     (job,) = await builders.active_jobs(database, number)
     assert job.rescues == 1
@@ -249,14 +240,14 @@ async def test_a_job_that_kills_its_workers_fails_its_task(database, reconciler)
     for n in range(MAX_RESCUES + 1):
         assert (await builders.load(database, number)).state is State.RUNNING
         await builders.put_worker(database, f"w{n}", silent_s=60)
-        assert await claim(database, f"w{n}") is not None
+        assert await builders.claim(database, f"w{n}") is not None
         assert await reconciler.sweep() == 1
     task = await builders.load(database, number)
     assert task.state is State.FAILED
     assert task.error is not None
     assert task.error.code == "kills_workers"
     assert await state_of(database, job_id) == "failed"
-    assert await claim(database, "w9") is None
+    assert await builders.claim(database, "w9") is None
     assert (await builders.kinds_of(database, number))[-1] == "task.failed"
 
 
@@ -265,7 +256,7 @@ async def test_what_waits_for_another_task_goes_on_once_that_one_went_through(da
     first = await builders.put_task(database, State.STAGED, diff=builders.staged())
     job_id = await builders.put_job(database, number, state=JobState.WAITING.value, after=first)
     assert await reconciler.sweep() == 0
-    assert await claim(database) is None
+    assert await builders.claim(database) is None
     await set_state(database, first, state)
     assert await reconciler.sweep() == 1
     claimed = await taken(database)
@@ -294,7 +285,7 @@ async def test_what_waits_for_a_task_that_came_to_nothing_fails(database, number
 
 async def set_state(database: Database, number: int, state: State) -> None:
     statement = text(f"UPDATE tasks SET state = '{state.value}' WHERE number = {number}")
-    await database.write(lambda session: session.execute(statement))
+    await database.write(lambda tx: tx.session.execute(statement))
 
 
 OWED = {
@@ -358,12 +349,12 @@ async def test_a_published_task_outlives_its_expired_revision(database, reconcil
 # ---- what people see
 
 
-async def test_the_place_in_the_queue_counts_those_ahead(database, number):
+async def test_the_position_counts_what_is_taken_before(database, number):
     ids = [await builders.put_job(database, number, ready_in=timedelta(seconds=-9 + n)) for n in range(3)]
     urgent = await builders.put_job(database, number, priority=1)
 
-    async def places(session: Session) -> list[int]:
-        return [await queue_queries.ahead_of(session, await row_of(database, job_id)) for job_id in (urgent, *ids)]
+    async def places(tx: Tx) -> list[int]:
+        return [await queue_queries.position_of(tx, await row_of(database, job_id)) for job_id in (urgent, *ids)]
 
     assert await database.read(places) == [1, 2, 3, 4]
     assert await database.read(queue_queries.count_by_state) == {"ready": 4}

@@ -12,15 +12,13 @@ from core.store import jobs
 from core.store.database import Database
 from core.store.journal import JobJournal
 from tests import builders
+from tests.clock import timed
 
 pytestmark = pytest.mark.queue
 
 
 async def claimed(database: Database, owner: str) -> Job:
-    async def work(session):
-        return await jobs.claim(session, builders.NODE, owner, await database.now_ms(session))
-
-    job: Job | None = await database.write(work)
+    job = await builders.claim(database, owner)
     assert job is not None
     return job
 
@@ -33,14 +31,12 @@ async def job(database):
 
 async def hand_over(database: Database, job: Job) -> Job:
     """The same job in the hands of another worker."""
-    await database.write(lambda session: jobs.put_back(session, job, 0, attempt=job.attempt + 1))
+    await database.write(lambda tx: jobs.put_back(tx, job, 0, attempt=job.attempt + 1))
     return await claimed(database, "second")
 
 
 async def rows(database: Database) -> int:
-    return int(
-        (await database.read(lambda session: session.execute(text("SELECT count(*) FROM journal")))).scalar_one()
-    )
+    return int((await database.read(lambda tx: tx.session.execute(text("SELECT count(*) FROM journal")))).scalar_one())
 
 
 async def test_the_next_holder_reads_on_where_the_last_one_stopped(database, job):
@@ -63,7 +59,7 @@ async def test_who_lost_the_job_writes_nothing_more(database, job):
 @pytest.mark.parametrize("over", [JobState.DONE, JobState.FAILED])
 async def test_the_journal_of_a_job_that_is_over_is_gone(database, job, over):
     await JobJournal(database, job).part("step").add({"answer": 1})
-    await database.write(lambda session: jobs.end(session, job, over, 1))
+    await database.write(lambda tx: jobs.end(timed(tx, 1), job, over))
     assert await rows(database) == 0
 
 
@@ -73,6 +69,6 @@ async def test_a_cancelled_job_leaves_no_journal_and_other_jobs_keep_theirs(data
     await builders.put_job(database, other)
     kept = JobJournal(database, await claimed(database, "second"))
     await kept.add({"answer": "kept"})
-    await database.write(lambda session: jobs.drop(session, job.number, 1))
+    await database.write(lambda tx: jobs.drop(timed(tx, 1), job.number))
     assert list(await kept.recall()) == [{"answer": "kept"}]
     assert await rows(database) == 1

@@ -8,20 +8,19 @@ from typing import Any
 
 import pytest
 
+from core.model.budget import Budget
 from core.model.errors import TransientError
-from core.model.lane import Budget
 from core.model.lifecycle import State
 from core.model.provenance import Provenance, Usage
 from core.model.workflow import WorkflowStep
 from core.ports import ExecutorResult, WorkOrder
 from core.rules import receipt
-from core.services.task_document import read_document
 from core.store import artifacts
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, LEE
 from tests.fakes.ports import FakeExecutor
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 STEPS = (
     WorkflowStep("write", "edit", "write it"),
@@ -40,6 +39,7 @@ class Spender(FakeExecutor):
     """An executor that asks a model: 1,000 tokens and what `makings` say; `budgets` is what it was given."""
 
     reads: bool = True
+    deterministic: bool = False
     makings: list[Provenance] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Spender(FakeExecutor):
         self.runs += 1
         self.budgets.append(order.lane.budget)
         usage = Usage("local/m", 1, 900, 100, 0.25)
-        await order.charge(usage)
+        await order.usage.report(f"call-{self.runs}", usage)
         making = self.makings.pop(0) if self.makings else Provenance("ollama", f"part {self.runs}", (usage,))
         path = order.lane.steps[0].name if order.lane.steps else f"file-{self.runs}"
         tree = repository.add({**repository.trees[order.start], f"config/{path}-{order.revision}": b"x"})
@@ -65,12 +65,13 @@ def spending(bench):
 
 async def approve(bench: Any, number: int) -> None:
     staged = (await bench.task(number)).staged
-    assert (await bench.verdicts.approve(number, staged.digest, LEE)).problem is None
+    assert (await bench.approvals.approve(number, staged.digest, LEE)).problem is None
     await bench.drain()
 
 
 async def document(bench: Any, number: int) -> dict[str, Any]:
-    return (await read_document(bench.database, bench.settings, number)).to_json()
+    found: dict[str, Any] = (await bench.document(number)).to_json()
+    return found
 
 
 async def test_lanes_03_what_models_spent_is_summed_over_an_approval_between_steps(spending):
@@ -97,7 +98,7 @@ async def test_lanes_03_the_receipt_says_who_made_the_bytes(spending):
     number, _ = await spending.stage()
     await approve(spending, number)
     await approve(spending, number)
-    kept = {a.name: a for a in await spending.database.read(lambda session: artifacts.of_task(session, number))}
+    kept = {a.name: a for a in await spending.database.read(lambda tx: artifacts.of_task(tx, number))}
     said = receipt.read(spending.keys, await spending.files.read(kept["receipt.json"].sha256))
     assert said["making"]["executor"] == "ollama"
     assert [(used["model"], used["calls"]) for used in said["making"]["usage"]] == [("local/m", 2)]
@@ -107,12 +108,12 @@ async def test_lanes_03_a_reply_on_top_and_a_pick_keep_who_made_the_rest(spendin
     spending.configure(lanes={"config": builders.lane()})
     number, _ = await spending.stage()
     spending.executor.makings = [Provenance("edit")]
-    await spending.service.reply(number, "config/b.yaml = b: 2", ANA)
+    await spending.requests.reply(number, "config/b.yaml = b: 2", ANA)
     await spending.drain()
     making = (await spending.task(number)).current.making
     assert (making.executor, making.usage[0].calls) == ("ollama, edit", 1)
     assert making.words == "part 1"
-    await spending.service.pick(number, "1", ANA)
+    await spending.requests.pick(number, "1", ANA)
     await spending.drain()
     assert (await spending.task(number)).current.making.usage[0].calls == 2
 
@@ -120,7 +121,7 @@ async def test_lanes_03_a_reply_on_top_and_a_pick_keep_who_made_the_rest(spendin
 async def test_lanes_03_starting_over_forgets_who_made_what_is_thrown_away(spending):
     spending.configure(lanes={"config": builders.lane()})
     number, _ = await spending.stage()
-    await spending.service.reply(number, "instead config/b.yaml = b: 2", ANA)
+    await spending.requests.reply(number, "instead config/b.yaml = b: 2", ANA)
     await spending.drain()
     assert (await spending.task(number)).current.making.usage[0].calls == 1
 
@@ -144,7 +145,7 @@ async def test_lanes_03_a_pot_that_is_spent_ends_the_work_behind_the_approval(sp
 
 async def test_lanes_03_a_pick_before_the_approval_does_not_fill_the_pot_again(spending):
     number, _ = await spending.stage()
-    await spending.service.pick(number, "1", ANA)
+    await spending.requests.pick(number, "1", ANA)
     await spending.drain()
     await approve(spending, number)
     assert spending.executor.budgets[-1].tokens <= 1500
@@ -166,10 +167,10 @@ async def test_lanes_13_a_spent_day_says_how_much_and_when_it_is_free_again(spen
 async def test_lanes_13_what_is_taken_back_costs_nothing_and_is_done_on_a_spent_day(spending):
     spending.configure(lanes={"config": builders.lane(budget=Budget(day_tokens=2000))})
     number = await spending.publish()
-    await spending.service.merge(number, LEE)
+    await spending.requests.merge(number, LEE)
     await spending.drain()
     spending.configure(lanes={"config": builders.lane(budget=Budget(day_tokens=500))})
-    undo = await spending.service.undo(number, ANA)
+    undo = await spending.requests.undo(number, ANA)
     await spending.drain()
     assert (await spending.task(undo)).state is State.STAGED
 
@@ -213,9 +214,9 @@ async def test_lanes_02_only_an_edit_by_rule_proves_that_nothing_is_to_change(be
         async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
             return ExecutorResult(order.start, {}, making)
 
-    bench.executor = Nothing(name=making.executor or "edit", reads=reads)
     name = making.executor or "edit"
-    bench.configure(lanes={"config": builders.lane(executor="edit" if name == "edit" else name)})
+    bench.executor = Nothing(name, reads, deterministic=name == "edit")
+    bench.configure(lanes={"config": builders.lane(executor=name)})
     bench.executors[name] = bench.executor
     number = await bench.ask()
     await bench.drain()
@@ -229,7 +230,10 @@ async def test_lanes_02_steps_with_a_model_prove_nothing_either(bench):
         async def produce(self, order: WorkOrder, repository: Any) -> ExecutorResult:
             return ExecutorResult(order.start, {}, Provenance("workflow", "Fine.", (Usage("local/m", 1, 1, 1),)))
 
-    bench.executors |= {"workflow": Nothing("workflow"), "ollama": FakeExecutor("ollama", reads=True)}
+    bench.executors |= {
+        "workflow": Nothing("workflow"),
+        "ollama": FakeExecutor("ollama", reads=True, deterministic=False),
+    }
     steps = (WorkflowStep("a", "edit", "x"), WorkflowStep("b", "ollama", "y"))
     bench.configure(lanes={"config": builders.lane(executor="workflow", steps=steps)})
     number = await bench.ask()

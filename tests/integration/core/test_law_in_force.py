@@ -11,10 +11,10 @@ from core.model.staged_diff import StagedDiff
 from core.model.turn import Actor
 from core.store import tasks
 from core.store.tables import RevisionRow
-from tests import builders
+from tests import builders, campaign
 from tests.builders import LEE, MAX, added_file, change, file_change
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, campaign.EITHER]
 
 OPERATOR = Actor(None, "terminal")
 
@@ -22,7 +22,7 @@ OPERATOR = Actor(None, "terminal")
 async def test_guard_08_a_glob_that_protects_holds_at_the_click(bench):
     number, digest = await bench.stage()
     bench.policy.protects = "config/"
-    problem = (await bench.verdicts.approve(number, digest, LEE)).problem
+    problem = (await bench.approvals.approve(number, digest, LEE)).problem
     assert problem.code == "no_longer_allowed"
     assert "config/app.yaml is protected" in problem.message
     assert await bench.state(number) is State.STAGED
@@ -30,7 +30,7 @@ async def test_guard_08_a_glob_that_protects_holds_at_the_click(bench):
 
 async def test_guard_08_it_holds_at_publishing(bench):
     number, digest = await bench.stage()
-    assert (await bench.verdicts.approve(number, digest, LEE)).problem is None
+    assert (await bench.approvals.approve(number, digest, LEE)).problem is None
     bench.policy.protects = "config/"
     await bench.drain()
     task = await bench.task(number)
@@ -41,7 +41,7 @@ async def test_guard_08_it_holds_at_publishing(bench):
 
 async def test_guard_08_it_holds_at_merging(bench):
     number = await bench.publish()
-    await bench.service.merge(number, OPERATOR)
+    await bench.requests.merge(number, OPERATOR)
     bench.policy.protects = "config/"
     await bench.drain()
     task = await bench.task(number)
@@ -53,38 +53,37 @@ async def test_guard_08_nobody_but_the_operator_may_even_ask_for_the_merge(bench
     number = await bench.publish()
     bench.policy.protects = "config/"
     with pytest.raises(RefusedError, match="does not let lee merge"):
-        await bench.service.merge(number, LEE)
+        await bench.requests.merge(number, LEE)
 
 
 async def test_guard_08_who_may_merge_is_asked_about_the_published_revision(bench):
     """A later revision that was rejected says nothing of the pull request that stands."""
     number = await bench.publish()
-    await bench.service.reply(number, "secret/x = 1", builders.ANA)
+    await bench.requests.reply(number, "secret/x = 1", builders.ANA)
     await bench.drain()
-    await bench.verdicts.reject(number, "", LEE)
+    await bench.approvals.reject(number, "", LEE)
     assert await bench.state(number) is State.PUBLISHED
     bench.policy.protects = "secret/"
-    assert (await bench.service.merge(number, MAX)).state is State.PUBLISHED
+    assert (await bench.requests.merge(number, MAX)).state is State.PUBLISHED
     await bench.drain()
     assert await bench.state(number) is State.MERGED
 
 
 async def test_guard_08_the_card_says_that_nobody_can_approve_it(bench):
-    from core.services.task_document import read_document
 
     number, _ = await bench.stage()
     bench.policy.protects = "config/"
-    assert (await read_document(bench.database, bench.settings, number)).to_json()["staged"]["needs"] == []
+    assert (await bench.document(number)).to_json()["staged"]["needs"] == []
 
 
 async def test_guard_12_an_earlier_no_to_the_same_bytes_signs_nothing(bench):
     """Lee rejected these bytes; the same ones come again, and max approves them."""
     number, digest = await bench.stage()
-    assert (await bench.verdicts.reject(number, "not yet", LEE)).problem is None
-    await bench.service.reply(number, "config/app.yaml = a: 1", builders.ANA)
+    assert (await bench.approvals.reject(number, "not yet", LEE)).problem is None
+    await bench.requests.reply(number, "config/app.yaml = a: 1", builders.ANA)
     await bench.drain()
     assert (await bench.task(number)).staged.digest == digest
-    assert (await bench.verdicts.approve(number, digest, MAX)).problem is None
+    assert (await bench.approvals.approve(number, digest, MAX)).problem is None
     await bench.drain()
     task = await bench.task(number)
     assert task.state is State.PUBLISHED, task.error
@@ -96,18 +95,18 @@ async def test_guard_12_an_earlier_no_to_the_same_bytes_signs_nothing(bench):
 async def test_what_policy_no_longer_allows_may_still_be_rejected(bench):
     number, _ = await bench.stage()
     bench.policy.protects = "config/"
-    assert (await bench.verdicts.reject(number, "", LEE)).task.state is State.REJECTED
+    assert (await bench.approvals.reject(number, "", LEE)).task.state is State.REJECTED
 
 
 # ---- rows that were changed
 
 
 async def tamper(bench, number: int, change_row) -> None:
-    async def work(session):
-        revision = await tasks.revision_of(session, number, 1)
+    async def work(tx):
+        revision = await tasks.revision_of(tx, number, 1)
         assert revision is not None
         assert revision.staged is not None
-        await tasks.save_revision(session, number, 1, {"staged": change_row(revision.staged.to_json())})
+        await tasks.save_revision(tx, number, 1, {"staged": change_row(revision.staged.to_json())})
 
     await bench.database.write(work)
 
@@ -115,7 +114,7 @@ async def tamper(bench, number: int, change_row) -> None:
 async def test_guard_12_files_that_are_not_those_of_the_digest_are_not_approved(bench):
     number, digest = await bench.stage()
     await tamper(bench, number, lambda row: {**row, "files": [{**row["files"][0], "path": "docs/harmless.md"}]})
-    problem = (await bench.verdicts.approve(number, digest, LEE)).problem
+    problem = (await bench.approvals.approve(number, digest, LEE)).problem
     assert problem.code == "rows_changed"
     assert "not those of its digest" in problem.message
     assert "modified outside" in problem.mend
@@ -125,24 +124,24 @@ async def test_guard_12_a_guard_report_that_was_forged_is_not_approved(bench):
     """Whoever approves is shown what the guard said, or nothing of it counts."""
     number, digest = await bench.stage()
     await tamper(bench, number, lambda row: {**row, "guard": []})
-    problem = (await bench.verdicts.approve(number, digest, LEE)).problem
+    problem = (await bench.approvals.approve(number, digest, LEE)).problem
     assert problem.code == "rows_changed"
     assert "guard" in problem.message
 
 
 async def test_guard_12_authors_that_were_struck_out_are_not_approved_by(bench):
     number, _ = await bench.stage()
-    await bench.service.reply(number, "config/b.yaml = b: 1", LEE)
+    await bench.requests.reply(number, "config/b.yaml = b: 1", LEE)
     await bench.drain()
     task = await bench.task(number)
 
-    async def work(session):
-        row = await session.get(RevisionRow, (number, 2))
+    async def work(tx):
+        row = await tx.session.get(RevisionRow, (number, 2))
         row.author, row.basis = "ana", {**row.basis, "authors": []}
-        session.add(row)
+        tx.session.add(row)
 
     await bench.database.write(work)
-    problem = (await bench.verdicts.approve(number, task.staged.digest, LEE)).problem
+    problem = (await bench.approvals.approve(number, task.staged.digest, LEE)).problem
     assert problem.code == "rows_changed"
     assert "authors" in problem.message
 
@@ -150,14 +149,14 @@ async def test_guard_12_authors_that_were_struck_out_are_not_approved_by(bench):
 async def test_guard_12_terms_that_were_forged_are_not_published(bench):
     bench.policy.terms = builders.terms(2)
     number, digest = await bench.stage()
-    assert (await bench.verdicts.approve(number, digest, LEE)).problem is None
+    assert (await bench.approvals.approve(number, digest, LEE)).problem is None
     bench.policy.terms = builders.terms(1)
 
-    async def work(session):
-        await tasks.save_revision(session, number, 1, {"terms": builders.terms(1).to_json()})
+    async def work(tx):
+        await tasks.save_revision(tx, number, 1, {"terms": builders.terms(1).to_json()})
 
     await bench.database.write(work)
-    await bench.verdicts.approve(number, digest, MAX)
+    await bench.approvals.approve(number, digest, MAX)
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.FAILED, "rows_changed")
@@ -168,7 +167,7 @@ async def test_guard_12_a_tree_that_is_not_the_digests_is_not_published(bench):
     """The row's tree is swapped for another one after the approval; the digest stays."""
     number, digest = await bench.stage()
     evil = bench.repository.add({"README.md": b"hello", "evil.py": b"evil"})
-    assert (await bench.verdicts.approve(number, digest, LEE)).problem is None
+    assert (await bench.approvals.approve(number, digest, LEE)).problem is None
     await tamper(bench, number, lambda row: {**row, "tree": evil})
     await bench.drain()
     task = await bench.task(number)
@@ -180,7 +179,7 @@ async def test_guard_12_a_tree_that_is_not_the_digests_is_not_merged(bench):
     number = await bench.publish()
     evil = bench.repository.add({"README.md": b"hello", "evil.py": b"evil"})
     await tamper(bench, number, lambda row: {**row, "tree": evil})
-    await bench.service.merge(number, OPERATOR)
+    await bench.requests.merge(number, OPERATOR)
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.PUBLISHED, "not_as_digested")

@@ -9,13 +9,18 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlmodel import SQLModel
 
+from core.model.budget import Spending
 from core.model.errors import CountersignError, Kind, PermanentError
+from core.model.provenance import Usage
+from core.model.webhook_delivery import SENT
+from core.store import cards, deliveries, inbox, notes, spending
 from core.store.database import Database, Location
 from core.store.migrate import HEAD, alembic_config, current_version, migrate, migrations_directory
 from core.store.tables import TaskRow
@@ -118,6 +123,90 @@ def test_the_migrated_schema_is_what_the_tables_say(location):
         assert compare_metadata(context, SQLModel.metadata) == []
 
 
+# ---- what older versions wrote
+
+
+def migrate_to(location: Location, version: str) -> None:
+    """Bring an empty database to an older version."""
+    with connect(location) as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+        connection.commit()
+
+
+async def test_sums_of_an_older_version_are_entries_of_the_ledger(blank):
+    migrate_to(blank, "0006")
+    with connect(blank) as connection:
+        connection.execute(text(OLD_TASK))
+        for name in ("one", "two"):
+            connection.execute(text(OLD_JOB), {"id": name})
+        for row in (("one", 1, "local/a", 3, 30, 5, 0.5), ("one", 2, "local/b", 1, 2**40, 1, None)):
+            connection.execute(text(OLD_SUM), dict(zip("jamcioq", row, strict=True)))
+        connection.execute(text(OLD_SUM), dict(zip("jamcioq", ("two", 1, "local/a", 1, 1, 1, None), strict=True)))
+        connection.commit()
+    assert migrate(blank) is True
+    database = Database(blank)
+    whole = await database.read(lambda tx: spending.of_part(tx, "one", ""))
+    assert whole == (Usage("local/a", 3, 30, 5, 0.5), Usage("local/b", 1, 2**40, 1, None))
+    assert await database.read(lambda tx: spending.of_part(tx, "one", "try1")) == ()
+    assert await database.read(lambda tx: spending.of_lane(tx, "code", 7)) == Spending(5, 2**40 + 38, 0.5)
+    assert await database.read(lambda tx: spending.of_revisions(tx, 1, [1])) == Spending(5, 2**40 + 38, 0.5)
+    await database.close()
+
+
+async def test_what_an_older_version_owed_is_delivered_by_this_one(blank):
+    migrate_to(blank, "0007")
+    with connect(blank) as connection:
+        for statement in (OLD_TASK, OLD_CARD, OLD_NOTE, OLD_WEBHOOK, OLD_MESSAGE):
+            connection.execute(text(statement))
+        connection.commit()
+    assert migrate(blank) is True
+    database = Database(blank)
+    (card,) = await database.write(lambda tx: cards.begin(tx, "telegram", 9))
+    (note,) = await database.write(lambda tx: notes.begin(tx, "telegram", 9))
+    (webhook,) = await database.write(lambda tx: deliveries.begin(tx, 9))
+    (entry,) = await database.write(lambda tx: inbox.begin(tx, 9))
+    assert (card.number, card.delivered, note.text, webhook.id) == (1, "d", "hello", "delivery_1")
+    assert (entry.delivery.dedup, entry.delivery.text) == ("m:1", "/queue")
+    assert [leased.attempt for leased in (card, note, webhook, entry)] == [3, 3, 3, 3], "earlier tries count"
+    assert await database.write(lambda tx: notes.finish(tx, note, notes.SENT))
+    assert await database.write(lambda tx: deliveries.conclude(tx, webhook, SENT, None))
+    await database.close()
+
+
+OLD_TASK = (
+    "INSERT INTO tasks (number, id, version, state, revision, requester, surface, title, priority, created_ms, "
+    "updated_ms, escalated) VALUES (1, 't', 1, 'queued', 1, 'ana', 'terminal', 'x', 0, 1, 1, false)"
+)
+OLD_CARD = (
+    "INSERT INTO cards (number, surface, channel, thread, private, message_id, revision, version, delivered, due_ms, "
+    "held_ms, attempt, in_order, created_ms) "
+    "VALUES (1, 'telegram', '-100', '', false, 'm1', 1, 4, 'd', 1, 0, 2, true, 1)"
+)
+OLD_NOTE = (
+    "INSERT INTO notes (surface, place, channel, text, state, attempt, due_ms, held_ms, in_order, created_ms) VALUES "
+    """('telegram', '{"surface": "telegram", "channel": "-100", "thread": null, "private": false}', '-100', """
+    "'hello', 'due', 2, 1, 7, true, 1)"
+)
+OLD_WEBHOOK = (
+    "INSERT INTO deliveries (id, hook, event_id, body, state, attempt, due_ms, created_ms) "
+    "VALUES ('delivery_1', 'ci', 1, '', 'due', 2, 1, 1)"
+)
+OLD_MESSAGE = (
+    "INSERT INTO inbox (surface, dedup, kind, body, state, attempt, received_ms, due_ms) "
+    """VALUES ('telegram', 'm:1', 'heard', '{"text": "/queue"}', 'new', 2, 1, 1)"""
+)
+OLD_JOB = (
+    "INSERT INTO jobs (id, number, revision, kind, state, priority, attempt, fence, rescues, needs, payload, "
+    "payload_version, created_ms, ready_ms) VALUES (:id, 1, 1, 'change', 'ready', 0, 1, 0, 0, '[]', '{}', 1, 1, 1)"
+)
+OLD_SUM = (
+    "INSERT INTO spending (job_id, attempt, model, number, lane, person, calls, input_tokens, output_tokens, usd, "
+    "at_ms) VALUES (:j, :a, :m, 1, 'code', 'ana', :c, :i, :o, :q, 7)"
+)
+
+
 # ---- files that are not a database, or not ours to write (F24)
 
 
@@ -130,7 +219,7 @@ def home(tmp_path: Path) -> Location:
 async def begin(location: Location) -> None:
     """What every command does first."""
     migrate(location)
-    await Database(location).write(lambda session: session.get(TaskRow, 1))
+    await Database(location).write(lambda tx: tx.session.get(TaskRow, 1))
 
 
 async def problem_of(location: Location, *, code: str):
@@ -178,7 +267,10 @@ START = """
 import asyncio, os, pwd, sys
 from pathlib import Path
 import aiosqlite, alembic.command, alembic.config, sqlalchemy.dialects.sqlite
+from core.model.budget import Spending
 from core.model.errors import CountersignError
+from core.model.provenance import Usage
+from core.store import spending
 from core.store.database import Database, Location
 from core.store.migrate import migrate
 from core.store.tables import SettingRow
@@ -188,8 +280,8 @@ async def start():
     try:
         migrate(location)
         database = Database(location)
-        async def work(session):
-            session.add(SettingRow(name="x", updated_ms=1))
+        async def work(tx):
+            tx.session.add(SettingRow(name="x", updated_ms=1))
         await database.write(work)
     except CountersignError as error:
         print(error.problem.code, error.problem.kind.exit_code)

@@ -9,11 +9,12 @@ from core.model.lifecycle import State
 from core.model.place import Place
 from core.model.turn import Actor
 from core.store import notes
-from tests import builders
+from tests import builders, campaign
 from tests.builders import LEE
+from tests.clock import timed
 from tests.workbench import Workbench
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 CHAT = Place("telegram", "-100", None)
 HOUR_S = 3600
@@ -34,13 +35,13 @@ async def wait_hours(bench: Workbench, hours: float) -> None:
     """Let the database think that so much time went by."""
     ms = round(hours * HOUR_S * 1000)
     move = f"UPDATE tasks SET expires_ms = expires_ms - {ms}, nudge_ms = nudge_ms - {ms}"
-    await bench.database.write(lambda session: session.execute(text(move)))
+    await bench.database.write(lambda tx: tx.session.execute(text(move)))
     await bench.worker().reconciler.sweep()
 
 
 async def said(bench: Workbench) -> list[str]:
-    async def look(session):
-        return [note.text for note in await notes.begin(session, "telegram", 1 << 52, 50)]
+    async def look(tx):
+        return [note.text for note in await notes.begin(timed(tx, 1 << 52), "telegram", 50)]
 
     return await bench.database.write(look)
 
@@ -77,11 +78,11 @@ async def test_nobody_is_reminded_twice_for_one_time(bench):
 async def test_after_a_day_the_next_people_may_approve_too_and_not_before(bench):
     number, digest = await staged(bench)
     olga = Actor("olga", "terminal")
-    assert (await bench.verdicts.approve(number, digest, olga)).problem.code == "may_not_approve"
+    assert (await bench.approvals.approve(number, digest, olga)).problem.code == "may_not_approve"
     await wait_hours(bench, 24.1)
     assert "task.escalated" in await bench.kinds(number)
     assert "owner may approve it too" in (await said(bench))[-1]
-    assert (await bench.verdicts.approve(number, digest, olga)).problem is None
+    assert (await bench.approvals.approve(number, digest, olga)).problem is None
     assert await bench.state(number) is State.APPROVED
 
 
@@ -100,7 +101,7 @@ async def test_in_the_end_it_expires_and_that_is_no_rejection(bench):
 
 async def test_what_was_decided_is_not_reminded_of(bench):
     number, digest = await staged(bench)
-    await bench.verdicts.approve(number, digest, LEE)
+    await bench.approvals.approve(number, digest, LEE)
     await wait_hours(bench, 5)
     assert "task.reminded" not in await bench.kinds(number)
 
@@ -108,9 +109,9 @@ async def test_what_was_decided_is_not_reminded_of(bench):
 async def test_a_new_revision_begins_its_wait_anew(bench):
     number, _ = await staged(bench)
     await wait_hours(bench, 24.1)
-    await bench.service.reply(number, "config/app.yaml = a: 2", builders.ANA)
+    await bench.requests.reply(number, "config/app.yaml = a: 2", builders.ANA)
     await bench.drain()
     assert not (await bench.task(number)).escalated
     olga = Actor("olga", "terminal")
     digest = await digest_of(bench, number)
-    assert (await bench.verdicts.approve(number, digest, olga)).problem.code == "may_not_approve"
+    assert (await bench.approvals.approve(number, digest, olga)).problem.code == "may_not_approve"

@@ -15,12 +15,15 @@ from core.model.job import JobKind, JobState
 from core.model.lifecycle import OWED_IN, TRANSITIONS, Fact, State
 from core.model.task import Basis
 from core.model.turn import Actor, Question
-from core.services.requests import MAX_TEXT_BYTES, NewRequest
+from core.services.request_checks import MAX_TEXT_BYTES
+from core.services.requests import NewRequest
 from core.store import events, jobs, tasks
 from core.store.database import Database
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, BO, LEE, MAX, NOON, pull_request, put_staged, put_task, staged, terms
 from tests.office import Office
+
+pytestmark = campaign.EITHER
 
 
 def request(text: str = "set a to 1", **others) -> NewRequest:
@@ -28,7 +31,7 @@ def request(text: str = "set a to 1", **others) -> NewRequest:
 
 
 async def turns_of(office, number):
-    return await office.database.read(lambda session: tasks.turns_of(session, number))
+    return await office.database.read(lambda tx: tasks.turns_of(tx, number))
 
 
 async def count_of_tasks(office) -> int:
@@ -40,7 +43,7 @@ async def count_of_tasks(office) -> int:
 
 async def test_a_request_becomes_a_task_with_its_turn_its_event_and_the_job_it_owes(office):
     deadline = NOON + timedelta(days=1)
-    number = await office.service.ask(request("  set a to 1\n", priority=3, deadline_at=deadline, repo="web"))
+    number = await office.requests.ask(request("  set a to 1\n", priority=3, deadline_at=deadline, repo="web"))
     task = await office.task(number)
     assert (task.state, task.repo, task.requester, task.surface) == (State.RECEIVED, "web", "ana", "terminal")
     assert (task.title, task.priority, task.deadline_at) == ("set a to 1", 3, deadline)
@@ -53,25 +56,26 @@ async def test_a_request_becomes_a_task_with_its_turn_its_event_and_the_job_it_o
 
 
 async def test_the_only_repository_needs_no_name(office):
-    assert (await office.task(await office.service.ask(request()))).repo == "web"
+    assert (await office.task(await office.requests.ask(request()))).repo == "web"
     web = office.settings.repositories["web"]
     office.configure(repositories={"web": web, "api": replace(web, name="api", id="repo-2")})
-    assert (await office.task(await office.service.ask(request()))).repo is None
+    assert (await office.task(await office.requests.ask(request()))).repo is None
 
 
 async def test_the_same_message_delivered_again_is_the_same_task(office):
-    first = await office.service.ask(request(dedup="update-7"))
-    assert await office.service.ask(request(dedup="update-7")) == first
+    first = await office.requests.ask(request(dedup="update-7"))
+    assert await office.requests.ask(request(dedup="update-7")) == first
     assert await office.kinds(first) == ["task.requested"]
     assert await office.owed(first) == ["plan"]
     elsewhere = Actor("ana", "slack")
-    assert await office.service.ask(request(dedup="update-7", actor=elsewhere)) != first, "ids are a surface's own"
-    assert await office.service.ask(request(dedup="update-8")) != first
+    assert await office.requests.ask(request(dedup="update-7", actor=elsewhere)) != first, "ids are a surface's own"
+    assert await office.requests.ask(request(dedup="update-8")) != first
 
 
+@campaign.ON_BOTH
 async def test_of_one_message_delivered_to_many_hosts_at_once_one_task_comes(office, location):
     hosts = [Office(Database(location)) for _ in range(6)]
-    numbers = await asyncio.gather(*(host.service.ask(request(dedup="update-7")) for host in hosts))
+    numbers = await asyncio.gather(*(host.requests.ask(request(dedup="update-7")) for host in hosts))
     assert len(set(numbers)) == 1
     assert await count_of_tasks(office) == 1
     for host in hosts:
@@ -95,14 +99,14 @@ async def test_of_one_message_delivered_to_many_hosts_at_once_one_task_comes(off
 )
 async def test_what_cannot_be_asked_leaves_nothing(office, asked, fault, code):
     with pytest.raises(fault) as caught:
-        await office.service.ask(request(**asked))
+        await office.requests.ask(request(**asked))
     assert caught.value.problem.code == code
     assert await count_of_tasks(office) == 0
 
 
 async def test_everything_a_person_may_type_is_kept_as_typed(office):
     text = "set título to “🖋️\u202e” in ñ.yaml; DROP TABLE tasks;-- %s {x}"
-    number = await office.service.ask(request(text))
+    number = await office.requests.ask(request(text))
     assert [turn.text for turn in await turns_of(office, number)] == [text]
     assert await office.kinds(number) == ["task.requested"]
 
@@ -120,7 +124,7 @@ async def test_a_reply_makes_the_next_revision_and_drops_what_was_under_way(offi
     columns = {"error": {"kind": "failed", "code": "x", "message": "x"}, "expires_ms": 1 << 45}
     number = await put_task(office.database, state, diff=staged(), opened=opened, owes=owes, columns=columns)
     before = await builders.active_jobs(office.database, number)
-    task = await office.service.reply(number, "no: b = 2", ANA)
+    task = await office.requests.reply(number, "no: b = 2", ANA)
     assert (task.state, task.revision, task.current.author) == (State.RECEIVED, 2, "ana")
     assert (task.error, task.expires_at, task.question, task.staged) == (None, None, None, None)
     assert task.pull_request == opened
@@ -129,7 +133,7 @@ async def test_a_reply_makes_the_next_revision_and_drops_what_was_under_way(offi
     assert job.id not in {old.id for old in before}
     assert [(turn.n, turn.revision) for turn in await turns_of(office, number)] == [(1, 1), (2, 2)]
     assert await office.kinds(number) == ["task.requested", "task.replied"]
-    earlier = await office.database.read(lambda session: tasks.revision_of(session, number, 1))
+    earlier = await office.database.read(lambda tx: tasks.revision_of(tx, number, 1))
     assert earlier.staged == (staged() if state is not State.RECEIVED and state is not State.ASKING else None)
 
 
@@ -138,17 +142,18 @@ async def test_where_words_no_longer_help_a_reply_is_refused(office, state):
     number = await put_task(office.database, state, diff=staged())
     before = await office.task(number)
     with pytest.raises(ConflictError, match=f"#{number} is {state.value}"):
-        await office.service.reply(number, "b = 2", ANA)
+        await office.requests.reply(number, "b = 2", ANA)
     assert await office.task(number) == before
     assert len(await turns_of(office, number)) == 1
 
 
+@campaign.ON_BOTH
 async def test_a_reply_delivered_again_makes_no_other_revision(office, location):
     number, _ = await put_staged(office.database)
     hosts = [Office(Database(location)) for _ in range(4)]
-    said = await asyncio.gather(*(host.service.reply(number, "b = 2", ANA, dedup="m-1") for host in hosts))
+    said = await asyncio.gather(*(host.requests.reply(number, "b = 2", ANA, dedup="m-1") for host in hosts))
     assert {task.revision for task in said} == {2}
-    assert (await office.service.reply(number, "b = 2", ANA, dedup="m-1")).revision == 2
+    assert (await office.requests.reply(number, "b = 2", ANA, dedup="m-1")).revision == 2
     assert await office.kinds(number) == ["task.requested", "task.replied"]
     for host in hosts:
         await host.database.close()
@@ -158,9 +163,9 @@ async def test_only_who_may_write_in_the_lane_may_reply(office):
     number, _ = await put_staged(office.database)
     office.policy.refuses = {"bo", "ana"}
     with pytest.raises(RefusedError, match="bo"):
-        await office.service.reply(number, "b = 2", BO)
+        await office.requests.reply(number, "b = 2", BO)
     assert await office.state(number) is State.STAGED
-    assert (await office.service.reply(number, "b = 2", ANA)).revision == 2, (
+    assert (await office.requests.reply(number, "b = 2", ANA)).revision == 2, (
         "the requester is judged when it is planned"
     )
 
@@ -182,7 +187,7 @@ async def test_only_who_may_write_in_the_lane_may_reply(office):
 async def test_what_the_next_revision_builds_on(office, state, text, continues, turns, authors):
     opened = pull_request() if state is State.PUBLISHED else None
     number = await put_task(office.database, state, diff=staged(), opened=opened)
-    task = await office.service.reply(number, text, BO)
+    task = await office.requests.reply(number, text, BO)
     since = 2 if text.startswith("Start over") else 1
     assert task.current.basis == Basis(turns, continues, authors, since=since)
     again = 2 not in turns  # whoever has the same work done once more wrote nothing of it
@@ -192,10 +197,10 @@ async def test_what_the_next_revision_builds_on(office, state, text, continues, 
 async def test_everybody_whose_words_are_in_a_revision_is_its_author(office):
     """A chain of replies: max's part stays max's until somebody starts over."""
     number = await put_task(office.database, State.STAGED, diff=staged())
-    await office.service.reply(number, "b = 2", MAX)
-    await office.service.reply(number, "c = 3", ANA)
+    await office.requests.reply(number, "b = 2", MAX)
+    await office.requests.reply(number, "c = 3", ANA)
     assert (await office.task(number)).authors == {"ana", "max"}
-    await office.service.reply(number, "instead: d = 4", ANA)
+    await office.requests.reply(number, "instead: d = 4", ANA)
     assert (await office.task(number)).authors == {"ana"}
 
 
@@ -207,7 +212,7 @@ async def test_an_answer_to_a_question_is_no_new_request(office, about, answer, 
     number = await put_task(
         office.database, State.ASKING, columns={"question": question.to_json(), "repo": None, "asked_lane": None}
     )
-    task = await office.service.reply(number, f" {answer} ", ANA)
+    task = await office.requests.reply(number, f" {answer} ", ANA)
     assert getattr(task, column) == answer.lower()
     assert task.current.basis.turns == (1,)
     assert task.current.intent == Intent("set a to 1")
@@ -223,7 +228,7 @@ CANCELLED = sorted(state for (state, fact) in TRANSITIONS if fact is Fact.CANCEL
 async def test_a_cancelled_task_stops_and_its_jobs_with_it(office, state):
     owes = [OWED_IN[state]] if state in OWED_IN else []
     number = await put_task(office.database, state, diff=staged(), owes=owes)
-    task = await office.service.cancel(number, ANA)
+    task = await office.requests.cancel(number, ANA)
     assert task.state is State.CANCELLED
     assert await office.owed(number) == []
     assert (await office.kinds(number))[-1] == "task.cancelled"
@@ -233,23 +238,23 @@ async def test_a_cancelled_task_stops_and_its_jobs_with_it(office, state):
 async def test_what_is_over_or_at_the_forge_cannot_be_cancelled(office, state):
     number = await put_task(office.database, state, diff=staged())
     with pytest.raises(ConflictError, match=f"#{number} is {state.value}"):
-        await office.service.cancel(number, ANA)
+        await office.requests.cancel(number, ANA)
     assert await office.kinds(number) == ["task.requested"]
 
 
 async def test_cancelling_a_revision_leaves_the_published_one_standing(office):
     number = await put_task(office.database, State.QUEUED, opened=pull_request(), owes=[JobKind.CHANGE])
-    assert (await office.service.cancel(number, ANA)).state is State.PUBLISHED
+    assert (await office.requests.cancel(number, ANA)).state is State.PUBLISHED
     assert await office.owed(number) == []
 
 
 async def test_who_may_stop_a_task(office):
     for actor in (ANA, LEE, Actor(None, "terminal")):
         number, _ = await put_staged(office.database)
-        assert (await office.service.cancel(number, actor)).state is State.CANCELLED
+        assert (await office.requests.cancel(number, actor)).state is State.CANCELLED
     number, _ = await put_staged(office.database)
     with pytest.raises(RefusedError, match="bo"):
-        await office.service.cancel(number, BO)
+        await office.requests.cancel(number, BO)
     assert await office.state(number) is State.STAGED
 
 
@@ -257,15 +262,11 @@ async def test_who_may_stop_a_task(office):
 async def test_what_may_have_reached_the_forge_cannot_be_cancelled(office, dead):
     number = await put_task(office.database, State.APPROVED, diff=staged(), owes=[JobKind.PUBLISH])
 
-    async def begin(session):
-        now_ms = await office.database.now_ms(session)
-        await jobs.claim(session, builders.NODE, "w1", now_ms)
-        if dead:
-            await jobs.rescue_from(session, ["w1"], now_ms, count=True)
-
-    await office.database.write(begin)
+    assert await builders.claim(office.database, "w1")
+    if dead:
+        await office.database.write(lambda tx: jobs.rescue_from(tx, ["w1"], count=True))
     with pytest.raises(ConflictError) as caught:
-        await office.service.cancel(number, ANA)
+        await office.requests.cancel(number, ANA)
     assert caught.value.problem.code == "being_published"
     assert await office.state(number) is State.APPROVED
     assert await office.owed(number) == ["publish"]
@@ -276,9 +277,9 @@ async def test_what_may_have_reached_the_forge_cannot_be_cancelled(office, dead)
 
 async def test_merging_is_owed_once(office):
     number = await put_task(office.database, State.PUBLISHED, diff=staged(), opened=pull_request())
-    assert (await office.service.merge(number, LEE)).state is State.PUBLISHED
+    assert (await office.requests.merge(number, LEE)).state is State.PUBLISHED
     assert await office.owed(number) == ["merge"]
-    for again in (office.service.merge(number, LEE), office.service.undo(number, LEE)):
+    for again in (office.requests.merge(number, LEE), office.requests.undo(number, LEE)):
         with pytest.raises(ConflictError) as caught:
             await again
         assert caught.value.problem.code == "already_on_its_way"
@@ -289,22 +290,23 @@ async def test_merging_is_owed_once(office):
 async def test_who_may_merge_is_for_the_rule_in_force_to_say(office):
     number = await put_task(office.database, State.PUBLISHED, diff=staged(), opened=pull_request())
     with pytest.raises(RefusedError, match="bo"):
-        await office.service.merge(number, BO)
+        await office.requests.merge(number, BO)
     office.policy.terms = terms(merge_from=("bo",))
     with pytest.raises(RefusedError, match="lee"):
-        await office.service.merge(number, LEE)
+        await office.requests.merge(number, LEE)
     office.policy.terms = None
     with pytest.raises(RefusedError, match="nobody"):
-        await office.service.merge(number, BO)
+        await office.requests.merge(number, BO)
     office.policy.terms = terms(merge_from=("bo",))
-    await office.service.merge(number, BO)
+    await office.requests.merge(number, BO)
     assert await office.owed(number) == ["merge"]
 
 
+@campaign.ON_BOTH
 async def test_merging_by_many_at_once_is_owed_once(office, location):
     number = await put_task(office.database, State.PUBLISHED, diff=staged(), opened=pull_request())
     hosts = [Office(Database(location)) for _ in range(6)]
-    said = await asyncio.gather(*(host.service.merge(number, LEE) for host in hosts), return_exceptions=True)
+    said = await asyncio.gather(*(host.requests.merge(number, LEE) for host in hosts), return_exceptions=True)
     assert sum(isinstance(outcome, ConflictError) for outcome in said) == 5
     assert await office.owed(number) == ["merge"]
     for host in hosts:
@@ -315,22 +317,22 @@ async def test_merging_by_many_at_once_is_owed_once(office, location):
 async def test_only_what_is_published_can_be_merged(office, state):
     number = await put_task(office.database, state, diff=staged())
     with pytest.raises(ConflictError, match=f"#{number} is {state.value}"):
-        await office.service.merge(number, LEE)
+        await office.requests.merge(number, LEE)
     assert await office.owed(number) == []
 
 
 async def test_undoing_what_is_published_closes_it(office):
     number = await put_task(office.database, State.PUBLISHED, diff=staged(), opened=pull_request())
     with pytest.raises(RefusedError):
-        await office.service.undo(number, BO)
-    assert await office.service.undo(number, ANA) == number
+        await office.requests.undo(number, BO)
+    assert await office.requests.undo(number, ANA) == number
     assert await office.owed(number) == ["close"]
 
 
 async def test_undoing_what_is_merged_asks_for_its_revert_through_the_same_gate(office):
     opened = pull_request(state="merged")
     number = await put_task(office.database, State.MERGED, diff=staged(), opened=opened)
-    undo = await office.service.undo(number, BO)
+    undo = await office.requests.undo(number, BO)
     task = await office.task(undo)
     assert (task.state, task.requester, task.asked_lane) == (State.RECEIVED, "bo", "config")
     assert task.current.intent.revert_of == opened.head
@@ -344,7 +346,7 @@ async def test_undoing_what_is_merged_asks_for_its_revert_through_the_same_gate(
 async def test_what_never_reached_the_branch_has_nothing_to_undo(office, state):
     number = await put_task(office.database, state, diff=staged())
     with pytest.raises(ConflictError, match=f"#{number} is {state.value}"):
-        await office.service.undo(number, ANA)
+        await office.requests.undo(number, ANA)
     assert await count_of_tasks(office) == 1
 
 
@@ -352,24 +354,25 @@ async def test_what_never_reached_the_branch_has_nothing_to_undo(office, state):
 async def test_a_task_that_is_not_there_is_missing(office, verb):
     arguments = (99, "b = 2", ANA) if verb == "reply" else (99, ANA)
     with pytest.raises(NotFoundError, match="#99"):
-        await getattr(office.service, verb)(*arguments)
+        await getattr(office.requests, verb)(*arguments)
 
 
+@campaign.ON_BOTH
 async def test_reply_and_cancel_at_once_leave_one_story(office, location):
     """Whoever comes second is judged by what the first one left."""
     other = Office(Database(location))
     for _ in range(10):
         number, digest = await put_staged(office.database)
         said = await asyncio.gather(
-            office.service.reply(number, "b = 2", ANA),
-            other.service.cancel(number, ANA),
-            other.verdicts.approve(number, digest, LEE),
+            office.requests.reply(number, "b = 2", ANA),
+            other.requests.cancel(number, ANA),
+            other.approvals.approve(number, digest, LEE),
             return_exceptions=True,
         )
         assert all(isinstance(o, CountersignError) for o in said if isinstance(o, BaseException))
         task = await office.task(number)
         assert await office.owed(number) == ([OWED_IN[task.state].value] if task.state in OWED_IN else [])
-        chain = await office.database.read(lambda session, n=number: events.chain_of(session, n))
+        chain = await office.database.read(lambda tx, n=number: events.chain_of(tx, n))
         assert chain[-1].seq == len(chain)
     await other.database.close()
 

@@ -13,10 +13,10 @@ from core.model.staged_diff import TYPED_DIGITS, StagedDiff, short_digest
 from core.model.task import Basis
 from core.model.turn import Actor
 from core.store import cards, events, tasks
-from tests import builders
+from tests import builders, campaign
 from tests.builders import LEE, put_staged, staged
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, campaign.EITHER]
 
 SHARED = "0123456789abcdef0123"
 FIRST, SECOND = SHARED + "1" * 44, SHARED + "2" * 44
@@ -35,13 +35,12 @@ def named(digest: str) -> StagedDiff:
 async def revise(office, number: int, digest: str, n: int = 2) -> None:
     """The next revision of a task, staged with this digest."""
 
-    async def work(session):
-        now_ms = await office.database.now_ms(session)
-        task = await tasks.load(session, number)
-        await tasks.begin_revision(session, number, n, now_ms, "ana", Basis((n,)))
+    async def work(tx):
+        task = await tasks.load(tx, number)
+        await tasks.begin_revision(tx, number, n, tx.now_ms, "ana", Basis((n,)))
         decided = {"lane": "config", "terms": builders.terms().to_json(), "policy_digest": "0" * 64}
-        await tasks.save_revision(session, number, n, {**decided, "staged": named(digest).to_json()})
-        await tasks.save(session, task, {"revision": n, "digest": digest})
+        await tasks.save_revision(tx, number, n, {**decided, "staged": named(digest).to_json()})
+        await tasks.save(tx, task, {"revision": n, "digest": digest})
 
     await office.database.write(work)
 
@@ -54,14 +53,13 @@ async def two_alike(office) -> int:
 
 
 async def put_card(office, number: int, place: Place, delivered: str | None, message_id: str = "m1") -> None:
-    async def work(session):
-        now_ms = await office.database.now_ms(session)
-        await cards.bind(session, number, place, None, now_ms)
-        for card in await cards.of_task(session, number):
+    async def work(tx):
+        await cards.bind(tx, number, place, None)
+        for card in await cards.of_task(tx, number):
             if card.place == place:
-                await cards.posted(session, card, message_id, 1, now_ms)
+                await cards.posted(tx, card, message_id, 1)
                 if delivered is not None:
-                    await cards.delivered(session, card, delivered)
+                    await cards.delivered(tx, card, delivered)
 
     await office.database.write(work)
 
@@ -71,16 +69,16 @@ async def put_card(office, number: int, place: Place, delivered: str | None, mes
 
 async def test_guard_02_a_digest_is_named_by_twenty_digits_in_either_case(office):
     number, digest = await put_staged(office.database)
-    answer = await office.verdicts.approve(number, digest[:20].upper(), LEE)
+    answer = await office.approvals.approve(number, digest[:20].upper(), LEE)
     assert answer.task.state is State.APPROVED
-    (said,) = await office.database.read(lambda session: tasks.approvals_of(session, number))
+    (said,) = await office.database.read(lambda tx: tasks.approvals_of(tx, number))
     assert said.digest == digest, "what is recorded is the whole digest"
 
 
 @pytest.mark.parametrize("digits", [1, 12, 16, 19])
 async def test_guard_02_fewer_than_twenty_digits_are_refused_with_what_to_do(office, digits):
     number, digest = await put_staged(office.database)
-    problem = (await office.verdicts.approve(number, digest[:digits], LEE)).problem
+    problem = (await office.approvals.approve(number, digest[:digits], LEE)).problem
     assert (problem.kind, problem.code) == (Kind.USAGE, "bad_digest")
     assert "too short" in problem.message
     assert "20 hex digits" in problem.mend
@@ -90,7 +88,7 @@ async def test_guard_02_fewer_than_twenty_digits_are_refused_with_what_to_do(off
 @pytest.mark.parametrize("typed", ["", "g" * 20, "a" * 65, "not a digest at all!"])
 async def test_guard_02_what_is_no_digest_is_a_usage_error(office, typed):
     number, _ = await put_staged(office.database)
-    problem = (await office.verdicts.approve(number, typed, LEE)).problem
+    problem = (await office.approvals.approve(number, typed, LEE)).problem
     assert (problem.kind, problem.code) == (Kind.USAGE, "bad_digest")
 
 
@@ -105,44 +103,43 @@ def test_guard_02_what_is_shown_is_enough_to_be_typed():
 async def test_guard_02_a_prefix_of_two_revisions_names_neither(office, verdict):
     """Lee reads revision 1, ana replies with a revision 2 that begins alike, lee types what the card showed."""
     number = await two_alike(office)
-    act = office.verdicts.approve if verdict == "approve" else None
+    act = office.approvals.approve if verdict == "approve" else None
     answer = (
         await act(number, SHARED, LEE)
         if act is not None
-        else await office.verdicts.reject(number, "no", LEE, digest=SHARED)
+        else await office.approvals.reject(number, "no", LEE, digest=SHARED)
     )
     assert answer.problem is not None
     assert (answer.problem.kind, answer.problem.code) == (Kind.CONFLICT, "ambiguous_digest")
     assert await office.state(number) is State.STAGED
-    assert await office.database.read(lambda session: tasks.approvals_of(session, number)) == ()
+    assert await office.database.read(lambda tx: tasks.approvals_of(tx, number)) == ()
 
 
 async def test_guard_02_digits_beyond_the_shared_ones_name_one_of_them(office):
     number = await two_alike(office)
-    stale = await office.verdicts.approve(number, FIRST[:21], LEE)
+    stale = await office.approvals.approve(number, FIRST[:21], LEE)
     assert stale.problem is not None
     assert (stale.problem.code, stale.problem.kind) == ("stale_digest", Kind.CONFLICT)
     assert "revision 1" in stale.problem.message
-    assert (await office.verdicts.approve(number, SECOND[:21], LEE)).problem is None
+    assert (await office.approvals.approve(number, SECOND[:21], LEE)).problem is None
 
 
 async def test_guard_02_a_digest_that_only_the_events_remember_counts_too(office):
     """A revision's row that was changed or lost does not make its digest forgotten."""
     number = await builders.put_task(office.database, State.STAGED, diff=named(SECOND))
 
-    async def work(session):
-        now_ms = await office.database.now_ms(session)
+    async def work(tx):
         body = {"state": "staged", "revision": 1, "digest": FIRST}
-        await events.append(session, number=number, kind="task.staged", at_ms=now_ms, body=body)
+        await events.append(tx, number=number, kind="task.staged", body=body)
 
     await office.database.write(work)
-    assert (await office.verdicts.approve(number, SHARED, LEE)).problem.code == "ambiguous_digest"
+    assert (await office.approvals.approve(number, SHARED, LEE)).problem.code == "ambiguous_digest"
 
 
 async def test_guard_02_the_same_digest_staged_twice_is_one_digest(office):
     number, digest = await put_staged(office.database)
     await revise(office, number, digest)
-    assert (await office.verdicts.approve(number, digest[:20], LEE)).problem is None
+    assert (await office.approvals.approve(number, digest[:20], LEE)).problem is None
 
 
 # ---- shown where it is typed
@@ -151,7 +148,7 @@ async def test_guard_02_the_same_digest_staged_twice_is_one_digest(office):
 async def test_guard_02_a_typed_digest_holds_where_it_was_shown(office):
     number, digest = await put_staged(office.database)
     await put_card(office, number, CHAT, digest)
-    assert (await office.verdicts.approve(number, digest[:20], LEE_THERE, CHAT)).problem is None
+    assert (await office.approvals.approve(number, digest[:20], LEE_THERE, CHAT)).problem is None
 
 
 @pytest.mark.parametrize(
@@ -168,7 +165,7 @@ async def test_guard_02_a_typed_digest_holds_where_it_was_shown(office):
 async def test_guard_02_a_typed_digest_holds_nowhere_else(office, where, delivered):
     number, digest = await put_staged(office.database)
     await put_card(office, number, where, digest if delivered == "own" else delivered)
-    problem = (await office.verdicts.approve(number, digest, LEE_THERE, CHAT)).problem
+    problem = (await office.approvals.approve(number, digest, LEE_THERE, CHAT)).problem
     assert problem is not None
     assert (problem.kind, problem.code) == (Kind.CONFLICT, "not_shown")
     assert f"countersign show {number}" in problem.mend
@@ -177,11 +174,11 @@ async def test_guard_02_a_typed_digest_holds_nowhere_else(office, where, deliver
 
 async def test_guard_02_without_a_card_a_typed_digest_holds_nowhere(office):
     number, digest = await put_staged(office.database)
-    assert (await office.verdicts.approve(number, digest, LEE_THERE, CHAT)).problem.code == "not_shown"
+    assert (await office.approvals.approve(number, digest, LEE_THERE, CHAT)).problem.code == "not_shown"
 
 
 async def test_guard_02_a_card_is_shown_in_the_thread_beneath_it_too(office):
     number, digest = await put_staged(office.database)
     await put_card(office, number, Place("slack", "C1"), digest, message_id="17.5")
     beneath = Place("slack", "C1", "17.5")
-    assert (await office.verdicts.approve(number, digest[:20], Actor("lee", "slack"), beneath)).problem is None
+    assert (await office.approvals.approve(number, digest[:20], Actor("lee", "slack"), beneath)).problem is None

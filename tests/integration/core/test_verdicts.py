@@ -12,10 +12,10 @@ from core.model.task import Basis
 from core.model.turn import Actor
 from core.rules.quorum import needs_of
 from core.store import tasks
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, BO, LEE, MAX, people, put_staged, put_task, staged, terms
 
-pytestmark = pytest.mark.law
+pytestmark = [pytest.mark.law, campaign.EITHER]
 
 
 async def refused(office, number, answer, *, code: str, kind: Kind = Kind.REFUSED, click: str = "approval"):
@@ -33,7 +33,7 @@ def snapshot(office):
 
     async def look(number: int):
         task = await office.task(number)
-        said = await office.database.read(lambda session: tasks.approvals_of(session, number))
+        said = await office.database.read(lambda tx: tasks.approvals_of(tx, number))
         return task, said, await office.owed(number)
 
     return look
@@ -44,7 +44,7 @@ def snapshot(office):
 
 async def test_an_approval_by_somebody_else_owes_the_publishing(office):
     number, digest = await put_staged(office.database)
-    answer = await office.verdicts.approve(number, digest, LEE)
+    answer = await office.approvals.approve(number, digest, LEE)
     assert answer.problem is None
     assert answer.task.state is State.APPROVED
     assert answer.task.expires_at is None
@@ -55,18 +55,18 @@ async def test_an_approval_by_somebody_else_owes_the_publishing(office):
 async def test_with_a_quorum_of_two_the_first_approval_is_counted_and_the_second_decides(office):
     office.policy.terms = terms(2)
     number, digest = await put_staged(office.database, promised=terms(2))
-    first = await office.verdicts.approve(number, digest, LEE)
+    first = await office.approvals.approve(number, digest, LEE)
     assert first.problem is None
     assert first.task.state is State.STAGED
     assert await office.owed(number) == []
-    second = await office.verdicts.approve(number, digest, MAX)
+    second = await office.approvals.approve(number, digest, MAX)
     assert second.task.state is State.APPROVED
     assert await office.kinds(number) == ["task.requested", "task.counted", "task.approved"]
 
 
 async def test_one_no_ends_the_revision_and_says_who_and_why(office):
     number, _ = await put_staged(office.database)
-    answer = await office.verdicts.reject(number, "too risky", LEE)
+    answer = await office.approvals.reject(number, "too risky", LEE)
     assert answer.task.state is State.REJECTED
     assert answer.task.error.message == "lee rejected revision 1: too risky"
     assert answer.task.expires_at is None
@@ -75,24 +75,24 @@ async def test_one_no_ends_the_revision_and_says_who_and_why(office):
 async def test_a_no_after_the_first_of_two_approvals_ends_it(office):
     office.policy.terms = terms(2)
     number, digest = await put_staged(office.database, promised=terms(2))
-    await office.verdicts.approve(number, digest, LEE)
-    answer = await office.verdicts.reject(number, "on second thought", LEE)
+    await office.approvals.approve(number, digest, LEE)
+    answer = await office.approvals.reject(number, "on second thought", LEE)
     assert answer.problem is None
     assert answer.task.state is State.REJECTED
-    late = await office.verdicts.approve(number, digest, MAX)
+    late = await office.approvals.approve(number, digest, MAX)
     problem = await refused(office, number, late, code="wrong_state", kind=Kind.CONFLICT)
     assert "lee: reject" in problem.message
 
 
 async def test_the_author_may_take_the_change_back_by_rejecting_it(office):
     number, _ = await put_staged(office.database)
-    assert (await office.verdicts.reject(number, "", ANA)).task.state is State.REJECTED
+    assert (await office.approvals.reject(number, "", ANA)).task.state is State.REJECTED
 
 
 async def test_a_no_leaves_an_earlier_revision_published(office):
     opened = builders.pull_request()
     number = await put_task(office.database, State.STAGED, diff=staged(), opened=opened)
-    answer = await office.verdicts.reject(number, "", LEE)
+    answer = await office.approvals.reject(number, "", LEE)
     assert answer.task.state is State.PUBLISHED
     assert answer.task.pull_request == opened
 
@@ -104,7 +104,7 @@ async def test_the_requester_may_not_approve(office, snapshot):
     office.configure(people=people(ana="maintainer", lee="maintainer"))
     number, digest = await put_staged(office.database)
     before = await snapshot(number)
-    answer = await office.verdicts.approve(number, digest, ANA)
+    answer = await office.approvals.approve(number, digest, ANA)
     problem = await refused(office, number, answer, code="may_not_approve")
     assert "lee" in problem.mend
     assert await snapshot(number) == before
@@ -114,29 +114,29 @@ async def test_the_author_of_the_revision_may_not_approve(office):
     """Neither for oneself nor on somebody's behalf (31): max rewrote what ana asked for."""
     number, digest = await put_staged(office.database)
     await set_author(office, number, "max", Basis((1,)))
-    answer = await office.verdicts.approve(number, digest, MAX)
+    answer = await office.approvals.approve(number, digest, MAX)
     await refused(office, number, answer, code="may_not_approve")
-    assert (await office.verdicts.approve(number, digest, LEE)).problem is None
+    assert (await office.approvals.approve(number, digest, LEE)).problem is None
 
 
 async def test_whoever_wrote_what_a_revision_builds_on_may_not_approve_it(office):
     """A requester's small reply after it does not turn max's work into somebody else's."""
     number, digest = await put_staged(office.database)
     await set_author(office, number, "ana", Basis((1, 2, 3), authors=("max",)))
-    answer = await office.verdicts.approve(number, digest, MAX)
+    answer = await office.approvals.approve(number, digest, MAX)
     await refused(office, number, answer, code="may_not_approve")
 
 
 async def set_author(office, number, author, basis) -> None:
     changes = {"author": author, "basis": basis.to_json()}
-    await office.database.write(lambda session: tasks.save_revision(session, number, 1, changes))
+    await office.database.write(lambda tx: tasks.save_revision(tx, number, 1, changes))
 
 
 async def test_a_member_may_neither_approve_nor_reject(office, snapshot):
     number, digest = await put_staged(office.database)
     before = await snapshot(number)
-    await refused(office, number, await office.verdicts.approve(number, digest, BO), code="may_not_approve")
-    answer = await office.verdicts.reject(number, "", BO)
+    await refused(office, number, await office.approvals.approve(number, digest, BO), code="may_not_approve")
+    answer = await office.approvals.reject(number, "", BO)
     await refused(office, number, answer, code="may_not_reject", click="rejection")
     assert await snapshot(number) == before
 
@@ -144,9 +144,9 @@ async def test_a_member_may_neither_approve_nor_reject(office, snapshot):
 async def test_a_stranger_is_told_that_nobody_knows_them(office):
     number, digest = await put_staged(office.database)
     with pytest.raises(NotFoundError, match="eve"):
-        await office.verdicts.approve(number, digest, Actor("eve", "terminal"))
+        await office.approvals.approve(number, digest, Actor("eve", "terminal"))
     with pytest.raises(NotFoundError):
-        await office.verdicts.approve(number, digest, Actor(None, "terminal"))
+        await office.approvals.approve(number, digest, Actor(None, "terminal"))
     assert await office.kinds(number) == ["task.requested"]
 
 
@@ -155,17 +155,17 @@ async def test_self_approval_needs_both_the_promise_and_the_rule_in_force(office
     for promised, live in ((True, False), (False, True), (True, True)):
         office.policy.terms = terms(self_approve=live)
         number, digest = await put_staged(office.database, promised=terms(self_approve=promised))
-        answer = await office.verdicts.approve(number, digest, ANA)
+        answer = await office.approvals.approve(number, digest, ANA)
         assert (answer.problem is None) is (promised and live)
 
 
 async def test_a_person_counts_once_on_whatever_surfaces(office, snapshot):
     office.policy.terms = terms(2)
     number, digest = await put_staged(office.database, promised=terms(2))
-    await office.verdicts.approve(number, digest, LEE)
+    await office.approvals.approve(number, digest, LEE)
     before = await snapshot(number)
     for surface in ("terminal", "slack"):
-        answer = await office.verdicts.approve(number, digest, Actor("lee", surface))
+        answer = await office.approvals.approve(number, digest, Actor("lee", surface))
         await refused(office, number, answer, code="already_decided", kind=Kind.CONFLICT)
     assert await snapshot(number) == before
 
@@ -173,10 +173,10 @@ async def test_a_person_counts_once_on_whatever_surfaces(office, snapshot):
 async def test_a_verdict_on_a_surface_the_rule_does_not_hear_is_refused_and_may_be_said_again_elsewhere(office):
     office.policy.terms = terms(surfaces=("slack",))
     number, digest = await put_staged(office.database)
-    answer = await office.verdicts.approve(number, digest, LEE)
+    answer = await office.approvals.approve(number, digest, LEE)
     problem = await refused(office, number, answer, code="wrong_surface")
     assert "slack" in problem.message
-    assert (await office.verdicts.approve(number, digest, Actor("lee", "slack"))).task.state is State.APPROVED
+    assert (await office.approvals.approve(number, digest, Actor("lee", "slack"))).task.state is State.APPROVED
 
 
 # ---- the rules changed between the card and the click
@@ -186,7 +186,7 @@ async def test_authority_lost_between_card_and_click_is_lost(office, snapshot):
     number, digest = await put_staged(office.database)
     before = await snapshot(number)
     office.configure(people=people(ana="member", lee="member", max="maintainer"))
-    answer = await office.verdicts.approve(number, digest, LEE)
+    answer = await office.approvals.approve(number, digest, LEE)
     problem = await refused(office, number, answer, code="may_not_approve")
     assert problem.mend == "It may be approved by max."
     assert await snapshot(number) == before
@@ -196,25 +196,25 @@ async def test_authority_gained_after_the_request_is_not_enough(office):
     """Eligible by the rule at the request and by the rule now (138)."""
     office.policy.terms = terms(approvers=("member", "maintainer"))
     number, digest = await put_staged(office.database)
-    await refused(office, number, await office.verdicts.approve(number, digest, BO), code="may_not_approve")
+    await refused(office, number, await office.approvals.approve(number, digest, BO), code="may_not_approve")
 
 
 @pytest.mark.parametrize(("promised", "live"), [(1, 2), (2, 1)])
 async def test_of_the_old_and_the_new_quorum_the_higher_counts(office, promised, live):
     office.policy.terms = terms(live)
     number, digest = await put_staged(office.database, promised=terms(promised))
-    assert (await office.verdicts.approve(number, digest, LEE)).task.state is State.STAGED
-    assert (await office.verdicts.approve(number, digest, MAX)).task.state is State.APPROVED
+    assert (await office.approvals.approve(number, digest, LEE)).task.state is State.STAGED
+    assert (await office.approvals.approve(number, digest, MAX)).task.state is State.APPROVED
 
 
 async def test_an_approver_who_lost_their_rights_no_longer_counts_for_the_second(office):
     office.policy.terms = terms(2)
     office.configure(people=people(ana="member", lee="maintainer", max="maintainer", kim="maintainer"))
     number, digest = await put_staged(office.database, promised=terms(2))
-    await office.verdicts.approve(number, digest, LEE)
+    await office.approvals.approve(number, digest, LEE)
     office.configure(people=people(ana="member", lee="member", max="maintainer", kim="maintainer"))
-    assert (await office.verdicts.approve(number, digest, MAX)).task.state is State.STAGED
-    answer = await office.verdicts.approve(number, digest, Actor("kim", "terminal"))
+    assert (await office.approvals.approve(number, digest, MAX)).task.state is State.STAGED
+    answer = await office.approvals.approve(number, digest, Actor("kim", "terminal"))
     assert answer.task.state is State.APPROVED
 
 
@@ -222,7 +222,7 @@ async def test_what_policy_denies_now_cannot_be_approved(office, snapshot):
     number, digest = await put_staged(office.database)
     before = await snapshot(number)
     office.policy.terms = None
-    answer = await office.verdicts.approve(number, digest, LEE)
+    answer = await office.approvals.approve(number, digest, LEE)
     await refused(office, number, answer, code="no_longer_allowed")
     assert await snapshot(number) == before
     assert await office.database.read(lambda s: needs_of(s, office.settings, before[0])) is None
@@ -231,20 +231,20 @@ async def test_what_policy_denies_now_cannot_be_approved(office, snapshot):
 async def test_an_approval_that_was_void_counts_again_with_one_more_click(office):
     """Approved, then void because lee lost the role, then lee has it back: it must not be stuck in staged."""
     number, digest = await put_staged(office.database)
-    await office.verdicts.approve(number, digest, LEE)
+    await office.approvals.approve(number, digest, LEE)
     await fall_back_to_staged(office, number)
-    answer = await office.verdicts.approve(number, digest, LEE)
+    answer = await office.approvals.approve(number, digest, LEE)
     assert answer.problem is None
     assert answer.task.state is State.APPROVED
 
 
 async def test_somebody_who_rejected_may_approve_the_same_bytes_of_the_next_revision(office):
     number, digest = await put_staged(office.database)
-    await office.verdicts.reject(number, "by mistake", LEE)
+    await office.approvals.reject(number, "by mistake", LEE)
     await fall_back_to_staged(office, number)
-    answer = await office.verdicts.approve(number, digest, LEE)
+    answer = await office.approvals.approve(number, digest, LEE)
     assert answer.problem is None
-    (said,) = await office.database.read(lambda session: tasks.approvals_of(session, number))
+    (said,) = await office.database.read(lambda tx: tasks.approvals_of(tx, number))
     assert said.verdict is Verdict.APPROVE
 
 
@@ -254,7 +254,7 @@ async def fall_back_to_staged(office, number) -> None:
         f"UPDATE tasks SET state = 'staged' WHERE number = {number}",
         f"UPDATE jobs SET state = 'done' WHERE number = {number}",
     ):
-        await office.database.write(lambda session, statement=statement: session.execute(text(statement)))
+        await office.database.write(lambda tx, statement=statement: tx.session.execute(text(statement)))
 
 
 # ---- what is not there to be decided
@@ -265,11 +265,11 @@ async def test_nothing_is_decided_in_another_state(office, snapshot, state):
     """After a cancel, a reject, an expiry, a merge: refused, and nothing changed (35)."""
     number = await put_task(office.database, state, diff=staged())
     before = await snapshot(number)
-    answer = await office.verdicts.approve(number, staged().digest, LEE)
+    answer = await office.approvals.approve(number, staged().digest, LEE)
     code = "wrong_state" if before[0].staged else "stale_digest"
     problem = await refused(office, number, answer, code=code, kind=Kind.CONFLICT)
     assert f"#{number}" in problem.message
-    answer = await office.verdicts.reject(number, "", LEE)
+    answer = await office.approvals.reject(number, "", LEE)
     problem = await refused(office, number, answer, code="wrong_state", kind=Kind.CONFLICT, click="rejection")
     assert f"#{number} is {state.value}" in problem.message
     assert await snapshot(number) == before
@@ -278,33 +278,33 @@ async def test_nothing_is_decided_in_another_state(office, snapshot, state):
 async def test_a_wait_that_is_over_is_over_before_anybody_swept(office, snapshot):
     number, digest = await put_staged(office.database, columns={"expires_ms": 1})
     before = await snapshot(number)
-    answer = await office.verdicts.approve(number, digest, LEE)
+    answer = await office.approvals.approve(number, digest, LEE)
     await refused(office, number, answer, code="expired", kind=Kind.CONFLICT)
-    answer = await office.verdicts.reject(number, "", LEE)
+    answer = await office.approvals.reject(number, "", LEE)
     await refused(office, number, answer, code="expired", kind=Kind.CONFLICT, click="rejection")
     assert await snapshot(number) == before
 
 
 async def test_the_digest_of_an_older_revision_is_stale(office, snapshot):
     number, old = await put_staged(office.database, "old")
-    await office.service.reply(number, "path = content", ANA)
+    await office.requests.reply(number, "path = content", ANA)
     newer = {"staged": staged("new").to_json(), "terms": terms().to_json(), "lane": "config"}
-    await office.database.write(lambda session: tasks.save_revision(session, number, 2, newer))
+    await office.database.write(lambda tx: tasks.save_revision(tx, number, 2, newer))
     await fall_back_to_staged(office, number)
     before = await snapshot(number)
-    answer = await office.verdicts.approve(number, old, LEE)
+    answer = await office.approvals.approve(number, old, LEE)
     problem = await refused(office, number, answer, code="stale_digest", kind=Kind.CONFLICT)
     assert f"{old[:20]} is revision 1 of #{number}, superseded by ana's revision 2" in problem.message
     assert staged("new").digest[:20] in problem.message
     assert await snapshot(number) == before
-    assert (await office.verdicts.approve(number, staged("new").digest, LEE)).problem is None
+    assert (await office.approvals.approve(number, staged("new").digest, LEE)).problem is None
 
 
 @pytest.mark.parametrize("digest", ["", "abc", "f" * 11, "xyz" * 8, "../../../etc/passwd", "é" * 12])
 async def test_what_is_no_digest_is_a_usage_error(office, snapshot, digest):
     number, _ = await put_staged(office.database)
     before = await snapshot(number)
-    answer = await office.verdicts.approve(number, digest, LEE)
+    answer = await office.approvals.approve(number, digest, LEE)
     await refused(office, number, answer, code="bad_digest", kind=Kind.USAGE)
     assert await snapshot(number) == before
 
@@ -314,22 +314,23 @@ async def test_the_digest_of_another_task_decides_nothing_here(office, snapshot)
     _, other = await put_staged(office.database, "two")
     before = await snapshot(number)
     for digest in (other, "0" * 64):
-        answer = await office.verdicts.approve(number, digest, LEE)
+        answer = await office.approvals.approve(number, digest, LEE)
         await refused(office, number, answer, code="stale_digest", kind=Kind.CONFLICT)
     assert await snapshot(number) == before
 
 
 async def test_a_task_that_is_not_there_is_missing(office):
     with pytest.raises(NotFoundError):
-        await office.verdicts.approve(99, "f" * 64, LEE)
+        await office.approvals.approve(99, "f" * 64, LEE)
 
 
+@campaign.ON_BOTH
 async def test_the_same_button_pressed_fifty_times_decides_once(office):
     """Each later press is told who decided (32)."""
     import asyncio
 
     number, digest = await put_staged(office.database)
-    answers = await asyncio.gather(*(office.verdicts.approve(number, digest, LEE) for _ in range(50)))
+    answers = await asyncio.gather(*(office.approvals.approve(number, digest, LEE) for _ in range(50)))
     refusals = [answer.problem for answer in answers if answer.problem is not None]
     assert len(refusals) == 49
     assert {problem.code for problem in refusals} == {"wrong_state"}

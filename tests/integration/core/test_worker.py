@@ -16,17 +16,25 @@ from core.model.job import JobState
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.model.turn import Question
-from core.queue.worker import DeclaredDeadError
+from core.queue.heartbeat import DeclaredDeadError
 from core.rules import receipt
 from core.store import artifacts, jobs, queue_queries, switches, workers
 from core.store.database import from_ms
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, LEE, MAX, people
-from tests.workbench import eventually
+from tests.clock import timed
+from tests.workbench import Workbench, eventually
 
-pytestmark = pytest.mark.queue
+pytestmark = [pytest.mark.queue, campaign.EITHER]
 
 SOON = {"retry_after_s": 0.05}
+
+
+@pytest.fixture
+def bench(bench: Workbench) -> Workbench:
+    """A bench whose worker runs on the real engine."""
+    bench.durable = True
+    return bench
 
 
 def gone(**others) -> TransientError:
@@ -46,7 +54,7 @@ async def test_a_request_goes_from_a_sentence_to_a_pull_request(bench):
     assert staged.expires_at is not None
     assert bench.forge.branches == {}, "nothing reaches the forge before the approval"
 
-    await bench.verdicts.approve(number, staged.staged.digest, LEE)
+    await bench.approvals.approve(number, staged.staged.digest, LEE)
     await bench.drain()
     task = await bench.task(number)
     assert task.state is State.PUBLISHED
@@ -67,7 +75,7 @@ async def test_a_request_goes_from_a_sentence_to_a_pull_request(bench):
 
 async def test_what_was_made_and_said_is_kept_with_the_task(bench):
     number = await bench.publish()
-    kept = {a.name: a for a in await bench.database.read(lambda session: artifacts.of_task(session, number))}
+    kept = {a.name: a for a in await bench.database.read(lambda tx: artifacts.of_task(tx, number))}
     assert {"transcript.txt", "change.patch", "receipt.json"} <= set(kept)
     task = await bench.task(number)
     said = receipt.read(bench.keys, await bench.files.read(kept["receipt.json"].sha256))
@@ -82,7 +90,7 @@ async def test_what_was_made_and_said_is_kept_with_the_task(bench):
 
 async def test_a_published_task_is_merged_and_undone_through_the_same_gate(bench):
     number = await bench.publish()
-    await bench.service.merge(number, LEE)
+    await bench.requests.merge(number, LEE)
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.pull_request.state) == (State.MERGED, "merged")
@@ -90,7 +98,7 @@ async def test_a_published_task_is_merged_and_undone_through_the_same_gate(bench
         "README.md",
         "config/app.yaml",
     }
-    undo = await bench.service.undo(number, ANA)
+    undo = await bench.requests.undo(number, ANA)
     await bench.drain()
     reverting = await bench.task(undo)
     assert reverting.state is State.STAGED
@@ -99,7 +107,7 @@ async def test_a_published_task_is_merged_and_undone_through_the_same_gate(bench
 
 async def test_undoing_what_is_published_closes_its_pull_request(bench):
     number = await bench.publish()
-    await bench.service.undo(number, ANA)
+    await bench.requests.undo(number, ANA)
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.pull_request.state) == (State.CLOSED, "closed")
@@ -109,11 +117,11 @@ async def test_undoing_what_is_published_closes_its_pull_request(bench):
 async def test_a_reply_continues_the_published_work_in_the_same_pull_request(bench):
     number = await bench.publish("config/a.yaml = a: 1")
     first = (await bench.task(number)).pull_request
-    await bench.service.reply(number, "config/b.yaml = b: 2", ANA)
+    await bench.requests.reply(number, "config/b.yaml = b: 2", ANA)
     await bench.drain()
     staged = (await bench.task(number)).staged
     assert [file["path"] for file in staged.files] == ["config/a.yaml", "config/b.yaml"]
-    await bench.verdicts.approve(number, staged.digest, LEE)
+    await bench.approvals.approve(number, staged.digest, LEE)
     await bench.drain()
     task = await bench.task(number)
     assert (task.pull_request.number, task.pull_request.branch) == (first.number, first.branch)
@@ -144,7 +152,7 @@ async def test_what_the_guard_blocks_is_refused_with_every_finding_and_cannot_be
     task = await bench.task(number)
     assert (task.state, task.error.code, task.error.kind) == (State.REFUSED, "guard_blocked", Kind.BLOCKED)
     assert [finding.path for finding in task.staged.guard.blocks()] == [".github/workflows/ci.yml"]
-    answer = await bench.verdicts.approve(number, task.staged.digest, LEE)
+    answer = await bench.approvals.approve(number, task.staged.digest, LEE)
     assert answer.problem.code == "wrong_state"
 
 
@@ -154,7 +162,7 @@ async def test_what_nobody_can_read_is_asked_about_and_the_answer_is_worked_on(b
     task = await bench.task(number)
     assert (task.state, task.question.about) == (State.ASKING, "request")
     assert "PATH = CONTENT" in task.error.message
-    await bench.service.reply(number, "config/app.yaml = a: 1", ANA)
+    await bench.requests.reply(number, "config/app.yaml = a: 1", ANA)
     await bench.drain()
     assert await bench.state(number) is State.STAGED
 
@@ -165,7 +173,7 @@ async def test_a_question_of_the_policys_is_answered_by_a_word(bench):
     number = await bench.ask()
     await bench.drain()
     assert await bench.state(number) is State.ASKING
-    await bench.service.reply(number, "config", ANA)
+    await bench.requests.reply(number, "config", ANA)
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.current.lane) == (State.STAGED, "config")
@@ -277,7 +285,7 @@ async def test_edits_c1_an_outcome_that_cannot_be_written_ends_the_task_and_is_n
     bench.executor.before = refuse
     number = await bench.ask()
     worker = bench.worker()
-    worker.shop = Stubborn.of(worker.shop, why)
+    worker.runner.context = Stubborn.of(worker.runner.context, why)
     await worker.run(drain=True)
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.FAILED, "bug")
@@ -321,26 +329,23 @@ async def test_a_passing_fault_without_advice_waits_ever_longer(bench):
         assert (job.state, job.attempt) == (JobState.READY, attempt)
         assert job.ready_at - now < timedelta(seconds=at_most_s)
         began = await bench.database.read(
-            lambda session, i=job.id: session.execute(text(f"SELECT claimed_ms FROM jobs WHERE id='{i}'"))
+            lambda tx, i=job.id: tx.session.execute(text(f"SELECT claimed_ms FROM jobs WHERE id='{i}'"))
         )
         waits_s = job.ready_at.timestamp() - began.scalar_one() / 1000
         assert waits_s > at_least_s
         await make_ready(bench, job.id)
         await bench.drain()
-    assert (
-        await bench.database.read(lambda session: queue_queries.problem_of(session, job.id))
-        == "the forge does not answer"
-    )
+    assert await bench.database.read(lambda tx: queue_queries.problem_of(tx, job.id)) == "the forge does not answer"
 
 
 async def claimed_at(bench, job_id) -> datetime:
     statement = text(f"SELECT claimed_ms FROM jobs WHERE id = '{job_id}'")
-    return from_ms((await bench.database.read(lambda session: session.execute(statement))).scalar_one())
+    return from_ms((await bench.database.read(lambda tx: tx.session.execute(statement))).scalar_one())
 
 
 async def make_ready(bench, job_id) -> None:
     statement = text(f"UPDATE jobs SET ready_ms = 0 WHERE id = '{job_id}'")
-    await bench.database.write(lambda session: session.execute(statement))
+    await bench.database.write(lambda tx: tx.session.execute(statement))
 
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["before its effect", "after its effect, the answer lost"])
@@ -348,7 +353,7 @@ async def make_ready(bench, job_id) -> None:
 async def test_a_forge_that_fails_once_gets_one_branch_and_one_pull_request(bench, call, deaf):
     """Push and open look for their own earlier success (F9, F10, F12)."""
     number, digest = await bench.stage()
-    await bench.verdicts.approve(number, digest, LEE)
+    await bench.approvals.approve(number, digest, LEE)
 
     def fail_then(point: str) -> None:
         if point == ("publish.committed" if call == 1 else "publish.pushed"):
@@ -365,7 +370,7 @@ async def test_a_forge_that_fails_once_gets_one_branch_and_one_pull_request(benc
 
 async def test_a_branch_that_somebody_else_moved_is_not_overwritten(bench):
     number, digest = await bench.stage()
-    await bench.verdicts.approve(number, digest, LEE)
+    await bench.approvals.approve(number, digest, LEE)
     branch = branch_of(await bench.task(number))
     bench.forge.branches[branch] = bench.repository.main
     await bench.drain()
@@ -378,14 +383,14 @@ async def test_a_branch_that_somebody_else_moved_is_not_overwritten(bench):
 async def test_an_approval_that_no_longer_holds_publishes_nothing(bench):
     """The quorum is recounted at execution (46)."""
     number, digest = await bench.stage()
-    await bench.verdicts.approve(number, digest, LEE)
+    await bench.approvals.approve(number, digest, LEE)
     bench.configure(people=people(ana="member", lee="member", max="maintainer"))
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.STAGED, "approval_void")
     assert task.expires_at is not None
     assert bench.forge.branches == {}
-    await bench.verdicts.approve(number, digest, MAX)
+    await bench.approvals.approve(number, digest, MAX)
     await bench.drain()
     assert await bench.state(number) is State.PUBLISHED
 
@@ -396,7 +401,7 @@ async def test_a_head_that_somebody_moved_is_not_merged(bench):
     branch = (await bench.task(number)).pull_request.branch
     bench.forge.branches[branch] = "f" * 40
     before = bench.repository.main
-    await bench.service.merge(number, LEE)
+    await bench.requests.merge(number, LEE)
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.error.code) == (State.PUBLISHED, "head_moved")
@@ -408,7 +413,7 @@ async def test_a_head_that_somebody_moved_is_not_merged(bench):
 
 async def test_nothing_is_claimed_while_the_queue_is_paused(bench):
     async def pause(value):
-        await bench.database.write(lambda session: switches.set_pause(session, value, 1, "lee"))
+        await bench.database.write(lambda tx: switches.set_pause(timed(tx, 1), value, "lee"))
 
     number = await bench.ask()
     await pause({"reason": "upgrade", "by": "lee"})
@@ -426,7 +431,7 @@ async def test_a_task_that_comes_after_another_waits_for_it(bench):
     assert await bench.state(second) is State.QUEUED
     (job,) = await builders.active_jobs(bench.database, second)
     assert job.state is JobState.WAITING
-    await bench.verdicts.approve(first, digest, LEE)
+    await bench.approvals.approve(first, digest, LEE)
     await bench.drain()
     assert [await bench.state(n) for n in (first, second)] == [State.PUBLISHED, State.STAGED]
 
@@ -435,7 +440,7 @@ async def test_a_task_fails_with_the_one_it_waits_for(bench):
     first, _ = await bench.stage("config/a.yaml = 1")
     second = await bench.ask("config/b.yaml = 2", after=first)
     await bench.drain()
-    await bench.verdicts.reject(first, "no", LEE)
+    await bench.approvals.reject(first, "no", LEE)
     await bench.drain()
     task = await bench.task(second)
     assert (task.state, task.error.code) == (State.FAILED, "dependency")
@@ -456,7 +461,7 @@ async def test_the_executor_of_a_cancelled_task_is_stopped_and_the_worker_goes_o
     async with bench.working():
         number = await bench.ask()
         await eventually(lambda: bench.executor.runs == 1)
-        await bench.service.cancel(number, ANA)
+        await bench.requests.cancel(number, ANA)
         await eventually(lambda: bench.executor.stopped == 1)
         bench.executor.gate.set()
         other = await bench.ask("config/b.yaml = 2")
@@ -474,7 +479,7 @@ async def test_a_reply_stops_what_it_supersedes(bench):
     async with bench.working():
         number = await bench.ask("config/a.yaml = 1")
         await eventually(lambda: bench.executor.runs == 1)
-        await bench.service.reply(number, "instead config/b.yaml = 2", ANA)
+        await bench.requests.reply(number, "instead config/b.yaml = 2", ANA)
         await eventually(lambda: bench.executor.stopped == 1)
         bench.executor.gate.set()
 
@@ -509,10 +514,9 @@ async def test_a_worker_that_others_took_for_dead_ends_and_what_it_did_is_done_b
         number = await bench.ask()
         await eventually(lambda: bench.executor.runs == 1)
 
-        async def bury(session):
-            now_ms = await bench.database.now_ms(session)
-            dead = await workers.bury(session, now_ms + 1)
-            return [job.number for job in await jobs.rescue_from(session, dead, now_ms, count=True)]
+        async def bury(tx):
+            dead = await workers.bury(tx, tx.now_ms + 1)
+            return [job.number for job in await jobs.rescue_from(tx, dead, count=True)]
 
         async def rescued() -> bool:  # a row that is just being beaten is left to the next sweep
             return bool(await bench.database.write(bury) == [number])
@@ -550,11 +554,11 @@ async def test_a_worker_that_ends_in_the_middle_loses_nothing_and_repeats_no_kep
 
 async def test_an_engine_that_lost_its_state_costs_repeated_steps_and_nothing_else(bench, dialect):
     number, digest = await bench.stage()
-    await bench.verdicts.approve(number, digest, LEE)
+    await bench.approvals.approve(number, digest, LEE)
     if dialect == "sqlite":
         for file in bench.database.location.file.parent.glob("engine.sqlite*"):
             file.unlink()
     else:
-        await bench.database.write(lambda session: session.execute(text("DROP SCHEMA dbos CASCADE")))
+        await bench.database.write(lambda tx: tx.session.execute(text("DROP SCHEMA dbos CASCADE")))
     await bench.drain()
     assert await bench.state(number) is State.PUBLISHED

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.interpret.plain_words import GrammarInterpreter
+from bot.interpret.grammar_interpreter import GrammarInterpreter
 from core.model.edits import Edit
 from core.model.errors import PermanentError
 from core.model.intent import Intent, Unclear

@@ -22,7 +22,12 @@ class Office:
         self.nudges = []
         repositories = options.pop("repositories", {payloads.HELLO_WORLD: "hello"})
         config = GitHubSurfaceConfig(options.pop("secret", payloads.SECRET), repositories)
-        options = {"nudge": self.nudge, "name_at_github": "countersign", "now": lambda: payloads.NOW, **options}
+        options = {
+            "wake_follow_job": self.nudge,
+            "name_at_github": "countersign",
+            "now": lambda: payloads.NOW,
+            **options,
+        }
         self.surface = GitHubSurface(config, self.comments, **options)
         app = Starlette(routes=list(self.surface.routes(self.ears)))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.surfaces.github.comment_text import CommentKind, WrittenComment
-from bot.surfaces.github.comments import GitHubAccount, GitHubReview, OwnComments
+from bot.surfaces.github.comments import GitHubAccount, GitHubReview, OwnComment
 from core.model.errors import PermanentError
 
 
@@ -14,7 +14,7 @@ from core.model.errors import PermanentError
 class PaperComments:
     """`Comments` of one conversation; `by_others` begin like ours and are not."""
 
-    account: GitHubAccount = field(default_factory=lambda: GitHubAccount(7, "countersign[bot]"))
+    own_account: GitHubAccount = field(default_factory=lambda: GitHubAccount(7, "countersign[bot]"))
     writers: set[int] = field(default_factory=set)
     bodies: dict[int, str] = field(default_factory=dict)
     by_others: set[int] = field(default_factory=set)
@@ -26,9 +26,9 @@ class PaperComments:
     down: Exception | None = None
     asked_since: list[datetime] = field(default_factory=list)
 
-    async def me(self, repository):
+    async def account(self, repository):
         self._up()
-        return self.account
+        return self.own_account
 
     async def repository(self, repository):
         self._up()
@@ -50,10 +50,10 @@ class PaperComments:
         self.bodies[max(self.bodies, default=100) + 1] = body
         return max(self.bodies)
 
-    async def ours(self, repository, comment):
+    async def own_comment(self, repository, comment):
         self._up()
         known = comment in self.bodies and comment not in self.by_others
-        return OwnComments(comment, self.bodies[comment]) if known else None
+        return OwnComment(comment, self.bodies[comment]) if known else None
 
     async def edit(self, repository, comment, body):
         self._up()
@@ -63,16 +63,16 @@ class PaperComments:
             self.bodies[comment] = body
         return comment in self.bodies
 
-    async def find(self, repository, number, marker):
+    async def find_own(self, repository, number, marker):
         self._up()
         found = [n for n, body in self.bodies.items() if body.startswith(marker) and n not in self.by_others]
-        return OwnComments(found[-1], self.bodies[found[-1]]) if found else None
+        return OwnComment(found[-1], self.bodies[found[-1]]) if found else None
 
     async def react(self, repository, kind, comment):
         self._up()
         self.eyes.append((kind, comment))
 
-    async def written(self, repository, kind, comment):
+    async def comment(self, repository, kind, comment):
         self._up()
         return self.written_by_id.get(comment)
 
@@ -80,7 +80,7 @@ class PaperComments:
         self._up()
         return self.reviews.get(review)
 
-    async def recent(self, repository, since):
+    async def recent_comments(self, repository, since):
         self._up()
         self.asked_since.append(since)
         return [written for written in self.news if written.changed_at >= since]

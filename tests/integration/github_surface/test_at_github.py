@@ -11,9 +11,9 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from bot.cards.github import draw_comment
-from bot.cards.model import card_of
-from bot.surfaces.github.rest import ClientComments
+from bot.cards.build import build_card
+from bot.surfaces.github.card import render_github_comment
+from bot.surfaces.github.rest import RestCommentsClient
 from bot.surfaces.github.surface import GitHubSurface
 from bot.surfaces.port import Attachment, Buttons, Extras, GitHubSurfaceConfig, Place, RenderedCard, Surface
 from core.model.errors import PermanentError, TransientError
@@ -68,7 +68,7 @@ class Town:
 
     def made(self, client):
         config = GitHubSurfaceConfig(SECRET, {self.id: "web"})
-        return GitHubSurface(config, ClientComments(client), nudge=self.nudge)
+        return GitHubSurface(config, RestCommentsClient(client), wake_follow_job=self.nudge)
 
     async def nudge(self, repository, number, sha):
         self.nudges.append((repository, number, sha))
@@ -89,7 +89,8 @@ async def town(github):  # noqa: F811 - the fixture
 
 def card(document=None, **options):
     return RenderedCard(
-        draw_comment(card_of(document or docs.staged(), now=docs.NOW, **options), None).text, hides=True
+        render_github_comment(build_card(document or docs.staged(), now=docs.NOW, **options), None).text,
+        hides_lines=True,
     )
 
 
@@ -103,7 +104,7 @@ async def test_a_comment_travels_from_githubs_webhook_to_the_ears(town):
         assert said.place == town.place
         assert said.text == "/task fix the typo"
         assert said.identity == str(town.hub.user("ana").id)
-        assert await town.surface.may_speak(said)
+        assert await town.surface.may_write(said)
         for event in list(town.hub.hooks.sent):
             town.hub.hooks.again(event)
             town.hub.hooks.again(event, new_delivery=True)
@@ -149,22 +150,22 @@ async def test_only_who_may_write_now_may_speak(town):
             town.hub.comment(WEB, town.pull.number, login, f"/task of {login}")
         said = {heard.name: heard for heard in await town.ears.heard(3)}
         await town.settled()
-    allowed = {name: await town.surface.may_speak(heard) for name, heard in said.items()}
+    allowed = {name: await town.surface.may_write(heard) for name, heard in said.items()}
     assert allowed == {"ana": True, "eve": False, "stranger": False}
-    assert await town.surface.admits(said["ana"]) is None
-    assert await town.surface.admits(said["eve"]) == ""
+    assert await town.surface.check_access(said["ana"]) is None
+    assert await town.surface.check_access(said["eve"]) == ""
     town.hub.allow(WEB, "ana", "read")
-    assert not await town.surface.may_speak(said["ana"])
+    assert not await town.surface.may_write(said["ana"])
     town.hub.allow(WEB, "eve", "maintain")
-    assert await town.surface.may_speak(said["eve"])
+    assert await town.surface.may_write(said["eve"])
     town.hub.rename_user("eve", "eva")
     town.hub.user("eve")  # somebody takes the name that became free
     town.hub.allow(WEB, "eve", "admin")
     town.hub.allow(WEB, "eva", "read")
-    assert not await town.surface.may_speak(said["eve"])
+    assert not await town.surface.may_write(said["eve"])
     town.hub.fail(path=".*/permission", status=502)
     with pytest.raises(TransientError):
-        await town.surface.may_speak(said["ana"])
+        await town.surface.may_write(said["ana"])
 
 
 async def test_one_comment_a_task_is_made_found_again_and_edited(town):
@@ -238,7 +239,7 @@ async def test_an_answer_quotes_whom_it_answers_once(town):
     asked = town.hub.comment(WEB, town.pull.number, "ana", "/task do @org/team\nmore")
     for _ in range(2):
         words = "Task 142 waits for lee; see https://evil.example"
-        await town.surface.say(town.place, words, f"issue_comment:{asked.id}", asked.login)
+        await town.surface.send_text(town.place, words, f"issue_comment:{asked.id}", asked.login)
     (_, answer) = town.bodies()
     marker, rest = answer.split("\n\n", 1)
     assert marker.startswith("<!-- countersign:says:")
@@ -246,15 +247,15 @@ async def test_an_answer_quotes_whom_it_answers_once(town):
 
 
 async def test_an_answer_to_what_is_gone_is_given_all_the_same(town):
-    await town.surface.say(town.place, "Sorry.", "issue_comment:999999", None)
-    await town.surface.say(town.place, "Sorry.", "review:999999", None)
-    await town.surface.say(town.place, "   ", None, None)
+    await town.surface.send_text(town.place, "Sorry.", "issue_comment:999999", None)
+    await town.surface.send_text(town.place, "Sorry.", "review:999999", None)
+    await town.surface.send_text(town.place, "   ", None, None)
     assert [body.split("\n\n")[1:] for body in town.bodies()] == [["Sorry."], ["Sorry."]]
 
 
 async def test_a_reminder_is_said_each_time(town):
     for _ in range(2):
-        await town.surface.say(town.place, "Still waiting.", None, None)
+        await town.surface.send_text(town.place, "Still waiting.", None, None)
     assert town.bodies() == ["Still waiting.", "Still waiting."]
 
 
@@ -271,7 +272,7 @@ async def test_what_others_made_of_our_comments_is_put_right(town):
 
 async def test_a_long_answer_is_split_and_loses_nothing(town):
     text = "\n".join(f"line {n} @x" for n in range(6000))
-    await town.surface.say(town.place, text, None, None)
+    await town.surface.send_text(town.place, text, None, None)
     assert len(town.bodies()) > 1
     words = "".join(town.bodies())
     assert all(f"line {n} " in words for n in (0, 1, 2500, 5999))
@@ -280,12 +281,12 @@ async def test_a_long_answer_is_split_and_loses_nothing(town):
 
 @pytest.mark.parametrize("text", ["`" * 20_000, "` " * 9000, "@ a " * 4000, "\x1b" * 9000, "\U0001f47e`" * 5000])
 async def test_no_answer_is_too_long_for_a_comment(town, text):
-    await town.surface.say(town.place, text, None, None)
+    await town.surface.send_text(town.place, text, None, None)
     assert max(len(body.encode("utf-16-le")) // 2 for body in town.bodies()) <= 65_535
 
 
 async def test_a_diff_that_is_an_answer_keeps_its_form(town):
-    await town.surface.say(town.place, docs.DIFF.decode().rstrip(), None, None)
+    await town.surface.send_text(town.place, docs.DIFF.decode().rstrip(), None, None)
     assert town.bodies()[0].endswith("```diff\n" + docs.DIFF.decode() + "```")
 
 
@@ -349,7 +350,7 @@ async def test_a_review_comes_with_its_line_comments(town):
         line = town.hub.review_comment(WEB, town.pull.number, "ana", "README.md", 2, "Say <b>two</b>")
         (said,) = await town.ears.heard()
         await town.settled()
-    full = await town.surface.in_full(said)
+    full = await town.surface.complete_message(said)
     assert full is not None
     assert full.message_id == f"review:{line.review}"
     assert full.text == "On README.md line 2:\nSay <b>two</b>"
@@ -362,7 +363,7 @@ async def test_a_line_comment_edited_after_the_review_is_left_out(town):
     await town.surface.catch_up(town.ears, datetime.now(UTC) - timedelta(hours=1))
     line.body, line.updated_at = "second", datetime.now(UTC) + timedelta(minutes=1)
     (said,) = town.ears.said
-    full = await town.surface.in_full(said)
+    full = await town.surface.complete_message(said)
     assert full is not None
     assert full.text == "(1 line comment was edited since and left out.)"
 
@@ -428,7 +429,7 @@ async def test_an_app_knows_its_own_comments(town):
         rows = await surface.check()
     finally:
         client.close()
-    assert [row["detail"] for row in rows][1:] == ["we write as signer[bot]", f"acme/web ({town.id})"]
+    assert [row["detail"] for row in rows][1:] == ["comments are written as signer[bot]", f"acme/web ({town.id})"]
     assert {row["verdict"] for row in rows} == {"ok"}
 
 
@@ -444,14 +445,14 @@ async def test_the_check_tells_what_is_wrong(town):
 
 async def test_the_card_is_drawn_as_a_comment(town):
     surface: Surface = town.surface
-    shown = card_of(docs.staged(), now=docs.NOW)
-    drawn = surface.draw(shown, None, Buttons(), delivered=False)
-    assert drawn.hides
+    shown = build_card(docs.staged(), now=docs.NOW)
+    drawn = surface.render(shown, None, Buttons(), delivered=False)
+    assert drawn.hides_lines
     assert drawn.payload.startswith("<!-- countersign:task:142 -->\n")
 
 
 async def test_chat_16_whom_a_comment_waits_for_is_mentioned_by_todays_login(town):
     mentions = (("Ana", str(town.hub.user("ana").id)), ("gone", "999999999"), ("odd", "@everyone"))
-    (id_,) = await town.surface.say(town.place, "#1 waits for Ana.", None, None, Extras(mentions=mentions))
+    (id_,) = await town.surface.send_text(town.place, "#1 waits for Ana.", None, None, Extras(mentions=mentions))
     assert id_.startswith("issue_comment:")
     assert town.bodies()[-1].endswith("\n\ncc @ana")

@@ -8,17 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.surfaces.github.incoming import MAX_CHARACTERS, GitHubInput, said_in
+from bot.surfaces.github.incoming import MAX_CHARACTERS, GitHubInput, find_input
+from tests import campaign
 
 pytestmark = pytest.mark.surfaces
 
 
 def commands(body):
-    return list(said_in(body, "countersign").commands)
+    return list(find_input(body, "countersign").commands)
 
 
 def mention(body):
-    return said_in(body, "countersign").mention
+    return find_input(body, "countersign").mention
 
 
 @pytest.mark.parametrize(
@@ -140,17 +141,17 @@ def test_a_mention_speaks_to_us_and_is_taken_out(body, words):
     ],
 )
 def test_other_words_do_not_mention_us(body):
-    assert said_in(body, "countersign") == GitHubInput()
+    assert find_input(body, "countersign") == GitHubInput()
 
 
 def test_without_a_name_nobody_can_mention_us():
-    assert said_in("@ x @", "") == GitHubInput()
-    assert list(said_in("/task x", "").commands) == ["/task x"]
+    assert find_input("@ x @", "") == GitHubInput()
+    assert list(find_input("/task x", "").commands) == ["/task x"]
 
 
 def test_a_comment_longer_than_github_keeps_is_not_read():
-    assert said_in("/task " + "x" * MAX_CHARACTERS, "countersign") == GitHubInput()
-    assert said_in("/task " + "x" * (MAX_CHARACTERS - 6), "countersign").commands
+    assert find_input("/task " + "x" * MAX_CHARACTERS, "countersign") == GitHubInput()
+    assert find_input("/task " + "x" * (MAX_CHARACTERS - 6), "countersign").commands
 
 
 LINE = st.sampled_from(
@@ -178,7 +179,7 @@ LINE = st.sampled_from(
 @settings(max_examples=300)
 def test_every_command_is_in_the_body_as_a_line_of_its_own(lines):
     body = "\n".join(lines)
-    said = said_in(body, "countersign")
+    said = find_input(body, "countersign")
     for command in said.commands:
         assert command in body
         assert command.split("\n")[0] == "/task x"
@@ -192,12 +193,13 @@ def test_a_whole_comment_in_a_quote_or_in_code_says_nothing(lines):
     indented = "\n".join(f"    {line}" for line in lines)
     fenced = "\n".join(["``````", *lines, "``````"])
     for body in (quoted, indented, fenced):
-        assert said_in(body, "countersign") == GitHubInput()
+        assert find_input(body, "countersign") == GitHubInput()
 
 
 @pytest.mark.parametrize("pattern", ["[", "*a ", "`a ", "![[", "*_", "<a ", "<!--", "> ", "- ", "|a", "/task\n", "&"])
 def test_no_comment_takes_long_to_read(pattern):
-    body = ("/task x @countersign\n\n" + pattern * MAX_CHARACTERS)[: MAX_CHARACTERS - 1]
+    share = 1 if campaign.WHOLE else 4
+    body = ("/task x @countersign\n\n" + pattern * MAX_CHARACTERS)[: MAX_CHARACTERS // share - 1]
     began = time.process_time()
-    said_in(body, "countersign")
-    assert time.process_time() - began < 10
+    find_input(body, "countersign")
+    assert time.process_time() - began < 10 / share

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, WrittenComment, moment
+from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, WrittenComment, parse_time
 from bot.surfaces.port import QuotedMessage
 from tests.integration.github_surface.payloads import CODERTOCAT, HELLO_WORLD, NOW, commented, on_line
 
@@ -20,13 +20,13 @@ DECLARATION = "<div>\n<![the-secret-plan x]>\n</div>\n\n/undo 5"
 def written(body: str, number: int = 1) -> WrittenComment:
     at = NOW - timedelta(minutes=1)
     return WrittenComment(
-        CommentKind.COMMENT, number, CommentAuthor(7, "ana", person=True), body, at, at, 1, on_pull=True
+        CommentKind.COMMENT, number, CommentAuthor(7, "ana", is_person=True), body, at, at, 1, is_on_pull_request=True
     )
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "0000-00-00T00:00:00Z", "x"])
 async def test_chat_01_a_time_that_there_is_not_is_no_time(office, at):
-    assert moment(at) is None
+    assert parse_time(at) is None
     assert (await office.deliver("issue_comment", commented(f"/undo 5 {WORDS}", at=at))).status_code == 202
     assert office.texts == []
 
@@ -46,7 +46,7 @@ async def test_chat_01_a_comment_that_breaks_us_keeps_no_other_away_when_we_catc
     async def recent(_repository, _since):
         return office.comments.now
 
-    office.comments.recent = recent
+    office.comments.recent_comments = recent
     assert await office.surface.catch_up(office.ears, NOW - timedelta(hours=1)) == 1
     assert office.texts == ["/undo 5"]
     out, err = capfd.readouterr()
@@ -98,9 +98,9 @@ async def test_chat_09_a_line_comment_that_is_answered_is_quoted(office):
 
     async def at(_repository, kind, comment):
         assert (kind, comment) == (CommentKind.LINE, 77)
-        return replace(written("say pipx"), author=CommentAuthor(9, "max", person=True))
+        return replace(written("say pipx"), author=CommentAuthor(9, "max", is_person=True))
 
-    office.comments.written = at
-    assert (await office.surface.in_full(heard)).quoted == QuotedMessage("say pipx", "9", "max")
+    office.comments.comment = at
+    assert (await office.surface.complete_message(heard)).quoted == QuotedMessage("say pipx", "9", "max")
     assert heard.identity == str(CODERTOCAT)
     assert heard.place.channel == HELLO_WORLD

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, CommentSpot, WrittenComment
+from bot.surfaces.github.comment_text import CommentAuthor, CommentKind, CommentLocation, WrittenComment
 from bot.surfaces.github.comments import GitHubReview
 from bot.surfaces.github.surface import GitHubSurface
 from bot.surfaces.port import ButtonPress, GitHubSurfaceConfig, Place, RenderedCard
@@ -20,16 +20,16 @@ from tests.integration.github_surface.payloads import NOW, reviewed
 
 pytestmark = pytest.mark.surfaces
 
-ANA = CommentAuthor(payloads.CODERTOCAT, "Codertocat", person=True)
-MALLORY = CommentAuthor(666, "mallory", person=True)
+ANA = CommentAuthor(payloads.CODERTOCAT, "Codertocat", is_person=True)
+MALLORY = CommentAuthor(666, "mallory", is_person=True)
 AT = NOW - timedelta(seconds=30)
 REVIEW = WrittenComment(
-    CommentKind.REVIEW, 237895671, ANA, "whatever it says now", AT, AT, 2, on_pull=True, state="commented"
+    CommentKind.REVIEW, 237895671, ANA, "whatever it says now", AT, AT, 2, is_on_pull_request=True, state="commented"
 )
 
 
 def line(body, n=1, author=ANA, late_s=0.0, path="docs/a.md"):
-    spot = CommentSpot(path, n, None, old_side=False, hunk=())
+    spot = CommentLocation(path, n, None, is_old_side=False, hunk=())
     return WrittenComment(
         CommentKind.LINE, 100 + n, author, body, AT, AT + timedelta(seconds=late_s), 2, True, spot, REVIEW.id
     )
@@ -39,7 +39,7 @@ async def full(office, body, lines, state="commented"):
     """What becomes of a review delivered with `body`, when GitHub has `lines` for it."""
     await office.deliver("pull_request_review", reviewed(body, state))
     office.comments.reviews[REVIEW.id] = GitHubReview(REVIEW, tuple(lines))
-    return await office.surface.in_full(office.ears.said[-1])
+    return await office.surface.complete_message(office.ears.said[-1])
 
 
 async def test_its_own_words_are_those_of_the_delivery(office):
@@ -54,12 +54,12 @@ async def test_a_review_without_words_or_lines_says_nothing(office):
 
 async def test_a_review_that_is_gone_still_says_what_was_delivered(office):
     await office.deliver("pull_request_review", reviewed("Otherwise please"))
-    found = await office.surface.in_full(office.ears.said[-1])
+    found = await office.surface.complete_message(office.ears.said[-1])
     assert found.text == "Otherwise please"
 
 
 async def test_only_its_authors_unedited_lines_without_commands_count(office):
-    robot = replace(ANA, person=False)
+    robot = replace(ANA, is_person=False)
     lines = [
         line("mine"),
         line("not mine", 2, MALLORY),
@@ -95,7 +95,7 @@ async def test_a_review_of_a_thousand_lines_is_cut_and_says_so(office):
 async def test_what_is_no_review_stays_as_it_is(office):
     await office.deliver("issue_comment", payloads.commented("/task x"))
     (said,) = office.ears.said
-    assert await office.surface.in_full(said) is said
+    assert await office.surface.complete_message(said) is said
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ async def test_what_is_no_review_stays_as_it_is(office):
 async def test_who_is_no_number_in_a_listed_repository_may_not_speak(office, surface, channel, identity):
     office.comments.writers = {21031067, 1}
     said = ButtonPress(identity, Place(surface, channel, "pull/1"), "b", "issue_comment:1", "d")
-    assert not await office.surface.may_speak(said)
+    assert not await office.surface.may_write(said)
 
 
 async def test_an_unreadable_repository_does_not_keep_the_others_from_being_read():
     class Partly(PaperComments):
-        async def recent(self, repository, since):
+        async def recent_comments(self, repository, since):
             if repository == "1":
                 raise PermanentError("place_gone", "There is no such repository")
-            return await super().recent(repository, since)
+            return await super().recent_comments(repository, since)
 
     comments, ears = Partly(), FakeEars()
     comments.news = [replace(REVIEW, body="Otherwise please")]

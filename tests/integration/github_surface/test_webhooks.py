@@ -107,7 +107,7 @@ def test_the_secret_is_in_no_representation():
         (b'{"a":{"b":1,"b":1}}', "twice"),
         (b'{"a":"\xff"}', "UTF-8"),
         (b"\xff\xfe{\x00}\x00", "UTF-8"),
-        (b"[1]", "no object"),
+        (b"[1]", "not an object"),
         (b"", "JSON"),
         (b"{", "JSON"),
         (b'{"a":NaN}', "NaN"),
@@ -142,7 +142,7 @@ async def test_only_posts_are_taken(office):
 
 async def test_a_command_is_kept_before_it_is_acknowledged(office):
     answer = await office.deliver("issue_comment", commented("/task fix the typo\nin README.md"))
-    assert (answer.status_code, answer.text) == (202, "Taken: 1, taken before: 0.\n")
+    assert (answer.status_code, answer.text) == (202, "Accepted: 1, accepted before: 0.\n")
     (said,) = office.ears.said
     assert said.identity == str(payloads.CODERTOCAT)
     assert (said.place.surface, said.place.channel, said.place.thread) == ("github", payloads.HELLO_WORLD, "issues/1")
@@ -171,7 +171,7 @@ async def test_a_nudge_that_cannot_be_taken_is_not_acknowledged(make_office):
     async def full(*_):
         raise TransientError("full", "the disk is full")
 
-    office = make_office(nudge=full)
+    office = make_office(wake_follow_job=full)
     assert (await office.deliver("push", dict(payloads.recorded())["push"])).status_code == 503
 
 
@@ -272,7 +272,7 @@ async def test_words_that_an_app_wrote_in_a_persons_name_are_not_that_persons(of
 
 async def test_our_own_account_is_not_heard(make_office):
     office = make_office()
-    office.comments.account = type(office.comments.account)(payloads.CODERTOCAT, "Codertocat")
+    office.comments.own_account = type(office.comments.own_account)(payloads.CODERTOCAT, "Codertocat")
     await office.surface.check()
     await office.deliver("issue_comment", commented("/task x"))
     assert office.ears.said == []
@@ -281,7 +281,7 @@ async def test_our_own_account_is_not_heard(make_office):
 async def test_other_repositories_and_installations_are_acknowledged_and_ignored(make_office):
     elsewhere = make_office(repositories={"1": "other"})
     answer = await elsewhere.deliver("issue_comment", commented("/task x"))
-    assert (answer.status_code, answer.text) == (202, "Ignored: not a repository that is listed.\n")
+    assert (answer.status_code, answer.text) == (202, "Ignored: the repository is not listed.\n")
     installed = make_office(installation=99)
     payload = commented("/task x") | {"installation": {"id": 98}}
     assert (await installed.deliver("issue_comment", payload)).text == "Ignored: another installation.\n"

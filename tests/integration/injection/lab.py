@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from core.jobs.job_context import JobContext
 from core.jobs.pull_request_text import body_of, branch_of, message_of, shown_outside, title_of, withheld
 from core.model.approval import Approval, Verdict
 from core.model.ids import new_id
-from core.model.job import Job
 from core.model.lane import Lane, LaneCheck, Limits
 from core.model.lifecycle import State
 from core.model.placement import NodeView
 from core.model.task import Task
 from core.model.turn import Actor, Turn
 from core.ports import RepositorySpec
-from core.queue.engine import StepOutput
 from core.queue.reconciler import Reconciler
 from core.queue.worker import Worker
 from core.services.approvals import Approvals
 from core.services.requests import NewRequest, Requests
-from core.services.task_document import read_document
+from core.services.task_document import TaskDocuments
 from core.settings import Settings, Timing
 from core.signing import Keys
 from core.store import artifacts, tasks
@@ -50,6 +47,7 @@ from tests.fakes.ports import Milestones
 from tests.integration.injection.attacks import ATTACKS, FOUND_TOKEN
 from tests.integration.injection.carriers import CARRIERS, Carrier
 from tests.integration.lanes import origin
+from tests.workbench import InlineEngine
 
 CANARY = "canary-5f1e7c0d9b"
 """Lies in the environment, beside the repository and among the keys; nothing may ever show it."""
@@ -106,26 +104,6 @@ class StillRepository(GitRepository):
     async def fetch_base(self) -> str:
         self._base = self._base or await super().fetch_base()
         return self._base
-
-
-class InlineEngine:
-    """Runs the steps of a job one after the other, without keeping any."""
-
-    async def start(self) -> None:
-        return
-
-    async def run(
-        self, job: Job, steps: tuple[str, ...], step: Callable[[Job, str, StepOutput], Awaitable[StepOutput]]
-    ) -> StepOutput:
-        notes: StepOutput = {}
-        for name in steps:
-            notes.update(await step(job, name, dict(notes)))
-            if notes.get("over") or notes.get("fault"):
-                break
-        return notes
-
-    async def stop(self) -> None:
-        return
 
 
 @dataclass(frozen=True)
@@ -195,8 +173,8 @@ class Lab:
         self.database = Database(location)
         source = builders.always(self.settings)
         self.files = ArtifactFiles(self.folder / "artifacts")
-        self.service = Requests(self.database, source, new_id, Milestones())
-        self.verdicts = Approvals(self.database, source, new_id, Milestones())
+        self.requests = Requests(self.database, source, Milestones())
+        self.approvals = Approvals(self.database, source, Milestones())
         os.environ["COUNTERSIGN_CANARY"] = CANARY
         try:
             return await self._run(cases)
@@ -209,7 +187,7 @@ class Lab:
         for case in cases:
             text = case.carrier.first or case.carrier.text(case.attack)
             request = NewRequest(text=text, actor=builders.ANA, repo="web", lane=case.lane)
-            numbers[case.name] = await self.service.ask(request)
+            numbers[case.name] = await self.requests.ask(request)
         replies = [case for case in cases if case.carrier.first]
         for n, case in enumerate(replies):
             if n % 3:  # most reply before anybody began; the others to what is staged
@@ -221,7 +199,7 @@ class Lab:
         found = {case.name: await self._look(case, numbers[case.name]) for case in cases}
         staged = [seen for seen in found.values() if seen.worked["state"] == "staged"]
         for seen in staged[::3]:
-            answer = await self.verdicts.approve(seen.number, seen.worked["staged"]["digest"], builders.LEE)
+            answer = await self.approvals.approve(seen.number, seen.worked["staged"]["digest"], builders.LEE)
             assert answer.problem is None, answer.problem
         await self._drain()
         for seen in staged[::3]:
@@ -230,13 +208,12 @@ class Lab:
         return found
 
     async def _reply(self, case: Case, number: int) -> None:
-        await self.service.reply(number, case.carrier.text(case.attack), Actor("ana", case.carrier.surface))
+        await self.requests.reply(number, case.carrier.text(case.attack), Actor("ana", case.carrier.surface))
 
     async def _drain(self) -> None:
         shop = JobContext(
             database=self.database,
             settings=builders.always(self.settings),
-            new_id=new_id,
             milestones=Milestones(),
             interpreter=ModelInterpreter(self.asked or self.model),
             guard=TreeGuard(),
@@ -248,7 +225,7 @@ class Lab:
             keys=self._keys(),
         )
         identity = new_id("worker")
-        reconciler = Reconciler(self.database, builders.always(self.settings), new_id)
+        reconciler = Reconciler(self.database, builders.always(self.settings))
         worker = Worker(shop, InlineEngine(), identity, NodeView("here", frozenset({"sandbox"})), reconciler)
         await worker.run(drain=True)
 
@@ -256,8 +233,8 @@ class Lab:
         sandbox = PrintingSandbox()
         checks = CheckRunner(self.folder / "scratch", lambda _kind: sandbox)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:9")}
-        coder = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
-        return {"edit": CheckedExecutor(EditExecutor(), checks), "ollama": CheckedExecutor(coder, checks)}
+        agent = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
+        return {"edit": CheckedExecutor(EditExecutor(), checks), "ollama": CheckedExecutor(agent, checks)}
 
     def _keys(self) -> Keys:
         keys = Keys(self.folder / "signing")
@@ -266,18 +243,18 @@ class Lab:
         return keys
 
     async def _document(self, number: int) -> dict[str, Any]:
-        document = await read_document(self.database, self.settings, number)
+        document = await TaskDocuments(self.database, lambda: self.settings).document(number)
         intent = document.task.current.intent
         return {**document.to_json(), "read_by": intent.read_by if intent else ""}
 
     async def _look(self, case: Case, number: int) -> Seen:
         document = await self._document(number)
-        kept = await self.database.read(lambda session: artifacts.of_task(session, number))
+        kept = await self.database.read(lambda tx: artifacts.of_task(tx, number))
         contents = {f"{a.revision}/{a.name}": await self.files.read(a.sha256) for a in kept}
         diff = contents.get(f"{document['revision']}/change.patch", b"")
         reached = (case.carrier.name, case.attack) in self.model.seen
         task = await builders.load(self.database, number)
-        said = await self.database.read(lambda session: tasks.turns_of(session, number))
+        said = await self.database.read(lambda tx: tasks.turns_of(tx, number))
         return Seen(number, task, document, document, diff, contents, reached, _sent(task, said))
 
     def _record(self, seen: Seen) -> dict[str, str]:
@@ -296,17 +273,17 @@ class Lab:
 
 
 def cases(*, every: bool = False) -> list[Case]:
-    """Every attack in a request, and each in every fourth of the other carriers; or `every` pair.
+    """Every attack in a request, and each in every tenth of the other carriers; or `every` pair.
 
     With `lane` code no interpreter stands before the one that writes.
     """
     found = []
     for c, carrier in enumerate(CARRIERS.values()):
         for a, attack in enumerate(ATTACKS):
-            step = 1 if every or carrier.name == "request" else 4
+            step = 1 if every or carrier.name == "request" else 10
             if (a + c) % step == 0:
                 found.append(Case(carrier, attack, None))
-            if (every and not carrier.is_of_files) or (carrier.name in ("request", "file-name") and (a + c) % 4 == 0):
+            if (every and not carrier.is_of_files) or (carrier.name in ("request", "file-name") and (a + c) % 10 == 0):
                 found.append(Case(carrier, attack, "code"))
     return found
 

@@ -23,7 +23,7 @@ from tests.fakes.scripted import ScriptedModel
 from tests.fakes.slack.proxy import Proxy
 from tests.fakes.telegram.server import TOKEN, FakeTelegram
 from tests.homes import Said, copy_home
-from tests.integration.coder.conftest import Scripted
+from tests.integration.builtin_agent.conftest import Scripted
 from tests.integration.outbound.receiver import Receiver
 
 pytestmark = pytest.mark.lanes

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from core.jobs.job_context import JobContext
 from core.model.edits import CreateFile
 from core.model.ids import new_id
@@ -25,8 +25,7 @@ from policies.rules import BUILT_IN_ROLES, NameList
 from tests import builders
 from tests.fakes.repository import MemoryRepository
 from tests.fakes.scripted import ScriptedModel
-from tests.integration.injection.lab import InlineEngine
-from tests.workbench import Workbench
+from tests.workbench import InlineEngine, Workbench
 
 LANES = {
     lane.name: lane
@@ -56,6 +55,7 @@ class Writing:
 
     name = "ollama"
     reads = True
+    deterministic = False
 
     def unavailable(self, _lane: Lane) -> None:
         return None
@@ -74,6 +74,7 @@ class Creating(Writing):
 
     name = "edit"
     reads = False
+    deterministic = True
 
     async def produce(self, order: WorkOrder, repository: MemoryRepository) -> ExecutorResult:
         made = {edit.path: edit.content.encode() for edit in order.intent.edits if isinstance(edit, CreateFile)}
@@ -101,18 +102,21 @@ class ReadingBench(Workbench):
         shop = JobContext(
             database=self.database,
             settings=lambda: self.settings,
-            new_id=new_id,
             milestones=self.milestones,
             interpreter=ModelInterpreter(self.model, self.patience_s),
             guard=self.guard,
-            executors={"edit": cast("Executor", Creating()), "ollama": cast("Executor", self.writing)},
+            executors=self.all_executors(),
             forges={"local": cast("Forge", self.forge)},
             followed={},
             repository=lambda _name: cast("Repository", self.repository),
             files=self.files,
             keys=self.keys,
         )
-        return Worker(shop, InlineEngine(), identity, node, Reconciler(self.database, lambda: self.settings, new_id))
+        return Worker(shop, InlineEngine(), identity, node, Reconciler(self.database, lambda: self.settings))
+
+    def all_executors(self) -> dict[str, Executor]:
+        """The executors of its workers, by name."""
+        return {"edit": cast("Executor", Creating()), "ollama": cast("Executor", self.writing)}
 
     async def read(self, text: str, *answers: Any, **others: Any) -> int:
         """A request of ana's that was worked on with a model that gives `answers`."""

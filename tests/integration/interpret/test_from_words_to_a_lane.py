@@ -6,7 +6,6 @@ import pytest
 
 from core.model.errors import TransientError
 from core.model.lifecycle import State
-from core.services.task_document import read_document
 from tests.builders import ANA, LEE, active_jobs
 from tests.fakes.scripted import NAME, ScriptedModel, SilentModel
 
@@ -75,7 +74,7 @@ async def test_a_doubt_about_lanes_asks_for_the_lane_and_the_answer_is_not_read_
     number = await bench.read(VAGUE, answer)
     assert (await bench.task(number)).question.about == "lane"
     asked = len(bench.model.asks)
-    await bench.service.reply(number, "code", ANA)
+    await bench.requests.reply(number, "code", ANA)
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.current.lane) == (State.STAGED, "code")
@@ -86,7 +85,7 @@ async def test_two_bad_answers_leave_the_choice_to_the_person(bench):
     number = await bench.read(VAGUE, "Sure!")
     task = await bench.task(number)
     assert (task.question.about, task.question.options) == ("lane", ("code",))
-    assert task.question.text.endswith("Which lane shall work on it?")
+    assert task.question.text.endswith("Which lane should do it?")
     assert len(bench.model.asks) == 2
 
 
@@ -105,7 +104,7 @@ async def test_the_repository_is_asked_for_before_the_model(bench):
     task = await bench.task(number)
     assert task.question.about == "repository"
     assert bench.model.asks == []
-    await bench.service.reply(number, "web", ANA)
+    await bench.requests.reply(number, "web", ANA)
     await bench.drain()
     task = await bench.task(number)
     assert (task.state, task.current.lane, task.current.intent.read_by) == (State.STAGED, "code", NAME)
@@ -132,7 +131,7 @@ async def test_what_was_read_is_not_asked_for_again_by_the_next_worker(bench):
 async def test_a_reply_is_read_in_the_light_of_what_was_said(bench):
     number = await bench.read(VAGUE, PAGE)
     bench.model = ScriptedModel([WORK])
-    await bench.service.reply(number, "a little longer, please", ANA)
+    await bench.requests.reply(number, "a little longer, please", ANA)
     await bench.drain()
     assert VAGUE in bench.model.asks[0].messages[1].text
     assert (await bench.task(number)).revision == 2
@@ -143,7 +142,7 @@ async def test_a_reply_may_speak_of_a_file_that_the_revision_before_made(bench):
     again = {"kind": "create_file", "path": "docs/more.md", "content": "More.\n"}
     line = {"kind": "add_line", "path": "docs/timeout.md", "line": "It was 10."}
     bench.model = ScriptedModel([{"reading": "edits", "edits": [again, line]}])
-    await bench.service.reply(number, "also say what it was before, and that there is more", ANA)
+    await bench.requests.reply(number, "also say what it was before, and that there is more", ANA)
     await bench.drain()
     assert '"docs/timeout.md"' in bench.model.asks[0].messages[1].text
     assert len(bench.model.asks) == 1
@@ -153,7 +152,7 @@ async def test_a_reply_may_speak_of_a_file_that_the_revision_before_made(bench):
 async def test_two_turns_of_one_revision_are_both_read_and_the_model_is_named(bench):
     bench.model = ScriptedModel([PAGE])
     number = await bench.ask(VAGUE)
-    await bench.service.reply(number, 'create docs/x.md with "hello"', ANA)
+    await bench.requests.reply(number, 'create docs/x.md with "hello"', ANA)
     await bench.drain()
     task = await bench.task(number)
     assert [edit.path for edit in task.current.intent.edits] == ["docs/timeout.md", "docs/x.md"]
@@ -163,6 +162,6 @@ async def test_two_turns_of_one_revision_are_both_read_and_the_model_is_named(be
 
 async def test_the_task_document_is_whole_while_it_asks(bench):
     number = await bench.read(VAGUE, "Sure!")
-    document = (await read_document(bench.database, bench.settings, number)).to_json()
+    document = (await bench.document(number)).to_json()
     assert document["question"]["options"] == ["code"]
     assert document["state"] == "asking"

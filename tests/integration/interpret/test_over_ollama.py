@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from core.model.edits import SetKey
 from core.model.intent import Intent, Unclear
 from lanes.models import Endpoint

@@ -9,13 +9,14 @@ import pytest_asyncio
 
 from bot.interpret.quick_reader import QuickReader
 from core.model.errors import TransientError, UsageError
-from core.model.ids import new_id
 from core.model.lifecycle import State
+from core.model.note import Note
 from core.model.place import Place
 from core.model.turn import MessageOrigin
 from core.services.requests import Requests
 from core.store import events, notes, queue_queries
 from tests.builders import ANA, LEE, MAX
+from tests.clock import timed
 from tests.fakes.scripted import ScriptedModel
 from tests.integration.interpret.conftest import ReadingBench
 
@@ -32,21 +33,21 @@ CI = {**PAGE, "path": ".github/workflows/x.yml"}
 async def staged(bench: ReadingBench) -> ReadingBench:
     """#1 is staged, and its service reads with a model what the grammar cannot."""
     await bench.read('create docs/x.md with "hello"', "not needed")
-    reader = QuickReader(lambda: True, lambda lane, _living: lane.executor == "ollama")
-    bench.service = Requests(bench.database, lambda: bench.settings, new_id, bench.milestones, reader)
+    reader = QuickReader(lambda: True, bench.all_executors)
+    bench.requests = Requests(bench.database, lambda: bench.settings, bench.milestones, reader)
     assert await bench.state(1) is State.STAGED
     return bench
 
 
-async def said(bench: ReadingBench) -> list[notes.Note]:
+async def said(bench: ReadingBench) -> list[Note]:
     """What is owed to the chat."""
-    return await bench.database.write(lambda session: notes.begin(session, "telegram", 2**50, 50))
+    return await bench.database.write(lambda tx: notes.begin(timed(tx, 2**50), "telegram", 50))
 
 
 async def test_chat_03_words_that_a_model_finds_idle_leave_all_as_it_was(staged: ReadingBench) -> None:
     before = await staged.task(1)
     staged.model = ScriptedModel([NOTHING])
-    task = await staged.service.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
+    task = await staged.requests.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
     assert task == before, "nothing changes while it is read"
     await staged.drain()
     assert await staged.task(1) == before
@@ -54,13 +55,13 @@ async def test_chat_03_words_that_a_model_finds_idle_leave_all_as_it_was(staged:
     assert "#1 stays as it is" in note.text
     assert (note.reply_to, note.only_to, note.number) == ("p7", "103", 1)
     assert before.staged is not None
-    answer = await staged.verdicts.approve(1, before.staged.digest, LEE)
+    answer = await staged.approvals.approve(1, before.staged.digest, LEE)
     assert answer.problem is None, "the same digest, and lee is no author"
 
 
 async def test_chat_03_words_that_a_model_understands_begin_the_revision(staged: ReadingBench) -> None:
     staged.model = ScriptedModel([EDITS])
-    await staged.service.reply(1, "there ought to be a page about the timeout", MAX, "m:1", HEARD)
+    await staged.requests.reply(1, "there ought to be a page about the timeout", MAX, "m:1", HEARD)
     await staged.drain()
     task = await staged.task(1)
     assert (task.state, task.revision, sorted(task.authors)) == (State.STAGED, 2, ["ana", "max"])
@@ -81,13 +82,13 @@ async def test_chat_03_what_leads_to_no_revision_is_told_and_changes_nothing(
 ) -> None:
     before = await staged.task(1)
     staged.model = ScriptedModel([answer])
-    await staged.service.reply(1, "there ought to be a page about it", MAX, "m:1", HEARD)
+    await staged.requests.reply(1, "there ought to be a page about it", MAX, "m:1", HEARD)
     await staged.drain()
     assert await staged.task(1) == before
     (note,) = await said(staged)
     assert words in note.text
     assert "#1 stays as it is" in note.text
-    chain = await staged.database.read(lambda session: events.chain_of(session, 1))
+    chain = await staged.database.read(lambda tx: events.chain_of(tx, 1))
     assert [event.kind for event in chain][-2:] == ["reply.received", "reply.refused"]
 
 
@@ -95,30 +96,30 @@ async def test_an_approval_waits_until_a_reply_is_read(staged: ReadingBench) -> 
     staged.model = ScriptedModel([NOTHING])
     before = await staged.task(1)
     assert before.staged is not None
-    await staged.service.reply(1, "hold on, that is not what we agreed on", ANA, "m:1", HEARD)
-    answer = await staged.verdicts.approve(1, before.staged.digest, LEE)
+    await staged.requests.reply(1, "hold on, that is not what we agreed on", ANA, "m:1", HEARD)
+    answer = await staged.approvals.approve(1, before.staged.digest, LEE)
     assert answer.problem is not None
     assert answer.problem.code == "being_read"
     with pytest.raises(TransientError, match="being read"):
-        await staged.service.reply(1, "and one more thing", MAX, "m:2", HEARD)
+        await staged.requests.reply(1, "and one more thing", MAX, "m:2", HEARD)
     await staged.drain()
-    assert (await staged.verdicts.approve(1, before.staged.digest, LEE)).problem is None
+    assert (await staged.approvals.approve(1, before.staged.digest, LEE)).problem is None
 
 
 async def test_a_reply_delivered_twice_is_read_once(staged: ReadingBench) -> None:
     staged.model = ScriptedModel([NOTHING])
     for _ in range(2):
-        await staged.service.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
+        await staged.requests.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
     await staged.drain()
-    await staged.service.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
+    await staged.requests.reply(1, "that came out rather lovely, maria", LEE, "m:1", HEARD)
     assert len(await said(staged)) == 1
-    assert await staged.database.read(lambda session: queue_queries.reads_of(session, 1)) == []
+    assert await staged.database.read(lambda tx: queue_queries.reads_of(tx, 1)) == []
 
 
 async def test_a_reply_to_what_ended_while_it_was_read_is_answered(staged: ReadingBench) -> None:
     staged.model = ScriptedModel([EDITS])
-    await staged.service.reply(1, "there ought to be a page about it", MAX, "m:1", HEARD)
-    await staged.service.cancel(1, ANA)
+    await staged.requests.reply(1, "there ought to be a page about it", MAX, "m:1", HEARD)
+    await staged.requests.cancel(1, ANA)
     await staged.drain()
     assert await staged.state(1) is State.CANCELLED
     (note,) = await said(staged)
@@ -127,7 +128,7 @@ async def test_a_reply_to_what_ended_while_it_was_read_is_answered(staged: Readi
 
 async def test_a_model_that_breaks_fails_no_task_by_a_reply(staged: ReadingBench) -> None:
     staged.model = ScriptedModel([ValueError("a fault of the reader's own")])
-    await staged.service.reply(1, "there ought to be a page about it", MAX, "m:1", HEARD)
+    await staged.requests.reply(1, "there ought to be a page about it", MAX, "m:1", HEARD)
     await staged.drain()
     assert await staged.state(1) is State.STAGED
     assert len(await said(staged)) == 1
@@ -136,7 +137,7 @@ async def test_a_model_that_breaks_fails_no_task_by_a_reply(staged: ReadingBench
 async def test_chat_03_praise_needs_no_model(staged: ReadingBench) -> None:
     staged.model = ScriptedModel(["never asked"])
     with pytest.raises(UsageError, match="words alone approve nothing"):
-        await staged.service.reply(1, "lgtm 👍", LEE)
+        await staged.requests.reply(1, "lgtm 👍", LEE)
     assert staged.model.asks == []
 
 

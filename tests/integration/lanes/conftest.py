@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures.thread  # noqa: F401 (an ordinary user could not read root's Python any more, once forked)
+import functools
 import os
 import pickle
 import signal
@@ -87,7 +88,7 @@ class AsOrdinaryUser:
         os._exit(0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def found() -> BwrapSandbox:
     """The sandbox that this host finds."""
     sandbox = find_bwrap()
@@ -105,9 +106,13 @@ def sandbox(request: pytest.FixtureRequest, found: BwrapSandbox) -> BwrapSandbox
     """The sandbox that this host finds; for root also the one that an ordinary user would find."""
     if request.param == "as found":
         return found
-    return AsOrdinaryUser(
-        Bwrap(found.bwrap.program, known_options(found.bwrap.program), syscall_filter=found.bwrap.syscall_filter)
-    )
+    program = found.bwrap.program
+    return AsOrdinaryUser(Bwrap(program, _options_of(program), syscall_filter=found.bwrap.syscall_filter))
+
+
+@functools.cache
+def _options_of(program: str) -> frozenset[str]:
+    return known_options(program)
 
 
 @pytest.fixture

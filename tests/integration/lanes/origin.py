@@ -9,6 +9,7 @@ from pathlib import Path
 
 from core.ports import RepositorySpec
 from lanes.repository import GitRepository
+from tests.templates import copy_of
 
 NAMES = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@example.com", "GIT_COMMITTER_NAME": "t"}
 WHO = {**NAMES, "GIT_COMMITTER_EMAIL": "t@example.com", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
@@ -64,8 +65,13 @@ def commit(at: Path, tree: str, *parents: str, message: str = "made by hand") ->
 
 def remote(path: Path, files: Mapping[str, str], *, bare: bool = True) -> Path:
     """A repository whose main has one commit of `files`."""
+    copy_of((path.name, bare, *files.items()), path.parent, lambda folder: _make(folder / path.name, files, bare=bare))
+    return path
+
+
+def _make(path: Path, files: Mapping[str, str], *, bare: bool) -> None:
     work = path if not bare else path.with_name(path.name + ".work")
-    work.mkdir(parents=True)
+    work.mkdir()
     git("init", "-q", "-b", "main", ".", at=work)
     for name, text in files.items():
         (work / name).parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +80,6 @@ def remote(path: Path, files: Mapping[str, str], *, bare: bool = True) -> Path:
     git("commit", "-q", "-m", "start", at=work)
     if bare:
         git("clone", "-q", "--bare", work, path, at=path.parent)
-    return path
 
 
 def store(url: Path | str, state: Path, *, branch: str = "main", name: str = "web") -> GitRepository:

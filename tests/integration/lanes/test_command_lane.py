@@ -143,19 +143,6 @@ async def test_cancelling_leaves_nothing(executor, web, scratch):
     assert set(names_in(scratch)) <= KEPT
 
 
-@needs_sandbox
-async def test_takes_a_change_back_without_running_anything(executor, web):
-    from datetime import UTC, datetime
-
-    from core.ports import Commit
-
-    told = await order(web, "false")
-    tree = await web.write_tree(told.start, {"x": b"1"}, [], {})
-    commit = await web.write_commit(Commit(tree, told.base, "x", datetime(2026, 1, 1, tzinfo=UTC)))
-    undo = WorkOrder(2, 1, told.lane, Intent("undo", revert_of=commit), (), commit, tree)
-    assert (await executor.produce(undo, web)).tree == told.start
-
-
 class Scripted:
     """A sandbox that ends as told."""
 

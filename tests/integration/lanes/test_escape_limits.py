@@ -16,10 +16,11 @@ import pytest
 
 from lanes.sandbox import SandboxLimits, SandboxResult
 from lanes.sandbox.processes import NICE
+from tests import campaign
 from tests.integration.lanes.escapes import ROOMY, World, probe, seen
 from tests.integration.lanes.test_escape import MODES, host_for, place_for, sandbox_of
 
-pytestmark = [pytest.mark.lanes, pytest.mark.sandbox]
+pytestmark = [pytest.mark.lanes, pytest.mark.sandbox, campaign.BY_TURNS("cell")]
 TIGHT = replace(ROOMY, wall_s=60, memory_mib=256, processes=32, disk_mib=64, files=2000, log_bytes=64_000)
 MIB = 1024 * 1024
 

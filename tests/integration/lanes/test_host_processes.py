@@ -20,6 +20,7 @@ import pytest
 from lanes.sandbox import SandboxLimits, SandboxRun
 from lanes.sandbox.bwrap import Bwrap
 from lanes.sandbox.find_bwrap import known_options
+from tests import campaign
 from tests.integration.lanes.conftest import USER, AsOrdinaryUser
 from tests.integration.lanes.test_sandbox_landlock import Asked, box  # noqa: F401 - a fixture
 
@@ -281,6 +282,7 @@ async def test_guard_06_so_it_is_in_landlock(box, name):  # noqa: F811
         await _holds_no_more((box, folder), name)
 
 
+@campaign.BY_TURNS("counting")
 @pytest.mark.parametrize("name", HELD)
 async def test_guard_06_memory_that_no_process_shows_is_counted(counting, name):
     await _holds_no_more(counting, name)

@@ -12,6 +12,7 @@ from core.model.change import EXECUTABLE, REGULAR, SYMLINK
 from core.model.errors import NotFoundError, PermanentError, UsageError
 from core.model.hunk_selection import HunkSpan, SelectedHunks, lines_of, parts_of, read_selection, spans_of, subset
 from lanes.executors.pick import picked_tree, read_selectable, subset_tree
+from tests import campaign
 from tests.builders import added_file, file_change
 from tests.integration.lanes import origin
 from tests.integration.lanes.forests import pairs
@@ -158,7 +159,9 @@ async def test_a_submodule_is_picked_with_all_or_not_at_all(web):
     assert [f.path for f in (await web.change(commit, await picked_tree(web, commit, tree, "a"))).files] == [b"a"]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=25 if campaign.WHOLE else 8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(pairs(), st.randoms(use_true_random=False))
 async def test_any_choice_of_any_trees_holds_what_was_chosen_and_the_base_elsewhere(web, both, random):
     commit, tree = planted(web, *both)

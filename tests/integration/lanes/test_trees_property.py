@@ -12,9 +12,11 @@ from hypothesis import example, given, settings
 from core.ports import RepositorySpec
 from lanes.repository import trees, worktree
 from lanes.repository.store import Store
+from tests import campaign
 from tests.integration.lanes import forests, origin
 
 pytestmark = pytest.mark.lanes
+SHARE = 1 if campaign.WHOLE else 3
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def _independent(store: Store, base: str, tree: str) -> set[tuple[bytes, bytes]]
 @example(pair=({}, {b".github/workflows/x b/src/ok.yml": ("100644", b"")}))
 @example(pair=({b"tool.sh": ("100644", b"x\n")}, {b".github/workflows/ci.yml": ("100644", b"x\n")}))
 @example(pair=({b"a": ("100644", b"x")}, {b"a": ("120000", b"x")}))
-@settings(max_examples=60)
+@settings(max_examples=60 // SHARE)
 def test_the_change_is_what_git_says(ground, pair):
     first, second = (origin.plant(ground.path, files) for files in pair)
     base = origin.commit(ground.path, first)
@@ -65,7 +67,7 @@ def test_the_change_is_what_git_says(ground, pair):
                 b"a": ("100644", b"$Id$\r\nx\n"),
                 b"s/.gitattributes": ("100644", b"* text=auto\n"), b"s/b": ("100755", b"\r\n")})  # fmt: skip
 @example(files={b".gitignore": ("100644", b"*\n"), b"kept": ("100644", b"")})
-@settings(max_examples=60)
+@settings(max_examples=60 // SHARE)
 def test_files_come_back_as_they_went_out(ground, files):
     tree = origin.plant(ground.path, files)
     with tempfile.TemporaryDirectory() as name:
@@ -75,7 +77,7 @@ def test_files_come_back_as_they_went_out(ground, files):
 
 
 @given(files=forests.trees(gitlinks=False), later=forests.trees(gitlinks=False))
-@settings(max_examples=40)
+@settings(max_examples=40 // SHARE)
 def test_what_a_program_leaves_is_what_is_imported(ground, files, later):
     plain = {p: e for p, e in later.items() if p.rsplit(b"/", 1)[-1] != b".gitignore"}
     start = origin.plant(ground.path, {p: e for p, e in files.items() if p.rsplit(b"/", 1)[-1] != b".gitignore"})
@@ -86,7 +88,7 @@ def test_what_a_program_leaves_is_what_is_imported(ground, files, later):
 
 
 @given(files=forests.trees(gitlinks=True))
-@settings(max_examples=20)
+@settings(max_examples=20 // SHARE)
 def test_a_listing_is_the_tree(ground, files):
     listed = trees.list_paths(ground, origin.plant(ground.path, files))
     assert {p: mode for p, (mode, _) in listed.items()} == {p: mode for p, (mode, _) in files.items()}

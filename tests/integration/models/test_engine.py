@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from bot.interpret.model_answer import AnswerShape, read_answer
-from bot.interpret.schema import schema_of
+from bot.interpret.schema import answer_schema
 from core.model.errors import CountersignError, PermanentError, TransientError
 from core.ports import LaneOffer
-from lanes.builtin_agent.tool_call_text import plainly
+from lanes.builtin_agent.tool_call_text import without_tools
 from lanes.builtin_agent.tools import TOOLS as CODER_TOOLS
 from lanes.models import ChatMessage, ChatRequest, Endpoint, ToolCall
 from lanes.models.openai import OpenAiCatalog, OpenAiModel
@@ -107,19 +107,19 @@ async def test_a_call_in_the_middle_of_which_the_tokens_ran_out_is_left_out(engi
 async def test_a_template_that_would_leave_tools_out_without_a_word_is_found_out(older):
     error = await failure(model(older), ChatRequest(TALK, CODER_TOOLS))
     assert (type(error), error.problem.code) == (PermanentError, "model_no_tools")
-    reply = await model(older).ask(plainly(TALK))
+    reply = await model(older).ask(without_tools(TALK))
     assert json.loads(reply.text) == {"tool": READ.name, "arguments": READ.arguments}
 
 
 async def test_a_grammar_leaves_a_model_only_what_fits_the_interpreters_schema(engine):
-    reply = await model(engine).ask(ChatRequest(TALK, schema=schema_of(OFFERS)))
+    reply = await model(engine).ask(ChatRequest(TALK, schema=answer_schema(OFFERS)))
     assert read_answer(reply.text) == read_answer(READING)
     assert (await model(engine).ask(ChatRequest(TALK))).text.startswith("<tool_call>"), "what it likes best"
 
 
 async def test_even_random_weights_answer_in_the_interpreters_shape(random):
     for _ in range(4):
-        reply = await model(random).ask(ChatRequest(TALK, schema=schema_of(OFFERS)))
+        reply = await model(random).ask(ChatRequest(TALK, schema=answer_schema(OFFERS)))
         assert not reply.cut_off
         said = AnswerShape.model_validate_json(reply.text)
         assert said.lane in ("docs", "code", "")

@@ -75,7 +75,7 @@ async def test_mutated_comments_that_are_read_again_keep_no_good_one_away(capfd)
     async def recent(_repository: str, _since: object) -> list[Any]:
         return [one for one in found if one is not None]
 
-    comments.recent = recent  # type: ignore[method-assign]
+    comments.recent_comments = recent  # type: ignore[method-assign]
     await surface.catch_up(ears, payloads.NOW - timedelta(hours=1))
     await client.aclose()
     assert {f"/task good {n}" for n in range(COUNT)} <= ears.texts

@@ -12,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 
 from bot.surfaces.port import SlackConfig
-from bot.surfaces.slack.payloads import ASK, FORM, OwnAccount, heard_in_event
+from bot.surfaces.slack.payloads import SHORTCUT, TEXT_FORM, OwnAccount, event_message
 from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.slack.fixtures import running, slack, slack_program
 from tests.fakes.slack.program import ANA, APP, BOT, BOT_TOKEN, DEV, SECRET, TEAM
@@ -71,12 +71,12 @@ FORMS = [
         "message": {"ts": "1700000000.000100", "text": CANARY, "user": BOT},
         "actions": [{"type": "button", "action_id": "a", "value": "b1", "action_ts": "1700000000.1"}],
     },
-    _view(FORM),
-    _view(ASK),
+    _view(TEXT_FORM),
+    _view(SHORTCUT),
     {
         **PERSON,
         "type": "message_action",
-        "callback_id": ASK,
+        "callback_id": SHORTCUT,
         "trigger_id": "1.2.4",
         "message_ts": "1700000000.000100",
         "channel": {"id": DEV, "name": "dev"},
@@ -99,7 +99,7 @@ COMMAND = {
 async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_the_log(capfd):
     mutator, ears, signer = Mutator(3), StrictEars(), Signer()
     surface = SlackSurface(SlackConfig(BOT_TOKEN, TEAM, signing_secret=SECRET, channels={DEV: ()}))
-    surface._us = OwnAccount(TEAM, BOT, frozenset({DEV}))
+    surface._own_account = OwnAccount(TEAM, BOT, frozenset({DEV}))
 
     async def call(*_arguments: Any, **_more: Any) -> dict[str, Any]:
         return {"ok": True, "channel": {"id": "D0ANA"}}
@@ -107,7 +107,7 @@ async def test_mutated_deliveries_let_every_good_one_be_heard_and_no_words_into_
     async def ask(*_arguments: Any, **_more: Any) -> SimpleNamespace:
         return SimpleNamespace(data={"ok": True, "user": {"team_id": TEAM}})
 
-    surface._api.call, surface._api.ask = call, ask  # type: ignore[method-assign]  # what we would do there
+    surface._api.call, surface._api.get = call, ask  # type: ignore[method-assign]  # what we would do there
     transport = httpx.ASGITransport(Starlette(routes=list(surface.routes(ears))))
     async with httpx.AsyncClient(transport=transport, base_url="http://bot.test") as client:
         for n in range(COUNT):
@@ -135,7 +135,7 @@ def test_mutated_messages_of_a_history_are_read_or_passed_over():
     messages = [body["event"] for body in EVENTS]
     for _ in range(COUNT):
         message = mutator.of(mutator.chance.choice(messages))
-        heard_in_event({"team_id": TEAM, "event": {**message, "type": "message", "channel": DEV}}, ours)
+        event_message({"team_id": TEAM, "event": {**message, "type": "message", "channel": DEV}}, ours)
 
 
 async def test_a_running_surface_hears_every_good_message_between_mutated_ones(slack, capfd):

@@ -48,13 +48,13 @@ async def test_mutated_updates_let_every_good_one_be_heard_and_no_words_into_the
     team = fake.group("Team", topics={7: "docs"})
     updates = real_updates(fake)
     surface = TelegramSurface(config_of(fake, team), limits=QUICK)
-    surface._us, surface._ears = BotAccount(int(fake.bot["id"]), "ourbot", fake.token), ears
-    surface._start = lambda work: work.close()  # type: ignore[method-assign]  # answers are not what this is about
+    surface._account, surface._inbox = BotAccount(int(fake.bot["id"]), "ourbot", fake.token), ears
+    surface._start = lambda answer: answer.close()  # type: ignore[method-assign]  # answers are not what this is about
     ana = fake.person("Bo")
     for n in range(COUNT):
-        await surface._keep_body(mutator.of(mutator.chance.choice(updates)))
+        await surface._store_body(mutator.of(mutator.chance.choice(updates)))
         ana.says(ana.private, f"good {n}")
-        assert await surface._keep_body(fake.queue.pending.pop())
+        assert await surface._store_body(fake.queue.pending.pop())
     assert {f"good {n}" for n in range(COUNT)} <= ears.texts
     await surface.close()
     out, err = capfd.readouterr()

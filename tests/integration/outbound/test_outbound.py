@@ -14,18 +14,21 @@ from sqlmodel import col, select
 
 from bot.integrations.webhooks.client import CheckedClient
 from bot.integrations.webhooks.hooks import Hook
-from bot.integrations.webhooks.run import TRIES, WAITS_S, WebhookSender
+from bot.integrations.webhooks.sender import TRIES, WAITS_S, WebhookSender
 from bot.integrations.webhooks.sign import DELIVERY, EVENT, SIGNATURE, TIMESTAMP, sign, verified
-from core.model.ids import new_id
+from core.model.webhook_delivery import DUE, FAILED, SENT
 from core.services.requests import NewRequest
+from core.services.webhooks import Webhooks
 from core.store import deliveries, events
 from core.store.message_tables import DeliveryRow
 from core.store.tables import EventRow
+from tests import campaign
 from tests.builders import ANA
+from tests.clock import clock_ms, timed
 from tests.integration.outbound.receiver import OK, Receiver, answer
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 SECRET = "a-secret-of-many-characters"
 WORDS = "set the-word to 1 in x.yaml"
@@ -41,33 +44,33 @@ def hook(receiver: Receiver, name: str = "ci", **others) -> Hook:
 
 
 def outbound(database, *hooks: Hook, **others) -> WebhookSender:
-    return WebhookSender(database, lambda: hooks, new_id, poll_s=0.02, **others)
+    return WebhookSender(Webhooks(database), lambda: hooks, poll_s=0.02, **others)
 
 
 async def happen(database, kind, body=None):
-    async def work(session):
-        now_ms = await database.now_ms(session)
-        await events.append(session, number=0, kind=kind, at_ms=now_ms, body=body)
+    async def work(tx):
+        await events.append(tx, number=0, kind=kind, body=body)
 
     await database.write(work)
 
 
 async def rows(database):
-    async def work(session):
-        return list((await session.exec(select(DeliveryRow).order_by(col(DeliveryRow.event_id)))).all())
+    async def work(tx):
+        return list((await tx.session.exec(select(DeliveryRow).order_by(col(DeliveryRow.event_id)))).all())
 
     return await database.read(work)
 
 
 async def all_due(database) -> None:
-    await database.write(lambda session: session.execute(update(DeliveryRow).values(due_ms=0)))
+    """What was put off is due, and every lease is over."""
+    await database.write(lambda tx: tx.session.execute(update(DeliveryRow).values(due_ms=0, held_ms=0)))
 
 
 async def test_a_new_event_is_told_signed_with_its_task(office, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver))
         await out.round()
-        await office.service.ask(NewRequest(text=WORDS, actor=ANA))
+        await office.requests.ask(NewRequest(text=WORDS, actor=ANA))
         await out.round()
         (got,) = receiver.got
         told = json.loads(got.body)
@@ -88,7 +91,7 @@ async def test_words_are_told_only_where_that_was_asked_for(office, database):
     async with Receiver() as receiver:
         out = outbound(database, hook(receiver, "plain"), hook(receiver, "full", include_text=True))
         await out.round()
-        await office.service.ask(NewRequest(text=WORDS, actor=ANA))
+        await office.requests.ask(NewRequest(text=WORDS, actor=ANA))
         await happen(database, "schedule.refused", {"problem": "the-word is wrong", "code": "x", "new": "the-word"})
         while await out.round():
             pass
@@ -152,20 +155,20 @@ async def test_eight_tries_and_then_the_next_one(database):
         await happen(database, "test.first")
         await happen(database, "test.second")
         for attempt in range(TRIES):
-            before_ms = await database.read(database.now_ms)
+            before_ms = await database.read(clock_ms)
             await out.round()
             first = (await rows(database))[0]
             assert first.attempt == attempt + 1
             if attempt + 1 < TRIES:
-                assert first.state == deliveries.DUE
+                assert first.state == DUE
                 wait_s = (first.due_ms - before_ms) / 1000
                 assert WAITS_S[attempt] <= wait_s <= WAITS_S[attempt] * 1.1 + 30
                 await all_due(database)
         first, second = await rows(database)
-        assert (first.state, second.state) == (deliveries.FAILED, deliveries.DUE)
+        assert (first.state, second.state) == (FAILED, DUE)
         assert "8 times" in (first.problem or "")
         await out.round()
-        assert (await rows(database))[1].state == deliveries.SENT
+        assert (await rows(database))[1].state == SENT
         assert await database.read(deliveries.counts) == {("ci", "failed"): 1, ("ci", "sent"): 1}
     assert sum(WAITS_S) * 1.1 < 24 * 3600
 
@@ -178,7 +181,7 @@ async def test_a_receiver_that_says_no_is_not_asked_again(database):
         for _ in range(3):
             await out.round()
         assert len(receiver.got) == 1
-        assert (await rows(database))[0].state == deliveries.FAILED
+        assert (await rows(database))[0].state == FAILED
         assert "404" in (await database.read(lambda s: deliveries.last_problem(s, "ci")) or "")
 
 
@@ -190,7 +193,7 @@ async def test_a_private_address_is_never_called(database):
         await out.round()
         assert receiver.got == []
         (row,) = await rows(database)
-        assert row.state == deliveries.FAILED
+        assert row.state == FAILED
         assert "not called" in (row.problem or "")
 
 
@@ -201,19 +204,19 @@ async def test_what_died_with_its_host_is_told_by_another(database):
         await happen(database, "test.one")
         await out.hand_out()
 
-        async def taken(session):
-            return await deliveries.begin(session, await database.now_ms(session), 5)
+        async def taken(tx):
+            return await deliveries.begin(tx, 5)
 
         (held,) = await database.write(taken)  # and then the host dies
         assert await out.deliver() == 0
         await all_due(database)
         assert await out.deliver() == 1
 
-        async def late(session):
-            return await deliveries.conclude(session, held, deliveries.FAILED, "late", 1)
+        async def late(tx):
+            return await deliveries.conclude(timed(tx, 1), held, FAILED, "late")
 
         assert not await database.write(late)
-        assert (await rows(database))[0].state == deliveries.SENT
+        assert (await rows(database))[0].state == SENT
 
 
 async def test_a_hook_that_is_gone_is_owed_nothing(database):
@@ -224,7 +227,7 @@ async def test_a_hook_that_is_gone_is_owed_nothing(database):
         await out.hand_out()
         await outbound(database, hook(receiver, "other")).round()
         assert receiver.got == []
-        assert (await rows(database))[0].state == deliveries.FAILED
+        assert (await rows(database))[0].state == FAILED
 
 
 async def test_an_event_that_is_committed_late_is_not_passed_over(database):
@@ -240,25 +243,25 @@ async def test_an_event_that_is_committed_late_is_not_passed_over(database):
             return EventRow(id=event_id, number=0, seq=seq, kind=f"test.n{event_id}", at_ms=at_ms, body="{}",
                             previous="", hash="")  # fmt: skip
 
-        async def later(session):
+        async def later(tx):
             (last,) = (await rows(database))[-1:]
-            session.add(row(last.event_id + 2, 900, await database.now_ms(session)))
+            tx.session.add(row(last.event_id + 2, 900, tx.now_ms))
             return last.event_id
 
         last_id = await database.write(later)
         assert not await out.round()
-        await database.write(lambda session: add(session, row(last_id + 1, 800, 0)))
+        await database.write(lambda tx: add(tx, row(last_id + 1, 800, 0)))
         for _ in range(3):
             await out.round()
         assert [row.event_id for row in await rows(database)] == [last_id, last_id + 1, last_id + 2]
 
-        await database.write(lambda session: add(session, row(last_id + 5, 950, 0)))  # 3 and 4 were rolled back
+        await database.write(lambda tx: add(tx, row(last_id + 5, 950, 0)))  # 3 and 4 were rolled back
         await out.round()
         assert (await rows(database))[-1].event_id == last_id + 5
 
 
-async def add(session, row) -> None:
-    session.add(row)
+async def add(tx, row) -> None:
+    tx.session.add(row)
 
 
 async def test_the_loop_tells_what_happens_while_it_runs(database):

@@ -39,8 +39,8 @@ def test_hooks_and_trackers_are_read_and_their_secrets_kept_out_of_sight(read):
         "  linear: {workspace: acme, teams: ENG}\n"
     )
     assert (hook.name, hook.events, hook.secret) == ("my-ci", ("task.staged", "task.*"), "a-secret-of-many-characters")
-    assert (trackers.speaks("jira"), trackers.speaks("linear")) == (True, False)
-    assert trackers.of("ENG") == "linear"
+    assert (trackers.can_comment("jira"), trackers.can_comment("linear")) == (True, False)
+    assert trackers.tracker_for("ENG") == "linear"
     assert "secret" not in repr(hook).replace("my-ci", "")
     assert "t0ken" not in repr(trackers)
 

@@ -15,7 +15,7 @@ from core.model.decision import ApprovalRequirements
 from core.model.errors import PermanentError, TransientError
 from core.model.lane import Lane
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
-from core.store.deliveries import WebhookDelivery
+from core.model.webhook_delivery import WebhookDelivery
 
 pytestmark = pytest.mark.lanes
 
@@ -113,13 +113,13 @@ async def test_a_notifier_that_breaks_is_told_again_and_one_that_is_gone_is_not(
     listener = Listener(OSError("full"), PermanentError("no", "never"))
     notifiers = PluginNotifiers(SimpleNamespace(prefixes=("jira:",)), {"ear": listener}, notify_s=5)
     assert notifiers.prefixes == ("jira:", "plugin:")
-    with pytest.raises(TransientError, match="the notifier ear broke: OSError: full"):
+    with pytest.raises(TransientError, match="the notifier ear failed: OSError: full"):
         await notifiers.deliver(delivery("plugin:ear"))
     with pytest.raises(PermanentError, match="never"):
         await notifiers.deliver(delivery("plugin:ear"))
     await notifiers.deliver(delivery("plugin:ear"))
     assert listener.told == [{"delivery": "delivery_1", "event": {"kind": "task.staged"}, "task": None}]
-    with pytest.raises(PermanentError, match="not enabled any more"):
+    with pytest.raises(PermanentError, match="no longer enabled"):
         await notifiers.deliver(delivery("plugin:gone"))
 
 
@@ -128,7 +128,7 @@ async def test_a_notifier_that_never_answers_is_given_up_for_now():
         async def notify(self, _event: object) -> None:
             await asyncio.Event().wait()
 
-    with pytest.raises(TransientError, match="did not take it within"):
+    with pytest.raises(TransientError, match="did not finish within"):
         await PluginNotifiers(SimpleNamespace(prefixes=()), {"ear": Deaf()}, notify_s=0.1).deliver(
             delivery("plugin:ear")
         )

@@ -12,7 +12,7 @@ import pytest
 
 from bot.configuration.config import load_config
 from bot.configuration.home import Home
-from bot.configuration.live_settings import load_all
+from bot.configuration.live_settings import load_settings
 from bot.plugins.load import Plugins
 from bot.wiring.app import opened
 from core.model.errors import ConfigError, PermanentError
@@ -99,7 +99,7 @@ def test_a_forge_and_a_surface_may_be_named_while_they_are_enabled(home, site):
     assert load_config(config).people.by_name["ana"].identities == {"wall": "a1"}
     assert "wall" in load_config(config).surface_names()
     config.write_text(config.read_text().replace("forge: local", "forge: shelf"))
-    assert "there is no forge 'shelf' here" in str(refused(home))
+    assert "there is no forge 'shelf'" in str(refused(home))
     config.write_text(f"{config.read_text()}  forges: {{shelf: {{}}}}\n")
     assert load_config(config).repositories["web"].forge == "shelf"
     assert load_config(config).repositories["web"].id == "shelf:web"
@@ -165,7 +165,7 @@ def test_the_doctor_names_the_one_that_is_broken_and_looks_at_all_the_rest_witho
 
 
 @pytest.mark.parametrize(("kind", "lacking"), [
-    ("surfaces", "`run`, `routes`, `draw`"), ("forges", "`push`, `open`, `look`, `merge`, `close`"),
+    ("surfaces", "`run`, `routes`, `render`"), ("forges", "`push`, `open`, `look`, `merge`, `close`"),
     ("guards", "`judge`"), ("notifiers", "`notify`"),
 ])  # fmt: skip
 def test_every_kind_is_held_to_its_port(home, site, kind, lacking):
@@ -176,7 +176,7 @@ def test_every_kind_is_held_to_its_port(home, site, kind, lacking):
         **{kind: "own = :make"},
     )
     enable(home.root, f"  {kind}: {{own: {{}}}}")
-    (row,) = plugins_of(home).rows()
+    (row,) = plugins_of(home).doctor_rows()
     assert row["verdict"] == "fail"
     assert f"lacks {lacking}" in row["detail"]
 
@@ -213,7 +213,9 @@ def test_a_factory_is_told_its_name_settings_scratch_folder_and_sandbox(home, si
 # --------------------------------------------------------------------------------------------- shared checks
 
 CHECKED = "name: c\ndescribe: c\nwrite: ['*.md']\nexecutor: edit\nchecks: [{use: spelling%s}]\n"
-CHECK = "from core.model.lane import LaneCheck\ndef make(context): return Check('spelling', ('codespell', '.'), 30)\n"
+CHECK = (
+    "from core.model.lane import LaneCheck\ndef make(context): return LaneCheck('spelling', ('codespell', '.'), 30)\n"
+)
 
 
 def test_lanes_share_a_check_which_each_may_make_stricter(home, site):
@@ -221,10 +223,10 @@ def test_lanes_share_a_check_which_each_may_make_stricter(home, site):
     enable(home.root, "  checks: {spelling: {}}")
     lane = home.root / "lanes" / "c.yaml"
     lane.write_text(CHECKED % "")
-    (check,) = load_all(Home(home.root))[0].lanes["c"].checks
+    (check,) = load_settings(Home(home.root)).lanes["c"].checks
     assert (check.name, check.command, check.wall_s, check.required) == ("spelling", ("codespell", "."), 30, False)
     lane.write_text(CHECKED % ", required: true, wall_s: 5")
-    (check,) = load_all(Home(home.root))[0].lanes["c"].checks
+    (check,) = load_settings(Home(home.root)).lanes["c"].checks
     assert (check.wall_s, check.required) == (5, True)
 
 
@@ -239,7 +241,7 @@ def test_a_check_that_cannot_be_used_is_named_in_the_lanes_file(home, site, enab
         enable(home.root, "  checks: {spelling: {}}")
     (home.root / "lanes" / "c.yaml").write_text(CHECKED % more)
     with pytest.raises(ConfigError, match=said) as caught:
-        load_all(Home(home.root))
+        load_settings(Home(home.root))
     assert (caught.value.key, caught.value.line) == (key, 5)
 
 
@@ -248,7 +250,7 @@ def test_a_broken_check_is_told_by_the_lane_that_uses_it_and_by_the_doctor(home,
     enable(home.root, "  checks: {spelling: {}}")
     (home.root / "lanes" / "c.yaml").write_text(CHECKED % "")
     with pytest.raises(ConfigError, match=r"lacks the type core\.model\.lane\.LaneCheck"):
-        load_all(Home(home.root))
+        load_settings(Home(home.root))
     names = {row["name"]: row["verdict"] for row in home.document("doctor", code=1)["checks"]}
     assert names["plugin checks/spelling"] == names["configuration"] == "fail"
 
@@ -261,11 +263,11 @@ def test_a_surfaces_rooms_are_private_ones_unless_it_says_which_repositories_a_p
     enable(home.root, "  surfaces: {wall: {}}")
     says = SimpleNamespace(repositories=lambda place: ("web",) if place.channel == "a" else ())
     ours = {"telegram": says, "wall": says}
-    of = plugins_of(home).rooms(lambda _place: ("ours",), ours)
+    of = plugins_of(home).channel_scopes(lambda _place: ("ours",), ours)
     assert of(Place("wall", "a")) == ("web",)
     assert of(Place("wall", "b")) == ()
     assert of(Place("telegram", "a")) == ("ours",)
-    silent = plugins_of(home).rooms(lambda _place: (), {"wall": object()})
+    silent = plugins_of(home).channel_scopes(lambda _place: (), {"wall": object()})
     assert silent(Place("wall", "a")) == ()
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest_asyncio
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import Card, card_of
+from bot.cards.model import Card
 from bot.surfaces.port import Buttons, IncomingMessage, Place, RenderedCard
 from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.ears import FakeEars
@@ -43,11 +44,11 @@ async def talk(slack) -> AsyncIterator[Talk]:
 
 
 def staged_card(**changes) -> Card:
-    return card_of(docs.staged(**changes), now=docs.NOW)
+    return build_card(docs.staged(**changes), now=docs.NOW)
 
 
 def drawn_by(surface, card: Card | None = None, *, delivered: bool = False) -> RenderedCard:
     card = card or staged_card()
     buttons = Buttons({action: f"opaque-{action.kind}-{n}" for n, action in enumerate(card.actions)})
-    drawn: RenderedCard = surface.draw(card, read_diff(docs.DIFF), buttons, delivered=delivered)
+    drawn: RenderedCard = surface.render(card, read_diff(docs.DIFF), buttons, delivered=delivered)
     return drawn

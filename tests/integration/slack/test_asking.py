@@ -17,7 +17,7 @@ BUTTON = "Q" * 22
 async def test_chat_07_a_question_has_its_buttons_which_are_pressed_like_a_cards(talk, quietly: bool) -> None:
     extras = Extras(choices=(("#1 Set the timeout <!channel>", BUTTON), ("#2 Set the host", "R" * 22)))
     only_to = f"{TEAM}/{LEE}" if quietly else None
-    await talk.surface.say(CHANNEL, "Which one do you mean?", None, only_to, extras)
+    await talk.surface.send_text(CHANNEL, "Which one do you mean?", None, only_to, extras)
     question = await talk.slack.message(containing="Which one")
     await talk.slack.clicks(question, "#1 Set the timeout", LEE)
     (clicked,) = await talk.ears.heard()
@@ -28,7 +28,9 @@ async def test_chat_07_a_question_has_its_buttons_which_are_pressed_like_a_cards
 
 async def test_chat_16_a_mention_is_one_and_nothing_else_is(talk) -> None:
     mentions = (("lee", f"{TEAM}/{LEE}"),)
-    (id_,) = await talk.surface.say(CHANNEL, "#1 waits for lee, not <@U0>.", None, None, Extras(mentions=mentions))
+    (id_,) = await talk.surface.send_text(
+        CHANNEL, "#1 waits for lee, not <@U0>.", None, None, Extras(mentions=mentions)
+    )
     message = await talk.slack.message(containing="waits for")
     assert message["text"] == f"#1 waits for <@{LEE}>, not &lt;@U0&gt;."
     assert message["ts"] == id_

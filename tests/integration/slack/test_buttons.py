@@ -88,36 +88,36 @@ async def test_a_click_of_a_stranger_of_slack_connect_does_nothing(talk):
 async def test_clicks_of_guests_and_the_deactivated_are_not_admitted(talk, user):
     await talk.slack.clicks(await card_in(talk), "Approve", user)
     (clicked,) = await talk.ears.heard()
-    assert "Only full members" in (await talk.surface.admits(clicked) or "")
+    assert "Only full members" in (await talk.surface.check_access(clicked) or "")
 
 
 async def test_a_member_who_was_let_go_has_no_say_once_the_last_answer_is_old(slack):
     api, lee = SlackApi(BOT_TOKEN, slack.url), f"{TEAM}/{LEE}"
-    old, fresh = SlackMembers(api, TEAM, known_s=60), SlackMembers(api, TEAM, known_s=0)
-    assert await old.ok(lee)
-    assert await fresh.ok(lee)
+    old, fresh = SlackMembers(api, TEAM, cache_s=60), SlackMembers(api, TEAM, cache_s=0)
+    assert await old.is_full_member(lee)
+    assert await fresh.is_full_member(lee)
     slack.outsiders[LEE] = {"deleted": True}
-    assert await old.ok(lee)
-    assert not await fresh.ok(lee)
+    assert await old.is_full_member(lee)
+    assert not await fresh.is_full_member(lee)
     assert len(slack.called("users.info")) == 3
 
 
 async def test_an_organisations_person_is_a_member_where_slack_lists_our_team(slack):
-    members = SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM, known_s=0)
+    members = SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM, cache_s=0)
     for teams, ours in (([TEAM], True), (["T0THEIRS"], False)):
         slack.outsiders[LEE] = {"team_id": "E0ORG", "enterprise_user": {"teams": teams}}
-        assert await members.ok(f"{TEAM}/{LEE}") is ours
+        assert await members.is_full_member(f"{TEAM}/{LEE}") is ours
 
 
 async def test_nobody_is_a_member_while_slack_does_not_tell(slack):
     slack.fail("users.info", "drop")
     with pytest.raises(TransientError):
-        await SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM).ok(f"{TEAM}/{LEE}")
+        await SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM).is_full_member(f"{TEAM}/{LEE}")
 
 
 @pytest.mark.parametrize("identity", ["", "U0ANA", "T0THEIRS/U0ANA", f"{TEAM}/", f"{TEAM}/U0NOBODY", "/U0ANA"])
 async def test_no_other_identity_is_a_member(slack, identity):
-    assert not await SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM).ok(identity)
+    assert not await SlackMembers(SlackApi(BOT_TOKEN, slack.url), TEAM).is_full_member(identity)
 
 
 @pytest.mark.parametrize(("kind", "label"), [("reject", "Reject"), ("reply", "Reply")])

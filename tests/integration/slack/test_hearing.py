@@ -92,8 +92,8 @@ async def test_a_stranger_of_slack_connect_is_not_heard(talk):
 async def test_guests_and_the_deactivated_are_heard_but_have_no_say(talk, user, has_a_say):
     await talk.slack.mentions("approve 1 0123456789ab", user=user)
     (heard,) = await talk.heard()
-    assert (await talk.surface.admits(heard) is None) == has_a_say
-    assert await talk.surface.in_full(heard) is heard
+    assert (await talk.surface.check_access(heard) is None) == has_a_say
+    assert await talk.surface.complete_message(heard) is heard
 
 
 async def test_a_stranger_with_our_persons_user_id_is_somebody_else(talk):
@@ -157,10 +157,10 @@ class SlowEars(FakeEars):
     gate: asyncio.Event
     waiting: int = 0
 
-    async def take(self, said):
+    async def accept(self, said):
         self.waiting += 1
         await self.gate.wait()
-        return await super().take(said)
+        return await super().accept(said)
 
 
 async def test_retries_while_the_first_delivery_is_still_being_kept_have_one_effect(slack):
@@ -182,8 +182,8 @@ async def test_a_person_whom_slack_cannot_vouch_for_now_is_kept_and_judged_later
     await talk.slack.mentions("approve 1 0123456789ab")
     (heard,) = await talk.heard()
     with pytest.raises(TransientError):
-        await talk.surface.admits(heard)
-    assert await talk.surface.admits(heard) is None
+        await talk.surface.check_access(heard)
+    assert await talk.surface.check_access(heard) is None
 
 
 async def test_a_command_is_heard_without_a_message(talk):
@@ -207,7 +207,7 @@ async def test_a_command_typed_in_a_private_talk_is_answered_in_ours(talk):
 async def test_a_command_that_is_not_heard_says_why_to_its_writer_alone(talk):
     answer = await talk.slack.commands("approve 1", channel=OTHER)
     assert answer["response_type"] == "ephemeral"
-    assert "I do not listen in this channel" in answer["text"]
+    assert "I am not set up for this channel" in answer["text"]
     assert not talk.ears.said
 
 

@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from bot.surfaces.port import QuotedMessage
 from bot.surfaces.slack.catch_up import MAX_AGE_S, SlackCatchUp
 from bot.surfaces.slack.surface import SlackSurface
+from tests import campaign
 from tests.fakes.ears import FakeEars
 from tests.fakes.slack.fixtures import running
 from tests.fakes.slack.people import fresh
@@ -114,14 +115,14 @@ async def test_chat_18_a_file_without_words_is_answered_with_what_is_possible(ta
         await talk.slack.acknowledged(await talk.slack.deliver("events_api", payload))
     file, shared = await talk.heard(2)
     assert "cannot read files" in file.hint
-    assert "not your request" in shared.hint
+    assert "does not count as your request" in shared.hint
 
 
 async def test_chat_09_the_message_that_began_a_thread_is_quoted_as_its_writers_words(talk):
     root = await talk.slack.says("set server.timeout to 30 in config/app.yaml", user=KIM)
     await talk.slack.mentions("do this", thread=root)
     (heard,) = await talk.heard()
-    whole = await talk.surface.in_full(heard)
+    whole = await talk.surface.complete_message(heard)
     assert whole.quoted == QuotedMessage("set server.timeout to 30 in config/app.yaml", f"{TEAM}/{KIM}")
 
 
@@ -129,7 +130,7 @@ async def test_chat_09_our_own_card_is_not_quoted(talk):
     card = await talk.surface.post(CHANNEL, drawn_by(talk.surface), None)
     await talk.slack.mentions("do this", thread=card)
     (heard,) = await talk.heard()
-    assert (await talk.surface.in_full(heard)).quoted is None
+    assert (await talk.surface.complete_message(heard)).quoted is None
 
 
 async def test_chat_19_what_was_said_while_nobody_listened_is_heard_when_somebody_does_again(slack):
@@ -175,7 +176,7 @@ async def test_chat_19_at_the_very_first_start_nothing_old_is_done(slack):
 
 async def test_chat_19_a_missing_scope_or_a_limit_ends_nothing(slack):
     ears = FakeEars(memory={"slack": {"until": 1.0}})
-    slack.fail("conversations.history", "ratelimited")
+    slack.fail("conversations.history", "ratelimited" if campaign.WHOLE else "limit")  # without a time: half a minute
     slack.fail("conversations.history", "missing_scope")
     slack.fail("conversations.history", "limit", retry_after_s=0.1)
     async with running(SlackSurface(slack.config()), ears, slack):
@@ -190,7 +191,7 @@ async def test_chat_19_the_history_is_read_page_by_page(slack):
         said = {"channel": DEV, "user": ANA, "text": f"<@{BOT}> number {n}"}
         await slack.to_program("POST", "/_control/message", json=said)
     surface = SlackSurface(slack.config())
-    reader = SlackCatchUp(surface._api, surface.ours, [DEV], page=3)
+    reader = SlackCatchUp(surface._api, surface.account, [DEV], page=3)
     async with surface._api.session():
         await reader._catch_up(ears)
     assert {said.text for said in ears.said} == {f"number {n}" for n in range(7)}

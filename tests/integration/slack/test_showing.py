@@ -73,8 +73,8 @@ async def test_files_come_whole_into_the_thread(slack, surface):
 
 
 async def test_what_is_said_is_plain_words_to_all_or_to_one(slack, surface):
-    await surface.say(CHANNEL, "see <http://evil|bank> @here *now*", None, None)
-    await surface.say(CHANNEL, "only you", "1700000000.000100", f"{TEAM}/{LEE}")
+    await surface.send_text(CHANNEL, "see <http://evil|bank> @here *now*", None, None)
+    await surface.send_text(CHANNEL, "only you", "1700000000.000100", f"{TEAM}/{LEE}")
     loud, quiet = await slack.messages()
     assert loud["text"] == "see &lt;http://evil|bank&gt; @here *now*"
     assert (quiet["ephemeral_to"], quiet["thread_ts"]) == (LEE, "1700000000.000100")
@@ -83,10 +83,10 @@ async def test_what_is_said_is_plain_words_to_all_or_to_one(slack, surface):
 
 
 async def test_a_long_text_is_split_and_a_very_long_one_attached(slack, surface):
-    await surface.say(CHANNEL, "\n".join(f"line {n}" for n in range(800)), None, None)
+    await surface.send_text(CHANNEL, "\n".join(f"line {n}" for n in range(800)), None, None)
     assert 2 <= len(slack.called("chat.postMessage")) <= 3
     text = "\n".join(f"row {n} {'<' * 50}" for n in range(2000))
-    await surface.say(CHANNEL, text, None, None)
+    await surface.send_text(CHANNEL, text, None, None)
     root = await slack.message(containing="row 0")
     (message,) = [m for m in await slack.messages() if m.get("files")]
     assert message["thread_ts"] == root["ts"], "what people answer to the file is known to be about it"
@@ -110,9 +110,9 @@ async def test_a_limit_is_told_with_its_time_and_nobody_knocks_before(slack, sur
 async def test_a_short_limit_is_waited_out_and_the_order_kept(slack, surface):
     slack.fail("chat.postMessage", "limit", retry_after_s=1)
     with pytest.raises(TransientError):
-        await surface.say(CHANNEL, "lost", None, None)
+        await surface.send_text(CHANNEL, "lost", None, None)
     began = time.monotonic()
-    await asyncio.gather(*(surface.say(CHANNEL, f"{n}", None, None) for n in range(5)))
+    await asyncio.gather(*(surface.send_text(CHANNEL, f"{n}", None, None) for n in range(5)))
     assert time.monotonic() - began > 0.9
     assert [message["text"] for message in await slack.messages()] == ["0", "1", "2", "3", "4"]
 
@@ -142,7 +142,7 @@ async def test_a_conversation_that_is_over_is_told_as_such(slack, surface, state
     for going_out in (
         surface.post(CHANNEL, drawn_by(surface), None),
         surface.edit(CHANNEL, "1700000000.000100", drawn_by(surface)),
-        surface.say(CHANNEL, "x", None, None),
+        surface.send_text(CHANNEL, "x", None, None),
     ):
         with pytest.raises(PermanentError) as caught:
             await going_out

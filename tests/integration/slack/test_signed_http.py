@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from bot.surfaces.port import ButtonPress
-from bot.surfaces.slack.http import MAX_BODY_BYTES, verified
+from bot.surfaces.slack.http import MAX_BODY_BYTES, is_signed
 from bot.surfaces.slack.surface import SlackSurface
 from tests.fakes.ears import FakeEars
 from tests.fakes.slack.fixtures import running
@@ -272,7 +272,7 @@ async def test_only_post_is_answered(door):
 
 async def test_an_ear_that_fails_unexpectedly_is_a_500_that_says_nothing(slack):
     class Broken(FakeEars):
-        async def take(self, said):
+        async def accept(self, said):
             raise RuntimeError(f"the secret is {SECRET}")
 
     surface, ears = SlackSurface(slack.config_http()), Broken()
@@ -289,13 +289,13 @@ def test_without_a_signing_secret_there_is_no_address(slack):
 
 @given(st.binary(max_size=200), st.binary(max_size=80), st.binary(max_size=100), st.binary(max_size=40))
 def test_no_bytes_at_all_make_the_check_raise_or_pass(body, stamp, signature, secret):
-    assert verified(secret, stamp, signature, body, time.time()) is False
+    assert is_signed(secret, stamp, signature, body, time.time()) is False
 
 
 @given(st.binary(max_size=500), st.integers(0, 10**10), st.integers(-400, 400))
 def test_what_slack_signs_passes_for_five_minutes_and_no_changed_byte_does(body, stamp, age_s):
     text = str(stamp).encode()
     signed = b"v0=" + hmac.new(SECRET.encode(), b"v0:" + text + b":" + body, hashlib.sha256).hexdigest().encode()
-    assert verified(SECRET.encode(), text, signed, body, stamp + age_s) == (abs(age_s) <= 300)
-    assert not verified(SECRET.encode(), text, signed, body + b"\0", stamp)
-    assert not verified(b"", text, signed, body, stamp)
+    assert is_signed(SECRET.encode(), text, signed, body, stamp + age_s) == (abs(age_s) <= 300)
+    assert not is_signed(SECRET.encode(), text, signed, body + b"\0", stamp)
+    assert not is_signed(b"", text, signed, body, stamp)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bot.cards.telegram import TelegramButton, TelegramCard
-from bot.cards.telegram_words import TextSpan
 from bot.surfaces.port import RenderedCard
+from bot.surfaces.telegram.card import TelegramButton, TelegramCard
+from bot.surfaces.telegram.entities import TextSpan
 
 ROWS = ((TelegramButton("✅ Approve 9c1e", "b-approve"), TelegramButton("❌ Reject", "b-reject")),)
 

@@ -20,7 +20,7 @@ def place_of(stage: Stage) -> Place:
 async def test_chat_07_a_question_has_its_buttons_which_are_pressed_like_a_cards(stage: Stage) -> None:
     lee = stage.telegram.person("Lee")
     extras = Extras(choices=(("#1 Set the timeout", BUTTON), ("#2 Set the host", "R" * 22)))
-    (id_,) = await stage.surface.say(place_of(stage), "Which one do you mean?", None, None, extras)
+    (id_,) = await stage.surface.send_text(place_of(stage), "Which one do you mean?", None, None, extras)
     lee.clicks(stage.team.messages[int(id_)], "#1 Set the timeout")
     (clicked,) = await stage.ears.heard()
     assert isinstance(clicked, ButtonPress)
@@ -31,7 +31,7 @@ async def test_chat_16_a_mention_reaches_the_person_behind_the_name(mute: Stage)
     lee, max_ = mute.telegram.person("Lee"), mute.telegram.person("Max")
     mentions = (("lee", str(lee.id)), ("max", str(max_.id)), ("gone", "no number"), ("absent", "7"))
     words = "🎉 #1 waits for lee, max, gone."
-    (id_,) = await mute.surface.say(place_of(mute), words, None, None, Extras(mentions=mentions))
+    (id_,) = await mute.surface.send_text(place_of(mute), words, None, None, Extras(mentions=mentions))
     raw = mute.team.messages[int(id_)].raw
     found = {e["user"]["id"]: (e["offset"], e["length"]) for e in raw["entities"] if e["type"] == "text_mention"}
     assert set(found) == {lee.id, max_.id}
@@ -55,7 +55,7 @@ async def test_chat_06_every_message_of_an_answer_is_named(mute: Stage) -> None:
     lines = "\n".join(f"line {n} {'w' * 60}" for n in range(100))
     said = [
         *await mute.surface.attach(place_of(mute), files, "the whole diff", None),
-        *await mute.surface.say(place_of(mute), lines, None, None),
+        *await mute.surface.send_text(place_of(mute), lines, None, None),
     ]
     assert [int(id_) for id_ in said] == sorted(mute.team.messages)
     assert len(said) >= 4

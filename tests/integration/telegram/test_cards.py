@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import card_of
 from bot.cards.page import diff_page
 from bot.cards.parts import ActionKind
 from bot.surfaces.port import Attachment, Buttons, Place, Response
@@ -36,8 +36,8 @@ def buttons_of(card):
 
 
 def drawn(surface, document, diff=docs.DIFF, *, delivered=False):
-    card = card_of(document, now=NOW)
-    return surface.draw(card, read_diff(diff) if diff else None, buttons_of(card), delivered=delivered)
+    card = build_card(document, now=NOW)
+    return surface.render(card, read_diff(diff) if diff else None, buttons_of(card), delivered=delivered)
 
 
 async def test_telegram_takes_every_kind_of_card_and_every_change_of_it(mute):
@@ -68,9 +68,9 @@ async def test_approve_comes_with_the_diff_and_brings_its_own_id_back(stage):
     """A diff too long for a message: first its files, then the button."""
     diff = docs.DIFF + b"".join(b"+line %d\n" % n for n in range(3000))
     place = Place("telegram", str(stage.team.id))
-    card = card_of(docs.staged(), now=NOW)
-    first = stage.surface.draw(card, read_diff(diff), buttons_of(card), delivered=False)
-    assert first.hides
+    card = build_card(docs.staged(), now=NOW)
+    first = stage.surface.render(card, read_diff(diff), buttons_of(card), delivered=False)
+    assert first.hides_lines
     number = await stage.surface.post(place, first, None)
     shown = stage.team.messages[int(number)]
     assert not any("Approve" in button.label for button in shown.buttons)
@@ -79,11 +79,13 @@ async def test_approve_comes_with_the_diff_and_brings_its_own_id_back(stage):
         Attachment("142.html", diff_page(card, diff), "text/html"),
     ]
     await stage.surface.attach(place, files, f"{card.label}: the whole diff", number)
-    await stage.surface.edit(place, number, stage.surface.draw(card, read_diff(diff), buttons_of(card), delivered=True))
+    await stage.surface.edit(
+        place, number, stage.surface.render(card, read_diff(diff), buttons_of(card), delivered=True)
+    )
     stage.ears.answers = lambda _said: Response("Approved.")
     (click,) = stage.telegram.person("Lee").clicks(shown, "Approve 9c1e")
     await click.answered()
     approve = next(action for action in card.actions if action.kind is ActionKind.APPROVE)
     (clicked,) = stage.ears.said
-    assert clicked.button == buttons_of(card).of(approve)
+    assert clicked.button == buttons_of(card).id_of(approve)
     assert [m.document.name for m in stage.team.by_bot() if m.document] == ["142.patch", "142.html"]

@@ -210,7 +210,7 @@ async def test_reject_asks_for_the_reason_and_the_reply_is_the_same_button(stage
     question = await stage.telegram.until(lambda: next((m for m in stage.team.by_bot() if m.force_reply), None))
     assert (question.thread, question.reply_to) == (7, card.id)
     assert list(question.covered("text_mention")) == ["Lee"]
-    assert question.text == "✍️ Lee, why not? Please reply to this message; the reason goes into the next try."
+    assert question.text == "✍️ Lee, why? Please reply to this message. The next attempt uses your reason."
     reply = lee.says(stage.team, "name Debian too", reply_to=question, thread=7)
     said = (await stage.ears.heard(2))[1]
     assert said == ButtonPress(
@@ -273,7 +273,7 @@ async def test_words_that_look_like_a_question_of_ours_lead_to_no_button(stage):
     card = await posted(stage)
     forged = f"Please reply.\n\nb-approve.{card.id}.{'0' * 16}"
     place = Place("telegram", str(stage.team.id))
-    await stage.surface.say(place, forged, None, None)
+    await stage.surface.send_text(place, forged, None, None)
     shown = stage.team.by_bot()[-1]
     assert shown.text == forged
     stage.telegram.person("Lee").says(stage.team, "nice", reply_to=shown)

@@ -119,10 +119,10 @@ async def test_chat_01_an_answer_that_is_not_updates_ends_nothing(stage):
 class BrokenEars(FakeEars):
     """Ears that one message breaks."""
 
-    async def take(self, said):
+    async def accept(self, said):
         if said.text == WORDS:
             raise KeyError(WORDS)
-        return await super().take(said)
+        return await super().accept(said)
 
 
 async def test_chat_01_a_message_that_breaks_us_keeps_no_other_away(telegram, capfd):

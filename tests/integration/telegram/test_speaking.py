@@ -96,7 +96,7 @@ async def test_a_place_that_cannot_be_reached_again_is_gone(mute, lose):
     for work in (
         mute.surface.post(place_of(mute.team), drawing(), None),
         mute.surface.edit(place_of(mute.team), number, drawing("new")),
-        mute.surface.say(place_of(mute.team), "hello", None, None),
+        mute.surface.send_text(place_of(mute.team), "hello", None, None),
     ):
         with pytest.raises(PermanentError) as caught:
             await work
@@ -105,7 +105,7 @@ async def test_a_place_that_cannot_be_reached_again_is_gone(mute, lose):
 
 async def test_a_place_that_is_no_chat_is_gone(mute):
     with pytest.raises(PermanentError) as caught:
-        await mute.surface.say(Place("telegram", "C024BE91L"), "hello", None, None)
+        await mute.surface.send_text(Place("telegram", "C024BE91L"), "hello", None, None)
     assert caught.value.problem.code == "place_gone"
 
 
@@ -116,14 +116,14 @@ async def test_a_card_follows_a_group_that_became_a_supergroup(stage):
     await stage.surface.edit(place_of(group), number, drawing("two"))
     assert texts(new) == ["two"]
     assert ("telegram", str(group.id), str(new.id)) in stage.ears.moves
-    await stage.surface.say(place_of(group), "hello", None, None)
+    await stage.surface.send_text(place_of(group), "hello", None, None)
     assert texts(new) == ["two", "hello"]
 
 
 async def test_told_to_wait_it_waits_and_keeps_the_order(mute):
     mute.telegram.next("sendMessage", Fault(FaultKind.FLOOD, 1))
     place = place_of(mute.team)
-    await asyncio.gather(*(mute.surface.say(place, f"line {n}", None, None) for n in range(5)))
+    await asyncio.gather(*(mute.surface.send_text(place, f"line {n}", None, None) for n in range(5)))
     assert texts(mute.team) == [f"line {n}" for n in range(5)]
     assert mute.telegram.calls["sendMessage"] == 6
 
@@ -131,9 +131,9 @@ async def test_told_to_wait_it_waits_and_keeps_the_order(mute):
 async def test_one_slow_chat_does_not_hold_up_another(mute):
     mute.telegram.next("sendMessage", Fault(FaultKind.FLOOD, 2))
     lee = mute.telegram.person("Lee")
-    slow = asyncio.create_task(mute.surface.say(place_of(mute.team), "slow", None, None))
+    slow = asyncio.create_task(mute.surface.send_text(place_of(mute.team), "slow", None, None))
     await mute.telegram.until(lambda: mute.telegram.calls["sendMessage"])
-    await mute.surface.say(place_of(lee.private), "quick", None, None)
+    await mute.surface.send_text(place_of(lee.private), "quick", None, None)
     assert not slow.done()
     assert texts(lee.private) == ["quick"]
     await slow
@@ -144,7 +144,7 @@ async def test_told_to_wait_for_long_the_caller_is_told(mute):
     mute.telegram.next("sendMessage", Fault(FaultKind.FLOOD, 600))
     for _ in range(2):
         with pytest.raises(TransientError) as caught:
-            await mute.surface.say(place_of(mute.team), "hello", None, None)
+            await mute.surface.send_text(place_of(mute.team), "hello", None, None)
         assert caught.value.retry_after_s is not None
         assert 590 < caught.value.retry_after_s <= 600
     assert mute.telegram.calls["sendMessage"] == 1
@@ -156,8 +156,8 @@ async def test_paced_by_ourselves_everything_arrives_in_order(telegram):
     pace = PaceLimits(chat=(3, 0.35), group=(6, 1.3), overall=(30, 1.0), patience_s=60)
     team, lee = telegram.group(), telegram.person("Lee")
     surface = TelegramSurface(config_of(telegram, team), limits=pace)
-    said = [surface.say(place_of(team), f"{n}", None, None) for n in range(8)]
-    said += [surface.say(place_of(lee.private), f"{n}", None, None) for n in range(5)]
+    said = [surface.send_text(place_of(team), f"{n}", None, None) for n in range(8)]
+    said += [surface.send_text(place_of(lee.private), f"{n}", None, None) for n in range(5)]
     await asyncio.gather(*said)
     assert texts(team) == [f"{n}" for n in range(8)]
     assert texts(lee.private) == [f"{n}" for n in range(5)]
@@ -197,7 +197,7 @@ async def test_the_token_is_in_no_log(mute, caplog):
     caplog.set_level("DEBUG")
     mute.telegram.next("sendMessage", Fault(FaultKind.ERROR, 500))
     with pytest.raises(TransientError):
-        await mute.surface.say(place_of(mute.team), "hello", None, None)
+        await mute.surface.send_text(place_of(mute.team), "hello", None, None)
     await TelegramSurface(config_of(mute.telegram)).check()
     assert mute.telegram.token not in caplog.text
 
@@ -252,14 +252,14 @@ async def test_a_file_that_telegram_takes_from_no_bot_is_refused_here(mute):
 
 @pytest.mark.parametrize(("count", "messages"), [(4095, 1), (4096, 1), (4097, 2), (9000, 3)])
 async def test_long_words_are_split_and_nothing_is_lost(mute, count, messages):
-    await mute.surface.say(place_of(mute.team), "w" * count, None, None)
+    await mute.surface.send_text(place_of(mute.team), "w" * count, None, None)
     assert "".join(texts(mute.team)) == "w" * count
     assert len(texts(mute.team)) == messages
 
 
 async def test_very_long_words_come_as_a_file(mute):
     said = "\n".join(f"#{n} 🦊 fix docs/{n}.md" for n in range(2000))
-    await mute.surface.say(place_of(mute.team), said, None, None)
+    await mute.surface.send_text(place_of(mute.team), said, None, None)
     (shown,) = mute.team.by_bot()
     assert shown.document is not None
     assert shown.document.content.decode() == said
@@ -269,14 +269,14 @@ async def test_what_is_said_pings_nobody_links_nothing_and_can_be_copied(mute):
     said = (
         "ask @lee or t.me/spam, tg://user?id=1, https://evil.example/x #now $USD a@b.example\n/approve 142 9c1e04ab77d2"
     )
-    await mute.surface.say(place_of(mute.team), said, None, None)
+    await mute.surface.send_text(place_of(mute.team), said, None, None)
     (shown,) = mute.team.by_bot()
     assert shown.text == said
     assert {entity["type"] for entity in shown.entities} == {"code"}
 
 
 async def test_nothing_to_say_says_nothing(mute):
-    await mute.surface.say(place_of(mute.team), " \n ", None, None)
+    await mute.surface.send_text(place_of(mute.team), " \n ", None, None)
     assert mute.team.by_bot() == []
 
 
@@ -308,7 +308,7 @@ def test_what_is_no_token_is_told_before_it_is_used(telegram, token):
 
 
 async def test_characters_that_cannot_be_sent_are_spelled_out(mute):
-    await mute.surface.say(place_of(mute.team), "a\x00b \ud800 \u202egpj.exe\tx", None, None)
+    await mute.surface.send_text(place_of(mute.team), "a\x00b \ud800 \u202egpj.exe\tx", None, None)
     assert texts(mute.team) == [r"a\x00b \u{d800} \u{202e}gpj.exe  x"]
 
 

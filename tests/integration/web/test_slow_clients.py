@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from bot.web.body import BodyError, read_body
-from bot.web.patience import ConnectionLimits
+from bot.web.connections import ConnectionLimits
 from bot.web.server import WebServer
 
 pytestmark = pytest.mark.surfaces

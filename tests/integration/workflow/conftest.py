@@ -17,16 +17,17 @@ from core.model.intent import Intent
 from core.model.lane import Lane
 from core.model.provenance import Provenance, Usage
 from core.model.turn import Turn
-from core.ports import Executor, ExecutorResult, ForgetsOldResults, Journal, Repository, WorkOrder
+from core.ports import Executor, ExecutorResult, MemoryJournal, MemoryUsage, Repository, WorkOrder
 from core.strict_yaml.document import loads
 from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.executors.command import CommandExecutor
 from lanes.executors.edit import EditExecutor
 from lanes.registry import lane_from_document
 from lanes.repository import GitRepository, as_git
-from lanes.sandbox import Sandbox, find_bwrap
+from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
 from lanes.workflow.run import WorkflowExecutor
+from tests.host import sandbox_here
 from tests.integration.lanes import origin
 
 FILES = {
@@ -40,17 +41,6 @@ FILES = {
 }
 
 
-class Remembering(ForgetsOldResults):
-    """A journal that outlives a worker: its parts are the same when they are asked for again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: dict[str, Remembering] = {}
-
-    def part(self, name: str) -> Journal:
-        return self.parts.setdefault(name, Remembering())
-
-
 @dataclass
 class Doing:
     """An executor that writes what a test says: of each step's words, a function from order to files, or a fault."""
@@ -58,6 +48,7 @@ class Doing:
     does: Callable[[WorkOrder], Mapping[str, str | None]] = field(default=lambda _order: {})
     name: str = "doing"
     reads: bool = True
+    deterministic: bool = False
     orders: list[WorkOrder] = field(default_factory=list)
     before: Callable[[WorkOrder], Any] | None = None
     tokens: int = 10
@@ -73,8 +64,8 @@ class Doing:
         if self.before is not None and asyncio.iscoroutine(waiting := self.before(order)):
             await waiting
         usage = Usage("local/fake", 1, self.tokens, 0)
-        await order.charge(usage)
-        await order.told("thinking")
+        await order.usage.report(f"call-{len(self.orders)}", usage)
+        await order.progress("thinking")
         files = self.does(order)
         writes = {path: text.encode() for path, text in files.items() if text is not None}
         deletes = [path for path, text in files.items() if text is None]
@@ -91,9 +82,18 @@ class Bench:
     web: GitRepository
     doing: Doing
     executor: Executor
-    journal: Remembering = field(default_factory=Remembering)
-    said: list[str] = field(default_factory=list)
-    charged: list[Usage] = field(default_factory=list)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    usage: MemoryUsage = field(default_factory=MemoryUsage)
+    progress: list[str] = field(default_factory=list)
+
+    @property
+    def tokens(self) -> list[int]:
+        """What each entry of the ledger cost."""
+        return [usage.tokens for usage in self.usage.entries.values()]
+
+    def begin_another_job(self) -> None:
+        """What the last one finished is of no use to the next; the cache stays."""
+        self.journal, self.usage = MemoryJournal(), MemoryUsage()
 
     async def run(self, lane: Lane | str, **parameters: str) -> ExecutorResult:
         return await self.executor.produce(await self.order(lane, **parameters), self.web)
@@ -101,17 +101,16 @@ class Bench:
     async def order(self, lane: Lane | str, **parameters: str) -> WorkOrder:
         base = await self.web.fetch_base()
 
-        async def told(words: str) -> None:
-            self.said.append(words)
-
-        async def charge(usage: Usage) -> None:
-            self.charged.append(usage)
+        async def report(words: str) -> None:
+            self.progress.append(words)
 
         found = lane if isinstance(lane, Lane) else lane_named(lane)
         start = await self.web.tree_of(base)
         text = "do as the lane says"
         turns = (Turn(1, "ana", "terminal", text, origin.WHEN, 1),) if hasattr(origin, "WHEN") else ()
-        return WorkOrder(1, 1, found, Intent(text), turns, base, start, "", parameters, self.journal, told, charge)
+        return WorkOrder(
+            1, 1, found, Intent(text), turns, base, start, "", parameters, self.journal, report, self.usage
+        )
 
     async def changed(self, made: ExecutorResult) -> dict[str, str | None]:
         """What differs from the branch: paths to their text, None where a file is gone."""
@@ -149,7 +148,7 @@ def doing() -> Doing:
 
 @pytest.fixture
 def bench(tmp_path: Path, web: GitRepository, doing: Doing) -> Bench:
-    found: Sandbox | Problem = find_bwrap()
+    found: Sandbox | Problem = sandbox_here()
 
     def sandbox(_kind: str) -> Sandbox | Problem:
         return found

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from core.model.budget import Budget
 from core.model.errors import CountersignError, Kind, PermanentError, TransientError, WorkError
-from core.model.lane import Budget, Limits
+from core.model.lane import Limits
 from lanes.workflow.cache import CachedStep, StepCache
 from lanes.workflow.run import STEPS_LOG
 from tests.integration.lanes import origin
-from tests.integration.workflow.conftest import Bench, Remembering, lane_named
+from tests.integration.workflow.conftest import Bench, lane_named
 
 pytestmark = pytest.mark.lanes
 needs_sandbox = pytest.mark.sandbox
@@ -61,7 +62,7 @@ async def test_one_path_changed_in_two_ways_names_both_steps(bench, doing):
     problem = await fails(bench, lane_named("name: left, run: doing, do: a\nname: right, run: doing, do: b"))
     assert problem.code == "steps_disagree"
     assert "left and right changed README.md" in problem.message
-    bench.journal = Remembering()
+    bench.begin_another_job()
     doing.does = lambda _order: {"README.md": "same", "CHANGELOG.md": None}
     made = await bench.run(lane_named("name: left, run: doing, do: a\nname: right, run: doing, do: b"))
     assert await bench.changed(made) == {"README.md": "same", "CHANGELOG.md": None}
@@ -98,9 +99,13 @@ async def test_what_may_pass_by_itself_is_tried_again_and_no_more_than_said(benc
     doing.does = lambda _order: {"a.txt": "x"}
     made = await bench.run(lane_named("name: a, run: doing, do: a, retries: 2"))
     assert set(await bench.changed(made)) == {"a.txt"}
-    assert [word for word in bench.said if word.startswith("step")] == ["step a", "step a, attempt 2", "step a, attempt 3"]
+    assert [word for word in bench.progress if word.startswith("step")] == [
+        "step a",
+        "step a, attempt 2",
+        "step a, attempt 3",
+    ]
     faults[:] = [TransientError("busy", "busy", retry_after_s=0)] * 2
-    bench.journal = Remembering()
+    bench.begin_another_job()
     problem = await fails(bench, lane_named("name: a, run: doing, do: a, retries: 1"), TransientError)
     assert problem.message == "step a: busy"
     faults[:] = [TransientError("busy", "busy", retry_after_s=3600)] * 2
@@ -157,7 +162,7 @@ async def test_a_kept_result_is_used_again_for_the_same_inputs_alone(bench, doin
     )
 
     async def run(version: int, **values: str) -> set[str]:
-        bench.journal = Remembering()  # another task's
+        bench.begin_another_job()  # another task's
         return set(await bench.changed(await bench.run(lane_named(steps, parameters.format(version)), **values)))
 
     assert await run(1, word="a") == {"a.txt", "README.md"}
@@ -174,7 +179,7 @@ async def test_a_kept_result_is_used_again_for_the_same_inputs_alone(bench, doin
 async def test_a_model_is_asked_again_unless_its_step_says_otherwise(bench, doing):
     doing.does = lambda _order: {"a.txt": "x"}
     for _ in range(2):
-        bench.journal = Remembering()
+        bench.begin_another_job()
         await bench.run(lane_named("name: one, run: doing, do: a"))
     assert len(doing.orders) == 2
 
@@ -183,7 +188,7 @@ async def test_a_kept_result_brings_its_objects_when_git_has_forgotten_them(benc
     doing.does = lambda _order: {"a.txt": "unusual text\n"}
     lane = lane_named("name: one, run: doing, do: a, cache: true")
     made = await bench.run(lane)
-    bench.journal = Remembering()
+    bench.begin_another_job()
     bench.web = origin.store(tmp_path / "origin.git", tmp_path / "elsewhere")  # another host, the same state folder
     await bench.web.fetch_base()
     assert not await bench.web.has(made.tree)
@@ -212,10 +217,10 @@ async def test_what_steps_spend_is_one_sum_within_one_budget(bench, doing):
     doing.does = lambda order: {f"{order.intent.text}.txt": "x"}
     chain = lane_named("name: one, run: doing, do: a\nname: two, run: doing, do: b, needs: [one]")
     made = await bench.run(chain)
-    assert [usage.tokens for usage in bench.charged] == [10, 20]
+    assert bench.tokens == [10, 10]
     assert made.making.usage[0].tokens == 20
     assert made.making.words == "did a. did b."
-    bench.journal = Remembering()
+    bench.begin_another_job()
     problem = await fails(bench, replace(chain, budget=Budget(tokens=10)))
     assert (problem.code, problem.kind) == ("budget_spent", Kind.REFUSED)
     assert doing.orders[-1].lane.budget.tokens == 10
@@ -257,7 +262,7 @@ async def test_a_step_is_told_its_own_words_and_heard_under_its_name(bench, doin
     made = await bench.run(lane, word="it")
     order = next(order for order in doing.orders if order.intent.text == "write it")
     assert order.parameters == {"word": "it"}
-    assert "one: thinking" in bench.said
+    assert "one: thinking" in bench.progress
     assert "one.transcript.jsonl" in made.artifacts
 
 
@@ -351,7 +356,7 @@ async def test_a_failing_check_of_the_whole_goes_back_to_the_last_step_that_read
     assert "The check good failed with 1: bad" in doing.orders[-1].feedback
     assert (made.making.tries, [check.passed for check in made.making.checks]) == (2, [True])
     assert made.making.usage[0].calls == 3
-    assert bench.charged[-1].tokens == 30, "both tries are one sum"
+    assert bench.tokens == [10, 10, 10], "both tries are in one ledger"
     changed = await bench.changed(made)
     assert (changed["a.txt"], changed["src/b.py"], changed["counted"]) == ("good\n", None, "1\n1\n")
 
@@ -370,7 +375,7 @@ async def test_where_no_step_reads_a_failing_check_is_shown_at_once(bench, doing
     steps = 'name: a, run: command, command: [sh, -c, "echo bad >a.txt"]\n'
     made = await bench.run(lane_named(steps, LANE_CHECK.format(5)))
     assert (made.making.tries, [check.passed for check in made.making.checks]) == (1, [False])
-    assert bench.said.count("step a") == 1
+    assert bench.progress.count("step a") == 1
 
 
 @needs_sandbox
@@ -414,4 +419,4 @@ async def test_steps_side_by_side_spend_one_budget_together(bench, doing):
     lane = lane_named("name: one, run: doing, do: a\nname: two, run: doing, do: b")
     await bench.run(replace(lane, budget=Budget(tokens=80)))
     assert [order.lane.budget.tokens for order in doing.orders] == [35, 35]
-    assert bench.charged[-1].tokens == 20
+    assert bench.tokens == [10, 10]

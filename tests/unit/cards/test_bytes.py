@@ -17,17 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.github import draw_comment
-from bot.cards.model import card_of
 from bot.cards.page import diff_page
 from bot.cards.safe import visible
-from bot.cards.slack import draw_card
-from bot.cards.telegram import draw_telegram
-from bot.cards.telegram_words import spell
 from bot.cli.requests import show
-from bot.surfaces.telegram.message_text import lines_of
-from bot.surfaces.terminal import TerminalStyle, print_card
+from bot.surfaces.github.card import render_github_comment
+from bot.surfaces.slack.card import render_slack_card
+from bot.surfaces.telegram.card import render_telegram_card
+from bot.surfaces.telegram.entities import render_lines
+from bot.surfaces.telegram.requests import text_lines
+from bot.surfaces.terminal import TerminalProfile, print_card
 from tests.fakes.telegram import words
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
@@ -53,7 +53,7 @@ def of(lines):
 
 
 def card():
-    return card_of(docs.staged(), now=NOW)
+    return build_card(docs.staged(), now=NOW)
 
 
 def view(diff):
@@ -61,8 +61,8 @@ def view(diff):
 
 
 def on_telegram(diff):
-    drawing = draw_telegram(card(), view(diff), {}, delivered=False)
-    assert not drawing.hides
+    drawing = render_telegram_card(card(), view(diff), {}, delivered=False)
+    assert not drawing.hides_lines
     pre = next(span for span in drawing.card.spans if span.kind == "pre")
     shown = words.slice_units(drawing.card.text, pre.offset, pre.length).split("\n")
     assert "\n".join(shown) in drawing.card.plain
@@ -70,8 +70,8 @@ def on_telegram(diff):
 
 
 def on_slack(diff):
-    drawn = draw_card(card(), view(diff), {}, delivered=False)
-    assert not drawn.hides
+    drawn = render_slack_card(card(), view(diff), {}, delivered=False)
+    assert not drawn.hides_lines
     blocks = [element for block in drawn.blocks for element in block.get("elements", ())]
     pre = next(element for element in blocks if element.get("type") == "rich_text_preformatted")
     assert {part["type"] for part in pre["elements"]} == {"text"}  # literal: Slack reads no markup in it
@@ -79,8 +79,8 @@ def on_slack(diff):
 
 
 def on_github(diff):
-    comment = draw_comment(card(), view(diff))
-    assert not comment.hides
+    comment = render_github_comment(card(), view(diff))
+    assert not comment.hides_lines
     html = MarkdownIt("commonmark").render(comment.text)
     (block,) = re.findall(r'<pre><code class="language-diff">(.*?)</code></pre>', html, re.DOTALL)
     return unescape(block).split("\n")
@@ -88,7 +88,7 @@ def on_github(diff):
 
 def on_terminal(diff):
     stream = io.StringIO()
-    print_card(stream, card(), diff, look=TerminalStyle(400))
+    print_card(stream, card(), diff, profile=TerminalProfile(400))
     return [re.sub(r"^ *\d* (.) ?", r"\1", line) for line in stream.getvalue().split("\n")]
 
 
@@ -134,7 +134,7 @@ def test_a_diff_shows_any_line_of_printable_characters(place, line):
 
 def test_chat_15_one_file_of_a_diff_is_said_as_it_is():
     part = "\n".join(HOSTILE)
-    text, spans = spell(lines_of(part))
+    text, spans = render_lines(text_lines(part))
     assert text == part
     shown = [{"type": s.kind, "offset": s.offset, "length": s.length} for s in spans]
     assert [e for e in words.find_entities(text, shown) if e not in shown] == []
@@ -144,17 +144,17 @@ def test_what_cannot_be_printed_is_spelled_out_and_counted():
     text = "a\u202eb\u2066c"
     found = view(of([text]))
     assert found.files[0].lines[-1].text == visible(text)
-    assert found.strange == 2
+    assert found.escaped_count == 2
 
 
 @pytest.mark.parametrize("char", ["\u202e", "\u202a", "\u2066", "\u2069", "\u200f", "\u061c"])
 def test_guard_19_code_that_deceives_is_the_first_thing_on_every_surface(char):
     diff = of(["plain", f"if admin: {char} return", "plain"])
-    assert "DANGER" in draw_telegram(card(), view(diff), {}, delivered=False).card.text.split("\n")[0]
-    assert "DANGER" in str(draw_card(card(), view(diff), {}, delivered=False).blocks[0])
-    assert "DANGER" in draw_comment(card(), view(diff)).text.split("\n")[3]
+    assert "DANGER" in render_telegram_card(card(), view(diff), {}, delivered=False).card.text.split("\n")[0]
+    assert "DANGER" in str(render_slack_card(card(), view(diff), {}, delivered=False).blocks[0])
+    assert "DANGER" in render_github_comment(card(), view(diff)).text.split("\n")[3]
     stream = io.StringIO()
-    print_card(stream, card(), diff, look=TerminalStyle(80))
+    print_card(stream, card(), diff, profile=TerminalProfile(80))
     assert "DANGER" in stream.getvalue().split("\n")[0]
     page = diff_page(card(), diff).decode()
     assert page.index("DANGER") < page.index("<h1>")
@@ -162,13 +162,13 @@ def test_guard_19_code_that_deceives_is_the_first_thing_on_every_surface(char):
 
 def test_guard_19_the_alarm_stands_though_the_line_itself_is_not_shown():
     long = of([*["x" * 200] * 400, "a\u202eb"])
-    drawing = draw_telegram(card(), view(long), {}, delivered=False)
-    assert drawing.hides
+    drawing = render_telegram_card(card(), view(long), {}, delivered=False)
+    assert drawing.hides_lines
     assert "DANGER" in drawing.card.text.split("\n")[0]
     stream = io.StringIO()
-    print_card(stream, card(), long, look=TerminalStyle(80))
+    print_card(stream, card(), long, profile=TerminalProfile(80))
     assert "DANGER" in stream.getvalue().split("\n")[0]
-    assert not view(of(["plain"])).alarm
+    assert not view(of(["plain"])).warning
 
 
 def test_guard_18_that_a_pipe_gets_raw_bytes_is_said_in_the_help():

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.cards.model import card_of
+from bot.cards.build import build_card
 from bot.cards.parts import ActionKind
 from bot.cards.risk import RiskLevel
 from bot.cards.times import ago, until
@@ -17,7 +17,7 @@ from tests.unit.cards.documents import NOW
 
 
 def staged_of(document):
-    staged = card_of(document, now=NOW).staged
+    staged = build_card(document, now=NOW).staged
     assert staged is not None
     return staged
 
@@ -31,7 +31,7 @@ def commands(card):
 
 
 def test_a_staged_card_offers_the_digest_to_countersign():
-    card = card_of(docs.staged(), now=NOW)
+    card = build_card(docs.staged(), now=NOW)
     assert commands(card)[0] == "approve 142 9c1e04ab77d2e85b1f36"
     assert card.actions[0].label == "Approve 9c1e"
     assert card.needs[0].sentence == "needs 1 of lee, docs-team"
@@ -41,14 +41,14 @@ def test_a_staged_card_offers_the_digest_to_countersign():
 
 def test_who_has_approved_is_said_beside_who_could():
     staged = docs.staged_diff(needs=[docs.needs(2, ("kim", "lee", "max"), ("lee",))])
-    card = card_of({**docs.staged(), "staged": staged, "approvals": [docs.approval()]}, now=NOW)
+    card = build_card({**docs.staged(), "staged": staged, "approvals": [docs.approval()]}, now=NOW)
     assert card.needs[0].sentence == "needs 2 of kim, lee, max; has lee"
-    assert [(d.person, d.approved, d.when) for d in card.decided] == [("lee", True, "5 min ago")]
+    assert [(d.person, d.is_approval, d.when) for d in card.decisions] == [("lee", True, "5 min ago")]
 
 
 def test_many_who_could_are_counted():
     of = tuple(f"p{n}" for n in range(40))
-    card = card_of({**docs.staged(), "staged": docs.staged_diff(needs=[docs.needs(1, of)])}, now=NOW)
+    card = build_card({**docs.staged(), "staged": docs.staged_diff(needs=[docs.needs(1, of)])}, now=NOW)
     assert card.needs[0].sentence == "needs 1 of p0, p1, p2, p3, p4, p5 and 34 others"
 
 
@@ -60,24 +60,24 @@ def test_many_who_could_are_counted():
     ],
 )
 def test_a_staged_card_always_says_what_it_needs(rows, sentence):
-    card = card_of({**docs.staged(), "staged": docs.staged_diff(needs=rows)}, now=NOW)
+    card = build_card({**docs.staged(), "staged": docs.staged_diff(needs=rows)}, now=NOW)
     assert [need.sentence for need in card.needs] == [sentence]
 
 
 def test_an_approval_of_another_digest_is_not_shown_as_one_of_this():
-    card = card_of(docs.published(), now=NOW)
-    assert [d.person for d in card.decided] == ["lee"]
+    card = build_card(docs.published(), now=NOW)
+    assert [d.person for d in card.decisions] == ["lee"]
 
 
 def test_later_revisions_carry_their_number_and_their_own_words():
-    card = card_of(docs.second_revision(), now=NOW)
+    card = build_card(docs.second_revision(), now=NOW)
     assert card.label == "#142.2"
-    assert [(quote.says, quote.text) for quote in card.quotes] == [("kim replied", "say pipx on Debian too")]
+    assert [(quote.attribution, quote.text) for quote in card.quotes] == [("kim replied", "say pipx on Debian too")]
 
 
 def test_the_card_of_an_older_revision_only_leads_to_the_current_one():
-    card = card_of(docs.second_revision(), now=NOW, revision=1)
-    assert card.superseded == "superseded by #142.2"
+    card = build_card(docs.second_revision(), now=NOW, revision=1)
+    assert card.superseded_note == "superseded by #142.2"
     assert card.staged is None
     assert commands(card) == ["show 142"]
 
@@ -114,19 +114,19 @@ def test_risky_files_come_first_with_the_reason():
 def test_what_makes_a_file_risky_is_named(row, flag, level):
     document = {**docs.staged(), "staged": docs.staged_diff(files=[row])}
     assert flag in staged_of(document).files[0].flags
-    assert card_of(document, now=NOW).risk is level
+    assert build_card(document, now=NOW).risk is level
 
 
 @pytest.mark.parametrize("path", ["docs/github/a.md", "src/makefile.py", "my-package.json5", "docs/requirements.md"])
 def test_harmless_names_are_not_flagged(path):
     document = {**docs.staged(), "staged": docs.staged_diff(files=[docs.file(path)])}
     assert staged_of(document).files[0].flags == ()
-    assert card_of(document, now=NOW).risk is RiskLevel.LOW
+    assert build_card(document, now=NOW).risk is RiskLevel.LOW
 
 
 def test_a_big_change_is_not_of_low_risk():
     files = [docs.file(f"docs/{n}.md") for n in range(21)]
-    assert card_of({**docs.staged(), "staged": docs.staged_diff(files=files)}, now=NOW).risk is RiskLevel.MEDIUM
+    assert build_card({**docs.staged(), "staged": docs.staged_diff(files=files)}, now=NOW).risk is RiskLevel.MEDIUM
 
 
 def test_findings_are_folded_by_check_and_the_worst_counts():
@@ -145,55 +145,55 @@ def test_findings_are_folded_by_check_and_the_worst_counts():
 
 def test_nothing_is_said_twice():
     document = docs.document("refused", reason="no", rule=None, error=docs.error("denied", "no", "Ask lee.", "refused"))
-    card = card_of({**document, "turns": [docs.turn(1, document["title"])]}, now=NOW)
-    assert (card.law, card.quotes) == ("", ())
+    card = build_card({**document, "turns": [docs.turn(1, document["title"])]}, now=NOW)
+    assert (card.rule, card.quotes) == ("", ())
 
 
 def test_the_models_words_are_quoted_as_the_models():
     said = {"name": "qwen3-coder", "words": "Rewrote the install steps"}
-    card = card_of({**docs.staged(), "model": said}, now=NOW)
-    assert (card.quotes[-1].says, card.quotes[-1].by_model) == ("the model qwen3-coder says", True)
+    card = build_card({**docs.staged(), "model": said}, now=NOW)
+    assert (card.quotes[-1].attribution, card.quotes[-1].is_from_model) == ("the model qwen3-coder says", True)
 
 
 def test_who_made_the_bytes_and_what_it_cost_are_facts_beside_the_others():
     spent = {"model": "local/qwen3:8b", "calls": 12, "input_tokens": 34_000, "output_tokens": 567, "usd": 0.125}
     making = {"executor": "ollama", "words": "", "usage": [spent, {**spent, "usd": None}], "checks": [], "tries": 2}
-    card = card_of({**docs.staged(), "making": making}, now=NOW)
+    card = build_card({**docs.staged(), "making": making}, now=NOW)
     told = "local/qwen3:8b: 12 answers, 34,567 tokens"
     assert f"made by ollama in 2 tries ({told}, $0.12; {told})" in card.byline
 
 
 def test_how_far_the_work_is_stands_on_the_card_while_it_runs():
     queue = {"position": 0, "eta_s": None, "waits_for": None, "problem": None, "progress": "step 3 of at most 50"}
-    assert "step 3 of at most 50" in card_of(docs.document("running", queue=queue), now=NOW).byline
-    assert "step 3 of at most 50" not in card_of(docs.document("queued", queue=queue), now=NOW).byline
+    assert "step 3 of at most 50" in build_card(docs.document("running", queue=queue), now=NOW).byline
+    assert "step 3 of at most 50" not in build_card(docs.document("queued", queue=queue), now=NOW).byline
 
 
 def test_a_question_offers_its_answers():
-    card = card_of(docs.asking(), now=NOW)
+    card = build_card(docs.asking(), now=NOW)
     assert commands(card) == ["reply 142 web", 'reply 142 "site docs"', 'reply 142 "…"', "cancel 142"]
 
 
 @pytest.mark.parametrize("hidden_lines", [1, None])
 def test_what_was_hidden_cannot_be_approved(hidden_lines):
-    card = card_of(docs.staged(), now=NOW).showing(1, hidden_lines)
+    card = build_card(docs.staged(), now=NOW).limited_to(1, hidden_lines)
     assert ActionKind.APPROVE not in kinds(card)
     assert kinds(card)[0] is ActionKind.DIFF
-    assert card.hidden is not None
-    assert card.hidden.anything
+    assert card.hidden_content is not None
+    assert card.hidden_content.is_partial
 
 
 def test_file_rows_may_be_left_out_when_the_whole_diff_is_shown():
     staged = docs.staged_diff(files=[docs.file(f"docs/{n}.md") for n in range(3)])
-    card = card_of({**docs.staged(), "staged": staged}, now=NOW).showing(2, 0)
+    card = build_card({**docs.staged(), "staged": staged}, now=NOW).limited_to(2, 0)
     assert ActionKind.APPROVE in kinds(card)
-    assert card.hidden is not None
-    assert card.hidden.sentence == "2 of 3 files shown"
+    assert card.hidden_content is not None
+    assert card.hidden_content.sentence == "2 of 3 files shown"
 
 
 @pytest.mark.parametrize("state", sorted(set(State) - {State.STAGED}))
 def test_only_a_staged_task_can_be_approved(state):
-    card = card_of(docs.document(state.value, staged=docs.staged_diff()), now=NOW)
+    card = build_card(docs.document(state.value, staged=docs.staged_diff()), now=NOW)
     assert ActionKind.APPROVE not in kinds(card)
     assert card.needs == ()
 
@@ -210,13 +210,13 @@ def test_only_a_staged_task_can_be_approved(state):
     ],
 )
 def test_each_state_offers_what_can_be_done_in_it(state, expected):
-    assert kinds(card_of(docs.document(state), now=NOW)) == expected
+    assert kinds(build_card(docs.document(state), now=NOW)) == expected
 
 
 def test_the_place_in_the_queue_and_the_last_problem_are_told():
-    card = card_of(docs.queued(), now=NOW)
+    card = build_card(docs.queued(), now=NOW)
     assert card.byline == ("ana", "web", "queued for 2 min", "queue 2, ~4 min", "priority 5", "due in 3 h")
-    assert card.hitch == "the forge did not answer"
+    assert card.last_failure == "the forge did not answer"
 
 
 @pytest.mark.parametrize(
@@ -225,21 +225,21 @@ def test_the_place_in_the_queue_and_the_last_problem_are_told():
 def test_lanes_09_why_it_waits_and_until_when_is_told(again_s, said):
     place = {"position": 1, "eta_s": None, "waits_for": None, "problem": "local is busy (503)"}
     place["next_try_at"] = (NOW + timedelta(seconds=again_s)).isoformat()
-    assert card_of(docs.document("queued", queue=place), now=NOW).hitch == f"local is busy (503); {said}"
+    assert build_card(docs.document("queued", queue=place), now=NOW).last_failure == f"local is busy (503); {said}"
 
 
 def test_a_task_that_waits_for_another_says_so():
     place = {"position": 0, "eta_s": None, "waits_for": 141, "problem": None}
-    assert "waits for #141" in card_of(docs.document("queued", queue=place), now=NOW).byline
+    assert "waits for #141" in build_card(docs.document("queued", queue=place), now=NOW).byline
 
 
 def test_a_pull_request_of_an_earlier_revision_says_which():
-    links = [card_of({**docs.published(), "revision": n}, now=NOW).link for n in (1, 2)]
-    assert [link.of_revision for link in links if link] == [None, 1]
+    links = [build_card({**docs.published(), "revision": n}, now=NOW).pull_request for n in (1, 2)]
+    assert [link.revision for link in links if link] == [None, 1]
 
 
 def test_an_expired_wait_is_told_as_past():
-    assert card_of({**docs.staged(), "expires_at": docs.at(hours=2)}, now=NOW).expiry == "expired 2 h ago"
+    assert build_card({**docs.staged(), "expires_at": docs.at(hours=2)}, now=NOW).expiry == "expired 2 h ago"
 
 
 @pytest.mark.parametrize(

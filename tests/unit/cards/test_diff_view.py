@@ -125,7 +125,7 @@ def test_every_other_line_break_stays_within_its_line():
 
 def test_what_is_invisible_is_spelled_out_and_counted():
     view = read_diff(changed("a", "@@ -0,0 +1 @@\n+if access\u202e == 'user\u2066':\x1b[2K\n".encode()))
-    assert view.strange == 3
+    assert view.escaped_count == 3
     assert view.files[0].lines[1].text == "if access\\u{202e} == 'user\\u{2066}':\\x1b[2K"
 
 
@@ -143,37 +143,37 @@ def test_a_file_of_crlf_lines_is_noted_once_and_a_mixed_one_shows_each():
 def test_hunk_counts_that_lie_are_shown_as_they_stand():
     view = read_diff(changed("a", b"@@ -1,9 +1,9 @@ f()\n-old\n+new\n"))
     assert lines(view) == [("@", None, "f()"), ("-", 1, "old"), ("+", 1, "new")]
-    assert view.hidden(["a"]) == 0
+    assert view.count_hidden_lines(["a"]) == 0
 
 
 def test_what_is_not_shown_is_counted():
     long = b"@@ -0,0 +1,100 @@\n" + b"+x\n" * 100
     view = read_diff(changed("a", long) + changed("b") + changed("c"), max_lines=40)
-    assert (view.files_left_out, view.lines_left_out) == (2, 100 - 39 + 2 + 2)
-    assert view.hidden(["a", "b", "c"]) == 65
+    assert (view.omitted_files, view.omitted_lines) == (2, 100 - 39 + 2 + 2)
+    assert view.count_hidden_lines(["a", "b", "c"]) == 65
 
 
 def test_a_long_line_that_is_cut_counts_as_hidden():
     view = read_diff(changed("a", b"@@ -0,0 +1 @@\n+" + b"x" * 900 + b"\n"), max_columns=500)
-    assert view.files[0].lines[1].cut == 400
-    assert view.hidden(["a"]) == 1
-    assert read_diff(changed("a"), max_lines=None, max_columns=None).hidden(["a"]) == 0
+    assert view.files[0].lines[1].omitted_chars == 400
+    assert view.count_hidden_lines(["a"]) == 1
+    assert read_diff(changed("a"), max_lines=None, max_columns=None).count_hidden_lines(["a"]) == 0
 
 
 def test_a_file_without_lines_that_is_left_out_counts_as_hidden():
     text = changed("a") + b"diff --git a/b b/b\nold mode 100644\nnew mode 100755\n"
-    assert read_diff(text, max_lines=3).hidden(["a", "b"]) == 1
+    assert read_diff(text, max_lines=3).count_hidden_lines(["a", "b"]) == 1
 
 
 def test_a_staged_file_that_the_text_does_not_have_counts_as_hidden():
-    assert read_diff(b"").hidden(["a", "b"]) == 2
+    assert read_diff(b"").count_hidden_lines(["a", "b"]) == 2
 
 
 def test_a_long_file_is_read_only_as_far_as_it_is_shown():
     body = b"@@ -10 +10,5000 @@ f\n ctx\n" + b"+x\n" * 4999
     view = read_diff(changed("a", body), max_lines=4)
     assert lines(view) == [("@", None, "f"), (" ", 10, "ctx"), ("+", 11, "x"), ("+", 12, "x")]
-    assert view.lines_left_out == 4997
+    assert view.omitted_lines == 4997
 
 
 @given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), min_size=1, max_size=20))
@@ -181,7 +181,7 @@ def test_any_content_is_shown_line_by_line(content):
     body = b"@@ -0,0 +1,%d @@\n" % len(content) + b"".join(b"+" + line + b"\n" for line in content)
     view = read_diff(changed("a", body), max_lines=None, max_columns=None)
     assert [line.sign for line in view.files[0].lines] == ["@"] + ["+"] * len(content)
-    assert view.hidden(["a"]) == 0
+    assert view.count_hidden_lines(["a"]) == 0
 
 
 @given(st.binary(max_size=400))

@@ -13,10 +13,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.github import draw_comment
-from bot.cards.markdown import MAX_CHARACTERS, code, fenced, length, paragraphs, prose
-from bot.cards.model import card_of
+from bot.surfaces.github.card import render_github_comment
+from bot.surfaces.github.markdown import (
+    MAX_CHARACTERS,
+    code_block,
+    code_span,
+    escape_paragraphs,
+    escape_prose,
+    utf16_length,
+)
 from tests.counterparts import package
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
@@ -113,7 +120,7 @@ def check_inert(text):
 @given(TEXT)
 @settings(max_examples=400)
 def test_prose_has_only_words_and_code(text):
-    shown = prose(text)
+    shown = escape_prose(text)
     assert "\n" not in shown
     tokens = parsed(f"x {shown} x")
     kinds = {child.type for token in tokens for child in token.children or ()}
@@ -124,7 +131,7 @@ def test_prose_has_only_words_and_code(text):
 @given(TEXT)
 @settings(max_examples=300)
 def test_prose_alone_on_a_line_is_one_paragraph(text):
-    tokens = parsed(paragraphs(text))
+    tokens = parsed(escape_paragraphs(text))
     flat = {child.type for token in tokens for child in (token, *(token.children or ()))}
     assert flat <= {"paragraph_open", "paragraph_close", "inline", "text", "code_inline", "hardbreak"}
 
@@ -132,7 +139,7 @@ def test_prose_alone_on_a_line_is_one_paragraph(text):
 @given(TEXT)
 @settings(max_examples=300)
 def test_code_is_one_span_with_all_of_the_text(text):
-    (_, inline, _) = parsed(f"x {code(text, 10_000)} x")
+    (_, inline, _) = parsed(f"x {code_span(text, 10_000)} x")
     kinds = [child.type for child in inline.children]
     assert kinds in (["text", "code_inline", "text"], ["text"])
 
@@ -140,7 +147,7 @@ def test_code_is_one_span_with_all_of_the_text(text):
 @given(st.lists(TEXT, max_size=5))
 @settings(max_examples=300)
 def test_a_fence_holds_whatever_is_in_it(lines):
-    (token,) = parsed(fenced(lines))
+    (token,) = parsed(code_block(lines))
     assert token.type == "fence"
     assert token.content.count("\n") == max(1, len(lines))
 
@@ -159,11 +166,11 @@ def test_a_fence_holds_whatever_is_in_it(lines):
     ],
 )
 def test_words_stay_words(text, shown):
-    assert prose(text) == shown
+    assert escape_prose(text) == shown
 
 
 def test_the_card_names_what_to_write():
-    text = draw_comment(card_of(docs.staged(), now=NOW), whole(docs.DIFF)).text
+    text = render_github_comment(build_card(docs.staged(), now=NOW), whole(docs.DIFF)).text
     assert text.startswith(
         "<!-- countersign:task:142 -->\n<!-- countersign:revision:1 -->\n\n### ⏳ task 142 · docs · "
     )
@@ -179,35 +186,35 @@ def whole(diff):
 
 
 def test_what_was_hidden_cannot_be_approved():
-    card = card_of(docs.staged(), now=NOW)
+    card = build_card(docs.staged(), now=NOW)
     for view in (None, read_diff(docs.DIFF, max_lines=2), read_diff(b"")):
-        comment = draw_comment(card, view)
-        assert comment.hides
+        comment = render_github_comment(card, view)
+        assert comment.hides_lines
         assert "/approve" not in comment.text
         assert "the diff is not shown here" in comment.text
         assert "`/diff 142`" in comment.text
 
 
 def test_what_was_delivered_whole_can_be_approved():
-    comment = draw_comment(card_of(docs.staged(), now=NOW), None, delivered=True)
-    assert comment.hides
+    comment = render_github_comment(build_card(docs.staged(), now=NOW), None, delivered=True)
+    assert comment.hides_lines
     assert "`/approve 142 9c1e04ab77d2e85b1f36`" in comment.text
     assert "the whole diff is in a comment of its own" in comment.text
 
 
 def test_a_superseded_card_decides_nothing():
-    text = draw_comment(card_of(docs.second_revision(), now=NOW, revision=1), None).text
+    text = render_github_comment(build_card(docs.second_revision(), now=NOW, revision=1), None).text
     assert "superseded by task 142.2; nothing can be decided here" in text
     assert "/approve" not in text
 
 
 @pytest.mark.parametrize("excess", [0, 1])
 def test_a_diff_is_shown_up_to_the_limit_and_not_beyond(excess):
-    card = card_of(docs.staged(), now=NOW)
-    room = MAX_CHARACTERS - length(draw_comment(card, whole(long_diff(1))).text) + 1
-    comment = draw_comment(card, whole(long_diff(room + excess)))
-    assert comment.hides is bool(excess)
-    assert length(comment.text) == MAX_CHARACTERS if not excess else length(comment.text) < 5000
+    card = build_card(docs.staged(), now=NOW)
+    room = MAX_CHARACTERS - utf16_length(render_github_comment(card, whole(long_diff(1))).text) + 1
+    comment = render_github_comment(card, whole(long_diff(room + excess)))
+    assert comment.hides_lines is bool(excess)
+    assert utf16_length(comment.text) == MAX_CHARACTERS if not excess else utf16_length(comment.text) < 5000
 
 
 def long_diff(characters):
@@ -241,8 +248,8 @@ def with_texts(value, draw):
 def test_whatever_people_and_models_write_nothing_in_a_card_acts(data):
     document = with_texts(copy.deepcopy(data.draw(st.sampled_from(DOCUMENTS))), data.draw)
     diff = docs.DIFF.replace(b"First", data.draw(TEXT).replace("\n", " ").encode("utf-8", "replace"))
-    comment = draw_comment(card_of(document, now=NOW), whole(diff) if data.draw(st.booleans()) else None)
-    assert length(comment.text) <= MAX_CHARACTERS
+    comment = render_github_comment(build_card(document, now=NOW), whole(diff) if data.draw(st.booleans()) else None)
+    assert utf16_length(comment.text) <= MAX_CHARACTERS
     check_inert(comment.text)
 
 
@@ -254,7 +261,7 @@ def test_no_naughty_string_acts():
         document["model"] = {"name": text, "words": text}
         document["staged"]["guard"] = [docs.finding("paths", "warn", text, text)]
         document["staged"]["needs"] = [docs.needs(of=(text, "lee"))]
-        check_inert(draw_comment(card_of(document, now=NOW), None).text)
+        check_inert(render_github_comment(build_card(document, now=NOW), None).text)
 
 
 @pytest.mark.parametrize(
@@ -276,8 +283,8 @@ def test_the_largest_card_fits(piece, times):
     document["error"] = docs.error("x", text, text, "failed")
     document["pull_request"] = docs.pull_request(url=text, branch=text)
     for state in ("staged", "asking", "published", "failed"):
-        comment = draw_comment(card_of({**document, "state": state}, now=NOW), None)
-        assert length(comment.text) <= MAX_CHARACTERS
+        comment = render_github_comment(build_card({**document, "state": state}, now=NOW), None)
+        assert utf16_length(comment.text) <= MAX_CHARACTERS
         check_inert(comment.text)
 
 
@@ -298,21 +305,21 @@ def test_the_largest_card_fits(piece, times):
 def test_only_a_plain_https_address_becomes_a_link(url, linked):
     document = docs.published()
     document["pull_request"]["url"] = url
-    text = draw_comment(card_of(document, now=NOW), None).text
+    text = render_github_comment(build_card(document, now=NOW), None).text
     assert (f"<{url}>" in text) is linked
 
 
 @given(st.lists(st.sampled_from(bodies.PARTS), max_size=12).map("".join) | st.text(max_size=60))
 @example("&commat;lee &num;12 https&colon;//x.example &lt;img src=x&gt;")
 def test_guard_13_no_entity_becomes_live_in_a_comment(text):
-    for body in (prose(text), paragraphs(text), code(text)):
+    for body in (escape_prose(text), escape_paragraphs(text), code_span(text)):
         tags, shown = bodies.rendered(body)
         assert not tags & {"a", "img", "html"}, tags
         assert not bodies.ACTS.search(shown), shown
 
 
 def test_a_command_that_is_advised_is_one_piece_to_copy():
-    assert prose("Look at it with /show 12.") == "Look at it with `/show 12`."
-    assert prose("Write /reject 12 REASON, or not.") == "Write `/reject 12 REASON`, or not."
-    assert prose("the folder /tmp 12 files") == "the folder `/tmp 12` files"
-    assert prose("12 files in docs/a.md 3") == "12 files in `docs/a.md` 3"
+    assert escape_prose("Look at it with /show 12.") == "Look at it with `/show 12`."
+    assert escape_prose("Write /reject 12 REASON, or not.") == "Write `/reject 12 REASON`, or not."
+    assert escape_prose("the folder /tmp 12 files") == "the folder `/tmp 12` files"
+    assert escape_prose("12 files in docs/a.md 3") == "12 files in `docs/a.md` 3"

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from bot.surfaces.terminal import (
     TaskProgress,
-    TerminalStyle,
+    TerminalProfile,
     print_checks,
     print_counts,
     print_events,
@@ -24,13 +24,13 @@ from tests.unit.cards.documents import NOW
 from tests.unit.cards.naughty import NAUGHTY
 from tests.unit.cards.test_card_on_terminal import SGR, compare
 
-PLAIN, COLOURS = TerminalStyle(80), TerminalStyle(80, "truecolor")
+PLAIN, COLOURS = TerminalProfile(80), TerminalProfile(80, "truecolor")
 EVIL = "".join(text for text in NAUGHTY if len(text) < 100)
 
 
 def drawn(draw, *args, look=PLAIN, **options):
     stream = io.StringIO()
-    draw(stream, *args, look=look, **options)
+    draw(stream, *args, profile=look, **options)
     return stream.getvalue()
 
 
@@ -108,7 +108,9 @@ def test_lists_are_drawn_as_in_their_picture():
     compare("lists", "\n".join(parts))
 
 
-@pytest.mark.parametrize("look", [PLAIN, COLOURS, TerminalStyle(40, None, "ascii")], ids=["plain", "colours", "ascii"])
+@pytest.mark.parametrize(
+    "look", [PLAIN, COLOURS, TerminalProfile(40, None, "ascii")], ids=["plain", "colours", "ascii"]
+)
 def test_no_text_in_a_list_acts_on_the_terminal(look):
     evil_checks = [{**check, "name": EVIL, "detail": EVIL, "mend": EVIL} for check in CHECKS]
     texts = [
@@ -148,7 +150,7 @@ def test_empty_lists_say_so():
 
 
 def test_checks_that_are_all_well_say_so_in_one_line():
-    assert drawn(print_checks, "Doctor", CHECKS[:1]).splitlines()[-1] == "1 check, all well"
+    assert drawn(print_checks, "Doctor", CHECKS[:1]).splitlines()[-1] == "1 check, all ok"
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_a_path_gives_way_in_its_middle(path, width, shown):
 
 def test_progress_in_a_pipe_is_a_line_a_state():
     stream = io.StringIO()
-    with TaskProgress(stream, 142, look=TerminalStyle(80, None, "ascii")) as progress:
+    with TaskProgress(stream, 142, profile=TerminalProfile(80, None, "ascii")) as progress:
         for state in ("queued", "queued", "running", "running", "staged"):
             progress.update(state)
     assert stream.getvalue() == "#142 queued\n#142 running\n#142 staged\n"
@@ -176,7 +178,7 @@ def test_progress_in_a_pipe_is_a_line_a_state():
 
 def test_progress_on_a_terminal_is_one_line_that_goes_away():
     stream, times = io.StringIO(), iter([0.0, 1.0, 75.0])
-    with TaskProgress(stream, 142, look=COLOURS, clock=lambda: next(times)) as progress:
+    with TaskProgress(stream, 142, profile=COLOURS, clock=lambda: next(times)) as progress:
         progress.update("queued")
         progress.update("running", "committed \x1b[2J")
     text = stream.getvalue()

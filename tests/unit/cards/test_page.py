@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.cards.model import card_of
+from bot.cards.build import build_card
 from bot.cards.page import diff_page
 from bot.cards.safe import visible
 from tests.counterparts import package
@@ -67,7 +67,7 @@ class Page(HTMLParser):
 
 
 def page_of(document, diff=docs.DIFF):
-    return Page(diff_page(card_of(document, now=NOW), diff))
+    return Page(diff_page(build_card(document, now=NOW), diff))
 
 
 def changed(path, line):
@@ -104,7 +104,7 @@ def test_the_page_says_what_is_countersigned():
 
 
 def test_the_page_fetches_and_runs_nothing():
-    raw = diff_page(card_of(docs.staged(), now=NOW), docs.DIFF)
+    raw = diff_page(build_card(docs.staged(), now=NOW), docs.DIFF)
     page = Page(raw)
     assert is_inert(page)
     contents = [value for name, value in page.attributes if name == "content"]
@@ -115,7 +115,7 @@ def test_the_page_fetches_and_runs_nothing():
 
 
 def test_the_page_fits_a_phone_and_the_night():
-    raw = diff_page(card_of(docs.staged(), now=NOW), docs.DIFF)
+    raw = diff_page(build_card(docs.staged(), now=NOW), docs.DIFF)
     assert b'name="viewport" content="width=device-width' in raw
     assert b"prefers-color-scheme:dark" in raw
 
@@ -123,7 +123,7 @@ def test_the_page_fits_a_phone_and_the_night():
 def test_risky_files_come_first_and_the_index_leads_to_each():
     paths = ("docs/install.md", "docs/old.md", ".github/workflows/ci.yml", "tools/run.sh")
     diff = b"".join(changed(path, "new") for path in paths)
-    raw = diff_page(card_of(docs.refused_by_guard(), now=NOW), diff)
+    raw = diff_page(build_card(docs.refused_by_guard(), now=NOW), diff)
     titles = re.findall(r"<h2>(.*?)</h2>", raw.decode())
     assert titles == [".github/workflows/ci.yml", "tools/run.sh", "docs/old.md", "docs/install.md"]
     page = Page(raw)
@@ -167,7 +167,7 @@ def test_any_line_is_shown_and_inert(line, title):
 def test_long_diffs_are_shown_whole():
     body = b"".join(b"+line %d\n" % n for n in range(20_000))
     header = b"diff --git a/a b/a\nnew file mode 100644\n--- /dev/null\n+++ b/a\n@@ -0,0 +1,20000 @@\n"
-    raw = diff_page(card_of(docs.staged(), now=NOW), header + body)
+    raw = diff_page(build_card(docs.staged(), now=NOW), header + body)
     assert raw.count(b"<tr class=add>") == 20_000
     assert len(raw) < 4 * len(body) + 20_000
 

@@ -9,24 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import card_of
 from bot.cards.parts import (
     Action,
     ActionKind,
-    CardLink,
     CheckRow,
     DecisionRow,
     FileRow,
     NeededApproval,
     ProblemPart,
+    PullRequestPart,
     QuestionPart,
     Quote,
 )
 from bot.cards.risk import RiskLevel
 from bot.cards.safe import map_text, visible
-from bot.cards.slack import draw_card
-from bot.cards.slack_text import BUDGET, MAX_TOTAL, weight
+from bot.surfaces.slack.card import render_slack_card
+from bot.surfaces.slack.text import BUDGET, MAX_TOTAL, total_length
 from core.model.advice import CommandName, Suggestion
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardVerdict
@@ -69,7 +69,7 @@ def buttons_of(card):
 
 def drawn(card, diff=None, *, delivered=False, buttons=None):
     view = read_diff(diff, first=[row.path for row in card.staged.files]) if diff is not None else None
-    return draw_card(card, view, buttons_of(card) if buttons is None else buttons, delivered=delivered)
+    return render_slack_card(card, view, buttons_of(card) if buttons is None else buttons, delivered=delivered)
 
 
 def payload(shown):
@@ -84,11 +84,11 @@ def judged(shown):
     """Slack would take it, and nobody is pinged."""
     check_message(json.loads(json.dumps(payload(shown), ensure_ascii=False)))
     assert pings_in(payload(shown)) == []
-    assert weight(shown.blocks) <= BUDGET < MAX_TOTAL
+    assert total_length(shown.blocks) <= BUDGET < MAX_TOTAL
 
 
 def staged_card(**changes):
-    return card_of(docs.staged(**changes), now=NOW)
+    return build_card(docs.staged(**changes), now=NOW)
 
 
 def test_a_staged_card_shows_facts_quotes_diff_and_buttons_in_that_order():
@@ -107,7 +107,7 @@ def test_a_staged_card_shows_facts_quotes_diff_and_buttons_in_that_order():
     ):
         assert part in words, part
     assert labels(shown) == ["✅ Approve 9c1e", "❌ Reject", "💬 Reply", "🔎 Why"]
-    assert not shown.hides
+    assert not shown.hides_lines
     judged(shown)
 
 
@@ -117,14 +117,14 @@ def test_a_staged_card_shows_facts_quotes_diff_and_buttons_in_that_order():
     ids=lambda document: document["state"],
 )
 def test_every_state_is_a_card_that_slack_takes(document):
-    shown = drawn(card_of(document, now=NOW))
-    assert not shown.hides
+    shown = drawn(build_card(document, now=NOW))
+    assert not shown.hides_lines
     judged(shown)
 
 
 def test_a_card_without_its_diff_has_no_approve_and_no_words_that_lead_to_it():
     shown = drawn(staged_card())
-    assert shown.hides
+    assert shown.hides_lines
     assert not any("Approve" in label for label in labels(shown))
     words = words_of(payload(shown))
     assert "approve 142" not in words
@@ -141,7 +141,7 @@ def test_nor_has_it_when_approve_has_no_button():
 
 def test_a_card_whose_diff_was_delivered_has_approve_and_says_where_the_diff_is():
     shown = drawn(staged_card(), delivered=True)
-    assert shown.hides
+    assert shown.hides_lines
     assert labels(shown)[0] == "✅ Approve 9c1e"
     assert "the whole diff is attached here" in words_of(payload(shown))
     judged(shown)
@@ -150,7 +150,7 @@ def test_a_card_whose_diff_was_delivered_has_approve_and_says_where_the_diff_is(
 def test_a_diff_that_is_a_line_too_long_is_not_shown_in_part():
     diff = docs.DIFF + b"".join(b"+line %d\n" % n for n in range(200))
     shown = drawn(staged_card(), diff.replace(b"@@ -4,4 +4,5 @@", b"@@ -4,4 +4,205 @@"))
-    assert shown.hides
+    assert shown.hides_lines
     assert "+line" not in words_of(payload(shown))
     judged(shown)
 
@@ -162,13 +162,13 @@ def test_a_card_hides_exactly_when_a_line_of_the_diff_is_missing(count, width):
     diff = docs.DIFF.replace(b"@@ -4,4 +4,5 @@", b"@@ -4,4 +4,%d @@" % (5 + count)) + body
     shown = drawn(staged_card(), diff)
     words = words_of(payload(shown))
-    assert shown.hides == any(line not in words for line in lines)
-    assert shown.hides == (not any("Approve" in label for label in labels(shown)))
+    assert shown.hides_lines == any(line not in words for line in lines)
+    assert shown.hides_lines == (not any("Approve" in label for label in labels(shown)))
     judged(shown)
 
 
 def test_a_superseded_card_decides_nothing_and_leads_to_the_newer_one():
-    shown = drawn(card_of(docs.second_revision(), now=NOW, revision=1))
+    shown = drawn(build_card(docs.second_revision(), now=NOW, revision=1))
     assert labels(shown) == ["👁️ Show #142.2"]
     assert "superseded by #142.2; nothing can be decided here" in words_of(payload(shown))
     judged(shown)
@@ -197,7 +197,7 @@ def test_words_of_people_ping_nobody_and_link_nowhere(words):
     document["staged"]["files"] = rows
     document["staged"]["guard"] = [docs.finding("paths", "warn", words, words)]
     diff = docs.DIFF.replace(b"+countersign init", f"+{words}".encode())
-    shown = drawn(card_of(document, now=NOW), diff, delivered=True)
+    shown = drawn(build_card(document, now=NOW), diff, delivered=True)
     assert words in words_of(payload(shown))
     judged(shown)
 
@@ -207,7 +207,7 @@ def test_no_string_of_the_big_list_pings_or_is_refused():
     assert len(strings) > 450
     for said in strings:
         document = docs.staged(title=said or "x", requester=said or "x", turns=[docs.turn(1, f"x {said}", said)])
-        judged(drawn(card_of(document, now=NOW), delivered=True))
+        judged(drawn(build_card(document, now=NOW), delivered=True))
 
 
 @pytest.mark.parametrize("over", [0, 1])
@@ -242,7 +242,7 @@ def test_five_thousand_files_come_risky_first_and_are_counted():
     files = [docs.file(f"docs/{n}.md") for n in range(5000)] + [docs.file(".github/workflows/x.yml", "A", 1, 0)]
     document = docs.staged()
     document["staged"]["files"] = files
-    words = words_of(payload(drawn(card_of(document, now=NOW))))
+    words = words_of(payload(drawn(build_card(document, now=NOW))))
     assert ".github/workflows/x.yml" in words
     assert "… 4989 more files, none of them risky" in words
     assert "12 of 5001 files shown" in words
@@ -251,7 +251,7 @@ def test_five_thousand_files_come_risky_first_and_are_counted():
 @st.composite
 def cards(draw):
     """Any card at all, with texts that no task would have."""
-    card = draw(st.sampled_from([staged_card(), card_of(docs.refused_by_guard(), now=NOW)]))
+    card = draw(st.sampled_from([staged_card(), build_card(docs.refused_by_guard(), now=NOW)]))
     rows = st.builds(
         FileRow, WORDS, st.sampled_from("AMDT"), st.none() | BIG, st.none() | BIG,
         st.lists(WORDS, max_size=3).map(tuple), st.sampled_from(RiskLevel),
@@ -269,20 +269,20 @@ def cards(draw):
         lane=draw(WORDS),
         state=draw(st.sampled_from(State)),
         byline=draw(st.lists(WORDS, max_size=12).map(tuple)),
-        law=draw(WORDS),
+        rule=draw(WORDS),
         quotes=draw(st.lists(st.builds(Quote, WORDS, WORDS, st.booleans()), max_size=4).map(tuple)),
         staged=draw(st.none() | st.just(staged)),
         needs=draw(st.lists(st.builds(NeededApproval, BIG, st.just(()), st.just(()), WORDS), max_size=20).map(tuple)),
-        decided=draw(
+        decisions=draw(
             st.lists(st.builds(DecisionRow, WORDS, st.booleans(), WORDS, WORDS, WORDS), max_size=20).map(tuple)
         ),
         expiry=draw(WORDS),
-        asked=draw(st.none() | st.builds(QuestionPart, WORDS, st.just(()))),
-        trouble=draw(st.none() | st.builds(ProblemPart, WORDS, WORDS, WORDS)),
-        hitch=draw(WORDS),
-        link=draw(st.none() | st.builds(CardLink, BIG, WORDS, WORDS, WORDS, WORDS, st.none() | BIG)),
+        question=draw(st.none() | st.builds(QuestionPart, WORDS, st.just(()))),
+        problem=draw(st.none() | st.builds(ProblemPart, WORDS, WORDS, WORDS)),
+        last_failure=draw(WORDS),
+        pull_request=draw(st.none() | st.builds(PullRequestPart, BIG, WORDS, WORDS, WORDS, WORDS, st.none() | BIG)),
         actions=draw(st.lists(actions, max_size=30).map(tuple)),
-        superseded=draw(st.just("") | WORDS),
+        superseded_note=draw(st.just("") | WORDS),
     )
     return map_text(changed, visible)
 
@@ -293,6 +293,6 @@ def test_any_card_is_one_that_slack_takes_and_that_pings_nobody(card, with_diff,
     shown = drawn(card, diff, delivered=delivered)
     judged(shown)
     offered = any(action.kind is ActionKind.APPROVE for action in card.actions)
-    if shown.hides and not delivered and offered:
+    if shown.hides_lines and not delivered and offered:
         approve = {opaque for action, opaque in buttons_of(card).items() if action.kind is ActionKind.APPROVE}
         assert not approve & {e["value"] for b in shown.blocks if b["type"] == "actions" for e in b["elements"]}

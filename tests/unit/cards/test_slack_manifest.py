@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.cards.wording import slash
+from bot.cards.wording import command_prefix
 from bot.surfaces.slack.checks import SCOPES
-from bot.surfaces.slack.payloads import ASK
+from bot.surfaces.slack.payloads import SHORTCUT
 from tests.fakes.slack import proxy
 
 pytestmark = pytest.mark.surfaces
@@ -30,8 +30,8 @@ def test_its_scopes_are_those_that_doctor_asks_for(manifest):
 
 def test_its_command_and_shortcut_are_those_that_are_listened_to(manifest):
     features = manifest["features"]
-    assert [command["command"] for command in features["slash_commands"]] == [slash("slack").strip()]
-    assert [(short["type"], short["callback_id"]) for short in features["shortcuts"]] == [("message", ASK)]
+    assert [command["command"] for command in features["slash_commands"]] == [command_prefix("slack").strip()]
+    assert [(short["type"], short["callback_id"]) for short in features["shortcuts"]] == [("message", SHORTCUT)]
     assert features["app_home"]["home_tab_enabled"]
     assert not features["app_home"]["messages_tab_read_only_enabled"]
 

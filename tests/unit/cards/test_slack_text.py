@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.cards.slack_text import MAX_TEXT, clip, escape, middle, pieces, plain, units
+from bot.surfaces.slack.text import MAX_TEXT, escape, split_text, strip_markup, truncate, truncate_middle, utf16_length
 from tests.fakes.slack.rules import PINGS
 from tests.unit.cards.naughty import NAUGHTY
 
@@ -18,7 +18,7 @@ TEXTS = st.one_of(st.text(), st.sampled_from(NAUGHTY))
 @given(TEXTS)
 def test_escaped_text_holds_nothing_that_slack_acts_on_and_reads_back_as_it_was(text):
     assert not PINGS.search(escape(text))
-    assert plain(escape(text)) == text
+    assert strip_markup(escape(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -38,24 +38,24 @@ def test_escaped_text_holds_nothing_that_slack_acts_on_and_reads_back_as_it_was(
     ],
 )
 def test_slacks_markup_becomes_the_words_that_were_typed(typed, said):
-    assert plain(typed) == said
+    assert strip_markup(typed) == said
 
 
 @given(TEXTS, st.integers(4, 200))
 def test_cut_text_fits_and_whole_text_stays(text, limit):
-    for cut in (clip(text, limit), middle(text, limit)):
-        assert units(cut) <= limit
-        assert (cut == text) == (units(text) <= limit) or "…" in text
-    assert clip(text, 10**6) == text
+    for cut in (truncate(text, limit), truncate_middle(text, limit)):
+        assert utf16_length(cut) <= limit
+        assert (cut == text) == (utf16_length(text) <= limit) or "…" in text
+    assert truncate(text, 10**6) == text
 
 
 @given(st.one_of(TEXTS, st.lists(TEXTS).map("\n".join)), st.integers(50, 500))
 def test_a_long_text_is_split_without_losing_a_character(text, limit):
-    parts = list(pieces(text, limit))
-    assert all(units(escape(part)) <= limit for part in parts)
+    parts = list(split_text(text, limit))
+    assert all(utf16_length(escape(part)) <= limit for part in parts)
     assert "".join(parts).replace("\n", "") == text.replace("\n", "")
 
 
 @pytest.mark.parametrize(("length", "parts"), [(MAX_TEXT, 1), (MAX_TEXT + 1, 2)])
 def test_a_text_at_the_limit_is_one_message_and_one_past_it_is_two(length, parts):
-    assert len(list(pieces("x" * length))) == parts
+    assert len(list(split_text("x" * length))) == parts

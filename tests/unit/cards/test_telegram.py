@@ -10,25 +10,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.cards.build import build_card
 from bot.cards.diff import read_diff
-from bot.cards.model import Card, card_of
+from bot.cards.model import Card
 from bot.cards.parts import (
     Action,
     ActionKind,
-    CardLink,
     CheckRow,
     DecisionRow,
     FileRow,
     NeededApproval,
     ProblemPart,
+    PullRequestPart,
     QuestionPart,
     Quote,
     StagedPart,
 )
 from bot.cards.risk import RiskLevel
 from bot.cards.safe import map_text, visible
-from bot.cards.telegram import MAX_DATA_BYTES, draw_telegram
-from bot.cards.telegram_words import MAX_ENTITIES, TextPiece, cut, cut_path, neutral, spell, units
+from bot.surfaces.telegram.card import MAX_DATA_BYTES, render_telegram_card
+from bot.surfaces.telegram.entities import (
+    MAX_ENTITIES,
+    TextPiece,
+    neutralize,
+    render_lines,
+    truncate,
+    truncate_path,
+    utf16_length,
+)
 from core.model.lifecycle import State
 from core.model.staged_diff import GuardVerdict
 from tests.counterparts import package
@@ -46,11 +55,11 @@ def ids(card):
 
 def draw(card, diff=None, *, delivered=False):
     view = read_diff(diff, first=[row.path for row in card.staged.files]) if diff is not None and card.staged else None
-    return draw_telegram(card, view, ids(card), delivered=delivered)
+    return render_telegram_card(card, view, ids(card), delivered=delivered)
 
 
 def card_for(document, **changes):
-    return replace(card_of(document, now=NOW), **changes)
+    return replace(build_card(document, now=NOW), **changes)
 
 
 def shown(drawing):
@@ -59,7 +68,7 @@ def shown(drawing):
 
 
 def labels(drawing):
-    return [button.label for row in drawing.card.rows for button in row]
+    return [button.label for row in drawing.card.button_rows for button in row]
 
 
 def in_file(body, path="docs/install.md"):
@@ -87,10 +96,10 @@ def holds(drawing, ours=""):
     for text, given_spans in ((card.text, spans), (bare, [])):
         found = [e for e in words.find_entities(text, given_spans) if e["type"] in acting]
         assert [words.slice_units(text, e["offset"], e["length"]) for e in found] in ([], [ours])
-    buttons = [button for row in card.rows for button in row]
+    buttons = [button for row in card.button_rows for button in row]
     assert all(1 <= len(button.data.encode()) <= MAX_DATA_BYTES and button.label.strip() for button in buttons)
     assert len(buttons) <= 100
-    assert all(len(row) <= 8 for row in card.rows)
+    assert all(len(row) <= 8 for row in card.button_rows)
     return True
 
 
@@ -119,8 +128,8 @@ def test_a_staged_card_shows_facts_words_diff_and_what_it_needs():
         "",
         "diff 9c1e04ab77d2e85b1f36 · needs 1 of lee, docs-team · expires in 13 days",
     ]
-    assert not drawing.hides
-    assert [[b.label for b in row] for row in drawing.card.rows] == [
+    assert not drawing.hides_lines
+    assert [[b.label for b in row] for row in drawing.card.button_rows] == [
         ["✅ Approve 9c1e", "❌ Reject"],
         ["💬 Reply", "🔎 Why"],
     ]
@@ -129,7 +138,7 @@ def test_a_staged_card_shows_facts_words_diff_and_what_it_needs():
 
 def test_without_the_diff_there_is_no_approve_and_the_card_says_why():
     drawing = draw(card_for(docs.staged()))
-    assert drawing.hides
+    assert drawing.hides_lines
     assert labels(drawing) == ["📄 Full diff", "❌ Reject", "💬 Reply", "🔎 Why"]
     assert "The diff is not shown here." in shown(drawing)
     assert "pprove" not in shown(drawing)
@@ -138,7 +147,7 @@ def test_without_the_diff_there_is_no_approve_and_the_card_says_why():
 
 def test_a_delivered_diff_brings_approve_back_and_is_still_not_in_the_card():
     drawing = draw(card_for(docs.staged()), delivered=True)
-    assert drawing.hides
+    assert drawing.hides_lines
     assert labels(drawing)[0] == "✅ Approve 9c1e"
     assert "The whole diff was sent to this chat." in shown(drawing)
 
@@ -155,7 +164,7 @@ def test_a_delivered_diff_brings_approve_back_and_is_still_not_in_the_card():
 )
 def test_a_diff_of_which_a_line_is_hidden_is_not_shown_at_all(diff):
     drawing = draw(card_for(docs.staged()), diff)
-    assert drawing.hides
+    assert drawing.hides_lines
     assert "✅ Approve 9c1e" not in labels(drawing)
     assert "━━" not in drawing.card.text
 
@@ -166,7 +175,7 @@ def test_the_diff_is_shown_to_the_last_unit_and_not_one_past_it():
     def drawn(count):
         return draw(card, added(["🦊" * 200] * 8 + ["z" * count]))
 
-    fitting = [count for count in range(500) if not drawn(count).hides]
+    fitting = [count for count in range(500) if not drawn(count).hides_lines]
     last = fitting[-1]
     assert fitting == list(range(last + 1))
     assert 0 < last < 499
@@ -179,7 +188,7 @@ def test_without_entities_the_whole_diff_is_there_too():
     """The plain text takes its place when Telegram refuses the entities: it must not hide what the card shows."""
     lines = [f"see a.b.c.d.e@host{n}.example/path #tag /command" for n in range(40)]
     drawing = draw(card_for(docs.staged()), added(lines))
-    assert not drawing.hides
+    assert not drawing.hides_lines
     for line in lines:
         assert f"+{line}" in drawing.card.plain
 
@@ -234,7 +243,11 @@ def test_an_odd_address_is_shown_and_no_link(url):
 
 def test_a_question_has_a_button_for_each_answer():
     drawing = draw(card_for(docs.asking()))
-    assert [[b.label for b in row] for row in drawing.card.rows] == [["web"], ["site docs"], ["💬 Reply", "🚫 Cancel"]]
+    assert [[b.label for b in row] for row in drawing.card.button_rows] == [
+        ["web"],
+        ["site docs"],
+        ["💬 Reply", "🚫 Cancel"],
+    ]
     assert "❓ Which repository is it in?" in shown(drawing)
 
 
@@ -247,21 +260,23 @@ def test_a_decided_card_says_who_and_offers_no_approve():
 
 
 def test_an_old_card_leads_to_the_new_one_only():
-    drawing = draw(card_of(docs.second_revision(), now=NOW, revision=1))
+    drawing = draw(build_card(docs.second_revision(), now=NOW, revision=1))
     assert "superseded by #142.2; nothing can be decided here" in shown(drawing)
     assert labels(drawing) == ["👁 Show #142.2"]
-    assert not drawing.hides
+    assert not drawing.hides_lines
 
 
 @pytest.mark.parametrize(("length", "there"), [(0, False), (1, True), (64, True), (65, False)])
 def test_a_button_whose_data_telegram_refuses_is_left_out(length, there):
     card = card_for(docs.staged())
-    drawing = draw_telegram(card, None, {card.actions[1]: "é" * (length // 2) + "x" * (length % 2)}, delivered=False)
+    drawing = render_telegram_card(
+        card, None, {card.actions[1]: "é" * (length // 2) + "x" * (length % 2)}, delivered=False
+    )
     assert labels(drawing) == (["❌ Reject"] if there else [])
 
 
 def test_an_action_without_an_id_has_no_button():
-    assert draw_telegram(card_for(docs.staged()), None, {}, delivered=True).card.rows == ()
+    assert render_telegram_card(card_for(docs.staged()), None, {}, delivered=True).card.button_rows == ()
 
 
 @pytest.mark.parametrize("text", NAUGHTY)
@@ -289,7 +304,7 @@ def naughty_card(text):
     )
     document["model"] = {"name": text, "words": text}
     document["error"] = docs.error("x", text, text, "failed")
-    return card_of(document, now=NOW)
+    return build_card(document, now=NOW)
 
 
 text = st.text(max_size=700) | st.sampled_from(NAUGHTY) | st.sampled_from(["@lee.t.me/x", "/approve", "a.b" * 400])
@@ -303,7 +318,7 @@ checks = st.builds(CheckRow, text, verdicts, st.lists(text, max_size=4).map(tupl
 staged = st.builds(
     StagedPart,
     digest=st.just("a" * 64),
-    short=st.just("a" * 12),
+    short_digest=st.just("a" * 12),
     base=st.just("b" * 40),
     files=st.lists(file_rows, max_size=20).map(tuple),
     added=st.integers(0, 10**9),
@@ -322,22 +337,22 @@ cards = st.builds(
     title=text,
     risk=st.none() | levels,
     byline=st.lists(text, max_size=6).map(tuple),
-    law=text,
+    rule=text,
     quotes=st.lists(st.builds(Quote, text, text, st.booleans()), max_size=3).map(tuple),
     staged=st.none() | staged,
     needs=st.lists(st.builds(NeededApproval, st.integers(0, 9), st.tuples(), st.tuples(), text), max_size=4).map(tuple),
-    decided=st.lists(st.builds(DecisionRow, text, st.booleans(), text, text, text), max_size=7).map(tuple),
+    decisions=st.lists(st.builds(DecisionRow, text, st.booleans(), text, text, text), max_size=7).map(tuple),
     expiry=text,
-    asked=st.none() | st.builds(QuestionPart, text, st.tuples()),
-    trouble=st.none() | st.builds(ProblemPart, st.sampled_from(["rejected", "failed"]), text, text),
-    hitch=text,
-    link=st.none()
+    question=st.none() | st.builds(QuestionPart, text, st.tuples()),
+    problem=st.none() | st.builds(ProblemPart, st.sampled_from(["rejected", "failed"]), text, text),
+    last_failure=text,
+    pull_request=st.none()
     | st.builds(
-        CardLink, st.integers(1, 10**6), text, text, text, st.just("https://x.example/1"), st.none() | st.just(2)
+        PullRequestPart, st.integers(1, 10**6), text, text, text, st.just("https://x.example/1"), st.none() | st.just(2)
     ),
     actions=st.lists(actions, max_size=30).map(tuple),
-    superseded=text,
-    hidden=st.none(),
+    superseded_note=text,
+    hidden_content=st.none(),
 )
 
 
@@ -345,36 +360,36 @@ cards = st.builds(
 @given(cards, st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=90)))
 def test_any_card_fits_and_is_inert(card, lines):
     card = map_text(card, visible)
-    ours = card.link.url if card.link else ""
+    ours = card.pull_request.url if card.pull_request else ""
     for delivered in (False, True):
         drawing = draw(card, added(lines), delivered=delivered)
         assert holds(drawing, ours)
         approves = any("✅" in label for label in labels(drawing))
-        assert not (card.asks_for_approval and drawing.hides and not delivered and approves)
+        assert not (card.awaits_approval and drawing.hides_lines and not delivered and approves)
 
 
 @given(st.text(), st.integers(1, 60))
 def test_what_is_cut_fits_and_what_fits_is_not_cut(text, limit):
-    found = cut(visible(text), limit)
-    assert units(found) <= limit
-    assert units(neutral(found)) <= limit
-    if units(neutral(visible(text))) <= limit:
+    found = truncate(visible(text), limit)
+    assert utf16_length(found) <= limit
+    assert utf16_length(neutralize(found)) <= limit
+    if utf16_length(neutralize(visible(text))) <= limit:
         assert found == visible(text)
 
 
 @given(st.text(min_size=1), st.integers(10, 60))
 def test_a_path_keeps_its_end(path, limit):
     path = visible(path)
-    found = cut_path(path, limit)
-    assert units(found) <= limit
+    found = truncate_path(path, limit)
+    assert utf16_length(found) <= limit
     assert found == path or found[-2:] == path[-2:]
 
 
 @given(st.text(alphabet="@#$/:.aZ9_-é🦊 \n", max_size=60) | st.text(max_size=60))
 def test_neutral_text_is_parted_by_spaces_alone_and_holds_nothing_for_telegram_to_find(text):
-    found = neutral(text)
+    found = neutralize(text)
     assert found.replace(" ", "") == text.replace(" ", "")
-    assert neutral(found) == found
+    assert neutralize(found) == found
     assert words.find_entities(found) == []
 
 
@@ -383,7 +398,7 @@ def test_chat_11_people_copy_what_was_written_and_nothing_in_it_acts(texts):
     lines = [
         [TextPiece(visible(text), kind)] for text in texts for kind in ("", "bold", "italic", "blockquote", "code")
     ]
-    text, spans = spell(lines)
+    text, spans = render_lines(lines)
     shown = [{"type": s.kind, "offset": s.offset, "length": s.length} for s in spans]
     assert words.wrong_entities(text, shown) is None
     assert [e for e in words.find_entities(text, shown) if e not in shown] == []
@@ -402,4 +417,4 @@ def test_chat_11_a_title_and_a_mend_hold_no_invisible_character_of_ours():
 
 @given(st.text())
 def test_units_are_those_of_utf_16(text):
-    assert units(text) == words.units(text)
+    assert utf16_length(text) == words.units(text)

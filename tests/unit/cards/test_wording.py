@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.cards.model import card_of
-from bot.cards.wording import command_line, sentence, worded
+from bot.cards.build import build_card
+from bot.cards.wording import command_line, problem_sentence, render_advice
 from bot.commands.table import COMMANDS, NAMES
 from core.model.advice import BLANK, DOCTOR, Advice, CommandName, Suggestion, advise
 from core.model.errors import Kind, Problem
@@ -34,8 +34,8 @@ SURFACES = ("terminal", "telegram", "slack", "github")
     ],
 )
 def test_chat_15_a_command_is_worded_as_the_surface_has_it(surface, words):
-    assert worded(SHOW, surface) == words
-    assert sentence(Problem(Kind.CONFLICT, "x", "It changed", SHOW), surface) == f"It changed. {words}"
+    assert render_advice(SHOW, surface) == words
+    assert problem_sentence(Problem(Kind.CONFLICT, "x", "It changed", SHOW), surface) == f"It changed. {words}"
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,13 @@ def test_each_command_has_its_forms(suggestion, terminal, chat):
 
 
 def test_chat_15_a_command_that_a_surface_lacks_is_not_advised_there():
-    assert worded(DOCTOR, "terminal") == "Run `countersign doctor`."
+    assert render_advice(DOCTOR, "terminal") == "Run `countersign doctor`."
     for surface in SURFACES[1:]:
-        assert worded(DOCTOR, surface) == "Ask whoever runs Countersign to run its doctor."
-        assert worded(advise("See ", Suggestion(CommandName.LANES), "."), surface) == "Ask whoever runs Countersign."
+        assert render_advice(DOCTOR, surface) == "Ask the operator of Countersign to run its doctor."
+        assert (
+            render_advice(advise("See ", Suggestion(CommandName.LANES), "."), surface)
+            == "Ask the operator of Countersign."
+        )
 
 
 def test_every_command_of_the_chats_is_suggested_by_its_name_there():
@@ -87,7 +90,7 @@ def test_a_problem_is_stored_with_its_parts_and_read_back():
 def test_a_problem_can_be_said_without_commands():
     assert Problem(Kind.CONFLICT, "x", "It changed", SHOW).plain() == "It changed"
     assert Problem(Kind.FAILED, "x", "It broke", DOCTOR).plain() == (
-        "It broke. Ask whoever runs Countersign to run its doctor."
+        "It broke. Ask the operator of Countersign to run its doctor."
     )
     assert Problem(Kind.FAILED, "x", "It broke.", "Mend it.").plain() == "It broke. Mend it."
 
@@ -95,7 +98,7 @@ def test_a_problem_can_be_said_without_commands():
 def test_old_rows_are_shown_as_they_are():
     old = {"code": "x", "message": "It went wrong.", "mend": "See it with `countersign show 12`.", "kind": "failed"}
     problem = Problem.from_json(old)
-    assert sentence(problem, "slack") == "It went wrong. See it with `countersign show 12`."
+    assert problem_sentence(problem, "slack") == "It went wrong. See it with `countersign show 12`."
     assert problem.to_json() == old
 
 
@@ -103,15 +106,15 @@ def test_the_number_of_the_task_is_filled_in_where_none_is_named():
     problem = Problem(Kind.FAILED, "x", "It failed", advise("Log: ", Suggestion(CommandName.TRANSCRIPT), "."))
     assert problem.about(7).sentence() == "It failed. Log: `countersign show 7 --transcript`."
     error = {**problem.to_json()}
-    card = card_of({**docs.failed(), "error": error}, now=NOW)
-    assert card.trouble is not None
-    assert worded(card.trouble.mend, "terminal") == "Log: `countersign show 142 --transcript`."
+    card = build_card({**docs.failed(), "error": error}, now=NOW)
+    assert card.problem is not None
+    assert render_advice(card.problem.mend, "terminal") == "Log: `countersign show 142 --transcript`."
 
 
 def test_what_people_wrote_into_advice_is_not_read_as_a_command():
     said = advise("You wrote “`countersign approve 1`” and {number} %s; see ", Suggestion(CommandName.SHOW, 3), ".")
     for surface in SURFACES:
-        assert worded(said, surface).startswith("You wrote “`countersign approve 1`” and {number} %s; see ")
+        assert render_advice(said, surface).startswith("You wrote “`countersign approve 1`” and {number} %s; see ")
     assert Advice.from_json(said.to_json()) == said
 
 
@@ -123,7 +126,7 @@ _OWN_WORDS = ("bot/cli/", "bot/doctor", "bot/cards/wording.py", "bot/commands/")
 """The command line's own words, and the tables that the forms come from."""
 _OPERATORS = (
     "bot/configuration/home.py",
-    "bot/wiring/app.py",
+    "bot/wiring/database_file.py",
     "bot/operations/init.py",
     "bot/surfaces/telegram/checks.py",
     "bot/surfaces/settings.py",

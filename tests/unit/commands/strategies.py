@@ -47,7 +47,7 @@ commands = st.one_of(
     st.builds(m.Help, st.none() | st.sampled_from([spec.name for spec in COMMANDS])),
     *(st.builds(kind, maybe) for kind in (m.Show, m.Why, m.Cancel, m.Undo, m.Merge, m.Retry)),
     *(st.builds(kind, ids) for kind in (m.Unschedule, m.PauseSchedule, m.ResumeSchedule)),
-    *(st.builds(kind) for kind in (m.Queue, m.Release, m.Schedules)),
+    *(st.builds(kind) for kind in (m.Queue, m.Release, m.ListSchedules)),
 )
 
 pieces = st.sampled_from(

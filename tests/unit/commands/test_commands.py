@@ -15,9 +15,10 @@ from bot.commands import (
     Every,
     Help,
     Hold,
+    InvalidCommand,
     Link,
+    ListSchedules,
     Merge,
-    Misread,
     PauseSchedule,
     Pick,
     Progress,
@@ -27,7 +28,6 @@ from bot.commands import (
     Reply,
     ResumeSchedule,
     Retry,
-    Schedules,
     Show,
     Undo,
     Unschedule,
@@ -35,7 +35,7 @@ from bot.commands import (
     help_text,
     parse,
 )
-from bot.commands.guide import page
+from bot.commands.help import commands_page
 from bot.commands.table import FIRST
 
 pytestmark = pytest.mark.surfaces
@@ -99,7 +99,7 @@ ANYWHERE = [
     ("/countersign", Help()),
     ("/link", Link()),
     ("/link ana", Link("ana")),
-    ("/schedules", Schedules()),
+    ("/schedules", ListSchedules()),
     ("/unschedule sch_01K5", Unschedule("sch_01k5")),
     ("/pause_schedule sch_1", PauseSchedule("sch_1")),
     ("/pause-schedule sch_1", PauseSchedule("sch_1")),
@@ -184,12 +184,12 @@ def test_words_after_a_mention_lose_what_stood_between():
 def test_the_number_may_be_left_out_where_the_place_has_one(text, command):
     assert parse(text, bound=True) == command
     unbound = parse(text, bound=False)
-    assert isinstance(unbound, Misread) or getattr(unbound, "number", None) is not None
+    assert isinstance(unbound, InvalidCommand) or getattr(unbound, "number", None) is not None
 
 
 def test_a_plain_number_that_may_be_a_task_or_a_hunk_is_asked_about():
     found = parse("/pick 12 1,3", bound=True)
-    assert isinstance(found, Misread)
+    assert isinstance(found, InvalidCommand)
     assert "/pick #12 1,3" in found.sentence
 
 
@@ -220,7 +220,7 @@ def test_a_plain_number_that_may_be_a_task_or_a_hunk_is_asked_about():
 @pytest.mark.parametrize("bound", [False, True])
 def test_a_command_written_wrong_is_told_the_nearest_and_does_nothing(text, near, bound):
     found = parse(text, bound=bound)
-    assert isinstance(found, Misread)
+    assert isinstance(found, InvalidCommand)
     assert near in found.sentence
 
 
@@ -273,7 +273,7 @@ def test_a_command_written_wrong_is_told_the_nearest_and_does_nothing(text, near
 )
 def test_what_is_no_command_says_so(text):
     found = parse(text, bound=False)
-    assert isinstance(found, Misread), found
+    assert isinstance(found, InvalidCommand), found
     assert found.sentence.endswith((".", "?", ")"))
 
 
@@ -302,7 +302,9 @@ def test_chat_15_help_is_in_the_form_of_the_place():
 @pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: spec.name)
 def test_every_example_is_read_as_its_command(spec):
     found = parse(spec.example, bound=False)
-    assert type(found).__name__.lower() == {"task": "ask"}.get(spec.name, spec.name.replace("_", ""))
+    assert type(found).__name__.lower() == {"task": "ask", "schedules": "listschedules"}.get(
+        spec.name, spec.name.replace("_", "")
+    )
     assert len(spec.name) <= 32
     assert spec.name.replace("_", "").isalnum()
     assert len(spec.help) <= 256
@@ -310,4 +312,4 @@ def test_every_example_is_read_as_its_command(spec):
 
 def test_the_page_of_the_documentation_is_made_from_the_table():
     written = Path(__file__).parents[3] / "docs" / "commands.md"
-    assert written.read_text(encoding="utf-8") == page(), "run: make docs"
+    assert written.read_text(encoding="utf-8") == commands_page(), "run: make docs"

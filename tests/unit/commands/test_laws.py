@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import Approve, Ask, Misread, Reply, format_command, parse
+from bot.commands import Approve, Ask, InvalidCommand, Reply, format_command, parse
 from tests.unit.commands.strategies import anything, commands
 
 pytestmark = pytest.mark.surfaces
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.surfaces
 @given(anything, st.booleans())
 def test_any_text_is_read_as_something(text, bound):
     found = parse(text, bound=bound)
-    if isinstance(found, Misread):
+    if isinstance(found, InvalidCommand):
         assert found.sentence
 
 
@@ -59,4 +59,4 @@ def test_the_longest_texts_are_read_at_once(piece, begin):
 
 def test_one_byte_more_than_the_most_is_too_long():
     assert parse("é" * 32 * 1024, bound=False) == Ask("é" * 32 * 1024)
-    assert isinstance(parse("é" * 32 * 1024 + "x", bound=False), Misread)
+    assert isinstance(parse("é" * 32 * 1024 + "x", bound=False), InvalidCommand)

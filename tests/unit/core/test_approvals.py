@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.model.approval import NOWHERE, QuorumStatus, Verdict, eligible, stricter, tally
+from core.model.approval import NOWHERE, QuorumStatus, Verdict, count_quorum, eligible, stricter
 from core.model.decision import ApprovalRequirements
 from core.model.lane import Limits
+from core.rules.quorum import signed_quorum
 from tests.builders import approval, people, terms
 
 pytestmark = pytest.mark.law
@@ -48,15 +52,15 @@ authors = st.frozensets(st.sampled_from(NAMES), min_size=1, max_size=2)
 
 @given(any_terms, any_terms, everybody, authors, said)
 def test_each_person_counts_once_however_often_they_say_it(promised, live, known, wrote, approvals):
-    once = tally(promised, live, known, wrote, approvals, DIGEST)
-    twice = tally(promised, live, known, wrote, [*approvals, *approvals], DIGEST)
+    once = count_quorum(promised, live, known, wrote, approvals, DIGEST)
+    twice = count_quorum(promised, live, known, wrote, [*approvals, *approvals], DIGEST)
     assert once == twice
     assert len(set(once.have)) == len(once.have)
 
 
 @given(any_terms, any_terms, everybody, authors, said)
 def test_only_an_approval_of_this_digest_by_somebody_eligible_counts(promised, live, known, wrote, approvals):
-    needs = tally(promised, live, known, wrote, approvals, DIGEST)
+    needs = count_quorum(promised, live, known, wrote, approvals, DIGEST)
     for person in needs.have:
         assert any(a.person == person and a.digest == DIGEST and a.verdict is Verdict.APPROVE for a in approvals)
         assert person in known.matching(promised.approvers)
@@ -66,16 +70,16 @@ def test_only_an_approval_of_this_digest_by_somebody_eligible_counts(promised, l
 
 @given(any_terms, any_terms, everybody, authors, said)
 def test_an_author_never_counts_unless_both_rules_let_them(promised, live, known, wrote, approvals):
-    needs = tally(promised, live, known, wrote, approvals, DIGEST)
+    needs = count_quorum(promised, live, known, wrote, approvals, DIGEST)
     if not (promised.self_approve and live.self_approve):
         assert not wrote & {*needs.have, *needs.of}
 
 
 @given(any_terms, any_terms, everybody, authors, said)
 def test_two_rules_together_are_never_met_before_each_alone(promised, live, known, wrote, approvals):
-    if tally(promised, live, known, wrote, approvals, DIGEST).met:
-        assert tally(promised, promised, known, wrote, approvals, DIGEST).met
-        assert tally(live, live, known, wrote, approvals, DIGEST).met
+    if count_quorum(promised, live, known, wrote, approvals, DIGEST).met:
+        assert count_quorum(promised, promised, known, wrote, approvals, DIGEST).met
+        assert count_quorum(live, live, known, wrote, approvals, DIGEST).met
 
 
 @given(any_terms, any_terms)
@@ -106,18 +110,50 @@ def test_who_is_eligible_does_not_depend_on_which_rule_came_first(promised, live
 def test_two_rules_that_share_no_surface_are_met_on_none():
     promised, live = terms(surfaces=("slack",)), terms(surfaces=("web",))
     heard = [approval("lee", DIGEST, surface=surface) for surface in SURFACES]
-    assert not tally(promised, live, people(), {"ana"}, heard, DIGEST).met
+    assert not count_quorum(promised, live, people(), {"ana"}, heard, DIGEST).met
 
 
 def test_a_second_approver_is_needed_where_the_rule_wants_two():
     rule = terms(2)
     one = [approval("lee", DIGEST)]
-    assert not tally(rule, rule, people(), {"ana"}, one, DIGEST).met
-    both = tally(rule, rule, people(), {"ana"}, [*one, approval("max", DIGEST)], DIGEST)
+    assert not count_quorum(rule, rule, people(), {"ana"}, one, DIGEST).met
+    both = count_quorum(rule, rule, people(), {"ana"}, [*one, approval("max", DIGEST)], DIGEST)
     assert both == QuorumStatus("small-changes", 2, ("lee", "max"), ("lee", "max"))
     assert both.met
 
 
 def test_a_rejection_never_counts_as_an_approval():
     rule = terms()
-    assert not tally(rule, rule, people(), {"ana"}, [approval("lee", DIGEST, Verdict.REJECT)], DIGEST).met
+    assert not count_quorum(rule, rule, people(), {"ana"}, [approval("lee", DIGEST, Verdict.REJECT)], DIGEST).met
+
+
+@given(any_terms, any_terms, everybody, authors, said)
+def test_what_a_receipt_signs_is_counted_again_as_it_was_counted(promised, live, known, wrote, approvals):
+    counted = count_quorum(promised, live, known, wrote, approvals, DIGEST)
+    predicate = {
+        "authors": sorted(wrote),
+        "decision": {"terms": promised.to_json()},
+        "staged": {"digest": DIGEST},
+        "needs": counted.to_json(),
+        "approvals": [one.to_json() for one in approvals if one.digest == DIGEST],
+    }
+    again = signed_quorum(json.loads(json.dumps(predicate)))
+    assert again.count == counted.count
+    assert set(counted.have) <= set(again.have) <= set(again.of)
+    if not live.surfaces and live.self_approve:
+        assert again.have == counted.have
+
+
+def test_a_receipt_of_an_older_version_does_not_say_who_could_approve():
+    signed: dict[str, Any] = {
+        "authors": ["ana"],
+        "decision": {"terms": terms(2).to_json()},
+        "staged": {"digest": DIGEST},
+        "approvals": [approval(name, DIGEST).to_json() for name in ("ana", "lee", "max")],
+    }
+    assert signed_quorum(signed) == QuorumStatus("small-changes", 2, ("lee", "max"), ("lee", "max"))
+    assert not signed_quorum({**signed, "approvals": signed["approvals"][:2]}).met
+
+
+def test_those_who_may_still_approve_are_missing():
+    assert QuorumStatus("r", 2, ("lee", "max", "zoe"), ("max",)).missing == ("lee", "zoe")

@@ -26,7 +26,7 @@ def queues(draw):
         job(
             id=f"job_{n}",
             priority=draw(st.integers(-5, 5)),
-            created_at=NOON - abs(draw(minutes)),
+            ready_at=NOON - abs(draw(minutes)),
             deadline_at=draw(st.none() | minutes.map(lambda late: NOON + late)),
             needs=draw(capabilities),
             payload_version=draw(st.sampled_from([PAYLOAD_VERSION, PAYLOAD_VERSION, PAYLOAD_VERSION + 1])),
@@ -65,7 +65,7 @@ def test_between_jobs_of_one_age_the_higher_priority_goes_first(one, other):
 
 
 def test_between_equals_the_older_goes_first():
-    older = job(id="z", created_at=NOON - timedelta(seconds=1))
+    older = job(id="z", ready_at=NOON - timedelta(seconds=1))
     assert rank([job(id="a"), older], NODE, NOON)[0] is older
 
 
@@ -74,7 +74,7 @@ def test_waiting_beats_any_priority_in_time(low, ahead):
     """A job is overtaken only by what came within `AGE_PER_PRIORITY` for each step of priority: none starves."""
     old = job(id="old", priority=low)
     later = NOON + AGE_PER_PRIORITY * (ahead + 1)
-    newcomers = [job(id=f"new_{n}", priority=low + ahead, created_at=later) for n in range(5)]
+    newcomers = [job(id=f"new_{n}", priority=low + ahead, ready_at=later) for n in range(5)]
     assert rank([*newcomers, old], NODE, later)[0] is old
 
 

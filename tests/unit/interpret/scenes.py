@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.model.turn import Turn
-from core.ports import ForgetsOldResults, InterpretationContext, Journal, LaneOffer
+from core.ports import InterpretationContext, Journal, LaneOffer
 from tests.builders import NOON
 
 FILES = ("README.md", "config/app.yaml", "docs/guide.md", "src/a.py")
@@ -15,17 +15,6 @@ CONFIG = LaneOffer("config", "settings", ("config/**",), reads=False)
 CODE = LaneOffer("code", "everything else", ("**",), reads=True)
 BY_RULE = (CONFIG, DOCS)
 ALL = (CODE, CONFIG, DOCS)
-
-
-class Remembering(ForgetsOldResults):
-    """A journal whose parts remember too, as a job's does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: dict[str, Remembering] = {}
-
-    def part(self, name: str) -> Remembering:
-        return self.parts.setdefault(name, Remembering())
 
 
 def scene(

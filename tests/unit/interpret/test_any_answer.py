@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.interpret.hiding import hiding_place
-from bot.interpret.model import MOST_ASKS, ModelInterpreter
+from bot.interpret.grammar.tokens import hidden_text_warning
+from bot.interpret.model_interpreter import MAX_ASKS, ModelInterpreter
 from core.model.edits import KINDS, check_path, from_json, paths_named, to_json
 from core.model.intent import Intent, Unclear
 from tests.fakes.scripted import NAME, ScriptedModel
@@ -76,11 +76,11 @@ answers = st.one_of(
 async def test_no_answer_of_a_model_gets_beyond_what_is_on_offer(said, offers):
     model = ScriptedModel(list(said))
     found = await ModelInterpreter(model).interpret(turns(VAGUE), scene(offers))
-    assert 1 <= len(model.asks) <= MOST_ASKS
+    assert 1 <= len(model.asks) <= MAX_ASKS
     if isinstance(found, Unclear):
         assert found.reason
         assert len(found.options) <= 4
-        assert not any(hiding_place(option) for option in found.options)
+        assert not any(hidden_text_warning(option) for option in found.options)
         return
     assert isinstance(found, Intent)
     assert (found.text, found.read_by) == (VAGUE, NAME)
@@ -89,7 +89,7 @@ async def test_no_answer_of_a_model_gets_beyond_what_is_on_offer(said, offers):
     assert found.edits or any(offer.reads for offer in offers)
     for edit in found.edits:
         assert from_json(to_json(edit)) == edit
-        assert not any(hiding_place(text) for text in to_json(edit).values() if isinstance(text, str))
+        assert not any(hidden_text_warning(text) for text in to_json(edit).values() if isinstance(text, str))
         for path in paths_named(edit):
             check_path(path)
     assert Intent.from_json(json.loads(json.dumps(found.to_json()))) == found

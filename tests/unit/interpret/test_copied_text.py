@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.interpret import GrammarInterpreter
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from core.model.edits import SetKey
 from core.model.intent import Intent
 from tests.fakes.scripted import ScriptedModel

@@ -6,26 +6,26 @@ import io
 
 import pytest
 
-from bot.cards.github import draw_comment
-from bot.cards.model import card_of
+from bot.cards.build import build_card
 from bot.cards.page import diff_page
-from bot.cards.slack import draw_card
-from bot.cards.telegram import draw_telegram
-from bot.surfaces.terminal import TerminalStyle, print_card
+from bot.surfaces.github.card import render_github_comment
+from bot.surfaces.slack.card import render_slack_card
+from bot.surfaces.telegram.card import render_telegram_card
+from bot.surfaces.terminal import TerminalProfile, print_card
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
 
 
 def shown(**changes):
-    card = card_of(docs.staged(**changes), now=NOW)
+    card = build_card(docs.staged(**changes), now=NOW)
     buttons = {action: f"{n:022d}" for n, action in enumerate(card.actions)}
     stream = io.StringIO()
-    print_card(stream, card, None, look=TerminalStyle(80))
+    print_card(stream, card, None, profile=TerminalProfile(80))
     return {
         "terminal": stream.getvalue(),
-        "slack": str(draw_card(card, None, buttons, delivered=False).blocks),
-        "telegram": draw_telegram(card, None, buttons, delivered=False).card.plain.replace("\u2060", ""),
-        "github": draw_comment(card, None).text.replace("`", ""),
+        "slack": str(render_slack_card(card, None, buttons, delivered=False).blocks),
+        "telegram": render_telegram_card(card, None, buttons, delivered=False).card.plain.replace("\u2060", ""),
+        "github": render_github_comment(card, None).text.replace("`", ""),
         "page": diff_page(card, docs.DIFF).decode(),
     }
 

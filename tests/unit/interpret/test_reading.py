@@ -9,11 +9,12 @@ import pytest
 
 from bot.interpret import GrammarInterpreter
 from bot.interpret.grammar import parse
-from bot.interpret.model import ModelInterpreter
+from bot.interpret.model_interpreter import ModelInterpreter
 from core.model.edits import AddLine, MoveFile, SetKey
 from core.model.errors import PermanentError, TransientError
 from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
+from core.ports import MemoryJournal, MemoryUsage
 from tests.builders import NOON
 from tests.fakes.scripted import NAME, ScriptedModel, SilentModel
 from tests.unit.interpret import scenes
@@ -251,7 +252,7 @@ async def test_earlier_turns_are_shown_as_they_were_said_while_they_fit():
 
 async def test_a_long_talk_is_summarised_once_and_the_summary_is_kept():
     said = turns("make the docs nicer " * 300, "and the guide " * 300, "the guide is docs/guide.md", VAGUE)
-    journal = scenes.Remembering()
+    journal = MemoryJournal()
     model = ScriptedModel(["They want nicer docs.", "no JSON", WORK])
     found = await ModelInterpreter(model, talk_tokens=200).interpret(said, scene(journal=journal))
     assert found == Intent(VAGUE, lane="code", read_by=NAME)
@@ -273,7 +274,7 @@ async def test_without_a_summary_the_older_turns_are_left_out_and_that_is_said()
     said = turns("make the docs nicer " * 300, VAGUE)
     model = ScriptedModel([TransientError("model_busy", "busy"), WORK])
     assert isinstance(await ModelInterpreter(model, talk_tokens=100).interpret(said, scene()), Intent)
-    assert "left out for want of room" in model.told()
+    assert "left out for lack of space" in model.told()
 
 
 async def test_the_summary_of_any_talk_is_asked_for_in_bounds_and_the_newest_words_stay():
@@ -302,7 +303,7 @@ async def test_a_summary_that_takes_too_long_is_done_without_and_the_request_is_
 
 
 async def test_a_summary_of_characters_that_are_none_is_kept_all_the_same():
-    journal = scenes.Remembering()
+    journal = MemoryJournal()
     model = ScriptedModel(["nicer \ud800\0 docs", WORK])
     said = turns("make the docs nicer " * 300, VAGUE)
     await ModelInterpreter(model, talk_tokens=100).interpret(said, scene(journal=journal))
@@ -325,18 +326,12 @@ async def test_what_was_asked_stands_between_what_people_said_before_and_after()
 # ---- what it costs
 
 
-async def test_every_answer_is_charged_as_a_sum_the_summary_and_the_bad_ones_too():
-    charged = []
-
-    async def charge(usage):
-        charged.append(usage)
-
+async def test_every_answer_is_an_entry_of_the_ledger_the_summary_and_the_bad_ones_too():
+    usage = MemoryUsage()
     model = ScriptedModel(["They want nicer docs.", "no JSON", WORK])
     said = turns("make the docs nicer " * 300, VAGUE)
-    await ModelInterpreter(model, talk_tokens=100).interpret(said, scene(charge=charge))
-    assert [(usage.model, usage.calls, usage.tokens) for usage in charged] == [
-        (NAME, 1, 20), (NAME, 2, 40), (NAME, 3, 60),
-    ]  # fmt: skip
+    await ModelInterpreter(model, talk_tokens=100).interpret(said, scene(usage=usage))
+    assert [(entry.model, entry.calls, entry.tokens) for entry in usage.entries.values()] == [(NAME, 1, 20)] * 3
 
 
 async def test_where_nothing_may_be_spent_no_model_is_asked_and_the_person_is_told_why():
@@ -353,7 +348,7 @@ async def test_where_nothing_may_be_spent_no_model_is_asked_and_the_person_is_to
 
 
 async def test_a_finished_reading_is_not_asked_for_again():
-    journal = scenes.Remembering()
+    journal = MemoryJournal()
     where = scene(journal=journal)
     first = ScriptedModel(["no", scenes.edits(set_timeout())])
     found = await ModelInterpreter(first).interpret(turns(VAGUE), where)
@@ -363,7 +358,7 @@ async def test_a_finished_reading_is_not_asked_for_again():
 
 
 async def test_a_bad_answer_of_before_counts_as_asked():
-    journal = scenes.Remembering()
+    journal = MemoryJournal()
     await journal.part("turn-1").add({"answer": "no JSON", "model": NAME})
     found, model = await read("none either", journal=journal)
     assert isinstance(found, Unclear)
@@ -372,7 +367,7 @@ async def test_a_bad_answer_of_before_counts_as_asked():
 
 
 async def test_each_turn_has_its_own_reading():
-    where = scene(journal=scenes.Remembering())
+    where = scene(journal=MemoryJournal())
     model = ScriptedModel([scenes.edits(set_timeout()), WORK])
     reader = ModelInterpreter(model)
     first = await reader.interpret(turns(VAGUE), where)
@@ -382,7 +377,7 @@ async def test_each_turn_has_its_own_reading():
 
 
 async def test_a_lane_that_was_closed_meanwhile_is_left_out_of_a_kept_reading():
-    journal = scenes.Remembering()
+    journal = MemoryJournal()
     await ModelInterpreter(ScriptedModel([WORK])).interpret(turns(VAGUE), scene(journal=journal))
     other = type(scenes.CODE)("other", "other", ("**",), reads=True)
     found = await ModelInterpreter(SilentModel()).interpret(turns(VAGUE), scene((other,), journal=journal))

@@ -107,4 +107,4 @@ def test_a_link_in_the_place_of_the_folder_itself_is_refused_or_removed(tmp_path
 def test_what_is_not_there_is_removed_already(tmp_path):
     assert filetree.remove(tmp_path / "gone") == []
     assert filetree.remove(tmp_path / "gone" / "too") == []
-    assert filetree.measure((tmp_path / "gone",)) == filetree.Usage()
+    assert filetree.measure((tmp_path / "gone",)) == filetree.TreeUsage()

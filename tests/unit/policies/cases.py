@@ -45,13 +45,17 @@ def policy(text: str | None = None, who: People = CREW, lanes: Mapping[str, Lane
     return RulePolicy(parsed(whole, who, lanes), who, lanes)
 
 
-def petition(*paths: str, **others: Any) -> PolicyRequest:
-    given: dict[str, Any] = {"person": "ana", "surface": "terminal", "repository": "web", **others}
-    return PolicyRequest(paths=paths, **given)
+BY_RULE = frozenset({"docs", "config"})
+"""The lanes whose executor makes known edits and nothing else."""
+
+
+def request(*paths: str, **others: Any) -> PolicyRequest:
+    given: dict[str, Any] = {"person": "ana", "surface": "terminal", "repository": "web", "edited_by_rule": BY_RULE}
+    return PolicyRequest(paths=paths, **{**given, **others})
 
 
 def decide(law: RulePolicy, *paths: str, **others: Any) -> Decision:
-    return law.decide(petition(*paths, **others))
+    return law.decide(request(*paths, **others))
 
 
 Side = Mapping[Any, bytes | tuple[str, bytes]]

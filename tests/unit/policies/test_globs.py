@@ -6,10 +6,10 @@ import time
 
 import pathspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.globs import Globs, check, fold, spellings
+from policies.globs import Globs, check, covering, fold, spellings
 from policies.protected import PROTECTED, protected
 
 pytestmark = pytest.mark.law
@@ -65,6 +65,28 @@ def test_matching_takes_no_exponential_time():
     began = time.process_time()
     Globs(("*a" * 100,)).covers(b"a" * 4000)
     Globs(("/".join(["**", "a"] * 100),)).covers(b"/".join([b"a"] * 2000) + b"/b")
+    assert time.process_time() - began < 2
+
+
+odd_part = st.sampled_from(["*", "a*", "*.b", "?", "a?b", "[!a]", "[+-9]", "[ab]*", "*a*b*", "a", "b", ".a", "\u00e9?"])
+odd_patterns = st.lists(st.one_of(odd_part, st.just("**")), min_size=1, max_size=5).map("/".join)
+odd_paths = st.lists(
+    st.text("ab.+-9\u00e9\n\udcff", min_size=1, max_size=4).filter(lambda p: p not in {".", ".."}),
+    min_size=1, max_size=6,
+).map("/".join)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(st.lists(odd_patterns, min_size=1, max_size=3).map(tuple), odd_paths)
+def test_the_one_expression_for_all_patterns_covers_what_each_covers_part_by_part(patterns, path):
+    walked = Globs(patterns).covers(path.encode("utf-8", "surrogateescape"))
+    assert bool(covering(patterns).fullmatch(f"{path}/")) == (walked is not None)
+
+
+def test_the_one_expression_takes_no_exponential_time():
+    began = time.process_time()
+    covering(("*a" * 100,)).fullmatch("a" * 4000 + "/")
+    covering(("/".join(["**", "a"] * 100),)).fullmatch("/".join(["a"] * 2000) + "/b/")
     assert time.process_time() - began < 2
 
 

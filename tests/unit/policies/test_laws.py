@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from core.model.decision import ApprovalRequirements, Effect, PolicyRequest
 from policies.policy import RulePolicy
 from policies.protected import protected
-from policies.routing import mismatch
+from policies.reasons import mismatch
 from policies.rules import AllowEffect, AskEffect, DenyEffect, Rule, RuleCondition, Rules
-from tests.unit.policies.cases import CREW, LANES
+from tests.unit.policies.cases import BY_RULE, CREW, LANES
 
 pytestmark = pytest.mark.law
 
@@ -46,7 +46,7 @@ paths = st.lists(
     ),
     max_size=3,
 ).map(tuple)
-petitions = st.builds(
+requests = st.builds(
     PolicyRequest,
     person=st.sampled_from(["ana", "lee", "eve", "nobody"]),
     surface=st.sampled_from(["terminal", "slack", "web"]),
@@ -54,6 +54,7 @@ petitions = st.builds(
     paths=paths,
     lane=st.one_of(st.none(), st.sampled_from(sorted(LANES))),
     deterministic=st.booleans(),
+    edited_by_rule=st.just(BY_RULE),
 )
 
 
@@ -61,66 +62,66 @@ def law(rules: tuple[Rule, ...], protect: tuple[str, ...] = ()) -> RulePolicy:
     return RulePolicy(Rules(rules, protect), CREW, LANES)
 
 
-@given(rule_lists, petitions)
-def test_an_allowed_request_was_allowed_by_the_first_rule_that_speaks_of_it(rules, petition):
-    decision = law(rules).decide(petition)
+@given(rule_lists, requests)
+def test_an_allowed_request_was_allowed_by_the_first_rule_that_speaks_of_it(rules, request):
+    decision = law(rules).decide(request)
     if decision.effect is not Effect.ALLOW:
-        assert decision.terms is None
+        assert decision.requirements is None
         return
-    person = CREW.named(petition.person)
+    person = CREW.named(request.person)
     assert decision.lane is not None
-    first = next(r for r in rules if mismatch(r, person, petition, decision.lane) is None)
+    first = next(r for r in rules if mismatch(r, person, request, decision.lane) is None)
     assert isinstance(first.then, AllowEffect)
-    assert (decision.rule, decision.terms) == (first.name, first.then.terms)
+    assert (decision.rule, decision.requirements) == (first.name, first.then.requirements)
 
 
-@given(rule_lists, petitions)
-def test_no_protected_path_is_allowed_and_every_path_lies_in_the_lane(rules, petition):
-    decision = law(rules).decide(petition)
+@given(rule_lists, requests)
+def test_no_protected_path_is_allowed_and_every_path_lies_in_the_lane(rules, request):
+    decision = law(rules).decide(request)
     if decision.effect is Effect.ALLOW:
-        assert not any(protected().denies(p.encode()) for p in petition.paths)
-        assert petition.lane in {None, decision.lane}
+        assert not any(protected().denies(p.encode()) for p in request.paths)
+        assert request.lane in {None, decision.lane}
 
 
-@given(rule_lists, whens, petitions)
-def test_a_deny_rule_on_top_never_allows_more(rules, when, petition):
+@given(rule_lists, whens, requests)
+def test_a_deny_rule_on_top_never_allows_more(rules, when, request):
     before = law(rules)
-    after = law((Rule("top", when, DenyEffect("closed")), *rules)).decide(petition)
+    after = law((Rule("top", when, DenyEffect("closed")), *rules)).decide(request)
     if after.effect is Effect.ALLOW:
-        same = before.decide(replace(petition, lane=after.lane))
-        assert (same.effect, same.rule, same.terms) == (Effect.ALLOW, after.rule, after.terms)
+        same = before.decide(replace(request, lane=after.lane))
+        assert (same.effect, same.rule, same.requirements) == (Effect.ALLOW, after.rule, after.requirements)
 
 
-@given(rule_lists, petitions, st.sampled_from(["docs/**", "*.toml", "**/*.md", "config"]))
-def test_protecting_more_never_allows_more(rules, petition, pattern):
-    if law(rules, (pattern,)).decide(petition).effect is Effect.ALLOW:
-        assert law(rules).decide(petition).effect is Effect.ALLOW
+@given(rule_lists, requests, st.sampled_from(["docs/**", "*.toml", "**/*.md", "config"]))
+def test_protecting_more_never_allows_more(rules, request, pattern):
+    if law(rules, (pattern,)).decide(request).effect is Effect.ALLOW:
+        assert law(rules).decide(request).effect is Effect.ALLOW
 
 
-@given(petitions)
-def test_no_rules_allow_nothing(petition):
-    assert law(()).decide(petition).effect is Effect.DENY
+@given(requests)
+def test_no_rules_allow_nothing(request):
+    assert law(()).decide(request).effect is Effect.DENY
 
 
-@given(rule_lists, petitions)
-def test_a_question_is_settled_by_naming_any_of_its_lanes(rules, petition):
+@given(rule_lists, requests)
+def test_a_question_is_settled_by_naming_any_of_its_lanes(rules, request):
     policy = law(rules)
-    asked = policy.decide(petition)
+    asked = policy.decide(request)
     if asked.effect is Effect.ASK:
         assert asked.question is not None
         assert asked.question.options
         for lane in asked.question.options:
-            assert policy.decide(replace(petition, lane=lane)).effect is not Effect.ASK
+            assert policy.decide(replace(request, lane=lane)).effect is not Effect.ASK
 
 
-@given(rule_lists, petitions)
-def test_live_terms_are_those_of_the_decision(rules, petition):
+@given(rule_lists, requests)
+def test_live_requirements_are_those_of_the_decision(rules, request):
     policy = law(rules)
-    decision = policy.decide(petition)
+    decision = policy.decide(request)
     if decision.effect is Effect.ALLOW:
-        assert policy.terms_of(replace(petition, lane=decision.lane)) is not None
-    if petition.lane is not None:
-        assert policy.terms_of(petition) == decision.terms
+        assert policy.requirements_of(replace(request, lane=decision.lane)) is not None
+    if request.lane is not None:
+        assert policy.requirements_of(request) == decision.requirements
 
 
 @given(
@@ -129,7 +130,7 @@ def test_live_terms_are_those_of_the_decision(rules, petition):
         PolicyRequest, st.text(), st.text(), st.text(), st.lists(st.text()).map(tuple), st.one_of(st.none(), st.text())
     ),
 )
-def test_any_petition_gets_a_decision_with_a_reason(rules, petition):
-    decision = law(rules).decide(petition)
+def test_any_request_gets_a_decision_with_a_reason(rules, request):
+    decision = law(rules).decide(request)
     assert decision.reason
-    assert decision.trace
+    assert law(rules).trace(request)

@@ -33,7 +33,7 @@ def test_the_starter_policy_loads_and_has_nothing_to_warn_of():
     assert [r.name for r in rules.rules] == ["docs-changes", "config-changes", "code-changes"]
     for rule in rules.rules:
         assert isinstance(rule.then, AllowEffect)
-        terms = rule.then.terms
+        terms = rule.then.requirements
         assert (terms.count, terms.approvers, terms.self_approve) == (1, ("maintainer",), False)
         assert terms.merge_from == ("maintainer",)
     assert warnings(rules, people(ana="member", lee="maintainer", max="maintainer")) == []
@@ -58,7 +58,7 @@ def test_every_key_of_a_rule_arrives():
     assert rule.when.lanes == ("docs", "code")
     assert rule.when.surfaces == ("telegram",)
     assert isinstance(rule.then, AllowEffect)
-    terms = rule.then.terms
+    terms = rule.then.requirements
     assert (terms.count, terms.approvers, terms.self_approve) == (2, ("maintainer", "ana"), True)
     assert (terms.expires_s, terms.merge_from, terms.surfaces) == (14 * 86400, ("lee",), ("terminal", "web"))
     assert terms.limits is not None

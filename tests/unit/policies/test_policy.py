@@ -11,7 +11,7 @@ from core.model.errors import ConfigError
 from core.model.lane import Lane
 from policies.explain import explain
 from tests.builders import people
-from tests.unit.policies.cases import ALLOW, CREW, LANES, decide, petition, policy
+from tests.unit.policies.cases import ALLOW, CREW, LANES, decide, policy, request
 
 pytestmark = pytest.mark.law
 
@@ -35,8 +35,8 @@ TWO = "allow: {approvals: {count: 2, from: [maintainer]}}"
 def test_the_starter_policy_finds_the_lane(paths, lane, rule):
     decision = decide(STARTER, *paths)
     assert (decision.effect, decision.lane, decision.rule) == (Effect.ALLOW, lane, rule), decision
-    assert decision.terms is not None
-    assert decision.terms.count == 1
+    assert decision.requirements is not None
+    assert decision.requirements.count == 1
     assert f"rule {rule} lets ana (member) use it with 1 approval by maintainer, not their own" in decision.reason
     assert decision.policy_digest == STARTER.digest
     assert len(STARTER.digest) == 64
@@ -86,7 +86,7 @@ def test_a_path_that_is_none_is_denied_before_any_matching(path):
     decision = decide(STARTER, path)
     assert decision.effect is Effect.DENY
     assert decision.lane is None
-    assert decision.terms is None
+    assert decision.requirements is None
 
 
 def test_paths_that_no_lane_covers_are_denied_with_what_the_person_may_use():
@@ -160,7 +160,7 @@ def test_a_rule_that_asks_is_answered_by_naming_the_lane():
     asked = decide(law, "src/a.py")
     assert asked.effect is Effect.ASK
     assert asked.rule == "sure"
-    assert asked.terms is None
+    assert asked.requirements is None
     assert asked.question is not None
     assert asked.question.options == ("code",)
     assert asked.question.text == "An hour of GPU. Which lane?"
@@ -184,15 +184,15 @@ def test_what_the_policy_protects_is_denied_in_every_lane():
 
 
 def test_terms_are_live_and_vanish_when_the_request_would_be_denied_now():
-    live = petition("README.md", lane="docs")
-    terms = STARTER.terms_of(live)
+    live = request("README.md", lane="docs")
+    terms = STARTER.requirements_of(live)
     assert terms is not None
     assert terms.rule == "docs-changes"
     closed = policy("rules:\n  - {name: closed, when: {from: member}, deny: closed}\n")
-    assert closed.terms_of(live) is None
-    assert STARTER.terms_of(petition("README.md")) is None
-    assert STARTER.terms_of(petition("README.md", lane="docs", person="gone")) is None
-    assert STARTER.terms_of(petition(lane="docs")) == terms
+    assert closed.requirements_of(live) is None
+    assert STARTER.requirements_of(request("README.md")) is None
+    assert STARTER.requirements_of(request("README.md", lane="docs", person="gone")) is None
+    assert STARTER.requirements_of(request(lane="docs")) == terms
 
 
 def test_the_digest_names_what_the_policy_says_and_nothing_else():
@@ -219,13 +219,13 @@ def test_the_trace_tells_of_every_rule_and_every_lane():
         f"  - name: all\n    when: {{from: member}}\n    {ALLOW}\n"
     )
     decision = decide(law, "config/a.yaml")
-    text = explain(decision)
+    text = explain(decision, law.trace(request("config/a.yaml")))
     assert text.startswith("ALLOWED in lane config by rule tight: lane config covers config/a.yaml")
     for line in (
         "rule guests: does not match: it is for contractor, and ana (member) is not",
         "rule tight: decides config: allow with 2 of maintainer",
         "rule all: decides code, docs: allow with 1 of maintainer; for config a rule above decided",
-        "lane code: open by rule all, but has ollama, and this wants the executor edit",
+        "lane code: open by rule all, but has ollama, and this wants an executor that makes known edits",
         "lane config: chosen by rule tight",
         "lane docs: open by rule all, but does not cover config/a.yaml",
     ):
@@ -236,13 +236,14 @@ def test_the_trace_tells_of_every_rule_and_every_lane():
 @pytest.mark.parametrize("person", ["ana", "eve", "lee", "nobody"])
 def test_explain_and_decide_agree(paths, person):
     decision = decide(STARTER, *paths, person=person)
-    text = explain(decision)
+    lines = STARTER.trace(request(*paths, person=person))
+    text = explain(decision, lines)
     assert decision.reason in text
-    assert decision.trace
-    chosen = [line for line in decision.trace if ": chosen by rule" in line]
+    assert lines
+    chosen = [line for line in lines if ": chosen by rule" in line]
     if decision.effect is Effect.ALLOW:
         assert chosen == [f"lane {decision.lane}: chosen by rule {decision.rule}"]
     else:
         assert chosen == []
-        assert decision.terms is None
+        assert decision.requirements is None
     assert CREW.get(person) is not None or "countersign.yaml" in decision.reason

@@ -11,20 +11,20 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from bot.messaging.schedule_commands import ChatSchedules
-from bot.schedule.clock import GRACE_MS, ScheduleClock, asker, dedup_of, turn_of
-from bot.schedule.schedules import MOST, ScheduleUseCases, WantedSchedule, next_words
-from bot.schedule.when import read_when
+from bot.schedule.clock import GRACE_MS, ScheduleClock, asker, dedup_of, step_of
+from bot.schedule.next_time import next_words
+from bot.schedule.recurrence import read_recurrence
 from core.model.errors import NotFoundError, RefusedError, TransientError, UsageError
-from core.model.ids import new_id
 from core.model.place import Place
+from core.model.schedule import ACTIVE, PAUSED, Schedule
+from core.services.schedules import MOST, Schedules, WantedSchedule
 from core.store import schedules, tasks
 from core.store.message_tables import ScheduleRow
-from core.store.schedules import ACTIVE, PAUSED, Schedule
-from tests import builders
+from tests import builders, campaign
 from tests.builders import ANA, BO, LEE
 from tests.office import Office
 
-pytestmark = pytest.mark.surfaces
+pytestmark = [pytest.mark.surfaces, campaign.EITHER]
 
 DAY_MS = 86_400_000
 NINE_MS = round(datetime(2026, 5, 4, 9, tzinfo=UTC).timestamp() * 1000)
@@ -37,7 +37,8 @@ def office(database):
 
 @pytest.fixture
 def known(office):
-    return ScheduleUseCases(office.database, lambda: office.settings, new_id, "Europe/Zurich")
+    office.configure(zone="Europe/Zurich")
+    return Schedules(office.database, lambda: office.settings, read_recurrence)
 
 
 def wanted(**others) -> WantedSchedule:
@@ -68,22 +69,22 @@ def schedule(**others) -> Schedule:
 async def make_due(database, name, ago_ms=1000):
     """As if the time had come `ago_ms` ago."""
 
-    async def work(session):
-        at_ms = await database.now_ms(session) - ago_ms
-        await session.execute(update(ScheduleRow).where(col(ScheduleRow.id) == name).values(next_ms=at_ms))
+    async def work(tx):
+        at_ms = tx.now_ms - ago_ms
+        await tx.session.execute(update(ScheduleRow).where(col(ScheduleRow.id) == name).values(next_ms=at_ms))
         return at_ms
 
     return await database.write(work)
 
 
 async def row(database, name):
-    found = await database.read(lambda session: schedules.get(session, name))
+    found = await database.read(lambda tx: schedules.get(tx, name))
     assert found is not None
     return found
 
 
 async def numbers(database) -> list[int]:
-    found = await database.read(lambda session: tasks.summaries(session, state=None, limit=100, before=None))
+    found = await database.read(lambda tx: tasks.summaries(tx, state=None, limit=100, before=None))
     return sorted(task.number for task in found)
 
 
@@ -91,10 +92,10 @@ async def test_is_kept_with_its_next_time_in_its_zone(known):
     made = await known.add(wanted(when="every day at 9am", place=Place("telegram", "-5", "7")))
     assert (made.phrase, made.zone, made.state, made.missed) == ("daily 09:00", "Europe/Zurich", ACTIVE, "skip")
     assert made.next_ms is not None
-    assert made.next_ms == read_when("daily 09:00").after(made.created_ms, "Europe/Zurich", 0)
-    assert await known.listed("ana") == [made]
-    assert await known.listed("bo") == []
-    assert (await known.listed())[0].place == Place("telegram", "-5", "7")
+    assert made.next_ms == read_recurrence("daily 09:00").after(made.created_ms, "Europe/Zurich", 0)
+    assert await known.list("ana") == (made,)
+    assert await known.list("bo") == ()
+    assert (await known.list())[0].place == Place("telegram", "-5", "7")
 
 
 @pytest.mark.parametrize(
@@ -116,13 +117,13 @@ async def test_is_kept_with_its_next_time_in_its_zone(known):
 async def test_what_cannot_be_asked_for_is_not_kept(known, others):
     with pytest.raises((UsageError, NotFoundError)):
         await known.add(wanted(**others))
-    assert await known.listed() == []
+    assert await known.list() == ()
 
 
 async def test_one_person_has_a_hundred_at_most(known, database):
-    async def fill(session):
+    async def fill(tx):
         for n in range(MOST):
-            await schedules.add(session, schedule(id=f"sch_{n}"))
+            await schedules.add(tx, schedule(id=f"sch_{n}"))
 
     await database.write(fill)
     with pytest.raises(UsageError, match="100"):
@@ -149,7 +150,7 @@ async def test_only_its_author_and_maintainers_may_change_it(known):
 async def test_a_due_one_becomes_a_task_of_its_author_once(office, known, database):
     made = await known.add(wanted(repo="web", place=Place("telegram", "-5")))
     at_ms = await make_due(database, made.id)
-    clock = ScheduleClock(database, asker(office.service))
+    clock = ScheduleClock(known, asker(office.requests))
     assert await clock.sweep() == 1
     assert await clock.sweep() == 0
     assert await numbers(database) == [1]
@@ -162,7 +163,7 @@ async def test_a_due_one_becomes_a_task_of_its_author_once(office, known, databa
 async def test_two_hosts_make_one_task(office, known, database):
     for actor in (ANA, BO, LEE):
         await make_due(database, (await known.add(wanted(actor=actor))).id)
-    hosts = [ScheduleClock(database, asker(office.service)) for _ in range(4)]
+    hosts = [ScheduleClock(known, asker(office.requests)) for _ in range(4)]
     await asyncio.gather(*(host.sweep() for host in hosts))
     assert len(await numbers(database)) == 3
 
@@ -171,9 +172,9 @@ async def test_a_crash_between_asking_and_moving_on_makes_no_second_task(office,
     made = await known.add(wanted())
     at_ms = await make_due(database, made.id)
     before = await row(database, made.id)
-    await asker(office.service)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
+    await asker(office.requests)(before, datetime.fromtimestamp(at_ms / 1000, UTC))
     assert (await row(database, made.id)).next_ms == at_ms
-    await ScheduleClock(database, asker(office.service)).sweep()
+    await ScheduleClock(known, asker(office.requests)).sweep()
     assert await numbers(database) == [1]
     assert (await row(database, made.id)).next_ms == made.next_ms
 
@@ -185,7 +186,7 @@ async def test_a_pause_that_comes_during_the_sweep_is_kept(known, database):
     async def ask(_schedule, _at):
         await known.pause(made.id, ANA)
 
-    await ScheduleClock(database, ask).sweep()
+    await ScheduleClock(known, ask).sweep()
     after = await row(database, made.id)
     assert (after.state, after.next_ms) == (PAUSED, None)
 
@@ -200,7 +201,7 @@ async def test_what_is_not_there_at_the_moment_is_asked_again(known, database):
         if len(asked) == 1:
             raise TransientError("away", "The database is away")
 
-    clock = ScheduleClock(database, ask)
+    clock = ScheduleClock(known, ask)
     assert await clock.sweep() == 0
     assert await clock.sweep() == 1
     assert asked == [f"schedule:{made.id}:{at_ms}"] * 2
@@ -216,7 +217,7 @@ async def test_one_that_breaks_does_not_keep_the_others_waiting(known, database)
         if found.person == "ana":
             raise ZeroDivisionError
 
-    assert await ScheduleClock(database, ask).sweep() == 1
+    assert await ScheduleClock(known, ask).sweep() == 1
     assert sorted(asked) == ["ana", "bo"]
 
 
@@ -224,17 +225,17 @@ async def test_an_author_who_is_gone_asks_for_nothing(office, known, database):
     made = await known.add(wanted())
     await make_due(database, made.id)
     office.configure(people=builders.people(lee="maintainer"))
-    clock = ScheduleClock(database, asker(office.service))
+    clock = ScheduleClock(known, asker(office.requests))
     assert await clock.sweep() == 0
     assert await clock.sweep() == 0
     assert await numbers(database) == []
     assert (await row(database, made.id)).state == PAUSED
     assert (await builders.kinds_of(database, 0))[-1] == "schedule.refused"
-    (paused,) = await known.listed()
-    assert next_words(paused) == "paused: nobody called ana is configured", "lanes.md 13"
+    (paused,) = await known.list()
+    assert next_words(paused) == "paused: no person called ana is configured", "lanes.md 13"
     office.configure(people=builders.people())
     assert next_words(await known.resume(made.id, ANA)).startswith("next ")
-    assert next_words((await known.listed())[0]).startswith("next ")
+    assert next_words((await known.list())[0]).startswith("next ")
 
 
 @pytest.mark.parametrize(
@@ -253,13 +254,13 @@ async def test_an_author_who_is_gone_asks_for_nothing(office, known, database):
 )
 def test_missed_times_are_left_out_or_made_up_for_once(late_ms, missed, asked_ms):
     found = schedule(missed=missed)
-    turn = turn_of(found, read_when(found.phrase), NINE_MS + late_ms)
-    assert turn.at_ms == asked_ms
-    assert turn.next_ms is not None
-    assert NINE_MS + late_ms < turn.next_ms <= NINE_MS + late_ms + DAY_MS
-    assert turn.next_ms % DAY_MS == NINE_MS % DAY_MS
-    following = replace(found, next_ms=turn.next_ms)
-    assert turn_of(following, read_when(found.phrase), turn.next_ms).at_ms == turn.next_ms
+    step = step_of(found, read_recurrence(found.phrase), NINE_MS + late_ms)
+    assert step.at_ms == asked_ms
+    assert step.next_ms is not None
+    assert NINE_MS + late_ms < step.next_ms <= NINE_MS + late_ms + DAY_MS
+    assert step.next_ms % DAY_MS == NINE_MS % DAY_MS
+    following = replace(found, next_ms=step.next_ms)
+    assert step_of(following, read_recurrence(found.phrase), step.next_ms).at_ms == step.next_ms
 
 
 async def test_the_running_clock_wakes_by_itself_and_stops(known, database):
@@ -270,7 +271,7 @@ async def test_the_running_clock_wakes_by_itself_and_stops(known, database):
     async def ask(_schedule, _at):
         asked.set()
 
-    running = asyncio.create_task(ScheduleClock(database, ask, sweep_s=0.05).run())
+    running = asyncio.create_task(ScheduleClock(known, ask, sweep_s=0.05).run())
     async with asyncio.timeout(10):
         await asked.wait()
         asked.clear()
@@ -282,31 +283,29 @@ async def test_the_running_clock_wakes_by_itself_and_stops(known, database):
 
 
 async def test_in_chat_one_is_added_listed_paused_and_deleted(known):
-    from bot.commands import Every, PauseSchedule, Queue, ResumeSchedule, Unschedule
-    from bot.commands import Schedules as Listed
-    from bot.messaging.command_dispatcher import CommandActor
+    from bot.commands import Every, PauseSchedule, ResumeSchedule, Unschedule
+    from bot.commands import ListSchedules as Listed
+    from bot.messaging.command_actor import CommandActor
+    from core.model.place import RepositoryScope
 
     chat = ChatSchedules(known)
-    speaker = CommandActor("ana", Place("telegram", "-5", "7"), "77", "1", "d1", room=("web",))
+    speaker = CommandActor("ana", Place("telegram", "-5", "7"), "77", "1", "d1", scope=RepositoryScope(("web",)))
 
     async def said_to(command):
-        answer = await chat.do(speaker, command)
-        assert answer is not None
-        return answer.text
+        return (await chat.carry_out(speaker, command)).text
 
-    assert await chat.do(speaker, Queue()) is None
     assert "no recurring" in await said_to(Listed())
     said = await said_to(Every("daily 9:00", "bump x", zone="UTC"))
-    (made,) = await known.listed()
+    (made,) = await known.list()
     assert made.id in said
     assert (made.repo, made.zone, made.place, made.surface) == ("web", "UTC", speaker.place, "telegram")
     assert "bump x" in await said_to(Listed())
     assert "paused" in await said_to(PauseSchedule(made.id))
     assert "next" in await said_to(ResumeSchedule(made.id))
     with pytest.raises(RefusedError):
-        await chat.do(speaker, Every("daily 9:00", "bump x", repo="other"))
+        await chat.carry_out(speaker, Every("daily 9:00", "bump x", repo="other"))
     assert "deleted" in await said_to(Unschedule(made.id))
-    assert await known.listed() == []
+    assert await known.list() == ()
 
 
 async def test_a_sweep_goes_on_when_the_store_does_not_take_one(known, database):
@@ -318,13 +317,13 @@ async def test_a_sweep_goes_on_when_the_store_does_not_take_one(known, database)
     async def ask(found, at):
         asked.append(dedup_of(found, at))
 
-    class Stumbling(ScheduleClock):
-        async def _move_on(self, schedule, turn):
+    class FullDisk(Schedules):
+        async def advance(self, schedule, next_ms, made_ms):
             if len(asked) == 1:
                 raise TransientError("disk_full", "The disk is full")
-            await super()._move_on(schedule, turn)
+            return await super().advance(schedule, next_ms, made_ms)
 
-    clock = Stumbling(database, ask)
+    clock = ScheduleClock(FullDisk(database, known.settings, read_recurrence), ask)
     assert await clock.sweep() == 1
     assert await clock.sweep() == 1
     assert len(asked) == 3

@@ -25,7 +25,7 @@ async def send_all(pace: ChatPace, chats: list[int], gap_s: float) -> list[tuple
 
     async def send(chat: int, number: int) -> None:
         async with pace.turn(chat) as turn:
-            await turn.ready()
+            await turn.wait()
             sent.append((loop.time(), chat, number))
 
     async with asyncio.TaskGroup() as group:
@@ -77,7 +77,7 @@ def test_what_would_wait_longer_than_the_patience_is_told_when_to_come_again():
         await send_all(pace, [1], 0)
         with pytest.raises(TransientError) as caught:
             async with pace.turn(1) as turn:
-                await turn.ready()
+                await turn.wait()
         return caught.value.retry_after_s or 0.0
 
     assert virtual_time.run(one_too_many()) == pytest.approx(100)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.cards.awaited import awaited
-from bot.cards.model import card_of
+from bot.cards.build import build_card
+from bot.cards.byline import awaited_approval
 from bot.surfaces.terminal import print_card
 from core.model.workflow import Parameter, WorkflowStep
 from core.model.workflow import awaited as place_of
@@ -33,7 +33,7 @@ def test_the_approval_is_named_with_its_place_its_people_and_what_it_asks():
     found = document({"awaits": "look", **place_of(STEPS, TOLD, "look", {"it": "this"})})
     found["staged"]["needs"] = [{"rule": "r", "count": 2, "of": ["lee", "max", "kim"], "have": ["max"]}]
     said = "waits for look by lee or kim, step 2 of 3: is this the plan?"
-    card = card_of(found, now=docs.NOW)
+    card = build_card(found, now=docs.NOW)
     assert said in card.byline
     out = io.StringIO()
     print_card(out, card)
@@ -41,12 +41,12 @@ def test_the_approval_is_named_with_its_place_its_people_and_what_it_asks():
 
 
 def test_a_whole_waits_for_no_step_and_an_older_document_names_the_step_alone():
-    assert awaited(document({"awaits": "", **place_of(STEPS, TOLD, "", {})})) == ""
+    assert awaited_approval(document({"awaits": "", **place_of(STEPS, TOLD, "", {})})) == ""
     old = document({"awaits": "look"})
     old["staged"]["needs"] = []
-    assert awaited(old) == "waits for look"
+    assert awaited_approval(old) == "waits for look"
     assert not [
-        fact for fact in card_of(document({"awaits": "look"}, "rejected"), now=docs.NOW).byline if "look" in fact
+        fact for fact in build_card(document({"awaits": "look"}, "rejected"), now=docs.NOW).byline if "look" in fact
     ]
 
 

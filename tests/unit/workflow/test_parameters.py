@@ -118,5 +118,5 @@ def test_approvals_part_the_steps_as_the_file_has_them():
 
 
 def test_an_approval_that_the_file_lost_leads_nowhere():
-    with pytest.raises(PermanentError, match="no approval step called 'three'"):
+    with pytest.raises(PermanentError, match="no longer has the approval step 'three'"):
         part_after("bump", STEPS, "three")

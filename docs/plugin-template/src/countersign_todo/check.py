@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bot.plugins import PluginContext
-from core.model.lane import Check
+from core.model.lane import LaneCheck
 
 COMMAND = ("python3", "-m", "compileall", "-q", ".")
 
 
-def make(context: PluginContext) -> Check:
+def make(context: PluginContext) -> LaneCheck:
     """The factory; its name is what people read on the card."""
-    return Check(context.name, COMMAND, wall_s=120)
+    return LaneCheck(context.name, COMMAND, wall_s=120)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bot.plugins import ExtraGuard, PluginContext
 from core.model.change import Change, FileChange
-from core.model.decision import Terms
+from core.model.decision import ApprovalRequirements
 from core.model.errors import UsageError
 from core.model.lane import Lane
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
@@ -21,7 +21,9 @@ class NoTodo:
     def __init__(self, markers: Sequence[str]) -> None:
         self._markers = tuple(marker.encode() for marker in markers)
 
-    async def judge(self, change: Change, lane: Lane, terms: Terms, read: BlobReader) -> GuardReport:
+    async def judge(
+        self, change: Change, lane: Lane, requirements: ApprovalRequirements, read: BlobReader
+    ) -> GuardReport:
         """One finding for each file that is worse than it was, or one that says all is well."""
         worse = [file for file in change.files if await self._count(file.new_blob, read) > await self._old(file, read)]
         if not worse:

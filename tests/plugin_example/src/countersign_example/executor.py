@@ -17,6 +17,7 @@ class Shout:
 
     name = "shout"
     reads = False
+    deterministic = False
 
     def __init__(self, loudness: int) -> None:
         self._loudness = loudness
@@ -36,7 +37,7 @@ class Shout:
             raise PermanentError("no_file", "The request names no file of the repository", mend, kind=Kind.USAGE)
         files = await git.read_files(order.start, named, MOST_BYTES)
         loud = {path: self._loud(content) for path, content in files.items()}
-        await order.told(f"shouted {len(loud)} files")
+        await order.progress(f"shouted {len(loud)} files")
         tree = await git.write_tree(order.start, loud, (), {})
         return ExecutorResult(tree, {"shout.txt": "\n".join(loud).encode()}, Provenance(self.name))
 

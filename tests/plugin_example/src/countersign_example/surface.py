@@ -44,7 +44,7 @@ class Bulletin:
             folder.mkdir(parents=True, exist_ok=True)
         while True:
             for file in sorted(self._in.glob("*.json")):
-                await ears.take(self._said(file))
+                await ears.accept(self._said(file))
                 file.unlink()
             await asyncio.sleep(EVERY_S)
 
@@ -62,12 +62,12 @@ class Bulletin:
     def routes(self, ears: Inbox) -> Sequence[Any]:
         return ()
 
-    def draw(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
+    def render(self, card: Card, diff: DiffView | None, buttons: Buttons, *, delivered: bool) -> RenderedCard:
         rows = len(card.staged.files) if card.staged else 0
-        shown = card.showing(rows, 0 if delivered else None)
-        ids = {action.label: id_ for action in shown.actions if (id_ := buttons.of(action))}
+        shown = card.limited_to(rows, 0 if delivered else None)
+        ids = {action.label: id_ for action in shown.actions if (id_ := buttons.id_of(action))}
         payload = {"title": f"{shown.label} {shown.title}", "state": shown.state.value, "buttons": ids}
-        return RenderedCard(payload, hides=card.asks_for_approval and not delivered)
+        return RenderedCard(payload, hides_lines=card.awaits_approval and not delivered)
 
     async def post(self, place: Place, drawn: RenderedCard, reply_to: str | None) -> str:
         return self._show("card", drawn.payload)
@@ -81,15 +81,15 @@ class Bulletin:
         payload = {"words": words, "files": {file.name: file.content.decode() for file in files}}
         return [self._show("files", payload)]
 
-    async def say(
+    async def send_text(
         self, place: Place, text: str, reply_to: str | None, only_to: str | None, extras: Extras = NO_EXTRAS
     ) -> Sequence[str]:
         return [self._show("words", {"text": text})]
 
-    async def admits(self, said: IncomingMessage | ButtonPress) -> str | None:
+    async def check_access(self, said: IncomingMessage | ButtonPress) -> str | None:
         return None
 
-    async def in_full(self, said: IncomingMessage) -> IncomingMessage | None:
+    async def complete_message(self, said: IncomingMessage) -> IncomingMessage | None:
         return said
 
     async def acknowledge(self, place: Place, message_id: str) -> None:

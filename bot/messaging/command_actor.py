@@ -1,0 +1,34 @@
+"""The actor of a command in a conversation: who gives it, where, and by which message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.model.place import EVERY_REPOSITORY, Place, RepositoryScope
+from core.model.turn import Actor, MessageOrigin
+
+
+@dataclass(frozen=True, slots=True)
+class CommandActor:
+    """Who gives a command and where; `dedup` names the message, so that its effects happen once.
+
+    `scope` are the repositories that the place is for. `also_by` are other people whose words are in the message.
+    """
+
+    person: str
+    place: Place
+    identity: str
+    message_id: str
+    dedup: str
+    scope: RepositoryScope = EVERY_REPOSITORY
+    also_by: tuple[str, ...] = ()
+
+    @property
+    def actor(self) -> Actor:
+        """The same, as `core.services` knows them."""
+        return Actor(self.person, self.place.surface, scope=self.scope)
+
+    @property
+    def origin(self) -> MessageOrigin:
+        """Where they are notified of an outcome later."""
+        return MessageOrigin(self.place, self.message_id, self.identity)

@@ -1,0 +1,37 @@
+"""Picking: lists the hunks and files of a staged diff that can be chosen, and begins a revision with some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.model.errors import ConflictError
+from core.model.hunk_selection import SelectedHunks, read_selection
+from core.model.turn import NOWHERE, SYSTEM, Actor, MessageOrigin
+from core.ports import Repository
+from core.services.requests import Requests
+from core.services.task_document import TaskDocuments
+from lanes.executors.pick import read_selectable
+
+
+@dataclass(frozen=True, slots=True)
+class HunkPicker:
+    """Offers the parts of a staged diff, and keeps those that somebody names."""
+
+    documents: TaskDocuments
+    requests: Requests
+    repository: Callable[[str], Repository]
+
+    async def parts_of(self, number: int, actor: Actor = SYSTEM) -> tuple[SelectedHunks, ...]:
+        """The parts of what a task has staged, in the order of their numbers; raises `ConflictError` without any."""
+        task = (await self.documents.document(number, actor)).task
+        if task.staged is None or task.repo is None:
+            raise ConflictError("nothing_staged", f"#{number} has nothing staged to pick from", "Look at its card.")
+        return (await read_selectable(self.repository(task.repo), task.staged.base, task.staged.tree)).parts
+
+    async def pick(
+        self, number: int, hunks: str, actor: Actor, dedup: str | None = None, origin: MessageOrigin = NOWHERE
+    ) -> None:
+        """Begin a revision with only the `hunks` named; a slip in them raises `UsageError` and changes nothing."""
+        read_selection(hunks, await self.parts_of(number, actor))
+        await self.requests.pick(number, hunks, actor, dedup, origin)

@@ -1,0 +1,131 @@
+"""The stored form of messages, button presses and responses: how the inbox keeps them, and how they are read again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from bot.surfaces.port import ButtonPress, IncomingMessage, QuotedMessage, Response
+from core.model.inbox import InboxDelivery
+from core.model.place import Place
+from core.model.stored import StoredObject
+
+MAX_CHARACTERS: Final = 200_000
+"""Of one message's text; no platform lets people write as much, and nobody reads as much."""
+CONTINUATION_WAIT_MS: Final = 2_000
+"""How long a text that a client may have cut waits for its next part."""
+MESSAGE, PRESS = "heard", "clicked"
+"""The kinds of deliveries, as older versions stored them too."""
+_MAX_NAME: Final = 200
+"""Characters of a name: a `dedup`, an id; longer ones are shortened by their hash."""
+_NOT_STORABLE: Final = re.compile("[\0\ud800-\udfff]")
+_TEXT_FIELDS: Final = ("text", "context", "hint")
+
+
+def storable(message: IncomingMessage | ButtonPress) -> IncomingMessage | ButtonPress:
+    """The same as every database can keep it: no NUL, no lone surrogates, no endless text or names."""
+    place = message.place
+    place = replace(place, channel=_name(place.channel), thread=place.thread and _name(place.thread))
+    changes: dict[str, Any] = {}
+    for field in message.__slots__:
+        value = getattr(message, field)
+        if isinstance(value, str):
+            changes[field] = _text(value) if field in _TEXT_FIELDS else _name(value)
+        elif isinstance(value, QuotedMessage):
+            changes[field] = QuotedMessage(_text(value.text), _name(value.identity), _name(value.name))
+    return replace(message, **changes, place=place)
+
+
+def _text(text: str) -> str:
+    return _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:MAX_CHARACTERS])
+
+
+def _name(text: str) -> str:
+    """A name of bounded length; two different ones stay different."""
+    if len(text) <= _MAX_NAME:
+        return _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", text[: _MAX_NAME - 33]) + "~" + digest
+
+
+def to_delivery(message: IncomingMessage | ButtonPress) -> InboxDelivery:
+    """A message or a button press as it is kept."""
+    body: dict[str, Any] = {
+        field: getattr(message, field) for field in message.__slots__ if field not in ("place", "dedup")
+    }
+    body["place"] = message.place.to_json()
+    if isinstance(message, ButtonPress):
+        return InboxDelivery(message.place.surface, message.dedup, PRESS, body)
+    body["quoted"] = asdict(message.quoted) if message.quoted is not None else None
+    wait_ms = CONTINUATION_WAIT_MS if message.may_go_on else 0
+    return InboxDelivery(message.place.surface, message.dedup, MESSAGE, body, wait_ms)
+
+
+def from_delivery(delivery: InboxDelivery) -> IncomingMessage | ButtonPress:
+    """The message or button press that `to_delivery` wrote."""
+    if delivery.kind == PRESS:
+        return _press_of(StoredObject(delivery.body, "a pressed button"), delivery.dedup)
+    return _message_of(StoredObject(delivery.body, "a message"), delivery.dedup)
+
+
+def _press_of(stored: StoredObject, dedup: str) -> ButtonPress:
+    return ButtonPress(
+        identity=stored["identity"],
+        place=Place.from_json(stored["place"]),
+        button=stored["button"],
+        message_id=stored["message_id"],
+        dedup=dedup,
+        text=stored.get("text", ""),
+        name=stored.get("name", ""),
+        edits=stored.get("edits", ""),
+    )
+
+
+def _message_of(stored: StoredObject, dedup: str) -> IncomingMessage:
+    quoted = stored.get("quoted")
+    return IncomingMessage(
+        identity=stored["identity"],
+        place=Place.from_json(stored["place"]),
+        text=stored["text"],
+        message_id=stored["message_id"],
+        dedup=dedup,
+        addressed=stored["addressed"],
+        reply_to=stored.get("reply_to"),
+        context=stored.get("context", ""),
+        name=stored.get("name", ""),
+        quoted=_quoted_of(StoredObject(quoted, "a quoted message")) if quoted else None,
+        edits=stored.get("edits", ""),
+        may_go_on=stored.get("may_go_on", False),
+        rest_of=stored.get("rest_of", ""),
+        hint=stored.get("hint", ""),
+    )
+
+
+def _quoted_of(stored: StoredObject) -> QuotedMessage:
+    return QuotedMessage(stored["text"], stored.get("identity", ""), stored.get("name", ""))
+
+
+def response_to_json(response: Response) -> dict[str, Any]:
+    """A response as it is kept."""
+    return {
+        "text": response.text,
+        "refused": response.refused,
+        "form": response.form,
+        "about": response.about,
+        "choices": [list(choice) for choice in response.choices],
+    }
+
+
+def response_from_json(value: dict[str, Any]) -> Response:
+    """The response that `response_to_json` wrote."""
+    stored = StoredObject(value, "the outcome of a message")
+    return Response(
+        text=stored.get("text", ""),
+        refused=stored.get("refused", False),
+        form=stored.get("form", ""),
+        personal=stored.get("personal", False),
+        about=stored.get("about"),
+        choices=tuple((label, line) for label, line in stored.get("choices", ())),
+    )

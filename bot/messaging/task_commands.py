@@ -1,0 +1,122 @@
+"""Commands about one task: replies, verdicts, its way to a merge, and looking at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+import bot.commands as c
+from bot.cards.safe import visible
+from bot.cards.wording import problem_sentence
+from bot.interpret.courtesy import is_courtesy
+from bot.interpret.grammar import NotUnderstood, parse
+from bot.messaging.command_actor import CommandActor
+from bot.messaging.hunk_picker import HunkPicker
+from bot.messaging.task_choice import TaskCommand
+from bot.messaging.task_views import TaskViews
+from bot.surfaces.port import Response
+from core.model.advice import BLANK, CommandName, Suggestion, advise
+from core.model.errors import UsageError
+from core.model.place import Place
+from core.model.staged_diff import TYPED_DIGITS, short_digest
+from core.services.approvals import Approvals
+from core.services.requests import Requests
+
+MOST_PARTS: Final = 60
+"""Hunks that are listed; more are picked by the numbers that the diff has."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCommands:
+    """Carries out commands about one task by `core.services`, which judge who may do what."""
+
+    requests: Requests
+    approvals: Approvals
+    views: TaskViews
+    hunks: HunkPicker
+
+    async def carry_out(self, speaker: CommandActor, command: TaskCommand, number: int, context: str) -> Response:
+        """Carry out `command` on task `number`; `context` is what a reply is about, such as a file and line."""
+        match command:
+            case c.Reply(text=text):
+                response = await self._reply(speaker, number, with_context(context, text))
+            case c.Retry():
+                response = await self._reply(speaker, number, "retry")
+            case c.Pick(what=hunks):
+                response = await self._pick(speaker, number, hunks)
+            case c.Approve(digest=digest):
+                response = await self._approve_typed(speaker, number, digest)
+            case c.Reject(reason=reason):
+                response = await self._reject_typed(speaker, number, reason)
+            case c.Cancel():
+                await self.requests.cancel(number, speaker.actor)
+                response = Response(f"#{number} is cancelled.")
+            case c.Merge():
+                await self.requests.merge(number, speaker.actor, speaker.origin)
+                response = Response(f"#{number} is being merged.")
+            case c.Undo():
+                response = await self._undo(speaker, number)
+            case c.Show():
+                response = await self.views.show_card(number, speaker, reply_to=speaker.message_id)
+            case c.Diff(path=path):
+                response = await self.views.show_diff(number, path, speaker)
+            case c.Why():
+                response = await self.views.explain(number, speaker)
+            case _:
+                assert_never(command)
+        return response
+
+    async def approve(self, speaker: CommandActor, number: int, digest: str, typed_in: Place | None = None) -> Response:
+        """Countersign a digest: the one that a button stands for, or what was typed in `typed_in`."""
+        outcome = await self.approvals.approve(number, digest, speaker.actor, typed_in, speaker.origin)
+        if outcome.problem is not None:
+            return Response(problem_sentence(outcome.problem, speaker.place.surface), refused=True)
+        return Response(f"You countersigned {short_digest(digest)} of #{number}.")
+
+    async def reject(self, speaker: CommandActor, number: int, reason: str, digest: str | None) -> Response:
+        """Say no, with a reason, to what is staged; with a digest only if that still is what is staged."""
+        outcome = await self.approvals.reject(number, reason, speaker.actor, digest)
+        if outcome.problem is not None:
+            return Response(problem_sentence(outcome.problem, speaker.place.surface), refused=True)
+        return Response(f"You rejected #{number}.")
+
+    async def _reply(self, speaker: CommandActor, number: int, text: str) -> Response:
+        await self.requests.reply(number, text, speaker.actor, dedup=speaker.dedup, origin=speaker.origin)
+        return Response()  # the card says it
+
+    async def _pick(self, speaker: CommandActor, number: int, hunks: str) -> Response:
+        """Keep only some hunks of what is staged; without any named, list what there is to pick from."""
+        if not hunks:
+            parts = await self.hunks.parts_of(number, speaker.actor)
+            return Response("\n".join(visible(part.label) for part in parts[:MOST_PARTS]))
+        await self.hunks.pick(number, hunks, speaker.actor, speaker.dedup, speaker.origin)
+        return Response()
+
+    async def _approve_typed(self, speaker: CommandActor, number: int, digest: str | None) -> Response:
+        if not digest:
+            mend = advise(
+                "Write ",
+                Suggestion(CommandName.APPROVE, number),
+                f" and at least {TYPED_DIGITS} hex digits of the digest that the card shows.",
+            )
+            raise UsageError("no_digest", "an approval names the bytes it is for", mend)
+        return await self.approve(speaker, number, digest, typed_in=speaker.place)
+
+    async def _reject_typed(self, speaker: CommandActor, number: int, reason: str) -> Response:
+        if not reason:
+            mend = advise("Write ", Suggestion(CommandName.REJECT, number, (BLANK,)), ".")
+            raise UsageError("no_reason", "a rejection says why", mend)
+        return await self.reject(speaker, number, reason, None)
+
+    async def _undo(self, speaker: CommandActor, number: int) -> Response:
+        undo = await self.requests.undo(number, speaker.actor, speaker.origin)
+        if undo == number:
+            return Response(f"The pull request of #{number} is being closed.")
+        return Response(f"#{undo} takes #{number} back; it needs approval like any other task.")
+
+
+def with_context(context: str, text: str) -> str:
+    """`text` after what it is about; a sentence that says all by itself, or asks for nothing, stands alone."""
+    if not context or is_courtesy(text) or not isinstance(parse(text), NotUnderstood):
+        return text
+    return f"{context}: {text}"

@@ -1,0 +1,31 @@
+"""Messages without text that could be read, such as a voice message: their writer is told what works instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bot.messaging.identities import IdentityDirectory
+from bot.messaging.inbox_consumer import AnswersMessages
+from bot.messaging.rate_limits import RateLimits
+from bot.surfaces.port import ButtonPress, IncomingMessage, Response
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableMessages:
+    """Answers unreadable messages of known people; passes all others, and all of strangers, on to `router`."""
+
+    router: AnswersMessages
+    directory: IdentityDirectory
+    limits: RateLimits
+
+    async def process(self, message: IncomingMessage | ButtonPress) -> Response:
+        """Say what works instead, as often as anybody may say something."""
+        if isinstance(message, ButtonPress) or not message.hint:
+            return await self.router.process(message)
+        surface, identity = message.place.surface, message.identity
+        person = await self.directory.person(surface, identity) if identity else None
+        if person is None and identity:
+            return await self.router.process(replace(message, hint=""))
+        if self.limits.wait_s(person or f"nobody on {surface} in {message.place.channel}"):
+            return Response()
+        return Response(message.hint, refused=person is not None)

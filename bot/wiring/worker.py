@@ -1,0 +1,73 @@
+"""Builds a worker of this process: the ports of its jobs, the engine that runs them, and what this host offers."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from bot.wiring.model_adapters import LiveInterpreter, LiveMapping
+from core.jobs.job_context import JobContext
+from core.model.errors import Problem
+from core.model.ids import new_id
+from core.model.placement import NodeView
+from core.queue.lazy_engine import LazyEngine
+from core.queue.reconciler import Reconciler
+from core.queue.worker import Worker
+from core.signing import Keys
+
+if TYPE_CHECKING:
+    from bot.wiring.app import App
+    from core.queue.engine import Engine
+
+
+def build_worker(app: App, node: str | None = None) -> Worker:
+    """A worker called `node`, or after this host; raises `ConfigError` when the configuration of models is not valid.
+
+    An edit that breaks the configuration of models while the worker runs leaves the last valid one in force.
+    """
+    app.settings.require("models")
+    identity = new_id("worker")
+
+    def engine() -> Engine:
+        from core.queue.engine import DbosEngine
+
+        return DbosEngine(app.location, identity)
+
+    return Worker(
+        context=_job_context(app),
+        engine=LazyEngine(engine),
+        id=identity,
+        node=NodeView(node or socket.gethostname(), _offers(app)),
+        reconciler=Reconciler(app.database, app.settings),
+    )
+
+
+def _job_context(app: App) -> JobContext:
+    """The ports with the real adapters behind them; those that the configuration decides follow its changes."""
+    from policies.guard import TreeGuard
+
+    app.executors(), app.forges()  # an invalid plugin or endpoint stops the worker now, not its first job
+    return JobContext(
+        database=app.database,
+        settings=app.settings,
+        milestones=app.milestones,
+        interpreter=LiveInterpreter(app.interpreter),
+        guard=app.plugins().guard(TreeGuard()),
+        executors=LiveMapping(app.executors),
+        forges=LiveMapping(app.forges),
+        followed=LiveMapping(app.followed_forges),
+        repository=app.repository,
+        files=app.files,
+        keys=Keys(app.home.keys),
+        footnote=app.ticket_links,
+    )
+
+
+def _offers(app: App) -> frozenset[str]:
+    """What this host can do for the lanes that are configured."""
+    from lanes.agent_clis import agent_capabilities
+    from lanes.sandbox import sandbox_capability
+
+    kinds = {"bwrap"} | {lane.isolation.kind for lane in app.settings().lanes.values()}
+    sandboxes = frozenset(sandbox_capability(kind) for kind in kinds if not isinstance(app.sandbox(kind), Problem))
+    return sandboxes | agent_capabilities(app.model_adapters().agents)

@@ -1,0 +1,80 @@
+"""An event: one thing that happened, chained by hash to what happened to its task before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+GENESIS: Final = "0" * 64
+"""The `previous` of a chain's first event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One past-tense thing that happened, who did it, and the link to what happened before it."""
+
+    id: int
+    number: int
+    seq: int
+    kind: str
+    at: datetime
+    at_ms: int
+    person: str | None
+    surface: str | None
+    body: str
+    previous: str
+    hash: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The event document (`countersign schema event`)."""
+        return {
+            "id": self.id,
+            "task": self.number or None,
+            "seq": self.seq,
+            "kind": self.kind,
+            "at": self.at.isoformat(),
+            "person": self.person,
+            "surface": self.surface,
+            "body": json.loads(self.body),
+            "previous": self.previous,
+            "hash": self.hash,
+        }
+
+
+def link(
+    previous: str, number: int, seq: int, kind: str, at_ms: int, person: str | None, surface: str | None, body: str
+) -> str:
+    """The hash of an event: sha256 over the canonical JSON array of all its fields and the previous hash."""
+    fields = [previous, number, seq, kind, at_ms, person, surface, body]
+    return hashlib.sha256(canonical(fields).encode()).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys and no spaces: one text for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def broken_link(chain: Sequence[Event]) -> str | None:
+    """Where the chain does not hold, in words, or None when every link does."""
+    previous = GENESIS
+    for position, event in enumerate(chain, start=1):
+        if event.seq != position:
+            return f"event {position} is missing"
+        expected = link(
+            previous,
+            event.number,
+            event.seq,
+            event.kind,
+            event.at_ms,
+            event.person,
+            event.surface,
+            event.body,
+        )
+        if event.previous != previous or event.hash != expected:
+            return f"event {position} ({event.kind}) was changed after it was written"
+        previous = event.hash
+    return None

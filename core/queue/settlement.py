@@ -1,0 +1,91 @@
+"""The settlement of a job that met a fault: another try after a wait, or the end of its task."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from core.jobs.job_context import JobContext
+from core.log import log
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.errors import CountersignError, Kind, LostClaimError, Problem
+from core.model.job import MAX_ATTEMPTS, Job, backoff_s
+from core.model.lifecycle import Fact, State
+from core.store import jobs, tasks
+from core.store.transition import take_step
+from core.store.unit_of_work import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class JobFault:
+    """What went wrong with a job; a `is_transient` one may pass, at the earliest after `retry_after_s`."""
+
+    problem: Problem
+    is_transient: bool
+    retry_after_s: float | None = None
+
+
+async def settle(context: JobContext, job: Job, fault: JobFault) -> CountersignError | None:
+    """Put the job back for another try, or fail its task.
+
+    Returns the error when nothing could be written: then the lease of the claim runs out, and whoever rescues the job
+    settles it.
+    """
+    problem = context.shown(fault.problem)
+    try:
+        # what is unavailable comes back one day (F16), so only other faults run out of tries
+        if fault.is_transient and (problem.kind is Kind.UNAVAILABLE or job.attempt < MAX_ATTEMPTS):
+            wait_s = fault.retry_after_s or backoff_s(job.attempt, random.random())  # noqa: S311 (jitter)
+            await _retry_later(context, job, problem, wait_s)
+        else:
+            await context.fail(job, problem)
+    except LostClaimError as error:
+        log.info("claim_lost", job=job.id, why=str(error))
+    except CountersignError as error:
+        log.warning("outcome_not_written", job=job.id, problem=error.problem.message)
+        if error.problem.kind is not Kind.FAILED:
+            return error
+        await _end(context, job, error)  # the database takes other outcomes, but not this one
+    except Exception as error:  # noqa: BLE001 (whatever cannot be written must not run again and again)
+        log.exception("outcome_broke", job=job.id)
+        await _end(context, job, error)
+    return None
+
+
+def bug(error: BaseException) -> Problem:
+    """The problem that people are told about when Countersign itself is at fault."""
+    return Problem(
+        Kind.FAILED,
+        "bug",
+        f"Countersign met a fault of its own: {type(error).__name__}: {error}"[:500],
+        advise(
+            "Nothing was published. Please report it with ",
+            Suggestion(CommandName.EVENTS),
+            ".",
+            otherwise="Nothing was published. Please tell whoever runs Countersign.",
+        ),
+    )
+
+
+async def _end(context: JobContext, job: Job, error: Exception) -> None:
+    """Fail a job whose outcome could not be written, with words that can be."""
+    mend = advise("Nothing was published. Please report it with ", Suggestion(CommandName.EVENTS), ".")
+    message = f"Countersign could not write down how this ended: {type(error).__name__}"
+    try:
+        await context.fail(job, Problem(Kind.FAILED, "bug", message, mend))
+    except Exception:  # noqa: BLE001 (the claim is released as lost, which is counted: MAX_RESCUES ends it)
+        log.exception("outcome_not_written", job=job.id)
+
+
+async def _retry_later(context: JobContext, job: Job, problem: Problem, wait_s: float) -> None:
+    log.warning("job_retried", job=job.id, attempt=job.attempt, wait_s=wait_s, problem=problem.message)
+
+    async def work(tx: Tx) -> None:
+        ready_ms = tx.now_ms + round(wait_s * 1000)
+        await jobs.put_back(tx, job, ready_ms, attempt=job.attempt + 1, problem=problem)
+        task = await tasks.load(tx, job.number, lock=True)
+        if task.state is State.RUNNING and task.revision == job.revision:
+            body = {"error": problem.to_json(), "wait_s": round(wait_s, 1)}
+            await take_step(tx, task, Fact.RESCHEDULED, body=body)
+
+    await context.database.write(work)

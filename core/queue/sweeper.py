@@ -1,0 +1,58 @@
+"""The sweeper: one worker of all, which holds the lease for it, sets right what crashes and time left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from core.log import log
+from core.model.errors import TransientError
+from core.queue.reconciler import Reconciler
+from core.settings import SettingsSource
+from core.store import leaders
+from core.store.unit_of_work import RunsTransactions, Tx
+
+SWEEP_EVERY_S: Final = 2.0
+"""How long is between two sweeps, or a quarter of a lease where that is shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Sweeps on behalf of one worker while that leads; `wake` is called when a sweep changed something.
+
+    The lease lasts as long as that of a worker, and is renewed when half of it is over. A leader that ends gives it up;
+    when one was killed, another worker takes it once it has run out.
+    """
+
+    database: RunsTransactions
+    settings: SettingsSource
+    reconciler: Reconciler
+    worker: str
+    wake: Callable[[], None]
+
+    async def run(self) -> None:
+        """Sweep again and again, until cancelled."""
+        every_s = min(SWEEP_EVERY_S, self.settings().timing.lease_s / 4)
+        while True:
+            try:
+                if await self.leads() and await self.reconciler.sweep(self.worker):
+                    self.wake()
+            except TransientError as error:
+                log.warning("sweep_failed", problem=error.problem.message)
+            await asyncio.sleep(every_s)
+
+    async def leads(self) -> bool:
+        """Whether this worker is the one that sweeps; it takes the lease when nobody has it."""
+        lease_ms = round(self.settings().timing.lease_s * 1000)
+        leader, left_ms = await self.database.read(lambda tx: leaders.lease_of(tx, leaders.SWEEP))
+        if leader == self.worker and left_ms > lease_ms // 2:
+            return True
+        if leader not in (None, self.worker):
+            return False
+
+        async def lead(tx: Tx) -> bool:
+            return await leaders.lead(tx, leaders.SWEEP, self.worker, lease_ms)
+
+        return await self.database.write(lead)

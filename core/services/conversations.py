@@ -1,0 +1,107 @@
+"""Conversations: which tasks are shown in a place, what a message is about, and which channels have another id now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from core.model.place import Place
+from core.model.task import Task
+from core.model.turn import Actor
+from core.rules.visibility import visible_task
+from core.store import cards, identities, messages, notes, tasks
+from core.store.database import Database
+from core.store.unit_of_work import Tx, reads, writes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSubject:
+    """What a message is about: task `number`, or one of several (`candidates`) of which it does not say which."""
+
+    number: int | None = None
+    candidates: tuple[int, ...] = ()
+
+    @property
+    def is_about_tasks(self) -> bool:
+        """True where text that is not a command is a reply."""
+        return bool(self.candidates)
+
+
+NO_TASK: Final = MessageSubject()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """Binds messages and places to tasks. Tasks outside the scope of whoever asks do not exist for them."""
+
+    database: Database
+
+    @reads
+    async def subject_of(self, tx: Tx, place: Place, reply_to: str | None) -> MessageSubject:
+        """What a message in `place` is about: the task of the message of ours that it answers, or those of its thread.
+
+        In a thread that began with a message of ours everything is about that message's task.
+        """
+        answered = (reply_to, place.thread) if place.thread_is_about_one_thing else (reply_to,)
+        for message in filter(None, answered):
+            number = await messages.task_of(tx, place.surface, place.channel, message)
+            if number is not None:
+                return MessageSubject(number, (number,))
+        if place.thread is None or not place.thread_is_about_one_thing:
+            return NO_TASK
+        shown = await messages.shown_in(tx, place, whole_channel=False)
+        return MessageSubject(shown[0] if len(shown) == 1 else None, tuple(shown))
+
+    @reads
+    async def tasks_in(self, tx: Tx, place: Place, actor: Actor, limit: int) -> tuple[Task, ...]:
+        """The tasks with a card in a place, the newest first: in a channel with threads, those of all its threads."""
+        whole_channel = place.thread is None and place.thread_is_about_one_thing
+        numbers = await messages.shown_in(tx, place, whole_channel=whole_channel)
+        shown = [await tasks.load(tx, number) for number in numbers[:limit]]
+        return tuple(task for task in shown if actor.scope.covers(task.repo))
+
+    @reads
+    async def check_visible(self, tx: Tx, number: int, actor: Actor) -> None:
+        """Raise `NotFoundError` for a task that does not exist where `actor` speaks."""
+        await visible_task(tx, number, actor)
+
+    @writes
+    async def show_card(self, tx: Tx, number: int, place: Place, reply_to: str | None, actor: Actor) -> None:
+        """Have the task's card posted in `place`, as a new message where one stands already; raises `NotFoundError`."""
+        await visible_task(tx, number, actor)
+        await cards.bind(tx, number, place, reply_to)
+        for card in await cards.of_task(tx, number):
+            if card.place == place:
+                await cards.touch(tx, card.id, anew=True)
+
+    @writes
+    async def whole_diff_delivered(
+        self, tx: Tx, number: int, place: Place, message_ids: Sequence[str], digest: str | None
+    ) -> None:
+        """Record the messages that delivered the whole diff of `digest` to a place: its card there may be approved."""
+        await messages.bind(tx, number, place, message_ids)
+        for card in await cards.of_task(tx, number):
+            if digest is not None and card.place.address == place.address:
+                await cards.delivered(tx, card, digest)
+                await cards.touch(tx, card.id)
+
+    @writes
+    async def bind_message(self, tx: Tx, place: Place, message_id: str, below: str) -> None:
+        """Bind a message that a surface posted by itself to the task of the message `below`."""
+        number = await messages.task_of(tx, place.surface, place.channel, below)
+        if number is not None:
+            await messages.bind(tx, number, place, [message_id])
+
+    @writes
+    async def move_channel(self, tx: Tx, surface: str, channel: str, to: str) -> None:
+        """Record that a channel has another id, and move its cards, messages and notes along."""
+        await identities.moved(tx, surface, channel, to)
+        await cards.move(tx, surface, channel, to)
+        await notes.move(tx, surface, channel, to)
+        await messages.move(tx, surface, channel, to)
+
+    @reads
+    async def moved_channels(self, tx: Tx, surface: str) -> Mapping[str, str]:
+        """The former ids of channels that moved, and their ids now."""
+        return await identities.moves_of(tx, surface)

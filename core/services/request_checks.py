@@ -1,0 +1,49 @@
+"""Checks of what a request says before anything is written: its text, its names and its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.errors import UsageError
+from core.model.workflow import values_of
+from core.settings import Settings
+
+MAX_TEXT_BYTES: Final = 64 * 1024
+
+
+def checked_text(text: str) -> str:
+    """The text without surrounding space; raises `UsageError` for one that is empty, too long or not Unicode."""
+    text = text.strip()
+    if not text:
+        raise UsageError("empty", "nothing was asked", 'Say what to change, e.g. "set a.b to 1 in x.yaml".')
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT_BYTES:
+        raise UsageError("too_long", f"the text is longer than {MAX_TEXT_BYTES} bytes", "Say it in fewer words.")
+    if any(0xD800 <= ord(c) <= 0xDFFF for c in text) or "\0" in text:
+        raise UsageError("not_text", "the text is not valid Unicode", "Type it again as UTF-8.")
+    return text
+
+
+def check_names(settings: Settings, repo: str | None, lane: str | None) -> None:
+    """Raise `UsageError` for a repository or a lane that is not configured."""
+    if repo is not None:
+        settings.repository(repo)
+    if lane is not None and lane not in settings.lanes:
+        known = ", ".join(sorted(settings.lanes)) or "none"
+        raise UsageError("no_such_lane", f"no lane called {lane!r} is configured", f"Known: {known}.")
+
+
+def checked_parameters(settings: Settings, lane: str | None, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that a request sets, as its lane declares them; raises `UsageError` naming what is wrong."""
+    if not parameters:
+        return {}
+    if lane is None:
+        mend = advise(
+            "Name the lane that has them with --lane; see ",
+            Suggestion(CommandName.LANES),
+            ".",
+            otherwise="Name the lane that has them with --lane.",
+        )
+        raise UsageError("which_lane", f"it is not clear whose parameter {next(iter(parameters))} is", mend)
+    return values_of(lane, settings.lanes[lane].parameters, parameters, whole=False)

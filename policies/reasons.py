@@ -1,0 +1,134 @@
+"""The reasons of decisions, one sentence each; made of the values that decided, when somebody reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.model.decision import PolicyRequest
+from core.model.person import Person
+from policies.index import CompiledLane, PathFit, PolicyIndex, shown
+from policies.rules import AskEffect, DenyEffect, Rule
+
+
+def stranger(request: PolicyRequest) -> str:
+    """Nobody configured asks."""
+    return f"nobody called {request.person!r} is in countersign.yaml"
+
+
+def no_such_lane(index: PolicyIndex, request: PolicyRequest) -> str:
+    """The named lane does not exist."""
+    known = ", ".join(sorted(index.lanes)) or "none"
+    return f"there is no lane called {request.lane!r}; lanes are: {known}"
+
+
+def not_let_in(person: Person, request: PolicyRequest) -> str:
+    """No rule speaks of the request."""
+    what = f"use lane {request.lane}" if request.lane else "ask for changes"
+    return f"no rule lets {person_and_roles(person)} {what} in {request.repository} from {request.surface}"
+
+
+def denied_by(rule: Rule, path: str | None = None) -> str:
+    """What a rule that denies says; `path` is the one that it is about, if it is not the whole request."""
+    assert isinstance(rule.then, DenyEffect)
+    about = f", about {shown(path)}" if path is not None else ""
+    return f"{rule.then.reason} (rule {rule.name}{about})"
+
+
+def protected_in(lane: CompiledLane, request: PolicyRequest) -> str:
+    """The lane protects one of the paths."""
+    path, pattern = held_paths(lane, request)[0]
+    return f"{shown(path)} may not be changed in lane {lane.name} (by {pattern})"
+
+
+def outside(path: str, lanes: Sequence[CompiledLane], request: PolicyRequest) -> str:
+    """No open lane covers `path`."""
+    may = "; ".join(f"{lane.name} covers {', '.join(lane.lane.write)}" for lane in lanes)
+    if request.lane:
+        return f"lane {request.lane} does not cover {shown(path)}; {may}"
+    return f"{shown(path)} is in no lane you may use; {may}"
+
+
+def spread_over(lanes: Sequence[CompiledLane], request: PolicyRequest) -> str:
+    """Every path has an open lane, but no lane covers them all."""
+    parts = ", ".join(
+        f"{shown(path)} in {either([lane.name for lane in lanes if lane.takes(path)])}"
+        for path in dict.fromkeys(request.paths)
+    )
+    return f"no one lane covers all of it; ask in separate requests: {parts}"
+
+
+def asks_first(rule: Rule) -> str:
+    """A rule asks before it decides."""
+    return f"rule {rule.name} asks first"
+
+
+def which_lane(names: Sequence[str], request: PolicyRequest) -> str:
+    """The question that chooses between lanes that are equal."""
+    what = _first_paths(request)
+    return f"Which lane shall it be{what and f' for {what}'}: {either(names)}?"
+
+
+def several(names: Sequence[str], request: PolicyRequest) -> str:
+    """Lanes that are equal cover the request."""
+    return f"the lanes {', '.join(names)} all cover {_first_paths(request) or 'a request without paths'}"
+
+
+def chosen(lane: CompiledLane, rule: Rule, person: Person, request: PolicyRequest, less_strict: Sequence[str]) -> str:
+    """Why this lane and this rule; `less_strict` are lanes that would have done as well."""
+    requirements = rule.requirements
+    assert requirements is not None
+    if request.lane and request.undoes:
+        because = f"what is undone went through lane {lane.name}"
+    elif request.lane:
+        because = f"the request names lane {lane.name}"
+    elif request.paths:
+        because = f"lane {lane.name} covers {_first_paths(request)}{' and more' if len(request.paths) > 3 else ''}"
+    else:
+        because = f"lane {lane.name} suits the request"
+    if less_strict:
+        because += f" more strictly than {either(less_strict)}"
+    needs = f"{requirements.count} approval{'s' if requirements.count > 1 else ''} by {either(requirements.approvers)}"
+    own = "" if requirements.self_approve else ", not their own"
+    return f"{because}; rule {requirements.rule} lets {person_and_roles(person)} use it with {needs}{own}"
+
+
+def mismatch(rule: Rule, person: Person, request: PolicyRequest, lane: str) -> str | None:
+    """Why `rule` does not speak of this request in `lane`, in plain words; None when it does."""
+    when = rule.when
+    if not person.is_one_of(when.people):
+        return f"it is for {either(when.people)}, and {person_and_roles(person)} is not"
+    if when.repositories is not None and request.repository not in when.repositories:
+        return f"it is for the repository {either(when.repositories)}, not {request.repository}"
+    if when.surfaces is not None and request.surface not in when.surfaces:
+        return f"it is for requests from {either(when.surfaces)}, not {request.surface}"
+    if when.lanes is not None and lane not in when.lanes:
+        return f"it is for the lane {either(when.lanes)}, not {lane}"
+    if isinstance(rule.then, AskEffect) and request.lane is not None:
+        return "its question is answered: the lane was named"
+    return None
+
+
+def misses(lane: CompiledLane, request: PolicyRequest) -> tuple[str, ...]:
+    """The paths that keep the request out of the lane: those it protects, with the pattern, else those outside."""
+    if lane.fit(request.paths) is PathFit.PROTECTED:
+        return tuple(f"{shown(path)} (by {pattern})" for path, pattern in held_paths(lane, request))
+    return tuple(shown(path) for path in request.paths if not lane.takes(path))
+
+
+def held_paths(lane: CompiledLane, request: PolicyRequest) -> list[tuple[str, str]]:
+    """The paths that the lane protects, each with the pattern."""
+    return [(path, pattern) for path in request.paths if (pattern := lane.holding(path))]
+
+
+def person_and_roles(person: Person) -> str:
+    """A person with their roles."""
+    return f"{person.name} ({', '.join(sorted(person.roles)) or 'no role'})"
+
+
+def either(names: Sequence[str]) -> str:
+    """``a``, ``a or b``, ``a, b or c``."""
+    return " or ".join(names) if len(names) < 3 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _first_paths(request: PolicyRequest) -> str:
+    return ", ".join(shown(path) for path in request.paths[:3])
