@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, time
 from typing import Any
 
@@ -28,6 +28,8 @@ from lanes.executors.formats.values import (
     wrong_type,
 )
 
+Loader = Callable[[str], dict[str, Any]]
+
 _MARK = "countersign mark"
 _MAX_DOTS = 100
 _LINE = re.compile(r"at line (\d+)")
@@ -36,6 +38,7 @@ _LINE = re.compile(r"at line (\d+)")
 def set_key(text: str, edit: SetKey) -> str:
     """The text with one key set and every other character unchanged; EditError when that is not possible."""
     shape = read(text, edit.path)
+    load = _reader_of(text)
     location = locate(shape, edit)
     old = value_at(shape, location.path) if not location.missing else None
     if not location.missing:
@@ -45,16 +48,16 @@ def set_key(text: str, edit: SetKey) -> str:
         if "\n" in text[start:end] and not isinstance(old, str):
             message = f"{edit.key} in {edit.path} is written over several lines"
             raise EditError("bad_value", message, f"Name one of its items, such as {edit.key}[0].")
-        spelling = _spelling(edit, old, text[start:end])
+        spelling = _spelling(edit, old, text[start:end], load)
         if is_same(_value(spelling), old):
             return text
         candidates: Iterator[str] = iter((text[:start] + spelling + text[end:],))
     else:
-        spelling = _spelling(edit, None, "")
+        spelling = _spelling(edit, None, "", load)
         candidates = _insertions(text, location, spelling, edit.path)
     expected = with_value(shape, location, _value(spelling))
     for candidate in candidates:
-        if is_same(_read_or_none(candidate), expected):
+        if is_same(_read_or_none(candidate, load), expected):
             return candidate
     message = f"{edit.key} cannot be set in {edit.path} without changing other values"
     raise EditError("unsupported_format", message, f'Say: replace "old text" with "new text" in {edit.path}.')
@@ -64,7 +67,7 @@ def set_text(text: str, path: KeyPath, value: str, file: str) -> str:
     """The text with the string at an existing path replaced and every other character unchanged."""
     start, end = span(text, path, file)
     after = text[:start] + _quoted(value, text[start:end]) + text[end:]
-    if not is_same(_read_or_none(after), with_value(read(text, file), KeyLocation(path), value)):
+    if not is_same(_read_or_none(after, _reader_of(text)), with_value(read(text, file), KeyLocation(path), value)):
         raise EditError("unsupported_format", f"{file} cannot be edited without changing other values")
     return after
 
@@ -127,9 +130,18 @@ def _load(text: str) -> dict[str, Any]:
             raise error from None
 
 
-def _read_or_none(text: str) -> dict[str, Any] | None:
+def _reader_of(text: str) -> Loader:
+    """The strictest reader for the file: a file that TOML 1.0 readers can read must stay readable for them."""
     try:
-        return _load(text)
+        tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return _load
+    return tomllib.loads
+
+
+def _read_or_none(text: str, load: Loader) -> dict[str, Any] | None:
+    try:
+        return load(text)
     except (ValueError, RecursionError):
         return None
 
@@ -138,17 +150,17 @@ def _value(spelling: str) -> object:
     return _load(f"x = {spelling}")["x"]
 
 
-def _typed(text: str) -> object:
-    """What TOML reads in an unquoted word, or None."""
+def _typed(text: str, load: Loader) -> object:
+    """What the file's readers see in an unquoted word, or None."""
     if "#" in text or "\n" in text or "\r" in text or text.count(".") > _MAX_DOTS:
         return None
-    read_as = _read_or_none(f"x = {text}")
+    read_as = _read_or_none(f"x = {text}", load)
     return read_as["x"] if read_as is not None and read_as.keys() == {"x"} else None
 
 
-def _spelling(edit: SetKey, old: object, old_spelling: str) -> str:
+def _spelling(edit: SetKey, old: object, old_spelling: str, load: Loader) -> str:
     """The new value in TOML, with the current value's type; without one, TOML's own syntax decides."""
-    typed = None if edit.quoted else _typed(edit.value)
+    typed = None if edit.quoted else _typed(edit.value, load)
     if is_structure(edit):
         if typed is None:
             raise EditError("bad_value", f"{edit.value[:60]} is not TOML", "Quote it to make it text.")

@@ -160,7 +160,7 @@ WRONG = {
         steps('name: a, run: edit, do: "x {num}"', before='parameters:\n  num: {pattern: "(?=x)"}\n'),
         "parameters.num.pattern",
         7,
-        "cannot be read",
+        "is not a valid pattern: invalid perl operator: (?=.",
     ),
     "a choice without choices": (
         steps('name: a, run: edit, do: "x {num}"', before="parameters:\n  num: {type: choice}\n"),
