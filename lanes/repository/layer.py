@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from lanes import filetree
+from lanes.filetree.walk import TreeEntry, open_folder, open_parent, open_subfolder
 from lanes.repository.running import GitError
 from lanes.repository.store import Store, check_oid
 from lanes.repository.trees import list_paths, scratch
@@ -43,9 +43,9 @@ def take_layer(store: Store, layer: Path, start: str, bounds: Bounds | None = No
     listed = list_paths(store, start)
     gone, opaque = set(found.gone), set(found.opaque)
     hidden = {path for path in listed if _is_below(path, gone, opaque)}
-    with filetree.opened(layer) as root:
+    with open_folder(layer) as root:
         for path in found.gone:
-            with filetree.parent_of(root, path) as (parent, name):
+            with open_parent(root, path) as (parent, name):
                 os.unlink(name, dir_fd=parent)
     with scratch(store) as folder:
         where = {"GIT_INDEX_FILE": str(folder / "index"), "GIT_WORK_TREE": str(layer)}
@@ -82,10 +82,10 @@ def _read(layer: Path, bounds: Bounds) -> _Found:
     return found
 
 
-def _is_opaque(entry: filetree.TreeEntry) -> bool:
+def _is_opaque(entry: TreeEntry) -> bool:
     """By the attribute that our mount reads: the other one is the program's to write, and hides nothing from it."""
     space = "trusted" if os.geteuid() == 0 else "user"
-    with filetree.below(entry.parent, entry.name) as folder:
+    with open_subfolder(entry.parent, entry.name) as folder:
         try:
             return os.getxattr(folder, f"{space}.overlay.opaque") == b"y"
         except OSError:  # no such attribute
@@ -100,13 +100,13 @@ def _is_below(path: bytes, gone: AbstractSet[bytes], opaque: AbstractSet[bytes])
 
 def _lay_ignoring(store: Store, layer: Path, found: _Found, listed: dict[bytes, tuple[str, str]]) -> None:
     """Put the ``.gitignore`` files beneath into the layer's own folders, so that git reads there what is ignored."""
-    with filetree.opened(layer) as root:
+    with open_folder(layer) as root:
         for folder in [b"", *found.folders]:
             path = folder + b"/" + _IGNORING if folder else _IGNORING
             mode, oid = listed.get(path, ("", ""))
             if not mode.startswith("100"):
                 continue
-            with filetree.parent_of(root, path) as (parent, name), contextlib.suppress(FileExistsError):
+            with open_parent(root, path) as (parent, name), contextlib.suppress(FileExistsError):
                 new = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=parent)
                 with os.fdopen(new, "wb") as file:
                     file.write(store.git.run("cat-file", "blob", oid).out)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from core.model.errors import PermanentError
-from lanes import filetree
+from lanes.filetree.ownership import change_owner, change_owner_of_paths
+from lanes.filetree.removal import remove_tree
 from lanes.repository.store import Store, check_oid
 from lanes.repository.worktree import weigh
 
@@ -93,7 +94,7 @@ class Pristine:
         draft.replace(self._root / _TREE)
 
     def _remove_files(self) -> None:
-        if problems := filetree.remove(self._files):
+        if problems := remove_tree(self._files):
             message = f"The kept files of {self._store.spec.name} cannot be removed: {problems[0]}"
             raise PermanentError("not_removed", message, f"Remove the folder {self._root} by hand.")
 
@@ -102,7 +103,7 @@ class Pristine:
         if self._owner is None:
             return
         if before is None:
-            filetree.give(self._files, self._owner)
+            change_owner(self._files, self._owner)
             return
         named = self._store.git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", before, tree).out
-        filetree.give_paths(self._files, named.split(b"\0")[:-1], self._owner)
+        change_owner_of_paths(self._files, named.split(b"\0")[:-1], self._owner)

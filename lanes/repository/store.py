@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from core.model.change import show_path
 from core.model.errors import Kind, PermanentError
 from core.ports import Commit, RepositorySpec
-from lanes import filetree
+from lanes.filetree.removal import remove_tree
 from lanes.repository.address import Address, parse_address
 from lanes.repository.command import MIB, GitCommand, Output, check_git
 from lanes.repository.credentials import Credentials, admitted
@@ -109,7 +109,7 @@ class Store:
                 if not (self.path / "HEAD").exists():
                     raise
             finally:
-                filetree.remove(draft)
+                remove_tree(draft)
         self._ready = True
 
     def _make(self, draft: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from core.model.change import ABSENT, EXECUTABLE, FOLDER, GITLINK, REGULAR, SYMLINK, Change, FileChange, show_path
 from core.model.errors import Kind, PermanentError
-from lanes import filetree
+from lanes.filetree.removal import remove_tree
 from lanes.repository.command import MIB, GitCommand
 from lanes.repository.faults import last_words
 from lanes.repository.running import GitError, GitFloodError
@@ -344,7 +344,7 @@ class scratch:  # noqa: N801 - used as a context, like open()
         return self._folder
 
     def __exit__(self, *_: object) -> None:
-        filetree.remove(self._folder)
+        remove_tree(self._folder)
 
 
 def sweep_scratch(parent: Path) -> None:
@@ -352,7 +352,7 @@ def sweep_scratch(parent: Path) -> None:
     for left in parent.iterdir():
         with contextlib.suppress(FileNotFoundError):  # somebody else finished, or sweeps, too
             if time.time() - left.lstat().st_mtime > _LEFT_S:
-                filetree.remove(left)
+                remove_tree(left)
 
 
 def _too_large(why: str) -> PermanentError:

@@ -13,7 +13,8 @@ from typing import Final
 
 from core.model.change import show_path
 from core.model.errors import Kind, PermanentError
-from lanes import filetree
+from lanes.filetree.usage import measure
+from lanes.filetree.walk import TreeEntry, TreeWalk
 from lanes.repository.command import MIB
 from lanes.repository.faults import last_words
 from lanes.repository.running import GitError
@@ -38,7 +39,7 @@ class Bounds:
 
 def room_above(directory: Path) -> Bounds:
     """The usual bounds, on top of what `directory` holds now: for files that are there before a program runs."""
-    had = filetree.measure((directory,))
+    had = measure((directory,))
     usual = Bounds()
     return Bounds(usual.entries + had.entries, usual.bytes + had.claimed_bytes, usual.depth)
 
@@ -123,9 +124,9 @@ def _inspect(directory: Path, bounds: Bounds) -> None:
             raise blocked("too_large", f"The work left more than {limit} behind")
 
 
-def inspected(directory: Path, bounds: Bounds) -> Iterator[tuple[bytes, filetree.TreeEntry]]:
+def inspected(directory: Path, bounds: Bounds) -> Iterator[tuple[bytes, TreeEntry]]:
     """What a folder holds, by path, no link followed; raises for what is too deep, too long, or cannot be read."""
-    walk = filetree.Walk(directory)
+    walk = TreeWalk(directory)
     try:
         for entry in walk:
             if entry.depth + entry.is_folder > bounds.depth:

@@ -15,7 +15,7 @@ from typing import Final
 
 from core.model.change import show_path
 from core.model.errors import PermanentError
-from lanes import filetree
+from lanes.filetree.ownership import change_owner
 from lanes.sandbox import forward
 from lanes.sandbox.result import PortForward, SandboxRun
 
@@ -149,7 +149,7 @@ def _forward_python(*, image: bool) -> tuple[str, list[tuple[Path, str]]]:
 
 def give_to_run_user(directory: Path, uid: int) -> None:
     """Change the owner of `directory` and everything in it to the run's user `uid`; needs root."""
-    filetree.give(directory, uid)
+    change_owner(directory, uid)
     directory.chmod(0o755)  # the process that starts the sandbox has dropped root's right to enter closed folders
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lanes.filetree import measure
+from lanes.filetree.usage import measure
 from lanes.sandbox.cgroup import Cgroup
 from lanes.sandbox.hidden_usage import HiddenUsage, hidden_usage
 from lanes.sandbox.processes import cpu_s, descendants, memory_use
@@ -101,7 +101,7 @@ class LimitWatch:
         free = _free_disk(self._folders[0])
         grown = size - self._initial_usage.disk_bytes
         if (
-            usage.closed > self._initial_usage.closed
+            usage.unreadable > self._initial_usage.unreadable
         ):  # unreadable folders: only the change in free space shows their size
             grown = max(grown, self._initial_free_bytes - free)
         return "disk" if free < _MIN_FREE_DISK_MIB * _MIB or grown > self._limits.disk_mib * _MIB else None

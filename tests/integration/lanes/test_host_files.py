@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import CountersignError, PermanentError
-from lanes import filetree
 from lanes.executors.command import CommandExecutor
 from lanes.executors.workplace import WorkFolders, Workplaces
+from lanes.filetree.ownership import change_owner, change_owner_of_paths
+from lanes.filetree.removal import remove_tree
+from lanes.filetree.usage import measure
 from lanes.repository.worktree import Bounds, inspected
 from lanes.sandbox import OverlaySupport, SandboxLimits, SandboxResult, SandboxRun
 from lanes.sandbox.folders import locked_folder, remove_abandoned
@@ -69,7 +71,7 @@ def quick() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir=MEMORY))
     folder.chmod(0o711)
     yield folder
-    filetree.remove(folder)
+    remove_tree(folder)
 
 
 @pytest.fixture
@@ -269,7 +271,7 @@ def test_guard_04_the_lock_goes_last(tmp_path, monkeypatch):
         for at in ("files", "files/sub", "also"):
             (own / at).mkdir()
             (own / at / "file").touch()
-        monkeypatch.setattr("lanes.filetree.os.unlink", unlink)
+        monkeypatch.setattr("lanes.filetree.removal.os.unlink", unlink)
     assert gone[-1] == "held"
     assert sorted(gone) == ["file", "file", "file", "held"]
 
@@ -389,7 +391,7 @@ def test_whatever_lies_in_a_tree_it_is_measured_given_and_removed(tmp_path, host
     with locked_folder(tmp_path) as own:
         (own / "a" / "b").mkdir(parents=True)
         make(own / "a" / "b" / "odd")
-        assert filetree.measure((own,)).entries >= 4
+        assert measure((own,)).entries >= 4
         give_to_run_user(own / "a", owner())
         assert (own / "a" / "b").stat().st_uid == owner()
     assert not own.exists()
@@ -436,10 +438,10 @@ def test_guard_01_a_link_that_takes_a_folders_place_in_the_middle_leads_nowhere(
                 (root / "x").rename(a)
 
     works = {
-        "measure": lambda: filetree.measure((root,)),
-        "give": lambda: filetree.give(root, owner()),
-        "give_paths": lambda: filetree.give_paths(root, [b"a/file", b"a/sub/file", b"x/sub/file"], owner()),
-        "remove": lambda: filetree.remove(root),
+        "measure": lambda: measure((root,)),
+        "give": lambda: change_owner(root, owner()),
+        "give_paths": lambda: change_owner_of_paths(root, [b"a/file", b"a/sub/file", b"x/sub/file"], owner()),
+        "remove": lambda: remove_tree(root),
         "inspected": lambda: list(inspected(root, Bounds())),
     }
     thread = threading.Thread(target=swap)
