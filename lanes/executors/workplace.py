@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from lanes.repository import Bounds, GitRepository
-from lanes.repository.worktree import room_above
+from lanes.repository.worktree import bounds_above
 from lanes.sandbox import Sandbox
 from lanes.sandbox.folders import locked_folder, remove_abandoned
 
@@ -79,7 +79,7 @@ class Workplaces:
                     yield Workplace(git, tree, folder, lower, Bounds())
                     return
             await git.export(tree, folder)
-            yield Workplace(git, tree, folder, None, await asyncio.to_thread(room_above, folder))
+            yield Workplace(git, tree, folder, None, await asyncio.to_thread(bounds_above, folder))
 
 
 @contextlib.asynccontextmanager

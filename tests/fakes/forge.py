@@ -9,7 +9,7 @@ from core.model.errors import ConflictError, CountersignError, NotFoundError, Pe
 from core.model.place import Place
 from core.model.task import PullRequest
 from core.ports import Commit, CommitStatus, ForgeCheck, PullRequestDraft, PullRequestSnapshot
-from lanes.forge.branches import check_ours
+from lanes.forge.branches import check_own_branch
 from lanes.forge.local import METHODS
 from tests.fakes.repository import MemoryRepository
 
@@ -38,7 +38,7 @@ class MemoryForge:
 
     async def push(self, repository: MemoryRepository, branch: str, commit: str, expected: str | None) -> None:
         self._fail()
-        check_ours(branch)
+        check_own_branch(branch)
         found = self.branches.get(branch)
         if found != commit:
             if found != expected:
@@ -50,7 +50,7 @@ class MemoryForge:
 
     async def open(self, _repository: MemoryRepository, proposal: PullRequestDraft) -> PullRequest:
         self._fail()
-        check_ours(proposal.branch)
+        check_own_branch(proposal.branch)
         assert self.branches[proposal.branch] == proposal.head
         found = self.pulls.get(proposal.branch)
         opened = PullRequest(

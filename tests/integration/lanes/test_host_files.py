@@ -23,7 +23,7 @@ from lanes.executors.workplace import WorkFolders, Workplaces
 from lanes.filetree.ownership import change_owner, change_owner_of_paths
 from lanes.filetree.removal import remove_tree
 from lanes.filetree.usage import measure
-from lanes.repository.worktree import Bounds, inspected
+from lanes.repository.worktree import Bounds, walk_within
 from lanes.sandbox import OverlaySupport, SandboxLimits, SandboxResult, SandboxRun
 from lanes.sandbox.folders import locked_folder, remove_abandoned
 from lanes.sandbox.mounts import give_to_run_user
@@ -442,7 +442,7 @@ def test_guard_01_a_link_that_takes_a_folders_place_in_the_middle_leads_nowhere(
         "give": lambda: change_owner(root, owner()),
         "give_paths": lambda: change_owner_of_paths(root, [b"a/file", b"a/sub/file", b"x/sub/file"], owner()),
         "remove": lambda: remove_tree(root),
-        "inspected": lambda: list(inspected(root, Bounds())),
+        "inspected": lambda: list(walk_within(root, Bounds())),
     }
     thread = threading.Thread(target=swap)
     thread.start()
