@@ -53,7 +53,7 @@ class LimitWatch:
         self._hidden = HiddenUsage()
 
     def exceeded_limit(self) -> str | None:
-        """The limit that is exceeded now, None if none is."""
+        """The limit that is exceeded now; None if no limit is."""
         return self._check_processes() or self._check_disk()
 
     async def wait(self) -> str:
@@ -125,6 +125,6 @@ def _inodes(scratch: str) -> int:
     """The number of inodes in an in-memory file system; each takes about a kilobyte that is not counted elsewhere."""
     try:
         state = os.statvfs(scratch)
-    except OSError:  # not mounted yet, or not any more
+    except OSError:  # not mounted yet, or no longer
         return 0
     return state.f_files - state.f_ffree
