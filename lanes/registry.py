@@ -1,4 +1,4 @@
-"""Lanes from their files: ``lanes/*.yaml`` of a home, one lane a file, each checked key by key."""
+"""Loads lanes from ``lanes/*.yaml`` of a home, one lane a file, and validates every key."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from core.model.errors import ConfigError, CountersignError, UsageError
 from core.model.lane import AgentCli, Isolation, Lane, LaneCheck, Limits
 from core.model.workflow import WORKFLOW
 from core.strict_yaml import StrictModel, Word, YamlDocument, load, validate
-from lanes.executors.names import BUILT_IN, no_such_executor
-from lanes.workflow.keys import ParameterFile, StepFile, check_glob, check_variables, workflow_of
+from lanes.executors.names import BUILT_IN, unknown_executor_message
+from lanes.workflow.keys import ParameterFile, StepFile, check_glob, check_variables, parse_workflow
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _MAX_LANES: Final = 200
@@ -30,7 +30,7 @@ Names = Annotated[tuple[Word, ...], Field(min_length=1)]
 
 
 class LimitsFile(StrictModel):
-    """The ``limits`` of a lane file; what is left out has the default of `core.model.lane.Limits`."""
+    """The ``limits`` of a lane file; omitted keys have the defaults of `core.model.lane.Limits`."""
 
     files: int = Field(_DEFAULT.files, ge=1, le=100_000)
     bytes: int = Field(_DEFAULT.bytes, ge=1, le=_GIB)
@@ -53,7 +53,7 @@ class BudgetFile(StrictModel):
 
 
 class CheckFile(StrictModel):
-    """One of the ``checks`` of a lane file: a command of its own, or with `use` one that a plugin offers."""
+    """One of the ``checks`` of a lane file: a command, or with `use` a check that a plugin provides."""
 
     use: Word | None = None
     name: Word | None = None
@@ -71,7 +71,7 @@ class IsolationFile(StrictModel):
 
 
 class AgentFile(StrictModel):
-    """The ``agent`` of a lane file with the executor `agent`: a program that this version does not know by name."""
+    """The ``agent`` of a lane file with the executor `agent`: a program without an adapter of its own."""
 
     argv: Names
     speaks: Literal["anthropic", "openai", "gemini"] = "openai"
@@ -82,7 +82,7 @@ class AgentFile(StrictModel):
 
 
 class LaneFile(StrictModel):
-    """One lane file, as people write it; `docs/lanes.md` explains every key."""
+    """The keys of a lane file; `docs/lanes.md` explains every one."""
 
     name: Word
     describe: Word
@@ -108,26 +108,26 @@ class LaneFile(StrictModel):
     steps: tuple[StepFile, ...] = ()
 
 
-Shared = Callable[[str], LaneCheck]
-"""Finds the check that lane files call ``use: NAME``; raises `UsageError`."""
+SharedChecks = Callable[[str], LaneCheck]
+"""Returns the check that lane files name with ``use: NAME``; raises `UsageError` when there is none."""
 
 
-def nothing_shared(name: str) -> LaneCheck:
-    """A `Shared` where no plugin is enabled."""
-    mend = "Enable a plugin that offers it below `plugins.checks` in countersign.yaml: docs/plugins.md."
-    raise UsageError("no_check", f"no enabled plugin offers the check {name!r}", mend)
+def no_shared_checks(name: str) -> LaneCheck:
+    """A `SharedChecks` for installations without plugins."""
+    mend = "Enable a plugin that provides it under `plugins.checks` in countersign.yaml: docs/plugins.md."
+    raise UsageError("no_check", f"No enabled plugin provides the check {name!r}", mend)
 
 
-def load_lanes(directory: Path, shared: Shared = nothing_shared) -> dict[str, Lane]:
-    """Every lane of the folder by name; raises `ConfigError` naming file, line and key."""
+def load_lanes(directory: Path, shared: SharedChecks = no_shared_checks) -> dict[str, Lane]:
+    """All lanes of the folder by name; raises `ConfigError` with file, line and key."""
     if not directory.is_dir():
-        raise ConfigError(directory, None, "", "the folder of lanes is missing", RESTORE)
+        raise ConfigError(directory, None, "", "the folder of the lanes is missing", RESTORE)
     lanes: dict[str, Lane] = {}
     for path in sorted(directory.iterdir()):
         if path.name.startswith(".") or path.suffix not in (".yaml", ".yml"):
             continue
         if path.suffix == ".yml":
-            raise ConfigError(path, None, "", "a lane's file ends in .yaml", f"Rename it to {path.stem}.yaml.")
+            raise ConfigError(path, None, "", "a lane file must end in .yaml", f"Rename it to {path.stem}.yaml.")
         lane = load_lane(path, shared)
         lanes[lane.name] = lane
         if len(lanes) > _MAX_LANES:
@@ -135,18 +135,18 @@ def load_lanes(directory: Path, shared: Shared = nothing_shared) -> dict[str, La
     return lanes
 
 
-def load_lane(path: Path, shared: Shared = nothing_shared) -> Lane:
-    """The lane in one file, whose name the file has; raises `ConfigError`."""
+def load_lane(path: Path, shared: SharedChecks = no_shared_checks) -> Lane:
+    """The lane in one file, which must have the lane's name; raises `ConfigError`."""
     document = load(path)
-    lane = lane_of(document, shared)
+    lane = lane_from_document(document, shared)
     if path.stem != lane.name:
         mend = f"Rename the file to {lane.name}.yaml, or the lane to {path.stem}."
         raise document.error(("name",), f"the lane {lane.name!r} is in the file {path.name}", mend)
     return lane
 
 
-def lane_of(document: YamlDocument, shared: Shared = nothing_shared) -> Lane:
-    """The lane that a document describes, whatever its file is called; raises `ConfigError`."""
+def lane_from_document(document: YamlDocument, shared: SharedChecks = no_shared_checks) -> Lane:
+    """The lane that a document describes, whatever its file name; raises `ConfigError`."""
     file = validate(document, LaneFile)
     _check_name(document, file)
     _check_command(document, file)
@@ -154,9 +154,9 @@ def lane_of(document: YamlDocument, shared: Shared = nothing_shared) -> Lane:
         for n, pattern in enumerate(getattr(file, key)):
             check_glob(document, (key, n), pattern)
     check_variables(document, ("env",), file.env)
-    checks = tuple(_check(document, n, check, shared) for n, check in enumerate(file.checks))
+    checks = tuple(_lane_check(document, n, check, shared) for n, check in enumerate(file.checks))
     names = frozenset(check.name for check in checks)
-    parameters, steps = workflow_of(document, file.executor, file.parameters, file.steps, names)
+    parameters, steps = parse_workflow(document, file.executor, file.parameters, file.steps, names)
     return Lane(
         name=file.name,
         describe=file.describe,
@@ -184,22 +184,24 @@ def lane_of(document: YamlDocument, shared: Shared = nothing_shared) -> Lane:
     )
 
 
-def _check(document: YamlDocument, n: int, file: CheckFile, shared: Shared) -> LaneCheck:
-    """The check of a lane: its own, or a shared one, which the lane may make stricter and give its own time."""
+def _lane_check(document: YamlDocument, n: int, file: CheckFile, shared: SharedChecks) -> LaneCheck:
+    """A check of a lane: its own, or a shared one that the lane may make stricter and limit in time."""
     at = ("checks", n)
     if file.use is None:
-        for key, given in (("name", file.name), ("command", file.command)):
-            if given is None:
+        for key, value in (("name", file.name), ("command", file.command)):
+            if value is None:
                 raise document.error((*at, key), "is missing", "Add the key.")
         return LaneCheck(file.name or "", file.command or (), file.wall_s, file.required)
-    for key, given in (("name", file.name), ("command", file.command)):
-        if given is not None:
-            raise document.error((*at, key), "is said by the check that `use` names", "Delete the key.")
+    for key, value in (("name", file.name), ("command", file.command)):
+        if value is not None:
+            raise document.error((*at, key), "is defined by the check that `use` names", "Delete the key.")
     try:
-        found = shared(file.use)
+        shared_check = shared(file.use)
     except CountersignError as error:
         raise document.error((*at, "use"), error.problem.message, str(error.problem.mend)) from error
-    return replace(found, wall_s=file.wall_s or found.wall_s, required=file.required or found.required)
+    return replace(
+        shared_check, wall_s=file.wall_s or shared_check.wall_s, required=file.required or shared_check.required
+    )
 
 
 def _agent(file: AgentFile) -> AgentCli:
@@ -214,7 +216,7 @@ def _agent(file: AgentFile) -> AgentCli:
 
 
 def starter_lanes() -> dict[str, str]:
-    """The lane files of a new home: file name to text."""
+    """The lane files of a new home, file name to text."""
     folder = resources.files("lanes") / "defaults"
     return {
         entry.name: entry.read_text(encoding="utf-8")
@@ -231,10 +233,12 @@ def _check_name(document: YamlDocument, file: LaneFile) -> None:
 
 
 def _check_command(document: YamlDocument, file: LaneFile) -> None:
-    strange = file.command is not None or file.env or file.steps or file.parameters
-    if file.executor not in BUILT_IN and strange:  # else a plugin may bring it, which shows when it is looked for
+    has_executor_keys = file.command is not None or file.env or file.steps or file.parameters
+    if (
+        file.executor not in BUILT_IN and has_executor_keys
+    ):  # otherwise a plugin may provide it, which is checked at run time
         mend = "Name one of these, or enable its plugin."
-        raise document.error(("executor",), no_such_executor(file.executor, BUILT_IN), mend)
+        raise document.error(("executor",), unknown_executor_message(file.executor, BUILT_IN), mend)
     if file.executor == "command" and file.command is None:
         mend = 'Add it, as in: command: ["python3", "tools/make.py"]'
         raise document.error(("executor",), "the executor command needs the key `command`", mend)

@@ -1,1 +1,1 @@
-"""The law of Countersign: what may be asked for, what may be changed, and who must countersign it."""
+"""Policy: decides which requests are allowed, checks what a change may contain, and says who must approve it."""

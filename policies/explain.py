@@ -1,4 +1,4 @@
-"""Explaining: what every rule and every lane said of a request, from the very values that decide it."""
+"""Explains a decision: how each rule and each lane evaluated the request, from the values that routing uses."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from policies.rules import AllowEffect, AskEffect, DenyEffect, Rule
 
 
 def trace(index: PolicyIndex, request: PolicyRequest) -> tuple[str, ...]:
-    """One line for each rule and each lane that was looked at: why it matched, was chosen, or was not."""
-    person, taken = index.people.get(request.person), route(index, request)
-    lines = [_question(request)]
-    evaluations = index.evaluate(person, request) if person and not index.refusal_of_paths(request.paths) else []
+    """One line for each evaluated rule and lane: why it matched or was chosen, or why not."""
+    person, chosen = index.people.get(request.person), route(index, request)
+    lines = [_request_line(request)]
+    evaluations = index.evaluate(person, request) if person and not index.path_refusal(request.paths) else []
     if person is None or not evaluations:
-        return (*lines, taken.why())
+        return (*lines, chosen.why())
     for rule in index.rules.rules:
         why = {one.name: mismatch(rule, person, request, one.name) for one in evaluations}
         lines.append(f"rule {rule.name}: {_rule_line(rule, why, evaluations)}")
-    lines.extend(f"lane {one.name}: {_lane_line(one, taken, request)}" for one in evaluations)
+    lines.extend(f"lane {one.name}: {_lane_line(one, chosen, request)}" for one in evaluations)
     return tuple(lines)
 
 
@@ -33,27 +33,27 @@ def explain(decision: Decision, lines: Sequence[str]) -> str:
         Effect.ASK: "ASKS FIRST",
     }[decision.effect]
     options = decision.question.options if decision.question else ()
-    asked = [f"{decision.question.text} ({', '.join(options)})"] if decision.question else []
-    return "\n".join((f"{verdict}: {decision.reason}", *asked, *(f"  {line}" for line in lines)))
+    question = [f"{decision.question.text} ({', '.join(options)})"] if decision.question else []
+    return "\n".join((f"{verdict}: {decision.reason}", *question, *(f"  {line}" for line in lines)))
 
 
-def _question(request: PolicyRequest) -> str:
-    what = ", ".join(repr(path)[1:-1] for path in request.paths) or "no named path"
+def _request_line(request: PolicyRequest) -> str:
+    paths = ", ".join(repr(path)[1:-1] for path in request.paths) or "no named path"
     lane = f" in lane {request.lane}" if request.lane else ""
-    how = "known edits" if request.deterministic else "work for a model, an agent or a command"
+    work = "known edits" if request.deterministic else "work for a model, an agent or a command"
     where = f"in {request.repository} from {request.surface}"
-    return f"asked: {request.person} {where}{lane}: {what}; {how}"
+    return f"asked: {request.person} {where}{lane}: {paths}; {work}"
 
 
 def _rule_line(rule: Rule, why: Mapping[str, str | None], evaluations: Sequence[LaneEvaluation]) -> str:
-    """What `rule` said of each lane."""
+    """How `rule` evaluated each lane."""
     decided = [one.name for one in evaluations if one.rule is rule]
-    late = [one.name for one in evaluations if why[one.name] is None and one.rule is not rule]
+    shadowed = [one.name for one in evaluations if why[one.name] is None and one.rule is not rule]
     if decided:
-        more = f"; for {', '.join(late)} a rule above decided" if late else ""
+        more = f"; for {', '.join(shadowed)} a rule above decided" if shadowed else ""
         return f"decides {', '.join(decided)}: {_outcome(rule)}{more}"
-    if late:
-        return f"would match {', '.join(late)}, but a rule above decided"
+    if shadowed:
+        return f"would match {', '.join(shadowed)}, but a rule above decided"
     reasons = list(dict.fromkeys(text for text in why.values() if text))
     lanes = [text for text in reasons if not text.startswith("it is for the lane")]
     return f"does not match: {(lanes or reasons)[0]}"
@@ -69,9 +69,9 @@ def _outcome(rule: Rule) -> str:
             return f"ask: {question}"
 
 
-def _lane_line(one: LaneEvaluation, taken: LaneRoute, request: PolicyRequest) -> str:
-    """Why a lane was chosen or was not."""
-    if taken.effect is Effect.ALLOW and taken.lane == one.name:
+def _lane_line(one: LaneEvaluation, chosen: LaneRoute, request: PolicyRequest) -> str:
+    """Why a lane was chosen or not."""
+    if chosen.effect is Effect.ALLOW and chosen.lane == one.name:
         return f"chosen by rule {one.rule.name if one.rule else '-'}"
     if one.rule is None:
         return "not open: no rule matches"
@@ -82,10 +82,10 @@ def _lane_line(one: LaneEvaluation, taken: LaneRoute, request: PolicyRequest) ->
         return f"open by rule {one.rule.name}, but protected: {', '.join(misses(one.lane, request))}"
     if fit is PathFit.OUTSIDE:
         return f"open by rule {one.rule.name}, but does not cover {', '.join(misses(one.lane, request))}"
-    if taken.question is not None and one.name in taken.question.options:
-        return f"open by rule {one.rule.name}; could be chosen, so it is asked"
+    if chosen.question is not None and one.name in chosen.question.options:
+        return f"open by rule {one.rule.name}; could be chosen, so the person is asked"
     if not suits(one.name, request):
-        wanted = "makes known edits" if request.deterministic else "does more than make known edits"
-        has = f"has {one.lane.lane.executor}, and this wants an executor that {wanted}"
-        return f"open by rule {one.rule.name}, but {has}"
-    return f"open by rule {one.rule.name}, but a stricter lane covers it too"
+        needed = "makes known edits" if request.deterministic else "does more than make known edits"
+        reason = f"has {one.lane.lane.executor}, and the request needs an executor that {needed}"
+        return f"open by rule {one.rule.name}, but {reason}"
+    return f"open by rule {one.rule.name}, but a stricter lane also covers it"

@@ -1,14 +1,14 @@
-"""Anchored globs over paths as git names them: bytes, ``/`` between parts, judged from the repository's root.
+"""Anchored globs over git's paths: bytes, ``/`` between parts, matched from the repository's root.
 
-The style is gitignore's with its traps taken out (security.md 50-52):
+The syntax is gitignore's without its pitfalls (security.md 50-52):
 ``docs/**`` is everything inside ``docs``; ``**/*.md`` is every such file at any depth, the root included;
 ``*.toml`` and ``/*.toml`` are files of the root only, where gitignore would let the pattern float;
 ``*`` and ``?`` never cross a ``/``; ``[a-z]`` and ``[!a-z]`` are one character. A pattern that ends in ``/``,
-begins with ``!``, or has a backslash or an empty, ``.`` or ``..`` part is refused by `check`, never guessed.
+begins with ``!``, or has a backslash or an empty, ``.`` or ``..`` part is refused by `check`.
 
-A *write* pattern covers exactly the paths it matches, byte for byte. A *deny* pattern covers also everything
-below what it matches, the folder itself that ``folder/**`` speaks of, and every other spelling that some file
-system or forge may take for the same name: see `spellings`.
+A *write* pattern covers exactly the paths that it matches, byte for byte. A *deny* pattern also covers everything
+below them, the folder itself for ``folder/**``, and every other spelling that some file system or forge treats as
+the same name: see `spellings`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Final
 
 MAX_PATTERN_CHARS: Final = 512
 _STARS: Final = "**"
-_FLOATING: Final = "**/"  # no path has such a part: the key of patterns like **/*.pth, which any part may match
+_FLOATING: Final = "**/"  # not a possible part of a path: the key of patterns like **/*.pth, which any part may match
 _ACCENTS: Final = frozenset({"Mn", "Me"})
-# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt: drawn as nothing; HFS+ drops several.
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt: invisible; HFS+ drops several of them.
 _IGNORABLE_RANGES: Final = (
     (0x00AD, 0x00AD), (0x034F, 0x034F), (0x061C, 0x061C), (0x115F, 0x1160), (0x17B4, 0x17B5),
     (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164),
@@ -34,26 +34,26 @@ _IGNORABLE_RANGES: Final = (
 
 
 def is_ignorable(char: str) -> bool:
-    """True for a code point that is drawn as nothing, so that two names with and without it look the same."""
+    """True for an invisible code point, with and without which two names look the same."""
     point = ord(char)
     return point >= 0xAD and any(low <= point <= high for low, high in _IGNORABLE_RANGES)
 
 
 def check(pattern: str) -> str | None:
-    """Why `pattern` is no anchored glob, as the end of a sentence, or None when it is one."""
+    """Why `pattern` is not a valid anchored glob, as the end of a sentence; None if it is valid."""
     if not pattern or len(pattern) > MAX_PATTERN_CHARS:
         return f"must have 1 to {MAX_PATTERN_CHARS} characters"
     if pattern.endswith("/"):
         return f"ends in '/', which would float; write {pattern.lstrip('/')}** for everything inside"
     if pattern.startswith("!"):
-        return "begins with '!'; patterns only add, so write what is meant without it"
+        return "begins with '!', which negates; patterns only add paths"
     if "\\" in pattern or any(not c.isprintable() or is_ignorable(c) for c in pattern):
         return "has a backslash or an invisible character"
     parts = pattern.removeprefix("/").split("/")
     if any(part in {"", ".", ".."} for part in parts):
         return "has an empty, '.' or '..' part"
     if any(_STARS in part and part != _STARS for part in parts):
-        return "has '**' beside other characters; it stands alone between two '/'"
+        return "has '**' next to other characters; it must stand alone between two '/'"
     try:
         _compile(pattern)
     except (re.error, ValueError):
@@ -63,7 +63,7 @@ def check(pattern: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Globs:
-    """Several patterns as one question; every one must pass `check`, else `ValueError`."""
+    """Several patterns that are matched together; raises `ValueError` for one that does not pass `check`."""
 
     patterns: tuple[str, ...]
     _denying: Mapping[str | None, tuple[str, ...]] = field(init=False, repr=False, compare=False)
@@ -72,8 +72,8 @@ class Globs:
     def __post_init__(self) -> None:
         denying: dict[str | None, tuple[str, ...]] = {}
         for pattern in self.patterns:
-            if wrong := check(pattern):
-                raise ValueError(f"the pattern {pattern!r} {wrong}")
+            if problem := check(pattern):
+                raise ValueError(f"the pattern {pattern!r} {problem}")
             literal = _literal_part(pattern)
             denying[literal] = (*denying.get(literal, ()), pattern)
         floating = [p for p in denying.get(None, ()) if p.startswith("**/") and "/" not in p[3:]]
@@ -84,18 +84,18 @@ class Globs:
         object.__setattr__(self, "_floating", re.compile(any_of, re.DOTALL) if floating else None)
 
     def covers(self, path: bytes) -> str | None:
-        """The first pattern that matches exactly `path`, byte for byte; for what may be written."""
+        """The first pattern that matches `path` byte for byte, for write patterns; None if none does."""
         parts = _decode(path).split("/")
         if any(part in {"", ".", ".."} for part in parts):
             return None
         return next((p for p in self.patterns if _match(_compile(p), parts)), None)
 
     def denies(self, path: bytes) -> str | None:
-        """A pattern that `path`, in any spelling, falls under; for what must not be touched."""
+        """A pattern that covers `path` in any spelling, for deny patterns; None if none does."""
         for text in spellings(path):
             parts = text.split("/")
-            floats = self._floating is not None and any(map(self._floating.fullmatch, parts))
-            for literal in (None, *parts, *((_FLOATING,) if floats else ())):
+            is_floating = self._floating is not None and any(map(self._floating.fullmatch, parts))
+            for literal in (None, *parts, *((_FLOATING,) if is_floating else ())):
                 for pattern in self._denying.get(literal, ()):
                     if _falls_under(pattern, parts):
                         return pattern
@@ -109,17 +109,17 @@ def _falls_under(pattern: str, parts: Sequence[str]) -> bool:
 
 
 def _literal_part(pattern: str) -> str | None:
-    """The longest part of `pattern` without wildcards, folded: no path falls under it without that part."""
+    """The longest part of `pattern` without wildcards, folded; every path under the pattern has that part."""
     plain = [part for part in fold(pattern).split("/") if not set("*?[") & set(part)]
     return max(plain, key=len, default=None) or None
 
 
 @lru_cache(maxsize=4096)
 def spellings(path: bytes) -> tuple[str, ...]:
-    """Every text that `path` may be taken for, folded, for deny patterns (security.md 52, 53).
+    """The folded spellings that some system treats as `path`, for deny patterns (security.md 52, 53).
 
     Folded part by part and as a whole (a full-width slash folds to ``/``), with backslashes as slashes, and
-    as Windows reads it: without trailing dots and spaces and without what follows a colon.
+    as Windows reads it: without trailing dots and spaces, and without the part after a colon.
     """
     text = _decode(path)
     by_part = "/".join(fold(part).replace("/", "\uff0f") for part in text.split("/"))
@@ -129,9 +129,9 @@ def spellings(path: bytes) -> tuple[str, ...]:
 
 
 def fold(text: str) -> str:
-    """`text` without what makes equal-looking names differ: case, width, accents, invisible code points.
+    """`text` without the differences between names that look alike: case, width, accents, invisible code points.
 
-    Compatibility decomposition and case folding until nothing changes, so folding twice is folding once.
+    Repeats compatibility decomposition and case folding until nothing changes, so that folding is idempotent.
     """
     if text.isascii():
         return text.lower()
@@ -154,7 +154,7 @@ def _decode(path: bytes) -> str:
 
 @lru_cache(maxsize=1024)
 def covering(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """One expression that matches, in full, every path that `Globs.covers` finds covered by one of `patterns`.
+    """An expression whose full match tells whether `Globs.covers` of `patterns` covers a path.
 
     The path is text that ends in ``/`` and has no empty, ``.`` or ``..`` part; all patterns pass `check`.
     """
@@ -162,9 +162,9 @@ def covering(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _path_regex(pattern: str) -> str:
-    """A regular expression for a whole path, each part of it followed by ``/``.
+    """A regular expression for a whole path, with ``/`` after each part.
 
-    What stands between two ``**`` is an atomic group at its first fit, so that matching takes no exponential time.
+    The parts between two ``**`` form an atomic group that keeps its first match, which avoids exponential time.
     """
     parts = pattern.removeprefix("/").split("/")
     segments = [""]
@@ -184,7 +184,7 @@ def _path_regex(pattern: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _compile(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
-    """The parts of `pattern`; None stands for ``**``. A last ``**`` asks for at least one part."""
+    """The parts of `pattern`, with None for ``**``; a final ``**`` requires at least one part."""
     compiled: list[re.Pattern[str] | None] = []
     parts = pattern.removeprefix("/").split("/")
     for part in parts:
@@ -199,7 +199,7 @@ def _compile(pattern: str) -> tuple[re.Pattern[str] | None, ...]:
 
 @lru_cache(maxsize=4096)
 def _compile_deny(pattern: str) -> tuple[tuple[re.Pattern[str] | None, ...], ...]:
-    """`pattern` folded like the paths it is matched on; ``folder/**`` stands also for ``folder``."""
+    """`pattern`, folded like the paths that it is matched with; ``folder/**`` also matches ``folder``."""
     folded = fold(pattern)
     if folded.endswith("/**") and (folder := folded.removesuffix("/**").strip("/")) not in {"", _STARS}:
         return _compile(folder), _compile(folded)
@@ -207,9 +207,9 @@ def _compile_deny(pattern: str) -> tuple[tuple[re.Pattern[str] | None, ...], ...
 
 
 def _part_regex(part: str, any_char: str = ".") -> str:
-    """A regular expression for one part; atomic groups keep each star at its first fit: bounded time.
+    """A regular expression for one part; atomic groups keep the first match of each star, which bounds the time.
 
-    `any_char` is what ``?`` stands for. Where a ``/`` may follow the part, it and a bracket must not match that.
+    `any_char` is the expression for ``?``. Where a ``/`` may follow the part, neither it nor a bracket may match it.
     """
     no_slash = "" if any_char == "." else "(?!/)"
     chunks, at = [""], 0
@@ -238,15 +238,15 @@ def _bracket(inner: str) -> str:
 
 
 def _match(pattern: Sequence[re.Pattern[str] | None], parts: Sequence[str]) -> bool:
-    """True if `pattern` matches all of `parts`; the classic walk that retries only the last ``**``."""
+    """True if `pattern` matches all of `parts`; backtracks only to the last ``**``."""
     at = to = 0
     star, mark = -1, 0
     while to < len(parts):
-        here = pattern[at : at + 1]
-        if here and here[0] is None:
+        current = pattern[at : at + 1]
+        if current and current[0] is None:
             star, mark = at, to
             at += 1
-        elif here and here[0] is not None and here[0].fullmatch(parts[to]):
+        elif current and current[0] is not None and current[0].fullmatch(parts[to]):
             at, to = at + 1, to + 1
         elif star >= 0:
             mark += 1

@@ -1,4 +1,4 @@
-"""The guard: policy on the result. It judges git's raw tree comparison and the blobs, never words or diff text."""
+"""The guard: checks a change by git's raw tree comparison and its blobs, never by text of a model or a diff."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from core.model.lane import MIB, Lane
 from core.model.secret_files import is_secret_file
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from core.ports.policy import BlobReader
-from policies.checks import CHECKS, NAME_CHECKS, Blob, Content, Scope
+from policies.checks import CHECKS, NAME_CHECKS, Blob, ContentChecks, Scope
 from policies.checks.deception import alarms_first
 from policies.checks.scope import block
-from policies.checks.tree import size
+from policies.checks.tree import check_size
 from policies.globs import Globs
-from policies.masking import mask_shown
+from policies.masking import mask_text
 from policies.protected import protected
 
 MAX_FILES_BEYOND: Final = 1000
-"""Files of a change over its limit that are judged further: it is blocked already, and 10^6 would take minutes."""
+"""The most files of an oversized change that get all checks: it is blocked already, and 10^6 would take minutes."""
 
 MAX_BEFORE_BYTES: Final = 16 * MIB
-"""A blob that was larger before counts as new in whole: the strict reading, and memory stays bounded."""
+"""A larger earlier blob is not read, to bound memory; all of the new blob counts as new, which is stricter."""
 
-_UNKNOWN: Final = ("", "", "", "", 0, 0, 0, 0)  # blobs, their digests, sizes and lines: no check of names looks at them
+_UNKNOWN: Final = ("", "", "", "", 0, 0, 0, 0)  # blobs, digests, sizes and lines, which the checks of names do not use
 
 MAX_MASKED_BYTES: Final = 32 * MIB
-TOO_MUCH: Final = b"[redacted: the change is too large to look for secrets in it]\n"
+TOO_LARGE_TO_MASK: Final = b"[redacted: the change is too large to look for secrets in it]\n"
 
 CONTENT_CHECKS: Final = ("blobs", "binaries", "unicode", "secrets")
 
 
 class TreeGuard:
-    """`core.ports.policy.Guard` by the checks of `policies.checks`; `protect` adds to what every lane protects."""
+    """`core.ports.policy.Guard` with the checks of `policies.checks`; every lane protects `protect` as well."""
 
     def __init__(self, protect: Iterable[str] = ()) -> None:
         self._protect = tuple(protect)
@@ -44,25 +44,25 @@ class TreeGuard:
     async def judge(
         self, change: Change, lane: Lane, requirements: ApprovalRequirements, read: BlobReader
     ) -> GuardReport:
-        """Every check's verdict on `change`; blobs are read only when names, kinds and sizes are within bounds.
+        """The findings of every check on `change`; blobs are read only if the sizes are within the limits.
 
-        Errors of `read` pass through: a blob that cannot be read is a fault, not a verdict.
+        Errors of `read` are raised, since an unreadable blob is a fault and not a finding.
         """
         try:
             scope = self._scope(change, lane, requirements)
         except ValueError as error:
-            return GuardReport((block("paths", f"lane {lane.name} cannot be judged: {error}"),))
-        findings = await asyncio.to_thread(judge_tree, scope)
+            return GuardReport((block("paths", f"lane {lane.name} cannot be checked: {error}"),))
+        findings = await asyncio.to_thread(check_tree, scope)
         if any(f.check == "size" and f.verdict is GuardVerdict.BLOCK for f in findings):
-            unread = (block(check, "not looked into: the change is too large") for check in CONTENT_CHECKS)
+            unread = (block(check, "not checked: the change is too large") for check in CONTENT_CHECKS)
             return GuardReport((*findings, *unread))
-        return GuardReport(tuple(alarms_first([*findings, *await _judge_content(scope, read)])))
+        return GuardReport(tuple(alarms_first([*findings, *await _check_content(scope, read)])))
 
     def refusal_in(self, lane: Lane) -> Callable[[str], str]:
-        """Says of a path why no change of it can pass in this lane, whatever the change is; nothing when one may.
+        """A function that says why any change of a path is blocked in this lane; it returns "" for other paths.
 
-        What it says goes on from the path, as in "may not be changed in any lane (by **/.env)". Raises `ValueError`
-        for a lane whose globs are wrong.
+        The reason continues a sentence that begins with the path, as in "may not be changed in any lane (by **/.env)".
+        Raises `ValueError` for a lane with invalid globs.
         """
         write, protect = Globs(lane.write), protected(self._protect, lane.protect)
         whole = Globs(lane.whole or lane.write)
@@ -72,7 +72,9 @@ class TreeGuard:
                 return f"is outside lane {lane.name} ({', '.join(whole.patterns)})"
             file = FileChange(path.encode("utf-8", "surrogateescape"), REGULAR, REGULAR, *_UNKNOWN)
             scope = Scope((file,), lane, lane.limits, write, protect)
-            blocks = (found for check in NAME_CHECKS for found in check(scope) if found.verdict is GuardVerdict.BLOCK)
+            blocks = (
+                finding for check in NAME_CHECKS for finding in check(scope) if finding.verdict is GuardVerdict.BLOCK
+            )
             return next((found.detail for found in blocks), "")
 
         return refusal
@@ -80,7 +82,7 @@ class TreeGuard:
     async def masked(self, change: Change, patch: bytes, read: BlobReader) -> bytes:
         """`patch` without the secrets of the files that it changes, and without a line of files of secrets."""
         if sum(file.old_size + file.new_size for file in change.files) > MAX_MASKED_BYTES:
-            return TOO_MUCH
+            return TOO_LARGE_TO_MASK
         blobs: list[bytes] = []
         secret: list[bytes] = []
         for file in change.files:
@@ -94,11 +96,11 @@ class TreeGuard:
         return await asyncio.to_thread(mask_patch, patch, blobs, secret)
 
     def mask(self, text: str) -> str:
-        """`text` without the secrets in it."""
-        return mask_shown(text)
+        """`text` with its secrets replaced."""
+        return mask_text(text)
 
     def leaks(self, text: str) -> bool:
-        """Whether a title or a turn holds a known secret (security.md 84, 98)."""
+        """True if a title or a turn contains a known secret (security.md 84, 98)."""
         from policies.secrets import leaks_in  # noqa: PLC0415 - the patterns take a while to compile
 
         return bool(leaks_in(text))
@@ -109,23 +111,23 @@ class TreeGuard:
         return Scope(change.files, lane, limits, Globs(lane.write), protect, change.beside)
 
 
-def paths_judged(change: Change) -> frozenset[bytes]:
-    """Every path the guard judges: exactly those of ``git diff-tree -r -z --raw --no-renames`` (security.md 82)."""
+def checked_paths(change: Change) -> frozenset[bytes]:
+    """The paths that the guard checks: those of ``git diff-tree -r -z --raw --no-renames`` (security.md 82)."""
     return frozenset(file.path for file in change.files)
 
 
-def judge_tree(scope: Scope) -> list[Finding]:
-    """The findings of every check on the tree, of the first files only when there are far too many."""
+def check_tree(scope: Scope) -> list[Finding]:
+    """The findings of every check of the tree; of the first files only if there are far too many."""
     if len(scope.files) <= max(scope.limits.files, MAX_FILES_BEYOND):
         return [finding for check in CHECKS for finding in check(scope)]
     first = replace(scope, files=scope.files[:MAX_FILES_BEYOND])
-    findings = [finding for check in CHECKS for finding in check(scope if check is size else first)]
-    return [*findings, block("size", f"only the first {MAX_FILES_BEYOND:,} files were judged further")]
+    findings = [finding for check in CHECKS for finding in check(scope if check is check_size else first)]
+    return [*findings, block("size", f"only the first {MAX_FILES_BEYOND:,} files were checked further")]
 
 
-async def _judge_content(scope: Scope, read: BlobReader) -> list[Finding]:
-    """The findings on all written regular files, one blob in memory at a time."""
-    content = Content(scope.lane)
+async def _check_content(scope: Scope, read: BlobReader) -> list[Finding]:
+    """The findings on all written regular files, with one blob in memory at a time."""
+    content = ContentChecks(scope.lane)
     deleted = {f.old_blob for f in scope.files if f.new_blob is None}
     for file in scope.written:
         if file.mode not in {REGULAR, EXECUTABLE} or file.new_blob is None:
@@ -138,7 +140,7 @@ async def _judge_content(scope: Scope, read: BlobReader) -> list[Finding]:
 
 
 async def _before(file: FileChange, after: bytes, read: BlobReader) -> bytes:
-    """The bytes that were at this path before, or nothing if there were none or they were no regular file."""
+    """The earlier bytes at this path; empty if there were none or they were not a regular file."""
     if file.old_blob == file.new_blob:
         return after
     if file.old_blob is None or file.old_mode not in {REGULAR, EXECUTABLE} or file.old_size > MAX_BEFORE_BYTES:

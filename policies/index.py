@@ -1,8 +1,8 @@
-"""The compiled policy: which rule speaks of a request in a lane, and whether a lane covers its paths.
+"""The compiled policy: which rule matches a request in a lane, and whether a lane covers its paths.
 
-Rules are compiled once. For every name that a condition may have, one whole number has a bit for each rule that lets
-this name through; the rules that speak of a request are the bits that all of its conditions share, and the first of
-them is the lowest bit. So a decision costs the same for ten rules as for a thousand.
+Rules are compiled once. For each name in a condition, an integer has one bit for each rule that accepts the name. The
+rules that match a request are the bits that the integers of all its conditions share, and the first rule is the lowest
+bit. So the time of a decision hardly depends on the number of rules.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from policies.rules import AskEffect, Rule, Rules
 
 
 class PathFit(Enum):
-    """Whether a lane covers the named paths."""
+    """How a lane covers the paths of a request."""
 
     COVERS = "covers"
     OUTSIDE = "outside"
@@ -34,10 +34,9 @@ class PathFit(Enum):
 
 @dataclass(frozen=True)
 class CompiledLane:
-    """A lane with its globs, each compiled when it is first asked for.
+    """A lane with its globs, each compiled on first use.
 
-    `everywhere` are the globs that no lane may touch. Raises `ValueError` for a glob that is not anchored, once it is
-    asked for.
+    `everywhere` are the globs that are protected in every lane. First use raises `ValueError` for an invalid glob.
     """
 
     lane: Lane
@@ -50,16 +49,16 @@ class CompiledLane:
 
     @cached_property
     def write(self) -> Globs:
-        """What the lane may write."""
+        """The globs that the lane may write."""
         return Globs(self.lane.write)
 
     @cached_property
     def protect(self) -> Globs:
-        """What is protected in the lane, with what is protected everywhere."""
+        """The globs that are protected in the lane, including those of every lane."""
         return protected(self.everywhere, self.lane.protect)
 
     @cached_property
-    def _protects_besides(self) -> Globs | None:
+    def _own_protect(self) -> Globs | None:
         own = tuple(pattern for pattern in self.lane.protect if pattern not in self.everywhere)
         return Globs(own) if own else None
 
@@ -67,17 +66,17 @@ class CompiledLane:
     def _covers(self) -> Callable[[str], re.Match[str] | None]:
         return covering(self.lane.write).fullmatch
 
-    def holding(self, path: str) -> str | None:
-        """The pattern by which this lane alone protects `path`, which is not protected everywhere; None if none."""
-        return self._protects_besides.denies(raw(path)) if self._protects_besides else None
+    def protecting_pattern(self, path: str) -> str | None:
+        """The lane's own pattern that protects `path`, which no pattern of every lane protects; None if none does."""
+        return self._own_protect.denies(path_bytes(path)) if self._own_protect else None
 
-    def takes(self, path: str) -> bool:
-        """True if the lane covers `path`, a sound one that is not protected everywhere, and does not protect it."""
-        return self._covers(f"{path}/") is not None and self.holding(path) is None
+    def accepts(self, path: str) -> bool:
+        """True if the lane covers and does not protect `path`, a valid path that is not protected everywhere."""
+        return self._covers(f"{path}/") is not None and self.protecting_pattern(path) is None
 
     def fit(self, paths: Sequence[str]) -> PathFit:
-        """How sound `paths` that are not protected everywhere fit into the lane."""
-        if self._protects_besides is not None and any(map(self.holding, paths)):
+        """How the lane covers `paths`, which are valid and not protected everywhere."""
+        if self._own_protect is not None and any(map(self.protecting_pattern, paths)):
             return PathFit.PROTECTED
         for path in paths:
             if self._covers(f"{path}/") is None:
@@ -86,7 +85,7 @@ class CompiledLane:
 
 
 class LaneEvaluation(NamedTuple):
-    """A lane as one request sees it: with the first rule that speaks of the request there, which decides."""
+    """A lane with the first rule that matches a request in it, which decides."""
 
     lane: CompiledLane
     rule: Rule | None
@@ -103,30 +102,30 @@ class LaneEvaluation(NamedTuple):
 
 
 class RuleBits:
-    """For one condition of all rules: which rules a name meets, as bits; rule n is bit n.
+    """The rules that accept a name, as bits, for one condition of all rules; rule n is bit n.
 
-    A rule that leaves the condition out is met by every name, also by one that no rule has.
+    A rule without the condition accepts every name, also one that no rule mentions.
     """
 
     def __init__(self, conditions: Iterable[tuple[str, ...] | None]) -> None:
-        self._open, named = 0, dict[str, int]()
+        self._unconditional, bits_by_name = 0, dict[str, int]()
         for n, names in enumerate(conditions):
             if names is None:
-                self._open |= 1 << n
+                self._unconditional |= 1 << n
             for name in names or ():
-                named[name] = named.get(name, 0) | 1 << n
-        self._named = {name: bits | self._open for name, bits in named.items()}
+                bits_by_name[name] = bits_by_name.get(name, 0) | 1 << n
+        self._bits_by_name = {name: bits | self._unconditional for name, bits in bits_by_name.items()}
 
-    def of(self, name: str) -> int:
-        """The rules that `name` meets."""
-        return self._named.get(name, self._open)
+    def accepting(self, name: str) -> int:
+        """The rules that accept `name`."""
+        return self._bits_by_name.get(name, self._unconditional)
 
 
 @dataclass(frozen=True)
 class PolicyIndex:
-    """What routing knows: the rules, the people, and the lanes, compiled.
+    """The rules, the people and the lanes, compiled for routing.
 
-    Raises `ValueError` for a lane whose globs are wrong, when they are first asked for.
+    First use of a lane with invalid globs raises `ValueError`.
     """
 
     rules: Rules
@@ -135,12 +134,12 @@ class PolicyIndex:
 
     @cached_property
     def everywhere(self) -> Globs:
-        """What is protected in every lane."""
+        """The globs that are protected in every lane."""
         return protected(self.rules.protect)
 
     @cached_property
     def _bits(self) -> tuple[RuleBits, RuleBits, RuleBits]:
-        """By people and roles, by repository, and by surface."""
+        """The bits by people and roles, by repository, and by surface."""
         when = [rule.when for rule in self.rules.rules]
         return (
             RuleBits(condition.people for condition in when),
@@ -150,55 +149,55 @@ class PolicyIndex:
 
     @cached_property
     def _lane_bits(self) -> Mapping[str, tuple[CompiledLane, int]]:
-        """Each lane by name, sorted, with the rules that speak of it."""
+        """Each lane by name, sorted, with the rules that apply to it."""
         bits = RuleBits(rule.when.lanes for rule in self.rules.rules)
         compiled = (CompiledLane(lane, self.everywhere.patterns) for _, lane in sorted(self.lanes.items()))
-        return {lane.name: (lane, bits.of(lane.name)) for lane in compiled}
+        return {lane.name: (lane, bits.accepting(lane.name)) for lane in compiled}
 
     @cached_property
-    def _asking(self) -> int:
-        """The rules that ask first, which is answered once the lane is named."""
+    def _ask_rules(self) -> int:
+        """The rules that ask a question, which naming a lane answers."""
         return sum(1 << n for n, rule in enumerate(self.rules.rules) if isinstance(rule.then, AskEffect))
 
     def lane(self, name: str) -> CompiledLane | None:
         """The lane called `name`."""
-        found = self._lane_bits.get(name)
-        return found[0] if found else None
+        entry = self._lane_bits.get(name)
+        return entry[0] if entry else None
 
     def evaluate(self, person: Person, request: PolicyRequest) -> list[LaneEvaluation]:
         """Each lane that the request may take, sorted by name, with the rule that decides there."""
         people, repositories, surfaces = self._bits
-        speaking = people.of(person.name)
+        matching = people.accepting(person.name)
         for role in person.roles:
-            speaking |= people.of(role)
-        speaking &= repositories.of(request.repository) & surfaces.of(request.surface)
+            matching |= people.accepting(role)
+        matching &= repositories.accepting(request.repository) & surfaces.accepting(request.surface)
         lanes: Iterable[tuple[CompiledLane, int]] = self._lane_bits.values()
         if request.lane is not None:
-            speaking &= ~self._asking
+            matching &= ~self._ask_rules
             lanes = [self._lane_bits[request.lane]] if request.lane in self._lane_bits else []
         rules, evaluations = self.rules.rules, []
         for lane, bits in lanes:
-            here = speaking & bits
-            evaluations.append(LaneEvaluation(lane, rules[(here & -here).bit_length() - 1] if here else None))
+            both = matching & bits
+            evaluations.append(LaneEvaluation(lane, rules[(both & -both).bit_length() - 1] if both else None))
         return evaluations
 
-    def refusal_of_paths(self, paths: Sequence[str]) -> str | None:
-        """Why one of `paths` may be touched in no lane, or None."""
+    def path_refusal(self, paths: Sequence[str]) -> str | None:
+        """Why no lane may change one of `paths`; None if all may be changed."""
         for path in paths:
             try:
                 check_path(path)
             except PathError as error:
                 return str(error)
-            if pattern := self.everywhere.denies(raw(path)):
+            if pattern := self.everywhere.denies(path_bytes(path)):
                 return f"{shown(path)} may not be changed in any lane (by {pattern})"
         return None
 
 
-def raw(path: str) -> bytes:
-    """A path that was named in words, as git has it."""
+def path_bytes(path: str) -> bytes:
+    """A path of a request as git's bytes."""
     return path.encode("utf-8", "surrogateescape")
 
 
 def shown(path: str) -> str:
-    """The same for people to read."""
-    return show_path(raw(path))
+    """A path of a request for display."""
+    return show_path(path_bytes(path))

@@ -1,21 +1,21 @@
-"""Loading: a policy file becomes `Rules`, or a `ConfigError` that names file, line and key.
+"""Loads a policy file as `Rules`; raises `ConfigError` with the file, line and key of an error.
 
 version: 1
-protect: ["secrets/**"]              # optional: globs no lane may touch, beside the built-in ones
-rules:                               # the first rule that matches decides; what none matches is denied
+protect: ["secrets/**"]              # optional: globs that no lane may change, in addition to the built-in ones
+rules:                               # the first rule that matches decides; without a match the request is denied
   - name: config-changes
-    when: {lane: config, from: [member, maintainer], surface: terminal, repo: web}   # only `from` must be
+    when: {lane: config, from: [member, maintainer], surface: terminal, repo: web}   # only `from` is required
     allow:                           # exactly one of allow, deny, ask
       approvals: {count: 1, from: [maintainer]}
-      self_approve: false            # may the requester's own approval count?
+      self_approve: false            # whether the requester's own approval counts
       expires: 14d                   # how long a staged change waits: m, h, d, w
-      remind: 4h                     # how often people are reminded of it; without it, never
-      escalate: {after: 1d, to: [owner]}   # who may approve too when nobody decided by then
-      merge:                         # who may merge; without it, whoever may approve
+      remind: 4h                     # how often people are reminded; without it, never
+      escalate: {after: 1d, to: [owner]}   # who else may approve after that time
+      merge:                         # who may merge; without it, the approvers
         from: [maintainer]
-        auto: true                   # merge by itself once the checks are green; without it, when somebody says so
+        auto: true                   # merge once the checks are green; without it, on request
         method: squash               # or merge (the default) or rebase
-        checks: [{name: test, app: 15368}, {name: deploy-preview}]   # what must be green; no app: a commit status
+        checks: [{name: test, app: 15368}, {name: deploy-preview}]   # must be green; without app: a commit status
       surfaces: [terminal]           # where approvals must be given; without it, anywhere
       limits: {files: 10}            # stricter than the lane's, never looser
   - {name: no-bots, when: {from: bot}, deny: "a reason people will read"}
@@ -41,7 +41,7 @@ from policies import globs
 from policies.rules import AllowEffect, AskEffect, DenyEffect, NameList, Rule, RuleCondition, Rules
 
 UNBOUNDED: Final = 2**53 - 1
-"""A limit that tightens nothing, and the largest whole number that every JSON reader keeps."""
+"""A limit without effect: the largest integer that every JSON reader preserves."""
 
 MAX_EXPIRES_S: Final = 366 * 24 * 3600
 _UNITS_S: Final = {"m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
@@ -60,7 +60,7 @@ class RawWhen(StrictModel):
 
 
 class RawApprovals(StrictModel):
-    """How many must approve, and who counts."""
+    """The ``approvals`` of a rule: how many, and by whom."""
 
     count: Annotated[int, Field(ge=1, le=100)]
     people: WordList = Field(alias="from")
@@ -74,7 +74,7 @@ class RawCheck(StrictModel):
 
 
 class RawMerge(StrictModel):
-    """Who may merge, and how."""
+    """The ``merge`` of a rule: who may merge, and how."""
 
     people: WordList | None = Field(default=None, alias="from")
     auto: bool = False
@@ -83,14 +83,14 @@ class RawMerge(StrictModel):
 
 
 class RawEscalate(StrictModel):
-    """Who is asked too when nobody answers."""
+    """The ``escalate`` of a rule: who else may approve, and when."""
 
     after: Word
     to: WordList
 
 
 class RawLimits(StrictModel):
-    """Limits of one rule, in the units of `core.model.lane.Limits`."""
+    """The ``limits`` of a rule, in the units of `core.model.lane.Limits`."""
 
     files: Bound = UNBOUNDED
     bytes: Bound = UNBOUNDED
@@ -115,7 +115,7 @@ class RawAllow(StrictModel):
 
 
 class RawRule(StrictModel):
-    """One rule as written."""
+    """A rule as written in the file."""
 
     name: Word
     when: RawWhen
@@ -125,7 +125,7 @@ class RawRule(StrictModel):
 
 
 class RawPolicy(StrictModel):
-    """A policy file as written."""
+    """The content of a policy file."""
 
     version: Literal[1]
     rules: tuple[RawRule, ...]
@@ -133,7 +133,7 @@ class RawPolicy(StrictModel):
 
 
 def load_rules(path: Path, names: NameList) -> Rules:
-    """The policy in the file at `path`; raises `ConfigError`. Names outside `names` are refused."""
+    """The policy in the file at `path`; raises `ConfigError`, also for names that are not in `names`."""
     return _rules(load(path), names)
 
 
@@ -142,7 +142,7 @@ def parse_rules(raw: bytes, path: Path | str, names: NameList) -> Rules:
     return _rules(loads(raw, path), names)
 
 
-def starter() -> str:
+def starter_policy() -> str:
     """The text of the starter policy that `countersign init` writes."""
     return resources.files("policies").joinpath("defaults", "policy.yaml").read_text(encoding="utf-8")
 
@@ -151,26 +151,26 @@ def _rules(document: YamlDocument, names: NameList) -> Rules:
     raw = validate(document, RawPolicy)
     _refuse_empty(document, document.tree, ())
     if both := sorted(names.people & names.roles):
-        message = f"{both[0]!r} is a person and a role, so a rule cannot say which it means"
+        message = f"{both[0]!r} is both a person and a role, so a rule cannot tell them apart"
         raise document.error((), message, "Rename one of them in countersign.yaml.")
     for index, pattern in enumerate(raw.protect or ()):
-        if wrong := globs.check(pattern):
+        if problem := globs.check(pattern):
             at: KeyPath = ("protect", index) if isinstance(document.tree["protect"], list) else ("protect",)
-            raise document.error(at, f"the pattern {pattern!r} {wrong}")
-    seen: dict[str, int | None] = {}
+            raise document.error(at, f"the pattern {pattern!r} {problem}")
+    line_by_name: dict[str, int | None] = {}
     rules = []
     for index, rule in enumerate(raw.rules):
         at = ("rules", index)
-        if rule.name in seen:
-            message = f"another rule is called {rule.name!r}, on line {seen[rule.name]}"
+        if rule.name in line_by_name:
+            message = f"another rule is called {rule.name!r}, on line {line_by_name[rule.name]}"
             raise document.error((*at, "name"), message, "Give each rule its own name.")
-        seen[rule.name] = document.line_of(at)
+        line_by_name[rule.name] = document.line_of(at)
         rules.append(_rule(document, at, rule, names))
     return Rules(tuple(rules), raw.protect or (), document.path)
 
 
 def _refuse_empty(document: YamlDocument, node: Any, at: KeyPath) -> None:
-    """Raise `ConfigError` for a null, an empty list or an empty mapping anywhere: none of them means anything."""
+    """Raise `ConfigError` for a null, an empty list or an empty mapping anywhere, which have no meaning."""
     if node is None or node in ([], {}, ""):
         raise document.error(at, "is empty", "Give it a value, or delete the key.")
     members = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
@@ -184,15 +184,15 @@ def _rule(document: YamlDocument, at: KeyPath, raw: RawRule, names: NameList) ->
     except UsageError as error:
         raise document.error((*at, "name"), error.problem.message) from error
     when = RuleCondition(raw.when.people, raw.when.lane, raw.when.surface, raw.when.repo)
-    _known(document, (*at, "when", "from"), when.people, names.people | names.roles, "person or role")
-    _known(document, (*at, "when", "lane"), when.lanes, names.lanes, "lane")
-    _known(document, (*at, "when", "surface"), when.surfaces, names.surfaces, "surface")
-    _known(document, (*at, "when", "repo"), when.repositories, names.repositories, "repository")
+    _check_names(document, (*at, "when", "from"), when.people, names.people | names.roles, "person or role")
+    _check_names(document, (*at, "when", "lane"), when.lanes, names.lanes, "lane")
+    _check_names(document, (*at, "when", "surface"), when.surfaces, names.surfaces, "surface")
+    _check_names(document, (*at, "when", "repo"), when.repositories, names.repositories, "repository")
     line = document.line_of(at)
     outcomes = [key for key in ("allow", "deny", "ask") if getattr(raw, key) is not None]
     if len(outcomes) != 1:
-        given = " and ".join(outcomes) or "none"
-        raise document.error(at, f"rule {raw.name} has {given}; it must have one of allow, deny, ask")
+        present = " and ".join(outcomes) or "none"
+        raise document.error(at, f"rule {raw.name} has {present}; it must have one of allow, deny, ask")
     if raw.deny is not None:
         return Rule(raw.name, when, DenyEffect(raw.deny), line)
     if raw.ask is not None:
@@ -208,10 +208,10 @@ def _requirements(
     merge = raw.merge or RawMerge()
     merge_from = merge.people or ()
     escalate_to = raw.escalate.to if raw.escalate else ()
-    _known(document, (*at, "approvals", "from"), raw.approvals.people, who, "person or role")
-    _known(document, (*at, "merge", "from"), merge_from, who, "person or role")
-    _known(document, (*at, "surfaces"), raw.surfaces, names.surfaces, "surface")
-    _known(document, (*at, "escalate", "to"), escalate_to, who, "person or role")
+    _check_names(document, (*at, "approvals", "from"), raw.approvals.people, who, "person or role")
+    _check_names(document, (*at, "merge", "from"), merge_from, who, "person or role")
+    _check_names(document, (*at, "surfaces"), raw.surfaces, names.surfaces, "surface")
+    _check_names(document, (*at, "escalate", "to"), escalate_to, who, "person or role")
     expires_s = _seconds(document, (*at, "expires"), raw.expires)
     return ApprovalRequirements(
         rule=rule,
@@ -230,30 +230,32 @@ def _requirements(
 
 
 def _within(document: YamlDocument, at: KeyPath, text: str, expires_s: int) -> int:
-    """A time that comes before the expiry; raises `ConfigError` for one that would never come."""
+    """A duration in seconds; raises `ConfigError` unless it is shorter than the expiry."""
     seconds = _seconds(document, at, text)
     if seconds >= expires_s:
-        raise document.error(at, f"{text!r} is not before the change expires", "Make it shorter, or `expires` longer.")
+        raise document.error(
+            at, f"{text!r} is not shorter than `expires`", "Make it shorter, or make `expires` longer."
+        )
     return seconds
 
 
 def _seconds(document: YamlDocument, at: KeyPath, text: str) -> int:
-    found = _DURATION.fullmatch(text)
-    seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
+    match = _DURATION.fullmatch(text)
+    seconds = int(match[1]) * _UNITS_S[match[2]] if match else 0
     if not 0 < seconds <= MAX_EXPIRES_S:
-        raise document.error(at, f"{text!r} is no duration up to 366d", "Write for example 90m, 12h, 14d or 2w.")
+        raise document.error(at, f"{text!r} is not a duration up to 366d", "Write for example 90m, 12h, 14d or 2w.")
     return seconds
 
 
-def _known(
-    document: YamlDocument, at: KeyPath, given: tuple[str, ...] | None, known: frozenset[str], what: str
+def _check_names(
+    document: YamlDocument, at: KeyPath, values: tuple[str, ...] | None, known: frozenset[str], noun: str
 ) -> None:
-    """Raise `ConfigError` for a name that is not `known`, or that is said twice."""
-    for index, name in enumerate(given or ()):
-        here = (*at, index) if (*at, index) in document.lines else at
+    """Raise `ConfigError` for a name that is not `known` or that is repeated."""
+    for index, name in enumerate(values or ()):
+        key = (*at, index) if (*at, index) in document.lines else at
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             mend = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(sorted(known)) or 'none'}."
-            raise document.error(here, f"there is no {what} called {name!r}", mend)
-        if name in (given or ())[:index]:
-            raise document.error(here, f"{name!r} is said twice", "Delete one of them.")
+            raise document.error(key, f"there is no {noun} called {name!r}", mend)
+        if name in (values or ())[:index]:
+            raise document.error(key, f"{name!r} is listed twice", "Delete one of them.")

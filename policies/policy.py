@@ -1,4 +1,4 @@
-"""The policy in force: answers core's questions from rules, people and lanes. Pure; reads no file."""
+"""The `Policy` port over rules, people and lanes; reads no file."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ DIGEST_DOMAIN = "countersign-policy-v1"
 
 
 class RulePolicy:
-    """`core.ports.policy.Policy` by the rules of a policy file.
+    """`core.ports.policy.Policy` with the rules of a policy file.
 
-    Raises `ConfigError` for a lane whose `write` or `protect` globs are not anchored ones.
+    Raises `ConfigError` for a lane with invalid `write` or `protect` globs.
     """
 
     def __init__(self, rules: Rules, people: People, lanes: Mapping[str, Lane]) -> None:
@@ -37,13 +37,13 @@ class RulePolicy:
 
     @cached_property
     def digest(self) -> str:
-        """64 hex digits over the rules, the lanes they open and what is protected; comments do not count.
+        """64 hex digits over the rules, the lanes and the protected paths; comments do not count.
 
-        People are left out: their roles are asked anew at every click.
+        People are left out, because their roles are checked again at every click.
         """
         content = {
             "domain": DIGEST_DOMAIN,
-            "rules": [_digested(rule) for rule in self._rules.rules],
+            "rules": [_digest_content(rule) for rule in self._rules.rules],
             "protect": [*PROTECTED, *self._rules.protect],
             "lanes": {name: {**asdict(lane), "source": ""} for name, lane in sorted(self._lanes.items())},
         }
@@ -51,49 +51,49 @@ class RulePolicy:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def decide(self, request: PolicyRequest) -> Decision:
-        """Allow with a lane and its requirements, deny, or ask; never raises, whatever the request says."""
-        taken = routing.route(self._index, request)
+        """The decision on a request: allow with a lane and its requirements, deny, or ask; never raises."""
+        chosen = routing.route(self._index, request)
         return Decision(
-            effect=taken.effect,
-            why=taken.why,
+            effect=chosen.effect,
+            why=chosen.why,
             policy_digest=self.digest,
-            rule=taken.rule.name if taken.rule else None,
-            lane=taken.lane,
-            requirements=taken.requirements,
-            question=taken.question,
+            rule=chosen.rule.name if chosen.rule else None,
+            lane=chosen.lane,
+            requirements=chosen.requirements,
+            question=chosen.question,
         )
 
     def trace(self, request: PolicyRequest) -> tuple[str, ...]:
-        """What every rule and every lane said of the request, a line each."""
+        """How every rule and every lane evaluated the request, one line each."""
         return explain.trace(self._index, request)
 
     def open_lanes(self, request: PolicyRequest) -> tuple[str, ...]:
-        """The lanes that the person may use there at all, whatever the paths will be."""
+        """The lanes that the person may use in the repository, whatever the paths."""
         return routing.open_lanes(self._index, request)
 
     def requirements_of(self, request: PolicyRequest) -> ApprovalRequirements | None:
-        """The live requirements for a request whose lane is already chosen, or None if it would be denied now."""
+        """The current requirements of a request with a chosen lane; None if it would be denied now."""
         return routing.route(self._index, request).requirements if request.lane is not None else None
 
     def objection_to_files(
         self, lane: str, requirements: ApprovalRequirements, files: Sequence[FileChange]
     ) -> str | None:
-        """The first thing that the guard's checks on the tree hold against `files` in this lane, as it is now."""
+        """The first blocking finding of the guard's tree checks on `files` in this lane as it is now; None if none."""
         from policies.checks import Scope  # noqa: PLC0415 - the patterns of secrets take a while to compile
-        from policies.guard import judge_tree  # noqa: PLC0415
+        from policies.guard import check_tree  # noqa: PLC0415
 
         compiled = self._index.lane(lane)
         if compiled is None:
-            return f"there is no lane {lane} any more"
+            return f"the lane {lane} no longer exists"
         limits = compiled.lane.limits
         limits = limits.tightened(requirements.limits) if requirements.limits else limits
         scope = Scope(tuple(files), compiled.lane, limits, compiled.write, compiled.protect)
-        blocks = GuardReport(tuple(judge_tree(scope))).blocks()
+        blocks = GuardReport(tuple(check_tree(scope))).blocks()
         return f"{blocks[0].path + ' ' if blocks[0].path else ''}{blocks[0].detail}" if blocks else None
 
 
-def _digested(rule: Rule) -> dict[str, Any]:
-    """A rule as the digest says it, in the words of the first version, so that an upgrade changes no digest."""
+def _digest_content(rule: Rule) -> dict[str, Any]:
+    """A rule's content for the digest, with the keys of the first version, so that an upgrade changes no digest."""
     then = asdict(rule.then)
     if isinstance(rule.then, AllowEffect):
         then = {"terms": then["requirements"]}
@@ -101,12 +101,14 @@ def _digested(rule: Rule) -> dict[str, Any]:
 
 
 def check_lane(lane: Lane) -> None:
-    """Raise `ConfigError` unless the lane's globs are anchored; names its file, key and pattern."""
+    """Raise `ConfigError`, with the file, key and pattern, unless the lane's globs are valid."""
     for key in ("write", "protect"):
         for index, pattern in enumerate(getattr(lane, key)):
-            if wrong := globs.check(pattern):
+            if problem := globs.check(pattern):
                 where = f"{key}[{index}]"
-                message = f"the pattern {pattern!r} {wrong}"
+                message = f"the pattern {pattern!r} {problem}"
                 raise ConfigError(lane.source or f"lane {lane.name}", None, where, message)
     if not lane.write:
-        raise ConfigError(lane.source or f"lane {lane.name}", None, "write", "is empty", "Name what it may write.")
+        raise ConfigError(
+            lane.source or f"lane {lane.name}", None, "write", "is empty", "List the globs that the lane may write."
+        )

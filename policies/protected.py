@@ -1,7 +1,7 @@
-"""Protected paths: what no lane may touch, because changing it changes what other machines run or trust.
+"""Paths that no lane may change, because they decide what other machines run or trust.
 
-The list is `core.model.steering`'s, which what agent programs are shown is made from too. Here they are deny patterns
-in the sense of `policies.globs`: any spelling, everything below, also for deleting and renaming away.
+The list is that of `core.model.steering`, which also limits what agent programs see. Here they are deny patterns of
+`policies.globs`: they cover any spelling and everything below, also for deleting and renaming.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from core.model.lane import Lane
 from core.model.steering import STEERING
 from policies.globs import Globs
 
-# 45: Countersign's own home, should somebody keep it in a repository.
-_OURS: Final = ("**/.countersign/**",)
+# security.md 45: the home of Countersign, if somebody keeps it in a repository
+_OWN_HOME: Final = ("**/.countersign/**",)
 
-PROTECTED: Final = (*STEERING, *_OURS)
+PROTECTED: Final = (*STEERING, *_OWN_HOME)
 
 
-def protecting(lanes: Mapping[str, Lane], patterns: tuple[str, ...]) -> dict[str, Lane]:
-    """The lanes with what a policy file protects in every lane, for the guard judges by the lane alone."""
+def with_protected(lanes: Mapping[str, Lane], patterns: tuple[str, ...]) -> dict[str, Lane]:
+    """The lanes with the globs that a policy file protects in every lane; the guard reads them from the lane."""
     return {name: replace(lane, protect=(*lane.protect, *patterns)) for name, lane in lanes.items()}
 
 
 @lru_cache(maxsize=256)
 def protected(*more: tuple[str, ...]) -> Globs:
-    """The globs that are protected in every lane, and `more` of them; raises `ValueError` for a wrong pattern.
+    """The globs that are protected in every lane, and `more`; raises `ValueError` for an invalid pattern.
 
-    Compiling them takes milliseconds, and lanes share what they protect, so what was compiled is kept.
+    Compiled globs are cached, since compiling takes milliseconds and many lanes protect the same paths.
     """
     return Globs(tuple(dict.fromkeys((*PROTECTED, *(pattern for group in more for pattern in group)))))

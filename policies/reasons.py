@@ -1,4 +1,4 @@
-"""The reasons of decisions, one sentence each; made of the values that decided, when somebody reads them."""
+"""The reasons of decisions, one sentence each, built from the deciding values only when they are needed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from policies.index import CompiledLane, PathFit, PolicyIndex, shown
 from policies.rules import AskEffect, DenyEffect, Rule
 
 
-def stranger(request: PolicyRequest) -> str:
-    """Nobody configured asks."""
+def unknown_person(request: PolicyRequest) -> str:
+    """The requester is not configured."""
     return f"nobody called {request.person!r} is in countersign.yaml"
 
 
@@ -21,40 +21,40 @@ def no_such_lane(index: PolicyIndex, request: PolicyRequest) -> str:
     return f"there is no lane called {request.lane!r}; lanes are: {known}"
 
 
-def not_let_in(person: Person, request: PolicyRequest) -> str:
-    """No rule speaks of the request."""
-    what = f"use lane {request.lane}" if request.lane else "ask for changes"
-    return f"no rule lets {person_and_roles(person)} {what} in {request.repository} from {request.surface}"
+def no_rule(person: Person, request: PolicyRequest) -> str:
+    """No rule matches the request."""
+    action = f"use lane {request.lane}" if request.lane else "ask for changes"
+    return f"no rule lets {person_and_roles(person)} {action} in {request.repository} from {request.surface}"
 
 
 def denied_by(rule: Rule, path: str | None = None) -> str:
-    """What a rule that denies says; `path` is the one that it is about, if it is not the whole request."""
+    """The reason of a rule that denies; `path` is given if the rule matches only that path's lane."""
     assert isinstance(rule.then, DenyEffect)
     about = f", about {shown(path)}" if path is not None else ""
     return f"{rule.then.reason} (rule {rule.name}{about})"
 
 
-def protected_in(lane: CompiledLane, request: PolicyRequest) -> str:
-    """The lane protects one of the paths."""
-    path, pattern = held_paths(lane, request)[0]
+def protected_path(lane: CompiledLane, request: PolicyRequest) -> str:
+    """The lane protects a path."""
+    path, pattern = protected_paths(lane, request)[0]
     return f"{shown(path)} may not be changed in lane {lane.name} (by {pattern})"
 
 
 def outside(path: str, lanes: Sequence[CompiledLane], request: PolicyRequest) -> str:
     """No open lane covers `path`."""
-    may = "; ".join(f"{lane.name} covers {', '.join(lane.lane.write)}" for lane in lanes)
+    coverage = "; ".join(f"{lane.name} covers {', '.join(lane.lane.write)}" for lane in lanes)
     if request.lane:
-        return f"lane {request.lane} does not cover {shown(path)}; {may}"
-    return f"{shown(path)} is in no lane you may use; {may}"
+        return f"lane {request.lane} does not cover {shown(path)}; {coverage}"
+    return f"{shown(path)} is in no lane you may use; {coverage}"
 
 
-def spread_over(lanes: Sequence[CompiledLane], request: PolicyRequest) -> str:
+def several_lanes_needed(lanes: Sequence[CompiledLane], request: PolicyRequest) -> str:
     """Every path has an open lane, but no lane covers them all."""
     parts = ", ".join(
-        f"{shown(path)} in {either([lane.name for lane in lanes if lane.takes(path)])}"
+        f"{shown(path)} in {either([lane.name for lane in lanes if lane.accepts(path)])}"
         for path in dict.fromkeys(request.paths)
     )
-    return f"no one lane covers all of it; ask in separate requests: {parts}"
+    return f"no single lane covers all of it; ask in separate requests: {parts}"
 
 
 def asks_first(rule: Rule) -> str:
@@ -63,18 +63,18 @@ def asks_first(rule: Rule) -> str:
 
 
 def which_lane(names: Sequence[str], request: PolicyRequest) -> str:
-    """The question that chooses between lanes that are equal."""
+    """The question that chooses between equal lanes."""
     what = _first_paths(request)
     return f"Which lane shall it be{what and f' for {what}'}: {either(names)}?"
 
 
-def several(names: Sequence[str], request: PolicyRequest) -> str:
-    """Lanes that are equal cover the request."""
+def equal_lanes(names: Sequence[str], request: PolicyRequest) -> str:
+    """Several equal lanes cover the request."""
     return f"the lanes {', '.join(names)} all cover {_first_paths(request) or 'a request without paths'}"
 
 
 def chosen(lane: CompiledLane, rule: Rule, person: Person, request: PolicyRequest, less_strict: Sequence[str]) -> str:
-    """Why this lane and this rule; `less_strict` are lanes that would have done as well."""
+    """Why this lane and this rule were chosen; `less_strict` are other lanes that cover the request."""
     requirements = rule.requirements
     assert requirements is not None
     if request.lane and request.undoes:
@@ -93,7 +93,7 @@ def chosen(lane: CompiledLane, rule: Rule, person: Person, request: PolicyReques
 
 
 def mismatch(rule: Rule, person: Person, request: PolicyRequest, lane: str) -> str | None:
-    """Why `rule` does not speak of this request in `lane`, in plain words; None when it does."""
+    """Why `rule` does not match this request in `lane`; None if it does."""
     when = rule.when
     if not person.is_one_of(when.people):
         return f"it is for {either(when.people)}, and {person_and_roles(person)} is not"
@@ -109,15 +109,15 @@ def mismatch(rule: Rule, person: Person, request: PolicyRequest, lane: str) -> s
 
 
 def misses(lane: CompiledLane, request: PolicyRequest) -> tuple[str, ...]:
-    """The paths that keep the request out of the lane: those it protects, with the pattern, else those outside."""
+    """The paths that exclude the lane: those that it protects, with the pattern, else those that it does not cover."""
     if lane.fit(request.paths) is PathFit.PROTECTED:
-        return tuple(f"{shown(path)} (by {pattern})" for path, pattern in held_paths(lane, request))
-    return tuple(shown(path) for path in request.paths if not lane.takes(path))
+        return tuple(f"{shown(path)} (by {pattern})" for path, pattern in protected_paths(lane, request))
+    return tuple(shown(path) for path in request.paths if not lane.accepts(path))
 
 
-def held_paths(lane: CompiledLane, request: PolicyRequest) -> list[tuple[str, str]]:
-    """The paths that the lane protects, each with the pattern."""
-    return [(path, pattern) for path in request.paths if (pattern := lane.holding(path))]
+def protected_paths(lane: CompiledLane, request: PolicyRequest) -> list[tuple[str, str]]:
+    """The paths that the lane protects, each with its pattern."""
+    return [(path, pattern) for path in request.paths if (pattern := lane.protecting_pattern(path))]
 
 
 def person_and_roles(person: Person) -> str:

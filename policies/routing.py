@@ -1,8 +1,8 @@
-"""Routing: which lane a request takes, and by which rule. Pure: the same question has the same answer.
+"""Chooses the lane and the rule of a request; a pure function.
 
-Every lane is judged by the first rule that matches it. Among the lanes that a rule opens for this person and that cover
-every named path, the choice goes to lanes whose executor suits the request, then to the stricter requirements; what is
-still undecided is asked. Why a route was taken is put into words only when somebody reads them: `policies.reasons`.
+The first rule that matches a lane decides on it. Among the lanes that a rule opens for the person and that cover every
+named path, lanes with a suitable executor come first, then those with stricter requirements; the person chooses between
+equal ones. Reasons are put into words only when they are read: `policies.reasons`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from policies.rules import AskEffect, Rule
 
 @dataclass(frozen=True, slots=True)
 class LaneRoute:
-    """Where a request goes: the effect, the lane and the rule that decided, and `why`, which makes the reason."""
+    """The route of a request: the effect, the lane and the deciding rule; `why` returns the reason."""
 
     effect: Effect
     why: Callable[[], str]
@@ -32,68 +32,70 @@ class LaneRoute:
 
 
 def route(index: PolicyIndex, request: PolicyRequest) -> LaneRoute:
-    """Where `request` goes."""
+    """The route of `request`."""
     person = index.people.get(request.person)
     if person is None:
-        return _denied(reasons.stranger, request)
-    if refusal := index.refusal_of_paths(request.paths):
+        return _denied(reasons.unknown_person, request)
+    if refusal := index.path_refusal(request.paths):
         return LaneRoute(Effect.DENY, lambda: refusal)
     if request.lane is not None and index.lane(request.lane) is None:
         return _denied(reasons.no_such_lane, index, request)
     evaluations = index.evaluate(person, request)
     usable = [one for one in evaluations if one.is_open]
     if not usable:
-        return _nobody_opens(evaluations, person, request)
+        return _no_open_lane(evaluations, person, request)
     fitting = [one for one in usable if one.lane.fit(request.paths) is PathFit.COVERS]
     if not fitting:
-        return _nothing_covers(evaluations, usable, request)
+        return _no_covering_lane(evaluations, usable, request)
     return _choose(fitting, person, request)
 
 
 def open_lanes(index: PolicyIndex, request: PolicyRequest) -> tuple[str, ...]:
-    """The lanes that a rule opens for the person, by name, whatever the paths will be."""
+    """The names of the lanes that a rule opens for the person, whatever the paths."""
     person = index.people.get(request.person)
     return tuple(one.name for one in index.evaluate(person, request) if one.is_open) if person else ()
 
 
 def suits(name: str, request: PolicyRequest) -> bool:
-    """True if the lane's executor is of the kind that this request wants: one that makes known edits, or another."""
+    """True if the lane's executor suits the request: one that makes known edits, or one that does more."""
     return (name in request.edited_by_rule) is request.deterministic
 
 
-def _denied(reason: Callable[..., str], *about: object, lane: str | None = None, rule: Rule | None = None) -> LaneRoute:
-    return LaneRoute(Effect.DENY, partial(reason, *about), lane, rule)
+def _denied(
+    reason: Callable[..., str], *arguments: object, lane: str | None = None, rule: Rule | None = None
+) -> LaneRoute:
+    return LaneRoute(Effect.DENY, partial(reason, *arguments), lane, rule)
 
 
-def _nobody_opens(evaluations: Sequence[LaneEvaluation], person: Person, request: PolicyRequest) -> LaneRoute:
-    """The refusal when no rule lets this person into any lane that was looked at."""
+def _no_open_lane(evaluations: Sequence[LaneEvaluation], person: Person, request: PolicyRequest) -> LaneRoute:
+    """The refusal when no rule opens a lane for this person."""
     covering = [one for one in evaluations if one.lane.fit(request.paths) is PathFit.COVERS]
     rule = next((one.rule for one in covering or evaluations if one.rule is not None), None)
     if rule is None:
-        return _denied(reasons.not_let_in, person, request)
+        return _denied(reasons.no_rule, person, request)
     return _denied(reasons.denied_by, rule, lane=request.lane, rule=rule)
 
 
-def _nothing_covers(
+def _no_covering_lane(
     evaluations: Sequence[LaneEvaluation], usable: Sequence[LaneEvaluation], request: PolicyRequest
 ) -> LaneRoute:
-    """The refusal when no open lane covers every named path: protected, spread over lanes, or outside."""
+    """The refusal when no open lane covers every path: a path is protected or outside, or several lanes are needed."""
     lanes = [one.lane for one in usable]
     if all(lane.fit(request.paths) is PathFit.PROTECTED for lane in lanes):
-        return _denied(reasons.protected_in, lanes[0], request, lane=request.lane)
+        return _denied(reasons.protected_path, lanes[0], request, lane=request.lane)
     for path in request.paths:
-        if any(lane.takes(path) for lane in lanes):
+        if any(lane.accepts(path) for lane in lanes):
             continue
-        closed = (one for one in evaluations if one.rule is not None and not one.is_open)
-        refusing = next((one.rule for one in closed if one.lane.takes(path)), None)
-        if refusing is not None:
-            return _denied(reasons.denied_by, refusing, path, rule=refusing)
+        closed_lanes = (one for one in evaluations if one.rule is not None and not one.is_open)
+        denying_rule = next((one.rule for one in closed_lanes if one.lane.accepts(path)), None)
+        if denying_rule is not None:
+            return _denied(reasons.denied_by, denying_rule, path, rule=denying_rule)
         return _denied(reasons.outside, path, lanes, request)
-    return _denied(reasons.spread_over, lanes, request)
+    return _denied(reasons.several_lanes_needed, lanes, request)
 
 
 def _choose(fitting: Sequence[LaneEvaluation], person: Person, request: PolicyRequest) -> LaneRoute:
-    """The best of the lanes that are open and cover every path, or the question that decides."""
+    """The route to the best of the open lanes that cover every path, or the question that decides."""
     suited = [one for one in fitting if suits(one.name, request)] or fitting
     for one in suited:
         if one.rule is not None and isinstance(one.rule.then, AskEffect):
@@ -103,7 +105,7 @@ def _choose(fitting: Sequence[LaneEvaluation], person: Person, request: PolicyRe
     if len(best) > 1:
         names = tuple(one.name for one in best)
         question = Question("lane", reasons.which_lane(names, request), names)
-        return LaneRoute(Effect.ASK, partial(reasons.several, names, request), question=question)
+        return LaneRoute(Effect.ASK, partial(reasons.equal_lanes, names, request), question=question)
     chosen = best[0]
     assert chosen.rule is not None
     all_suit = all(suits(one.name, request) for one in fitting)
@@ -113,21 +115,21 @@ def _choose(fitting: Sequence[LaneEvaluation], person: Person, request: PolicyRe
 
 
 def _best(suited: Sequence[LaneEvaluation], request: PolicyRequest) -> list[LaneEvaluation]:
-    """The lanes of the strictest requirements, of which a model may name one.
+    """The lanes with the strictest requirements; the one that a model suggests, if it is among them.
 
-    Where the text names no path, strictness says nothing of what is asked, so there the model's choice comes first:
-    every lane here is open to the person, and its own paths and approvals bind in the end.
+    If the request names no path, the suggestion comes before strictness, which then does not relate to the request.
+    Every lane here is open to the person, and its paths and approvals apply in any case.
     """
-    named = [one for one in suited if one.name == request.suggested]
-    if named and not request.paths:
-        return named
+    suggested = [one for one in suited if one.name == request.suggested]
+    if suggested and not request.paths:
+        return suggested
     strictest = min(map(_strictness, suited))
     best = [one for one in suited if _strictness(one) == strictest]
-    return [one for one in best if one in named] or best
+    return [one for one in best if one in suggested] or best
 
 
 def _strictness(evaluation: LaneEvaluation) -> tuple[int, bool]:
-    """Sorts the strictest requirements first: more approvals, then no approval of one's own request."""
+    """A key that sorts the strictest requirements first: more approvals, then no approval by the requester."""
     requirements = evaluation.rule.requirements if evaluation.rule else None
     assert requirements is not None
     return -requirements.count, requirements.self_approve

@@ -1,4 +1,4 @@
-"""Rules: the valid policy as frozen values. Nothing here reads a file; `policies.load` makes them."""
+"""The rules of a policy as immutable values; `policies.load` reads them from a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BUILT_IN_ROLES = frozenset({"member", "maintainer"})
 
 @dataclass(frozen=True, slots=True)
 class NameList:
-    """Every name a policy may use; any other is refused when the policy is loaded."""
+    """The names that a policy may use; loading refuses any other."""
 
     people: frozenset[str] = frozenset()
     roles: frozenset[str] = BUILT_IN_ROLES
@@ -24,7 +24,7 @@ class NameList:
 
 @dataclass(frozen=True, slots=True)
 class RuleCondition:
-    """Which requests a rule speaks of. `people` are names and roles; None anywhere means any."""
+    """The requests that a rule matches; `people` are names and roles, and None means any."""
 
     people: tuple[str, ...]
     lanes: tuple[str, ...] | None = None
@@ -32,40 +32,40 @@ class RuleCondition:
     repositories: tuple[str, ...] | None = None
 
     def covers(self, other: RuleCondition) -> bool:
-        """True if every request that `other` speaks of is one this speaks of, whatever roles people have."""
+        """True if this condition matches every request that `other` matches, whatever roles people have."""
         pairs = (
             (self.people, other.people),
             (self.lanes, other.lanes),
             (self.surfaces, other.surfaces),
             (self.repositories, other.repositories),
         )
-        return all(mine is None or (theirs is not None and set(theirs) <= set(mine)) for mine, theirs in pairs)
+        return all(ours is None or (others is not None and set(others) <= set(ours)) for ours, others in pairs)
 
 
 @dataclass(frozen=True, slots=True)
 class AllowEffect:
-    """Let the request through under `requirements`."""
+    """Allow the request with `requirements`."""
 
     requirements: ApprovalRequirements
 
 
 @dataclass(frozen=True, slots=True)
 class DenyEffect:
-    """Refuse the request and say why."""
+    """Refuse the request with a reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class AskEffect:
-    """Have the person name the lane first; once they did, the rules below decide."""
+    """Ask the person to name the lane; then the rules below decide."""
 
     question: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of the file; `line` is where it begins."""
+    """A rule of a policy file; `line` is its first line."""
 
     name: str
     when: RuleCondition
@@ -74,20 +74,20 @@ class Rule:
 
     @property
     def opens(self) -> bool:
-        """True if it lets the request into the lane, or asks first."""
+        """True if the rule allows the request in the lane, or asks first."""
         return not isinstance(self.then, DenyEffect)
 
     @property
     def requirements(self) -> ApprovalRequirements | None:
-        """What an allowing rule requires."""
+        """The requirements of an allowing rule; None for another."""
         return self.then.requirements if isinstance(self.then, AllowEffect) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The whole policy: the first rule that matches decides, and what nothing matches is denied.
+    """A policy: the first rule that matches a request decides, and a request without a match is denied.
 
-    `protect` are globs that no lane may touch, beside those that `policies.protected` names.
+    `protect` are globs that no lane may change, in addition to those of `policies.protected`.
     """
 
     rules: tuple[Rule, ...]
@@ -96,27 +96,27 @@ class Rules:
 
 
 def warnings(rules: Rules, people: People) -> list[str]:
-    """What loads but cannot work with these people: one sentence for each, for `policy check` and doctor."""
-    found: list[str] = []
+    """Rules that are valid but cannot work with these people, one sentence each, for `policy check` and doctor."""
+    problems: list[str] = []
     for index, rule in enumerate(rules.rules):
         where = f"{rules.source}:{rule.line}: rule {rule.name}" if rule.line else f"rule {rule.name}"
         above = next((r for r in rules.rules[:index] if _shadows(r, rule)), None)
         if above is not None:
-            found.append(f"{where} is never reached: rule {above.name} above it decides all its requests")
+            problems.append(f"{where} is never reached: rule {above.name} above it decides all its requests")
         requesters = people.matching(rule.when.people)
         if not requesters:
-            found.append(f"{where} speaks of nobody: no person is, or has a role, in {_list(rule.when.people)}")
+            problems.append(f"{where} matches nobody: no person is, or has a role, in {_list(rule.when.people)}")
         if isinstance(rule.then, AllowEffect):
-            found.extend(f"{where} {lack}" for lack in _lacks(rule.then.requirements, requesters, people))
-    return found
+            problems.extend(f"{where} {text}" for text in _unsatisfiable(rule.then.requirements, requesters, people))
+    return problems
 
 
 def _shadows(above: Rule, below: Rule) -> bool:
     return not isinstance(above.then, AskEffect) and above.when.covers(below.when)
 
 
-def _lacks(requirements: ApprovalRequirements, requesters: tuple[str, ...], people: People) -> list[str]:
-    """Whose requests can never get enough approvals under `requirements`."""
+def _unsatisfiable(requirements: ApprovalRequirements, requesters: tuple[str, ...], people: People) -> list[str]:
+    """A sentence about the requesters whose requests can never get enough approvals, if there are any."""
     eligible = people.matching(requirements.approvers)
     own = 0 if requirements.self_approve else 1
     stuck = [p for p in requesters if len(eligible) - (own if p in eligible else 0) < requirements.count]
@@ -124,7 +124,7 @@ def _lacks(requirements: ApprovalRequirements, requesters: tuple[str, ...], peop
         return []
     who = "requests by anybody" if len(stuck) == len(requesters) else f"requests by {_list(tuple(stuck))}"
     return [
-        f"can never be satisfied for {who}: it wants {requirements.count} of {_list(requirements.approvers)}, "
+        f"can never be satisfied for {who}: it needs {requirements.count} of {_list(requirements.approvers)}, "
         f"who are {_list(eligible)}" + (", and nobody approves their own" if own else "")
     ]
 

@@ -35,7 +35,7 @@ _DETECTORS = (
 PRELOADED = (
     *("tests.killer", "core.queue.engine", "core.queue.lazy_engine", "core.signing", "core.store.migrate"),
     *("bot.interpret", "bot.interpret.grammar", "bot.plugins.guard", "bot.plugins.load"),
-    *("lanes.assembly", "lanes.builtin_agent", "lanes.executors.edit_lane", "lanes.forge.local"),
+    *("lanes.wiring", "lanes.builtin_agent", "lanes.executors.edit", "lanes.forge.local"),
     *("lanes.models.registry", "lanes.registry"),
     *("policies.guard", "policies.load", "policies.policy", "policies.secrets.plugins"),
     *("aiosqlite", "dbos._sys_db_sqlite", "git", "requests", "rich.console", "structlog"),

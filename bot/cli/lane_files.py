@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bot.cli.context import CliContext
     from bot.configuration.home import Home
     from core.model.lane import Lane, LaneCheck
-    from lanes.templates import Carried
+    from lanes.templates import ImportedLane
 
 
 def plugin_checks(context: CliContext) -> Callable[[str], LaneCheck]:
@@ -22,21 +22,21 @@ def plugin_checks(context: CliContext) -> Callable[[str], LaneCheck]:
     def find(name: str) -> LaneCheck:
         from bot.configuration.config import load_config
         from bot.plugins.load import Plugins
-        from lanes.registry import nothing_shared
+        from lanes.registry import no_shared_checks
 
         home = context.home()
         if not home.config.is_file():
-            return nothing_shared(name)
+            return no_shared_checks(name)
         return Plugins(load_config(home.config).plugins, home.state).check(name)
 
     return find
 
 
-def read_lane(context: CliContext, raw: bytes, source: str) -> Carried:
+def read_lane(context: CliContext, raw: bytes, source: str) -> ImportedLane:
     """The lane in `raw`, checked as far as a lane can be alone; raises `ConfigError` or `UsageError`."""
-    from lanes.templates import imported
+    from lanes.templates import import_lane
 
-    carried = imported(raw, source, plugin_checks(context))
+    carried = import_lane(raw, source, plugin_checks(context))
     check_sentences(carried.lane)
     return carried
 
@@ -44,12 +44,12 @@ def read_lane(context: CliContext, raw: bytes, source: str) -> Carried:
 def lane_bytes(context: CliContext, name: str) -> tuple[bytes, str]:
     """The file of a lane of the home, else the template called `name`, and its path; raises `NotFoundError`."""
     from lanes.registry import NAME
-    from lanes.templates import templates
+    from lanes.templates import list_templates
 
     path = context.home().lanes / f"{name}.yaml"
     if NAME.fullmatch(name) and len(name) <= 40 and path.is_file():
         return path.read_bytes(), str(path)
-    known = templates()
+    known = list_templates()
     if name not in known:
         short = name if len(name) <= 60 else f"{name[:60]}…"
         message = f"there is no lane and no template called {short!r}"
@@ -118,7 +118,7 @@ def check_sentences(lane: Lane) -> None:
     from bot.interpret.grammar import read_sentence
     from core.model.errors import ConfigError
     from core.model.workflow import EDIT
-    from lanes.workflow.fill import edits, stand_ins
+    from lanes.workflow.fill import fill_edits, sample_values
     from policies.policy import check_lane
 
     check_lane(lane)
@@ -126,7 +126,7 @@ def check_sentences(lane: Lane) -> None:
         if step.run != EDIT:
             continue
         try:
-            edits(step.do, lane.parameters, stand_ins(lane.parameters), read_sentence)
+            fill_edits(step.do, lane.parameters, sample_values(lane.parameters), read_sentence)
         except UsageError as error:
             problem = error.problem
             raise ConfigError(lane.source, None, f"steps[{n}].do", problem.message, problem.mend) from error

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.model.lane import Lane
     from core.model.workflow import WorkflowStep
     from core.rules.planning import RequestPlan
-    from lanes.workflow.plan import Plan
+    from lanes.workflow.plan import WorkflowPlan
 
 
 @click.command()
@@ -31,14 +31,14 @@ def plan(
     """Show which steps of a lane run side by side, and the critical path."""
     from bot.cli.explanation import explanation_of, policy_line
     from bot.cli.lane_files import lane_bytes, read_lane
-    from lanes.workflow.plan import durations_of, plan_of
+    from lanes.workflow.plan import plan_workflow, step_durations
 
     lane = read_lane(context, *lane_bytes(context, name)).lane
     if not lane.steps:
         raise UsageError("no_steps", f"the lane {name} has one step, its executor {lane.executor}", "Nothing to plan.")
     measured = _seconds(lane, took)
-    durations = durations_of(lane.steps, lane.limits.wall_s, measured)
-    layout = plan_of(lane.steps, durations)
+    durations = step_durations(lane.steps, lane.limits.wall_s, measured)
+    layout = plan_workflow(lane.steps, durations)
     request = _request(context, name, person, repo) if person or repo else None
     if as_json:
         steps = [
@@ -68,7 +68,7 @@ def _request(context: CliContext, lane: str, person: str | None, repo: str | Non
     return run(work())
 
 
-def _show(lane: Lane, layout: Plan, durations: Mapping[str, float], measured: Mapping[str, float]) -> None:
+def _show(lane: Lane, layout: WorkflowPlan, durations: Mapping[str, float], measured: Mapping[str, float]) -> None:
     from bot.surfaces.terminal.layout import grid
     from bot.surfaces.terminal.profile import ACCENT, detect_profile, write_items
 
@@ -77,7 +77,7 @@ def _show(lane: Lane, layout: Plan, durations: Mapping[str, float], measured: Ma
     table = grid("right", "fixed", "fixed", "fixed", "right", "flow")
     for n, layer in enumerate(layout.layers, 1):
         for m, name in enumerate(layer.steps):
-            step, critical = steps[name], name in layout.critical
+            step, critical = steps[name], name in layout.critical_path
             time = "" if layer.approval else _time(name, durations, measured)
             table.add_row(
                 look.text((str(n) if m == 0 else "", "dim")),
@@ -87,8 +87,8 @@ def _show(lane: Lane, layout: Plan, durations: Mapping[str, float], measured: Ma
                 look.text(time),
                 look.text((_more(step), "dim")),
             )
-    path = f"critical path (*): {' → '.join(layout.critical)}"
-    sums = f"{_sum(layout.critical_s, measured, layout.critical, steps)}; one by one "
+    path = f"critical path (*): {' → '.join(layout.critical_path)}"
+    sums = f"{_sum(layout.critical_s, measured, layout.critical_path, steps)}; one by one "
     sums += _sum(layout.total_s, measured, steps, steps)
     last = [look.text(path), look.text(sums)]
     if any(layer.approval for layer in layout.layers):
@@ -98,7 +98,7 @@ def _show(lane: Lane, layout: Plan, durations: Mapping[str, float], measured: Ma
     )
 
 
-def _layers(layout: Plan) -> str:
+def _layers(layout: WorkflowPlan) -> str:
     """How many steps, and how deep the plan is, in words."""
     count = sum(len(layer.steps) for layer in layout.layers)
     if count == 1:

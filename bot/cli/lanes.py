@@ -30,11 +30,11 @@ def lane() -> None:
 @click.pass_obj
 def new(context: CliContext, name: str, chosen: str, as_json: bool) -> int:
     """Write a lane file NAME into the home, from a template."""
-    from lanes.templates import renamed, template
+    from lanes.templates import read_template, rename_lane
 
     home = context.home()
     home.check()
-    text = renamed(template(chosen), name)
+    text = rename_lane(read_template(chosen), name)
     written = read_lane(context, text.encode(), f"{name}.yaml").lane  # before the file exists: a bad name leaves none
     path, rule = write_lane(home, name, text, f"{name}.yaml", replace=False)
     if as_json:
@@ -70,10 +70,10 @@ def check(context: CliContext, file: Path | None, as_json: bool) -> int:
 @click.pass_obj
 def export(context: CliContext, name: str, as_json: bool) -> int:
     """Print a lane of the home, or a template, as one file with its digest."""
-    from lanes.templates import exported
+    from lanes.templates import export_lane
 
     carried = read_lane(context, *lane_bytes(context, name))
-    text = exported(carried.text)
+    text = export_lane(carried.text)
     if as_json:
         print_json({"lane": name, "version": carried.lane.version, "digest": carried.digest, "text": text})
     else:
@@ -141,9 +141,9 @@ def list_(context: CliContext, as_json: bool) -> int:
 def search(context: CliContext, word: str, as_json: bool) -> int:
     """Find lanes of the home and built-in templates by a WORD of theirs; without one, all of them."""
     from lanes.registry import load_lanes
-    from lanes.templates import imported, templates
+    from lanes.templates import import_lane, list_templates
 
-    candidates = [("template", imported(text.encode(), name).lane) for name, text in templates().items()]
+    candidates = [("template", import_lane(text.encode(), name).lane) for name, text in list_templates().items()]
     folder = context.home().lanes
     if folder.is_dir():
         candidates += [("home", each) for _, each in sorted(load_lanes(folder, plugin_checks(context)).items())]

@@ -48,23 +48,23 @@ def load_snapshot(home: Home, plugins: BuildPlugins | None = None) -> Snapshot:
     """
     from lanes.registry import load_lanes
     from policies.load import load_rules
-    from policies.masking import mask_shown
+    from policies.masking import mask_text
     from policies.policy import RulePolicy
-    from policies.protected import protecting
+    from policies.protected import with_protected
 
     config = _reading_once(load_config(home.config))
     built = plugins(config) if plugins is not None else build_plugins(config, home)
     lanes = load_lanes(home.lanes, _checks_of(built, config))
     check_lane_models(lanes, config.endpoints)
     rules = load_rules(home.policy, names_of(config, lanes))
-    lanes = protecting(lanes, rules.protect)
+    lanes = with_protected(lanes, rules.protect)
     settings = Settings(
         people=config.people,
         repositories=config.repositories,
         lanes=lanes,
         policy=RulePolicy(rules, config.people, lanes),
         timing=config.timing,
-        mask=mask_shown,
+        mask=mask_text,
         zone=config.zone,
     )
     return Snapshot(settings, config, rules)

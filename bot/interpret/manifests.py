@@ -42,7 +42,7 @@ async def _manifests_naming(edit: BumpPackage, context: InterpretationContext) -
         return []
     paths: list[str] = []
     try:
-        for path in manifests.searched(await context.files()):
+        for path in manifests.find_manifests(await context.files()):
             content = await context.read(path)
             if content is not None and _names(path, content, edit.package):
                 paths.append(path)
@@ -54,6 +54,6 @@ async def _manifests_naming(edit: BumpPackage, context: InterpretationContext) -
 
 def _names(path: str, content: bytes, package: str) -> bool:
     try:
-        return bool(manifests.mentions(path, content, package))
+        return bool(manifests.find_mentions(path, content, package))
     except EditError:
         return False  # an unreadable manifest names no package; a request with its path reports the error

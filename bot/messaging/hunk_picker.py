@@ -11,7 +11,7 @@ from core.model.turn import NOWHERE, SYSTEM, Actor, MessageOrigin
 from core.ports.repository import Repository
 from core.services.requests import Requests
 from core.services.task_document import TaskDocuments
-from lanes.executors.pick import pickable
+from lanes.executors.pick import read_selectable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class HunkPicker:
         task = (await self.documents.document(number, actor)).task
         if task.staged is None or task.repo is None:
             raise ConflictError("nothing_staged", f"#{number} has nothing staged to pick from", "Look at its card.")
-        return (await pickable(self.repository(task.repo), task.staged.base, task.staged.tree)).parts
+        return (await read_selectable(self.repository(task.repo), task.staged.base, task.staged.tree)).parts
 
     async def pick(
         self, number: int, hunks: str, actor: Actor, dedup: str | None = None, origin: MessageOrigin = NOWHERE

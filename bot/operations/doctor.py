@@ -184,7 +184,7 @@ def _policy(app: App) -> list[DoctorRow]:
 
 def _lanes(app: App, broken: Mapping[str, str]) -> list[DoctorRow]:
     """A row for each lane; `broken` are the names of rows of plugins, with the mend of each."""
-    from lanes.assembly import missing_executor
+    from lanes.wiring import missing_executor_problem
 
     checks: list[DoctorRow] = []
     try:
@@ -193,7 +193,7 @@ def _lanes(app: App, broken: Mapping[str, str]) -> list[DoctorRow]:
         return [failed_row("executors", error.problem)]
     for lane in app.settings().lanes.values():
         executor = have.get(lane.executor)
-        problem = missing_executor(lane.executor) if executor is None else executor.unavailable(lane)
+        problem = missing_executor_problem(lane.executor) if executor is None else executor.unavailable(lane)
         name = f"lane {lane.name}"
         if (plugin := f"plugin executors/{lane.executor}") in broken:
             checks.append(warning_row(name, f"its executor cannot be used: see {plugin}", broken[plugin]))

@@ -173,9 +173,9 @@ def _notes(roles: dict[str, list[str]]) -> list[str]:
 def _copy_defaults(home: Home) -> None:
     """The starter policy and lanes, never over a file that is there."""
     from lanes.registry import starter_lanes
-    from policies.load import starter
+    from policies.load import starter_policy
 
-    files = {home.policy: starter(), **{home.lanes / name: text for name, text in starter_lanes().items()}}
+    files = {home.policy: starter_policy(), **{home.lanes / name: text for name, text in starter_lanes().items()}}
     for target, text in files.items():
         if not target.exists():
             target.write_text(text, encoding="utf-8")

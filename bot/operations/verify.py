@@ -175,7 +175,7 @@ async def _merged(app: App, stored: StoredTask, predicate: Predicate, clone: Pat
     ours = app.repository(stored.task.repo or "")
     name, head = ours.spec.branch, predicate["published"]["head"]
     repository = Clone.at(ours, clone)
-    is_remote = clone is None and as_git(ours).store.address.path is not None
+    is_remote = clone is None and as_git(ours).remote.address.path is not None
     where = f"{name} in {clone or 'the remote'}"
     tip = await repository.tip_of(name)
     merges = [json.loads(e.body) for e in stored.chain if e.kind == "task.merged"]
@@ -192,7 +192,7 @@ async def _merged(app: App, stored: StoredTask, predicate: Predicate, clone: Pat
     if not await repository.reaches(commit, tip):
         return [_bad("merge", f"{where} no longer has the merge {commit[:12]}: it was reset", "Somebody moved it.")]
     checks: list[VerifyCheck] = []
-    wrong = await _try(checks, "merge", lambda: repository.wrong_in_merge(commit, head))
+    wrong = await _try(checks, "merge", lambda: repository.merge_problem(commit, head))
     if wrong:
         checks.append(_bad("merge", wrong, "The merge brought in what nobody countersigned."))
     elif not checks:

@@ -71,11 +71,11 @@ class ModelAdapters:
     def executors(self) -> Mapping[str, Executor]:
         """Every executor of this installation by name, those of plugins too."""
         from bot.interpret.grammar import read_sentence
-        from lanes.assembly import Means, executors
+        from lanes.wiring import ExecutorResources, build_executors
         from policies.guard import TreeGuard
 
         guard = TreeGuard()
-        means = Means(
+        resources = ExecutorResources(
             self._scratch,
             self._sandbox,
             self.registry.model_for,
@@ -85,7 +85,7 @@ class ModelAdapters:
             guard.leaks,
             guard.refusal_in,
         )
-        return executors(means, self._plugin_executors())
+        return build_executors(resources, self._plugin_executors())
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,7 +239,8 @@ def matches(pattern: str, value: str) -> bool:
     try:
         return re2.fullmatch(pattern, value, options) is not None
     except re2.error as error:
-        raise ValueError(str(error)) from error
+        reason = error.args[0] if error.args else ""  # RE2's message, as bytes
+        raise ValueError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from error
 
 
 def _shown(value: str) -> str:

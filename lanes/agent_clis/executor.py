@@ -132,7 +132,7 @@ class AgentExecutor:
         account = await UsageAccount.open(model, order.lane.budget, order.usage)
         agent_run = AgentRun(order, adapter, account)
         hidden = await HiddenFiles.find(git, order.start)
-        async with self._workplaces.showing(git, await hidden.hide(git), sandbox) as workplace:
+        async with self._workplaces.open(git, await hidden.hide(git), sandbox) as workplace:
             report = await self._run_program(agent_run, program, sandbox, endpoint, models, workplace)
             artifacts = self._artifacts(agent_run, endpoint)
             outcome = AgentOutcome(
@@ -140,7 +140,7 @@ class AgentExecutor:
             )
             if problem := _disk_full_error(agent_run, workplace.directory) or outcome.error():
                 raise problem
-            tree = await hidden.restore(git, await workplace.take(), adapter.leftovers)
+            tree = await hidden.restore(git, await workplace.import_result(), adapter.leftovers)
         if tree == order.start and (denied := outcome.denied_error()):
             raise denied
         spent = (account.total,) if account.total.calls else ()
@@ -206,7 +206,7 @@ class AgentExecutor:
                 home=command.home,
                 forwards=tuple(forwards),
                 image=lane.isolation.image,
-                lower=workplace.beneath,
+                lower=workplace.lower,
                 on_output=on_output,
             )
             agent_run.result = await self._run_until_closed(agent_run, sandbox, run)

@@ -19,7 +19,7 @@ from lanes.builtin_agent.prompts import opening
 from lanes.builtin_agent.tools import LOG_WITHHELD, AgentTools
 from lanes.builtin_agent.virtual_workspace import Refusal, VirtualWorkspace, refuses_nothing
 from lanes.builtin_agent.withheld_text import HasSecret, WithheldText, finds_no_secret
-from lanes.checks import CheckRunner
+from lanes.executors.checks import CheckRunner
 from lanes.models import ChatMessage, ChatModel, Endpoint, ModelName
 from lanes.repository import as_git
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from core.model.errors import PermanentError
 from lanes.builtin_agent.virtual_workspace import VirtualWorkspace, show
 from lanes.executors.errors import EditError
-from lanes.executors.text import nearest
+from lanes.executors.text import suggest_text
 from lanes.models import ToolCall, ToolSpec
 
 FINISH: Final = "finish"
@@ -147,7 +147,7 @@ class AgentTools:
         text = await self.workspace.text(path)
         count = text.count(old)
         if count == 0:
-            hint = nearest(text.encode("utf-8", "surrogateescape"), old)
+            hint = suggest_text(text.encode("utf-8", "surrogateescape"), old)
             raise EditError("not_found", f"{show(path)} does not have that text", hint)
         if count > 1:
             raise EditError(

@@ -14,7 +14,7 @@ from core.model.lane import Limits
 from core.model.repository_path import PathError, check_path
 from lanes.builtin_agent.withheld_text import WithheldText
 from lanes.executors.errors import EditError
-from lanes.executors.tree import MAX_FILE_BYTES, MAX_WRITTEN_BYTES, matching, near_path
+from lanes.executors.tree import MAX_FILE_BYTES, MAX_WRITTEN_BYTES, matching_paths, suggest_path
 from lanes.repository import GitRepository
 
 _PLAIN: Final = (REGULAR, EXECUTABLE)
@@ -60,7 +60,7 @@ class VirtualWorkspace:
 
     def refused(self) -> list[str]:
         """The files that the lane's globs cover and that may not be changed all the same, sorted."""
-        inside = {path for glob in self.may_write for path in matching(glob.removeprefix("/"), self.paths())}
+        inside = {path for glob in self.may_write for path in matching_paths(glob.removeprefix("/"), self.paths())}
         return sorted(path for path in inside if self.refusal(path))
 
     async def _listed(self, tree: str) -> dict[str, tuple[str, str]]:
@@ -70,7 +70,7 @@ class VirtualWorkspace:
     def paths(self, glob: str = "**") -> list[str]:
         """The paths that an anchored glob names, sorted."""
         present = sorted((self._entries.keys() - self._removed) | self._written.keys())
-        return present if glob in ("", "**") else matching(glob, present)
+        return present if glob in ("", "**") else matching_paths(glob, present)
 
     async def text(self, path: str) -> str:
         """The text of an ordinary file; raises `EditError` with what to do instead."""
@@ -129,7 +129,7 @@ class VirtualWorkspace:
             ) from error
         if self._entries.get(path, (REGULAR,))[0] not in _PLAIN:
             raise EditError("unsupported_format", f"{show(path)} is a link or a submodule", "Leave it as it is.")
-        if not any(matching(glob.removeprefix("/"), [path]) for glob in self.may_write):
+        if not any(matching_paths(glob.removeprefix("/"), [path]) for glob in self.may_write):
             globs = ", ".join(self.may_write)
             raise EditError("outside_lane", f"{show(path)} may not be written here", f"You may write: {globs}.")
         if why := self.refusal(path):
@@ -168,7 +168,7 @@ class VirtualWorkspace:
 
     def _require(self, path: str) -> None:
         if not self._has(path):
-            mend = near_path(path, self.paths()) or "Call list_files to see what there is."
+            mend = suggest_path(path, self.paths()) or "Call list_files to see what there is."
             raise EditError("no_such_file", f"There is no file {show(path)}", mend)
 
     async def _content(self, path: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The only way out of a sandbox: to the one model that the lane names, and to the hosts that its file lists."""
+"""The only network access of a sandbox: to the models of the lane, and to the hosts that the lane file lists."""
 
 from lanes.egress.log import EgressLog
 from lanes.egress.proxy import EgressProxy

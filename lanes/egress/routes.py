@@ -1,4 +1,4 @@
-"""Which requests a broker passes on: for each protocol a few paths, and the form in which each one goes out."""
+"""The requests that the broker forwards: a few paths of each protocol, and how each request is rewritten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROTOCOLS: Final[Mapping[str, frozenset[str]]] = {
     "gemini": frozenset({"gemini"}),
     "ollama": frozenset({"ollama", "openai", "anthropic"}),
 }
-"""The protocols of each kind of endpoint; Ollama has the others' under their own paths."""
+"""The protocols of each kind of endpoint; Ollama also offers others under their own paths."""
 
 _GEMINI: Final = re.compile(r"/v1beta/models/([^/:]+):(generateContent|streamGenerateContent|countTokens)")
 _PATHS: Final[Mapping[str, Mapping[tuple[str, str], tuple[str, bool]]]] = {
@@ -29,47 +29,47 @@ _PATHS: Final[Mapping[str, Mapping[tuple[str, str], tuple[str, bool]]]] = {
     "ollama": {("POST", "/api/chat"): ("ollama", True)},
     "gemini": {},
 }
-# What a program asks before its first question; the broker answers it itself, from the lane.
-_OWN: Final = frozenset({("HEAD", "/"), ("GET", "/v1/models")})
+# Requests of programs before the first prompt, which the broker answers from the lane.
+_LOCAL: Final = frozenset({("HEAD", "/"), ("GET", "/v1/models")})
 _QUERIES: Final = frozenset({("beta", "true"), ("alt", "sse")})
 
 
 @dataclass(frozen=True, slots=True)
 class EgressRoute:
-    """One request that may pass: `shape` is the format of its answer, `thinks` whether a model answers it.
+    """A permitted request: `shape` is the format of its answer, and `is_inference` is True if a model answers it.
 
-    `own` is true where the broker answers. `query` is what of the request's query goes out.
+    `is_local` is True if the broker itself answers. `query` are the forwarded parts of the request's query.
     """
 
     path: str
     shape: str = ""
-    thinks: bool = False
-    own: bool = False
+    is_inference: bool = False
+    is_local: bool = False
     query: tuple[tuple[str, str], ...] = ()
 
 
-def route_of(kind: str, method: str, path: str, query: tuple[tuple[str, str], ...], model: str) -> EgressRoute | None:
-    """The route of a request to an endpoint of `kind`, for the lane's `model`; None when it may not pass."""
-    if (method, path) in _OWN:
-        return EgressRoute(path, own=True)
+def find_route(kind: str, method: str, path: str, query: tuple[tuple[str, str], ...], model: str) -> EgressRoute | None:
+    """The route of a request to an endpoint of `kind`, for the lane's `model`; None if it is not permitted."""
+    if (method, path) in _LOCAL:
+        return EgressRoute(path, is_local=True)
     passed_query = tuple(pair for pair in query if pair in _QUERIES)
     for protocol in PROTOCOLS[kind]:
         if known := _PATHS[protocol].get((method, path)):
             return EgressRoute(path, *known, query=passed_query)
         if protocol == "gemini" and method == "POST" and (parts := _GEMINI.fullmatch(unquote(path))):
             verb = parts[2]
-            own_path = f"/v1beta/models/{quote(model, safe='')}:{verb}"
-            return EgressRoute(own_path, "gemini", verb != "countTokens", query=passed_query)
+            model_path = f"/v1beta/models/{quote(model, safe='')}:{verb}"
+            return EgressRoute(model_path, "gemini", verb != "countTokens", query=passed_query)
     return None
 
 
-def address(url: str, path: str) -> str:
-    """The address of `path` at an endpoint, whose own may already end in the version that the path begins with."""
+def endpoint_url(url: str, path: str) -> str:
+    """The URL of `path` at an endpoint, whose `url` may end in the version with which the path begins."""
     version = path.split("/")[1]
     return url.removesuffix(f"/{version}") + path
 
 
-def authority(kind: str, key: str | None) -> dict[str, str]:
+def authorization_headers(kind: str, key: str | None) -> dict[str, str]:
     """The headers that carry an endpoint's key."""
     if key is None:
         return {}
@@ -78,24 +78,24 @@ def authority(kind: str, key: str | None) -> dict[str, str]:
     return {"x-goog-api-key": key} if kind == "gemini" else {"authorization": f"Bearer {key}"}
 
 
-def outgoing(body: dict[str, Any], route: EgressRoute, models: tuple[str, ...]) -> tuple[dict[str, Any], str]:
-    """`body` as it goes out, and the model it asked for when that is not one of the lane's.
+def rewrite_body(body: dict[str, Any], route: EgressRoute, models: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """The body to forward, and the requested model if it is not one of the lane's, else "".
 
-    Another model is replaced by the lane's first. A streaming chat is made to state what it cost.
+    A model that is not the lane's is replaced by the lane's first. A streaming chat must report its usage.
     """
-    other = ""
+    replaced_model = ""
     if route.shape != "gemini":
-        asked = body.get("model")
-        if asked not in models:
-            other = str(asked)[:100]
+        requested = body.get("model")
+        if requested not in models:
+            replaced_model = str(requested)[:100]
             body = {**body, "model": models[0]}
     if route.shape == "openai" and body.get("stream") is True:
         body = {**body, "stream_options": {"include_usage": True}}
-    return body, other
+    return body, replaced_model
 
 
-def refusal(kind: str, message: str) -> dict[str, Any]:
-    """A refusal, as the programs of this protocol expect one."""
+def refusal_body(kind: str, message: str) -> dict[str, Any]:
+    """The body of a refusal in the format of this protocol."""
     if kind == "anthropic":
         return {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
     if kind == "gemini":
@@ -103,8 +103,8 @@ def refusal(kind: str, message: str) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "code": "refused", "param": None}}
 
 
-def models_shown(models: tuple[str, ...]) -> dict[str, Any]:
-    """The list of models that a program is shown: the lane's."""
+def model_list(models: tuple[str, ...]) -> dict[str, Any]:
+    """The answer to a request for the list of models, with the lane's models."""
     return {
         "object": "list",
         "data": [

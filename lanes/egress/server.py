@@ -1,7 +1,7 @@
-"""The broker: an HTTP server on a unix socket of the host, which passes a sandbox's questions to one model.
+"""The broker: an HTTP server on a unix socket of the host that forwards a sandbox's requests to the lane's models.
 
-It trusts nothing that comes out of the sandbox: not keys, not headers, not the model's name. Each request is written
-anew from what was read. The endpoint's key is added here and is in nothing that goes back.
+It does not trust the sandbox's keys, headers or model names: it builds each request anew from the parsed body. It adds
+the endpoint's key, which no answer contains.
 """
 
 from __future__ import annotations
@@ -20,8 +20,16 @@ import aiohttp
 from aiohttp import web
 
 from lanes.egress.log import EgressLog
-from lanes.egress.routes import EgressRoute, address, authority, models_shown, outgoing, refusal, route_of
-from lanes.egress.turns import in_a_row
+from lanes.egress.routes import (
+    EgressRoute,
+    authorization_headers,
+    endpoint_url,
+    find_route,
+    model_list,
+    refusal_body,
+    rewrite_body,
+)
+from lanes.egress.turns import last_call_repeats
 from lanes.egress.usage_account import UsageAccount
 from lanes.egress.usage_reader import UsageReader
 from lanes.models import Endpoint
@@ -31,36 +39,37 @@ _MIB: Final = 1024 * 1024
 _MAX_REQUEST_BYTES: Final = 32 * _MIB
 _MAX_ANSWER_BYTES: Final = 64 * _MIB
 _MAX_ERROR_BYTES: Final = 64 * 1024
-_AT_ONCE: Final = 16
+_MAX_REQUESTS: Final = 16
 _CONNECT_S: Final = 10.0
-_PASSED_HEADERS: Final = ("accept", "anthropic-beta", "anthropic-version", "openai-beta")
+_FORWARDED_HEADERS: Final = ("accept", "anthropic-beta", "anthropic-version", "openai-beta")
 _RETURNED_HEADERS: Final = ("content-type", "retry-after", "request-id", "x-request-id")
 _KEY_REFUSED: Final = (401, 403)
 _FINAL: Final = (*_KEY_REFUSED, 402, 404)
-_TRY_AGAIN: Final = (408, 429)
+_RETRYABLE: Final = (408, 429)
 
 
 @dataclass(slots=True)
-class PassedRequest:
-    """One answer on its way through: since when, how many bytes, how it broke off, and the words of its log line.
+class ForwardedAnswer:
+    """An answer that is being forwarded: its start, size, failure and log fields.
 
-    `cut` is true for one that is longer than the budget has tokens left, `hung_up` when the program closed the
+    `is_cut` is True once it exceeds the budget's remaining tokens, `client_closed` once the program closed the
     connection.
     """
 
     usage: UsageReader
-    began_s: float
-    words: list[object]
+    started_s: float
+    log_fields: list[object]
     size_bytes: int = 0
-    broke: str = ""
-    cut: bool = False
-    hung_up: bool = False
+    failure: str = ""
+    is_cut: bool = False
+    client_closed: bool = False
 
 
 class EgressBroker:
-    """Serves one run. `models` are the names of the lane's models at `endpoint`; the first replaces any other.
+    """The broker of one run, an async context manager.
 
-    Used as an async context. A `PortForward` leads to its `socket`, in a folder that nobody else may enter.
+    `models` are the names of the lane's models at `endpoint`; the first replaces any other model. A `PortForward` leads
+    to the `socket`, whose folder is closed to other users.
     """
 
     def __init__(
@@ -71,15 +80,15 @@ class EgressBroker:
         self._folder, self._stack = Path(), contextlib.ExitStack()
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_MAX_REQUESTS)
 
     @property
     def socket(self) -> Path:
-        """The socket it listens on."""
+        """The unix socket of the broker."""
         return self._folder / "model.sock"
 
     async def __aenter__(self) -> Self:
-        """Listen."""
+        """Start listening."""
         await asyncio.to_thread(remove_abandoned, None, SOCKET_PREFIX)
         self._folder = self._stack.enter_context(locked_folder(prefix=SOCKET_PREFIX))
         self._session = aiohttp.ClientSession(
@@ -98,7 +107,7 @@ class EgressBroker:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop listening; questions that are still open are dropped."""
+        """Stop listening, and drop open requests."""
         self.account.end()
         if self._session is not None:
             await self._session.close()
@@ -107,167 +116,173 @@ class EgressBroker:
         await asyncio.to_thread(self._stack.close)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
-        began_s = time.monotonic()
-        words: list[object] = []
+        started_s = time.monotonic()
+        log_fields: list[object] = []
         answer: web.StreamResponse | None = None
         try:
             async with self._slots:
-                answer = await self._answer(request, words)
+                answer = await self._answer(request, log_fields)
             return answer
         finally:
             status = answer.status if answer is not None else "cut"
-            ms = int((time.monotonic() - began_s) * 1000)
-            self.log.add(request.method, request.rel_url.raw_path, status, f"{ms}ms", *words)
+            ms = int((time.monotonic() - started_s) * 1000)
+            self.log.add(request.method, request.rel_url.raw_path, status, f"{ms}ms", *log_fields)
 
-    async def _answer(self, request: web.Request, words: list[object]) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, log_fields: list[object]) -> web.StreamResponse:
         query = tuple((name, value) for name, value in request.query.items())
-        route = route_of(self.endpoint.kind, request.method, request.rel_url.raw_path, query, self.models[0])
+        route = find_route(self.endpoint.kind, request.method, request.rel_url.raw_path, query, self.models[0])
         if route is None:
-            words.append("REFUSED: this path is not passed on")
-            return self._refuse(404, "The broker passes on nothing but questions to the lane's model")
-        if route.own:
-            words.append("answered here")
-            return web.json_response(models_shown(self.models)) if request.method == "GET" else web.Response()
+            log_fields.append("REFUSED: this path is not forwarded")
+            return self._refuse(404, "The broker forwards only requests to the lane's model")
+        if route.is_local:
+            log_fields.append("answered by the broker")
+            return web.json_response(model_list(self.models)) if request.method == "GET" else web.Response()
         body = await _body(request)
         if isinstance(body, str):
-            words.append(f"REFUSED: {body}")
-            return self._refuse(400, f"The broker refuses this question: {body}")
-        body, other = outgoing(body, route, self.models)
-        if other:
-            words.append(f"asked for the model {other}, got {self.models[0]}")
-        if route.thinks and (why := self.account.refusal(*in_a_row(body))):
-            words.append(f"REFUSED: {why}")
-            return self._refuse(429, why)
-        self.account.asking += route.thinks
+            log_fields.append(f"REFUSED: {body}")
+            return self._refuse(400, f"The broker refuses this request: {body}")
+        body, replaced_model = rewrite_body(body, route, self.models)
+        if replaced_model:
+            log_fields.append(f"asked for the model {replaced_model}, got {self.models[0]}")
+        if route.is_inference and (reason := self.account.refusal(*last_call_repeats(body))):
+            log_fields.append(f"REFUSED: {reason}")
+            return self._refuse(429, reason)
+        self.account.pending += route.is_inference
         try:
-            return await self._pass_on(request, route, json.dumps(body).encode(), words)
+            return await self._forward(request, route, json.dumps(body).encode(), log_fields)
         finally:
-            self.account.asking -= route.thinks
+            self.account.pending -= route.is_inference
 
-    async def _pass_on(
-        self, request: web.Request, route: EgressRoute, body: bytes, words: list[object]
+    async def _forward(
+        self, request: web.Request, route: EgressRoute, body: bytes, log_fields: list[object]
     ) -> web.StreamResponse:
-        """Ask the endpoint; the account learns of every way in which that fails."""
+        """Send the request to the endpoint, and report every failure to the account."""
         assert self._session is not None
-        headers = {name: request.headers[name] for name in _PASSED_HEADERS if name in request.headers}
+        headers = {name: request.headers[name] for name in _FORWARDED_HEADERS if name in request.headers}
         headers |= {"content-type": "application/json", "accept-encoding": "identity"}
-        headers |= authority(self.endpoint.kind, self.endpoint.key)
+        headers |= authorization_headers(self.endpoint.kind, self.endpoint.key)
         loop = asyncio.get_running_loop()
-        began_s, first_s = loop.time(), self.endpoint.first_token_s
-        url = address(self.endpoint.url, route.path)
+        started_s, first_s = loop.time(), self.endpoint.first_token_s
+        url = endpoint_url(self.endpoint.url, route.path)
         try:
             async with asyncio.timeout(first_s):
                 answer = await self._session.post(
                     url, data=body, headers=headers, params=route.query, allow_redirects=False
                 )
         except TimeoutError:
-            return self._failed(route, f"did not answer within {first_s:g} s", 504, words)
+            return self._failed(route, f"did not answer within {first_s:g} s", 504, log_fields)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return self._failed(route, f"cannot be reached ({type(error).__name__})", 502, words)
+            return self._failed(route, f"cannot be reached ({type(error).__name__})", 502, log_fields)
         async with answer:
             if answer.status != 200:
-                return await self._not_good(answer, route, words)
-            return await self._stream(request, answer, route, PassedRequest(UsageReader(len(body)), began_s, words))
+                return await self._forward_error(answer, route, log_fields)
+            return await self._stream(
+                request, answer, route, ForwardedAnswer(UsageReader(len(body)), started_s, log_fields)
+            )
 
     async def _stream(
-        self, request: web.Request, answer: aiohttp.ClientResponse, route: EgressRoute, passing: PassedRequest
+        self, request: web.Request, answer: aiohttp.ClientResponse, route: EgressRoute, forwarded: ForwardedAnswer
     ) -> web.StreamResponse:
-        """Pass a good answer through as it comes, and count it."""
-        out = web.StreamResponse(headers=_returned(answer))
+        """Forward a successful answer as it arrives, and count its usage."""
+        out = web.StreamResponse(headers=_returned_headers(answer))
         try:
-            async for chunk in self._chunks(answer, passing):
+            async for chunk in self._chunks(answer, forwarded):
                 if not out.prepared:
                     await out.prepare(request)
                 await out.write(chunk)
         except ConnectionResetError:
-            passing.hung_up = True
-            passing.words.append("the program hung up")
+            forwarded.client_closed = True
+            forwarded.log_fields.append("the program closed the connection")
         finally:
-            await self._count(route, passing)
-        if not out.prepared and passing.broke:
-            return self._refuse(502, f"The endpoint {passing.broke}")
+            await self._count(route, forwarded)
+        if not out.prepared and forwarded.failure:
+            return self._refuse(502, f"The endpoint {forwarded.failure}")
         if not out.prepared:
             await out.prepare(request)
-        if (passing.broke or passing.cut) and request.transport is not None:
-            request.transport.abort()  # what was cut must not look whole
+        if (forwarded.failure or forwarded.is_cut) and request.transport is not None:
+            request.transport.abort()  # the program must not take an incomplete answer for a complete one
         return out
 
-    async def _chunks(self, answer: aiohttp.ClientResponse, passing: PassedRequest) -> AsyncIterator[bytes]:
-        """The pieces of an answer, each in time; `passing` says how it broke off."""
+    async def _chunks(self, answer: aiohttp.ClientResponse, forwarded: ForwardedAnswer) -> AsyncIterator[bytes]:
+        """The chunks of an answer, within the endpoint's deadlines; sets `forwarded.failure` if it breaks off."""
         loop, endpoint = asyncio.get_running_loop(), self.endpoint
-        until = passing.began_s + endpoint.first_token_s
+        deadline = forwarded.started_s + endpoint.first_token_s
         try:
             while True:
-                async with asyncio.timeout_at(min(until, passing.began_s + endpoint.total_s)):
+                async with asyncio.timeout_at(min(deadline, forwarded.started_s + endpoint.total_s)):
                     chunk = await answer.content.readany()
                 if not chunk:
                     break
-                until = loop.time() + endpoint.between_tokens_s
-                passing.size_bytes += len(chunk)
-                passing.usage.feed(chunk)
-                passing.cut = self.account.is_overdrawn(passing.usage.output_so_far)
-                if passing.cut:
+                deadline = loop.time() + endpoint.between_tokens_s
+                forwarded.size_bytes += len(chunk)
+                forwarded.usage.feed(chunk)
+                forwarded.is_cut = self.account.is_overdrawn(forwarded.usage.output_so_far)
+                if forwarded.is_cut:
                     break
                 yield chunk
-                if passing.size_bytes > _MAX_ANSWER_BYTES:
-                    passing.broke = "said too much"
+                if forwarded.size_bytes > _MAX_ANSWER_BYTES:
+                    forwarded.failure = "sent too long an answer"
                     break
         except TimeoutError:
-            passing.broke = "fell silent" if loop.time() >= until else f"took longer than {endpoint.total_s:g} s"
+            forwarded.failure = (
+                "stopped sending" if loop.time() >= deadline else f"took longer than {endpoint.total_s:g} s"
+            )
         except (aiohttp.ClientError, OSError) as error:
-            passing.broke = f"broke off ({type(error).__name__})"
+            forwarded.failure = f"broke off ({type(error).__name__})"
 
-    async def _count(self, route: EgressRoute, passing: PassedRequest) -> None:
-        """Put into the account what an answer cost, and whether it was one."""
-        usage, words, broke = passing.usage, passing.words, passing.broke
+    async def _count(self, route: EgressRoute, forwarded: ForwardedAnswer) -> None:
+        """Report an answer's usage, or its failure, to the account."""
+        usage, log_fields, failure = forwarded.usage, forwarded.log_fields, forwarded.failure
         usage.end()
         estimated = " (estimated)" if usage.is_estimate else ""
-        broke = broke or usage.failed or ("" if usage.understood else "said nothing that can be understood")
-        output_tokens = usage.output_so_far if passing.cut else usage.output_tokens
-        words.append(f"{passing.size_bytes}B {usage.input_tokens}+{output_tokens} tokens{estimated}")
-        if broke:
-            words.append(f"FAILED: {broke}")
-        if route.thinks and passing.size_bytes:
-            await self.account.answered(usage.input_tokens, output_tokens, whole=not broke)
-        if passing.cut:
-            words.append(f"CUT: {self.account.refusal()}")
-        if route.thinks and broke and not passing.hung_up:
-            self.account.failed(f"{self.endpoint.name} {broke}")
+        failure = failure or usage.error or ("" if usage.is_answer else "sent an answer that cannot be parsed")
+        output_tokens = usage.output_so_far if forwarded.is_cut else usage.output_tokens
+        log_fields.append(f"{forwarded.size_bytes}B {usage.input_tokens}+{output_tokens} tokens{estimated}")
+        if failure:
+            log_fields.append(f"FAILED: {failure}")
+        if route.is_inference and forwarded.size_bytes:
+            await self.account.add_answer(usage.input_tokens, output_tokens, complete=not failure)
+        if forwarded.is_cut:
+            log_fields.append(f"CUT: {self.account.refusal()}")
+        if route.is_inference and failure and not forwarded.client_closed:
+            self.account.add_failure(f"{self.endpoint.name} {failure}")
 
-    async def _not_good(
-        self, answer: aiohttp.ClientResponse, route: EgressRoute, words: list[object]
+    async def _forward_error(
+        self, answer: aiohttp.ClientResponse, route: EgressRoute, log_fields: list[object]
     ) -> web.StreamResponse:
-        """Pass an endpoint's refusal on, without anything that may be our key."""
-        status, why = answer.status, f"{self.endpoint.name} answered {answer.status}"
-        words.append(f"FAILED: {status}")
+        """Forward an error of the endpoint, without our key."""
+        status, reason = answer.status, f"{self.endpoint.name} answered {answer.status}"
+        log_fields.append(f"FAILED: {status}")
         if 200 < status < 400:
-            if route.thinks:
-                self.account.refuse(f"{why}, which leads elsewhere")
-            return self._refuse(502, "The endpoint leads elsewhere, and the broker does not follow")
+            if route.is_inference:
+                self.account.refuse(f"{reason}, which redirects")
+            return self._refuse(502, "The endpoint redirects, and the broker follows no redirects")
         body = (await answer.content.read(_MAX_ERROR_BYTES)).decode("utf-8", "replace")
         if self.endpoint.key:
             body = body.replace(self.endpoint.key, "[key]")
-        if route.thinks:
+        if route.is_inference:
             if status in _FINAL:
-                self.account.refuse(why if status in _KEY_REFUSED else f"{why}: {_message(body)}")
+                self.account.refuse(reason if status in _KEY_REFUSED else f"{reason}: {_message(body)}")
             else:
-                self.account.failed(f"{why}: {_message(body)}", rejected=status < 500 and status not in _TRY_AGAIN)
+                self.account.add_failure(
+                    f"{reason}: {_message(body)}", rejected=status < 500 and status not in _RETRYABLE
+                )
         if status in _KEY_REFUSED:
             return self._refuse(status, f"The endpoint refuses the lane's key ({status})")
-        return web.Response(status=status, text=body, headers=_returned(answer))
+        return web.Response(status=status, text=body, headers=_returned_headers(answer))
 
-    def _failed(self, route: EgressRoute, why: str, status: int, words: list[object]) -> web.Response:
-        words.append(f"FAILED: {why}")
-        if route.thinks:
-            self.account.failed(f"{self.endpoint.name} {why}")
-        return self._refuse(status, f"The endpoint {why}")
+    def _failed(self, route: EgressRoute, reason: str, status: int, log_fields: list[object]) -> web.Response:
+        log_fields.append(f"FAILED: {reason}")
+        if route.is_inference:
+            self.account.add_failure(f"{self.endpoint.name} {reason}")
+        return self._refuse(status, f"The endpoint {reason}")
 
     def _refuse(self, status: int, message: str) -> web.Response:
-        return web.json_response(refusal(self.endpoint.kind, message), status=status)
+        return web.json_response(refusal_body(self.endpoint.kind, message), status=status)
 
 
 async def _body(request: web.Request) -> dict[str, Any] | str:
-    """The question, or why it is not passed on."""
+    """The request's JSON object, or why it is refused."""
     if request.headers.get("content-encoding", "identity") != "identity":
         return "it is compressed"
     try:
@@ -279,13 +294,13 @@ async def _body(request: web.Request) -> dict[str, Any] | str:
     return body if isinstance(body, dict) else "it is not a JSON object"
 
 
-def _returned(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    """The headers that go back."""
+def _returned_headers(answer: aiohttp.ClientResponse) -> dict[str, str]:
+    """The headers of an answer that are forwarded to the program."""
     return {name: answer.headers[name] for name in _RETURNED_HEADERS if name in answer.headers}
 
 
 def _message(body: str) -> str:
-    """What an error's body says, in one line."""
+    """The message in an error body, in one line."""
     try:
         error = json.loads(body)["error"]
         body = str(error["message"] if isinstance(error, dict) else error)

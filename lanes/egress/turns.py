@@ -1,4 +1,4 @@
-"""The calls that a model made of late, read from the conversation that a program sends it, in every protocol."""
+"""Finds repeated tool calls of a model in the conversation that a program sends, in every protocol."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any, Final
 _CONVERSATIONS: Final = ("messages", "input", "contents")
 
 
-def in_a_row(body: Mapping[str, Any]) -> tuple[str, int]:
-    """The name of the last call in the conversation, and how often it comes there, the same, in a row."""
-    calls = _backwards(body)
+def last_call_repeats(body: Mapping[str, Any]) -> tuple[str, int]:
+    """The name of the last call in the conversation, and how often it is repeated in a row."""
+    calls = _calls_from_end(body)
     last = next(calls, None)
     if last is None:
         return "", 0
     return last[0], 1 + sum(1 for _ in takewhile(lambda call: call == last, calls))
 
 
-def _backwards(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every call of the model by name and arguments, the last one first."""
+def _calls_from_end(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The name and arguments of every call, the last call first."""
     for key in _CONVERSATIONS:
         items = body.get(key)
         for item in reversed(items) if isinstance(items, list) else ():
             if isinstance(item, dict):
-                yield from reversed([_call(call) for call in _calls(item)])
+                yield from reversed([_name_and_arguments(call) for call in _calls(item)])
 
 
 def _calls(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The calls in one message, or the one that an item of the responses protocol is."""
+    """The calls in a message, or an item of the responses protocol that is a call."""
     if str(item.get("type")).endswith("_call"):
         yield item
     for key in ("tool_calls", "content", "parts"):
@@ -38,7 +38,7 @@ def _calls(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 yield part
 
 
-def _call(call: dict[str, Any]) -> tuple[str, str]:
+def _name_and_arguments(call: dict[str, Any]) -> tuple[str, str]:
     for inner in ("function", "functionCall"):
         if isinstance(call.get(inner), dict):
             call = call[inner]

@@ -1,4 +1,4 @@
-"""The `command` executor: runs a lane's own command in the sandbox, on a copy of the files, and takes the result."""
+"""The `command` executor: runs a lane's own command in the sandbox on a copy of the files, and imports the result."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from lanes.repository import as_git
 from lanes.sandbox import Sandbox, SandboxLimits, SandboxResult, SandboxRun, sandbox_capability
 
 LOG: Final = "command.log"
-_FULL_BYTES: Final = 16 * 1024 * 1024
+_MIN_FREE_BYTES: Final = 16 * 1024 * 1024
 _LIMITS: Final = {
-    "wall": ("timed_out", "was not done after {wall_s} s", "Raise `wall_s` in the lane's limits, or ask for less."),
+    "wall": (
+        "timed_out",
+        "did not finish within {wall_s} s",
+        "Raise `wall_s` in the lane's limits, or ask for a smaller change.",
+    ),
     "memory": ("memory_limit", "used more than {memory_mib} MiB", "Raise `memory_mib` in the lane's limits."),
     "processes": (
         "process_limit",
@@ -30,83 +34,85 @@ _LIMITS: Final = {
     ),
     "cpu": (
         "cpu_limit",
-        "used more CPU time than a lane may",
-        "Raise `wall_s` in the lane's limits, or ask for less.",
+        "used more CPU time than the lane allows",
+        "Raise `wall_s` in the lane's limits, or ask for a smaller change.",
     ),
-    "disk": ("disk_limit", "wrote more than a lane may", "Let the command write less."),
-    "files": ("disk_limit", "made more files than a lane may", "Let the command write less."),
+    "disk": ("disk_limit", "wrote more to disk than the lane allows", "Let the command write less."),
+    "files": ("disk_limit", "created more files than the lane allows", "Let the command create fewer files."),
 }
 
 
 class CommandExecutor:
-    """Runs what the lane's file says, never a shell and never a word of the request."""
+    """Runs the command of the lane's file, without a shell and without any text of the request."""
 
     name = "command"
     reads = False
     deterministic = False
 
-    def __init__(self, scratch: Path, find: Callable[[str], Sandbox | Problem]) -> None:
-        self._places = Workplaces(scratch)
-        self._find = find
+    def __init__(self, scratch: Path, find_sandbox: Callable[[str], Sandbox | Problem]) -> None:
+        self._workplaces = Workplaces(scratch)
+        self._find_sandbox = find_sandbox
 
     def unavailable(self, lane: Lane) -> Problem | None:
-        """Why no command can run here."""
-        found = self._find(lane.isolation.kind)
-        return found if isinstance(found, Problem) else None
+        """Why the lane's sandbox is not available on this node; None when it is."""
+        sandbox = self._find_sandbox(lane.isolation.kind)
+        return sandbox if isinstance(sandbox, Problem) else None
 
     def needs(self, lane: Lane) -> frozenset[str]:
-        """A sandbox, and what the lane asks for."""
+        """The capability of the lane's sandbox, and what the lane requires."""
         return frozenset({sandbox_capability(lane.isolation.kind), *lane.needs})
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
-        """The tree that the command leaves; raises `WorkError` with its log when it fails."""
-        sandbox = await asyncio.to_thread(self._find, order.lane.isolation.kind)
+        """The tree that the command leaves; raises `WorkError` with its log when the command fails."""
+        sandbox = await asyncio.to_thread(self._find_sandbox, order.lane.isolation.kind)
         if isinstance(sandbox, Problem):
             raise TransientError(sandbox.code, sandbox.message, sandbox.mend, retry_after_s=600)
-        async with self._places.showing(as_git(repository), order.start, sandbox) as place:
+        async with self._workplaces.open(as_git(repository), order.start, sandbox) as workplace:
             run = SandboxRun(
                 order.lane.command,
-                place.directory,
+                workplace.directory,
                 SandboxLimits.from_lane_limits(order.lane.limits),
                 environment=dict(order.lane.environment),
                 image=order.lane.isolation.image,
-                lower=place.beneath,
+                lower=workplace.lower,
             )
-            ran = await sandbox.run(run)
-            if problem := _problem(ran, order.lane, place.directory):
-                raise problem
-            tree = await place.take()
-        return ExecutorResult(tree, {LOG: ran.log})
+            result = await sandbox.run(run)
+            if error := _run_error(result, order.lane, workplace.directory):
+                raise error
+            tree = await workplace.import_result()
+        return ExecutorResult(tree, {LOG: result.log})
 
 
-def _problem(ran: SandboxResult, lane: Lane, folder: Path) -> CountersignError | None:
-    """What to tell when the command did not do its work."""
-    if ran.exit_code == 0:
+def _run_error(result: SandboxResult, lane: Lane, folder: Path) -> CountersignError | None:
+    """The error when the command failed, None when it succeeded."""
+    if result.exit_code == 0:
         return None
-    if shutil.disk_usage(folder).free < _FULL_BYTES:
-        mend = "Make room on the disk that holds the state folder."
+    if shutil.disk_usage(folder).free < _MIN_FREE_BYTES:
+        mend = "Free space on the disk that holds the state folder."
         return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
-    said = _last_lines(ran.log)
-    if ran.limit_hit is not None:
-        code, what, mend = _LIMITS[ran.limit_hit]
+    last_lines = _last_lines(result.log)
+    if result.limit_hit is not None:
+        code, template, mend = _LIMITS[result.limit_hit]
         limits = lane.limits
-        told = what.format(wall_s=limits.wall_s, memory_mib=limits.memory_mib, processes=limits.processes)
-        return WorkError(code, f"The command of lane {lane.name} {told}{said}", mend, artifacts={LOG: ran.log})
-    message = f"The command of lane {lane.name} ended with {ran.exit_code}{said}"
-    if ran.exit_code == 127:
-        mend = "The sandbox has the programs of /usr only; name one of them."
-        return WorkError("command_failed", message, mend, artifacts={LOG: ran.log})
-    look = advise(
-        "Mend the command, or what it works on; its log is in ",
+        exceeded = template.format(wall_s=limits.wall_s, memory_mib=limits.memory_mib, processes=limits.processes)
+        return WorkError(
+            code, f"The command of lane {lane.name} {exceeded}{last_lines}", mend, artifacts={LOG: result.log}
+        )
+    message = f"The command of lane {lane.name} ended with {result.exit_code}{last_lines}"
+    if result.exit_code == 127:
+        mend = "The sandbox has only the programs below /usr. Use one of those."
+        return WorkError("command_failed", message, mend, artifacts={LOG: result.log})
+    advice = advise(
+        "Fix the command or the files it works on. Its log is in ",
         Suggestion(CommandName.TRANSCRIPT),
         ".",
-        otherwise="Mend the command, or what it works on; whoever runs Countersign can read its log.",
+        otherwise="Fix the command or the files it works on. Your operator can read its log.",
     )
-    return WorkError("command_failed", message, look, artifacts={LOG: ran.log})
+    return WorkError("command_failed", message, advice, artifacts={LOG: result.log})
 
 
-def _last_lines(log: bytes, lines: int = 3) -> str:
-    """The end of a log in one line, with every odd character visible; of a Python traceback only what went wrong."""
+def _last_lines(log: bytes, count: int = 3) -> str:
+    """The last lines of a log in one line, with unusual characters escaped; of a Python traceback only the error."""
     log = log.rpartition(b"Traceback (most recent call last):")[2]
-    kept = [show_path(line[-300:]) for line in log.split(b"\n") if line.strip() and not line.startswith(b"  ")]
-    return f": {' / '.join(kept[-lines:])}" if kept else ""
+    shown = [show_path(line[-300:]) for line in log.split(b"\n") if line.strip() and not line.startswith(b"  ")]
+    return f": {' / '.join(shown[-count:])}" if shown else ""

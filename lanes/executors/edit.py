@@ -1,155 +1,72 @@
-"""The deterministic executor: edits applied to a tree, in order, each seeing what came before it."""
+"""The `edit` executor: applies an intent's edits to git trees, without a checkout, a model or a sandbox."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from typing import Final
 
-from core.model.change import REGULAR
-from core.model.edits import (
-    AddLine,
-    BumpPackage,
-    CreateFile,
-    DeleteFile,
-    Edit,
-    MoveFile,
-    RemoveLine,
-    ReplaceText,
-    SetKey,
-    is_glob,
-)
-from lanes.executors import manifests, text
+from core.model.advice import CommandName, Suggestion, advise
+from core.model.errors import Kind, PermanentError, Problem
+from core.model.lane import Lane
+from core.ports.executor import ExecutorResult, WorkOrder
+from core.ports.repository import Repository
+from lanes.executors.apply_edits import apply_edits
 from lanes.executors.errors import EditError
-from lanes.executors.formats import set_key
-from lanes.executors.tree import MAX_FILE_BYTES, Overlay, TreeEdit, TreeFiles, matching, near_path
+from lanes.executors.pick import picked_tree
+from lanes.repository import as_git
 
-__all__ = ["EditError", "TreeEdit", "TreeFiles", "apply_edits"]
-
-
-def apply_edits(edits: Sequence[Edit], files: TreeFiles) -> TreeEdit:
-    """What the edits change in the tree; EditError when one of them cannot be made exactly as asked.
-
-    An edit that asks for what is there already changes nothing, so the result may be empty.
-    """
-    tree = Overlay(files)
-    for edit in edits:
-        _apply(edit, tree)
-    return tree.result()
+_KINDS: Final = {
+    "no_such_file": Kind.MISSING,
+    "no_such_key": Kind.MISSING,
+    "not_found": Kind.MISSING,
+    "too_large": Kind.BLOCKED,
+}
 
 
-def _apply(edit: Edit, tree: Overlay) -> None:
-    match edit:
-        case SetKey(path=path):
-            tree.write(path, set_key(edit, tree.content(path)))
-        case ReplaceText():
-            _replace(edit, tree)
-        case AddLine(path=path):
-            tree.write(path, text.add_line(edit, _there(tree, path)))
-        case RemoveLine(path=path):
-            tree.write(path, text.remove_line(edit, tree.content(path)))
-        case MoveFile():
-            _move(edit, tree)
-        case DeleteFile(path):
-            tree.require(path)
-            tree.remove(path)
-        case BumpPackage():
-            _bump(edit, tree)
-        case CreateFile():
-            _create(edit, tree)
-        case _:
-            assert_never(edit)
+class EditExecutor:
+    """Makes deterministic edits; also reverts an earlier change and picks parts of a staged one."""
 
+    name = "edit"
+    reads = False
+    deterministic = True
 
-def _there(tree: Overlay, path: str) -> bytes:
-    """A file's content; when there is none, EditError says how to make it."""
-    if not tree.has(path) and not tree.is_folder(path) and not near_path(path, tree.paths()):
-        raise EditError("no_such_file", f"There is no file {path}", f'To make it, say: create {path} with "…".')
-    return tree.content(path)
+    def unavailable(self, lane: Lane) -> Problem | None:  # noqa: ARG002 - the port's signature
+        """Always None, since it needs only git."""
+        return None
 
+    def needs(self, lane: Lane) -> frozenset[str]:
+        """What the lane requires; the executor itself requires nothing."""
+        return frozenset(lane.needs)
 
-def _replace(edit: ReplaceText, tree: Overlay) -> None:
-    if not is_glob(edit.target):
-        content = tree.content(edit.target)
-        replaced = _replaced(edit, edit.target, content)
-        if replaced is None:
-            message = f"{edit.target} does not contain {'the word ' if edit.word else ''}“{_clip(edit.old)}”"
-            raise EditError("not_found", message, text.nearest(content, edit.old))
-        tree.write(edit.target, replaced)
-        return
-    named = [path for path in matching(edit.target, tree.paths()) if tree.is_plain(path)]
-    if not named:
-        mend = near_path(edit.target, tree.paths()) or "Write the glob from the repository's root, such as docs/**."
-        raise EditError("no_such_file", f"No file matches {edit.target}", mend)
-    hits = 0
-    for path in named:
-        if tree.is_text(path) and (replaced := _replaced(edit, path, tree.content(path))) is not None:
-            tree.write(path, replaced)
-            hits += 1
-    if not hits:
-        message = f"None of the {len(named)} files that match {edit.target} contains “{_clip(edit.old)}”"
-        raise EditError("not_found", message, "Check how it is spelt there.")
-
-
-def _replaced(edit: ReplaceText, path: str, content: bytes) -> bytes | None:
-    growth = len(edit.new.encode(errors="replace")) - len(edit.old.encode(errors="replace"))
-    if growth > 0 and len(content) + growth * (len(content) // len(edit.old)) > MAX_FILE_BYTES:
-        count = content.count(edit.old.encode(errors="replace"))
-        if len(content) + growth * count > MAX_FILE_BYTES:
-            raise EditError("too_large", f"{path} would be larger than {MAX_FILE_BYTES} bytes")
-    return text.replace(path, content, edit)
-
-
-def _move(edit: MoveFile, tree: Overlay) -> None:
-    tree.require(edit.source)
-    if edit.source == edit.target:
-        return
-    if tree.is_folder(edit.target):
-        name = edit.source.rpartition("/")[2]
-        mend = f"Say: move {edit.source} to {edit.target}/{name}."
-        raise EditError("exists", f"{edit.target} is a folder", mend)
-    content, mode = tree.raw(edit.source), tree.mode(edit.source)
-    tree.remove(edit.source)
-    tree.require_free(edit.target)
-    tree.write(edit.target, content, mode)
-
-
-def _create(edit: CreateFile, tree: Overlay) -> None:
-    content = text.encoded(edit.content)
-    if tree.has(edit.path) and tree.is_plain(edit.path) and tree.raw(edit.path) == content:
-        return
-    tree.require_free(edit.path)
-    tree.write(edit.path, content, REGULAR)
-
-
-def _bump(edit: BumpPackage, tree: Overlay) -> None:
-    if edit.path is not None:
-        content = tree.content(edit.path)
-        if not manifests.is_manifest(edit.path):
-            message = f"{edit.path} is no requirements file, pyproject.toml or package.json"
-            raise EditError("unsupported_format", message, "Name the file that lists the package.")
-        found = manifests.mentions(edit.path, content, edit.package)
-        tree.write(edit.path, manifests.bump(edit, edit.path, found, content))
-        return
-    naming = {}
-    for path in manifests.searched(tree.paths()):
+    async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
+        """The tree with the order's edits, or the revert; raises `PermanentError` that suggests what to ask instead."""
+        git = as_git(repository)
+        if order.intent.revert_of is not None:
+            return ExecutorResult(await reverted_tree(order, repository), {})
+        if order.intent.pick is not None:
+            return ExecutorResult(await picked_tree(repository, order.base, order.start, order.intent.pick), {})
+        if not order.intent.edits:
+            raise PermanentError(
+                "not_understood",
+                f"The lane {order.lane.name} makes edits by rule and found none in the request",
+                "Say for example: set KEY to VALUE in FILE; replace X with Y in FILE; create FILE with TEXT.",
+                kind=Kind.USAGE,
+            )
         try:
-            found = manifests.mentions(path, tree.content(path), edit.package)
-        except EditError:
-            continue  # a manifest that cannot be read names no package; asked for by its path it tells why
-        if found:
-            naming[path] = found
-    if not naming:
-        message = f"No requirements file, pyproject.toml or package.json names {edit.package}"
-        raise EditError("not_found", message, "Check its name, or add it to the file that shall list it.")
-    if len(naming) > 1:
-        named = ", ".join(naming)
-        verb = "pin" if edit.exact else "bump"
-        mend = f"Say: {verb} {edit.package} to {edit.version} in {next(iter(naming))}."
-        raise EditError("ambiguous", f"{len(naming)} files name {edit.package}: {named}", mend)
-    path, found = next(iter(naming.items()))
-    tree.write(path, manifests.bump(edit, path, found, tree.content(path)))
+            tree = await git.rewrite(order.start, lambda files: apply_edits(order.intent.edits, files))
+        except EditError as error:
+            kind = _KINDS.get(error.code, Kind.FAILED)
+            raise PermanentError(error.code, error.message, error.mend, kind=kind) from error
+        return ExecutorResult(tree, {})
 
 
-def _clip(said: str) -> str:
-    line = " ".join(said.split())
-    return line if len(line) <= 80 else line[:79] + "…"
+async def reverted_tree(order: WorkOrder, repository: Repository) -> str:
+    """The order's start tree without the change of the commit to revert."""
+    assert order.intent.revert_of is not None
+    start = order.start
+    if start != await repository.tree_of(order.base):
+        raise PermanentError(
+            "revert_on_top",
+            "A change can be reverted only on the branch itself, not on top of another revision",
+            advise("Ask for ", Suggestion(CommandName.UNDO), " again."),
+        )
+    return await repository.revert(order.intent.revert_of, order.base)

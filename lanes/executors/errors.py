@@ -1,4 +1,4 @@
-"""Why an edit cannot be made, as an exception that carries the mend."""
+"""The exception of edits that cannot be made, with a suggestion what to ask instead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.model.errors import PermanentError
 
 
 class EditError(PermanentError):
-    """An edit that cannot be made as asked: a stable code, what and where, and what to say instead.
+    """An edit that cannot be made as asked: a stable code, what and where, and what to ask instead.
 
     Codes: no_such_file, no_such_key, not_found, exists, bad_value, unsupported_format, unparsable_file,
     ambiguous, too_large.
@@ -27,7 +27,7 @@ class EditError(PermanentError):
 
     @property
     def mend(self) -> str:
-        """What to say instead; may be empty."""
+        """What to ask instead; may be empty."""
         return str(self.problem.mend)
 
 

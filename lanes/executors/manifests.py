@@ -1,4 +1,4 @@
-"""Requiring another version of a package in the manifest that names it."""
+"""Changes the version of a package in the manifest that lists it: requirements files, pyproject.toml, package.json."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from core.model.edits import BumpPackage
 from lanes.executors import versions
 from lanes.executors.errors import EditError, did_you_mean
 from lanes.executors.formats import decoded, json_file, toml_file
-from lanes.executors.formats.place import Path, spell
+from lanes.executors.formats.locate import KeyPath, format_path
 
 _NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[ \t]*(?:\[[^\]]*\])?")
 _MAX_REQUIREMENT = 500
 _BOM = "\ufeff"
 _NPM_GROUPS = ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies")
 _HATCH_LISTS = frozenset({"dependencies", "extra-dependencies", "requires"})
-_LISTS = ("requirements", "constraints")
+_LIST_NAMES = ("requirements", "constraints")
 _VENDORED = frozenset({"node_modules", "vendor", "third_party", ".venv", "venv", "site-packages"})
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """One place that requires a package: where, what it says now, and how to write what it shall say."""
+    """One requirement of a package: its place and text, and how to write another; `refusal` says why that cannot be."""
 
     where: str
-    says: str
+    text: str
     write: Callable[[str], str]
     revise: Callable[[BumpPackage, str, str], str]
-    refused: str = ""
+    refusal: str = ""
 
 
 def is_manifest(path: str) -> bool:
-    """Whether a path names a file that lists packages."""
+    """True if the path names a file that lists packages."""
     folder, _, name = path.rpartition("/")
     if name in ("pyproject.toml", "package.json"):
         return True
     stem, _, ending = name.rpartition(".")
-    named = stem.startswith(_LISTS) or stem.endswith(_LISTS)
-    return ending in ("txt", "in") and (named or folder.rpartition("/")[2] in _LISTS)
+    named = stem.startswith(_LIST_NAMES) or stem.endswith(_LIST_NAMES)
+    return ending in ("txt", "in") and (named or folder.rpartition("/")[2] in _LIST_NAMES)
 
 
-def searched(paths: Iterable[str]) -> list[str]:
-    """The manifests of a tree, copies of other people's packages not counted."""
+def find_manifests(paths: Iterable[str]) -> list[str]:
+    """The manifests of a tree, without those of vendored packages."""
     return [path for path in paths if is_manifest(path) and _VENDORED.isdisjoint(path.split("/")[:-1])]
 
 
-def mentions(path: str, content: bytes, package: str) -> list[Mention]:
-    """The places in a manifest that require the package; EditError when the manifest cannot be read."""
+def find_mentions(path: str, content: bytes, package: str) -> list[Mention]:
+    """The requirements of the package in a manifest; EditError when the manifest cannot be read."""
     text = decoded(path, content).removeprefix(_BOM)
     name = path.rpartition("/")[2]
     if name == "package.json":
@@ -61,33 +61,33 @@ def mentions(path: str, content: bytes, package: str) -> list[Mention]:
     return _in_requirements(path, text, package)
 
 
-def packages(content: bytes) -> list[str]:
-    """The names that a requirements file mentions, for suggestions."""
-    found = (_NAMED.match(line.strip()) for line in content.decode(errors="replace").split("\n"))
-    return [match[0].split("[")[0].strip() for match in found if match]
+def listed_packages(content: bytes) -> list[str]:
+    """The package names in a requirements file, for suggestions."""
+    matches = (_NAMED.match(line.strip()) for line in content.decode(errors="replace").split("\n"))
+    return [match[0].split("[")[0].strip() for match in matches if match]
 
 
-def bump(edit: BumpPackage, path: str, found: list[Mention], content: bytes) -> bytes:
-    """The manifest's content with the one mention revised; EditError when it is none or several."""
-    if not found:
-        names = packages(content) if path.endswith((".txt", ".in")) else []
+def bump(edit: BumpPackage, path: str, mentions: list[Mention], content: bytes) -> bytes:
+    """The manifest's content with the one requirement changed; EditError when there is none or several."""
+    if not mentions:
+        names = listed_packages(content) if path.endswith((".txt", ".in")) else []
         raise EditError("not_found", f"{path} does not name {edit.package}", did_you_mean(edit.package, names))
-    if len(found) > 1:
-        where = ", ".join(mention.where for mention in found[:4])
-        first = found[0].says
+    if len(mentions) > 1:
+        where = ", ".join(mention.where for mention in mentions[:4])
+        first = mentions[0].text
         mend = f'Say: replace "{first}" with "…" in {path}.'
-        raise EditError("ambiguous", f"{path} names {edit.package} {len(found)} times: {where}", mend)
-    mention = found[0]
-    if mention.refused:
-        raise EditError("unsupported_format", f"{mention.where} {mention.refused}")
-    revised = mention.revise(edit, mention.says, mention.where)
+        raise EditError("ambiguous", f"{path} names {edit.package} {len(mentions)} times: {where}", mend)
+    mention = mentions[0]
+    if mention.refusal:
+        raise EditError("unsupported_format", f"{mention.where} {mention.refusal}")
+    revised = mention.revise(edit, mention.text, mention.where)
     mark = _BOM if content.startswith(_BOM.encode()) else ""
-    return content if revised == mention.says else (mark + mention.write(revised)).encode()
+    return content if revised == mention.text else (mark + mention.write(revised)).encode()
 
 
 def _in_requirements(path: str, text: str, package: str) -> list[Mention]:
-    """The mentions in a requirements file; one logical line may go on after a backslash."""
-    found = []
+    """The requirements in a requirements file, where a line continues after a backslash."""
+    mentions = []
     wanted = canonicalize_name(package)
     begin = 0
     lines = text.split("\n")
@@ -104,53 +104,53 @@ def _in_requirements(path: str, text: str, package: str) -> list[Mention]:
         if named is None or canonicalize_name(named[0].split("[")[0].strip()) != wanted:
             continue
         at = start + len(whole) - len(bare)
-        says = re.split(r"[ \t]#|[ \t]--|\\|\r|\n", bare, maxsplit=1)[0].rstrip()
-        refused = "is too long to be read" if len(says) > _MAX_REQUIREMENT else ""
+        current = re.split(r"[ \t]#|[ \t]--|\\|\r|\n", bare, maxsplit=1)[0].rstrip()
+        refusal = "is too long to read" if len(current) > _MAX_REQUIREMENT else ""
         if "--hash" in whole:
-            refused = "is pinned with --hash; compile the file again instead"
-        write = partial(_spliced, text, at, at + len(says))
-        found.append(Mention(f"{path}:{first + 1}", says, write, versions.revise_requirement, refused))
-    return found
+            refusal = "is pinned with --hash; regenerate the file instead"
+        write = partial(_splice, text, at, at + len(current))
+        mentions.append(Mention(f"{path}:{first + 1}", current, write, versions.revise_requirement, refusal))
+    return mentions
 
 
 def _in_pyproject(path: str, text: str, package: str) -> list[Mention]:
     document = toml_file.read(text, path)
     wanted = canonicalize_name(package)
-    found = []
+    mentions = []
     for place, value in _walk(document, (), 0):
         write = partial(toml_file.set_text, text, place, file=path)
-        where = f"{path} {spell(place)}"
+        where = f"{path} {format_path(place)}"
         if _lists_requirements(place):
             named = _NAMED.match(value)
             if named and canonicalize_name(named[0].split("[")[0].strip()) == wanted:
-                found.append(Mention(where, value, _by_value(write), versions.revise_requirement))
+                mentions.append(Mention(where, value, _by_value(write), versions.revise_requirement))
         elif (name := _poetry_name(place)) and canonicalize_name(name) == wanted:
-            found.append(Mention(where, value, _by_value(write), versions.revise_prefixed))
-    return found
+            mentions.append(Mention(where, value, _by_value(write), versions.revise_prefixed))
+    return mentions
 
 
 def _in_package_json(path: str, text: str, package: str) -> list[Mention]:
     root = json_file.read(text, path)
-    found = []
+    mentions = []
     for group in _NPM_GROUPS:
         listed = root.value.get(group) if isinstance(root.value, dict) else None
-        says = listed.get(package) if isinstance(listed, dict) else None
-        if isinstance(says, str):
+        current = listed.get(package) if isinstance(listed, dict) else None
+        if isinstance(current, str):
             node = json_file.find(root, (group, package))
-            write = partial(_spliced, text, node.start + 1, node.end - 1)
-            found.append(Mention(f"{path} {group}", says, write, versions.revise_prefixed))
-    return found
+            write = partial(_splice, text, node.start + 1, node.end - 1)
+            mentions.append(Mention(f"{path} {group}", current, write, versions.revise_prefixed))
+    return mentions
 
 
 def _by_value(write: Callable[..., str]) -> Callable[[str], str]:
     return lambda value: write(value=value)
 
 
-def _spliced(text: str, start: int, end: int, written: str) -> str:
-    return text[:start] + written + text[end:]
+def _splice(text: str, start: int, end: int, replacement: str) -> str:
+    return text[:start] + replacement + text[end:]
 
 
-def _walk(value: object, path: Path, depth: int) -> Iterable[tuple[Path, str]]:
+def _walk(value: object, path: KeyPath, depth: int) -> Iterable[tuple[KeyPath, str]]:
     """Every string in a parsed TOML file with its path."""
     if isinstance(value, str):
         yield path, value
@@ -162,8 +162,8 @@ def _walk(value: object, path: Path, depth: int) -> Iterable[tuple[Path, str]]:
             yield from _walk(inner, (*path, index), depth + 1)
 
 
-def _lists_requirements(path: Path) -> bool:
-    """Whether a path is an item of a list of PEP 508 requirements."""
+def _lists_requirements(path: KeyPath) -> bool:
+    """True if the path is an item of a list of PEP 508 requirements."""
     match path:
         case (
             ("project", "dependencies", int())
@@ -185,8 +185,8 @@ def _lists_requirements(path: Path) -> bool:
             return False
 
 
-def _poetry_name(path: Path) -> str:
-    """The package that a path in a Poetry table gives a version to, or an empty string."""
+def _poetry_name(path: KeyPath) -> str:
+    """The package whose version is at this path of a Poetry table; empty when there is none."""
     match path:
         case ("tool", "poetry", "dependencies" | "dev-dependencies" | "requires-plugins", str(name), *rest) | (
             "tool",

@@ -1,4 +1,4 @@
-"""Where a section of a text file ends: Markdown headings, and plain lines that head a block."""
+"""Finds the sections of a text file, by Markdown or reStructuredText headings, or by plain lines that head a block."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _LINK = re.compile(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])?")
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """A heading's words, and the lines of its own body `[first, last)`, sub-sections not counted."""
+class TextSection:
+    """A heading's text, and the lines `[first, last)` of its own body, without sub-sections."""
 
     title: str
     line: int
@@ -22,23 +22,23 @@ class Section:
     last: int
 
 
-def sections(lines: list[str]) -> list[Section]:
+def sections(lines: list[str]) -> list[TextSection]:
     """The sections of a Markdown or reStructuredText file, given its lines without their endings."""
     heads: list[tuple[str, int, int]] = []
-    hidden = _hidden(lines)
+    hidden = _non_heading_lines(lines)
     for number, line in enumerate(lines):
         if number in hidden:
             continue
         if (title := _title(line)) is not None:
             heads.append((title, number, number + 1))
-        elif number and number - 1 not in hidden and _is_underline(line) and _heads(lines[number - 1]):
+        elif number and number - 1 not in hidden and _is_underline(line) and _can_be_title(lines[number - 1]):
             heads.append((lines[number - 1], number - 1, number + 1))
     ends = [*(at for _, at, _ in heads[1:]), len(lines)][: len(heads)]
-    return [Section(title, at, first, end) for (title, at, first), end in zip(heads, ends, strict=True)]
+    return [TextSection(title, at, first, end) for (title, at, first), end in zip(heads, ends, strict=True)]
 
 
-def _hidden(lines: list[str]) -> set[int]:
-    """The lines in which nothing is a heading: front matter, fenced code and comments."""
+def _non_heading_lines(lines: list[str]) -> set[int]:
+    """The lines that cannot be headings: front matter, fenced code and comments."""
     hidden: set[int] = set()
     fence, comment, matter = "", False, bool(lines) and lines[0].rstrip() == "---" and "---" in lines[1:]
     for number, line in enumerate(lines):
@@ -56,62 +56,64 @@ def _hidden(lines: list[str]) -> set[int]:
     return hidden
 
 
-def blocks(lines: list[str]) -> list[Section]:
+def blocks(lines: list[str]) -> list[TextSection]:
     """The blocks of any other text file: a line `# Name`, `[Name]`, `Name:` or `Name`, up to the next blank line."""
-    found: list[Section] = []
+    reversed_blocks: list[TextSection] = []
     end = len(lines)
     for number in range(len(lines) - 1, -1, -1):
         if lines[number].strip():
-            found.append(Section(lines[number].strip().strip("#;[]:/*- \t"), number, number + 1, end))
+            reversed_blocks.append(TextSection(lines[number].strip().strip("#;[]:/*- \t"), number, number + 1, end))
         else:
             end = number
-    return found[::-1]
+    return reversed_blocks[::-1]
 
 
-def matching(found: list[Section], heading: str) -> list[Section]:
-    """The sections that a person means by `heading`: the same words, else the same beginning."""
-    wanted = _words(heading)
-    exact = [section for section in found if _words(section.title) == wanted]
-    return exact or [section for section in found if _words(section.title).startswith(wanted + " ")]
+def matching_sections(candidates: list[TextSection], heading: str) -> list[TextSection]:
+    """The sections whose title matches `heading`: exactly if there is one, else by its beginning."""
+    wanted = _normalized(heading)
+    exact = [section for section in candidates if _normalized(section.title) == wanted]
+    return exact or [section for section in candidates if _normalized(section.title).startswith(wanted + " ")]
 
 
 @dataclass(frozen=True, slots=True)
-class Spot:
-    """The line before which to add, and whether a blank line belongs before and after what is added."""
+class InsertPoint:
+    """The line before which to insert, and whether blank lines belong before and after the inserted text."""
 
-    at: int
+    line: int
     gap_before: bool = False
     gap_after: bool = False
 
 
-def spot(lines: list[str], section: Section, added: str) -> Spot:
-    """Where a line belongs at the end of a Markdown section's own body.
+def insert_point(lines: list[str], section: TextSection, added: str) -> InsertPoint:
+    """Where to insert a line at the end of a Markdown section's own body.
 
-    What closes a section stays behind it: link definitions, footnotes and a rule across the page.
+    Link definitions, footnotes and a closing horizontal rule stay behind it.
     """
     last = _body_end(lines, section)
     if last > section.first:
-        joins, apart = _joins(lines[section.first : last], added)
-        return Spot(last, gap_before=apart or not joins, gap_after=last < section.last and bool(lines[last].strip()))
+        continues, separated = _joining(lines[section.first : last], added)
+        return InsertPoint(
+            last, gap_before=separated or not continues, gap_after=last < section.last and bool(lines[last].strip())
+        )
     following = section.first
     while following < section.last and not lines[following].strip():
         following += 1
     if last < section.last and following == section.last:
-        return Spot(last + 1, gap_after=last + 1 == section.last < len(lines))
-    airy = any(not line.strip() for line in lines)
-    if following < section.last:  # only definitions stand here
-        return Spot(following, gap_before=airy and following == section.first, gap_after=True)
-    return Spot(last, gap_before=airy, gap_after=airy and last < len(lines))
+        return InsertPoint(last + 1, gap_after=last + 1 == section.last < len(lines))
+    uses_blank_lines = any(not line.strip() for line in lines)
+    if following < section.last:  # the section has only definitions
+        return InsertPoint(following, gap_before=uses_blank_lines and following == section.first, gap_after=True)
+    return InsertPoint(last, gap_before=uses_blank_lines, gap_after=uses_blank_lines and last < len(lines))
 
 
-def _body_end(lines: list[str], section: Section) -> int:
-    """The line after the last one of the section's own words."""
-    hidden = _hidden(lines)
+def _body_end(lines: list[str], section: TextSection) -> int:
+    """The line after the last line of the section's own text."""
+    hidden = _non_heading_lines(lines)
     end = section.last
     while end > section.first:
         start = end - 1
         while start > section.first and lines[start].strip() and lines[start][0] in " \t":
-            start -= 1  # a definition may go on in lines that are indented
+            start -= 1  # a definition may continue on indented lines
         if start not in hidden and _DEFINITION.match(lines[start]):
             end = start
         elif not lines[end - 1].strip() or (end - 1 not in hidden and _is_rule(lines, end - 1)):
@@ -125,8 +127,8 @@ def _is_rule(lines: list[str], at: int) -> bool:
     return _RULE.fullmatch(lines[at]) is not None and (at == 0 or not lines[at - 1].strip())
 
 
-def _joins(body: list[str], added: str) -> tuple[bool, bool]:
-    """Whether an added line goes on with the last block of a body, and whether a blank line parts the two."""
+def _joining(body: list[str], added: str) -> tuple[bool, bool]:
+    """Whether an added line continues the last block of a body, and whether a blank line separates the two."""
     begin = len(body)
     while begin and body[begin - 1].strip():
         begin -= 1
@@ -139,18 +141,18 @@ def _joins(body: list[str], added: str) -> tuple[bool, bool]:
         return in_list or is_item(first), loose
     if in_list or is_item(first) or is_item(above):
         return added[:1] in " \t", False
-    return _sort(added) == _sort(above) != "fence", False
+    return _block_kind(added) == _block_kind(above) != "fence", False
 
 
 def _in_list(body: list[str], begin: int) -> bool:
-    """Whether the block that begins there, indented, belongs to an item above it."""
+    """True if the indented block that begins there belongs to a list item above it."""
     if body[begin][:1] not in (" ", "\t"):
         return False
     return any(is_item(line) for line in body[:begin])
 
 
-def _sort(line: str) -> str:
-    """What a line is part of, as far as a line below could become part of it."""
+def _block_kind(line: str) -> str:
+    """The kind of block a line belongs to, as far as a following line could join it."""
     bare = line.lstrip()
     if _FENCE.match(line):
         return "fence"
@@ -158,13 +160,13 @@ def _sort(line: str) -> str:
 
 
 def is_item(line: str) -> bool:
-    """Whether a line is an item of a list."""
+    """True if the line is a list item."""
     word, _, rest = line.lstrip().partition(" ")
     return bool(rest) and (word in ("-", "*", "+") or (word[:-1].isdigit() and word[-1:] in ".)"))
 
 
 def _title(line: str) -> str | None:
-    """The words of a `## heading`, its closing marks taken off, or None for another line."""
+    """The text of a `## heading` without its closing marks; None for another line."""
     bare = line.lstrip(" ")
     rest = bare.lstrip("#")
     if len(line) - len(bare) > 3 or not 1 <= len(bare) - len(rest) <= 6 or (rest and rest[0] not in " \t"):
@@ -178,11 +180,11 @@ def _is_underline(line: str) -> bool:
     return _UNDERLINE.fullmatch(line) is not None and len(line.strip()) > 2
 
 
-def _heads(line: str) -> bool:
-    """Whether a line can be the words over an underline."""
+def _can_be_title(line: str) -> bool:
+    """True if the line can be a title above an underline."""
     return bool(line.strip()) and not is_item(line) and not line.startswith((">", "#", "|", "    "))
 
 
-def _words(title: str) -> str:
+def _normalized(title: str) -> str:
     shown = _LINK.sub(r"\1", title[:300]).strip().strip("#*_`: ")
     return " ".join(shown.casefold().split())

@@ -1,4 +1,4 @@
-"""The executors that this version has, by name; plugins may add more."""
+"""The names of the built-in executors; plugins may add more."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ BUILT_IN: Final = frozenset({
     "edit", "command", "ollama", "workflow", "agent", "aider", "claude-code", "codex", "gemini-cli", "mini-swe-agent",
     "opencode",
 })  # fmt: skip
-"""What a lane's `executor` may be without a plugin."""
+"""The values of a lane's `executor` that need no plugin."""
 
 STEPS: Final = (BUILT_IN - {"workflow"}) | {"check", "approval", "revert"}
-"""What a step's `run` may be without a plugin."""
+"""The values of a step's `run` that need no plugin."""
 
 
-def no_such_executor(name: str, known: Iterable[str]) -> str:
-    """The sentence about an executor that is not there."""
+def unknown_executor_message(name: str, known: Iterable[str]) -> str:
+    """The message for an unknown executor."""
     return f"there is no executor {name[:60]}; there are: {', '.join(sorted(known))}"

@@ -1,4 +1,4 @@
-"""Where a text occurs in a file: as a whole word, and not by chance inside a longer number, version or identifier."""
+"""Finds a text in a file: as a whole word if asked, and never inside a longer number, version or identifier."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ _TOKEN = re.compile(r"[\w.]*")
 
 
 class Occurrence(NamedTuple):
-    """A place `[start, end)` in a text, and the longer token that it is only a part of, if any."""
+    """A match `[start, end)` in a text; `inside` is the longer token that it is part of, empty if there is none."""
 
     start: int
     end: int
     inside: str = ""
 
 
-def occurrences(text: str, wanted: str, *, word: bool = False) -> Iterator[Occurrence]:
-    """Where `wanted` stands in `text`, whichever line endings either has; with `word` only as a whole word."""
+def find_occurrences(text: str, wanted: str, *, word: bool = False) -> Iterator[Occurrence]:
+    """The occurrences of `wanted` in `text`, whatever line endings either has; with `word` only whole words."""
     lines = wanted.replace("\r\n", "\n").split("\n")
     pattern = r"\r?\n".join(map(re.escape, lines))
     is_exact = not word and (wanted[0].isdigit() or wanted[-1].isdigit() or _IDENTIFIER.fullmatch(wanted) is not None)
-    for found in re.finditer(_as_word(pattern, wanted) if word else pattern, text):
-        start, end = found.span()
-        yield Occurrence(start, end, _longer(text, start, end) if is_exact else "")
+    for match in re.finditer(_word_pattern(pattern, wanted) if word else pattern, text):
+        start, end = match.span()
+        yield Occurrence(start, end, _enclosing_token(text, start, end) if is_exact else "")
 
 
-def _as_word(pattern: str, wanted: str) -> str:
-    """The pattern between the ends of words; a text that begins or ends with a mark needs no end there."""
+def _word_pattern(pattern: str, wanted: str) -> str:
+    """The pattern between word boundaries; no boundary is needed where the text begins or ends with punctuation."""
     before, after = _WORD.split("{}")
     starts, ends = wanted[0].isalnum() or wanted[0] == "_", wanted[-1].isalnum() or wanted[-1] == "_"
     return f"{before if starts else ''}{pattern}{after if ends else ''}"
 
 
-def _longer(text: str, start: int, end: int) -> str:
-    """The number, version or identifier that `[start, end)` is only a part of; empty when it stands for itself.
+def _enclosing_token(text: str, start: int, end: int) -> str:
+    """The longer number, version or identifier that `[start, end)` is part of; empty when it is a token itself.
 
-    A plain word may be part of longer words, as `colour` is of `colours`; a number or an identifier is another one.
+    A plain word may be part of a longer word, as `colour` is of `colours`; part of a number or identifier is never
+    meant.
     """
     wanted = text[start:end]
     if _continues_before(text, start, wanted) or _continues_after(text, end, wanted):

@@ -1,4 +1,4 @@
-"""Picking: the tree that has only some parts of a staged change, made of the very bytes of its two sides."""
+"""Builds the tree that has only selected parts of a staged change, from the exact bytes of both sides."""
 
 from __future__ import annotations
 
@@ -13,59 +13,60 @@ from lanes.repository import as_git
 
 
 @dataclass(frozen=True, slots=True)
-class Pickable:
-    """A staged change with its parts."""
+class SelectableChange:
+    """A staged change and its selectable parts."""
 
     change: Change
     spans: Spans
     parts: tuple[SelectedHunks, ...]
 
 
-async def pickable(repository: Repository, base: str, tree: str) -> Pickable:
-    """The parts of the change from commit `base` to `tree`, numbered as the diff shows them."""
+async def read_selectable(repository: Repository, base: str, tree: str) -> SelectableChange:
+    """The parts of the change from the commit `base` to `tree`, numbered as in the displayed diff."""
     change = await repository.change(base, tree)
     spans = spans_of(await repository.diff_text(base, tree))
-    return Pickable(change, spans, parts_of(change.files, spans))
+    return SelectableChange(change, spans, parts_of(change.files, spans))
 
 
-async def picked_tree(repository: Repository, base: str, tree: str, what: str) -> str:
-    """The tree of `base` with what `what` names of the change to `tree`.
+async def picked_tree(repository: Repository, base: str, tree: str, selection: str) -> str:
+    """The tree of `base` with the selected parts of the change to `tree`; the result is deterministic.
 
-    Raises `PermanentError` for a selection that names nothing, and for one that cannot be made: a submodule alone, or a
-    file whose folder still is a file. The same selection of the same change makes the same tree.
+    Raises:
+        PermanentError: The selection names nothing, or cannot be made: part of a submodule, or a file whose folder is
+            still a file.
     """
-    found = await pickable(repository, base, tree)
+    selectable = await read_selectable(repository, base, tree)
     try:
-        numbers = read_selection(what, found.parts)
+        numbers = read_selection(selection, selectable.parts)
     except (UsageError, NotFoundError) as error:
-        said = error.problem
-        raise PermanentError(said.code, said.message, said.mend, kind=said.kind) from error
-    return await subset_tree(repository, found, numbers)
+        problem = error.problem
+        raise PermanentError(problem.code, problem.message, problem.mend, kind=problem.kind) from error
+    return await subset_tree(repository, selectable, numbers)
 
 
-async def subset_tree(repository: Repository, found: Pickable, numbers: Collection[int]) -> str:
-    """The tree with the parts of these numbers: all of them are the staged tree, none are the base's."""
-    chosen = {part.number for part in found.parts if part.number in numbers}
-    start = await repository.tree_of(found.change.base)
+async def subset_tree(repository: Repository, selectable: SelectableChange, numbers: Collection[int]) -> str:
+    """The tree with these parts: all of them give the staged tree, none the base's."""
+    chosen = {part.number for part in selectable.parts if part.number in numbers}
+    start = await repository.tree_of(selectable.change.base)
     if not chosen:
         return start
-    if len(chosen) == len(found.parts):
-        return found.change.tree
+    if len(chosen) == len(selectable.parts):
+        return selectable.change.tree
     writes: dict[str, bytes] = {}
     modes: dict[str, str] = {}
     deletes: set[str] = set()
-    for file in found.change.files:
-        picked = [part for part in found.parts if part.path == file.path and part.number in chosen]
+    for file in selectable.change.files:
+        picked = [part for part in selectable.parts if part.path == file.path and part.number in chosen]
         if not picked:
             continue
         path = file.path.decode("utf-8", "surrogateescape")
         if GITLINK in (file.old_mode, file.mode):
-            mend = "Pick all of the change, or none of it."
+            mend = "Pick the whole change, or none of it."
             raise PermanentError("submodule", f"{file.shown_path} is a submodule", mend, kind=Kind.BLOCKED)
         if file.mode == ABSENT:
             deletes.add(path)
             continue
-        writes[path] = await _content(repository, file, found.spans, [part.span for part in picked])
+        writes[path] = await _content(repository, file, selectable.spans, [part.span for part in picked])
         modes[path] = file.mode
     return await as_git(repository).write_tree(start, writes, deletes, modes)
 

@@ -1,4 +1,4 @@
-"""A tree of files as an executor sees it, and the same tree with edits on top."""
+"""The files of a git tree as executors read them, and an overlay that holds edits on top."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MAX_WRITTEN_BYTES = 20_000_000
 
 
 class TreeFiles(Protocol):
-    """The files of one tree, read only."""
+    """Read access to the files of one tree."""
 
     def paths(self) -> Sequence[str]:
-        """All file paths, from the repository's root, separated by /."""
+        """All file paths, relative to the repository's root and separated by /."""
         ...
 
     def read(self, path: str) -> bytes | None:
@@ -27,15 +27,15 @@ class TreeFiles(Protocol):
         ...
 
     def mode(self, path: str) -> str | None:
-        """A file's git mode such as 100644, None when there is no such file."""
+        """A file's git mode, such as 100644; None when there is no such file."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TreeEdit:
-    """What edits change: new contents, removed paths, and the modes of all written paths.
+    """The result of edits: new contents, removed paths, and the modes of all written paths.
 
-    A move is a write and a removal. What is the same as in the tree is in neither.
+    A move is a write and a removal. Files that are unchanged appear in neither.
     """
 
     writes: Mapping[str, bytes]
@@ -44,7 +44,7 @@ class TreeEdit:
 
 
 class Overlay:
-    """A tree with the results of earlier edits on top; later edits see them."""
+    """A tree with edits on top; later edits see earlier ones."""
 
     def __init__(self, base: TreeFiles) -> None:
         self._base = base
@@ -57,11 +57,11 @@ class Overlay:
         return sorted(self._paths)
 
     def has(self, path: str) -> bool:
-        """Whether there is such a file."""
+        """True if there is such a file."""
         return path in self._paths
 
     def is_folder(self, path: str) -> bool:
-        """Whether any file lies in a folder of this path."""
+        """True if the path is a folder that contains a file."""
         return any(other.startswith(path + "/") for other in self._paths)
 
     def mode(self, path: str) -> str:
@@ -69,11 +69,11 @@ class Overlay:
         return self._modes.get(path) or self._base.mode(path) or REGULAR
 
     def is_plain(self, path: str) -> bool:
-        """Whether a path is an ordinary file, no link and no submodule."""
+        """True if the path is an ordinary file, not a link or a submodule."""
         return self.mode(path) not in (SYMLINK, GITLINK)
 
     def content(self, path: str) -> bytes:
-        """The content of an ordinary file; EditError names near paths when there is none."""
+        """The content of an ordinary file; if there is none, the EditError suggests similar paths."""
         self.require(path)
         if not self.is_plain(path):
             raise EditError("unsupported_format", f"{path} is a link, not a file with text", "Name the file itself.")
@@ -81,16 +81,16 @@ class Overlay:
         if len(content) > MAX_FILE_BYTES:
             raise EditError("too_large", f"{path} has {len(content)} bytes; at most {MAX_FILE_BYTES} are edited")
         if is_lfs_pointer(content):
-            message = f"{path} is a Git LFS pointer: the file itself is kept elsewhere, and cannot be edited here"
+            message = f"{path} is a Git LFS pointer; its content is stored elsewhere and cannot be edited here"
             raise EditError("unsupported_format", message, "Change it in a clone that has Git LFS.")
         return content
 
     def is_text(self, path: str) -> bool:
-        """Whether a path is an ordinary file whose content can be searched: no binary and no LFS pointer."""
+        """True if the path is an ordinary text file, not a binary or an LFS pointer."""
         return self.is_plain(path) and b"\0" not in (content := self.raw(path)) and not is_lfs_pointer(content)
 
     def raw(self, path: str) -> bytes:
-        """The bytes behind a path, whatever they are."""
+        """The bytes of a path, whatever its type."""
         content = self._writes.get(path)
         if content is None:
             content = self._base.read(path)
@@ -99,16 +99,16 @@ class Overlay:
         return content
 
     def require(self, path: str) -> None:
-        """EditError unless there is such a file."""
+        """Raise EditError unless there is such a file."""
         if self.has(path):
             return
         if self.is_folder(path):
             raise EditError("no_such_file", f"{path} is a folder, not a file", "Name one file.")
-        mend = near_path(path, self.paths()) or "Say its path from the repository's root."
+        mend = suggest_path(path, self.paths()) or "Give its path from the repository's root."
         raise EditError("no_such_file", f"There is no file {path}", mend)
 
     def require_free(self, path: str) -> None:
-        """EditError unless a file may be made at this path."""
+        """Raise EditError unless a file can be created at this path."""
         if self.has(path):
             raise EditError("exists", f"There is a file {path} already", "Choose another name.")
         if self.is_folder(path):
@@ -117,24 +117,26 @@ class Overlay:
         parts = path.split("/")
         for count in range(1, len(parts)):
             if self.has(folder := "/".join(parts[:count])):
-                raise EditError("exists", f"{folder} is a file, so there can be no {path}", "Choose another name.")
+                raise EditError("exists", f"{folder} is a file, so {path} cannot be created", "Choose another name.")
 
     def write(self, path: str, content: bytes, mode: str | None = None) -> None:
-        """Give a path this content."""
+        """Set the content of a path."""
         self._modes[path] = mode or (self.mode(path) if self.has(path) else REGULAR)
         self._writes[path] = content
         self._paths.add(path)
         if len(content) > MAX_FILE_BYTES or sum(map(len, self._writes.values())) > MAX_WRITTEN_BYTES:
-            raise EditError("too_large", f"{path} and the other changes would be too large", "Ask for less at once.")
+            raise EditError(
+                "too_large", f"{path} and the other changes would be too large", "Ask for a smaller change."
+            )
 
     def remove(self, path: str) -> None:
-        """Take a file out of the tree."""
+        """Remove a file from the tree."""
         self._paths.discard(path)
         self._writes.pop(path, None)
         self._modes.pop(path, None)
 
     def result(self) -> TreeEdit:
-        """What differs from the tree beneath."""
+        """What differs from the base tree."""
         base = set(self._base.paths())
         writes = {
             path: content
@@ -144,50 +146,50 @@ class Overlay:
         return TreeEdit(writes, frozenset(base - self._paths), {path: self._modes[path] for path in writes})
 
 
-def matching(pattern: str, paths: Sequence[str]) -> list[str]:
-    """The paths that an anchored glob names: `*` and `?` stay within a folder, `**` crosses folders."""
+def matching_paths(pattern: str, paths: Sequence[str]) -> list[str]:
+    """The paths that match an anchored glob: `*` and `?` match within a folder, `**` across folders."""
     parts = pattern.split("/")
     if parts[-1] == "**":
         parts.append("*")
     return [path for path in paths if _matches(parts, path.split("/"))]
 
 
-def near_path(path: str, paths: Sequence[str]) -> str:
-    """`Did you mean …?` with the paths most like this one; may be empty."""
+def suggest_path(path: str, paths: Sequence[str]) -> str:
+    """`Did you mean …?` with the most similar paths; may be empty."""
     name = path.rpartition("/")[2]
     stem = name.partition(".")[0].casefold()
-    likely = [p for p in paths if p.rpartition("/")[2].casefold() == name.casefold()]
-    if not likely:
+    similar = [p for p in paths if p.rpartition("/")[2].casefold() == name.casefold()]
+    if not similar:
         pool = [p for p in paths if p.rpartition("/")[2][:1].casefold() == stem[:1]]
-        likely = difflib.get_close_matches(path, (pool or list(paths))[:3000], n=3, cutoff=0.6)
-        alike = [p for p in pool if p.rpartition("/")[2].partition(".")[0].casefold() == stem]
-        likely = list(dict.fromkeys([*likely, *alike]))
-    return f"Did you mean {' or '.join(map(shown, likely[:3]))}?" if likely else ""
+        similar = difflib.get_close_matches(path, (pool or list(paths))[:3000], n=3, cutoff=0.6)
+        same_stem = [p for p in pool if p.rpartition("/")[2].partition(".")[0].casefold() == stem]
+        similar = list(dict.fromkeys([*similar, *same_stem]))
+    return f"Did you mean {' or '.join(map(display_path, similar[:3]))}?" if similar else ""
 
 
-def shown(path: str) -> str:
-    """A path of a tree for people: bytes that are not UTF-8 are escaped."""
+def display_path(path: str) -> str:
+    """A tree path for display; bytes that are not UTF-8 are escaped."""
     return show_path(path.encode("utf-8", "surrogateescape"))
 
 
 def _matches(pattern: list[str], path: list[str]) -> bool:
-    """Whether the parts of a glob match all the parts of a path; the set holds the pattern parts reached."""
-    reached = _past_stars(pattern, {0})
+    """True if the glob's parts match all parts of the path; the set holds the positions reached in the pattern."""
+    positions = _skip_stars(pattern, {0})
     for part in path:
-        following = set()
-        for at in reached:
+        next_positions = set()
+        for at in positions:
             if at < len(pattern) and pattern[at] == "**":
-                following.add(at)
+                next_positions.add(at)
             elif at < len(pattern) and fnmatch.fnmatchcase(part, pattern[at].replace("[", "[[]")):
-                following.add(at + 1)
-        reached = _past_stars(pattern, following)
-    return len(pattern) in reached
+                next_positions.add(at + 1)
+        positions = _skip_stars(pattern, next_positions)
+    return len(pattern) in positions
 
 
-def _past_stars(pattern: list[str], reached: set[int]) -> set[int]:
-    for at in sorted(reached):
+def _skip_stars(pattern: list[str], positions: set[int]) -> set[int]:
+    for at in sorted(positions):
         step = at
         while step < len(pattern) and pattern[step] == "**":
             step += 1
-            reached = reached | {step}
-    return reached
+            positions = positions | {step}
+    return positions

@@ -1,69 +1,90 @@
-"""Where programs of a lane work: a folder that shows the files of a tree, and what is taken back of it afterwards.
+"""Working folders for a lane's programs: a folder that shows the files of a tree, and the import of the result.
 
-Where the sandbox can lay a layer over files that nobody writes to, beginning and ending cost what is changed; elsewhere
-each piece of work gets a copy of all files.
+If the sandbox supports overlays, the cost of starting and ending is proportional to the change; otherwise each run gets
+a copy of all files.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from lanes.executors.checkouts import Checkouts
 from lanes.repository import Bounds, GitRepository
-from lanes.repository.worktree import room_above
+from lanes.repository.worktree import bounds_above
 from lanes.sandbox import Sandbox
+from lanes.sandbox.folders import locked_folder, remove_abandoned
 
-_KEPT: Final = "pristine"
+_PRISTINE: Final = "pristine"
+_PREFIX: Final = "work-"
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A place to work that showed `tree` at first: `directory` and `beneath` are what a `Run` wants."""
+    """A working folder that initially shows `tree`; pass `directory` and `lower` to the `SandboxRun`."""
 
     git: GitRepository
     tree: str
     directory: Path
-    beneath: Path | None
+    lower: Path | None
     bounds: Bounds
 
-    async def take(self) -> str:
-        """The tree that the work left; nothing may run there any more. To be asked for once."""
-        if self.beneath is None:
+    async def import_result(self) -> str:
+        """Import the result as a tree; call it once, when nothing runs in the folder any more."""
+        if self.lower is None:
             return await self.git.import_tree(self.directory, self.tree, self.bounds)
         return await self.git.take_layer(self.directory, self.tree, self.bounds)
 
 
+class WorkFolders:
+    """Creates empty working folders below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def remove_abandoned(self) -> None:
+        """Remove the folders of dead processes, which may take long."""
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_abandoned(self._root, _PREFIX)
+
+    @contextlib.contextmanager
+    def create(self) -> Iterator[Path]:
+        """An empty locked folder, removed with its contents after the block."""
+        self.remove_abandoned()
+        with locked_folder(self._root, _PREFIX) as folder:
+            (folder / "files").mkdir()
+            yield folder / "files"
+
+
 class Workplaces:
-    """Makes places to work below `scratch`."""
+    """Creates working folders below `scratch`."""
 
     def __init__(self, scratch: Path) -> None:
-        self._checkouts = Checkouts(scratch)
-        self._kept = scratch / _KEPT
+        self._work_folders = WorkFolders(scratch)
+        self._pristine = scratch / _PRISTINE
 
     @contextlib.asynccontextmanager
-    async def showing(self, git: GitRepository, tree: str, sandbox: Sandbox) -> AsyncIterator[Workplace]:
-        """A place that shows `tree` to programs in `sandbox`; gone after the block."""
-        layers = sandbox.overlay
-        await asyncio.to_thread(self._checkouts.sweep)
-        async with _closing_aside() as stack:
-            folder = stack.enter_context(self._checkouts.folder())
-            if layers is not None:
-                beneath = await git.lease(stack, tree, self._kept, layers.owner)
-                if beneath is not None:
-                    yield Workplace(git, tree, folder, beneath, Bounds())
+    async def open(self, git: GitRepository, tree: str, sandbox: Sandbox) -> AsyncIterator[Workplace]:
+        """A working folder that shows `tree` to programs in `sandbox`; removed after the block."""
+        overlay = sandbox.overlay
+        await asyncio.to_thread(self._work_folders.remove_abandoned)
+        async with _closing_in_thread() as stack:
+            folder = stack.enter_context(self._work_folders.create())
+            if overlay is not None:
+                lower = await git.lease(stack, tree, self._pristine, overlay.owner)
+                if lower is not None:
+                    yield Workplace(git, tree, folder, lower, Bounds())
                     return
             await git.export(tree, folder)
-            yield Workplace(git, tree, folder, None, await asyncio.to_thread(room_above, folder))
+            yield Workplace(git, tree, folder, None, await asyncio.to_thread(bounds_above, folder))
 
 
 @contextlib.asynccontextmanager
-async def _closing_aside() -> AsyncIterator[contextlib.ExitStack]:
-    """A stack that is closed in a thread: removing what a program left may take long, and others wait meanwhile."""
+async def _closing_in_thread() -> AsyncIterator[contextlib.ExitStack]:
+    """A stack that is closed in a thread, because removing a program's files can take long."""
     stack = contextlib.ExitStack()
     try:
         yield stack

@@ -1,1 +1,1 @@
-"""Where pull requests live: one adapter a forge."""
+"""Forges, which host pull requests: one adapter for each."""

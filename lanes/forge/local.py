@@ -1,4 +1,4 @@
-"""The local forge: a git repository on this host stands for the remote and keeps its own pull requests."""
+"""The local forge: a git repository on this host is the remote and stores its own pull requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.model.stored import StoredObject
 from core.model.task import PullRequest
 from core.ports.forge import PullRequestDraft
 from core.ports.repository import Commit, Repository
-from lanes.forge.branches import check_ours, moved, push_branch
+from lanes.forge.branches import branch_moved, check_own_branch, push_branch
 from lanes.repository import GitRepository, as_git, guarded
 from lanes.repository.bare import Bare
 from lanes.repository.merging import merge, rebase
@@ -23,14 +23,14 @@ from lanes.repository.merging import merge, rebase
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PULLS: Final = "refs/countersign/pulls/"
+PULLS_PREFIX: Final = "refs/countersign/pulls/"
 METHODS: Final = frozenset({"merge", "squash", "rebase"})
-_TRIES: Final = 8
+_ATTEMPTS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A pull request as the remote holds it: a JSON blob under ``refs/countersign/pulls/<number>``."""
+class PullRecord:
+    """A pull request as the remote stores it: a JSON blob under ``refs/countersign/pulls/<number>``."""
 
     number: int
     title: str
@@ -43,13 +43,13 @@ class Record:
     digest: str
     merge_commit: str | None = None
 
-    def encoded(self) -> bytes:
-        """The blob's bytes."""
+    def encode(self) -> bytes:
+        """The bytes of the blob."""
         return json.dumps({"version": 1, **asdict(self)}, indent=1, sort_keys=True).encode() + b"\n"
 
     @classmethod
-    def decoded(cls, raw: bytes) -> Record:
-        """The record in a blob; raises `PermanentError` when somebody wrote something else there."""
+    def decode(cls, raw: bytes) -> PullRecord:
+        """The record in a blob; raises `PermanentError` when the blob is not a record."""
         try:
             stored = StoredObject(json.loads(raw), "a pull request", version_key="version")
             return cls(
@@ -65,15 +65,15 @@ class Record:
                 merge_commit=stored.get("merge_commit"),
             )
         except (ValueError, TypeError, AttributeError) as error:
-            raise PermanentError("bad_record", f"A pull request below {PULLS} cannot be read") from error
+            raise PermanentError("bad_record", f"A pull request below {PULLS_PREFIX} cannot be read") from error
 
 
 class LocalForge:
     """Pull requests of repositories on this host.
 
-    Branches arrive by a real push, so the remote's own hooks see them. Records and the merge are written by
-    compare-and-swap of one reference, so a crash at any point leaves either the old or the new, and a repeated call
-    finds what the first one did. The branch that is merged into moves in `merge` only.
+    Branches are pushed by git, so that the remote's hooks run. Records and merges are written by compare-and-swap of
+    one reference: a crash leaves the old or the new value, and a repeated call finds the first call's effect. Only
+    `merge` moves the target branch.
     """
 
     async def push(self, repository: Repository, branch: str, commit: str, expected: str | None) -> None:
@@ -85,37 +85,39 @@ class LocalForge:
         return await _do(repository, _open, as_git(repository), proposal)
 
     async def poll(self, repository: Repository, pull_request: PullRequest) -> PullRequest:
-        """The pull request as the remote has it now; a merge or a deleted branch made by hand counts."""
+        """The pull request as it is in the remote now; merges and deletions of the branch by hand count."""
         return await _do(repository, _look, as_git(repository), pull_request)
 
     async def merge(
         self, repository: Repository, pull_request: PullRequest, message: str, method: str = "merge"
     ) -> str:
-        """Merge if its head is still `pull_request.head`, and return the id of the commit that it made the tip."""
+        """Merge if the head is still `pull_request.head`; the id of the new tip of the target branch."""
         if method not in METHODS:
-            raise PermanentError("merge_method", f"{method[:40]!r} is no way to merge", "merge, squash or rebase.")
+            raise PermanentError(
+                "merge_method", f"{method[:40]!r} is not a merge method", "Use merge, squash or rebase."
+            )
         return await _do(repository, _merge, as_git(repository), pull_request, message, method)
 
     async def close(self, repository: Repository, pull_request: PullRequest) -> None:
-        """Close without merging and delete the branch, unless somebody else moved it."""
+        """Close without merging, and delete the branch unless somebody else moved it."""
         git = as_git(repository)
         await _do(repository, _close, git, pull_request)
-        ref = check_ours(pull_request.branch)
+        ref = check_own_branch(pull_request.branch)
         try:
             if ref in await git.remote_refs(ref):
                 await git.push(ref, "", pull_request.head)
         except PermanentError:
-            return  # the remote lets nobody delete branches; the pull request is closed all the same
+            return  # the remote forbids deleting branches; the pull request is closed nevertheless
 
 
 def _open(git: GitRepository, proposal: PullRequestDraft) -> PullRequest:
     bare = Bare(git.spec.url)
-    check_ours(proposal.branch)
-    for _ in range(_TRIES):
-        number, old, record = _place(bare, proposal)
+    check_own_branch(proposal.branch)
+    for _ in range(_ATTEMPTS):
+        number, old, record = _find_place(bare, proposal)
         if record is not None and record.state != "open":
-            return _shown(bare, record)
-        wanted = Record(
+            return _pull_request(bare, record)
+        new = PullRecord(
             number=number,
             title=proposal.title,
             body=proposal.body,
@@ -126,90 +128,90 @@ def _open(git: GitRepository, proposal: PullRequestDraft) -> PullRequest:
             revision=proposal.revision,
             digest=proposal.digest,
         )
-        if record == wanted or bare.move(f"{PULLS}{number}", bare.write(wanted.encoded()), old):
-            return _shown(bare, wanted)
+        if record == new or bare.move_ref(f"{PULLS_PREFIX}{number}", bare.write(new.encode()), old):
+            return _pull_request(bare, new)
     raise _busy(git)
 
 
-def _place(bare: Bare, proposal: PullRequestDraft) -> tuple[int, str | None, Record | None]:
-    """Where the proposal's record is or belongs: (number, the reference's blob, the record there).
+def _find_place(bare: Bare, proposal: PullRequestDraft) -> tuple[int, str | None, PullRecord | None]:
+    """The number of the proposal's record, with the blob and the record that exist under it.
 
-    The task's number, unless another home once used it for another branch; then the next free one.
+    The number is the task's, or the next free one if another home has used it for another branch.
     """
-    own = bare.ref(f"{PULLS}{proposal.number}")
-    if own is None:
+    blob = bare.ref(f"{PULLS_PREFIX}{proposal.number}")
+    if blob is None:
         return proposal.number, None, None
-    record = Record.decoded(bare.read(own))
+    record = PullRecord.decode(bare.read(blob))
     if _belongs(record, proposal):
-        return proposal.number, own, record
-    numbers = sorted(int(name.removeprefix(PULLS)) for name in bare.refs(PULLS) if name)
+        return proposal.number, blob, record
+    numbers = sorted(int(name.removeprefix(PULLS_PREFIX)) for name in bare.refs(PULLS_PREFIX) if name)
     for number in numbers:
-        oid = bare.ref(f"{PULLS}{number}")
-        if oid is not None and _belongs(other := Record.decoded(bare.read(oid)), proposal):
+        oid = bare.ref(f"{PULLS_PREFIX}{number}")
+        if oid is not None and _belongs(other := PullRecord.decode(bare.read(oid)), proposal):
             return number, oid, other
     return numbers[-1] + 1, None, None
 
 
-def _belongs(record: Record, proposal: PullRequestDraft) -> bool:
+def _belongs(record: PullRecord, proposal: PullRequestDraft) -> bool:
     return record.branch == proposal.branch and (record.state == "open" or record.head == proposal.head)
 
 
 def _look(git: GitRepository, pull_request: PullRequest) -> PullRequest:
     bare = Bare(git.spec.url)
-    _, record = _record(bare, pull_request)
+    _, record = _read_record(bare, pull_request)
     if record.state != "open":
-        return _shown(bare, record)
+        return _pull_request(bare, record)
     head = bare.ref(f"refs/heads/{record.branch}")
     tip = bare.ref(f"refs/heads/{record.into}")
-    if tip is not None and _merged_as(bare, record, tip):
-        return _shown(bare, replace(record, state="merged"))
+    if tip is not None and _find_merge(bare, record, tip):
+        return _pull_request(bare, replace(record, state="merged"))
     if head is None:
-        return _shown(bare, replace(record, state="closed"))
-    return _shown(bare, replace(record, head=head))
+        return _pull_request(bare, replace(record, state="closed"))
+    return _pull_request(bare, replace(record, head=head))
 
 
 def _merge(git: GitRepository, pull_request: PullRequest, message: str, method: str) -> str:
     bare = Bare(git.spec.url)
-    _, record = _record(bare, pull_request)
+    _, record = _read_record(bare, pull_request)
     if record.state == "closed":
-        raise ConflictError("closed", f"pull request {record.number} is closed", "Ask for it again.")
+        raise ConflictError("closed", f"Pull request {record.number} is closed", "Ask for it again.")
     if record.state == "merged" and record.merge_commit:
         return record.merge_commit
     merged = _merge_now(git, bare, pull_request, message, method)
-    _settle(git, bare, pull_request, lambda r: replace(r, state="merged", merge_commit=merged))
+    _update(git, bare, pull_request, lambda record: replace(record, state="merged", merge_commit=merged))
     return merged
 
 
 def _merge_now(git: GitRepository, bare: Bare, pull_request: PullRequest, message: str, method: str) -> str:
-    """The commit that merges the head: one that a crash, a person or a rival left there, else a new one."""
+    """The commit that merges the head: an existing one, from before a crash or by somebody else, or a new one."""
     store, head = git.store, pull_request.head
-    for _ in range(_TRIES):
-        _, record = _record(bare, pull_request)
-        tip = store.fetch_tip(record.into)
-        if (merged := _merged_as(bare, replace(record, head=head), tip)) is not None:
+    for _ in range(_ATTEMPTS):
+        _, record = _read_record(bare, pull_request)
+        tip = git.remote.fetch_tip(record.into)
+        if (merged := _find_merge(bare, replace(record, head=head), tip)) is not None:
             return merged
         _check_mergeable(bare, record, head)
         if not store.has(head):
-            store.fetch(f"{check_ours(record.branch)}:refs/heads-seen/{record.number}")
-        commit = _joined(git, tip, head, message, method)
+            git.remote.fetch(f"{check_own_branch(record.branch)}:refs/heads-seen/{record.number}")
+        commit = _write_merge(git, tip, head, message, method)
         bare.receive(store.pack([commit], [tip, head]))
-        if method != "merge":  # its head will be no ancestor: a crash after the move finds it by this alone
-            _settle(git, bare, pull_request, partial(replace, merge_commit=commit))
-        if bare.move(f"refs/heads/{record.into}", commit, tip):
+        if method != "merge":  # the head is not an ancestor of this commit: after a crash only the record finds it
+            _update(git, bare, pull_request, partial(replace, merge_commit=commit))
+        if bare.move_ref(f"refs/heads/{record.into}", commit, tip):
             return commit
     raise _busy(git)
 
 
-def _merged_as(bare: Bare, record: Record, tip: str) -> str | None:
-    """The commit below `tip` that merged the record's head, if one did."""
+def _find_merge(bare: Bare, record: PullRecord, tip: str) -> str | None:
+    """The commit in the history of `tip` that merged the record's head; None if there is none."""
     if bare.reaches(record.head, tip):
-        return bare.merge_of(record.head, tip)
-    begun = record.merge_commit
-    return begun if begun and bare.reaches(begun, tip) else None
+        return bare.find_merge(record.head, tip)
+    commit = record.merge_commit
+    return commit if commit and bare.reaches(commit, tip) else None
 
 
-def _joined(git: GitRepository, tip: str, head: str, message: str, method: str) -> str:
-    """A commit on top of `tip` with the change of `head`; the same arguments give the same id."""
+def _write_merge(git: GitRepository, tip: str, head: str, message: str, method: str) -> str:
+    """Write a commit on top of `tip` with the change of `head`; the same arguments give the same id."""
     store = git.store
     if method == "rebase":
         return rebase(store, tip, head)
@@ -218,41 +220,47 @@ def _joined(git: GitRepository, tip: str, head: str, message: str, method: str) 
     return store.write_commit(Commit(tree, tip, message, at), *((head,) if method == "merge" else ()))
 
 
-def _check_mergeable(bare: Bare, record: Record, head: str) -> None:
-    """Raise unless the branch is still at `head` and no work tree shows what it is merged into."""
+def _check_mergeable(bare: Bare, record: PullRecord, head: str) -> None:
+    """Raise unless the branch is still at `head` and no work tree has the target branch checked out."""
     if bare.is_checked_out(record.into):
         mend = "Use a bare repository as the remote, or merge the branch in that work tree."
         raise PermanentError("checked_out", f"{record.into} is checked out in {bare.path}", mend)
-    now = bare.ref(check_ours(record.branch))
+    now = bare.ref(check_own_branch(record.branch))
     if now != head:
-        raise moved(record.branch, head, now)
+        raise branch_moved(record.branch, head, now)
 
 
 def _close(git: GitRepository, pull_request: PullRequest) -> None:
     bare = Bare(git.spec.url)
-    record = _settle(git, bare, pull_request, lambda r: replace(r, state="closed") if r.state == "open" else r)
+    record = _update(git, bare, pull_request, _closed)
     if record.state == "merged":
-        raise ConflictError("merged", f"pull request {record.number} is merged", "Undo it instead.")
+        raise ConflictError("merged", f"Pull request {record.number} is merged", "Undo it instead.")
 
 
-def _settle(git: GitRepository, bare: Bare, pull_request: PullRequest, change: Callable[[Record], Record]) -> Record:
-    """The record after `change`, written by compare-and-swap."""
-    for _ in range(_TRIES):
-        old, record = _record(bare, pull_request)
-        wanted = change(record)
-        if wanted == record or bare.move(f"{PULLS}{record.number}", bare.write(wanted.encoded()), old):
-            return wanted
+def _closed(record: PullRecord) -> PullRecord:
+    return replace(record, state="closed") if record.state == "open" else record
+
+
+def _update(
+    git: GitRepository, bare: Bare, pull_request: PullRequest, change: Callable[[PullRecord], PullRecord]
+) -> PullRecord:
+    """Change the record by compare-and-swap; the new record."""
+    for _ in range(_ATTEMPTS):
+        old, record = _read_record(bare, pull_request)
+        new = change(record)
+        if new == record or bare.move_ref(f"{PULLS_PREFIX}{record.number}", bare.write(new.encode()), old):
+            return new
     raise _busy(git)
 
 
-def _record(bare: Bare, pull_request: PullRequest) -> tuple[str, Record]:
-    oid = bare.ref(f"{PULLS}{pull_request.number}")
+def _read_record(bare: Bare, pull_request: PullRequest) -> tuple[str, PullRecord]:
+    oid = bare.ref(f"{PULLS_PREFIX}{pull_request.number}")
     if oid is None:
         raise NotFoundError("no_pull_request", f"{bare.path} has no pull request {pull_request.number}")
-    return oid, Record.decoded(bare.read(oid))
+    return oid, PullRecord.decode(bare.read(oid))
 
 
-def _shown(bare: Bare, record: Record) -> PullRequest:
+def _pull_request(bare: Bare, record: PullRecord) -> PullRequest:
     return PullRequest(
         number=record.number,
         url=f"{bare.path.absolute().as_uri()}#pull/{record.number}",
@@ -265,7 +273,7 @@ def _shown(bare: Bare, record: Record) -> PullRequest:
 
 
 def _busy(git: GitRepository) -> TransientError:
-    return TransientError("remote_busy", f"{git.spec.name} changes faster than we can write", retry_after_s=5)
+    return TransientError("remote_busy", f"{git.spec.name} is changing too fast; try again", retry_after_s=5)
 
 
 async def _do(repository: Repository, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

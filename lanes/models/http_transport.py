@@ -66,7 +66,7 @@ class HttpTransport(httpx.AsyncBaseTransport):
 
 
 class _BoundedStream(httpx.AsyncByteStream):
-    """A stream that raises `ResponseTooLargeError` after `most_bytes`."""
+    """A stream that raises `ResponseTooLargeError` after `max_bytes`."""
 
     def __init__(self, stream: httpx.AsyncByteStream, max_bytes: int) -> None:
         self._stream, self._max_bytes = stream, max_bytes

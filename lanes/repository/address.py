@@ -1,4 +1,4 @@
-"""Where a remote repository is: which addresses are let through, and over which protocol."""
+"""Checks the addresses of remote repositories and determines their protocol."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A checked remote: what git is given, the one protocol it may use, and the folder if it is on this host."""
+    """A checked remote address: the URL for git, its only protocol, and the folder if it is on this host."""
 
     url: str
     protocol: str
@@ -25,9 +25,9 @@ class Address:
 
 
 def parse_address(url: str) -> Address:
-    """The address behind `url`; raises `PermanentError` for whatever is not plainly https, ssh or a local folder.
+    """The checked address `url`; raises `PermanentError` for anything but https, ssh or a local folder.
 
-    git also takes ``ext::command``, options in host names and relative paths; none of them gets this far.
+    git also accepts ``ext::command``, options in host names and relative paths, which are refused here.
     """
     if not url or url.startswith("-") or any(ord(c) < 33 and c != " " for c in url) or "\x7f" in url:
         raise _refused(url, "it is empty, begins with a dash or has control characters")
@@ -59,11 +59,11 @@ def _from_url(url: str, scheme: str) -> Address:
             raise _refused(url, "a file:// address names an absolute path on this host")
         return Address(url, "file", Path(unquote(parts.path)))
     if not re.fullmatch(_HOST, host) and host not in _LOOPBACK:
-        raise _refused(url, "its host name is none")
+        raise _refused(url, "its host name is not valid")
     if scheme == "http" and host not in _LOOPBACK:
-        raise _refused(url, "plain http is for this host only")
+        raise _refused(url, "plain http is allowed for this host only")
     if scheme not in ("https", "http", "ssh"):
-        raise _refused(url, f"{scheme}:// is not let through")
+        raise _refused(url, f"{scheme}:// is not allowed")
     if scheme == "ssh" and (parts.username or "").startswith("-"):
         raise _refused(url, "its user name begins with a dash")
     return Address(url, scheme)

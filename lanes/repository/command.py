@@ -1,4 +1,4 @@
-"""git as a program: a fixed list of verbs, an environment of ours, a deadline and a bound on everything."""
+"""Runs git with a fixed set of subcommands, a clean environment, a timeout, and limits on memory, files and output."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from typing import Any, Final
 from core.model.errors import PermanentError
 from lanes.repository.running import GitError, Running
 
-LEAST_GIT: Final = (2, 38)
-"""The first git whose ``merge-tree --write-tree`` merges without a work tree."""
+MIN_GIT_VERSION: Final = (2, 38)
+"""The first version whose ``merge-tree --write-tree`` merges without a work tree."""
 
 VERBS: Final = frozenset(
     {
@@ -48,23 +48,23 @@ VERBS: Final = frozenset(
         "write-tree",
     }
 )
-"""Everything this program ever asks of git; all but add, fetch, push and init are plumbing."""
+"""All git subcommands in use; all but add, fetch, push and init are plumbing."""
 
-# What git may see of the caller's environment: where programs are, how the network is reached, nothing else.
+# The variables of the caller's environment that git may see: program locations and network access.
 _PASSED: Final = frozenset(
     {"PATH", "SSH_AUTH_SOCK", "TMPDIR", "TMP", "TEMP", "SYSTEMROOT", "WINDIR", "COMSPEC", "PATHEXT", "USER", "LOGNAME"}
-    | {"GIT_SSL_CAINFO", "GIT_SSL_CAPATH"}  # whom to trust, where a company signs its own certificates
+    | {"GIT_SSL_CAINFO", "GIT_SSL_CAPATH"}  # for companies with their own certificate authority
     | {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 )
 
 FSCK: Final = {"zeroPaddedFilemode": "warn", "badTimezone": "warn", "badFilemode": "error"}
-"""What of ``git fsck`` is judged otherwise than it does itself.
+"""Severities that differ from the defaults of ``git fsck``.
 
-Two faults that old and harmless histories have; refusing them would refuse well-known repositories. And a mode that
-is none, which git would take for a submodule.
+Two faults occur in old, harmless histories: refusing them would refuse well-known repositories. An invalid mode, which
+git would treat as a submodule, is an error.
 """
 
-# Said on every command line, so that no configuration file of any repository has a word in it.
+# Passed on every command line, so that no configuration file of a repository has any effect.
 _SETTINGS: Final = (
     f"core.hooksPath={os.devnull}",
     f"core.attributesFile={os.devnull}",
@@ -92,7 +92,7 @@ _SETTINGS: Final = (
     "gc.auto=0",
     "maintenance.auto=false",
     "fetch.recurseSubmodules=no",
-    "fetch.unpackLimit=1",  # a pack stays a pack: nothing of a refused one becomes an object of ours
+    "fetch.unpackLimit=1",  # keep packs as packs, so that no object of a refused pack enters the store
     "push.gpgSign=false",
     "push.recurseSubmodules=no",
     "submodule.recurse=false",
@@ -103,14 +103,14 @@ _SETTINGS: Final = (
 
 MIB: Final = 1024 * 1024
 _MEMORY_BYTES: Final = 256 * MIB
-_TAKING_BYTES: Final = 512 * MIB
+_IMPORT_MEMORY_BYTES: Final = 512 * MIB
 FILE_BYTES: Final = 4096 * MIB
-"""How large a file, such as a fetched pack, a git may write."""
+"""The largest file, such as a fetched pack, that git may write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How a git command ended and what it wrote."""
+    """The status and the output of a git command."""
 
     code: int
     out: bytes
@@ -118,10 +118,10 @@ class Output:
 
 
 class GitCommand:
-    """Runs git on one git directory; blocking, and safe to use from several threads.
+    """Runs git on one git directory; blocking and thread-safe.
 
-    Arguments are options and object ids of ours; paths and messages travel by standard input, an address only
-    after ``--``. `protocols` names what the command may reach over; nothing by default.
+    Arguments are our own options and object ids; paths and messages are passed by standard input, addresses only after
+    ``--``. `protocols` are those that the command may use; none by default.
     """
 
     def __init__(self, git_dir: Path, *, timeout_s: float = 120.0) -> None:
@@ -136,13 +136,13 @@ class GitCommand:
         ok: Iterable[int] = (0,),
         limit_bytes: int = 512 * MIB,
         limit_records: int | None = None,
-        **how: Any,
+        **options: Any,
     ) -> Output:
-        """Run to the end; raises `GitError` unless the status is in `ok`. `how` is as for `start`.
+        """Run git to its end; raises `GitError` unless the status is in `ok`. `options` are those of `start`.
 
-        Raises `GitFloodError`, and ends git, beyond `limit_bytes` or `limit_records` (each ends with a NUL) of output.
+        Raises `GitFloodError`, and kills git, for output of more than `limit_bytes`, or `limit_records` NULs.
         """
-        with self.start(verb, *args, **how) as running:
+        with self.start(verb, *args, **options) as running:
             writer = running.feed(stdin)
             out = running.read(limit_bytes, limit_records)
             code, err = running.finish()
@@ -151,9 +151,9 @@ class GitCommand:
             raise GitError(verb, code, err)
         return Output(code, out, err)
 
-    def line(self, verb: str, *args: str, **how: Any) -> str:
-        """The one line that a successful command writes."""
-        return self.run(verb, *args, **how).out.decode("utf-8", "replace").rstrip("\n")
+    def line(self, verb: str, *args: str, **options: Any) -> str:
+        """The output of a successful command, without the last line ending."""
+        return self.run(verb, *args, **options).out.decode("utf-8", "replace").rstrip("\n")
 
     @contextlib.contextmanager
     def start(
@@ -165,15 +165,15 @@ class GitCommand:
         cwd: Path | None = None,
         timeout_s: float | None = None,
     ) -> Iterator[Running]:
-        """A running git whose pipes the caller reads and feeds; whatever happens, it is dead afterwards."""
+        """A running git whose pipes the caller reads and writes; it is killed when the context ends."""
         if verb not in VERBS:
-            raise ValueError(f"git {verb} is not among the verbs in use")
+            raise ValueError(f"git {verb} is not in VERBS")
         settings = [part for setting in _SETTINGS for part in ("-c", setting)]
-        wanted = _environment(self.git_dir, protocols) | dict(environment or {})
-        argv = [*_unsetting(wanted), *_bounding(verb), "git", *settings, verb, *args]
+        variables = _environment(self.git_dir, protocols) | dict(environment or {})
+        argv = [*_unset_command(variables), *_limit_command(verb), "git", *settings, verb, *args]
         session: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
-        launcher = _launcher()(str(cwd or _existing(self.git_dir)))
-        process = launcher.execute(argv, istream=PIPE, as_process=True, env=wanted, **session)
+        launcher = _launcher()(str(cwd or _existing_folder(self.git_dir)))
+        process = launcher.execute(argv, istream=PIPE, as_process=True, env=variables, **session)
         running = Running(verb, process, timeout_s or self._timeout_s)
         try:
             yield running
@@ -182,7 +182,7 @@ class GitCommand:
 
 
 def check_git() -> None:
-    """Raise `PermanentError` unless a git that is new enough is here; asks it once."""
+    """Raise `PermanentError` unless a recent enough git is installed; runs ``git version`` once."""
     _version_of(shutil.which("git"))
 
 
@@ -191,65 +191,65 @@ def _version_of(program: str | None) -> tuple[int, ...]:
     mend = "Install git 2.38 or newer (Debian: `apt install git`)."
     if program is None:
         raise PermanentError("git_missing", "There is no git on the PATH", mend)
-    said = GitCommand(Path(program).parent, timeout_s=20).line("version")
-    match = re.search(r"(\d+)\.(\d+)", said)
+    output = GitCommand(Path(program).parent, timeout_s=20).line("version")
+    match = re.search(r"(\d+)\.(\d+)", output)
     version = tuple(int(n) for n in match.groups()) if match else (0, 0)
-    if version < LEAST_GIT:
-        raise PermanentError("git_too_old", f"{said.strip() or 'This git'} is too old", mend)
+    if version < MIN_GIT_VERSION:
+        raise PermanentError("git_too_old", f"{output.strip() or 'This git'} is too old", mend)
     return version
 
 
 @functools.cache
 def _launcher() -> Any:
-    """GitPython's `Git`, imported at the first use: its import runs ``git version``, and raises without a git."""
+    """GitPython's `Git`, imported on first use: the import runs ``git version`` and raises if git is missing."""
     if shutil.which("git") is None:
         _version_of(None)
     try:
         from git.cmd import Git  # noqa: PLC0415 - see above
     except ImportError as error:
-        raise PermanentError("git_missing", "git is here but does not run", "Run `git version`.") from error
+        raise PermanentError("git_missing", "git is installed but does not run", "Run `git version`.") from error
     return Git
 
 
-def _unsetting(wanted: Mapping[str, str]) -> list[str]:
-    """``env -u NAME ...``: GitPython hands on the caller's whole environment, so all but `wanted` is taken away again.
+def _unset_command(variables: Mapping[str, str]) -> list[str]:
+    """``env -u NAME ...``: GitPython passes on the caller's whole environment, so this unsets all but `variables`.
 
-    Names only, so that no value is ever on a command line. Windows has no ``env``; see `_environment`.
+    Only names appear on the command line, never values. Windows has no ``env``; see `_environment`.
     """
     if os.name != "posix":
         return []
     names = (name for name in os.environ if name.upper() not in _PASSED)
-    return ["env", *(part for name in names if name not in wanted for part in ("-u", name))]
+    return ["env", *(part for name in names if name not in variables for part in ("-u", name))]
 
 
 def memory_of(verb: str) -> int:
-    """The bytes that a git may fill of its own: more where objects come in, for a history has a million of them."""
-    return _TAKING_BYTES if verb in {"fetch", "index-pack"} else _MEMORY_BYTES
+    """The memory limit of a subcommand in bytes; higher for those that import a history with millions of objects."""
+    return _IMPORT_MEMORY_BYTES if verb in {"fetch", "index-pack"} else _MEMORY_BYTES
 
 
-def _bounding(verb: str) -> list[str]:
-    """``sh -c 'ulimit ...'``: what a remote sent cannot make git, or what git starts, fill the memory or the disk.
+def _limit_command(verb: str) -> list[str]:
+    """``sh -c 'ulimit ...'``: limits memory and file sizes of git and its children, whatever a remote sends.
 
-    A push is not bounded: it sends what is here already, and on this host it runs the remote's own hooks.
+    A push has no limits: it sends objects of this host, and to a local remote it runs that remote's hooks.
     """
     if os.name != "posix" or verb == "push":
         return []
-    # with the signal off, git says which write failed, where it would have died without a word
+    # with SIGXFSZ ignored, git reports which write failed instead of dying without a message
     limits = f"trap '' XFSZ; ulimit -d {memory_of(verb) // 1024}; ulimit -f {FILE_BYTES // 512}"
     return ["sh", "-c", f'{{ {limits}; }} 2>/dev/null; exec "$@"', "sh"]
 
 
 def _environment(git_dir: Path, protocols: str) -> dict[str, str]:
-    """What git sees beside `_PASSED`; where nothing can be unset, what is not ours is made empty."""
+    """The variables that git sees in addition to `_PASSED`; on Windows, foreign ``GIT_*`` variables are emptied."""
     if os.name == "posix":
         foreign: dict[str, str] = {}
     else:
         foreign = {name: "" for name in os.environ if name.upper().startswith("GIT_")}
-    here = {"GIT_DIR": git_dir, "GIT_INDEX_FILE": git_dir / "index", "HOME": git_dir}
-    return foreign | _OURS | {k: str(v) for k, v in here.items()} | {"GIT_ALLOW_PROTOCOL": protocols}
+    paths = {"GIT_DIR": git_dir, "GIT_INDEX_FILE": git_dir / "index", "HOME": git_dir}
+    return foreign | _FIXED_ENVIRONMENT | {k: str(v) for k, v in paths.items()} | {"GIT_ALLOW_PROTOCOL": protocols}
 
 
-_OURS: Final = {
+_FIXED_ENVIRONMENT: Final = {
     "GIT_DIR": "",
     "GIT_ALLOW_PROTOCOL": "",
     "GIT_INDEX_FILE": "",
@@ -271,6 +271,6 @@ _OURS: Final = {
 }
 
 
-def _existing(path: Path) -> Path:
-    """`path`, or the nearest folder above it that is there: where a command can stand."""
+def _existing_folder(path: Path) -> Path:
+    """`path` or its nearest existing parent, as a working directory."""
     return path if path.is_dir() else next((p for p in path.parents if p.is_dir()), Path(sys.prefix))

@@ -1,4 +1,4 @@
-"""How git is let into a private remote: a token asked for when it is needed, kept nowhere."""
+"""Gives git the token of a private remote through its environment; tokens are requested when needed and not stored."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _REFUSED: Final = re.compile(
 
 
 class Credentials(Protocol):
-    """Gives the token that opens a repository's https remote."""
+    """Provides the token of a repository's https remote."""
 
     def __call__(self, spec: RepositorySpec, refused: str | None = None) -> str:
         """The token for `spec`; blocking.
 
-        `refused` is the one that the remote just turned down: give another, or raise `PermanentError`.
+        `refused` is the token that the remote has just refused: return another one or raise `PermanentError`.
         """
 
 
-def admitted(
+def with_credentials(
     credentials: Credentials | None, spec: RepositorySpec, protocol: str, work: Callable[[Mapping[str, str]], T]
 ) -> T:
-    """The result of `work`, given the environment that lets git in; once more when the token was refused."""
+    """The result of `work`, called with the environment that holds the token; called again if the token was refused."""
     if credentials is None or protocol not in ("https", "http"):
         return work({})
     token = credentials(spec)
@@ -44,10 +44,10 @@ def admitted(
 
 
 def _environment(spec: RepositorySpec, token: str) -> dict[str, str]:
-    """Settings by environment, for an argument is on a command line that others read (security.md 88).
+    """git settings with the token, as environment variables: other users can read command lines (security.md 88).
 
-    The header goes to the remote's own host alone. Redirects are followed only where the credentials have checked the
-    forge's number of the repository: an old name may belong to somebody else by now (security.md 71).
+    The header is sent to the remote's own host only. Redirects are followed only if the credentials have checked the
+    forge's id of the repository, because an old name may now belong to another owner (security.md 71).
     """
     parts = urlsplit(spec.url)
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")
@@ -55,7 +55,7 @@ def _environment(spec: RepositorySpec, token: str) -> dict[str, str]:
         f"http.{parts.scheme}://{parts.netloc}/.extraHeader": f"Authorization: Basic {basic}",
         "http.followRedirects": "false" if spec.forge_id is None else "initial",
     }
-    named = {"GIT_CONFIG_COUNT": str(len(settings))}
+    variables = {"GIT_CONFIG_COUNT": str(len(settings))}
     for n, (key, value) in enumerate(settings.items()):
-        named |= {f"GIT_CONFIG_KEY_{n}": key, f"GIT_CONFIG_VALUE_{n}": value}
-    return named
+        variables |= {f"GIT_CONFIG_KEY_{n}": key, f"GIT_CONFIG_VALUE_{n}": value}
+    return variables

@@ -1,4 +1,4 @@
-"""What git's complaints mean: one table from its English to errors that tell a person what to do."""
+"""Translates git's English error output to errors that say what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.model.errors import CountersignError, Kind, PermanentError, TransientE
 from lanes.repository.command import FILE_BYTES, MIB, memory_of
 from lanes.repository.running import GitError, GitFloodError, GitTimeoutError
 
-_NOT_THERE: Final = re.compile(
+_NOT_FOUND: Final = re.compile(
     r"does not appear to be a git repository|repository '.*' (?:not found|does not exist)|[Rr]epository not found"
     r"|not a git repository|invalid gitfile format|remote: Not Found|returned error: 404"
 )
@@ -33,56 +33,56 @@ _CORRUPT: Final = re.compile(
 )
 LOCKED: Final = re.compile(r"cannot lock ref|[Uu]nable to create '[^']+\.lock': File exists")
 LOCK_FILE: Final = re.compile(r"nable to create '([^']+\.lock)': File exists")
-_FULL: Final = re.compile(r"No space left on device|Disk quota exceeded")
+_DISK_FULL: Final = re.compile(r"No space left on device|Disk quota exceeded")
 _TOO_LARGE: Final = re.compile(
     r"[Oo]ut of memory|Cannot allocate memory|cannot create thread|File too large"
     r"|maximum allowed size|larger than (?:2|4)GB"
 )
 _CRASHED: Final = re.compile(r"died of signal (?:6|7|11)\b")
 _CRASHES: Final = frozenset({-6, -7, -11})
-"""Signals that git brings on itself, by what it was made to read."""
+"""Signals of a git that crashed on its input."""
 
 
 def explain(failure: GitError, name: str) -> CountersignError:
-    """The error to raise for `failure`, met while working on the repository called `name`."""
+    """The error to raise for `failure` of a git command on the repository `name`."""
     return (
-        _explain_end(failure, name)
-        or _explain_here(failure, name)
+        _explain_termination(failure, name)
+        or _explain_local(failure, name)
         or _explain_remote(failure, name)
         or _unexpected(failure, name)
     )
 
 
-def _explain_end(failure: GitError, name: str) -> CountersignError | None:
-    """What ended git, if it did not end by itself."""
+def _explain_termination(failure: GitError, name: str) -> CountersignError | None:
+    """The error for a git that a limit, a crash or a signal ended; None if it ended by itself."""
     if isinstance(failure, GitTimeoutError):
-        return TransientError("git_timeout", f"git {failure.verb} on {name} was not done in time", retry_after_s=30)
+        return TransientError("git_timeout", f"git {failure.verb} on {name} did not finish in time", retry_after_s=30)
     if isinstance(failure, GitFloodError):
         return PermanentError("too_large", f"git {failure.verb} on {name} gave {failure.err}", kind=Kind.BLOCKED)
     if _TOO_LARGE.search(failure.err):
         limits = f"{memory_of(failure.verb) // MIB} MiB of memory and files of {FILE_BYTES // MIB} MiB"
-        told = f"git {failure.verb} on {name} needs more than it is given, which is {limits}"
-        mend = "Something in it is, or unpacks to, more than that: find it with `git cat-file --batch-check`."
-        return PermanentError("too_large", told, mend, kind=Kind.BLOCKED)
+        message = f"git {failure.verb} on {name} needs more than its limits of {limits}"
+        mend = "Find the object that is larger, also when unpacked, with `git cat-file --batch-check`."
+        return PermanentError("too_large", message, mend, kind=Kind.BLOCKED)
     if failure.code in _CRASHES or _CRASHED.search(failure.err):
-        mend = "Run `git fsck` there: something in it is nested too deeply, or made to break git."
+        mend = "Run `git fsck` there: an object is nested too deeply or was made to crash git."
         return PermanentError("repository_corrupt", f"git {failure.verb} crashed on the repository {name}", mend)
     if failure.code < 0:
-        # somebody ended it, not git itself: a Ctrl-C reaches it too, in the moment before it has a session of its own
-        told = f"git {failure.verb} on {name} was ended by signal {-failure.code}"
-        return TransientError("git_killed", told, retry_after_s=0.1)
+        # a signal from outside, such as a Ctrl-C in the moment before git has its own session
+        message = f"git {failure.verb} on {name} was ended by signal {-failure.code}"
+        return TransientError("git_killed", message, retry_after_s=0.1)
     return None
 
 
-def _explain_here(failure: GitError, name: str) -> CountersignError | None:
-    """What is wrong on this host, or with what was asked of it."""
+def _explain_local(failure: GitError, name: str) -> CountersignError | None:
+    """The error for a cause on this host or in the request; None for other causes."""
     err = failure.err
-    if _FULL.search(err):
-        mend = "Make room on the disk that holds the state folder."
+    if _DISK_FULL.search(err):
+        mend = "Free space on the disk that holds the state folder."
         return TransientError("disk_full", "The disk is full", mend, retry_after_s=60)
     if failure.verb == "index-pack":
-        mend = "It was changed since it was made, or holds what no repository may: make the change anew."
-        return PermanentError("bad_pack", f"A pack for {name} is refused: {last_words(err)}", mend)
+        mend = "The pack was modified, or holds objects that git refuses: make the change again."
+        return PermanentError("bad_pack", f"git refuses a pack for {name}: {last_words(err)}", mend)
     if "dubious ownership" in err:
         mend = "Give the repository's folder to the user who runs countersign (chown -R)."
         return PermanentError("foreign_repository", f"The repository {name} belongs to another user", mend)
@@ -90,53 +90,55 @@ def _explain_here(failure: GitError, name: str) -> CountersignError | None:
         mend = "Give an https:// or ssh:// address, or an absolute path."
         return PermanentError("bad_address", f"The address of {name} is refused", mend, kind=Kind.USAGE)
     if "mismatched algorithms" in err or "object format" in err:
-        mend = "Only repositories with SHA-1 object names are served."
+        mend = "Use a repository with SHA-1 object ids; others are not supported."
         return PermanentError("object_format", f"The repository {name} uses another object format", mend)
     return None
 
 
 def _explain_remote(failure: GitError, name: str) -> CountersignError | None:
-    err, said = failure.err, last_words(failure.err)
+    err, detail = failure.err, last_words(failure.err)
     if _CORRUPT.search(err):
-        mend = "Run `git fsck` there; what fsck refuses is not taken over."
-        return PermanentError("repository_corrupt", f"The repository {name} is damaged: {said}", mend)
-    if _NOT_THERE.search(err):
+        mend = "Run `git fsck` there; objects that fsck refuses are not imported."
+        return PermanentError("repository_corrupt", f"The repository {name} is damaged: {detail}", mend)
+    if _NOT_FOUND.search(err):
         mend = "Check its address in countersign.yaml."
-        return PermanentError("no_such_repository", f"There is no git repository {name}: {said}", mend)
+        return PermanentError("no_such_repository", f"There is no git repository {name}: {detail}", mend)
     if _NO_ACCESS.search(err):
         if failure.verb == "push":
-            told = f"The repository {name} does not let Countersign push: {said}"
-            return PermanentError("no_access", told, "Give its key or token the right to push.")
+            message = f"The repository {name} does not let Countersign push: {detail}"
+            return PermanentError("no_access", message, "Grant its key or token the permission to push.")
         mend = "Check the key or token that git uses for it."
-        return PermanentError("no_access", f"The repository {name} gives Countersign no access: {said}", mend)
+        return PermanentError("no_access", f"The repository {name} denies Countersign access: {detail}", mend)
     if LOCKED.search(err):
         return TransientError("git_locked", f"The git store of {name} is busy", retry_after_s=2)
     if _UNREACHABLE.search(err):
-        mend = "Nothing is lost; it is tried again."
-        return TransientError("remote_unreachable", f"The repository {name} cannot be reached: {said}", mend)
+        mend = "Nothing is lost; Countersign tries again."
+        return TransientError("remote_unreachable", f"The repository {name} cannot be reached: {detail}", mend)
     return None
 
 
 def _unexpected(failure: GitError, name: str) -> CountersignError:
-    said = last_words(failure.err)
-    return PermanentError("git_failed", f"git {failure.verb} failed on {name} ({failure.code}): {said}")
+    detail = last_words(failure.err)
+    return PermanentError("git_failed", f"git {failure.verb} failed on {name} ({failure.code}): {detail}")
 
 
-_SAID_ALWAYS: Final = frozenset(
+_GENERIC_LINES: Final = frozenset(
     {
         "fatal: Could not read from remote repository.",
         "Please make sure you have the correct access rights",
         "and the repository exists.",
     }
 )
-"""What git adds to any fault of a remote, and which hides what it was."""
+"""Lines that git adds to every fault of a remote, and that do not name the cause."""
 
 
 def last_words(text: str, lines: int = 3) -> str:
-    """The last lines of what git said, in one line, without credentials and without control characters."""
-    said = (line.strip() for line in text.splitlines())
-    kept = [line for line in said if line and line not in _SAID_ALWAYS and "% (" not in line][-lines:]  # no progress
-    scrubbed = re.sub(r"//[^/@\s]*@", "//", " / ".join(kept))
+    """The last lines of git's output, in one line, without credentials and control characters."""
+    stripped = (line.strip() for line in text.splitlines())
+    last = [line for line in stripped if line and line not in _GENERIC_LINES and "% (" not in line][
+        -lines:
+    ]  # "% (": progress
+    scrubbed = re.sub(r"//[^/@\s]*@", "//", " / ".join(last))
     return show_path(scrubbed[-400:].encode("utf-8", "replace"))
 
 
@@ -144,50 +146,50 @@ _REFUSALS: Final = (
     (
         re.compile(r"workflows?[`'\"]? (?:permission|scope)"),
         "its token may not change workflows",
-        "Give the token the right to change workflows, or leave them out.",
+        "Grant the token the permission to change workflows, or leave them out.",
     ),
     (
         re.compile(r"protected branch|GH006|GH013|rule violations?|protected ref", re.IGNORECASE),
         "its rules protect this branch",
-        "Let Countersign push branches that begin with countersign/ in those rules.",
+        "Allow Countersign to push branches that begin with countersign/ in those rules.",
     ),
     (
         re.compile(r"permission denied|denied to|not allowed to (?:push|upload)|access denied", re.IGNORECASE),
         "Countersign may not push to it",
-        "Give its key or token the right to push.",
+        "Grant its key or token the permission to push.",
     ),
-    (re.compile(r"hook declined"), "a hook there declined it", "Do what the hook asks for, then ask again."),
+    (re.compile(r"hook declined"), "a hook there declined it", "Do what the hook requires, then ask again."),
     (
         re.compile(r"shallow update not allowed"),
-        "it is a shallow clone, which takes no new history",
+        "it is a shallow clone, which accepts no new history",
         "Run `git fetch --unshallow` there, or use the repository it was cloned from.",
     ),
     (
         re.compile(r"unpacker error|unpack failed|missing necessary objects|insufficient permission"),
         "it could not store the commits",
-        "Look at its disk and at the rights of its folder.",
+        "Check its disk and the permissions of its folder.",
     ),
 )
-"""What a remote may answer to a push, in its words and in ours, with the mend."""
+"""Answers of remotes to a push: a pattern, the reason in our words, and what to do."""
 _REASON: Final = re.compile(r"^!\t[^\t]*\t\[[^\]]*\] \((.*)\)$", re.MULTILINE)
 _BOILERPLATE: Final = re.compile(r"error: (?:GH\d+:|hook declined|failed to push).*|[-=*# ]*", re.IGNORECASE)
 
 
-def push_refusal(said: str, err: str, name: str, branch: str) -> PermanentError:
-    """The error for a push that the remote's own rules refused: why in plain words, and what it said in its own."""
-    reason = found[1] if (found := _REASON.search(said)) else ""
+def push_refusal(report: str, err: str, name: str, branch: str) -> PermanentError:
+    """The error for a push that the remote's rules refused, with the reason and the remote's own message."""
+    reason = match[1] if (match := _REASON.search(report)) else ""
     why, mend = next(
-        ((ours, mend) for theirs, ours, mend in _REFUSALS if theirs.search(f"{reason}\n{err}")),
-        (_in_words(reason) or "it gave no reason", "Read what its rules say, then ask again."),
+        ((explanation, mend) for pattern, explanation, mend in _REFUSALS if pattern.search(f"{reason}\n{err}")),
+        (_one_line(reason) or "it gave no reason", "Read its rules, then ask again."),
     )
-    told = (line.partition("remote:")[2].strip() for line in err.splitlines() if line.startswith("remote:"))
-    words = [_in_words(line) for line in told if line and not _BOILERPLATE.fullmatch(line)]
-    quoted = f" It says: “{' '.join(words)[:200]}”" if words else ""
+    remote_lines = (line.partition("remote:")[2].strip() for line in err.splitlines() if line.startswith("remote:"))
+    lines = [_one_line(line) for line in remote_lines if line and not _BOILERPLATE.fullmatch(line)]
+    quoted = f" Its message: “{' '.join(lines)[:200]}”" if lines else ""
     return PermanentError("push_refused", f"The repository {name} refused the branch {branch}: {why}.{quoted}", mend)
 
 
-def _in_words(text: str) -> str:
-    """What a remote said, in one line, without full reference names, object ids, credentials and control characters."""
-    named = re.sub(r"refs/(?:heads|tags)/", "", re.sub(r"//[^/@\s]*@", "//", text))
-    short = re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1", named)
+def _one_line(text: str) -> str:
+    """A remote's message in one line, without full reference names, object ids, credentials and control characters."""
+    plain = re.sub(r"refs/(?:heads|tags)/", "", re.sub(r"//[^/@\s]*@", "//", text))
+    short = re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1", plain)
     return show_path(" ".join(short.split())[:300].encode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""Packs taken in: git checks every object first, and what a killed git left half written goes."""
+"""Imports packs, whose objects git checks first, and removes pack files that killed processes left incomplete."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lanes.repository.command import FSCK, MIB, GitCommand
 from lanes.repository.running import GitError
 
 _PACK_BYTES: Final = 1024 * MIB
-_QUIET_S: Final = 1000.0
-"""Longer than any git is let live: what nobody has written to for that long, nobody will finish."""
+_ABANDONED_AFTER_S: Final = 1000.0
+"""Longer than the timeout of any git process here."""
 
 
 def unpack_into(git: GitCommand, pack: bytes) -> None:
-    """Add a thin pack's objects to the git directory of `git`, or none of them; an empty pack adds nothing."""
+    """Add the objects of a thin pack to the git directory of `git`, all or none; an empty pack adds nothing."""
     if len(pack) >= 12 and pack[:4] == b"PACK" and int.from_bytes(pack[8:12], "big") == 0:
         return
     strict = ",".join(f"{fault}={verdict}" for fault, verdict in FSCK.items())
@@ -24,13 +24,13 @@ def unpack_into(git: GitCommand, pack: bytes) -> None:
     try:
         git.run("index-pack", *options, stdin=pack)
     except GitError:
-        sweep(git.git_dir)
+        remove_abandoned_packs(git.git_dir)
         raise
 
 
-def sweep(git_dir: Path) -> None:
-    """Remove the drafts of packs that were refused or whose git was killed; git itself leaves them for months."""
+def remove_abandoned_packs(git_dir: Path) -> None:
+    """Remove temporary files of refused packs and of killed processes, which git itself keeps for months."""
     for draft in (git_dir / "objects" / "pack").glob("tmp_*"):
-        with contextlib.suppress(FileNotFoundError):  # another process sweeps, too
-            if time.time() - draft.stat().st_mtime > _QUIET_S:
+        with contextlib.suppress(FileNotFoundError):  # another process has removed it
+            if time.time() - draft.stat().st_mtime > _ABANDONED_AFTER_S:
                 draft.unlink()

@@ -1,4 +1,4 @@
-"""One git process: its pipes, its deadline, its end."""
+"""A running git process with its pipes, timeout and cleanup."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHUNK_BYTES: Final = 1024 * 1024
 
 
 class GitError(Exception):
-    """git ended with a status that the caller did not expect; `err` is what it said, in English."""
+    """git ended with an unexpected status; `err` is its standard error, in English."""
 
     def __init__(self, verb: str, code: int, err: str) -> None:
         super().__init__(f"git {verb} ended with {code}: {err.strip()[-2000:]}")
@@ -23,22 +23,22 @@ class GitError(Exception):
 
 
 class GitTimeoutError(GitError):
-    """git did not end in time and was killed."""
+    """git did not end within its timeout and was killed."""
 
 
 class GitFloodError(GitError):
-    """git said more than the caller wanted to hold."""
+    """git wrote more output than the caller's limit."""
 
 
 class Running:
-    """A git process with open pipes; its deadline runs, and its standard error is drained aside."""
+    """A git process with open pipes and a running timeout; a thread reads its standard error."""
 
-    def __init__(self, verb: str, held: Any, timeout_s: float) -> None:
-        # `held` is GitPython's wrapper, which kills the process when it is collected; its own wait() raises on any
-        # status but 0, so the plain process inside is what we work with
-        self._verb, self._held, self._timeout_s = verb, held, timeout_s
-        self._process: Popen[bytes] = held.proc
-        self._late = False
+    def __init__(self, verb: str, wrapper: Any, timeout_s: float) -> None:
+        # `wrapper` is GitPython's and kills the process when it is collected; because its wait() raises for any
+        # status but 0, this class uses the plain process inside it
+        self._verb, self._wrapper, self._timeout_s = verb, wrapper, timeout_s
+        self._process: Popen[bytes] = wrapper.proc
+        self._timed_out = False
         self._err = bytearray()
         self._timer = threading.Timer(timeout_s, self._expire)
         self._timer.daemon = True
@@ -48,24 +48,24 @@ class Running:
 
     @property
     def stdin(self) -> IO[bytes]:
-        """Where the process reads."""
+        """The standard input of the process."""
         assert self._process.stdin is not None
         return self._process.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
-        """Where the process writes."""
+        """The standard output of the process."""
         assert self._process.stdout is not None
         return self._process.stdout
 
     def feed(self, content: bytes) -> threading.Thread:
-        """Write `content` to the process from a thread of its own, so that neither pipe can block the other."""
+        """Write `content` to the process from a new thread, so that neither pipe can block the other."""
         thread = threading.Thread(target=self._write, args=(content,), daemon=True)
         thread.start()
         return thread
 
     def read(self, limit_bytes: int, limit_records: int | None = None) -> bytes:
-        """All the process writes; raises `GitFloodError` beyond `limit_bytes`, or beyond `limit_records` NULs."""
+        """All output of the process; raises `GitFloodError` beyond `limit_bytes`, or beyond `limit_records` NULs."""
         out, records = io.BytesIO(), 0
         while chunk := self.stdout.read(_CHUNK_BYTES):
             out.write(chunk)
@@ -76,16 +76,16 @@ class Running:
         return out.getvalue()
 
     def finish(self) -> tuple[int, str]:
-        """Wait for the end; the status and what was said on standard error; raises `GitTimeoutError`."""
+        """Wait for the end; the status and the standard error. Raises `GitTimeoutError`."""
         code = self._process.wait()
         self._drain.join(5)
         self._timer.cancel()
-        if self._late:
+        if self._timed_out:
             raise GitTimeoutError(self._verb, code, f"not done after {self._timeout_s:g} s")
         return code, bytes(self._err).decode("utf-8", "replace")
 
     def close(self) -> None:
-        """Kill what still runs, with all it started, and let go of the pipes."""
+        """Kill the process group if it still runs, and close the pipes."""
         self._timer.cancel()
         if self._process.poll() is None:
             self._kill()
@@ -99,7 +99,7 @@ class Running:
 
     def _expire(self) -> None:
         if self._process.poll() is None:
-            self._late = True
+            self._timed_out = True
             self._kill()
 
     def _kill(self) -> None:

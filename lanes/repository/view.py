@@ -1,4 +1,4 @@
-"""A tree to read from, without a checkout: one git answers for any number of files."""
+"""Reads any number of files of a tree through one git process, without a checkout."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Self
 from core.model.change import GITLINK, show_path
 from lanes.repository.running import GitError, Running
 from lanes.repository.store import READ_BYTES, Store, too_large_to_read
-from lanes.repository.trees import list_paths
+from lanes.repository.tree_listing import list_paths
 
 
 class TreeView:
-    """The files of one tree, read only; paths are text, with surrogate escapes where git's bytes are no UTF-8.
+    """The files of one tree, read only; paths are text, with surrogate escapes for bytes that are not UTF-8.
 
-    Used as a context, from one thread.
+    Use it as a context manager, from one thread.
     """
 
     def __init__(self, store: Store, tree: str) -> None:
         self._store = store
-        listed = list_paths(store, tree)
-        self._entries = {path.decode("utf-8", "surrogateescape"): entry for path, entry in listed.items()}
+        entries = list_paths(store, tree)
+        self._entries = {path.decode("utf-8", "surrogateescape"): entry for path, entry in entries.items()}
         self._stack = ExitStack()
         self._running: Running | None = None
 
@@ -30,12 +30,12 @@ class TreeView:
         return list(self._entries)
 
     def mode(self, path: str) -> str | None:
-        """A file's git mode, None when there is no such file."""
+        """A file's git mode; None when there is no such file."""
         entry = self._entries.get(path)
         return entry[0] if entry else None
 
     def read(self, path: str) -> bytes | None:
-        """A file's content (a symlink's target), None for no such file and for a submodule.
+        """A file's content, or a symlink's target; None for a submodule and when there is no such file.
 
         Raises `PermanentError` for more than `READ_BYTES`.
         """
@@ -45,7 +45,7 @@ class TreeView:
         return content
 
     def read_up_to(self, path: str, limit_bytes: int) -> bytes | None:
-        """As `read`, and None for a file that is larger, which is not read at all."""
+        """As `read`, but None for a file with more than `limit_bytes`, which is not read."""
         mode, oid = self._entries.get(path, ("", ""))
         if mode in ("", GITLINK):
             return None

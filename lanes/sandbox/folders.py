@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from core.log import log
-from lanes import filetree
+from lanes.filetree.removal import remove_tree
 
 if sys.platform != "win32":  # where no sandbox runs either
     import fcntl
@@ -115,5 +115,5 @@ def _lock(file: IO[bytes], *, wait: bool) -> bool:
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder and its contents; the lock file goes last, and stays when something cannot be removed."""
-    if problems := filetree.remove(folder, last=_LOCK_FILE):
+    if problems := remove_tree(folder, last=_LOCK_FILE):
         log.warning("folder_not_removed", folder=str(folder), why=problems[0], more=len(problems) - 1)

@@ -83,7 +83,7 @@ def _open_files(pid: int, usage: HiddenUsage, skipped_devices: set[int]) -> None
 
 
 def _mappings(pid: int, usage: HiddenUsage, skipped_devices: set[int]) -> None:
-    """Count mapped files that are unlinked and may not be open; by mapped size, for want of another figure."""
+    """Count mapped files that are unlinked and may not be open; by mapped size, since no other size is known."""
     try:
         text = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -144,7 +144,7 @@ def _used_bytes(scratch: str) -> int:
     """The bytes used in an in-memory file system."""
     try:
         state = os.statvfs(scratch)
-    except OSError:  # not mounted yet, or not any more
+    except OSError:  # not mounted yet, or no longer
         return 0
     return (state.f_blocks - state.f_bfree) * state.f_frsize
 

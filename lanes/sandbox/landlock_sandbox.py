@@ -105,7 +105,7 @@ class LandlockSandbox:
         """
         assert run.lower is None  # see `overlay`
         if run.forwards:
-            message = "The landlock sandbox has no network of its own, so there is no way to a model"
+            message = "The landlock sandbox has no own network, so it cannot forward connections to a model"
             raise PermanentError(
                 "no_doors", message, "Use `isolation: bwrap`, `podman` or `docker` for lanes with a model."
             )

@@ -15,7 +15,7 @@ from typing import Final
 
 from core.model.change import show_path
 from core.model.errors import PermanentError
-from lanes import filetree
+from lanes.filetree.ownership import change_owner
 from lanes.sandbox import forward
 from lanes.sandbox.result import PortForward, SandboxRun
 
@@ -47,7 +47,7 @@ class Mounts:
 
 
 def sandbox_environment(added: Mapping[str, str]) -> dict[str, str]:
-    """The complete environment of a run: what every program needs, overridden by `given`."""
+    """The complete environment of a run: what every program needs, overridden by `added`."""
     base = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": HOME, "USER": "lane", "TMPDIR": "/tmp"}  # noqa: S108 - inside
     return base | {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"} | dict(added)
 
@@ -112,7 +112,7 @@ def _why_not_mounted(path: Path) -> str:
         if any(at.is_relative_to(root) for root in _NEVER_BELOW):
             return "programs do not belong there"
         if at.parent == Path("/home") or _SECRETS & set(at.parts):
-            return "it is where people keep secrets"
+            return "people keep secrets there"
     if real.is_dir() and (secrets := sorted(_SECRETS & set(os.listdir(real)))):  # noqa: PTH208 - names are all it needs
         return f"it holds {secrets[0]}"
     return "" if real.is_dir() or real.is_file() else "it is neither a file nor a folder"
@@ -149,7 +149,7 @@ def _forward_python(*, image: bool) -> tuple[str, list[tuple[Path, str]]]:
 
 def give_to_run_user(directory: Path, uid: int) -> None:
     """Change the owner of `directory` and everything in it to the run's user `uid`; needs root."""
-    filetree.give(directory, uid)
+    change_owner(directory, uid)
     directory.chmod(0o755)  # the process that starts the sandbox has dropped root's right to enter closed folders
 
 

@@ -38,10 +38,10 @@ def limit_process(pid: int, limits: SandboxLimits, processes: int | None) -> Non
     Args:
         pid: The process.
         limits: The run's limits.
-        processes: How many processes its user may have; None when that user is not the run's own.
+        processes: The process limit of its user; None when other runs have the same user.
 
     Raises:
-        OSError: The process is gone, or a limit cannot be set.
+        OSError: The process has ended, or a limit cannot be set.
     """
     for limit, value in (
         (resource.RLIMIT_CORE, 0),
@@ -73,7 +73,7 @@ def process_stuck_error() -> TransientError:
 
 
 def start_time(pid: int) -> str:
-    """When a process started, in clock ticks since boot (field 22 of proc_pid_stat(5)); empty when it is gone."""
+    """The start time of a process, in clock ticks since boot (field 22 of proc_pid_stat(5)); empty if it has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
     except OSError:
@@ -88,7 +88,7 @@ def wait_for_exit(pidfd: int, timeout_s: float) -> bool:
 
 
 def descendants(pid: int, limit: int) -> list[int]:
-    """`pid` and its living descendants, at most about `most`; orphans count, since the first process adopts them."""
+    """`pid` and its living descendants, at most about `limit`; orphans count, since the first process adopts them."""
     pids, pending = [pid], [pid]
     while pending and len(pids) <= limit:
         for child in _children(pending.pop()):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from lanes.filetree import measure
+from lanes.filetree.usage import measure
 from lanes.sandbox.cgroup import Cgroup
 from lanes.sandbox.hidden_usage import HiddenUsage, hidden_usage
 from lanes.sandbox.processes import cpu_s, descendants, memory_use
@@ -53,7 +53,7 @@ class LimitWatch:
         self._hidden = HiddenUsage()
 
     def exceeded_limit(self) -> str | None:
-        """The limit that is exceeded now, None if none is."""
+        """The limit that is exceeded now; None if no limit is."""
         return self._check_processes() or self._check_disk()
 
     async def wait(self) -> str:
@@ -101,7 +101,7 @@ class LimitWatch:
         free = _free_disk(self._folders[0])
         grown = size - self._initial_usage.disk_bytes
         if (
-            usage.closed > self._initial_usage.closed
+            usage.unreadable > self._initial_usage.unreadable
         ):  # unreadable folders: only the change in free space shows their size
             grown = max(grown, self._initial_free_bytes - free)
         return "disk" if free < _MIN_FREE_DISK_MIB * _MIB or grown > self._limits.disk_mib * _MIB else None
@@ -125,6 +125,6 @@ def _inodes(scratch: str) -> int:
     """The number of inodes in an in-memory file system; each takes about a kilobyte that is not counted elsewhere."""
     try:
         state = os.statvfs(scratch)
-    except OSError:  # not mounted yet, or not any more
+    except OSError:  # not mounted yet, or no longer
         return 0
     return state.f_files - state.f_ffree

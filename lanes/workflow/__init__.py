@@ -1,1 +1,1 @@
-"""Lanes of several steps: their file's keys, their plan, and the executor that runs them."""
+"""Lanes of several steps: the keys of their files, their plan, and the executor that runs them."""

@@ -1,4 +1,4 @@
-"""Conditions of steps: ``{flag}``, ``{kind} == "major" and not {quiet}``; read by a parser of our own, never run."""
+"""Parses step conditions such as ``{flag}`` or ``{kind} == "major" and not {quiet}``; nothing is evaluated as code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TRUE: Final = "true"
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition that was read: the parameters it names, and whether it holds for their values."""
+    """A parsed condition: the parameters it names, and a function that evaluates it for their values."""
 
     names: frozenset[str]
     holds: Callable[[Mapping[str, str]], bool]
@@ -27,32 +27,35 @@ ALWAYS: Final = Condition(frozenset(), lambda _values: True)
 
 
 def parse(text: str) -> Condition:
-    """The condition that `text` says; raises `ValueError` with what is wrong with it. An empty one always holds.
+    """Parse a condition; an empty one is always true.
 
-    ``or`` binds weakest, then ``and``, then ``not``; ``==`` and ``!=`` compare texts. A value alone holds when it is
-    ``true``.
+    ``or`` binds weakest, then ``and``, then ``not``; ``==`` and ``!=`` compare texts. A value on its own is true when
+    it is ``true``.
+
+    Raises:
+        ValueError: The condition is invalid; the message says what is wrong.
     """
     if not text.strip():
         return ALWAYS
     if len(text) > MAX_CHARS:
         raise ValueError(f"is longer than {MAX_CHARS} characters")
-    reading = _Reading(_tokens(text))
-    holds = reading.either(0)
-    if reading.rest:
-        raise ValueError(f"has {reading.rest[0]!r} where it should end")
-    return Condition(frozenset(reading.names), holds)
+    parser = _Parser(_tokens(text))
+    holds = parser.parse_or(0)
+    if parser.tokens:
+        raise ValueError(f"has {parser.tokens[0]!r} where it should end")
+    return Condition(frozenset(parser.names), holds)
 
 
 def _tokens(text: str) -> list[str]:
-    found, at = [], 0
+    tokens, at = [], 0
     text = text.rstrip()
     while at < len(text):
         token = _TOKEN.match(text, at)
         if token is None:
-            raise ValueError(f"cannot be read from {text[at:].strip()[:20]!r} on")
-        found.append(token.group().strip())
+            raise ValueError(f"is invalid at {text[at:].strip()[:20]!r}")
+        tokens.append(token.group().strip())
         at = token.end()
-    return found
+    return tokens
 
 
 _Holds = Callable[[Mapping[str, str]], bool]
@@ -60,52 +63,52 @@ _Value = Callable[[Mapping[str, str]], str]
 _MAX_DEPTH: Final = 20
 
 
-class _Reading:
-    """One recursive descent over the tokens; each method reads what its name says and leaves the rest."""
+class _Parser:
+    """A recursive-descent parser over the tokens."""
 
     def __init__(self, tokens: list[str]) -> None:
-        self.rest = tokens
+        self.tokens = tokens
         self.names: set[str] = set()
 
-    def _takes(self, word: str) -> bool:
-        if self.rest and self.rest[0] == word:
-            self.rest.pop(0)
+    def _accept(self, word: str) -> bool:
+        if self.tokens and self.tokens[0] == word:
+            self.tokens.pop(0)
             return True
         return False
 
-    def either(self, depth: int) -> _Holds:
-        first = self.both(depth)
-        while self._takes("or"):
-            first = _or(first, self.both(depth))
-        return first
+    def parse_or(self, depth: int) -> _Holds:
+        left = self.parse_and(depth)
+        while self._accept("or"):
+            left = _or(left, self.parse_and(depth))
+        return left
 
-    def both(self, depth: int) -> _Holds:
-        first = self.one(depth)
-        while self._takes("and"):
-            first = _and(first, self.one(depth))
-        return first
+    def parse_and(self, depth: int) -> _Holds:
+        left = self.parse_not(depth)
+        while self._accept("and"):
+            left = _and(left, self.parse_not(depth))
+        return left
 
-    def one(self, depth: int) -> _Holds:
+    def parse_not(self, depth: int) -> _Holds:
         if depth > _MAX_DEPTH:
             raise ValueError("is nested too deeply")
-        if self._takes("not"):
-            inner = self.one(depth + 1)
+        if self._accept("not"):
+            inner = self.parse_not(depth + 1)
             return lambda values: not inner(values)
-        if self._takes("("):
-            inner = self.either(depth + 1)
-            if not self._takes(")"):
+        if self._accept("("):
+            inner = self.parse_or(depth + 1)
+            if not self._accept(")"):
                 raise ValueError("has a bracket that is not closed")
             return inner
-        left = self.value()
-        if self._takes("=="):
-            return _same(left, self.value())
-        if self._takes("!="):
-            same = _same(left, self.value())
+        left = self.parse_value()
+        if self._accept("=="):
+            return _same(left, self.parse_value())
+        if self._accept("!="):
+            same = _same(left, self.parse_value())
             return lambda values: not same(values)
         return lambda values: left(values) == _TRUE
 
-    def value(self) -> _Value:
-        token = self.rest.pop(0) if self.rest else ""
+    def parse_value(self) -> _Value:
+        token = self.tokens.pop(0) if self.tokens else ""
         if token.startswith("{"):
             name = token[1:-1]
             self.names.add(name)

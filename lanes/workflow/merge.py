@@ -1,4 +1,4 @@
-"""What several steps changed, put together path by path. Pure; no text is ever merged."""
+"""Merges the changes of several steps path by path; pure, and never merges text within a file."""
 
 from __future__ import annotations
 
@@ -11,45 +11,49 @@ from core.model.workflow import WorkflowStep
 
 
 @dataclass(frozen=True, slots=True)
-class MergedEntry:
-    """What a step left at a path: mode and blob; a `blob` of None is no file."""
+class PathState:
+    """The state of a path after a step: mode and blob; a `blob` of None means that the file is deleted."""
 
     mode: str
     blob: str | None
 
 
-Changes = Mapping[bytes, MergedEntry]
-"""What one step changed of the tree it began with."""
+Changes = Mapping[bytes, PathState]
+"""The changes of one step to its start tree."""
 
 
 def changes_of(change: Change) -> Changes:
-    """The same as entries by path."""
-    return {file.path: MergedEntry(file.mode, file.new_blob) for file in change.files}
+    """A change as a mapping from path to state."""
+    return {file.path: PathState(file.mode, file.new_blob) for file in change.files}
 
 
-def before(steps: Iterable[WorkflowStep]) -> dict[str, frozenset[str]]:
-    """Every step's name, to all that come before it, through however many others."""
+def predecessors(steps: Iterable[WorkflowStep]) -> dict[str, frozenset[str]]:
+    """Every step's name with the names of all steps that precede it, directly or indirectly."""
     needs = {step.name: step.needs for step in steps}
-    found: dict[str, frozenset[str]] = {}
+    result: dict[str, frozenset[str]] = {}
 
-    def look(name: str) -> frozenset[str]:
-        if name not in found:
-            mine = [need for need in needs[name] if need in needs]
-            found[name] = frozenset(mine).union(*map(look, mine))
-        return found[name]
+    def visit(name: str) -> frozenset[str]:
+        if name not in result:
+            direct = [need for need in needs[name] if need in needs]
+            result[name] = frozenset(direct).union(*map(visit, direct))
+        return result[name]
 
     for name in needs:
-        look(name)
-    return found
+        visit(name)
+    return result
 
 
-def merged(changes: Mapping[str, Changes], earlier: Mapping[str, frozenset[str]]) -> dict[bytes, MergedEntry]:
-    """The entries that all steps of `changes` together leave; a later step's word counts over an earlier one's.
+def merge_changes(changes: Mapping[str, Changes], earlier: Mapping[str, frozenset[str]]) -> dict[bytes, PathState]:
+    """The combined changes of all steps; where several change a path, the later step wins.
 
-    `earlier` names for each step those before it. Raises `PermanentError` where two steps, neither before the other,
-    left different things at one path.
+    Args:
+        changes: The changes of each step.
+        earlier: For each step, those that precede it.
+
+    Raises:
+        PermanentError: Two steps without an order between them changed one path differently.
     """
-    found: dict[bytes, MergedEntry] = {}
+    combined: dict[bytes, PathState] = {}
     for path in sorted({path for entries in changes.values() for path in entries}):
         writers = [name for name, entries in changes.items() if path in entries]
         last = [name for name in writers if not any(name in earlier[other] for other in writers)]
@@ -57,8 +61,8 @@ def merged(changes: Mapping[str, Changes], earlier: Mapping[str, frozenset[str]]
             if changes[other][path] != changes[last[0]][path]:
                 raise PermanentError(
                     "steps_disagree",
-                    f"the steps {last[0]} and {other} both changed {show_path(path)}, each in its own way",
-                    f"Let one of them need the other: needs: [{last[0]}].",
+                    f"The steps {last[0]} and {other} changed {show_path(path)} in different ways",
+                    f"Make one depend on the other, as in: needs: [{last[0]}].",
                 )
-        found[path] = changes[last[0]][path]
-    return found
+        combined[path] = changes[last[0]][path]
+    return combined

@@ -1,4 +1,4 @@
-"""The `workflow` executor: runs a lane's steps with the other executors, side by side where nothing orders them."""
+"""The `workflow` executor: runs a lane's steps with the other executors, in parallel where their order allows it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from core.model.workflow import APPROVAL, CHECK, REVERT, WORKFLOW, WorkflowStep,
 from core.ports.executor import Executor, ExecutorResult, WorkOrder
 from core.ports.repository import Repository
 from lanes.budget_pool import BudgetPool
-from lanes.checks import CheckRunner
-from lanes.executors.names import STEPS, no_such_executor
+from lanes.executors.checks import CheckRunner
+from lanes.executors.names import STEPS, unknown_executor_message
 from lanes.repository import as_git
 from lanes.workflow import condition
 from lanes.workflow.cache import StepCache
 from lanes.workflow.fill import ReadSentence
-from lanes.workflow.merge import Changes, before, changes_of, merged
-from lanes.workflow.plan import in_order
-from lanes.workflow.step import Made, Maker, lane_of
+from lanes.workflow.merge import Changes, changes_of, merge_changes, predecessors
+from lanes.workflow.plan import ordered
+from lanes.workflow.step import StepResult, StepRunner, step_lane
 
-AT_ONCE: Final = 4
-"""How many steps of one workflow run side by side."""
+MAX_PARALLEL_STEPS: Final = 4
+"""How many steps of one workflow run in parallel."""
 
 STEPS_LOG: Final = "steps.log"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowExecutor:
-    """Runs each step with the executor that it names. It is told the steps up to the next approval, and no further."""
+    """Runs each step with the executor that it names; an order's steps reach up to the next approval."""
 
     executors: Mapping[str, Executor]
     checks: CheckRunner
@@ -43,136 +43,142 @@ class WorkflowExecutor:
     deterministic: bool = False
 
     def unavailable(self, lane: Lane) -> Problem | None:
-        """Why one of the lane's steps cannot run here."""
+        """Why one of the lane's steps cannot run on this node."""
         for step in lane.steps:
             if step.run in (APPROVAL, REVERT):
                 continue
-            own = lane_of(lane, step)
+            own = step_lane(lane, step)
             if step.run == CHECK:
                 problem = self.checks.unavailable(own)
             elif step.run in self.executors:
                 problem = self.executors[step.run].unavailable(own)
             else:
                 mend = "Name one of these in the lane's file, or enable its plugin: docs/lanes.md."
-                message = f"the step {step.name}: {no_such_executor(step.run, {*self.executors, *STEPS})}"
+                message = f"The step {step.name}: {unknown_executor_message(step.run, {*self.executors, *STEPS})}"
                 problem = Problem(Kind.UNAVAILABLE, "no_executor", message, mend)
             if problem is not None:
                 return problem
         return None
 
     def needs(self, lane: Lane) -> frozenset[str]:
-        """What any of the lane's steps needs, before an approval or after."""
-        found = frozenset(lane.needs)
+        """The capabilities that any of the lane's steps needs, before an approval or after."""
+        capabilities = frozenset(lane.needs)
         for step in lane.steps:
-            own = lane_of(lane, step)
+            own = step_lane(lane, step)
             if step.run == CHECK:
-                found |= self.checks.needs(own)
+                capabilities |= self.checks.needs(own)
             elif step.run in self.executors:
-                found |= self.executors[step.run].needs(own)
-        return found
+                capabilities |= self.executors[step.run].needs(own)
+        return capabilities
 
     async def produce(self, order: WorkOrder, repository: Repository) -> ExecutorResult:
-        """The tree that all steps together make; raises `PermanentError` naming the step that could not."""
+        """The combined tree of all steps; raises `PermanentError` that names the step that failed."""
         lane = order.lane
         values = values_of(lane.name, lane.parameters, order.parameters)
-        steps, mending = self._to_run(lane.steps, values) if order.feedback else (lane.steps, "")
+        steps, mending = self._steps_to_rerun(lane.steps, values) if order.feedback else (lane.steps, "")
         pool = await BudgetPool.open(order, lambda name: run.beside(name))  # noqa: PLW0108 - the run needs the pool first
-        maker = Maker(self.executors, self.checks, self.read, self.cache, order, repository, values, pool, mending)
-        run = _Run(maker, steps, {step.name for step in self._asking(steps, values)})
+        runner = StepRunner(
+            self.executors, self.checks, self.read, self.cache, order, repository, values, pool, mending
+        )
+        run = _WorkflowRun(runner, steps, {step.name for step in self._model_steps(steps, values)})
         try:
             async with asyncio.timeout(lane.limits.wall_s):
-                return await run.all()
+                return await run.run()
         except TimeoutError as error:
-            under_way = ", ".join(run.under_way) or "none"
+            running = ", ".join(run.running) or "none"
             raise PermanentError(
                 "timed_out",
-                f"The steps of lane {lane.name} were not done after {lane.limits.wall_s} s; under way: {under_way}",
-                "Raise `wall_s` in the lane's limits, or ask for less.",
+                f"The steps of lane {lane.name} did not finish within {lane.limits.wall_s} s; running: {running}",
+                "Raise `wall_s` in the lane's limits, or ask for a smaller change.",
             ) from error
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise _first_error(group) from group
 
     def can_repair(self, lane: Lane) -> bool:
-        """Whether a step of the lane reads, so that a failing check of the whole is worth telling."""
-        return any(map(self._reads, lane.steps))
+        """True if a step of the lane takes free text, so that it can react to a failing check."""
+        return any(map(self._takes_text, lane.steps))
 
-    def _reads(self, step: WorkflowStep) -> bool:
+    def _takes_text(self, step: WorkflowStep) -> bool:
         return step.run in self.executors and self.executors[step.run].reads
 
-    def _asking(self, steps: Sequence[WorkflowStep], values: Mapping[str, str]) -> list[WorkflowStep]:
-        return [step for step in steps if self._reads(step) and condition.parse(step.when).holds(values)]
+    def _model_steps(self, steps: Sequence[WorkflowStep], values: Mapping[str, str]) -> list[WorkflowStep]:
+        return [step for step in steps if self._takes_text(step) and condition.parse(step.when).holds(values)]
 
-    def _to_run(self, steps: Sequence[WorkflowStep], values: Mapping[str, str]) -> tuple[tuple[WorkflowStep, ...], str]:
-        """What runs again after a failing check: the last step that reads, which is named, and all that follow it."""
-        asking = self._asking(in_order(steps), values)
-        if not asking:
+    def _steps_to_rerun(
+        self, steps: Sequence[WorkflowStep], values: Mapping[str, str]
+    ) -> tuple[tuple[WorkflowStep, ...], str]:
+        """The steps to rerun after a failing check: the last that takes free text (named) and its followers."""
+        model_steps = self._model_steps(ordered(steps), values)
+        if not model_steps:
             return (), ""
-        last, earlier = asking[-1].name, before(steps)
+        last, earlier = model_steps[-1].name, predecessors(steps)
         return tuple(step for step in steps if step.name == last or last in earlier[step.name]), last
 
 
-class _Run:
-    """One run of steps; each begins once all it needs are done. `asking` are those that may ask models."""
+class _WorkflowRun:
+    """One run of steps; each starts when all it needs are done. `asking` are those that may ask models."""
 
-    def __init__(self, maker: Maker, steps: Sequence[WorkflowStep], asking: set[str]) -> None:
-        self._maker, self._order = maker, maker.order
+    def __init__(self, runner: StepRunner, steps: Sequence[WorkflowStep], asking: set[str]) -> None:
+        self._runner, self._order = runner, runner.order
         self._steps = {step.name: step for step in steps}
-        self._before = before(self._steps.values())
+        self._predecessors = predecessors(self._steps.values())
         self._asking = asking
-        self._made: dict[str, Made] = {}
+        self._results: dict[str, StepResult] = {}
         self._changes: dict[str, Changes] = {}
-        self._room = asyncio.Semaphore(AT_ONCE)
-        self.under_way: list[str] = []
+        self._slots = asyncio.Semaphore(MAX_PARALLEL_STEPS)
+        self.running: list[str] = []
 
-    async def all(self) -> ExecutorResult:
-        """Run every step, and put together what they made."""
+    async def run(self) -> ExecutorResult:
+        """Run every step and combine the results."""
         tasks: dict[str, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as group:
             for step in self._steps.values():
-                tasks[step.name] = group.create_task(self._one(step, tasks))
-        tree = await self._together(frozenset(self._steps))
-        files = {name: content for made in self._made.values() for name, content in made.artifacts.items()}
-        files[STEPS_LOG] = "".join(f"{name}: {self._made[name].told}\n" for name in self._steps).encode()
-        return ExecutorResult(tree, files, _making([self._made[name] for name in self._steps]))
+                tasks[step.name] = group.create_task(self._run_step(step, tasks))
+        tree = await self._combined_tree(frozenset(self._steps))
+        files = {name: content for result in self._results.values() for name, content in result.artifacts.items()}
+        files[STEPS_LOG] = "".join(f"{name}: {self._results[name].note}\n" for name in self._steps).encode()
+        return ExecutorResult(tree, files, _combined_provenance([self._results[name] for name in self._steps]))
 
     def beside(self, name: str) -> int:
         """How many steps may yet ask models beside this one, which asks now."""
         self._asking.discard(name)
-        rest = self._asking - self._made.keys() - self._before[name]
-        return min(sum(name not in self._before[other] for other in rest), AT_ONCE - 1)
+        rest = self._asking - self._results.keys() - self._predecessors[name]
+        return min(sum(name not in self._predecessors[other] for other in rest), MAX_PARALLEL_STEPS - 1)
 
-    async def _one(self, step: WorkflowStep, tasks: Mapping[str, asyncio.Task[None]]) -> None:
+    async def _run_step(self, step: WorkflowStep, tasks: Mapping[str, asyncio.Task[None]]) -> None:
         for need in step.needs:
-            if need in tasks:  # the others are done, and approved
+            if need in tasks:  # the others are done and approved
                 await tasks[need]
-        start = await self._together(self._before[step.name])
-        if not condition.parse(step.when).holds(self._maker.values):
-            self._made[step.name] = Made(start, told=f"left out, for it is not so that {step.when}")
+        start = await self._combined_tree(self._predecessors[step.name])
+        if not condition.parse(step.when).holds(self._runner.values):
+            self._results[step.name] = StepResult(start, note=f"skipped: the condition {step.when} is false")
             self._changes[step.name] = {}
             return
-        async with self._room:
-            self.under_way.append(step.name)
+        async with self._slots:
+            self.running.append(step.name)
             try:
-                made = await self._maker.make(step, start)
+                result = await self._runner.run(step, start)
             except CountersignError as error:
-                raise _named(step, error) from error
-        self._changes[step.name] = await self._own(start, made.tree)
-        self._made[step.name] = made
-        self.under_way.remove(step.name)
+                raise _with_step_name(step, error) from error
+        self._changes[step.name] = await self._changes_between(start, result.tree)
+        self._results[step.name] = result
+        self.running.remove(step.name)
 
-    async def _own(self, start: str, tree: str) -> Changes:
-        """What a step that made `tree` of `start` changed."""
-        return {} if start == tree else changes_of(await self._maker.repository.change(start, tree))
+    async def _changes_between(self, start: str, tree: str) -> Changes:
+        """The changes between a step's start and its result."""
+        return {} if start == tree else changes_of(await self._runner.repository.change(start, tree))
 
-    async def _together(self, names: frozenset[str]) -> str:
-        """The tree that all of these steps left; they are done, and so is all that is before them."""
-        tops = [name for name in names if not any(name in self._before[other] for other in names)]
-        if not tops:
+    async def _combined_tree(self, names: frozenset[str]) -> str:
+        """The combined tree of these steps; they and all that precede them must be done."""
+        last_steps = [name for name in names if not any(name in self._predecessors[other] for other in names)]
+        if not last_steps:
             return self._order.start
-        if len(tops) == 1:
-            return self._made[tops[0]].tree
-        entries = merged({name: self._changes[name] for name in self._steps if name in names}, self._before)
-        git = as_git(self._maker.repository)
+        if len(last_steps) == 1:
+            return self._results[last_steps[0]].tree
+        entries = merge_changes(
+            {name: self._changes[name] for name in self._steps if name in names}, self._predecessors
+        )
+        git = as_git(self._runner.repository)
         writes, modes, deletes = {}, {}, []
         for raw, entry in entries.items():
             path = raw.decode("utf-8", "surrogateescape")
@@ -183,27 +189,27 @@ class _Run:
         return await git.write_tree(self._order.start, writes, deletes, modes)
 
 
-def _making(made: list[Made]) -> Provenance:
-    """How all was made: the words of each, the sum of what was spent, every check."""
-    spent = summed(usage for each in made for usage in each.making.usage)
-    words = " ".join(each.making.words for each in made if each.making.words)
-    checks = tuple(check for each in made for check in each.making.checks)
-    tries = max((each.making.tries for each in made), default=1)
-    refused = next((each.making.refused for each in made if each.making.refused), "")
+def _combined_provenance(results: list[StepResult]) -> Provenance:
+    """The provenance of the whole run: the messages and checks of all steps, and the sum of usage."""
+    spent = summed(usage for result in results for usage in result.provenance.usage)
+    words = " ".join(result.provenance.words for result in results if result.provenance.words)
+    checks = tuple(check for result in results for check in result.provenance.checks)
+    tries = max((result.provenance.tries for result in results), default=1)
+    refused = next((result.provenance.refused for result in results if result.provenance.refused), "")
     return Provenance(WORKFLOW, words, spent, checks, tries, refused=refused)
 
 
-def _named(step: WorkflowStep, error: CountersignError) -> CountersignError:
-    """The error with its step's name in front; its code, kind and artifacts stay."""
-    told = error.problem
-    error.problem = replace(told, message=f"step {step.name}: {told.message}")
+def _with_step_name(step: WorkflowStep, error: CountersignError) -> CountersignError:
+    """The error with its step's name in the message; code, kind and artifacts stay."""
+    problem = error.problem
+    error.problem = replace(problem, message=f"step {step.name}: {problem.message}")
     if isinstance(error, WorkError):
         error.artifacts = {f"{step.name}.{name}": content for name, content in error.artifacts.items()}
     return error
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What failed first; the rest was stopped by it, or waited for it."""
+def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error; later ones result from cancelling the other steps."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

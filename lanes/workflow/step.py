@@ -1,4 +1,4 @@
-"""One step: the order it becomes for its executor, its tries, and what of it is kept for whoever comes later."""
+"""Runs one step: builds the order for its executor, retries it, and stores its result for later workers and tasks."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from core.model.stored import StoredObject
 from core.model.workflow import APPROVAL, CHECK, COMMAND, EDIT, REVERT, WorkflowStep
 from core.ports.executor import Executor, ExecutorResult, WorkOrder
 from core.ports.repository import Commit, Repository
-from lanes.artifacts import adopted, kept
 from lanes.budget_pool import BudgetPool
-from lanes.checks import CheckRunner
-from lanes.executors.names import no_such_executor
-from lanes.executors.tree import matching
+from lanes.executors.artifacts import load_artifacts, store_artifacts
+from lanes.executors.checks import CheckRunner
+from lanes.executors.names import unknown_executor_message
+from lanes.executors.tree import matching_paths
 from lanes.workflow import condition, fill
-from lanes.workflow.cache import Kept, StepCache, key_of, packed, restored
+from lanes.workflow.cache import CachedStep, StepCache, pack_objects, restore_tree, step_key
 
-PATIENCE_S: Final = 60.0
-"""A fault that asks for a longer wait than this is left to the queue, which waits without holding a worker."""
+MAX_RETRY_WAIT_S: Final = 60.0
+"""Longer waits are left to the queue, which does not occupy a worker."""
 _OID: Final = re.compile(r"[0-9a-f]{40}")
 _VERSION: Final = 1
 """Of its entries in a journal."""
@@ -38,18 +38,18 @@ _JOURNALED_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What a step came to; `told` is a line of the host's about it."""
+class StepResult:
+    """The result of a step; `note` is our note for the steps' log."""
 
     tree: str
-    making: Provenance = NO_PROVENANCE
+    provenance: Provenance = NO_PROVENANCE
     artifacts: Mapping[str, bytes] = field(default_factory=dict)
-    told: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Maker:
-    """Makes the steps of one order; the step `mending` is told what the lane's checks said of an earlier try."""
+class StepRunner:
+    """Runs the steps of one order; the step `mending_step` is given the log of the checks that failed before."""
 
     executors: Mapping[str, Executor]
     checks: CheckRunner
@@ -59,128 +59,130 @@ class Maker:
     repository: Repository
     values: Mapping[str, str]
     pool: BudgetPool
-    mending: str = ""
+    mending_step: str = ""
 
-    async def make(self, step: WorkflowStep, start: str) -> Made:
-        """What the step makes of `start`: as an earlier worker left it, as it is kept, or made now."""
-        key = key_of(self.order, step, self._used(step), start, self.repository.spec.id)
-        found = await self._finished(step, key) or await self._kept(step, key)
-        if found is not None:
-            return found
-        began = time.monotonic()
-        produced = await self._tries(step, start)
+    async def run(self, step: WorkflowStep, start: str) -> StepResult:
+        """The step's result for the tree `start`: from the journal, from the cache, or by running it."""
+        key = step_key(self.order, step, self._used_values(step), start, self.repository.spec.id)
+        earlier = await self._from_journal(step, key) or await self._from_cache(step, key)
+        if earlier is not None:
+            return earlier
+        started = time.monotonic()
+        produced = await self._run_with_retries(step, start)
         await self._check_bounds(step, start, produced.tree)
-        took = f"{step.run}, {time.monotonic() - began:.1f} s"
-        keep = Kept(produced.tree, await kept(self.checks.files, produced.artifacts))
-        await self._finish(step, key, start, keep, produced.provenance)
+        note = f"{step.run}, {time.monotonic() - started:.1f} s"
+        cached = CachedStep(produced.tree, await store_artifacts(self.checks.artifact_files, produced.artifacts))
+        await self._journal_result(step, key, start, cached, produced.provenance)
         if step.cache:
-            await self.cache.keep(key, start, keep, self.repository)
-        return Made(produced.tree, produced.provenance, produced.artifacts, took)
+            await self.cache.store(key, start, cached, self.repository)
+        return StepResult(produced.tree, produced.provenance, produced.artifacts, note)
 
-    # -- what was made before ------------------------------------------------------------------------------------
+    # -- earlier results -----------------------------------------------------------------------------------------
 
-    async def _finished(self, step: WorkflowStep, key: str) -> Made | None:
-        """What an earlier worker of this very job made of the same step."""
+    async def _from_journal(self, step: WorkflowStep, key: str) -> StepResult | None:
+        """The result that an earlier worker of this job journaled for the step."""
         for value in await self.order.journal.part(f"{step.name}:made").recall():
             entry = StoredObject(value, "a finished step of a workflow", newest=_VERSION)
             pack = base64.b64decode(entry["pack"])
-            if entry["key"] == key and await restored(entry["tree"], pack, self.repository):
-                making = Provenance.from_json(entry["making"])
-                files, gone = await adopted(self.checks.files, entry["files"])
-                return Made(entry["tree"], making, files, f"finished by an earlier worker{gone}")
+            if entry["key"] == key and await restore_tree(entry["tree"], pack, self.repository):
+                provenance = Provenance.from_json(entry["making"])
+                files, missing_note = await load_artifacts(self.checks.artifact_files, entry["files"])
+                return StepResult(entry["tree"], provenance, files, f"finished by an earlier worker{missing_note}")
         return None
 
-    async def _finish(self, step: WorkflowStep, key: str, start: str, made: Kept, making: Provenance) -> None:
-        pack = await packed(start, made.tree, self.repository)
-        said = base64.b64encode(pack).decode() if len(pack) <= _JOURNALED_BYTES else ""
+    async def _journal_result(
+        self, step: WorkflowStep, key: str, start: str, result: CachedStep, provenance: Provenance
+    ) -> None:
+        pack = await pack_objects(start, result.tree, self.repository)
+        pack_text = base64.b64encode(pack).decode() if len(pack) <= _JOURNALED_BYTES else ""
         entry = {
             "v": _VERSION,
             "key": key,
-            "tree": made.tree,
-            "pack": said,
-            "making": making.to_json(),
-            "files": dict(made.files),
+            "tree": result.tree,
+            "pack": pack_text,
+            "making": provenance.to_json(),
+            "files": dict(result.files),
         }
         await self.order.journal.part(f"{step.name}:made").add(entry)
 
-    async def _kept(self, step: WorkflowStep, key: str) -> Made | None:
-        """What the same step made of the same inputs, for whatever task."""
-        found = await self.cache.find(key, self.repository) if step.cache else None
-        if found is None:
+    async def _from_cache(self, step: WorkflowStep, key: str) -> StepResult | None:
+        """The cached result of the same step for the same inputs, in any task."""
+        cached = await self.cache.find(key, self.repository) if step.cache else None
+        if cached is None:
             return None
-        files, gone = await adopted(self.checks.files, found.files)
-        told = f"taken from what was kept of the same step ({key[:12]}){gone}"
-        return Made(found.tree, artifacts=files, told=told)
+        files, missing_note = await load_artifacts(self.checks.artifact_files, cached.files)
+        note = f"taken from the cache ({key[:12]}){missing_note}"
+        return StepResult(cached.tree, artifacts=files, note=note)
 
-    def _used(self, step: WorkflowStep) -> dict[str, str]:
-        """The values that the step uses."""
+    def _used_values(self, step: WorkflowStep) -> dict[str, str]:
+        """The parameter values that the step uses."""
         names = {*fill.named_in(step.do), *condition.parse(step.when).names}
         names.update(name for _, text in step.environment for name in fill.named_in(text))
         for n, word in enumerate(step.command):
             names.update(() if fill.is_program(step.command, n) else fill.named_in(word))
         return {name: self.values[name] for name in sorted(names)}
 
-    # -- making it -------------------------------------------------------------------------------------------------
+    # -- running -------------------------------------------------------------------------------------------------
 
-    async def _tries(self, step: WorkflowStep, start: str) -> ExecutorResult:
-        """The step's work, tried again after what may pass by itself."""
+    async def _run_with_retries(self, step: WorkflowStep, start: str) -> ExecutorResult:
+        """Run the step, again after transient errors."""
         for n in range(step.retries + 1):
-            await self.order.progress(f"step {step.name}" + (f", try {n + 1}" if n else ""))
+            await self.order.progress(f"step {step.name}" + (f", attempt {n + 1}" if n else ""))
             try:
-                return await self._try(step, start)
+                return await self._run_once(step, start)
             except TransientError as error:
                 wait_s = error.retry_after_s if error.retry_after_s is not None else 0.5 * 2**n
-                if n == step.retries or wait_s > PATIENCE_S:
+                if n == step.retries or wait_s > MAX_RETRY_WAIT_S:
                     raise
                 await asyncio.sleep(wait_s)
         raise AssertionError("unreachable")
 
-    async def _try(self, step: WorkflowStep, start: str) -> ExecutorResult:
+    async def _run_once(self, step: WorkflowStep, start: str) -> ExecutorResult:
         if step.run == CHECK:
-            return await self._checked(step, start)
+            return await self._run_check(step, start)
         if step.run == REVERT:
-            return ExecutorResult(await self._reverted(step, start), {})
+            return ExecutorResult(await self._run_revert(step, start), {})
         executor = self.executors.get(step.run)
         if executor is None or step.run == APPROVAL:
-            message, mend = no_such_executor(step.run, self.executors), "Name one of these in the lane's file."
+            message, mend = unknown_executor_message(step.run, self.executors), "Name one of these in the lane's file."
             raise PermanentError("no_executor", message, mend, kind=Kind.REFUSED)
         if not executor.reads:
-            return _prefixed(step.name, await executor.produce(self._order(step, start), self.repository))
+            return _with_step_prefix(step.name, await executor.produce(self._order(step, start), self.repository))
         async with self.pool.share(step.name) as budget:
             order = self._order(step, start)
-            asked = replace(order, lane=replace(order.lane, budget=budget))
-            return _prefixed(step.name, await executor.produce(asked, self.repository))
+            budgeted = replace(order, lane=replace(order.lane, budget=budget))
+            return _with_step_prefix(step.name, await executor.produce(budgeted, self.repository))
 
-    async def _checked(self, step: WorkflowStep, start: str) -> ExecutorResult:
-        """The tree as it is, once the step's command was content with it."""
+    async def _run_check(self, step: WorkflowStep, start: str) -> ExecutorResult:
+        """The unchanged tree, if the step's command succeeds on it."""
         lane = self._lane(step)
         results, logs = await self.checks.run(lane, self.repository, start)
         for result in results:
             if not result.passed:
                 mend = advise(
-                    "Mend what it finds, or the steps before it; its log is in ",
+                    "Fix what it reports, or the steps before it. Its log is in ",
                     Suggestion(CommandName.TRANSCRIPT),
                     ".",
-                    otherwise="Mend what it finds, or the steps before it; whoever runs Countersign can read its log.",
+                    otherwise="Fix what it reports, or the steps before it. Your operator can read its log.",
                 )
                 raise WorkError("check_failed", f"it {result.detail}", mend, artifacts=logs)
-        return _prefixed(step.name, ExecutorResult(start, logs, Provenance(checks=results)))
+        return _with_step_prefix(step.name, ExecutorResult(start, logs, Provenance(checks=results)))
 
-    async def _reverted(self, step: WorkflowStep, start: str) -> str:
-        """The tree without the change of one commit of the branch."""
+    async def _run_revert(self, step: WorkflowStep, start: str) -> str:
+        """The tree without the change of one commit."""
         oid = fill.filled(step.do, self.values).strip()
         if not _OID.fullmatch(oid):
             message = f"{oid[:60]!r} is not a commit"
             raise PermanentError("bad_parameter", message, "Give all 40 hex digits of its id.", kind=Kind.USAGE)
         if not await self.repository.has(oid):
-            message = f"there is no commit {oid[:12]} in {self.repository.spec.name}"
-            mend = "Name one of its branch, with all 40 hex digits."
+            message = f"There is no commit {oid[:12]} in {self.repository.spec.name}"
+            mend = "Name a commit of its branch, with all 40 hex digits."
             raise PermanentError("no_such_commit", message, mend, kind=Kind.MISSING)
-        on_top = Commit(start, self.order.base, "countersign: before a revert\n", datetime.fromtimestamp(0, UTC))
-        return await self.repository.revert(oid, await self.repository.write_commit(on_top))
+        commit = Commit(start, self.order.base, "countersign: before a revert\n", datetime.fromtimestamp(0, UTC))
+        return await self.repository.revert(oid, await self.repository.write_commit(commit))
 
     def _order(self, step: WorkflowStep, start: str) -> WorkOrder:
-        """What the step's executor is told: its own words, lane and journal, and nothing of the other steps."""
+        """The order for the step's executor: its own text, lane and journal, and nothing of the other steps."""
 
         async def progress(words: str) -> None:
             await self.order.progress(f"{step.name}: {words}")
@@ -190,16 +192,16 @@ class Maker:
             lane=self._lane(step),
             intent=self._intent(step),
             start=start,
-            feedback=self.order.feedback if step.name == self.mending else "",
-            parameters={} if step.run in (EDIT, COMMAND) else self._used(step),
+            feedback=self.order.feedback if step.name == self.mending_step else "",
+            parameters={} if step.run in (EDIT, COMMAND) else self._used_values(step),
             journal=self.order.journal.part(step.name),
             progress=progress,
             usage=self.pool.reporter(step.name),
         )
 
     def _lane(self, step: WorkflowStep) -> Lane:
-        lane = lane_of(self.order.lane, step)
-        command = fill.argv(step.name, step.command, self.values)
+        lane = step_lane(self.order.lane, step)
+        command = fill.fill_command(step.name, step.command, self.values)
         environment = tuple((name, fill.filled(text, self.values)) for name, text in lane.environment)
         checks = lane.checks
         if step.run == CHECK:
@@ -211,36 +213,36 @@ class Maker:
         if step.run != EDIT:
             return Intent(text or self.order.intent.text)
         try:
-            edits = fill.edits(step.do, self.order.lane.parameters, self.values, self.read)
-        except ValueError as error:  # a path or a key that cannot be, or a version that is none
+            edits = fill.fill_edits(step.do, self.order.lane.parameters, self.values, self.read)
+        except ValueError as error:  # an invalid path, key or version
             message = f"cannot do {text[:100]!r}: {str(error).rstrip('.')}"
             raise PermanentError("bad_parameter", message, "Give another value.", kind=Kind.USAGE) from error
         return Intent(text, tuple(edits))
 
     async def _check_bounds(self, step: WorkflowStep, start: str, tree: str) -> None:
-        """Raise `PermanentError` when the step changed what its `writes` do not name; the guard judges the lane's."""
+        """Raise `PermanentError` when the step changed a path outside its `writes`; the guard checks the lane's."""
         if not step.writes or start == tree:
             return
         for file in (await self.repository.change(start, tree)).files:
             path = file.path.decode("utf-8", "surrogateescape")
-            if not any(matching(pattern.removeprefix("/"), [path]) for pattern in step.writes):
+            if not any(matching_paths(pattern.removeprefix("/"), [path]) for pattern in step.writes):
                 raise PermanentError(
                     "step_out_of_bounds",
-                    f"it changed {show_path(file.path)}, and may write only {', '.join(step.writes)}",
-                    "Ask for less, or widen the step's `writes`.",
+                    f"it changed {show_path(file.path)}, but may write only {', '.join(step.writes)}",
+                    "Ask for a smaller change, or extend the step's `writes`.",
                     kind=Kind.BLOCKED,
                 )
 
 
-def _prefixed(step: str, produced: ExecutorResult) -> ExecutorResult:
-    """The same, its files named after the step."""
-    files = {f"{step}.{name}": content for name, content in produced.artifacts.items()}
-    checks = tuple(replace(check, artifact=f"{step}.{check.artifact}") for check in produced.provenance.checks)
-    return ExecutorResult(produced.tree, files, replace(produced.provenance, checks=checks))
+def _with_step_prefix(step: str, result: ExecutorResult) -> ExecutorResult:
+    """The result with the step's name before its artifact names."""
+    files = {f"{step}.{name}": content for name, content in result.artifacts.items()}
+    checks = tuple(replace(check, artifact=f"{step}.{check.artifact}") for check in result.provenance.checks)
+    return ExecutorResult(result.tree, files, replace(result.provenance, checks=checks))
 
 
-def lane_of(lane: Lane, step: WorkflowStep) -> Lane:
-    """The lane as one step of it has it: never more than the whole, its command and environment still unfilled."""
+def step_lane(lane: Lane, step: WorkflowStep) -> Lane:
+    """The lane as one step sees it, never with more rights; its command and environment are not filled yet."""
     checks = tuple(check for check in lane.checks if check.name in step.checks)
     if step.run == CHECK:
         checks = (LaneCheck(step.name, step.command, required=True),)

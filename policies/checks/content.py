@@ -1,4 +1,4 @@
-"""Checks on what the blobs hold: binaries, deceptive text, secrets, tests. Each blob is read once."""
+"""Checks the contents of blobs for binaries, deceptive text, secrets and removed tests; reads each blob once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Final
 from core.model.change import FileChange, is_lfs_pointer
 from core.model.lane import Lane
 from core.model.staged_diff import Finding
-from policies.checks.deception import judge_text
+from policies.checks.deception import check_text
 from policies.checks.scope import block, capped, count, warn
-from policies.checks.tests import weakened
+from policies.checks.tests import removed_tests
 from policies.secrets import leaks_in, scan
 
 MAX_SHOWN: Final = 3
@@ -22,77 +22,77 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A written file with its bytes, and the bytes that were there before (empty for a new file)."""
+    """A written file with its bytes and its earlier bytes (empty for a new file)."""
 
     file: FileChange
     after: bytes
     before: bytes = b""
-    moved: bool = False  # the very same blob was deleted elsewhere in this change
+    moved: bool = False  # the change deletes the same blob elsewhere
 
 
 @dataclass(slots=True)
-class Content:
-    """Collects the findings on every blob of one change."""
+class ContentChecks:
+    """Collects the findings on all blobs of a change."""
 
     lane: Lane
     read: int = 0
-    wrong: list[Finding] = field(default_factory=list)
+    mismatched: list[Finding] = field(default_factory=list)
     binary: list[Finding] = field(default_factory=list)
     deceptive: list[Finding] = field(default_factory=list)
     leaking: list[Finding] = field(default_factory=list)
     untested: list[Finding] = field(default_factory=list)
 
     def inspect(self, blob: Blob) -> None:
-        """Judge one blob; linear in its size."""
+        """Check one blob; takes time linear in its size."""
         self.read += 1
         file = blob.file
         if len(blob.after) != file.new_size or hashlib.sha256(blob.after).hexdigest() != file.new_sha256:
-            self.wrong.append(block("blobs", "the stored bytes are not those of the change", file))
+            self.mismatched.append(block("blobs", "the stored bytes differ from the change", file))
         text = text_of(blob.after)
         if text is None and (text := _old_text(blob)) is not None:
-            told = "is not UTF-8, as before: its letters beyond ASCII are shown as \\x.."
-            self.binary.append(warn("binaries", told, file))
+            detail = "is not UTF-8, as before: its letters beyond ASCII are shown as \\x.."
+            self.binary.append(warn("binaries", detail, file))
         if text is None:
             self.binary.append(_binary(self.lane, blob))
         else:
-            self.deceptive.extend(judge_text(self.lane, file, text, blob.before))
-        self.untested.extend(weakened(file, blob.after, blob.after if blob.moved else blob.before))
-        self._pointers(blob)
-        self._secrets(blob)
+            self.deceptive.extend(check_text(self.lane, file, text, blob.before))
+        self.untested.extend(removed_tests(file, blob.after, blob.after if blob.moved else blob.before))
+        self._check_lfs_pointer(blob)
+        self._check_secrets(blob)
 
-    def _pointers(self, blob: Blob) -> None:
-        """What Git LFS keeps elsewhere is not in any tree, so nobody here can say what such a change brings."""
+    def _check_lfs_pointer(self, blob: Blob) -> None:
+        """Report Git LFS pointers: their content is not in the tree, so it cannot be checked."""
         is_pointer, was_pointer = is_lfs_pointer(blob.after), is_lfs_pointer(blob.before)
         if is_pointer and not blob.moved and blob.after != blob.before:
-            tell = warn if self.lane.binaries else block
-            self.binary.append(tell("binaries", "is a Git LFS pointer: nobody can read what it stands for", blob.file))
+            report = warn if self.lane.binaries else block
+            self.binary.append(report("binaries", "is a Git LFS pointer: its content cannot be checked", blob.file))
         elif was_pointer and not is_pointer:
-            self.binary.append(warn("binaries", "was a Git LFS pointer, and is the content itself now", blob.file))
+            self.binary.append(warn("binaries", "was a Git LFS pointer and is now the content itself", blob.file))
 
-    def _secrets(self, blob: Blob) -> None:
+    def _check_secrets(self, blob: Blob) -> None:
         file = blob.file
         if any(leak.certain for leak in leaks_in(file.path.decode("utf-8", "surrogateescape"))):
             self.leaking.append(block("secrets", "its name holds a secret", file))
-        found = scan(blob.after, blob.after if blob.moved else blob.before)
-        sealed = [leak.sentence() for leak in found.new if leak.sealed]
+        leaks = scan(blob.after, blob.after if blob.moved else blob.before)
+        sealed = [leak.sentence() for leak in leaks.new if leak.sealed]
         if sealed:
-            tell = warn if self.lane.binaries else block
-            self.leaking.append(tell("secrets", f"uninspectable: {_listed(sealed)}", file))
-        certain = [leak.sentence() for leak in found.new if leak.certain and not leak.sealed]
+            report = warn if self.lane.binaries else block
+            self.leaking.append(report("secrets", f"uninspectable: {_listed(sealed)}", file))
+        certain = [leak.sentence() for leak in leaks.new if leak.certain and not leak.sealed]
         if certain:
             self.leaking.append(block("secrets", _listed(certain), file))
-        guessed = [leak.sentence() for leak in found.new if not leak.certain]
+        guessed = [leak.sentence() for leak in leaks.new if not leak.certain]
         if guessed and not certain:
             self.leaking.append(warn("secrets", f"may be a secret: {_listed(guessed)}", file))
-        if found.old:
-            kept = _listed([leak.sentence() for leak in found.old])
-            self.leaking.append(warn("secrets", f"was there before: {kept}", file))
+        if leaks.old:
+            earlier = _listed([leak.sentence() for leak in leaks.old])
+            self.leaking.append(warn("secrets", f"was there before: {earlier}", file))
 
     def findings(self) -> list[Finding]:
-        """What came of all blobs, check by check."""
+        """The findings on all blobs, check by check."""
         blobs = count(self.read, "blob")
         return [
-            *capped("blobs", self.wrong, f"{blobs} read and hashed"),
+            *capped("blobs", self.mismatched, f"{blobs} read and hashed"),
             *capped("binaries", self.binary, "only text"),
             *capped("unicode", self.deceptive, "no deceptive characters"),
             *capped("secrets", self.leaking, f"none found in {blobs}"),
@@ -101,7 +101,7 @@ class Content:
 
 
 def text_of(blob: bytes) -> str | None:
-    """The blob as text, or None for a binary: a NUL anywhere or invalid UTF-8, attributes or not (security.md 78)."""
+    """The blob as text; None for a binary, with a NUL or invalid UTF-8, whatever its attributes (security.md 78)."""
     if b"\0" in blob:
         return None
     try:
@@ -111,9 +111,9 @@ def text_of(blob: bytes) -> str | None:
 
 
 def _old_text(blob: Blob) -> str | None:
-    """A text in an older encoding such as Latin-1, where there was one before; what is new must be UTF-8.
+    """The blob as text in an older encoding such as Latin-1, if the file had one before; a new file must be UTF-8.
 
-    Sequences that are UTF-8 are read as such, so that nothing deceptive hides behind one byte that is not.
+    Valid UTF-8 sequences are decoded, so that one invalid byte cannot hide deceptive characters.
     """
     before = blob.after if blob.moved else blob.before
     if text_of(before) is not None or any(_CONTROL.search(side) for side in (before, blob.after)):
@@ -124,8 +124,8 @@ def _old_text(blob: Blob) -> str | None:
 def _binary(lane: Lane, blob: Blob) -> Finding:
     what = "is UTF-16 text, a binary for git" if blob.after.startswith(_UTF_16) else "is a binary"
     if lane.binaries:
-        return warn("binaries", f"{what}: nobody can read it on the card", blob.file)
-    return block("binaries", f"{what}, and lane {lane.name} does not allow that", blob.file)
+        return warn("binaries", f"{what}: it cannot be read on the card", blob.file)
+    return block("binaries", f"{what}, and lane {lane.name} does not allow binaries", blob.file)
 
 
 def _listed(sentences: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Text that reads otherwise than it is: reordered, invisible, of look-alikes, or far out of sight."""
+"""Finds text that people read differently than programs: reordered, invisible, look-alike, or out of sight."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Final
 from core.model.change import FileChange
 from core.model.lane import Lane
 from core.model.staged_diff import Finding
-from policies.checks.names import point
+from policies.checks.names import code_point
 from policies.checks.scope import block, warn
 
 LONG_LINE_BYTES: Final = 5000
 MAX_SHOWN: Final = 3
 _ALARM: Final = "the text is reordered"
 FAR: Final = 100
-"""So many white spaces, or empty lines, in a row put what follows out of sight."""
+"""The number of spaces or empty lines in a row that put the following text out of sight."""
 
-# Trojan Source (trojansource.codes, CVE-2021-42574): what reorders the text around it.
+# Characters that reorder the text around them: Trojan Source (trojansource.codes, CVE-2021-42574).
 _REORDERING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
-# What is drawn as nothing, then tag characters and variation selectors that smuggle text. U+200D between two non-ASCII
-# letters joins emoji and is left alone; so is a variation selector after what has variants: it shapes an emoji, a
-# keycap, an ideograph or a mathematical sign. One after anything else, or after another one, carries data.
+# Invisible characters, and tag characters and variation selectors, which can carry hidden text. Allowed are U+200D
+# between two non-ASCII letters, which joins emoji, and a variation selector after a character with variants: an emoji,
+# a keycap, an ideograph or a mathematical sign.
 _DECEPTIVE: Final = re.compile(
     "[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff\U0001d173-\U0001d17a]"
@@ -33,8 +33,8 @@ _DECEPTIVE: Final = re.compile(
     "|(?<![\u1000-\u109f\u2200-\u2aff\u3000-\u9fff\ua840-\ua87f\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff])[\ufe00-\ufe0d]"
     "|[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f\u2028\u2029]|\r(?!\\Z)"
 )
-# Letters that look like ASCII ones (CVE-2021-42694; Unicode's confusables.txt, the letters of Cyrillic, Greek, Armenian
-# and Cherokee that render alike, and full-width forms).
+# Letters that look like ASCII letters (CVE-2021-42694): from Unicode's confusables.txt, those of Cyrillic, Greek,
+# Armenian and Cherokee, and full-width forms.
 _LOOKALIKES: Final = (
     "\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0423\u0425\u0405\u0406\u0408\u04ae\u04c0\u0430\u0435"
     "\u043e\u0440\u0441\u0443\u0445\u0455\u0456\u0458\u04bb\u0501\u051b\u051d\u0391\u0392\u0395\u0396\u0397\u0399\u039a"
@@ -42,7 +42,7 @@ _LOOKALIKES: Final = (
     "\uff21-\uff3a\uff41-\uff5a\u0131\u0261\u01c0"
 )
 _MIXED: Final = re.compile(f"(?<=[A-Za-z0-9_])[{_LOOKALIKES}]|[{_LOOKALIKES}](?=[A-Za-z0-9_])")
-# A run of words of another script, as far as nothing of code comes between; prose in that script has other letters too.
+# A run of words of another script with no code between them; prose in that script also has other letters.
 _RUN: Final = re.compile(r"[^\x00-\x7f\W]\w*(?:[ ,.;:!?-]+[^\x00-\x7f\W]\w*)*")
 _WORD: Final = re.compile(r"\w+")
 _ALL_LOOKALIKES: Final = re.compile(f"[{_LOOKALIKES}0-9_ ,.;:!?-]+")
@@ -51,12 +51,12 @@ _SPACES: Final = r"[ \t\x0b\x0c\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]"
 _FAR_OFF: Final = re.compile(rf"(?:{_SPACES}{{{FAR}}}|\t{{25}}){_SPACES}*(?=\S)")
 _FAR_ASCII: Final = " " * FAR
 
-# What people read as text, in whatever script; in everything else, words of look-alikes alone are worth a look.
+# Files of prose, in any script; in all other files, words of look-alike letters alone are reported.
 _PROSE: Final = frozenset((
     "md", "markdown", "rst", "txt", "adoc", "asciidoc", "org", "tex", "html", "htm", "po", "pot", "csv", "tsv",
     "srt", "vtt", "xliff", "xlf", "strings", "arb", "resx", "ftl", "svg",
 ))  # fmt: skip
-# Programs: where the order of the text is the order in which it runs.
+# Source code, in which reordered text hides what runs.
 _SOURCE: Final = frozenset((
     "py", "pyi", "pyx", "pxd", "ipynb", "js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx", "vue", "svelte",
     "astro", "java", "kt", "kts", "scala", "sc", "groovy", "gradle", "clj", "cljs", "cljc", "edn", "c", "h", "cc",
@@ -75,8 +75,8 @@ _SOURCE_NAMES: Final = frozenset((
 
 
 @dataclass(slots=True)
-class SeenNames:
-    """What deceives on the new lines of one file, each kind with the first line it is on."""
+class DeceptiveText:
+    """Deceptive text on the new lines of a file, by kind, each with its first line."""
 
     reordering: dict[str, int] = field(default_factory=dict)
     characters: dict[str, int] = field(default_factory=dict)
@@ -87,43 +87,47 @@ class SeenNames:
     below: int = 0
 
 
-def judge_text(lane: Lane, file: FileChange, text: str, before: bytes) -> list[Finding]:
-    """Findings on the lines that were not there before; what reorders the text of a program blocks."""
+def check_text(lane: Lane, file: FileChange, text: str, before: bytes) -> list[Finding]:
+    """Findings on the new lines of a file; characters that reorder source code block."""
     name = file.path.decode("utf-8", "surrogateescape").rpartition("/")[2].lower()
     is_source = is_program(name, text)
-    seen = _look(text, before, prose=name.rpartition(".")[2] in _PROSE)
-    found = []
+    seen = _scan_new_lines(text, before, prose=name.rpartition(".")[2] in _PROSE)
+    findings = []
     if seen.reordering:
-        tell, leave = (
+        report, missing_permission = (
             (warn, "") if lane.bidi or not is_source else (block, f", and lane {lane.name} has no `bidi: true`")
         )
-        found.append(
-            tell("unicode", f"{_ALARM} by {_listed(seen.reordering)}: it reads otherwise than it runs{leave}", file)
+        findings.append(
+            report(
+                "unicode",
+                f"{_ALARM} by {_listed(seen.reordering)}: it reads differently than it runs{missing_permission}",
+                file,
+            )
         )
     if seen.characters:
-        found.append(warn("unicode", f"characters that deceive the eye: {_listed(seen.characters)}", file))
+        findings.append(warn("unicode", f"deceptive characters: {_listed(seen.characters)}", file))
     if seen.folded:
         folded = {f"{word} (programs may read {_plain(word)})": line for word, line in seen.folded.items()}
-        found.append(warn("unicode", f"words in compatibility letters: {_listed(folded)}", file))
+        findings.append(warn("unicode", f"words in compatibility letters: {_listed(folded)}", file))
     if seen.words:
-        found.append(warn("unicode", f"words that only look Latin: {_listed(seen.words)}", file))
+        findings.append(warn("unicode", f"words that only look Latin: {_listed(seen.words)}", file))
     if seen.far:
-        found.append(warn("unicode", f"text far to the right on line {seen.far}, behind {FAR} spaces or more", file))
+        findings.append(warn("unicode", f"text far to the right on line {seen.far}, behind {FAR} spaces or more", file))
     if seen.below:
-        found.append(warn("unicode", f"text on line {seen.below} stands below {FAR} empty lines or more", file))
+        findings.append(warn("unicode", f"text on line {seen.below}, below {FAR} empty lines or more", file))
     if seen.long:
-        found.append(warn("unicode", f"very long line {seen.long}: read it to its end", file))
-    return found
+        findings.append(warn("unicode", f"very long line {seen.long}: read it to its end", file))
+    return findings
 
 
 def is_program(name: str, text: str) -> bool:
-    """Whether a file of this lower-case name is a program, or begins as a script does."""
-    stem, _, ending = name.rpartition(".")
-    return ending in _SOURCE or name in _SOURCE_NAMES or stem in _SOURCE_NAMES or text.startswith("#!")
+    """True if a file with this lower-case name is source code or begins like a script."""
+    stem, _, extension = name.rpartition(".")
+    return extension in _SOURCE or name in _SOURCE_NAMES or stem in _SOURCE_NAMES or text.startswith("#!")
 
 
-def _look(text: str, before: bytes, *, prose: bool) -> SeenNames:
-    old, seen, empty = set(before.split(b"\n")), SeenNames(), 0
+def _scan_new_lines(text: str, before: bytes, *, prose: bool) -> DeceptiveText:
+    old, seen, empty = set(before.split(b"\n")), DeceptiveText(), 0
     for number, line in enumerate(text.split("\n"), 1):
         if not line or line.isspace():
             empty += 1
@@ -142,7 +146,7 @@ def _look(text: str, before: bytes, *, prose: bool) -> SeenNames:
         if not seen.far and _FAR_OFF.search(line):
             seen.far = number
         if not plain:
-            _letters(seen, number, line[1:] if number == 1 and line.startswith("\ufeff") else line, prose=prose)
+            _scan_letters(seen, number, line[1:] if number == 1 and line.startswith("\ufeff") else line, prose=prose)
     return seen
 
 
@@ -150,11 +154,15 @@ def _is_old(line: str, old: set[bytes]) -> bool:
     return line.encode("utf-8", "surrogateescape") in old
 
 
-def _letters(seen: SeenNames, number: int, line: str, *, prose: bool) -> None:
+def _scan_letters(seen: DeceptiveText, number: int, line: str, *, prose: bool) -> None:
     for match in (*_DECEPTIVE.finditer(line), *_MIXED.finditer(line)):
         char = match.group()
-        named = f"{point(char)} among Latin letters" if unicodedata.category(char).startswith("L") else point(char)
-        (seen.reordering if _REORDERING.match(char) else seen.characters).setdefault(named, number)
+        described = (
+            f"{code_point(char)} among Latin letters"
+            if unicodedata.category(char).startswith("L")
+            else code_point(char)
+        )
+        (seen.reordering if _REORDERING.match(char) else seen.characters).setdefault(described, number)
     if prose or line.isascii():
         return
     for word in _WORD.findall(line):
@@ -163,18 +171,18 @@ def _letters(seen: SeenNames, number: int, line: str, *, prose: bool) -> None:
     for run in _RUN.finditer(line):
         words = run.group()
         if _ALL_LOOKALIKES.fullmatch(words) and (len(words) > 1 or not _GREEK.match(words)) and _plain(words) == words:
-            seen.words.setdefault(f"{words.strip()[:40]} ({point(words[0])} …)", number)
+            seen.words.setdefault(f"{words.strip()[:40]} ({code_point(words[0])} …)", number)
 
 
 def _is_folded(word: str) -> bool:
-    """Whether a name in letters of other forms is one in ASCII for Python; ordinals (1\u00ba) are ordinary."""
+    """True if Python reads the word as an ASCII name although its letters differ; ordinals (1\u00ba) do not count."""
     plain = _plain(word)
     odd = word.rstrip("\u00aa\u00ba")
     return plain.isascii() and len(plain) > 1 and odd.isidentifier() and not (odd.isascii() or _MIXED.search(word))
 
 
 def _plain(word: str) -> str:
-    """`word` as languages that normalise names read it, Python among them (PEP 3131)."""
+    """`word` as languages that normalise names, such as Python (PEP 3131), read it."""
     return unicodedata.normalize("NFKC", word)
 
 
@@ -185,7 +193,7 @@ def _listed(places: dict[str, int]) -> str:
 
 
 def alarms_first(findings: list[Finding]) -> Iterator[Finding]:
-    """The findings, those on reordered text before all others: whoever reads one line of a report reads that."""
+    """The findings, with those on reordered text first, so that they are seen even in a one-line summary."""
     yield from (finding for finding in findings if _is_alarm(finding))
     yield from (finding for finding in findings if not _is_alarm(finding))
 

@@ -1,4 +1,4 @@
-"""The check of manifests: files by which a small change brings in, or runs, a lot of other code."""
+"""Checks for manifests and build files, with which a small change adds or runs much other code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.model.staged_diff import Finding
 from policies.checks.scope import Scope, capped, warn
 from policies.globs import Globs
 
-# security.md 64: what package managers install from, and where they fetch it.
+# security.md 64: the files that tell package managers what to install, and from where.
 DEPENDENCIES: Final = Globs((
     "**/package.json", "**/package-lock.json", "**/npm-shrinkwrap.json", "**/yarn.lock", "**/pnpm-lock.yaml",
     "**/pnpm-workspace.yaml", "**/bun.lock", "**/bun.lockb", "**/deno.json", "**/deno.lock", "**/.npmrc",
@@ -27,8 +27,8 @@ DEPENDENCIES: Final = Globs((
     "**/mise.lock",
 ))  # fmt: skip
 
-# security.md 65: what runs when somebody builds, tests or merely starts the project. Lanes edit these in the ordinary
-# course of work, so they are flagged; what only steers machines is protected (`core.model.steering`).
+# security.md 65: files that run code when somebody builds, tests or starts the project. They are part of ordinary
+# changes, so they only warn; files that only configure tools are protected (`core.model.steering`).
 BUILD_HOOKS: Final = Globs((
     "**/setup.py", "**/conftest.py", "**/noxfile.py", "**/tox.ini", "**/tox.toml", "**/pytest.ini",
     "**/hatch_build.py", "**/*.pth", "**/sitecustomize.py", "**/usercustomize.py", "**/tasks.py", "**/fabfile.py",
@@ -48,8 +48,8 @@ BUILD_HOOKS: Final = Globs((
     "**/*.nix", "**/.Rprofile", "**/.releaserc*", "**/.goreleaser.y*ml", "**/Vagrantfile",
 ))  # fmt: skip
 
-# Compose and deployment files: they start programs on CI and on hosts. Nothing runs them when a folder is merely
-# opened, and teams ask for changes of images and ports in them, so a person decides.
+# Compose and deployment files start programs on CI and on hosts. Opening a folder does not run them, and changes of
+# images and ports are ordinary, so they only warn.
 DEPLOYMENTS: Final = Globs((
     "**/docker-compose*.y*ml", "**/compose.y*ml", "**/compose.*.y*ml", "**/compose-*.y*ml", "**/*.compose.y*ml",
     "**/podman-compose*.y*ml", "**/container-compose*.y*ml", "**/docker-stack*.y*ml", "**/stack.y*ml",
@@ -58,23 +58,23 @@ DEPLOYMENTS: Final = Globs((
     "**/Tiltfile", "**/skaffold.y*ml", "**/helmfile*.y*ml", "**/serverless.y*ml", "**/Pulumi.y*ml",
 ))  # fmt: skip
 
-# security.md 66: what reviewers skip over.
+# security.md 66: files that reviewers tend to skip.
 GENERATED: Final = Globs((
     "**/vendor/**", "**/node_modules/**", "**/third_party/**", "**/dist/**", "**/*.min.js", "**/*.min.css",
     "**/*.map", "**/*_pb2.py", "**/*.pb.go", "**/*.generated.*",
 ))  # fmt: skip
 
 
-def manifests(scope: Scope) -> list[Finding]:
-    """Say which files change dependencies, run on CI, or are usually not read."""
-    found: list[Finding] = []
+def check_manifests(scope: Scope) -> list[Finding]:
+    """Warn about files that change dependencies, run on CI or are usually not reviewed."""
+    findings: list[Finding] = []
     for file in scope.files:
         if DEPENDENCIES.denies(file.path):
-            found.append(warn("manifests", "changes dependencies", file))
+            findings.append(warn("manifests", "changes dependencies", file))
         if BUILD_HOOKS.denies(file.path):
-            found.append(warn("manifests", "runs on CI", file))
+            findings.append(warn("manifests", "runs on CI", file))
         if DEPLOYMENTS.denies(file.path):
-            found.append(warn("manifests", "runs on CI or hosts", file))
+            findings.append(warn("manifests", "runs on CI or hosts", file))
         if GENERATED.denies(file.path):
-            found.append(warn("manifests", "looks generated or vendored: read it whole", file))
-    return capped("manifests", found, "no dependency manifest or build hook")
+            findings.append(warn("manifests", "looks generated or vendored: read all of it", file))
+    return capped("manifests", findings, "no dependency manifest or build hook")

@@ -1,4 +1,4 @@
-"""The check of names: paths that another system reads as another path, or that hide what they are."""
+"""Checks for paths that other systems read differently, cannot store, or that hide what they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from core.model.change import FileChange
 from core.model.staged_diff import Finding
-from policies.checks.neighbours import children_of, twins
+from policies.checks.neighbours import entries_by_folder, same_on_disk
 from policies.checks.scope import Scope, block, capped, count, warn
 from policies.globs import fold, is_ignorable
 
@@ -22,48 +22,49 @@ _DEVICES: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SHORT_NAME: Final = re.compile(r"[^.]{1,6}~[0-9]{1,4}(\.[^.]{0,3})?", re.DOTALL)
-_REPLACED: Final = frozenset('<>:|?*"\\')
+_NOT_PORTABLE: Final = frozenset('<>:|?*"\\')
 _BIDI: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-# What git itself refuses to check out somewhere (verify_path in read-cache.c, is_ntfs_dotgit, is_hfs_dotgit).
+# Names that git refuses to check out on some system (verify_path in read-cache.c, is_ntfs_dotgit, is_hfs_dotgit).
 _GIT_FOLDERS: Final = frozenset({".git", "git~1"})
 
 
-def names(scope: Scope) -> list[Finding]:
-    """No name is dangerous anywhere; odd ones need the lane's leave."""
-    found: list[tuple[FileChange, Finding]] = []
+def check_names(scope: Scope) -> list[Finding]:
+    """Block dangerous names, and odd names unless the lane allows them."""
+    findings: list[tuple[FileChange, Finding]] = []
     for file in scope.files:
         text = file.path.decode("utf-8", "surrogateescape")
         if danger := next(dangers(text), None):
-            found.append((file, block("names", danger, file)))
+            findings.append((file, block("names", danger, file)))
         elif oddity := next(oddities(text), None):
-            tell = warn if scope.lane.odd_names else block
-            found.append((file, tell("names", oddity, file)))
-    found.extend(_collisions(scope))
-    named = {file.path for file, _ in found}  # by their bytes: two odd paths may be shown alike
-    found.extend((file, twin) for file, twin in twins(scope, children_of(scope)) if file.path not in named)
-    return capped("names", (finding for _, finding in found), f"{count(scope.files, 'plain name')}")
+            report = warn if scope.lane.odd_names else block
+            findings.append((file, report("names", oddity, file)))
+    findings.extend(_collisions(scope))
+    reported = {file.path for file, _ in findings}  # as bytes: different paths can have the same display form
+    others = same_on_disk(scope, entries_by_folder(scope))
+    findings.extend((file, finding) for file, finding in others if file.path not in reported)
+    return capped("names", (finding for _, finding in findings), f"{count(scope.files, 'plain name')}")
 
 
 def dangers(text: str) -> Iterator[str]:
-    """What no lane may have in a path: it leaves the tree, is git's own, or hides characters."""
+    """What no lane may have in a path: parts outside the tree or of git's folder, and invisible characters."""
     parts = text.split("/")
     if any(part in {"", ".", ".."} for part in parts):
         yield "has an empty, '.' or '..' part"
     if any(fold(part).partition(":")[0].rstrip(". ") in _GIT_FOLDERS for part in parts):
         yield "is inside git's own folder, or another spelling of it"
     if hidden := next((c for c in text if is_ignorable(c) or unicodedata.bidirectional(c) in _BIDI), None):
-        yield f"has the invisible character {point(hidden)}"
+        yield f"has the invisible character {code_point(hidden)}"
 
 
 def oddities(text: str) -> Iterator[str]:
-    """What some system cannot keep, reads otherwise, or takes for an option (security.md 53, 54)."""
+    """What some system cannot store, reads differently, or takes for an option (security.md 53, 54)."""
     raw = text.encode("utf-8", "surrogateescape")
     if any(0xDC80 <= ord(c) <= 0xDCFF for c in text):
         yield "is not valid UTF-8"
         return
     if control := next((c for c in text if unicodedata.category(c) in {"Cc", "Cf", "Zl", "Zp", "Cn", "Co"}), None):
-        yield f"has the character {point(control)}"
-    if bad := next((c for c in text if c in _REPLACED), None):
+        yield f"has the character {code_point(control)}"
+    if bad := next((c for c in text if c in _NOT_PORTABLE), None):
         yield f"has the character {bad}, which is not portable"
     if len(raw) > MAX_PATH_BYTES or any(len(p.encode()) > MAX_PART_BYTES for p in text.split("/")):
         yield "is too long"
@@ -79,25 +80,25 @@ def _odd_part(part: str) -> Iterator[str]:
     if part.startswith("-"):
         yield "has a part that begins with -, like an option"
     if part != part.strip() or part.endswith("."):
-        yield "has a part with a space at an end, or a dot at its end"
+        yield "has a part with a space at one end, or a dot at the end"
     if _DEVICES.fullmatch(part):
         yield f"has the part {part}, which is a device on Windows"
     if _SHORT_NAME.fullmatch(part):
         yield f"has the part {part}, which is a short name on Windows"
     if "'" in part or "`" in part:
-        yield "has a quote, which a shell reads"
+        yield "has a quote, which shells interpret"
 
 
 def _collisions(scope: Scope) -> Iterator[tuple[FileChange, Finding]]:
-    """Two written paths that are one path where case, width or accents do not count."""
+    """Written paths that are one path on systems that ignore case, width or accents."""
     seen: dict[str, FileChange] = {}
     for file in scope.written:
         first = seen.setdefault(fold(file.path.decode("utf-8", "surrogateescape")), file)
         if first is not file:
-            tell = warn if scope.lane.odd_names else block
-            yield file, tell("names", f"is the same file as {first.shown_path} on some systems", file)
+            report = warn if scope.lane.odd_names else block
+            yield file, report("names", f"is the same file as {first.shown_path} on some systems", file)
 
 
-def point(char: str) -> str:
-    """A character by code point and name: ``U+202E RIGHT-TO-LEFT OVERRIDE``."""
+def code_point(char: str) -> str:
+    """A character's code point and name, such as ``U+202E RIGHT-TO-LEFT OVERRIDE``."""
     return f"U+{ord(char):04X} {unicodedata.name(char, '')}".strip()

@@ -1,4 +1,4 @@
-"""The check of what lies beside a change: names that are one elsewhere, folders that git takes for repositories."""
+"""Checks written paths against their neighbours: same names on other systems, and folders that are repositories."""
 
 from __future__ import annotations
 
@@ -12,71 +12,71 @@ from policies.checks.scope import Scope, block, warn
 from policies.globs import is_ignorable
 
 _KINDS: Final = {FOLDER: "the folder", SYMLINK: "the symbolic link", GITLINK: "the submodule"}
-_LEADS_ELSEWHERE: Final = frozenset({SYMLINK, GITLINK})
+_LINKS: Final = frozenset({SYMLINK, GITLINK})
 
-Children = Mapping[bytes, Mapping[str, Mapping[bytes, str]]]
-"""Folder to name as `on_disk` has it, to the paths of that name, and to their modes."""
+EntriesByFolder = Mapping[bytes, Mapping[str, Mapping[bytes, str]]]
+"""The modes of paths, by folder, by name as `on_disk` normalises it, and by path."""
 
 
-def children_of(scope: Scope) -> Children:
-    """What lies in each folder that a written path is in, the change's own files included."""
-    files = {**scope.beside, **{file.path: file.mode for file in scope.written}}
-    there = dict.fromkeys((folder for path in files for folder in _folders(path)), FOLDER) | files
-    children: dict[bytes, dict[str, dict[bytes, str]]] = {}
-    for path, mode in there.items():
+def entries_by_folder(scope: Scope) -> EntriesByFolder:
+    """The entries of every folder that contains a written path, the change's own files included."""
+    files = {**scope.neighbours, **{file.path: file.mode for file in scope.written}}
+    modes = dict.fromkeys((folder for path in files for folder in _folders(path)), FOLDER) | files
+    entries: dict[bytes, dict[str, dict[bytes, str]]] = {}
+    for path, mode in modes.items():
         folder, _, name = path.rpartition(b"/")
-        same = children.setdefault(folder, {}).setdefault(on_disk(name.decode("utf-8", "surrogateescape")), {})
-        same[path] = mode
-    return children
+        paths = entries.setdefault(folder, {}).setdefault(on_disk(name.decode("utf-8", "surrogateescape")), {})
+        paths[path] = mode
+    return entries
 
 
-def twins(scope: Scope, children: Children) -> Iterator[tuple[FileChange, Finding]]:
-    """A new path of which some part is, in another spelling, something that is there already (security.md 153)."""
+def same_on_disk(scope: Scope, entries: EntriesByFolder) -> Iterator[tuple[FileChange, Finding]]:
+    """New paths of which some part exists already in another spelling (security.md 153)."""
     for file in scope.written:
-        if file.old_mode == ABSENT and (twin := _twin(file.path, children)) is not None:
-            path, mode = twin
-            tell = block if mode in _LEADS_ELSEWHERE or not scope.lane.odd_names else warn
-            what = f"{_KINDS.get(mode, 'the file')} {show_path(path)}"
-            yield file, tell("names", f"is the same path as {what} on Windows and Macs: choose another name", file)
+        if file.old_mode == ABSENT and (existing := _other_spelling(file.path, entries)) is not None:
+            path, mode = existing
+            report = block if mode in _LINKS or not scope.lane.odd_names else warn
+            other = f"{_KINDS.get(mode, 'the file')} {show_path(path)}"
+            yield file, report("names", f"is the same path as {other} on Windows and Macs: choose another name", file)
 
 
-def _twin(path: bytes, children: Children) -> tuple[bytes, str] | None:
-    """The first thing that `path`, or a folder of it, is in another spelling."""
+def _other_spelling(path: bytes, entries: EntriesByFolder) -> tuple[bytes, str] | None:
+    """The first other entry with the name of `path`, or of a folder of it, in another spelling; its path and mode."""
     for part in (*_folders(path), path):
         folder, _, name = part.rpartition(b"/")
-        same = children[folder][on_disk(name.decode("utf-8", "surrogateescape"))]
-        if other := next((twin for twin in same.items() if twin[0] != part), None):
+        paths = entries[folder][on_disk(name.decode("utf-8", "surrogateescape"))]
+        if other := next((entry for entry in paths.items() if entry[0] != part), None):
             return other
     return None
 
 
-def repositories(scope: Scope) -> list[Finding]:
-    """No written path lies in a folder that git takes for a repository, and whose settings it obeys there.
+def bare_repositories(scope: Scope) -> list[Finding]:
+    """Block written paths in a folder that git reads as a repository, with its configuration.
 
-    git asks for HEAD, objects and refs, or for HEAD and a commondir that says where these are (is_git_directory in
-    git's setup.c). The settings of such a folder run programs: core.fsmonitor at every git status within it.
+    Such a folder has HEAD, objects and refs, or HEAD and a commondir (is_git_directory in git's setup.c). Its
+    configuration can run programs, such as core.fsmonitor at every git status in it.
     """
-    children = children_of(scope)
-    found = []
+    entries = entries_by_folder(scope)
+    findings = []
     for file in scope.written:
         for folder in (b"", *_folders(file.path)):
-            names = children[folder].keys()
+            names = entries[folder].keys()
             if "head" in names and ({"objects", "refs"} <= names or "commondir" in names):
-                where = f"the folder {show_path(folder)}" if folder else "the top of the repository"
-                told = f"lies in a bare git repository, {where}: git runs the programs that its config names"
-                found.append(block("gitlinks", told, file))
+                where = f"the folder {show_path(folder)}" if folder else "the root of the repository"
+                detail = f"is in a bare git repository, {where}: git runs the programs that its config names"
+                findings.append(block("gitlinks", detail, file))
                 break
-    return found
+    return findings
 
 
 def _folders(path: bytes) -> Iterator[bytes]:
-    """The folders that `path` lies in, the highest first, without the top."""
+    """The folders that contain `path`, outermost first, without the root folder."""
     parts = path.split(b"/")
     return (b"/".join(parts[:n]) for n in range(1, len(parts)))
 
 
 def on_disk(name: str) -> str:
-    """`name` as the file systems of Macs and Windows compare it: without case, in one form, invisible ones dropped."""
+    """`name` as macOS and Windows compare it: case-insensitive, in one Unicode form, without invisible characters."""
     if name.isascii():
         return name.lower()
     plain = "".join(char for char in name if not is_ignorable(char))

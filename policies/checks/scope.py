@@ -1,4 +1,4 @@
-"""What every check is given, and how it answers."""
+"""The input of every check, and helpers for its findings."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from core.model.staged_diff import Finding, GuardVerdict
 from policies.globs import Globs
 
 MAX_FINDINGS = 20
-"""Findings of one check that are listed; the rest is one more finding with their number."""
+"""The most findings of one check that are listed; one more finding counts the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One change in one lane, with the globs and limits that hold for it."""
+    """A change in a lane, with the globs and limits that apply to it."""
 
     files: tuple[FileChange, ...]
     lane: Lane
     limits: Limits
     write: Globs
     protect: Globs
-    beside: Mapping[bytes, str] = field(default_factory=dict)
+    neighbours: Mapping[bytes, str] = field(default_factory=dict)
 
     @property
     def written(self) -> tuple[FileChange, ...]:
-        """The files that are there after the change."""
+        """The files that exist after the change."""
         return tuple(f for f in self.files if f.mode != ABSENT)
 
 
 def block(check: str, detail: str, file: FileChange | None = None) -> Finding:
-    """A finding that stops the change."""
+    """A finding that blocks the change."""
     return Finding(check, GuardVerdict.BLOCK, detail, file.shown_path if file else None)
 
 
@@ -42,13 +42,13 @@ def warn(check: str, detail: str, file: FileChange | None = None) -> Finding:
 
 
 def passed(check: str, detail: str) -> Finding:
-    """The one finding of a check that has nothing to say against the change."""
+    """The finding of a check without objections."""
     return Finding(check, GuardVerdict.PASS, detail)
 
 
-def capped(check: str, found: Iterable[Finding], otherwise: str) -> list[Finding]:
-    """At most `MAX_FINDINGS` of `found`, blocks first; `otherwise` passes when there are none."""
-    findings = sorted(found, key=lambda f: f.verdict is not GuardVerdict.BLOCK)
+def capped(check: str, unsorted: Iterable[Finding], otherwise: str) -> list[Finding]:
+    """At most `MAX_FINDINGS` findings, blocks first; without findings, one that passes with the text `otherwise`."""
+    findings = sorted(unsorted, key=lambda f: f.verdict is not GuardVerdict.BLOCK)
     if not findings:
         return [passed(check, otherwise)]
     rest = findings[MAX_FINDINGS:]
@@ -58,7 +58,7 @@ def capped(check: str, found: Iterable[Finding], otherwise: str) -> list[Finding
     return [*findings[:MAX_FINDINGS], Finding(check, worst, f"and {len(rest)} more like these")]
 
 
-def count(number: int | Sequence[object], what: str) -> str:
-    """A number of things in words: ``1 file``, ``3 files``."""
+def count(number: int | Sequence[object], noun: str) -> str:
+    """A number with its noun: ``1 file``, ``3 files``."""
     n = number if isinstance(number, int) else len(number)
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

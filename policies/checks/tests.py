@@ -1,4 +1,4 @@
-"""The check of tests: a change that takes tests away, or skips them, removes what would have found fault with it."""
+"""Checks whether a change deletes or skips tests, which could have found an error in it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ TESTS: Final = Globs((
     "**/test/**", "**/__tests__/**", "**/spec/**", "**/testdata/**", "**/e2e/**", "**/*.snap", "**/*.feature",
 ))  # fmt: skip
 
-# How a test begins, and how one is left out: pytest, unittest, Jest, Mocha, Jasmine, Go, JUnit, NUnit, xUnit, Rust,
+# The beginnings of tests, and the marks of skipped ones:
+# pytest, unittest, Jest, Mocha, Jasmine, Go, JUnit, NUnit, xUnit, Rust,
 # RSpec and PHPUnit.
 _BEGINS: Final = re.compile(
     rb"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+test|func[ \t]+(?:Test|Fuzz)[A-Z_]|@Test\b|@ParameterizedTest\b"
@@ -37,30 +38,30 @@ _SKIP_HINTS: Final = (
 )  # fmt: skip
 
 
-def tests(scope: Scope) -> list[Finding]:
-    """Say which tests are deleted; a test that only moves is not."""
-    kept = {file.new_sha256 for file in scope.written if is_test(file)}
-    gone = [file for file in scope.files if file.new_blob is None and is_test(file)]
-    found = (warn("tests", "deletes a test", file) for file in gone if file.old_sha256 not in kept)
-    return capped("tests", found, "no test is deleted")
+def check_deleted_tests(scope: Scope) -> list[Finding]:
+    """Warn about deleted tests; moving a test does not count."""
+    remaining = {file.new_sha256 for file in scope.written if is_test(file)}
+    deleted = [file for file in scope.files if file.new_blob is None and is_test(file)]
+    findings = (warn("tests", "deletes a test", file) for file in deleted if file.old_sha256 not in remaining)
+    return capped("tests", findings, "no test is deleted")
 
 
 def is_test(file: FileChange) -> bool:
-    """Whether a file is a test, or belongs to one, by its path."""
+    """True if the file is a test or belongs to one, by its path."""
     return TESTS.denies(file.path) is not None
 
 
-def weakened(file: FileChange, after: bytes, before: bytes) -> list[Finding]:
-    """Findings on a changed file that has fewer tests than before, or skips more of them."""
-    found, had = [], _number(_BEGINS, before)
-    if had and (fewer := had - _number(_BEGINS, after)) > 0:
-        found.append(warn("tests", f"has {count(fewer, 'test')} less than before", file))
-    if any(hint in after for hint in _SKIP_HINTS) and (is_test(file) or had or _BEGINS.search(after)):
-        more = _number(_SKIPS, after) - _number(_SKIPS, before)
+def removed_tests(file: FileChange, after: bytes, before: bytes) -> list[Finding]:
+    """Warnings about a file that has fewer tests, or skips more tests, than before."""
+    findings, earlier = [], _count_matches(_BEGINS, before)
+    if earlier and (fewer := earlier - _count_matches(_BEGINS, after)) > 0:
+        findings.append(warn("tests", f"has {count(fewer, 'test')} less than before", file))
+    if any(hint in after for hint in _SKIP_HINTS) and (is_test(file) or earlier or _BEGINS.search(after)):
+        more = _count_matches(_SKIPS, after) - _count_matches(_SKIPS, before)
         if more > 0:
-            found.append(warn("tests", f"skips tests in {count(more, 'more place')} than before", file))
-    return found
+            findings.append(warn("tests", f"skips tests in {count(more, 'more place')} than before", file))
+    return findings
 
 
-def _number(pattern: re.Pattern[bytes], blob: bytes) -> int:
+def _count_matches(pattern: re.Pattern[bytes], blob: bytes) -> int:
     return sum(1 for _ in pattern.finditer(blob))

@@ -1,4 +1,4 @@
-"""Secrets: what must never be written into a repository. The one home of RE2 and detect-secrets."""
+"""Finds and masks secrets; the only package of `policies` that uses RE2 and detect-secrets."""
 
 from policies.secrets.mask import mask, mask_bytes, mask_patch
 from policies.secrets.scan import SecretFinding, SecretScan, leaks_in, scan

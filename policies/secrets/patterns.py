@@ -19,7 +19,7 @@ import re2
 
 MAX_CANDIDATES: Final = 20_000
 MAX_SECRETS: Final = 1000
-"""What one pattern may meet in one text; more is reported as one secret that cannot be judged."""
+"""The most matches of a pattern in a text; more are reported as one secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Pattern:
     certain: bool = True
 
     def holds(self, secret: bytes) -> bool:
-        """Whether what the expression met is a secret, as far as its characters tell."""
+        """True if the match is a secret, judged by its characters."""
         if self.guess and not looks_random(secret):
             return False
         if (self.password or self.strong) and is_placeholder(secret):
@@ -52,7 +52,7 @@ class Pattern:
         return (not self.strong or is_mixed(secret)) and (not self.pair or is_pair(secret))
 
     def matches(self, text: bytes) -> Iterator[tuple[int, bytes]]:
-        """The position and the bytes of each secret in `text`; past the bounds, the whole text as the last."""
+        """The position and the bytes of each secret in `text`; beyond the limit, the whole text as the last."""
         group = 1 if _compiled(self.regex).groups else 0
         secrets = 0
         for candidates, match in enumerate(_compiled(self.regex).finditer(text), 1):
@@ -82,11 +82,11 @@ def entropy(text: bytes) -> float:
 
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _HEX_LIMITS: Final = ((64, 3.4), (48, 3.2), (40, 3.1), (32, 2.9), (24, 2.6), (0, 2.2))
-"""From so many hex digits on, the entropy that fewer than 1 in 10,000 random strings of that length miss."""
+"""The entropy, by number of hex digits, below which fewer than 1 in 10,000 random strings of that length are."""
 
 
 def looks_random(text: bytes) -> bool:
-    """True if `text` has the digits, letters and spread of a generated key, and is no placeholder.
+    """True if `text` has the digits, letters and spread of a generated key, and is not a placeholder.
 
     A sample of n symbols has less entropy than its source, so 32 random hex digits have 3.5 bits in four cases of five
     only: hex has limits of its own, by its length.
@@ -102,7 +102,7 @@ def looks_random(text: bytes) -> bool:
 
 
 def is_mixed(text: bytes) -> bool:
-    """True if a password has letters and digits or signs, or capital letters within: it is hardly a word or a path."""
+    """True if a password has letters and digits or signs, or inner capital letters, unlike a word or a path."""
     more = any(not (65 <= c <= 90 or 97 <= c <= 122 or c in b"-_./:") for c in text)
     return text.lower() != text.upper() and (
         more or (text.isalpha() and text[1:] not in {text[1:].lower(), text[1:].upper()})
@@ -110,7 +110,7 @@ def is_mixed(text: bytes) -> bool:
 
 
 def is_pair(text: bytes) -> bool:
-    """True if `text` is base64 of ``name:password``, as .npmrc and Docker's config.json keep it."""
+    """True if `text` is base64 of ``name:password``, as .npmrc and Docker's config.json store it."""
     try:
         plain = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True).decode("ascii")
     except ValueError:
@@ -127,7 +127,7 @@ _SYNTAX: Final = (b"xxxx", b"****", b"....", b"<", b"${", b"{{", b"$(", b"%s", b
 
 
 def is_placeholder(text: bytes) -> bool:
-    """True if `text` only stands for a secret: ``${TOKEN}``, ``<password>``, ``changeme``, or is a short word.
+    """True if `text` is a placeholder for a secret: ``${TOKEN}``, ``<password>``, ``changeme``, or is a short word.
 
     A short word may well be a bad password; detect-secrets' detectors warn of it.
     """
@@ -225,13 +225,13 @@ _SERVICES: Final = (
     _p("1password-service-account-token", r"ops_eyJ[A-Za-z0-9+/]{100,}", "ops_eyj"),
 )  # fmt: skip
 _KEYS: Final = (
-    # The header alone blocks; what follows belongs to the secret, so that a second key in a file is a new one.
+    # The header is enough; the following bytes belong to the secret so that a second key in a file counts as new.
     _p("private-key", r"-----BEGIN[ A-Z0-9_-]{0,60}PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,200}", "private key"),
     _p("putty-private-key", r"PuTTY-User-Key-File-[0-9][\s\S]{0,400}", "putty-user-key-file-"),
     _p("age-secret-key", r"AGE-(?:SECRET-KEY-1|PLUGIN-[A-Z]{1,20}-1)[A-Z0-9]{40,80}", "age-secret-key-", "age-plugin-"),
     _p("jwt", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", "eyj"),
 )  # fmt: skip
-# A line of a Dockerfile, a shell script, an env file or a compose list, and a name that ends as names of passwords do.
+# A line of a Dockerfile, a shell script, an env file or a compose list, and a name of a password variable.
 _ENV_LINE: Final = (
     r"^[ \t]{0,20}(?:(?:ENV|ARG|RUN|export|set|setx|declare -x)[ \t]{1,5}(?:[^\s=]+=\S*[ \t]+)*?|-[ \t]{1,5}[\"']?)?"
 )

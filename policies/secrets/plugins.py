@@ -1,8 +1,8 @@
-"""detect-secrets, for what it knows beyond our patterns: its detectors on added lines, without its settings.
+"""Runs the detectors of detect-secrets on added lines, in addition to our patterns and without its settings.
 
-Only `analyze_string` is called: `analyze_line` may ask a vendor over the network whether a secret works, and the
-scanner around it honours baselines and allow-pragmas of the scanned repository.
-Its expressions are Python's and backtrack, so the work is bounded: `MAX_LINE_BYTES` a line, `MAX_BYTES` a file.
+Only `analyze_string` is called: `analyze_line` may verify a secret with a vendor over the network, and the library's
+scanner honours baselines and allow-pragmas of the scanned repository. Its expressions backtrack, so the input is
+limited to `MAX_LINE_BYTES` for a line and `MAX_BYTES` for a file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MAX_LINE_BYTES: Final = 1000
 
 @cache
 def _certain() -> tuple[Any, ...]:
-    """Detectors of one vendor's format. The library is imported with the first scan: it brings 70 modules along."""
+    """Detectors of vendors' formats, imported with the first scan because the library loads 70 modules."""
     from detect_secrets.plugins.artifactory import ArtifactoryDetector  # noqa: PLC0415 - as the docstring says
     from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector  # noqa: PLC0415
     from detect_secrets.plugins.cloudant import CloudantDetector  # noqa: PLC0415
@@ -39,7 +39,7 @@ def _certain() -> tuple[Any, ...]:
 
 @cache
 def _guessing() -> tuple[Any, ...]:
-    """Detectors that guess, with detect-secrets' own default limits; a lock file full of hashes meets them."""
+    """Detectors of uncertain secrets, with the library's default limits; they also match hashes in lock files."""
     from detect_secrets.plugins.basic_auth import BasicAuthDetector  # noqa: PLC0415 - see `_certain`
     from detect_secrets.plugins.high_entropy_strings import (  # noqa: PLC0415
         Base64HighEntropyString,
@@ -51,11 +51,11 @@ def _guessing() -> tuple[Any, ...]:
 
 
 def detect(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, str, bytes, bool]]:
-    """(line, detector, secret, certain) for every find in numbered `lines`; stops after `MAX_BYTES`."""
-    left = MAX_BYTES
+    """(line, detector, secret, certain) for every secret in numbered `lines`; stops after `MAX_BYTES`."""
+    remaining = MAX_BYTES
     for number, raw in lines:
-        left -= len(raw)
-        if left < 0:
+        remaining -= len(raw)
+        if remaining < 0:
             return
         if len(raw) > MAX_LINE_BYTES or not raw.strip():
             continue
@@ -63,11 +63,11 @@ def detect(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, str, bytes
         for detectors, certain in ((_certain(), True), (_guessing(), False)):
             for detector in detectors:
                 for secret in detector.analyze_string(text):
-                    if _random_enough(detector, str(secret)):
+                    if _is_random_enough(detector, str(secret)):
                         yield number, str(detector.secret_type), str(secret).encode(), certain
 
 
-def _random_enough(detector: Any, secret: str) -> bool:
-    """The entropy limit, which `analyze_string` leaves to `analyze_line`."""
+def _is_random_enough(detector: Any, secret: str) -> bool:
+    """True above the detector's entropy limit, which only `analyze_line` checks itself."""
     limit = getattr(detector, "entropy_limit", None)
     return limit is None or detector.calculate_shannon_entropy(secret) > limit

@@ -1,7 +1,7 @@
-"""Scanning: every secret in a blob, whole, with the line it is on and never the secret itself in what is told.
+"""Finds every secret in a blob and reports its line, never the secret itself.
 
-Context lines count as much as added ones (security.md 84), and nothing in the blob switches the scan off (87).
-Time is linear in the blob: RE2 for our own patterns, and detect-secrets on a bounded part (90).
+Context lines count like added ones (security.md 84), and nothing in the blob can switch the scan off (87). Time is
+linear in the blob: RE2 for our own patterns, and detect-secrets on a part of limited size (90).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _SEAMS: Final = b" \t\r\n\"'`+&,\\#*"
 
 @dataclass(frozen=True, slots=True)
 class SecretFinding:
-    """One secret: which rule found it on which line (from 1), and `how` it was wrapped; `last` is its last line.
+    """A secret: the rule that found it, its first line (from 1), `how` it was encoded, and its `last` line.
 
-    A leak that is not `certain` is a guess to look at; a `sealed` one is an archive that nobody can look into.
-    The secret is kept for comparing and never shown.
+    A person must look at a leak that is not `certain`; a `sealed` one is an archive that cannot be inspected. The
+    secret itself is for comparisons and is never shown.
     """
 
     rule: str
@@ -35,26 +35,26 @@ class SecretFinding:
     secret: bytes = field(default=b"", repr=False)
 
     def sentence(self) -> str:
-        """The leak for people, without the secret."""
+        """The leak for display, without the secret."""
         return f"{self.rule}{self.how} on line {self.line}"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretScan:
-    """What a blob holds: leaks that are new in it, and leaks it held before."""
+    """The new leaks of a blob, and those that were in it before."""
 
     new: tuple[SecretFinding, ...] = ()
     old: tuple[SecretFinding, ...] = ()
 
 
 def scan(blob: bytes, before: bytes = b"") -> SecretScan:
-    """All secrets of `blob`; those that are in `before` too are told apart from the new ones.
+    """All secrets of `blob`, with those that `before` contains separated from the new ones.
 
-    An archive or compressed piece is a sealed leak: nobody can say what is in it.
+    An archive or compressed piece counts as a sealed leak, because it cannot be inspected.
     """
-    found = _find(blob)
-    known = {leak.secret for leak in _find(before)} if found and before else set()
-    leaks = [*found, *_detected(blob, before, {leak.line for leak in found})]
+    by_patterns = _find(blob)
+    known = {leak.secret for leak in _find(before)} if by_patterns and before else set()
+    leaks = [*by_patterns, *_detected(blob, before, {leak.line for leak in by_patterns})]
     new = tuple(leak for leak in leaks if leak.secret not in known)
     return SecretScan(new, tuple(leak for leak in leaks if leak.secret in known))
 
@@ -65,12 +65,12 @@ def leaks_in(text: str) -> tuple[SecretFinding, ...]:
 
 
 def leaks_of(text: bytes) -> tuple[SecretFinding, ...]:
-    """The same for bytes."""
+    """As `leaks_in`, for bytes."""
     return tuple(leak for leak in _find(text) if leak.certain)
 
 
 def _find(blob: bytes) -> list[SecretFinding]:
-    """Our patterns' finds in every reading of `blob`, and the archives that it is or that pieces decode to."""
+    """The matches of our patterns in every decoding of `blob`, and the archives in it."""
     if kind := sealed_kind(blob):
         return [SecretFinding(f"a {kind} archive", 1, sealed=True, secret=blob), *_unwrapped(opened(blob), ())]
     lines, leaks = TextLines(blob), dict[tuple[str, bytes], SecretFinding]()
@@ -84,9 +84,9 @@ def _find(blob: bytes) -> list[SecretFinding]:
     return list(leaks.values())
 
 
-def _unwrapped(readings: Iterable[EncodedLayer], plain: tuple[bytes, ...]) -> Iterator[SecretFinding]:
-    """What is sealed in these readings, and the secrets that are not among the `plain` ones."""
-    for layer in readings:
+def _unwrapped(encoded_layers: Iterable[EncodedLayer], plain: tuple[bytes, ...]) -> Iterator[SecretFinding]:
+    """The sealed pieces of these layers, and the secrets in them that are not among the `plain` ones."""
+    for layer in encoded_layers:
         how = " split over strings or lines" if layer.how == "joined" else f" in {layer.how} text"
         for what, line, piece in sealed_within(layer):
             yield SecretFinding(what, line, sealed=True, how=how, last=layer.last_of(line), secret=piece)
@@ -98,7 +98,7 @@ def _unwrapped(readings: Iterable[EncodedLayer], plain: tuple[bytes, ...]) -> It
 
 
 def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern, int, bytes]]:
-    """(pattern, position, secret) for each find in one reading; only distinctive patterns in unwrapped ones."""
+    """(pattern, position, secret) of each match in a layer; in encoded layers only for distinctive patterns."""
     low = text.lower()
     for pattern in PATTERNS:
         if not (how == "plain" or pattern.prefixed) or not any(hint in low for hint in pattern.hints):
@@ -109,7 +109,7 @@ def _matches(how: str, text: bytes) -> Iterator[tuple[Pattern, int, bytes]]:
 
 
 def _detected(blob: bytes, before: bytes, seen: set[int]) -> Iterator[SecretFinding]:
-    """detect-secrets' finds on the lines of `blob` that `before` lacks, one for each detector that guesses."""
+    """Secrets that detect-secrets finds on the new lines of `blob`; at most one of each uncertain detector."""
     old = set(before.split(b"\n"))
     added = ((n, line) for n, line in enumerate(blob.split(b"\n"), 1) if line not in old)
     guessed: dict[str, SecretFinding] = {}

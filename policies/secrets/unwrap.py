@@ -1,7 +1,7 @@
-"""Unwrapping: the other texts that a text may carry: split, escaped, encoded, and whatever these carry in turn.
+"""Decodes the texts that a text contains in split, escaped, encoded or compressed form, recursively.
 
-Every function is linear in the text; what is wrapped more than once, or compressed, is bounded in depth and size, and
-sealed beyond that. A position in an unwrapped text leads back to the line it came from.
+Every function takes linear time. Nested and compressed texts are limited in depth and size, and count as sealed beyond
+the limits. A position in a decoded text can be traced to its line in the original.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import re2
 from policies.secrets.streams import STREAM_STARTS, decompressed
 
 REALIGN_BYTES: Final = 65536
-"""Runs of base64 up to this long are decoded from each of their first four characters; longer, from the first."""
+"""Longer runs of base64 are decoded only from their first character, shorter ones from each of the first four."""
 
 MAX_DEPTH: Final = 4
-"""How many wrappings are taken off, one after the other."""
+"""The most nested encodings that are decoded."""
 MAX_INNER_BYTES: Final = 4 * 1024 * 1024
-"""How much all that is wrapped more than once, or compressed, may unwrap to."""
+"""The most bytes that nested and compressed texts may decode to in all."""
 
-# First bytes of files that hold other bytes than they show (file(1), magic/Magdir/archive and compress).
+# The first bytes of archives and compressed files (file(1), magic/Magdir/archive and compress).
 _SEALED: Final = {
     b"\x1f\x8b\x08": "gzip", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"\xfd7zXZ\x00": "xz",
     b"(\xb5/\xfd": "zstd", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar", b"\x04\x22\x4d\x18": "lz4",
@@ -39,7 +39,7 @@ _SEALED: Final = {
 
 _BASE64: Final = r"[A-Za-z0-9+/_-]{20,}(?:\r?\n[ \t]{0,40}[A-Za-z0-9+/_-]{4,})*"
 _HEX: Final = r"[0-9a-fA-F]{32,}"
-# Hex with something between, then numbers of characters; lines of hexdump and xxd have an offset before, text after.
+# Hex digits with separators, then character codes; lines of hexdump and xxd begin with an offset and end with text.
 _SPACED: Final = r"(?:[0-9a-fA-F]{2}(?:[0-9a-fA-F]{2})?[ \t:_,-]{1,2}(?:\r?\n[ \t]{0,20})?){7,}[0-9a-fA-F]{2,4}"
 _NUMBERS: Final = r"(?:(?:chr\(|&#)?[0-9]{2,3}[),; ]{1,2}[+. ]{0,3}\s{0,20}){12,}(?:(?:chr\(|&#)?[0-9]{2,3})?"
 _ENTITIES: Final = r"(?:&#[xX]0{0,4}[0-9a-fA-F]{2};){8,}"
@@ -59,7 +59,7 @@ class TextLines:
         self._starts: array[int] | None = None
 
     def at(self, position: int) -> int:
-        """The line that `position` is on."""
+        """The line of `position`."""
         if self._starts is None:
             self._starts = array("Q", [0])
             end = self._text.find(b"\n")
@@ -71,9 +71,9 @@ class TextLines:
 
 @dataclass(slots=True)
 class EncodedLayer:
-    """One reading of a text. `starts` are positions where a piece begins, `numbers` the line it came from.
+    """A decoded text. `starts` are the positions of its pieces, `numbers` their lines in the original.
 
-    `lasts` gives for each of these lines the last one of what was unwrapped there; without, it is the line itself.
+    `lasts` maps a line to the last line of the piece that begins there; by default the same line.
     """
 
     how: str
@@ -85,26 +85,26 @@ class EncodedLayer:
     sealed: str = ""
 
     def at(self, position: int) -> int:
-        """`line_at`: a layer stands for the lines of what is unwrapped from it."""
+        """As `line_at`, so that a layer can replace `TextLines` for nested layers."""
         return self.line_at(position)
 
     def line_at(self, position: int) -> int:
-        """The line (from 1) of the original text that `position` came from."""
+        """The line (from 1) of `position` in the original text."""
         if not self.starts:
             return self.text.count(b"\n", 0, position) + 1
         return self.numbers[bisect_right(self.starts, position) - 1]
 
     def last_at(self, position: int) -> int:
-        """The last line of what `position` was unwrapped from."""
+        """The last original line of the piece at `position`."""
         return self.last_of(self.line_at(position))
 
     def last_of(self, line: int) -> int:
-        """The last line of what was unwrapped on `line`."""
+        """The last original line of the piece that begins on `line`."""
         return self.lasts.get(line, line)
 
 
 def sealed_kind(blob: bytes) -> str | None:
-    """Which kind of archive or compressed file `blob` is, or None."""
+    """The kind of archive or compressed file that `blob` is; None for other files."""
     if blob[257:262] == b"ustar":
         return "tar"
     if blob.startswith(b"BZh") and blob[4:10] == b"1AY&SY":
@@ -113,25 +113,25 @@ def sealed_kind(blob: bytes) -> str | None:
 
 
 @dataclass(slots=True)
-class _Left:
-    """How much may still be unwrapped from what was unwrapped."""
+class _Budget:
+    """The remaining bytes that nested texts may decode to."""
 
     size: int = MAX_INNER_BYTES
 
 
 def layers(text: bytes) -> Iterator[EncodedLayer]:
-    """Every other reading of `text` than the plain one, and the readings of what was decoded."""
-    left = _Left()
+    """Every decoding of `text`, and the decodings of these, recursively."""
+    budget = _Budget()
     for layer in _outer(text):
         yield layer
         if layer.decoded:
-            yield from _inner(layer, 1, left)
+            yield from _inner(layer, 1, budget)
 
 
 def opened(blob: bytes) -> Iterator[EncodedLayer]:
-    """What is in `blob`, if it is one compressed file as a whole, and the readings of that."""
-    left, whole = _Left(), EncodedLayer("the file", blob, array("Q", [0]), array("Q", [1]), decoded=True)
-    for layer in _within(whole, [_streams(whole, left)], 1, left):
+    """The content of `blob` if it is a compressed file, and the decodings of that."""
+    budget, whole = _Budget(), EncodedLayer("the file", blob, array("Q", [0]), array("Q", [1]), decoded=True)
+    for layer in _within(whole, [_streams(whole, budget)], 1, budget):
         layer.lasts = {1: blob.count(b"\n") + 1}
         yield layer
 
@@ -146,7 +146,7 @@ def _outer(text: bytes) -> Iterator[EncodedLayer]:
 
 
 def _codes(text: bytes, lines: TextLines | EncodedLayer) -> Iterator[EncodedLayer]:
-    """`text` decoded from each code in which a text may be written down as text."""
+    """`text` decoded from each supported text encoding."""
     yield _collect("base64", text, lines, _BASE64, _from_base64)
     yield _collect("hex", text, lines, _HEX, lambda run: [_from_hex(run), _from_hex(run[1:])])
     yield _collect("spaced hex", text, lines, _SPACED, _from_spaced)
@@ -159,32 +159,34 @@ def _codes(text: bytes, lines: TextLines | EncodedLayer) -> Iterator[EncodedLaye
     yield _collect("dumped", text, lines, _DUMPED, _from_spaced, end=b"")
 
 
-def _inner(layer: EncodedLayer, depth: int, left: _Left) -> Iterator[EncodedLayer]:
-    yield from _within(layer, (*_codes(layer.text, layer), _streams(layer, left)), depth, left)
+def _inner(layer: EncodedLayer, depth: int, budget: _Budget) -> Iterator[EncodedLayer]:
+    yield from _within(layer, (*_codes(layer.text, layer), _streams(layer, budget)), depth, budget)
 
 
-def _within(layer: EncodedLayer, found: Iterable[EncodedLayer], depth: int, left: _Left) -> Iterator[EncodedLayer]:
-    """What was `found` in `layer`, and the readings of that, until the bounds are reached; then it is sealed."""
-    for inner in found:
+def _within(
+    layer: EncodedLayer, inner_layers: Iterable[EncodedLayer], depth: int, budget: _Budget
+) -> Iterator[EncodedLayer]:
+    """The `inner_layers` of `layer` and their decodings; a layer beyond the limits is sealed."""
+    for inner in inner_layers:
         if not inner.text:
             continue
         inner.how = f"{inner.how} in {layer.how}"
         inner.lasts = {number: layer.last_of(number) for number in inner.numbers}
-        left.size -= len(inner.text)
-        if left.size < 0 or depth >= MAX_DEPTH:
-            inner.sealed = "text that is wrapped too often, or too large,"
+        budget.size -= len(inner.text)
+        if budget.size < 0 or depth >= MAX_DEPTH:
+            inner.sealed = "text that is encoded too often, or too large,"
             yield inner
             return
         yield inner
-        yield from _inner(inner, depth + 1, left)
+        yield from _inner(inner, depth + 1, budget)
 
 
-def _streams(layer: EncodedLayer, left: _Left) -> EncodedLayer:
-    """All that compressed pieces of `layer` hold, one below the other, as far as may still be unwrapped."""
+def _streams(layer: EncodedLayer, budget: _Budget) -> EncodedLayer:
+    """The content of the compressed pieces of `layer`, one after the other, within the budget."""
     inner, out, text = EncodedLayer("compressed", b"", decoded=True), bytearray(), layer.text
     for (start, end), number in zip(pairwise((*layer.starts, len(text))), layer.numbers, strict=True):
-        if start < end and text[start] in STREAM_STARTS and len(out) <= left.size:
-            piece = decompressed(text[start:end], left.size + 1 - len(out))
+        if start < end and text[start] in STREAM_STARTS and len(out) <= budget.size:
+            piece = decompressed(text[start:end], budget.size + 1 - len(out))
             if piece:
                 inner.starts.append(len(out))
                 inner.numbers.append(number)
@@ -194,7 +196,7 @@ def _streams(layer: EncodedLayer, left: _Left) -> EncodedLayer:
 
 
 def joined(text: bytes) -> EncodedLayer:
-    """`text` with line ends, string ends and concatenation taken out: what two halves of a token make."""
+    """`text` without line endings, string ends and concatenations, which joins the parts of a split token."""
     out, done = bytearray(), 0
     for seam in _compiled(_SEAM).finditer(text):
         out += text[done : seam.start()]
@@ -212,7 +214,7 @@ def joined(text: bytes) -> EncodedLayer:
 
 
 def sealed_within(layer: EncodedLayer) -> Iterator[tuple[str, int, bytes]]:
-    """(what, line, bytes) of each decoded piece of `layer` that nobody can look into."""
+    """(kind, line, bytes) of each decoded piece of `layer` that cannot be inspected."""
     if layer.sealed:
         yield layer.sealed, layer.numbers[0], layer.text
     if not layer.decoded:
@@ -225,7 +227,7 @@ def sealed_within(layer: EncodedLayer) -> Iterator[tuple[str, int, bytes]]:
 def _collect(
     how: str, text: bytes, lines: TextLines | EncodedLayer, regex: str, decode: Any, *, end: bytes = b"\n"
 ) -> EncodedLayer:
-    """All that the runs of `regex`, or their first groups, decode to, each with `end` after it."""
+    """The decoded runs of `regex`, or of its first group, each followed by `end`."""
     layer, out, group = EncodedLayer(how, b"", decoded=True), bytearray(), _compiled(regex).groups
     for run in _compiled(regex).finditer(text):
         number = lines.at(run.start())

@@ -25,10 +25,10 @@ from core.model.intent import Intent
 from core.model.lane import Lane, Limits
 from core.model.provenance import Usage
 from core.ports.executor import Executor, WorkOrder
-from lanes.assembly import Means, executors
 from lanes.models import ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository
 from lanes.sandbox import Sandboxes
+from lanes.wiring import ExecutorResources, build_executors
 from tests.integration.lanes import origin
 
 OUT: Final = Path(__file__).parents[2] / "build" / "bench" / "lane.json"
@@ -118,7 +118,7 @@ async def compare(files: int, rounds: int = ROUNDS) -> dict[str, float]:
         at = Path(folder)
         web = large(at, files)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:1")}
-        have = executors(Means(at / "scratch", Sandboxes().get, lambda _names: AtOnce(), endpoints))
+        have = build_executors(ExecutorResources(at / "scratch", Sandboxes().get, lambda _names: AtOnce(), endpoints))
         limits = Limits(wall_s=300)
         coder = Lane("code", "x", ("src/**",), "ollama", limits, models=("local/at-once",))
         command = Lane("run", "x", ("src/**",), "command", limits, command=COMMAND)

@@ -227,7 +227,7 @@ def files(home: CliHome) -> dict[str, bytes]:
     ("words", "code", "said"),
     [
         (("new", "a" * 41), 2, "is not a lane name"),
-        (("new", "x", "--template", "../docs"), 6, "there is no template called '../docs'"),
+        (("new", "x", "--template", "../docs"), 6, "There is no template '../docs'"),
         (("check", "."), 2, "is a directory"),
         (("export", "a" * 300), 6, "there is no lane and no template called"),
         (("export", "docs/../docs"), 6, "there is no lane and no template called"),
@@ -257,7 +257,7 @@ SOUND = 'name: odd\ndescribe: x\nwrite: ["**"]\nexecutor: workflow\nsteps:\n'
     [
         ("name: [", ":2: is not valid YAML"),
         (SOUND + "  - {name: a, run: edit, do: x, needs: [b]}\n  - {name: b, run: edit, do: x, needs: [a]}\n",
-         ":6: steps[0].needs: the steps go round: a → b → a"),
+         ":6: steps[0].needs: the steps need each other in a cycle: a → b → a"),
         (SOUND + "  - {name: a, run: edit, do: delete {where}.md}\n", ":6: is not valid YAML"),
         (SOUND + "  - {name: a, run: edit, do: 'delete {where}'}\n", ":6: steps[0].do: there is no parameter 'where'"),
         (SOUND.replace("odd", "../odd") + "  - {name: a, run: edit, do: delete x.md}\n", "'../odd' is not a lane"),

@@ -10,7 +10,7 @@ import pytest
 
 from bot.cards.page import diff_page
 from bot.integrations.webhooks.hooks import body_of
-from policies.masking import mask_shown
+from policies.masking import mask_text
 from tests.homes import CliHome
 from tests.unit.policies.tokens import GITHUB
 
@@ -83,7 +83,7 @@ def test_lanes_06_a_webhook_with_text_is_told_no_secret(home: CliHome):
 
     body = json.dumps({"text": GITHUB})
     event = Event(1, 1, 1, "task.requested", _noon(), 0, "ana", "terminal", body, "0" * 64, "0" * 64)
-    assert GITHUB not in body_of(event, None, include_text=True, mask=mask_shown)
+    assert GITHUB not in body_of(event, None, include_text=True, mask=mask_text)
 
 
 def _noon():

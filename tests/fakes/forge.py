@@ -10,7 +10,7 @@ from core.model.place import Place
 from core.model.task import PullRequest
 from core.ports.forge import CommitStatus, ForgeCheck, PullRequestDraft, PullRequestSnapshot
 from core.ports.repository import Commit
-from lanes.forge.branches import check_ours
+from lanes.forge.branches import check_own_branch
 from lanes.forge.local import METHODS
 from tests.fakes.repository import MemoryRepository
 
@@ -39,7 +39,7 @@ class MemoryForge:
 
     async def push(self, repository: MemoryRepository, branch: str, commit: str, expected: str | None) -> None:
         self._fail()
-        check_ours(branch)
+        check_own_branch(branch)
         found = self.branches.get(branch)
         if found != commit:
             if found != expected:
@@ -51,7 +51,7 @@ class MemoryForge:
 
     async def open(self, _repository: MemoryRepository, proposal: PullRequestDraft) -> PullRequest:
         self._fail()
-        check_ours(proposal.branch)
+        check_own_branch(proposal.branch)
         assert self.branches[proposal.branch] == proposal.head
         found = self.pulls.get(proposal.branch)
         opened = PullRequest(

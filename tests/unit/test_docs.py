@@ -340,7 +340,7 @@ def test_lanes_14_what_is_told_of_waiting_is_so():
     from core.model.job import backoff_s
     from core.model.workflow import WorkflowStep
     from lanes.models.breaker import BreakerThresholds
-    from lanes.workflow.step import PATIENCE_S
+    from lanes.workflow.step import MAX_RETRY_WAIT_S
 
     models, workflows = ((DOCS / name).read_text(encoding="utf-8") for name in ("models.md", "workflows.md"))
     marks = BreakerThresholds()
@@ -349,7 +349,7 @@ def test_lanes_14_what_is_told_of_waiting_is_so():
     assert "doubles that, up to 5 minutes" in " ".join(models.split())
     assert [round(backoff_s(n, 0.5)) for n in (1, 2, 3, 20)] == [2, 4, 8, 300]
     assert "else 2, 4, 8 s and so on, at most 5 minutes" in " ".join(models.split())
-    assert f"asks for more than {PATIENCE_S:g} s is left to the queue" in " ".join(workflows.split())
+    assert f"asks for more than {MAX_RETRY_WAIT_S:g} s is left to the queue" in " ".join(workflows.split())
     assert _defaults("workflows.md") == {"retries": str(WorkflowStep("x", "edit").retries)}
 
 

@@ -1,4 +1,4 @@
-"""Setting one key in a structured file, with every other byte kept."""
+"""Sets one key in a structured file and preserves every other byte."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lanes.executors.errors import EditError
 from lanes.executors.formats import env_file, ini_file, json_file, toml_file, yaml_file
 
 MAX_STRUCTURED_BYTES = 2_000_000
-MAX_SLOW_BYTES = 256_000  # YAML and TOML that keep their layout are read at about 0.2 MB/s
+MAX_SLOW_BYTES = 256_000  # the YAML and TOML parsers that preserve layout read about 0.2 MB/s
 _BOM = "\ufeff"
 _BY_ENDING = {
     ".yaml": yaml_file.set_key,
@@ -24,7 +24,7 @@ _BY_ENDING = {
 
 
 def set_key(edit: SetKey, content: bytes) -> bytes:
-    """The file's content with one key set; every line but that key's stays as it was, else EditError."""
+    """The file's content with one key set and every other line unchanged; EditError when that is not possible."""
     name = edit.path.rsplit("/", 1)[-1].lower()
     ending = ".env" if name.startswith(".env.") else name[name.rfind(".") :] if "." in name else ""
     writer = _BY_ENDING.get(ending)
@@ -39,18 +39,20 @@ def set_key(edit: SetKey, content: bytes) -> bytes:
     try:
         return (mark + writer(body, edit)).encode()
     except RecursionError:
-        raise EditError("unparsable_file", f"{edit.path} is nested too deep to be read") from None
+        raise EditError("unparsable_file", f"{edit.path} is nested too deeply") from None
     except UnicodeEncodeError:
-        raise EditError("bad_value", f"The value for {edit.key} has characters that no file can hold") from None
+        raise EditError(
+            "bad_value", f"The value for {edit.key} has characters that cannot be stored in a file"
+        ) from None
 
 
 def decoded(path: str, content: bytes) -> str:
-    """A structured file as text, byte-order mark included; EditError when too large or not UTF-8."""
+    """A structured file as text, byte-order mark included; EditError when it is too large or not UTF-8."""
     limit = MAX_SLOW_BYTES if path.lower().endswith((".yaml", ".yml", ".toml")) else MAX_STRUCTURED_BYTES
     if len(content) > limit:
         raise EditError(
             "too_large",
-            f"{path} has {len(content)} bytes; such a file may have {limit}",
+            f"{path} has {len(content)} bytes; at most {limit} are supported for its format",
             f'Say: replace "old text" with "new text" in {path}.',
         )
     try:

@@ -1,4 +1,4 @@
-"""Setting a key in a JSON file (comments and trailing commas allowed) by changing only that value's characters."""
+"""Sets a key in a JSON file (comments and trailing commas allowed) by changing only the characters of its value."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 from core.model.edits import SetKey
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import Group, Path, at, locate, same, with_value
+from lanes.executors.formats.locate import KeyPath, ParsedMapping, is_same, locate, value_at, with_value
 from lanes.executors.formats.values import (
     check_was,
     end_of_line,
     is_structure,
     line_of,
+    new_value,
     newline_of,
     refuse_group,
-    wanted,
 )
 
 _MAX_DEPTH = 100
@@ -28,7 +28,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 @dataclass(frozen=True, slots=True)
 class JsonNode:
-    """A JSON value with its position: `[start, end)` in the text; keys and members in the file's order."""
+    """A JSON value at `[start, end)` in the text; keys and members are in file order."""
 
     start: int
     end: int
@@ -38,29 +38,31 @@ class JsonNode:
 
 
 class JsonSyntaxError(ValueError):
-    """The text is no JSON; `at` is the position."""
+    """The text is not JSON; `value_at` is the position of the error."""
 
     def __init__(self, at: int) -> None:
-        super().__init__(f"no JSON at {at}")
+        super().__init__(f"not JSON at {at}")
         self.at = at
 
 
 def set_key(text: str, edit: SetKey) -> str:
-    """The JSON text with one key set, every other character kept; EditError when that cannot be."""
+    """The text with one key set and every other character unchanged; EditError when that is not possible."""
     root = read(text, edit.path)
-    place = locate(root.value, edit)
-    old = at(root.value, place.path) if not place.missing else None
+    location = locate(root.value, edit)
+    old = value_at(root.value, location.path) if not location.missing else None
     refuse_group(edit, old)
-    there = "" if place.missing else _spelled_at(text, find(root, place.path))
-    if not place.missing:
-        check_was(edit, old, there)
-    written, value = _written(edit, old, there, escaped="\\u" in text and text.isascii())
-    if not place.missing:
-        node = find(root, place.path)
-        after = text[: node.start] + (text[node.start : node.end] if same(old, value) else written) + text[node.end :]
+    current = "" if location.missing else _source(text, find(root, location.path))
+    if not location.missing:
+        check_was(edit, old, current)
+    spelling, value = _spelling(edit, old, current, escaped="\\u" in text and text.isascii())
+    if not location.missing:
+        node = find(root, location.path)
+        after = (
+            text[: node.start] + (text[node.start : node.end] if is_same(old, value) else spelling) + text[node.end :]
+        )
     else:
-        after = _inserted(text, find(root, place.path), place.missing, written)
-    if not same(read(after, edit.path).value, with_value(root.value, place, value)):
+        after = _insert(text, find(root, location.path), location.missing, spelling)
+    if not is_same(read(after, edit.path).value, with_value(root.value, location, value)):
         raise EditError("unsupported_format", f"{edit.key} cannot be set in {edit.path} without other changes")
     return after
 
@@ -74,11 +76,11 @@ def read(text: str, path: str) -> JsonNode:
             raise JsonSyntaxError(end)
     except JsonSyntaxError as error:
         line = line_of(text, error.at)
-        raise EditError("unparsable_file", f"{path}:{line} is not JSON", "Mend the file first.") from None
+        raise EditError("unparsable_file", f"{path}:{line} is not JSON", "Fix the file first.") from None
     return root
 
 
-def find(root: JsonNode, path: Path) -> JsonNode:
+def find(root: JsonNode, path: KeyPath) -> JsonNode:
     """The node at an existing path."""
     for step in path:
         index = step if isinstance(step, int) else next(i for i, k in enumerate(root.keys) if k.value == step)
@@ -86,76 +88,76 @@ def find(root: JsonNode, path: Path) -> JsonNode:
     return root
 
 
-def _spelled_at(text: str, node: JsonNode) -> str:
+def _source(text: str, node: JsonNode) -> str:
     return text[node.start : node.end]
 
 
-def _written(edit: SetKey, old: object, spelled: str, *, escaped: bool) -> tuple[str, object]:
-    """The new value's spelling and what it means; `escaped` for a file that writes all but ASCII as escapes."""
+def _spelling(edit: SetKey, old: object, current: str, *, escaped: bool) -> tuple[str, object]:
+    """The new value as text and as a value; `escaped` for a file that escapes everything but ASCII."""
     if is_structure(edit):
         try:
-            return edit.value, json.loads(edit.value, parse_constant=_refused)
+            return edit.value, json.loads(edit.value, parse_constant=_reject_constant)
         except (ValueError, RecursionError):
             raise EditError("bad_value", f"{edit.value[:60]} is not JSON", "Quote it to make it text.") from None
-    meant = wanted(edit, old, spelled)
-    return meant.literal or json.dumps(meant.value, ensure_ascii=escaped), meant.value
+    value = new_value(edit, old, current)
+    return value.literal or json.dumps(value.value, ensure_ascii=escaped), value.value
 
 
-def _refused(word: str) -> object:
+def _reject_constant(word: str) -> object:
     raise ValueError(word)
 
 
-def _inserted(text: str, parent: JsonNode, names: tuple[str, ...], written: str) -> str:
-    """The text with a new last member in `parent`, spaced like its neighbours."""
+def _insert(text: str, parent: JsonNode, names: tuple[str, ...], spelling: str) -> str:
+    """The text with a new last member in `parent`, formatted like its neighbours."""
     line_end = newline_of(text)
     base = _indent(text, parent.start)
-    step = _step(text)
+    step = _indent_step(text)
     if parent.members:
         key, last = parent.keys[-1], parent.members[-1]
         first = parent.keys[0]
         opened = text[parent.start + 1 : first.start]
         lead = line_end + _indent(text, first.start) if "\n" in opened else " "
         colon = text[key.end : last.start] if "\n" not in text[key.end : last.start] else ": "
-        member = _member(names, written, colon, _indent(text, first.start), step, line_end, flat="\n" not in opened)
+        member = _member(names, spelling, colon, _indent(text, first.start), step, line_end, flat="\n" not in opened)
         after = _skip(text, last.end)
         stop = after + 1 if text[after] == "," else last.end
         end = end_of_line(text, stop)
         if "\n" in lead and text[stop:end].strip().startswith("/"):
-            stop = end  # a comment stays on the line of the member before
+            stop = end  # keep a comment on the line of the previous member
         comma, trailing = ("", ",") if text[after] == "," else (",", "")
         return text[: last.end] + comma + text[last.end : stop] + lead + member + trailing + text[stop:]
     inner = base + step
-    member = _member(names, written, ": ", inner, step, line_end, flat=False)
+    member = _member(names, spelling, ": ", inner, step, line_end, flat=False)
     return text[: parent.start] + "{" + line_end + inner + member + line_end + base + "}" + text[parent.end :]
 
 
 def _member(
-    names: tuple[str, ...], written: str, colon: str, indent: str, step: str, line_end: str, *, flat: bool
+    names: tuple[str, ...], spelling: str, colon: str, indent: str, step: str, line_end: str, *, flat: bool
 ) -> str:
     key = json.dumps(names[0], ensure_ascii=False)
     if len(names) == 1:
-        return key + colon + written
-    inner = _member(names[1:], written, colon, indent + step, step, line_end, flat=flat)
+        return key + colon + spelling
+    inner = _member(names[1:], spelling, colon, indent + step, step, line_end, flat=flat)
     if flat:
         return key + colon + "{" + inner + "}"
     return f"{key}{colon}{{{line_end}{indent}{step}{inner}{line_end}{indent}}}"
 
 
 def _indent(text: str, at: int) -> str:
-    """The white space that begins the line of `at`."""
+    """The indentation of the line at `value_at`."""
     start = text.rfind("\n", 0, at) + 1
     line = text[start:at]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
 
-def _step(text: str) -> str:
+def _indent_step(text: str) -> str:
     """One level of indentation: that of the first indented line, else two spaces."""
-    found = re.search(r"\n([ \t]+)[^\s]", text)
-    return found[1] if found else "  "
+    match = re.search(r"\n([ \t]+)[^\s]", text)
+    return match[1] if match else "  "
 
 
 def _skip(text: str, at: int) -> int:
-    """The position after white space and comments."""
+    """The position after whitespace and comments."""
     while True:
         at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # the pattern matches nothing too
         if text.startswith("//", at):
@@ -184,9 +186,9 @@ def _value(text: str, at: int, depth: int) -> JsonNode:
     number = _NUMBER.match(text, at)
     if number is None:
         raise JsonSyntaxError(at)
-    said = number[0]
-    whole = said.lstrip("-").isdigit() and len(said) < 1000
-    return JsonNode(at, number.end(), int(said) if whole else float(said))
+    digits = number[0]
+    whole = digits.lstrip("-").isdigit() and len(digits) < 1000
+    return JsonNode(at, number.end(), int(digits) if whole else float(digits))
 
 
 def _string(text: str, at: int) -> JsonNode:
@@ -212,7 +214,7 @@ def _object(text: str, start: int, depth: int) -> JsonNode:
         keys.append(key)
         members.append(member)
         at = _after_member(text, member.end, "}")
-    value = Group((str(key.value), member.value) for key, member in zip(keys, members, strict=True))
+    value = ParsedMapping((str(key.value), member.value) for key, member in zip(keys, members, strict=True))
     return JsonNode(start, at + 1, value, tuple(keys), tuple(members))
 
 

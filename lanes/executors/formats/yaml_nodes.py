@@ -1,4 +1,4 @@
-"""A YAML text as nodes with positions; aliases stay aliases and nothing is constructed."""
+"""Parses YAML into nodes with positions; aliases stay aliases and no objects are constructed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.resolver import implicit_resolvers
 
 from lanes.executors.errors import EditError
-from lanes.executors.formats.place import Closed, Group
+from lanes.executors.formats.locate import FixedValue, ParsedMapping
 from lanes.executors.formats.values import NUMBER
 
 _MAX_DEPTH = 100
@@ -48,7 +48,7 @@ class YamlNode:
 
     @property
     def signature(self) -> Signature:
-        """All that a reader of the file sees of this node, without positions; equal for equal meaning."""
+        """What a reader of the file sees of this node, without positions; equal signatures have equal meaning."""
         plain = self.kind == "scalar" and self.style is None
         return (self.kind, self.value, plain, self.tag, self.anchor, *(m.signature for m in self.members))
 
@@ -61,10 +61,10 @@ def read(text: str, path: str) -> tuple[YamlNode, ...]:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else path
         problem = f"{where} is not YAML: {error.problem or 'unreadable'}"
-        raise EditError("unparsable_file", problem, "Mend the file first.") from None
+        raise EditError("unparsable_file", problem, "Fix the file first.") from None
     except (YAMLError, RecursionError, ValueError, AttributeError, TypeError, IndexError) as error:
         problem = f"{path} is not YAML: {' '.join(str(error).split())[:120]}"
-        raise EditError("unparsable_file", problem, "Mend the file first.") from None
+        raise EditError("unparsable_file", problem, "Fix the file first.") from None
 
 
 def parse(text: str) -> tuple[YamlNode, ...]:
@@ -73,50 +73,50 @@ def parse(text: str) -> tuple[YamlNode, ...]:
     return tuple(_node(next(events), events, 0) for event in events if isinstance(event, DocumentStartEvent))
 
 
-def kinds(plain: str, version: tuple[int, int] | None = None) -> frozenset[str]:
-    """What readers of YAML 1.1, of 1.2 or of either take a plain scalar for, besides text: bool, int, null, ..."""
-    found = set()
+def scalar_types(plain: str, version: tuple[int, int] | None = None) -> frozenset[str]:
+    """The types other than text that readers of YAML 1.1, 1.2 or either give a plain scalar: bool, int, null, ..."""
+    types = set()
     for versions, tag, pattern, first in implicit_resolvers:
         if version is not None and version not in versions:
             continue
         if (plain[:1] in first or (not plain and "" in first)) and pattern.match(plain):
-            found.add(str(tag).removeprefix(_TAG))
-    return frozenset(found)
+            types.add(str(tag).removeprefix(_TAG))
+    return frozenset(types)
 
 
 def shape(document: YamlNode) -> object:
-    """The document for finding places: mappings, lists, scalars, and `Closed` for what must not be changed."""
-    anchors = {node.anchor: node for node in _all(document) if node.anchor}
-    used = frozenset(node.value for node in _all(document) if node.kind == "alias")
+    """The document as values for `locate`: mappings, lists, scalars, and `FixedValue` for what must not be changed."""
+    anchors = {node.anchor: node for node in _descendants(document) if node.anchor}
+    used = frozenset(node.value for node in _descendants(document) if node.kind == "alias")
     return _shape(document, anchors, used)
 
 
-def _all(node: YamlNode) -> Iterator[YamlNode]:
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
+def _descendants(node: YamlNode) -> Iterator[YamlNode]:
+    pending = [node]
+    while pending:
+        node = pending.pop()
         yield node
-        waiting.extend(node.members)
+        pending.extend(node.members)
 
 
 def _shape(node: YamlNode, anchors: dict[str, YamlNode], used: frozenset[str]) -> object:
     if node.kind == "alias":
-        return Closed(f"is behind the alias *{node.value}, so its value is shared with other keys")
+        return FixedValue(f"is the alias *{node.value}, so its value is shared with other keys")
     if node.anchor in used:
-        return Closed(f"is behind the anchor &{node.anchor}, so other keys would change with it")
+        return FixedValue(f"has the anchor &{node.anchor}, so other keys would change with it")
     if node.tag is not None:
-        return Closed(f"has the tag {node.tag}, which says how its value is read")
+        return FixedValue(f"has the tag {node.tag}, which changes how its value is read")
     if node.kind == "list":
         return [_shape(item, anchors, used) for item in node.members]
     if node.kind == "scalar":
         return _scalar(node)
     pairs = [(key.value, _shape(value, anchors, used)) for key, value in node.pairs if key.kind == "scalar"]
-    return Group(pairs, _inherited(node, anchors, 0))
+    return ParsedMapping(pairs, _inherited(node, anchors, 0))
 
 
 def _scalar(node: YamlNode) -> object:
-    """A scalar as the value that a reader would see; text when in doubt."""
-    kind = kinds(node.value) if node.style is None else frozenset()
+    """A scalar as the value that a reader sees; text when in doubt."""
+    kind = scalar_types(node.value) if node.style is None else frozenset()
     if "null" in kind:
         return None
     if "bool" in kind and node.value.casefold() not in ("y", "n"):
@@ -127,7 +127,7 @@ def _scalar(node: YamlNode) -> object:
 
 
 def _inherited(node: YamlNode, anchors: dict[str, YamlNode], depth: int) -> frozenset[str]:
-    """The keys that a mapping takes from others through `<<`."""
+    """The keys that a mapping inherits through `<<`."""
     names: set[str] = set()
     for key, value in node.pairs:
         if key.value != "<<" or depth > 5:
@@ -140,7 +140,7 @@ def _inherited(node: YamlNode, anchors: dict[str, YamlNode], depth: int) -> froz
 
 
 def _node(event: Any, events: Iterator[Any], depth: int) -> YamlNode:
-    """The node that begins with `event`; takes its other events from `events`."""
+    """The node that begins with `event`; reads its further events from `events`."""
     start, end = event.start_mark.index, event.end_mark.index
     if depth > _MAX_DEPTH:
         raise ValueError(f"nested deeper than {_MAX_DEPTH}")

@@ -1,4 +1,4 @@
-"""How a value is spelled in YAML so that every reader takes it as what was meant."""
+"""Spells values in YAML so that every reader, of version 1.1 or 1.2, reads what was meant."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ import re
 from ruamel.yaml.error import YAMLError
 
 from core.model.edits import SetKey
-from lanes.executors.formats.values import NUMBER, is_structure, wanted, wrong_type
-from lanes.executors.formats.yaml_nodes import kinds, parse
+from lanes.executors.formats.values import NUMBER, is_structure, new_value, wrong_type
+from lanes.executors.formats.yaml_nodes import parse, scalar_types
 
 _NUMBERS = frozenset(("int", "float"))
-_READ_ALIKE = frozenset(("usual", "0x", "special"))
+_UNAMBIGUOUS = frozenset(("usual", "0x", "special"))
 _POWER = re.compile(r"[0-9._]+e")
 _SHORT = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
 def spellings(edit: SetKey, style: str | None, plain: str | None) -> tuple[str, ...]:
-    """The ways to write the edit's value, the best first; EditError when it is not of the old value's type.
+    """The spellings of the edit's value, best first; EditError when it does not have the current value's type.
 
-    `style` is the old value's quotes, `plain` its spelling when it has none; both are None for a new key.
+    `style` is the current value's quotes, `plain` its spelling when it has none; both are None for a new key.
     """
     if is_structure(edit):
         return (edit.value,)
     if plain and not edit.quoted and _is_same_kind(plain, edit.value):
-        says_so_already = "null" in kinds(plain) or plain.casefold() == edit.value.casefold()
-        return (plain if says_so_already else edit.value,)
-    meant = wanted(edit, "" if style is not None else _old(edit, plain), plain or "")
-    if meant.literal is not None:
-        return (_for_all_readers(meant.literal),)
-    said = str(meant.value)
-    quoted = (single(said), double(said)) if style == "'" else (double(said), single(said))
-    usable = tuple(text for text in quoted if text)
-    return usable if style in ("'", '"') or not plain_is_safe(said) else (said, *usable)
+        is_equal = "null" in scalar_types(plain) or plain.casefold() == edit.value.casefold()
+        return (plain if is_equal else edit.value,)
+    value = new_value(edit, "" if style is not None else _sample_of_type(edit, plain), plain or "")
+    if value.literal is not None:
+        return (_portable_number(value.literal),)
+    text = str(value.value)
+    quoted = (single(text), double(text)) if style == "'" else (double(text), single(text))
+    usable = tuple(spelling for spelling in quoted if spelling)
+    return usable if style in ("'", '"') or not plain_is_safe(text) else (text, *usable)
 
 
-def key(name: str) -> str:
-    """A key as it is written."""
+def format_key(name: str) -> str:
+    """The spelling of a key."""
     return name if plain_is_safe(name) else double(name)
 
 
 def plain_is_safe(text: str) -> bool:
-    """Whether every reader takes the text, written without quotes, as exactly this text."""
-    if not text or text != text.strip() or not text.isprintable() or kinds(text):
+    """True if every reader reads the text, written without quotes, as exactly this text."""
+    if not text or text != text.strip() or not text.isprintable() or scalar_types(text):
         return False
     try:
         nodes = parse(f"- {text}")[0].members
@@ -57,42 +57,42 @@ def double(text: str) -> str:
 
 
 def single(text: str) -> str:
-    """The text in single quotes, or nothing when they cannot hold it."""
+    """The text in single quotes, empty when they cannot hold it."""
     return "'" + text.replace("'", "''") + "'" if text.isprintable() else ""
 
 
-def _old(edit: SetKey, plain: str | None) -> object:
-    """A value of the old one's type, as any reader of YAML 1.1 or 1.2 takes it."""
-    found = kinds(plain) if plain else frozenset(("null",))
-    if "null" in found:
+def _sample_of_type(edit: SetKey, plain: str | None) -> object:
+    """A value of the current value's type, as readers of YAML 1.1 or 1.2 see it."""
+    types = scalar_types(plain) if plain else frozenset(("null",))
+    if "null" in types:
         return None
-    if "bool" in found and not _is_letter(plain):
+    if "bool" in types and not _is_letter(plain):
         return True
-    if "timestamp" in found and not edit.quoted and edit.value.casefold() != "null":
+    if "timestamp" in types and not edit.quoted and edit.value.casefold() != "null":
         raise wrong_type(edit, "a date", plain or "")
-    # 22:22 is 1342 for readers of YAML 1.1; whoever writes it means text
-    return 0 if found & _NUMBERS and ":" not in (plain or "") else ""
+    # YAML 1.1 reads 22:22 as 1342 (base 60), but its author means text
+    return 0 if types & _NUMBERS and ":" not in (plain or "") else ""
 
 
 def _is_same_kind(old: str, new: str) -> bool:
-    """Whether every reader takes `new` for a value of `old`'s type, so that it can be written as it is."""
+    """True if every reader gives `new` the type of `old`, so that it can be written without quotes."""
     if old.casefold() in ("true", "false") and new.casefold() not in ("true", "false"):
         return False
     if _is_letter(old) != _is_letter(new):
         return False
-    each = [(kinds(old, version), kinds(new, version)) for version in ((1, 1), (1, 2))]
+    each = [(scalar_types(old, version), scalar_types(new, version)) for version in ((1, 1), (1, 2))]
     if all(was & _NUMBERS and now & _NUMBERS for was, now in each):
-        return not NUMBER.fullmatch(new) and _family(new) in (*_READ_ALIKE, _family(old))
-    return any(was for was, _ in each) and all(was == now for was, now in each) and _family(old) == _family(new)
+        return not NUMBER.fullmatch(new) and _notation(new) in (*_UNAMBIGUOUS, _notation(old))
+    return any(was for was, _ in each) and all(was == now for was, now in each) and _notation(old) == _notation(new)
 
 
 def _is_letter(plain: str | None) -> bool:
-    """Whether it is `y` or `n`, which YAML 1.1 calls true and false and nearly no reader does."""
+    """True for `y` and `n`, which are booleans in YAML 1.1 but for hardly any reader."""
     return plain is not None and plain.casefold() in ("y", "n")
 
 
-def _family(plain: str) -> str:
-    """How a number is spelled; not all spellings are the same number for all readers."""
+def _notation(plain: str) -> str:
+    """The notation of a number; readers disagree about the value of some notations."""
     bare = plain.casefold().lstrip("+-")
     if ":" in bare:
         return "base 60"
@@ -107,8 +107,8 @@ def _family(plain: str) -> str:
     return "power" if _POWER.match(bare) else "usual"
 
 
-def _for_all_readers(literal: str) -> str:
-    """1e3 as 1.0e+3, because YAML 1.1 readers take a number with an exponent for text unless it has both."""
+def _portable_number(literal: str) -> str:
+    """1e3 as 1.0e+3, because YAML 1.1 readers take an exponent without a point and a sign for text."""
     number, e, power = literal.casefold().partition("e")
     if not e or literal in ("true", "false"):
         return literal

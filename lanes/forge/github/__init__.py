@@ -1,4 +1,4 @@
-"""GitHub as a forge: PyGithub in threads behind one client; only `access` may be imported without it."""
+"""The GitHub forge, which runs PyGithub in threads behind one client; only `access` imports without PyGithub."""
 
 from lanes.forge.github.access import GitHubAccess
 

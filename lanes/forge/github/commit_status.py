@@ -1,4 +1,4 @@
-"""How a pull request stands at GitHub, read afresh: its head and tree, checks by app, statuses, objections, its end."""
+"""Reads a pull request's current state at GitHub (head, checks, statuses, reviews, end); sets our commit status."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from github.Repository import Repository
 from core.model.errors import TransientError
 from core.model.task import PullRequest
 from core.ports.forge import CommitStatus, ForgeCheck, PullRequestSnapshot
-from lanes.forge.github.pulls import shown, state_of
+from lanes.forge.github.pulls import state_of, to_pull_request
 
 CONTEXT: Final = "countersign"
-"""The name of our own commit status; it is no check of the pull request, for it says what we ourselves think."""
+"""The name of our own commit status, which does not count as a check of the pull request."""
 
-WORDS_CHARS: Final = 140
+DESCRIPTION_CHARS: Final = 140
 _STATES: Final = {"success": "success", "failure": "failure", "error": "failure", "pending": None}
 
 
-def stand(repo: Repository, ours: PullRequest) -> PullRequestSnapshot:
-    """Everything about its head as it is now; raises `TransientError` if it moved while we read."""
+def read_snapshot(repo: Repository, ours: PullRequest) -> PullRequestSnapshot:
+    """The current state of the pull request; raises `TransientError` if its head moves during the reading."""
     pull = repo.get_pull(ours.number)
     head = pull.head.sha
     checks = (*_check_runs(repo, head), *_statuses(repo, head))
@@ -31,9 +31,9 @@ def stand(repo: Repository, ours: PullRequest) -> PullRequestSnapshot:
     tree = repo.get_git_commit(head).tree.sha
     merged = pull.merged_at is not None
     if not merged and pull.state == "open" and repo.get_pull(ours.number).head.sha != head:
-        raise TransientError("head_moving", f"pull request {ours.number} moved while it was read", retry_after_s=2)
+        raise TransientError("head_moving", f"Pull request {ours.number} changed while it was read", retry_after_s=2)
     return PullRequestSnapshot(
-        pull_request=shown(pull, ours.branch, ours.revision, ours.digest),
+        pull_request=to_pull_request(pull, ours.branch, ours.revision, ours.digest),
         tree=tree,
         checks=checks,
         objections=objections,
@@ -44,12 +44,12 @@ def stand(repo: Repository, ours: PullRequest) -> PullRequestSnapshot:
 
 
 def _check_runs(repo: Repository, head: str) -> list[ForgeCheck]:
-    """The newest run of each name and app: GitHub's own filter ``latest`` is by suite, so the highest id decides."""
+    """The newest run of each name and app, by id, since GitHub's filter ``latest`` applies to each suite."""
     newest: dict[tuple[str, int | None], Any] = {}
     url = f"{repo.url}/commits/{head}/check-runs"
     runs = PaginatedList(CheckRun, repo.requester, url, {"filter": "latest"}, list_item="check_runs")
     for run in runs:
-        app: Any = run.app  # None once the app is gone
+        app: Any = run.app  # None once the app is deleted
         key = (run.name, app.id if app else None)
         if key not in newest or run.id > newest[key].id:
             newest[key] = run
@@ -76,30 +76,30 @@ def _statuses(repo: Repository, head: str) -> list[ForgeCheck]:
 
 
 def _objections(pull: Pull) -> tuple[str, ...]:
-    """Who asked for changes and has neither approved nor been dismissed since; a mere comment changes no mind."""
-    minds: dict[int, tuple[str, str]] = {}
+    """The logins whose latest approval or request is a request for changes that was not dismissed."""
+    latest: dict[int, tuple[str, str]] = {}
     for review in pull.get_reviews():
-        user: Any = review.user  # None once the account is gone
+        user: Any = review.user  # None once the account is deleted
         if review.state in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
-            minds[user.id if user else 0] = (user.login if user else "ghost", review.state)
-    return tuple(login for login, state in minds.values() if state == "CHANGES_REQUESTED")
+            latest[user.id if user else 0] = (user.login if user else "ghost", review.state)
+    return tuple(login for login, state in latest.values() if state == "CHANGES_REQUESTED")
 
 
 def _ended_by(repo: Repository, pull: Pull) -> str:
     state = state_of(pull)
     if state == "open":
         return ""
-    who: Any = pull.merged_by if state == "merged" else repo.get_issue(pull.number).closed_by
-    return str(who.login) if who else ""
+    account: Any = pull.merged_by if state == "merged" else repo.get_issue(pull.number).closed_by
+    return str(account.login) if account else ""
 
 
-def mark(repo: Repository, wanted: CommitStatus) -> None:
-    """Set our status on a commit unless it is so already."""
-    said = " ".join(wanted.words.split())[:WORDS_CHARS]
-    for status in statuses(repo, wanted.commit):
-        if status.context == CONTEXT:
-            if (status.state, status.description or "") == (wanted.state, said):
+def set_commit_status(repo: Repository, status: CommitStatus) -> None:
+    """Set our status on a commit, unless it has that status already."""
+    description = " ".join(status.words.split())[:DESCRIPTION_CHARS]
+    for current in statuses(repo, status.commit):
+        if current.context == CONTEXT:
+            if (current.state, current.description or "") == (status.state, description):
                 return
             break
-    asked = {"state": wanted.state, "description": said, "context": CONTEXT}
-    repo.requester.requestJsonAndCheck("POST", f"{repo.url}/statuses/{wanted.commit}", input=asked)
+    payload = {"state": status.state, "description": description, "context": CONTEXT}
+    repo.requester.requestJsonAndCheck("POST", f"{repo.url}/statuses/{status.commit}", input=payload)

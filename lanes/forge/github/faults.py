@@ -1,8 +1,8 @@
-"""What GitHub's refusals mean: one place that turns PyGithub's and the network's errors into ours.
+"""Translates errors of PyGithub and of the network into ours.
 
-Sources: docs.github.com, "Troubleshooting the REST API" and "Rate limits for the REST API": a primary limit answers
-403 or 429 with x-ratelimit-remaining 0 and x-ratelimit-reset; a secondary one with Retry-After, or with neither and
-then one waits at least a minute.
+Sources: docs.github.com, "Troubleshooting the REST API" and "Rate limits for the REST API": a primary limit is
+answered 403 or 429 with x-ratelimit-remaining 0 and x-ratelimit-reset; a secondary one with Retry-After, or with
+neither, and then the client must wait at least a minute.
 """
 
 from __future__ import annotations
@@ -19,67 +19,67 @@ from core.model.advice import CommandName, Suggestion, advise
 from core.model.change import show_path
 from core.model.errors import ConflictError, CountersignError, Kind, PermanentError, TransientError
 
-WAIT_S: Final = 60.0
-"""How long GitHub asks to wait after a secondary limit that names no time."""
+DEFAULT_WAIT_S: Final = 60.0
+"""The wait that GitHub requires after a secondary limit without a time."""
 RATE_LIMIT: Final = "github_rate_limit"
-_LONGEST_S: Final = 3 * 3600.0
+_MAX_WAIT_S: Final = 3 * 3600.0
 _LIMITED: Final = re.compile(r"rate limit|abuse detection|submitted too quickly", re.IGNORECASE)
 _TOKEN: Final = re.compile(r"gh[a-z]_\w+|github_pat_\w+", re.IGNORECASE)
 _SCHEME: Final = re.compile(r"\b(?:bearer|basic)\s+\S+", re.IGNORECASE)
 
 
 class MovedError(Exception):
-    """GitHub answered with a redirect: the repository has another name now."""
+    """GitHub answered with a redirect: the repository was renamed."""
 
 
 def is_refused_token(error: BaseException) -> bool:
-    """Whether GitHub does not know the token (any more)."""
+    """True if GitHub refused the token."""
     return isinstance(error, GithubException) and error.status == 401
 
 
 def explain(error: Exception) -> CountersignError:
-    """The error to raise for what came out of PyGithub."""
+    """The error to raise for an exception of PyGithub."""
     if isinstance(error, CountersignError):
         return error
     if isinstance(error, GithubException):
-        return _answered(error)
+        return _explain_answer(error)
     if isinstance(error, MovedError):
-        mend = "Give its new address in countersign.yaml, if it is still the one that is meant."
-        return PermanentError("repository_moved", "The repository has another name or owner at GitHub now", mend)
+        mend = "Give its new address in countersign.yaml, if it is still the right repository."
+        return PermanentError("repository_moved", "The repository has a new name or owner at GitHub", mend)
     if isinstance(error, requests.RequestException | OSError):
-        return TransientError("github_unreachable", f"GitHub cannot be reached ({type(error).__name__})", _WAITS)
-    if isinstance(error, ValueError):  # half an answer: PyGithub could not read the JSON
-        return TransientError("github_garbled", "GitHub's answer cannot be read", _WAITS)
+        return TransientError("github_unreachable", f"GitHub cannot be reached ({type(error).__name__})", _RETRIED)
+    if isinstance(error, ValueError):  # PyGithub could not read an incomplete answer as JSON
+        return TransientError("github_garbled", "GitHub's answer cannot be read", _RETRIED)
     raise error
 
 
-_WAITS: Final = "Nothing is lost; it is tried again."
+_RETRIED: Final = "Nothing is lost; Countersign tries again."
 
 
-def _answered(error: GithubException) -> CountersignError:
-    status, said = error.status, words(error)
+def _explain_answer(error: GithubException) -> CountersignError:
+    status, reason = error.status, error_text(error)
     headers = {name.lower(): text for name, text in (error.headers or {}).items()}
-    if status in (403, 429) and (wait_s := limited_s(status, headers, said)) is not None:
-        message = f"GitHub asks us to wait {wait_s:.0f} s"
-        return TransientError(RATE_LIMIT, message, _WAITS, retry_after_s=wait_s)
+    if status in (403, 429) and (wait_s := rate_limit_wait_s(status, headers, reason)) is not None:
+        message = f"GitHub requires a wait of {wait_s:.0f} s"
+        return TransientError(RATE_LIMIT, message, _RETRIED, retry_after_s=wait_s)
     if status >= 500 or status == 408:
-        return TransientError("github_down", f"GitHub has a fault of its own ({status})", _WAITS)
+        return TransientError("github_down", f"GitHub has an internal error ({status})", _RETRIED)
     if status == 401:
-        again = advise("Give a new token, or check the app's id and key; then ", Suggestion(CommandName.RETRY), ".")
-        return PermanentError("github_token_refused", f"GitHub does not take our token: {said}", again)
+        steps = advise("Give a new token, or check the app's id and key; then ", Suggestion(CommandName.RETRY), ".")
+        return PermanentError("github_token_refused", f"GitHub does not accept our token: {reason}", steps)
     if status == 403:
         mend = "The token or app needs read and write on contents, pull requests and commit statuses."
-        return PermanentError("github_forbidden", f"GitHub does not let us do that: {said}", mend)
+        return PermanentError("github_forbidden", f"GitHub does not permit this: {reason}", mend)
     if status in (404, 410, 451):
-        mend = "It was removed, renamed, or our token may not see it."
-        return PermanentError("github_not_found", f"GitHub has no such thing for us: {said}", mend, kind=Kind.MISSING)
+        mend = "It was removed or renamed, or our token has no access to it."
+        return PermanentError("github_not_found", f"GitHub does not find it: {reason}", mend, kind=Kind.MISSING)
     if status == 409:
-        return ConflictError("github_conflict", f"GitHub says that it changed meanwhile: {said}")
-    return PermanentError("github_refused", f"GitHub refuses it ({status}): {said}")
+        return ConflictError("github_conflict", f"GitHub reports that it changed meanwhile: {reason}")
+    return PermanentError("github_refused", f"GitHub refuses the request ({status}): {reason}")
 
 
-def limited_s(status: int, headers: Mapping[str, str], said: str) -> float | None:
-    """How long to wait when an answer is about a limit, None when it is not."""
+def rate_limit_wait_s(status: int, headers: Mapping[str, str], reason: str) -> float | None:
+    """The seconds to wait if an answer reports a rate limit; None if it does not."""
     after = headers.get("retry-after", "")
     if after.isdigit():
         return _bounded(float(after))
@@ -87,19 +87,19 @@ def limited_s(status: int, headers: Mapping[str, str], said: str) -> float | Non
         try:
             reset_s = float(headers.get("x-ratelimit-reset", ""))
         except ValueError:
-            return WAIT_S
-        return _bounded(reset_s - time.time() + 1)  # GitHub's clock is the one that counts; ours is near enough
-    if status == 429 or _LIMITED.search(said):
-        return WAIT_S
+            return DEFAULT_WAIT_S
+        return _bounded(reset_s - time.time() + 1)  # the time is by GitHub's clock, and ours is close enough
+    if status == 429 or _LIMITED.search(reason):
+        return DEFAULT_WAIT_S
     return None
 
 
 def _bounded(wait_s: float) -> float:
-    return min(max(wait_s, 1.0), _LONGEST_S)
+    return min(max(wait_s, 1.0), _MAX_WAIT_S)
 
 
-def words(error: GithubException) -> str:
-    """What GitHub said, in one harmless line: message and errors, without anything like a token."""
+def error_text(error: GithubException) -> str:
+    """GitHub's message and errors in one line, without control characters and tokens."""
     value: Any = error.data
     if not isinstance(value, dict):
         return "no reason given"
@@ -111,7 +111,7 @@ def words(error: GithubException) -> str:
 
 
 def without_tokens(text: str) -> str:
-    """`text` without what has the form of one of GitHub's tokens."""
+    """`text` with everything that has the form of a GitHub token replaced."""
     return _TOKEN.sub("[withheld]", text)
 
 

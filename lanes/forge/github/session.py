@@ -1,9 +1,9 @@
-"""PyGithub's `Github` as we use it: paced, remembering what did not change, and one thread at a time.
+"""A pool of PyGithub's `Github` objects, with paced changes, conditional requests and errors for redirects.
 
-A `Github` keeps the request under way in its connection object, so two threads must never share one: a pool lends
-each to one thread. On every request's way we see to three things that PyGithub does not: a pause between changes that
-all of them share, conditional requests (an unchanged answer costs nothing of the rate limit), and that a redirect of a
-changing request is an error rather than a success with an odd body.
+Two threads must not share a `Github`, because its connection object holds the running request. The pool lends each to
+one thread at a time. Each request goes through three additions: a pause between changes that all sessions share,
+conditional requests (an unchanged answer does not count against the rate limit), and an error for a redirected change,
+which PyGithub reports as a success.
 """
 
 from __future__ import annotations
@@ -21,158 +21,158 @@ from github import Auth, Github
 from core.model.errors import TransientError
 from lanes.forge.github.faults import RATE_LIMIT, MovedError, without_tokens
 
-_ENTRIES: Final = 256
-_ENTRY_CHARS: Final = 512 * 1024
-_PAGE: Final = 100
-_IDLE: Final = 8
+_MAX_CACHED: Final = 256
+_MAX_CACHED_CHARS: Final = 512 * 1024
+_PER_PAGE: Final = 100
+_MAX_IDLE: Final = 8
 
 
-class Pace:
-    """One change at a time, `between_s` apart (GitHub asks for a second), and none at all while GitHub says wait."""
+class RequestPacer:
+    """Spaces changing requests `between_s` apart (GitHub asks for 1 s), and refuses all during a rate limit."""
 
     def __init__(self, between_s: float) -> None:
         self._between_s = between_s
         self._lock = threading.Lock()
-        self._next = 0.0
-        self._closed_until = 0.0
+        self._next_change_at = 0.0
+        self._limited_until = 0.0
 
-    def turn(self, *, change: bool) -> None:
-        """Wait for our turn; raises `TransientError` at once while GitHub has told us to wait."""
-        self._check_open()
+    def wait_turn(self, *, change: bool) -> None:
+        """Wait until the next change is due; raises `TransientError` at once during a rate limit."""
+        self._check_rate_limit()
         if not change or not self._between_s:
             return
         with self._lock:
             now = time.monotonic()
-            at = max(now, self._next)
-            self._next = at + self._between_s
+            at = max(now, self._next_change_at)
+            self._next_change_at = at + self._between_s
         time.sleep(at - now)
-        self._check_open()
+        self._check_rate_limit()
 
     def hold(self, wait_s: float) -> None:
-        """Ask nothing for so long."""
-        self._closed_until = max(self._closed_until, time.monotonic() + wait_s)
+        """Refuse requests for `wait_s`."""
+        self._limited_until = max(self._limited_until, time.monotonic() + wait_s)
 
-    def _check_open(self) -> None:
-        left_s = self._closed_until - time.monotonic()
-        if left_s > 0:
-            message = f"GitHub asks us to wait {left_s:.0f} s"
-            raise TransientError(RATE_LIMIT, message, retry_after_s=left_s)
+    def _check_rate_limit(self) -> None:
+        remaining_s = self._limited_until - time.monotonic()
+        if remaining_s > 0:
+            message = f"GitHub requires a wait of {remaining_s:.0f} s"
+            raise TransientError(RATE_LIMIT, message, retry_after_s=remaining_s)
 
 
-class Memory:
-    """The last answers with their ETags, the least used forgotten first."""
+class AnswerCache:
+    """The last answers with their ETags; evicts the least recently used."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[str, dict[str, Any], str]] = OrderedDict()
+        self._answers: OrderedDict[str, tuple[str, dict[str, Any], str]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, key: str) -> tuple[str, dict[str, Any], str] | None:
+    def find(self, key: str) -> tuple[str, dict[str, Any], str] | None:
         """(ETag, headers, text) of the last answer."""
         with self._lock:
-            found = self._kept.get(key)
-            if found:
-                self._kept.move_to_end(key)
-            return found
+            answer = self._answers.get(key)
+            if answer:
+                self._answers.move_to_end(key)
+            return answer
 
-    def keep(self, key: str, headers: dict[str, Any], text: Any) -> None:
-        """Remember an answer, if it can be asked for conditionally and is not large."""
+    def store(self, key: str, headers: dict[str, Any], text: Any) -> None:
+        """Store an answer that has an ETag and is not large."""
         etag = headers.get("etag")
-        if not etag or not isinstance(text, str) or len(text) > _ENTRY_CHARS:
+        if not etag or not isinstance(text, str) or len(text) > _MAX_CACHED_CHARS:
             return
         with self._lock:
-            self._kept[key] = (etag, headers, text)
-            self._kept.move_to_end(key)
-            while len(self._kept) > _ENTRIES:
-                self._kept.popitem(last=False)
+            self._answers[key] = (etag, headers, text)
+            self._answers.move_to_end(key)
+            while len(self._answers) > _MAX_CACHED:
+                self._answers.popitem(last=False)
 
 
-class Sessions:
-    """Lends `Github` objects, each with the token it was made for."""
+class SessionPool:
+    """Lends `Github` objects, each with the token that it was created for."""
 
-    def __init__(self, api_url: str, pace: Pace, request_s: float) -> None:
-        self._api_url, self._pace, self._request_s = api_url, pace, request_s
-        self._memory = Memory()
+    def __init__(self, api_url: str, pacer: RequestPacer, request_s: float) -> None:
+        self._api_url, self._pacer, self._request_s = api_url, pacer, request_s
+        self._cache = AnswerCache()
         self._idle: list[tuple[str, Github]] = []
         self._closed = False
         self._lock = threading.Lock()
 
     @contextmanager
-    def lent(self, token: str) -> Iterator[Github]:
-        """A `Github` that nobody else uses meanwhile."""
-        found = self._take(token) or self._make(token)
+    def borrow(self, token: str) -> Iterator[Github]:
+        """A `Github` that no other thread uses during the block."""
+        session = self._take(token) or self._create(token)
         try:
-            yield found
+            yield session
         finally:
-            self._return(token, found)
+            self._return(token, session)
 
     def close(self, token: str | None = None) -> None:
-        """Close the idle ones of one token; without one, all, and those still lent when they return."""
+        """Close the idle sessions of one token; without a token all sessions, borrowed ones when they return."""
         with self._lock:
             self._closed = self._closed or token is None
-            gone = [entry for entry in self._idle if token in (None, entry[0])]
-            self._idle = [entry for entry in self._idle if entry not in gone]
-        for _, session in gone:
+            closing = [entry for entry in self._idle if token in (None, entry[0])]
+            self._idle = [entry for entry in self._idle if entry not in closing]
+        for _, session in closing:
             session.close()
 
     def _return(self, token: str, session: Github) -> None:
-        """Keep it for the next one; the oldest go, for an app's token is another one every hour."""
+        """Return a session to the pool; close the oldest beyond the limit, as an app's token changes every hour."""
         with self._lock:
             self._idle.append((token, session))
-            surplus = len(self._idle) if self._closed else len(self._idle) - _IDLE
-            gone = [self._idle.pop(0) for _ in range(surplus)]
-        for _, old in gone:
+            surplus = len(self._idle) if self._closed else len(self._idle) - _MAX_IDLE
+            closing = [self._idle.pop(0) for _ in range(surplus)]
+        for _, old in closing:
             old.close()
 
     def _take(self, token: str) -> Github | None:
         with self._lock:
-            for n, (known, session) in enumerate(self._idle):
-                if known == token:
+            for n, (session_token, session) in enumerate(self._idle):
+                if session_token == token:
                     del self._idle[n]
                     return session
         return None
 
-    def _make(self, token: str) -> Github:
-        made = plain(self._api_url, Auth.Token(token), self._request_s)
-        self._watch(made, token)
-        return made
+    def _create(self, token: str) -> Github:
+        session = create_github(self._api_url, Auth.Token(token), self._request_s)
+        self._intercept(session, token)
+        return session
 
-    def _watch(self, session: Github, token: str) -> None:
-        """Put ourselves between a session and its connection."""
+    def _intercept(self, session: Github, token: str) -> None:
+        """Replace the session's method that sends requests."""
         requester: Any = session.requester
         send = requester.requestJson
 
-        def watched(
+        def send_intercepted(
             verb: str, url: str, parameters: Any = None, headers: Any = None, *more: Any, **others: Any
         ) -> tuple[int, dict[str, Any], Any]:
-            self._pace.turn(change=verb not in ("GET", "HEAD"))
+            self._pacer.wait_turn(change=verb not in ("GET", "HEAD"))
             key = f"{url} {json.dumps(parameters, sort_keys=True, default=str)}"
-            known = self._memory.of(key) if verb == "GET" else None
-            asked = dict(headers or {}) | ({"If-None-Match": known[0]} if known else {})
+            cached = self._cache.find(key) if verb == "GET" else None
+            sent_headers = dict(headers or {}) | ({"If-None-Match": cached[0]} if cached else {})
             try:
-                status, answered, text = send(verb, url, parameters, asked, *more, **others)
-            except RuntimeError as error:  # how PyGithub says that a redirect leads to another host
+                status, answer_headers, text = send(verb, url, parameters, sent_headers, *more, **others)
+            except RuntimeError as error:  # PyGithub's error for a redirect to another host
                 raise MovedError from error
-            if known and status == 304:
-                return 200, known[1], known[2]
+            if cached and status == 304:
+                return 200, cached[1], cached[2]
             if 300 <= status < 400 and status != 304:
                 raise MovedError
-            if status >= 400 and isinstance(text, str):  # an exception will carry it, into logs perhaps
+            if status >= 400 and isinstance(text, str):  # an exception may carry it into logs
                 text = without_tokens(text.replace(token, "[withheld]"))
             if verb == "GET" and status == 200:
-                self._memory.keep(key, answered, text)
-            return status, answered, text
+                self._cache.store(key, answer_headers, text)
+            return status, answer_headers, text
 
-        requester.requestJson = watched
+        requester.requestJson = send_intercepted
 
 
-def plain(api_url: str, auth: Auth.Auth, request_s: float) -> Github:
-    """A `Github` that neither retries nor pauses on its own: the queue and `Pace` do."""
+def create_github(api_url: str, auth: Auth.Auth, request_s: float) -> Github:
+    """A `Github` without its own retries and pauses, which the queue and `RequestPacer` provide."""
     return Github(
         auth=auth,
         base_url=api_url,
         timeout=max(1, round(request_s)),
         user_agent="countersign",
-        per_page=_PAGE,
+        per_page=_PER_PAGE,
         retry=None,
         seconds_between_requests=0,
         seconds_between_writes=0,

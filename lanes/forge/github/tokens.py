@@ -1,4 +1,4 @@
-"""The token for a repository: the one we were given, or a short-lived one that our app buys for its installation."""
+"""Provides the token for a repository: the configured one, or a short-lived one of the app's installation."""
 
 from __future__ import annotations
 
@@ -14,49 +14,51 @@ from core.model.errors import PermanentError
 from lanes.forge.github.access import GitHubAccess
 
 _MARGIN: Final = timedelta(minutes=5)
-"""A token that ends sooner is not begun with: a push may take a while."""
+"""A token that expires sooner is renewed first, since a push may take long."""
 
 
-class Tokens:
-    """Tokens by repository; blocking, from any thread, and one is bought at a time.
+class TokenProvider:
+    """Tokens by repository; blocking and thread-safe, with one request for a token at a time.
 
-    A repository is named by its path in the interface: ``/repositories/ID``, or ``/repos/OWNER/NAME``.
+    A repository is given as its path in the API: ``/repositories/ID``, or ``/repos/OWNER/NAME``.
     """
 
     def __init__(self, access: GitHubAccess, request_s: float) -> None:
         self._access, self._request_s = access, request_s
         self._lock = threading.Lock()
         self._installations: dict[str, int] = {}
-        self._bought: dict[int, tuple[str, datetime]] = {}
+        self._cached: dict[int, tuple[str, datetime]] = {}
 
-    def of(self, path: str | None, refused: str | None = None) -> str:
+    def token_for(self, path: str | None, refused: str | None = None) -> str:
         """The token for a repository (None: for the app's only installation).
 
-        `refused` is one that GitHub just turned down: a bought one is bought anew, a given one is `PermanentError`.
+        `refused` is a token that GitHub has just refused: an app's token is replaced; for a configured token, raises
+        `PermanentError`.
         """
         if self._access.token is not None:
             if refused is not None:
                 mend = advise(
                     "Give a new token; then ", Suggestion(CommandName.RETRY), ".", otherwise="Give a new token."
                 )
-                raise PermanentError("github_token_refused", "GitHub does not take our token", mend)
+                raise PermanentError("github_token_refused", "GitHub does not accept our token", mend)
             return self._access.token
         try:
-            return self._bought_for(path, refused)
+            return self._installation_token(path, refused)
         except (PyJWTError, UnicodeError) as error:
-            key = "Give the private key that GitHub made for the app, in PEM."
-            raise PermanentError("github_app_key", "The app's private key cannot be used", key) from error
+            message = "The app's private key cannot be used"
+            hint = "Give the private key that GitHub created for the app, in PEM."
+            raise PermanentError("github_app_key", message, hint) from error
 
-    def _bought_for(self, path: str | None, refused: str | None) -> str:
+    def _installation_token(self, path: str | None, refused: str | None) -> str:
         with self._lock, self._integration() as integration:
-            if refused is not None:  # the app may have been taken away and installed again
+            if refused is not None:  # the app may have been removed and installed again
                 self._installations.clear()
             installation = self._installation(integration, path)
-            token, ends = self._bought.get(installation, ("", datetime.min.replace(tzinfo=UTC)))
-            if token in ("", refused) or ends - _MARGIN <= datetime.now(UTC):
-                bought = integration.get_access_token(installation)
-                token = bought.token
-                self._bought[installation] = (token, bought.expires_at)
+            token, expires_at = self._cached.get(installation, ("", datetime.min.replace(tzinfo=UTC)))
+            if token in ("", refused) or expires_at - _MARGIN <= datetime.now(UTC):
+                access = integration.get_access_token(installation)
+                token = access.token
+                self._cached[installation] = (token, access.expires_at)
             return token
 
     def _integration(self) -> GithubIntegration:
@@ -76,12 +78,12 @@ class Tokens:
         key = (path or "").lower()
         if key not in self._installations:
             if path is None:
-                every = [installation.id for installation in integration.get_installations()]
-                if len(every) != 1:
-                    said = f"The app has {len(every)} installations, and it was not said which is meant"
-                    raise PermanentError("which_installation", said, "Install it once, or ask about a repository.")
-                self._installations[key] = every[0]
+                ids = [installation.id for installation in integration.get_installations()]
+                if len(ids) != 1:
+                    message = f"The app has {len(ids)} installations, and none was selected"
+                    raise PermanentError("which_installation", message, "Install it once, or name a repository.")
+                self._installations[key] = ids[0]
             else:
-                _, found = integration.requester.requestJsonAndCheck("GET", f"{path}/installation")
-                self._installations[key] = int(found["id"])
+                _, answer = integration.requester.requestJsonAndCheck("GET", f"{path}/installation")
+                self._installations[key] = int(answer["id"])
         return self._installations[key]

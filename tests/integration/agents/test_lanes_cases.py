@@ -103,7 +103,7 @@ def outcome(account: UsageAccount, ran: SandboxResult | None) -> AgentOutcome:
 
 def test_lanes_05_a_deadline_is_a_deadline_whatever_the_endpoint_did_before():
     account = UsageAccount("m", Budget())
-    account.failed("local answered 503: busy")
+    account.add_failure("local answered 503: busy")
     problem = outcome(account, SandboxResult(None, b"", "wall", 15.0)).error()
     assert problem is not None
     assert problem.problem.code == "timed_out"
@@ -115,9 +115,9 @@ def test_lanes_05_a_deadline_is_a_deadline_whatever_the_endpoint_did_before():
 
 async def test_lanes_05_our_own_hanging_up_is_no_failure_of_the_endpoint():
     account = UsageAccount("m", Budget())
-    account.asking = 1
+    account.pending = 1
     account.end()
-    account.failed("cannot be reached (ServerDisconnectedError)")
+    account.add_failure("cannot be reached (ServerDisconnectedError)")
     assert (account.failing, account.down, account.unanswered) == ("", "", 1)
 
 

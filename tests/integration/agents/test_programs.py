@@ -252,7 +252,7 @@ async def test_the_broker_is_all_that_answers_and_it_refuses_other_ways(bench):
     assert got == "/v1/files 404\n/v1/../admin 404\n/api/delete 404\n/v1/chat/completions 200\n"
     log = made.artifacts["broker.log"].decode()
     assert "asked for the model gpt-99, got m" in log
-    assert log.count("REFUSED: this path is not passed on") == 3
+    assert log.count("REFUSED: this path is not forwarded") == 3
     assert {path for _, path, _ in models.requests} == {"/v1/responses", "/v1/chat/completions"}
 
 

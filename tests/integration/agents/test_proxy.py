@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lanes.egress import EgressProxy
-from lanes.egress.proxy import public
+from lanes.egress.proxy import is_public
 
 pytestmark = pytest.mark.lanes
 PUBLIC = "93.184.216.34"
@@ -35,7 +35,7 @@ async def proxy(*hosts: str, addresses: tuple[str, ...] = (PUBLIC,)):
         did.append(f"connect {address}")
         return await asyncio.open_connection("127.0.0.1", port)
 
-    async with server, EgressProxy(hosts, find=find, connect=connect) as made:
+    async with server, EgressProxy(hosts, resolve_host=find, connect=connect) as made:
         yield made, did
 
 
@@ -96,11 +96,11 @@ async def test_no_other_host_is_even_looked_up(host):
     assert "REFUSED" in made.log.content().decode()
 
 
-NO_TLS = "it does not begin with a ClientHello of TLS"
+NO_TLS = "it does not begin with a TLS ClientHello"
 STRANGE = {
     "another's": (client_hello("evil.example"), "its ClientHello is for evil.example"),
     "alike": (client_hello("mirror.example.evil.example"), "its ClientHello is for mirror.example.evil.example"),
-    "nobody's": (client_hello(None), "its ClientHello is for nobody"),
+    "nobody's": (client_hello(None), "its ClientHello is for no host"),
     "http": (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", NO_TLS),
     "ssh": (b"SSH-2.0-x\r\n" * 100, NO_TLS),
     "nothing": (b"", NO_TLS),
@@ -186,6 +186,6 @@ async def test_leaving_drops_what_is_open():
 
 
 def test_public_addresses():
-    assert public(PUBLIC)
-    assert public("2606:2800:220:1::1")
-    assert not public("192.0.2.1")
+    assert is_public(PUBLIC)
+    assert is_public("2606:2800:220:1::1")
+    assert not is_public("192.0.2.1")

@@ -87,7 +87,7 @@ async def mirror(certificate: Path) -> AsyncIterator[tuple[Made, list[str]]]:
         return asyncio.open_connection("127.0.0.1", port)
 
     try:
-        yield lambda hosts, log: EgressProxy(hosts, log, find=find, connect=connect), did
+        yield lambda hosts, log: EgressProxy(hosts, log, resolve_host=find, connect=connect), did
     finally:
         await runner.cleanup()
 
@@ -145,7 +145,7 @@ async def test_programs_reach_the_listed_host_and_nothing_else(sandbox, tmp_path
     ]
     assert "403 Forbidden: it is not among the lane's hosts" in said["other"][0]
     assert "403 Forbidden: it is not among the lane's hosts" in said["python other"][0]
-    assert "405 Method Not Allowed: only CONNECT, for https, is served" in said["plain by the proxy"][0]
+    assert "405 Method Not Allowed: only CONNECT, for https, is supported" in said["plain by the proxy"][0]
     assert "405 Method Not Allowed" in said["metadata"][0]
     log = proxy.log.content().decode().splitlines()
     for words in (
@@ -153,7 +153,7 @@ async def test_programs_reach_the_listed_host_and_nothing_else(sandbox, tmp_path
         f"CONNECT mirror.example:443 {PUBLIC} REFUSED: its ClientHello is for evil.example",
         f"CONNECT {PUBLIC}:443 REFUSED: it is not a host name",
         "CONNECT 169.254.169.254:443 REFUSED: it is not a host name",
-        "CONNECT REFUSED: only CONNECT, for https, is served",
+        "CONNECT REFUSED: only CONNECT, for https, is supported",
     ):
         assert any(words in line for line in log), (words, log)
 

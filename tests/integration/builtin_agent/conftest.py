@@ -17,7 +17,7 @@ from core.model.turn import Turn
 from core.ports.executor import WorkOrder
 from core.ports.reporting import MemoryUsage
 from lanes.builtin_agent import BuiltinAgentExecutor
-from lanes.checks import CheckRunner, checked
+from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.models import ChatMessage, ChatReply, ChatRequest, Endpoint, ToolCall
 from lanes.repository import GitRepository
 from policies.guard import TreeGuard
@@ -103,7 +103,7 @@ class Bench:
         sandbox = sandbox_here()
         checks = CheckRunner(self.scratch, lambda _kind: sandbox)
         agent = BuiltinAgentExecutor(endpoints, lambda _names: model, checks, TreeGuard().leaks, TreeGuard().refusal_in)
-        return checked({"ollama": agent}, checks)["ollama"]
+        return CheckedExecutor(agent, checks)
 
     async def files(self, tree: str) -> dict[str, str]:
         """What a tree holds."""

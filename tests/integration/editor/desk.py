@@ -14,7 +14,7 @@ from core.model.intent import Intent, Unclear
 from core.model.turn import Turn
 from core.ports.executor import WorkOrder
 from core.ports.interpretation import InterpretationContext
-from lanes.executors.edit_lane import EditExecutor
+from lanes.executors.edit import EditExecutor
 from lanes.repository import GitRepository
 from tests.builders import lane
 from tests.integration.lanes import origin

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from bot.interpret.grammar import NotUnderstood, parse
-from lanes.executors.edit import EditError, apply_edits
+from lanes.executors.apply_edits import EditError, apply_edits
 from tests import campaign
 from tests.integration.editor.sentences import FILES, PLAIN, Plain, Sentence, sentences
 

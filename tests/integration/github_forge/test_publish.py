@@ -172,7 +172,7 @@ async def test_a_body_beyond_githubs_limit_is_cut_with_a_word(hub, forge, web):
     await published(forge, web, body="x" * 70_000, title="t" * 400)
     at_github = hub.pull(NAME, 1)
     assert len(at_github.body) == 65_535
-    assert at_github.body.endswith("(cut here: GitHub takes no more)")
+    assert at_github.body.endswith("(cut here at GitHub's limit)")
     assert len(at_github.title) == 256
 
 

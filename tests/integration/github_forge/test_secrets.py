@@ -17,7 +17,7 @@ import pytest
 from core.model.errors import CountersignError
 from core.ports.forge import CommitStatus
 from lanes.forge.github import GitHubAccess
-from lanes.forge.github.faults import words
+from lanes.forge.github.faults import error_text
 from lanes.forge.github.forge import GitHubForge
 from tests.integration.github_forge.conftest import BRANCH, commit, published, store_of
 
@@ -89,11 +89,11 @@ async def commit_here(web):
     return await commit(web, "print(11)\n", parent=listed.split()[0])
 
 
-def test_what_looks_like_a_token_is_taken_out_of_githubs_words():
+def test_what_looks_like_a_token_is_taken_out_of_githubs_error_text():
     from github import GithubException
 
     said = "see ghp_abcDEF123 and github_pat_11AA_x, Authorization: Bearer abc.def.ghi \x1b[31m"
-    shown = words(GithubException(403, {"message": said}, {}))
+    shown = error_text(GithubException(403, {"message": said}, {}))
     assert "abc" not in shown
     assert "11AA" not in shown
     assert "\x1b" not in shown

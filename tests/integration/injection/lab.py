@@ -31,8 +31,8 @@ from core.store.artifacts import ArtifactFiles
 from core.store.database import Database, Location
 from core.store.migrate import migrate
 from lanes.builtin_agent import BuiltinAgentExecutor
-from lanes.checks import CheckRunner, checked
-from lanes.executors.edit_lane import EditExecutor
+from lanes.executors.checks import CheckedExecutor, CheckRunner
+from lanes.executors.edit import EditExecutor
 from lanes.forge.local import LocalForge
 from lanes.models import ChatModel, Endpoint
 from lanes.repository import GitRepository
@@ -234,7 +234,7 @@ class Lab:
         checks = CheckRunner(self.folder / "scratch", lambda _kind: sandbox)
         endpoints = {"local": Endpoint("local", "ollama", "http://127.0.0.1:9")}
         agent = BuiltinAgentExecutor(endpoints, lambda _names: self.asked or self.model, checks, TreeGuard().leaks)
-        return checked({"edit": EditExecutor(), "ollama": agent}, checks)
+        return {"edit": CheckedExecutor(EditExecutor(), checks), "ollama": CheckedExecutor(agent, checks)}
 
     def _keys(self) -> Keys:
         keys = Keys(self.folder / "signing")

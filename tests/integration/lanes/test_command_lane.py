@@ -12,11 +12,11 @@ from core.model.errors import Kind, PermanentError, Problem, TransientError
 from core.model.intent import Intent
 from core.model.lane import Limits
 from core.ports.executor import WorkOrder
-from lanes.assembly import missing_executor
-from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
+from lanes.executors.workplace import WorkFolders
 from lanes.sandbox import OverlaySupport, SandboxResult
 from lanes.sandbox.folders import remove_folder
+from lanes.wiring import missing_executor_problem
 from tests.builders import lane
 from tests.integration.lanes.origin import names_in
 
@@ -160,7 +160,7 @@ class Scripted:
 async def test_a_full_disk_is_a_wait_not_a_failure(scratch, web, monkeypatch):
     from lanes.executors import command
 
-    monkeypatch.setattr(command, "_FULL_BYTES", 1 << 60)
+    monkeypatch.setattr(command, "_MIN_FREE_BYTES", 1 << 60)
     executor = CommandExecutor(scratch, lambda _kind: Scripted(SandboxResult(1, b"No space left on device", None, 1.0)))
     with pytest.raises(TransientError) as caught:
         await executor.produce(await order(web, "x"), web)
@@ -182,12 +182,12 @@ def test_what_a_killed_worker_left_is_swept(tmp_path):
     root = tmp_path / "scratch"
     child = os.fork()
     if child == 0:
-        with Checkouts(root).folder() as folder:
+        with WorkFolders(root).create() as folder:
             (folder / "left").write_text("x")
             os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     assert len(names_in(root)) == 1
-    with Checkouts(root).folder() as mine, Checkouts(root).folder() as other:
+    with WorkFolders(root).create() as mine, WorkFolders(root).create() as other:
         assert names_in(root) == sorted([mine.parent.name, other.parent.name])
     assert names_in(root) == []
 
@@ -203,5 +203,5 @@ def test_removing_never_follows_a_link(tmp_path):
 
 
 def test_an_executor_that_is_not_here_is_told_with_a_mend():
-    assert missing_executor("ollama").kind is Kind.UNAVAILABLE
-    assert "docs/lanes.md" in missing_executor("edti").mend
+    assert missing_executor_problem("ollama").kind is Kind.UNAVAILABLE
+    assert "docs/lanes.md" in missing_executor_problem("edti").mend

@@ -11,7 +11,7 @@ from core.model.errors import Kind, PermanentError
 from core.model.intent import Intent
 from core.ports.executor import WorkOrder
 from core.ports.repository import Commit
-from lanes.executors.edit_lane import EditExecutor
+from lanes.executors.edit import EditExecutor
 from lanes.repository import GitRepository
 from tests.builders import lane
 from tests.integration.lanes import origin

@@ -18,11 +18,12 @@ from pathlib import Path
 import pytest
 
 from core.model.errors import CountersignError, PermanentError
-from lanes import filetree
-from lanes.executors.checkouts import Checkouts
 from lanes.executors.command import CommandExecutor
-from lanes.executors.workplace import Workplaces
-from lanes.repository.worktree import Bounds, inspected
+from lanes.executors.workplace import WorkFolders, Workplaces
+from lanes.filetree.ownership import change_owner, change_owner_of_paths
+from lanes.filetree.removal import remove_tree
+from lanes.filetree.usage import measure
+from lanes.repository.worktree import Bounds, walk_within
 from lanes.sandbox import OverlaySupport, SandboxLimits, SandboxResult, SandboxRun
 from lanes.sandbox.folders import locked_folder, remove_abandoned
 from lanes.sandbox.mounts import give_to_run_user
@@ -70,7 +71,7 @@ def quick() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir=MEMORY))
     folder.chmod(0o711)
     yield folder
-    filetree.remove(folder)
+    remove_tree(folder)
 
 
 @pytest.fixture
@@ -233,16 +234,14 @@ time.sleep(60 if sys.argv[1] == 'stay' else 0)
 async def test_guard_04_a_program_that_digs_is_stopped_or_refused_and_leaves_nothing(web, found, quick, then, layered):
     tree = await web.tree_of(await web.fetch_base())
     places = Workplaces(quick / "scratch")
-    async with places.showing(web, tree, found if layered else Digging(0)) as place:
-        assert (place.beneath is not None) is (layered and found.overlay is not None)
-        run = SandboxRun(
-            ("python3", "-c", DIGS, then), place.directory, SandboxLimits(disk_mib=16), lower=place.beneath
-        )
+    async with places.open(web, tree, found if layered else Digging(0)) as place:
+        assert (place.lower is not None) is (layered and found.overlay is not None)
+        run = SandboxRun(("python3", "-c", DIGS, then), place.directory, SandboxLimits(disk_mib=16), lower=place.lower)
         ran = await found.run(run)
         assert ran.limit_hit == "disk" or then == "end", ran
         if ran.exit_code == 0:
             with pytest.raises(PermanentError) as refused:
-                await place.take()
+                await place.import_result()
             assert refused.value.problem.code in ("too_deep", "odd_path")
     assert set(os.listdir(quick / "scratch")) <= {"pristine"}  # noqa: PTH208 - the same
 
@@ -250,12 +249,12 @@ async def test_guard_04_a_program_that_digs_is_stopped_or_refused_and_leaves_not
 def test_guard_04_the_next_sweep_removes_what_a_killed_worker_left(quick):
     child = os.fork()
     if child == 0:
-        with Checkouts(quick).folder() as folder:
+        with WorkFolders(quick).create() as folder:
             dig(folder, DEEP)
             os.kill(os.getpid(), 9)
     os.waitpid(child, 0)
     (left,) = quick.iterdir()
-    with Checkouts(quick).folder() as folder:
+    with WorkFolders(quick).create() as folder:
         assert [path.name for path in quick.iterdir()] == [folder.parent.name]
     assert not left.exists()
 
@@ -272,7 +271,7 @@ def test_guard_04_the_lock_goes_last(tmp_path, monkeypatch):
         for at in ("files", "files/sub", "also"):
             (own / at).mkdir()
             (own / at / "file").touch()
-        monkeypatch.setattr("lanes.filetree.os.unlink", unlink)
+        monkeypatch.setattr("lanes.filetree.removal.os.unlink", unlink)
     assert gone[-1] == "held"
     assert sorted(gone) == ["file", "file", "file", "held"]
 
@@ -392,7 +391,7 @@ def test_whatever_lies_in_a_tree_it_is_measured_given_and_removed(tmp_path, host
     with locked_folder(tmp_path) as own:
         (own / "a" / "b").mkdir(parents=True)
         make(own / "a" / "b" / "odd")
-        assert filetree.measure((own,)).entries >= 4
+        assert measure((own,)).entries >= 4
         give_to_run_user(own / "a", owner())
         assert (own / "a" / "b").stat().st_uid == owner()
     assert not own.exists()
@@ -439,11 +438,11 @@ def test_guard_01_a_link_that_takes_a_folders_place_in_the_middle_leads_nowhere(
                 (root / "x").rename(a)
 
     works = {
-        "measure": lambda: filetree.measure((root,)),
-        "give": lambda: filetree.give(root, owner()),
-        "give_paths": lambda: filetree.give_paths(root, [b"a/file", b"a/sub/file", b"x/sub/file"], owner()),
-        "remove": lambda: filetree.remove(root),
-        "inspected": lambda: list(inspected(root, Bounds())),
+        "measure": lambda: measure((root,)),
+        "give": lambda: change_owner(root, owner()),
+        "give_paths": lambda: change_owner_of_paths(root, [b"a/file", b"a/sub/file", b"x/sub/file"], owner()),
+        "remove": lambda: remove_tree(root),
+        "inspected": lambda: list(walk_within(root, Bounds())),
     }
     thread = threading.Thread(target=swap)
     thread.start()

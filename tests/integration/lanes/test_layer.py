@@ -89,12 +89,12 @@ class Copying:
 
 
 async def left_by(program: str, web, places: Workplaces, sandbox, tree: str, *, layered: bool) -> str:
-    async with places.showing(web, tree, sandbox if layered else Copying()) as place:
-        assert (place.beneath is not None) is layered
-        run = SandboxRun(("sh", "-c", program), place.directory, SandboxLimits(wall_s=60), lower=place.beneath)
+    async with places.open(web, tree, sandbox if layered else Copying()) as place:
+        assert (place.lower is not None) is layered
+        run = SandboxRun(("sh", "-c", program), place.directory, SandboxLimits(wall_s=60), lower=place.lower)
         ran = await sandbox.run(run)
         assert ran.exit_code == 0, ran
-        return await place.take()
+        return await place.import_result()
 
 
 def needs_layers(found) -> None:
@@ -149,13 +149,13 @@ async def test_two_trees_at_once_do_not_meet(found, web, places):
     needs_layers(found)
     first = await start(web)
     second = await web.write_tree(first, {"src/a.py": b"second\n"}, [], {})
-    async with places.showing(web, first, found) as one, places.showing(web, second, found) as other:
-        assert one.beneath is not None
-        assert other.beneath is None, "the kept files are in use for another tree"
-        async with places.showing(web, first, found) as third:
-            assert third.beneath == one.beneath
+    async with places.open(web, first, found) as one, places.open(web, second, found) as other:
+        assert one.lower is not None
+        assert other.lower is None, "the kept files are in use for another tree"
+        async with places.open(web, first, found) as third:
+            assert third.lower == one.lower
         for place, tree in ((one, first), (other, second)):
-            ran = await found.run(SandboxRun(("cat", "src/a.py"), place.directory, lower=place.beneath))
+            ran = await found.run(SandboxRun(("cat", "src/a.py"), place.directory, lower=place.lower))
             assert ran.log == (b"second\n" if tree == second else b"print(1)\n")
 
 
@@ -215,10 +215,10 @@ async def test_marks_that_a_program_sets_by_hand_hide_nothing(found, web, places
     """What the kernel marks folders with to hide what is beneath, forged: the tree is what the program saw."""
     needs_layers(found)
     tree = await start(web)
-    async with places.showing(web, tree, found) as place:
-        ran = await found.run(SandboxRun(("python3", "-c", FORGED), place.directory, lower=place.beneath))
+    async with places.open(web, tree, found) as place:
+        ran = await found.run(SandboxRun(("python3", "-c", FORGED), place.directory, lower=place.lower))
         assert ran.exit_code == 0, ran
-        left = await place.take()
+        left = await place.import_result()
     before, after = await web.list_paths(tree), await web.list_paths(left)
     assert {path: entry for path, entry in after.items() if path != b"src/new.py"} == before
 
@@ -257,14 +257,14 @@ while time.monotonic() < until:
     seen |= set(filter(str.isdigit, os.listdir('/proc'))) - {'1', str(os.getpid())}
 print(sorted(map(str, seen)))
 """
-    async with places.showing(web, tree, found) as one, places.showing(web, tree, found) as other:
-        assert one.beneath == other.beneath is not None
+    async with places.open(web, tree, found) as one, places.open(web, tree, found) as other:
+        assert one.lower == other.lower is not None
         ran = await asyncio.gather(*(
-            found.run(SandboxRun(("python3", "-c", code, word), place.directory, lower=place.beneath))
+            found.run(SandboxRun(("python3", "-c", code, word), place.directory, lower=place.lower))
             for place, word in ((one, "one"), (other, "other"))
         ))  # fmt: skip
         assert [r.log for r in ran] == [b"['one', 'print(2)\\n', 'x']\n", b"['other', 'print(2)\\n', 'x']\n"]
-        trees = [await one.take(), await other.take()]
+        trees = [await one.import_result(), await other.import_result()]
     assert trees[0] != trees[1]
 
 
@@ -275,18 +275,18 @@ async def test_one_with_many_processes_leaves_room_for_another(found, web, place
     full = asyncio.Event()
     many = "import os, time\nfor _ in range(150):\n  if os.fork() == 0: time.sleep(60); os._exit(0)\nprint('full', flush=True)\ntime.sleep(60)"
     few = "import os\nfor _ in range(8): os.fork() or os._exit(0)\nprint('done')"
-    async with places.showing(web, tree, found) as one, places.showing(web, tree, found) as other:
+    async with places.open(web, tree, found) as one, places.open(web, tree, found) as other:
         run = SandboxRun(
             ("python3", "-c", many),
             one.directory,
             SandboxLimits(processes=200),
-            lower=one.beneath,
+            lower=one.lower,
             on_output=lambda _: full.set(),
         )
         crowd = asyncio.create_task(found.run(run))
         await full.wait()
         ran = await found.run(
-            SandboxRun(("python3", "-c", few), other.directory, SandboxLimits(processes=16), lower=other.beneath)
+            SandboxRun(("python3", "-c", few), other.directory, SandboxLimits(processes=16), lower=other.lower)
         )
         crowd.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -11,7 +11,7 @@ import pytest
 from core.model.errors import ConflictError, NotFoundError, PermanentError
 from core.ports.forge import PullRequestDraft
 from core.ports.repository import Commit
-from lanes.forge.local import PULLS, LocalForge
+from lanes.forge.local import PULLS_PREFIX, LocalForge
 from lanes.repository import GitRepository
 from tests.integration.lanes import origin
 
@@ -111,7 +111,7 @@ async def test_opening_twice_is_one_pull_request(forge, web, bare):
     again = await forge.open(web, proposal(first.head))
     assert again == first
     assert (first.number, first.state, first.branch) == (1, "open", BRANCH)
-    assert origin.line("for-each-ref", "--format=%(refname)", PULLS, at=bare) == f"{PULLS}1"
+    assert origin.line("for-each-ref", "--format=%(refname)", PULLS_PREFIX, at=bare) == f"{PULLS_PREFIX}1"
 
 
 async def test_opening_at_once_is_one_pull_request(forge, web, bare):
@@ -186,23 +186,23 @@ async def test_a_head_that_moved_is_not_merged(forge, web, bare):
 
 async def test_a_crash_between_the_merge_and_its_record_is_adopted(forge, web, bare):
     request = await opened(forge, web)
-    record = origin.line("rev-parse", f"{PULLS}1", at=bare)
+    record = origin.line("rev-parse", f"{PULLS_PREFIX}1", at=bare)
     merged = await forge.merge(web, request, "Merge #1")
-    origin.git("update-ref", f"{PULLS}1", record, at=bare)
+    origin.git("update-ref", f"{PULLS_PREFIX}1", record, at=bare)
     later = await commit(web, "# Later\n", path="README.md")
     await web.push("refs/heads/main", later, merged)
     assert (await forge.poll(web, request)).state == "merged"
     assert await forge.merge(web, request, "Merge #1") == merged
     assert main_of(bare) == later
-    assert origin.line("rev-parse", f"{PULLS}1", at=bare) != record
+    assert origin.line("rev-parse", f"{PULLS_PREFIX}1", at=bare) != record
 
 
 async def test_a_crash_before_main_moved_gives_the_same_merge(forge, web, bare):
     request = await opened(forge, web)
-    old, record = main_of(bare), origin.line("rev-parse", f"{PULLS}1", at=bare)
+    old, record = main_of(bare), origin.line("rev-parse", f"{PULLS_PREFIX}1", at=bare)
     merged = await forge.merge(web, request, "Merge #1")
     origin.git("update-ref", "refs/heads/main", old, at=bare)
-    origin.git("update-ref", f"{PULLS}1", record, at=bare)
+    origin.git("update-ref", f"{PULLS_PREFIX}1", record, at=bare)
     assert await forge.merge(web, request, "Merge #1") == merged
 
 
@@ -284,11 +284,11 @@ async def test_a_checked_out_branch_is_not_merged_into(forge, tmp_path):
 async def test_a_record_of_nonsense_is_a_sentence(forge, web, bare):
     request = await opened(forge, web)
     blob = origin.git("hash-object", "-w", "--stdin", at=bare, stdin=b"[1, 2]").decode().strip()
-    origin.git("update-ref", f"{PULLS}1", blob, at=bare)
+    origin.git("update-ref", f"{PULLS_PREFIX}1", blob, at=bare)
     with pytest.raises(PermanentError) as caught:
         await forge.poll(web, request)
     assert caught.value.problem.code == "bad_record"
-    origin.git("update-ref", "-d", f"{PULLS}1", at=bare)
+    origin.git("update-ref", "-d", f"{PULLS_PREFIX}1", at=bare)
     with pytest.raises(NotFoundError):
         await forge.poll(web, request)
 

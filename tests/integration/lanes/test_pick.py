@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.model.change import EXECUTABLE, REGULAR, SYMLINK
 from core.model.errors import NotFoundError, PermanentError, UsageError
 from core.model.hunk_selection import HunkSpan, SelectedHunks, lines_of, parts_of, read_selection, spans_of, subset
-from lanes.executors.pick import pickable, picked_tree, subset_tree
+from lanes.executors.pick import picked_tree, read_selectable, subset_tree
 from tests import campaign
 from tests.builders import added_file, file_change
 from tests.integration.lanes import origin
@@ -80,7 +80,7 @@ async def content(web, tree, path):
 
 async def test_one_hunk_of_three_is_made_of_the_files_own_bytes(web):
     base, tree = planted(web, {b"a": (REGULAR, BASE)}, {b"a": (REGULAR, NEW)})
-    found = await pickable(web, base, tree)
+    found = await read_selectable(web, base, tree)
     assert [part.number for part in found.parts] == [1, 2, 3]
     assert [part.label for part in found.parts][:1] == ["1: a, lines 1-7"]
     one = await subset_tree(web, found, {1})
@@ -94,7 +94,7 @@ async def test_one_hunk_of_three_is_made_of_the_files_own_bytes(web):
 async def test_the_rest_applied_to_a_choice_gives_the_staged_tree(web):
     base, tree = planted(web, {b"a": (REGULAR, BASE)}, {b"a": (REGULAR, NEW)})
     chosen = await picked_tree(web, base, tree, "1,2")
-    onward = await pickable(web, origin.commit(web.store.path, chosen), tree)
+    onward = await read_selectable(web, origin.commit(web.store.path, chosen), tree)
     assert len(onward.parts) == 1
     assert await subset_tree(web, onward, {1}) == tree
 
@@ -121,7 +121,7 @@ async def test_what_is_more_than_lines_is_picked_whole(web):
         b"zz": (REGULAR, changed),
     }
     commit, tree = planted(web, base, new)
-    found = await pickable(web, commit, tree)
+    found = await read_selectable(web, commit, tree)
     hunks = [part.path for part in found.parts if part.span is not None]
     assert hunks == [b"zz", b"zz"]
     for part in found.parts:
@@ -165,7 +165,7 @@ async def test_a_submodule_is_picked_with_all_or_not_at_all(web):
 @given(pairs(), st.randoms(use_true_random=False))
 async def test_any_choice_of_any_trees_holds_what_was_chosen_and_the_base_elsewhere(web, both, random):
     commit, tree = planted(web, *both)
-    found = await pickable(web, commit, tree)
+    found = await read_selectable(web, commit, tree)
     every = {part.number for part in found.parts}
     assert await subset_tree(web, found, every) == tree
     assert await subset_tree(web, found, set()) == await web.tree_of(commit)

@@ -259,14 +259,14 @@ async def test_a_hanging_git_is_killed(web, tmp_path, monkeypatch):
 
 
 async def test_too_many_files_are_refused_before_they_are_read(web, monkeypatch):
-    from lanes.repository import trees
+    from lanes.repository import tree_comparison
 
     base = await web.fetch_base()
     tree = await web.write_tree(await web.tree_of(base), {f"many/{n}": b"%d" % n for n in range(30)}, [], {})
-    monkeypatch.setattr(trees, "MAX_CHANGED_FILES", 20)
+    monkeypatch.setattr(tree_comparison, "MAX_CHANGED_FILES", 20)
     assert (await fails(web.change(base, tree), "too_large")).kind is Kind.BLOCKED
-    monkeypatch.setattr(trees, "MAX_CHANGED_FILES", 100)
-    monkeypatch.setattr(trees, "MAX_CHANGED_BYTES", 10)
+    monkeypatch.setattr(tree_comparison, "MAX_CHANGED_FILES", 100)
+    monkeypatch.setattr(tree_comparison, "MAX_CHANGED_BYTES", 10)
     await fails(web.change(base, tree), "too_large")
 
 
@@ -301,7 +301,7 @@ async def test_a_full_disk_is_a_wait(web, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(web.store, "fetch_base", full)
+    monkeypatch.setattr(web.remote, "fetch_base", full)
     await fails(web.fetch_base(), "disk_full", TransientError)
 
 

@@ -40,10 +40,10 @@ from tests.integration.lanes import origin
 async def work():
     git = origin.store(Path({bare!r}), Path({state!r}))
     sandbox = BwrapSandbox({bwrap!r})
-    async with Workplaces(Path({scratch!r})).showing(git, {tree!r}, sandbox) as place:
-        assert place.beneath is not None or sandbox.overlay is None
+    async with Workplaces(Path({scratch!r})).open(git, {tree!r}, sandbox) as place:
+        assert place.lower is not None or sandbox.overlay is None
         print(place.directory, flush=True)
-        await sandbox.run(SandboxRun(("python3", "-c", {code!r}), place.directory, lower=place.beneath))
+        await sandbox.run(SandboxRun(("python3", "-c", {code!r}), place.directory, lower=place.lower))
 asyncio.run(work())
 """
 
@@ -92,8 +92,8 @@ async def test_a_killed_workers_sandbox_dies_and_the_next_start_removes_what_it_
         pytest.fail("its command lives on")
     assert len(list(temporary.iterdir())) == 2, "nobody has started since"
 
-    async with Workplaces(scratch).showing(git, tree, found) as place:
-        ran = await found.run(SandboxRun(("cat", "/work/README.md"), place.directory, lower=place.beneath))
+    async with Workplaces(scratch).open(git, tree, found) as place:
+        ran = await found.run(SandboxRun(("cat", "/work/README.md"), place.directory, lower=place.lower))
     assert ran.log == b"# Web\n"
     assert not left.parent.parent.exists()
     assert alive.parent.parent.exists()

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 
 from core.ports.repository import RepositorySpec
-from lanes.repository import trees, worktree
+from lanes.repository import worktree
 from lanes.repository.store import Store
+from lanes.repository.tree_comparison import compare_trees, diff_text
+from lanes.repository.tree_listing import list_paths
 from tests import campaign
 from tests.integration.lanes import forests, origin
 
@@ -42,7 +44,7 @@ def _independent(store: Store, base: str, tree: str) -> set[tuple[bytes, bytes]]
 def test_the_change_is_what_git_says(ground, pair):
     first, second = (origin.plant(ground.path, files) for files in pair)
     base = origin.commit(ground.path, first)
-    change = trees.compare(ground, base, second)
+    change = compare_trees(ground, base, second)
     assert {(f.path, f.status.encode()) for f in change.files} == _independent(ground, base, second)
     before, after = pair
     differing = {p for p in {*before, *after} if before.get(p) != after.get(p)}
@@ -59,7 +61,7 @@ def test_the_change_is_what_git_says(ground, pair):
             assert mode == files[file.path][0]
             assert sha256 == hashlib.sha256(files[file.path][1]).hexdigest()
             assert size == (0 if mode == "160000" else len(files[file.path][1]))
-    trees.diff_text(ground, base, second)
+    diff_text(ground, base, second)
 
 
 @given(files=forests.trees(gitlinks=False))
@@ -90,5 +92,5 @@ def test_what_a_program_leaves_is_what_is_imported(ground, files, later):
 @given(files=forests.trees(gitlinks=True))
 @settings(max_examples=20 // SHARE)
 def test_a_listing_is_the_tree(ground, files):
-    listed = trees.list_paths(ground, origin.plant(ground.path, files))
+    listed = list_paths(ground, origin.plant(ground.path, files))
     assert {p: mode for p, (mode, _) in listed.items()} == {p: mode for p, (mode, _) in files.items()}

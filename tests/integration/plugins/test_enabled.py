@@ -232,8 +232,8 @@ def test_lanes_share_a_check_which_each_may_make_stricter(home, site):
 
 @pytest.mark.parametrize(("enabled", "more", "key", "said"), [
     (False, "", "checks[0].use", "no enabled plugin offers the check 'spelling'"),
-    (True, ", name: other", "checks[0].name", "is said by the check"),
-    (True, ", command: [true-ish]", "checks[0].command", "is said by the check"),
+    (True, ", name: other", "checks[0].name", "is defined by the check"),
+    (True, ", command: [true-ish]", "checks[0].command", "is defined by the check"),
 ])  # fmt: skip
 def test_a_check_that_cannot_be_used_is_named_in_the_lanes_file(home, site, enabled, more, key, said):
     made_up(site, "speller", CHECK, checks="spelling = :make")

@@ -22,10 +22,10 @@ from core.ports.journal import MemoryJournal
 from core.ports.reporting import MemoryUsage
 from core.ports.repository import Repository
 from core.strict_yaml.document import loads
-from lanes.checks import CheckRunner, checked
+from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.executors.command import CommandExecutor
-from lanes.executors.edit_lane import EditExecutor
-from lanes.registry import lane_of
+from lanes.executors.edit import EditExecutor
+from lanes.registry import lane_from_document
 from lanes.repository import GitRepository, as_git
 from lanes.sandbox import Sandbox
 from lanes.workflow.cache import StepCache
@@ -128,7 +128,7 @@ def lane_named(steps: str, more: str = "") -> Lane:
     """A lane with these steps (YAML, one a line) and, above them, further keys."""
     head = 'name: it\ndescribe: it\nwrite: ["**"]\nexecutor: workflow\n'
     lines = "".join(f"  - {{{line}}}\n" for line in steps.strip().splitlines())
-    return lane_of(loads(f"{head}{more}steps:\n{lines}".encode(), "it.yaml"))
+    return lane_from_document(loads(f"{head}{more}steps:\n{lines}".encode(), "it.yaml"))
 
 
 def read(sentence: str) -> tuple[Edit, ...]:
@@ -158,6 +158,6 @@ def bench(tmp_path: Path, web: GitRepository, doing: Doing) -> Bench:
 
     checks = CheckRunner(tmp_path / "scratch", sandbox)
     inner: list[Executor] = [EditExecutor(), CommandExecutor(tmp_path / "scratch", sandbox), doing]
-    executors = checked({executor.name: executor for executor in inner}, checks)
+    executors = {executor.name: CheckedExecutor(executor, checks) for executor in inner}
     workflow = WorkflowExecutor(executors, checks, read, StepCache(tmp_path / "steps"))
-    return Bench(web, doing, checked({workflow.name: workflow}, checks)[workflow.name])
+    return Bench(web, doing, CheckedExecutor(workflow, checks))

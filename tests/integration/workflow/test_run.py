@@ -10,7 +10,7 @@ import pytest
 from core.model.budget import Budget
 from core.model.errors import CountersignError, Kind, PermanentError, TransientError, WorkError
 from core.model.lane import Limits
-from lanes.workflow.cache import Kept, StepCache
+from lanes.workflow.cache import CachedStep, StepCache
 from lanes.workflow.run import STEPS_LOG
 from tests.integration.lanes import origin
 from tests.integration.workflow.conftest import Bench, lane_named
@@ -61,7 +61,7 @@ async def test_one_path_changed_in_two_ways_names_both_steps(bench, doing):
     doing.does = lambda order: {"README.md": order.intent.text, "CHANGELOG.md": None}
     problem = await fails(bench, lane_named("name: left, run: doing, do: a\nname: right, run: doing, do: b"))
     assert problem.code == "steps_disagree"
-    assert "left and right both changed README.md" in problem.message
+    assert "left and right changed README.md" in problem.message
     bench.begin_another_job()
     doing.does = lambda _order: {"README.md": "same", "CHANGELOG.md": None}
     made = await bench.run(lane_named("name: left, run: doing, do: a\nname: right, run: doing, do: b"))
@@ -80,7 +80,7 @@ async def test_a_step_whose_condition_does_not_hold_is_left_out(bench):
     changed = await bench.changed(made)
     assert set(changed) == {"README.md", "src/b.py"}
     assert changed["README.md"].endswith("one; delete src/a.py\n")
-    assert "b: left out, for it is not so that {log}" in made.artifacts[STEPS_LOG].decode()
+    assert "b: skipped: the condition {log} and {word} != x is false" in made.artifacts[STEPS_LOG].decode()
     assert set(await bench.changed(await bench.run(lane, word="y", log="true"))) == {
         "README.md",
         "src/b.py",
@@ -99,7 +99,11 @@ async def test_what_may_pass_by_itself_is_tried_again_and_no_more_than_said(benc
     doing.does = lambda _order: {"a.txt": "x"}
     made = await bench.run(lane_named("name: a, run: doing, do: a, retries: 2"))
     assert set(await bench.changed(made)) == {"a.txt"}
-    assert [word for word in bench.progress if word.startswith("step")] == ["step a", "step a, try 2", "step a, try 3"]
+    assert [word for word in bench.progress if word.startswith("step")] == [
+        "step a",
+        "step a, attempt 2",
+        "step a, attempt 3",
+    ]
     faults[:] = [TransientError("busy", "busy", retry_after_s=0)] * 2
     bench.begin_another_job()
     problem = await fails(bench, lane_named("name: a, run: doing, do: a, retries: 1"), TransientError)
@@ -113,7 +117,7 @@ async def test_a_step_writes_only_what_it_may(bench, doing):
     doing.does = lambda _order: {"src/c.py": "x", "docs/x.md": "y"}
     problem = await fails(bench, lane_named('name: a, run: doing, do: a, writes: ["src/**"]'))
     assert (problem.code, problem.kind) == ("step_out_of_bounds", Kind.BLOCKED)
-    assert "step a: it changed docs/x.md, and may write only src/**" in problem.message
+    assert "step a: it changed docs/x.md, but may write only src/**" in problem.message
     assert doing.orders[0].lane.write == ("src/**",)
     assert doing.orders[0].lane.steps == ()
 
@@ -195,15 +199,15 @@ async def test_a_kept_result_brings_its_objects_when_git_has_forgotten_them(benc
 
 
 async def test_the_cache_keeps_no_more_than_it_may_and_survives_what_was_spoilt(bench, doing, tmp_path):
-    cache = StepCache(tmp_path / "small", most=3)
+    cache = StepCache(tmp_path / "small", max_results=3)
     order = await bench.order(lane_named("name: one, run: doing, do: a"))
     tree = order.start
     for n in range(6):
         tree = await bench.web.write_tree(order.start, {f"{n}.txt": b"x"}, [], {})
-        await cache.keep(f"{n:064x}", order.start, Kept(tree), bench.web)
+        await cache.store(f"{n:064x}", order.start, CachedStep(tree), bench.web)
     kept = list((tmp_path / "small").glob("??/*"))
     assert len(kept) == 3
-    assert await cache.find(f"{5:064x}", bench.web) == Kept(tree)
+    assert await cache.find(f"{5:064x}", bench.web) == CachedStep(tree)
     assert await cache.find(f"{9:064x}", bench.web) is None
     kept[0].write_bytes(b"spoilt")
     assert await cache.find(kept[0].name, bench.web) is None
@@ -227,7 +231,7 @@ async def test_the_whole_has_the_lanes_time_and_says_what_was_under_way(bench, d
     slow = replace(lane_named("name: one, run: doing, do: a"), limits=Limits(wall_s=1))
     problem = await fails(bench, slow)
     assert problem.code == "timed_out"
-    assert "under way: one" in problem.message
+    assert "running: one" in problem.message
 
 
 async def test_a_step_whose_journal_entry_has_no_version_is_not_run_again(bench, doing):

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from core.model.errors import PermanentError, WorkError
-from lanes.templates import digest_of, exported, imported, renamed, templates
-from lanes.workflow.fill import edits, stand_ins
+from lanes.templates import digest_of, export_lane, import_lane, list_templates, rename_lane
+from lanes.workflow.fill import fill_edits, sample_values
 from tests.integration.lanes import origin
 from tests.integration.workflow.conftest import FILES, read
 
@@ -31,11 +31,11 @@ NAMES = {
 
 
 def lane(name: str):
-    return imported(templates()[name].encode(), name).lane
+    return import_lane(list_templates()[name].encode(), name).lane
 
 
 def test_there_is_one_for_each_common_chore():
-    assert set(templates()) == NAMES
+    assert set(list_templates()) == NAMES
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -44,11 +44,11 @@ def test_each_is_sound_under_any_name_and_travels(name):
     assert found.name == name
     for step in found.steps:
         if step.run == "edit":
-            assert edits(step.do, found.parameters, stand_ins(found.parameters), read)
-    other = renamed(templates()[name], "mine")
-    carried = imported(exported(other).encode(), "x")
+            assert fill_edits(step.do, found.parameters, sample_values(found.parameters), read)
+    other = rename_lane(list_templates()[name], "mine")
+    carried = import_lane(export_lane(other).encode(), "x")
     assert (carried.lane.name, carried.text, carried.digest) == ("mine", other, digest_of(other))
-    assert exported(exported(other)) == exported(other)
+    assert export_lane(export_lane(other)) == export_lane(other)
 
 
 RUNS = {
@@ -134,7 +134,7 @@ async def test_a_revert_takes_back_one_commit_and_no_other(bench, tmp_path):
     origin.git("push", "-q", tmp_path / "origin.git", "main", at=work)
     made = await bench.run(lane("revert"), commit=first.decode().strip())
     assert await bench.changed(made) == {"README.md": FILES["README.md"]}
-    with pytest.raises(PermanentError, match="step revert: there is no commit 000000000000 in web"):
+    with pytest.raises(PermanentError, match="step revert: There is no commit 000000000000 in web"):
         await bench.run(lane("revert"), commit="0" * 40)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from lanes.executors.edit import EditError, TreeEdit, apply_edits
+from lanes.executors.apply_edits import EditError, TreeEdit, apply_edits
 
 
 class MemoryTree:

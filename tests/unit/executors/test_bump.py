@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.model.edits import BumpPackage
-from lanes.executors.edit import EditError
+from lanes.executors.apply_edits import EditError
 
 REQUIREMENTS = """\
 # top

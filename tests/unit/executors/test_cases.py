@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from core.model.edits import AddLine, BumpPackage, Edit, ReplaceText, SetKey
-from lanes.executors.edit import EditError
+from lanes.executors.apply_edits import EditError
 
 CASES: Final[dict[str, dict[str, Any]]] = {
     case["name"]: case

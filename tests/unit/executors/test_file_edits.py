@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.model.edits import AddLine, CreateFile, DeleteFile, MoveFile, ReplaceText, SetKey
-from lanes.executors.edit import EditError
+from lanes.executors.apply_edits import EditError
 
 
 def test_a_move_keeps_bytes_and_mode(change):

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.edits import AddLine, RemoveLine, ReplaceText
-from lanes.executors.edit import EditError
-from lanes.executors.occurrences import occurrences
+from lanes.executors.apply_edits import EditError
+from lanes.executors.occurrences import find_occurrences
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ from lanes.executors.occurrences import occurrences
     ],
 )
 def test_g3_a_part_of_a_longer_number_or_name_is_named(text, old, inside):
-    found = list(occurrences(text, old))
+    found = list(find_occurrences(text, old))
     assert found
     assert {each.inside for each in found} == {inside}
 
@@ -63,7 +63,7 @@ def test_g3_a_part_of_a_longer_number_or_name_is_named(text, old, inside):
     ],
 )
 def test_g3_a_word_is_no_part_of_a_longer_one(text, word, count):
-    assert len(list(occurrences(text, word, word=True))) == count
+    assert len(list(find_occurrences(text, word, word=True))) == count
 
 
 def test_g3_a_replacement_in_a_longer_number_is_refused_by_name(change):
@@ -82,7 +82,7 @@ def test_g3_in_a_glob_the_file_is_named(change):
 
 @given(st.text("ab1._ \n", max_size=30), st.text("ab1._", min_size=1, max_size=3))
 def test_occurrences_are_what_python_finds(text, wanted):
-    assert [each.start for each in occurrences(text, wanted)] == _found(text, wanted)
+    assert [each.start for each in find_occurrences(text, wanted)] == _found(text, wanted)
 
 
 def _found(text: str, wanted: str) -> list[int]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.model.edits import SetKey
-from lanes.executors.edit import EditError
+from lanes.executors.apply_edits import EditError
 
 INI = """\
 top = 1

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from core.model.dotted_key import split_key
 from core.model.edits import SetKey
-from lanes.executors.edit import EditError
+from lanes.executors.apply_edits import EditError
 
 APP = """\
 # keep me

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.model.edits import AddLine, BumpPackage, ReplaceText, SetKey
-from lanes.executors.edit import EditError
+from lanes.executors.apply_edits import EditError
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,7 @@ from lanes.executors.edit import EditError
         ("a.toml", "o = {\n  a = 1, # one\n}\nk = 1\n", "2", "o = {\n  a = 1, # one\n}\nk = 2\n"),
         ("a.toml", 'e = "\\e[0m \\x41"\nt = 07:32\nk = "x"\n', "y", 'e = "\\e[0m \\x41"\nt = 07:32\nk = "y"\n'),
         ("a.toml", "k = 07:32\n", "08:00", "k = 08:00\n"),
+        ("a.toml", "k = 07:32:00\n", "08:00", None),  # a reader of TOML 1.0 could no longer read the file
         # INI: quotes, delimiters and comments
         ("a.ini", "k: 1 #note\n", "2", "k: 2 #note\n"),
         ("a.ini", 'k="a;b" ; note\n', "x ; y", 'k="x ; y" ; note\n'),

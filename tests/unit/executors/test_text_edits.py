@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.model.edits import AddLine, RemoveLine, ReplaceText
-from lanes.executors.edit import EditError
-from lanes.executors.tree import matching
+from lanes.executors.apply_edits import EditError
+from lanes.executors.tree import matching_paths
 
 LOG = "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- x\n\n## 1.0 - 2020\n- y\n"
 
@@ -92,7 +92,7 @@ def test_replace_refuses_with_a_hint(change, files, edit, code, hint):
     ],
 )
 def test_globs_are_anchored_and_stars_stay_in_a_folder(pattern, path, matches):
-    assert matching(pattern, [path]) == ([path] if matches else [])
+    assert matching_paths(pattern, [path]) == ([path] if matches else [])
 
 
 @pytest.mark.parametrize(

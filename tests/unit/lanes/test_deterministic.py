@@ -10,9 +10,9 @@ import pytest
 
 from core.model.errors import Kind, Problem
 from core.ports.executor import Executor
-from lanes.assembly import Means, executors
-from lanes.checks import Checked, CheckRunner
+from lanes.executors.checks import CheckedExecutor, CheckRunner
 from lanes.executors.names import BUILT_IN
+from lanes.wiring import ExecutorResources, build_executors
 
 pytestmark = pytest.mark.lanes
 
@@ -28,17 +28,18 @@ class FromBefore:
 
 def test_of_the_built_in_executors_only_edit_is_deterministic(tmp_path):
     absent = Problem(Kind.UNAVAILABLE, "no_sandbox", "no sandbox")
-    have = executors(Means(tmp_path, lambda _kind: absent, lambda _names: pytest.fail("no model is asked")))
+    resources = ExecutorResources(tmp_path, lambda _kind: absent, lambda _names: pytest.fail("no model is asked"))
+    have = build_executors(resources)
     assert set(have) == BUILT_IN
     assert [name for name, executor in sorted(have.items()) if executor.deterministic] == ["edit"]
 
 
 def test_an_executor_that_does_not_say_so_is_not_deterministic(tmp_path):
     absent = Problem(Kind.UNAVAILABLE, "no_sandbox", "no sandbox")
-    means = Means(tmp_path, lambda _kind: absent, lambda _names: pytest.fail("no model is asked"))
-    have = executors(means, {"shout": cast("Executor", FromBefore())})
+    resources = ExecutorResources(tmp_path, lambda _kind: absent, lambda _names: pytest.fail("no model is asked"))
+    have = build_executors(resources, {"shout": cast("Executor", FromBefore())})
     assert have["shout"].deterministic is False
-    assert Checked(have["edit"], CheckRunner(tmp_path, lambda _kind: absent)).deterministic is True
+    assert CheckedExecutor(have["edit"], CheckRunner(tmp_path, lambda _kind: absent)).deterministic is True
 
 
 def test_nothing_compares_an_executor_with_a_name():

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.errors import PermanentError, TransientError
-from lanes.forge.branches import check_ours
+from lanes.forge.branches import check_own_branch
 from lanes.repository.address import parse_address
 from lanes.repository.command import VERBS, GitCommand
 from lanes.repository.faults import explain, last_words
+from lanes.repository.git_names import check_branch
 from lanes.repository.running import GitError, GitTimeoutError
-from lanes.repository.store import check_branch
-from lanes.repository.trees import parse_raw
+from lanes.repository.tree_comparison import parse_raw
 from lanes.repository.worktree import is_git_name
 
 pytestmark = pytest.mark.lanes
@@ -94,13 +94,13 @@ def test_branches_that_git_would_read_otherwise(branch):
 
 @pytest.mark.parametrize("branch", ["countersign/1-set-x", "countersign/142-a1-b2", "countersign/7"])
 def test_our_branches(branch):
-    assert check_ours(branch) == f"refs/heads/{branch}"
+    assert check_own_branch(branch) == f"refs/heads/{branch}"
 
 
 @given(st.text(max_size=40))
 def test_no_text_is_one_of_our_branches_by_chance(text):
     try:
-        ref = check_ours(text)
+        ref = check_own_branch(text)
     except PermanentError:
         return
     assert ref.startswith("refs/heads/countersign/")
@@ -186,7 +186,7 @@ def test_only_known_verbs_run():
     git = GitCommand(Path("/nonexistent"))
     for verb in ("config", "clone", "grep", "status", "--version", "difftool"):
         assert verb not in VERBS
-        with pytest.raises(ValueError, match="verbs in use"):
+        with pytest.raises(ValueError, match="not in VERBS"):
             git.run(verb)
 
 

@@ -40,7 +40,7 @@ ANSWERS = [
         "its token may not change workflows",
         "",
     ),
-    ("shallow update not allowed", "", "it is a shallow clone, which takes no new history", ""),
+    ("shallow update not allowed", "", "it is a shallow clone, which accepts no new history", ""),
     ("unpacker error", "remote: fatal: unable to write\n", "it could not store the commits", "fatal: unable to write"),
     (f"deny updating a hidden ref {OID}", "", "deny updating a hidden ref 0123456", ""),
 ]
@@ -50,7 +50,7 @@ ANSWERS = [
 def test_a_refused_push_says_why_without_raw_references(reason: str, err: str, why: str, quoted: str):
     problem = push_refusal(PORCELAIN.format(oid=OID, reason=reason), err, "web", "countersign/1-x").problem
     assert problem.code == "push_refused"
-    says = f" It says: “{quoted}”" if quoted else ""
+    says = f" Its message: “{quoted}”" if quoted else ""
     assert problem.message == f"The repository web refused the branch countersign/1-x: {why}.{says}"
     assert problem.mend
 
@@ -63,4 +63,4 @@ def test_a_push_without_permission_says_so():
         "The repository web does not let Countersign push: remote: Permission to o/web.git"
     )
     assert "x:t@" not in problem.message
-    assert problem.mend == "Give its key or token the right to push."
+    assert problem.mend == "Grant its key or token the permission to push."

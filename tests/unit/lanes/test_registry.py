@@ -100,7 +100,7 @@ def test_other_files_are_left_alone_and_a_wrong_ending_is_not(tmp_path):
         write(tmp_path, "not yaml: [", name)
     assert set(load_lanes(tmp_path)) == {"scripted"}
     write(tmp_path, SCRIPTED, "other.yml")
-    with pytest.raises(ConfigError, match=r"ends in \.yaml"):
+    with pytest.raises(ConfigError, match=r"end in \.yaml"):
         load_lanes(tmp_path)
 
 

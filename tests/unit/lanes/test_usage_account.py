@@ -25,7 +25,7 @@ def test_the_entries_come_to_all_answers_and_to_the_highest_cost_that_was_report
         account = await UsageAccount.open("fake/m", Budget(), ledger)
         for report in reports:
             if isinstance(report, tuple):
-                await account.answered(*report)
+                await account.add_answer(*report)
             else:
                 account.report_cost(report)
         await account.settle()
@@ -45,7 +45,7 @@ async def test_what_earlier_tries_spent_counts_and_is_not_reported_again():
     await ledger.report("1", Usage("fake/other", 2, 50, 10, 0.5))
     account = await UsageAccount.open("fake/m", Budget(steps=3), ledger)
     assert account.refusal() == ""
-    await account.answered(5, 5)
+    await account.add_answer(5, 5)
     assert account.refusal() == "The budget of this work is spent: 3 of 3 answers of the model"
     assert account.total == Usage("fake/m", 3, 55, 15, 0.5)
     assert Spending.of(await ledger.spent()) == Spending(3, 70, 0.5)
@@ -53,7 +53,7 @@ async def test_what_earlier_tries_spent_counts_and_is_not_reported_again():
 
 async def test_a_cost_that_reaches_the_budget_closes_the_run():
     account = await UsageAccount.open("fake/m", Budget(steps=1, usd=1.0), MemoryUsage())
-    await account.answered(1, 1)
+    await account.add_answer(1, 1)
     account.report_cost(0.9)
     assert not account.closed.is_set()
     account.report_cost(1.0)

@@ -12,7 +12,7 @@ from core.model.lane import Lane
 from core.model.person import People
 from core.model.staged_diff import Finding, GuardReport, GuardVerdict
 from policies.guard import TreeGuard
-from policies.load import parse_rules, starter
+from policies.load import parse_rules, starter_policy
 from policies.policy import RulePolicy
 from policies.rules import BUILT_IN_ROLES, NameList, Rules
 from tests.builders import BASE, people, terms
@@ -41,7 +41,7 @@ def parsed(text: str, who: People = CREW, lanes: Mapping[str, Lane] = LANES) -> 
 
 def policy(text: str | None = None, who: People = CREW, lanes: Mapping[str, Lane] = LANES) -> RulePolicy:
     """The starter policy, or rules as written after ``version: 1``."""
-    whole = starter() if text is None else f"version: 1\n{text}"
+    whole = starter_policy() if text is None else f"version: 1\n{text}"
     return RulePolicy(parsed(whole, who, lanes), who, lanes)
 
 

@@ -171,7 +171,7 @@ def _nothing_covers(views: tuple[View, ...], usable: Sequence[View], request: Po
             Effect.DENY, f"{named if request.lane else f'{_show(path)} is in no lane you may use'}; {may}", views
         )
     parts = ", ".join(f"{_show(path)} in {_or([view.name for view in taking])}" for path, taking in takers.items())
-    return NaiveDecision(Effect.DENY, f"no one lane covers all of it; ask in separate requests: {parts}", views)
+    return NaiveDecision(Effect.DENY, f"no single lane covers all of it; ask in separate requests: {parts}", views)
 
 
 def _choose(views: tuple[View, ...], fitting: Sequence[View], person: Person, request: PolicyRequest) -> NaiveDecision:
@@ -247,12 +247,12 @@ def _lane_line(view: View, decision: NaiveDecision, request: PolicyRequest) -> s
     if view.outside:
         return f"open by rule {view.rule.name}, but does not cover {', '.join(map(_show, view.outside))}"
     if decision.question is not None and view.name in decision.question.options:
-        return f"open by rule {view.rule.name}; could be chosen, so it is asked"
+        return f"open by rule {view.rule.name}; could be chosen, so the person is asked"
     if not _suits(view, request):
-        wanted = "makes known edits" if request.deterministic else "does more than make known edits"
-        has = f"but has {view.lane.executor}, and this wants an executor that {wanted}"
+        needed = "makes known edits" if request.deterministic else "does more than make known edits"
+        has = f"but has {view.lane.executor}, and the request needs an executor that {needed}"
         return f"open by rule {view.rule.name}, {has}"
-    return f"open by rule {view.rule.name}, but a stricter lane covers it too"
+    return f"open by rule {view.rule.name}, but a stricter lane also covers it"
 
 
 def _or(names: Sequence[str]) -> str:

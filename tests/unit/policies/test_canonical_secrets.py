@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from policies.masking import mask_shown
+from policies.masking import mask_text
 from policies.secrets import leaks_in, scan
 from policies.secrets.patterns import looks_random
 
@@ -112,7 +112,7 @@ def test_guard_11_a_secret_blocks_where_it_usually_stands(name):
 
 @pytest.mark.parametrize("name", KEYS)
 def test_guard_11_it_is_taken_out_of_what_is_shown(name):
-    shown = mask_shown(f"somebody wrote:\n{KEYS[name]}")
+    shown = mask_text(f"somebody wrote:\n{KEYS[name]}")
     assert "[redacted: " in shown
     assert not any(secret in shown for secret in (_FORTY, _HEX, _PASS, _PAIR, "hunter2"))
 

@@ -145,7 +145,7 @@ async def test_guard_15_code_behind_many_spaces_is_flagged(gap, line):
 
 async def test_guard_15_code_below_many_empty_lines_is_flagged():
     report = await judged({"a.py": b"x\n" + b"\n" * 150 + b"evil()\n"})
-    assert "line 152 stands below" in of(report, "unicode")[0].detail
+    assert "line 152, below" in of(report, "unicode")[0].detail
     assert not warned(await judged({"a.py": b"x\n" + b"\n" * 20 + b"y\n" + b"\n" * 500}), "unicode")
 
 
@@ -226,14 +226,14 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 async def test_guard_15_five_megabytes_take_seconds_at_most(name):
-    from policies.checks.deception import judge_text
-    from policies.checks.tests import weakened
+    from policies.checks.deception import check_text
+    from policies.checks.tests import removed_tests
     from tests.builders import file_change
 
     file, text = file_change(), LONG[name].decode()
     began = time.process_time()
-    judge_text(ANYWHERE, file, text, b"")
-    weakened(file, LONG[name], b"")
+    check_text(ANYWHERE, file, text, b"")
+    removed_tests(file, LONG[name], b"")
     assert time.process_time() - began < 10
 
 

@@ -231,7 +231,7 @@ async def test_far_too_many_files_are_refused_quickly_and_still_judged_in_part()
     report = await judged({f"src/f{n}.py": b"x" for n in range(1500)}, lane=LANES["docs"])
     assert [f.detail for f in of(report, "size")] == [
         "1,500 files, at most 50 allowed",
-        "only the first 1,000 files were judged further",
+        "only the first 1,000 files were checked further",
     ]
     assert blocked(report, "paths")
 
@@ -255,7 +255,7 @@ async def test_no_change_at_all_blocks():
         ("build.rs", {"runs on CI"}),
         ("x.pth", {"runs on CI"}),
         ("sitecustomize.py", {"runs on CI"}),
-        ("static/app.min.js", {"looks generated or vendored: read it whole"}),
+        ("static/app.min.js", {"looks generated or vendored: read all of it"}),
     ],
 )
 async def test_manifests_and_build_hooks_are_flagged(path, says):

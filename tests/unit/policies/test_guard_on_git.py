@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.model.change import Change, FileChange
 from core.model.lane import Lane
-from policies.guard import paths_judged
+from policies.guard import checked_paths
 from tests.builders import BASE
 from tests.unit.policies.cases import Tree, judge, of
 
@@ -98,7 +98,7 @@ async def test_every_weird_name_is_judged_and_named(git, tmp_path):
     empty, full = git.tree({}, tmp_path), git.tree(files, tmp_path)
     raw = git.raw(empty, full)
     tree = Tree({}, files)
-    assert paths_judged(tree.change) == raw_paths(raw) == set(WEIRD)
+    assert checked_paths(tree.change) == raw_paths(raw) == set(WEIRD)
     report = await judge(tree, Lane("none", "none", ("nothing/**",), "edit"))
     listed = {f.path for f in of(report, "paths") if f.path}
     assert len(listed) == 20
@@ -142,9 +142,9 @@ def test_the_guards_path_set_is_gits(git, tmp_path, before, after):
     except subprocess.CalledProcessError:
         return  # git refuses the name itself, such as .git with an ignorable code point
     raw = git.raw(old, new)
-    assert paths_judged(Tree(before, after).change) == raw_paths(raw) - {b""}
+    assert checked_paths(Tree(before, after).change) == raw_paths(raw) - {b""}
 
 
 def test_a_path_set_keeps_the_raw_bytes():
     file = FileChange(b"\xff", "000000", "100644", None, "1" * 40, None, "0" * 64, 0, 1, 1, 0)
-    assert paths_judged(Change("r", BASE, "c" * 40, (file,))) == {b"\xff"}
+    assert checked_paths(Change("r", BASE, "c" * 40, (file,))) == {b"\xff"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from core.model.errors import ConfigError
 from core.model.lane import Limits
-from policies.load import UNBOUNDED, load_rules, starter
+from policies.load import UNBOUNDED, load_rules, starter_policy
 from policies.rules import AllowEffect, warnings
 from tests.builders import people
 from tests.unit.policies.cases import ALLOW, CREW, names, parsed
@@ -29,7 +29,7 @@ def refused(text: str) -> ConfigError:
 
 
 def test_the_starter_policy_loads_and_has_nothing_to_warn_of():
-    rules = parsed(starter())
+    rules = parsed(starter_policy())
     assert [r.name for r in rules.rules] == ["docs-changes", "config-changes", "code-changes"]
     for rule in rules.rules:
         assert isinstance(rule.then, AllowEffect)
@@ -40,7 +40,7 @@ def test_the_starter_policy_loads_and_has_nothing_to_warn_of():
 
 
 def test_a_rule_can_be_put_on_top_of_the_starter_by_its_first_line():
-    head, _, tail = starter().partition("rules:\n")
+    head, _, tail = starter_policy().partition("rules:\n")
     text = f"{head}rules:\n  - name: mine\n    when: {{lane: code, from: [member, maintainer]}}\n    {ALLOW}\n{tail}"
     assert parsed(text).rules[0].name == "mine"
 
@@ -172,7 +172,7 @@ def test_a_missing_policy_is_a_configuration_error(tmp_path):
 
 def test_a_name_that_is_a_person_and_a_role_is_refused():
     with pytest.raises(ConfigError, match="a person and a role"):
-        parsed(starter(), people(maintainer="member"))
+        parsed(starter_policy(), people(maintainer="member"))
 
 
 @given(
@@ -238,7 +238,7 @@ def test_rules_for_nobody_and_rules_never_reached_are_warned_of():
     )
     told = warnings(rules, people(ana="member"))
     assert any("rule late is never reached: rule all" in w for w in told)
-    assert any("rule idle speaks of nobody" in w for w in told)
+    assert any("rule idle matches nobody" in w for w in told)
 
 
 def test_the_policy_does_not_load_the_secret_scanners():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model.secret_files import is_secret_file
-from policies.masking import mask_shown
+from policies.masking import mask_text
 from policies.secrets import leaks_in, mask, mask_patch
 from tests.unit.policies.tokens import GITHUB, GITHUB_2, KNOWN
 
@@ -34,7 +34,7 @@ def masked(before: str, after: str) -> str:
 def test_lanes_06_every_known_secret_is_taken_out_of_a_text_and_of_a_diff(rule):
     secret = KNOWN[rule]
     text = f"before\nuse '{secret}' here\nafter\n"
-    for shown in (mask(text), masked("x\n", text), masked(text, "x\n"), mask_shown(f"set it to {secret} in a.yaml")):
+    for shown in (mask(text), masked("x\n", text), masked(text, "x\n"), mask_text(f"set it to {secret} in a.yaml")):
         assert secret[8:] not in shown
         assert "[redacted: " in shown
     assert "before" in mask(text)
@@ -112,9 +112,9 @@ def test_lanes_06_nothing_certain_stays_whatever_is_around(before, secret, after
 def test_lanes_06_a_text_without_secrets_is_unchanged(text):
     if not leaks_in(text):
         assert mask(text) == text
-        assert mask_shown(text) == text
+        assert mask_text(text) == text
 
 
 def test_lanes_06_what_the_cheap_look_passes_over_holds_none():
-    assert all(mask_shown(f"a {secret} b") == mask(f"a {secret} b") for secret in KNOWN.values())
-    assert mask_shown(quote("set server.timeout to 30 in config/app.yaml"))
+    assert all(mask_text(f"a {secret} b") == mask(f"a {secret} b") for secret in KNOWN.values())
+    assert mask_text(quote("set server.timeout to 30 in config/app.yaml"))

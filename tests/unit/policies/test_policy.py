@@ -225,7 +225,7 @@ def test_the_trace_tells_of_every_rule_and_every_lane():
         "rule guests: does not match: it is for contractor, and ana (member) is not",
         "rule tight: decides config: allow with 2 of maintainer",
         "rule all: decides code, docs: allow with 1 of maintainer; for config a rule above decided",
-        "lane code: open by rule all, but has ollama, and this wants an executor that makes known edits",
+        "lane code: open by rule all, but has ollama, and the request needs an executor that makes known edits",
         "lane config: chosen by rule tight",
         "lane docs: open by rule all, but does not cover config/a.yaml",
     ):

@@ -17,7 +17,7 @@ from core.model.change import FileChange
 from core.model.lane import Lane
 from core.model.staged_diff import GuardReport, StagedDiff, digest_of, stage
 from policies.checks import Scope
-from policies.checks.names import names
+from policies.checks.names import check_names
 from policies.globs import Globs
 from policies.policy import RulePolicy
 from policies.protected import protected
@@ -81,7 +81,7 @@ def test_two_paths_that_are_shown_alike_are_both_judged():
     files = (added_file(b"docs/\x80"), added_file("docs/\u0080".encode()))
     assert len({file.shown_path for file in files}) == 1
     scope = Scope(files, replace(ODD, odd_names=False), ODD.limits, Globs(ODD.write), protected())
-    assert len(names(scope)) == 2
+    assert len(check_names(scope)) == 2
 
 
 def test_a_row_of_an_older_version_is_read_as_before():

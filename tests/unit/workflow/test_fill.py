@@ -10,7 +10,7 @@ from bot.interpret.grammar import NotUnderstood, parse
 from core.model.edits import AddLine, BumpPackage, Edit, MoveFile, ReplaceText, SetKey
 from core.model.errors import PermanentError
 from core.model.workflow import Parameter
-from lanes.workflow.fill import argv, edits, filled, is_program, named_in
+from lanes.workflow.fill import fill_command, fill_edits, filled, is_program, named_in
 
 pytestmark = pytest.mark.lanes
 
@@ -26,7 +26,7 @@ def read(sentence: str) -> tuple[Edit, ...]:
 
 def understood(sentence: str, types: dict[str, str] | None = None, **values: str) -> list[Edit]:
     told = [Parameter(name, (types or {}).get(name, "string")) for name in values]  # type: ignore[arg-type]
-    return edits(sentence, told, values, read)
+    return fill_edits(sentence, told, values, read)
 
 
 def test_names_are_found_and_double_braces_are_braces():
@@ -42,25 +42,25 @@ def test_a_value_is_never_read_again(value):
 
 @given(st.text(min_size=1, max_size=60).filter(lambda text: not text.startswith("-")))
 def test_a_value_is_one_word_of_a_command_and_no_more(value):
-    words = argv("s", ("tool", "--name={a}", "{a}"), {"a": value})
+    words = fill_command("s", ("tool", "--name={a}", "{a}"), {"a": value})
     assert words == ("tool", f"--name={value}", value)
 
 
 def test_a_value_cannot_become_an_option():
-    with pytest.raises(PermanentError, match="for an option"):
-        argv("s", ("tool", "{a}"), {"a": "-rf"})
-    assert argv("s", ("head", "-n{a}"), {"a": "-5"}) == ("head", "-n-5")
+    with pytest.raises(PermanentError, match="as an option"):
+        fill_command("s", ("tool", "{a}"), {"a": "-rf"})
+    assert fill_command("s", ("head", "-n{a}"), {"a": "-5"}) == ("head", "-n-5")
 
 
 @pytest.mark.parametrize("flag", ["-c", "-e", "-ec", "-lc", "-ne", "-E", "--eval"])
 def test_no_value_is_put_into_a_program(flag):
     command = ("bash", flag, "echo {a}", "{a}")
     assert is_program(command, 2)
-    assert argv("s", command, {"a": "$(id)"}) == ("bash", flag, "echo {a}", "$(id)")
+    assert fill_command("s", command, {"a": "$(id)"}) == ("bash", flag, "echo {a}", "$(id)")
 
 
 def test_text_of_several_lines_is_a_program_wherever_it_stands():
-    assert argv("s", ("tool", "a\n{a}"), {"a": "x"}) == ("tool", "a\n{a}")
+    assert fill_command("s", ("tool", "a\n{a}"), {"a": "x"}) == ("tool", "a\n{a}")
 
 
 def test_the_sentence_is_read_before_the_values_are_known():

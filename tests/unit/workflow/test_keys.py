@@ -92,7 +92,7 @@ WRONG = {
         8,
         "no step called 'c'",
     ),
-    "one name twice": (steps(A, A), "steps[1].name", 8, "two steps called a"),
+    "one name twice": (steps(A, A), "steps[1].name", 8, "two steps are called a"),
     "a bad name": (steps("name: A b, run: edit, do: x"), "steps[0].name", 7, "not a step name"),
     "an unused parameter": (
         steps(A, before="parameters:\n  left: {}\n"),
@@ -116,29 +116,39 @@ WRONG = {
     ),
     "an edit without words": (steps("name: a, run: edit"), "steps[0].run", 7, "needs the key `do`"),
     "a command without one": (steps("name: a, run: command"), "steps[0].run", 7, "needs the key `command`"),
-    "a key of another kind": (steps("name: a, run: edit, do: x, env: {A: b}"), "steps[0].env", 7, "no such key"),
+    "a key of another kind": (
+        steps("name: a, run: edit, do: x, env: {A: b}"),
+        "steps[0].env",
+        7,
+        "does not have this key",
+    ),
     "a check that writes": (
         steps('name: a, run: check, command: ["true"], writes: ["**"]'),
         "steps[0].writes",
         7,
-        "no such key",
+        "does not have this key",
     ),
-    "a workflow within": (steps("name: a, run: workflow, do: x"), "steps[0].run", 7, "within a workflow"),
+    "a workflow within": (steps("name: a, run: workflow, do: x"), "steps[0].run", 7, "inside a workflow"),
     "an unknown check": (steps("name: a, run: ollama, do: x, checks: [t]"), "steps[0].checks[0]", 7, "no check 't'"),
     "checked work that is kept": (
         steps("name: a, run: ollama, do: x, checks: [t], cache: true", before="checks: [{name: t, command: [x]}]\n"),
         "steps[0].cache",
         8,
-        "made anew each time",
+        "cannot be cached",
     ),
-    "a floating glob": (steps('name: a, run: edit, do: x, writes: ["src/"]'), "steps[0].writes[0]", 7, "floats"),
+    "a floating glob": (
+        steps('name: a, run: edit, do: x, writes: ["src/"]'),
+        "steps[0].writes[0]",
+        7,
+        "ends with a slash",
+    ),
     "an approval of nothing": (steps("name: o, run: approval", A), "steps[0]", 7, "above the approval o"),
     "an approval before nothing": (steps(A, "name: o, run: approval"), "steps[1]", 8, "below the approval o"),
     "a need beyond an approval": (
         steps("name: a, run: edit, do: x, needs: [b]", "name: o, run: approval", "name: b, run: edit, do: x"),
         "steps[0].needs[0]",
         7,
-        "comes only after an approval",
+        "runs after an approval",
     ),
     "a default that is none": (
         steps('name: a, run: edit, do: "x {num}"', before="parameters:\n  num: {type: integer, default: x}\n"),
@@ -150,7 +160,7 @@ WRONG = {
         steps('name: a, run: edit, do: "x {num}"', before='parameters:\n  num: {pattern: "(?=x)"}\n'),
         "parameters.num.pattern",
         7,
-        "cannot be read",
+        "is not a valid pattern: invalid perl operator: (?=.",
     ),
     "a choice without choices": (
         steps('name: a, run: edit, do: "x {num}"', before="parameters:\n  num: {type: choice}\n"),
@@ -201,17 +211,19 @@ def test_lanes_11_an_unknown_executor_of_a_lane_is_named_too(tmp_path):
 
 
 def test_lanes_11_the_names_that_are_told_are_those_there_are(tmp_path):
-    from lanes.assembly import Means, executors
     from lanes.executors.names import BUILT_IN, STEPS
     from lanes.models.breaker import CircuitBreakers
     from lanes.models.registry import ModelRegistry
     from lanes.sandbox import find_bwrap
-    from lanes.workflow.keys import _TAKES
+    from lanes.wiring import ExecutorResources, build_executors
+    from lanes.workflow.keys import _ALLOWED_KEYS
 
     sandbox = find_bwrap()
-    made = executors(Means(tmp_path, lambda _kind: sandbox, ModelRegistry({}, CircuitBreakers()).model_for))
+    made = build_executors(
+        ExecutorResources(tmp_path, lambda _kind: sandbox, ModelRegistry({}, CircuitBreakers()).model_for)
+    )
     assert frozenset(made) == BUILT_IN
-    assert frozenset(_TAKES) - BUILT_IN <= STEPS
+    assert frozenset(_ALLOWED_KEYS) - BUILT_IN <= STEPS
     problem = made["workflow"].unavailable(lane_in(tmp_path, steps("name: x, run: shout, do: it")))
     assert problem is not None
-    assert problem.message.startswith("the step x: there is no executor shout; there are: agent,")
+    assert problem.message.startswith("The step x: there is no executor shout; there are: agent,")

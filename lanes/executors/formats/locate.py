@@ -1,4 +1,4 @@
-"""Where a dotted key lives in a parsed file: found, to be added, or not clear enough to touch."""
+"""Locates a dotted key in a parsed file: found, missing, or too ambiguous to change."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from core.model.dotted_key import KeyPart, split_key
 from core.model.edits import SetKey
 from lanes.executors.errors import EditError
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 _MAX_WALKED = 20_000
 
 
-class Group(dict[str, object]):
-    """A mapping as parsed: also the keys that it holds twice and those that it takes from elsewhere."""
+class ParsedMapping(dict[str, object]):
+    """A parsed mapping, with the keys that it repeats and those that it inherits from elsewhere."""
 
     __slots__ = ("inherited", "repeated")
 
@@ -28,53 +28,55 @@ class Group(dict[str, object]):
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
-    """A value that must not be changed or entered, and why."""
+class FixedValue:
+    """A value that must not be changed or entered; `reason` says why."""
 
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class KeyPosition:
-    """The path of what is there, and the names still to be made beneath it (none when the key exists)."""
+class KeyLocation:
+    """The existing part of a key's path, and the missing names below it (none when the key exists)."""
 
-    path: Path
+    path: KeyPath
     missing: tuple[str, ...] = ()
 
 
-def locate(shape: object, edit: SetKey) -> KeyPosition:
-    """The one place that the edit's key means in `shape`; EditError when it is none, several or closed."""
+def locate(shape: object, edit: SetKey) -> KeyLocation:
+    """The location of the edit's key in `shape`; EditError when it is ambiguous, missing or must not be changed."""
     parts = split_key(edit.key)
-    found = list(dict.fromkeys(_matches(shape, parts, ())))
-    if len(found) > 1:
-        ways = " and ".join(spell(path) for path in found[:3])
-        raise EditError("ambiguous", f"{edit.key} could be {ways} in {edit.path}", "Name one of them.")
-    place = KeyPosition(found[0]) if found else _missing(shape, parts, edit)
-    _refuse_closed(shape, place, edit)
-    if not place.missing and edit.new:
+    paths = list(dict.fromkeys(_matches(shape, parts, ())))
+    if len(paths) > 1:
+        candidates = " and ".join(format_path(path) for path in paths[:3])
+        raise EditError("ambiguous", f"{edit.key} could be {candidates} in {edit.path}", "Name one of them.")
+    location = KeyLocation(paths[0]) if paths else _missing_location(shape, parts, edit)
+    _refuse_fixed(shape, location, edit)
+    if not location.missing and edit.new:
         raise EditError("exists", f"{edit.path} already has {edit.key}", f"Say: set {edit.key} to … in {edit.path}.")
-    if place.missing and edit.was is not None:
-        raise EditError("not_found", f"{edit.path} has no {edit.key}, so it is not {edit.was}", near(shape, parts))
-    if place.missing and not edit.new and (hint := near(shape, parts)):
+    if location.missing and edit.was is not None:
+        raise EditError(
+            "not_found", f"{edit.path} has no {edit.key}, so it is not {edit.was}", suggest_key(shape, parts)
+        )
+    if location.missing and not edit.new and (hint := suggest_key(shape, parts)):
         raise EditError(
             "no_such_key",
             f"{edit.path} has no {edit.key}",
-            f"{hint} To add it all the same, say: set new key {edit.key} to … in {edit.path}.",
+            f"{hint} To add it anyway, say: set new key {edit.key} to … in {edit.path}.",
         )
-    return place
+    return location
 
 
-def at(shape: object, path: Path) -> object:
+def value_at(shape: object, path: KeyPath) -> object:
     """The value at an existing path."""
     for step in path:
         shape = shape[step]  # type: ignore[index]
     return shape
 
 
-def with_value(shape: object, place: KeyPosition, value: object) -> object:
-    """A copy of `shape` where only `place` has `value`; the missing names become nested mappings."""
-    if place.path:
-        step, rest = place.path[0], KeyPosition(place.path[1:], place.missing)
+def with_value(shape: object, location: KeyLocation, value: object) -> object:
+    """A copy of `shape` with `value` at `location`; missing names become nested mappings."""
+    if location.path:
+        step, rest = location.path[0], KeyLocation(location.path[1:], location.missing)
         copied: dict[str, object] | list[object]
         if isinstance(shape, list):
             copied = list(shape)
@@ -84,47 +86,47 @@ def with_value(shape: object, place: KeyPosition, value: object) -> object:
             copied = dict(shape)
             copied[str(step)] = with_value(shape[str(step)], rest, value)
         return copied
-    if not place.missing:
+    if not location.missing:
         return value
-    inner = with_value({}, KeyPosition((), place.missing[1:]), value)
-    return {**(shape if isinstance(shape, dict) else {}), place.missing[0]: inner}
+    inner = with_value({}, KeyLocation((), location.missing[1:]), value)
+    return {**(shape if isinstance(shape, dict) else {}), location.missing[0]: inner}
 
 
-def same(one: object, other: object) -> bool:
-    """Whether two parsed values are equal in value and in type; 1, 1.0 and true differ."""
+def is_same(one: object, other: object) -> bool:
+    """True if two parsed values are equal in value and type; 1, 1.0 and true differ."""
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+        return one.keys() == other.keys() and all(is_same(value, other[key]) for key, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(is_same, one, other))
     return type(one) is type(other) and (one == other or repr(one) == repr(other))
 
 
-def spell(path: Path) -> str:
-    """A path as a person writes it, with quotes round names that hold dots."""
-    said = ""
+def format_path(path: KeyPath) -> str:
+    """A path in dotted notation, with names that contain dots in quotes."""
+    text = ""
     for step in path:
         if isinstance(step, int):
-            said += f"[{step}]"
+            text += f"[{step}]"
         else:
             plain = step and not any(c in step for c in ".[]'\" ")
-            said += ("." if said else "") + (step if plain else f'"{step}"')
-    return said
+            text += ("." if text else "") + (step if plain else f'"{step}"')
+    return text
 
 
-def near(shape: object, parts: tuple[KeyPart, ...]) -> str:
-    """`Did you mean …?` when the same key sits elsewhere or a key there differs by one slip of the finger."""
+def suggest_key(shape: object, parts: tuple[KeyPart, ...]) -> str:
+    """`Did you mean …?` when the key exists elsewhere, or a key with one typo does; may be empty."""
     names = tuple(part.text for part in parts)
     hints: list[str] = []
     for path in _walk(shape):
-        said = tuple(str(step) for step in path)
-        if len(said) == len(names) and all(map(_one_slip, names, said)):
-            hints.insert(0, spell(path))
-        elif len(said) > len(names) and said[-len(names) :] == names:
-            hints.append(spell(path))
+        steps = tuple(str(step) for step in path)
+        if len(steps) == len(names) and all(map(_is_typo, names, steps)):
+            hints.insert(0, format_path(path))
+        elif len(steps) > len(names) and steps[-len(names) :] == names:
+            hints.append(format_path(path))
     return f"Did you mean {' or '.join(hints[:3])}?" if hints else ""
 
 
-def _matches(shape: object, parts: tuple[KeyPart, ...], path: Path) -> Iterator[Path]:
+def _matches(shape: object, parts: tuple[KeyPart, ...], path: KeyPath) -> Iterator[KeyPath]:
     if not parts:
         yield path
     elif isinstance(shape, dict):
@@ -138,7 +140,7 @@ def _matches(shape: object, parts: tuple[KeyPart, ...], path: Path) -> Iterator[
         index = _index(parts[0], shape)
         if index is not None:
             yield from _matches(shape[index], parts[1:], (*path, index))
-    elif isinstance(shape, Closed):
+    elif isinstance(shape, FixedValue):
         yield path
 
 
@@ -147,44 +149,46 @@ def _index(part: KeyPart, items: list[object]) -> int | None:
     return int(part.text) if usable and int(part.text) < len(items) else None
 
 
-def _missing(shape: object, parts: tuple[KeyPart, ...], edit: SetKey) -> KeyPosition:
-    """The deepest mapping on the way to the key, and the names that it lacks."""
-    path: Path = ()
+def _missing_location(shape: object, parts: tuple[KeyPart, ...], edit: SetKey) -> KeyLocation:
+    """The deepest existing mapping on the key's path, and the names that are missing below it."""
+    path: KeyPath = ()
     while isinstance(shape, dict) and parts and parts[0].text in shape:
         shape, path, parts = shape[parts[0].text], (*path, parts[0].text), parts[1:]
         if isinstance(shape, list) and parts and (index := _index(parts[0], shape)) is not None:
             shape, path, parts = shape[index], (*path, index), parts[1:]
     if isinstance(shape, list):
-        at_place = spell(path) or "The top level"
+        at_place = format_path(path) or "The top level"
         message = f"{at_place} in {edit.path} is a list of {len(shape)}, so it has no {parts[0].text}"
         raise EditError("no_such_key", message, "Name an item by its number, the first is 0.")
     if shape is not None and not isinstance(shape, dict):
-        raise EditError("no_such_key", f"{spell(path)} in {edit.path} is a single value, so it has no {parts[0].text}")
+        raise EditError(
+            "no_such_key", f"{format_path(path)} in {edit.path} is a single value, so it has no {parts[0].text}"
+        )
     names = tuple(part.text for part in parts)
     if isinstance(shape, dict) and len(names) > 1 and any(key.startswith(names[0] + ".") for key in shape):
         names = (".".join(names),)
-    return KeyPosition(path, names)
+    return KeyLocation(path, names)
 
 
-def _refuse_closed(shape: object, place: KeyPosition, edit: SetKey) -> None:
-    for step in place.path:
-        if isinstance(shape, Group) and step in shape.repeated:
+def _refuse_fixed(shape: object, location: KeyLocation, edit: SetKey) -> None:
+    for step in location.path:
+        if isinstance(shape, ParsedMapping) and step in shape.repeated:
             raise EditError("ambiguous", f"{edit.path} has the key {step} twice in one place", "Remove one first.")
         shape = shape[step]  # type: ignore[index]
-        if isinstance(shape, Closed):
-            raise EditError("ambiguous", f"{edit.key} in {edit.path} {shape.why}", _by_text(edit))
-    if place.missing and isinstance(shape, Group) and place.missing[0] in shape.inherited:
-        why = f"{edit.key} in {edit.path} comes from elsewhere through a merge key"
-        raise EditError("ambiguous", why, _by_text(edit))
+        if isinstance(shape, FixedValue):
+            raise EditError("ambiguous", f"{edit.key} in {edit.path} {shape.reason}", _replace_hint(edit))
+    if location.missing and isinstance(shape, ParsedMapping) and location.missing[0] in shape.inherited:
+        reason = f"{edit.key} in {edit.path} is inherited through a merge key"
+        raise EditError("ambiguous", reason, _replace_hint(edit))
 
 
-def _by_text(edit: SetKey) -> str:
-    return f'Say exactly which text to change: replace "old" with "new" in {edit.path}.'
+def _replace_hint(edit: SetKey) -> str:
+    return f'Name the exact text instead: replace "old" with "new" in {edit.path}.'
 
 
-def _walk(shape: object) -> Iterator[Path]:
-    """Every key's path, breadth first, within a bound."""
-    queue: list[tuple[Path, object]] = [((), shape)]
+def _walk(shape: object) -> Iterator[KeyPath]:
+    """The path of every key, breadth first, up to a limit."""
+    queue: list[tuple[KeyPath, object]] = [((), shape)]
     for path, value in queue:
         if len(queue) > _MAX_WALKED:
             return
@@ -198,9 +202,9 @@ def _walk(shape: object) -> Iterator[Path]:
             queue.append(((*path, step), inner))
 
 
-def _one_slip(asked: str, there: str) -> bool:
-    """Whether two names differ by one letter, two swapped letters, or only in case and in - and _."""
-    one, other = (name.casefold().replace("-", "").replace("_", "") for name in (asked, there))
+def _is_typo(requested: str, existing: str) -> bool:
+    """True if two names differ by one letter, by two swapped letters, or only in case, dashes and underscores."""
+    one, other = (name.casefold().replace("-", "").replace("_", "") for name in (requested, existing))
     if one == other:
         return True
     if min(len(one), len(other)) < 4 or abs(len(one) - len(other)) > 1:
