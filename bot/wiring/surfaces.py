@@ -78,7 +78,7 @@ def serve_surfaces(
     inbox = DurableInbox(messages, app.conversations, on_channel_moved=scopes.moved)
     processor = UnreadableMessages(router, directory, limits)
     consumer = InboxConsumer(messages, inbox, processor, surfaces, on_processed=wake_deliveries)
-    inbox.on_kept = consumer.wake
+    inbox.on_stored = consumer.wake
     router.acknowledge = consumer.acknowledge
     return ServeProcess(
         health=SurfaceHealth(app.database),
