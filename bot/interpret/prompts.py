@@ -45,7 +45,7 @@ _ECHO_CHARS: Final = 2_000
 
 
 def system_message(offers: Sequence[LaneOffer]) -> ChatMessage:
-    """The system message; it contains only our own text and that of whoever configured the lanes."""
+    """The system message; it contains only our own text and that of the configured lanes."""
     readers = ", ".join(offer.lane for offer in offers if offer.reads)
     work = f" Only these lanes can: {readers}." if readers else " No lane here can, so do not choose it."
     lanes = [
@@ -78,8 +78,8 @@ def retry_messages(answer: str, reason: str) -> tuple[ChatMessage, ChatMessage]:
 
 def quote_as_json(text: str) -> str:
     """`text` as a JSON string with invisible characters spelled out, as in ``<U+200B>``."""
-    shown = text if text.isascii() and text.isprintable() else "".join(map(_escaped, text))
-    return json.dumps(shown, ensure_ascii=False)
+    printable = text if text.isascii() and text.isprintable() else "".join(map(_escaped, text))
+    return json.dumps(printable, ensure_ascii=False)
 
 
 def _escaped(char: str) -> str:

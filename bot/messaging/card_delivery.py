@@ -14,8 +14,7 @@ from bot.cards.diff import DiffView
 from bot.cards.model import Card
 from bot.cards.parts import Action, ActionKind
 from bot.messaging.card_builder import CardBuilder, caption, view_of
-from bot.messaging.gather import gather_all
-from bot.messaging.retry import backoff_s, refused_wait_s
+from bot.messaging.retry import backoff_s, gather_all, refused_wait_s
 from bot.surfaces.port import Buttons, RenderedCard, Surface
 from core.log import log
 from core.model.card import DeliveredCard

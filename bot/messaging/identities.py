@@ -31,12 +31,12 @@ class IdentityDirectory:
             if command.surface is None or command.identity is None:
                 return await self.linked(person, surface)
             return await self.unlink(person, command.surface, command.identity)
-        if command.what is None or not CODE.fullmatch(command.what):
+        if command.name_or_code is None or not CODE.fullmatch(command.name_or_code):
             return _how_to_link(person, surface)
-        answer = await self.confirm(person, surface, command.what, confirmed=command.confirmed)
+        answer = await self.confirm(person, surface, command.name_or_code, confirmed=command.confirmed)
         if answer.form != CONFIRM:
             return answer
-        code = command.what.upper()
+        code = command.name_or_code.upper()
         text = advise(
             f"{answer.text} If that is your account, write ",
             Suggestion(CommandName.LINK, args=(code, "yes")),

@@ -100,8 +100,8 @@ class MessageRouter:
         if not message.addressed:
             return Response()
         command: Command | InvalidCommand = parse(message.text, bound=False)
-        if isinstance(command, Link) and command.what and not CODE.fullmatch(command.what):
-            return await self.directory.claim(surface, message.identity, command.what, message.name)
+        if isinstance(command, Link) and command.name_or_code and not CODE.fullmatch(command.name_or_code):
+            return await self.directory.claim(surface, message.identity, command.name_or_code, message.name)
         await self._record_unknown(message)
         if not self.limits.is_first_within(f"{surface} {message.identity}", UNKNOWN_ACCOUNT_S):
             return Response(refused=True)  # answered already: unknown accounts must not use up a chat's rate limit

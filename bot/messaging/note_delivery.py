@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.messaging.gather import gather_all
-from bot.messaging.retry import MAX_ATTEMPTS, backoff_s, refused_wait_s
+from bot.messaging.retry import MAX_ATTEMPTS, backoff_s, gather_all, refused_wait_s
 from bot.surfaces.port import Extras, Surface
 from core.log import log
 from core.model.errors import PermanentError, TransientError

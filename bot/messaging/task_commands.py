@@ -42,7 +42,7 @@ class TaskCommands:
                 response = await self._reply(speaker, number, with_context(context, text))
             case c.Retry():
                 response = await self._reply(speaker, number, "retry")
-            case c.Pick(what=hunks):
+            case c.Pick(selection=hunks):
                 response = await self._pick(speaker, number, hunks)
             case c.Approve(digest=digest):
                 response = await self._approve_typed(speaker, number, digest)

@@ -22,8 +22,8 @@ from bot.surfaces.github.markdown import (
     code_span,
     escape_paragraphs,
     escape_prose,
-    utf16_length,
 )
+from bot.surfaces.utf16 import utf16_length
 from tests.counterparts import package
 from tests.unit.cards import documents as docs
 from tests.unit.cards.documents import NOW
