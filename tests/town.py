@@ -64,14 +64,15 @@ class Town:
     async def says(self, person: str, text: str, where: Place, **more: Any) -> Response:
         """Send a message from `person` on a surface in memory; returns the response."""
         surface = self.memory(where.surface)
-        return await self._deliver(surface.writes(IDS[where.surface][person], text, where, **more))
+        return await self.deliver(surface.writes(IDS[where.surface][person], text, where, **more))
 
     async def clicks(self, person: str, message: Message, label: str, text: str = "") -> Response:
         """Press a button of a message as `person`; returns the response."""
         surface = self.memory(message.place.surface)
-        return await self._deliver(surface.clicks(IDS[message.place.surface][person], message, label, text))
+        return await self.deliver(surface.clicks(IDS[message.place.surface][person], message, label, text))
 
-    async def _deliver(self, message: IncomingMessage | ButtonPress) -> Response:
+    async def deliver(self, message: IncomingMessage | ButtonPress) -> Response:
+        """Store a message as its surface would; returns the response."""
         accepted = await self.serving.inbox.accept(message)
         response = await self.serving.inbox.wait_for_response(accepted, 20)
         assert response is not None, f"no response to {message}"
