@@ -62,7 +62,7 @@ def json_option(command: F) -> F:
 
 
 def as_option(command: F) -> F:
-    """``--as``: the person who gives the command; whoever uses the terminal owns the home and may name anyone."""
+    """``--as``: the person who gives the command; the user of the terminal owns the home and may name anyone."""
     return click.option("--as", "person", metavar="PERSON", help="Who you are (default: the terminal's user).")(command)
 
 

@@ -131,5 +131,5 @@ def check_sentences(lane: Lane) -> None:
             problem = error.problem
             raise ConfigError(lane.source, None, f"steps[{n}].do", problem.message, problem.mend) from error
         except ValueError as error:
-            mend = "Put each parameter where a value stands."
+            mend = "Use parameters only in place of values."
             raise ConfigError(lane.source, None, f"steps[{n}].do", str(error).rstrip("."), mend) from error

@@ -144,7 +144,7 @@ def lifecycle_page() -> str:
     return (
         "# The lifecycle of a task\n\n"
         "Generated from `core/model/lifecycle.py` by `make docs`; a test keeps it current. A revision that ends in\n"
-        "`refused`, `rejected`, `expired`, `failed` or `cancelled` while an earlier one stands published falls back\n"
+        "`refused`, `rejected`, `expired`, `failed` or `cancelled` while an earlier one is published falls back\n"
         "to `published`.\n\n"
         f"```mermaid\n{diagram()}\n```\n"
     )

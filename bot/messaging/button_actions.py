@@ -1,4 +1,4 @@
-"""Button actions: looks up a pressed button by its opaque id and carries out the command that it stands for."""
+"""Button actions: looks up a pressed button by its opaque id and carries out its command."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class ButtonActions:
 
 
 def _command(kind: ActionKind, number: int, text: str) -> c.Command:
-    """The command that a button stands for."""
+    """The command of a button."""
     match kind:
         case ActionKind.REPLY | ActionKind.ANSWER:
             return c.Reply(number, text)

@@ -166,7 +166,7 @@ class CardDelivery:
 
 
 def _button_keys(card: Card, digest: str) -> dict[Action, ButtonKey]:
-    """What each action's button stands for: its kind, and the digest to decide on or the answer."""
+    """Each action's key: its kind, and the digest to decide on or the answer."""
     return {action: (action.kind.value, _button_value(action, digest)) for action in card.actions}
 
 

@@ -115,7 +115,7 @@ class MessageRouter:
     async def _record_unknown(self, message: IncomingMessage | ButtonPress) -> None:
         """Add a row to the audit trail; unknown accounts share one rate limit, so that they cannot fill it."""
         place = message.place
-        if not self.limits.wait_s(f"stranger on {place.surface}"):
+        if not self.limits.wait_s(f"unknown accounts on {place.surface}"):
             await self.directory.identities.record_stranger(place.surface, place.channel, message.identity)
 
 

@@ -26,6 +26,6 @@ class UnreadableMessages:
         person = await self.directory.person(surface, identity) if identity else None
         if person is None and identity:
             return await self.router.process(replace(message, hint=""))
-        if self.limits.wait_s(person or f"nobody on {surface} in {message.place.channel}"):
+        if self.limits.wait_s(person or f"anonymous on {surface} in {message.place.channel}"):
             return Response()
         return Response(message.hint, refused=person is not None)

@@ -63,7 +63,7 @@ async def _within(app: App) -> list[DoctorRow]:
 
 
 def _sections(app: App) -> list[DoctorRow]:
-    """A row for each section of countersign.yaml that `serve` would refuse; valid ones have rows of their own later."""
+    """A row for each section of countersign.yaml that `serve` would refuse; valid ones have further rows."""
     checks: list[DoctorRow] = []
     for name, read in app.config.sections().items():
         try:

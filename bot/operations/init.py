@@ -163,7 +163,7 @@ def _people(people: tuple[str, ...]) -> dict[str, list[str]]:
 def _notes(roles: dict[str, list[str]]) -> list[str]:
     maintainers = [name for name, own_roles in roles.items() if MAINTAINER in own_roles]
     if not maintainers:
-        return ["There is no maintainer, so no one can approve: add one in countersign.yaml."]
+        return ["No one can approve, because there is no maintainer: add one in countersign.yaml."]
     if len(roles) == 1:
         reason = f"{maintainers[0]} is the only person, and people cannot approve their own requests"
         return [f"{reason}: add a second person in countersign.yaml, or allow self_approve in policy.yaml."]

@@ -78,7 +78,7 @@ def print_diff(stream: TextIO, card: Card, diff: bytes, *, profile: TerminalProf
 
 
 def frame(profile: TerminalProfile, card: Card, parts: list[Item]) -> str:
-    """The card's text along a bar in its state's colour; without colours there is no bar."""
+    """The card's text beside a bar in its state's colour; plain output has no bar."""
     if profile.colours is None:
         return profile.render(parts, width=_width(profile))
     style = "dim" if card.superseded_note else STATE_STYLES[card.state].removeprefix("bold ")
