@@ -16,8 +16,8 @@ FOLDERS = ("bot", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 
 PHRASES = (
     "whoever", "somebody", "nobody", "everybody", "anybody", "once more", "side by side", "of its own accord",
-    "what became of", "and is none", "that is none", "lets go", "takes it up", "took it up", "in peace", "goes home",
-    "heir", "tongue", "looks like a command", "must be there", "is left alone", "speaks of", "told of",
+    "what became of", "and is none", "that is none", "lets go", "takes it up", "took it up", "in peace",
+    "goes home", "heir", "tongue", "looks like a command", "must be there", "is left alone", "speaks of", "told of",
     "past countersign", "the heart", "is no number", "is no folder", "is no file", "as it was said",
 )  # fmt: skip
 """Phrases that read as translated, in lower case."""
